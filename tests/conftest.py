@@ -1,0 +1,192 @@
+"""What the tests share: real servers, real processes, a real browser.
+
+Each fixture that starts something ends it by its own handle.
+
+start_process
+    `start_process(command, name=..., env={...})` starts a child with a clean environment (nothing
+    of the caller's but PATH, HOME and the like) and gives a `Process`: `wait_for_line(regex)`,
+    `wait_until_listening(port)`, `output`, `terminate()`, `kill()`. What is left running ends with
+    the test; if the test failed, what the processes wrote is shown.
+free_port
+    `free_port()` gives a TCP port that nothing listens on.
+redis_server
+    A real Redis server, empty at the start of each test: `url`, `port`, `flush()`, `client()`,
+    `stop()`, `start()`. One process serves the session; a test that stops it harms no other.
+database_url
+    The address of a SQLite database file with all migrations applied, new for each test, for
+    child processes (Django's own test database is in another place: `db`).
+start_runserver
+    `start_runserver(env={...}, port=None)` starts `manage.py runserver --noreload` with no Redis
+    and gives a `Server`: `url`, `socket_url`, `get(path)`, `join(label)`, `process`, `stop()`.
+    To start it again at the same place, pass the `port` of the first.
+start_web
+    `start_web(server="daphne", env={...}, port=None)` starts the `web` command of the Procfile, or
+    uvicorn, on the Redis of `redis_server`, and gives a `Server`.
+start_worker
+    `start_worker(env={...}, threads=None, wait=True)` starts the `worker` command of the Procfile
+    on the same Redis and database and gives its `Process`.
+browser
+    A headless Chromium with an empty profile, as a Selenium driver. For more windows:
+    `browser.switch_to.new_window("tab")`.
+
+The servers of one test share `database_url` and, but for runserver, `redis_server`; `env` adds to
+their environment or replaces what stands there.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from selenium.webdriver import Chrome
+
+from tests.processes import process as processes
+from tests.processes.chromium import start_chromium
+from tests.processes.process import ROOT, Process, Processes, clean_environment
+from tests.processes.procfile import shell_command
+from tests.processes.redis_server import RedisServer
+from tests.processes.server import Server
+
+UVICORN = "exec uvicorn --host 0.0.0.0 --port $PORT --log-level info chat_project.asgi:application"
+WORKER_READY = r"(?i)worker.*(ready|listening|running|started)"
+
+failed_key = pytest.StashKey[bool]()
+
+
+class StartServer(Protocol):
+    """Starts a server; see the docstring of this module."""
+
+    def __call__(self, *, env: Mapping[str, str] = ..., port: int | None = ...) -> Server: ...
+
+
+class StartWeb(Protocol):
+    """Starts a server of the kind named; see the docstring of this module."""
+
+    def __call__(
+        self, server: str = ..., *, env: Mapping[str, str] = ..., port: int | None = ...
+    ) -> Server: ...
+
+
+class StartWorker(Protocol):
+    """Starts a worker; see the docstring of this module."""
+
+    def __call__(
+        self, *, env: Mapping[str, str] = ..., threads: int | None = ..., wait: bool = ...
+    ) -> Process: ...
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Let the fixtures know whether their test failed."""
+    report: Any = yield
+    if report.failed:
+        item.stash[failed_key] = True
+    return report
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    return processes.free_port
+
+
+@pytest.fixture
+def start_process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+    started = Processes(tmp_path)
+    yield started
+    try:
+        started.stop()
+    finally:
+        if request.node.stash.get(failed_key, False):
+            print(started.describe())
+
+
+@pytest.fixture(scope="session")
+def redis_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(redis_of_session: RedisServer) -> RedisServer:
+    redis_of_session.start()
+    redis_of_session.flush()
+    return redis_of_session
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("database") / "migrated.sqlite3"
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"],
+        cwd=ROOT,
+        env=clean_environment() | {"DATABASE_URL": f"sqlite:///{file}"},
+        check=True,
+    )
+    return file
+
+
+@pytest.fixture
+def database_url(migrated_database: Path, tmp_path: Path) -> str:
+    file = tmp_path / "chat.sqlite3"
+    shutil.copy(migrated_database, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def start_runserver(start_process: Processes, database_url: str) -> StartServer:
+    def start(*, env: Mapping[str, str] = {}, port: int | None = None) -> Server:
+        port = port or processes.free_port()
+        command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
+        process = start_process(
+            command, name="runserver", env={"DATABASE_URL": database_url, **env}
+        )
+        return Server(port, process.wait_until_listening(port))
+
+    return start
+
+
+@pytest.fixture
+def chat_environment(redis_server: RedisServer, database_url: str) -> dict[str, str]:
+    """What the processes of the Procfile share."""
+    return {"REDIS_URL": redis_server.url, "DATABASE_URL": database_url, "CHAT_RATE_LIMIT": "0"}
+
+
+@pytest.fixture
+def start_web(start_process: Processes, chat_environment: dict[str, str]) -> StartWeb:
+    def start(
+        server: str = "daphne", *, env: Mapping[str, str] = {}, port: int | None = None
+    ) -> Server:
+        port = port or processes.free_port()
+        commands = {"daphne": shell_command("web"), "uvicorn": ["/bin/sh", "-c", UVICORN]}
+        environment = {**chat_environment, "PORT": str(port), **env}
+        process = start_process(commands[server], name=server, env=environment)
+        return Server(port, process.wait_until_listening(port))
+
+    return start
+
+
+@pytest.fixture
+def start_worker(start_process: Processes, chat_environment: dict[str, str]) -> StartWorker:
+    def start(
+        *, env: Mapping[str, str] = {}, threads: int | None = None, wait: bool = True
+    ) -> Process:
+        environment = {**chat_environment, **env}
+        if threads is not None:
+            environment["WORKER_THREADS"] = str(threads)
+        process = start_process(shell_command("worker"), name="worker", env=environment)
+        if wait:
+            process.wait_for_line(WORKER_READY)
+        return process
+
+    return start
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    driver = start_chromium(tmp_path / "profile", tmp_path / "chromedriver.log")
+    yield driver
+    driver.quit()

@@ -1,0 +1,15 @@
+"""The commands of the Procfile."""
+
+from tests.processes.process import ROOT
+
+
+def read_procfile() -> dict[str, str]:
+    """Each process type with its command."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    pairs = (line.split(":", 1) for line in lines if line.strip())
+    return {name.strip(): command.strip() for name, command in pairs}
+
+
+def shell_command(process_type: str) -> list[str]:
+    """The command of a process type, started as a platform starts it: by a shell."""
+    return ["/bin/sh", "-c", f"exec {read_procfile()[process_type]}"]

@@ -1,0 +1,22 @@
+"""Waiting for a condition, with a time-out and a message that says what did not come."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PAUSE = 0.02
+
+
+def wait_for(condition: Callable[[], T], what: str | Callable[[], str], timeout: float = 20.0) -> T:
+    """Return the first true value of `condition`; AssertionError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            said = what if isinstance(what, str) else what()
+            raise AssertionError(f"Waited {timeout:g} s in vain for {said}")
+        pause.wait(PAUSE)
+    return value
