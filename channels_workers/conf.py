@@ -1,0 +1,98 @@
+"""The setting ``CHANNEL_WORKERS``: every key with its default and its meaning.
+
+Read late, at first use, and again whenever a test changes the setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, Literal, get_args
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+Connect = Literal["explicit", "accept"]
+Http = Literal["interface"]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The values of ``CHANNEL_WORKERS``; times in seconds, sizes in bytes."""
+
+    #: A routed connect consumer that returns without an answer: ``explicit`` refuses the
+    #: socket at the handshake time-out (1.0 and later), ``accept`` accepts it (before 1.0).
+    CONNECT: Connect = "explicit"
+
+    #: Who answers HTTP: Django in the interface process.
+    HTTP: Http = "interface"
+
+    #: A handshake without an answer is refused (403) after this time. Keep it below the
+    #: server's own (Daphne: ``--websocket_connect_timeout``, 5 s), which only cuts the line.
+    HANDSHAKE_TIMEOUT: float = 4.0
+
+    #: Frames of one socket that may wait for a worker; one more closes it with 4008.
+    FRAMES_WAITING: int = 10_000
+
+    #: Bytes of the frames of one socket that may wait for a worker; more closes it with 4008.
+    FRAME_BYTES_WAITING: int = 8 * 1024 * 1024
+
+    #: The largest frame taken from a client; a larger one closes its socket with 4009.
+    FRAME_SIZE: int = 256 * 1024
+
+    #: Frames for one client that may wait because it reads slowly; one more closes it with 4010.
+    REPLIES_WAITING: int = 1_000
+
+    #: How long a finished consumer's sends are tried again while a channel is full; what
+    #: does not fit then is dropped and logged, and the rest is sent.
+    FULL_TIMEOUT: float = 2.0
+
+    #: How long a stopping worker waits for the consumers under way.
+    STOP_TIMEOUT: float = 25.0
+
+
+def _read(value: Any) -> Configuration:
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS must be a dict, not {type(value).__name__}: {value!r}."
+        )
+    known = {field.name for field in fields(Configuration)}
+    if unknown := sorted(set(value) - known):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS has the unknown key {unknown[0]!r}; "
+            f"known are {', '.join(sorted(known))}."
+        )
+    for name, given in value.items():
+        _check(name, given)
+    return Configuration(**value)
+
+
+def _check(name: str, given: Any) -> None:
+    choices = {"CONNECT": get_args(Connect), "HTTP": get_args(Http)}.get(name)
+    if choices is not None:
+        if given not in choices:
+            allowed = " or ".join(map(repr, choices))
+            raise ImproperlyConfigured(f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}.")
+    elif isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be a number above 0, not {given!r}."
+        )
+
+
+@cache
+def configuration() -> Configuration:
+    """Return the setting ``CHANNEL_WORKERS`` with its defaults.
+
+    Raises :class:`~django.core.exceptions.ImproperlyConfigured` for an unknown
+    key or a value that does not fit.
+    """
+    return _read(getattr(settings, "CHANNEL_WORKERS", {}))
+
+
+def _reset(*, setting: str, **kwargs: Any) -> None:
+    if setting == "CHANNEL_WORKERS":
+        configuration.cache_clear()
+
+
+setting_changed.connect(_reset)

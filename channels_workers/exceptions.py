@@ -1,0 +1,96 @@
+"""Everything that the engine raises on purpose.
+
+::
+
+    ChannelError
+    ├── ChannelFull              a channel's capacity is reached (also channels.exceptions.ChannelFull)
+    ├── MessageError             content that cannot travel (also ValueError)
+    │   └── MessageTooLarge
+    ├── ServerGone               the layer no longer knows this interface server
+    └── LayerUnavailable         the layer's server does not answer, or cannot be used
+
+    DenyConnection               raised by a consumer: refuse the WebSocket (1.1.8)
+    ChannelSocketException       raised by a consumer: run something for its socket (1.1.8)
+    └── WebsocketCloseException  close it, with a code (1.1.8)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from channels.exceptions import ChannelFull as LayerChannelFull
+
+if TYPE_CHECKING:
+    from channels_workers.message import Message
+
+
+class ChannelError(Exception):
+    """The base of all errors of this package that report a failure."""
+
+
+class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
+    """A channel holds as many messages as its capacity allows.
+
+    It is also ``channels.exceptions.ChannelFull``, so code written for
+    Channels 4 catches it as it is.
+    """
+
+    def __init__(self, channel: str = "", capacity: int = 0) -> None:
+        self.channel = channel
+        self.capacity = capacity
+        super().__init__(
+            f"The channel {channel!r} holds {capacity} messages, its capacity. "
+            "Run more workers for it, or raise `capacity` in the CONFIG of CHANNEL_LAYERS."
+        )
+
+
+class MessageError(ChannelError, ValueError):
+    """Content that cannot be sent: not a dict, or not to be encoded."""
+
+
+class MessageTooLarge(MessageError):
+    """An encoded message is over the layer's ``message_size``."""
+
+
+class ServerGone(ChannelError):
+    """The layer has no registration of this interface server any more."""
+
+
+class LayerUnavailable(ChannelError):
+    """The layer's server cannot be used: its version, its mode or its address."""
+
+
+class DenyConnection(Exception):  # noqa: N818  (a name of 1.1.8)
+    """Raised by a ``websocket.connect`` consumer to refuse the connection (HTTP 403)."""
+
+
+class ChannelSocketException(Exception):  # noqa: N818  (a name of 1.1.8)
+    """Raised by a consumer so that :meth:`run` acts on its socket."""
+
+    def run(self, message: Message) -> None:
+        """Act on the socket of *message*; subclasses must override it."""
+        raise NotImplementedError("Subclasses of ChannelSocketException must define run(message).")
+
+
+class WebsocketCloseException(ChannelSocketException):
+    """Raised by a consumer to close its WebSocket.
+
+    *code* is 1000 or from 3000 to 4999; without one it is 1000.
+    """
+
+    def __init__(self, code: int | None = None) -> None:
+        if code is not None and not is_close_code(code):
+            raise ValueError(f"invalid close code {code} (must be 1000 or from [3000, 4999])")
+        super().__init__(code)
+        self._code = code
+
+    def run(self, message: Message) -> None:
+        """Close the socket that *message* came from."""
+        if message.reply_channel is None or not message.channel.name.startswith("websocket."):
+            raise ValueError("You cannot raise CloseWebsocketError from a non-websocket handler.")
+        message.reply_channel.send({"close": self._code or True})
+
+
+def is_close_code(code: int) -> bool:
+    """Say whether an application may close a WebSocket with *code* (RFC 6455, 7.4)."""
+    return code == 1000 or 3000 <= code <= 4999

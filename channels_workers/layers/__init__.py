@@ -1,0 +1,1 @@
+"""Channel layers: the contract (``base``) and its two implementations (``memory``, ``redis``)."""

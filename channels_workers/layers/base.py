@@ -1,0 +1,388 @@
+"""The contract of a channel layer that feeds workers.
+
+A layer has three faces:
+
+* Channels 4's channel layer specification (coroutines), so that class-based consumers and
+  libraries use it as it is;
+* the interface side (asyncio): :meth:`~WorkerLayer.attach`, :meth:`~WorkerLayer.publish`,
+  :meth:`~WorkerLayer.close`, :meth:`~WorkerLayer.detach`;
+* the worker side (threads, blocking): :meth:`~WorkerLayer.pull`, :meth:`~WorkerLayer.commit`,
+  :meth:`~WorkerLayer.requeue`, and :meth:`~WorkerLayer.apply` for code outside consumers.
+
+``tests/channels_workers/layers/contract.py`` is the same contract as tests; each
+implementation passes them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from channels.layers import BaseChannelLayer
+
+from channels_workers.layers.codec import Codec, Content
+
+#: The version of keys and formats; processes of another version never read them.
+FORMAT_VERSION = 1
+
+CONNECT = "websocket.connect"
+RECEIVE = "websocket.receive"
+DISCONNECT = "websocket.disconnect"
+
+
+class Send(NamedTuple):
+    """Send *payload* to a channel: a reply channel, or one that workers listen to."""
+
+    channel: str
+    payload: bytes
+
+
+class GroupSend(NamedTuple):
+    """Send *payload* to each channel of a group."""
+
+    group: str
+    payload: bytes
+
+
+class Join(NamedTuple):
+    """Add a channel to a group."""
+
+    group: str
+    channel: str
+
+
+class Leave(NamedTuple):
+    """Remove a channel from a group."""
+
+    group: str
+    channel: str
+
+
+Operation = Send | GroupSend | Join | Leave
+
+
+class InboxOperation(NamedTuple):
+    """One thing for an interface server to do.
+
+    *kind*: ``s`` send to channel *target*, ``g`` send to group *target*, ``j`` and ``l`` let
+    the channel in *value* join and leave group *target*, ``r`` release channel *target*, whose
+    message of the order in *value* is finished.
+    """
+
+    kind: str
+    target: str
+    value: bytes
+
+
+class InboxEntry(NamedTuple):
+    """What one commit left for one server; *id* grows."""
+
+    id: str
+    operations: list[InboxOperation]
+
+
+class Session(NamedTuple):
+    """The channel session of a connection, to be saved by a commit."""
+
+    reply_channel: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message handed to one worker, with the token that commits it.
+
+    *token* and *consumer* say which handing-out this is; *id* stays the same when the message
+    is handed out again. *reply_channel* is set when a connection waits for this delivery.
+    *attempts* counts earlier runs that asked for a later one.
+    """
+
+    channel: str
+    token: str
+    consumer: str
+    id: str
+    payload: bytes
+    reply_channel: str | None = None
+    order: int = 0
+    code: int | None = None
+    session: bytes | None = None
+    attempts: int = 0
+
+
+class Published(Enum):
+    """What :meth:`WorkerLayer.publish` found."""
+
+    PUBLISHED = "published"
+    REPEATED = "repeated"
+    GONE = "gone"
+
+
+class Closed(Enum):
+    """What :meth:`WorkerLayer.close` found."""
+
+    PUBLISHED = "published"
+    CLOSING = "closing"
+    WITHDRAWN = "withdrawn"
+    REPEATED = "repeated"
+    GONE = "gone"
+
+
+class Committed(Enum):
+    """What :meth:`WorkerLayer.commit` and :meth:`WorkerLayer.requeue` found."""
+
+    DONE = "done"
+    STALE = "stale"
+    GONE = "gone"
+
+
+class Receiver(Protocol):
+    """What an interface server attaches to a reply channel; called in its event loop."""
+
+    def deliver(self, content: Content) -> None:
+        """Take a message sent to the channel, or to a group that it is in."""
+
+    def release(self, order: int) -> None:
+        """Note that the message *order* of this connection is finished."""
+
+    def lose(self) -> None:
+        """Note that the layer does not know this connection any more."""
+
+
+class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
+    """The base of the layers: names, limits, encoding, and the Channels 4 face.
+
+    *capacity* bounds the messages in each ordinary channel (``channel_capacity`` maps globs of
+    names to other bounds); a send beyond it raises :class:`ChannelFull`. *message_size* is in
+    bytes of the encoded message.
+    """
+
+    extensions: ClassVar[list[str]] = ["groups", "flush", "workers"]
+
+    #: Whether all of the layer lives in this process.
+    local_only: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        capacity: int = 10_000,
+        channel_capacity: dict[Any, int] | None = None,
+        message_size: int = 512 * 1024,
+        symmetric_encryption_keys: list[str | bytes] | None = None,
+        expiry: int = 60,
+        group_expiry: int = 86_400,
+    ) -> None:
+        # expiry and group_expiry are taken so that a CONFIG made for channels-redis goes on
+        # working; nothing expires here.
+        super().__init__(capacity=capacity)
+        self.channel_capacity = self.compile_capacities(channel_capacity or {})
+        self.codec = Codec(message_size, symmetric_encryption_keys)
+
+    # Names
+
+    def require_valid_channel_name(self, name: Any, receive: bool = False) -> bool:
+        """Return True, or raise :class:`TypeError` that says what came."""
+        try:
+            super().require_valid_channel_name(name, receive)
+        except TypeError as error:
+            raise TypeError(f"{error} Got {name!r}.") from None
+        return True
+
+    def require_valid_group_name(self, name: Any) -> bool:
+        """Return True, or raise :class:`TypeError` that says what came."""
+        try:
+            super().require_valid_group_name(name)
+        except TypeError as error:
+            raise TypeError(f"{error} Got {name!r}.") from None
+        return True
+
+    # Encoded operations: what Channel and Group make, inside and outside consumers
+
+    def make_send(self, channel: str, content: Content) -> Send:
+        """Return the operation; the name and the content are checked now, not when it runs."""
+        self.require_valid_channel_name(channel)
+        return Send(channel, self.encode(content))
+
+    def make_group_send(self, group: str, content: Content) -> GroupSend:
+        """Return the operation; the name and the content are checked now, not when it runs."""
+        self.require_valid_group_name(group)
+        return GroupSend(group, self.encode(content))
+
+    def make_join(self, group: str, channel: str) -> Join:
+        """Return the operation; the names are checked now, not when it runs."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        return Join(group, channel)
+
+    def make_leave(self, group: str, channel: str) -> Leave:
+        """Return the operation; the names are checked now, not when it runs."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        return Leave(group, channel)
+
+    def encode(self, content: Content) -> bytes:
+        """Return *content* as bytes; see :meth:`Codec.encode` for the errors."""
+        if not isinstance(content, dict):
+            raise TypeError(f"A message must be a dict, not {type(content).__name__}: {content!r}")
+        return self.codec.encode(content)
+
+    def content(self, delivery: Delivery) -> Content:
+        """Return the content of *delivery*, with what the layer itself carries beside it."""
+        content = self.codec.decode(delivery.payload)
+        if delivery.reply_channel is not None:
+            content["reply_channel"] = delivery.reply_channel
+            content["order"] = delivery.order
+        if delivery.code is not None:
+            content["code"] = delivery.code
+        return content
+
+    # The Channels 4 face
+
+    async def send(self, channel: str, message: Content) -> None:
+        """Send *message* to a channel; :class:`ChannelFull` at its capacity."""
+        await self.aapply([self.make_send(channel, message)])
+
+    async def group_send(self, group: str, message: Content) -> None:
+        """Send *message* to each channel of the group."""
+        await self.aapply([self.make_group_send(group, message)])
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Add *channel* to the group; every later send to the group reaches it."""
+        await self.aapply([self.make_join(group, channel)])
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """Remove *channel* from the group."""
+        await self.aapply([self.make_leave(group, channel)])
+
+    @abstractmethod
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """Return the name of a new channel that this process receives.
+
+        It is ``<server id>!<random>``: the place of a message follows from the name, so
+        *prefix* has no part in it.
+        """
+
+    @abstractmethod
+    async def receive(self, channel: str) -> Content:
+        """Wait for the next message of *channel*: one of this process, or an ordinary one."""
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Delete everything in the layer: channels, groups, sessions and connections."""
+
+    # The interface side
+
+    @abstractmethod
+    async def attach(self, receiver: Receiver) -> str:
+        """Return a new reply channel whose messages *receiver* gets.
+
+        The first call registers this process as a server and starts to read its inbox.
+        """
+
+    @abstractmethod
+    async def publish(
+        self,
+        channel: str,
+        reply_channel: str,
+        order: int,
+        payload: bytes,
+        disconnect_payload: bytes = b"",
+    ) -> Published:
+        """Put the message *order* of a connection into *channel*, once however often called.
+
+        With order 0 it makes the connection's record, which keeps *disconnect_payload* for
+        the ``websocket.disconnect`` to come. :class:`ServerGone` if the layer does not know
+        this server.
+        """
+
+    @abstractmethod
+    async def close(self, reply_channel: str, code: int) -> Closed:
+        """End a connection: its ``websocket.disconnect`` follows its last message."""
+
+    @abstractmethod
+    def leave_groups(self, reply_channel: str) -> None:
+        """Take a channel of this process out of all groups; it cannot join one again."""
+
+    @abstractmethod
+    def detach(self, reply_channel: str) -> None:
+        """Forget the receiver of *reply_channel*."""
+
+    @abstractmethod
+    async def retire_server(self) -> None:
+        """Leave all groups, drop the inbox and the registration of this process's server."""
+
+    # The worker side
+
+    @abstractmethod
+    def register(self, process: str) -> None:
+        """Make *process* known; :class:`LayerUnavailable` if the layer cannot be used."""
+
+    @abstractmethod
+    def pulse(self, process: str) -> bool:
+        """Raise the counter of *process*; False if it is not known any more."""
+
+    @abstractmethod
+    def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
+        """End *process*, whose consumers hold no deliveries any more."""
+
+    @abstractmethod
+    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
+        """Wait up to *timeout* seconds for messages; return one at most of each channel."""
+
+    @abstractmethod
+    def commit(
+        self,
+        delivery: Delivery,
+        operations: Sequence[Operation] = (),
+        session: Session | None = None,
+    ) -> Committed:
+        """Finish a delivery: acknowledge it, save the session, carry out the operations and
+        release its connection, all in one step, if the delivery still is this consumer's.
+
+        :class:`ChannelFull` (nothing was done) when a channel is at its capacity.
+        """
+
+    @abstractmethod
+    def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
+        """Hand *delivery* back under the same message id; *counted* raises its attempts."""
+
+    @abstractmethod
+    def take_over(self, channels: Sequence[str], owner: str, consumer: str) -> Delivery | None:
+        """Claim one delivery that the dead consumer *owner* held, with one more attempt."""
+
+    @abstractmethod
+    def apply(self, operations: Sequence[Operation]) -> None:
+        """Carry out *operations* in one step, now; :class:`ChannelFull` if nothing was done."""
+
+    @abstractmethod
+    async def aapply(self, operations: Sequence[Operation]) -> None:
+        """Do the same as :meth:`apply` from a coroutine."""
+
+    @abstractmethod
+    def load_session(self, reply_channel: str) -> bytes | None:
+        """Return the saved channel session of a connection."""
+
+    @abstractmethod
+    def save_session(self, session: Session) -> None:
+        """Save a channel session at once, if the connection lives."""
+
+    @abstractmethod
+    def length(self, channel: str) -> int:
+        """Return how many messages of an ordinary channel wait or are under way."""
+
+    @abstractmethod
+    def members(self, group: str) -> set[str]:
+        """Return the server ids and the ordinary channels that are in a group."""
+
+
+def server_of(channel: str) -> str | None:
+    """Return the server id of a reply channel, None for an ordinary channel."""
+    server, mark, _ = channel.partition("!")
+    return server if mark else None
+
+
+def new_id() -> str:
+    """Return a new id for a process, a connection or a message: 64 random bits."""
+    return secrets.token_hex(8)

@@ -1,0 +1,208 @@
+"""The memory layer: nothing polls; threads wait on a condition, event loops are called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from channels_workers.layers.base import (
+    Closed,
+    Committed,
+    Delivery,
+    Operation,
+    Published,
+    Receiver,
+    Session,
+    WorkerLayer,
+    new_id,
+    server_of,
+)
+from channels_workers.layers.codec import Content
+from channels_workers.layers.memory.store import Store
+from channels_workers.layers.server import Departure, Mailbox, Server
+
+
+class InMemoryChannelLayer(WorkerLayer):
+    """A channel layer inside one process; every message is encoded as for Redis.
+
+    Layers given the same *store* are to each other as processes with the same Redis.
+    """
+
+    local_only: ClassVar[bool] = True
+
+    def __init__(self, store: Store | None = None, **config: Any) -> None:
+        super().__init__(**config)
+        self.store = store or Store()
+        self._server: Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # The Channels 4 face
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """Return the name of a new channel that this process receives."""
+        return await self.attach(Mailbox(self.capacity))
+
+    async def receive(self, channel: str) -> Content:
+        """Wait for the next message of *channel*."""
+        self.require_valid_channel_name(channel)
+        if server_of(channel) is None:
+            return await self._receive_ordinary(channel)
+        receiver = self._server.receivers.get(channel) if self._server else None
+        if not isinstance(receiver, Mailbox):
+            raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
+        self._make_home()
+        return await receiver.receive()
+
+    async def flush(self) -> None:
+        """Delete everything in the store."""
+        self.store.clear()
+        if self._server is not None:
+            self.store.register(self._server.id)
+
+    async def _receive_ordinary(self, channel: str) -> Content:
+        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+        listener = _caller(loop, arrived.set)
+        self.store.stream_listeners.add(listener)
+        try:
+            while True:
+                arrived.clear()
+                if delivery := self.store.take(channel):
+                    return self.codec.decode(delivery.payload)
+                await arrived.wait()
+        finally:
+            self.store.stream_listeners.discard(listener)
+
+    # The interface side
+
+    async def attach(self, receiver: Receiver) -> str:
+        """Return a new reply channel for *receiver*."""
+        if self._server is None:
+            self._server = Server(self.codec)
+            self.store.register(self._server.id)
+        self._make_home()
+        return self._server.attach(receiver)
+
+    def _make_home(self) -> None:
+        # The inbox is read in the loop that called first; when that one has ended (each
+        # async_to_sync() makes a loop of its own), in the next.
+        assert self._server is not None
+        if self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.get_running_loop()
+            self.store.inbox_listeners[self._server.id] = _caller(self._loop, self.drain)
+            self.drain()
+
+    def drain(self) -> int:
+        """Carry out what waits in the inbox; return the number of entries."""
+        server = self._server
+        if server is None:
+            return 0
+        entries = self.store.read_inbox(server.id)
+        for entry in entries:
+            self._depart(server, server.process(entry))
+        return len(entries)
+
+    def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
+        for departure in departures:
+            self.store.leave(server.id, departure)
+
+    async def publish(
+        self,
+        channel: str,
+        reply_channel: str,
+        order: int,
+        payload: bytes,
+        disconnect_payload: bytes = b"",
+    ) -> Published:
+        """Put a message of a connection into *channel*, once."""
+        return self.store.publish(channel, reply_channel, order, payload, disconnect_payload)
+
+    async def close(self, reply_channel: str, code: int) -> Closed:
+        """End a connection."""
+        return self.store.close(reply_channel, code)
+
+    def leave_groups(self, reply_channel: str) -> None:
+        """Take a channel of this process out of all groups."""
+        if self._server is not None:
+            self._depart(self._server, self._server.leave_groups(reply_channel))
+
+    def detach(self, reply_channel: str) -> None:
+        """Forget the receiver of *reply_channel*."""
+        if self._server is not None:
+            self._depart(self._server, self._server.detach(reply_channel))
+
+    async def retire_server(self) -> None:
+        """Leave all groups and drop the registration."""
+        if self._server is not None:
+            self.store.inbox_listeners.pop(self._server.id, None)
+            self.store.retire(self._server.id)
+            self._server = self._loop = None
+
+    # The worker side
+
+    def register(self, process: str) -> None:
+        """Make *process* known."""
+        self.store.register(process)
+
+    def pulse(self, process: str) -> bool:
+        """Raise the counter of *process*."""
+        return self.store.pulse(process)
+
+    def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
+        """End *process*."""
+        self.store.retire(process)
+
+    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
+        """Wait up to *timeout* seconds for messages."""
+        return self.store.pull(channels, consumer, timeout)
+
+    def commit(
+        self,
+        delivery: Delivery,
+        operations: Sequence[Operation] = (),
+        session: Session | None = None,
+    ) -> Committed:
+        """Finish a delivery in one step."""
+        return self.store.commit(delivery, operations, session, self.get_capacity)
+
+    def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
+        """Hand *delivery* back."""
+        return self.store.requeue(delivery, delivery.attempts + counted)
+
+    def take_over(self, channels: Sequence[str], owner: str, consumer: str) -> Delivery | None:
+        """Claim one delivery of a dead consumer."""
+        return self.store.take_over(channels, owner, consumer)
+
+    def apply(self, operations: Sequence[Operation]) -> None:
+        """Carry out *operations* now."""
+        self.store.apply(operations, new_id(), self.get_capacity)
+
+    async def aapply(self, operations: Sequence[Operation]) -> None:
+        """Carry out *operations* now."""
+        self.apply(operations)
+
+    def load_session(self, reply_channel: str) -> bytes | None:
+        """Return the saved channel session."""
+        return self.store.sessions.get(reply_channel)
+
+    def save_session(self, session: Session) -> None:
+        """Save a channel session at once."""
+        self.store.save_session(session)
+
+    def length(self, channel: str) -> int:
+        """Return how many messages wait or are under way."""
+        return len(self.store.streams[channel])
+
+    def members(self, group: str) -> set[str]:
+        """Return the members of a group."""
+        return {member.lstrip("*") for member in self.store.groups.get(group, {})}
+
+
+def _caller(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Callable[[], None]:
+    """Return a function that has *callback* called in *loop*, from any thread."""
+
+    def call() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(callback)
+
+    return call

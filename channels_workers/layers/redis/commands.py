@@ -1,0 +1,140 @@
+"""The requests of the Redis layer and the meaning of their replies; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from channels_workers.exceptions import ChannelFull, MessageError, ServerGone
+from channels_workers.layers.base import (
+    Delivery,
+    GroupSend,
+    InboxEntry,
+    InboxOperation,
+    Join,
+    Leave,
+    Operation,
+    Published,
+    Send,
+    Session,
+)
+
+#: The consumer group of each channel's stream.
+GROUP = "workers"
+
+Argument = str | bytes | int
+Arguments = list[Argument]
+
+
+class Request(NamedTuple):
+    """One call of a script.
+
+    *repeatable*: it may be sent again when its reply got lost, and does nothing twice.
+    """
+
+    script: str
+    arguments: Arguments
+    repeatable: bool = True
+
+
+def encode_operations(
+    operations: Sequence[Operation], capacity_of: Callable[[str], int]
+) -> Arguments:
+    """Return *operations* as the arguments that ``outbox.lua`` reads, four each."""
+    arguments: Arguments = []
+    for operation in operations:
+        match operation:
+            case Send(channel, payload):
+                arguments += ("s", channel, payload, capacity_of(channel))
+            case GroupSend(group, payload):
+                arguments += ("g", group, payload, capacity_of(""))
+            case Join(group, channel):
+                arguments += ("j", group, channel, 0)
+            case Leave(group, channel):
+                arguments += ("l", group, channel, 0)
+    return arguments
+
+
+def commit(
+    delivery: Delivery,
+    operations: Sequence[Operation],
+    session: Session | None,
+    capacity_of: Callable[[str], int],
+) -> Request:
+    """Return the request that finishes *delivery*."""
+    arguments: Arguments = [
+        delivery.channel,
+        delivery.token,
+        delivery.consumer,
+        delivery.id,
+        delivery.reply_channel or "",
+        delivery.order,
+        session.reply_channel if session else "",
+        session.payload if session else b"",
+    ]
+    return Request("commit", arguments + encode_operations(operations, capacity_of))
+
+
+def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:
+    """Raise :class:`ChannelFull` if *reply* names a full channel."""
+    if reply.startswith("full "):
+        channel = reply.removeprefix("full ")
+        raise ChannelFull(channel, capacity_of(channel))
+
+
+def read_published(reply: bytes) -> Published:
+    """Return what ``publish.lua`` says, or raise :class:`ServerGone`."""
+    if reply == b"server gone":
+        raise ServerGone("The layer has no registration of this server.")
+    return Published(reply.decode())
+
+
+def read_streams(reply: Any, prefix: str, consumer: str) -> list[Delivery]:
+    """Return the deliveries in a reply of XREADGROUP; *prefix* is that of the streams' keys."""
+    return [
+        read_delivery(key.decode().removeprefix(prefix), token.decode(), fields, consumer)
+        for key, entries in reply or ()
+        for token, fields in entries
+        if fields is not None  # None: the entry was deleted meanwhile
+    ]
+
+
+def read_delivery(
+    channel: str, token: str, fields: Sequence[bytes], consumer: str
+) -> Delivery:
+    """Return the delivery that a stream entry holds."""
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    reply = values.get(b"reply")
+    code = values.get(b"code")
+    try:
+        return Delivery(
+            channel=channel,
+            token=token,
+            consumer=consumer,
+            id=values[b"id"].decode(),
+            payload=values[b"payload"],
+            reply_channel=reply.decode() if reply else None,
+            order=int(values.get(b"order", 0)),
+            code=int(code) if code else None,
+            session=values.get(b"session"),
+            attempts=int(values.get(b"attempts", 0)),
+        )
+    except (KeyError, ValueError) as error:
+        raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error
+
+
+def read_inbox(reply: Any) -> list[InboxEntry]:
+    """Return the entries in a reply of XREAD on an inbox."""
+    return [
+        InboxEntry(token.decode(), _read_operations(fields))
+        for _, entries in reply or ()
+        for token, fields in entries
+    ]
+
+
+def _read_operations(fields: Sequence[bytes]) -> list[InboxOperation]:
+    operations = []
+    for name, value in zip(fields[::2], fields[1::2], strict=True):
+        text = name.decode()
+        operations.append(InboxOperation(text[0], text[1:], value))
+    return operations

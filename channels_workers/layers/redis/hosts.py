@@ -1,0 +1,115 @@
+"""Hosts of Redis to connection pools, and what kind of server answers there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+import redis.asyncio
+import redis.asyncio.retry
+import redis.sentinel
+from channels_redis.utils import create_pool, decode_hosts
+from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+
+from channels_workers.exceptions import LayerUnavailable
+
+OLDEST_VERSION = (6, 2)
+
+Host = dict[str, Any]
+
+
+def read_hosts(hosts: Any) -> Host:
+    """Return the one host that *hosts*, in any form that channels-redis takes, names.
+
+    Raises :class:`~django.core.exceptions.ImproperlyConfigured` for anything else.
+    """
+    try:
+        decoded = decode_hosts(hosts)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"CONFIG['hosts'] of CHANNEL_LAYERS: {error}") from error
+    if len(decoded) != 1:
+        raise ImproperlyConfigured(
+            f"CONFIG['hosts'] of CHANNEL_LAYERS names {len(decoded)} servers; this layer keeps "
+            "all its data in one. Name one Redis (or its Sentinels, as one entry)."
+        )
+    host = dict(decoded[0])
+    if "address" in host:
+        _check_address(host["address"])
+    return host
+
+
+def _check_address(address: Any) -> None:
+    try:
+        parse_url(address)
+        port = urlsplit(address).port
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ImproperlyConfigured(
+            f"The address of Redis must be like redis://host:6379/0 (rediss:// for TLS, "
+            f"unix:// for a socket), not {describe({'address': address})!r}: {error}"
+        ) from error
+    if port == 0:
+        raise ImproperlyConfigured(f"{describe({'address': address})!r} names port 0.")
+
+
+def describe(host: Host) -> str:
+    """Return *host* for logs and messages, without its password."""
+    if "address" not in host:
+        return str(host.get("master_name") or f"{host.get('host')}:{host.get('port')}")
+    parts = urlsplit(str(host["address"]))
+    if "@" not in parts.netloc:
+        return str(host["address"])
+    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+
+
+def _options(host: Host) -> Host:
+    # RESP 2, whose replies are flat lists; a time-out longer than any blocking read; a ping
+    # before a connection that was idle is used (providers cut those).
+    defaults = {
+        "protocol": 2,
+        "socket_timeout": 10.0,
+        "socket_connect_timeout": 5.0,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+    }
+    return {**defaults, **host}
+
+
+def blocking_pool(host: Host) -> redis.ConnectionPool:
+    """Return a pool for threads, whose connections repeat no command by themselves."""
+    options = {**_options(host), "retry": Retry(NoBackoff(), 0)}
+    if "address" in options:
+        return redis.ConnectionPool.from_url(options.pop("address"), **options)
+    if "master_name" not in options:
+        return redis.ConnectionPool(**options)
+    sentinel = redis.sentinel.Sentinel(
+        options.pop("sentinels"), sentinel_kwargs=options.pop("sentinel_kwargs", None)
+    )
+    return redis.sentinel.SentinelConnectionPool(options.pop("master_name"), sentinel, **options)
+
+
+def asyncio_pool(host: Host) -> redis.asyncio.ConnectionPool:
+    """Return a pool for one event loop, whose connections repeat no command by themselves."""
+    retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+    pool: redis.asyncio.ConnectionPool = create_pool({**_options(host), "retry": retry})
+    return pool
+
+
+def check_server(info: Mapping[str, Any], address: str) -> None:
+    """Raise :class:`LayerUnavailable` unless *info* (of ``INFO server``) is of a fit server."""
+    version = str(info.get("redis_version", "0"))
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_VERSION:
+        raise LayerUnavailable(
+            f"The Redis at {address} is version {version}; 6.2 or later is needed. "
+            "Upgrade it, or point CHANNEL_LAYERS to a newer one."
+        )
+    if info.get("redis_mode") == "cluster":
+        raise LayerUnavailable(
+            f"The Redis at {address} is a cluster. A commit changes keys of many slots in one "
+            "step, which a cluster refuses; use one Redis, or a Sentinel pair."
+        )

@@ -1,0 +1,342 @@
+"""The Redis layer: the worker side with blocking connections, the interface side by a link."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import redis
+import redis.asyncio
+import redis.exceptions
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import (
+    FORMAT_VERSION,
+    Closed,
+    Committed,
+    Delivery,
+    Operation,
+    Published,
+    Receiver,
+    Session,
+    WorkerLayer,
+    new_id,
+    server_of,
+)
+from channels_workers.layers.codec import Content
+from channels_workers.layers.redis import commands, hosts
+from channels_workers.layers.redis.commands import GROUP, Request
+from channels_workers.layers.redis.link import Link
+from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.server import Mailbox, Server
+
+
+class RedisChannelLayer(WorkerLayer):
+    """A channel layer in one Redis (6.2 or later), or a Sentinel pair.
+
+    *hosts* takes what channels-redis takes, for one server; *prefix* begins every key. The
+    other options are those of :class:`~channels_workers.layers.base.WorkerLayer`.
+    """
+
+    def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
+        super().__init__(**config)
+        self.host = _read_hosts(hosts)
+        self.prefix = f"{prefix}:{FORMAT_VERSION}:"
+        self.redis = redis.Redis(connection_pool=_blocking_pool(self.host))
+        self._recovering: set[str] = set()
+        self._server: Server | None = None
+        self._link: Link | None = None
+        self._lock = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"RedisChannelLayer({hosts.describe(self.host)})"
+
+    def stream_key(self, channel: str) -> str:
+        """Return the key of an ordinary channel's stream."""
+        return f"{self.prefix}channel:{channel}"
+
+    # The Channels 4 face
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """Return the name of a new channel that this process receives."""
+        channel = await self.attach(Mailbox(self.capacity))
+        await cast("Link", self._link).registered()
+        return channel
+
+    async def receive(self, channel: str) -> Content:
+        """Wait for the next message of *channel*."""
+        self.require_valid_channel_name(channel)
+        if server_of(channel) is None:
+            return await self._receive_ordinary(channel)
+        receiver = self._server.receivers.get(channel) if self._server else None
+        if not isinstance(receiver, Mailbox):
+            raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
+        self._make_home()
+        return await receiver.receive()
+
+    async def flush(self) -> None:
+        """Delete every key with the layer's prefix, and register this server again."""
+        await asyncio.to_thread(self._delete_keys)
+        if self._server is not None:
+            await asyncio.to_thread(self.register, self._server.id)
+
+    def _delete_keys(self) -> None:
+        for key in self.redis.scan_iter(match=f"{self.prefix}*", count=1000):
+            self.redis.unlink(key)
+
+    async def _receive_ordinary(self, channel: str) -> Content:
+        client = redis.asyncio.Redis(connection_pool=hosts.asyncio_pool(self.host))
+        client.set_response_callback("XREADGROUP", _as_it_is)
+        try:
+            while True:
+                found = await self._take(client, channel)
+                if found:
+                    return self.codec.decode(found[0].payload)
+        finally:
+            await client.aclose(close_connection_pool=True)
+
+    async def _take(self, client: redis.asyncio.Redis, channel: str) -> list[Delivery]:
+        key = self.stream_key(channel)
+        try:
+            reply = await client.execute_command(
+                *("XREADGROUP", "GROUP", GROUP, new_id(), "COUNT", 1, "BLOCK", 2000, "NOACK"),
+                *("STREAMS", key, ">"),
+            )
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            await asyncio.to_thread(self._create_group, channel)
+            return []
+        found = commands.read_streams(reply, self.stream_key(""), "")
+        for delivery in found:
+            await client.xdel(key, delivery.token)
+        return found
+
+    # The interface side
+
+    async def attach(self, receiver: Receiver) -> str:
+        """Return a new reply channel for *receiver*; it waits for nothing."""
+        if self._server is None:
+            self._server = Server(self.codec)
+        self._make_home()
+        return self._server.attach(receiver)
+
+    def _make_home(self) -> None:
+        # The server's connections live in the loop that called first; when that one has ended
+        # (each async_to_sync() makes a loop of its own), in the next.
+        with self._lock:
+            if self._link is None or self._link.ended():
+                self._link = Link(self, cast("Server", self._server))
+
+    def forget_server(self) -> None:
+        """Drop the server, which Redis does not know any more; the next call makes a new one."""
+        self._server = self._link = None
+
+    async def publish(
+        self,
+        channel: str,
+        reply_channel: str,
+        order: int,
+        payload: bytes,
+        disconnect_payload: bytes = b"",
+    ) -> Published:
+        """Put a message of a connection into *channel*, once; waits while Redis is away."""
+        arguments: commands.Arguments = [channel, reply_channel, order, payload]
+        arguments.append(disconnect_payload)
+        reply = await self._home_call(Request("publish", arguments))
+        return commands.read_published(reply)
+
+    async def close(self, reply_channel: str, code: int) -> Closed:
+        """End a connection; waits while Redis is away."""
+        reply = await self._home_call(Request("close", [reply_channel, code]))
+        return Closed(reply.decode())
+
+    async def _home_call(self, request: Request) -> Any:
+        if self._link is None:
+            raise LayerUnavailable("No server of this layer runs in this process.")
+        return await self._link.call(request)
+
+    def leave_groups(self, reply_channel: str) -> None:
+        """Take a channel of this process out of all groups."""
+        if self._server is not None and self._link is not None:
+            self._link.depart(self._server.leave_groups(reply_channel))
+
+    def detach(self, reply_channel: str) -> None:
+        """Forget the receiver of *reply_channel*."""
+        if self._server is not None and self._link is not None:
+            self._link.depart(self._server.detach(reply_channel))
+
+    async def retire_server(self) -> None:
+        """Leave all groups, drop inbox and registration, end the link."""
+        if self._server is not None and self._link is not None:
+            server, link = self._server, self._link
+            self.forget_server()
+            await link.stop()
+            await asyncio.to_thread(self.retire, server.id, (), ())
+
+    # The worker side
+
+    def register(self, process: str) -> None:
+        """Make *process* known, after a look at what kind of server answers."""
+        info = self.redis.info("server")
+        hosts.check_server(cast("dict[str, Any]", info), hosts.describe(self.host))
+        self.call(Request("register", [process]))
+
+    def pulse(self, process: str) -> bool:
+        """Raise the counter of *process*."""
+        return bool(self.call(Request("pulse", [process, ""])))
+
+    def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
+        """End *process*; consumers that still hold deliveries stay, with them."""
+        arguments: commands.Arguments = [process]
+        for consumer in consumers:
+            for channel in channels:
+                arguments += (channel, consumer)
+        self.call(Request("retire", arguments))
+
+    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
+        """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
+        if consumer in self._recovering:
+            found = self._read_group(channels, consumer, "0", 0)
+            self._recovering.discard(consumer)
+            if found:
+                return found
+        try:
+            return self._read_group(channels, consumer, ">", timeout)
+        except redis.exceptions.ConnectionError:
+            self._recovering.add(consumer)
+            raise
+        except redis.exceptions.TimeoutError:
+            self._recovering.add(consumer)
+            raise
+
+    def _read_group(
+        self, channels: Sequence[str], consumer: str, start: str, timeout: float
+    ) -> list[Delivery]:
+        arguments: list[Any] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", 1]
+        if timeout > 0:
+            arguments += ("BLOCK", max(1, int(timeout * 1000)))
+        arguments.append("STREAMS")
+        arguments += [self.stream_key(channel) for channel in channels]
+        arguments += [start] * len(channels)
+        try:
+            reply = self._raw_client().execute_command(*arguments)
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            for channel in channels:
+                self._create_group(channel)
+            return []
+        return commands.read_streams(reply, self.stream_key(""), consumer)
+
+    def _raw_client(self) -> redis.Redis:
+        # Replies of XREADGROUP as they come: redis-py's dicts lose repeated fields.
+        self.redis.set_response_callback("XREADGROUP", _as_it_is)
+        return self.redis
+
+    def _create_group(self, channel: str) -> None:
+        try:
+            self.redis.xgroup_create(self.stream_key(channel), GROUP, id="0", mkstream=True)
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    def commit(
+        self,
+        delivery: Delivery,
+        operations: Sequence[Operation] = (),
+        session: Session | None = None,
+    ) -> Committed:
+        """Finish a delivery in one step; may be repeated after a connection error."""
+        request = commands.commit(delivery, operations, session, self.get_capacity)
+        reply = self.call(request).decode()
+        commands.read_full(reply, self.get_capacity)
+        return Committed(reply)
+
+    def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
+        """Hand *delivery* back."""
+        arguments: commands.Arguments = [
+            delivery.channel,
+            delivery.token,
+            delivery.consumer,
+            delivery.reply_channel or "",
+            delivery.attempts + counted,
+        ]
+        return Committed(self.call(Request("requeue", arguments)).decode())
+
+    def take_over(self, channels: Sequence[str], owner: str, consumer: str) -> Delivery | None:
+        """Claim one delivery of a dead consumer."""
+        reply = self.call(Request("take_over", [owner, consumer, *channels]))
+        if reply is None:
+            return None
+        channel, token, fields, times = reply
+        found = commands.read_delivery(channel.decode(), token.decode(), fields, consumer)
+        return replace(found, attempts=found.attempts + int(times))
+
+    def apply(self, operations: Sequence[Operation]) -> None:
+        """Carry out *operations* now.
+
+        After :class:`LayerUnavailable` it is not known whether they were: nothing is repeated.
+        """
+        try:
+            reply = self.call(self._send_request(operations)).decode()
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            raise self.unavailable(error) from error
+        commands.read_full(reply, self.get_capacity)
+
+    async def aapply(self, operations: Sequence[Operation]) -> None:
+        """Carry out *operations* now."""
+        if self._link is None or not self._link.is_here():
+            await asyncio.to_thread(self.apply, operations)
+            return
+        try:
+            reply = await self._link.call(self._send_request(operations))
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            raise self.unavailable(error) from error
+        commands.read_full(reply.decode(), self.get_capacity)
+
+    def _send_request(self, operations: Sequence[Operation]) -> Request:
+        encoded = commands.encode_operations(operations, self.get_capacity)
+        return Request("send", [new_id(), *encoded], repeatable=False)
+
+    def unavailable(self, error: Exception) -> LayerUnavailable:
+        """Return the error to raise, or to log, when Redis does not answer."""
+        return LayerUnavailable(
+            f"Redis at {hosts.describe(self.host)} does not answer ({error}). "
+            "Is it running, and is its address right?"
+        )
+
+    def load_session(self, reply_channel: str) -> bytes | None:
+        """Return the saved channel session."""
+        return cast("bytes | None", self.redis.get(f"{self.prefix}session:{reply_channel}"))
+
+    def save_session(self, session: Session) -> None:
+        """Save a channel session at once, if the connection lives."""
+        self.call(Request("save_session", list(session)))
+
+    def length(self, channel: str) -> int:
+        """Return how many messages wait or are under way."""
+        return cast("int", self.redis.xlen(self.stream_key(channel)))
+
+    def members(self, group: str) -> set[str]:
+        """Return the members of a group."""
+        found = cast("list[bytes]", self.redis.hkeys(f"{self.prefix}group:{group}"))
+        return {member.decode().lstrip("*") for member in found}
+
+    def call(self, request: Request) -> Any:
+        """Run a script; it is sent once, or again if Redis did not know it."""
+        wanted = script(request.script)
+        try:
+            return self.redis.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
+        except redis.exceptions.NoScriptError:
+            return self.redis.eval(wanted.source, 1, self.prefix, *request.arguments)
+
+
+_read_hosts, _blocking_pool = hosts.read_hosts, hosts.blocking_pool
+
+
+def _as_it_is(reply: Any, **options: Any) -> Any:
+    return reply

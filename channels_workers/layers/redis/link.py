@@ -1,0 +1,252 @@
+"""The asyncio connections of one interface server: it writes, it reads its inbox, it pulses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import redis.asyncio
+import redis.exceptions
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.redis import commands, hosts
+from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.server import Departure, Server
+
+if TYPE_CHECKING:
+    from channels_workers.layers.redis.layer import RedisChannelLayer
+
+logger = logging.getLogger(__name__)
+
+#: Entries read from the inbox at once, how long a read waits (ms), how often to pulse (s).
+INBOX_COUNT, INBOX_BLOCK, PULSE_INTERVAL = 500, 2000, 1.0
+
+#: The dispatcher lets others run after this time (s).
+TURN = 0.01
+
+DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
+
+
+class Call(NamedTuple):
+    """A request that waits to be written, and who waits for its reply."""
+
+    request: Request
+    reply: asyncio.Future[Any]
+
+
+class Link:
+    """Writer, inbox reader and pulse of *server*, in the event loop that makes it.
+
+    Requests of all sockets that come in one turn of the loop go out in one write. While Redis
+    is away, repeatable requests wait; the others fail.
+    """
+
+    def __init__(self, layer: RedisChannelLayer, server: Server) -> None:
+        self.layer = layer
+        self.server = server
+        self.loop = asyncio.get_running_loop()
+        self._calls: list[Call] = []
+        self._arrived = asyncio.Event()
+        self._registered = self.loop.create_future()
+        self._task = self.loop.create_task(self._run(), name="channels_workers link")
+
+    def ended(self) -> bool:
+        """Say whether this link, or its event loop, has ended."""
+        return self.loop.is_closed() or self._task.done()
+
+    def is_here(self) -> bool:
+        """Say whether this link runs in the caller's event loop."""
+        return not self.ended() and asyncio.get_running_loop() is self.loop
+
+    async def registered(self) -> None:
+        """Wait until Redis knows the server."""
+        await asyncio.shield(self._registered)
+
+    async def call(self, request: Request) -> Any:
+        """Return the reply of a script."""
+        reply = self.loop.create_future()
+        self._calls.append(Call(request, reply))
+        self._arrived.set()
+        return await reply
+
+    def depart(self, departures: Iterable[Departure]) -> None:
+        """Tell Redis, some time soon, which groups have no member here any more."""
+        for group, entry in departures:
+            reply = self.loop.create_future()
+            self._calls.append(Call(Request("leave", [self.server.id, group, entry]), reply))
+            self._arrived.set()
+
+    async def stop(self) -> None:
+        """End the link and close its connections."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        client = redis.asyncio.Redis(connection_pool=hosts.asyncio_pool(self.layer.host))
+        client.set_response_callback("XREAD", _as_it_is)
+        try:
+            await self._register()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write(client))
+                tasks.create_task(self._read(client))
+                tasks.create_task(self._pulse())
+        except* LostServer:
+            self._lose()
+        finally:
+            await client.aclose(close_connection_pool=True)
+
+    async def _register(self) -> None:
+        attempts = Attempts(self.layer)
+        while True:
+            try:
+                await asyncio.to_thread(self.layer.register, self.server.id)
+            except (*DISCONNECTED, LayerUnavailable) as error:
+                await attempts.failed(error)
+            else:
+                attempts.succeeded()
+                self._registered.set_result(None)
+                return
+
+    # Writing
+
+    async def _write(self, client: redis.asyncio.Redis) -> None:
+        attempts = Attempts(self.layer)
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            calls, self._calls = self._calls, []
+            calls = [call for call in calls if not call.reply.done()]
+            try:
+                await self._write_batch(client, calls)
+            except DISCONNECTED as error:
+                self._keep_repeatable(calls, error)
+                await attempts.failed(error)
+            else:
+                attempts.succeeded()
+
+    async def _write_batch(self, client: redis.asyncio.Redis, calls: list[Call]) -> None:
+        replies = await self._execute(client, calls)
+        unknown = [
+            call
+            for call, reply in zip(calls, replies, strict=True)
+            if isinstance(reply, redis.exceptions.NoScriptError)
+        ]
+        for call, reply in zip(calls, replies, strict=True):
+            if call not in unknown:
+                _answer(call.reply, reply)
+        if unknown:
+            for name in {call.request.script for call in unknown}:
+                await client.script_load(script(name).source)
+            for call, reply in zip(unknown, await self._execute(client, unknown), strict=True):
+                _answer(call.reply, reply)
+
+    async def _execute(self, client: redis.asyncio.Redis, calls: list[Call]) -> list[Any]:
+        if not calls:
+            return []
+        pipeline = client.pipeline(transaction=False)
+        for request, _ in calls:
+            wanted = script(request.script)
+            pipeline.evalsha(wanted.sha, 1, self.layer.prefix, *request.arguments)
+        return await pipeline.execute(raise_on_error=False)
+
+    def _keep_repeatable(self, calls: list[Call], error: Exception) -> None:
+        kept = []
+        for call in calls:
+            if call.request.repeatable:
+                kept.append(call)
+            else:
+                _answer(call.reply, error)
+        self._calls[:0] = [call for call in kept if not call.reply.done()]
+        self._arrived.set()
+
+    # Reading
+
+    async def _read(self, client: redis.asyncio.Redis) -> None:
+        attempts = Attempts(self.layer)
+        key = f"{self.layer.prefix}inbox:{self.server.id}"
+        while True:
+            try:
+                reply = await client.execute_command(
+                    *("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK),
+                    *("STREAMS", key, self.server.position or "0"),
+                )
+            except DISCONNECTED as error:
+                await attempts.failed(error)
+                continue
+            attempts.succeeded()
+            await self._process(reply)
+
+    async def _process(self, reply: Any) -> None:
+        since = time.monotonic()
+        for entry in commands.read_inbox(reply):
+            self.depart(self.server.process(entry))
+            if time.monotonic() - since > TURN:
+                await asyncio.sleep(0)
+                since = time.monotonic()
+
+    # Living
+
+    async def _pulse(self) -> None:
+        while True:
+            await asyncio.sleep(PULSE_INTERVAL)
+            counter = await self.call(Request("pulse", [self.server.id, self.server.position]))
+            if not counter:
+                raise LostServer
+
+    def _lose(self) -> None:
+        logger.error("Redis does not know this server any more; its sockets are closed")
+        self.layer.forget_server()
+        for call in self._calls:
+            call.reply.cancel()
+        for receiver in list(self.server.receivers.values()):
+            receiver.lose()
+
+
+class LostServer(Exception):  # noqa: N818  (not an error of the caller)
+    """Redis has no registration of this server: it was reaped, or the data is lost."""
+
+
+class Attempts:
+    """Waits longer after each failure, with jitter, and logs the first and the last of a row."""
+
+    def __init__(self, layer: RedisChannelLayer, longest: float = 5.0) -> None:
+        self.layer = layer
+        self.longest = longest
+        self.failures = 0
+
+    async def failed(self, error: Exception) -> None:
+        """Log the first failure of a row; wait."""
+        await asyncio.sleep(self.next_wait(error))
+
+    def next_wait(self, error: Exception) -> float:
+        """Note a failure; return the seconds to wait before the next attempt."""
+        if self.failures == 0:
+            known = isinstance(error, LayerUnavailable)
+            logger.error("%s Trying again.", error if known else self.layer.unavailable(error))
+        self.failures += 1
+        return min(self.longest, 0.05 * 2 ** min(self.failures, 10)) * random.uniform(0.5, 1.0)
+
+    def succeeded(self) -> None:
+        """Log the end of a row of failures."""
+        if self.failures:
+            logger.warning("%s answers again", self.layer)
+            self.failures = 0
+
+
+def _answer(reply: asyncio.Future[Any], value: Any) -> None:
+    if reply.done():
+        return
+    if isinstance(value, Exception):
+        reply.set_exception(value)
+        reply.exception()  # whoever does not wait for it is not told again
+    else:
+        reply.set_result(value)
+
+
+def _as_it_is(reply: Any, **options: Any) -> Any:
+    return reply

@@ -1,0 +1,52 @@
+-- commit.lua: finish one delivery: acknowledge it, save the channel session, publish the outbox,
+-- release the connection. All of it or nothing.
+-- include: keys.lua connection.lua join.lua outbox.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 channel, 2 entry, 3 consumer, 4 message id,
+--          5 reply channel whose connection waits for this delivery, or "", 6 its order,
+--          7 reply channel whose session is saved, or "", 8 that session,
+--          9... operations (outbox.lua)
+-- writes   channel:<channel>, session:<reply>, connections:<server>, inbox:<server>,
+--          group:<name>, groups:<server>
+-- returns  "done"; "stale" (the delivery is not this consumer's any more: nothing was done);
+--          "gone" (its connection is: acknowledged, nothing else done);
+--          "full <channel>" (nothing was done)
+
+local channel, entry, consumer, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local reply, order, session_of, session = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
+
+if not is_pending_for(channel, entry, consumer) then return "stale" end
+
+local record
+if reply ~= "" then
+  record = read_record(reply)
+  if not record or record.order ~= order or record.state == "i" then
+    acknowledge(channel, entry)
+    return "gone"
+  end
+end
+
+local plan = new_plan()
+local full = plan_outbox(plan, 9, id)
+if full then return "full " .. full end
+local releases = record and record.state == "b" and is_alive(plan, server_of(reply))
+if releases then plan_inbox(plan, server_of(reply), "r" .. reply, order) end
+local keeps_session = session_of ~= "" and not (record and record.state == "d")
+  and redis.call("HEXISTS", connections_key(server_of(session_of)), session_of) == 1
+
+acknowledge(channel, entry)
+if keeps_session then redis.call("SET", session_key(session_of), session) end
+write_outbox(plan)
+if record then
+  if record.state == "d" then
+    delete_connection(reply)
+  elseif record.state == "c" then
+    publish_disconnect(reply, record)
+  else
+    record.state = "i"
+    record.entry = ""
+    write_record(reply, record)
+  end
+end
+return "done"

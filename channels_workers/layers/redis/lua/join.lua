@@ -1,0 +1,14 @@
+-- join.lua: note a server, or an ordinary channel, as a member of a group (a part of outbox.lua).
+-- Needs keys.lua.
+--
+-- group:<name> holds <server> = id of the inbox entry of its last join, and *<channel> = "" for
+-- an ordinary channel. groups:<server> is the reverse index.
+
+local function join_server(group, server, entry)
+  redis.call("HSET", group_key(group), server, entry)
+  redis.call("SADD", groups_key(server), group)
+end
+
+local function join_channel(group, channel)
+  redis.call("HSET", group_key(group), "*" .. channel, "")
+end

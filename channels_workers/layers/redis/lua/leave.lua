@@ -1,0 +1,13 @@
+-- leave.lua: a server without members of a group any more leaves it, unless somebody joined since.
+-- include: keys.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 server, 2 group, 3 id of the inbox entry of the last join that the server processed
+-- writes   group:<name>, groups:<server>
+-- returns  1 if it left, 0 if a later join is on its way
+
+local server, group, entry = ARGV[1], ARGV[2], ARGV[3]
+if redis.call("HGET", group_key(group), server) ~= entry then return 0 end
+redis.call("HDEL", group_key(group), server)
+redis.call("SREM", groups_key(server), group)
+return 1

@@ -1,0 +1,27 @@
+-- publish.lua: put one message of a connection into its stream, once.
+-- include: keys.lua connection.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 channel, 2 reply channel, 3 order, 4 payload, 5 info (with order 0 only)
+-- reads    processes, session:<reply>
+-- writes   connections:<server>, channel:<channel>
+-- returns  "published"; "repeated" (it is or was under way); "gone" (no record);
+--          "server gone" (no registration of this server)
+
+local channel, reply, order, payload, info = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local record = read_record(reply)
+
+if not record then
+  if redis.call("HEXISTS", processes, server_of(reply)) == 0 then return "server gone" end
+  if order ~= 0 then return "gone" end
+  record = {order = -1, state = "i", code = "", entry = "", info = info}
+end
+if order <= record.order then return "repeated" end
+if record.state ~= "i" or order ~= record.order + 1 then
+  return redis.error_reply("ORDER " .. order .. " cannot follow " .. record.order .. record.state)
+end
+
+record.order = order
+record.state = "b"
+publish_order(reply, record, channel, payload)
+return "published"

@@ -1,0 +1,26 @@
+-- retire.lua: a process ends cleanly.
+-- include: keys.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 process id, 2... pairs of channel and consumer name (workers)
+-- writes   processes, channel:<name>, group:<name>, groups:<server>, inbox:<server>
+-- returns  the number of consumers that still hold deliveries (they stay, with their deliveries)
+
+local holding = 0
+for at = 2, #ARGV, 2 do
+  local channel, consumer = ARGV[at], ARGV[at + 1]
+  local pending = redis.pcall("XPENDING", stream_key(channel), worker_group, "-", "+", 1, consumer)
+  if not pending.err then
+    if #pending > 0 then holding = holding + 1
+    else redis.call("XGROUP", "DELCONSUMER", stream_key(channel), worker_group, consumer) end
+  end
+end
+if holding > 0 then return holding end
+
+local process = ARGV[1]
+for _, group in ipairs(redis.call("SMEMBERS", groups_key(process))) do
+  redis.call("HDEL", group_key(group), process)
+end
+redis.call("DEL", groups_key(process), inbox_key(process))
+redis.call("HDEL", processes, process)
+return 0

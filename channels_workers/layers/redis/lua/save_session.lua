@@ -1,0 +1,12 @@
+-- save_session.lua: save a channel session at once, if its connection lives.
+-- include: keys.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 reply channel, 2 session
+-- writes   session:<reply>
+-- returns  1 if it was saved
+
+local reply, session = ARGV[1], ARGV[2]
+if redis.call("HEXISTS", connections_key(server_of(reply)), reply) == 0 then return 0 end
+redis.call("SET", session_key(reply), session)
+return 1

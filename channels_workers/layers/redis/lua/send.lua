@@ -1,0 +1,13 @@
+-- send.lua: carry out operations at once, for code outside consumers and immediately=True.
+-- include: keys.lua join.lua outbox.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 parent of the message ids, 2... operations (outbox.lua)
+-- writes   channel:<name>, inbox:<server>, group:<name>, groups:<server>
+-- returns  "done"; "full <channel>" (nothing was done)
+
+local plan = new_plan()
+local full = plan_outbox(plan, 2, ARGV[1])
+if full then return "full " .. full end
+write_outbox(plan)
+return "done"

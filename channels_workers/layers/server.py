@@ -1,0 +1,190 @@
+"""What one interface server knows of its own channels and groups; no I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from typing import NamedTuple
+
+from channels_workers.layers.base import InboxEntry, InboxOperation, Receiver, new_id
+from channels_workers.layers.codec import Codec, Content
+
+logger = logging.getLogger(__name__)
+
+
+class Departure(NamedTuple):
+    """A group that has no member on this server any more.
+
+    *entry* is the inbox entry of the last join processed: the layer removes the server only
+    if no later join is on its way.
+    """
+
+    group: str
+    entry: str
+
+
+class Server:
+    """The receivers of one server, and which of them are in which group.
+
+    Operations come in the order of the inbox. It lives in one event loop.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self.id = new_id()
+        self.codec = codec
+        self.receivers: dict[str, Receiver] = {}
+        self.groups: dict[str, dict[str, Receiver]] = {}
+        self.groups_of: dict[str, set[str]] = {}
+        self.last_join: dict[str, str] = {}
+        self.position = ""  # id of the last inbox entry that was processed
+
+    def attach(self, receiver: Receiver) -> str:
+        """Return a new reply channel for *receiver*."""
+        channel = f"{self.id}!{new_id()}"
+        self.receivers[channel] = receiver
+        self.groups_of[channel] = set()
+        return channel
+
+    def leave_groups(self, channel: str) -> list[Departure]:
+        """Take *channel* out of its groups for good; return the groups left empty."""
+        departures = []
+        for group in self.groups_of.pop(channel, ()):
+            departures += self._leave(group, channel)
+        return departures
+
+    def detach(self, channel: str) -> list[Departure]:
+        """Forget *channel*; return the groups left empty."""
+        self.receivers.pop(channel, None)
+        return self.leave_groups(channel)
+
+    def process(self, entry: InboxEntry) -> list[Departure]:
+        """Carry out one inbox entry; return the groups that it left empty."""
+        departures: list[Departure] = []
+        for operation in entry.operations:
+            match operation.kind:
+                case "g":
+                    self._send_group(operation)
+                case "s":
+                    self._send(operation)
+                case "r":
+                    self._release(operation)
+                case "j":
+                    departures += self._join(operation, entry.id)
+                case "l":
+                    departures += self._leave(operation.target, operation.value.decode())
+        self.position = entry.id
+        return departures
+
+    def _send_group(self, operation: InboxOperation) -> None:
+        members = self.groups.get(operation.target)
+        if not members:
+            return
+        content = self.codec.decode(operation.value)
+        for channel, receiver in list(members.items()):
+            self._deliver(channel, receiver, content)
+
+    def _send(self, operation: InboxOperation) -> None:
+        receiver = self.receivers.get(operation.target)
+        if receiver is not None:
+            self._deliver(operation.target, receiver, self.codec.decode(operation.value))
+
+    def _deliver(self, channel: str, receiver: Receiver, content: Content) -> None:
+        try:
+            receiver.deliver(content)
+        except Exception:  # one channel's trouble must not reach the others
+            logger.exception("Delivering to %s failed", channel)
+
+    def _release(self, operation: InboxOperation) -> None:
+        receiver = self.receivers.get(operation.target)
+        if receiver is not None:
+            receiver.release(int(operation.value))
+
+    def _join(self, operation: InboxOperation, entry: str) -> list[Departure]:
+        group, channel = operation.target, operation.value.decode()
+        self.last_join[group] = entry
+        if channel in self.groups_of:
+            self.groups_of[channel].add(group)
+            self.groups.setdefault(group, {})[channel] = self.receivers[channel]
+            return []
+        return self._departure(group)
+
+    def _leave(self, group: str, channel: str) -> list[Departure]:
+        members = self.groups.get(group)
+        if members is None or members.pop(channel, None) is None:
+            return []
+        self.groups_of.get(channel, set()).discard(group)
+        return self._departure(group)
+
+    def _departure(self, group: str) -> list[Departure]:
+        if self.groups.get(group):
+            return []
+        self.groups.pop(group, None)
+        return [Departure(group, self.last_join.pop(group))] if group in self.last_join else []
+
+
+class Mailbox:
+    """A receiver that keeps what it gets until somebody asks: the channels of Channels 4.
+
+    Bounded by *capacity*; what comes beyond it is dropped and logged, as the reader has
+    stopped reading. It may be read from any event loop.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._lock = threading.Lock()
+        self._messages: deque[Content] = deque()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def deliver(self, content: Content) -> None:
+        """Keep a message; a 1.x message, which has no type, gets ``websocket.send``."""
+        with self._lock:
+            if len(self._messages) >= self.capacity:
+                logger.warning("A channel reads nothing: more than %d messages", self.capacity)
+                return
+            self._messages.append({"type": "websocket.send", **content})
+        self._wake_one()
+
+    def release(self, order: int) -> None:
+        """Do nothing: no message of a worker waits for this channel."""
+
+    def lose(self) -> None:
+        """Do nothing: there is no connection record to lose."""
+
+    async def receive(self) -> Content:
+        """Wait for the next message; cancelling it loses none."""
+        while True:
+            with self._lock:
+                if self._messages:
+                    return self._messages.popleft()
+                future = asyncio.get_running_loop().create_future()
+                self._waiting.append(future)
+            try:
+                await future
+            except asyncio.CancelledError:
+                self._give_up(future)
+                raise
+
+    def _give_up(self, future: asyncio.Future[None]) -> None:
+        with self._lock:
+            if future in self._waiting:
+                self._waiting.remove(future)
+                return
+        self._wake_one()  # this one had been woken for a message that another may take
+
+    def _wake_one(self) -> None:
+        while True:
+            with self._lock:
+                if not self._messages or not self._waiting:
+                    return
+                future = self._waiting.popleft()
+            loop = future.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_wake, future)
+                return
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
