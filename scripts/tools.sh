@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# The programs that the tests need beside Python: a Redis server, a browser and its driver.
+# To be sourced after environment.sh.
+#
+# What is missing is installed by the machine's package manager. A user who may not do that on
+# Debian gets the same packages unpacked into .tools, where they disturb nobody.
+
+tools=$project/.tools
+PATH=$PATH:$tools/bin
+export PATH
+
+has_redis() {
+  command -v redis-server >/dev/null
+}
+
+has_browser() {
+  command -v chromedriver >/dev/null || return 1
+  command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
+    command -v google-chrome >/dev/null ||
+    [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] ||
+    [ -x "/Applications/Chromium.app/Contents/MacOS/Chromium" ]
+}
+
+# apt-get with lists and a cache of its own, so that a user may ask it.
+user_apt_get() {
+  apt-get -qq -o Dir::State::status=/var/lib/dpkg/status -o Dir::State::lists="$tools/apt/lists" \
+    -o Dir::Cache="$tools/apt/cache" -o APT::Sandbox::User="$(id -un)" "$@" </dev/null
+}
+
+# Those of these packages, and of all that they need, that the machine does not have.
+missing_packages() {
+  user_apt_get --simulate --no-install-recommends install "$@" |
+    awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }'
+}
+
+unpack_packages() {
+  local archive packages
+  say "Unpacking $* into .tools, since this user may not install packages ..."
+  mkdir -p "$tools/apt/lists/partial" "$tools/apt/cache/archives/partial" "$tools/debian"
+  user_apt_get update >&2 && packages=$(missing_packages "$@") || return
+  # shellcheck disable=SC2086 # one word for each package
+  (cd -- "$tools/apt/cache/archives" && user_apt_get download $packages) || return
+  for archive in "$tools"/apt/cache/archives/*.deb; do
+    dpkg-deb --extract "$archive" "$tools/debian" && rm -- "$archive" || return
+  done
+}
+
+# Start an unpacked program with its libraries and its fonts.
+write_launcher() {
+  mkdir -p "$tools/bin"
+  cat >"$tools/bin/$1" <<LAUNCHER
+#!/bin/sh
+tools=\$(CDPATH='' cd -- "\$(dirname -- "\$0")/.." && pwd -P)
+debian=\$tools/debian
+for folder in "\$debian"/usr/lib/*-linux-gnu* "\$debian"/lib/*-linux-gnu*; do
+  LD_LIBRARY_PATH=\$folder:\$folder/pulseaudio\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
+done
+export LD_LIBRARY_PATH FONTCONFIG_FILE="\$tools/fonts.conf"
+exec "\$debian/$2" "\$@"
+LAUNCHER
+  chmod +x "$tools/bin/$1"
+}
+
+write_font_configuration() {
+  cat >"$tools/fonts.conf" <<'FONTS'
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>/usr/share/fonts</dir>
+  <dir prefix="relative">debian/usr/share/fonts</dir>
+  <cachedir prefix="relative">fonts-cache</cachedir>
+</fontconfig>
+FONTS
+}
+
+unpack_redis() {
+  unpack_packages redis-server &&
+    write_launcher redis-server usr/bin/redis-server
+}
+
+unpack_browser() {
+  unpack_packages chromium chromium-driver fonts-dejavu-core &&
+    write_font_configuration &&
+    write_launcher chromium usr/lib/chromium/chromium &&
+    write_launcher chromedriver usr/bin/chromedriver
+}
+
+install_redis() {
+  if can_install_packages; then
+    install_packages redis-server
+  elif command -v apt-get >/dev/null; then
+    unpack_redis
+  elif command -v brew >/dev/null; then
+    say "Installing redis by brew ..."
+    brew install --quiet redis >&2
+  fi
+}
+
+install_browser() {
+  if can_install_packages; then
+    install_packages chromium chromium-driver fonts-dejavu-core
+  elif command -v apt-get >/dev/null; then
+    unpack_browser
+  elif command -v brew >/dev/null; then
+    say "Installing google-chrome and chromedriver by brew ..."
+    brew install --quiet --cask google-chrome chromedriver >&2
+  fi
+}
+
+# Make redis-server, a Chromium and chromedriver stand on the PATH.
+require_tools() {
+  has_redis || install_redis || true
+  has_redis || fail "The tests need redis-server on the PATH (Debian: redis-server, brew: redis)."
+  has_browser || install_browser || true
+  has_browser || fail "The tests need Chromium or Google Chrome, and chromedriver on the PATH" \
+    "(Debian: chromium chromium-driver, brew: google-chrome chromedriver)."
+}
