@@ -1,0 +1,221 @@
+"""The commands of the Procfile as an operator runs them: two web servers, two workers, one Redis.
+
+Redis is on a port of its own, found by REDIS_URL.
+"""
+
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartWeb, StartWorker
+from tests.processes.process import Process, Processes, free_port
+from tests.processes.redis_server import RedisServer
+from tests.processes.server import Person, Server
+from tests.processes.waiting import wait_for
+
+FRAMES = 2000
+SERVERS = ("daphne", "uvicorn")
+
+
+def assert_they_talk(ann: Person, bob: Person, label: str = "") -> None:
+    """Each says something and both hear it."""
+    for speaker, handle in ((ann, "ann"), (bob, "bob")):
+        text = f"hello from {handle} {label}".strip()
+        speaker.say(text, handle=handle)
+        for listener in (ann, bob):
+            frame = listener.hear()
+            assert (frame["handle"], frame["message"]) == (handle, text)
+            assert frame["id"]
+            assert frame["timestamp"]
+
+
+def hear_many(person: Person, number: int) -> list[dict[str, Any]]:
+    return [person.hear(timeout=60) for _ in range(number)]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_people_on_different_servers_talk(
+    kind: str, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    first, second = start_web(kind), start_web(kind)
+    start_worker()
+    start_worker()
+    with first.join("lobby") as ann, second.join("lobby") as bob, first.join("other") as eve:
+        assert_they_talk(ann, bob)
+        eve.say("alone", handle="eve")
+        assert eve.hear()["message"] == "alone"
+
+
+def test_people_on_servers_of_two_kinds_talk(
+    start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    daphne, uvicorn = start_web("daphne"), start_web("uvicorn")
+    start_worker()
+    with daphne.join("lobby") as ann, uvicorn.join("lobby") as bob:
+        assert_they_talk(ann, bob)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_frames_stay_complete_and_in_order_while_workers_come_and_go(
+    kind: str, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    first, second = start_web(kind), start_web(kind)
+    leaving, staying = start_worker(), start_worker()
+    joining = start_worker(wait=False)
+    with (
+        first.join("lobby") as ann,
+        second.join("lobby") as bob,
+        ThreadPoolExecutor() as pool,
+    ):
+        heard = [pool.submit(hear_many, person, FRAMES) for person in (ann, bob)]
+        for number in range(FRAMES):
+            ann.say(f"frame {number}")
+        wait_until_some_heard(bob, FRAMES // 20, heard)
+        assert leaving.terminate() == 0
+        assert len(bob.seen) < FRAMES, "The worker left too late to show anything"
+        for future in heard:
+            frames = future.result(timeout=90)
+            assert [frame["message"] for frame in frames] == [f"frame {n}" for n in range(FRAMES)]
+        assert staying.terminate() == 0
+        assert joining.is_running
+        assert_they_talk(ann, bob, "through the worker that joined")
+
+
+def wait_until_some_heard(person: Person, number: int, heard: list[Future[Any]]) -> None:
+    """Wait until a person has heard a number of frames; at once if a listener failed."""
+    wait_for(
+        lambda: len(person.seen) >= number or any(future.done() for future in heard),
+        lambda: f"{number} frames, of which {len(person.seen)} came",
+        timeout=60,
+    )
+
+
+def test_many_people_at_once_each_hear_everything_in_the_order_of_each_speaker(
+    start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    servers = [start_web("daphne"), start_web("uvicorn")]
+    start_worker()
+    start_worker()
+    number, each = 8, 25
+    with ExitStack() as stack, ThreadPoolExecutor(number) as pool:
+        people = [stack.enter_context(servers[n % 2].join("lobby")) for n in range(number)]
+        heard = [pool.submit(hear_many, person, number * each) for person in people]
+        for count in range(each):
+            for n, person in enumerate(people):
+                person.say(str(count), handle=f"person{n}")
+        for future in heard:
+            frames = future.result(timeout=90)
+            for n in range(number):
+                said = [f["message"] for f in frames if f["handle"] == f"person{n}"]
+                assert said == [str(count) for count in range(each)]
+
+
+def test_a_web_server_that_ends_takes_its_own_people_only(
+    start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    from websockets.exceptions import ConnectionClosed
+
+    first, second = start_web(), start_web()
+    start_worker()
+    with first.join("lobby") as ann, second.join("lobby") as bob:
+        assert_they_talk(ann, bob)
+        first.process.terminate()
+        with pytest.raises(ConnectionClosed):
+            ann.hear()
+        bob.say("still here")
+        assert bob.hear()["message"] == "still here"
+
+
+def test_a_worker_that_ends_on_interrupt_leaves_nothing_undone(
+    start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    server = start_web()
+    worker = start_worker()
+    with server.join("lobby") as ann:
+        ann.say("before")
+        assert ann.hear()["message"] == "before"
+        worker.signal(signal.SIGINT)
+        assert worker.wait() == 0
+        ann.say("while nobody works")
+        start_worker()
+        assert ann.hear()["message"] == "while nobody works"
+
+
+def test_honcho_starts_the_procfile(
+    start_process: Processes, chat_environment: dict[str, str]
+) -> None:
+    port = free_port()
+    command = ["honcho", "start", "--port", str(port), "web", "worker"]
+    honcho = start_process(command, name="honcho", env=chat_environment)
+    server = Server(port, honcho.wait_until_listening(port))
+    with server.join("lobby") as ann, server.join("lobby") as bob:
+        assert_they_talk(ann, bob)
+
+
+# Redis is not there, or not what it should be
+
+
+def assert_says_and_goes_on(process: Process, *parts: str) -> None:
+    """It says what is wrong, with the address, and does not end."""
+    pattern = "(?i)" + "".join(f"(?=.*{part})" for part in ("redis", *parts))
+    process.wait_for_line(pattern)
+    assert process.is_running
+
+
+def test_redis_that_starts_last(
+    redis_server: RedisServer, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    redis_server.stop()
+    first, second = start_web("daphne"), start_web("uvicorn")
+    worker = start_worker(wait=False)
+    address = f"127.0.0.1:{redis_server.port}"
+    for process in (first.process, second.process, worker):
+        assert_says_and_goes_on(process, address)
+    redis_server.start()
+    with first.join("lobby") as ann, second.join("lobby") as bob:
+        assert_they_talk(ann, bob)
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost:6379", "redis//:secret@x"])
+def test_redis_url_that_is_none(
+    url: str, start_process: Processes, chat_environment: dict[str, str]
+) -> None:
+    from tests.processes.procfile import shell_command
+
+    env = {**chat_environment, "PORT": str(free_port()), "REDIS_URL": url}
+    for process_type in ("web", "worker"):
+        process = start_process(shell_command(process_type), name=process_type, env=env)
+        assert process.wait() != 0
+        assert "REDIS_URL must be a redis://, rediss:// or unix:// URL" in process.output
+        assert "secret" not in process.output
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://no-such-host.invalid:6379/0", "no-such-host.invalid"),
+        ("redis://127.0.0.1:1/0", "127.0.0.1:1"),
+    ],
+)
+def test_redis_url_of_nothing(
+    url: str, address: str, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    server = start_web(env={"REDIS_URL": url})
+    worker = start_worker(env={"REDIS_URL": url}, wait=False)
+    assert_says_and_goes_on(worker, address)
+    assert_says_and_goes_on(server.process, address)
+    assert "<title>" in server.get("/"), "Pages need no Redis"
+
+
+def test_a_password_that_redis_does_not_take(
+    redis_server: RedisServer, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    url = f"redis://:very-secret@127.0.0.1:{redis_server.port}/0"
+    server = start_web(env={"REDIS_URL": url})
+    worker = start_worker(env={"REDIS_URL": url}, wait=False)
+    for process in (server.process, worker):
+        process.wait_for_line(r"(?i)(?=.*redis)(?=.*(auth|password))")
+        assert "very-secret" not in process.output

@@ -1,0 +1,90 @@
+"""A deployment as a platform makes it: build, release, web and worker, with DEBUG off."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.processes.process import ROOT, Processes, free_port
+from tests.processes.procfile import shell_command
+from tests.processes.redis_server import RedisServer
+from tests.processes.server import Person, Server
+
+DEPLOYED = ("channels_workers", "chat", "chat_project", "manage.py", "Procfile")
+HOST = "chat.herokuapp.com"
+# What the platform's router adds to what a browser sends.
+ROUTER = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Path:
+    """A copy of what runs in production, since a build writes next to it."""
+    folder = tmp_path / "a deployment"
+    folder.mkdir()
+    for name in DEPLOYED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name)
+        else:
+            shutil.copy(ROOT / name, folder)
+    return folder
+
+
+@pytest.fixture
+def production(redis_server: RedisServer, tmp_path: Path) -> dict[str, str]:
+    return {
+        "DEBUG": "0",
+        "SECRET_KEY": "a-secret-key-for-this-test-alone-that-is-long-enough-0123456789",
+        "ALLOWED_HOSTS": ".herokuapp.com",
+        "REDIS_URL": redis_server.url,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'production.sqlite3'}",
+        "PORT": str(free_port()),
+    }
+
+
+def visit(server: Server, path: str) -> str:
+    """The body of a page, asked for as the platform's router asks."""
+    import urllib.request
+
+    request = urllib.request.Request(server.url + path, headers={**ROUTER, "Host": HOST})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        body: bytes = response.read()
+    return body.decode()
+
+
+def test_a_deployment(
+    deployment: Path, production: dict[str, str], start_process: Processes
+) -> None:
+    build = [sys.executable, "manage.py", "collectstatic", "--noinput"]
+    for command in (build, shell_command("release")):
+        process = start_process(command, env=production, cwd=deployment)
+        assert process.wait() == 0, process.describe()
+    web = start_process(shell_command("web"), name="web", env=production, cwd=deployment)
+    start_process(shell_command("worker"), name="worker", env=production, cwd=deployment)
+    port = int(production["PORT"])
+    server = Server(port, web.wait_until_listening(port))
+
+    assert "<title>" in visit(server, "/lobby/")
+    socket_url = f"ws://{HOST}/chat/lobby/"
+    with connect(
+        socket_url,
+        host="127.0.0.1",
+        port=port,
+        origin=f"https://{HOST}",
+        additional_headers=ROUTER,
+        open_timeout=30,
+    ) as socket:
+        ann = Person(socket)
+        ann.say("hello")
+        assert ann.hear()["message"] == "hello"
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(
+            socket_url,
+            host="127.0.0.1",
+            port=port,
+            origin="https://elsewhere.example.com",
+            additional_headers=ROUTER,
+            open_timeout=30,
+        )
