@@ -1,0 +1,1 @@
+"""A chat of many rooms: the example that shows worker-style Channels at work."""

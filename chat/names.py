@@ -1,0 +1,108 @@
+"""Names of rooms and the labels that stand for them in addresses. No I/O.
+
+A *name* is what a person types, in any script; a *label* is the slug in ``/<label>/``.
+
+* A name that is a label already, and not reserved, is its own label: ``Lobby`` is at ``/Lobby/``.
+* Any other name gets what can be written of it in ASCII and a hash of the whole name:
+  ``Café am Eck`` is at ``/Cafe-am-Eck-`` with ten characters behind it. So the same name leads to the
+  same room from everywhere, and two names share no label but by a collision of 50 bits.
+
+Names are compared in Unicode's composed form (NFC) with white space trimmed and collapsed; case
+counts, as it does in addresses.
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+import unicodedata
+
+LABEL = "[a-zA-Z0-9_-]{1,50}"
+LABEL_RULE = "1 to 50 of the letters a-z and A-Z, the digits 0-9, _ and -"
+NAME_LENGTH = 100
+
+# First parts of addresses that are, or may become, something else than a room. In any case.
+RESERVED = frozenset(
+    "about accounts admin api chat favicon health help login logout media new robots signup static "
+    "ws".split()
+)
+
+_HASH_LENGTH = 10
+
+# Categories of Unicode. A format character (Cf) is no control: emoji are joined by one.
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_INVISIBLE = _CONTROLS | {"Cf", "Zs"}
+
+_ADJECTIVES = (
+    "able amber bold brave bright brisk calm clear clever cosy crisp curious deep eager early easy "
+    "fair fast fresh gentle glad golden grand green happy honest humble jolly keen kind light "
+    "lively lucky mellow merry mild neat nimble noble open patient plain polite proud quick quiet "
+    "rapid ready rosy round silent silver smart smooth snowy soft solid steady sunny swift tidy "
+    "tiny warm wise witty young"
+).split()
+_NOUNS = (
+    "acorn anchor apple badger beacon beaver birch bison brook candle canyon castle cedar cloud "
+    "clover comet coral crane creek dolphin eagle ember falcon fern finch forest fox garden glacier "
+    "harbor hare hawk hazel heron island ivy jay juniper kettle koala lagoon lantern lark lemon "
+    "lily lynx maple meadow melon moon otter owl panda pebble pepper pine planet plum pony puffin "
+    "quartz rabbit raven reef river robin salmon sparrow spruce summit swan tiger tulip valley "
+    "walnut willow wren"
+).split()
+
+
+class BadName(ValueError):
+    """What was typed cannot name a room; the text tells the person why."""
+
+
+def clean(typed: str) -> str:
+    """``typed`` as the room's name, or ``BadName``."""
+    name = " ".join(unicodedata.normalize("NFC", typed).split())
+    if len(name) > NAME_LENGTH:
+        raise BadName(f"A room's name has up to {NAME_LENGTH} characters; this has {len(name)}.")
+    if has_controls(name):
+        raise BadName("A room's name has no control characters.")
+    if not is_visible(name):
+        raise BadName("Type a name for the room.")
+    return name
+
+
+def is_visible(text: str) -> bool:
+    """Whether there is anything to see: not only spaces and invisible characters."""
+    return not set(map(unicodedata.category, text)) <= _INVISIBLE
+
+
+def has_controls(text: str) -> bool:
+    """Whether there are control characters, line ends, or halves of surrogate pairs."""
+    return not _CONTROLS.isdisjoint(map(unicodedata.category, text))
+
+
+def label_of(name: str) -> str:
+    """The label for a clean name."""
+    if is_label(name):
+        return name
+    digest = hashlib.sha256(name.encode()).digest()
+    suffix = base64.b32encode(digest).decode().lower()[:_HASH_LENGTH]
+    return "-".join(filter(None, (_ascii(name), suffix)))
+
+
+def is_label(text: str) -> bool:
+    """Whether a room may be at ``/<text>/``."""
+    return re.fullmatch(LABEL, text) is not None and text.lower() not in RESERVED
+
+
+def label_in(path: str) -> str | None:
+    """The label in ``/chat/<label>/``, the path of a room's socket; None for any other path."""
+    match = re.fullmatch(f"/chat/({LABEL})/", path)
+    return match[1] if match and is_label(match[1]) else None
+
+
+def random_label() -> str:
+    """Two words and a number: ``quiet-otter-42``. Ten million of them."""
+    words = secrets.choice(_ADJECTIVES), secrets.choice(_NOUNS)
+    return f"{words[0]}-{words[1]}-{10 + secrets.randbelow(1990)}"
+
+
+def _ascii(name: str) -> str:
+    """What of the name can be written in a label, with room left for the hash."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub("[^a-zA-Z0-9_]+", "-", plain)[: 50 - _HASH_LENGTH - 1].strip("-")

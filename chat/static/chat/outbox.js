@@ -1,0 +1,95 @@
+/**
+ * What was said here and has not come back yet, in order.
+ *
+ * An entry is `{nonce, handle, message, state, detail}`; its state is
+ *   "sending"  on its way, or to be sent as soon as there is a connection
+ *   "waiting"  refused for being too fast; sent again after a while
+ *   "failed"   refused; `detail` says why. The person edits or discards it.
+ *
+ * It lives in the tab's session storage, so that a reload loses nothing. Sending twice is safe: the
+ * server knows a nonce that it has stored.
+ */
+
+import { recall, remember } from "./memory.js";
+
+export class Outbox {
+  #key;
+  #entries = new Map();
+  #sentAt = new Map();
+
+  constructor(label) {
+    this.#key = `chat.outbox.${label}`;
+    for (const entry of recall("sessionStorage", this.#key) ?? []) {
+      this.#entries.set(entry.nonce, entry);
+    }
+  }
+
+  [Symbol.iterator]() {
+    return this.#entries.values();
+  }
+
+  add(handle, message) {
+    const isHeldUp = [...this].some((entry) => entry.state === "waiting");
+    const state = isHeldUp ? "waiting" : "sending";
+    const entry = { nonce: newNonce(), handle, message, state, detail: "" };
+    this.#entries.set(entry.nonce, entry);
+    this.#save();
+    return entry;
+  }
+
+  /** The entry came back, or was discarded; undefined if it is not from here. */
+  remove(nonce) {
+    const entry = this.#entries.get(nonce);
+    this.#entries.delete(nonce);
+    this.#sentAt.delete(nonce);
+    if (entry) this.#save();
+    return entry;
+  }
+
+  /** The entry was refused; undefined if it is not from here. */
+  refuse(nonce, code, detail) {
+    const entry = this.#entries.get(nonce);
+    if (!entry) return undefined;
+    Object.assign(entry, { state: code === "too_fast" ? "waiting" : "failed", detail });
+    this.#sentAt.delete(nonce);
+    this.#save();
+    return entry;
+  }
+
+  /** Let those that wait go; returns them. */
+  release() {
+    const waiting = [...this].filter((entry) => entry.state === "waiting");
+    for (const entry of waiting) entry.state = "sending";
+    return waiting;
+  }
+
+  /** A new connection: nothing was sent over it yet. */
+  rewind() {
+    this.#sentAt.clear();
+  }
+
+  /** Send what is to be sent and was not yet. */
+  flush(send) {
+    for (const { nonce, handle, message, state } of this) {
+      if (state !== "sending" || this.#sentAt.has(nonce)) continue;
+      this.#sentAt.set(nonce, Date.now());
+      send({ handle, message, nonce });
+    }
+  }
+
+  /** Whether something was sent longer ago than this and did not come back. */
+  isStale(milliseconds) {
+    const limit = Date.now() - milliseconds;
+    return [...this.#sentAt.values()].some((moment) => moment < limit);
+  }
+
+  #save() {
+    remember("sessionStorage", this.#key, [...this]);
+  }
+}
+
+/** Not `crypto.randomUUID`, which plain http does not have. */
+function newNonce() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

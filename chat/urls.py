@@ -1,0 +1,15 @@
+"""The chat's addresses. Every first part that is no reserved word is a room."""
+
+from django.urls import path, re_path
+
+from chat import views
+from chat.names import LABEL
+
+urlpatterns = [
+    path("", views.door, name="door"),
+    path("new/", views.new, name="new"),
+    re_path(rf"^(?P<label>{LABEL})/$", views.room, name="room"),
+    re_path(rf"^(?P<label>{LABEL})/messages/$", views.history, name="history"),
+    # Last, and under DEBUG too: a person who mistyped a room needs help, not a list of patterns.
+    re_path(r"^.*/$", views.not_found),
+]

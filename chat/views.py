@@ -1,0 +1,120 @@
+"""The pages. Sockets are not seen here: what is said comes in by ``chat.consumers``."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from chat import guests, names
+from chat.models import Message, Room
+
+LAST = 50
+OLDER = 50
+NEWER = 200
+RECENT_ROOMS = 20
+# No id of the database is larger.
+LARGEST_ID = 2**63 - 1
+
+
+class BadQuery(ValueError):
+    """The query of a history address makes no sense; the text says why."""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def door(request: HttpRequest) -> HttpResponse:
+    """Ask for a room; a typed name leads to the room of that name."""
+    typed = request.POST.get("name", "")
+    if request.method != "POST":
+        return _door(request)
+    try:
+        return redirect(Room.objects.named(names.clean(typed)))
+    except names.BadName as error:
+        return _door(request, status=400, typed=typed, error=str(error))
+
+
+def _door(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
+    context["rooms"] = Room.objects.recent(RECENT_ROOMS)
+    context["name_length"] = names.NAME_LENGTH
+    return render(request, "chat/door.html", context, status=status)
+
+
+@never_cache
+@require_safe
+def new(request: HttpRequest) -> HttpResponseRedirect:
+    """Make a room with a random name and lead to it."""
+    return redirect(Room.objects.random())
+
+
+@cache_control(private=True, no_cache=True)
+@require_safe
+def room(request: HttpRequest, label: str) -> HttpResponse:
+    """The room, made on the first visit, with the last messages, and the visitor's cookie."""
+    if not names.is_label(label):
+        return not_found(request)
+    last = list(Message.objects.last(label, LAST + 1))
+    context = {
+        "room": Room.objects.at(label),
+        "messages": last[:LAST][::-1],
+        "more": len(last) > LAST,
+        "handle_length": settings.CHAT_HANDLE_LENGTH,
+        "message_length": settings.CHAT_MESSAGE_LENGTH,
+    }
+    response = render(request, "chat/room.html", context)
+    if guests.person_in(request.COOKIES) is None:
+        guests.set_cookie(response, guests.new_person())
+    return response
+
+
+@never_cache
+@require_safe
+async def history(request: HttpRequest, label: str) -> JsonResponse:
+    """``{"messages": [...], "more": bool}``, the earliest first; 400 for a bad query.
+
+    ``?before=<id>`` gives up to 50 older ones, ``?after=<id>`` up to 200 newer ones, neither the
+    last 50; ``more`` says whether there are more of them in that direction.
+    """
+    if not await Room.objects.filter(label=label).aexists():
+        return _error(404, "not_found", f"There is no room at /{label}/; visit the page to make it.")
+    try:
+        before, after = _id(request, "before"), _id(request, "after")
+    except BadQuery as error:
+        return _error(400, "bad_query", str(error))
+    if before is not None and after is not None:
+        return _error(400, "bad_query", "Expected before or after, got both; ask for one.")
+    if after is not None:
+        return await _page(Message.objects.after(label, after, NEWER + 1), NEWER)
+    upper = LARGEST_ID if before is None else before
+    return await _page(Message.objects.before(label, upper, OLDER + 1), OLDER)
+
+
+async def _page(found: Any, count: int) -> JsonResponse:
+    """The first ``count`` of what was found, which is one more if there are more, in order."""
+    messages = [message async for message in found]
+    page = sorted(messages[:count], key=lambda message: message.pk)
+    fields = [message.fields() for message in page]
+    return JsonResponse({"messages": fields, "more": len(messages) > count})
+
+
+def _id(request: HttpRequest, key: str) -> int | None:
+    """The id under a key of the query, None without that key, or ``BadQuery``."""
+    value = request.GET.get(key)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= LARGEST_ID):
+        raise BadQuery(f"Expected the id of a message as {key}, got {value[:40]!r}; send digits.")
+    return int(value)
+
+
+def _error(status: int, code: str, detail: str) -> JsonResponse:
+    return JsonResponse({"type": "error", "code": code, "detail": detail}, status=status)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """The page for an address where nothing is: what the name of a room may hold, and a door."""
+    typed = request.path.strip("/")[: names.NAME_LENGTH]
+    context = {"path": request.path[:200], "typed": typed, "rule": names.LABEL_RULE}
+    context["name_length"] = str(names.NAME_LENGTH)
+    return render(request, "chat/not_found.html", context, status=404)

@@ -1,0 +1,1 @@
+"""The project around the chat: settings, addresses, and the two ways of serving it."""

@@ -1,0 +1,110 @@
+"""Reads settings from environment variables.
+
+Each function takes the name of a variable and a default for when it is unset or empty, and raises
+``ImproperlyConfigured`` with what was expected, what came, and the cure. An empty variable counts as
+unset: hosting panels and ``.env`` files make no difference between the two.
+"""
+
+import math
+import os
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = ("1", "true", "yes", "on")
+FALSE = ("0", "false", "no", "off")
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    """``1/true/yes/on`` or ``0/false/no/off``, in any case."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value not in TRUE + FALSE:
+        raise refusal(name, f"one of {', '.join(TRUE)} or {', '.join(FALSE)}", f"{name}=0")
+    return value in TRUE
+
+
+def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
+    """A list with commas: ``chat.example.org,www.example.org``."""
+    return [word.strip() for word in text(name).split(",") if word.strip()] or list(default)
+
+
+def integer(name: str, default: int, least: int = 0, most: int | None = None) -> int:
+    value = text(name)
+    if not value:
+        return default
+    expected = f"a whole number of at least {least}" + (f" and at most {most}" if most else "")
+    if not value.isdecimal() or int(value) < least or (most and int(value) > most):
+        raise refusal(name, expected, f"{name}={default}")
+    return int(value)
+
+
+def seconds(name: str, default: float) -> float:
+    """A positive number of seconds."""
+    value = text(name)
+    if not value:
+        return default
+    number = _number(value)
+    if not number > 0:
+        raise refusal(name, "a positive number of seconds", f"{name}={default}")
+    return number
+
+
+def rate(name: str, default: str) -> tuple[int, float] | None:
+    """``10/5`` is ten in any five seconds: ``(10, 5.0)``; ``0`` is no limit: ``None``."""
+    value = text(name, default)
+    if value == "0":
+        return None
+    count, _, span = value.partition("/")
+    if not (count.isdecimal() and int(count) > 0 and _number(span) > 0):
+        raise refusal(name, "<number>/<seconds>, or 0 for no limit", f"{name}={default}")
+    return int(count), _number(span)
+
+
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = text(name, default)
+    if value not in allowed:
+        raise refusal(name, f"one of {', '.join(allowed)}", f"{name}={default}")
+    return value
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """A database URL as an entry of ``DATABASES``."""
+    try:
+        return dict(dj_database_url.parse(text(name, default)))
+    except (ValueError, KeyError):
+        example = f"{name}=postgres://user:password@host:5432/name"
+        raise refusal(name, "the URL of a database", example, secret=True) from None
+
+
+def redis_url(name: str) -> str:
+    """A ``redis://``, ``rediss://`` or ``unix://`` URL, or the empty string when there is none."""
+    url = text(name)
+    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        example = f"{name}=redis://localhost:6379/0"
+        raise refusal(name, "a redis://, rediss:// or unix:// URL", example, secret=True)
+    return url
+
+
+def refusal(name: str, expected: str, cure: str, secret: bool = False) -> ImproperlyConfigured:
+    """The error to raise; a URL may hold a password, so ``secret`` values are not repeated."""
+    got = "something else" if secret else repr(text(name))
+    return ImproperlyConfigured(
+        f"The environment variable {name} must be {expected}, but it is {got}. "
+        f"Set for example {cure}, or unset it for the default."
+    )
+
+
+def _number(value: str) -> float:
+    """The finite number that ``value`` says, or NaN, which no comparison lets through."""
+    try:
+        number = float(value)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan

@@ -1,0 +1,203 @@
+"""Settings, from environment variables only.
+
+With none set this is a safe place to develop: ``DEBUG`` on (which answers to localhost only), SQLite
+in ``db.sqlite3``, and the channel layer in memory, so one process does everything. Production is
+``DEBUG=0`` and a ``SECRET_KEY``; ``DATABASE_URL`` and ``REDIS_URL`` name the services that several
+processes share. Nothing here connects to anything, so ``collectstatic`` can run at build time.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from chat_project import environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Heroku sets DYNO in each of its machines: there the default is production, and TLS its router's.
+ON_HEROKU = bool(environment.text("DYNO"))
+
+# ---------------------------------------------------------------------------------- the basics
+
+DEBUG = environment.flag("DEBUG", default=not ON_HEROKU)
+
+# One fixed key for development: all processes must agree on it, a random one would differ.
+SECRET_KEY = environment.text("SECRET_KEY", "for-development-only" if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set, and without DEBUG the project does not start without one. Set the "
+        "environment variable SECRET_KEY to a long random text, the same for each process: "
+        "python -c 'import secrets; print(secrets.token_urlsafe(50))' makes one. "
+        "To develop on this machine set DEBUG=1 instead."
+    )
+
+# The names under which the site is reached. Pages of other names may open no socket either.
+# Unset, DEBUG allows localhost; on Heroku it is the domain that each app gets.
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", (".herokuapp.com",) if ON_HEROKU else ())
+# Origins ("https://chat.example.org") that may post forms, for a proxy that changes the Host.
+CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    # The first two bring a "runserver" each, and the first app wins; both before staticfiles.
+    "channels_workers",
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "chat",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "chat_project.urls"
+ASGI_APPLICATION = "chat_project.asgi.application"
+WSGI_APPLICATION = "chat_project.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ----------------------------------------------------------------- HTTPS: HTTPS=0 for plain http
+
+# On unless DEBUG: http is redirected to https, cookies are sent over TLS only, and browsers are
+# told to come by https for HSTS_SECONDS. TLS ends at a proxy in front, which must set (and must
+# strip from what clients send) the header X-Forwarded-Proto. Behind no such proxy set HTTPS=0.
+HTTPS = environment.flag("HTTPS", default=not DEBUG)
+
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = environment.integer("HSTS_SECONDS", 30 * 24 * 3600)
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+# Whether HSTS covers subdomains and goes into browsers' preload lists is for the owner of the
+# domain to decide, not for an app on one name of it.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+# --------------------------------------------------------------------------------- the database
+
+# DATABASE_URL, by default SQLite in the project's directory.
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": environment.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Readers and the one writer at a time do not stop each other.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        # A transaction that reads first and writes later could not wait for another's write.
+        "transaction_mode": "IMMEDIATE",
+        # Seconds to wait for another's write.
+        "timeout": 20,
+    }
+else:
+    # Seconds that a thread keeps its connection; 0 closes it after each request or message.
+    DATABASES["default"]["CONN_MAX_AGE"] = environment.integer("DATABASE_CONN_MAX_AGE", 0)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    if environment.flag("DATABASE_SSL", default=ON_HEROKU):
+        DATABASES["default"].setdefault("OPTIONS", {}).setdefault("sslmode", "require")
+
+# ------------------------------------------------------------------------- channels and workers
+
+# With REDIS_URL the layer that several processes share, without it the one in memory.
+REDIS_URL = environment.redis_url("REDIS_URL")
+# REDIS_TLS_VERIFY=0 accepts any certificate, which hosts with self-signed ones (Heroku) need.
+REDIS_TLS_VERIFY = environment.flag("REDIS_TLS_VERIFY", default=True)
+# Each key in Redis begins with it; two chats in one Redis need two of them.
+REDIS_PREFIX = environment.text("REDIS_PREFIX", "chat")
+
+
+def redis_host() -> str | dict[str, Any]:
+    """The entry of ``hosts``; only a ``rediss://`` URL has a certificate to be checked."""
+    if REDIS_URL.startswith("rediss://") and not REDIS_TLS_VERIFY:
+        return {"address": REDIS_URL, "ssl_cert_reqs": None}
+    return REDIS_URL
+
+
+CHANNEL_LAYERS: dict[str, dict[str, Any]]
+if REDIS_URL:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
+            "CONFIG": {"hosts": [redis_host()], "prefix": REDIS_PREFIX},
+        },
+    }
+else:
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"},
+    }
+
+CHANNEL_ROUTING = "chat.routing.channel_routing"
+
+CHANNEL_WORKERS = {
+    "HTTP": "interface",
+    "CONNECT": "explicit",
+    # Seconds that a handshake waits for a worker's answer; workers may boot after the web.
+    "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),
+}
+
+# ------------------------------------------------------------------------------------- the chat
+
+# Messages in seconds per connection, "0" for no limit.
+CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
+# Characters, after trimming. The handle's column holds 200.
+CHAT_HANDLE_LENGTH = environment.integer("CHAT_HANDLE_LENGTH", 40, least=1, most=200)
+CHAT_MESSAGE_LENGTH = environment.integer("CHAT_MESSAGE_LENGTH", 4000, least=1)
+# Bytes of a whole frame in UTF-8.
+CHAT_FRAME_SIZE = environment.integer("CHAT_FRAME_SIZE", 64 * 1024, least=256)
+
+# --------------------------------------------------------------------------------- static files
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "chat_project.static.HashedStaticFilesStorage",
+    },
+}
+# Under DEBUG files are served as they lie in the apps; otherwise as collectstatic gathered them.
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# -------------------------------------------------------------------------------------- logging
+
+LOG_LEVEL = environment.choice(
+    "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+}
