@@ -27,15 +27,18 @@ class RoomAdmin(RoomModelAdmin):
     actions = ["empty"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
+        """Rooms with the number of their messages."""
         return super().get_queryset(request).annotate(message_count=Count("messages"))
 
     @admin.display(ordering="message_count")
     def messages(self, room: Room) -> int:
+        """How many were said in it."""
         count: int = room.message_count  # type: ignore[attr-defined]
         return count
 
     @admin.action(description="Delete all messages of the selected rooms", permissions=["delete"])
     def empty(self, request: HttpRequest, rooms: QuerySet[Room]) -> None:
+        """Delete what was said and keep the rooms."""
         count, _ = Message.objects.filter(room__in=rooms.values("pk")).delete()
         self.message_user(request, f"{count} messages were deleted.")
 
@@ -57,4 +60,5 @@ class MessageAdmin(MessageModelAdmin):
 
     @admin.display(description="message", ordering="message")
     def beginning(self, message: Message) -> str:
+        """As much as fits into a line."""
         return message.message[:100]

@@ -1,8 +1,8 @@
 """The chat's side of the socket: three functions that workers run.
 
-A consumer is a function of one message from a channel. It answers by sending to the message's reply
-channel or to a group of them, and what it sent goes out when it returns. Between the messages of one
-connection it keeps what it must remember in the channel session.
+A consumer is a function of one message from a channel. It answers by sending to the message's
+reply channel or to a group of them, and what it sent goes out when it returns. Between the messages
+of one connection it keeps what it must remember in the channel session.
 """
 
 import time

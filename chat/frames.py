@@ -1,6 +1,6 @@
 """What goes over the socket ``/chat/<label>/``, as JSON objects in text frames. No I/O.
 
-In: ``{"handle": "ann", "message": "hi"}``, and with it, if the sender likes, ``"nonce"`` (any text of
+In: ``{"handle": "ann", "message": "hi"}``, and with it, if the sender likes, ``"nonce"`` (a text of
 1 to 64 characters that no other message of the sender has) and ``"type": "message"``.
 
 Out: the message, which ``chat.models.Message.frame`` makes, and errors:
@@ -23,8 +23,9 @@ KEYS = ("handle", "message", "nonce", "type")
 class FrameError(Exception):
     """A frame that is refused.
 
-    ``code`` is ``bad_json``, ``bad_message``, ``too_long``, ``too_fast`` or ``forbidden``; ``detail``
-    says what was expected, what came, and the cure; ``nonce`` is that of the frame, if it had one.
+    ``code`` is ``bad_json``, ``bad_message``, ``too_long``, ``too_fast`` or ``forbidden``;
+    ``detail`` says what was expected, what came, and the cure; ``nonce`` is that of the frame, if
+    it had one.
     """
 
     def __init__(self, code: str, detail: str, nonce: str | None = None) -> None:

@@ -10,8 +10,8 @@ Rate = tuple[int, float]
 def admit(times: Sequence[float], now: float, rate: Rate | None, nonce: str | None) -> list[float]:
     """The times to keep once a message at ``now`` is let through, or ``FrameError`` (too_fast).
 
-    ``times`` are those of the messages let through before. A message that is refused does not count,
-    and neither does one from the future: the next worker's clock may be behind that of the last.
+    ``times`` are those of the messages let through before. A message that is refused does not
+    count, and neither does one from the future: a worker's clock may be behind that of the last.
     """
     if rate is None:
         return []

@@ -148,7 +148,12 @@ class Message(models.Model):
     def fields(self) -> dict[str, Any]:
         """The message as pages get it: handle, message, timestamp (ISO 8601), id, perhaps nonce."""
         moment = self.timestamp.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
-        fields = {"handle": self.handle, "message": self.message, "timestamp": moment, "id": self.pk}
+        fields = {
+            "handle": self.handle,
+            "message": self.message,
+            "timestamp": moment,
+            "id": self.pk,
+        }
         return fields if self.nonce is None else fields | {"nonce": self.nonce}
 
     def frame(self) -> str:

@@ -4,8 +4,8 @@ A *name* is what a person types, in any script; a *label* is the slug in ``/<lab
 
 * A name that is a label already, and not reserved, is its own label: ``Lobby`` is at ``/Lobby/``.
 * Any other name gets what can be written of it in ASCII and a hash of the whole name:
-  ``Café am Eck`` is at ``/Cafe-am-Eck-`` with ten characters behind it. So the same name leads to the
-  same room from everywhere, and two names share no label but by a collision of 50 bits.
+  ``Café am Eck`` is at ``/Cafe-am-Eck-cqnhbcqhhs/``. So the same name leads to the same room from
+  everywhere, and two names share no label but by a collision of 50 bits.
 
 Names are compared in Unicode's composed form (NFC) with white space trimmed and collapsed; case
 counts, as it does in addresses.
@@ -21,10 +21,17 @@ LABEL = "[a-zA-Z0-9_-]{1,50}"
 LABEL_RULE = "1 to 50 of the letters a-z and A-Z, the digits 0-9, _ and -"
 NAME_LENGTH = 100
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 # First parts of addresses that are, or may become, something else than a room. In any case.
 RESERVED = frozenset(
-    "about accounts admin api chat favicon health help login logout media new robots signup static "
-    "ws".split()
+    _words(
+        "about accounts admin api chat favicon health help login logout media new robots signup "
+        "static ws"
+    )
 )
 
 _HASH_LENGTH = 10
@@ -33,21 +40,21 @@ _HASH_LENGTH = 10
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INVISIBLE = _CONTROLS | {"Cf", "Zs"}
 
-_ADJECTIVES = (
+_ADJECTIVES = _words(
     "able amber bold brave bright brisk calm clear clever cosy crisp curious deep eager early easy "
     "fair fast fresh gentle glad golden grand green happy honest humble jolly keen kind light "
     "lively lucky mellow merry mild neat nimble noble open patient plain polite proud quick quiet "
     "rapid ready rosy round silent silver smart smooth snowy soft solid steady sunny swift tidy "
     "tiny warm wise witty young"
-).split()
-_NOUNS = (
+)
+_NOUNS = _words(
     "acorn anchor apple badger beacon beaver birch bison brook candle canyon castle cedar cloud "
-    "clover comet coral crane creek dolphin eagle ember falcon fern finch forest fox garden glacier "
-    "harbor hare hawk hazel heron island ivy jay juniper kettle koala lagoon lantern lark lemon "
+    "clover comet coral crane creek dolphin eagle ember falcon fern finch forest fox garden "
+    "glacier harbor hare hawk hazel heron island ivy jay juniper kettle koala lagoon lantern lark lemon "
     "lily lynx maple meadow melon moon otter owl panda pebble pepper pine planet plum pony puffin "
     "quartz rabbit raven reef river robin salmon sparrow spruce summit swan tiger tulip valley "
     "walnut willow wren"
-).split()
+)
 
 
 class BadName(ValueError):
@@ -56,7 +63,7 @@ class BadName(ValueError):
 
 def clean(typed: str) -> str:
     """``typed`` as the room's name, or ``BadName``."""
-    name = " ".join(unicodedata.normalize("NFC", typed).split())
+    name = " ".join(unicodedata.normalize("NFC", typed))
     if len(name) > NAME_LENGTH:
         raise BadName(f"A room's name has up to {NAME_LENGTH} characters; this has {len(name)}.")
     if has_controls(name):

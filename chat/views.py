@@ -77,7 +77,9 @@ async def history(request: HttpRequest, label: str) -> JsonResponse:
     last 50; ``more`` says whether there are more of them in that direction.
     """
     if not await Room.objects.filter(label=label).aexists():
-        return _error(404, "not_found", f"There is no room at /{label}/; visit the page to make it.")
+        return _error(
+            404, "not_found", f"There is no room at /{label}/; visit the page to make it."
+        )
     try:
         before, after = _id(request, "before"), _id(request, "after")
     except BadQuery as error:

@@ -6,37 +6,72 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Room',
+            name="Room",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('label', models.SlugField(unique=True)),
-                ('active', models.DateTimeField(db_index=True, editable=False, null=True, verbose_name='last message')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("label", models.SlugField(unique=True)),
+                (
+                    "active",
+                    models.DateTimeField(
+                        db_index=True, editable=False, null=True, verbose_name="last message"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('handle', models.CharField(max_length=200)),
-                ('message', models.TextField()),
-                ('timestamp', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ('person', models.CharField(blank=True, max_length=80)),
-                ('nonce', models.CharField(blank=True, editable=False, max_length=64, null=True)),
-                ('delivery', models.CharField(blank=True, editable=False, max_length=200, null=True, unique=True)),
-                ('room', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='chat.room')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("handle", models.CharField(max_length=200)),
+                ("message", models.TextField()),
+                (
+                    "timestamp",
+                    models.DateTimeField(db_index=True, default=django.utils.timezone.now),
+                ),
+                ("person", models.CharField(blank=True, max_length=80)),
+                ("nonce", models.CharField(blank=True, editable=False, max_length=64, null=True)),
+                (
+                    "delivery",
+                    models.CharField(
+                        blank=True, editable=False, max_length=200, null=True, unique=True
+                    ),
+                ),
+                (
+                    "room",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="messages",
+                        to="chat.room",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['room', 'id'], name='chat_message_room_id')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('nonce__isnull', False)), fields=('room', 'person', 'nonce'), name='chat_message_once_per_nonce')],
+                "indexes": [models.Index(fields=["room", "id"], name="chat_message_room_id")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("nonce__isnull", False)),
+                        fields=("room", "person", "nonce"),
+                        name="chat_message_once_per_nonce",
+                    )
+                ],
             },
         ),
     ]
