@@ -73,7 +73,9 @@ def _check(name: str, given: Any) -> None:
     if choices is not None:
         if given not in choices:
             allowed = " or ".join(map(repr, choices))
-            raise ImproperlyConfigured(f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}.")
+            raise ImproperlyConfigured(
+                f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}."
+            )
     elif isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be a number above 0, not {given!r}."

@@ -315,6 +315,9 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
 
     # The worker side
 
+    def check_server(self) -> None:
+        """Raise :class:`LayerUnavailable` unless the layer's server can be used."""
+
     @abstractmethod
     def register(self, process: str) -> None:
         """Make *process* known; :class:`LayerUnavailable` if the layer cannot be used."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from channels_workers.exceptions import ChannelFull, ServerGone
@@ -306,9 +307,7 @@ class Store:
                     self._plan_leave(plan, group, channel)
         return plan
 
-    def _plan_send(
-        self, plan: Plan, message: Delivery, capacity_of: Callable[[str], int]
-    ) -> None:
+    def _plan_send(self, plan: Plan, message: Delivery, capacity_of: Callable[[str], int]) -> None:
         channel = message.channel
         server = server_of(channel)
         if server is None:
@@ -325,7 +324,8 @@ class Store:
     ) -> None:
         for member in self._members(plan, group):
             if member.startswith("*"):
-                self._plan_send(plan, replace(message, channel=member[1:]), capacity_of)
+                with suppress(ChannelFull):  # a full channel is passed over
+                    self._plan_send(plan, replace(message, channel=member[1:]), capacity_of)
             elif member in self.processes:
                 plan.add(member, "g", group, message.payload)
 

@@ -99,9 +99,7 @@ def read_streams(reply: Any, prefix: str, consumer: str) -> list[Delivery]:
     ]
 
 
-def read_delivery(
-    channel: str, token: str, fields: Sequence[bytes], consumer: str
-) -> Delivery:
+def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: str) -> Delivery:
     """Return the delivery that a stream entry holds."""
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     reply = values.get(b"reply")
@@ -138,3 +136,8 @@ def _read_operations(fields: Sequence[bytes]) -> list[InboxOperation]:
         text = name.decode()
         operations.append(InboxOperation(text[0], text[1:], value))
     return operations
+
+
+def as_it_is(reply: Any, **options: Any) -> Any:
+    """Take a reply as it comes: redis-py's dicts lose the repeated fields of a stream entry."""
+    return reply

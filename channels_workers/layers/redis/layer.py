@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
@@ -27,8 +28,9 @@ from channels_workers.layers.base import (
     server_of,
 )
 from channels_workers.layers.codec import Content
-from channels_workers.layers.redis import commands, hosts
+from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import GROUP, Request
+from channels_workers.layers.redis.connections import UNAVAILABLE
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Mailbox, Server
@@ -43,16 +45,17 @@ class RedisChannelLayer(WorkerLayer):
 
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
         super().__init__(**config)
-        self.host = _read_hosts(hosts)
+        self.host = connections.read_hosts(hosts)
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
-        self.redis = redis.Redis(connection_pool=_blocking_pool(self.host))
+        self.redis = redis.Redis(connection_pool=connections.blocking_pool(self.host))
+        self.redis.set_response_callback("XREADGROUP", commands.as_it_is)
         self._recovering: set[str] = set()
         self._server: Server | None = None
         self._link: Link | None = None
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
-        return f"RedisChannelLayer({hosts.describe(self.host)})"
+        return f"RedisChannelLayer({connections.describe(self.host)})"
 
     def stream_key(self, channel: str) -> str:
         """Return the key of an ordinary channel's stream."""
@@ -88,8 +91,8 @@ class RedisChannelLayer(WorkerLayer):
             self.redis.unlink(key)
 
     async def _receive_ordinary(self, channel: str) -> Content:
-        client = redis.asyncio.Redis(connection_pool=hosts.asyncio_pool(self.host))
-        client.set_response_callback("XREADGROUP", _as_it_is)
+        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.host))
+        client.set_response_callback("XREADGROUP", commands.as_it_is)
         try:
             while True:
                 found = await self._take(client, channel)
@@ -102,7 +105,7 @@ class RedisChannelLayer(WorkerLayer):
         key = self.stream_key(channel)
         try:
             reply = await client.execute_command(
-                *("XREADGROUP", "GROUP", GROUP, new_id(), "COUNT", 1, "BLOCK", 2000, "NOACK"),
+                *("XREADGROUP", "GROUP", GROUP, "receive", "COUNT", 1, "BLOCK", 2000, "NOACK"),
                 *("STREAMS", key, ">"),
             )
         except redis.exceptions.ResponseError as error:
@@ -181,9 +184,14 @@ class RedisChannelLayer(WorkerLayer):
 
     def register(self, process: str) -> None:
         """Make *process* known, after a look at what kind of server answers."""
-        info = self.redis.info("server")
-        hosts.check_server(cast("dict[str, Any]", info), hosts.describe(self.host))
+        self.check_server()
         self.call(Request("register", [process]))
+
+    def check_server(self) -> None:
+        """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
+        with self._explained():
+            info = self.redis.info("server")
+        connections.check_server(cast("dict[str, Any]", info), connections.describe(self.host))
 
     def pulse(self, process: str) -> bool:
         """Raise the counter of *process*."""
@@ -206,10 +214,7 @@ class RedisChannelLayer(WorkerLayer):
                 return found
         try:
             return self._read_group(channels, consumer, ">", timeout)
-        except redis.exceptions.ConnectionError:
-            self._recovering.add(consumer)
-            raise
-        except redis.exceptions.TimeoutError:
+        except LayerUnavailable:
             self._recovering.add(consumer)
             raise
 
@@ -223,7 +228,8 @@ class RedisChannelLayer(WorkerLayer):
         arguments += [self.stream_key(channel) for channel in channels]
         arguments += [start] * len(channels)
         try:
-            reply = self._raw_client().execute_command(*arguments)
+            with self._explained():
+                reply = self.redis.execute_command(*arguments)
         except redis.exceptions.ResponseError as error:
             if not str(error).startswith("NOGROUP"):
                 raise
@@ -231,11 +237,6 @@ class RedisChannelLayer(WorkerLayer):
                 self._create_group(channel)
             return []
         return commands.read_streams(reply, self.stream_key(""), consumer)
-
-    def _raw_client(self) -> redis.Redis:
-        # Replies of XREADGROUP as they come: redis-py's dicts lose repeated fields.
-        self.redis.set_response_callback("XREADGROUP", _as_it_is)
-        return self.redis
 
     def _create_group(self, channel: str) -> None:
         try:
@@ -281,10 +282,7 @@ class RedisChannelLayer(WorkerLayer):
 
         After :class:`LayerUnavailable` it is not known whether they were: nothing is repeated.
         """
-        try:
-            reply = self.call(self._send_request(operations)).decode()
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
-            raise self.unavailable(error) from error
+        reply = self.call(self._send_request(operations)).decode()
         commands.read_full(reply, self.get_capacity)
 
     async def aapply(self, operations: Sequence[Operation]) -> None:
@@ -292,10 +290,8 @@ class RedisChannelLayer(WorkerLayer):
         if self._link is None or not self._link.is_here():
             await asyncio.to_thread(self.apply, operations)
             return
-        try:
+        with self._explained():
             reply = await self._link.call(self._send_request(operations))
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
-            raise self.unavailable(error) from error
         commands.read_full(reply.decode(), self.get_capacity)
 
     def _send_request(self, operations: Sequence[Operation]) -> Request:
@@ -305,13 +301,14 @@ class RedisChannelLayer(WorkerLayer):
     def unavailable(self, error: Exception) -> LayerUnavailable:
         """Return the error to raise, or to log, when Redis does not answer."""
         return LayerUnavailable(
-            f"Redis at {hosts.describe(self.host)} does not answer ({error}). "
+            f"Redis at {connections.describe(self.host)} does not answer ({error}). "
             "Is it running, and is its address right?"
         )
 
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""
-        return cast("bytes | None", self.redis.get(f"{self.prefix}session:{reply_channel}"))
+        with self._explained():
+            return cast("bytes | None", self.redis.get(f"{self.prefix}session:{reply_channel}"))
 
     def save_session(self, session: Session) -> None:
         """Save a channel session at once, if the connection lives."""
@@ -329,14 +326,15 @@ class RedisChannelLayer(WorkerLayer):
     def call(self, request: Request) -> Any:
         """Run a script; it is sent once, or again if Redis did not know it."""
         wanted = script(request.script)
+        with self._explained():
+            try:
+                return self.redis.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
+            except redis.exceptions.NoScriptError:
+                return self.redis.eval(wanted.source, 1, self.prefix, *request.arguments)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            return self.redis.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
-        except redis.exceptions.NoScriptError:
-            return self.redis.eval(wanted.source, 1, self.prefix, *request.arguments)
-
-
-_read_hosts, _blocking_pool = hosts.read_hosts, hosts.blocking_pool
-
-
-def _as_it_is(reply: Any, **options: Any) -> Any:
-    return reply
+            yield
+        except UNAVAILABLE as error:
+            raise self.unavailable(error) from error

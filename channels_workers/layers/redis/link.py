@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,9 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import redis.asyncio
 import redis.exceptions
 
+from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.redis import commands, hosts
+from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.connections import DISCONNECTED
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Departure, Server
 
@@ -28,8 +29,6 @@ INBOX_COUNT, INBOX_BLOCK, PULSE_INTERVAL = 500, 2000, 1.0
 
 #: The dispatcher lets others run after this time (s).
 TURN = 0.01
-
-DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
 
 class Call(NamedTuple):
@@ -87,8 +86,8 @@ class Link:
         await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        client = redis.asyncio.Redis(connection_pool=hosts.asyncio_pool(self.layer.host))
-        client.set_response_callback("XREAD", _as_it_is)
+        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.layer.host))
+        client.set_response_callback("XREAD", commands.as_it_is)
         try:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
@@ -101,12 +100,12 @@ class Link:
             await client.aclose(close_connection_pool=True)
 
     async def _register(self) -> None:
-        attempts = Attempts(self.layer)
+        attempts = Attempts(logger, "Registering this server")
         while True:
             try:
                 await asyncio.to_thread(self.layer.register, self.server.id)
-            except (*DISCONNECTED, LayerUnavailable) as error:
-                await attempts.failed(error)
+            except LayerUnavailable as error:
+                await asyncio.sleep(attempts.failed(error))
             else:
                 attempts.succeeded()
                 self._registered.set_result(None)
@@ -115,7 +114,7 @@ class Link:
     # Writing
 
     async def _write(self, client: redis.asyncio.Redis) -> None:
-        attempts = Attempts(self.layer)
+        attempts = Attempts(logger, "Writing")
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -125,7 +124,7 @@ class Link:
                 await self._write_batch(client, calls)
             except DISCONNECTED as error:
                 self._keep_repeatable(calls, error)
-                await attempts.failed(error)
+                await asyncio.sleep(attempts.failed(self.layer.unavailable(error)))
             else:
                 attempts.succeeded()
 
@@ -167,7 +166,7 @@ class Link:
     # Reading
 
     async def _read(self, client: redis.asyncio.Redis) -> None:
-        attempts = Attempts(self.layer)
+        attempts = Attempts(logger, "Reading the inbox")
         key = f"{self.layer.prefix}inbox:{self.server.id}"
         while True:
             try:
@@ -176,7 +175,7 @@ class Link:
                     *("STREAMS", key, self.server.position or "0"),
                 )
             except DISCONNECTED as error:
-                await attempts.failed(error)
+                await asyncio.sleep(attempts.failed(self.layer.unavailable(error)))
                 continue
             attempts.succeeded()
             await self._process(reply)
@@ -211,33 +210,6 @@ class LostServer(Exception):  # noqa: N818  (not an error of the caller)
     """Redis has no registration of this server: it was reaped, or the data is lost."""
 
 
-class Attempts:
-    """Waits longer after each failure, with jitter, and logs the first and the last of a row."""
-
-    def __init__(self, layer: RedisChannelLayer, longest: float = 5.0) -> None:
-        self.layer = layer
-        self.longest = longest
-        self.failures = 0
-
-    async def failed(self, error: Exception) -> None:
-        """Log the first failure of a row; wait."""
-        await asyncio.sleep(self.next_wait(error))
-
-    def next_wait(self, error: Exception) -> float:
-        """Note a failure; return the seconds to wait before the next attempt."""
-        if self.failures == 0:
-            known = isinstance(error, LayerUnavailable)
-            logger.error("%s Trying again.", error if known else self.layer.unavailable(error))
-        self.failures += 1
-        return min(self.longest, 0.05 * 2 ** min(self.failures, 10)) * random.uniform(0.5, 1.0)
-
-    def succeeded(self) -> None:
-        """Log the end of a row of failures."""
-        if self.failures:
-            logger.warning("%s answers again", self.layer)
-            self.failures = 0
-
-
 def _answer(reply: asyncio.Future[Any], value: Any) -> None:
     if reply.done():
         return
@@ -246,7 +218,3 @@ def _answer(reply: asyncio.Future[Any], value: Any) -> None:
         reply.exception()  # whoever does not wait for it is not told again
     else:
         reply.set_result(value)
-
-
-def _as_it_is(reply: Any, **options: Any) -> Any:
-    return reply

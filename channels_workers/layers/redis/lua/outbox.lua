@@ -3,7 +3,7 @@
 --
 -- An operation is four arguments: kind, target, value, capacity.
 --   s  send   target channel, value payload, capacity of that channel
---   g  send   target group, value payload, capacity of its ordinary channels
+--   g  send   target group, value payload, capacity of its ordinary channels (full: passed over)
 --   j  join   target group, value channel
 --   l  leave  target group, value channel
 -- Each server gets one inbox entry (of up to 1,000 operations) whose fields are
@@ -56,8 +56,7 @@ local function plan_group_send(plan, group, id, payload, capacity)
   for member in pairs(members_of(plan, group)) do
     local channel = string.match(member, "^%*(.*)$")
     if channel then
-      local full = plan_stream(plan, channel, id, payload, capacity)
-      if full then return full end
+      plan_stream(plan, channel, id, payload, capacity)  -- a full one is passed over
     elseif is_alive(plan, member) then
       plan_inbox(plan, member, "g" .. group, payload)
     end
@@ -100,7 +99,7 @@ local function plan_outbox(plan, first, parent)
     number = number + 1
     local id, full = parent .. "." .. number, nil
     if kind == "s" then full = plan_send(plan, target, id, value, capacity)
-    elseif kind == "g" then full = plan_group_send(plan, target, id, value, capacity)
+    elseif kind == "g" then plan_group_send(plan, target, id, value, capacity)
     elseif kind == "j" then plan_join(plan, target, value)
     elseif kind == "l" then plan_leave(plan, target, value)
     end

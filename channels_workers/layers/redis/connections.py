@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import redis
 import redis.asyncio
 import redis.asyncio.retry
+import redis.exceptions
 import redis.sentinel
 from channels_redis.utils import create_pool, decode_hosts
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +20,16 @@ from redis.retry import Retry
 from channels_workers.exceptions import LayerUnavailable
 
 OLDEST_VERSION = (6, 2)
+
+#: What redis-py raises when the server does not answer, or the line is cut.
+DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
+
+#: The same, and what a server says that cannot write just now (full, or a replica).
+UNAVAILABLE = (
+    *DISCONNECTED,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+)
 
 Host = dict[str, Any]
 

@@ -1,0 +1,14 @@
+"""The Django application; in INSTALLED_APPS before ``daphne`` and ``channels``."""
+
+from django.apps import AppConfig
+
+
+class ChannelsWorkersConfig(AppConfig):
+    """Brings the management commands and the system checks."""
+
+    name = "channels_workers"
+    verbose_name = "Channels workers"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from channels_workers import checks  # noqa: F401  (registers when imported)

@@ -1,0 +1,23 @@
+"""The ASGI application of an interface server, and the configured channel layers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.core.asgi import get_asgi_application
+
+from channels_workers.interface import Application, Interface
+from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
+
+__all__ = ["channel_layers", "get_application", "get_channel_layer"]
+
+
+def get_application(
+    http: Application | None = None, alias: str = DEFAULT_CHANNEL_LAYER
+) -> Interface:
+    """Return the application that gives sockets to workers, and HTTP to Django or to *http*.
+
+    Put it into ``asgi.py``; it sets Django up. *alias* names the layer in ``CHANNEL_LAYERS``.
+    """
+    django_application = get_asgi_application()
+    return Interface(http or django_application, partial(get_channel_layer, alias))

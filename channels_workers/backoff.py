@@ -1,0 +1,30 @@
+"""Growing, jittered waits between attempts, with one log line per outage."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+
+class Attempts:
+    """A row of attempts at *what*; the waits grow from 0.05 s to *longest* seconds."""
+
+    def __init__(self, logger: logging.Logger, what: str, longest: float = 5.0) -> None:
+        self.logger = logger
+        self.what = what
+        self.longest = longest
+        self.failures = 0
+
+    def failed(self, error: Exception) -> float:
+        """Note a failure, log the first of a row; return how many seconds to wait."""
+        if self.failures == 0:
+            self.logger.error("%s: %s Trying again.", self.what, error)
+        self.failures += 1
+        wait = min(self.longest, 0.05 * 2.0 ** min(self.failures - 1, 10))
+        return wait * random.uniform(0.5, 1.0)
+
+    def succeeded(self) -> None:
+        """Note a success; log it when it ends a row of failures."""
+        if self.failures:
+            self.logger.warning("%s: works again after %d failures.", self.what, self.failures)
+            self.failures = 0

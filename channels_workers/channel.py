@@ -1,0 +1,94 @@
+"""Channels and groups, as consumers and other code use them; source: Channels 1.1.8."""
+
+from __future__ import annotations
+
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.codec import Content
+from channels_workers.outbox import carry_out
+from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
+
+
+class Channel:
+    """A named channel; *alias* or *channel_layer* choose a layer other than the default."""
+
+    def __init__(
+        self,
+        name: str | bytes,
+        alias: str = DEFAULT_CHANNEL_LAYER,
+        channel_layer: WorkerLayer | None = None,
+    ) -> None:
+        self.name = _as_text(name)
+        self.channel_layer = channel_layer or get_channel_layer(alias)
+
+    def send(self, content: Content, immediately: bool = False) -> None:
+        """Send *content*, a dict, over the channel.
+
+        In a consumer it goes out when the consumer has returned; ``immediately=True`` sends
+        it now, as does code outside consumers. What cannot be encoded, or is too large, raises
+        :class:`~channels_workers.exceptions.MessageError` here;
+        :class:`~channels_workers.exceptions.ChannelFull` comes from a send that happens now.
+        """
+        if not isinstance(content, dict):
+            raise TypeError(
+                f"You can only send dicts as content on channels, not {type(content).__name__}."
+            )
+        layer = self.channel_layer
+        carry_out(layer, layer.make_send(self.name, content), immediately)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r})"
+
+
+class Group:
+    """A named group of channels that can be sent to at once.
+
+    Members stay until they are discarded or their socket is gone; nothing expires.
+    """
+
+    def __init__(
+        self,
+        name: str | bytes,
+        alias: str = DEFAULT_CHANNEL_LAYER,
+        channel_layer: WorkerLayer | None = None,
+    ) -> None:
+        self.name = _as_text(name)
+        self.channel_layer = channel_layer or get_channel_layer(alias)
+
+    def add(self, channel: Channel | str) -> None:
+        """Add a channel (in a consumer: when it has returned); again changes nothing."""
+        layer = self.channel_layer
+        carry_out(layer, layer.make_join(self.name, _name_of(channel)))
+
+    def discard(self, channel: Channel | str) -> None:
+        """Remove a channel (in a consumer: when it has returned), if it is a member."""
+        layer = self.channel_layer
+        carry_out(layer, layer.make_leave(self.name, _name_of(channel)))
+
+    def send(self, content: Content, immediately: bool = False) -> None:
+        """Send *content*, a dict, to each member; when it goes out: as :meth:`Channel.send`.
+
+        A member that is an ordinary channel at its capacity is passed over, as in 1.x.
+        """
+        if not isinstance(content, dict):
+            raise ValueError(
+                f"You can only send dicts as content on channels, not {type(content).__name__}."
+            )
+        layer = self.channel_layer
+        carry_out(layer, layer.make_group_send(self.name, content), immediately)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Group({self.name!r})"
+
+
+def _as_text(name: str | bytes) -> str:
+    return name.decode("ascii") if isinstance(name, bytes) else name
+
+
+def _name_of(channel: Channel | str) -> str:
+    return channel.name if isinstance(channel, Channel) else channel

@@ -1,0 +1,177 @@
+"""System checks: what is commonly wrong in a project's settings, each with its cure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_workers.conf import configuration
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.registry import get_channel_layer
+from channels_workers.routing import get_router
+
+REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
+MEMORY_LAYER = "channels_workers.layers.memory.InMemoryChannelLayer"
+
+#: Backends of Channels 1.x, and of Channels 4, to the ones that take their place.
+OTHER_BACKENDS = {
+    "asgi_redis.RedisChannelLayer": REDIS_LAYER,
+    "asgi_redis.RedisLocalChannelLayer": REDIS_LAYER,
+    "asgi_ipc.IPCChannelLayer": REDIS_LAYER,
+    "asgi_rabbitmq.RabbitmqChannelLayer": REDIS_LAYER,
+    "asgiref.inmemory.ChannelLayer": MEMORY_LAYER,
+    "channels.database_layer.DatabaseChannelLayer": REDIS_LAYER,
+    "channels_redis.core.RedisChannelLayer": REDIS_LAYER,
+    "channels_redis.pubsub.RedisPubSubChannelLayer": REDIS_LAYER,
+    "channels.layers.InMemoryChannelLayer": MEMORY_LAYER,
+}
+
+
+@register("channels_workers")
+def check_layers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Look at CHANNEL_LAYERS: old keys, backends that cannot feed workers."""
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    if "default" not in layers:
+        return [
+            Error(
+                "CHANNEL_LAYERS has no 'default' layer.",
+                hint=f'CHANNEL_LAYERS = {{"default": {{"BACKEND": "{MEMORY_LAYER}"}}}}',
+                id="channels_workers.E001",
+            )
+        ]
+    return [message for alias, layer in layers.items() for message in _check_layer(alias, layer)]
+
+
+def _check_layer(alias: str, layer: dict[str, Any]) -> Iterator[CheckMessage]:
+    if "ROUTING" in layer:
+        yield Error(
+            f"CHANNEL_LAYERS[{alias!r}] has the key ROUTING, as in Channels 1.x.",
+            hint=f"Move it to a setting of its own: CHANNEL_ROUTING = {layer['ROUTING']!r}",
+            id="channels_workers.E002",
+        )
+    backend = layer.get("BACKEND")
+    if backend in OTHER_BACKENDS:
+        yield Error(
+            f"CHANNEL_LAYERS[{alias!r}] has the BACKEND {backend!r}, which cannot feed workers.",
+            hint=f'Use "BACKEND": "{OTHER_BACKENDS[backend]}"',
+            id="channels_workers.E003",
+        )
+    elif "ROUTING" not in layer:
+        yield from _check_config(alias)
+
+
+def _check_config(alias: str) -> Iterator[CheckMessage]:
+    try:
+        get_channel_layer(alias)
+    except (ImproperlyConfigured, ValueError, TypeError) as error:
+        yield Error(
+            f"CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
+            hint="Correct its BACKEND and CONFIG.",
+            id="channels_workers.E004",
+        )
+
+
+@register("channels_workers")
+def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Look at the order of INSTALLED_APPS: the first app with a command brings it."""
+    order = [name.partition(".apps.")[0] for name in settings.INSTALLED_APPS]
+    wanted = ["channels_workers", "daphne", "django.contrib.staticfiles"]
+    found = [name for name in order if name in wanted]
+    messages: list[CheckMessage] = []
+    if found != [name for name in wanted if name in order]:
+        messages.append(
+            Error(
+                f"The apps {', '.join(found)} stand in this order in INSTALLED_APPS; `runserver` "
+                "would be that of another app.",
+                hint=f"Order them: {', '.join(name for name in wanted if name in order)}",
+                id="channels_workers.E005",
+            )
+        )
+    if "channels" in order and order.index("channels") < order.index("channels_workers"):
+        messages.append(
+            Error(
+                "The app channels stands before channels_workers in INSTALLED_APPS; `runworker` "
+                "would be that of Channels 4, which runs no function consumers.",
+                hint="Put channels_workers before channels.",
+                id="channels_workers.E006",
+            )
+        )
+    return messages
+
+
+@register("channels_workers")
+def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Import the routing."""
+    try:
+        get_router()
+    except (ImproperlyConfigured, ValueError) as error:
+        return [
+            Error(
+                f"The channel routing cannot be used: {error}",
+                hint="See CHANNEL_ROUTING in the documentation.",
+                id="channels_workers.E007",
+            )
+        ]
+    return []
+
+
+@register("channels_workers")
+def check_configuration(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Look at CHANNEL_WORKERS."""
+    try:
+        configuration()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), hint="Correct CHANNEL_WORKERS.", id="channels_workers.E008")]
+    return []
+
+
+@register("channels_workers", deploy=True)
+def check_local_only(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of a deployment on the in-memory layer."""
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    local = [alias for alias in layers if layers[alias].get("BACKEND") == MEMORY_LAYER]
+    return [
+        Warning(
+            f"CHANNEL_LAYERS[{alias!r}] lives in one process; `runworker` cannot serve it.",
+            hint=f'Use "BACKEND": "{REDIS_LAYER}"',
+            id="channels_workers.W001",
+        )
+        for alias in local
+    ]
+
+
+@register("channels_workers", "database")
+def check_servers(
+    app_configs: Sequence[AppConfig] | None, databases: Any = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Ask each Redis for its version and mode.
+
+    As Django's own checks that connect to something, it runs with ``check --database``; and
+    interface servers and workers ask by themselves when they start.
+    """
+    if not databases:
+        return []
+    return [
+        message
+        for alias in getattr(settings, "CHANNEL_LAYERS", {})
+        if not list(_check_layer(alias, settings.CHANNEL_LAYERS[alias]))
+        for message in _check_server(alias)
+    ]
+
+
+def _check_server(alias: str) -> Iterator[CheckMessage]:
+    try:
+        get_channel_layer(alias).check_server()
+    except LayerUnavailable as error:
+        yield Error(
+            f"The server of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
+            hint="One Redis, version 6.2 or later, not a cluster; or a Sentinel pair.",
+            id="channels_workers.E009",
+        )

@@ -1,0 +1,264 @@
+"""The interface server: an ASGI 3 application that holds the sockets and runs no consumer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+from channels_workers.conf import configuration
+from channels_workers.exceptions import MessageTooLarge, ServerGone
+from channels_workers.layers.base import Published, WorkerLayer
+from channels_workers.layers.codec import Content
+from channels_workers.protocol import (
+    CONNECTION_LOST,
+    FRAME_TOO_LARGE,
+    READS_TOO_SLOWLY,
+    Close,
+    Connection,
+    Event,
+    Publish,
+    Scope,
+    disconnect_content,
+)
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[Event]]
+SendEvent = Callable[[Event], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+#: How long a stopping server waits until the layer knows of its sockets' end (s).
+DRAIN_TIMEOUT = 5.0
+
+
+class Interface:
+    """Sockets go to workers by *layer*, HTTP goes to the ASGI application *http*."""
+
+    def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
+        self.http = http
+        self.get_layer = layer
+        self.sockets: set[Socket] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        match scope["type"]:
+            case "websocket":
+                await self.websocket(scope, receive, send)
+            case "http":
+                await self.http(scope, receive, send)
+            case "lifespan":
+                await self.lifespan(receive, send)
+            case other:
+                raise ValueError(
+                    f"This application serves http, websocket and lifespan, not {other!r}; "
+                    "route it to another application."
+                )
+
+    async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Serve one WebSocket until its client is gone."""
+        socket = Socket(self, Connection(scope, configuration()), send)
+        await receive()  # websocket.connect
+        await socket.open()
+        try:
+            while not socket.broken:
+                event = await receive()
+                if event["type"] == "websocket.disconnect":
+                    socket.end(event.get("code"))
+                    return
+                socket.receive(event)
+        except asyncio.CancelledError:
+            if not socket.broken:
+                await socket.abandon()
+                raise
+        finally:
+            socket.end(None)
+
+    async def lifespan(self, receive: Receive, send: SendEvent) -> None:
+        """Answer the server's start; at its end, let the layer know of all sockets first."""
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.shutdown":
+                await self.drain()
+            await send({"type": f"{event['type']}.complete"})
+            if event["type"] == "lifespan.shutdown":
+                return
+
+    async def drain(self) -> None:
+        """Wait until the layer knows the end of every socket; leave it."""
+        waiting = [task for socket in self.sockets for task in socket.tasks]
+        if waiting:
+            await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
+        await self.get_layer().retire_server()
+
+
+class Socket:
+    """One connection at work: asyncio and the layer around the pure :class:`Connection`."""
+
+    def __init__(self, interface: Interface, connection: Connection, send: SendEvent) -> None:
+        self.interface = interface
+        self.layer = interface.get_layer()
+        self.connection = connection
+        self.reply_channel = ""
+        self.broken = False
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[Any] | None = None
+        self._send = send
+        self._outgoing: deque[Event] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def open(self) -> None:
+        """Publish the handshake."""
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self.interface.sockets.add(self)
+        self.reply_channel = await self.layer.attach(self)
+        limit = self.connection.limits.HANDSHAKE_TIMEOUT
+        self._timer = loop.call_later(limit, lambda: self._emit(self.connection.time_out()))
+        self._step()
+
+    # From the client
+
+    def receive(self, event: Event) -> None:
+        """Take a frame."""
+        self._emit(self.connection.receive(event))
+        self._step()
+
+    def end(self, code: int | None) -> None:
+        """Note that the client is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.connection.end(code)
+        self._outgoing.clear()
+        if self.reply_channel:
+            self.layer.leave_groups(self.reply_channel)
+        self._step()
+
+    async def abandon(self) -> None:
+        """Let the layer know of the end, as the server stops."""
+        self.connection.abandon(1001)
+        self.end(1001)
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=DRAIN_TIMEOUT)
+
+    # From the layer
+
+    def deliver(self, content: Content) -> None:
+        """Take a message to the reply channel, or to a group that it is in."""
+        self._emit(self.connection.reply(content))
+
+    def release(self, order: int) -> None:
+        """Note that a worker has finished the message *order*."""
+        self._emit(self.connection.release(order))
+        self._step()
+
+    def lose(self) -> None:
+        """Close the socket: the layer does not know it any more."""
+        self.connection.finished = True
+        self._emit(self.connection.close(CONNECTION_LOST))
+        self._forget()
+
+    # To the layer
+
+    def _step(self) -> None:
+        step = self.connection.next_step()
+        if step is not None:
+            work = self._publish(step) if isinstance(step, Publish) else self._close(step)
+            task = asyncio.get_running_loop().create_task(work)
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _publish(self, step: Publish) -> None:
+        connection = self.connection
+        try:
+            payload = self.layer.encode(step.content)
+            last = self.layer.encode(disconnect_content(connection.path)) if not step.order else b""
+            published = await self.layer.publish(
+                step.channel, self.reply_channel, step.order, payload, last
+            )
+        except MessageTooLarge as error:
+            logger.warning("Closing %s: %s", connection.path, error)
+            self._emit(connection.close(FRAME_TOO_LARGE))
+            connection.abandon(FRAME_TOO_LARGE)
+            self._step()
+        except ServerGone:
+            self.lose()
+        except Exception:
+            logger.exception("Publishing order %d of %s failed", step.order, connection.path)
+            self.lose()
+        else:
+            if published is Published.GONE:
+                self.lose()
+
+    async def _close(self, step: Close) -> None:
+        await self.layer.close(self.reply_channel, step.code)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.layer.detach(self.reply_channel)
+        self.interface.sockets.discard(self)
+
+    # To the client
+
+    def _emit(self, events: list[Event]) -> None:
+        if not events:
+            return
+        self._outgoing.extend(events)
+        if self._writer is None:
+            self._write()
+        elif len(self._outgoing) > self.connection.limits.REPLIES_WAITING:
+            self._break(READS_TOO_SLOWLY)
+
+    def _write(self) -> None:
+        # Under Daphne `send` never waits: no task is needed. Where it does wait, on a slow
+        # client, a task of this socket's own goes on with it.
+        while self._outgoing and not self.broken:
+            sending = self._send(self._outgoing.popleft()).__await__()
+            try:
+                waits_for = next(sending)
+            except StopIteration:
+                continue
+            except Exception as error:
+                logger.info("Sending to %s failed: %s", self.connection.path, error)
+                return
+            self._writer = asyncio.get_running_loop().create_task(
+                self._write_on(_Continued(sending, waits_for))
+            )
+            return
+
+    async def _write_on(self, sending: _Continued) -> None:
+        try:
+            await sending
+        except Exception as error:
+            logger.info("Sending to %s failed: %s", self.connection.path, error)
+        self._writer = None
+        self._write()
+
+    def _break(self, code: int) -> None:
+        # A close frame would wait behind what the client does not read: cut the line.
+        logger.warning("Closing %s: its client reads too slowly", self.connection.path)
+        self.broken = True
+        self._outgoing.clear()
+        self.connection.end(code)
+        if self._writer is not None:
+            self._writer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+
+class _Continued:
+    """An awaitable that was begun outside a task and waits for its first future."""
+
+    def __init__(self, begun: Generator[Any, Any, Any], waits_for: Any) -> None:
+        self.begun = begun
+        self.waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        try:
+            yield self.waits_for
+        except BaseException:
+            self.begun.close()
+            raise
+        yield from self.begun

@@ -1,0 +1,46 @@
+"""``manage.py runserver``: Daphne and workers in one process, for development."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daphne.management.commands.runserver import Command as DaphneCommand
+from django.core.management import CommandParser
+
+from channels_workers.registry import get_channel_layer
+from channels_workers.worker import WorkerGroup
+
+#: As many as 1.x started.
+THREADS = 4
+
+
+class Command(DaphneCommand):  # type: ignore[misc]
+    """Daphne's ``runserver`` with worker threads beside it."""
+
+    help = "Runs Daphne and workers in one process, for development."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take Daphne's options and ``--noworker``."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--noworker",
+            action="store_false",
+            dest="run_worker",
+            help="Do not run workers; you will need to start `manage.py runworker` yourself.",
+        )
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        """Run the server, and around it the workers."""
+        if not options["run_worker"] or not options.get("use_asgi", True):
+            super().inner_run(*args, **options)
+            return
+        layer = get_channel_layer()
+        threads = THREADS if options["use_threading"] else 1
+        workers = WorkerGroup(layer, n_threads=threads)
+        workers.start()
+        self.stdout.write(f"Workers: {threads} threads on {layer}")
+        try:
+            super().inner_run(*args, **options)
+        finally:
+            workers.stop()
+            workers.join()

@@ -1,0 +1,78 @@
+"""What a consumer is called with; source: Channels 1.1.8."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import ItemsView, KeysView, ValuesView
+from typing import TYPE_CHECKING, Any
+
+from channels_workers.channel import Channel
+from channels_workers.layers.base import Delivery, WorkerLayer
+from channels_workers.layers.codec import Content
+
+if TYPE_CHECKING:
+    from channels_workers.sessions import ChannelSession
+
+
+class Message:
+    """A message of a channel.
+
+    * ``content``: its dict; the message itself reads and writes it like a dict
+    * ``channel``: the :class:`Channel` that it came from
+    * ``reply_channel``: the :class:`Channel` of its socket, None if it has none
+    * ``channel_layer``: the layer that carried it
+    * ``id``: stable over every re-sending and every other run, so that a consumer can make
+      its own writes idempotent; "" for a message that no layer carried
+    * ``channel_session``: the session of its connection, set by ``@channel_session``
+    """
+
+    channel_session: ChannelSession
+
+    def __init__(
+        self,
+        content: Content,
+        channel_name: str,
+        channel_layer: WorkerLayer,
+        delivery: Delivery | None = None,
+    ) -> None:
+        self.content = content
+        self.channel_layer = channel_layer
+        self.channel = Channel(channel_name, channel_layer=channel_layer)
+        self.delivery = delivery
+        self.id = delivery.id if delivery else ""
+        name = content.get("reply_channel")
+        self.reply_channel = Channel(name, channel_layer=channel_layer) if name else None
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.content[key] = value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.content
+
+    def keys(self) -> KeysView[str]:
+        """Return the keys of the content."""
+        return self.content.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the values of the content."""
+        return self.content.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return the items of the content."""
+        return self.content.items()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value of the content, *default* without one."""
+        return self.content.get(key, default)
+
+    def copy(self) -> Message:
+        """Return a copy whose content may be changed."""
+        return Message(
+            copy.deepcopy(self.content), self.channel.name, self.channel_layer, self.delivery
+        )
+
+    def __repr__(self) -> str:
+        return f"<Message {self.id or '(no id)'} on {self.channel}>"

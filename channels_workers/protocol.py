@@ -1,0 +1,219 @@
+"""One WebSocket: ASGI events to messages of workers, replies to ASGI events; no I/O.
+
+Messages have the form of the ASGI 1.x drafts, events that of ASGI 3.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from channels_workers.conf import Configuration
+from channels_workers.exceptions import is_close_code
+from channels_workers.layers.base import CONNECT, RECEIVE
+from channels_workers.layers.codec import Content
+
+logger = logging.getLogger(__name__)
+
+Event = dict[str, Any]
+Scope = Mapping[str, Any]
+
+CONNECTING, OPEN, CLOSED = "connecting", "open", "closed"
+
+#: Close codes of our own; the docs explain each to operators and to authors of clients.
+TOO_MANY_FRAMES, FRAME_TOO_LARGE, READS_TOO_SLOWLY, CONNECTION_LOST = 4008, 4009, 4010, 4012
+
+#: What a client's end without a close frame is called (RFC 6455, 7.4.1).
+ABNORMAL = 1006
+
+NO_WORKER = (
+    "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, and "
+    "does it listen to websocket.connect?"
+)
+NO_ANSWER = (
+    "The connect consumer of %s returned without an answer. Let it send "
+    '{"accept": True} to message.reply_channel or raise DenyConnection, or set '
+    'CHANNEL_WORKERS["CONNECT"] = "accept". Refused after %s s.'
+)
+
+
+class Publish(NamedTuple):
+    """Put *content* into *channel* as the message *order* of the connection."""
+
+    channel: str
+    order: int
+    content: Content
+
+
+class Close(NamedTuple):
+    """End the connection in the layer."""
+
+    code: int
+
+
+class Connection:
+    """The state of one WebSocket, towards its client and towards the layer.
+
+    Towards the layer one message is under way at a time: ask :meth:`next_step` after every
+    change. Methods that return events return what to send to the client.
+    """
+
+    def __init__(self, scope: Scope, limits: Configuration) -> None:
+        self.path: str = scope["path"]
+        self.limits = limits
+        self.state = CONNECTING
+        self.order = -1  # of the message under way, or of the last one
+        self.released = True  # nothing is under way
+        self.end_code: int | None = None  # set when the client is gone
+        self.close_code: int | None = None  # set when we closed
+        self.finished = False  # the layer was told of the end
+        self._waiting: deque[Content] = deque([connect_content(scope)])
+        self._waiting_bytes = 0
+
+    # From the client
+
+    def receive(self, event: Event) -> list[Event]:
+        """Take a ``websocket.receive`` event."""
+        if self.state != OPEN:
+            return []
+        text, data = event.get("text"), event.get("bytes")
+        size = len(data) if text is None else len(text.encode("utf-8", "surrogatepass"))
+        if size > self.limits.FRAME_SIZE:
+            return self.close(FRAME_TOO_LARGE)
+        frame = {"bytes": data} if text is None else {"text": text}
+        self._waiting.append({"path": self.path, **frame})
+        self._waiting_bytes += size
+        if (
+            len(self._waiting) > self.limits.FRAMES_WAITING
+            or self._waiting_bytes > self.limits.FRAME_BYTES_WAITING
+        ):
+            self._waiting.pop()
+            return self.close(TOO_MANY_FRAMES)
+        return []
+
+    def end(self, code: int | None) -> None:
+        """Note that the client is gone; frames that it sent before still go to workers."""
+        if self.end_code is None:
+            self.state = CLOSED
+            self.end_code = self.close_code or code or ABNORMAL
+
+    def abandon(self, code: int) -> None:
+        """Note that the client is gone and that nothing waits for the frames that it sent."""
+        self._waiting.clear()
+        self.end(code)
+
+    # From the layer
+
+    def reply(self, content: Content) -> list[Event]:
+        """Take what a consumer sent to the reply channel, or to a group."""
+        if self.state == CLOSED:
+            return []
+        text, data, close = content.get("text"), content.get("bytes"), content.get("close")
+        events: list[Event] = []
+        if self.state == CONNECTING:
+            refused = content.get("accept") is False
+            if refused or (close and not content.get("accept") and text is None and data is None):
+                return self.refuse()
+            if content.get("accept") or text is not None or data is not None:
+                events += self.accept(content.get("subprotocol"))
+        if self.state == OPEN and (text is not None or data is not None):
+            events += send_events(text, data)
+        if self.state == OPEN and close:
+            events += self.close(close)
+        return events
+
+    def release(self, order: int) -> list[Event]:
+        """Note that a worker has finished the message *order*."""
+        if order != self.order:
+            return []
+        self.released = True
+        if order == 0 and self.state == CONNECTING and self.limits.CONNECT == "accept":
+            return self.accept()
+        return []
+
+    def time_out(self) -> list[Event]:
+        """Refuse a handshake that nobody answered in time."""
+        if self.state != CONNECTING:
+            return []
+        reason = NO_ANSWER if self.order == 0 and self.released else NO_WORKER
+        logger.warning(reason, self.path, self.limits.HANDSHAKE_TIMEOUT)
+        return self.refuse()
+
+    # To the client
+
+    def accept(self, subprotocol: str | None = None) -> list[Event]:
+        """Accept the handshake."""
+        self.state = OPEN
+        return [{"type": "websocket.accept", "subprotocol": subprotocol}]
+
+    def refuse(self) -> list[Event]:
+        """Refuse the handshake: the server answers with HTTP 403."""
+        self.state = CLOSED
+        self.close_code = ABNORMAL
+        return [{"type": "websocket.close", "code": 1000}]
+
+    def close(self, code: int | bool = True) -> list[Event]:
+        """Close the socket; True stands for 1000."""
+        if self.state != OPEN:
+            return self.refuse() if self.state == CONNECTING else []
+        number = 1000 if code is True else code
+        if not isinstance(number, int) or not is_close_code(number):
+            logger.error("Close code %r is not 1000 or from 3000 to 4999; 1000 is used", code)
+            number = 1000
+        self.state = CLOSED
+        self.close_code = number
+        return [{"type": "websocket.close", "code": number}]
+
+    # To the layer
+
+    def next_step(self) -> Publish | Close | None:
+        """Return what to do in the layer now; each step is returned once."""
+        if self.finished:
+            return None
+        if self._waiting and self.released:
+            return self._publish(self._waiting.popleft())
+        if self.end_code is not None and not self._waiting:
+            self.finished = True
+            return Close(self.end_code)
+        return None
+
+    def _publish(self, content: Content) -> Publish:
+        self.released = False
+        self.order += 1
+        self._waiting_bytes -= len(content.get("text") or content.get("bytes") or "")
+        return Publish(RECEIVE if self.order else CONNECT, self.order, content)
+
+
+def connect_content(scope: Scope) -> Content:
+    """Return the content of ``websocket.connect`` for an ASGI scope."""
+    return {
+        "path": scope["path"],
+        "root_path": scope.get("root_path", ""),
+        "query_string": scope.get("query_string", b""),
+        "headers": [[bytes(name), bytes(value)] for name, value in scope.get("headers", ())],
+        "client": list(scope["client"]) if scope.get("client") else None,
+        "server": list(scope["server"]) if scope.get("server") else None,
+        "scheme": scope.get("scheme", "ws"),
+        "subprotocols": list(scope.get("subprotocols", ())),
+    }
+
+
+def disconnect_content(path: str) -> Content:
+    """Return the content of ``websocket.disconnect``; the layer adds code and order."""
+    return {"path": path}
+
+
+def send_events(text: Any, data: Any) -> list[Event]:
+    """Return the event that sends *text*, or the bytes in *data*; none if they are neither."""
+    if isinstance(text, str):
+        return [{"type": "websocket.send", "text": text}]
+    if text is None and isinstance(data, bytes):
+        return [{"type": "websocket.send", "bytes": data}]
+    logger.error(
+        "A reply's text must be str and its bytes must be bytes, not %s and %s; it is dropped",
+        type(text).__name__,
+        type(data).__name__,
+    )
+    return []

@@ -1,0 +1,235 @@
+"""Channel names and message filters to consumers; source: Channels 1.1.8.
+
+A routing is a list of :class:`Route` and :class:`Include`, or a dict of channel names to
+consumers, or the dotted path of either.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_workers.layers.base import CONNECT, DISCONNECT, RECEIVE
+from channels_workers.message import Message
+
+Consumer = Callable[..., Any]
+Filters = dict[str, re.Pattern[str]]
+
+
+class Match(NamedTuple):
+    """A consumer and what the named groups of the filters found."""
+
+    consumer: Consumer
+    kwargs: dict[str, str]
+
+
+class Route:
+    """A consumer for one channel or several.
+
+    *consumer* is a callable or its dotted path. Each further argument names a key of the
+    message and gives a regular expression for its beginning; named groups become arguments.
+    """
+
+    def __init__(
+        self,
+        channels: str | bytes | Iterable[str | bytes],
+        consumer: str | Consumer,
+        **filters: str | bytes,
+    ) -> None:
+        names = [channels] if isinstance(channels, str | bytes) else channels
+        self.channels = [_as_text(name) for name in names]
+        self.consumer = resolve_consumer(consumer)
+        self.filters = compile_filters(filters, f"the route of {', '.join(self.channels)}")
+
+    def match(self, message: Message) -> Match | None:
+        """Return the consumer and its arguments, None if this route is for other messages."""
+        return self.match_values(message.channel.name, message)
+
+    def match_values(self, channel: str, values: Message | Mapping[str, Any]) -> Match | None:
+        """Match *channel* and the message's *values*, some of which an include has shortened."""
+        if channel not in self.channels:
+            return None
+        kwargs: dict[str, str] = {}
+        for name, pattern in self.filters.items():
+            found = _match(pattern, values, name)
+            if found is None:
+                return None
+            kwargs.update(found.groupdict())
+        return Match(self.consumer, kwargs)
+
+    def channel_names(self) -> set[str]:
+        """Return the channels that this route listens to."""
+        return set(self.channels)
+
+    def __str__(self) -> str:
+        filters = ", ".join(f"{name}={found.pattern}" for name, found in self.filters.items())
+        return f"{'/'.join(self.channels)} ({filters}) -> {name_of(self.consumer)}"
+
+
+class Include:
+    """Another routing, whose filters see the message without what the prefixes matched."""
+
+    def __init__(self, routing: Any, **prefixes: str | bytes) -> None:
+        self.routing = resolve_routing(routing)
+        self.prefixes = compile_filters(prefixes, "an include", named_groups_only=False)
+
+    def match(self, message: Message) -> Match | None:
+        """Return the consumer and its arguments, None if nothing in the routing matches."""
+        return self.match_values(message.channel.name, message)
+
+    def match_values(self, channel: str, values: Message | Mapping[str, Any]) -> Match | None:
+        """Match *channel* and the message's *values*, some of which an include has shortened."""
+        kwargs: dict[str, str] = {}
+        shortened: dict[str, str] = {}
+        for name, pattern in self.prefixes.items():
+            found = _match(pattern, values, name)
+            if found is None:
+                return None
+            kwargs.update(found.groupdict())
+            shortened[name] = found.string[found.end() :]
+        inner = _Shortened(values, shortened) if shortened else values
+        for entry in self.routing:
+            match = entry.match_values(channel, inner)
+            if match is not None:
+                return Match(match.consumer, {**kwargs, **match.kwargs})
+        return None
+
+    def channel_names(self) -> set[str]:
+        """Return the channels that the routing listens to."""
+        return set().union(*(entry.channel_names() for entry in self.routing))
+
+
+class Router:
+    """A whole routing, with the defaults for WebSockets below it.
+
+    Without a route of their own, ``websocket.connect`` is accepted, ``websocket.receive`` and
+    ``websocket.disconnect`` are ignored.
+    """
+
+    def __init__(self, routing: Any) -> None:
+        self.root = Include(routing)
+        self.defaults = [
+            Route(CONNECT, connect_consumer),
+            Route([RECEIVE, DISCONNECT], null_consumer),
+        ]
+
+    @property
+    def channels(self) -> set[str]:
+        """The channels to listen to."""
+        return self.root.channel_names().union(*(route.channels for route in self.defaults))
+
+    def add_route(self, route: Route | Include) -> None:
+        """Add *route* below all others but the defaults."""
+        self.root.routing.append(route)
+
+    def match(self, message: Message) -> Match | None:
+        """Return the consumer for *message* and its arguments, None if there is none."""
+        match = self.root.match(message)
+        defaults = (route.match(message) for route in self.defaults)
+        return match or next(filter(None, defaults), None)
+
+
+class _Shortened:
+    """The values of a message, some of them without what the prefixes of an include matched."""
+
+    def __init__(self, values: Any, shortened: dict[str, str]) -> None:
+        self.values = values
+        self.shortened = shortened
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.shortened or key in self.values
+
+    def __getitem__(self, key: str) -> Any:
+        return self.shortened[key] if key in self.shortened else self.values[key]
+
+
+def get_router() -> Router:
+    """Return a router for the setting ``CHANNEL_ROUTING``."""
+    routing = getattr(settings, "CHANNEL_ROUTING", None)
+    if routing is None:
+        raise ImproperlyConfigured(
+            "The setting CHANNEL_ROUTING is missing. Give the dotted path of your routing, "
+            'e.g. CHANNEL_ROUTING = "chat.routing.channel_routing".'
+        )
+    return Router(routing)
+
+
+def resolve_routing(routing: Any) -> list[Any]:
+    """Return *routing*, a list, a dict or the dotted path of one, as a list of its own."""
+    if isinstance(routing, str):
+        routing = _import(routing, "channel routing")
+    if isinstance(routing, Mapping):
+        return [Route(channel, consumer) for channel, consumer in routing.items()]
+    if isinstance(routing, Sequence) and all(hasattr(item, "match_values") for item in routing):
+        return list(routing)
+    raise ImproperlyConfigured(
+        "A channel routing must be a list of route() and include(), a dict of channel names to "
+        f"consumers, or the dotted path of one; got {routing!r}."
+    )
+
+
+def resolve_consumer(consumer: str | Consumer) -> Consumer:
+    """Return *consumer*, a callable or the dotted path of one, as a callable."""
+    found: Any = _import(consumer, "consumer") if isinstance(consumer, str) else consumer
+    if not callable(found):
+        raise ImproperlyConfigured(f"A consumer must be callable, not {found!r}.")
+    return found  # type: ignore[no-any-return]
+
+
+def compile_filters(
+    filters: Mapping[str, str | bytes], where: str, named_groups_only: bool = True
+) -> Filters:
+    """Return *filters* compiled; ValueError for groups that cannot become arguments."""
+    compiled = {name: re.compile(_as_text(pattern)) for name, pattern in filters.items()}
+    for name, pattern in compiled.items():
+        if named_groups_only and pattern.groups != len(pattern.groupindex):
+            raise ValueError(
+                f"Filter for {name} on {where} contains positional groups; only named groups "
+                "are allowed."
+            )
+    return compiled
+
+
+def name_of(consumer: Consumer) -> str:
+    """Return the dotted name of a consumer, for logs."""
+    module = getattr(consumer, "__module__", type(consumer).__module__)
+    return f"{module}.{getattr(consumer, '__qualname__', type(consumer).__qualname__)}"
+
+
+def null_consumer(message: Message, **kwargs: Any) -> None:
+    """Do nothing with *message*."""
+
+
+def connect_consumer(message: Message, **kwargs: Any) -> None:
+    """Accept the connection."""
+    if message.reply_channel is not None:
+        message.reply_channel.send({"accept": True})
+
+
+def _match(pattern: re.Pattern[str], values: Any, name: str) -> re.Match[str] | None:
+    value = values[name] if name in values else None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")
+    return pattern.match(value) if isinstance(value, str) else None
+
+
+def _import(path: str, what: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ImproperlyConfigured(f"Cannot import {what} {path!r}: {error}") from error
+
+
+def _as_text(value: str | bytes) -> str:
+    return value.decode("ascii") if isinstance(value, bytes) else value
+
+
+# Lower case, to match urls.py.
+route = Route
+include = Include

@@ -1,0 +1,1 @@
+"""Who may open a socket."""

@@ -1,0 +1,270 @@
+"""Workers: threads that pull messages, run their consumers and commit; source: Channels 1.1.8."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from channels_workers.backoff import Attempts
+from channels_workers.conf import configuration
+from channels_workers.dispatch import dispatch
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import Delivery, WorkerLayer, new_id
+from channels_workers.routing import Router, get_router
+from channels_workers.signals import worker_ready
+
+logger = logging.getLogger(__name__)
+
+#: How long a pull waits, which bounds how long an idle worker takes to stop (s).
+PULL_TIMEOUT = 1.0
+
+#: How often the process pulses (s), and how long a delivery waits for a free thread (s).
+PULSE_INTERVAL, BACKLOG_TIMEOUT = 1.0, 1.0
+
+Callback = Callable[[Delivery], None]
+
+
+class Waiting(NamedTuple):
+    """A delivery that came together with another one, and since when it waits (monotonic)."""
+
+    delivery: Delivery
+    since: float
+
+
+class EventLoop:
+    """The event loop of a worker process, in a thread of its own, for ``async def`` consumers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run *coroutine* to its end in the loop, which the first call starts."""
+        return asyncio.run_coroutine_threadsafe(_harmless(coroutine), self._started()).result()
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="consumers' event loop", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def stop(self) -> None:
+        """End the loop."""
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+
+class ConsumerExit(Exception):  # noqa: N818  (it says what a consumer did)
+    """A coroutine called ``sys.exit()``, which must not end the event loop."""
+
+
+async def _harmless(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ConsumerExit(repr(error)) from error
+
+
+class Worker:
+    """One thread that runs consumers, one message at a time."""
+
+    def __init__(self, group: WorkerGroup, number: int) -> None:
+        self.group = group
+        self.channel_layer = group.channel_layer
+        self.consumer = f"{group.process}.{number}"
+        self.delivery: Delivery | None = None
+        self.thread = threading.Thread(target=self.run, name=f"worker {number}", daemon=True)
+
+    def run(self) -> None:
+        """Pull and run messages until the group stops."""
+        worker_ready.send(sender=self)
+        attempts = Attempts(logger, "Waiting for messages")
+        while not self.group.stopping.is_set():
+            try:
+                delivery = self.group.backlog_next() or self._pull()
+            except LayerUnavailable as error:
+                self.group.stopping.wait(attempts.failed(error))
+            except Exception as error:
+                logger.exception("Waiting for messages failed")
+                self.group.stopping.wait(attempts.failed(error))
+            else:
+                attempts.succeeded()
+                if delivery is not None:
+                    self._handle(delivery)
+
+    def _pull(self) -> Delivery | None:
+        found = self.channel_layer.pull(self.group.channels, self.consumer, PULL_TIMEOUT)
+        if self.group.stopping.is_set():
+            self.group.backlog_add(found)
+            return None
+        self.group.backlog_add(found[1:])
+        return found[0] if found else None
+
+    def _handle(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        if self.group.callback is not None:
+            self.group.callback(delivery)
+        try:
+            dispatch(delivery, self.channel_layer, self.group.router, self.group.loop.run)
+        except Exception:
+            logger.exception("Message %s on %s was not finished", delivery.id, delivery.channel)
+        finally:
+            self.delivery = None
+
+
+class WorkerGroup:
+    """The workers of one process, its pulse, and what it has pulled but not begun.
+
+    *only_channels* and *exclude_channels* are globs of channel names; *callback* is called
+    with each delivery before it runs.
+    """
+
+    def __init__(
+        self,
+        channel_layer: WorkerLayer,
+        n_threads: int = 1,
+        only_channels: Sequence[str] | None = None,
+        exclude_channels: Sequence[str] | None = None,
+        callback: Callback | None = None,
+        router: Router | None = None,
+    ) -> None:
+        self.channel_layer = channel_layer
+        self.router = router or get_router()
+        self.callback = callback
+        self.channels = filter_channels(self.router.channels, only_channels, exclude_channels)
+        self.process = new_id()
+        self.loop = EventLoop()
+        self.stopping = threading.Event()
+        self._ended = threading.Event()
+        self._backlog: deque[Waiting] = deque()
+        self.workers = [Worker(self, number) for number in range(n_threads)]
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    # Life
+
+    def start(self) -> None:
+        """Start all threads and return."""
+        self._keeper.start()
+        for worker in self.workers:
+            worker.thread.start()
+
+    def run(self) -> None:
+        """Start, and return when :meth:`stop` was called and all is done."""
+        self.start()
+        self.stopping.wait()
+        self.join()
+
+    def stop(self) -> None:
+        """Begin to stop: pull no more; callable from a signal handler."""
+        self.stopping.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the consumers under way; say whether all of them finished.
+
+        *timeout* is in seconds, by default ``CHANNEL_WORKERS["STOP_TIMEOUT"]``.
+        """
+        # The order matters: nothing is pulled any more, what runs finishes, what never began
+        # goes back to the others; then the pulse may stop and the process may be forgotten.
+        deadline = time.monotonic() + (timeout or configuration().STOP_TIMEOUT)
+        for worker in self.workers:
+            worker.thread.join(max(0.0, deadline - time.monotonic()))
+        late = [worker for worker in self.workers if worker.thread.is_alive()]
+        try:
+            self._hand_back(time.monotonic())
+            for worker in late:
+                self._give_up(worker)
+            self._ended.set()
+            self._keeper.join()
+            consumers = [worker.consumer for worker in self.workers]
+            self.channel_layer.retire(self.process, consumers, self.channels)
+        except LayerUnavailable as error:
+            logger.error("Stopping without a goodbye: %s", error)
+        self._ended.set()
+        if not late:
+            self.loop.stop()
+        return not late
+
+    def _give_up(self, worker: Worker) -> None:
+        delivery = worker.delivery
+        if delivery is not None:
+            logger.error(
+                "Message %s on %s did not finish in time; another worker runs it again",
+                delivery.id,
+                delivery.channel,
+            )
+            self.channel_layer.requeue(delivery, counted=False)
+
+    # The keeper: pulse and backlog
+
+    def _keep(self) -> None:
+        attempts = Attempts(logger, "Keeping this worker registered")
+        registered = False
+        while not self._ended.is_set():
+            try:
+                if not registered or not self.channel_layer.pulse(self.process):
+                    self.channel_layer.register(self.process)
+                    registered = True
+                self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
+            except LayerUnavailable as error:
+                self._ended.wait(attempts.failed(error))
+            else:
+                attempts.succeeded()
+                self._ended.wait(PULSE_INTERVAL)
+
+    def backlog_add(self, deliveries: Iterable[Delivery]) -> None:
+        """Keep *deliveries* for the next free thread."""
+        now = time.monotonic()
+        self._backlog.extend(Waiting(delivery, now) for delivery in deliveries)
+
+    def backlog_next(self) -> Delivery | None:
+        """Return a delivery that waits for a thread."""
+        try:
+            return self._backlog.popleft().delivery
+        except IndexError:
+            return None
+
+    def _hand_back(self, older_than: float) -> None:
+        while self._backlog and self._backlog[0].since <= older_than:
+            delivery = self.backlog_next()
+            if delivery is not None:
+                self.channel_layer.requeue(delivery, counted=False)
+
+
+def filter_channels(
+    channels: Iterable[str],
+    only_channels: Sequence[str] | None,
+    exclude_channels: Sequence[str] | None,
+) -> list[str]:
+    """Return the *channels* that match one of the globs to keep, and none of those to leave out.
+
+    Raises :class:`ValueError` if none is left.
+    """
+    kept = sorted(
+        channel
+        for channel in channels
+        if (not only_channels or _matches(channel, only_channels))
+        and not _matches(channel, exclude_channels or ())
+    )
+    if not kept:
+        raise ValueError(
+            f"No channel is left to listen to: routed are {', '.join(sorted(channels))}; "
+            f"only {only_channels or 'all'} of them, without {exclude_channels or 'exceptions'}."
+        )
+    return kept
+
+
+def _matches(channel: str, globs: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(channel, glob) for glob in globs)
