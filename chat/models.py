@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from typing import Any
 
@@ -56,6 +56,7 @@ class Room(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
+        """The path of the room's page."""
         return f"/{self.label}/"
 
 
@@ -69,8 +70,8 @@ class MessageManager(models.Manager["Message"]):
 
         The room hears of a message that is new, and again of one that this same delivery stored
         before (its worker died, perhaps before anybody was told). It does not of a known nonce in
-        another delivery: the sender alone tries again. The database's unique constraints decide, for
-        a look before the insert would not see what another worker is inserting just now.
+        another delivery: the sender alone tries again. The database's unique constraints decide,
+        for a look before the insert would not see what another worker is inserting just now.
 
         Raises ``FrameError`` (forbidden) when the room is no more.
         """
@@ -90,23 +91,23 @@ class MessageManager(models.Manager["Message"]):
     def _hold(self, label: str, nonce: str | None) -> Room:
         """The room, marked as active, which locks its row until the transaction ends.
 
-        So the ids of one room become visible in ascending order: whoever asks for what came after an
-        id will not miss a lower one that was stored later.
+        So the ids of one room become visible in ascending order: whoever asks for what came after
+        an id will not miss a lower one that was stored later.
         """
         room = Room.objects.filter(label=label)
         if not room.update(active=timezone.now()):
             raise FrameError("forbidden", "This room is no more; load the page again.", nonce)
         return room.get()
 
-    def last(self, label: str, count: int) -> models.QuerySet[Message]:
+    def newest(self, label: str, count: int) -> models.QuerySet[Message]:
         """The room's last messages, the latest first."""
         return self.filter(room__label=label).order_by("-id")[:count]
 
-    def before(self, label: str, before: int, count: int) -> models.QuerySet[Message]:
+    def older(self, label: str, before: int, count: int) -> models.QuerySet[Message]:
         """Those before an id, the latest first."""
         return self.filter(room__label=label, id__lt=before).order_by("-id")[:count]
 
-    def after(self, label: str, after: int, count: int) -> models.QuerySet[Message]:
+    def newer(self, label: str, after: int, count: int) -> models.QuerySet[Message]:
         """Those after an id, the earliest first."""
         return self.filter(room__label=label, id__gt=after).order_by("id")[:count]
 
@@ -126,9 +127,7 @@ class Message(models.Model):
     timestamp = models.DateTimeField(default=timezone.now, db_index=True)
     person = models.CharField(max_length=80, blank=True)
     nonce = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
-    delivery = models.CharField(  # noqa: DJ001
-        max_length=200, null=True, blank=True, unique=True, editable=False
-    )
+    delivery = models.CharField(max_length=200, null=True, blank=True, unique=True, editable=False)
 
     objects = MessageManager()
 
@@ -147,14 +146,9 @@ class Message(models.Model):
 
     def fields(self) -> dict[str, Any]:
         """The message as pages get it: handle, message, timestamp (ISO 8601), id, perhaps nonce."""
-        moment = self.timestamp.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
-        fields = {
-            "handle": self.handle,
-            "message": self.message,
-            "timestamp": moment,
-            "id": self.pk,
-        }
-        return fields if self.nonce is None else fields | {"nonce": self.nonce}
+        moment = self.timestamp.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+        fields = {"handle": self.handle, "message": self.message, "timestamp": moment}
+        return fields | {"id": self.pk} | ({} if self.nonce is None else {"nonce": self.nonce})
 
     def frame(self) -> str:
         """The message as the text of a frame."""

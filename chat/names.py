@@ -50,8 +50,8 @@ _ADJECTIVES = _words(
 _NOUNS = _words(
     "acorn anchor apple badger beacon beaver birch bison brook candle canyon castle cedar cloud "
     "clover comet coral crane creek dolphin eagle ember falcon fern finch forest fox garden "
-    "glacier harbor hare hawk hazel heron island ivy jay juniper kettle koala lagoon lantern lark lemon "
-    "lily lynx maple meadow melon moon otter owl panda pebble pepper pine planet plum pony puffin "
+    "glacier harbor hare hawk hazel heron island ivy jay juniper kettle koala lagoon lantern lark "
+    "lemon lily lynx maple meadow melon moon otter owl panda pebble pepper pine planet plum pony puffin "
     "quartz rabbit raven reef river robin salmon sparrow spruce summit swan tiger tulip valley "
     "walnut willow wren"
 )

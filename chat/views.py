@@ -54,7 +54,7 @@ def room(request: HttpRequest, label: str) -> HttpResponse:
     """The room, made on the first visit, with the last messages, and the visitor's cookie."""
     if not names.is_label(label):
         return not_found(request)
-    last = list(Message.objects.last(label, LAST + 1))
+    last = list(Message.objects.newest(label, LAST + 1))
     context = {
         "room": Room.objects.at(label),
         "messages": last[:LAST][::-1],
@@ -87,9 +87,9 @@ async def history(request: HttpRequest, label: str) -> JsonResponse:
     if before is not None and after is not None:
         return _error(400, "bad_query", "Expected before or after, got both; ask for one.")
     if after is not None:
-        return await _page(Message.objects.after(label, after, NEWER + 1), NEWER)
+        return await _page(Message.objects.newer(label, after, NEWER + 1), NEWER)
     upper = LARGEST_ID if before is None else before
-    return await _page(Message.objects.before(label, upper, OLDER + 1), OLDER)
+    return await _page(Message.objects.older(label, upper, OLDER + 1), OLDER)
 
 
 async def _page(found: Any, count: int) -> JsonResponse:

@@ -1,8 +1,8 @@
 """Reads settings from environment variables.
 
 Each function takes the name of a variable and a default for when it is unset or empty, and raises
-``ImproperlyConfigured`` with what was expected, what came, and the cure. An empty variable counts as
-unset: hosting panels and ``.env`` files make no difference between the two.
+``ImproperlyConfigured`` with what was expected, what came, and the cure. An empty variable counts
+as unset: hosting panels and ``.env`` files make no difference between the two.
 """
 
 import math

@@ -1,9 +1,10 @@
 """Settings, from environment variables only.
 
-With none set this is a safe place to develop: ``DEBUG`` on (which answers to localhost only), SQLite
-in ``db.sqlite3``, and the channel layer in memory, so one process does everything. Production is
-``DEBUG=0`` and a ``SECRET_KEY``; ``DATABASE_URL`` and ``REDIS_URL`` name the services that several
-processes share. Nothing here connects to anything, so ``collectstatic`` can run at build time.
+With none set this is a safe place to develop: ``DEBUG`` on (which answers to localhost only),
+SQLite in ``db.sqlite3``, and the channel layer in memory, so one process does everything.
+Production is ``DEBUG=0`` and a ``SECRET_KEY``; ``DATABASE_URL`` and ``REDIS_URL`` name the services
+that several processes share. Nothing here connects to anything, so ``collectstatic`` can run at
+build time.
 """
 
 from pathlib import Path
