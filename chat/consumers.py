@@ -7,13 +7,13 @@ of one connection it keeps what it must remember in the channel session.
 
 import time
 
+from django.conf import settings
+
 from channels_workers import Group
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
 from channels_workers.security.websockets import allowed_hosts_only
 from channels_workers.sessions import channel_session
-from django.conf import settings
-
 from chat import guests, limits, names
 from chat.frames import FrameError, parse
 from chat.models import Message, Room

@@ -50,10 +50,10 @@ _ADJECTIVES = _words(
 _NOUNS = _words(
     "acorn anchor apple badger beacon beaver birch bison brook candle canyon castle cedar cloud "
     "clover comet coral crane creek dolphin eagle ember falcon fern finch forest fox garden "
-    "glacier harbor hare hawk hazel heron island ivy jay juniper kettle koala lagoon lantern lark "
-    "lemon lily lynx maple meadow melon moon otter owl panda pebble pepper pine planet plum pony puffin "
-    "quartz rabbit raven reef river robin salmon sparrow spruce summit swan tiger tulip valley "
-    "walnut willow wren"
+    "glacier harbor hare hawk hazel heron island ivy jay juniper kettle koala lagoon lantern "
+    "lark lemon lily lynx maple meadow melon moon otter owl panda pebble pepper pine planet "
+    "plum pony puffin quartz rabbit raven reef river robin salmon sparrow spruce summit swan "
+    "tiger tulip valley walnut willow wren"
 )
 
 
@@ -63,7 +63,7 @@ class BadName(ValueError):
 
 def clean(typed: str) -> str:
     """``typed`` as the room's name, or ``BadName``."""
-    name = " ".join(unicodedata.normalize("NFC", typed))
+    name = " ".join(unicodedata.normalize("NFC", typed).split())
     if len(name) > NAME_LENGTH:
         raise BadName(f"A room's name has up to {NAME_LENGTH} characters; this has {len(name)}.")
     if has_controls(name):

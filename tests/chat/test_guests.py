@@ -1,0 +1,49 @@
+from django.http import HttpResponse
+from pytest_django.fixtures import Settings
+
+from chat import guests
+
+
+def cookie_for(person: str) -> str:
+    response = HttpResponse()
+    guests.set_cookie(response, person)
+    return response.cookies[guests.COOKIE].value
+
+
+def test_a_person_comes_back_by_the_cookie() -> None:
+    person = guests.new_person()
+    assert guests.person_in({guests.COOKIE: cookie_for(person)}) == person
+
+
+def test_the_cookie_is_for_this_site_alone_and_hidden_from_scripts() -> None:
+    response = HttpResponse()
+    guests.set_cookie(response, "guest:x")
+    cookie = response.cookies[guests.COOKIE]
+    assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Lax", "")
+
+
+def test_the_cookie_is_secure_where_all_cookies_are(settings: Settings) -> None:
+    settings.SESSION_COOKIE_SECURE = True
+    response = HttpResponse()
+    guests.set_cookie(response, "guest:x")
+    assert response.cookies[guests.COOKIE]["secure"] is True
+
+
+def test_no_cookie_and_a_forged_one_are_nobody() -> None:
+    forged = cookie_for("guest:me").replace("guest:me", "guest:you")
+    assert guests.person_in({}) is None
+    assert guests.person_in({guests.COOKIE: "guest:you"}) is None
+    assert guests.person_in({guests.COOKIE: forged}) is None
+
+
+def test_who_opens_a_socket_is_read_from_its_headers() -> None:
+    value = cookie_for("guest:me").encode()
+    header = (b"cookie", b"other=1; chat_guest=" + value + b"; more=2")
+    assert guests.person_of_socket([(b"host", b"localhost"), header]) == "guest:me"
+
+
+def test_each_socket_without_a_cookie_is_a_new_person() -> None:
+    headers = [(b"host", b"localhost"), (b"cookie", b"\xff=\xfe; chat_guest=")]
+    first, second = guests.person_of_socket(headers), guests.person_of_socket(headers)
+    assert first != second
+    assert first.startswith("guest:")

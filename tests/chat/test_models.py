@@ -1,0 +1,149 @@
+import datetime as dt
+import json
+
+import pytest
+from django.db import IntegrityError
+from django.utils import timezone
+
+from chat import names
+from chat.frames import FrameError, Said
+from chat.models import Message, Room
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room.objects.at("lobby")
+
+
+def record(
+    message: str = "hi", nonce: str | None = None, person: str = "guest:a", delivery: str = "d1"
+) -> tuple[Message, bool]:
+    return Message.objects.record("lobby", Said("ann", message, nonce), person, delivery)
+
+
+def test_a_room_is_made_on_the_first_visit_and_found_on_the_second() -> None:
+    first = Room.objects.at("lobby")
+    assert Room.objects.at("lobby") == first
+    assert (first.name, first.label, first.get_absolute_url()) == ("lobby", "lobby", "/lobby/")
+
+
+def test_labels_that_differ_in_case_are_two_rooms() -> None:
+    assert Room.objects.at("Lobby") != Room.objects.at("lobby")
+
+
+def test_a_typed_name_is_kept_and_leads_to_the_same_room() -> None:
+    room = Room.objects.named("Café am Eck")
+    assert room.name == "Café am Eck"
+    assert Room.objects.named("Café am Eck") == room
+    assert Room.objects.at(room.label) == room
+
+
+def test_a_room_that_was_first_visited_by_its_address_gets_its_name_later() -> None:
+    visited = Room.objects.at(names.label_of("部屋"))
+    named = Room.objects.named("部屋")
+    assert (named.pk, named.name) == (visited.pk, "部屋")
+    assert Room.objects.get(pk=visited.pk).name == "部屋"
+
+
+def test_a_random_room_is_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    Room.objects.at("quiet-otter-42")
+    labels = iter(["quiet-otter-42", "quiet-otter-42", "tidy-fox-7"])
+    monkeypatch.setattr(names, "random_label", lambda: next(labels))
+    assert Room.objects.random().label == "tidy-fox-7"
+
+
+def test_recent_rooms_are_those_with_messages_the_latest_first(room: Room) -> None:
+    for label, delivery in (("one", "d1"), ("two", "d2"), ("one", "d3")):
+        Room.objects.at(label)
+        Message.objects.record(label, Said("ann", "hi"), "guest:a", delivery)
+    assert [found.label for found in Room.objects.recent(5)] == ["one", "two"]
+    assert [found.label for found in Room.objects.recent(1)] == ["one"]
+
+
+def test_a_message_is_stored_with_who_and_by_which_delivery(room: Room) -> None:
+    message, is_news = record("hi", "n1")
+    assert is_news
+    stored = Message.objects.get()
+    assert stored == message
+    assert (stored.room, stored.handle, stored.message) == (room, "ann", "hi")
+    assert (stored.person, stored.nonce, stored.delivery) == ("guest:a", "n1", "d1")
+    assert abs(timezone.now() - stored.timestamp) < dt.timedelta(minutes=1)
+
+
+def test_the_frame_of_a_message(room: Room) -> None:
+    message, _ = record("hi", "n1")
+    message.timestamp = dt.datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=dt.UTC)
+    assert json.loads(message.frame()) == {
+        "handle": "ann",
+        "message": "hi",
+        "timestamp": "2026-01-02T03:04:05.678900Z",
+        "id": message.pk,
+        "nonce": "n1",
+    }
+
+
+def test_the_frame_of_a_message_without_a_nonce_has_none(room: Room) -> None:
+    assert set(record()[0].fields()) == {"handle", "message", "timestamp", "id"}
+
+
+def test_the_same_delivery_is_stored_once_and_announced_again(room: Room) -> None:
+    first, _ = record("hi", "n1")
+    assert record("hi", "n1") == (first, True)
+    assert Message.objects.count() == 1
+
+
+def test_the_same_delivery_without_a_nonce_is_stored_once_and_announced_again(room: Room) -> None:
+    first, _ = record()
+    assert record() == (first, True)
+
+
+def test_a_known_nonce_in_another_delivery_is_for_the_sender_alone(room: Room) -> None:
+    first, _ = record("hi", "n1")
+    assert record("changed", "n1", delivery="d2") == (first, False)
+    assert Message.objects.get().message == "hi"
+
+
+def test_the_delivery_that_stored_it_announces_after_a_retry_was_answered(room: Room) -> None:
+    first, _ = record("hi", "n1")
+    record("hi", "n1", delivery="d2")
+    assert record("hi", "n1", delivery="d1") == (first, True)
+
+
+def test_a_nonce_belongs_to_one_person_in_one_room(room: Room) -> None:
+    Room.objects.at("other")
+    record(nonce="n1")
+    assert record(nonce="n1", person="guest:b", delivery="d2")[1]
+    said = Said("ann", "hi", "n1")
+    assert Message.objects.record("other", said, "guest:a", "d3")[1]
+    assert Message.objects.count() == 3
+
+
+def test_messages_without_a_nonce_are_all_stored(room: Room) -> None:
+    assert record(delivery="d1")[1]
+    assert record(delivery="d2")[1]
+    assert Message.objects.count() == 2
+
+
+def test_an_integrity_error_of_another_kind_is_raised(room: Room) -> None:
+    Room.objects.at("other")
+    record(delivery="d1")
+    with pytest.raises(IntegrityError):
+        Message.objects.record("other", Said("ann", "hi"), "guest:a", "d1")
+
+
+def test_a_room_that_was_deleted_is_forbidden(room: Room) -> None:
+    room.delete()
+    with pytest.raises(FrameError) as caught:
+        record(nonce="n1")
+    assert (caught.value.code, caught.value.nonce) == ("forbidden", "n1")
+
+
+def test_newest_older_and_newer_messages(room: Room) -> None:
+    Room.objects.at("other")
+    Message.objects.record("other", Said("bob", "elsewhere"), "guest:b", "other")
+    ids = [record(delivery=f"d{number}")[0].pk for number in range(5)]
+    assert [message.pk for message in Message.objects.newest("lobby", 2)] == ids[:2:-1]
+    assert [message.pk for message in Message.objects.older("lobby", ids[3], 2)] == ids[2:0:-1]
+    assert [message.pk for message in Message.objects.newer("lobby", ids[1], 2)] == ids[2:4]

@@ -1,0 +1,216 @@
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from chat import guests
+from chat.frames import Said
+from chat.models import Message, Room
+
+pytestmark = pytest.mark.django_db
+
+
+def fill(label: str, count: int) -> list[int]:
+    """Messages "m0", "m1", ... in a room; their ids."""
+    room = Room.objects.at(label)
+    messages = [Message(room=room, handle="ann", message=f"m{n}") for n in range(count)]
+    return [message.pk for message in Message.objects.bulk_create(messages)]
+
+
+def shown(page: str) -> list[str]:
+    return re.findall(r'<p class="text" dir="auto">(m\d+)</p>', page)
+
+
+def get_json(client: Client, path: str, status: int = 200) -> dict[str, Any]:
+    response = client.get(path)
+    assert response.status_code == status
+    found: dict[str, Any] = json.loads(response.content)
+    return found
+
+
+def test_the_door_asks_for_a_room(client: Client) -> None:
+    page = client.get("/").content.decode()
+    assert 'name="name"' in page
+    assert 'href="/new/"' in page
+
+
+def test_the_door_shows_recent_rooms_by_name(client: Client) -> None:
+    room = Room.objects.named("Café <b>")
+    Message.objects.record(room.label, Said("ann", "hi"), "guest:a", None)
+    page = client.get("/").content.decode()
+    assert f'href="/{room.label}/"' in page
+    assert "Café &lt;b&gt;" in page
+
+
+@pytest.mark.parametrize("name", ["lobby", "Café am Eck", "日本語の部屋", "admin", "a/b"])
+def test_a_typed_name_leads_to_the_room_that_keeps_it(client: Client, name: str) -> None:
+    response = client.post("/", {"name": f"  {name} "}, follow=True)
+    room = Room.objects.get()
+    assert response.redirect_chain == [(f"/{room.label}/", 302)]
+    assert room.name == name
+    assert f'<h1 dir="auto">{name}</h1>' in response.content.decode()
+    assert client.post("/", {"name": name})["Location"] == f"/{room.label}/"
+    assert Room.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\0b"])
+def test_a_name_that_cannot_be_says_why(client: Client, name: str) -> None:
+    response = client.post("/", {"name": name})
+    assert response.status_code == 400
+    assert 'role="alert"' in response.content.decode()
+    assert not Room.objects.exists()
+
+
+def test_a_new_room_has_a_random_readable_name(client: Client) -> None:
+    locations = {client.get("/new/")["Location"] for _ in range(3)}
+    assert len(locations) == 3
+    assert all(re.fullmatch("/[a-z]+-[a-z]+-[0-9]+/", location) for location in locations)
+
+
+def test_a_room_is_made_on_the_first_visit(client: Client) -> None:
+    response = client.get("/lobby/")
+    assert response.status_code == 200
+    assert Room.objects.get().label == "lobby"
+    assert 'data-socket="/chat/lobby/"' in response.content.decode()
+
+
+def test_a_room_shows_the_last_50_messages_the_most_recent_last(client: Client) -> None:
+    fill("lobby", 60)
+    page = client.get("/lobby/").content.decode()
+    assert shown(page) == [f"m{n}" for n in range(10, 60)]
+    assert " data-more>" in page
+
+
+def test_a_room_of_50_messages_has_no_earlier_ones(client: Client) -> None:
+    fill("lobby", 50)
+    assert " data-more>" not in client.get("/lobby/").content.decode()
+
+
+def test_what_was_typed_is_shown_as_text(client: Client) -> None:
+    Room.objects.at("lobby")
+    evil = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+    Message.objects.record("lobby", Said(evil[:40], evil), "guest:a", None)
+    page = client.get("/lobby/").content.decode()
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(2)&gt;" in page
+
+
+def test_the_pages_have_no_inline_script_or_style(client: Client) -> None:
+    for path in ("/", "/lobby/", "/no such room/"):
+        page = client.get(path).content.decode()
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
+        assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+
+
+def test_a_room_page_gives_a_guest_a_cookie_and_keeps_it(client: Client) -> None:
+    cookie = client.get("/lobby/").cookies[guests.COOKIE]
+    assert cookie["httponly"]
+    assert guests.person_in(client.cookies and {guests.COOKIE: cookie.value})
+    assert guests.COOKIE not in client.get("/lobby/").cookies
+
+
+def test_a_forged_cookie_is_replaced(client: Client) -> None:
+    client.cookies[guests.COOKIE] = "guest:somebody"
+    assert guests.COOKIE in client.get("/lobby/").cookies
+
+
+def test_a_slash_is_added(client: Client) -> None:
+    assert client.get("/lobby")["Location"] == "/lobby/"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/",
+        "/accounts/",
+        "/Admin/",
+        "/chat/",
+        "/a b/",
+        "/caf%C3%A9/",
+        f"/{'a' * 51}/",
+        "/a/b/",
+    ],
+)
+def test_anything_else_is_a_page_that_says_what_a_name_may_hold(client: Client, path: str) -> None:
+    response = client.get(path)
+    page = response.content.decode()
+    assert response.status_code == 404
+    assert "1 to 50 of the letters a-z and A-Z, the digits 0-9, _ and -" in page
+    assert not Room.objects.exists()
+
+
+def test_a_missing_page_offers_the_door_with_what_was_asked_for(client: Client) -> None:
+    assert 'value="a &quot;b&quot;"' in client.get('/a "b"/').content.decode()
+
+
+def test_the_history_before_an_id(client: Client) -> None:
+    ids = fill("lobby", 60)
+    page = get_json(client, f"/lobby/messages/?before={ids[55]}")
+    assert [message["id"] for message in page["messages"]] == ids[5:55]
+    assert page["more"] is True
+    page = get_json(client, f"/lobby/messages/?before={ids[5]}")
+    assert [message["id"] for message in page["messages"]] == ids[:5]
+    assert page["more"] is False
+
+
+def test_the_history_after_an_id(client: Client) -> None:
+    ids = fill("lobby", 250)
+    page = get_json(client, f"/lobby/messages/?after={ids[9]}")
+    assert [message["id"] for message in page["messages"]] == ids[10:210]
+    assert page["more"] is True
+    page = get_json(client, f"/lobby/messages/?after={ids[209]}")
+    assert [message["id"] for message in page["messages"]] == ids[210:]
+    assert page["more"] is False
+
+
+def test_the_history_without_a_query_is_the_last_50(client: Client) -> None:
+    ids = fill("lobby", 60)
+    page = get_json(client, "/lobby/messages/")
+    assert [message["id"] for message in page["messages"]] == ids[10:]
+
+
+def test_the_history_has_the_form_of_the_socket(client: Client) -> None:
+    Room.objects.at("lobby")
+    message, _ = Message.objects.record("lobby", Said("ann", "hi", "n1"), "guest:a", None)
+    assert get_json(client, "/lobby/messages/")["messages"] == [message.fields()]
+
+
+def test_the_history_of_another_room_is_not_shown(client: Client) -> None:
+    fill("other", 3)
+    fill("lobby", 0)
+    assert get_json(client, "/lobby/messages/?after=0") == {"messages": [], "more": False}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "before=x",
+        "before=",
+        "before=-1",
+        "after=1.5",
+        "after=%00",
+        "after=\u0664",
+        "after=" + "9" * 19,
+        "after=" + "9" * 5000,
+        "before=1&after=1",
+    ],
+)
+def test_a_bad_id_is_answered_with_400(client: Client, query: str) -> None:
+    fill("lobby", 0)
+    page = get_json(client, f"/lobby/messages/?{query}", status=400)
+    assert (page["type"], page["code"]) == ("error", "bad_query")
+    assert page["detail"].startswith("Expected ")
+
+
+def test_the_history_of_no_room_makes_none(client: Client) -> None:
+    assert get_json(client, "/lobby/messages/", status=404)["code"] == "not_found"
+    assert get_json(client, "/admin-x/messages/?after=1", status=404)["type"] == "error"
+    assert not Room.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/new/", "/lobby/", "/lobby/messages/"])
+def test_pages_are_not_posted_to(client: Client, path: str) -> None:
+    assert client.post(path).status_code == 405
