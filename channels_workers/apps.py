@@ -11,4 +11,4 @@ class ChannelsWorkersConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from channels_workers import checks  # noqa: F401  (registers when imported)
+        from channels_workers import checks  # noqa: F401, PLC0415  (apps must be ready)

@@ -21,7 +21,7 @@ class Attempts:
             self.logger.error("%s: %s Trying again.", self.what, error)
         self.failures += 1
         wait = min(self.longest, 0.05 * 2.0 ** min(self.failures - 1, 10))
-        return wait * random.uniform(0.5, 1.0)
+        return wait * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
 
     def succeeded(self) -> None:
         """Note a success; log it when it ends a row of failures."""

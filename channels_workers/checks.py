@@ -7,7 +7,8 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.conf import configuration
@@ -138,7 +139,7 @@ def check_local_only(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     layers = getattr(settings, "CHANNEL_LAYERS", {})
     local = [alias for alias in layers if layers[alias].get("BACKEND") == MEMORY_LAYER]
     return [
-        Warning(
+        checks.Warning(
             f"CHANNEL_LAYERS[{alias!r}] lives in one process; `runworker` cannot serve it.",
             hint=f'Use "BACKEND": "{REDIS_LAYER}"',
             id="channels_workers.W001",

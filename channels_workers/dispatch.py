@@ -31,6 +31,7 @@ from channels_workers.layers.base import (
 from channels_workers.message import Message
 from channels_workers.outbox import open_outbox
 from channels_workers.routing import Match, Router, name_of
+from channels_workers.sessions import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -
         _deny(message, match)
     except ChannelSocketException as exception:
         _run_exception(exception, message, match)
-    except BaseException:  # a consumer that calls sys.exit() harms one message, not the worker
+    except BaseException:  # noqa: BLE001  (sys.exit() in a consumer harms one message only)
         _log_failure(message, match)
     finally:
         consumer_finished.send(sender=dispatch)
@@ -116,7 +117,7 @@ def _deny(message: Message, match: Match) -> None:
 def _run_exception(exception: ChannelSocketException, message: Message, match: Match) -> None:
     try:
         exception.run(message)
-    except Exception:
+    except Exception:  # noqa: BLE001  (it is logged)
         _log_failure(message, match)
 
 
@@ -131,7 +132,7 @@ def _log_failure(message: Message, match: Match) -> None:
 
 
 def _session(message: Message, match: Match) -> Session | None:
-    session = getattr(message, "channel_session", None)
+    session: ChannelSession | None = getattr(message, "channel_session", None)
     if session is None or not session.modified:
         return None
     try:

@@ -3,7 +3,7 @@
 ::
 
     ChannelError
-    ├── ChannelFull              a channel's capacity is reached (also channels.exceptions.ChannelFull)
+    ├── ChannelFull              a channel's capacity is reached (also Channels 4's ChannelFull)
     ├── MessageError             content that cannot travel (also ValueError)
     │   └── MessageTooLarge
     ├── ServerGone               the layer no longer knows this interface server
@@ -60,11 +60,11 @@ class LayerUnavailable(ChannelError):
     """The layer's server cannot be used: its version, its mode or its address."""
 
 
-class DenyConnection(Exception):  # noqa: N818  (a name of 1.1.8)
+class DenyConnection(Exception):
     """Raised by a ``websocket.connect`` consumer to refuse the connection (HTTP 403)."""
 
 
-class ChannelSocketException(Exception):  # noqa: N818  (a name of 1.1.8)
+class ChannelSocketException(Exception):
     """Raised by a consumer so that :meth:`run` acts on its socket."""
 
     def run(self, message: Message) -> None:

@@ -43,6 +43,7 @@ class Interface:
         self.sockets: set[Socket] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Serve one connection; ValueError for a type of scope that is not known here."""
         match scope["type"]:
             case "websocket":
                 await self.websocket(scope, receive, send)
@@ -220,7 +221,7 @@ class Socket:
                 waits_for = next(sending)
             except StopIteration:
                 continue
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (each server has errors of its own)
                 logger.info("Sending to %s failed: %s", self.connection.path, error)
                 return
             self._writer = asyncio.get_running_loop().create_task(
@@ -231,7 +232,7 @@ class Socket:
     async def _write_on(self, sending: _Continued) -> None:
         try:
             await sending
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (each server has errors of its own)
             logger.info("Sending to %s failed: %s", self.connection.path, error)
         self._writer = None
         self._write()

@@ -39,6 +39,9 @@ NO_ANSWER = (
 )
 
 
+FRAME_KEYS = ("text", "bytes")
+
+
 class Publish(NamedTuple):
     """Put *content* into *channel* as the message *order* of the connection."""
 
@@ -79,7 +82,7 @@ class Connection:
         if self.state != OPEN:
             return []
         text, data = event.get("text"), event.get("bytes")
-        size = len(data) if text is None else len(text.encode("utf-8", "surrogatepass"))
+        size = frame_size(text, data)
         if size > self.limits.FRAME_SIZE:
             return self.close(FRAME_TOO_LARGE)
         frame = {"bytes": data} if text is None else {"text": text}
@@ -110,15 +113,14 @@ class Connection:
         """Take what a consumer sent to the reply channel, or to a group."""
         if self.state == CLOSED:
             return []
-        text, data, close = content.get("text"), content.get("bytes"), content.get("close")
+        if self.state == CONNECTING and is_refusal(content):
+            return self.refuse()
         events: list[Event] = []
-        if self.state == CONNECTING:
-            refused = content.get("accept") is False
-            if refused or (close and not content.get("accept") and text is None and data is None):
-                return self.refuse()
-            if content.get("accept") or text is not None or data is not None:
-                events += self.accept(content.get("subprotocol"))
-        if self.state == OPEN and (text is not None or data is not None):
+        text, data, close = content.get("text"), content.get("bytes"), content.get("close")
+        has_frame = text is not None or data is not None
+        if self.state == CONNECTING and (content.get("accept") or has_frame):
+            events += self.accept(content.get("subprotocol"))
+        if self.state == OPEN and has_frame:
             events += send_events(text, data)
         if self.state == OPEN and close:
             events += self.close(close)
@@ -154,7 +156,7 @@ class Connection:
         self.close_code = ABNORMAL
         return [{"type": "websocket.close", "code": 1000}]
 
-    def close(self, code: int | bool = True) -> list[Event]:
+    def close(self, code: Any = True) -> list[Event]:
         """Close the socket; True stands for 1000."""
         if self.state != OPEN:
             return self.refuse() if self.state == CONNECTING else []
@@ -182,7 +184,7 @@ class Connection:
     def _publish(self, content: Content) -> Publish:
         self.released = False
         self.order += 1
-        self._waiting_bytes -= len(content.get("text") or content.get("bytes") or "")
+        self._waiting_bytes -= frame_size(content.get("text"), content.get("bytes"))
         return Publish(RECEIVE if self.order else CONNECT, self.order, content)
 
 
@@ -203,6 +205,17 @@ def connect_content(scope: Scope) -> Content:
 def disconnect_content(path: str) -> Content:
     """Return the content of ``websocket.disconnect``; the layer adds code and order."""
     return {"path": path}
+
+
+def is_refusal(content: Content) -> bool:
+    """Say whether a reply refuses a handshake: ``accept`` is False, or it only closes."""
+    accepts = content.get("accept") or any(content.get(key) is not None for key in FRAME_KEYS)
+    return content.get("accept") is False or bool(content.get("close") and not accepts)
+
+
+def frame_size(text: str | None, data: bytes | None) -> int:
+    """Return the bytes of a frame that holds *text* or *data*."""
+    return len(data or b"") if text is None else len(text.encode("utf-8", "surrogatepass"))
 
 
 def send_events(text: Any, data: Any) -> list[Event]:

@@ -141,11 +141,8 @@ class _Shortened:
         self.values = values
         self.shortened = shortened
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.shortened or key in self.values
-
-    def __getitem__(self, key: str) -> Any:
-        return self.shortened[key] if key in self.shortened else self.values[key]
+    def get(self, key: str) -> Any:
+        return self.shortened[key] if key in self.shortened else self.values.get(key)
 
 
 def get_router() -> Router:
@@ -212,7 +209,7 @@ def connect_consumer(message: Message, **kwargs: Any) -> None:
 
 
 def _match(pattern: re.Pattern[str], values: Any, name: str) -> re.Match[str] | None:
-    value = values[name] if name in values else None
+    value = values.get(name)
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
     return pattern.match(value) if isinstance(value, str) else None

@@ -67,7 +67,7 @@ class EventLoop:
             self._loop.close()
 
 
-class ConsumerExit(Exception):  # noqa: N818  (it says what a consumer did)
+class ConsumerExit(Exception):
     """A coroutine called ``sys.exit()``, which must not end the event loop."""
 
 

@@ -341,9 +341,10 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
         operations: Sequence[Operation] = (),
         session: Session | None = None,
     ) -> Committed:
-        """Finish a delivery: acknowledge it, save the session, carry out the operations and
-        release its connection, all in one step, if the delivery still is this consumer's.
+        """Finish a delivery, in one step, if it still is this consumer's.
 
+        That is: acknowledge it, save the session, carry out the operations and release its
+        connection.
         :class:`ChannelFull` (nothing was done) when a channel is at its capacity.
         """
 

@@ -31,6 +31,7 @@ class BaseOriginValidator:
         self.func = func
 
     def __call__(self, message: Message, *args: Any, **kwargs: Any) -> Any:
+        """Run the consumer, or raise :class:`DenyConnection`."""
         if not self.validate_origin(message, self.get_origin(message)):
             raise DenyConnection
         return self.func(message, *args, **kwargs)
@@ -78,9 +79,10 @@ class AllowedOriginsOnlyOriginValidator(BaseOriginValidator):
 
     def validate_origin(self, message: Message, origin: str) -> bool:
         """Say whether *origin* is in the list."""
-        origins = [_normalized(item) for item in self.allowed_origins if "://" in item]
         hosts = [item for item in self.allowed_origins if "://" not in item]
-        return bool(_normalized(origin)) and _normalized(origin) in origins or _host_is_allowed(origin, hosts)
+        origins = [_normalized(item) for item in self.allowed_origins if "://" in item]
+        wanted = _normalized(origin)
+        return (wanted is not None and wanted in origins) or _host_is_allowed(origin, hosts)
 
 
 def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer]:

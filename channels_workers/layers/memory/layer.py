@@ -48,10 +48,11 @@ class InMemoryChannelLayer(WorkerLayer):
         self.require_valid_channel_name(channel)
         if server_of(channel) is None:
             return await self._receive_ordinary(channel)
-        receiver = self._server.receivers.get(channel) if self._server else None
-        if not isinstance(receiver, Mailbox):
+        server = self._server
+        receiver = server.receivers.get(channel) if server else None
+        if server is None or not isinstance(receiver, Mailbox):
             raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
-        self._make_home()
+        self._make_home(server)
         return await receiver.receive()
 
     async def flush(self) -> None:
@@ -80,16 +81,15 @@ class InMemoryChannelLayer(WorkerLayer):
         if self._server is None:
             self._server = Server(self.codec)
             self.store.register(self._server.id)
-        self._make_home()
+        self._make_home(self._server)
         return self._server.attach(receiver)
 
-    def _make_home(self) -> None:
+    def _make_home(self, server: Server) -> None:
         # The inbox is read in the loop that called first; when that one has ended (each
         # async_to_sync() makes a loop of its own), in the next.
-        assert self._server is not None
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.get_running_loop()
-            self.store.inbox_listeners[self._server.id] = _caller(self._loop, self.drain)
+            self.store.inbox_listeners[server.id] = _caller(self._loop, self.drain)
             self.drain()
 
     def drain(self) -> int:

@@ -6,27 +6,22 @@ import threading
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from channels_workers.exceptions import ChannelFull, ServerGone
+from channels_workers.exceptions import ServerGone
 from channels_workers.layers.base import (
     CONNECT,
     DISCONNECT,
     Closed,
     Committed,
     Delivery,
-    GroupSend,
     InboxEntry,
-    InboxOperation,
-    Join,
-    Leave,
     Operation,
     Published,
-    Send,
     Session,
     server_of,
 )
+from channels_workers.layers.memory.plan import Plan
 from channels_workers.layers.server import Departure
 
 IDLE, BUSY, CLOSING, DISCONNECTING = "idle", "busy", "closing", "disconnecting"
@@ -54,20 +49,6 @@ class Stream:
         return len(self.waiting) + len(self.pending)
 
 
-@dataclass
-class Plan:
-    """What a list of operations will write, once all of it was checked."""
-
-    inboxes: dict[str, list[InboxOperation]] = field(default_factory=dict)
-    messages: list[Delivery] = field(default_factory=list)
-    joins: list[tuple[str, str]] = field(default_factory=list)
-    members: dict[str, set[str]] = field(default_factory=dict)
-    lengths: dict[str, int] = field(default_factory=dict)
-
-    def add(self, server: str, kind: str, target: str, value: bytes) -> None:
-        self.inboxes.setdefault(server, []).append(InboxOperation(kind, target, value))
-
-
 class Store:
     """All the data of a memory layer, behind one lock; several layers may share it.
 
@@ -83,6 +64,7 @@ class Store:
         self.clear()
 
     def clear(self) -> None:
+        """Delete everything."""
         with self.changed:
             self.processes: dict[str, int] = {}
             self.epoch = 1
@@ -94,16 +76,19 @@ class Store:
             self.last_token = 0
 
     def next_token(self) -> str:
+        """Return a token larger than all before."""
         self.last_token += 1
         return f"{self.last_token:020d}"
 
     # Processes
 
     def register(self, process: str) -> None:
+        """Make *process* known; see ``register.lua``."""
         with self.changed:
             self.processes.setdefault(process, 1)
 
     def pulse(self, process: str) -> bool:
+        """Raise the counter of *process*; see ``pulse.lua``."""
         with self.changed:
             if process not in self.processes:
                 return False
@@ -111,6 +96,7 @@ class Store:
             return True
 
     def retire(self, process: str) -> None:
+        """Forget *process*; see ``retire.lua``."""
         with self.changed:
             for group in list(self.groups):
                 self._remove_member(group, process)
@@ -122,6 +108,7 @@ class Store:
     def publish(
         self, channel: str, reply: str, order: int, payload: bytes, disconnect_payload: bytes
     ) -> Published:
+        """Put a message of a connection into *channel*, once; see ``publish.lua``."""
         with self.changed:
             record = self.connections.get(reply)
             if record is None:
@@ -140,6 +127,7 @@ class Store:
             return Published.PUBLISHED
 
     def close(self, reply: str, code: int) -> Closed:
+        """End a connection; see ``close.lua``."""
         with self.changed:
             record = self.connections.get(reply)
             if record is None:
@@ -150,7 +138,8 @@ class Store:
             if record.state == IDLE:
                 self._publish_disconnect(reply, record)
                 return Closed.PUBLISHED
-            if record.order == 0 and self.streams[CONNECT].waiting.pop(record.token, None):
+            if record.order == 0 and record.token in self.streams[CONNECT].waiting:
+                del self.streams[CONNECT].waiting[record.token]
                 self._delete_connection(reply)
                 return Closed.WITHDRAWN
             record.state = CLOSING
@@ -183,6 +172,7 @@ class Store:
     # Deliveries
 
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
+        """Hand out one message at most of each channel; wait up to *timeout* seconds."""
         deadline = time.monotonic() + timeout
         with self.changed:
             while True:
@@ -197,6 +187,7 @@ class Store:
                 self.changed.wait(left)
 
     def take(self, channel: str) -> Delivery | None:
+        """Take the next message of *channel* away, None if there is none."""
         with self.changed:
             waiting = self.streams[channel].waiting
             return waiting.popitem(last=False)[1] if waiting else None
@@ -208,6 +199,7 @@ class Store:
         session: Session | None,
         capacity_of: Callable[[str], int],
     ) -> Committed:
+        """Finish a delivery; see ``commit.lua``."""
         with self.changed:
             if not self._is_owner(delivery):
                 return Committed.STALE
@@ -242,6 +234,7 @@ class Store:
             record.state, record.token = IDLE, ""
 
     def requeue(self, delivery: Delivery, attempts: int) -> Committed:
+        """Hand *delivery* back; see ``requeue.lua``."""
         with self.changed:
             if not self._is_owner(delivery):
                 return Committed.STALE
@@ -253,6 +246,7 @@ class Store:
             return Committed.DONE
 
     def take_over(self, channels: Sequence[str], owner: str, consumer: str) -> Delivery | None:
+        """Claim one delivery of *owner*; see ``take_over.lua``."""
         with self.changed:
             for channel in channels:
                 pending = self.streams[channel].pending
@@ -286,82 +280,28 @@ class Store:
     def apply(
         self, operations: Sequence[Operation], parent: str, capacity_of: Callable[[str], int]
     ) -> None:
+        """Carry out *operations*; see ``send.lua``."""
         with self.changed:
             self._write(self._plan(operations, parent, capacity_of))
 
     def _plan(
         self, operations: Sequence[Operation], parent: str, capacity_of: Callable[[str], int]
     ) -> Plan:
-        plan = Plan()
-        for number, operation in enumerate(operations, 1):
-            match operation:
-                case Send(channel, payload):
-                    message = Delivery(channel, "", "", f"{parent}.{number}", payload)
-                    self._plan_send(plan, message, capacity_of)
-                case GroupSend(group, payload):
-                    message = Delivery("", "", "", f"{parent}.{number}", payload)
-                    self._plan_group_send(plan, group, message, capacity_of)
-                case Join(group, channel):
-                    self._plan_join(plan, group, channel)
-                case Leave(group, channel):
-                    self._plan_leave(plan, group, channel)
+        lengths = {channel: len(stream) for channel, stream in self.streams.items()}
+        plan = Plan(self.processes, self.groups, lengths, capacity_of)
+        plan.add_all(operations, parent)
         return plan
-
-    def _plan_send(self, plan: Plan, message: Delivery, capacity_of: Callable[[str], int]) -> None:
-        channel = message.channel
-        server = server_of(channel)
-        if server is None:
-            length = plan.lengths.get(channel, len(self.streams[channel]))
-            if length >= capacity_of(channel):
-                raise ChannelFull(channel, length)
-            plan.lengths[channel] = length + 1
-            plan.messages.append(message)
-        elif server in self.processes:
-            plan.add(server, "s", channel, message.payload)
-
-    def _plan_group_send(
-        self, plan: Plan, group: str, message: Delivery, capacity_of: Callable[[str], int]
-    ) -> None:
-        for member in self._members(plan, group):
-            if member.startswith("*"):
-                with suppress(ChannelFull):  # a full channel is passed over
-                    self._plan_send(plan, replace(message, channel=member[1:]), capacity_of)
-            elif member in self.processes:
-                plan.add(member, "g", group, message.payload)
-
-    def _plan_join(self, plan: Plan, group: str, channel: str) -> None:
-        server = server_of(channel)
-        if server is None:
-            self._members(plan, group).add(f"*{channel}")
-            plan.joins.append((group, f"*{channel}"))
-        elif server in self.processes:
-            self._members(plan, group).add(server)
-            plan.add(server, "j", group, channel.encode())
-            plan.joins.append((group, server))
-
-    def _plan_leave(self, plan: Plan, group: str, channel: str) -> None:
-        server = server_of(channel)
-        if server is None:
-            self._members(plan, group).discard(f"*{channel}")
-            plan.joins.append((group, f"-{channel}"))
-        elif server in self.processes:
-            plan.add(server, "l", group, channel.encode())
-
-    def _members(self, plan: Plan, group: str) -> set[str]:
-        if group not in plan.members:
-            plan.members[group] = set(self.groups[group]) if group in self.groups else set()
-        return plan.members[group]
 
     def _write(self, plan: Plan) -> None:
         entries = {}
         for server, operations in plan.inboxes.items():
             entries[server] = self.next_token()
             self.inboxes[server].append(InboxEntry(entries[server], operations))
-        for group, member in plan.joins:
-            if member.startswith("-"):
-                self._remove_member(group, f"*{member[1:]}")
-            else:
+        for group, member, joins in plan.changes:
+            if joins:
                 self.groups[group][member] = entries.get(member, "")
+            else:
+                self._remove_member(group, member)
         for message in plan.messages:
             self._add_message(message)
         for server in plan.inboxes:
@@ -375,17 +315,20 @@ class Store:
                 del self.groups[group]
 
     def leave(self, server: str, departure: Departure) -> None:
+        """Let *server* leave a group; see ``leave.lua``."""
         with self.changed:
             if self.groups.get(departure.group, {}).get(server) == departure.entry:
                 self._remove_member(departure.group, server)
 
     def read_inbox(self, server: str) -> list[InboxEntry]:
+        """Take all entries of a server's inbox away."""
         with self.changed:
             return self.inboxes.pop(server, [])
 
     # Sessions
 
     def save_session(self, session: Session) -> None:
+        """Save a session, if its connection lives; see ``save_session.lua``."""
         with self.changed:
             if session.reply_channel in self.connections:
                 self.sessions[session.reply_channel] = session.payload

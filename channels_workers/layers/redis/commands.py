@@ -138,6 +138,6 @@ def _read_operations(fields: Sequence[bytes]) -> list[InboxOperation]:
     return operations
 
 
-def as_it_is(reply: Any, **options: Any) -> Any:
-    """Take a reply as it comes: redis-py's dicts lose the repeated fields of a stream entry."""
-    return reply
+def as_it_is(response: Any, **kwargs: Any) -> Any:
+    """Take a response as it comes: redis-py's dicts lose the repeated fields of a stream entry."""
+    return response

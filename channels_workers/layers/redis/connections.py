@@ -56,7 +56,7 @@ def read_hosts(hosts: Any) -> Host:
 
 def _check_address(address: Any) -> None:
     try:
-        parse_url(address)
+        parse_url(address)  # type: ignore[no-untyped-call]
         port = urlsplit(address).port
     except (ValueError, TypeError, AttributeError) as error:
         raise ImproperlyConfigured(
@@ -97,10 +97,12 @@ def blocking_pool(host: Host) -> redis.ConnectionPool:
         return redis.ConnectionPool.from_url(options.pop("address"), **options)
     if "master_name" not in options:
         return redis.ConnectionPool(**options)
-    sentinel = redis.sentinel.Sentinel(
+    sentinel = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
         options.pop("sentinels"), sentinel_kwargs=options.pop("sentinel_kwargs", None)
     )
-    return redis.sentinel.SentinelConnectionPool(options.pop("master_name"), sentinel, **options)
+    return redis.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]
+        options.pop("master_name"), sentinel, **options
+    )
 
 
 def asyncio_pool(host: Host) -> redis.asyncio.ConnectionPool:

@@ -104,7 +104,7 @@ class RedisChannelLayer(WorkerLayer):
     async def _take(self, client: redis.asyncio.Redis, channel: str) -> list[Delivery]:
         key = self.stream_key(channel)
         try:
-            reply = await client.execute_command(
+            reply = await client.execute_command(  # type: ignore[no-untyped-call]
                 *("XREADGROUP", "GROUP", GROUP, "receive", "COUNT", 1, "BLOCK", 2000, "NOACK"),
                 *("STREAMS", key, ">"),
             )
@@ -191,7 +191,7 @@ class RedisChannelLayer(WorkerLayer):
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
         with self._explained():
             info = self.redis.info("server")
-        connections.check_server(cast("dict[str, Any]", info), connections.describe(self.host))
+        connections.check_server(info, connections.describe(self.host))
 
     def pulse(self, process: str) -> bool:
         """Raise the counter of *process*."""
@@ -229,7 +229,7 @@ class RedisChannelLayer(WorkerLayer):
         arguments += [start] * len(channels)
         try:
             with self._explained():
-                reply = self.redis.execute_command(*arguments)
+                reply = self.redis.execute_command(*arguments)  # type: ignore[no-untyped-call]
         except redis.exceptions.ResponseError as error:
             if not str(error).startswith("NOGROUP"):
                 raise
@@ -316,7 +316,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def length(self, channel: str) -> int:
         """Return how many messages wait or are under way."""
-        return cast("int", self.redis.xlen(self.stream_key(channel)))
+        return self.redis.xlen(self.stream_key(channel))
 
     def members(self, group: str) -> set[str]:
         """Return the members of a group."""

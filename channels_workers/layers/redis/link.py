@@ -170,7 +170,7 @@ class Link:
         key = f"{self.layer.prefix}inbox:{self.server.id}"
         while True:
             try:
-                reply = await client.execute_command(
+                reply = await client.execute_command(  # type: ignore[no-untyped-call]
                     *("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK),
                     *("STREAMS", key, self.server.position or "0"),
                 )
@@ -206,7 +206,7 @@ class Link:
             receiver.lose()
 
 
-class LostServer(Exception):  # noqa: N818  (not an error of the caller)
+class LostServer(Exception):
     """Redis has no registration of this server: it was reaped, or the data is lost."""
 
 
