@@ -41,8 +41,9 @@ unpack_packages() {
   # shellcheck disable=SC2086 # one word for each package
   (cd -- "$tools/apt/cache/archives" && user_apt_get download $packages) || return
   for archive in "$tools"/apt/cache/archives/*.deb; do
-    dpkg-deb --extract "$archive" "$tools/debian" && rm -- "$archive" || return
+    dpkg-deb --extract "$archive" "$tools/debian" || return
   done
+  rm -rf -- "$tools/apt"
 }
 
 # Start an unpacked program with its libraries and its fonts.

@@ -64,4 +64,4 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """A new client of the server; close it."""
-        return redis.Redis(port=self.port)
+        return redis.Redis(host="127.0.0.1", port=self.port)

@@ -1,6 +1,7 @@
 """A deployment as a platform makes it: build, release, web and worker, with DEBUG off."""
 
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -70,20 +71,18 @@ def test_a_deployment(
     socket_url = f"ws://{HOST}/chat/lobby/"
     with connect(
         socket_url,
-        host="127.0.0.1",
-        port=port,
+        sock=socket.create_connection(("127.0.0.1", port)),
         origin=f"https://{HOST}",
         additional_headers=ROUTER,
         open_timeout=30,
-    ) as socket:
-        ann = Person(socket)
+    ) as connection:
+        ann = Person(connection)
         ann.say("hello")
         assert ann.hear()["message"] == "hello"
     with pytest.raises(InvalidStatus, match="403"):
         connect(
             socket_url,
-            host="127.0.0.1",
-            port=port,
+            sock=socket.create_connection(("127.0.0.1", port)),
             origin="https://elsewhere.example.com",
             additional_headers=ROUTER,
             open_timeout=30,
