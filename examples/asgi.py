@@ -1,0 +1,51 @@
+"""Class-based consumers and plain ASGI beside the worker-style chat.
+
+    daphne examples.asgi:application
+
+It is not mounted in the deployed chat: it would let people speak past the chat's checks.
+"""
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.urls import path, re_path
+
+from channels_workers.asgi import get_application
+from chat.names import LABEL
+from examples.consumers import AsyncChatConsumer, ChatConsumer, EchoConsumer
+from examples.ping import ping
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chat_project.settings")
+
+# Sockets by workers, HTTP by Django, and the server's start and stop.
+workers = get_application()
+
+# Only pages of this site may open these; their consumers know the user as `self.scope["user"]`.
+consumers = AllowedHostsOriginValidator(
+    AuthMiddlewareStack(
+        URLRouter(
+            [
+                path("echo/", EchoConsumer.as_asgi()),
+                re_path(rf"^chat/(?P<room_name>{LABEL})/$", ChatConsumer.as_asgi()),
+                re_path(rf"^async-chat/(?P<room_name>{LABEL})/$", AsyncChatConsumer.as_asgi()),
+            ]
+        )
+    )
+)
+
+application = ProtocolTypeRouter(
+    {
+        "http": workers,
+        "lifespan": workers,
+        "websocket": URLRouter(
+            [
+                path("ws/ping/", ping),  # type: ignore[arg-type]  # no view of Django
+                re_path("^ws/", consumers),
+                # Everything else: consumers look at the path and the origin themselves.
+                re_path("", workers),  # type: ignore[arg-type]
+            ]
+        ),
+    }
+)
