@@ -171,13 +171,14 @@ CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
 # Characters, after trimming. The handle's column holds 200.
 CHAT_HANDLE_LENGTH = environment.integer("CHAT_HANDLE_LENGTH", 40, least=1, most=200)
 CHAT_MESSAGE_LENGTH = environment.integer("CHAT_MESSAGE_LENGTH", 4000, least=1)
-# Bytes of a whole frame in UTF-8.
-CHAT_FRAME_SIZE = environment.integer("CHAT_FRAME_SIZE", 64 * 1024, least=256)
+# Bytes of a whole frame in UTF-8; a client that sends more than 256 KiB at once is cut off.
+CHAT_FRAME_SIZE = environment.integer("CHAT_FRAME_SIZE", 64 * 1024, 256, 256 * 1024)
 
 # --------------------------------------------------------------------------------- static files
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# Where collectstatic puts them.
+STATIC_ROOT = environment.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -201,4 +202,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    # Django's own handler would show each line of it a second time.
+    "loggers": {"django": {"handlers": []}},
 }

@@ -1,0 +1,154 @@
+"""The settings as a process with a given environment sees them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.process import ROOT, clean_environment
+
+NAMES = [
+    *("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASES", "INSTALLED_APPS", "CHAT_RATE_LIMIT"),
+    *("CHANNEL_LAYERS", "CHANNEL_ROUTING", "CHANNEL_WORKERS"),
+    *("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE"),
+]
+READ = f"""
+import json
+from chat_project import settings
+print(json.dumps({{name: getattr(settings, name) for name in {NAMES!r}}}, default=str))
+"""
+PRODUCTION = {"DEBUG": "0", "SECRET_KEY": "k" * 40 + "0123456789", "ALLOWED_HOSTS": "chat.example"}
+
+
+def run(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=clean_environment() | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def read(**env: str) -> dict[str, Any]:
+    result = run("-c", READ, env=env)
+    assert result.returncode == 0, result.stderr
+    settings: dict[str, Any] = json.loads(result.stdout)
+    return settings
+
+
+def refused(**env: str) -> str:
+    result = run("-c", READ, env=env)
+    assert result.returncode != 0
+    return result.stderr.strip().splitlines()[-1]
+
+
+def test_with_nothing_set_it_is_a_place_to_develop() -> None:
+    settings = read()
+    assert settings["DEBUG"] is True
+    assert settings["ALLOWED_HOSTS"] == []
+    database = settings["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.sqlite3"
+    assert database["NAME"] == str(ROOT / "db.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    layer = settings["CHANNEL_LAYERS"]["default"]
+    assert layer == {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"}
+    assert settings["CHAT_RATE_LIMIT"] == [10, 5.0]
+    assert settings["CHANNEL_WORKERS"]["HANDSHAKE_TIMEOUT"] == 15.0
+
+
+def test_the_engine_comes_before_daphne_and_both_before_staticfiles() -> None:
+    apps = read()["INSTALLED_APPS"]
+    assert apps[:2] == ["channels_workers", "daphne"]
+    assert "django.contrib.staticfiles" in apps[2:]
+
+
+def test_with_a_redis_url_it_is_the_redis_layer() -> None:
+    layer = read(REDIS_URL="redis://localhost:7000/2", REDIS_PREFIX="mine")
+    assert layer["CHANNEL_LAYERS"]["default"] == {
+        "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
+        "CONFIG": {"hosts": ["redis://localhost:7000/2"], "prefix": "mine"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "verify", "host"),
+    [
+        ("rediss://h", "1", "rediss://h"),
+        ("rediss://h", "0", {"address": "rediss://h", "ssl_cert_reqs": None}),
+        ("redis://h", "0", "redis://h"),
+    ],
+)
+def test_any_certificate_is_accepted_only_where_a_setting_says_so(
+    url: str, verify: str, host: object
+) -> None:
+    settings = read(REDIS_URL=url, REDIS_TLS_VERIFY=verify)
+    assert settings["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"] == [host]
+
+
+def test_without_debug_there_is_no_start_without_a_secret_key() -> None:
+    message = refused(DEBUG="0")
+    assert "ImproperlyConfigured: SECRET_KEY is not set" in message
+    assert "Set the environment variable SECRET_KEY" in message
+
+
+@pytest.mark.parametrize("debug", ["False", "no", "0", "off"])
+def test_debug_is_off_by_any_word_for_it(debug: str) -> None:
+    assert read(**PRODUCTION | {"DEBUG": debug})["DEBUG"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEBUG", "maybe"),
+        ("CHAT_RATE_LIMIT", "fast"),
+        ("REDIS_URL", "localhost:6379"),
+        ("DATABASE_URL", "nonsense"),
+        ("HANDSHAKE_TIMEOUT", "-1"),
+        ("LOG_LEVEL", "LOUD"),
+        ("CHAT_HANDLE_LENGTH", "201"),
+    ],
+)
+def test_a_bad_value_stops_the_start_by_name(name: str, value: str) -> None:
+    assert f"ImproperlyConfigured: The environment variable {name} must be " in refused(
+        **{name: value}
+    )
+
+
+def test_on_heroku_the_default_is_production() -> None:
+    assert "SECRET_KEY is not set" in refused(DYNO="web.1")
+    url = "postgres://u:p@host:5432/db"
+    settings = read(DYNO="web.1", SECRET_KEY="k" * 50, DATABASE_URL=url)
+    assert settings["DEBUG"] is False
+    assert settings["ALLOWED_HOSTS"] == [".herokuapp.com"]
+    assert settings["DATABASES"]["default"]["OPTIONS"] == {"sslmode": "require"}
+
+
+def test_https_is_expected_in_production_unless_it_is_switched_off() -> None:
+    assert read(**PRODUCTION)["SECURE_SSL_REDIRECT"] is True
+    plain = read(**PRODUCTION, HTTPS="0")
+    assert plain["SECURE_SSL_REDIRECT"] is plain["SESSION_COOKIE_SECURE"] is False
+
+
+def test_the_deployment_check_finds_nothing() -> None:
+    arguments = ("manage.py", "check", "--deploy", "--fail-level", "DEBUG")
+    result = run(*arguments, env=PRODUCTION | {"REDIS_URL": "redis://localhost:6379"})
+    assert result.returncode == 0, result.stderr
+    assert "System check identified no issues" in result.stdout + result.stderr
+
+
+def test_static_files_are_collected_with_neither_a_database_nor_redis(tmp_path: Path) -> None:
+    env = PRODUCTION | {"STATIC_ROOT": str(tmp_path)}
+    result = run("manage.py", "collectstatic", "--noinput", env=env)
+    assert result.returncode == 0, result.stderr
+    manifest = json.loads((tmp_path / "staticfiles.json").read_text())["paths"]
+    script = (tmp_path / manifest["chat/room.js"]).read_text()
+    imported = re.findall(r'from "\./([^"]+)"', script)
+    assert len(imported) == script.count("\nimport ")
+    assert all(f"chat/{name}" in manifest.values() for name in imported)
