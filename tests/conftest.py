@@ -51,7 +51,7 @@ from tests.processes.redis_server import RedisServer
 from tests.processes.server import Server
 
 UVICORN = "exec uvicorn --host 0.0.0.0 --port $PORT --log-level info chat_project.asgi:application"
-WORKER_READY = r"(?i)worker.*(ready|listening|running|started)"
+WORKER_READY = r"^Worker \w+: .* listening on channels"
 
 failed_key = pytest.StashKey[bool]()
 

@@ -9,9 +9,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.conftest import StartWeb, StartWorker
 from tests.processes.process import Process, Processes, free_port
+from tests.processes.procfile import shell_command
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Person, Server
 from tests.processes.waiting import wait_for
@@ -116,8 +118,6 @@ def test_many_people_at_once_each_hear_everything_in_the_order_of_each_speaker(
 def test_a_web_server_that_ends_takes_its_own_people_only(
     start_web: StartWeb, start_worker: StartWorker
 ) -> None:
-    from websockets.exceptions import ConnectionClosed
-
     first, second = start_web(), start_web()
     start_worker()
     with first.join("lobby") as ann, second.join("lobby") as bob:
@@ -172,25 +172,27 @@ def test_redis_that_starts_last(
     first, second = start_web("daphne"), start_web("uvicorn")
     worker = start_worker(wait=False)
     address = f"127.0.0.1:{redis_server.port}"
-    for process in (first.process, second.process, worker):
-        assert_says_and_goes_on(process, address)
-    redis_server.start()
-    with first.join("lobby") as ann, second.join("lobby") as bob:
-        assert_they_talk(ann, bob)
+    assert_says_and_goes_on(worker, address)
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        entering = [
+            pool.submit(stack.enter_context, server.join("lobby")) for server in (first, second)
+        ]
+        for server in (first, second):
+            assert_says_and_goes_on(server.process, address)
+        redis_server.start()
+        assert_they_talk(*(future.result() for future in entering))
 
 
-@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost:6379", "redis//:secret@x"])
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost:6379", "redis//:hunter2@x"])
 def test_redis_url_that_is_none(
     url: str, start_process: Processes, chat_environment: dict[str, str]
 ) -> None:
-    from tests.processes.procfile import shell_command
-
     env = {**chat_environment, "PORT": str(free_port()), "REDIS_URL": url}
     for process_type in ("web", "worker"):
         process = start_process(shell_command(process_type), name=process_type, env=env)
         assert process.wait() != 0
         assert "REDIS_URL must be a redis://, rediss:// or unix:// URL" in process.output
-        assert "secret" not in process.output
+        assert "hunter2" not in process.output
 
 
 @pytest.mark.parametrize(
@@ -203,10 +205,13 @@ def test_redis_url_that_is_none(
 def test_redis_url_of_nothing(
     url: str, address: str, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
-    server = start_web(env={"REDIS_URL": url})
-    worker = start_worker(env={"REDIS_URL": url}, wait=False)
-    assert_says_and_goes_on(worker, address)
-    assert_says_and_goes_on(server.process, address)
+    env = {"REDIS_URL": url, "HANDSHAKE_TIMEOUT": "2"}
+    server = start_web(env=env)
+    worker = start_worker(env=env, wait=False)
+    with pytest.raises(InvalidStatus, match="403"), server.join("lobby"):
+        pass
+    for process in (server.process, worker):
+        assert_says_and_goes_on(process, address)
     assert "<title>" in server.get("/"), "Pages need no Redis"
 
 
@@ -214,8 +219,11 @@ def test_a_password_that_redis_does_not_take(
     redis_server: RedisServer, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     url = f"redis://:very-secret@127.0.0.1:{redis_server.port}/0"
-    server = start_web(env={"REDIS_URL": url})
-    worker = start_worker(env={"REDIS_URL": url}, wait=False)
+    env = {"REDIS_URL": url, "HANDSHAKE_TIMEOUT": "2"}
+    server = start_web(env=env)
+    worker = start_worker(env=env, wait=False)
+    with pytest.raises(InvalidStatus, match="403"), server.join("lobby"):
+        pass
     for process in (server.process, worker):
         process.wait_for_line(r"(?i)(?=.*redis)(?=.*(auth|password))")
         assert "very-secret" not in process.output
