@@ -9,6 +9,7 @@ export class Scroll {
   #view;
   #button;
   #isAtEnd = true;
+  #top = 0;
 
   constructor(view, list, button) {
     this.#view = view;
@@ -29,6 +30,7 @@ export class Scroll {
     this.#isAtEnd = true;
     this.#button.hidden = true;
     this.#view.scrollTop = this.#view.scrollHeight;
+    this.#top = this.#view.scrollTop;
   }
 
   /** Something new came below. */
@@ -45,7 +47,10 @@ export class Scroll {
 
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#view;
-    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    // Only a person scrolls up. The end may also have moved on before this event arrived.
+    if (scrollTop < this.#top) this.#isAtEnd = false;
+    if (scrollHeight - scrollTop - clientHeight < NEAR) this.#isAtEnd = true;
     if (this.#isAtEnd) this.#button.hidden = true;
+    this.#top = scrollTop;
   }
 }
