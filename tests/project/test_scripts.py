@@ -1,0 +1,108 @@
+"""The scripts that a person starts."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.processes.process import ROOT, Processes, clean_environment
+from tests.processes.server import Server
+
+# What a machine has that has nothing else.
+BARE_PROGRAMS = ("bash", "cat", "cksum", "dirname", "env", "id")
+
+
+@pytest.fixture
+def copied_scripts(tmp_path: Path) -> Path:
+    """The scripts in a project of their own, without a virtual environment."""
+    folder = tmp_path / "a project" / "scripts"
+    shutil.copytree(ROOT / "scripts", folder)
+    return folder
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path) -> str:
+    """A PATH with no Python, no package manager, no Redis and no browser on it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in BARE_PROGRAMS:
+        found = shutil.which(name)
+        assert found
+        (folder / name).symlink_to(found)
+    return str(folder)
+
+
+def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd="/",
+        env=clean_environment() | env,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("port", ["", "0", "65536", "100000000", "-1", "80a", "http", "1 2"])
+def test_run_refuses_what_is_no_port(port: str) -> None:
+    result = run(ROOT / "scripts" / "run", port)
+    assert result.returncode == 1
+    assert f"'{port}' is no port. Usage: scripts/run [PORT]" in result.stderr
+
+
+def test_run_refuses_a_second_argument() -> None:
+    result = run(ROOT / "scripts" / "run", "8000", "8001")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Usage: scripts/run [PORT]")
+
+
+def test_run_refuses_a_port_that_is_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        result = run(ROOT / "scripts" / "run", str(port))
+    assert result.returncode == 1
+    assert f"Port {port} is in use" in result.stderr
+
+
+def test_run_without_python_says_what_to_install(copied_scripts: Path, bare_path: str) -> None:
+    result = run(copied_scripts / "run", PATH=bare_path)
+    assert result.returncode == 1
+    assert "Python 3.11, 3.12, 3.13 or 3.14 is needed" in result.stderr
+    assert "apt-get install python3 python3-venv" in result.stderr
+
+
+def test_a_python_that_is_too_old_is_passed_over(copied_scripts: Path, bare_path: str) -> None:
+    old = Path(bare_path) / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    result = run(copied_scripts / "run", PATH=bare_path)
+    assert result.returncode == 1
+    assert "Python 3.11, 3.12, 3.13 or 3.14 is needed" in result.stderr
+
+
+def test_tests_without_redis_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
+    code = 'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; require_tools'
+    result = run("bash", "-euc", code, "bash", copied_scripts, PATH=bare_path)
+    assert result.returncode == 1
+    assert "The tests need redis-server on the PATH" in result.stderr
+
+
+def test_run_serves_the_chat_until_it_is_told_to_stop(
+    start_process: Processes, free_port: Callable[[], int], database_url: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    command = [ROOT / "scripts" / "run", str(port)]
+    process = start_process(command, env={"DATABASE_URL": database_url}, cwd=tmp_path)
+    process.wait_for_line(rf"The chat is at http://127\.0\.0\.1:{port}/")
+    server = Server(port, process.wait_until_listening(port))
+    with server.join("lobby") as ann:
+        ann.say("hello")
+        assert ann.hear()["message"] == "hello"
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait()
