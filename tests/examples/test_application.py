@@ -1,0 +1,44 @@
+"""Which scopes the applications answer: http, lifespan, and none that they do not know."""
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+
+import chat_project.asgi
+import examples.asgi
+import examples.plain
+from tests.examples.conftest import SERVERS, StartExample
+
+APPLICATIONS = [
+    pytest.param(module.application, id=module.__name__)
+    for module in (examples.asgi, examples.plain, chat_project.asgi)
+]
+
+
+@pytest.mark.parametrize("application", APPLICATIONS)
+async def test_an_unknown_scope_type_is_named(application: object) -> None:
+    with pytest.raises(ValueError, match="'telepathy'"):
+        await ApplicationCommunicator(application, {"type": "telepathy"}).wait()
+
+
+@pytest.mark.parametrize("application", APPLICATIONS)
+@pytest.mark.usefixtures("memory_layer")
+async def test_lifespan_is_answered(application: object) -> None:
+    server = ApplicationCommunicator(application, {"type": "lifespan"})
+    for phase in ("startup", "shutdown"):
+        await server.send_input({"type": f"lifespan.{phase}"})
+        assert await server.receive_output(10) == {"type": f"lifespan.{phase}.complete"}
+    await server.wait()
+
+
+@pytest.mark.parametrize("module", ["examples.asgi", "examples.plain", "chat_project.asgi"])
+def test_lifespan_under_uvicorn(module: str, start_example: StartExample) -> None:
+    server = start_example("uvicorn", module)
+    server.process.wait_for_line("Application startup complete")
+    assert server.process.terminate() in (0, -15)
+    assert "Application shutdown complete" in server.process.output
+
+
+@pytest.mark.parametrize("module", ["examples.asgi", "examples.plain"])
+@pytest.mark.parametrize("kind", SERVERS)
+def test_http_goes_to_django(kind: str, module: str, start_example: StartExample) -> None:
+    assert "<title>" in start_example(kind, module).get("/")

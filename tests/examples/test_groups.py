@@ -1,0 +1,69 @@
+"""Functions and classes in one group, over Redis, in real servers with a real worker."""
+
+import json
+from contextlib import ExitStack
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.conftest import StartWorker
+from tests.examples.conftest import SERVERS, StartExample, open_socket
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_echo(kind: str, start_example: StartExample) -> None:
+    with open_socket(start_example(kind), "/ws/echo/") as socket:
+        for frame in ("hello", "grüß 漢字 🎉", b"\x00\xff"):
+            socket.send(frame)
+            assert socket.recv(20) == frame
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_both_kinds_of_consumers_hear_each_other(
+    kind: str, start_example: StartExample, start_worker: StartWorker
+) -> None:
+    first, second = start_example(kind), start_example(kind)
+    start_worker()
+    with ExitStack() as stack:
+        ann = stack.enter_context(first.join("lobby"))
+        bob = stack.enter_context(open_socket(second, "/ws/chat/lobby/"))
+        eve = stack.enter_context(open_socket(second, "/ws/async-chat/lobby/"))
+        ann.say("from a function", handle="ann")
+        said = ann.hear()
+        assert said["message"] == "from a function"
+        assert json.loads(bob.recv(20)) == said
+        assert json.loads(eve.recv(20)) == said
+        for speaker in (bob, eve):
+            text = json.dumps({"handle": "class", "message": "from a class"})
+            speaker.send(text)
+            assert bob.recv(20) == text
+            assert eve.recv(20) == text
+            assert ann.hear() == json.loads(text)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_rooms_hear_nothing_of_each_other(kind: str, start_example: StartExample) -> None:
+    server = start_example(kind)
+    with (
+        open_socket(server, "/ws/chat/lobby/") as ann,
+        open_socket(server, "/ws/async-chat/other/") as bob,
+    ):
+        ann.send("in the lobby")
+        assert ann.recv(20) == "in the lobby"
+        bob.send("elsewhere")
+        assert bob.recv(20) == "elsewhere"
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_who_is_refused(kind: str, start_example: StartExample, start_worker: StartWorker) -> None:
+    server = start_example(kind)
+    start_worker()
+    with open_socket(server, "/ws/echo/"):
+        pass
+    for path in ("/ws/echo/", "/ws/chat/lobby/", "/ws/async-chat/lobby/"):
+        for origin in (None, "https://elsewhere.example.com"):
+            with pytest.raises(InvalidStatus, match="403"):
+                open_socket(server, path, origin)
+    for path in ("/ws/nothing/", "/ws/chat/caf%C3%A9/", "/nothing/"):
+        with pytest.raises(InvalidStatus, match="403"):
+            open_socket(server, path)
