@@ -260,6 +260,7 @@ def test_who_reads_above_stays_there_and_is_led_down(
     with server.join("lobby") as bob:
         for number in range(40):
             bob.say(f"m{number}")
+        bob.hear_message("^m39$")
         wait_for(lambda: len(tab.messages()) == 40, "40 messages")
         at_end = "const s = document.getElementById('scroll');"
         at_end += "return s.scrollHeight - s.scrollTop - s.clientHeight < 5"
