@@ -294,7 +294,7 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
 
         With order 0 it makes the connection's record, which keeps *disconnect_payload* for
         the ``websocket.disconnect`` to come. :class:`ServerGone` if the layer does not know
-        this server.
+        this server; RuntimeError if the message before is still under way.
         """
 
     @abstractmethod

@@ -120,7 +120,7 @@ class Store:
             if order <= record.order:
                 return Published.REPEATED
             if record.state != IDLE or order != record.order + 1:
-                raise RuntimeError(f"Order {order} cannot follow {record.order} ({record.state}).")
+                raise RuntimeError(f"order {order} cannot follow {record.order} ({record.state})")
             record.order, record.state = order, BUSY
             self.connections[reply] = record
             self._publish_order(reply, record, channel, payload)

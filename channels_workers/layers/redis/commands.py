@@ -83,9 +83,11 @@ def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:
 
 
 def read_published(reply: bytes) -> Published:
-    """Return what ``publish.lua`` says, or raise :class:`ServerGone`."""
+    """Return what ``publish.lua`` says, or raise :class:`ServerGone`, or RuntimeError."""
     if reply == b"server gone":
         raise ServerGone("The layer has no registration of this server.")
+    if reply.startswith(b"order "):
+        raise RuntimeError(reply.decode())
     return Published(reply.decode())
 
 

@@ -180,6 +180,10 @@ class RedisChannelLayer(WorkerLayer):
             await link.stop()
             await asyncio.to_thread(self.retire, server.id, (), ())
 
+    def disconnect(self) -> None:
+        """Close the blocking connections; the next request opens new ones."""
+        self.redis.connection_pool.disconnect()
+
     # The worker side
 
     def register(self, process: str) -> None:

@@ -52,6 +52,7 @@ class Link:
         self._calls: list[Call] = []
         self._arrived = asyncio.Event()
         self._registered = self.loop.create_future()
+        self._duties: list[asyncio.Task[None]] = []
         self._task = self.loop.create_task(self._run(), name="channels_workers link")
 
     def ended(self) -> bool:
@@ -82,8 +83,11 @@ class Link:
 
     async def stop(self) -> None:
         """End the link and close its connections."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        # Again and again, as redis-py swallows a cancellation that comes while it connects.
+        while not self._task.done():
+            for task in (self._task, *self._duties):
+                task.cancel()
+            await asyncio.wait([self._task], timeout=0.1)
 
     async def _run(self) -> None:
         client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.layer.host))
@@ -91,9 +95,8 @@ class Link:
         try:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write(client))
-                tasks.create_task(self._read(client))
-                tasks.create_task(self._pulse())
+                duties = (self._write(client), self._read(client), self._pulse())
+                self._duties = [tasks.create_task(duty) for duty in duties]
         except* LostServer:
             self._lose()
         finally:

@@ -6,7 +6,7 @@
 -- reads    processes, session:<reply>
 -- writes   connections:<server>, channel:<channel>
 -- returns  "published"; "repeated" (it is or was under way); "gone" (no record);
---          "server gone" (no registration of this server)
+--          "server gone" (no registration of this server); "order ..." (the caller is wrong)
 
 local channel, reply, order, payload, info = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local record = read_record(reply)
@@ -18,7 +18,7 @@ if not record then
 end
 if order <= record.order then return "repeated" end
 if record.state ~= "i" or order ~= record.order + 1 then
-  return redis.error_reply("ORDER " .. order .. " cannot follow " .. record.order .. record.state)
+  return "order " .. order .. " cannot follow " .. record.order .. " (" .. record.state .. ")"
 end
 
 record.order = order

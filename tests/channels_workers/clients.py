@@ -1,0 +1,83 @@
+"""A client of the tests: what an interface server does for one socket, on the memory layer."""
+
+import asyncio
+from typing import Any
+
+from channels_workers.layers.base import CONNECT, DISCONNECT, RECEIVE, Delivery
+from channels_workers.layers.codec import Content
+from channels_workers.layers.memory import InMemoryChannelLayer
+
+
+class Client:
+    """One connection of *layer*; it keeps what workers send to it.
+
+    The layer's inbox is read when one of the properties is asked for.
+    """
+
+    def __init__(self, layer: InMemoryChannelLayer, path: str = "/chat/") -> None:
+        self.layer = layer
+        self.path = path
+        self.order = -1
+        self._replies: list[Content] = []
+        self._released: list[int] = []
+        self.reply_channel = asyncio.run(layer.attach(self))
+
+    # What the layer calls
+
+    def deliver(self, content: Content) -> None:
+        self._replies.append(content)
+
+    def release(self, order: int) -> None:
+        self._released.append(order)
+
+    def lose(self) -> None:
+        raise AssertionError(f"The layer lost {self.reply_channel}")
+
+    # What the tests call
+
+    @property
+    def replies(self) -> list[Content]:
+        """What was sent to the reply channel, or to a group that it is in."""
+        self.layer.drain()
+        return self._replies
+
+    @property
+    def released(self) -> list[int]:
+        """The orders of the messages that workers have finished."""
+        self.layer.drain()
+        return self._released
+
+    def connect(self, **content: Any) -> str:
+        """Publish the handshake; return the id of the message."""
+        return self._publish(CONNECT, content)
+
+    def send(self, text: str) -> str:
+        """Publish a frame; return the id of the message."""
+        return self._publish(RECEIVE, {"text": text})
+
+    def leave(self, code: int = 1000) -> None:
+        """End the connection."""
+        asyncio.run(self.layer.close(self.reply_channel, code))
+
+    def _publish(self, channel: str, content: Content) -> str:
+        self.order += 1
+        encode = self.layer.encode
+        payload, last = encode({"path": self.path, **content}), encode({"path": self.path})
+        asyncio.run(self.layer.publish(channel, self.reply_channel, self.order, payload, last))
+        return f"{self.reply_channel}:{self.order}"
+
+
+def pull_one(layer: InMemoryChannelLayer, *channels: str) -> Delivery:
+    """The delivery that waits in one of *channels*, by default those of WebSockets."""
+    names = channels or (CONNECT, RECEIVE, DISCONNECT)
+    found = layer.pull(names, "worker of the test", 0)
+    assert len(found) == 1, f"One message was expected to wait in {names}, not {found}."
+    return found[0]
+
+
+def contents(layer: InMemoryChannelLayer, channel: str) -> list[Content]:
+    """What waits in an ordinary channel, in order; it is taken out."""
+    found = []
+    while delivery := layer.store.take(channel):
+        found.append(layer.content(delivery))
+    return found

@@ -1,0 +1,624 @@
+"""What every layer must do: a class of tests that each implementation inherits.
+
+`make_layer()` gives a layer as one process has it; all layers of a test share their data.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge, ServerGone
+from channels_workers.layers.base import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
+    Closed,
+    Committed,
+    Delivery,
+    Operation,
+    Published,
+    Session,
+    WorkerLayer,
+)
+from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
+
+MakeLayer = Callable[..., WorkerLayer]
+
+ALL = [CONNECT, RECEIVE, DISCONNECT, "work"]
+
+
+class Process:
+    """One process's view of a layer, as short calls for tests."""
+
+    def __init__(self, layer: WorkerLayer, name: str = "worker") -> None:
+        self.layer = layer
+        self.name = name
+
+    async def connect(self) -> Recorder:
+        """Attach a receiver and publish its connect."""
+        recorder = await self.attach()
+        assert await self.publish(recorder, 0) is Published.PUBLISHED
+        return recorder
+
+    async def attach(self) -> Recorder:
+        recorder = Recorder()
+        recorder.channel = await self.layer.attach(recorder)
+        return recorder
+
+    async def publish(self, recorder: Recorder, order: int, **content: Any) -> Published:
+        channel = RECEIVE if order else CONNECT
+        payload = self.layer.encode({"path": "/", **content})
+        last = self.layer.encode({"path": "/"})
+        return await self.layer.publish(channel, recorder.channel, order, payload, last)
+
+    async def pull(self, *channels: str) -> Delivery:
+        """Wait for one message."""
+        for _ in range(TIMEOUT):
+            found = await asyncio.to_thread(self.layer.pull, channels or ALL, self.name, 1)
+            if found:
+                assert len(found) == 1
+                return found[0]
+        raise TimeoutError(f"no message in {channels}")
+
+    async def pull_nothing(self) -> None:
+        """Show that no message waits. (Whatever the test caused has happened by now.)"""
+        assert await asyncio.to_thread(self.layer.pull, ALL, self.name, 0.0) == []
+
+    async def commit(
+        self, delivery: Delivery, *operations: Operation, session: Session | None = None
+    ) -> Committed:
+        return await asyncio.to_thread(self.layer.commit, delivery, operations, session)
+
+    async def take_over(self, owner: str) -> Delivery:
+        found = await asyncio.to_thread(self.layer.take_over, ALL, owner, self.name)
+        assert found is not None
+        return found
+
+    async def connected(self) -> Recorder:
+        """Attach, publish, run and commit the connect."""
+        recorder = await self.connect()
+        assert await self.commit(await self.pull()) is Committed.DONE
+        await recorder.until(lambda: recorder.releases == [0])
+        return recorder
+
+    async def joined(self, group: str) -> Recorder:
+        recorder = await self.connected()
+        await self.layer.group_add(group, recorder.channel)
+        return recorder
+
+    def send(self, channel: str, **content: Any) -> Operation:
+        return self.layer.make_send(channel, content)
+
+    def group_send(self, group: str, **content: Any) -> Operation:
+        return self.layer.make_group_send(group, content)
+
+
+@pytest.fixture
+def process(make_layer: MakeLayer) -> Process:
+    return Process(make_layer())
+
+
+@pytest.fixture
+def other(make_layer: MakeLayer) -> Process:
+    return Process(make_layer(), "other worker")
+
+
+class LayerContract:
+    """The contract; a subclass gives the fixture `make_layer`."""
+
+    # Channels 4's specification
+
+    async def test_a_message_sent_to_a_channel_is_received(self, process: Process) -> None:
+        await process.layer.send("test_channel", {"type": "hello", "n": 1})
+        assert await process.layer.receive("test_channel") == {"type": "hello", "n": 1}
+
+    async def test_receive_waits(self, process: Process, other: Process) -> None:
+        waiting = asyncio.create_task(process.layer.receive("test_channel"))
+        await asyncio.to_thread(other.layer.apply, [other.send("test_channel", n=1)])
+        assert await asyncio.wait_for(waiting, TIMEOUT) == {"n": 1}
+
+    async def test_messages_of_a_channel_keep_their_order(self, process: Process) -> None:
+        for number in range(5):
+            await process.layer.send("test_channel", {"n": number})
+        received = [(await process.layer.receive("test_channel"))["n"] for _ in range(5)]
+        assert received == [0, 1, 2, 3, 4]
+
+    async def test_a_message_of_a_channel_goes_to_one_receiver(
+        self, process: Process, other: Process
+    ) -> None:
+        receivers = [
+            asyncio.create_task(layer.receive("test_channel"))
+            for layer in (process.layer, other.layer)
+        ]
+        await process.layer.send("test_channel", {"n": 1})
+        done, waiting = await asyncio.wait(
+            receivers, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED
+        )
+        await process.layer.send("test_channel", {"n": 2})
+        await asyncio.wait(waiting, timeout=TIMEOUT)
+        assert sorted(task.result()["n"] for task in (*done, *waiting)) == [1, 2]
+
+    async def test_a_new_channel_is_of_this_process(self, process: Process, other: Process) -> None:
+        channel = await process.layer.new_channel()
+        assert "!" in channel
+        await other.layer.send(channel, {"type": "hello"})
+        assert await process.layer.receive(channel) == {"type": "hello"}
+
+    async def test_new_channels_differ(self, process: Process) -> None:
+        assert await process.layer.new_channel() != await process.layer.new_channel()
+
+    async def test_a_message_without_type_gets_one_for_channels_4(self, process: Process) -> None:
+        channel = await process.layer.new_channel()
+        await process.layer.send(channel, {"text": "hi"})
+        assert await process.layer.receive(channel) == {"type": "websocket.send", "text": "hi"}
+
+    async def test_a_cancelled_receive_loses_nothing(self, process: Process) -> None:
+        channel = await process.layer.new_channel()
+        task = asyncio.create_task(process.layer.receive(channel))
+        await asyncio.wait([task], timeout=0)
+        task.cancel()
+        await asyncio.wait([task])
+        await process.layer.send(channel, {"n": 1})
+        assert (await process.layer.receive(channel))["n"] == 1
+
+    async def test_receiving_a_channel_of_another_process_is_an_error(
+        self, process: Process, other: Process
+    ) -> None:
+        channel = await process.layer.new_channel()
+        with pytest.raises(ValueError, match="new_channel"):
+            await other.layer.receive(channel)
+
+    async def test_groups(self, process: Process, other: Process) -> None:
+        first, second = await process.layer.new_channel(), await other.layer.new_channel()
+        await process.layer.group_add("group", first)
+        await process.layer.group_add("group", second)
+        await process.layer.group_add("group", second)  # twice is once
+        await other.layer.group_send("group", {"type": "one"})
+        await process.layer.group_discard("group", first)
+        await other.layer.group_send("group", {"type": "two"})
+        assert await process.layer.receive(first) == {"type": "one"}
+        assert await other.layer.receive(second) == {"type": "one"}
+        assert await other.layer.receive(second) == {"type": "two"}
+        await process.layer.send(first, {"type": "last"})
+        assert await process.layer.receive(first) == {"type": "last"}
+
+    async def test_sending_to_a_group_without_members_does_nothing(self, process: Process) -> None:
+        await process.layer.group_send("nobody", {"type": "hello"})
+        await process.layer.group_discard("nobody", "some!channel")
+
+    async def test_flush_deletes_everything(self, process: Process) -> None:
+        channel = await process.layer.new_channel()
+        await process.layer.group_add("group", channel)
+        await process.layer.send("work", {"n": 1})
+        await process.layer.flush()
+        assert process.layer.length("work") == 0
+        assert process.layer.members("group") == set()
+        await process.layer.send(channel, {"type": "still here"})
+        assert await process.layer.receive(channel) == {"type": "still here"}
+
+    async def test_channels_4_catches_channel_full(self, make_layer: MakeLayer) -> None:
+        from channels.exceptions import ChannelFull as Channels4Full
+
+        layer = make_layer(capacity=2)
+        await layer.send("test_channel", {})
+        await layer.send("test_channel", {})
+        with pytest.raises(Channels4Full, match="test_channel"):
+            await layer.send("test_channel", {})
+        await layer.receive("test_channel")
+        await layer.send("test_channel", {})
+
+    async def test_channels_have_capacities_of_their_own(self, make_layer: MakeLayer) -> None:
+        layer = make_layer(capacity=2, channel_capacity={"small.*": 1})
+        await layer.send("small.one", {})
+        with pytest.raises(ChannelFull):
+            await layer.send("small.one", {})
+        await layer.send("big", {})
+        await layer.send("big", {})
+
+    @pytest.mark.parametrize("name", ["", "with space", "ünï", "a" * 100, "a!b!c", 7, None])
+    async def test_bad_names_are_refused(self, process: Process, name: Any) -> None:
+        with pytest.raises(TypeError, match=r"Got "):
+            await process.layer.send(name, {})
+        with pytest.raises(TypeError, match=r"Got "):
+            await process.layer.group_send(name, {})
+
+    @pytest.mark.parametrize(
+        "content",
+        [{"a": "\ud800"}, {"a": 2**64}, {"a": object()}, {"a": {1, 2}}, {"a": threading.Lock()}],
+    )
+    async def test_what_cannot_travel_is_refused_when_sent(
+        self, process: Process, content: dict[str, Any]
+    ) -> None:
+        with pytest.raises(MessageError, match="cannot be encoded"):
+            process.layer.make_send("work", content)
+
+    async def test_what_is_no_dict_is_refused(self, process: Process) -> None:
+        with pytest.raises(TypeError, match="must be a dict, not list"):
+            await process.layer.send("work", [1])  # type: ignore[arg-type]
+
+    async def test_what_is_too_large_is_refused_when_sent(self, make_layer: MakeLayer) -> None:
+        layer = make_layer(message_size=1000)
+        layer.make_send("work", {"text": "x" * 900})
+        with pytest.raises(MessageTooLarge, match=r"1,000"):
+            layer.make_send("work", {"text": "x" * 1000})
+
+    async def test_encryption(self, make_layer: MakeLayer) -> None:
+        layer = make_layer(symmetric_encryption_keys=["new", "old"])
+        older = make_layer(symmetric_encryption_keys=["old"])
+        await older.send("work", {"text": "secret"})
+        assert await layer.receive("work") == {"text": "secret"}
+        assert b"secret" not in layer.encode({"text": "secret"})
+
+    # Deliveries
+
+    async def test_a_worker_gets_what_a_connection_publishes(self, process: Process) -> None:
+        recorder = await process.connect()
+        delivery = await process.pull()
+        assert (delivery.channel, delivery.order) == (CONNECT, 0)
+        assert delivery.id == f"{recorder.channel}:0"
+        assert process.layer.content(delivery) == {
+            "path": "/",
+            "reply_channel": recorder.channel,
+            "order": 0,
+        }
+
+    async def test_a_commit_releases_the_connection(self, process: Process) -> None:
+        recorder = await process.connected()
+        assert await process.publish(recorder, 1, text="hi") is Published.PUBLISHED
+        delivery = await process.pull()
+        assert process.layer.content(delivery)["text"] == "hi"
+        assert recorder.releases == [0]
+        assert await process.commit(delivery) is Committed.DONE
+        await recorder.until(lambda: recorder.releases == [0, 1])
+        await process.pull_nothing()
+
+    async def test_publishing_again_does_nothing(self, process: Process) -> None:
+        recorder = await process.connect()
+        assert await process.publish(recorder, 0) is Published.REPEATED
+        delivery = await process.pull()
+        assert await process.publish(recorder, 0) is Published.REPEATED
+        await process.commit(delivery)
+        assert await process.publish(recorder, 0) is Published.REPEATED
+        await process.pull_nothing()
+
+    async def test_one_message_of_a_connection_is_under_way(self, process: Process) -> None:
+        recorder = await process.connect()
+        with pytest.raises(RuntimeError, match="order 1 cannot follow 0"):
+            await process.publish(recorder, 1)
+        await process.commit(await process.pull())
+        with pytest.raises(RuntimeError, match="order 2 cannot follow 0"):
+            await process.publish(recorder, 2)
+
+    async def test_a_connection_without_record_is_gone(self, process: Process) -> None:
+        recorder = await process.attach()
+        await process.layer.new_channel()  # the server is registered by now
+        assert await process.publish(recorder, 1) is Published.GONE
+        assert await process.layer.close(recorder.channel, 1000) is Closed.GONE
+
+    async def test_a_server_without_registration_is_gone(
+        self, process: Process, other: Process
+    ) -> None:
+        recorder = await process.connected()
+        server = recorder.channel.partition("!")[0]
+        other.layer.retire(server, (), ())
+        with pytest.raises(ServerGone):
+            await process.publish(await process.attach(), 0)
+
+    async def test_two_workers_share_the_messages(self, process: Process, other: Process) -> None:
+        for number in range(20):
+            await process.layer.send("work", {"n": number})
+        pulled = [await worker.pull() for worker in (process, other) * 10]
+        numbers = [process.layer.content(delivery)["n"] for delivery in pulled]
+        assert sorted(numbers) == list(range(20))
+
+    async def test_a_pull_takes_one_message_at_most_of_each_channel(self, process: Process) -> None:
+        for channel in ("work", "work", CONNECT):
+            await process.layer.send(channel, {})
+        found = await asyncio.to_thread(process.layer.pull, ALL, "worker", 1)
+        assert len({delivery.channel for delivery in found}) == len(found)
+
+    async def test_a_waiting_pull_is_woken(self, process: Process, other: Process) -> None:
+        waiting = asyncio.create_task(process.pull())
+        await other.layer.send("work", {"n": 1})
+        assert process.layer.content(await waiting)["n"] == 1
+
+    async def test_messages_before_the_first_worker_wait_for_it(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.layer.send("work", {"n": 1})
+        assert process.layer.length("work") == 1
+        delivery = await other.pull()
+        assert other.layer.content(delivery)["n"] == 1
+        assert process.layer.length("work") == 1  # under way counts
+        await other.commit(delivery)
+        assert process.layer.length("work") == 0
+
+    # Exactly once
+
+    async def test_only_the_owner_commits(self, process: Process, other: Process) -> None:
+        recorder = await process.connect()
+        first = await process.pull()
+        second = await other.take_over("worker")
+        assert (second.id, second.attempts) == (first.id, 1)
+        session = Session(recorder.channel, process.layer.encode({"by": "first"}))
+        send = process.send(recorder.channel, by="first")
+        join = process.layer.make_join("group", recorder.channel)
+        assert await process.commit(first, send, join, session=session) is Committed.STALE
+        assert process.layer.load_session(recorder.channel) is None
+        assert process.layer.members("group") == set()
+        assert await other.commit(second, other.send(recorder.channel, by="second")) is (
+            Committed.DONE
+        )
+        await recorder.until(lambda: recorder.releases == [0])
+        assert recorder.messages == [{"by": "second"}]
+
+    async def test_a_second_commit_is_stale(self, process: Process) -> None:
+        recorder = await process.connect()
+        delivery = await process.pull()
+        send = process.send(recorder.channel, n=1)
+        assert await process.commit(delivery, send) is Committed.DONE
+        assert await process.commit(delivery, send) is Committed.STALE
+        await recorder.until(lambda: recorder.releases == [0])
+        assert recorder.messages == [{"n": 1}]
+
+    async def test_a_full_channel_stops_the_whole_commit(self, make_layer: MakeLayer) -> None:
+        process = Process(make_layer(channel_capacity={"work": 1}))
+        recorder = await process.connect()
+        delivery = await process.pull()
+        sends = [process.send(recorder.channel, n=1), process.send("work", n=2)]
+        await process.layer.send("work", {"n": 1})
+        with pytest.raises(ChannelFull, match="'work'"):
+            await process.commit(delivery, *sends)
+        blocking = await process.pull("work")
+        await process.commit(blocking)
+        assert await process.commit(delivery, *sends) is Committed.DONE
+        await recorder.until_got({"n": 1})
+        assert process.layer.content(await process.pull("work")) == {"n": 2}
+
+    async def test_two_messages_of_one_commit_count_for_capacity(
+        self, make_layer: MakeLayer
+    ) -> None:
+        process = Process(make_layer(channel_capacity={"work": 1}))
+        with pytest.raises(ChannelFull):
+            process.layer.apply([process.send("work", n=1), process.send("work", n=2)])
+        assert process.layer.length("work") == 0
+
+    async def test_ids_of_what_an_outbox_sends(self, process: Process) -> None:
+        await process.connect()
+        delivery = await process.pull()
+        await process.commit(delivery, process.send("work", n=1), process.send("work", n=2))
+        first, second = await process.pull("work"), await process.pull("work")
+        assert [first.id, second.id] == [f"{delivery.id}.1", f"{delivery.id}.2"]
+
+    async def test_a_delivery_handed_back_keeps_its_id(
+        self, process: Process, other: Process
+    ) -> None:
+        recorder = await process.connect()
+        first = await process.pull()
+        assert process.layer.requeue(first, counted=False) is Committed.DONE
+        assert await process.commit(first) is Committed.STALE
+        assert process.layer.requeue(first, counted=False) is Committed.STALE
+        second = await other.pull()
+        assert (second.id, second.attempts) == (first.id, 0)
+        assert other.layer.requeue(second, counted=True) is Committed.DONE
+        third = await process.pull()
+        assert (third.id, third.attempts, third.order) == (first.id, 1, 0)
+        assert await process.publish(recorder, 0) is Published.REPEATED
+        assert await process.commit(third) is Committed.DONE
+
+    async def test_nothing_to_take_over(self, process: Process) -> None:
+        assert process.layer.take_over(ALL, "nobody", "worker") is None
+
+    # Sessions
+
+    async def test_a_session_comes_with_the_next_message(self, process: Process) -> None:
+        recorder = await process.connect()
+        session = Session(recorder.channel, b"saved")
+        first = await process.pull()
+        assert first.session is None
+        await process.commit(first, session=session)
+        await process.publish(recorder, 1)
+        second = await process.pull()
+        assert second.session == b"saved"
+        await process.commit(second)  # not changed
+        await process.layer.close(recorder.channel, 1000)
+        last = await process.pull()
+        assert last.session == b"saved"
+        await process.commit(last, session=Session(recorder.channel, b"too late"))
+        assert process.layer.load_session(recorder.channel) is None
+
+    async def test_a_session_of_a_dead_connection_is_not_saved(self, process: Process) -> None:
+        await process.layer.new_channel()
+        process.layer.save_session(Session("some!connection", b"x"))
+        await process.layer.send("work", {"n": 1})
+        await process.commit(await process.pull(), session=Session("some!connection", b"x"))
+        assert process.layer.load_session("some!connection") is None
+
+    async def test_another_message_may_save_the_session(self, process: Process) -> None:
+        recorder = await process.connected()
+        await process.layer.send("work", {"n": 1})
+        await process.commit(await process.pull(), session=Session(recorder.channel, b"x"))
+        assert process.layer.load_session(recorder.channel) == b"x"
+        process.layer.save_session(Session(recorder.channel, b"y"))
+        assert process.layer.load_session(recorder.channel) == b"y"
+
+    # One disconnect
+
+    async def test_an_idle_connection_closes_at_once(self, process: Process) -> None:
+        recorder = await process.connected()
+        assert await process.layer.close(recorder.channel, 1001) is Closed.PUBLISHED
+        assert await process.layer.close(recorder.channel, 1002) is Closed.REPEATED
+        last = await process.pull()
+        assert process.layer.content(last) == {
+            "path": "/",
+            "reply_channel": recorder.channel,
+            "order": 1,
+            "code": 1001,
+        }
+        assert last.channel == DISCONNECT
+        assert await process.layer.close(recorder.channel, 1002) is Closed.REPEATED
+        assert await process.commit(last) is Committed.DONE
+        assert await process.layer.close(recorder.channel, 1002) is Closed.GONE
+        assert await process.publish(recorder, 2) is Published.GONE
+        await process.pull_nothing()
+
+    async def test_a_busy_connection_closes_after_its_message(self, process: Process) -> None:
+        recorder = await process.connected()
+        await process.publish(recorder, 1)
+        delivery = await process.pull()
+        assert await process.layer.close(recorder.channel, 1001) is Closed.CLOSING
+        assert await process.layer.close(recorder.channel, 1002) is Closed.REPEATED
+        await process.pull_nothing()
+        await process.commit(delivery, session=Session(recorder.channel, b"x"))
+        last = await process.pull()
+        assert (last.channel, last.order, last.code, last.session) == (DISCONNECT, 2, 1001, b"x")
+
+    async def test_a_connect_that_nobody_took_leaves_nothing(self, process: Process) -> None:
+        recorder = await process.connect()
+        assert await process.layer.close(recorder.channel, 1006) is Closed.WITHDRAWN
+        assert await process.layer.close(recorder.channel, 1006) is Closed.GONE
+        await process.pull_nothing()
+
+    async def test_a_connect_that_a_worker_took_is_disconnected(self, process: Process) -> None:
+        recorder = await process.connect()
+        delivery = await process.pull()
+        assert await process.layer.close(recorder.channel, 1006) is Closed.CLOSING
+        await process.commit(delivery)
+        assert (await process.pull()).channel == DISCONNECT
+
+    async def test_a_connect_handed_back_may_be_withdrawn(self, process: Process) -> None:
+        recorder = await process.connect()
+        process.layer.requeue(await process.pull(), counted=False)
+        assert await process.layer.close(recorder.channel, 1006) is Closed.WITHDRAWN
+        await process.pull_nothing()
+
+    # Groups
+
+    async def test_what_follows_a_join_reaches_the_channel(
+        self, process: Process, other: Process
+    ) -> None:
+        recorder = await process.connect()
+        await process.commit(
+            await process.pull(),
+            process.group_send("group", n="before"),
+            process.layer.make_join("group", recorder.channel),
+            process.group_send("group", n="same commit"),
+        )
+        await other.layer.group_send("group", {"n": "later"})
+        await recorder.until_got({"n": "same commit"}, {"n": "later"})
+
+    async def test_what_follows_a_leave_does_not(self, process: Process) -> None:
+        recorder = await process.joined("group")
+        await process.layer.aapply(
+            [
+                process.group_send("group", n=1),
+                process.layer.make_leave("group", recorder.channel),
+                process.group_send("group", n=2),
+                process.send(recorder.channel, n=3),
+            ]
+        )
+        await recorder.until_got({"n": 1}, {"n": 3})
+
+    async def test_a_server_leaves_with_its_last_member(
+        self, process: Process, other: Process
+    ) -> None:
+        one, two = await process.joined("group"), await process.joined("group")
+        third = await other.joined("group")
+        assert process.layer.members("group") == {
+            one.channel.partition("!")[0],
+            third.channel.partition("!")[0],
+        }
+        await process.layer.group_discard("group", one.channel)
+        await process.layer.group_send("group", {"n": 1})
+        await two.until_got({"n": 1})
+        process.layer.detach(two.channel)
+        await process.layer.new_channel()
+        await process.layer.group_send("group", {"n": 2})
+        await third.until_got({"n": 1}, {"n": 2})
+        assert process.layer.members("group") == {third.channel.partition("!")[0]}
+
+    async def test_a_closed_channel_joins_no_group(self, process: Process) -> None:
+        recorder, witness = await process.joined("group"), await process.connected()
+        process.layer.leave_groups(recorder.channel)
+        await process.layer.group_add("group", recorder.channel)
+        await process.layer.group_send("group", {"n": 1})
+        await process.layer.send(witness.channel, {"n": 2})
+        await witness.until_got({"n": 2})
+        await process.layer.send(witness.channel, {"n": 3})
+        assert recorder.messages == []
+        assert process.layer.members("group") == set()
+
+    async def test_fan_out_costs_servers_not_members(
+        self, process: Process, other: Process
+    ) -> None:
+        members = [await process.joined("group") for _ in range(5)]
+        members += [await other.joined("group")]
+        await process.layer.group_send("group", {"n": 1})
+        for member in members:
+            await member.until_got({"n": 1})
+        contents = {id(member.messages[0]) for member in members}
+        assert len(contents) == 2  # decoded once by each server
+
+    async def test_an_ordinary_channel_may_be_a_member(self, process: Process) -> None:
+        await process.layer.group_add("group", "work")
+        await process.layer.group_send("group", {"n": 1})
+        assert process.layer.content(await process.pull()) == {"n": 1}
+        await process.layer.group_discard("group", "work")
+        await process.layer.group_send("group", {"n": 2})
+        assert process.layer.length("work") == 1
+
+    async def test_a_full_channel_is_passed_over_by_a_group(self, make_layer: MakeLayer) -> None:
+        process = Process(make_layer(capacity=1))
+        recorder = await process.joined("group")
+        await process.layer.group_add("group", "work")
+        await process.layer.group_send("group", {"n": 1})
+        await process.layer.group_send("group", {"n": 2})
+        await recorder.until_got({"n": 1}, {"n": 2})
+        assert process.layer.length("work") == 1
+
+    async def test_a_retired_server_leaves_nothing(self, process: Process, other: Process) -> None:
+        recorder = await process.joined("group")
+        await process.layer.retire_server()
+        assert other.layer.members("group") == set()
+        await other.layer.group_add("group", recorder.channel)
+        await other.layer.send(recorder.channel, {"n": 1})
+        assert other.layer.members("group") == set()
+
+    async def test_a_failing_receiver_harms_no_other(
+        self, process: Process, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        broken, fine = await process.joined("group"), await process.joined("group")
+
+        def fail(content: dict[str, Any]) -> None:
+            raise RuntimeError("broken receiver")
+
+        broken.deliver = fail  # type: ignore[method-assign]
+        await process.layer.group_send("group", {"n": 1})
+        await fine.until_got({"n": 1})
+        assert "broken receiver" in caplog.text
+
+    async def test_a_thousand_operations_and_more_in_one_commit(self, process: Process) -> None:
+        recorder = await process.connect()
+        count = 2500
+        sends = [process.send(recorder.channel, n=number) for number in range(count)]
+        sends.insert(1800, process.layer.make_join("group", recorder.channel))
+        await process.commit(await process.pull(), *sends)
+        await recorder.until(lambda: len(recorder.messages) == count)
+        assert [message["n"] for message in recorder.messages] == list(range(count))
+        process.layer.leave_groups(recorder.channel)
+        await process.layer.new_channel()
+        await process.layer.send(recorder.channel, {"n": "end"})
+        await recorder.until(lambda: recorder.messages[-1] == {"n": "end"})
+        assert process.layer.members("group") == set()
+
+    # Processes
+
+    async def test_a_pulse_says_whether_the_process_is_known(self, process: Process) -> None:
+        assert not process.layer.pulse("somebody")
+        process.layer.register("somebody")
+        assert process.layer.pulse("somebody")
+        process.layer.retire("somebody", ["somebody.0"], ALL)
+        assert not process.layer.pulse("somebody")

@@ -1,0 +1,42 @@
+"""A receiver that keeps what it gets, and lets a test wait for it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+TIMEOUT = 10
+
+
+class Recorder:
+    """Stands where a socket does; `messages`, `releases` and `lost` say what came."""
+
+    def __init__(self) -> None:
+        self.channel = ""
+        self.messages: list[dict[str, Any]] = []
+        self.releases: list[int] = []
+        self.lost = False
+        self._changed = asyncio.Event()
+
+    def deliver(self, content: dict[str, Any]) -> None:
+        self.messages.append(content)
+        self._changed.set()
+
+    def release(self, order: int) -> None:
+        self.releases.append(order)
+        self._changed.set()
+
+    def lose(self) -> None:
+        self.lost = True
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until `condition()` is true."""
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():
+                await self._changed.wait()
+                self._changed.clear()
+
+    async def until_got(self, *messages: dict[str, Any]) -> None:
+        """Wait for as many messages as given, and compare them."""
+        await self.until(lambda: len(self.messages) >= len(messages))
+        assert self.messages == list(messages)

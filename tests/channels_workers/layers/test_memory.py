@@ -1,0 +1,50 @@
+"""The memory layer keeps the contract, and never polls."""
+
+import asyncio
+import threading
+
+import pytest
+
+from channels_workers.layers.memory import InMemoryChannelLayer, Store
+from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
+
+__all__ = ["other", "process"]
+
+
+@pytest.fixture
+def make_layer() -> MakeLayer:
+    store = Store()
+    return lambda **config: InMemoryChannelLayer(store=store, **config)
+
+
+class TestMemoryLayer(LayerContract):
+    """The contract."""
+
+
+def test_a_pull_waits_without_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = InMemoryChannelLayer()
+    waits: list[float | None] = []
+    wait = layer.store.changed.wait
+    started = threading.Event()
+
+    def count(timeout: float | None = None) -> bool:
+        waits.append(timeout)
+        started.set()
+        return wait(timeout)
+
+    monkeypatch.setattr(layer.store.changed, "wait", count)
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.extend(layer.pull(["work"], "me", 30)))
+    thread.start()
+    assert started.wait(10)
+    layer.apply([layer.make_send("work", {"n": 1})])
+    thread.join(10)
+    assert len(found) == 1
+    assert len(waits) == 1
+
+
+def test_each_async_to_sync_call_may_have_a_loop_of_its_own() -> None:
+    layer = InMemoryChannelLayer()
+    channel = asyncio.run(layer.new_channel())
+    asyncio.run(layer.send(channel, {"n": 1}))
+    assert asyncio.run(layer.receive(channel))["n"] == 1

@@ -1,0 +1,29 @@
+"""The Redis layer keeps the contract, against a real server."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from channels_workers.layers.redis import RedisChannelLayer
+from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
+from tests.processes.redis_server import RedisServer
+
+__all__ = ["other", "process"]
+
+
+@pytest.fixture
+async def make_layer(redis_server: RedisServer) -> AsyncIterator[MakeLayer]:
+    made: list[RedisChannelLayer] = []
+
+    def make(**config: object) -> RedisChannelLayer:
+        made.append(RedisChannelLayer(hosts=[redis_server.url], **config))
+        return made[-1]
+
+    yield make
+    for layer in made:
+        await layer.retire_server()
+        layer.disconnect()
+
+
+class TestRedisLayer(LayerContract):
+    """The contract."""

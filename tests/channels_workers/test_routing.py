@@ -1,0 +1,357 @@
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.message import Message
+from channels_workers.routing import (
+    Include,
+    Route,
+    Router,
+    connect_consumer,
+    get_router,
+    include,
+    name_of,
+    null_consumer,
+    route,
+)
+from tests.channels_workers.clients import Client, pull_one
+
+LAYER = InMemoryChannelLayer()
+
+
+def first(message: Message, **kwargs: str) -> None:
+    pass
+
+
+def second(message: Message, **kwargs: str) -> None:
+    pass
+
+
+class Callables:
+    def __call__(self, message: Message) -> None:
+        pass
+
+    def method(self, message: Message) -> None:
+        pass
+
+
+chat_routing = [route("websocket.receive", first, path=r"^/chat")]
+dict_routing = {"websocket.receive": first, "background": second}
+not_a_routing = 5
+
+
+def message_on(channel: str, **content: Any) -> Message:
+    return Message(content, channel, LAYER)
+
+
+def consumer_of(routing: Any, channel: str, **content: Any) -> Callable[..., Any] | None:
+    match = Router(routing).match(message_on(channel, **content))
+    return match and match.consumer
+
+
+def arguments_of(routing: Any, channel: str, **content: Any) -> dict[str, str]:
+    match = Router(routing).match(message_on(channel, **content))
+    assert match is not None
+    return match.kwargs
+
+
+# Routes
+
+
+def test_a_route_matches_its_channel_only() -> None:
+    routing = [route("background", first)]
+    assert consumer_of(routing, "background") is first
+    assert consumer_of(routing, "background.other") is None
+
+
+@pytest.mark.parametrize("channels", [["one", "two"], ("one", b"two"), iter(["one", "two"])])
+def test_a_route_may_listen_to_several_channels(channels: Any) -> None:
+    routing = [route(channels, first)]
+    assert consumer_of(routing, "one") is first
+    assert consumer_of(routing, "two") is first
+
+
+def test_a_channel_name_may_be_bytes() -> None:
+    assert Route(b"background", first).channels == ["background"]
+
+
+def test_the_first_route_that_matches_wins() -> None:
+    routing = [
+        route("websocket.receive", first, path=r"^/chat"),
+        route("websocket.receive", second, path=r"^/chat/special"),
+        route("websocket.receive", second),
+    ]
+    assert consumer_of(routing, "websocket.receive", path="/chat/special") is first
+    assert consumer_of(routing, "websocket.receive", path="/else") is second
+
+
+def test_a_filter_matches_the_beginning_of_the_value() -> None:
+    routing = [route("background", first, path="/chat")]
+    assert consumer_of(routing, "background", path="/chat/more") is first
+    assert consumer_of(routing, "background", path="/the/chat") is None
+
+
+def test_all_filters_must_match() -> None:
+    routing = [route("background", first, path="^/a$", method="^GET$")]
+    assert consumer_of(routing, "background", path="/a", method="GET") is first
+    assert consumer_of(routing, "background", path="/a", method="POST") is None
+    assert consumer_of(routing, "background", path="/b", method="GET") is None
+
+
+def test_a_filter_on_a_key_that_the_message_has_not_fails() -> None:
+    assert consumer_of([route("background", first, path=r".*")], "background") is None
+
+
+@pytest.mark.parametrize("value", [None, 5, ["/chat"], {"path": "/chat"}])
+def test_a_filter_on_a_value_that_is_no_text_fails(value: Any) -> None:
+    assert consumer_of([route("background", first, path=r".*")], "background", path=value) is None
+
+
+@pytest.mark.parametrize("pattern", [r"^/(?P<room>\w+)/$", rb"^/(?P<room>\w+)/$"])
+@pytest.mark.parametrize("value", ["/tea/", b"/tea/"])
+def test_patterns_and_values_may_be_bytes(pattern: Any, value: Any) -> None:
+    routing = [route("background", first, path=pattern)]
+    assert arguments_of(routing, "background", path=value) == {"room": "tea"}
+
+
+def test_bytes_that_are_no_text_match_without_an_error() -> None:
+    routing = [route("background", first, query_string=r"^a=(?P<value>.)$")]
+    assert arguments_of(routing, "background", query_string=b"a=\xff") == {"value": "\udcff"}
+
+
+def test_named_groups_of_all_filters_become_arguments() -> None:
+    routing = [route("background", first, path=r"^/(?P<room>\w+)", method=r"^(?P<verb>GET|POST)$")]
+    found = arguments_of(routing, "background", path="/tea", method="GET")
+    assert found == {"room": "tea", "verb": "GET"}
+
+
+def test_an_optional_group_that_takes_no_part_is_none() -> None:
+    routing = [route("background", first, path=r"^/(?P<room>\d+)?")]
+    assert arguments_of(routing, "background", path="/") == {"room": None}
+
+
+def test_positional_groups_are_refused() -> None:
+    with pytest.raises(ValueError, match="Filter for path on .*background.* positional groups"):
+        route("background", first, path=r"^/(\w+)/(?P<room>\w+)$")
+
+
+def test_groups_that_capture_nothing_are_allowed() -> None:
+    assert arguments_of([route("x", first, path=r"^/(?:a|b)$")], "x", path="/b") == {}
+
+
+def test_a_consumer_may_be_a_dotted_path() -> None:
+    routing = [route("background", "channels_workers.routing.null_consumer")]
+    assert consumer_of(routing, "background") is null_consumer
+
+
+@pytest.mark.parametrize("path", ["channels_workers.routing.missing", "no_such.module", "nodots"])
+def test_a_consumer_that_is_not_there_is_named(path: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"Cannot import consumer '{path}'"):
+        route("background", path)
+
+
+@pytest.mark.parametrize("consumer", [None, 5, "channels_workers.routing.logger_name", ["x"]])
+def test_a_consumer_must_be_callable(consumer: Any) -> None:
+    with pytest.raises(ImproperlyConfigured):
+        route("background", consumer)
+
+
+def test_a_consumer_may_be_any_callable() -> None:
+    for consumer in (Callables(), Callables().method, lambda message: None):
+        assert consumer_of([route("background", consumer)], "background") == consumer
+
+
+def test_a_route_describes_itself() -> None:
+    text = str(route(["one", "two"], null_consumer, path="^/chat"))
+    assert text == "one/two (path=^/chat) -> channels_workers.routing.null_consumer"
+
+
+def test_consumers_are_named_for_logs() -> None:
+    assert name_of(first) == f"{__name__}.first"
+    assert name_of(Callables()) == f"{__name__}.Callables"
+    assert name_of(Callables().method) == f"{__name__}.Callables.method"
+
+
+# Routings
+
+
+def test_a_dict_maps_channels_to_consumers() -> None:
+    assert consumer_of(dict_routing, "websocket.receive") is first
+    assert consumer_of(dict_routing, "background") is second
+
+
+@pytest.mark.parametrize("name", ["chat_routing", "dict_routing"])
+def test_a_routing_may_be_a_dotted_path(name: str) -> None:
+    assert consumer_of(f"{__name__}.{name}", "websocket.receive", path="/chat") is first
+
+
+@pytest.mark.parametrize("path", ["no_such_module.routing", f"{__name__}.missing", "nodots"])
+def test_a_routing_that_is_not_there_is_named(path: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"Cannot import channel routing '{path}'"):
+        Router(path)
+
+
+@pytest.mark.parametrize("routing", [not_a_routing, f"{__name__}.not_a_routing", None, ["x"], [5]])
+def test_a_routing_must_be_a_list_or_a_dict(routing: Any) -> None:
+    with pytest.raises(ImproperlyConfigured, match="must be a list of route"):
+        Router(routing)
+
+
+def test_a_route_added_comes_last() -> None:
+    router = Router([route("one", first)])
+    router.add_route(route("one", second))
+    router.add_route(route("two", second))
+    assert router.match(message_on("one")) == (first, {})
+    assert router.match(message_on("two")) == (second, {})
+    assert "two" in router.channels
+
+
+def test_adding_a_route_leaves_the_routing_of_others_alone() -> None:
+    Router(f"{__name__}.chat_routing").add_route(route("two", second))
+    assert len(chat_routing) == 1
+
+
+def test_a_router_listens_to_all_routed_channels_and_those_of_sockets() -> None:
+    routing = [route(["one", "two"], first), include([route("three", second)])]
+    sockets = {"websocket.connect", "websocket.receive", "websocket.disconnect"}
+    assert Router(routing).channels == {"one", "two", "three"} | sockets
+
+
+def test_the_setting_names_the_routing(settings: Settings) -> None:
+    settings.CHANNEL_ROUTING = f"{__name__}.dict_routing"
+    assert get_router().match(message_on("background")) == (second, {})
+
+
+def test_a_missing_setting_is_named_with_its_cure(settings: Settings) -> None:
+    del settings.CHANNEL_ROUTING
+    with pytest.raises(ImproperlyConfigured, match=r"CHANNEL_ROUTING is missing.*e\.g\."):
+        get_router()
+
+
+# Includes
+
+
+def test_an_include_without_prefix_changes_nothing() -> None:
+    assert consumer_of([include(chat_routing)], "websocket.receive", path="/chat/a") is first
+
+
+def test_an_include_may_name_its_routing() -> None:
+    routing = [include(f"{__name__}.chat_routing")]
+    assert consumer_of(routing, "websocket.receive", path="/chat/a") is first
+
+
+def test_inner_filters_see_the_rest_of_the_value() -> None:
+    routing = [include([route("x", first, path=r"^/rooms$")], path=r"^/chat")]
+    assert consumer_of(routing, "x", path="/chat/rooms") is first
+    assert consumer_of(routing, "x", path="/rooms") is None
+    assert consumer_of(routing, "x", path="/chat/chat/rooms") is None
+
+
+def test_the_message_itself_stays_whole() -> None:
+    message = message_on("x", path="/chat/rooms")
+    Router([include([route("x", first, path="^/rooms")], path="^/chat")]).match(message)
+    assert message["path"] == "/chat/rooms"
+
+
+def test_what_one_include_took_away_is_there_for_the_next() -> None:
+    routing = [
+        include([route("x", first, path=r"^/no$")], path=r"^/chat"),
+        include([route("x", second, path=r"^/chat/yes$")]),
+    ]
+    assert consumer_of(routing, "x", path="/chat/yes") is second
+
+
+def test_prefixes_nest() -> None:
+    innermost = [route("x", first, path=r"^/c$")]
+    routing = [include([include(innermost, path=r"^/b")], path=r"^/a")]
+    assert consumer_of(routing, "x", path="/a/b/c") is first
+    assert consumer_of(routing, "x", path="/a/c") is None
+
+
+def test_arguments_of_prefixes_and_routes_add_up_and_the_inner_wins() -> None:
+    inner = [route("x", first, path=r"^/(?P<room>\w+)/(?P<same>\w+)$")]
+    routing = [include(inner, path=r"^/(?P<site>\w+)/(?P<same>\w+)")]
+    found = arguments_of(routing, "x", path="/uk/outer/tea/inner")
+    assert found == {"site": "uk", "room": "tea", "same": "inner"}
+
+
+def test_positional_groups_in_a_prefix_give_no_arguments() -> None:
+    routing = [include([route("x", first)], path=r"^/(\w+)")]
+    assert arguments_of(routing, "x", path="/tea") == {}
+
+
+def test_a_prefix_on_a_key_that_the_message_has_not_fails() -> None:
+    assert consumer_of([include([route("x", first)], path="")], "x") is None
+
+
+def test_a_prefix_takes_from_bytes_too() -> None:
+    routing = [include([route("x", first, path=r"^/b$")], path=r"^/a")]
+    assert consumer_of(routing, "x", path=b"/a/b") is first
+
+
+def test_a_prefix_on_one_key_leaves_the_others() -> None:
+    inner = [route("x", first, path=r"^/b$", method=r"^GET$")]
+    assert consumer_of([include(inner, path=r"^/a")], "x", path="/a/b", method="GET") is first
+
+
+def test_an_include_knows_the_channels_below() -> None:
+    assert Include(dict_routing, path="^/x").channel_names() == {"websocket.receive", "background"}
+    assert Include([]).channel_names() == set()
+
+
+segments = st.text("abc/", min_size=1, max_size=6)
+
+
+@given(st.lists(segments, max_size=4), segments, st.sampled_from(["", "d", "/d"]))
+def test_nested_prefixes_match_what_their_sum_matches(
+    prefixes: list[str], tail: str, more: str
+) -> None:
+    routing: Any = [route("x", first, path=f"^(?P<rest>{re.escape(tail)})$")]
+    for prefix in reversed(prefixes):
+        routing = [include(routing, path=f"^{re.escape(prefix)}")]
+    match = Router(routing).match(message_on("x", path="".join(prefixes) + tail + more))
+    assert match == (None if more else (first, {"rest": tail}))
+
+
+@given(st.text(max_size=10), st.text(max_size=10))
+def test_any_text_comes_back_from_a_named_group(prefix: str, value: str) -> None:
+    inner = [route("x", first, path=r"(?s)^(?P<rest>.*)$")]
+    routing = [include(inner, path=f"^{re.escape(prefix)}")]
+    assert arguments_of(routing, "x", path=prefix + value) == {"rest": value}
+
+
+# What a socket without a route gets
+
+
+def test_an_unrouted_connect_is_accepted() -> None:
+    assert consumer_of([], "websocket.connect") is connect_consumer
+
+
+@pytest.mark.parametrize("channel", ["websocket.receive", "websocket.disconnect"])
+def test_unrouted_frames_and_ends_are_ignored(channel: str) -> None:
+    assert consumer_of([], channel) is null_consumer
+
+
+def test_a_socket_that_no_filter_matches_is_unrouted() -> None:
+    routing = [route("websocket.connect", first, path=r"^/chat/")]
+    assert consumer_of(routing, "websocket.connect", path="/chat/") is first
+    assert consumer_of(routing, "websocket.connect", path="/else/") is connect_consumer
+
+
+def test_another_channel_without_a_route_has_no_consumer() -> None:
+    assert consumer_of([], "background") is None
+
+
+def test_the_default_consumer_of_connect_accepts(client_socket: Client) -> None:
+    client_socket.connect()
+    layer = client_socket.layer
+    delivery = pull_one(layer)
+    connect_consumer(Message(layer.content(delivery), delivery.channel, layer, delivery))
+    assert client_socket.replies == [{"accept": True}]
