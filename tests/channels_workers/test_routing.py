@@ -138,7 +138,7 @@ def test_an_optional_group_that_takes_no_part_is_none() -> None:
 
 
 def test_positional_groups_are_refused() -> None:
-    with pytest.raises(ValueError, match="Filter for path on .*background.* positional groups"):
+    with pytest.raises(ValueError, match=r"Filter for path on .*background.* positional groups"):
         route("background", first, path=r"^/(\w+)/(?P<room>\w+)$")
 
 
