@@ -1,0 +1,222 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+import channels_workers
+from channels_workers.channel import Channel, Group
+from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.outbox import open_outbox
+from channels_workers.registry import get_channel_layer
+from tests.channels_workers.clients import Client, contents
+from tests.channels_workers.conftest import MEMORY
+
+Named = type[Channel] | type[Group]
+BOTH = pytest.mark.parametrize("kind", [Channel, Group])
+
+DEEP: list[Any] = []
+DEEP.append(DEEP)
+
+
+@BOTH
+def test_the_name_may_be_bytes(kind: Named, memory_layer: InMemoryChannelLayer) -> None:
+    assert kind(b"chat").name == "chat"
+
+
+@BOTH
+def test_it_shows_its_name(kind: Named, memory_layer: InMemoryChannelLayer) -> None:
+    assert str(kind("chat")) == "chat"
+    assert repr(kind("chat")) == f"{kind.__name__}('chat')"
+
+
+@BOTH
+def test_it_uses_the_default_layer(kind: Named, memory_layer: InMemoryChannelLayer) -> None:
+    assert kind("chat").channel_layer is memory_layer
+
+
+@BOTH
+def test_another_layer_by_alias_or_as_it_is(kind: Named, settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY}, "other": {"BACKEND": MEMORY}}
+    layer = InMemoryChannelLayer()
+    assert kind("chat", "other").channel_layer is get_channel_layer("other")
+    assert kind("chat", alias="other").channel_layer is not get_channel_layer()
+    assert kind("chat", channel_layer=layer).channel_layer is layer
+
+
+@BOTH
+def test_an_unknown_alias_is_refused(kind: Named, memory_layer: InMemoryChannelLayer) -> None:
+    with pytest.raises(ImproperlyConfigured, match="has no 'missing'; it has 'default'"):
+        kind("chat", "missing")
+
+
+def test_the_package_itself_has_the_names_that_most_projects_need() -> None:
+    assert channels_workers.Channel is Channel
+    assert channels_workers.Group is Group
+
+
+# Channel.send
+
+
+def test_a_send_outside_a_consumer_happens_now(memory_layer: InMemoryChannelLayer) -> None:
+    Channel("background").send({"text": "hi"})
+    assert contents(memory_layer, "background") == [{"text": "hi"}]
+
+
+def test_a_send_in_a_consumer_waits(memory_layer: InMemoryChannelLayer) -> None:
+    with open_outbox(memory_layer) as outbox:
+        Channel("background").send({"text": "hi"})
+        assert contents(memory_layer, "background") == []
+    assert len(outbox.operations) == 1
+
+
+def test_an_immediate_send_in_a_consumer_happens_now(memory_layer: InMemoryChannelLayer) -> None:
+    with open_outbox(memory_layer) as outbox:
+        Channel("background").send({"text": "hi"}, immediately=True)
+        assert contents(memory_layer, "background") == [{"text": "hi"}]
+    assert outbox.operations == []
+
+
+@pytest.mark.parametrize("content", ["text", None, [("text", "hi")], 5])
+def test_a_channel_takes_dicts_only(content: Any, memory_layer: InMemoryChannelLayer) -> None:
+    with pytest.raises(TypeError, match=r"^You can only send dicts as content on channels"):
+        Channel("background").send(content)
+
+
+@pytest.mark.parametrize("content", ["text", None, [("text", "hi")], 5])
+def test_a_group_takes_dicts_only(content: Any, memory_layer: InMemoryChannelLayer) -> None:
+    with pytest.raises(ValueError, match=r"^You can only send dicts as content on channels"):
+        Group("chat").send(content)
+
+
+@BOTH
+@pytest.mark.parametrize("value", [object(), "\ud800", 2**64, -(2**63) - 1, DEEP, {1, 2}])
+def test_what_cannot_be_encoded_fails_where_it_is_sent(
+    kind: Named, value: Any, memory_layer: InMemoryChannelLayer
+) -> None:
+    with open_outbox(memory_layer) as outbox, pytest.raises(MessageError, match="cannot be enco"):
+        kind("background").send({"text": value})
+    assert outbox.operations == []
+
+
+@BOTH
+def test_what_is_too_large_fails_where_it_is_sent(kind: Named) -> None:
+    layer = InMemoryChannelLayer(message_size=100)
+    with open_outbox(layer), pytest.raises(MessageTooLarge, match="the limit is 100"):
+        kind("background", channel_layer=layer).send({"text": "x" * 100})
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["with space", "", "x" * 100, "ümlaut", "a/b"])
+def test_a_name_that_no_layer_takes_fails_where_it_is_sent(
+    kind: Named, name: str, memory_layer: InMemoryChannelLayer
+) -> None:
+    with open_outbox(memory_layer), pytest.raises(TypeError, match="name must be") as caught:
+        kind(name).send({})
+    assert repr(name) in str(caught.value)
+
+
+def test_a_change_after_the_send_changes_nothing_that_was_sent(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
+    content = {"names": ["a"]}
+    with open_outbox(memory_layer) as outbox:
+        Channel("background").send(content)
+        content["names"].append("b")
+    memory_layer.apply(outbox.operations)
+    assert contents(memory_layer, "background") == [{"names": ["a"]}]
+
+
+def test_a_full_channel_refuses_a_send_that_happens_now() -> None:
+    layer = InMemoryChannelLayer(capacity=1)
+    channel = Channel("background", channel_layer=layer)
+    channel.send({"number": 1})
+    with pytest.raises(ChannelFull) as caught:
+        channel.send({"number": 2})
+    assert caught.value.channel == "background"
+    assert contents(layer, "background") == [{"number": 1}]
+
+
+# Groups
+
+
+def test_members_get_what_is_sent_to_the_group(memory_layer: InMemoryChannelLayer) -> None:
+    first, second, other = (Client(memory_layer) for _ in range(3))
+    group = Group("chat")
+    group.add(Channel(first.reply_channel))
+    group.add(second.reply_channel)
+    Group("chat").send({"text": "hi"})
+    assert first.replies == second.replies == [{"text": "hi"}]
+    assert other.replies == []
+
+
+def test_adding_twice_is_adding_once(client_socket: Client) -> None:
+    Group("chat").add(client_socket.reply_channel)
+    Group("chat").add(client_socket.reply_channel)
+    Group("chat").send({"text": "hi"})
+    assert client_socket.replies == [{"text": "hi"}]
+
+
+@pytest.mark.parametrize("as_member", [str, Channel])
+def test_who_was_discarded_gets_nothing_more(
+    as_member: Callable[[str], str | Channel], client_socket: Client
+) -> None:
+    group = Group("chat")
+    group.add(client_socket.reply_channel)
+    group.discard(as_member(client_socket.reply_channel))
+    group.send({"text": "hi"})
+    assert client_socket.replies == []
+
+
+def test_discarding_who_is_no_member_changes_nothing(client_socket: Client) -> None:
+    Group("chat").discard(client_socket.reply_channel)
+    assert client_socket.replies == []
+
+
+def test_an_ordinary_channel_may_be_a_member(memory_layer: InMemoryChannelLayer) -> None:
+    Group("chat").add("background")
+    Group("chat").send({"text": "hi"})
+    assert contents(memory_layer, "background") == [{"text": "hi"}]
+
+
+def test_a_full_member_is_passed_over() -> None:
+    layer = InMemoryChannelLayer(channel_capacity={"small": 1})
+    group = Group("chat", channel_layer=layer)
+    group.add("small")
+    group.add("large")
+    group.send({"number": 1})
+    group.send({"number": 2})
+    assert contents(layer, "small") == [{"number": 1}]
+    assert contents(layer, "large") == [{"number": 1}, {"number": 2}]
+
+
+def test_joins_leaves_and_sends_in_a_consumer_wait(client_socket: Client) -> None:
+    layer = client_socket.layer
+    with open_outbox(layer) as outbox:
+        Group("chat").add(client_socket.reply_channel)
+        Group("chat").send({"text": "in"})
+        Group("chat").discard(client_socket.reply_channel)
+        Group("chat").send({"text": "out"})
+    assert client_socket.replies == []
+    assert layer.members("chat") == set()
+    layer.apply(outbox.operations)
+    assert client_socket.replies == [{"text": "in"}]
+
+
+def test_an_immediate_group_send_in_a_consumer_happens_now(client_socket: Client) -> None:
+    Group("chat").add(client_socket.reply_channel)
+    with open_outbox(client_socket.layer):
+        Group("chat").send({"text": "hi"}, immediately=True)
+        assert client_socket.replies == [{"text": "hi"}]
+
+
+@pytest.mark.parametrize("change", [Group.add, Group.discard])
+def test_members_need_names_that_a_layer_takes(
+    change: Callable[[Group, str], None], memory_layer: InMemoryChannelLayer
+) -> None:
+    with pytest.raises(TypeError, match=r"Channel name must be .*Got 'not valid'"):
+        change(Group("chat"), "not valid")
+    with pytest.raises(TypeError, match=r"Group name must be .*Got 'not valid'"):
+        change(Group("not valid"), "background")

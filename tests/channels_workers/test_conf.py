@@ -1,0 +1,85 @@
+import math
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+from pytest_django import Settings
+
+from channels_workers.conf import Configuration, configuration
+
+NUMBERS = [field.name for field in fields(Configuration) if field.name not in ("CONNECT", "HTTP")]
+
+
+def test_without_the_setting_there_are_defaults(settings: Settings) -> None:
+    del settings.CHANNEL_WORKERS
+    assert configuration() == Configuration()
+
+
+def test_the_defaults_are_what_the_documentation_says() -> None:
+    defaults = Configuration()
+    assert defaults.CONNECT == "explicit"
+    assert defaults.HTTP == "interface"
+    assert defaults.HANDSHAKE_TIMEOUT < 5, "Daphne's own time-out would come first"
+    assert all(getattr(defaults, name) > 0 for name in NUMBERS)
+
+
+def test_what_is_set_replaces_its_default_only(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"CONNECT": "accept", "FRAME_SIZE": 10}
+    assert configuration() == Configuration(CONNECT="accept", FRAME_SIZE=10)
+
+
+def test_a_changed_setting_is_seen_and_seen_to_be_gone() -> None:
+    with override_settings(CHANNEL_WORKERS={"STOP_TIMEOUT": 1}):
+        assert configuration().STOP_TIMEOUT == 1
+    with override_settings(CHANNEL_WORKERS={}):
+        assert configuration().STOP_TIMEOUT == Configuration().STOP_TIMEOUT
+
+
+def test_it_is_read_once(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {}
+    assert configuration() is configuration()
+
+
+@pytest.mark.parametrize("value", [None, [], "accept", [("CONNECT", "accept")]])
+def test_it_must_be_a_dict(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = value
+    with pytest.raises(ImproperlyConfigured, match=r"must be a dict, not (NoneType|list|str): "):
+        configuration()
+
+
+def test_an_unknown_key_is_named_with_those_known(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"CONECT": "accept"}
+    with pytest.raises(ImproperlyConfigured, match=r"unknown key 'CONECT'; known are CONNECT, "):
+        configuration()
+
+
+@pytest.mark.parametrize("value", ["Accept", "", None, True, 1])
+def test_connect_is_one_of_two(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"CONNECT": value}
+    expected = r"\['CONNECT'\] must be 'explicit' or 'accept', not "
+    with pytest.raises(ImproperlyConfigured, match=expected):
+        configuration()
+
+
+@pytest.mark.parametrize("value", ["elsewhere", None])
+def test_http_is_one_of_those_known(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"HTTP": value}
+    with pytest.raises(ImproperlyConfigured, match=r"\['HTTP'\] must be 'interface'.*, not "):
+        configuration()
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [0, -1, -0.5, -math.inf, "4", None, True])
+def test_limits_and_times_are_numbers_above_zero(name: str, value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {name: value}
+    with pytest.raises(ImproperlyConfigured, match=rf"\['{name}'\] must be a number above 0, not "):
+        configuration()
+
+
+def test_a_bad_value_is_told_each_time(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"FRAME_SIZE": 0}
+    for _ in range(2):
+        with pytest.raises(ImproperlyConfigured):
+            configuration()

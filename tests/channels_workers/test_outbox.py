@@ -1,0 +1,117 @@
+import asyncio
+import threading
+
+import pytest
+
+from channels_workers.channel import Channel
+from channels_workers.layers.base import Send
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.outbox import Outbox, carry_out, open_outbox
+from tests.channels_workers.clients import contents
+
+
+def put(layer: InMemoryChannelLayer, text: str, immediately: bool = False) -> None:
+    carry_out(layer, layer.make_send("background", {"text": text}), immediately)
+
+
+def texts(layer: InMemoryChannelLayer) -> list[str]:
+    return [content["text"] for content in contents(layer, "background")]
+
+
+def kept(outbox: Outbox) -> list[str]:
+    sends = [item for item in outbox.operations if isinstance(item, Send)]
+    return [outbox.layer.codec.decode(item.payload)["text"] for item in sends]
+
+
+def test_what_was_put_waits_in_order(memory_layer: InMemoryChannelLayer) -> None:
+    with open_outbox(memory_layer) as outbox:
+        put(memory_layer, "one")
+        put(memory_layer, "two")
+    assert kept(outbox) == ["one", "two"]
+    assert texts(memory_layer) == []
+
+
+def test_what_is_immediate_does_not_wait(memory_layer: InMemoryChannelLayer) -> None:
+    with open_outbox(memory_layer) as outbox:
+        put(memory_layer, "one")
+        put(memory_layer, "two", immediately=True)
+    assert kept(outbox) == ["one"]
+    assert texts(memory_layer) == ["two"]
+
+
+def test_without_an_outbox_nothing_waits(memory_layer: InMemoryChannelLayer) -> None:
+    with open_outbox(memory_layer):
+        pass
+    put(memory_layer, "one")
+    assert texts(memory_layer) == ["one"]
+
+
+def test_an_outbox_closes_when_its_consumer_raises(memory_layer: InMemoryChannelLayer) -> None:
+    def consumer(outboxes: list[Outbox]) -> None:
+        with open_outbox(memory_layer) as outbox:
+            outboxes.append(outbox)
+            put(memory_layer, "before")
+            raise RuntimeError
+
+    opened: list[Outbox] = []
+    with pytest.raises(RuntimeError):
+        consumer(opened)
+    put(memory_layer, "after")
+    assert kept(opened[0]) == ["before"]
+    assert texts(memory_layer) == ["after"]
+
+
+def test_another_layer_has_no_part_in_the_commit(memory_layer: InMemoryChannelLayer) -> None:
+    other = InMemoryChannelLayer()
+    with open_outbox(memory_layer) as outbox:
+        put(other, "other")
+        put(memory_layer, "own")
+        assert texts(other) == ["other"]
+    assert kept(outbox) == ["own"]
+
+
+def test_outboxes_nest(memory_layer: InMemoryChannelLayer) -> None:
+    with open_outbox(memory_layer) as outer:
+        put(memory_layer, "one")
+        with open_outbox(memory_layer) as inner:
+            put(memory_layer, "two")
+        put(memory_layer, "three")
+    assert kept(outer) == ["one", "three"]
+    assert kept(inner) == ["two"]
+
+
+def test_each_thread_has_its_own(memory_layer: InMemoryChannelLayer) -> None:
+    other = threading.Thread(target=put, args=(memory_layer, "other thread"))
+    with open_outbox(memory_layer) as outbox:
+        other.start()
+        other.join(10)
+        put(memory_layer, "this thread")
+    assert kept(outbox) == ["this thread"]
+    assert texts(memory_layer) == ["other thread"]
+
+
+async def test_tasks_and_threads_of_a_coroutine_share_its_outbox(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
+    async def task() -> None:
+        put(memory_layer, "task")
+
+    with open_outbox(memory_layer) as outbox:
+        await asyncio.create_task(task())
+        await asyncio.to_thread(put, memory_layer, "thread")
+    assert kept(outbox) == ["task", "thread"]
+
+
+async def test_a_task_that_is_left_over_sends_at_once(memory_layer: InMemoryChannelLayer) -> None:
+    returned = asyncio.Event()
+
+    async def left_over() -> None:
+        await returned.wait()
+        Channel("background").send({"text": "late"})
+
+    with open_outbox(memory_layer) as outbox:
+        task = asyncio.create_task(left_over())
+    returned.set()
+    await task
+    assert outbox.operations == []
+    assert texts(memory_layer) == ["late"]

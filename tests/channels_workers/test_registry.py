@@ -1,0 +1,76 @@
+import pytest
+from channels.exceptions import InvalidChannelLayerError
+from channels.layers import get_channel_layer as get_layer_of_channels_4
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from channels_workers import asgi
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.registry import channel_layers, get_channel_layer
+from tests.channels_workers.conftest import MEMORY
+
+REDIS = "channels_workers.layers.redis.RedisChannelLayer"
+
+
+def test_each_alias_has_one_layer(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY}, "other": {"BACKEND": MEMORY}}
+    assert get_channel_layer() is get_channel_layer("default")
+    assert get_channel_layer("other") is get_channel_layer("other")
+    assert get_channel_layer("other") is not get_channel_layer()
+
+
+def test_channels_4_has_the_same_layer(memory_layer: InMemoryChannelLayer) -> None:
+    assert get_channel_layer() is get_layer_of_channels_4() is channel_layers["default"]
+
+
+def test_the_names_of_channels_1_stand_where_they_stood() -> None:
+    assert asgi.get_channel_layer is get_channel_layer
+    assert asgi.channel_layers is channel_layers
+
+
+def test_config_goes_to_the_layer(settings: Settings) -> None:
+    config = {"hosts": ["redis://redis.example.com:6379/0"], "prefix": "chat", "capacity": 7}
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": config}}
+    layer = get_channel_layer()
+    assert isinstance(layer, RedisChannelLayer)
+    assert (layer.prefix, layer.capacity) == ("chat:1:", 7)
+    assert str(layer) == "RedisChannelLayer(redis://redis.example.com:6379/0)"
+
+
+def test_a_change_of_the_setting_is_seen(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY}}
+    before = get_channel_layer()
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY, "CONFIG": {"capacity": 7}}}
+    assert get_channel_layer() is not before
+    assert get_channel_layer().capacity == 7
+
+
+@pytest.mark.parametrize("layers", [{}, {"other": {"BACKEND": MEMORY}}])
+def test_a_missing_alias_is_named(layers: dict[str, dict[str, str]], settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = layers
+    known = "'other'" if layers else "none"
+    with pytest.raises(ImproperlyConfigured, match=f"has no 'default'; it has {known}"):
+        get_channel_layer()
+
+
+def test_without_the_setting_there_is_no_layer(settings: Settings) -> None:
+    del settings.CHANNEL_LAYERS
+    with pytest.raises(ImproperlyConfigured, match="has no 'default'; it has none"):
+        get_channel_layer()
+
+
+def test_a_layer_that_feeds_no_workers_is_refused_with_the_cure(settings: Settings) -> None:
+    backend = "channels.layers.InMemoryChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
+    with pytest.raises(ImproperlyConfigured, match="InMemoryChannelLayer, which cannot") as caught:
+        get_channel_layer()
+    assert MEMORY in str(caught.value)
+    assert REDIS in str(caught.value)
+
+
+@pytest.mark.parametrize("layer", [{}, {"BACKEND": "no.such.Layer"}])
+def test_a_backend_that_is_not_there_is_refused(layer: dict[str, str], settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": layer}
+    with pytest.raises(InvalidChannelLayerError):
+        get_channel_layer()
