@@ -317,3 +317,37 @@ def test_the_console_of_the_browser_is_quiet(
     tab.say("hi")
     tab.wait_for_messages("hi")
     assert tab.browser.get_log("browser") == []
+
+
+def test_a_socket_that_swallows_messages_is_given_up(
+    start_runserver: StartServer, open_tab: OpenTab
+) -> None:
+    tab = open_tab(start_runserver(), "/lobby/")
+    tab.wait_until("open")
+    tab.browser.execute_script(
+        "WebSocket.prototype.realSend = WebSocket.prototype.send;"
+        "WebSocket.prototype.send = () => {};"
+    )
+    tab.say("swallowed")
+    tab.wait_for_messages("swallowed", selector="[data-state=sending]")
+    tab.browser.execute_script(
+        "WebSocket.prototype.send = WebSocket.prototype.realSend;"
+        "const now = Date.now; Date.now = () => now() + 60_000;"
+    )
+    tab.wait_for_messages("swallowed")
+
+
+def test_a_phone_shows_all_without_scrolling_sideways(
+    start_runserver: StartServer, open_tab: OpenTab
+) -> None:
+    server = start_runserver()
+    tab = open_tab(server, "/")
+    screen = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    tab.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    width = "return Math.max(window.innerWidth, document.documentElement.scrollWidth)"
+    assert tab.browser.execute_script(width) == 390
+    tab.browser.find_element(By.ID, "name").send_keys("a long name of a room " * 4, Keys.ENTER)
+    tab.wait_until("open")
+    tab.say("x" * 200, name="y" * 40)
+    tab.wait_for_messages("x" * 200)
+    assert tab.browser.execute_script(width) == 390
