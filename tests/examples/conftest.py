@@ -1,6 +1,6 @@
 """What the tests of the examples share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from websockets.typing import Origin
 
 from channels_workers.layers.memory import InMemoryChannelLayer
 from tests.processes.process import Process, Processes, free_port
+from tests.processes.redis_server import RedisServer
 from tests.processes.server import Server
+from tests.processes.waiting import wait_for
 
 COMMANDS = {
     "daphne": ["daphne", "--bind", "127.0.0.1", "--port"],
@@ -42,8 +44,15 @@ def memory_layer(settings: Settings) -> InMemoryChannelLayer:
 
 
 @pytest.fixture
-def start_example(start_process: Processes, chat_environment: dict[str, str]) -> StartExample:
-    """`start_example("daphne", "examples.asgi")` starts an application on the Redis of the test."""
+def start_example(
+    start_process: Processes, redis_server: RedisServer, chat_environment: dict[str, str]
+) -> Iterator[StartExample]:
+    """`start_example("daphne", "examples.asgi")` starts an application on the Redis of the test.
+
+    The end of the test waits until its sockets have left all groups. That shows that they do; and a
+    sync consumer that still waits for the event loop when SIGTERM stops it would keep Daphne from
+    ending, whatever the layer.
+    """
 
     def start(kind: str, module: str = "examples.asgi") -> Server:
         port = free_port()
@@ -51,7 +60,9 @@ def start_example(start_process: Processes, chat_environment: dict[str, str]) ->
         process = start_process(command, name=kind, env=chat_environment)
         return Server(port, process.wait_until_listening(port))
 
-    return start
+    yield start
+    with redis_server.client() as client:
+        wait_for(lambda: not client.keys("*:group:*"), "the groups to be empty")
 
 
 @pytest.fixture
