@@ -1,20 +1,39 @@
-"""What the tests of the engine's modules share: a memory layer of their own."""
+"""What the tests of the engine's modules share.
 
-from collections.abc import Iterator
+memory_layer
+    A new memory layer, which is the default one of `CHANNEL_LAYERS` too.
+client_socket
+    A `Client` of that layer: a connection that has published nothing yet.
+run_next
+    `run_next(consumer, *channels)` hands the one message that waits to the consumer and commits, as
+    a worker does; `channels` are those of WebSockets if none is named.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import pytest
 from channels.layers import channel_layers
 from pytest_django import Settings
 
+from channels_workers.dispatch import dispatch
+from channels_workers.layers.base import Committed
 from channels_workers.layers.memory import InMemoryChannelLayer
-from tests.channels_workers.clients import Client
+from channels_workers.routing import Router
+from channels_workers.worker import EventLoop
+from tests.channels_workers.clients import Client, pull_one
 
 MEMORY = "channels_workers.layers.memory.InMemoryChannelLayer"
 
 
+class RunNext(Protocol):
+    """Runs one message; see the docstring of this module."""
+
+    def __call__(self, consumer: Callable[..., Any], *channels: str) -> Committed: ...
+
+
 @pytest.fixture
 def memory_layer(settings: Settings) -> Iterator[InMemoryChannelLayer]:
-    """A new layer, which `CHANNEL_LAYERS` configures as the default one."""
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY}}
     layer = channel_layers["default"]
     assert isinstance(layer, InMemoryChannelLayer)
@@ -24,5 +43,16 @@ def memory_layer(settings: Settings) -> Iterator[InMemoryChannelLayer]:
 
 @pytest.fixture
 def client_socket(memory_layer: InMemoryChannelLayer) -> Client:
-    """A connection that has published nothing yet."""
     return Client(memory_layer)
+
+
+@pytest.fixture
+def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
+    loop = EventLoop()
+
+    def run(consumer: Callable[..., Any], *channels: str) -> Committed:
+        delivery = pull_one(memory_layer, *channels)
+        return dispatch(delivery, memory_layer, Router({delivery.channel: consumer}), loop.run)
+
+    yield run
+    loop.stop()

@@ -1,0 +1,244 @@
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from channels_workers.exceptions import DenyConnection
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.message import Message
+from channels_workers.security.websockets import (
+    AllowedHostsOnlyOriginValidator,
+    AllowedOriginsOnlyOriginValidator,
+    BaseOriginValidator,
+    allowed_hosts_only,
+    allowed_origins_only,
+)
+from tests.channels_workers.clients import Client
+from tests.channels_workers.conftest import RunNext
+
+LAYER = InMemoryChannelLayer()
+
+MISSING: list[list[list[bytes]]] = [
+    [],
+    [[]],
+    [[b"host", b"chat.example.com"]],
+    [[b"origin"]],
+    [[b"origin", b""]],
+    [[b"origin", "http://ch\u00e4t.example.com".encode()]],
+    [[b"origin", b"null"]],
+]
+
+
+def consumer(message: Message, *args: Any, **kwargs: Any) -> Any:
+    """Let it in."""
+    return "ran", args, kwargs
+
+
+def from_origin(origin: str) -> Message:
+    headers = [[b"host", b"chat.example.com"], [b"origin", origin.encode()]]
+    return Message({"headers": headers}, "websocket.connect", LAYER)
+
+
+def is_allowed(validated: Any, origin: str) -> bool:
+    try:
+        validated(from_origin(origin))
+    except DenyConnection:
+        return False
+    return True
+
+
+@pytest.fixture
+def hosts(settings: Settings) -> Settings:
+    settings.DEBUG = False
+    settings.ALLOWED_HOSTS = ["chat.example.com", ".example.org", "[::1]"]
+    return settings
+
+
+ALLOWED = [
+    "http://chat.example.com",
+    "https://chat.example.com",
+    "https://chat.example.com:8443",
+    "https://CHAT.Example.com",
+    "https://example.org",
+    "https://deep.down.example.org",
+    "http://[::1]:8000",
+]
+DENIED = [
+    "https://example.com",
+    "https://evil.example",
+    "https://chat.example.com.evil.example",
+    "https://evilexample.org",
+    "https://evil.example/chat.example.com",
+    "https://evil.example?chat.example.com",
+    "https://chat.example.com@evil.example",
+    "chat.example.com",
+    "file://",
+    "https://[chat.example.com",
+    "https://[",
+    "//",
+]
+
+
+@pytest.mark.parametrize("origin", ALLOWED)
+@pytest.mark.usefixtures("hosts")
+def test_pages_of_allowed_hosts_may_open_sockets(origin: str) -> None:
+    assert is_allowed(allowed_hosts_only(consumer), origin)
+
+
+@pytest.mark.parametrize("origin", DENIED)
+@pytest.mark.usefixtures("hosts")
+def test_other_pages_may_not(origin: str) -> None:
+    assert not is_allowed(allowed_hosts_only(consumer), origin)
+
+
+@pytest.mark.parametrize("headers", MISSING)
+@pytest.mark.parametrize("validated", [allowed_hosts_only(consumer), allowed_origins_only("*")])
+def test_without_a_readable_origin_nobody_may(
+    headers: Any, validated: Any, settings: Settings
+) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    if not isinstance(validated, BaseOriginValidator):
+        validated = validated(consumer)
+    with pytest.raises(DenyConnection):
+        validated(Message({"headers": headers}, "websocket.connect", LAYER))
+
+
+def test_without_headers_nobody_may(hosts: Settings) -> None:
+    with pytest.raises(DenyConnection):
+        allowed_hosts_only(consumer)(Message({}, "websocket.connect", LAYER))
+
+
+def test_a_star_allows_every_host(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    assert is_allowed(allowed_hosts_only(consumer), "https://evil.example")
+
+
+@pytest.mark.parametrize("host", ["localhost", "chat.localhost", "127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("debug", [True, False])
+def test_debug_alone_allows_this_machine(host: str, debug: bool, settings: Settings) -> None:
+    settings.DEBUG, settings.ALLOWED_HOSTS = debug, []
+    assert is_allowed(allowed_hosts_only(consumer), f"http://{host}:8000") is debug
+    assert not is_allowed(allowed_hosts_only(consumer), "http://evil.example")
+
+
+def test_debug_adds_nothing_to_hosts_that_are_set(hosts: Settings) -> None:
+    hosts.DEBUG = True
+    assert not is_allowed(allowed_hosts_only(consumer), "http://localhost:8000")
+
+
+def test_the_settings_are_read_with_each_message(hosts: Settings) -> None:
+    validated = allowed_hosts_only(consumer)
+    hosts.ALLOWED_HOSTS = ["evil.example"]
+    assert is_allowed(validated, "https://evil.example")
+
+
+@pytest.mark.usefixtures("hosts")
+def test_the_consumer_gets_its_arguments_and_gives_its_result() -> None:
+    validated = allowed_hosts_only(consumer)
+    result = validated(from_origin("https://chat.example.com"), 1, room="tea")
+    assert result == ("ran", (1,), {"room": "tea"})
+
+
+def test_the_decorated_consumer_looks_like_the_consumer() -> None:
+    validated: Any = allowed_hosts_only(consumer)
+    assert (validated.__name__, validated.__doc__) == ("consumer", "Let it in.")
+
+
+# A list of its own
+
+OWN_LIST = allowed_origins_only(
+    "https://chat.example.com", "http://chat.example.com:8080", "intranet", ".example.org"
+)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://chat.example.com",
+        "https://chat.example.com:443",
+        "HTTPS://CHAT.example.com",
+        "http://chat.example.com:8080",
+        "http://intranet:1234",
+        "https://any.example.org",
+    ],
+)
+def test_origins_in_the_list_may_open_sockets(origin: str) -> None:
+    assert is_allowed(OWN_LIST(consumer), origin)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://chat.example.com",
+        "https://chat.example.com:8443",
+        "https://chat.example.com:99999",
+        "ftp://chat.example.com",
+        "https://example.com",
+        "https://sub.intranet",
+        *DENIED,
+    ],
+)
+def test_origins_not_in_the_list_may_not(origin: str, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    assert not is_allowed(OWN_LIST(consumer), origin)
+
+
+def test_an_empty_list_allows_nobody() -> None:
+    assert not is_allowed(allowed_origins_only()(consumer), "https://chat.example.com")
+
+
+def test_the_list_may_be_any_iterable_and_is_kept() -> None:
+    validated = AllowedOriginsOnlyOriginValidator(consumer, iter(["intranet"]))
+    assert is_allowed(validated, "http://intranet")
+    assert is_allowed(validated, "http://intranet")
+
+
+# A validator of one's own
+
+
+def test_a_subclass_decides_by_itself() -> None:
+    class OnlyTLS(BaseOriginValidator):
+        def validate_origin(self, message: Message, origin: str) -> bool:
+            return origin.startswith("https:")
+
+    assert is_allowed(OnlyTLS(consumer), "https://any.example")
+    assert not is_allowed(OnlyTLS(consumer), "http://any.example")
+
+
+def test_a_subclass_must_decide() -> None:
+    with pytest.raises(NotImplementedError, match="validate_origin"):
+        BaseOriginValidator(consumer)(from_origin("https://any.example"))
+
+
+def test_headers_can_be_read() -> None:
+    validator = AllowedHostsOnlyOriginValidator(consumer)
+    message = from_origin("https://any.example")
+    assert validator.get_header(message, b"host") == [b"chat.example.com"]
+    assert validator.get_origin(message) == "https://any.example"
+    with pytest.raises(KeyError, match="cookie"):
+        validator.get_header(message, b"cookie")
+
+
+# In a worker
+
+
+@pytest.mark.parametrize(
+    ("origin", "answer"),
+    [(b"https://chat.example.com", {"accept": True}), (b"https://evil.example", {"close": True})],
+)
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.usefixtures("hosts")
+def test_a_socket_of_another_site_is_refused(
+    origin: bytes, answer: Any, is_async: bool, client_socket: Client, run_next: RunNext
+) -> None:
+    @allowed_hosts_only
+    def accept(message: Any) -> None:
+        message.reply_channel.send({"accept": True})
+
+    @allowed_hosts_only
+    async def accept_async(message: Any) -> None:
+        message.reply_channel.send({"accept": True})
+
+    client_socket.connect(headers=[[b"origin", origin]])
+    run_next(accept_async if is_async else accept)
+    assert client_socket.replies == [answer]

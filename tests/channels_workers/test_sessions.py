@@ -1,0 +1,336 @@
+import asyncio
+import logging
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from typing import Any
+
+import pytest
+
+from channels_workers.channel import Channel
+from channels_workers.exceptions import MessageError
+from channels_workers.layers.base import Committed
+from channels_workers.layers.codec import Content
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.message import Message
+from channels_workers.sessions import channel_session, session_for_message
+from tests.channels_workers.clients import Client, contents, pull_one
+from tests.channels_workers.conftest import RunNext
+
+Consumer = Callable[[Message], Any]
+
+
+@channel_session
+def remember(message: Message) -> None:
+    message.channel_session["room"] = "tea"
+
+
+@channel_session
+async def remember_async(message: Message) -> None:
+    message.channel_session["room"] = "tea"
+
+
+@channel_session
+def answer(message: Message) -> None:
+    Channel("answers").send(dict(message.channel_session.items()))
+
+
+BOTH_KINDS = pytest.mark.parametrize("consumer", [remember, remember_async])
+
+
+def saved(client: Client) -> Content | None:
+    payload = client.layer.load_session(client.reply_channel)
+    return client.layer.codec.decode(payload) if payload else None
+
+
+def run_connect(client: Client, run_next: RunNext, consumer: Consumer) -> Committed:
+    client.connect()
+    return run_next(consumer)
+
+
+def outside(client: Client, **content: Any) -> Message:
+    """A message of the client's socket that is no delivery."""
+    values = {"reply_channel": client.reply_channel, **content}
+    return Message(values, "websocket.receive", client.layer)
+
+
+@BOTH_KINDS
+def test_the_next_message_of_the_connection_finds_it(
+    consumer: Consumer, client_socket: Client, run_next: RunNext
+) -> None:
+    run_connect(client_socket, run_next, consumer)
+    client_socket.send("hi")
+    run_next(answer)
+    client_socket.leave()
+    run_next(answer)
+    assert contents(client_socket.layer, "answers") == [{"room": "tea"}] * 2
+
+
+def test_each_connection_has_its_own(memory_layer: InMemoryChannelLayer, run_next: RunNext) -> None:
+    first, second = Client(memory_layer), Client(memory_layer)
+    run_connect(first, run_next, remember)
+    run_connect(second, run_next, answer)
+    assert contents(memory_layer, "answers") == [{}]
+    assert saved(first) == {"room": "tea"}
+    assert saved(second) is None
+
+
+def test_it_is_saved_by_the_commit_and_not_before(client_socket: Client, run_next: RunNext) -> None:
+    seen: list[Content | None] = []
+
+    @channel_session
+    def look(message: Message) -> None:
+        message.channel_session["room"] = "tea"
+        message.channel_session.save()
+        seen.append(saved(client_socket))
+
+    run_connect(client_socket, run_next, look)
+    assert seen == [None]
+    assert saved(client_socket) == {"room": "tea"}
+
+
+def test_a_session_only_read_is_not_saved(client_socket: Client, run_next: RunNext) -> None:
+    seen: list[Any] = []
+
+    @channel_session
+    def read(message: Message) -> None:
+        seen.append(message.channel_session.get("room", "nothing"))
+
+    run_connect(client_socket, run_next, read)
+    assert seen == ["nothing"]
+    assert saved(client_socket) is None
+
+
+@pytest.mark.parametrize(("modified", "seen"), [(False, []), (True, [1])])
+def test_a_change_inside_a_value_needs_modified(
+    modified: bool, seen: list[int], client_socket: Client, run_next: RunNext
+) -> None:
+    @channel_session
+    def begin(message: Message) -> None:
+        message.channel_session["seen"] = []
+
+    @channel_session
+    def change(message: Message) -> None:
+        message.channel_session["seen"].append(1)
+        message.channel_session.modified = modified
+
+    run_connect(client_socket, run_next, begin)
+    client_socket.send("hi")
+    run_next(change)
+    assert saved(client_socket) == {"seen": seen}
+
+
+def test_what_was_set_before_an_error_is_saved(client_socket: Client, run_next: RunNext) -> None:
+    @channel_session
+    def fail(message: Message) -> None:
+        message.channel_session["room"] = "tea"
+        raise RuntimeError
+
+    assert run_connect(client_socket, run_next, fail) is Committed.DONE
+    assert saved(client_socket) == {"room": "tea"}
+
+
+def test_a_value_that_cannot_be_encoded_is_logged_and_harms_nothing_else(
+    client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    @channel_session
+    def break_it(message: Any) -> None:
+        message.channel_session["room"] = object()
+        message.reply_channel.send({"text": "sent"})
+
+    run_connect(client_socket, run_next, remember)
+    client_socket.send("hi")
+    with caplog.at_level(logging.ERROR):
+        assert run_next(break_it) is Committed.DONE
+    assert client_socket.replies == [{"text": "sent"}]
+    assert client_socket.released == [0, 1]
+    assert saved(client_socket) == {"room": "tea"}
+    assert "break_it failed on websocket.receive, path /chat/" in caplog.text
+    assert "MessageError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        lambda session: session.flush(),
+        lambda session: session.clear(),
+        lambda session: session.create(),
+        lambda session: session.delete(),
+        lambda session: session.pop("room"),
+    ],
+)
+def test_it_can_be_emptied(
+    empty: Callable[[Any], None], client_socket: Client, run_next: RunNext
+) -> None:
+    @channel_session
+    def forget(message: Message) -> None:
+        empty(message.channel_session)
+
+    run_connect(client_socket, run_next, remember)
+    client_socket.send("hi")
+    run_next(forget)
+    assert saved(client_socket) == {}
+
+
+def test_what_is_set_after_a_flush_is_kept(client_socket: Client, run_next: RunNext) -> None:
+    @channel_session
+    def begin_anew(message: Message) -> None:
+        message.channel_session.flush()
+        message.channel_session["room"] = "coffee"
+
+    run_connect(client_socket, run_next, remember)
+    client_socket.send("hi")
+    run_next(begin_anew)
+    assert saved(client_socket) == {"room": "coffee"}
+
+
+def test_it_has_the_interface_of_djangos_sessions(client_socket: Client, run_next: RunNext) -> None:
+    seen: list[Any] = []
+
+    @channel_session
+    def use(message: Message) -> None:
+        session = message.channel_session
+        session.cycle_key()
+        session.update({"a": 1})
+        session.setdefault("b", 2)
+        del session["a"]
+        seen.extend([session.session_key, session.exists(), list(session.keys())])
+
+    run_connect(client_socket, run_next, use)
+    assert seen == [client_socket.reply_channel, True, ["b"]]
+    assert saved(client_socket) == {"b": 2}
+
+
+def test_a_coroutine_may_use_its_async_interface(client_socket: Client, run_next: RunNext) -> None:
+    @channel_session
+    async def use(message: Message) -> None:
+        await message.channel_session.aset("room", await message.channel_session.aget("x", "tea"))
+        await message.channel_session.asave()
+
+    run_connect(client_socket, run_next, use)
+    assert saved(client_socket) == {"room": "tea"}
+
+
+def test_it_ends_with_its_connection(client_socket: Client, run_next: RunNext) -> None:
+    run_connect(client_socket, run_next, remember)
+    client_socket.leave()
+    run_next(remember)
+    assert saved(client_socket) is None
+
+
+# Second-stage channels: a message that carries the reply channel of a connection
+
+
+@BOTH_KINDS
+def test_a_second_stage_shares_the_session(
+    consumer: Consumer, client_socket: Client, run_next: RunNext
+) -> None:
+    def forward(message: Message) -> None:
+        Channel("second").send({"reply_channel": str(message.reply_channel)})
+
+    run_connect(client_socket, run_next, forward)
+    assert run_next(consumer, "second") is Committed.DONE
+    assert saved(client_socket) == {"room": "tea"}
+    client_socket.send("hi")
+    run_next(answer)
+    assert contents(client_socket.layer, "answers") == [{"room": "tea"}]
+
+
+def test_a_second_stage_reads_what_the_first_saved(
+    client_socket: Client, run_next: RunNext
+) -> None:
+    run_connect(client_socket, run_next, remember)
+    Channel("second").send({"reply_channel": client_socket.reply_channel})
+    run_next(answer, "second")
+    assert contents(client_socket.layer, "answers") == [{"room": "tea"}]
+
+
+def test_a_second_stage_of_a_connection_that_is_gone_saves_nothing(
+    client_socket: Client, run_next: RunNext
+) -> None:
+    run_connect(client_socket, run_next, answer)
+    client_socket.leave()
+    run_next(answer)
+    Channel("second").send({"reply_channel": client_socket.reply_channel})
+    assert run_next(remember, "second") is Committed.DONE
+    assert saved(client_socket) is None
+
+
+# Outside a delivery
+
+
+@BOTH_KINDS
+def test_outside_a_delivery_it_is_saved_at_once(
+    consumer: Consumer, client_socket: Client, run_next: RunNext
+) -> None:
+    run_connect(client_socket, run_next, answer)
+    result = consumer(outside(client_socket))
+    if iscoroutinefunction(consumer):
+        asyncio.run(result)
+    assert saved(client_socket) == {"room": "tea"}
+
+
+def test_outside_a_delivery_a_bad_value_raises(client_socket: Client, run_next: RunNext) -> None:
+    @channel_session
+    def break_it(message: Message) -> None:
+        message.channel_session["room"] = object()
+
+    run_connect(client_socket, run_next, answer)
+    with pytest.raises(MessageError):
+        break_it(outside(client_socket))
+
+
+def test_without_the_decorator_there_is_a_function(client_socket: Client) -> None:
+    client_socket.connect()
+    layer = client_socket.layer
+    delivery = pull_one(layer)
+    message = Message(layer.content(delivery), delivery.channel, layer, delivery)
+    session = session_for_message(message, client_socket.reply_channel)
+    assert session.session_key == client_socket.reply_channel
+    assert dict(session.items()) == {}
+
+
+# The decorator
+
+
+def test_it_returns_what_the_consumer_returns(client_socket: Client) -> None:
+    @channel_session
+    def give(message: Message, *, number: int) -> int:
+        return number
+
+    assert give(outside(client_socket), number=5) == 5
+    assert (give.__name__, give.__module__) == ("give", __name__)
+
+
+@BOTH_KINDS
+def test_it_keeps_the_kind_of_the_consumer(consumer: Consumer) -> None:
+    assert iscoroutinefunction(consumer) == iscoroutinefunction(consumer.__wrapped__)  # type: ignore[attr-defined]
+
+
+def test_it_works_on_methods(client_socket: Client) -> None:
+    class Room:
+        @channel_session
+        def enter(self, message: Message) -> Any:
+            return message.channel_session
+
+    assert Room().enter(outside(client_socket)).session_key == client_socket.reply_channel
+
+
+def test_decorating_twice_gives_one_session(client_socket: Client, run_next: RunNext) -> None:
+    @channel_session
+    def outer(message: Message) -> None:
+        message.channel_session["outer"] = 1
+        remember(message)
+
+    run_connect(client_socket, run_next, outer)
+    assert saved(client_socket) == {"outer": 1, "room": "tea"}
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2), ("a", "b", "c")])
+def test_it_needs_a_message(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match="^channel_session called without Message instance$"):
+        remember(*arguments)
+
+
+def test_it_needs_a_reply_channel(memory_layer: InMemoryChannelLayer) -> None:
+    with pytest.raises(ValueError, match=r"^No reply_channel sent to consumer; @channel_session"):
+        remember(Message({}, "background", memory_layer))
