@@ -1,79 +1,13 @@
-"""The page in a real browser, against a real server."""
+"""People in rooms, each in a real browser, against a real server."""
 
 import re
-from collections.abc import Callable
 
-import pytest
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
-from tests.processes.server import Server
 from tests.processes.waiting import wait_for
-
-
-class Tab:
-    """One tab of the browser, in a room."""
-
-    def __init__(self, browser: Chrome, url: str, *, is_first: bool = False) -> None:
-        self.browser = browser
-        if not is_first:
-            browser.switch_to.new_window("tab")
-        self.handle = browser.current_window_handle
-        browser.get(url)
-
-    def __enter__(self) -> "Tab":
-        self.browser.switch_to.window(self.handle)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    @property
-    def state(self) -> str:
-        with self:
-            return self.browser.find_element(By.ID, "status").get_attribute("data-state") or ""
-
-    def wait_until(self, state: str) -> None:
-        wait_for(lambda: self.state == state, f"the state {state}")
-
-    def say(self, message: str, name: str = "ann") -> None:
-        with self:
-            handle = self.browser.find_element(By.ID, "handle")
-            handle.clear()
-            handle.send_keys(name)
-            self.browser.find_element(By.ID, "text").send_keys(message, Keys.ENTER)
-
-    def messages(self, selector: str = "[data-id]") -> list[str]:
-        """The texts of the messages in the log: those that came back, or others."""
-        with self:
-            found = self.browser.find_elements(By.CSS_SELECTOR, f".message{selector} .text")
-            return [text.text for text in found]
-
-    def wait_for_messages(self, *messages: str, selector: str = "[data-id]") -> None:
-        def seen() -> bool:
-            try:
-                return self.messages(selector) == list(messages)
-            except StaleElementReferenceException:
-                return False
-
-        wait_for(seen, lambda: f"{messages}; there is {self.messages('')}", timeout=30)
-
-
-@pytest.fixture
-def open_tab(browser: Chrome) -> Callable[[Server, str], Tab]:
-    tabs: list[Tab] = []
-
-    def open_tab(server: Server, path: str) -> Tab:
-        tabs.append(Tab(browser, server.url + path, is_first=not tabs))
-        return tabs[-1]
-
-    return open_tab
-
-
-OpenTab = Callable[[Server, str], Tab]
 
 
 def test_two_tabs_talk(start_runserver: StartServer, open_tab: OpenTab) -> None:
@@ -188,137 +122,6 @@ def test_a_refused_message_says_why_and_can_be_edited(
     tab.wait_for_messages("hello", selector="")
 
 
-HTML = "<script>document.title = 'hacked'</script><img src=x onerror=\"document.title='hacked'\">"
-
-
-def test_html_is_shown_as_text(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    server = start_runserver()
-    tab = open_tab(server, "/lobby/")
-    tab.say(HTML, name="<b>eve</b>")
-    tab.wait_for_messages(HTML)
-    tab.browser.refresh()
-    tab.wait_for_messages(HTML)
-    assert tab.browser.find_elements(By.CSS_SELECTOR, ".log img, .log script, .log b") == []
-    assert tab.browser.find_element(By.CSS_SELECTOR, ".log .handle").text == "<b>eve</b>"
-    assert tab.browser.title == "lobby · Chat"
-
-
-def test_links_become_links_safely(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
-    said = (
-        'See https://example.org/a_(b)?c=1#d, or "http://example.com". javascript:alert(1) ftp://x'
-    )
-    tab.say(said)
-    tab.wait_for_messages(said)
-    links = tab.browser.find_elements(By.CSS_SELECTOR, ".log a")
-    assert [link.text for link in links] == [
-        "https://example.org/a_(b)?c=1#d",
-        "http://example.com",
-    ]
-    assert {link.get_attribute("rel") for link in links} == {"noopener noreferrer nofollow"}
-
-
-def test_shift_and_enter_is_a_new_line(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
-    tab.say("one" + Keys.SHIFT + Keys.ENTER + Keys.NULL + "two")
-    tab.wait_for_messages("one\ntwo")
-
-
-def test_without_a_name_the_page_asks_for_one(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
-    tab.browser.find_element(By.ID, "text").send_keys("hi", Keys.ENTER)
-    assert tab.browser.find_element(By.ID, "notice").text == "Choose a name first."
-    assert tab.browser.switch_to.active_element.get_attribute("id") == "handle"
-    tab.browser.switch_to.active_element.send_keys("ann", Keys.ENTER)
-    tab.wait_for_messages("hi")
-
-
-def test_scrolling_back_brings_earlier_messages(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
-    server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
-    with server.join("lobby") as bob:
-        for number in range(130):
-            bob.say(f"m{number}")
-        bob.hear_message("^m129$")
-    tab = open_tab(server, "/lobby/")
-    assert len(tab.messages()) == 50
-    for count in (100, 130):
-        tab.browser.execute_script("document.getElementById('scroll').scrollTop = 0")
-        wait_for(lambda: len(tab.messages()) >= count, f"{count} messages")  # noqa: B023
-    assert tab.messages() == [f"m{number}" for number in range(130)]
-    assert not tab.browser.find_element(By.ID, "older").is_displayed()
-
-
-def test_who_reads_above_stays_there_and_is_led_down(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
-    server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
-    tab = open_tab(server, "/lobby/")
-    with server.join("lobby") as bob:
-        for number in range(40):
-            bob.say(f"m{number}")
-        bob.hear_message("^m39$")
-        wait_for(lambda: len(tab.messages()) == 40, "40 messages")
-        at_end = "const s = document.getElementById('scroll');"
-        at_end += "return s.scrollHeight - s.scrollTop - s.clientHeight < 5"
-        wait_for(lambda: tab.browser.execute_script(at_end), "the view at the end")
-        tab.browser.execute_script("document.getElementById('scroll').scrollTop = 300")
-        newest = tab.browser.find_element(By.ID, "newest")
-        bob.say("below")
-        wait_for(newest.is_displayed, "the button that leads down")
-        top = "return document.getElementById('scroll').scrollTop"
-        assert tab.browser.execute_script(top) == 300
-        newest.click()
-        wait_for(lambda: tab.browser.execute_script(at_end), "the view at the end")
-        assert not newest.is_displayed()
-
-
-def test_the_door_leads_to_a_room_of_any_name(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
-    tab = open_tab(start_runserver(), "/")
-    tab.browser.find_element(By.ID, "name").send_keys("Café am Eck", Keys.ENTER)
-    wait_for(lambda: tab.browser.title == "Café am Eck · Chat", "the room")
-    tab.say("hi")
-    tab.wait_for_messages("hi")
-    tab.browser.find_element(By.CSS_SELECTOR, ".home").click()
-    wait_for(lambda: tab.browser.title == "Chat", "the door")
-    assert tab.browser.find_element(By.CSS_SELECTOR, "#rooms .name").text == "Café am Eck"
-
-
-def test_the_new_room_button_leads_to_a_new_room(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
-    tab = open_tab(start_runserver(), "/")
-    tab.browser.find_element(By.ID, "new-room").click()
-    wait_for(lambda: re.search(r"/[a-z]+-[a-z]+-\d+/$", tab.browser.current_url), "a new room")
-    tab.wait_until("open")
-
-
-def test_a_page_that_is_left_closes_its_socket(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
-    server = start_runserver()
-    tab = open_tab(server, "/lobby/")
-    tab.wait_until("open")
-    tab.browser.get(server.url + "/")
-    server.process.wait_for_line("WebSocket DISCONNECT /chat/lobby/")
-
-
-def test_the_console_of_the_browser_is_quiet(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
-    server = start_runserver()
-    for path in ("/", "/lobby/"):
-        tab = open_tab(server, path)
-    tab.say("hi")
-    tab.wait_for_messages("hi")
-    assert tab.browser.get_log("browser") == []
-
-
 def test_a_socket_that_swallows_messages_is_given_up(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
@@ -335,19 +138,3 @@ def test_a_socket_that_swallows_messages_is_given_up(
         "const now = Date.now; Date.now = () => now() + 60_000;"
     )
     tab.wait_for_messages("swallowed")
-
-
-def test_a_phone_shows_all_without_scrolling_sideways(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
-    server = start_runserver()
-    tab = open_tab(server, "/")
-    screen = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
-    tab.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    width = "return Math.max(window.innerWidth, document.documentElement.scrollWidth)"
-    assert tab.browser.execute_script(width) == 390
-    tab.browser.find_element(By.ID, "name").send_keys("a long name of a room " * 4, Keys.ENTER)
-    tab.wait_until("open")
-    tab.say("x" * 200, name="y" * 40)
-    tab.wait_for_messages("x" * 200)
-    assert tab.browser.execute_script(width) == 390

@@ -69,7 +69,8 @@ export class Composer {
     const { handle: most, message: longest } = this.#limits;
     if (message && !handle) return [this.#handle, "Choose a name first."];
     if (lengthOf(handle) > most) return [this.#handle, `A name has up to ${most} characters.`];
-    if (lengthOf(message) > longest) return [this.#text, `A message has up to ${longest} characters.`];
+    if (lengthOf(message) > longest)
+      return [this.#text, `A message has up to ${longest} characters.`];
     return [this.#text, ""];
   }
 

@@ -98,7 +98,7 @@ export class Log {
     return item;
   }
 
-  /** Before the first item that is being sent or has a higher id. Moves nothing that is in place. */
+  /** Before the first item that is being sent or has a higher id; what is in place stays. */
   #insert(item, id) {
     let next = null;
     let previous = this.#list.lastElementChild;

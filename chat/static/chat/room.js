@@ -103,7 +103,8 @@ function show(entry) {
     discard();
     composer.edit(entry);
   };
-  log.show(entry, entry.state === "failed" ? [["Edit", edit], ["Discard", discard]] : []);
+  if (entry.state === "failed") log.show(entry, [["Edit", edit], ["Discard", discard]]);
+  else log.show({ ...entry, detail: "Too fast for the room: it will be sent in a moment." });
   find("empty").hidden = true;
 }
 

@@ -23,7 +23,8 @@ export class Status {
   #count() {
     const { name, retryAt } = this.#state ?? {};
     const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-    this.#element.querySelector(".when").textContent = name === "lost" ? `Next try in ${seconds} s` : "";
+    const words = name === "lost" ? `Next try in ${seconds} s` : "";
+    this.#element.querySelector(".when").textContent = words;
   }
 }
 

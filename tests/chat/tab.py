@@ -1,0 +1,62 @@
+"""A tab of the browser of the tests, in a room."""
+
+from collections.abc import Callable
+
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.processes.server import Server
+from tests.processes.waiting import wait_for
+
+
+class Tab:
+    """One tab of the browser, in a room."""
+
+    def __init__(self, browser: Chrome, url: str, *, is_first: bool = False) -> None:
+        self.browser = browser
+        if not is_first:
+            browser.switch_to.new_window("tab")
+        self.handle = browser.current_window_handle
+        browser.get(url)
+
+    def __enter__(self) -> "Tab":
+        self.browser.switch_to.window(self.handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    @property
+    def state(self) -> str:
+        with self:
+            return self.browser.find_element(By.ID, "status").get_attribute("data-state") or ""
+
+    def wait_until(self, state: str) -> None:
+        wait_for(lambda: self.state == state, f"the state {state}")
+
+    def say(self, message: str, name: str = "ann") -> None:
+        with self:
+            handle = self.browser.find_element(By.ID, "handle")
+            handle.clear()
+            handle.send_keys(name)
+            self.browser.find_element(By.ID, "text").send_keys(message, Keys.ENTER)
+
+    def messages(self, selector: str = "[data-id]") -> list[str]:
+        """The texts of the messages in the log: those that came back, or others."""
+        with self:
+            found = self.browser.find_elements(By.CSS_SELECTOR, f".message{selector} .text")
+            return [text.text for text in found]
+
+    def wait_for_messages(self, *messages: str, selector: str = "[data-id]") -> None:
+        def seen() -> bool:
+            try:
+                return self.messages(selector) == list(messages)
+            except StaleElementReferenceException:
+                return False
+
+        wait_for(seen, lambda: f"{messages}; there is {self.messages('')}", timeout=30)
+
+
+OpenTab = Callable[[Server, str], Tab]
