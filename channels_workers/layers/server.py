@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from channels_workers.layers.base import InboxEntry, InboxOperation, Receiver, new_id
@@ -49,10 +50,10 @@ class Server:
 
     def leave_groups(self, channel: str) -> list[Departure]:
         """Take *channel* out of its groups for good; return the groups left empty."""
-        departures = []
-        for group in self.groups_of.pop(channel, ()):
-            departures += self._leave(group, channel)
-        return departures
+        groups = self.groups_of.pop(channel, set())
+        for group in groups:
+            self.groups[group].pop(channel, None)
+        return self._departures(groups)
 
     def detach(self, channel: str) -> list[Departure]:
         """Forget *channel*; return the groups left empty."""
@@ -60,8 +61,8 @@ class Server:
         return self.leave_groups(channel)
 
     def process(self, entry: InboxEntry) -> list[Departure]:
-        """Carry out one inbox entry; return the groups that it left empty."""
-        departures: list[Departure] = []
+        """Carry out one inbox entry; return the groups that are empty after all of it."""
+        touched: set[str] = set()
         for operation in entry.operations:
             match operation.kind:
                 case "g":
@@ -71,11 +72,14 @@ class Server:
                 case "r":
                     self._release(operation)
                 case "j":
-                    departures += self._join(operation, entry.id)
+                    touched.add(operation.target)
+                    self.last_join[operation.target] = entry.id
+                    self._join(operation.target, operation.value.decode())
                 case "l":
-                    departures += self._leave(operation.target, operation.value.decode())
+                    touched.add(operation.target)
+                    self._leave(operation.target, operation.value.decode())
         self.position = entry.id
-        return departures
+        return self._departures(touched)
 
     def _send_group(self, operation: InboxOperation) -> None:
         members = self.groups.get(operation.target)
@@ -101,27 +105,24 @@ class Server:
         if receiver is not None:
             receiver.release(int(operation.value))
 
-    def _join(self, operation: InboxOperation, entry: str) -> list[Departure]:
-        group, channel = operation.target, operation.value.decode()
-        self.last_join[group] = entry
-        if channel in self.groups_of:
+    def _join(self, group: str, channel: str) -> None:
+        if channel in self.groups_of:  # else it has closed meanwhile
             self.groups_of[channel].add(group)
             self.groups.setdefault(group, {})[channel] = self.receivers[channel]
-            return []
-        return self._departure(group)
 
-    def _leave(self, group: str, channel: str) -> list[Departure]:
-        members = self.groups.get(group)
-        if members is None or members.pop(channel, None) is None:
-            return []
+    def _leave(self, group: str, channel: str) -> None:
+        self.groups.get(group, {}).pop(channel, None)
         self.groups_of.get(channel, set()).discard(group)
-        return self._departure(group)
 
-    def _departure(self, group: str) -> list[Departure]:
-        if self.groups.get(group):
-            return []
-        self.groups.pop(group, None)
-        return [Departure(group, self.last_join.pop(group))] if group in self.last_join else []
+    def _departures(self, groups: Iterable[str]) -> list[Departure]:
+        # Asked only after a whole entry: all joins of an entry have the entry's id.
+        departures = []
+        for group in groups:
+            if not self.groups.get(group):
+                self.groups.pop(group, None)
+                if group in self.last_join:
+                    departures.append(Departure(group, self.last_join.pop(group)))
+        return departures
 
 
 class Mailbox:

@@ -551,6 +551,20 @@ class LayerContract:
         assert recorder.messages == []
         assert process.layer.members("group") == set()
 
+    async def test_a_join_of_a_closed_channel_does_not_undo_another_one(
+        self, process: Process
+    ) -> None:
+        closed, member = await process.connected(), await process.connected()
+        process.layer.detach(closed.channel)
+        joins = [
+            process.layer.make_join("group", recorder.channel) for recorder in (closed, member)
+        ]
+        await process.layer.aapply(joins)  # both in one inbox entry
+        await process.layer.send(member.channel, {"n": 1})
+        await member.until_got({"n": 1})
+        await process.layer.group_send("group", {"n": 2})
+        await member.until_got({"n": 1}, {"n": 2})
+
     async def test_fan_out_costs_servers_not_members(
         self, process: Process, other: Process
     ) -> None:

@@ -1,0 +1,349 @@
+"""Random interleavings of everything that servers and workers do, against a small model.
+
+The model knows the promises, not how they are kept:
+
+1. effects exactly once: what a commit sent arrives once if it was done, never if it was stale;
+2. order per connection: messages are finished as they came, connect first, disconnect last;
+3. one disconnect for each connection whose connect a worker took;
+4. groups tell the truth: who is a member when a send is done gets it, once, in order; no one else;
+5. fan-out costs servers: a send to a group writes one entry for each server in it.
+
+The machine drives the state of a socket (`Connection`), the state of a server (`Server`) and a
+layer, step by step and in one thread, so that hypothesis can shrink what fails.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from channels_workers.conf import Configuration
+from channels_workers.layers.base import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
+    Closed,
+    Committed,
+    Delivery,
+    Operation,
+    Published,
+    Session,
+    WorkerLayer,
+)
+from channels_workers.layers.server import Server
+from channels_workers.protocol import Connection, Publish
+
+CHANNELS = [CONNECT, RECEIVE, DISCONNECT, "work"]
+WORKERS = ["worker 0", "worker 1", "worker 2"]
+GROUPS = ["red", "blue"]
+SCOPE: dict[str, Any] = {"type": "websocket", "path": "/", "headers": []}
+
+
+class Bus(Protocol):
+    """A layer with its interface side made synchronous."""
+
+    layer: WorkerLayer
+
+    def publish(self, channel: str, reply: str, order: int, payload: bytes) -> Published: ...
+
+    def close(self, reply: str, code: int) -> Closed: ...
+
+    def drain(self, server: Server) -> int:
+        """Carry out what waits in the server's inbox; return the number of entries."""
+
+    def depart(self, server: Server, channel: str) -> None:
+        """Take a channel out of its groups."""
+
+
+class Client:
+    """A socket on a server, and what the model expects of it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.channel = server.attach(self)
+        self.connection = Connection(SCOPE, Configuration())
+        self.connection.accept()
+        self.sent = 0
+        self.received: list[int] = []
+        self.expected: list[int] = []
+        self.groups: set[str] = set()
+        self.taken = False  # a worker has its connect, or had it and did not hand it back
+        self.withdrawn = False  # it ended before that
+        self.finished: list[str] = []  # channels of its finished messages, in order
+        self.texts: list[int] = []  # frames that were finished, in order
+
+    @property
+    def is_open(self) -> bool:
+        return self.connection.end_code is None
+
+    def deliver(self, content: dict[str, Any]) -> None:
+        if self.is_open:
+            self.received.append(content["n"])
+
+    def release(self, order: int) -> None:
+        self.connection.release(order)
+
+    def lose(self) -> None:
+        raise AssertionError("no connection is lost here")
+
+
+class Machine(RuleBasedStateMachine):
+    """The interleavings; a subclass says how to make a bus."""
+
+    clients = Bundle("clients")
+    deliveries = Bundle("deliveries")
+
+    make_bus: Callable[[], Bus]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = itertools.count(1)
+        self.by_channel: dict[str, Client] = {}
+        self.stale: set[tuple[str, str]] = set()  # tokens that somebody else took over
+
+    @initialize()
+    def start(self) -> None:
+        self.bus = type(self).make_bus()
+        self.layer = self.bus.layer
+        self.servers = [Server(self.layer.codec) for _ in range(2)]
+        for server in self.servers:
+            self.layer.register(server.id)
+
+    # Servers
+
+    @rule(target=clients, number=st.integers(0, 1))
+    def connect(self, number: int) -> Client:
+        client = Client(self.servers[number])
+        self.by_channel[client.channel] = client
+        self._step(client)
+        return client
+
+    @rule(client=clients, frames=st.integers(1, 3))
+    def send_frames(self, client: Client, frames: int) -> None:
+        if client.is_open:
+            for _ in range(frames):
+                client.connection.receive({"type": "websocket.receive", "text": str(client.sent)})
+                client.sent += 1
+            self._step(client)
+
+    @rule(client=clients)
+    def publish_again(self, client: Client) -> None:
+        """A reply got lost, the server repeats its request."""
+        if client.connection.finished:
+            return
+        order = client.connection.order
+        reply = self._publish(client, CONNECT if order == 0 else RECEIVE, order, {"text": "again"})
+        assert reply in (Published.REPEATED, Published.GONE)
+
+    @rule(client=clients, code=st.sampled_from([1000, 1001, 1006]))
+    def leave_page(self, client: Client, code: int) -> None:
+        if client.is_open:
+            client.connection.end(code)
+            client.groups.clear()
+            self.bus.depart(client.server, client.channel)
+            self._step(client)
+
+    @rule(number=st.integers(0, 1))
+    def read_inbox(self, number: int) -> None:
+        self._drain(self.servers[number])
+
+    # Workers
+
+    @rule(target=deliveries, worker=st.sampled_from(WORKERS))
+    def pull(self, worker: str) -> Any:
+        found = self.layer.pull(CHANNELS, worker, 0)
+        for delivery in found:
+            self._began(delivery)
+        return multiple(*found)
+
+    @rule(target=deliveries, delivery=consumes(deliveries), worker=st.sampled_from(WORKERS))
+    def take_over(self, delivery: Delivery, worker: str) -> Any:
+        """A worker is called dead; it may commit later all the same."""
+        found = self.layer.take_over(CHANNELS, delivery.consumer, worker)
+        if found is None:
+            return multiple(delivery)
+        if found.consumer != delivery.consumer:
+            self.stale.add((found.token, delivery.consumer))
+            self.stale.discard((found.token, found.consumer))
+        return multiple(delivery, found)
+
+    @rule(delivery=consumes(deliveries), counted=st.booleans())
+    def requeue(self, delivery: Delivery, counted: bool) -> None:
+        requeued = self.layer.requeue(delivery, counted=counted)
+        if requeued is Committed.DONE and delivery.channel == CONNECT:
+            self.by_channel[str(delivery.reply_channel)].taken = False
+
+    @rule(delivery=consumes(deliveries), data=st.data())
+    def commit(self, delivery: Delivery, data: st.DataObject) -> None:
+        operations, expectations = self._operations(data)
+        session = self._session(delivery)
+        committed = self.layer.commit(delivery, operations, session)
+        if committed is Committed.DONE:
+            self._finished(delivery)
+            for expect in expectations:
+                expect()
+
+    # Code outside consumers
+
+    @rule(data=st.data())
+    def apply(self, data: st.DataObject) -> None:
+        operations, expectations = self._operations(data)
+        self.layer.apply(operations)
+        for expect in expectations:
+            expect()
+
+    @rule(group=st.sampled_from(GROUPS))
+    def send_group_alone(self, group: str) -> None:
+        for server in self.servers:
+            self._drain(server)
+        members = self.layer.members(group)
+        wanted = {c.server.id for c in self.by_channel.values() if group in c.groups}
+        assert members == wanted
+        operation, expect = self._group_send(group)
+        self.layer.apply([operation])
+        expect()
+        entries = [self._drain(server) for server in self.servers]
+        assert entries == [int(server.id in wanted) for server in self.servers]
+
+    # What holds after every step, and at the end
+
+    @invariant()
+    def in_order(self) -> None:
+        for client in self.by_channel.values():
+            assert client.received == client.expected[: len(client.received)]
+            assert client.texts == list(range(len(client.texts)))
+            assert client.finished[1:-1].count(DISCONNECT) == 0
+
+    @precondition(lambda self: bool(self.by_channel))
+    @rule()
+    def all_calm(self) -> None:
+        """Workers finish all there is; every socket has what the model says."""
+        self._finish_all()
+        for client in self.by_channel.values():
+            if client.is_open:
+                assert client.received == client.expected
+                assert client.texts == list(range(client.sent))
+                assert client.connection.released
+
+    def teardown(self) -> None:
+        if not hasattr(self, "bus"):
+            return
+        for client in self.by_channel.values():
+            self.leave_page(client, 1001)
+        self._finish_all()
+        for client in self.by_channel.values():
+            taken = [CONNECT, *[RECEIVE] * client.sent, DISCONNECT]
+            assert client.finished == ([] if client.withdrawn else taken)
+            assert self.layer.load_session(client.channel) is None
+        for group in GROUPS:
+            assert self.layer.members(group) == set()
+        assert [self.layer.length(channel) for channel in CHANNELS] == [0, 0, 0, 0]
+
+    # How
+
+    def _step(self, client: Client) -> None:
+        step = client.connection.next_step()
+        if isinstance(step, Publish):
+            reply = self._publish(client, step.channel, step.order, step.content)
+            assert reply is Published.PUBLISHED
+        elif step is not None:
+            client.withdrawn = self.bus.close(client.channel, step.code) is Closed.WITHDRAWN
+            assert not (client.withdrawn and client.taken)
+
+    def _publish(
+        self, client: Client, channel: str, order: int, content: dict[str, Any]
+    ) -> Published:
+        payload = self.layer.encode({"text": content.get("text")})
+        return self.bus.publish(channel, client.channel, order, payload)
+
+    def _drain(self, server: Server) -> int:
+        entries = self.bus.drain(server)
+        for client in self.by_channel.values():
+            if client.server is server:
+                self._step(client)
+        return entries
+
+    def _began(self, delivery: Delivery) -> None:
+        if delivery.reply_channel is not None:
+            client = self.by_channel[delivery.reply_channel]
+            client.taken = True
+            assert delivery.order == len(client.finished)
+            before = str(delivery.order - 1).encode() if delivery.order else None
+            assert delivery.session == before
+
+    def _session(self, delivery: Delivery) -> Session | None:
+        if delivery.reply_channel is None:
+            return None
+        return Session(delivery.reply_channel, str(delivery.order).encode())
+
+    def _finished(self, delivery: Delivery) -> None:
+        assert (delivery.token, delivery.consumer) not in self.stale
+        if delivery.reply_channel is None:
+            return
+        client = self.by_channel[delivery.reply_channel]
+        assert delivery.order == len(client.finished)
+        client.finished.append(delivery.channel)
+        if delivery.channel == RECEIVE:
+            client.texts.append(int(self.layer.content(delivery)["text"]))
+
+    def _operations(self, data: st.DataObject) -> tuple[list[Operation], list[Callable[[], None]]]:
+        made = []
+        for kind in data.draw(st.lists(st.sampled_from("gjlsw"), max_size=4)):
+            if kind == "g":
+                made.append(self._group_send(data.draw(st.sampled_from(GROUPS))))
+            elif kind == "w":
+                made.append((self.layer.make_send("work", {"n": 0}), lambda: None))
+            elif self.by_channel:
+                client = data.draw(st.sampled_from(list(self.by_channel.values())))
+                made.append(self._for_client(kind, client, data))
+        return [operation for operation, _ in made], [expect for _, expect in made]
+
+    def _group_send(self, group: str) -> tuple[Operation, Callable[[], None]]:
+        number = next(self.numbers)
+
+        def expect() -> None:
+            for client in self.by_channel.values():
+                if group in client.groups:
+                    client.expected.append(number)
+
+        return self.layer.make_group_send(group, {"n": number}), expect
+
+    def _for_client(
+        self, kind: str, client: Client, data: st.DataObject
+    ) -> tuple[Operation, Callable[[], None]]:
+        if kind == "s":
+            number = next(self.numbers)
+            send = self.layer.make_send(client.channel, {"n": number})
+            return send, lambda: client.expected.append(number) if client.is_open else None
+        group = data.draw(st.sampled_from(GROUPS))
+        if kind == "j":
+            join = self.layer.make_join(group, client.channel)
+            return join, lambda: client.groups.add(group) if client.is_open else None
+        return self.layer.make_leave(group, client.channel), lambda: client.groups.discard(group)
+
+    def _finish_all(self) -> None:
+        for _ in range(10_000):
+            busy = sum(self._drain(server) for server in self.servers)
+            for worker in WORKERS:
+                held = self.layer.take_over(CHANNELS, worker, "last worker")
+                found = [held] if held else []
+                found += self.layer.pull(CHANNELS, "last worker", 0)
+                for delivery in found:
+                    busy += 1
+                    self._began(delivery)
+                    if self.layer.commit(delivery, (), self._session(delivery)) is Committed.DONE:
+                        self._finished(delivery)
+            if not busy:
+                return
+        raise AssertionError("it never becomes calm")

@@ -1,0 +1,113 @@
+"""Random interleavings keep the promises, on both layers; see `machine`."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from channels_workers.layers.base import Closed, Published, WorkerLayer
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer, commands
+from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.server import Departure, Server
+from tests.channels_workers.layers.machine import Bus, Machine
+from tests.processes.redis_server import RedisServer
+
+SETTINGS = settings(
+    deadline=None,
+    report_multiple_bugs=False,
+    print_blob=True,
+    stateful_step_count=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+class MemoryBus:
+    """The memory layer; its store is synchronous anyway."""
+
+    def __init__(self) -> None:
+        self.memory = InMemoryChannelLayer()
+        self.layer: WorkerLayer = self.memory
+
+    def publish(self, channel: str, reply: str, order: int, payload: bytes) -> Published:
+        return self.memory.store.publish(channel, reply, order, payload, payload)
+
+    def close(self, reply: str, code: int) -> Closed:
+        return self.memory.store.close(reply, code)
+
+    def drain(self, server: Server) -> int:
+        entries = self.memory.store.read_inbox(server.id)
+        for entry in entries:
+            self._leave(server, server.process(entry))
+        return len(entries)
+
+    def depart(self, server: Server, channel: str) -> None:
+        self._leave(server, server.leave_groups(channel))
+
+    def _leave(self, server: Server, departures: list[Departure]) -> None:
+        for departure in departures:
+            self.memory.store.leave(server.id, departure)
+
+
+class RedisBus:
+    """The Redis layer, its scripts called from a thread and its inboxes read one by one."""
+
+    def __init__(self, url: str) -> None:
+        self.redis = RedisChannelLayer(hosts=[url])
+        self.redis.redis.flushall()
+        self.redis.redis.set_response_callback("XREAD", commands.as_it_is)
+        self.layer: WorkerLayer = self.redis
+
+    def publish(self, channel: str, reply: str, order: int, payload: bytes) -> Published:
+        request = Request("publish", [channel, reply, order, payload, payload])
+        return commands.read_published(self.redis.call(request))
+
+    def close(self, reply: str, code: int) -> Closed:
+        return Closed(self.redis.call(Request("close", [reply, code])).decode())
+
+    def drain(self, server: Server) -> int:
+        key = f"{self.redis.prefix}inbox:{server.id}"
+        reply = self.redis.redis.execute_command(
+            "XREAD", "COUNT", 1000, "STREAMS", key, server.position or "0"
+        )
+        entries = commands.read_inbox(reply)
+        for entry in entries:
+            self._leave(server, server.process(entry))
+        return len(entries)
+
+    def depart(self, server: Server, channel: str) -> None:
+        self._leave(server, server.leave_groups(channel))
+
+    def _leave(self, server: Server, departures: list[Departure]) -> None:
+        for group, entry in departures:
+            self.redis.call(Request("leave", [server.id, group, entry]))
+
+
+def test_the_memory_layer_keeps_the_promises() -> None:
+    class MemoryMachine(Machine):
+        make_bus = MemoryBus
+
+    run_state_machine_as_test(MemoryMachine, settings=settings(SETTINGS, max_examples=200))
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> Iterator[str]:
+    yield redis_server.url
+
+
+def test_the_redis_layer_keeps_the_promises(redis_url: str) -> None:
+    buses: list[RedisBus] = []
+
+    def make_bus() -> Bus:
+        if not buses:
+            buses.append(RedisBus(redis_url))
+        buses[0].redis.redis.flushdb()
+        return buses[0]
+
+    class RedisMachine(Machine):
+        pass
+
+    RedisMachine.make_bus = staticmethod(make_bus)  # type: ignore[assignment]
+    run_state_machine_as_test(RedisMachine, settings=settings(SETTINGS, max_examples=60))
+    buses[0].redis.disconnect()
