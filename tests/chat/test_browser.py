@@ -65,14 +65,17 @@ def test_the_server_stops_and_starts_and_the_page_catches_up(
     tab.wait_for_messages("while it was away", selector="[data-state=sending]")
     tab.browser.execute_script("window.waits = true")
 
-    server = start_runserver(port=server.port)
+    # More than one page of the history holds.
+    meanwhile = [f"meanwhile {number}" for number in range(220)]
+    server = start_runserver(port=server.port, env={"CHAT_RATE_LIMIT": "0"})
     with server.join("lobby") as bob:
-        bob.say("said meanwhile", handle="bob")
-        bob.hear_message("said meanwhile")
+        for message in meanwhile:
+            bob.say(message, handle="bob")
+        bob.hear_message("meanwhile 219")
     tab.wait_until("open")
-    wait_for(lambda: len(tab.messages()) == 3, lambda: f"3 messages: {tab.messages()}", 30)
-    assert tab.messages()[0] == "before"
-    assert sorted(tab.messages()) == ["before", "said meanwhile", "while it was away"]
+    wait_for(lambda: len(tab.messages()) == 222, lambda: f"222 messages: {tab.messages()}", 30)
+    shown = [text for text in tab.messages() if text != "while it was away"]
+    assert shown == ["before", *meanwhile]
     assert tab.messages("[data-state]") == []
     assert tab.browser.execute_script("return window.waits") is True
 

@@ -27,7 +27,9 @@ export class Composer {
     this.#text.addEventListener("keydown", (event) => this.#key(event));
     this.#text.addEventListener("input", () => this.#resize());
     form.addEventListener("submit", (event) => this.#submit(event));
-    (this.#handle.value ? this.#text : this.#handle).focus({ preventScroll: true });
+    // Where a finger points, a focus would bring up a keyboard that nobody asked for.
+    const first = this.#handle.value ? this.#text : this.#handle;
+    if (matchMedia("(pointer: fine)").matches) first.focus({ preventScroll: true });
   }
 
   /** Take a message back for editing. */
