@@ -10,10 +10,12 @@ run_next
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pytest
 from channels.layers import channel_layers
+from django.dispatch import Signal
 from pytest_django import Settings
 
 from channels_workers.dispatch import dispatch
@@ -24,6 +26,21 @@ from channels_workers.worker import EventLoop
 from tests.channels_workers.clients import Client, pull_one
 
 MEMORY = "channels_workers.layers.memory.InMemoryChannelLayer"
+
+
+@contextmanager
+def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
+    """The arguments of each sending of *signal* meanwhile."""
+    calls: list[dict[str, Any]] = []
+
+    def hear(**arguments: Any) -> None:
+        calls.append(arguments)
+
+    signal.connect(hear)
+    try:
+        yield calls
+    finally:
+        signal.disconnect(hear)
 
 
 class RunNext(Protocol):

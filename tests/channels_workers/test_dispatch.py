@@ -1,0 +1,478 @@
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from channels_workers.channel import Channel, Group
+from channels_workers.dispatch import commit, dispatch, run
+from channels_workers.exceptions import (
+    ChannelFull,
+    ChannelSocketException,
+    DenyConnection,
+    WebsocketCloseException,
+)
+from channels_workers.layers.base import Committed
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.routing import Router, route
+from channels_workers.sessions import channel_session
+from channels_workers.signals import consumer_finished, consumer_started
+from tests.channels_workers.clients import Client, contents, pull_one
+from tests.channels_workers.conftest import RunNext, heard
+from tests.processes.redis_server import RedisServer
+
+Act = Callable[[Any], Any]
+Consumer = Callable[..., Any]
+
+#: A consumer of each kind that does what it is given.
+KINDS = pytest.mark.parametrize("is_async", [False, True], ids=["def", "async def"])
+
+
+def consumer_that(act: Act, is_async: bool) -> Consumer:
+    def consumer(message: Any) -> None:
+        act(message)
+
+    async def async_consumer(message: Any) -> None:
+        act(message)
+
+    return async_consumer if is_async else consumer
+
+
+def fail_with(error: BaseException) -> Act:
+    def act(message: Any) -> None:
+        message.reply_channel.send({"text": "before"})
+        raise error
+
+    return act
+
+
+@pytest.fixture
+def connected(client_socket: Client) -> Client:
+    """A connection whose handshake waits for a worker."""
+    client_socket.connect()
+    return client_socket
+
+
+# What a consumer sends, joins and leaves
+
+
+@KINDS
+def test_what_a_consumer_did_goes_out_when_it_has_returned(
+    is_async: bool, connected: Client, run_next: RunNext
+) -> None:
+    seen: list[Any] = []
+
+    def act(message: Any) -> None:
+        Group("chat").add(message.reply_channel)
+        Group("chat").send({"text": "to the group"})
+        message.reply_channel.send({"text": "to the socket"})
+        Channel("background").send({"text": "to a worker"})
+        seen.append(list(connected.replies))
+        seen.append(connected.layer.length("background"))
+
+    assert run_next(consumer_that(act, is_async)) is Committed.DONE
+    assert seen == [[], 0]
+    assert connected.replies == [{"text": "to the group"}, {"text": "to the socket"}]
+    assert contents(connected.layer, "background") == [{"text": "to a worker"}]
+
+
+@KINDS
+def test_what_is_immediate_goes_out_at_once(
+    is_async: bool, connected: Client, run_next: RunNext
+) -> None:
+    seen: list[Any] = []
+
+    def act(message: Any) -> None:
+        message.reply_channel.send({"text": "second"})
+        message.reply_channel.send({"text": "first"}, immediately=True)
+        seen.extend(connected.replies)
+
+    run_next(consumer_that(act, is_async))
+    assert seen == [{"text": "first"}]
+    assert connected.replies == [{"text": "first"}, {"text": "second"}]
+
+
+def test_messages_that_a_consumer_sent_have_ids_of_its_message(
+    connected: Client, run_next: RunNext
+) -> None:
+    def send_two(message: Any) -> None:
+        Channel("background").send({"number": 1})
+        Channel("background").send({"number": 2})
+
+    run_next(send_two)
+    ids = [pull_one(connected.layer, "background").id for _ in range(2)]
+    assert ids == [f"{connected.reply_channel}:0.1", f"{connected.reply_channel}:0.2"]
+
+
+def test_named_groups_are_arguments(connected: Client) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def consumer(message: Any, **kwargs: Any) -> None:
+        seen.append(kwargs)
+
+    routing = [route("websocket.connect", consumer, path=r"^/(?P<room>\w+)/$")]
+    dispatch(pull_one(connected.layer), connected.layer, Router(routing), not_called)
+    assert seen == [{"room": "chat"}]
+
+
+def not_called(coroutine: Any) -> None:
+    raise AssertionError(f"{coroutine} was not expected")
+
+
+def test_the_connection_is_released(connected: Client, run_next: RunNext) -> None:
+    run_next(consumer_that(lambda message: None, is_async=False))
+    assert connected.released == [0]
+
+
+def test_a_callable_that_returns_a_coroutine_is_awaited(
+    connected: Client, run_next: RunNext
+) -> None:
+    async def answer(message: Any) -> None:
+        message.reply_channel.send({"text": "awaited"})
+
+    run_next(partial(answer))
+    assert connected.replies == [{"text": "awaited"}]
+
+
+# Consumers that raise
+
+
+ERRORS = [RuntimeError("broken"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()]
+
+
+@KINDS
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_harms_one_message_and_what_was_sent_before_goes_out(
+    error: BaseException, is_async: bool, connected: Client, run_next: RunNext
+) -> None:
+    assert run_next(consumer_that(fail_with(error), is_async)) is Committed.DONE
+    assert connected.replies == [{"text": "before"}]
+    connected.send("hi")
+    answer = consumer_that(lambda message: message.reply_channel.send({"text": "next"}), is_async)
+    run_next(answer)
+    assert connected.replies == [{"text": "before"}, {"text": "next"}]
+    assert connected.released == [0, 1]
+
+
+@KINDS
+def test_sys_exit_ends_nothing(is_async: bool, connected: Client, run_next: RunNext) -> None:
+    assert run_next(consumer_that(lambda message: sys.exit(1), is_async)) is Committed.DONE
+    assert connected.released == [0]
+
+
+@KINDS
+def test_the_error_is_logged_with_channel_path_and_consumer(
+    is_async: bool, connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    consumer = consumer_that(fail_with(RuntimeError("broken")), is_async)
+    run_next(consumer)
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == (
+        f"Consumer {__name__}.{consumer.__qualname__} failed on websocket.connect, path /chat/, "
+        f"message {connected.reply_channel}:0"
+    )
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "broken"
+
+
+@KINDS
+def test_a_consumer_may_deny_a_connection(
+    is_async: bool, connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def deny(message: Any) -> None:
+        raise DenyConnection
+
+    run_next(consumer_that(deny, is_async))
+    assert connected.replies == [{"close": True}]
+    assert caplog.records == []
+
+
+def test_only_connections_can_be_denied(
+    connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def deny(message: Any) -> None:
+        message.reply_channel.send({"text": "before"})
+        raise DenyConnection
+
+    run_next(lambda message: None)
+    connected.send("hi")
+    assert run_next(deny) is Committed.DONE
+    assert connected.replies == [{"text": "before"}]
+    assert "deny raised DenyConnection on websocket.receive" in caplog.text
+
+
+@KINDS
+@pytest.mark.parametrize(("code", "sent"), [(None, True), (4001, 4001)])
+def test_a_consumer_may_close_its_socket(
+    code: int | None, sent: Any, is_async: bool, connected: Client, run_next: RunNext
+) -> None:
+    run_next(consumer_that(fail_with(WebsocketCloseException(code)), is_async))
+    assert connected.replies == [{"text": "before"}, {"close": sent}]
+
+
+def test_closing_where_there_is_no_socket_is_logged(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def close(message: Any) -> None:
+        raise WebsocketCloseException
+
+    Channel("background").send({})
+    assert run_next(close, "background") is Committed.DONE
+    assert "close failed on background, path -, message " in caplog.text
+    assert "non-websocket handler" in caplog.text
+
+
+def test_an_exception_of_ones_own_runs_for_its_message(
+    connected: Client, run_next: RunNext
+) -> None:
+    class SayGoodbye(ChannelSocketException):
+        def run(self, message: Any) -> None:
+            message.reply_channel.send({"text": "goodbye", "close": True})
+
+    run_next(consumer_that(fail_with(SayGoodbye()), is_async=False))
+    assert connected.replies == [{"text": "before"}, {"text": "goodbye", "close": True}]
+
+
+def test_an_exception_whose_run_fails_is_logged(
+    connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_next(consumer_that(fail_with(ChannelSocketException()), is_async=False))
+    assert connected.replies == [{"text": "before"}]
+    assert "must define run(message)" in caplog.text
+
+
+# Messages without a consumer
+
+
+def test_an_unrouted_connect_is_accepted(connected: Client) -> None:
+    dispatch(pull_one(connected.layer), connected.layer, Router([]), not_called)
+    assert connected.replies == [{"accept": True}]
+
+
+def test_unrouted_frames_and_ends_are_finished_in_silence(
+    connected: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer, router = connected.layer, Router([])
+    dispatch(pull_one(layer), layer, router, not_called)
+    connected.send("hi")
+    dispatch(pull_one(layer), layer, router, not_called)
+    connected.leave()
+    dispatch(pull_one(layer), layer, router, not_called)
+    assert connected.replies == [{"accept": True}]
+    assert connected.released == [0, 1]
+    assert layer.store.connections == {}
+    assert caplog.records == []
+
+
+def test_another_message_without_a_route_is_logged_and_finished(
+    memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    Channel("background").send({"text": "hi"})
+    delivery = pull_one(memory_layer, "background")
+    assert dispatch(delivery, memory_layer, Router([]), not_called) is Committed.DONE
+    assert memory_layer.length("background") == 0
+    assert f"No route for message {delivery.id} on background" in caplog.text
+
+
+def test_a_message_that_cannot_be_read_is_logged_and_finished(
+    connected: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = replace(pull_one(connected.layer), payload=b"\xc1")
+    assert dispatch(delivery, connected.layer, Router([]), not_called) is Committed.DONE
+    assert connected.released == [0]
+    assert f"Cannot route message {delivery.id} on websocket.connect" in caplog.text
+
+
+# Signals
+
+
+@KINDS
+@pytest.mark.parametrize("error", [None, RuntimeError()])
+def test_signals_come_before_and_after_a_consumer(
+    error: Exception | None, is_async: bool, connected: Client, run_next: RunNext
+) -> None:
+    seen: list[tuple[int, int]] = []
+    with heard(consumer_started) as started, heard(consumer_finished) as finished:
+
+        def act(message: Any) -> None:
+            seen.append((len(started), len(finished)))
+            if error:
+                raise error
+
+        run_next(consumer_that(act, is_async))
+    assert seen == [(1, 0)]
+    assert started == [{"signal": consumer_started, "sender": dispatch, "environ": {}}]
+    assert finished == [{"signal": consumer_finished, "sender": dispatch}]
+
+
+def test_a_message_without_a_consumer_sends_no_signal(memory_layer: InMemoryChannelLayer) -> None:
+    Channel("background").send({})
+    delivery = pull_one(memory_layer, "background")
+    with heard(consumer_started) as started, heard(consumer_finished) as finished:
+        dispatch(delivery, memory_layer, Router([]), not_called)
+    assert started == finished == []
+
+
+# Full channels
+
+
+@pytest.fixture
+def small_layer(settings: Settings) -> InMemoryChannelLayer:
+    """A layer whose channel `small` holds one message, which is there."""
+    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.2}
+    layer = InMemoryChannelLayer(channel_capacity={"small": 1})
+    Channel("small", channel_layer=layer).send({"number": 0})
+    return layer
+
+
+def run_on(client: Client, consumer: Consumer) -> Committed:
+    delivery = pull_one(client.layer)
+    return dispatch(delivery, client.layer, Router({delivery.channel: consumer}), not_called)
+
+
+def test_an_immediate_send_tells_that_the_channel_is_full(
+    small_layer: InMemoryChannelLayer,
+) -> None:
+    client = Client(small_layer)
+    caught: list[str] = []
+
+    def consumer(message: Any) -> None:
+        try:
+            Channel("small", channel_layer=small_layer).send({}, immediately=True)
+        except ChannelFull as error:
+            caught.append(error.channel)
+
+    client.connect()
+    run_on(client, consumer)
+    assert caught == ["small"]
+
+
+def test_what_stays_full_is_dropped_and_logged_and_the_rest_goes_out(
+    small_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(small_layer)
+
+    @channel_session
+    def consumer(message: Any) -> None:
+        small = Channel("small", channel_layer=small_layer)
+        message.channel_session["room"] = "tea"
+        small.send({"number": 1})
+        message.reply_channel.send({"text": "answer"})
+        small.send({"number": 2})
+
+    client.connect()
+    assert run_on(client, consumer) is Committed.DONE
+    assert client.replies == [{"text": "answer"}]
+    assert client.released == [0]
+    assert contents(small_layer, "small") == [{"number": 0}]
+    assert small_layer.load_session(client.reply_channel) is not None
+    assert "Channel small stayed full: 2 messages that websocket.connect" in caplog.text
+
+
+def test_what_finds_room_in_time_goes_out(
+    small_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 20}
+    client = Client(small_layer)
+    small = Channel("small", channel_layer=small_layer)
+
+    class MakeRoom(logging.Handler):
+        """Takes the message out of the channel when the first attempt is logged."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            small_layer.store.take("small")
+
+    client.connect()
+    handler = MakeRoom()
+    logging.getLogger("channels_workers.dispatch").addHandler(handler)
+    try:
+        run_on(client, lambda message: small.send({"number": 1}))
+    finally:
+        logging.getLogger("channels_workers.dispatch").removeHandler(handler)
+    assert contents(small_layer, "small") == [{"number": 1}]
+    assert "stayed full" not in caplog.text
+
+
+# The commit
+
+
+def test_a_delivery_that_was_taken_over_commits_nothing(
+    connected: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = connected.layer
+    delivery = pull_one(layer)
+    router = Router(
+        {"websocket.connect": lambda message: message.reply_channel.send({"text": "a"})}
+    )
+    outcome = run(delivery, layer, router, not_called)
+    layer.requeue(delivery, counted=False)
+    assert commit(delivery, layer, outcome) is Committed.STALE
+    assert connected.replies == []
+    assert dispatch(pull_one(layer), layer, router, not_called) is Committed.DONE
+    assert connected.replies == [{"text": "a"}]
+    assert f"Message {delivery.id} was finished elsewhere" in caplog.text
+
+
+def test_running_alone_carries_out_nothing(connected: Client) -> None:
+    router = Router(
+        {"websocket.connect": lambda message: message.reply_channel.send({"text": "a"})}
+    )
+    outcome = run(pull_one(connected.layer), connected.layer, router, not_called)
+    assert len(outcome.operations) == 1
+    assert connected.replies == []
+    assert connected.released == []
+
+
+def test_a_client_that_left_meanwhile_gets_its_disconnect_after_the_message(
+    connected: Client, run_next: RunNext
+) -> None:
+    order: list[str] = []
+
+    def consumer(message: Any) -> None:
+        connected.leave(1001)
+        order.append(message.channel.name)
+
+    run_next(consumer)
+    run_next(lambda message: order.append(f"{message.channel.name} {message['code']}"))
+    assert order == ["websocket.connect", "websocket.disconnect 1001"]
+
+
+def test_a_commit_waits_for_a_redis_that_is_away(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    router = Router({"background": lambda message: None})
+    tried, found = threading.Event(), []
+
+    class Tried(logging.Handler):
+        """Says that an attempt has failed."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            tried.set()
+
+    def work() -> None:
+        found.append(dispatch(delivery, layer, router, not_called))
+
+    layer.pull(["background"], "worker", 0)  # creates the stream
+    Channel("background", channel_layer=layer).send({})
+    [delivery] = layer.pull(["background"], "worker", 10)
+    handler = Tried(logging.ERROR)
+    logging.getLogger("channels_workers.dispatch").addHandler(handler)
+    worker = threading.Thread(target=work)
+    redis_server.stop()
+    try:
+        worker.start()
+        assert tried.wait(20)
+    finally:
+        redis_server.start()
+        worker.join(20)
+        logging.getLogger("channels_workers.dispatch").removeHandler(handler)
+    assert found == [Committed.STALE], "it came back empty: the delivery is not ours any more"
+    assert f"Committing {delivery.id}: Redis at {redis_server.url} does not answer" in caplog.text

@@ -1,0 +1,413 @@
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from channels_workers.channel import Channel
+from channels_workers.layers.base import Delivery
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.routing import Router
+from channels_workers.signals import worker_ready
+from channels_workers.worker import ConsumerExit, EventLoop, WorkerGroup, filter_channels
+from tests.channels_workers.clients import Client, contents, pull_one
+from tests.channels_workers.conftest import heard
+from tests.processes.redis_server import RedisServer
+from tests.processes.waiting import wait_for
+
+TIMEOUT = 20.0
+
+StartGroup = Callable[..., WorkerGroup]
+
+
+class Held:
+    """A consumer that runs until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.let_go = threading.Event()
+
+    def __call__(self, message: Any) -> None:
+        message.reply_channel and message.reply_channel.send({"text": "done"})
+        self.begun.set()
+        assert self.let_go.wait(TIMEOUT)
+
+
+class Counted:
+    """A consumer that notes the messages it got."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.got_one = threading.Event()
+
+    def __call__(self, message: Any) -> None:
+        self.messages.append(message)
+        self.got_one.set()
+
+
+@pytest.fixture
+def start_group(memory_layer: InMemoryChannelLayer) -> Iterator[StartGroup]:
+    groups = []
+
+    def start(routing: Any, layer: Any = None, **options: Any) -> WorkerGroup:
+        group = WorkerGroup(layer or memory_layer, router=Router(routing), **options)
+        groups.append(group)
+        group.start()
+        return group
+
+    yield start
+    for group in groups:
+        group.stop()
+    for group in groups:
+        assert group.join(TIMEOUT), "A consumer of the test does not return."
+
+
+def stop(group: WorkerGroup) -> None:
+    group.stop()
+    assert group.join(TIMEOUT)
+
+
+# Running consumers
+
+
+def test_a_consumer_runs_and_its_answer_goes_out(
+    client_socket: Client, start_group: StartGroup
+) -> None:
+    answered = threading.Event()
+
+    def answer(message: Any) -> None:
+        message.reply_channel.send({"text": "answer"})
+        answered.set()
+
+    group = start_group({"websocket.connect": answer})
+    client_socket.connect()
+    assert answered.wait(TIMEOUT)
+    stop(group)
+    assert client_socket.replies == [{"text": "answer"}]
+    assert client_socket.released == [0]
+
+
+def test_coroutines_of_all_threads_run_in_one_loop(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    loops = []
+    met = threading.Event()
+
+    async def consumer(message: Any) -> None:
+        loops.append(asyncio.get_running_loop())
+        if len(loops) == 2:
+            met.set()
+        await asyncio.to_thread(met.wait, TIMEOUT)
+
+    start_group({"one": consumer, "two": consumer}, n_threads=2)
+    Channel("one").send({})
+    Channel("two").send({})
+    assert met.wait(TIMEOUT)
+    assert loops[0] is loops[1]
+
+
+def test_connections_run_in_parallel(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    together = threading.Barrier(3, timeout=TIMEOUT)
+    start_group({"websocket.connect": lambda message: together.wait()}, n_threads=2)
+    Client(memory_layer).connect()
+    Client(memory_layer).connect()
+    together.wait()
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), RuntimeError()])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_consumer_that_fails_does_not_end_its_worker(
+    error: BaseException,
+    is_async: bool,
+    memory_layer: InMemoryChannelLayer,
+    start_group: StartGroup,
+) -> None:
+    def fail(message: Any) -> None:
+        raise error
+
+    async def fail_async(message: Any) -> None:
+        raise error
+
+    counted = Counted()
+    group = start_group({"broken": fail_async if is_async else fail, "whole": counted})
+    Channel("broken").send({})
+    wait_for(lambda: memory_layer.length("broken") == 0, "the message that fails")
+    Channel("whole").send({})
+    assert counted.got_one.wait(TIMEOUT)
+    assert [worker.thread.is_alive() for worker in group.workers] == [True]
+
+
+def test_the_callback_gets_each_delivery_before_it_runs(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    seen: list[tuple[str, int]] = []
+    counted = Counted()
+
+    def callback(delivery: Delivery) -> None:
+        seen.append((delivery.channel, len(counted.messages)))
+
+    start_group({"background": counted}, callback=callback)
+    Channel("background").send({})
+    assert counted.got_one.wait(TIMEOUT)
+    assert seen == [("background", 0)]
+
+
+def test_each_thread_says_that_it_is_ready(start_group: StartGroup) -> None:
+    with heard(worker_ready) as calls:
+        group = start_group({}, n_threads=3)
+        stop(group)
+    assert {call["sender"] for call in calls} == set(group.workers)
+    assert len(calls) == 3
+
+
+def test_a_process_is_known_while_it_runs(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    processes = memory_layer.store.processes
+    group = start_group({})
+    wait_for(lambda: processes.get(group.process, 0) > 1, "a pulse")
+    stop(group)
+    assert group.process not in processes
+
+
+def test_a_process_that_was_forgotten_registers_again(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    processes = memory_layer.store.processes
+    group = start_group({})
+    wait_for(lambda: group.process in processes, "the registration")
+    memory_layer.retire(group.process, (), ())
+    wait_for(lambda: group.process in processes, "the next registration")
+
+
+def test_run_returns_after_a_stop(memory_layer: InMemoryChannelLayer) -> None:
+    counted = Counted()
+    group = WorkerGroup(memory_layer, router=Router({"background": counted}))
+    thread = threading.Thread(target=group.run)
+    thread.start()
+    Channel("background").send({})
+    assert counted.got_one.wait(TIMEOUT)
+    group.stop()
+    thread.join(TIMEOUT)
+    assert not thread.is_alive()
+    assert not any(worker.thread.is_alive() for worker in group.workers)
+
+
+def test_the_setting_names_the_routing(
+    memory_layer: InMemoryChannelLayer, settings: Settings
+) -> None:
+    settings.CHANNEL_ROUTING = {"background": "channels_workers.routing.null_consumer"}
+    assert "background" in WorkerGroup(memory_layer).channels
+
+
+# Stopping
+
+
+def test_stopping_finishes_the_message_under_way_and_leaves_the_rest(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    held = Held()
+    first, second = Client(memory_layer), Client(memory_layer)
+    group = start_group({"websocket.connect": held})
+    first.connect()
+    assert held.begun.wait(TIMEOUT)
+    left = second.connect()
+    group.stop()
+    held.let_go.set()
+    assert group.join(TIMEOUT)
+    assert (first.replies, first.released) == ([{"text": "done"}], [0])
+    assert (second.replies, second.released) == ([], [])
+    assert pull_one(memory_layer).id == left
+
+
+def test_what_was_pulled_but_not_begun_goes_back_uncounted(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    held = Held()
+    Channel("one").send({"name": "one"})
+    Channel("two").send({"name": "two"})
+    group = start_group({"one": held, "two": held})
+    assert held.begun.wait(TIMEOUT)
+    group.stop()
+    held.let_go.set()
+    assert group.join(TIMEOUT)
+    delivery = pull_one(memory_layer, "one", "two")
+    assert delivery.attempts == 0
+    assert memory_layer.length("one") + memory_layer.length("two") == 1
+
+
+def test_a_delivery_that_waits_for_a_thread_too_long_goes_to_others(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    held, counted = Held(), Counted()
+    Channel("one").send({"name": "one"})
+    Channel("two").send({"name": "two"})
+    start_group({"one": held, "two": held})
+    assert held.begun.wait(TIMEOUT)
+    start_group({"one": counted, "two": counted})
+    assert counted.got_one.wait(TIMEOUT), "the busy worker kept what it could not run"
+    held.let_go.set()
+
+
+def test_a_consumer_that_does_not_return_in_time_is_given_up(
+    client_socket: Client, start_group: StartGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = Held()
+    group = start_group({"websocket.connect": held})
+    sent = client_socket.connect()
+    assert held.begun.wait(TIMEOUT)
+    group.stop()
+    assert not group.join(0.1)
+    assert f"Message {sent} on websocket.connect did not finish in time" in caplog.text
+    delivery = pull_one(client_socket.layer)
+    assert (delivery.id, delivery.attempts) == (sent, 0)
+    held.let_go.set()
+    group.workers[0].thread.join(TIMEOUT)
+    assert client_socket.replies == [], "two workers finished one message"
+    assert f"Message {sent} was finished elsewhere" in caplog.text
+
+
+def test_the_time_to_stop_is_a_setting(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"STOP_TIMEOUT": 0.1}
+    held = Held()
+    group = start_group({"background": held})
+    Channel("background").send({})
+    assert held.begun.wait(TIMEOUT)
+    group.stop()
+    assert not group.join()
+    held.let_go.set()
+
+
+# Which channels
+
+ROUTED = ["websocket.connect", "websocket.receive", "background", "background.mail"]
+
+
+@pytest.mark.parametrize(
+    ("only", "exclude", "kept"),
+    [
+        (None, None, sorted(ROUTED)),
+        ([], [], sorted(ROUTED)),
+        (["websocket.*"], None, ["websocket.connect", "websocket.receive"]),
+        (["background", "*.connect"], None, ["background", "websocket.connect"]),
+        (None, ["websocket.*", "*.mail"], ["background"]),
+        (["websocket.*"], ["*.receive"], ["websocket.connect"]),
+        (["Background", "background.m?il"], None, ["background.mail"]),
+    ],
+)
+def test_globs_choose_the_channels(only: Any, exclude: Any, kept: list[str]) -> None:
+    assert filter_channels(ROUTED, only, exclude) == kept
+
+
+@pytest.mark.parametrize(("only", "exclude"), [(["thumbnails"], None), (None, ["*"])])
+def test_one_channel_must_be_left(only: Any, exclude: Any) -> None:
+    with pytest.raises(ValueError, match=r"No channel is left.*routed are background, backgr"):
+        filter_channels(ROUTED, only, exclude)
+
+
+def test_a_worker_leaves_other_channels_alone(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    counted = Counted()
+    group = start_group({"one": counted, "two": counted}, only_channels=["o*"])
+    Channel("two").send({"name": "two"})
+    Channel("one").send({"name": "one"})
+    assert counted.got_one.wait(TIMEOUT)
+    stop(group)
+    assert [message["name"] for message in counted.messages] == ["one"]
+    assert contents(memory_layer, "two") == [{"name": "two"}]
+
+
+# A layer in trouble
+
+
+def test_workers_wait_for_a_redis_that_is_not_there(
+    redis_server: RedisServer, start_group: StartGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    counted = Counted()
+    redis_server.stop()
+    try:
+        start_group({"background": counted}, layer)
+        wait_for(lambda: "Waiting for messages: Redis at" in caplog.text, "the log line")
+    finally:
+        redis_server.start()
+    Channel("background", channel_layer=layer).send({})
+    assert counted.got_one.wait(TIMEOUT)
+    assert "does not answer" in caplog.text
+    wait_for(lambda: "Waiting for messages: works again" in caplog.text, "the log line")
+
+
+def test_workers_go_on_after_an_error_that_nobody_foresaw(
+    redis_server: RedisServer, start_group: StartGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    counted = Counted()
+    with redis_server.client() as client:
+        client.set(layer.stream_key("background"), "no stream")
+        start_group({"background": counted}, layer)
+        wait_for(lambda: "Waiting for messages failed" in caplog.text, "the log line")
+        client.delete(layer.stream_key("background"))
+    Channel("background", channel_layer=layer).send({})
+    assert counted.got_one.wait(TIMEOUT)
+
+
+# The event loop
+
+
+@pytest.fixture
+def loop() -> Iterator[EventLoop]:
+    loop = EventLoop()
+    yield loop
+    loop.stop()
+
+
+async def give(value: Any) -> Any:
+    await asyncio.to_thread(int)
+    return value
+
+
+async def fail(error: BaseException) -> None:
+    await asyncio.to_thread(int)
+    raise error
+
+
+def test_the_loop_runs_coroutines_to_their_end(loop: EventLoop) -> None:
+    assert loop.run(give(1)) == 1
+    assert loop.run(give(2)) == 2
+
+
+def test_the_loop_raises_what_a_coroutine_raises(loop: EventLoop) -> None:
+    with pytest.raises(RuntimeError, match="broken"):
+        loop.run(fail(RuntimeError("broken")))
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])
+def test_the_loop_survives_an_exit(error: BaseException, loop: EventLoop) -> None:
+    with pytest.raises(ConsumerExit, match=type(error).__name__):
+        loop.run(fail(error))
+    assert loop.run(give(1)) == 1
+
+
+def test_a_coroutine_sees_the_context_of_its_caller(loop: EventLoop) -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+
+    async def read() -> str:
+        return variable.get()
+
+    variable.set("of the caller")
+    assert loop.run(read()) == "of the caller"
+
+
+def test_a_loop_that_nobody_used_can_be_stopped() -> None:
+    before = threading.active_count()
+    EventLoop().stop()
+    assert threading.active_count() == before
