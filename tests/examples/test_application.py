@@ -1,7 +1,7 @@
 """Which scopes the applications answer: http, lifespan, and none that they do not know."""
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
+from channels.testing import ApplicationCommunicator
 
 import chat_project.asgi
 import examples.asgi
