@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
@@ -80,7 +80,7 @@ def _check_config(alias: str) -> Iterator[CheckMessage]:
 @register("channels_workers")
 def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Look at the order of INSTALLED_APPS: the first app with a command brings it."""
-    order = [name.partition(".apps.")[0] for name in settings.INSTALLED_APPS]
+    order = [config.name for config in apps.get_app_configs()]
     wanted = ["channels_workers", "daphne", "django.contrib.staticfiles"]
     found = [name for name in order if name in wanted]
     messages: list[CheckMessage] = []

@@ -79,8 +79,8 @@ def run(
 
 
 def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -> None:
-    consumer_started.send(sender=dispatch, environ={})
     try:
+        consumer_started.send(sender=dispatch, environ={})
         result = match.consumer(message, **match.kwargs)
         if iscoroutine(result):
             run_coroutine(_with_database_care(result))
@@ -91,7 +91,13 @@ def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -
     except BaseException:  # noqa: BLE001  (sys.exit() in a consumer harms one message only)
         _log_failure(message, match)
     finally:
-        consumer_finished.send(sender=dispatch)
+        _send_finished()
+
+
+def _send_finished() -> None:
+    for receiver, error in consumer_finished.send_robust(sender=dispatch):
+        if error is not None:
+            logger.error("%r of consumer_finished failed", receiver, exc_info=error)
 
 
 async def _with_database_care(coroutine: Coroutine[Any, Any, Any]) -> Any:

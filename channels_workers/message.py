@@ -41,7 +41,8 @@ class Message:
         self.delivery = delivery
         self.id = delivery.id if delivery else ""
         name = content.get("reply_channel")
-        self.reply_channel = Channel(name, channel_layer=channel_layer) if name else None
+        #: A Channel; None for a message that did not come from a socket.
+        self.reply_channel: Any = Channel(name, channel_layer=channel_layer) if name else None
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]

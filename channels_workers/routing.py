@@ -182,7 +182,7 @@ def compile_filters(
     filters: Mapping[str, str | bytes], where: str, named_groups_only: bool = True
 ) -> Filters:
     """Return *filters* compiled; ValueError for groups that cannot become arguments."""
-    compiled = {name: re.compile(_as_text(pattern)) for name, pattern in filters.items()}
+    compiled = {name: _compile(name, pattern, where) for name, pattern in filters.items()}
     for name, pattern in compiled.items():
         if named_groups_only and pattern.groups != len(pattern.groupindex):
             raise ValueError(
@@ -190,6 +190,15 @@ def compile_filters(
                 "are allowed."
             )
     return compiled
+
+
+def _compile(name: str, pattern: str | bytes, where: str) -> re.Pattern[str]:
+    try:
+        return re.compile(_as_text(pattern))
+    except re.error as error:
+        raise ValueError(
+            f"Filter for {name} on {where} is no regular expression: {pattern!r}: {error}"
+        ) from error
 
 
 def name_of(consumer: Consumer) -> str:

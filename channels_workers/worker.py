@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
@@ -30,11 +31,25 @@ PULSE_INTERVAL, BACKLOG_TIMEOUT = 1.0, 1.0
 Callback = Callable[[Delivery], None]
 
 
-class Waiting(NamedTuple):
-    """A delivery that came together with another one, and since when it waits (monotonic)."""
+class Backlog:
+    """Deliveries that came together with another one, until a thread is free; thread-safe."""
 
-    delivery: Delivery
-    since: float
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[float, Delivery]] = deque()
+
+    def add(self, deliveries: Iterable[Delivery]) -> None:
+        """Keep *deliveries*."""
+        now = time.monotonic()
+        with self._lock:
+            self._waiting.extend((now, delivery) for delivery in deliveries)
+
+    def next(self, before: float = math.inf) -> Delivery | None:
+        """Take the one that waits longest, if it came *before* (monotonic seconds)."""
+        with self._lock:
+            if self._waiting and self._waiting[0][0] <= before:
+                return self._waiting.popleft()[1]
+            return None
 
 
 class EventLoop:
@@ -94,7 +109,7 @@ class Worker:
         attempts = Attempts(logger, "Waiting for messages")
         while not self.group.stopping.is_set():
             try:
-                delivery = self.group.backlog_next() or self._pull()
+                delivery = self.group.backlog.next() or self._pull()
             except LayerUnavailable as error:
                 self.group.stopping.wait(attempts.failed(error))
             except Exception as error:
@@ -108,16 +123,16 @@ class Worker:
     def _pull(self) -> Delivery | None:
         found = self.channel_layer.pull(self.group.channels, self.consumer, PULL_TIMEOUT)
         if self.group.stopping.is_set():
-            self.group.backlog_add(found)
+            self.group.backlog.add(found)
             return None
-        self.group.backlog_add(found[1:])
+        self.group.backlog.add(found[1:])
         return found[0] if found else None
 
     def _handle(self, delivery: Delivery) -> None:
         self.delivery = delivery
-        if self.group.callback is not None:
-            self.group.callback(delivery)
         try:
+            if self.group.callback is not None:
+                self.group.callback(delivery)
             dispatch(delivery, self.channel_layer, self.group.router, self.group.loop.run)
         except Exception:
             logger.exception("Message %s on %s was not finished", delivery.id, delivery.channel)
@@ -149,7 +164,7 @@ class WorkerGroup:
         self.loop = EventLoop()
         self.stopping = threading.Event()
         self._ended = threading.Event()
-        self._backlog: deque[Waiting] = deque()
+        self.backlog = Backlog()
         self.workers = [Worker(self, number) for number in range(n_threads)]
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
 
@@ -178,7 +193,8 @@ class WorkerGroup:
         """
         # The order matters: nothing is pulled any more, what runs finishes, what never began
         # goes back to the others; then the pulse may stop and the process may be forgotten.
-        deadline = time.monotonic() + (timeout or configuration().STOP_TIMEOUT)
+        limit = configuration().STOP_TIMEOUT if timeout is None else timeout
+        deadline = time.monotonic() + limit
         for worker in self.workers:
             worker.thread.join(max(0.0, deadline - time.monotonic()))
         late = [worker for worker in self.workers if worker.thread.is_alive()]
@@ -207,7 +223,7 @@ class WorkerGroup:
             )
             self.channel_layer.requeue(delivery, counted=False)
 
-    # The keeper: pulse and backlog
+    # The keeper
 
     def _keep(self) -> None:
         attempts = Attempts(logger, "Keeping this worker registered")
@@ -224,23 +240,9 @@ class WorkerGroup:
                 attempts.succeeded()
                 self._ended.wait(PULSE_INTERVAL)
 
-    def backlog_add(self, deliveries: Iterable[Delivery]) -> None:
-        """Keep *deliveries* for the next free thread."""
-        now = time.monotonic()
-        self._backlog.extend(Waiting(delivery, now) for delivery in deliveries)
-
-    def backlog_next(self) -> Delivery | None:
-        """Return a delivery that waits for a thread."""
-        try:
-            return self._backlog.popleft().delivery
-        except IndexError:
-            return None
-
-    def _hand_back(self, older_than: float) -> None:
-        while self._backlog and self._backlog[0].since <= older_than:
-            delivery = self.backlog_next()
-            if delivery is not None:
-                self.channel_layer.requeue(delivery, counted=False)
+    def _hand_back(self, before: float) -> None:
+        while (delivery := self.backlog.next(before)) is not None:
+            self.channel_layer.requeue(delivery, counted=False)
 
 
 def filter_channels(

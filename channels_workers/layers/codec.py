@@ -37,11 +37,14 @@ class Codec:
     def encode(self, content: Content) -> bytes:
         """Return *content* as bytes.
 
-        Raises :class:`MessageError` when msgpack has no form for a value, and
+        Raises :class:`MessageError` when msgpack has no form for a value or a key, and
         :class:`MessageTooLarge` when the result is over ``message_size``.
         """
         try:
+            check_keys(content)
             payload: bytes = self._serializer.serialize(content)
+        except MessageError:
+            raise
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise MessageError(_explain(error)) from error
         if len(payload) > self.message_size:
@@ -64,6 +67,21 @@ class Codec:
         if not isinstance(content, dict):
             raise MessageError(f"A message must hold a dict, not {type(content).__name__}.")
         return content
+
+
+def check_keys(value: Any) -> None:
+    """Raise :class:`MessageError` for keys that would not be keys any more after the way."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(key, tuple):
+                raise MessageError(
+                    f"The message has the key {key!r}; a tuple comes back as a list, which is no "
+                    "key. Use text instead."
+                )
+            check_keys(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            check_keys(inner)
 
 
 def _explain(error: Exception) -> str:

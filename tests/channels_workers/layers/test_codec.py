@@ -52,6 +52,17 @@ def test_keys_may_be_of_any_scalar_type() -> None:
     assert codec.decode(codec.encode(content)) == content
 
 
+@pytest.mark.parametrize("key", [(1, 2), ("a",), (), frozenset([1])])
+def test_a_key_that_would_not_come_back_is_refused_where_it_is_sent(key: Any) -> None:
+    with pytest.raises(MessageError):
+        codec.encode({"rows": [{key: 1}]})
+
+
+@given(st.dictionaries(st.text(), values | st.dictionaries(scalars, scalars, max_size=3)))
+def test_what_can_be_encoded_can_be_decoded(content: Content) -> None:
+    assert codec.decode(codec.encode(content)) == content
+
+
 def test_tuples_come_back_as_lists() -> None:
     assert codec.decode(codec.encode({"a": (1, (2,))})) == {"a": [1, [2]]}
 

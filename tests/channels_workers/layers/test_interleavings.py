@@ -93,7 +93,7 @@ def test_the_memory_layer_keeps_the_promises() -> None:
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> Iterator[str]:
-    yield redis_server.url
+    return redis_server.url
 
 
 def test_the_redis_layer_keeps_the_promises(redis_url: str) -> None:

@@ -1,0 +1,170 @@
+import asyncio
+from typing import Any
+
+import pytest
+import redis.sentinel
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.redis.connections import (
+    asyncio_pool,
+    blocking_pool,
+    check_server,
+    describe,
+    read_hosts,
+)
+from tests.processes.process import free_port
+from tests.processes.redis_server import RedisServer
+
+ADDRESS = "redis://redis.example.com:6379/0"
+SENTINELS = {"sentinels": [("10.0.0.1", 26379)], "master_name": "chat"}
+
+
+# Which server
+
+
+@pytest.mark.parametrize("version", ["6.2", "6.2.0", "6.2.21", "6.10.1", "7.0.0", "8.2.1", "10.0"])
+def test_versions_from_6_2_on_are_taken(version: str) -> None:
+    check_server({"redis_version": version, "redis_mode": "standalone"}, ADDRESS)
+    check_server({"redis_version": version, "redis_mode": "sentinel"}, ADDRESS)
+
+
+@pytest.mark.parametrize("version", ["6.1.9", "6.0.16", "5.0.14", "2.8.9", "5", "unknown"])
+def test_older_versions_are_refused_by_name(version: str) -> None:
+    expected = rf"{ADDRESS} is version {version}; 6.2 or later is needed. Upgrade"
+    with pytest.raises(LayerUnavailable, match=expected):
+        check_server({"redis_version": version, "redis_mode": "standalone"}, ADDRESS)
+
+
+def test_what_names_no_version_is_refused() -> None:
+    with pytest.raises(LayerUnavailable, match="is version 0; 6.2"):
+        check_server({}, ADDRESS)
+
+
+def test_a_cluster_is_refused_with_the_cure() -> None:
+    with pytest.raises(LayerUnavailable, match=rf"{ADDRESS} is a cluster.*one Redis, or a Sent"):
+        check_server({"redis_version": "8.0.0", "redis_mode": "cluster"}, ADDRESS)
+
+
+def test_a_real_server_is_taken(redis_server: RedisServer) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    layer.check_server()
+    layer.register("process")
+    assert layer.pulse("process")
+
+
+def test_a_real_cluster_is_refused(redis_cluster: RedisServer) -> None:
+    layer = RedisChannelLayer(hosts=[redis_cluster.url])
+    with pytest.raises(LayerUnavailable, match="is a cluster"):
+        layer.check_server()
+    with pytest.raises(LayerUnavailable, match="is a cluster"):
+        layer.register("process")
+
+
+def test_a_server_that_is_not_there_is_named(redis_server: RedisServer) -> None:
+    layer = RedisChannelLayer(hosts=[f"redis://:secret@127.0.0.1:{free_port()}/0"])
+    with pytest.raises(
+        LayerUnavailable, match=r"Redis at redis://\*\*\*@.* does not ans"
+    ) as caught:
+        layer.check_server()
+    assert "secret" not in str(caught.value)
+
+
+# Which hosts
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host"),
+    [
+        (None, {"address": "redis://localhost:6379"}),
+        ([ADDRESS], {"address": ADDRESS}),
+        ([("10.0.0.1", 6380)], {"host": "10.0.0.1", "port": 6380}),
+        ([{"address": ADDRESS, "password": "x"}], {"address": ADDRESS, "password": "x"}),
+        (["rediss://example.com:6380"], {"address": "rediss://example.com:6380"}),
+        (["unix:///run/redis.sock"], {"address": "unix:///run/redis.sock"}),
+        (["redis://[::1]:6379/3"], {"address": "redis://[::1]:6379/3"}),
+        ([SENTINELS], SENTINELS),
+    ],
+)
+def test_the_forms_of_a_host(hosts: Any, host: Any) -> None:
+    assert read_hosts(hosts) == host
+
+
+@pytest.mark.parametrize("hosts", [ADDRESS, ADDRESS.encode()])
+def test_hosts_must_be_a_list(hosts: Any) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^CONFIG\['hosts'\] of CHANNEL_LAYERS: "):
+        read_hosts(hosts)
+
+
+@pytest.mark.parametrize(("hosts", "number"), [([ADDRESS, "redis://other:6379"], 2)])
+def test_there_must_be_one_host(hosts: Any, number: int) -> None:
+    with pytest.raises(ImproperlyConfigured, match=rf"names {number} servers.*Name one Redis"):
+        read_hosts(hosts)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://example.com", "example.com:6379", "redis://example.com:port", "", "redis://x:99999"],
+)
+def test_a_wrong_address_is_refused_with_the_right_form(address: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"must be like redis://host:6379/0") as caught:
+        read_hosts([address])
+    assert repr(address) in str(caught.value)
+
+
+def test_port_0_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="names port 0"):
+        read_hosts(["redis://example.com:0/0"])
+
+
+@pytest.mark.parametrize(
+    ("host", "text"),
+    [
+        ({"address": ADDRESS}, ADDRESS),
+        ({"address": "redis://user:pass@example.com:6379/0"}, "redis://***@example.com:6379/0"),
+        ({"address": "redis://:p@ss@example.com/0"}, "redis://***@example.com/0"),
+        ({"host": "10.0.0.1", "port": 6379}, "10.0.0.1:6379"),
+        (SENTINELS, "chat"),
+    ],
+)
+def test_a_host_is_shown_without_its_password(host: Any, text: str) -> None:
+    assert describe(host) == text
+
+
+# Pools
+
+
+def test_threads_and_event_loops_reach_the_same_database(redis_server: RedisServer) -> None:
+    host = read_hosts([f"redis://127.0.0.1:{redis_server.port}/3"])
+
+    async def get() -> Any:
+        client = redis.asyncio.Redis(connection_pool=asyncio_pool(host))
+        value = await client.get("key")
+        await client.aclose(close_connection_pool=True)
+        return value
+
+    with redis.Redis(connection_pool=blocking_pool(host)) as client:
+        client.set("key", "value")
+        assert asyncio.run(get()) == b"value"
+        client.connection_pool.disconnect()
+
+
+def test_options_of_a_host_reach_its_connections() -> None:
+    pool = blocking_pool(read_hosts([{"address": ADDRESS, "password": "x", "socket_timeout": 3}]))
+    options = pool.connection_kwargs
+    assert (options["host"], options["port"], options["db"]) == ("redis.example.com", 6379, 0)
+    assert (options["password"], options["socket_timeout"]) == ("x", 3)
+
+
+def test_no_connection_repeats_a_command_by_itself() -> None:
+    for pool in (blocking_pool({"address": ADDRESS}), asyncio_pool({"address": ADDRESS})):
+        assert pool.connection_kwargs["retry"].get_retries() == 0
+
+
+def test_sentinels_give_a_pool_of_their_master() -> None:
+    host = read_hosts([SENTINELS])
+    pool = blocking_pool(host)
+    assert isinstance(pool, redis.sentinel.SentinelConnectionPool)
+    assert pool.service_name == "chat"
+    assert host == SENTINELS, "a pool must leave the description whole for the next"

@@ -1,0 +1,350 @@
+"""The interface application with real workers on the memory layer, and clients of all kinds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from channels_workers.channel import Group
+from channels_workers.exceptions import DenyConnection
+from channels_workers.interface import Interface
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.message import Message
+from channels_workers.routing import Router, route
+from channels_workers.sessions import channel_session
+from channels_workers.worker import WorkerGroup
+
+TIMEOUT = 10
+
+Event = dict[str, Any]
+
+
+class Client:
+    """A client as an ASGI server shows it to the application; `events` is what it was sent."""
+
+    def __init__(self, application: Interface, path: str = "/") -> None:
+        self.incoming: asyncio.Queue[Event] = asyncio.Queue()
+        self.events: list[Event] = []
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.changed = asyncio.Condition()
+        scope = {"type": "websocket", "path": path, "headers": [], "query_string": b""}
+        self.task = asyncio.create_task(application(scope, self.incoming.get, self.take))
+        self.incoming.put_nowait({"type": "websocket.connect"})
+
+    async def take(self, event: Event) -> None:
+        if not self.reads.is_set():
+            await self.reads.wait()
+        self.events.append(event)
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(TIMEOUT), self.changed:
+            await self.changed.wait_for(condition)
+
+    async def accepted(self) -> "Client":
+        await self.until(lambda: self.types == ["accept"])
+        return self
+
+    def send(self, text: str) -> None:
+        self.incoming.put_nowait({"type": "websocket.receive", "text": text, "bytes": None})
+
+    def leave(self, code: int = 1001) -> None:
+        self.incoming.put_nowait({"type": "websocket.disconnect", "code": code})
+
+    async def ended(self) -> None:
+        await asyncio.wait_for(asyncio.shield(self.task), TIMEOUT)
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"].removeprefix("websocket.") for event in self.events]
+
+    @property
+    def texts(self) -> list[str]:
+        return [event["text"] for event in self.events if event["type"] == "websocket.send"]
+
+    @property
+    def close_codes(self) -> list[int]:
+        return [event["code"] for event in self.events if event["type"] == "websocket.close"]
+
+
+def room(message: Message) -> Group:
+    return Group("room", channel_layer=message.channel_layer)
+
+
+class Consumers:
+    """What the workers run: a room in which all hear each other; `seen` is what they ran."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, Any]] = []
+        self.loop = asyncio.get_running_loop()
+        self.changed = asyncio.Event()
+
+    def note(self, what: str, value: Any) -> None:
+        self.seen.append((what, value))
+        self.loop.call_soon_threadsafe(self.changed.set)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():
+                await self.changed.wait()
+                self.changed.clear()
+
+    @channel_session
+    def connect(self, message: Message) -> None:
+        self.note("connect", message["path"])
+        message.channel_session["count"] = 0
+        if message["path"] == "/denied":
+            raise DenyConnection
+        if message["path"] != "/silent":
+            message.reply_channel.send({"accept": True})
+            room(message).add(message.reply_channel)
+
+    @channel_session
+    def receive(self, message: Message) -> None:
+        self.note("receive", message["text"])
+        message.channel_session["count"] += 1
+        if message["text"] == "close":
+            message.reply_channel.send({"text": "bye", "close": 4321})
+        room(message).send({"text": message["text"]})
+
+    @channel_session
+    def disconnect(self, message: Message) -> None:
+        self.note("disconnect", (message["code"], message.channel_session["count"]))
+        room(message).discard(message.reply_channel)
+
+
+@pytest.fixture
+async def consumers() -> Consumers:
+    return Consumers()
+
+
+@pytest.fixture
+def layer() -> InMemoryChannelLayer:
+    return InMemoryChannelLayer()
+
+
+@pytest.fixture
+def workers(layer: InMemoryChannelLayer, consumers: Consumers) -> Iterator[WorkerGroup]:
+    router = Router(
+        [
+            route("websocket.connect", consumers.connect),
+            route("websocket.receive", consumers.receive),
+            route("websocket.disconnect", consumers.disconnect),
+        ]
+    )
+    group = WorkerGroup(layer, n_threads=3, router=router)
+    group.start()
+    yield group
+    group.stop()
+    assert group.join(TIMEOUT)
+
+
+@pytest.fixture
+def application(layer: InMemoryChannelLayer) -> Interface:
+    async def http(scope: Event, receive: object, send: Callable[[Event], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 204, "path": scope["path"]})
+
+    return Interface(http, lambda: layer)
+
+
+pytestmark = pytest.mark.usefixtures("workers")
+
+
+async def test_a_room(application: Interface, consumers: Consumers) -> None:
+    one, two = await Client(application).accepted(), await Client(application).accepted()
+    one.send("hi")
+    await one.until(lambda: one.texts == ["hi"])
+    await two.until(lambda: two.texts == ["hi"])
+    one.leave(1001)
+    await one.ended()
+    await consumers.until(lambda: ("disconnect", (1001, 1)) in consumers.seen)
+    two.send("still here?")
+    await two.until(lambda: two.texts == ["hi", "still here?"])
+    assert one.texts == ["hi"]
+    two.leave()
+    await two.ended()
+
+
+async def test_frames_are_run_in_order_and_before_the_disconnect(
+    application: Interface, consumers: Consumers
+) -> None:
+    client = await Client(application).accepted()
+    for number in range(200):
+        client.send(str(number))
+    client.leave(1001)
+    await client.ended()
+    await consumers.until(lambda: consumers.seen[-1][0] == "disconnect")
+    frames = [("receive", str(number)) for number in range(200)]
+    assert consumers.seen == [("connect", "/"), *frames, ("disconnect", (1001, 200))]
+
+
+async def test_a_denied_handshake(application: Interface, consumers: Consumers) -> None:
+    client = Client(application, "/denied")
+    await client.until(lambda: client.types == ["close"])
+    client.leave(1006)
+    await consumers.until(lambda: len(consumers.seen) == 2)
+    assert consumers.seen[-1][0] == "disconnect"
+    await client.ended()
+
+
+async def test_a_consumer_closes(application: Interface, consumers: Consumers) -> None:
+    client = await Client(application).accepted()
+    client.send("close")
+    await client.until(lambda: client.close_codes == [4321])
+    assert client.texts == ["bye"]
+    client.send("too late")
+    client.leave(4321)
+    await client.ended()
+    await consumers.until(lambda: consumers.seen[-1] == ("disconnect", (4321, 1)))
+
+
+async def test_a_handshake_without_answer_is_refused(
+    application: Interface, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 0.2}
+    client = Client(application, "/silent")
+    await client.until(lambda: client.types == ["close"])
+    assert '{"accept": True}' in caplog.text
+    client.leave(1006)
+    await client.ended()
+
+
+async def test_before_1_0_a_silent_connect_consumer_accepted(
+    application: Interface, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"CONNECT": "accept"}
+    client = await Client(application, "/silent").accepted()
+    client.leave()
+    await client.ended()
+
+
+async def test_too_many_frames_close_their_own_socket(
+    application: Interface, settings: Settings, consumers: Consumers
+) -> None:
+    settings.CHANNEL_WORKERS = {"FRAMES_WAITING": 50}
+    greedy, other = await Client(application).accepted(), await Client(application).accepted()
+    for number in range(500):
+        greedy.send(str(number))
+    await greedy.until(lambda: greedy.close_codes == [4008])
+    greedy.leave(4008)
+    await greedy.ended()
+    await consumers.until(lambda: consumers.seen[-1][0] == "disconnect")
+    texts = [value for what, value in consumers.seen if what == "receive"]
+    assert texts == [str(number) for number in range(len(texts))]
+    assert 50 <= len(texts) < 500
+    other.send("fine")
+    await other.until(lambda: other.texts[-1:] == ["fine"])
+    other.leave()
+
+
+async def test_a_frame_over_the_limit_closes_its_own_socket(
+    application: Interface, settings: Settings, consumers: Consumers
+) -> None:
+    settings.CHANNEL_WORKERS = {"FRAME_SIZE": 100}
+    greedy, other = await Client(application).accepted(), await Client(application).accepted()
+    greedy.send("ä" * 51)
+    await greedy.until(lambda: greedy.close_codes == [4009])
+    greedy.leave(1006)
+    await consumers.until(lambda: consumers.seen[-1] == ("disconnect", (4009, 0)))
+    other.send("ä" * 50)
+    await other.until(lambda: other.texts == ["ä" * 50])
+    other.leave()
+
+
+async def test_a_slow_client_holds_up_nobody(application: Interface) -> None:
+    slow, fast = await Client(application).accepted(), await Client(application).accepted()
+    slow.reads.clear()
+    for number in range(20):
+        fast.send(str(number))
+    numbers = [str(number) for number in range(20)]
+    await fast.until(lambda: fast.texts == numbers)
+    assert slow.texts == []
+    slow.reads.set()
+    await slow.until(lambda: slow.texts == numbers)
+    for client in (slow, fast):
+        client.leave()
+        await client.ended()
+
+
+async def test_a_client_that_never_reads_is_cut(
+    application: Interface, settings: Settings, consumers: Consumers
+) -> None:
+    settings.CHANNEL_WORKERS = {"REPLIES_WAITING": 10}
+    slow, fast = await Client(application).accepted(), await Client(application).accepted()
+    slow.reads.clear()
+    for number in range(20):
+        fast.send(str(number))
+    await fast.until(lambda: len(fast.texts) == 20)
+    await slow.ended()
+    await consumers.until(lambda: ("disconnect", (4010, 0)) in consumers.seen)
+    fast.leave()
+    await fast.ended()
+
+
+async def test_a_server_that_cancels_lets_the_workers_know(
+    application: Interface, consumers: Consumers
+) -> None:
+    client = await Client(application).accepted()
+    client.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await client.task
+    await consumers.until(lambda: ("disconnect", (1001, 0)) in consumers.seen)
+
+
+async def test_a_lost_connection_closes_its_socket(
+    application: Interface, layer: InMemoryChannelLayer
+) -> None:
+    client = await Client(application).accepted()
+    layer.store.clear()
+    client.send("hi")
+    await client.until(lambda: client.close_codes == [4012])
+    client.leave(4012)
+    await client.ended()
+    assert application.sockets == set()
+
+
+async def test_no_socket_is_left(application: Interface, consumers: Consumers) -> None:
+    clients = [await Client(application).accepted() for _ in range(10)]
+    for client in clients:
+        client.leave()
+        await client.ended()
+    await consumers.until(
+        lambda: sum(what == "disconnect" for what, _ in consumers.seen) == len(clients)
+    )
+    await application.drain()
+    assert application.sockets == set()
+
+
+async def test_http_goes_to_its_application(application: Interface) -> None:
+    sent: list[Event] = []
+
+    async def send(event: Event) -> None:
+        sent.append(event)
+
+    await application({"type": "http", "path": "/page"}, asyncio.Queue[Event]().get, send)
+    assert sent == [{"type": "http.response.start", "status": 204, "path": "/page"}]
+
+
+async def test_lifespan_is_answered(application: Interface) -> None:
+    incoming: asyncio.Queue[Event] = asyncio.Queue()
+    sent: list[Event] = []
+
+    async def send(event: Event) -> None:
+        sent.append(event)
+
+    for name in ("startup", "shutdown"):
+        incoming.put_nowait({"type": f"lifespan.{name}"})
+    await application({"type": "lifespan"}, incoming.get, send)
+    assert [event["type"] for event in sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+
+
+async def test_an_unknown_scope_is_an_error(application: Interface) -> None:
+    with pytest.raises(ValueError, match="'telnet'"):
+        await application({"type": "telnet"}, asyncio.Queue[Event]().get, None)  # type: ignore[arg-type]
