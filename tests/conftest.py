@@ -36,9 +36,9 @@ their environment or replaces what stands there.
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 from selenium.webdriver import Chrome
@@ -79,9 +79,11 @@ class StartWorker(Protocol):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let the fixtures know whether their test failed."""
-    report: Any = yield
+    report = yield
     if report.failed:
         item.stash[failed_key] = True
     return report

@@ -10,6 +10,7 @@ from http.client import HTTPResponse
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.processes.process import Process
 
@@ -41,8 +42,8 @@ class Server:
     def join(self, label: str, **options: Any) -> Iterator["Person"]:
         """Visit the room, which makes it, and open its socket, as a page would."""
         self.get(f"/{label}/")
-        options = {"origin": self.url, "open_timeout": 30, "max_size": None} | options
-        with connect(f"{self.socket_url}/chat/{label}/", **options) as socket:
+        given: dict[str, Any] = {"origin": Origin(self.url), "open_timeout": 30, "max_size": None}
+        with connect(f"{self.socket_url}/chat/{label}/", **(given | options)) as socket:
             yield Person(socket)
 
     def stop(self) -> None:

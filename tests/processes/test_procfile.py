@@ -180,7 +180,8 @@ def test_redis_that_starts_last(
         for server in (first, second):
             assert_says_and_goes_on(server.process, address)
         redis_server.start()
-        assert_they_talk(*(future.result() for future in entering))
+        ann, bob = (future.result() for future in entering)
+        assert_they_talk(ann, bob)
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost:6379", "redis//:hunter2@x"])

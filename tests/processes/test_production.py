@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.processes.process import ROOT, Processes, free_port
 from tests.processes.procfile import shell_command
@@ -72,7 +73,7 @@ def test_a_deployment(
     with connect(
         socket_url,
         sock=socket.create_connection(("127.0.0.1", port)),
-        origin=f"https://{HOST}",
+        origin=Origin(f"https://{HOST}"),
         additional_headers=ROUTER,
         open_timeout=30,
     ) as connection:
@@ -83,7 +84,7 @@ def test_a_deployment(
         connect(
             socket_url,
             sock=socket.create_connection(("127.0.0.1", port)),
-            origin="https://elsewhere.example.com",
+            origin=Origin("https://elsewhere.example.com"),
             additional_headers=ROUTER,
             open_timeout=30,
         )

@@ -97,7 +97,7 @@ def test_run_serves_the_chat_until_it_is_told_to_stop(
     start_process: Processes, free_port: Callable[[], int], database_url: str, tmp_path: Path
 ) -> None:
     port = free_port()
-    command = [ROOT / "scripts" / "run", str(port)]
+    command = [str(ROOT / "scripts" / "run"), str(port)]
     process = start_process(command, env={"DATABASE_URL": database_url}, cwd=tmp_path)
     process.wait_for_line(rf"The chat is at http://127\.0\.0\.1:{port}/")
     server = Server(port, process.wait_until_listening(port))
