@@ -4,6 +4,8 @@ memory_layer
     A new memory layer, which is the default one of `CHANNEL_LAYERS` too.
 client_socket
     A `Client` of that layer: a connection that has published nothing yet.
+redis_cluster
+    A real Redis server in cluster mode.
 run_next
     `run_next(consumer, *channels)` hands the one message that waits to the consumer and commits, as
     a worker does; `channels` are those of WebSockets if none is named.
@@ -11,6 +13,7 @@ run_next
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -24,6 +27,8 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.routing import Router
 from channels_workers.worker import EventLoop
 from tests.channels_workers.clients import Client, pull_one
+from tests.processes.process import free_port
+from tests.processes.redis_server import RedisServer
 
 MEMORY = "channels_workers.layers.memory.InMemoryChannelLayer"
 
@@ -61,6 +66,16 @@ def memory_layer(settings: Settings) -> Iterator[InMemoryChannelLayer]:
 @pytest.fixture
 def client_socket(memory_layer: InMemoryChannelLayer) -> Client:
     return Client(memory_layer)
+
+
+@pytest.fixture
+def redis_cluster(tmp_path: Path) -> Iterator[RedisServer]:
+    # Its second port is 10,000 above its first.
+    port = next(port for port in iter(free_port, None) if port < 55_000)
+    server = RedisServer(tmp_path, "--cluster-enabled", "yes", port=port)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.dispatch import Signal
 from pytest_django import Settings
 
 from channels_workers.channel import Channel, Group
@@ -318,6 +319,22 @@ def test_a_message_without_a_consumer_sends_no_signal(memory_layer: InMemoryChan
     with heard(consumer_started) as started, heard(consumer_finished) as finished:
         dispatch(delivery, memory_layer, Router([]), not_called)
     assert started == finished == []
+
+
+@pytest.mark.parametrize("signal", [consumer_started, consumer_finished])
+def test_a_receiver_that_fails_is_logged_and_blocks_no_connection(
+    signal: Signal, connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**arguments: Any) -> None:
+        raise RuntimeError("a broken receiver")
+
+    signal.connect(fail)
+    try:
+        assert run_next(lambda message: None) is Committed.DONE
+    finally:
+        signal.disconnect(fail)
+    assert connected.released == [0]
+    assert "a broken receiver" in caplog.text
 
 
 # Full channels

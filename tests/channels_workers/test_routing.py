@@ -142,6 +142,13 @@ def test_positional_groups_are_refused() -> None:
         route("background", first, path=r"^/(\w+)/(?P<room>\w+)$")
 
 
+@pytest.mark.parametrize("where", [route, include])
+def test_a_pattern_that_is_no_regular_expression_is_named(where: Any) -> None:
+    arguments: tuple[Any, ...] = ("background", first) if where is route else ([],)
+    with pytest.raises(ValueError, match=r"Filter for path on .* is no regular expression: '\('"):
+        where(*arguments, path="(")
+
+
 def test_groups_that_capture_nothing_are_allowed() -> None:
     assert arguments_of([route("x", first, path=r"^/(?:a|b)$")], "x", path="/b") == {}
 

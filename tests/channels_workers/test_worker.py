@@ -158,6 +158,24 @@ def test_the_callback_gets_each_delivery_before_it_runs(
     assert seen == [("background", 0)]
 
 
+def test_a_callback_that_fails_does_not_end_its_worker(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    failed = threading.Event()
+    counted = Counted()
+
+    def callback(delivery: Delivery) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise OSError("Nobody reads what is written.")
+
+    start_group({"background": counted}, callback=callback)
+    Channel("background").send({})
+    assert failed.wait(TIMEOUT)
+    Channel("background").send({})
+    assert counted.got_one.wait(TIMEOUT)
+
+
 def test_each_thread_says_that_it_is_ready(start_group: StartGroup) -> None:
     with heard(worker_ready) as calls:
         group = start_group({}, n_threads=3)
@@ -263,7 +281,7 @@ def test_a_consumer_that_does_not_return_in_time_is_given_up(
     sent = client_socket.connect()
     assert held.begun.wait(TIMEOUT)
     group.stop()
-    assert not group.join(0.1)
+    assert not group.join(0)
     assert f"Message {sent} on websocket.connect did not finish in time" in caplog.text
     delivery = pull_one(client_socket.layer)
     assert (delivery.id, delivery.attempts) == (sent, 0)

@@ -1,0 +1,273 @@
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import override_settings
+from pytest_django import Settings
+
+from channels_workers.apps import ChannelsWorkersConfig
+from channels_workers.checks import OTHER_BACKENDS
+from tests.channels_workers.conftest import MEMORY
+from tests.processes.process import free_port
+from tests.processes.redis_server import RedisServer
+
+REDIS = "channels_workers.layers.redis.RedisChannelLayer"
+DJANGOS = ["django.contrib.contenttypes", "django.contrib.auth"]
+
+
+class ConfigOfTheProject(ChannelsWorkersConfig):
+    """The app as a project may install it: by a class of its own."""
+
+    path = str(Path(__file__).parent)
+
+
+def problems(**options: Any) -> list[CheckMessage]:
+    return run_checks(tags=["channels_workers"], **options)
+
+
+def only_problem(**options: Any) -> tuple[str, str, str]:
+    """The id, the message and the hint of the one problem that there is."""
+    [problem] = problems(**options)
+    assert isinstance(problem.id, str)
+    assert problem.hint, "a problem comes with its cure"
+    return problem.id, problem.msg, problem.hint
+
+
+@pytest.fixture(autouse=True)
+def good_settings() -> Iterator[None]:
+    with override_settings(
+        CHANNEL_LAYERS={"default": {"BACKEND": MEMORY}},
+        CHANNEL_ROUTING={"background": "channels_workers.routing.null_consumer"},
+        CHANNEL_WORKERS={},
+        INSTALLED_APPS=["channels_workers", "daphne", *DJANGOS, "django.contrib.staticfiles"],
+    ):
+        yield
+
+
+def test_good_settings_have_no_problem() -> None:
+    assert problems(databases=["default"]) == []
+
+
+def test_django_runs_the_checks(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"CONNECT": "never"}
+    with pytest.raises(SystemCheckError, match=r"channels_workers\.E008"):
+        call_command("check", stderr=io.StringIO())
+
+
+# CHANNEL_LAYERS
+
+
+@pytest.mark.parametrize("layers", [{}, {"other": {"BACKEND": MEMORY}}])
+def test_a_missing_default_layer(layers: Any, settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = layers
+    number, message, hint = only_problem()
+    assert (number, message) == (
+        "channels_workers.E001",
+        "CHANNEL_LAYERS has no 'default' layer.",
+    )
+    assert MEMORY in hint
+
+
+def test_a_missing_setting(settings: Settings) -> None:
+    del settings.CHANNEL_LAYERS
+    assert only_problem()[0] == "channels_workers.E001"
+
+
+def test_the_routing_of_channels_1(settings: Settings) -> None:
+    layer = {"BACKEND": MEMORY, "ROUTING": "chat.routing.channel_routing"}
+    settings.CHANNEL_LAYERS = {"default": layer}
+    number, message, hint = only_problem()
+    assert number == "channels_workers.E002"
+    assert "CHANNEL_LAYERS['default'] has the key ROUTING" in message
+    assert "CHANNEL_ROUTING = 'chat.routing.channel_routing'" in hint
+
+
+@pytest.mark.parametrize("backend", OTHER_BACKENDS)
+def test_the_backends_of_others(backend: str, settings: Settings) -> None:
+    settings.CHANNEL_LAYERS["more"] = {"BACKEND": backend}
+    number, message, hint = only_problem()
+    assert number == "channels_workers.E003"
+    assert f"CHANNEL_LAYERS['more'] has the BACKEND {backend!r}" in message
+    assert hint in (f'Use "BACKEND": "{REDIS}"', f'Use "BACKEND": "{MEMORY}"')
+    settings.CHANNEL_LAYERS["more"] = {"BACKEND": OTHER_BACKENDS[backend]}
+    assert problems() == []
+
+
+def test_settings_as_channels_1_had_them_give_both_cures(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "asgi_redis.RedisChannelLayer",
+            "CONFIG": {"hosts": ["redis://localhost:6379"]},
+            "ROUTING": "chat.routing.channel_routing",
+        }
+    }
+    found = [problem.id for problem in problems(databases=["default"])]
+    assert found == ["channels_workers.E002", "channels_workers.E003"]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {},
+        {"BACKEND": "no.such.Layer"},
+        {"BACKEND": REDIS, "CONFIG": {"hosts": ["http://localhost"]}},
+        {"BACKEND": REDIS, "CONFIG": {"hosts": ["redis://one", "redis://two"]}},
+        {"BACKEND": REDIS, "CONFIG": {"host": ["redis://one"]}},
+        {"BACKEND": MEMORY, "CONFIG": {"capacity": 5, "unknown": 1}},
+        {"BACKEND": "channels_workers.routing.Router"},
+    ],
+)
+def test_a_layer_that_cannot_be_made(layer: Any, settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": layer}
+    number, message, hint = only_problem()
+    assert number == "channels_workers.E004"
+    assert message.startswith("CHANNEL_LAYERS['default'] cannot be used: ")
+    assert hint == "Correct its BACKEND and CONFIG."
+
+
+# INSTALLED_APPS
+
+RIGHT_ORDER = ["channels_workers", "daphne", "django.contrib.staticfiles"]
+
+
+@pytest.mark.parametrize(
+    "wrong_order",
+    [
+        ["daphne", "channels_workers", "django.contrib.staticfiles"],
+        ["django.contrib.staticfiles", "channels_workers", "daphne"],
+        ["channels_workers.apps.ChannelsWorkersConfig", "django.contrib.staticfiles", "daphne"],
+        ["daphne.apps.DaphneConfig", "channels_workers", "django.contrib.staticfiles"],
+    ],
+)
+def test_apps_in_an_order_that_hides_our_runserver(
+    wrong_order: list[str], settings: Settings
+) -> None:
+    settings.INSTALLED_APPS = [*DJANGOS, *wrong_order]
+    number, message, hint = only_problem()
+    assert number == "channels_workers.E005"
+    assert "`runserver` would be that of another app" in message
+    assert hint == f"Order them: {', '.join(RIGHT_ORDER)}"
+
+
+@pytest.mark.parametrize(
+    "apps",
+    [
+        ["channels_workers"],
+        ["channels_workers", "channels", "daphne", "django.contrib.staticfiles"],
+        ["channels_workers", *DJANGOS, "django.contrib.staticfiles"],
+        [f"{__name__}.ConfigOfTheProject", "daphne", "channels"],
+    ],
+)
+def test_apps_in_a_right_order(apps: list[str], settings: Settings) -> None:
+    settings.INSTALLED_APPS = apps
+    assert problems() == []
+
+
+def test_channels_before_ours_hides_our_runworker(settings: Settings) -> None:
+    settings.INSTALLED_APPS = ["channels", *RIGHT_ORDER]
+    number, message, hint = only_problem()
+    assert number == "channels_workers.E006"
+    assert "`runworker` would be that of Channels 4" in message
+    assert hint == "Put channels_workers before channels."
+
+
+# CHANNEL_ROUTING
+
+
+@pytest.mark.parametrize(
+    "routing",
+    [
+        "no.such.routing",
+        {"background": "no.such.consumer"},
+        {"background": 5},
+        5,
+        ["websocket.connect"],
+    ],
+)
+def test_a_routing_that_cannot_be_used(routing: Any, settings: Settings) -> None:
+    settings.CHANNEL_ROUTING = routing
+    number, message, _ = only_problem()
+    assert number == "channels_workers.E007"
+    assert message.startswith("The channel routing cannot be used: ")
+
+
+def test_a_pattern_that_is_no_regular_expression(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    lines = "from channels_workers import route", "routing = [route('a', len, path='(')]"
+    (tmp_path / "broken_routing.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.CHANNEL_ROUTING = "broken_routing.routing"
+    number, message, _ = only_problem()
+    assert number == "channels_workers.E007"
+    assert "Filter for path on the route of a" in message
+
+
+def test_a_missing_routing(settings: Settings) -> None:
+    del settings.CHANNEL_ROUTING
+    assert "CHANNEL_ROUTING is missing" in only_problem()[1]
+
+
+# CHANNEL_WORKERS
+
+
+@pytest.mark.parametrize("value", [{"CONNECT": "never"}, {"UNKNOWN": 1}, {"FRAME_SIZE": 0}, []])
+def test_a_configuration_that_cannot_be_used(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = value
+    number, message, hint = only_problem()
+    assert number == "channels_workers.E008"
+    assert message.startswith("CHANNEL_WORKERS")
+    assert hint == "Correct CHANNEL_WORKERS."
+
+
+# Deployment
+
+
+def test_a_deployment_on_the_layer_of_one_process() -> None:
+    number, message, hint = only_problem(include_deployment_checks=True)
+    assert number == "channels_workers.W001"
+    assert message == "CHANNEL_LAYERS['default'] lives in one process; `runworker` cannot serve it."
+    assert hint == f'Use "BACKEND": "{REDIS}"'
+
+
+def test_a_deployment_on_redis(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS}}
+    assert problems(include_deployment_checks=True) == []
+
+
+# Servers, asked for by `check --database`
+
+
+def use_redis(settings: Settings, url: str) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": {"hosts": [url]}}}
+
+
+def test_a_fit_server(redis_server: RedisServer, settings: Settings) -> None:
+    use_redis(settings, redis_server.url)
+    assert problems(databases=["default"]) == []
+
+
+def test_a_cluster(redis_cluster: RedisServer, settings: Settings) -> None:
+    use_redis(settings, redis_cluster.url)
+    number, message, hint = only_problem(databases=["default"])
+    assert number == "channels_workers.E009"
+    assert f"The Redis at {redis_cluster.url} is a cluster." in message
+    assert "version 6.2 or later, not a cluster" in hint
+
+
+def test_a_server_that_does_not_answer(settings: Settings) -> None:
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    use_redis(settings, url)
+    number, message, _ = only_problem(databases=["default"])
+    assert number == "channels_workers.E009"
+    assert f"Redis at {url} does not answer" in message
+
+
+def test_nobody_is_asked_unless_told_to(settings: Settings) -> None:
+    use_redis(settings, f"redis://127.0.0.1:{free_port()}/0")
+    assert problems() == []
