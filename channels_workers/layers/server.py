@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from channels_workers.layers.base import InboxEntry, InboxOperation, Receiver, new_id
@@ -47,6 +48,12 @@ class Server:
         self.receivers[channel] = receiver
         self.groups_of[channel] = set()
         return channel
+
+    def wake_mailboxes(self) -> None:
+        """Let all that wait for a message look again; callable from any thread."""
+        for receiver in list(self.receivers.values()):
+            if isinstance(receiver, Mailbox):
+                receiver.wake_all()
 
     def leave_groups(self, channel: str) -> list[Departure]:
         """Take *channel* out of its groups for good; return the groups left empty."""
@@ -125,6 +132,21 @@ class Server:
         return departures
 
 
+class ChannelName(str):
+    """The name of a mailbox; when nobody holds this object any more, *end* is called with it.
+
+    A class-based consumer holds it as ``channel_name`` and does not say when it has ended.
+    *end* is called by the garbage collector, so in any thread.
+    """
+
+    @classmethod
+    def of(cls, channel: str, end: Callable[[str], object]) -> ChannelName:
+        """Return the name to give out."""
+        name = cls(channel)
+        weakref.finalize(name, end, str(channel)).atexit = False
+        return name
+
+
 class Mailbox:
     """A receiver that keeps what it gets until somebody asks: the channels of Channels 4.
 
@@ -153,19 +175,28 @@ class Mailbox:
     def lose(self) -> None:
         """Do nothing: there is no connection record to lose."""
 
-    async def receive(self) -> Content:
-        """Wait for the next message; cancelling it loses none."""
-        while True:
-            with self._lock:
-                if self._messages:
-                    return self._messages.popleft()
-                future = asyncio.get_running_loop().create_future()
-                self._waiting.append(future)
-            try:
-                await future
-            except asyncio.CancelledError:
-                self._give_up(future)
-                raise
+    async def receive(self) -> Content | None:
+        """Wait for the next message; None after :meth:`wake_all`. Cancelling it loses none."""
+        with self._lock:
+            if self._messages:
+                return self._messages.popleft()
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            self._give_up(future)
+            raise
+        with self._lock:
+            return self._messages.popleft() if self._messages else None
+
+    def wake_all(self) -> None:
+        """Let all that wait look again."""
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for future in waiting:
+            _call_soon(future.get_loop(), _wake, future)
 
     def _give_up(self, future: asyncio.Future[None]) -> None:
         with self._lock:
@@ -180,10 +211,17 @@ class Mailbox:
                 if not self._messages or not self._waiting:
                     return
                 future = self._waiting.popleft()
-            loop = future.get_loop()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_wake, future)
+            if _call_soon(future.get_loop(), _wake, future):
                 return
+
+
+def _call_soon(
+    loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object
+) -> bool:
+    if loop.is_closed():
+        return False
+    loop.call_soon_threadsafe(function, *arguments)
+    return True
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -20,7 +20,7 @@ from channels_workers.layers.base import (
 )
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.store import Store
-from channels_workers.layers.server import Departure, Mailbox, Server
+from channels_workers.layers.server import ChannelName, Departure, Mailbox, Server
 
 
 class InMemoryChannelLayer(WorkerLayer):
@@ -37,11 +37,19 @@ class InMemoryChannelLayer(WorkerLayer):
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def __str__(self) -> str:
+        return "InMemoryChannelLayer"
+
     # The Channels 4 face
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return the name of a new channel that this process receives."""
-        return await self.attach(Mailbox(self.capacity))
+        channel = await self.attach(Mailbox(self.capacity))
+        return ChannelName.of(channel, self._end_mailbox)
+
+    def _end_mailbox(self, channel: str) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.detach, channel)
 
     async def receive(self, channel: str) -> Content:
         """Wait for the next message of *channel*."""
@@ -52,8 +60,11 @@ class InMemoryChannelLayer(WorkerLayer):
         receiver = server.receivers.get(channel) if server else None
         if server is None or not isinstance(receiver, Mailbox):
             raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
-        self._make_home(server)
-        return await receiver.receive()
+        while True:
+            self._make_home(server)
+            content = await receiver.receive()
+            if content is not None:
+                return content
 
     async def flush(self) -> None:
         """Delete everything in the store."""
@@ -89,7 +100,9 @@ class InMemoryChannelLayer(WorkerLayer):
         # async_to_sync() makes a loop of its own), in the next.
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.get_running_loop()
-            self.store.inbox_listeners[server.id] = _caller(self._loop, self.drain)
+            self.store.inbox_listeners[server.id] = _caller(
+                self._loop, self.drain, server.wake_mailboxes
+            )
             self.drain()
 
     def drain(self) -> int:
@@ -198,11 +211,20 @@ class InMemoryChannelLayer(WorkerLayer):
         return {member.lstrip("*") for member in self.store.groups.get(group, {})}
 
 
-def _caller(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Callable[[], None]:
-    """Return a function that has *callback* called in *loop*, from any thread."""
+def _caller(
+    loop: asyncio.AbstractEventLoop,
+    callback: Callable[[], object],
+    without_loop: Callable[[], object] = lambda: None,
+) -> Callable[[], None]:
+    """Return a function that has *callback* called in *loop*, from any thread.
+
+    Once the loop is closed it calls *without_loop*, in the caller's thread.
+    """
 
     def call() -> None:
-        if not loop.is_closed():
+        if loop.is_closed():
+            without_loop()
+        else:
             loop.call_soon_threadsafe(callback)
 
     return call

@@ -33,7 +33,7 @@ from channels_workers.layers.redis.commands import GROUP, Request
 from channels_workers.layers.redis.connections import UNAVAILABLE
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.scripts import script
-from channels_workers.layers.server import Mailbox, Server
+from channels_workers.layers.server import ChannelName, Mailbox, Server
 
 
 class RedisChannelLayer(WorkerLayer):
@@ -67,7 +67,11 @@ class RedisChannelLayer(WorkerLayer):
         """Return the name of a new channel that this process receives."""
         channel = await self.attach(Mailbox(self.capacity))
         await cast("Link", self._link).registered()
-        return channel
+        return ChannelName.of(channel, self._end_mailbox)
+
+    def _end_mailbox(self, channel: str) -> None:
+        if self._link is not None and not self._link.ended():
+            self._link.loop.call_soon_threadsafe(self.detach, channel)
 
     async def receive(self, channel: str) -> Content:
         """Wait for the next message of *channel*."""
@@ -77,8 +81,12 @@ class RedisChannelLayer(WorkerLayer):
         receiver = self._server.receivers.get(channel) if self._server else None
         if not isinstance(receiver, Mailbox):
             raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
-        self._make_home()
-        return await receiver.receive()
+        while self._server is not None:
+            self._make_home()
+            content = await receiver.receive()
+            if content is not None:
+                return content
+        raise LayerUnavailable(f"The server of {channel!r} is gone.")
 
     async def flush(self) -> None:
         """Delete every key with the layer's prefix, and register this server again."""

@@ -49,6 +49,7 @@ class Link:
         self.layer = layer
         self.server = server
         self.loop = asyncio.get_running_loop()
+        self._ended = False
         self._calls: list[Call] = []
         self._arrived = asyncio.Event()
         self._registered = self.loop.create_future()
@@ -57,7 +58,7 @@ class Link:
 
     def ended(self) -> bool:
         """Say whether this link, or its event loop, has ended."""
-        return self.loop.is_closed() or self._task.done()
+        return self._ended or self.loop.is_closed()
 
     def is_here(self) -> bool:
         """Say whether this link runs in the caller's event loop."""
@@ -83,7 +84,7 @@ class Link:
 
     async def stop(self) -> None:
         """End the link and close its connections."""
-        # Again and again, as redis-py swallows a cancellation that comes while it connects.
+        # Again and again: a cancellation may be swallowed, see `_goes_on`.
         while not self._task.done():
             for task in (self._task, *self._duties):
                 task.cancel()
@@ -100,6 +101,8 @@ class Link:
         except* LostServer:
             self._lose()
         finally:
+            self._ended = True
+            self.server.wake_mailboxes()  # those that wait in another loop make a new link
             await client.aclose(close_connection_pool=True)
 
     async def _register(self) -> None:
@@ -118,7 +121,7 @@ class Link:
 
     async def _write(self, client: redis.asyncio.Redis) -> None:
         attempts = Attempts(logger, "Writing")
-        while True:
+        while _goes_on():
             await self._arrived.wait()
             self._arrived.clear()
             calls, self._calls = self._calls, []
@@ -171,7 +174,7 @@ class Link:
     async def _read(self, client: redis.asyncio.Redis) -> None:
         attempts = Attempts(logger, "Reading the inbox")
         key = f"{self.layer.prefix}inbox:{self.server.id}"
-        while True:
+        while _goes_on():
             try:
                 reply = await client.execute_command(  # type: ignore[no-untyped-call]
                     *("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK),
@@ -194,7 +197,7 @@ class Link:
     # Living
 
     async def _pulse(self) -> None:
-        while True:
+        while _goes_on():
             await asyncio.sleep(PULSE_INTERVAL)
             counter = await self.call(Request("pulse", [self.server.id, self.server.position]))
             if not counter:
@@ -211,6 +214,12 @@ class Link:
 
 class LostServer(Exception):
     """Redis has no registration of this server: it was reaped, or the data is lost."""
+
+
+def _goes_on() -> bool:
+    # Asked in each turn, as redis-py swallows a cancellation that comes while it connects.
+    task = asyncio.current_task()
+    return task is None or not task.cancelling()
 
 
 def _answer(reply: asyncio.Future[Any], value: Any) -> None:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -170,6 +171,40 @@ class LayerContract:
         channel = await process.layer.new_channel()
         with pytest.raises(ValueError, match="new_channel"):
             await other.layer.receive(channel)
+
+    async def test_a_loop_that_ends_leaves_the_channels_of_others_alone(
+        self, process: Process, other: Process
+    ) -> None:
+        ready, may_end = threading.Event(), threading.Event()
+
+        async def first() -> None:
+            channel = await process.layer.new_channel()
+            ready.set()
+            await asyncio.to_thread(may_end.wait, TIMEOUT)
+            del channel
+
+        ending = asyncio.create_task(asyncio.to_thread(asyncio.run, first()))
+        await asyncio.to_thread(ready.wait, TIMEOUT)
+        channel = await process.layer.new_channel()
+        waiting = asyncio.create_task(process.layer.receive(channel))
+        may_end.set()
+        await ending
+        await asyncio.to_thread(other.layer.apply, [other.send(channel, n=1)])
+        assert (await asyncio.wait_for(waiting, TIMEOUT))["n"] == 1
+
+    async def test_a_channel_that_nobody_holds_ends(self, process: Process) -> None:
+        channel = await process.layer.new_channel()
+        witness = await process.layer.new_channel()
+        await process.layer.group_add("group", channel)
+        await process.layer.send(witness, {"n": 1})
+        await process.layer.receive(witness)
+        assert len(process.layer.members("group")) == 1
+        del channel
+        gc.collect()
+        async with asyncio.timeout(TIMEOUT):
+            while process.layer.members("group"):
+                await process.layer.send(witness, {"n": 2})
+                await process.layer.receive(witness)
 
     async def test_groups(self, process: Process, other: Process) -> None:
         first, second = await process.layer.new_channel(), await other.layer.new_channel()
