@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from functools import partial
 
 from django.core.asgi import get_asgi_application
 
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Application, Interface
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["channel_layers", "get_application", "get_channel_layer"]
 
@@ -20,4 +25,16 @@ def get_application(
     Put it into ``asgi.py``; it sets Django up. *alias* names the layer in ``CHANNEL_LAYERS``.
     """
     django_application = get_asgi_application()
+    threading.Thread(target=_announce, args=(alias,), name="announce", daemon=True).start()
     return Interface(http or django_application, partial(get_channel_layer, alias))
+
+
+def _announce(alias: str) -> None:
+    """Say at the start, not at the first socket, whether the layer's server can be used."""
+    layer = get_channel_layer(alias)
+    try:
+        layer.check_server()
+    except LayerUnavailable as error:
+        logger.error("%s Sockets wait for it, and are refused at the handshake time-out.", error)
+    else:
+        logger.info("Sockets go to workers by %s", layer)

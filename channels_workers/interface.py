@@ -15,6 +15,7 @@ from channels_workers.layers.codec import Content
 from channels_workers.protocol import (
     CONNECTION_LOST,
     FRAME_TOO_LARGE,
+    GOING_AWAY,
     READS_TOO_SLOWLY,
     Close,
     Connection,
@@ -41,6 +42,7 @@ class Interface:
         self.http = http
         self.get_layer = layer
         self.sockets: set[Socket] = set()
+        self._leaving: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one connection; ValueError for a type of scope that is not known here."""
@@ -59,6 +61,7 @@ class Interface:
 
     async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one WebSocket until its client is gone."""
+        self._leaving = None
         socket = Socket(self, Connection(scope, configuration()), send)
         await receive()  # websocket.connect
         await socket.open()
@@ -71,7 +74,8 @@ class Interface:
                 socket.receive(event)
         except asyncio.CancelledError:
             if not socket.broken:
-                await socket.abandon()
+                socket.abandon()
+                await self.drain_ended()
                 raise
         finally:
             socket.end(None)
@@ -88,10 +92,25 @@ class Interface:
 
     async def drain(self) -> None:
         """Wait until the layer knows the end of every socket; leave it."""
-        waiting = [task for socket in self.sockets for task in socket.tasks]
+        await self.drain_ended()
+        await self._leave()
+
+    async def drain_ended(self) -> None:
+        """Wait until the layer knows of all sockets that have ended; after the last, leave it."""
+        # Daphne cancels all applications at once, and exits when the first of them returns:
+        # so all of them take note first, and then all wait for the same.
+        await asyncio.sleep(0)
+        ended = [socket for socket in self.sockets if socket.connection.end_code is not None]
+        waiting = [task for socket in ended for task in socket.tasks]
         if waiting:
             await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
-        await self.get_layer().retire_server()
+        if not self.sockets:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self.get_layer().retire_server())
+        await asyncio.wait([self._leaving], timeout=DRAIN_TIMEOUT)
 
 
 class Socket:
@@ -137,12 +156,10 @@ class Socket:
             self.layer.leave_groups(self.reply_channel)
         self._step()
 
-    async def abandon(self) -> None:
-        """Let the layer know of the end, as the server stops."""
-        self.connection.abandon(1001)
-        self.end(1001)
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=DRAIN_TIMEOUT)
+    def abandon(self) -> None:
+        """End the socket, as the server stops; what it sent and no worker has is lost."""
+        self.connection.abandon(GOING_AWAY)
+        self.end(GOING_AWAY)
 
     # From the layer
 

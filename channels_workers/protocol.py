@@ -25,6 +25,9 @@ CONNECTING, OPEN, CLOSED = "connecting", "open", "closed"
 #: Close codes of our own; the docs explain each to operators and to authors of clients.
 TOO_MANY_FRAMES, FRAME_TOO_LARGE, READS_TOO_SLOWLY, CONNECTION_LOST = 4008, 4009, 4010, 4012
 
+#: The server stops (RFC 6455, 7.4.1).
+GOING_AWAY = 1001
+
 #: What a client's end without a close frame is called (RFC 6455, 7.4.1).
 ABNORMAL = 1006
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
 from daphne.management.commands.runserver import Command as DaphneCommand
@@ -34,6 +36,7 @@ class Command(DaphneCommand):  # type: ignore[misc]
         if not options["run_worker"] or not options.get("use_asgi", True):
             super().inner_run(*args, **options)
             return
+        self.check_port()
         layer = get_channel_layer()
         threads = THREADS if options["use_threading"] else 1
         workers = WorkerGroup(layer, n_threads=threads)
@@ -44,3 +47,15 @@ class Command(DaphneCommand):  # type: ignore[misc]
         finally:
             workers.stop()
             workers.join()
+
+    def check_port(self) -> None:
+        """End the process if its port is taken: Daphne only logs that, and goes on or hangs."""
+        family = socket.AF_INET6 if self.use_ipv6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.addr, int(self.port)))
+            except OSError as error:
+                self.stderr.write(f"Cannot listen on {self.addr}:{self.port}: {error.strerror}")
+                self.stderr.flush()
+                os._exit(1)  # as in Django's own command: this may be the reloader's thread
