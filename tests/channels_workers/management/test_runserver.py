@@ -1,0 +1,93 @@
+import re
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.core.management import get_commands, load_command_class
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from channels_workers.management.commands.runserver import Command
+from tests.processes.process import Process, Processes, free_port
+
+
+@dataclass
+class Running:
+    """The command at work."""
+
+    process: Process
+    port: int
+
+    def handshake(self) -> int:
+        """The status of a handshake with a room; 101 if the socket opened."""
+        try:
+            origin = Origin(f"http://127.0.0.1:{self.port}")
+            url = f"ws://127.0.0.1:{self.port}/chat/lobby/"
+            with connect(url, origin=origin, proxy=None):
+                return 101
+        except InvalidStatus as error:
+            return error.response.status_code
+
+
+RunServer = Callable[..., Running]
+
+
+@pytest.fixture
+def run_server(start_process: Processes, database_url: str) -> RunServer:
+    """`run_server(*options)` starts the command of this project, without autoreload."""
+
+    def run(*options: str) -> Running:
+        port = free_port()
+        command = [sys.executable, "manage.py", "runserver", "--noreload", *options]
+        environment = {"DATABASE_URL": database_url, "HANDSHAKE_TIMEOUT": "1"}
+        process = start_process([*command, f"127.0.0.1:{port}"], name="runserver", env=environment)
+        return Running(process.wait_until_listening(port), port)
+
+    return run
+
+
+def test_the_command_is_ours_and_has_the_options_of_daphne() -> None:
+    command = load_command_class(get_commands()["runserver"], "runserver")
+    assert isinstance(command, Command)
+    usage = command.create_parser("manage.py", "runserver").format_help()
+    for option in ("--noworker", "--noasgi", "--http_timeout", "--nothreading", "--noreload"):
+        assert option in usage
+
+
+@pytest.mark.parametrize(("options", "threads"), [((), 4), (("--nothreading",), 1)])
+def test_it_runs_workers_beside_the_server(
+    options: tuple[str, ...], threads: int, run_server: RunServer
+) -> None:
+    running = run_server(*options)
+    running.process.wait_for_line(rf"^Workers: {threads} threads on .*InMemoryChannelLayer")
+
+
+def test_without_workers_a_handshake_is_refused_with_the_cure(run_server: RunServer) -> None:
+    running = run_server("--noworker")
+    assert running.handshake() == 403
+    running.process.wait_for_line(r"No worker answered the handshake of /chat/lobby/ within 1\.0 s")
+    assert "manage.py runworker" in running.process.output
+    assert "Workers:" not in running.process.output
+
+
+def test_with_workers_a_consumer_answers_the_handshake(run_server: RunServer) -> None:
+    running = run_server()
+    assert running.handshake() == 403, "there is no such room"
+    assert "No worker answered" not in running.process.output
+
+
+def test_without_asgi_it_is_djangos_own(run_server: RunServer) -> None:
+    running = run_server("--noasgi")
+    assert running.handshake() == 404
+    assert "Workers:" not in running.process.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_server_and_workers(number: signal.Signals, run_server: RunServer) -> None:
+    running = run_server()
+    running.process.signal(number)
+    assert running.process.wait() == 0
+    assert not re.search("Traceback|Exception", running.process.output)

@@ -1,0 +1,240 @@
+import io
+import re
+import signal
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command, get_commands
+from django.core.management.base import CommandError
+from pytest_django import Settings
+
+from channels_workers.channel import Channel
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer
+from tests.processes.process import Process, Processes, free_port
+from tests.processes.redis_server import RedisServer
+from tests.processes.waiting import wait_for
+
+REDIS = "channels_workers.layers.redis.RedisChannelLayer"
+
+#: The settings and the consumers of the project of these tests.
+PROJECT = """
+    import os
+    import sys
+
+    import redis
+    from channels_workers import route
+    from channels_workers.signals import worker_process_ready, worker_ready
+
+    SECRET_KEY = "for these tests"
+    INSTALLED_APPS = ["channels_workers"]
+    CHANNEL_ROUTING = "project.routing"
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"},
+        "redis": {"BACKEND": %r, "CONFIG": {"hosts": [os.environ["REDIS_URL"]]}},
+    }
+
+
+    def write(*words):
+        sys.stdout.write(" ".join(map(str, words)) + "\\n")  # one write: threads do not mix
+
+
+    def say(message):
+        write("said", message["text"])
+
+
+    def hold(message):
+        write("begun", message["text"])
+        with redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=40) as client:
+            client.blpop("go on", 30)
+        write("finished", message["text"])
+
+
+    def process_ready(sender, **kwargs):
+        write("process ready", type(sender).__name__, len(sender.workers))
+
+
+    def thread_ready(sender, **kwargs):
+        write("thread ready", type(sender).__name__)
+
+
+    worker_process_ready.connect(process_ready)
+    worker_ready.connect(thread_ready)
+    routing = [route("say", say), route("hold", hold)]
+"""
+
+RunWorker = Callable[..., Process]
+
+
+@pytest.fixture
+def run_worker(start_process: Processes, redis_server: RedisServer, tmp_path: Path) -> RunWorker:
+    """`run_worker(*options)` starts the command in a project of its own, on the Redis layer."""
+    (tmp_path / "project.py").write_text(textwrap.dedent(PROJECT % REDIS))
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "project",
+        "PYTHONPATH": str(tmp_path),
+        "REDIS_URL": redis_server.url,
+    }
+
+    def run(*options: str) -> Process:
+        command = [sys.executable, "-m", "django", "runworker", "--layer", "redis", *options]
+        return start_process(command, name="runworker", env=environment)
+
+    return run
+
+
+@pytest.fixture
+def redis_layer(redis_server: RedisServer) -> RedisChannelLayer:
+    return RedisChannelLayer(hosts=[redis_server.url])
+
+
+def send(layer: RedisChannelLayer, channel: str, text: str) -> None:
+    Channel(channel, channel_layer=layer).send({"text": text})
+
+
+# What is refused
+
+
+def test_the_command_is_ours() -> None:
+    assert get_commands()["runworker"] == "channels_workers"
+
+
+def test_the_layer_of_one_process_is_refused_with_the_cure(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
+    expected = "You cannot span multiple processes with the in-memory layer."
+    with pytest.raises(CommandError, match=expected) as caught:
+        call_command("runworker")
+    assert REDIS in str(caught.value)
+    assert "manage.py runserver" in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many", "1.5", ""])
+def test_threads_are_counted_from_one(number: str) -> None:
+    with pytest.raises(CommandError, match=rf"must be a number from 1 on, not '{number}'"):
+        call_command("runworker", "--threads", number)
+
+
+def test_a_layer_that_nobody_configured_is_named(memory_layer: InMemoryChannelLayer) -> None:
+    with pytest.raises(ImproperlyConfigured, match="has no 'other'"):
+        call_command("runworker", "--layer", "other")
+
+
+def test_globs_that_leave_no_channel_are_refused(settings: Settings) -> None:
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": {"hosts": [url]}}}
+    with pytest.raises(CommandError, match="No channel is left to listen to"):
+        call_command("runworker", "--only-channels", "thumbnails.*", stdout=io.StringIO())
+
+
+# A process
+
+
+def test_it_says_what_it_listens_to_and_runs_messages(
+    run_worker: RunWorker, redis_layer: RedisChannelLayer
+) -> None:
+    worker = run_worker()
+    line = worker.wait_for_line(r"^Worker \w{16}: 1 thread\(s\) on RedisChannelLayer\(redis://")
+    channels = "hold, say, websocket.connect, websocket.disconnect, websocket.receive"
+    assert line.string.endswith(f"listening on channels {channels}")
+    send(redis_layer, "say", "hi")
+    worker.wait_for_line("^said hi$")
+
+
+def test_threads_and_signals(run_worker: RunWorker, redis_layer: RedisChannelLayer) -> None:
+    worker = run_worker("--threads", "2")
+    worker.wait_for_line(r"^process ready WorkerGroup 2$")
+    send(redis_layer, "hold", "one")
+    send(redis_layer, "hold", "two")
+    worker.wait_for_line("^begun one$")
+    worker.wait_for_line("^begun two$")
+    assert worker.output.count("thread ready Worker") == 2
+    assert worker.output.index("process ready") < worker.output.index("thread ready")
+    let_go(redis_layer, 2)
+    worker.wait_for_line("^finished two$")
+
+
+def let_go(layer: RedisChannelLayer, number: int) -> None:
+    layer.redis.rpush("go on", *["now"] * number)
+
+
+@pytest.mark.parametrize(
+    ("options", "channels"),
+    [
+        (["--only-channels", "s*"], "say"),
+        (["--only-channels", "say", "--only-channels", "hold"], "hold, say"),
+        (["--exclude-channels", "websocket.*", "--exclude-channels", "h?ld"], "say"),
+    ],
+)
+def test_channels_can_be_chosen(options: list[str], channels: str, run_worker: RunWorker) -> None:
+    run_worker(*options).wait_for_line(f"listening on channels {re.escape(channels)}$")
+
+
+def test_it_leaves_other_channels_to_others(
+    run_worker: RunWorker, redis_layer: RedisChannelLayer
+) -> None:
+    worker = run_worker("--exclude-channels", "hold")
+    send(redis_layer, "hold", "not mine")
+    send(redis_layer, "say", "mine")
+    worker.wait_for_line("^said mine$")
+    assert worker.terminate() == 0
+    assert "begun" not in worker.output
+    assert redis_layer.length("hold") == 1
+
+
+def test_verbosity_shows_each_message(
+    run_worker: RunWorker, redis_layer: RedisChannelLayer
+) -> None:
+    quiet, loud = run_worker("--only-channels", "hold"), run_worker("-v", "2")
+    quiet.wait_for_line("^Worker ")
+    send(redis_layer, "say", "hi")
+    loud.wait_for_line(r"^say \w{16}\.1$")
+    loud.wait_for_line("^said hi$")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_the_message_under_way_and_leaves_the_rest(
+    number: signal.Signals, run_worker: RunWorker, redis_layer: RedisChannelLayer
+) -> None:
+    worker = run_worker()
+    send(redis_layer, "hold", "one")
+    worker.wait_for_line("^begun one$")
+    send(redis_layer, "hold", "two")
+    worker.signal(number)
+    worker.wait_for_line("^Stopping: the messages under way are finished first$")
+    let_go(redis_layer, 1)
+    worker.wait_for_line("^finished one$")
+    assert worker.wait() == 0
+    assert worker.lines[-1] == "Worker stopped"
+    assert "begun two" not in worker.output
+    [left] = redis_layer.pull(["hold"], "worker of the test", 10)
+    assert redis_layer.content(left) == {"text": "two"}
+
+
+def test_an_idle_worker_stops_and_is_forgotten(
+    run_worker: RunWorker, redis_layer: RedisChannelLayer
+) -> None:
+    worker = run_worker()
+    processes = f"{redis_layer.prefix}processes"
+    wait_for(lambda: redis_layer.redis.hlen(processes), "the registration of the worker")
+    assert worker.terminate() == 0
+    assert redis_layer.redis.hlen(processes) == 0
+
+
+def test_it_waits_for_a_redis_that_is_not_there(
+    run_worker: RunWorker, redis_layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    redis_server.stop()
+    try:
+        worker = run_worker()
+        address = re.escape(redis_server.url)
+        worker.wait_for_line(f"Redis at {address} does not answer .* Trying again")
+    finally:
+        redis_server.start()
+    send(redis_layer, "say", "hi")
+    worker.wait_for_line("^said hi$")
+    assert worker.terminate() == 0
