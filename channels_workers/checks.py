@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.conf import configuration
-from channels_workers.exceptions import LayerUnavailable
+from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import get_router
 
@@ -160,19 +160,40 @@ def check_servers(
     if not databases:
         return []
     return [
-        message
+        _server_error(alias, error)
         for alias in getattr(settings, "CHANNEL_LAYERS", {})
         if not list(_check_layer(alias, settings.CHANNEL_LAYERS[alias]))
-        for message in _check_server(alias)
+        and (error := _ask_server(alias)) is not None
     ]
 
 
-def _check_server(alias: str) -> Iterator[CheckMessage]:
+def check_worker(alias: str) -> list[CheckMessage]:
+    """Say why ``runworker`` cannot serve the layer *alias*; a server that is away may come."""
+    if get_channel_layer(alias).local_only:
+        return [
+            Error(
+                f"You cannot span multiple processes with the in-memory layer, and "
+                f"CHANNEL_LAYERS[{alias!r}] is one.",
+                hint=f'Use "BACKEND": "{REDIS_LAYER}", or `manage.py runserver`, which runs '
+                "workers itself.",
+                id="channels_workers.E010",
+            )
+        ]
+    error = _ask_server(alias)
+    return [_server_error(alias, error)] if isinstance(error, LayerUnfit) else []
+
+
+def _ask_server(alias: str) -> LayerUnavailable | None:
     try:
         get_channel_layer(alias).check_server()
     except LayerUnavailable as error:
-        yield Error(
-            f"The server of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
-            hint="One Redis, version 6.2 or later, not a cluster; or a Sentinel pair.",
-            id="channels_workers.E009",
-        )
+        return error
+    return None
+
+
+def _server_error(alias: str, error: LayerUnavailable) -> CheckMessage:
+    return Error(
+        f"The server of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
+        hint="One Redis, version 6.2 or later, not a cluster; or a Sentinel pair.",
+        id="channels_workers.E009",
+    )

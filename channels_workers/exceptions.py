@@ -7,7 +7,8 @@
     ├── MessageError             content that cannot travel (also ValueError)
     │   └── MessageTooLarge
     ├── ServerGone               the layer no longer knows this interface server
-    └── LayerUnavailable         the layer's server does not answer, or cannot be used
+    └── LayerUnavailable         the layer's server does not answer, or not now
+        └── LayerUnfit           it answers, and is of a version or kind that cannot be used
 
     DenyConnection               raised by a consumer: refuse the WebSocket (1.1.8)
     ChannelSocketException       raised by a consumer: run something for its socket (1.1.8)
@@ -57,7 +58,11 @@ class ServerGone(ChannelError):
 
 
 class LayerUnavailable(ChannelError):
-    """The layer's server cannot be used: its version, its mode or its address."""
+    """The layer's server does not answer, or cannot take anything now."""
+
+
+class LayerUnfit(LayerUnavailable):
+    """The layer's server is too old, or of a kind that cannot be used."""
 
 
 class DenyConnection(Exception):

@@ -183,7 +183,7 @@ class WorkerGroup:
         self.join()
 
     def stop(self) -> None:
-        """Begin to stop: pull no more; callable from a signal handler."""
+        """Begin to stop: pull no more."""
         self.stopping.set()
 
     def join(self, timeout: float | None = None) -> bool:

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
-from channels_workers.exceptions import LayerUnavailable
+from channels_workers.exceptions import LayerUnfit
 
 OLDEST_VERSION = (6, 2)
 
@@ -113,16 +113,16 @@ def asyncio_pool(host: Host) -> redis.asyncio.ConnectionPool:
 
 
 def check_server(info: Mapping[str, Any], address: str) -> None:
-    """Raise :class:`LayerUnavailable` unless *info* (of ``INFO server``) is of a fit server."""
+    """Raise :class:`LayerUnfit` unless *info* (of ``INFO server``) is of a fit server."""
     version = str(info.get("redis_version", "0"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST_VERSION:
-        raise LayerUnavailable(
+        raise LayerUnfit(
             f"The Redis at {address} is version {version}; 6.2 or later is needed. "
             "Upgrade it, or point CHANNEL_LAYERS to a newer one."
         )
     if info.get("redis_mode") == "cluster":
-        raise LayerUnavailable(
+        raise LayerUnfit(
             f"The Redis at {address} is a cluster. A commit changes keys of many slots in one "
             "step, which a cluster refuses; use one Redis, or a Sentinel pair."
         )

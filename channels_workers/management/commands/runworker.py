@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 from types import FrameType
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management.base import SystemCheckError
 
+from channels_workers.checks import check_worker
 from channels_workers.layers.base import Delivery
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.signals import worker_process_ready
@@ -49,12 +52,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers; CommandError if they cannot start."""
         layer = get_channel_layer(options["layer"])
-        if layer.local_only:
-            raise CommandError(
-                "You cannot span multiple processes with the in-memory layer. Change "
-                "CHANNEL_LAYERS to a cross-process layer (channels_workers.layers.redis."
-                "RedisChannelLayer), or use `manage.py runserver`, which runs workers itself."
-            )
+        if problems := check_worker(options["layer"]):
+            raise SystemCheckError("\n".join(map(str, problems)))
         try:
             group = WorkerGroup(
                 layer,
@@ -69,7 +68,7 @@ class Command(BaseCommand):
 
     def run(self, group: WorkerGroup) -> None:
         """Run *group* until a signal comes."""
-        self.watch_signals(group)
+        signalled = watch_signals()
         self.stdout.write(
             f"Worker {group.process}: {len(group.workers)} thread(s) on {group.channel_layer}, "
             f"listening on channels {', '.join(group.channels)}"
@@ -77,26 +76,33 @@ class Command(BaseCommand):
         self.stdout.flush()
         worker_process_ready.send(sender=group)
         group.start()
-        # In short waits, so that a signal is handled at once on every platform.
-        while not group.stopping.wait(0.5):
-            pass
+        os.read(signalled, 1)
+        self.stdout.write("Stopping: the messages under way are finished first")
+        group.stop()
         finished = group.join()
         self.stdout.write("Worker stopped" if finished else "Worker stopped, not all finished")
-
-    def watch_signals(self, group: WorkerGroup) -> None:
-        """Let SIGTERM and SIGINT stop *group*; a second one ends the process at once."""
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.stdout.write("Stopping: the messages under way are finished first")
-            group.stop()
-            signal.signal(number, signal.SIG_DFL)
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
 
     def log_delivery(self, delivery: Delivery) -> None:
         """Say which message a worker runs."""
         self.stdout.write(f"{delivery.channel} {delivery.id}")
+
+
+def watch_signals() -> int:
+    """Return a file descriptor that gets a byte with the first SIGTERM or SIGINT.
+
+    A second one ends the process at once. (The handler may interrupt anything, so it takes no
+    lock and writes to no stream.)
+    """
+    reader, writer = os.pipe()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.write(writer, b"!")
+
+    signal.signal(signal.SIGTERM, note)
+    signal.signal(signal.SIGINT, note)
+    return reader
 
 
 def _at_least_one(text: str) -> int:
