@@ -1,0 +1,104 @@
+"""`runserver` with Django's reloader, on a project of three files that the test changes."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from tests.processes.process import ROOT, Process, Processes, free_port
+from tests.processes.waiting import wait_for
+
+SETTINGS = """
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SECRET_KEY, DEBUG, ROOT_URLCONF, ASGI_APPLICATION = "x" * 50, True, "small_urls", "small.application"
+INSTALLED_APPS = ["channels_workers", "daphne"]
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"}}
+CHANNEL_ROUTING = "small_consumers.channel_routing"
+TEMPLATES = [
+    {"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [HERE / "templates"]}
+]
+DATABASES = {}
+"""
+URLS = """
+from django.urls import path
+from django.views.generic import TemplateView
+
+urlpatterns = [path("", TemplateView.as_view(template_name="page.html"))]
+"""
+APPLICATION = "from channels_workers.asgi import get_application\napplication = get_application()\n"
+CONSUMERS = """
+def receive(message):
+    message.reply_channel.send({"text": "WORD"})
+
+channel_routing = {"websocket.receive": receive}
+"""
+
+
+@dataclass
+class SmallProject:
+    """The project at work."""
+
+    folder: Path
+    port: int
+    process: Process
+
+    def write_consumer(self, word: str) -> None:
+        (self.folder / "small_consumers.py").write_text(CONSUMERS.replace("WORD", word))
+
+    def write_template(self, word: str) -> None:
+        (self.folder / "templates" / "page.html").write_text(word)
+
+    def hear(self) -> str:
+        """What the consumer answers now; "" while there is no server."""
+        try:
+            with connect(f"ws://127.0.0.1:{self.port}/", proxy=None) as socket:
+                socket.send("?")
+                return str(socket.recv(timeout=5))
+        except (OSError, WebSocketException):
+            return ""
+
+    def page(self) -> str:
+        """The page as it is now; "" while there is no server."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as response:
+                return str(response.read().decode())
+        except OSError:
+            return ""
+
+
+@pytest.fixture
+def project(tmp_path: Path, start_process: Processes) -> SmallProject:
+    folder = tmp_path / "project"
+    (folder / "templates").mkdir(parents=True)
+    for name, text in {
+        "small_settings.py": SETTINGS,
+        "small_urls.py": URLS,
+        "small.py": APPLICATION,
+        "small_consumers.py": CONSUMERS.replace("WORD", "one"),
+        "templates/page.html": "one",
+    }.items():
+        (folder / name).write_text(text)
+    port = free_port()
+    process = start_process(
+        [sys.executable, "-m", "django", "runserver", f"127.0.0.1:{port}"],
+        name="runserver",
+        cwd=folder,
+        env={"DJANGO_SETTINGS_MODULE": "small_settings", "PYTHONPATH": f"{folder}:{ROOT}"},
+    )
+    return SmallProject(folder, port, process.wait_until_listening(port))
+
+
+def test_changed_consumers_and_templates_are_loaded(project: SmallProject) -> None:
+    project.process.wait_for_line("Watching for file changes")
+    assert (project.hear(), project.page()) == ("one", "one")
+    project.write_template("two")
+    wait_for(lambda: project.page() == "two", "the new template")
+    project.write_consumer("two")
+    wait_for(lambda: project.hear() == "two", "the new consumer")
+    project.process.wait_for_line(r"small_consumers\.py changed, reloading")
