@@ -244,6 +244,20 @@ def test_a_second_stage_reads_what_the_first_saved(
     assert contents(client_socket.layer, "answers") == [{"room": "tea"}]
 
 
+def test_a_second_stage_saves_by_its_commit_too(client_socket: Client, run_next: RunNext) -> None:
+    seen: list[Content | None] = []
+
+    def look(message: Message) -> None:
+        remember(message)
+        seen.append(saved(client_socket))
+
+    run_connect(client_socket, run_next, answer)
+    Channel("second").send({"reply_channel": client_socket.reply_channel})
+    run_next(look, "second")
+    assert seen == [None]
+    assert saved(client_socket) == {"room": "tea"}
+
+
 def test_a_second_stage_of_a_connection_that_is_gone_saves_nothing(
     client_socket: Client, run_next: RunNext
 ) -> None:

@@ -215,6 +215,19 @@ def test_a_signal_finishes_the_message_under_way_and_leaves_the_rest(
     assert redis_layer.content(left) == {"text": "two"}
 
 
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(
+    second: signal.Signals, run_worker: RunWorker, redis_layer: RedisChannelLayer
+) -> None:
+    worker = run_worker()
+    send(redis_layer, "hold", "one")
+    worker.wait_for_line("^begun one$")
+    worker.signal(signal.SIGTERM)
+    worker.wait_for_line("^Stopping")
+    worker.signal(second)
+    assert worker.wait() == -second
+
+
 def test_an_idle_worker_stops_and_is_forgotten(
     run_worker: RunWorker, redis_layer: RedisChannelLayer
 ) -> None:
