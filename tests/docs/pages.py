@@ -1,0 +1,106 @@
+"""Reads the pages: README.md, CHANGELOG.md and docs/."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tests.processes.process import ROOT
+
+PATHS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of code of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The file that the first line names, as in ``# board/consumers.py``."""
+        found = re.match(r"# (\S+\.py)( \(add\))?\n", self.text)
+        return found[1] if found else None
+
+    @property
+    def is_added(self) -> bool:
+        """Whether it goes to the end of its file, in place of making it."""
+        return self.text.partition("\n")[0].endswith(" (add)")
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page in Markdown."""
+
+    path: Path
+
+    @cached_property
+    def text(self) -> str:
+        return self.path.read_text()
+
+    @property
+    def prose(self) -> str:
+        """The page without its code."""
+        return _FENCE.sub("", self.text)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Its code, in order."""
+        return [
+            Block(self.path, self.text.count("\n", 0, found.start()) + 1, found[1], found[2])
+            for found in _FENCE.finditer(self.text)
+        ]
+
+    @property
+    def links(self) -> list[str]:
+        """Where its links and pictures lead to."""
+        return [found["target"] for found in _LINK.finditer(self.prose)]
+
+    @property
+    def anchors(self) -> set[str]:
+        """The fragments that lead to its headings, as GitHub makes them."""
+        headings = re.findall(r"^#+ (.+)$", self.prose, re.MULTILINE)
+        return {_anchor(heading) for heading in headings}
+
+    def table(self, name: str) -> list[list[str]]:
+        """The rows of the table below ``<!-- table: name -->``, without its head."""
+        rows = re.search(rf"^<!-- table: {name} -->\n((?:\|.*\n)+)", self.text, re.MULTILINE)
+        assert rows, f"{self.path.name} has no table {name}."
+        cells = [line.strip("|").split("|") for line in rows[1].splitlines()[2:]]
+        return [[cell.strip() for cell in row] for row in cells]
+
+    def marked(self, kind: str, name: str) -> str:
+        """The code below ``<!-- kind: name -->``."""
+        found = re.search(
+            rf"^<!-- {kind}: {name} -->\n```\w*\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL
+        )
+        assert found, f"{self.path.name} has no {kind} {name}."
+        return found[1]
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def page(name: str) -> Page:
+    """The page of this name, without its ending: ``using``, ``README``."""
+    return Page(next(path for path in PATHS if path.stem == name))
+
+
+def code(cell: str) -> list[str]:
+    """What stands between backticks in a cell of a table."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def first_codes(rows: list[list[str]]) -> list[str]:
+    """What stands between backticks in the first column."""
+    return [name for row in rows for name in code(row[0])]

@@ -1,0 +1,59 @@
+"""Python in the pages compiles; the README's runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from channels_workers.layers.base import CONNECT
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.routing import Router
+from channels_workers.worker import WorkerGroup
+from tests.channels_workers.clients import Client
+from tests.docs.pages import PATHS, Block, Page, page
+from tests.processes.waiting import wait_for
+
+BLOCKS = [block for path in PATHS for block in Page(path).blocks if block.language == "python"]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_it_compiles(block: Block) -> None:
+    compile(block.text, str(block), "exec")
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+def test_the_language_of_each_block_is_known(path: Path) -> None:
+    known = {"python", "console", "js", "json", "ini", ""}
+    assert {block.language for block in Page(path).blocks} <= known
+
+
+def wait_for_replies(client: Client, *replies: Any) -> None:
+    wait_for(lambda: client.replies == list(replies), lambda: f"{replies}, not {client.replies}")
+
+
+def test_the_consumers_of_the_readme_run(settings: Settings) -> None:
+    backend = "channels_workers.layers.memory.InMemoryChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
+    from channels.layers import channel_layers
+
+    layer = channel_layers["default"]
+    assert isinstance(layer, InMemoryChannelLayer)
+    names: dict[str, Any] = {}
+    exec(page("README").blocks[-1].text, names)
+    workers = WorkerGroup(layer, n_threads=2, router=Router(names["channel_routing"]))
+    assert CONNECT in workers.channels
+    workers.start()
+    try:
+        people = [Client(layer, "/chat/lobby/"), Client(layer, "/chat/lobby/")]
+        stranger = Client(layer, "/chat/other/")
+        for client in (*people, stranger):
+            client.connect()
+            wait_for_replies(client, {"accept": True})
+        people[0].send("hello")
+        for client in people:
+            wait_for_replies(client, {"accept": True}, {"text": "hello"})
+        assert stranger.replies == [{"accept": True}]
+    finally:
+        workers.stop()
+        assert workers.join()

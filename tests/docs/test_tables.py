@@ -1,0 +1,227 @@
+"""Tables in the pages say what the code says. Where one fails, the page is to be changed."""
+
+import ast
+import importlib
+import inspect
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channels_workers import protocol
+from channels_workers.conf import Configuration
+from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
+from channels_workers.layers.redis import RedisChannelLayer
+from tests.channels_workers.test_imports import ROWS
+from tests.docs.pages import code, first_codes, page
+from tests.processes.process import ROOT
+from tests.processes.procfile import read_procfile
+from tests.project.test_requirements import PIN, requirements
+
+LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
+SETTINGS = ROOT / "chat_project" / "settings.py"
+
+
+def defaults_in(rows: list[list[str]]) -> dict[str, Any]:
+    """The first column's name and the second's value, which is a Python literal."""
+    return {code(row[0])[0]: ast.literal_eval(code(row[1])[0]) for row in rows}
+
+
+# using.md
+
+
+def test_channel_workers() -> None:
+    written = defaults_in(page("using").table("workers"))
+    assert written == {field.name: field.default for field in fields(Configuration)}
+
+
+def test_config_of_the_layers() -> None:
+    taken: dict[str, Any] = {}
+    for layer in (RedisChannelLayer, WorkerLayer):
+        for name, parameter in inspect.signature(layer.__init__).parameters.items():
+            if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
+                taken[name] = parameter.default
+    assert defaults_in(page("using").table("config")) == taken
+
+
+def test_close_codes() -> None:
+    codes = {
+        (str(value), name)
+        for name, value in vars(protocol).items()
+        if name.isupper() and isinstance(value, int) and 3000 <= value <= 4999
+    }
+    assert {(row[0], code(row[1])[0]) for row in page("using").table("codes")} == codes
+
+
+def test_system_checks() -> None:
+    source = (ROOT / "channels_workers" / "checks.py").read_text()
+    ids = re.findall(r'"(channels_workers\.[EWC]\d+)"', source)
+    assert first_codes(page("using").table("checks")) == sorted(set(ids))
+
+
+def test_versions() -> None:
+    needed = {}
+    for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
+        name, operator, rest = re.match(r"([\w-]+)([<>=]+)(.*)", line).groups()  # type: ignore[union-attr]
+        needed[name] = operator + rest
+    pins = [PIN.fullmatch(line) for line, _ in requirements(ROOT / "requirements.txt")]
+    pinned = {pin["name"].lower(): pin["version"] for pin in pins if pin}
+    rows = {
+        code(row[0])[0]: (code(row[1])[0], code(row[2])[0])
+        for row in page("using").table("versions")
+    }
+    assert rows == {name: (needed[name], pinned[name]) for name in needed}
+
+
+@pytest.mark.parametrize(("command", "heading"), [("runworker", 0), ("runserver", 1)])
+def test_options_exist(command: str, heading: int) -> None:
+    module = importlib.import_module(f"channels_workers.management.commands.{command}")
+    parser = module.Command().create_parser("manage.py", command)
+    section = page("using").text.partition("## The commands")[2].partition("## Settings")[0]
+    tables = re.findall(r"\| option \| meaning \|\n\| --- \| --- \|\n((?:\|.*\n)+)", section)
+    options = re.findall(r"`(--?[\w-]+)", tables[heading])
+    assert options
+    for option in options:
+        assert option in parser.format_help()
+    if command == "runworker":
+        own = {"--threads", "--only-channels", "--exclude-channels", "--layer"}
+        assert own <= set(options)
+
+
+# architecture.md
+
+
+def test_keys_in_redis() -> None:
+    source = "".join(file.read_text() for file in LUA.glob("*.lua"))
+    names = set(re.findall(r'prefix \.\. "(\w+)', source))
+    rows = page("architecture").table("keys")
+    assert {name.partition(":")[0] for name in first_codes(rows)} == names
+    assert f"`chat:{FORMAT_VERSION}:`" in page("architecture").text
+
+
+def test_scripts() -> None:
+    names = first_codes(page("architecture").table("scripts"))
+    assert sorted(names) == sorted(file.name for file in LUA.glob("*.lua"))
+
+
+def test_order_of_modules() -> None:
+    written = page("architecture").marked("block", "modules").splitlines()
+    assert written == [", ".join(name or "channels_workers" for name in row) for row in ROWS]
+
+
+def test_methods_of_the_contract_exist() -> None:
+    section = page("architecture").text.partition("| face | for |")[2].partition("\n\n")[0]
+    for row in section.splitlines()[2:]:
+        for name in code(row.split("|")[3]):
+            assert callable(getattr(WorkerLayer, name)), name
+
+
+# deploying.md
+
+
+def test_environment_variables() -> None:
+    source = SETTINGS.read_text()
+    read = re.findall(r"environment\.\w+\(\s*\"([A-Z_]+)\"", source)
+    procfile = re.findall(r"\$\{?([A-Z_]+)", " ".join(read_procfile().values()))
+    written = first_codes([[row[0]] for row in page("deploying").table("environment")])
+    assert len(written) == len(set(written))
+    assert set(written) == {*read, *procfile}
+
+
+@pytest.mark.parametrize("call", re.findall(r"environment\.\w+\([^\n]+", SETTINGS.read_text()))
+def test_defaults_of_environment_variables(call: str) -> None:
+    found = re.match(r'environment\.\w+\("(\w+)", ("[\w/]+"|[\d.]+)[,)]', call)
+    if found is None:
+        return
+    default = str(ast.literal_eval(found[2]))
+    row = next(row for row in page("deploying").table("environment") if row[0] == f"`{found[1]}`")
+    assert row[1] == default
+
+
+def test_the_web_command_is_that_of_the_procfile() -> None:
+    assert page("deploying").marked("command", "web").strip() == read_procfile()["web"]
+    section = page("deploying").text.partition("## Daphne's options")[2].partition("\n## ")[0]
+    for option in re.findall(r" (--?[a-z][\w-]*)", read_procfile()["web"]):
+        if option != "-p":
+            assert f"* `{option}" in section
+
+
+def test_limits_name_settings_that_exist() -> None:
+    section = page("deploying").text.partition("## Limits")[2].partition("\n## ")[0]
+    names = {field.name for field in fields(Configuration)}
+    written = {name for row in section.splitlines() for name in code(row) if name.isupper()}
+    chat = {name for name in written if name.startswith("CHAT_")}
+    assert written - chat - {"CHANNEL_WORKERS", "CHANNEL_LAYERS", "CONFIG"} <= names
+    for name in chat:
+        assert name in SETTINGS.read_text()
+
+
+# chat.md
+
+
+def test_error_codes_of_the_chat() -> None:
+    source = (ROOT / "chat" / "frames.py").read_text() + (ROOT / "chat" / "models.py").read_text()
+    source += (ROOT / "chat" / "limits.py").read_text()
+    used = set(re.findall(r'(?:FrameError|_refuse)\(\s*"(\w+)"', source))
+    assert set(first_codes(page("chat").table("errors"))) == used
+
+
+# developing.md
+
+
+def test_every_folder_has_its_line() -> None:
+    written = first_codes(page("developing").table("layout"))
+    for name in written:
+        assert (ROOT / name).exists(), name
+    folders = {
+        f"{folder.relative_to(ROOT)}/"
+        for pattern in ("*", "channels_workers/*", "channels_workers/layers/*")
+        for folder in ROOT.glob(pattern)
+        if (folder / "__init__.py").exists()
+    }
+    assert folders <= set(written)
+
+
+def test_every_folder_of_tests_has_its_line() -> None:
+    section = page("developing").text.partition("## The tests")[2].partition("\n## ")[0]
+    for folder in Path(ROOT / "tests").iterdir():
+        if (folder / "__init__.py").exists():
+            assert f"`tests/{folder.name}/`" in section
+
+
+# migrating.md
+
+
+def exists(name: str) -> bool:
+    """Whether there is a module of this name, or such a name in a module."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return (
+            bool(module) and exists(module) and hasattr(importlib.import_module(module), attribute)
+        )
+    return True
+
+
+def full_names(cell: str) -> list[str]:
+    """`channels.a.B`, `C` are `channels.a.B` and `channels.a.C`; brackets are passed over."""
+    first, *others = code(cell.partition("(")[0])
+    parent = first.rpartition(".")[0]
+    return [first, *(name if "." in name else f"{parent}.{name}" for name in others)]
+
+
+def test_names_of_1_x_are_there_or_not_as_written() -> None:
+    for old, here in page("migrating").table("names"):
+        if not old.startswith("`channels."):
+            continue
+        if here.startswith("not yet"):
+            for name in full_names(old):
+                ours = name.replace("channels.", "channels_workers.", 1)
+                assert not exists(ours), f"{ours} is there now: change docs/migrating.md"
+        for name in code(here):
+            if name.startswith("channels_workers"):
+                assert exists(name), name

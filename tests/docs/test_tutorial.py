@@ -1,0 +1,272 @@
+"""The tutorial of docs/using.md, followed step by step in an empty project."""
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from tests.docs.pages import Block, page
+from tests.processes.process import ROOT, Processes, clean_environment, free_port
+from tests.processes.redis_server import RedisServer
+from tests.processes.server import Server
+
+BLOCKS = [block for block in page("using").blocks if block.file]
+#: The tutorial says 6379, which may be in use here.
+REDIS = "redis://127.0.0.1:6379/0"
+
+
+def blocks_of(file: str) -> list[Block]:
+    return [block for block in BLOCKS if block.file == file]
+
+
+@dataclass
+class Project:
+    """The reader's project."""
+
+    folder: Path
+    start_process: Processes
+    redis: RedisServer
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py` to its end; what it wrote."""
+        result = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=self.folder,
+            env=clean_environment() | self.env,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def write(self, block: Block) -> None:
+        """Do what a block of the tutorial asks for."""
+        assert block.file
+        path = self.folder / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = block.text.replace(REDIS, self.redis.url)
+        path.write_text((path.read_text() if block.is_added else "") + text)
+
+    def write_all(self, file: str, number: int) -> None:
+        self.write(blocks_of(file)[number])
+
+    def serve(self) -> Server:
+        """Start `manage.py runserver`."""
+        port = free_port()
+        command = [sys.executable, "manage.py", "runserver", "--noreload", str(port)]
+        process = self.start_process(command, name="runserver", env=self.env, cwd=self.folder)
+        return Server(port, process.wait_until_listening(port))
+
+
+@pytest.fixture
+def project(tmp_path: Path, start_process: Processes, redis_server: RedisServer) -> Project:
+    """The project after the first two blocks: settings and asgi.py."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    project = Project(folder, start_process, redis_server)
+    console = page("using").blocks[0].text
+    for command in re.findall(r"^\$ (django-admin .*)$", console, re.MULTILINE):
+        subprocess.run(
+            [sys.executable, "-m", "django", *command.split()[1:]],
+            cwd=folder,
+            env=clean_environment(),
+            check=True,
+        )
+    project.manage("startapp", "board")
+    project.write_all("mysite/settings.py", 0)
+    project.write_all("mysite/asgi.py", 0)
+    return project
+
+
+@pytest.fixture
+def board(project: Project) -> Project:
+    """The project with the board."""
+    project.write_all("board/consumers.py", 1)
+    project.write_all("board/routing.py", 1)
+    return project
+
+
+@contextmanager
+def opened(server: Server, path: str, origin: str | None = None) -> Iterator[ClientConnection]:
+    """A socket, opened by a page of the site itself or of another."""
+    of_page = Origin(origin or server.url)
+    with connect(server.socket_url + path, open_timeout=20, origin=of_page) as socket:
+        yield socket
+
+
+def test_the_echo(project: Project) -> None:
+    project.write_all("board/consumers.py", 0)
+    project.write_all("board/routing.py", 0)
+    project.manage("check")
+    project.manage("migrate")
+    with opened(project.serve(), "/board/news/") as socket:
+        socket.send("hello")
+        assert socket.recv(20) == "hello"
+
+
+def test_the_board(board: Project) -> None:
+    board.manage("migrate")
+    server = board.serve()
+    with opened(server, "/board/news/") as ann, opened(server, "/board/news/") as bob:
+        ann.send("one")
+        assert [ann.recv(20), bob.recv(20)] == ['{"line": "one", "number": 1}'] * 2
+        with opened(server, "/board/other/") as eve:
+            eve.send("mine")
+            assert eve.recv(20) == '{"line": "mine", "number": 1}'
+        ann.send("two")
+        assert [ann.recv(20), bob.recv(20)] == ['{"line": "two", "number": 2}'] * 2
+        bob.send(b"binary")
+        with pytest.raises(ConnectionClosed) as caught:
+            bob.recv(20)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 4000
+
+
+@pytest.mark.parametrize(
+    ("path", "origin"), [("/board/1/", None), ("/", None), ("/board/news/", "https://evil.example")]
+)
+def test_who_is_refused(board: Project, path: str, origin: str | None) -> None:
+    board.manage("migrate")
+    server = board.serve()
+    with pytest.raises(InvalidStatus, match="403"), opened(server, path, origin):
+        pass
+
+
+def test_several_processes_and_background_tasks(board: Project) -> None:
+    for file in ("board/views.py", "board/tasks.py", "mysite/urls.py"):
+        board.write_all(file, 0)
+    board.write_all("board/routing.py", 2)
+    board.write_all("mysite/settings.py", 1)
+    board.write_all("board/management/commands/announce.py", 0)
+    board.manage("check", "--database", "default")
+    board.manage("migrate")
+    port = free_port()
+    daphne = ["daphne", "--websocket_timeout", "-1", "-p", str(port), "mysite.asgi:application"]
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(board.folder)])}
+    process = board.start_process(daphne, name="daphne", env=env, cwd=board.folder)
+    server = Server(port, process.wait_until_listening(port))
+    runworker = [sys.executable, "manage.py", "runworker", "--threads", "4"]
+    worker = board.start_process(runworker, name="worker", env=board.env, cwd=board.folder)
+    worker.wait_for_line("listening on channels board.welcome")
+    with opened(server, "/board/news/") as ann:
+        with urllib.request.urlopen(f"{server.url}/invite/bob/", timeout=20) as response:
+            assert response.status == 202
+        assert ann.recv(20) == "bob is here"
+        board.manage("announce", "news", "from a command")
+        assert ann.recv(20) == "from a command"
+        send = 'from channels_workers import Channel; Channel("board.welcome").send({"user": 1})'
+        board.manage("shell", "-c", send)
+        assert ann.recv(20) == "bob is here"
+        assert worker.terminate() == 0
+        ann.send("while no worker runs")
+        board.start_process(runworker, name="worker", env=board.env, cwd=board.folder)
+        assert ann.recv(20) == '{"line": "while no worker runs", "number": 1}'
+        flush = page("deploying").marked("command", "flush")
+        found = re.search(r'-c "(.*)"$', flush.strip())
+        assert found
+        board.manage("shell", "-c", found[1])
+        with pytest.raises(ConnectionClosed) as caught:
+            ann.recv(20)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 4012
+
+
+# The other consumers of the page, each in the routing of a project with a model
+
+
+CASES = {
+    "board/slow.py": ("ws_receive_slowly", ["hi"], ["after a while: hi"]),
+    "board/progress.py": ("ws_receive", ["hi"], ["working", "done"]),
+    "board/record.py": ("ws_receive", ["hi"], ["line 1 is stored"]),
+}
+
+
+@pytest.mark.parametrize("file", CASES)
+def test_the_other_consumers(project: Project, file: str) -> None:
+    consumer, sent, expected = CASES[file]
+    project.write_all("board/models.py", 0)
+    project.write_all(file, 0)
+    module = file.removesuffix(".py").replace("/", ".")
+    routing = f'channel_routing = {{"websocket.receive": "{module}.{consumer}"}}\n'
+    (project.folder / "board" / "routing.py").write_text(routing)
+    project.manage("makemigrations", "board")
+    project.manage("migrate")
+    with opened(project.serve(), "/") as socket:
+        for text in sent:
+            socket.send(text)
+        assert [socket.recv(20) for _ in expected] == expected
+
+
+def test_the_guarded_consumers(project: Project) -> None:
+    project.write_all("board/guarded.py", 0)
+    routing = (
+        'channel_routing = {"websocket.connect": "board.guarded.ws_connect", '
+        '"websocket.receive": "board.guarded.ws_receive"}\n'
+    )
+    (project.folder / "board" / "routing.py").write_text(routing)
+    project.manage("migrate")
+    server = project.serve()
+    with pytest.raises(InvalidStatus, match="403"), opened(server, "/"):
+        pass
+    with opened(server, "/", origin="https://board.example.com") as socket:
+        socket.send("short")
+        assert socket.recv(20) == "ok"
+        socket.send("x" * 201)
+        with pytest.raises(ConnectionClosed) as caught:
+            socket.recv(20)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 4413
+
+
+def test_the_routing_with_an_include(board: Project) -> None:
+    board.write_all("board/tasks.py", 0)
+    with (board.folder / "board" / "tasks.py").open("a") as file:
+        file.write("\n\ndef digest(message, kind):\n    pass\n")
+    board.write_all("mysite/routing.py", 0)
+    with (board.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "mysite.routing.channel_routing"\n')
+    board.manage("migrate")
+    server = board.serve()
+    with opened(server, "/board/news/") as ann:
+        ann.send("one")
+        assert ann.recv(20) == '{"line": "one", "number": 1}'
+
+
+def test_the_class_in_a_group_of_functions(board: Project) -> None:
+    board.write_all("board/classes.py", 0)
+    (board.folder / "mysite" / "asgi.py").write_text(
+        blocks_of("mysite/asgi.py")[0].text
+        + "from channels.routing import ProtocolTypeRouter, URLRouter\n"
+        + "from django.urls import path, re_path\n"
+        + "from board.classes import BoardConsumer\n"
+        + 'urls = [path("class/", BoardConsumer.as_asgi()), re_path("", application)]\n'
+        + 'application = ProtocolTypeRouter({"http": application, "websocket": URLRouter(urls)})\n'
+    )
+    board.manage("migrate")
+    server = board.serve()
+    with opened(server, "/board/news/") as function, opened(server, "/class/") as instance:
+        function.send("one")
+        assert [function.recv(20), instance.recv(20)] == ['{"line": "one", "number": 1}'] * 2
+        instance.send("two")
+        assert [function.recv(20), instance.recv(20)] == ["two", "two"]
+
+
+def test_every_file_of_the_page_is_tried_here() -> None:
+    source = Path(__file__).read_text()
+    for block in BLOCKS:
+        assert f'"{block.file}"' in source, block
