@@ -5,6 +5,7 @@ Read late, at first use, and again whenever a test changes the setting.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args
@@ -41,7 +42,8 @@ class Configuration:
     #: The largest frame taken from a client; a larger one closes its socket with 4009.
     FRAME_SIZE: int = 256 * 1024
 
-    #: Frames for one client that may wait because it reads slowly; one more closes it with 4010.
+    #: Frames for one client that may wait because it reads slowly; one more cuts its line (the
+    #: disconnect consumer gets the code 4010). Under Daphne none waits here: its `send` takes all.
     REPLIES_WAITING: int = 1_000
 
     #: How long a finished consumer's sends are tried again while a channel is full; what
@@ -76,9 +78,13 @@ def _check(name: str, given: Any) -> None:
             raise ImproperlyConfigured(
                 f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}."
             )
-    elif isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
+        return
+    counts = isinstance(getattr(Configuration(), name), int)
+    fits = isinstance(given, int if counts else int | float) and not isinstance(given, bool)
+    if not fits or not 0 < given < math.inf:
+        kind = "a whole number" if counts else "a number"
         raise ImproperlyConfigured(
-            f"CHANNEL_WORKERS[{name!r}] must be a number above 0, not {given!r}."
+            f"CHANNEL_WORKERS[{name!r}] must be {kind} above 0, not {given!r}."
         )
 
 

@@ -164,6 +164,7 @@ def commit(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committe
             else:
                 operations = _without(operations, error.channel, delivery)
         else:
+            unavailable.succeeded()
             if committed is not Committed.DONE:
                 logger.warning("Message %s was finished elsewhere", delivery.id)
             return committed

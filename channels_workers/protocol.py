@@ -120,7 +120,7 @@ class Connection:
             return self.refuse()
         events: list[Event] = []
         text, data, close = content.get("text"), content.get("bytes"), content.get("close")
-        has_frame = text is not None or data is not None
+        has_frame = bool(text or data)  # empty ones are none, as in 1.x
         if self.state == CONNECTING and (content.get("accept") or has_frame):
             events += self.accept(content.get("subprotocol"))
         if self.state == OPEN and has_frame:
@@ -163,13 +163,9 @@ class Connection:
         """Close the socket; True stands for 1000."""
         if self.state != OPEN:
             return self.refuse() if self.state == CONNECTING else []
-        number = 1000 if code is True else code
-        if not isinstance(number, int) or not is_close_code(number):
-            logger.error("Close code %r is not 1000 or from 3000 to 4999; 1000 is used", code)
-            number = 1000
         self.state = CLOSED
-        self.close_code = number
-        return [{"type": "websocket.close", "code": number}]
+        self.close_code = close_code(code)
+        return [{"type": "websocket.close", "code": self.close_code}]
 
     # To the layer
 
@@ -212,8 +208,18 @@ def disconnect_content(path: str) -> Content:
 
 def is_refusal(content: Content) -> bool:
     """Say whether a reply refuses a handshake: ``accept`` is False, or it only closes."""
-    accepts = content.get("accept") or any(content.get(key) is not None for key in FRAME_KEYS)
+    accepts = content.get("accept") or any(content.get(key) for key in FRAME_KEYS)
     return content.get("accept") is False or bool(content.get("close") and not accepts)
+
+
+def close_code(close: Any) -> int:
+    """Return the code that a reply's ``close`` stands for; 1000 for True, and for a wrong one."""
+    if close is True:
+        return 1000
+    if isinstance(close, int) and is_close_code(close):
+        return close
+    logger.error("Close code %r is not 1000 or from 3000 to 4999; 1000 is used", close)
+    return 1000
 
 
 def frame_size(text: str | None, data: bytes | None) -> int:
@@ -223,12 +229,12 @@ def frame_size(text: str | None, data: bytes | None) -> int:
 
 def send_events(text: Any, data: Any) -> list[Event]:
     """Return the event that sends *text*, or the bytes in *data*; none if they are neither."""
-    if isinstance(text, str):
+    if isinstance(text, str) and text and not data:
         return [{"type": "websocket.send", "text": text}]
-    if text is None and isinstance(data, bytes):
+    if isinstance(data, bytes) and data and not text:
         return [{"type": "websocket.send", "bytes": data}]
     logger.error(
-        "A reply's text must be str and its bytes must be bytes, not %s and %s; it is dropped",
+        "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped",
         type(text).__name__,
         type(data).__name__,
     )

@@ -130,21 +130,28 @@ class Worker:
 
     def _handle(self, delivery: Delivery) -> None:
         self.delivery = delivery
+        self._call_back(delivery)
         try:
-            if self.group.callback is not None:
-                self.group.callback(delivery)
             dispatch(delivery, self.channel_layer, self.group.router, self.group.loop.run)
         except Exception:
             logger.exception("Message %s on %s was not finished", delivery.id, delivery.channel)
         finally:
             self.delivery = None
 
+    def _call_back(self, delivery: Delivery) -> None:
+        if self.group.callback is None:
+            return
+        try:
+            self.group.callback(delivery)
+        except Exception:
+            logger.exception("The callback for message %s failed", delivery.id)
+
 
 class WorkerGroup:
     """The workers of one process, its pulse, and what it has pulled but not begun.
 
     *only_channels* and *exclude_channels* are globs of channel names; *callback* is called
-    with each delivery before it runs.
+    with each delivery before it runs. ValueError without a thread or a channel.
     """
 
     def __init__(
@@ -156,6 +163,8 @@ class WorkerGroup:
         callback: Callback | None = None,
         router: Router | None = None,
     ) -> None:
+        if n_threads < 1:
+            raise ValueError(f"A worker needs 1 thread or more, not {n_threads!r}.")
         self.channel_layer = channel_layer
         self.router = router or get_router()
         self.callback = callback

@@ -12,11 +12,10 @@ would raise "No handler for message type websocket.send" and lose its socket. ::
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from channels_workers.exceptions import is_close_code
 from channels_workers.layers.codec import Content
-from channels_workers.protocol import Event, send_events
+from channels_workers.protocol import Event, close_code, send_events
 
 logger = logging.getLogger(__name__)
 
@@ -86,14 +85,5 @@ class _Reply(NamedTuple):
 
 def _read(content: Content) -> _Reply:
     text, data, close = content.get("text"), content.get("bytes"), content.get("close")
-    frames = [] if text is None and data is None else send_events(text, data)
-    return _Reply(frames, _close_code(close) if close else None)
-
-
-def _close_code(close: Any) -> int:
-    if close is True:
-        return 1000
-    if isinstance(close, int) and is_close_code(close):
-        return close
-    logger.error("Close code %r is not 1000 or from 3000 to 4999; 1000 is used", close)
-    return 1000
+    frames = send_events(text, data) if text or data else []  # empty ones are none
+    return _Reply(frames, close_code(close) if close else None)

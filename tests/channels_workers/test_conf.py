@@ -13,6 +13,7 @@ NUMBERS = [field.name for field in fields(Configuration) if field.name not in ("
 
 
 def test_without_the_setting_there_are_defaults(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {}  # which makes it read again, as deleting does not
     del settings.CHANNEL_WORKERS
     assert configuration() == Configuration()
 
@@ -74,7 +75,23 @@ def test_http_is_one_of_those_known(value: Any, settings: Settings) -> None:
 @pytest.mark.parametrize("value", [0, -1, -0.5, -math.inf, "4", None, True])
 def test_limits_and_times_are_numbers_above_zero(name: str, value: Any, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {name: value}
-    with pytest.raises(ImproperlyConfigured, match=rf"\['{name}'\] must be a number above 0, not "):
+    with pytest.raises(
+        ImproperlyConfigured, match=rf"\['{name}'\] must be a (whole )?number above 0, not "
+    ):
+        configuration()
+
+
+@pytest.mark.parametrize("value", [0.5, 10.0, math.inf, math.nan])
+def test_counts_and_sizes_are_whole_numbers(value: float, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"FRAMES_WAITING": value}
+    with pytest.raises(ImproperlyConfigured, match="must be a whole number above 0, not "):
+        configuration()
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_times_end(value: float, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": value}
+    with pytest.raises(ImproperlyConfigured, match="must be a number above 0, not "):
         configuration()
 
 

@@ -28,6 +28,9 @@ from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext, heard
 from tests.processes.redis_server import RedisServer
 
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
 Act = Callable[[Any], Any]
 Consumer = Callable[..., Any]
 

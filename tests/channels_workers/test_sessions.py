@@ -16,6 +16,9 @@ from channels_workers.sessions import channel_session, session_for_message
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext
 
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
 Consumer = Callable[[Message], Any]
 
 

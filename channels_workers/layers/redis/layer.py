@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -34,6 +35,9 @@ from channels_workers.layers.redis.connections import UNAVAILABLE
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import ChannelName, Mailbox, Server
+
+#: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
+NO_STREAM = ("NOGROUP", "UNBLOCKED")
 
 
 class RedisChannelLayer(WorkerLayer):
@@ -117,7 +121,7 @@ class RedisChannelLayer(WorkerLayer):
                 *("STREAMS", key, ">"),
             )
         except redis.exceptions.ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
+            if not str(error).startswith(NO_STREAM):
                 raise
             await asyncio.to_thread(self._create_group, channel)
             return []
@@ -132,6 +136,7 @@ class RedisChannelLayer(WorkerLayer):
         """Return a new reply channel for *receiver*; it waits for nothing."""
         if self._server is None:
             self._server = Server(self.codec)
+            atexit.register(self._say_goodbye, self._server)
         self._make_home()
         return self._server.attach(receiver)
 
@@ -145,6 +150,12 @@ class RedisChannelLayer(WorkerLayer):
     def forget_server(self) -> None:
         """Drop the server, which Redis does not know any more; the next call makes a new one."""
         self._server = self._link = None
+
+    def _say_goodbye(self, server: Server) -> None:
+        # A server that has sockets is left to whoever cleans up after it.
+        if server is self._server and not server.receivers:
+            with suppress(LayerUnavailable):
+                self.retire(server.id, (), ())
 
     async def publish(
         self,
@@ -185,6 +196,7 @@ class RedisChannelLayer(WorkerLayer):
         if self._server is not None and self._link is not None:
             server, link = self._server, self._link
             self.forget_server()
+            atexit.unregister(self._say_goodbye)
             await link.stop()
             await asyncio.to_thread(self.retire, server.id, (), ())
 
@@ -243,7 +255,7 @@ class RedisChannelLayer(WorkerLayer):
             with self._explained():
                 reply = self.redis.execute_command(*arguments)  # type: ignore[no-untyped-call]
         except redis.exceptions.ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
+            if not str(error).startswith(NO_STREAM):
                 raise
             for channel in channels:
                 self._create_group(channel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from daphne.management.commands.runserver import Command as DaphneCommand
 from django.core.management import CommandParser
 
+from channels_workers.conf import configuration
 from channels_workers.registry import get_channel_layer
 from channels_workers.worker import WorkerGroup
 
@@ -29,6 +31,11 @@ class Command(DaphneCommand):  # type: ignore[misc]
             action="store_false",
             dest="run_worker",
             help="Do not run workers; you will need to start `manage.py runworker` yourself.",
+        )
+
+        # Daphne would cut the line of a handshake that waits for a worker, without an answer.
+        parser.set_defaults(
+            websocket_handshake_timeout=math.ceil(configuration().HANDSHAKE_TIMEOUT) + 5
         )
 
     def inner_run(self, *args: Any, **options: Any) -> None:

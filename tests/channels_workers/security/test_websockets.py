@@ -16,6 +16,9 @@ from channels_workers.security.websockets import (
 from tests.channels_workers.clients import Client
 from tests.channels_workers.conftest import RunNext
 
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
 LAYER = InMemoryChannelLayer()
 
 MISSING: list[list[list[bytes]]] = [
