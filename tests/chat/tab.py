@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -30,8 +30,12 @@ class Tab:
 
     @property
     def state(self) -> str:
-        with self:
-            return self.browser.find_element(By.ID, "status").get_attribute("data-state") or ""
+        """The state that the page shows; "" while it is still loading."""
+        try:
+            with self:
+                return self.browser.find_element(By.ID, "status").get_attribute("data-state") or ""
+        except (NoSuchElementException, StaleElementReferenceException):
+            return ""
 
     def wait_until(self, state: str) -> None:
         wait_for(lambda: self.state == state, f"the state {state}")
