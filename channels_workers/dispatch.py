@@ -19,14 +19,14 @@ from channels_workers.exceptions import (
     LayerUnavailable,
     MessageError,
 )
-from channels_workers.layers.base import (
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import (
     CONNECT,
     Committed,
     Delivery,
     Operation,
     Send,
     Session,
-    WorkerLayer,
 )
 from channels_workers.message import Message
 from channels_workers.outbox import open_outbox

@@ -10,8 +10,11 @@ from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import MessageTooLarge, ServerGone
-from channels_workers.layers.base import Published, WorkerLayer
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.operations import (
+    Published,
+)
 from channels_workers.protocol import (
     CONNECTION_LOST,
     FRAME_TOO_LARGE,

@@ -7,8 +7,11 @@ from collections.abc import ItemsView, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any
 
 from channels_workers.channel import Channel
-from channels_workers.layers.base import Delivery, WorkerLayer
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.operations import (
+    Delivery,
+)
 
 if TYPE_CHECKING:
     from channels_workers.sessions import ChannelSession

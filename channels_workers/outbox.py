@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from channels_workers.layers.base import Operation, WorkerLayer
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import (
+    Operation,
+)
 
 _current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", default=None)
 

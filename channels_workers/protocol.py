@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 from channels_workers.conf import Configuration
 from channels_workers.exceptions import is_close_code
-from channels_workers.layers.base import CONNECT, RECEIVE
 from channels_workers.layers.codec import Content
+from channels_workers.layers.operations import (
+    CONNECT,
+    RECEIVE,
+)
 
 logger = logging.getLogger(__name__)
 

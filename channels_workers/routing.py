@@ -14,7 +14,11 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from channels_workers.layers.base import CONNECT, DISCONNECT, RECEIVE
+from channels_workers.layers.operations import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
+)
 from channels_workers.message import Message
 
 Consumer = Callable[..., Any]

@@ -9,7 +9,10 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
 
-from channels_workers.layers.base import Session, WorkerLayer
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import (
+    Session,
+)
 from channels_workers.message import Message
 
 

@@ -16,7 +16,11 @@ from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
 from channels_workers.dispatch import dispatch
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.base import Delivery, WorkerLayer, new_id
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import (
+    Delivery,
+    new_id,
+)
 from channels_workers.routing import Router, get_router
 from channels_workers.signals import worker_ready
 

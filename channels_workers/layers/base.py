@@ -15,141 +15,32 @@ implementation passes them.
 
 from __future__ import annotations
 
-import secrets
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar
 
 from channels.layers import BaseChannelLayer
 
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.codec import Codec, Content
+from channels_workers.layers.operations import (
+    Closed,
+    Committed,
+    Delivery,
+    GroupSend,
+    Join,
+    Leave,
+    Operation,
+    Published,
+    Receiver,
+    Send,
+    Session,
+    server_of,
+)
+from channels_workers.layers.server import ChannelName, Departure, Mailbox, Server
 
 #: The version of keys and formats; processes of another version never read them.
 FORMAT_VERSION = 1
-
-CONNECT = "websocket.connect"
-RECEIVE = "websocket.receive"
-DISCONNECT = "websocket.disconnect"
-
-
-class Send(NamedTuple):
-    """Send *payload* to a channel: a reply channel, or one that workers listen to."""
-
-    channel: str
-    payload: bytes
-
-
-class GroupSend(NamedTuple):
-    """Send *payload* to each channel of a group."""
-
-    group: str
-    payload: bytes
-
-
-class Join(NamedTuple):
-    """Add a channel to a group."""
-
-    group: str
-    channel: str
-
-
-class Leave(NamedTuple):
-    """Remove a channel from a group."""
-
-    group: str
-    channel: str
-
-
-Operation = Send | GroupSend | Join | Leave
-
-
-class InboxOperation(NamedTuple):
-    """One thing for an interface server to do.
-
-    *kind*: ``s`` send to channel *target*, ``g`` send to group *target*, ``j`` and ``l`` let
-    the channel in *value* join and leave group *target*, ``r`` release channel *target*, whose
-    message of the order in *value* is finished.
-    """
-
-    kind: str
-    target: str
-    value: bytes
-
-
-class InboxEntry(NamedTuple):
-    """What one commit left for one server; *id* grows."""
-
-    id: str
-    operations: list[InboxOperation]
-
-
-class Session(NamedTuple):
-    """The channel session of a connection, to be saved by a commit."""
-
-    reply_channel: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message handed to one worker, with the token that commits it.
-
-    *token* and *consumer* say which handing-out this is; *id* stays the same when the message
-    is handed out again. *reply_channel* is set when a connection waits for this delivery.
-    *attempts* counts earlier runs that asked for a later one.
-    """
-
-    channel: str
-    token: str
-    consumer: str
-    id: str
-    payload: bytes
-    reply_channel: str | None = None
-    order: int = 0
-    code: int | None = None
-    session: bytes | None = None
-    attempts: int = 0
-
-
-class Published(Enum):
-    """What :meth:`WorkerLayer.publish` found."""
-
-    PUBLISHED = "published"
-    REPEATED = "repeated"
-    GONE = "gone"
-
-
-class Closed(Enum):
-    """What :meth:`WorkerLayer.close` found."""
-
-    PUBLISHED = "published"
-    CLOSING = "closing"
-    WITHDRAWN = "withdrawn"
-    REPEATED = "repeated"
-    GONE = "gone"
-
-
-class Committed(Enum):
-    """What :meth:`WorkerLayer.commit` and :meth:`WorkerLayer.requeue` found."""
-
-    DONE = "done"
-    STALE = "stale"
-    GONE = "gone"
-
-
-class Receiver(Protocol):
-    """What an interface server attaches to a reply channel; called in its event loop."""
-
-    def deliver(self, content: Content) -> None:
-        """Take a message sent to the channel, or to a group that it is in."""
-
-    def release(self, order: int) -> None:
-        """Note that the message *order* of this connection is finished."""
-
-    def lose(self) -> None:
-        """Note that the layer does not know this connection any more."""
 
 
 class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
@@ -179,6 +70,7 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
         super().__init__(capacity=capacity)
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
         self.codec = Codec(message_size, symmetric_encryption_keys)
+        self._server: Server | None = None
 
     # Names
 
@@ -256,17 +148,31 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
         """Remove *channel* from the group."""
         await self.aapply([self.make_leave(group, channel)])
 
-    @abstractmethod
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return the name of a new channel that this process receives.
 
         It is ``<server id>!<random>``: the place of a message follows from the name, so
-        *prefix* has no part in it.
+        *prefix* has no part in it. The channel ends when nobody holds the name any more.
         """
+        channel = await self.attach(Mailbox(self.capacity))
+        await self._until_registered()
+        return ChannelName.of(channel, self._detach_from_any_thread)
 
-    @abstractmethod
     async def receive(self, channel: str) -> Content:
         """Wait for the next message of *channel*: one of this process, or an ordinary one."""
+        self.require_valid_channel_name(channel)
+        if server_of(channel) is None:
+            return await self._receive_ordinary(channel)
+        server = self._server
+        receiver = server.receivers.get(channel) if server else None
+        if not isinstance(receiver, Mailbox):
+            raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
+        while server is not None and server is self._server:
+            self._make_home(server)
+            content = await receiver.receive()
+            if content is not None:
+                return content
+        raise LayerUnavailable(f"The server of {channel!r} is gone.")
 
     @abstractmethod
     async def flush(self) -> None:
@@ -274,12 +180,53 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
 
     # The interface side
 
-    @abstractmethod
     async def attach(self, receiver: Receiver) -> str:
-        """Return a new reply channel whose messages *receiver* gets.
+        """Return a new reply channel whose messages *receiver* gets; it waits for nothing.
 
-        The first call registers this process as a server and starts to read its inbox.
+        The first call makes this process a server and begins to read its inbox.
         """
+        if self._server is None:
+            self._server = Server(self.codec)
+            self._register_server(self._server)
+        self._make_home(self._server)
+        return self._server.attach(receiver)
+
+    def leave_groups(self, reply_channel: str) -> None:
+        """Take a channel of this process out of all groups; it cannot join one again."""
+        if self._server is not None:
+            self._depart(self._server, self._server.leave_groups(reply_channel))
+
+    def detach(self, reply_channel: str) -> None:
+        """Forget the receiver of *reply_channel*."""
+        if self._server is not None:
+            self._depart(self._server, self._server.detach(reply_channel))
+
+    @abstractmethod
+    def _register_server(self, server: Server) -> None:
+        """Make the layer know a new server, at once or soon."""
+
+    @abstractmethod
+    def _make_home(self, server: Server) -> None:
+        """Have the inbox read in the running event loop, unless a living one reads it.
+
+        A loop may end before the process does: each ``async_to_sync()`` makes one of its own.
+        """
+
+    @abstractmethod
+    def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
+        """Tell the layer which groups have no member on *server* any more."""
+
+    @abstractmethod
+    def _detach_from_any_thread(self, channel: str) -> None:
+        """Call :meth:`detach` in the event loop that reads the inbox."""
+
+    @abstractmethod
+    async def _until_registered(self) -> None:
+        """Wait until the layer knows this process's server."""
+
+    @abstractmethod
+    async def _receive_ordinary(self, channel: str) -> Content:
+        """Wait for the next message of a channel that is not of a process."""
 
     @abstractmethod
     async def publish(
@@ -300,14 +247,6 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
     @abstractmethod
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection: its ``websocket.disconnect`` follows its last message."""
-
-    @abstractmethod
-    def leave_groups(self, reply_channel: str) -> None:
-        """Take a channel of this process out of all groups; it cannot join one again."""
-
-    @abstractmethod
-    def detach(self, reply_channel: str) -> None:
-        """Forget the receiver of *reply_channel*."""
 
     @abstractmethod
     async def retire_server(self) -> None:
@@ -379,14 +318,3 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
     @abstractmethod
     def members(self, group: str) -> set[str]:
         """Return the server ids and the ordinary channels that are in a group."""
-
-
-def server_of(channel: str) -> str | None:
-    """Return the server id of a reply channel, None for an ordinary channel."""
-    server, mark, _ = channel.partition("!")
-    return server if mark else None
-
-
-def new_id() -> str:
-    """Return a new id for a process, a connection or a message: 64 random bits."""
-    return secrets.token_hex(8)

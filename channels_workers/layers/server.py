@@ -10,8 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from channels_workers.layers.base import InboxEntry, InboxOperation, Receiver, new_id
 from channels_workers.layers.codec import Codec, Content
+from channels_workers.layers.operations import (
+    InboxEntry,
+    InboxOperation,
+    Receiver,
+    new_id,
+)
 
 logger = logging.getLogger(__name__)
 

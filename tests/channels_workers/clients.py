@@ -3,9 +3,14 @@
 import asyncio
 from typing import Any
 
-from channels_workers.layers.base import CONNECT, DISCONNECT, RECEIVE, Delivery
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
+    Delivery,
+)
 
 
 class Client:

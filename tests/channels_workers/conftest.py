@@ -22,8 +22,10 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from channels_workers.dispatch import dispatch
-from channels_workers.layers.base import Committed
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import (
+    Committed,
+)
 from channels_workers.routing import Router
 from channels_workers.worker import EventLoop
 from tests.channels_workers.clients import Client, pull_one

@@ -18,8 +18,10 @@ from channels_workers.exceptions import (
     DenyConnection,
     WebsocketCloseException,
 )
-from channels_workers.layers.base import Committed
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import (
+    Committed,
+)
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session

@@ -25,7 +25,9 @@ ROWS = [
     ["channel", "message"],
     ["outbox", "registry"],
     ["layers.memory", "layers.redis"],
-    ["layers", "layers.base", "layers.codec", "layers.server"],
+    ["layers", "layers.base"],
+    ["layers.server"],
+    ["layers.codec", "layers.operations"],
     ["backoff", "conf", "exceptions", "signals"],
 ]
 

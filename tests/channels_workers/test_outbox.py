@@ -4,8 +4,10 @@ import threading
 import pytest
 
 from channels_workers.channel import Channel
-from channels_workers.layers.base import Send
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import (
+    Send,
+)
 from channels_workers.outbox import Outbox, carry_out, open_outbox
 from tests.channels_workers.clients import contents
 

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_workers.conf import Configuration
-from channels_workers.layers.base import CONNECT, RECEIVE
+from channels_workers.layers.operations import (
+    CONNECT,
+    RECEIVE,
+)
 from channels_workers.protocol import (
     CLOSED,
     CONNECTING,

@@ -8,9 +8,11 @@ import pytest
 
 from channels_workers.channel import Channel
 from channels_workers.exceptions import MessageError
-from channels_workers.layers.base import Committed
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import (
+    Committed,
+)
 from channels_workers.message import Message
 from channels_workers.sessions import channel_session, session_for_message
 from tests.channels_workers.clients import Client, contents, pull_one

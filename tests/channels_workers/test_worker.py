@@ -8,8 +8,10 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
-from channels_workers.layers.base import Delivery
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import (
+    Delivery,
+)
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.routing import Router
 from channels_workers.signals import worker_ready

@@ -8,7 +8,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from channels_workers.dispatch import run
-from channels_workers.layers.base import (
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
@@ -18,7 +19,6 @@ from channels_workers.layers.base import (
     Leave,
     Operation,
     Send,
-    WorkerLayer,
 )
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import Router

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from channels_workers.layers.base import CONNECT
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import (
+    CONNECT,
+)
 from channels_workers.routing import Router
 from channels_workers.worker import WorkerGroup
 from tests.channels_workers.clients import Client

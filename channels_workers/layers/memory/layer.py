@@ -6,21 +6,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from channels_workers.layers.base import (
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.codec import Content
+from channels_workers.layers.memory.store import Store
+from channels_workers.layers.operations import (
     Closed,
     Committed,
     Delivery,
     Operation,
     Published,
-    Receiver,
     Session,
-    WorkerLayer,
     new_id,
-    server_of,
 )
-from channels_workers.layers.codec import Content
-from channels_workers.layers.memory.store import Store
-from channels_workers.layers.server import ChannelName, Departure, Mailbox, Server
+from channels_workers.layers.server import Departure, Server
 
 
 class InMemoryChannelLayer(WorkerLayer):
@@ -34,37 +32,12 @@ class InMemoryChannelLayer(WorkerLayer):
     def __init__(self, store: Store | None = None, **config: Any) -> None:
         super().__init__(**config)
         self.store = store or Store()
-        self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer"
 
     # The Channels 4 face
-
-    async def new_channel(self, prefix: str = "specific") -> str:
-        """Return the name of a new channel that this process receives."""
-        channel = await self.attach(Mailbox(self.capacity))
-        return ChannelName.of(channel, self._end_mailbox)
-
-    def _end_mailbox(self, channel: str) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.detach, channel)
-
-    async def receive(self, channel: str) -> Content:
-        """Wait for the next message of *channel*."""
-        self.require_valid_channel_name(channel)
-        if server_of(channel) is None:
-            return await self._receive_ordinary(channel)
-        server = self._server
-        receiver = server.receivers.get(channel) if server else None
-        if server is None or not isinstance(receiver, Mailbox):
-            raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
-        while True:
-            self._make_home(server)
-            content = await receiver.receive()
-            if content is not None:
-                return content
 
     async def flush(self) -> None:
         """Delete everything in the store."""
@@ -87,23 +60,23 @@ class InMemoryChannelLayer(WorkerLayer):
 
     # The interface side
 
-    async def attach(self, receiver: Receiver) -> str:
-        """Return a new reply channel for *receiver*."""
-        if self._server is None:
-            self._server = Server(self.codec)
-            self.store.register(self._server.id)
-        self._make_home(self._server)
-        return self._server.attach(receiver)
+    def _register_server(self, server: Server) -> None:
+        self.store.register(server.id)
+
+    async def _until_registered(self) -> None:
+        pass  # it is, from the start
 
     def _make_home(self, server: Server) -> None:
-        # The inbox is read in the loop that called first; when that one has ended (each
-        # async_to_sync() makes a loop of its own), in the next.
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.get_running_loop()
             self.store.inbox_listeners[server.id] = _caller(
                 self._loop, self.drain, server.wake_mailboxes
             )
             self.drain()
+
+    def _detach_from_any_thread(self, channel: str) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.detach, channel)
 
     def drain(self) -> int:
         """Carry out what waits in the inbox; return the number of entries."""
@@ -133,16 +106,6 @@ class InMemoryChannelLayer(WorkerLayer):
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection."""
         return self.store.close(reply_channel, code)
-
-    def leave_groups(self, reply_channel: str) -> None:
-        """Take a channel of this process out of all groups."""
-        if self._server is not None:
-            self._depart(self._server, self._server.leave_groups(reply_channel))
-
-    def detach(self, reply_channel: str) -> None:
-        """Forget the receiver of *reply_channel*."""
-        if self._server is not None:
-            self._depart(self._server, self._server.detach(reply_channel))
 
     async def retire_server(self) -> None:
         """Leave all groups and drop the registration."""

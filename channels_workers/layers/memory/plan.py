@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from channels_workers.exceptions import ChannelFull
-from channels_workers.layers.base import (
+from channels_workers.layers.operations import (
     Delivery,
     GroupSend,
     InboxOperation,

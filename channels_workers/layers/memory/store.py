@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from channels_workers.exceptions import ServerGone
-from channels_workers.layers.base import (
+from channels_workers.layers.memory.plan import Plan
+from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
     Closed,
@@ -21,7 +22,6 @@ from channels_workers.layers.base import (
     Session,
     server_of,
 )
-from channels_workers.layers.memory.plan import Plan
 from channels_workers.layers.server import Departure
 
 IDLE, BUSY, CLOSING, DISCONNECTING = "idle", "busy", "closing", "disconnecting"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from channels_workers.exceptions import ChannelFull, MessageError, ServerGone
-from channels_workers.layers.base import (
+from channels_workers.layers.operations import (
     Delivery,
     GroupSend,
     InboxEntry,

@@ -15,26 +15,23 @@ import redis.asyncio
 import redis.exceptions
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.base import (
-    FORMAT_VERSION,
+from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
+from channels_workers.layers.codec import Content
+from channels_workers.layers.operations import (
     Closed,
     Committed,
     Delivery,
     Operation,
     Published,
-    Receiver,
     Session,
-    WorkerLayer,
     new_id,
-    server_of,
 )
-from channels_workers.layers.codec import Content
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import GROUP, Request
 from channels_workers.layers.redis.connections import UNAVAILABLE
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.scripts import script
-from channels_workers.layers.server import ChannelName, Mailbox, Server
+from channels_workers.layers.server import Departure, Server
 
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
@@ -54,7 +51,6 @@ class RedisChannelLayer(WorkerLayer):
         self.redis = redis.Redis(connection_pool=connections.blocking_pool(self.host))
         self.redis.set_response_callback("XREADGROUP", commands.as_it_is)
         self._recovering: set[str] = set()
-        self._server: Server | None = None
         self._link: Link | None = None
         self._lock = threading.Lock()
 
@@ -66,31 +62,6 @@ class RedisChannelLayer(WorkerLayer):
         return f"{self.prefix}channel:{channel}"
 
     # The Channels 4 face
-
-    async def new_channel(self, prefix: str = "specific") -> str:
-        """Return the name of a new channel that this process receives."""
-        channel = await self.attach(Mailbox(self.capacity))
-        await cast("Link", self._link).registered()
-        return ChannelName.of(channel, self._end_mailbox)
-
-    def _end_mailbox(self, channel: str) -> None:
-        if self._link is not None and not self._link.ended():
-            self._link.loop.call_soon_threadsafe(self.detach, channel)
-
-    async def receive(self, channel: str) -> Content:
-        """Wait for the next message of *channel*."""
-        self.require_valid_channel_name(channel)
-        if server_of(channel) is None:
-            return await self._receive_ordinary(channel)
-        receiver = self._server.receivers.get(channel) if self._server else None
-        if not isinstance(receiver, Mailbox):
-            raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
-        while self._server is not None:
-            self._make_home()
-            content = await receiver.receive()
-            if content is not None:
-                return content
-        raise LayerUnavailable(f"The server of {channel!r} is gone.")
 
     async def flush(self) -> None:
         """Delete every key with the layer's prefix, and register this server again."""
@@ -132,20 +103,29 @@ class RedisChannelLayer(WorkerLayer):
 
     # The interface side
 
-    async def attach(self, receiver: Receiver) -> str:
-        """Return a new reply channel for *receiver*; it waits for nothing."""
-        if self._server is None:
-            self._server = Server(self.codec)
-            atexit.register(self._say_goodbye, self._server)
-        self._make_home()
-        return self._server.attach(receiver)
+    def _register_server(self, server: Server) -> None:
+        atexit.register(self._say_goodbye, server)  # the link registers it
 
-    def _make_home(self) -> None:
-        # The server's connections live in the loop that called first; when that one has ended
-        # (each async_to_sync() makes a loop of its own), in the next.
+    async def _until_registered(self) -> None:
+        await self._living_link().registered()
+
+    def _make_home(self, server: Server) -> None:
         with self._lock:
             if self._link is None or self._link.ended():
-                self._link = Link(self, cast("Server", self._server))
+                self._link = Link(self, server)
+
+    def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
+        if departures:
+            self._living_link().depart(departures)
+
+    def _detach_from_any_thread(self, channel: str) -> None:
+        if self._link is not None and not self._link.ended():
+            self._link.loop.call_soon_threadsafe(self.detach, channel)
+
+    def _living_link(self) -> Link:
+        if self._link is None:
+            raise LayerUnavailable("No server of this layer runs in this process.")
+        return self._link
 
     def forget_server(self) -> None:
         """Drop the server, which Redis does not know any more; the next call makes a new one."""
@@ -168,28 +148,13 @@ class RedisChannelLayer(WorkerLayer):
         """Put a message of a connection into *channel*, once; waits while Redis is away."""
         arguments: commands.Arguments = [channel, reply_channel, order, payload]
         arguments.append(disconnect_payload)
-        reply = await self._home_call(Request("publish", arguments))
+        reply = await self._living_link().call(Request("publish", arguments))
         return commands.read_published(reply)
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection; waits while Redis is away."""
-        reply = await self._home_call(Request("close", [reply_channel, code]))
+        reply = await self._living_link().call(Request("close", [reply_channel, code]))
         return Closed(reply.decode())
-
-    async def _home_call(self, request: Request) -> Any:
-        if self._link is None:
-            raise LayerUnavailable("No server of this layer runs in this process.")
-        return await self._link.call(request)
-
-    def leave_groups(self, reply_channel: str) -> None:
-        """Take a channel of this process out of all groups."""
-        if self._server is not None and self._link is not None:
-            self._link.depart(self._server.leave_groups(reply_channel))
-
-    def detach(self, reply_channel: str) -> None:
-        """Forget the receiver of *reply_channel*."""
-        if self._server is not None and self._link is not None:
-            self._link.depart(self._server.detach(reply_channel))
 
     async def retire_server(self) -> None:
         """Leave all groups, drop inbox and registration, end the link."""

@@ -12,7 +12,9 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.management.base import SystemCheckError
 
 from channels_workers.checks import check_worker
-from channels_workers.layers.base import Delivery
+from channels_workers.layers.operations import (
+    Delivery,
+)
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.signals import worker_process_ready
 from channels_workers.worker import WorkerGroup

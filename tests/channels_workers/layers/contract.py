@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge, ServerGone
-from channels_workers.layers.base import (
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
@@ -22,7 +23,6 @@ from channels_workers.layers.base import (
     Operation,
     Published,
     Session,
-    WorkerLayer,
 )
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
 

@@ -29,7 +29,8 @@ from hypothesis.stateful import (
 )
 
 from channels_workers.conf import Configuration
-from channels_workers.layers.base import (
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
@@ -39,7 +40,6 @@ from channels_workers.layers.base import (
     Operation,
     Published,
     Session,
-    WorkerLayer,
 )
 from channels_workers.layers.server import Server
 from channels_workers.protocol import Connection, Publish

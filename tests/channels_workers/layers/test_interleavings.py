@@ -6,8 +6,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from channels_workers.layers.base import Closed, Published, WorkerLayer
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import (
+    Closed,
+    Published,
+)
 from channels_workers.layers.redis import RedisChannelLayer, commands
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.server import Departure, Server

@@ -1,0 +1,143 @@
+"""The words of the contract: messages handed out, what is done with them, what was found."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from channels_workers.layers.codec import Content
+
+CONNECT = "websocket.connect"
+RECEIVE = "websocket.receive"
+DISCONNECT = "websocket.disconnect"
+
+
+class Send(NamedTuple):
+    """Send *payload* to a channel: a reply channel, or one that workers listen to."""
+
+    channel: str
+    payload: bytes
+
+
+class GroupSend(NamedTuple):
+    """Send *payload* to each channel of a group."""
+
+    group: str
+    payload: bytes
+
+
+class Join(NamedTuple):
+    """Add a channel to a group."""
+
+    group: str
+    channel: str
+
+
+class Leave(NamedTuple):
+    """Remove a channel from a group."""
+
+    group: str
+    channel: str
+
+
+Operation = Send | GroupSend | Join | Leave
+
+
+class InboxOperation(NamedTuple):
+    """One thing for an interface server to do.
+
+    *kind*: ``s`` send to channel *target*, ``g`` send to group *target*, ``j`` and ``l`` let
+    the channel in *value* join and leave group *target*, ``r`` release channel *target*, whose
+    message of the order in *value* is finished.
+    """
+
+    kind: str
+    target: str
+    value: bytes
+
+
+class InboxEntry(NamedTuple):
+    """What one commit left for one server; *id* grows."""
+
+    id: str
+    operations: list[InboxOperation]
+
+
+class Session(NamedTuple):
+    """The channel session of a connection, to be saved by a commit."""
+
+    reply_channel: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message handed to one worker, with the token that commits it.
+
+    *token* and *consumer* say which handing-out this is; *id* stays the same when the message
+    is handed out again. *reply_channel* is set when a connection waits for this delivery.
+    *attempts* counts earlier runs that asked for a later one.
+    """
+
+    channel: str
+    token: str
+    consumer: str
+    id: str
+    payload: bytes
+    reply_channel: str | None = None
+    order: int = 0
+    code: int | None = None
+    session: bytes | None = None
+    attempts: int = 0
+
+
+class Published(Enum):
+    """What :meth:`~channels_workers.layers.base.WorkerLayer.publish` found."""
+
+    PUBLISHED = "published"
+    REPEATED = "repeated"
+    GONE = "gone"
+
+
+class Closed(Enum):
+    """What :meth:`~channels_workers.layers.base.WorkerLayer.close` found."""
+
+    PUBLISHED = "published"
+    CLOSING = "closing"
+    WITHDRAWN = "withdrawn"
+    REPEATED = "repeated"
+    GONE = "gone"
+
+
+class Committed(Enum):
+    """What :meth:`~channels_workers.layers.base.WorkerLayer.commit`, and a requeue, found."""
+
+    DONE = "done"
+    STALE = "stale"
+    GONE = "gone"
+
+
+class Receiver(Protocol):
+    """What an interface server attaches to a reply channel; called in its event loop."""
+
+    def deliver(self, content: Content) -> None:
+        """Take a message sent to the channel, or to a group that it is in."""
+
+    def release(self, order: int) -> None:
+        """Note that the message *order* of this connection is finished."""
+
+    def lose(self) -> None:
+        """Note that the layer does not know this connection any more."""
+
+
+def server_of(channel: str) -> str | None:
+    """Return the server id of a reply channel, None for an ordinary channel."""
+    server, mark, _ = channel.partition("!")
+    return server if mark else None
+
+
+def new_id() -> str:
+    """Return a new id for a process, a connection or a message: 64 random bits."""
+    return secrets.token_hex(8)
