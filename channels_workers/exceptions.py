@@ -17,12 +17,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from channels.exceptions import ChannelFull as LayerChannelFull
-
-if TYPE_CHECKING:
-    from channels_workers.message import Message
 
 
 class ChannelError(Exception):
@@ -72,8 +69,8 @@ class DenyConnection(Exception):
 class ChannelSocketException(Exception):
     """Raised by a consumer so that :meth:`run` acts on its socket."""
 
-    def run(self, message: Message) -> None:
-        """Act on the socket of *message*; subclasses must override it."""
+    def run(self, message: Any) -> None:
+        """Act on the socket of *message*, a ``Message``; subclasses must override it."""
         raise NotImplementedError("Subclasses of ChannelSocketException must define run(message).")
 
 
@@ -89,7 +86,7 @@ class WebsocketCloseException(ChannelSocketException):
         super().__init__(code)
         self._code = code
 
-    def run(self, message: Message) -> None:
+    def run(self, message: Any) -> None:
         """Close the socket that *message* came from."""
         if message.reply_channel is None or not message.channel.name.startswith("websocket."):
             raise ValueError("You cannot raise CloseWebsocketError from a non-websocket handler.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import ItemsView, KeysView, ValuesView
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from django.contrib.sessions.backends.base import SessionBase
 
 from channels_workers.channel import Channel
 from channels_workers.layers.base import WorkerLayer
@@ -12,9 +14,6 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
     Delivery,
 )
-
-if TYPE_CHECKING:
-    from channels_workers.sessions import ChannelSession
 
 
 class Message:
@@ -29,7 +28,7 @@ class Message:
     * ``channel_session``: the session of its connection, set by ``@channel_session``
     """
 
-    channel_session: ChannelSession
+    channel_session: SessionBase
 
     def __init__(
         self,

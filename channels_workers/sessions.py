@@ -117,5 +117,5 @@ def session_for_message(message: Message, reply_channel: str) -> ChannelSession:
 
 def _finish(message: Message) -> None:
     session = message.channel_session
-    if session.saves_at_once and session.modified:
+    if isinstance(session, ChannelSession) and session.saves_at_once and session.modified:
         session.save()

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
-from channels_workers.exceptions import LayerUnfit
+from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 
 OLDEST_VERSION = (6, 2)
 
@@ -75,6 +75,14 @@ def describe(host: Host) -> str:
     if "@" not in parts.netloc:
         return str(host["address"])
     return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+
+
+def unavailable(host: Host, error: Exception) -> LayerUnavailable:
+    """Return the error to raise, or to log, when the Redis at *host* does not answer."""
+    return LayerUnavailable(
+        f"Redis at {describe(host)} does not answer ({error}). "
+        "Is it running, and is its address right?"
+    )
 
 
 def _options(host: Host) -> Host:

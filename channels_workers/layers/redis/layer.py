@@ -112,7 +112,7 @@ class RedisChannelLayer(WorkerLayer):
     def _make_home(self, server: Server) -> None:
         with self._lock:
             if self._link is None or self._link.ended():
-                self._link = Link(self, server)
+                self._link = Link(server, self.host, self.prefix, self.register, self.forget_server)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         if departures:
@@ -287,13 +287,6 @@ class RedisChannelLayer(WorkerLayer):
         encoded = commands.encode_operations(operations, self.get_capacity)
         return Request("send", [new_id(), *encoded], repeatable=False)
 
-    def unavailable(self, error: Exception) -> LayerUnavailable:
-        """Return the error to raise, or to log, when Redis does not answer."""
-        return LayerUnavailable(
-            f"Redis at {connections.describe(self.host)} does not answer ({error}). "
-            "Is it running, and is its address right?"
-        )
-
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""
         with self._explained():
@@ -326,4 +319,4 @@ class RedisChannelLayer(WorkerLayer):
         try:
             yield
         except UNAVAILABLE as error:
-            raise self.unavailable(error) from error
+            raise connections.unavailable(self.host, error) from error

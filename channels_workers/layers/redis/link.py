@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import redis.asyncio
 import redis.exceptions
@@ -15,12 +15,9 @@ from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Request
-from channels_workers.layers.redis.connections import DISCONNECTED
+from channels_workers.layers.redis.connections import DISCONNECTED, Host
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Departure, Server
-
-if TYPE_CHECKING:
-    from channels_workers.layers.redis.layer import RedisChannelLayer
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +39,23 @@ class Link:
     """Writer, inbox reader and pulse of *server*, in the event loop that makes it.
 
     Requests of all sockets that come in one turn of the loop go out in one write. While Redis
-    is away, repeatable requests wait; the others fail.
+    is away, repeatable requests wait; the others fail. *register* makes Redis know a process id
+    (it blocks), *forget* is called when Redis does not know the server any more.
     """
 
-    def __init__(self, layer: RedisChannelLayer, server: Server) -> None:
-        self.layer = layer
+    def __init__(
+        self,
+        server: Server,
+        host: Host,
+        prefix: str,
+        register: Callable[[str], None],
+        forget: Callable[[], None],
+    ) -> None:
         self.server = server
+        self.host = host
+        self.prefix = prefix
+        self.register = register
+        self.forget = forget
         self.loop = asyncio.get_running_loop()
         self._ended = False
         self._calls: list[Call] = []
@@ -91,7 +99,7 @@ class Link:
             await asyncio.wait([self._task], timeout=0.1)
 
     async def _run(self) -> None:
-        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.layer.host))
+        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.host))
         client.set_response_callback("XREAD", commands.as_it_is)
         try:
             await self._register()
@@ -109,7 +117,7 @@ class Link:
         attempts = Attempts(logger, "Registering this server")
         while True:
             try:
-                await asyncio.to_thread(self.layer.register, self.server.id)
+                await asyncio.to_thread(self.register, self.server.id)
             except LayerUnavailable as error:
                 await asyncio.sleep(attempts.failed(error))
             else:
@@ -130,7 +138,7 @@ class Link:
                 await self._write_batch(client, calls)
             except DISCONNECTED as error:
                 self._keep_repeatable(calls, error)
-                await asyncio.sleep(attempts.failed(self.layer.unavailable(error)))
+                await asyncio.sleep(attempts.failed(connections.unavailable(self.host, error)))
             else:
                 attempts.succeeded()
 
@@ -156,7 +164,7 @@ class Link:
         pipeline = client.pipeline(transaction=False)
         for request, _ in calls:
             wanted = script(request.script)
-            pipeline.evalsha(wanted.sha, 1, self.layer.prefix, *request.arguments)
+            pipeline.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
         return await pipeline.execute(raise_on_error=False)
 
     def _keep_repeatable(self, calls: list[Call], error: Exception) -> None:
@@ -173,7 +181,7 @@ class Link:
 
     async def _read(self, client: redis.asyncio.Redis) -> None:
         attempts = Attempts(logger, "Reading the inbox")
-        key = f"{self.layer.prefix}inbox:{self.server.id}"
+        key = f"{self.prefix}inbox:{self.server.id}"
         while _goes_on():
             try:
                 reply = await client.execute_command(  # type: ignore[no-untyped-call]
@@ -181,7 +189,7 @@ class Link:
                     *("STREAMS", key, self.server.position or "0"),
                 )
             except DISCONNECTED as error:
-                await asyncio.sleep(attempts.failed(self.layer.unavailable(error)))
+                await asyncio.sleep(attempts.failed(connections.unavailable(self.host, error)))
                 continue
             attempts.succeeded()
             await self._process(reply)
@@ -205,7 +213,7 @@ class Link:
 
     def _lose(self) -> None:
         logger.error("Redis does not know this server any more; its sockets are closed")
-        self.layer.forget_server()
+        self.forget()
         for call in self._calls:
             call.reply.cancel()
         for receiver in list(self.server.receivers.values()):
