@@ -8,8 +8,11 @@ from channels_workers.outbox import carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
 
-class Channel:
-    """A named channel; *alias* or *channel_layer* choose a layer other than the default."""
+class Named:
+    """What channels and groups have in common.
+
+    *alias* or *channel_layer* choose a layer other than the default.
+    """
 
     def __init__(
         self,
@@ -17,8 +20,18 @@ class Channel:
         alias: str = DEFAULT_CHANNEL_LAYER,
         channel_layer: WorkerLayer | None = None,
     ) -> None:
-        self.name = _as_text(name)
+        self.name = name.decode("ascii") if isinstance(name, bytes) else name
         self.channel_layer = channel_layer or get_channel_layer(alias)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+class Channel(Named):
+    """A named channel, to which messages can be sent."""
 
     def send(self, content: Content, immediately: bool = False) -> None:
         """Send *content*, a dict, over the channel.
@@ -35,27 +48,12 @@ class Channel:
         layer = self.channel_layer
         carry_out(layer, layer.make_send(self.name, content), immediately)
 
-    def __str__(self) -> str:
-        return self.name
 
-    def __repr__(self) -> str:
-        return f"Channel({self.name!r})"
-
-
-class Group:
+class Group(Named):
     """A named group of channels that can be sent to at once.
 
     Members stay until they are discarded or their socket is gone; nothing expires.
     """
-
-    def __init__(
-        self,
-        name: str | bytes,
-        alias: str = DEFAULT_CHANNEL_LAYER,
-        channel_layer: WorkerLayer | None = None,
-    ) -> None:
-        self.name = _as_text(name)
-        self.channel_layer = channel_layer or get_channel_layer(alias)
 
     def add(self, channel: Channel | str) -> None:
         """Add a channel (in a consumer: when it has returned); again changes nothing."""
@@ -78,16 +76,6 @@ class Group:
             )
         layer = self.channel_layer
         carry_out(layer, layer.make_group_send(self.name, content), immediately)
-
-    def __str__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"Group({self.name!r})"
-
-
-def _as_text(name: str | bytes) -> str:
-    return name.decode("ascii") if isinstance(name, bytes) else name
 
 
 def _name_of(channel: Channel | str) -> str:
