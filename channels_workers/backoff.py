@@ -7,18 +7,25 @@ import random
 
 
 class Attempts:
-    """A row of attempts at *what*; the waits grow from 0.05 s to *longest* seconds."""
+    """A row of attempts at *what*; the waits grow from 0.05 s to *longest* seconds.
 
-    def __init__(self, logger: logging.Logger, what: str, longest: float = 5.0) -> None:
+    One that *is_quiet* logs at the level DEBUG.
+    """
+
+    def __init__(
+        self, logger: logging.Logger, what: str, longest: float = 5.0, *, is_quiet: bool = False
+    ) -> None:
         self.logger = logger
         self.what = what
         self.longest = longest
+        self.is_quiet = is_quiet
         self.failures = 0
 
     def failed(self, error: Exception) -> float:
         """Note a failure, log the first of a row; return how many seconds to wait."""
         if self.failures == 0:
-            self.logger.error("%s: %s Trying again.", self.what, error)
+            level = logging.DEBUG if self.is_quiet else logging.ERROR
+            self.logger.log(level, "%s: %s Trying again.", self.what, error)
         self.failures += 1
         wait = min(self.longest, 0.05 * 2.0 ** min(self.failures - 1, 10))
         return wait * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
@@ -26,5 +33,7 @@ class Attempts:
     def succeeded(self) -> None:
         """Note a success; log it when it ends a row of failures."""
         if self.failures:
-            self.logger.warning("%s: works again after %d failures.", self.what, self.failures)
+            level = logging.DEBUG if self.is_quiet else logging.WARNING
+            text = "%s: works again after %d failures."
+            self.logger.log(level, text, self.what, self.failures)
             self.failures = 0

@@ -174,8 +174,9 @@ def check_worker(alias: str) -> list[CheckMessage]:
             Error(
                 f"You cannot span multiple processes with the in-memory layer, and "
                 f"CHANNEL_LAYERS[{alias!r}] is one.",
-                hint=f'Use "BACKEND": "{REDIS_LAYER}", or `manage.py runserver`, which runs '
-                "workers itself.",
+                hint=f'Use "BACKEND": "{REDIS_LAYER}" (where the settings choose the layer by an '
+                "environment variable such as REDIS_URL, set that), or `manage.py runserver`, "
+                "which runs workers itself.",
                 id="channels_workers.E010",
             )
         ]
@@ -194,6 +195,7 @@ def _ask_server(alias: str) -> LayerUnavailable | None:
 def _server_error(alias: str, error: LayerUnavailable) -> CheckMessage:
     return Error(
         f"The server of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
-        hint="One Redis, version 6.2 or later, not a cluster; or a Sentinel pair.",
+        hint="Start it, or correct its address; it must be one Redis of version 6.2 or later, not "
+        "a cluster, or a Sentinel pair.",
         id="channels_workers.E009",
     )

@@ -102,6 +102,7 @@ class Worker:
 
     def __init__(self, group: WorkerGroup, number: int) -> None:
         self.group = group
+        self.number = number
         self.channel_layer = group.channel_layer
         self.consumer = f"{group.process}.{number}"
         self.delivery: Delivery | None = None
@@ -110,7 +111,8 @@ class Worker:
     def run(self) -> None:
         """Pull and run messages until the group stops."""
         worker_ready.send(sender=self)
-        attempts = Attempts(logger, "Waiting for messages")
+        # All threads meet the same outage; the first of them speaks for them.
+        attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
         while not self.group.stopping.is_set():
             try:
                 delivery = self.group.backlog.next() or self._pull()
@@ -275,10 +277,15 @@ def filter_channels(
     )
     if not kept:
         raise ValueError(
-            f"No channel is left to listen to: routed are {', '.join(sorted(channels))}; "
-            f"only {only_channels or 'all'} of them, without {exclude_channels or 'exceptions'}."
+            f"No channel is left to listen to. Routed are {', '.join(sorted(channels))}; to keep: "
+            f"{_listed(only_channels, 'all')}; to leave out: {_listed(exclude_channels, 'none')}. "
+            "Give globs that leave one of them."
         )
     return kept
+
+
+def _listed(globs: Sequence[str] | None, otherwise: str) -> str:
+    return ", ".join(globs or [otherwise])
 
 
 def _matches(channel: str, globs: Sequence[str]) -> bool:

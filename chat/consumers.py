@@ -54,5 +54,6 @@ def ws_receive(message: ChannelMessage) -> None:
 
 @channel_session
 def ws_disconnect(message: ChannelMessage) -> None:
-    """Take a browser that is gone out of its room."""
-    Group(f"chat-{message.channel_session['room']}").discard(message.reply_channel)
+    """Take a browser that is gone out of its room; one that was refused is in none."""
+    if room := message.channel_session.get("room"):
+        Group(f"chat-{room}").discard(message.reply_channel)

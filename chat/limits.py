@@ -1,5 +1,6 @@
 """How fast one connection may speak. No I/O; times are seconds of ``time.time()``."""
 
+import math
 from collections.abc import Sequence
 
 from chat.frames import FrameError
@@ -18,7 +19,7 @@ def admit(times: Sequence[float], now: float, rate: Rate | None, nonce: str | No
     count, span = rate
     recent = [time for time in times if now - span < time <= now]
     if len(recent) >= count:
-        wait = recent[0] + span - now
-        detail = f"Up to {count} messages in {span:g} s; send it again in {wait:.1f} s."
+        wait = math.ceil((recent[0] + span - now) * 10) / 10
+        detail = f"Up to {count} messages in {span:g} s; send it again in {max(wait, 0.1):.1f} s."
         raise FrameError("too_fast", detail, nonce)
     return [*recent, now]

@@ -329,7 +329,7 @@ def test_globs_choose_the_channels(only: Any, exclude: Any, kept: list[str]) -> 
 
 @pytest.mark.parametrize(("only", "exclude"), [(["thumbnails"], None), (None, ["*"])])
 def test_one_channel_must_be_left(only: Any, exclude: Any) -> None:
-    with pytest.raises(ValueError, match=r"No channel is left.*routed are background, backgr"):
+    with pytest.raises(ValueError, match=r"No channel is left.*Routed are background, backgr"):
         filter_channels(ROUTED, only, exclude)
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -154,3 +155,21 @@ def test_a_phone_shows_all_without_scrolling_sideways(
     tab.say("x" * 200, name="y" * 40)
     tab.wait_for_messages("x" * 200)
     assert tab.browser.execute_script(width) == 390
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1200, 800)])
+def test_only_the_log_scrolls(
+    width: int, height: int, start_runserver: StartServer, open_tab: OpenTab
+) -> None:
+    server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
+    tab = open_tab(server, "/long/")
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    tab.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    tab.wait_until("open")
+    lines = [f"line {number}" for number in range(40)]
+    with server.join("long") as bob:
+        for line in lines:
+            bob.say(line)
+        tab.wait_for_messages(*lines)
+    page = "return document.documentElement.scrollHeight"
+    assert tab.browser.execute_script(page) == height

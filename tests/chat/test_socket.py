@@ -222,3 +222,15 @@ def test_after_a_while_the_fast_one_may_speak_again(start_runserver: StartServer
             ann.say("two")
             codes.append(next_frame(ann).get("type", "message"))
         assert codes[0] == "error"
+
+
+def test_a_refused_handshake_is_no_error_in_the_log(start_runserver: StartServer) -> None:
+    server = start_runserver()
+    server.get("/lobby/")
+    assert status_of_handshake(server, "/chat/lobby/", None) == HTTPStatus.FORBIDDEN
+    assert status_of_handshake(server, "/chat/nowhere/", server.url) == HTTPStatus.FORBIDDEN
+    with server.join("lobby") as ann:  # by its answer, the workers are through with the others
+        ann.say("hi")
+        assert next_frame(ann)["message"] == "hi"
+    server.process.terminate()
+    assert "ERROR" not in server.process.output

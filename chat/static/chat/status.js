@@ -14,7 +14,8 @@ export class Status {
   show(state) {
     this.#state = state;
     this.#element.dataset.state = state.name === "closed" ? "lost" : state.name;
-    this.#element.querySelector(".what").textContent = WORDS[state.name] ?? lost(state.code);
+    this.#element.querySelector(".what").textContent = WORDS[state.name] ?? "Connection lost.";
+    this.#element.title = state.name === "lost" ? `Closed with the code ${state.code}` : "";
     this.#element.querySelector("button").hidden = state.name !== "lost";
     this.#count();
   }
@@ -26,8 +27,4 @@ export class Status {
     const words = name === "lost" ? `Next try in ${seconds} s` : "";
     this.#element.querySelector(".when").textContent = words;
   }
-}
-
-function lost(code) {
-  return `Connection lost (${code}).`;
 }
