@@ -30,6 +30,7 @@ from channels_workers.layers.operations import (
 )
 from channels_workers.message import Message
 from channels_workers.outbox import open_outbox
+from channels_workers.protocol import shown
 from channels_workers.routing import Match, Router, name_of
 from channels_workers.sessions import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
@@ -55,7 +56,20 @@ def dispatch(
     Whatever the consumer raises is logged and harms this message only; what it sent before
     still goes out.
     """
-    return commit(delivery, layer, run(delivery, layer, router, run_coroutine))
+    try:
+        outcome = run(delivery, layer, router, run_coroutine)
+    except Exception:
+        logger.exception("Running message %s on %s failed", delivery.id, delivery.channel)
+        outcome = Outcome([])
+    try:
+        return commit(delivery, layer, outcome)
+    except Exception:
+        logger.exception(
+            "What message %s on %s did cannot be committed; it is finished without",
+            delivery.id,
+            delivery.channel,
+        )
+        return commit(delivery, layer, Outcome([]))
 
 
 def run(
@@ -132,7 +146,7 @@ def _log_failure(message: Message, match: Match) -> None:
         "Consumer %s failed on %s, path %s, message %s",
         name_of(match.consumer),
         message.channel,
-        message.get("path", "-"),
+        shown(str(message.get("path", "-"))),
         message.id,
     )
 

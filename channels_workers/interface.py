@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels_workers.conf import configuration
-from channels_workers.exceptions import MessageTooLarge, ServerGone
+from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
@@ -26,6 +26,7 @@ from channels_workers.protocol import (
     Publish,
     Scope,
     disconnect_content,
+    shown,
 )
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ class Socket:
         self.tasks: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[Any] | None = None
         self._send = send
+        self._never_waits = never_waits(send)
         self._outgoing: deque[Event] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -200,22 +202,31 @@ class Socket:
                 step.channel, self.reply_channel, step.order, payload, last
             )
         except MessageTooLarge as error:
-            logger.warning("Closing %s: %s", connection.path, error)
-            self._emit(connection.close(FRAME_TOO_LARGE))
-            connection.abandon(FRAME_TOO_LARGE)
-            self._step()
+            logger.warning("Closing %s: %s", shown(connection.path), error)
+            self._give_up(FRAME_TOO_LARGE)
         except ServerGone:
             self.lose()
         except Exception:
-            logger.exception("Publishing order %d of %s failed", step.order, connection.path)
-            self.lose()
+            logger.exception("Publishing order %d of %s failed", step.order, shown(connection.path))
+            self._give_up(CONNECTION_LOST)
         else:
             if published is Published.GONE:
                 self.lose()
 
+    def _give_up(self, code: int) -> None:
+        self._emit(self.connection.close(code))
+        self.connection.abandon(code)
+        self._step()
+
     async def _close(self, step: Close) -> None:
-        await self.layer.close(self.reply_channel, step.code)
-        self._forget()
+        try:
+            await self.layer.close(self.reply_channel, step.code)
+        except LayerUnavailable as error:  # the link ended: the server stops, or is lost
+            logger.info("The end of %s is not told: %s", shown(self.connection.path), error)
+        except Exception:
+            logger.exception("Telling the end of %s failed", shown(self.connection.path))
+        finally:
+            self._forget()
 
     def _forget(self) -> None:
         self.layer.detach(self.reply_channel)
@@ -233,33 +244,25 @@ class Socket:
             self._break(READS_TOO_SLOWLY)
 
     def _write(self) -> None:
-        # Under Daphne `send` never waits: no task is needed. Where it does wait, on a slow
-        # client, a task of this socket's own goes on with it.
-        while self._outgoing and not self.broken:
-            sending = self._send(self._outgoing.popleft()).__await__()
-            try:
-                waits_for = next(sending)
-            except StopIteration:
-                continue
-            except Exception as error:  # noqa: BLE001  (each server has errors of its own)
-                logger.info("Sending to %s failed: %s", self.connection.path, error)
-                return
-            self._writer = asyncio.get_running_loop().create_task(
-                self._write_on(_Continued(sending, waits_for))
-            )
-            return
+        if self._never_waits:
+            while self._outgoing:
+                drive(self._send(self._outgoing.popleft()))
+        elif self._outgoing:
+            self._writer = asyncio.get_running_loop().create_task(self._write_on())
 
-    async def _write_on(self, sending: _Continued) -> None:
+    async def _write_on(self) -> None:
         try:
-            await sending
+            while self._outgoing:
+                await self._send(self._outgoing.popleft())
         except Exception as error:  # noqa: BLE001  (each server has errors of its own)
-            logger.info("Sending to %s failed: %s", self.connection.path, error)
-        self._writer = None
-        self._write()
+            logger.info("Sending to %s failed: %s", shown(self.connection.path), error)
+            self._outgoing.clear()
+        finally:
+            self._writer = None
 
     def _break(self, code: int) -> None:
         # A close frame would wait behind what the client does not read: cut the line.
-        logger.warning("Closing %s: its client reads too slowly", self.connection.path)
+        logger.warning("Closing %s: its client reads too slowly", shown(self.connection.path))
         self.broken = True
         self._outgoing.clear()
         self.connection.end(code)
@@ -269,17 +272,19 @@ class Socket:
             self._task.cancel()
 
 
-class _Continued:
-    """An awaitable that was begun outside a task and waits for its first future."""
+def never_waits(send: SendEvent) -> bool:
+    """Say whether *send* is Daphne's own, which takes everything and never waits."""
+    owner = getattr(getattr(send, "func", None), "__self__", None)
+    return type(owner).__module__ == "daphne.server"
 
-    def __init__(self, begun: Generator[Any, Any, Any], waits_for: Any) -> None:
-        self.begun = begun
-        self.waits_for = waits_for
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        try:
-            yield self.waits_for
-        except BaseException:
-            self.begun.close()
-            raise
-        yield from self.begun
+def drive(sending: Awaitable[None]) -> None:
+    """Run *sending*, which never waits, to its end; a broadcast needs no task for each socket."""
+    try:
+        next(sending.__await__())
+    except StopIteration:
+        return
+    except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
+        logger.info("Sending failed: %s", error)
+        return
+    raise RuntimeError("Daphne's send() waited, which it never did; please report this.")

@@ -106,7 +106,7 @@ class Connection:
         """Note that the client is gone; frames that it sent before still go to workers."""
         if self.end_code is None:
             self.state = CLOSED
-            self.end_code = self.close_code or code or ABNORMAL
+            self.end_code = int(self.close_code or code or ABNORMAL)  # some servers give an enum
 
     def abandon(self, code: int) -> None:
         """Note that the client is gone and that nothing waits for the frames that it sent."""
@@ -146,7 +146,7 @@ class Connection:
         if self.state != CONNECTING:
             return []
         reason = NO_ANSWER if self.order == 0 and self.released else NO_WORKER
-        logger.warning(reason, self.path, self.limits.HANDSHAKE_TIMEOUT)
+        logger.warning(reason, shown(self.path), self.limits.HANDSHAKE_TIMEOUT)
         return self.refuse()
 
     # To the client
@@ -188,6 +188,11 @@ class Connection:
         self.order += 1
         self._waiting_bytes -= frame_size(content.get("text"), content.get("bytes"))
         return Publish(RECEIVE if self.order else CONNECT, self.order, content)
+
+
+def shown(path: str) -> str:
+    """Return *path*, which anybody may choose, as it can stand in one line of a log."""
+    return ascii(path[:200])[1:-1]
 
 
 def connect_content(scope: Scope) -> Content:

@@ -9,7 +9,8 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from channels_workers.backoff import Attempts
@@ -36,11 +37,15 @@ Callback = Callable[[Delivery], None]
 
 
 class Backlog:
-    """Deliveries that came together with another one, until a thread is free; thread-safe."""
+    """Deliveries that wait in this process, the longest waiting first; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[tuple[float, Delivery]] = deque()
+
+    def __contains__(self, delivery: Delivery) -> bool:
+        with self._lock:
+            return any(delivery == waiting for _, waiting in self._waiting)
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
         """Keep *deliveries*."""
@@ -48,12 +53,33 @@ class Backlog:
         with self._lock:
             self._waiting.extend((now, delivery) for delivery in deliveries)
 
-    def next(self, before: float = math.inf) -> Delivery | None:
-        """Take the one that waits longest, if it came *before* (monotonic seconds)."""
+    def next(self) -> Delivery | None:
+        """Take the one that waits longest."""
         with self._lock:
-            if self._waiting and self._waiting[0][0] <= before:
-                return self._waiting.popleft()[1]
-            return None
+            return self._waiting.popleft()[1] if self._waiting else None
+
+    @contextmanager
+    def each(self, before: float = math.inf) -> Iterator[Iterator[Delivery]]:
+        """Give those that came *before* (monotonic seconds), one by one.
+
+        When the block fails, the one under way and the rest stay.
+        """
+        taken: list[tuple[float, Delivery]] = []
+
+        def take() -> Iterator[Delivery]:
+            while True:
+                with self._lock:
+                    if not self._waiting or self._waiting[0][0] > before:
+                        return
+                    taken[:] = [self._waiting.popleft()]
+                yield taken[0][1]
+                taken.clear()
+
+        try:
+            yield take()
+        finally:
+            with self._lock:
+                self._waiting.extendleft(taken)
 
 
 class EventLoop:
@@ -110,7 +136,9 @@ class Worker:
 
     def run(self) -> None:
         """Pull and run messages until the group stops."""
-        worker_ready.send(sender=self)
+        for receiver, error in worker_ready.send_robust(sender=self):
+            if error is not None:
+                logger.error("%r of worker_ready failed", receiver, exc_info=error)
         # All threads meet the same outage; the first of them speaks for them.
         attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
         while not self.group.stopping.is_set():
@@ -128,6 +156,8 @@ class Worker:
 
     def _pull(self) -> Delivery | None:
         found = self.channel_layer.pull(self.group.channels, self.consumer, PULL_TIMEOUT)
+        # After a lost reply the layer gives again what this thread handed to others.
+        found = [delivery for delivery in found if not self.group.holds(delivery)]
         if self.group.stopping.is_set():
             self.group.backlog.add(found)
             return None
@@ -140,7 +170,8 @@ class Worker:
         try:
             dispatch(delivery, self.channel_layer, self.group.router, self.group.loop.run)
         except Exception:
-            logger.exception("Message %s on %s was not finished", delivery.id, delivery.channel)
+            logger.exception("Message %s on %s is not finished yet", delivery.id, delivery.channel)
+            self.group.unfinished.add([delivery])
         finally:
             self.delivery = None
 
@@ -180,6 +211,7 @@ class WorkerGroup:
         self.stopping = threading.Event()
         self._ended = threading.Event()
         self.backlog = Backlog()
+        self.unfinished = Backlog()
         self.workers = [Worker(self, number) for number in range(n_threads)]
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
 
@@ -214,14 +246,15 @@ class WorkerGroup:
             worker.thread.join(max(0.0, deadline - time.monotonic()))
         late = [worker for worker in self.workers if worker.thread.is_alive()]
         try:
-            self._hand_back(time.monotonic())
+            self._hand_back(math.inf)
+            self._finish_unfinished()
             for worker in late:
                 self._give_up(worker)
             self._ended.set()
             self._keeper.join()
             consumers = [worker.consumer for worker in self.workers]
             self.channel_layer.retire(self.process, consumers, self.channels)
-        except LayerUnavailable as error:
+        except Exception as error:  # noqa: BLE001  (logged; the process must end)
             logger.error("Stopping without a goodbye: %s", error)
         self._ended.set()
         if not late:
@@ -249,15 +282,28 @@ class WorkerGroup:
                     self.channel_layer.register(self.process)
                     registered = True
                 self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
-            except LayerUnavailable as error:
+                self._finish_unfinished()
+            except Exception as error:  # noqa: BLE001  (logged; the keeper must go on)
                 self._ended.wait(attempts.failed(error))
             else:
                 attempts.succeeded()
                 self._ended.wait(PULSE_INTERVAL)
 
+    def holds(self, delivery: Delivery) -> bool:
+        """Say whether a thread runs *delivery*, or whether it waits here."""
+        running = [worker.delivery for worker in self.workers]
+        return delivery in running or delivery in self.backlog or delivery in self.unfinished
+
     def _hand_back(self, before: float) -> None:
-        while (delivery := self.backlog.next(before)) is not None:
-            self.channel_layer.requeue(delivery, counted=False)
+        with self.backlog.each(before) as deliveries:
+            for delivery in deliveries:
+                self.channel_layer.requeue(delivery, counted=False)
+
+    def _finish_unfinished(self) -> None:
+        # Its consumer ran; without what it did, at least its connection goes on.
+        with self.unfinished.each() as deliveries:
+            for delivery in deliveries:
+                self.channel_layer.commit(delivery)
 
 
 def filter_channels(

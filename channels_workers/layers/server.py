@@ -76,22 +76,34 @@ class Server:
         """Carry out one inbox entry; return the groups that are empty after all of it."""
         touched: set[str] = set()
         for operation in entry.operations:
-            match operation.kind:
-                case "g":
-                    self._send_group(operation)
-                case "s":
-                    self._send(operation)
-                case "r":
-                    self._release(operation)
-                case "j":
-                    touched.add(operation.target)
-                    self.last_join[operation.target] = entry.id
-                    self._join(operation.target, operation.value.decode())
-                case "l":
-                    touched.add(operation.target)
-                    self._leave(operation.target, operation.value.decode())
+            if operation.kind in "jl":
+                touched.add(operation.target)
+            try:
+                self._carry_out(operation, entry.id)
+            except Exception:  # one operation's trouble must not stop the inbox
+                logger.exception("Operation %s on %s failed", operation.kind, operation.target)
         self.position = entry.id
         return self._departures(touched)
+
+    def forget_all(self) -> None:
+        """Forget every channel: the layer does not know this server any more."""
+        self.wake_mailboxes()
+        for known in (self.receivers, self.groups, self.groups_of, self.last_join):
+            known.clear()
+
+    def _carry_out(self, operation: InboxOperation, entry: str) -> None:
+        match operation.kind:
+            case "g":
+                self._send_group(operation)
+            case "s":
+                self._send(operation)
+            case "r":
+                self._release(operation)
+            case "j":
+                self.last_join[operation.target] = entry
+                self._join(operation.target, operation.value.decode())
+            case "l":
+                self._leave(operation.target, operation.value.decode())
 
     def _send_group(self, operation: InboxOperation) -> None:
         members = self.groups.get(operation.target)

@@ -91,14 +91,26 @@ def read_published(reply: bytes) -> Published:
     return Published(reply.decode())
 
 
-def read_streams(reply: Any, prefix: str, consumer: str) -> list[Delivery]:
-    """Return the deliveries in a reply of XREADGROUP; *prefix* is that of the streams' keys."""
-    return [
-        read_delivery(key.decode().removeprefix(prefix), token.decode(), fields, consumer)
-        for key, entries in reply or ()
-        for token, fields in entries
-        if fields is not None  # None: the entry was deleted meanwhile
-    ]
+class Read(NamedTuple):
+    """What a reply of XREADGROUP holds; *unreadable* as channel, entry and what is wrong."""
+
+    deliveries: list[Delivery]
+    unreadable: list[tuple[str, str, MessageError]]
+
+
+def read_streams(reply: Any, prefix: str, consumer: str) -> Read:
+    """Read a reply of XREADGROUP, each entry for itself; *prefix* is that of the streams' keys."""
+    read = Read([], [])
+    for key, entries in reply or ():
+        channel = key.decode().removeprefix(prefix)
+        for token, fields in entries:
+            if fields is None:  # the entry was deleted meanwhile
+                continue
+            try:
+                read.deliveries.append(read_delivery(channel, token.decode(), fields, consumer))
+            except MessageError as error:
+                read.unreadable.append((channel, token.decode(), error))
+    return read
 
 
 def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: str) -> Delivery:

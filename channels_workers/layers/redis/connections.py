@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -24,11 +25,11 @@ OLDEST_VERSION = (6, 2)
 #: What redis-py raises when the server does not answer, or the line is cut.
 DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
-#: The same, and what a server says that cannot write just now (full, or a replica).
-UNAVAILABLE = (
-    *DISCONNECTED,
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.ReadOnlyError,
+#: How Redis begins when it cannot carry out a command just now: it starts, is full, cannot write
+#: to its disk, is a replica, has no replica, or runs a long script.
+NOT_NOW = (
+    *("LOADING", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY ", "TRYAGAIN"),
+    *("command not allowed", "You can't write against a read only"),
 )
 
 Host = dict[str, Any]
@@ -58,23 +59,40 @@ def _check_address(address: Any) -> None:
     try:
         parse_url(address)  # type: ignore[no-untyped-call]
         port = urlsplit(address).port
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError):
+        # Without the parser's own words, which may hold a part of a password.
         raise ImproperlyConfigured(
             f"The address of Redis must be like redis://host:6379/0 (rediss:// for TLS, "
-            f"unix:// for a socket), not {describe({'address': address})!r}: {error}"
-        ) from error
+            f"unix:// for a socket), not {describe({'address': address})!r}. In a password, "
+            "write / # ? and @ as %2F %23 %3F and %40."
+        ) from None
     if port == 0:
         raise ImproperlyConfigured(f"{describe({'address': address})!r} names port 0.")
 
 
 def describe(host: Host) -> str:
-    """Return *host* for logs and messages, without its password."""
+    """Return *host* for logs and messages: nothing of it that may be a secret."""
     if "address" not in host:
         return str(host.get("master_name") or f"{host.get('host')}:{host.get('port')}")
-    parts = urlsplit(str(host["address"]))
-    if "@" not in parts.netloc:
-        return str(host["address"])
-    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+    address = str(host["address"])
+    if not set(address) & set("@?#"):
+        return address
+    try:
+        parts = urlsplit(address)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return f"{address.partition('://')[0][:10]}://... (not to be read)"
+    secret = "***@" if "@" in parts.netloc else ""
+    path = parts.path if re.fullmatch(r"(/\d+)?", parts.path) or parts.scheme == "unix" else "/..."
+    return f"{parts.scheme}://{secret}{parts.hostname or ''}{port}{path}"
+
+
+def is_temporary(error: Exception) -> bool:
+    """Say whether the same request may succeed later."""
+    if isinstance(error, DISCONNECTED):
+        return True
+    kinds = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
+    return isinstance(error, kinds) or str(error).startswith(NOT_NOW)
 
 
 def unavailable(host: Host, error: Exception) -> LayerUnavailable:
@@ -95,7 +113,10 @@ def _options(host: Host) -> Host:
         "socket_keepalive": True,
         "health_check_interval": 30,
     }
-    return {**defaults, **host}
+    options = {**defaults, **host}
+    if options["socket_timeout"] is not None:  # shorter, it would end each blocking read
+        options["socket_timeout"] = max(options["socket_timeout"], 5.0)
+    return options
 
 
 def blocking_pool(host: Host) -> redis.ConnectionPool:

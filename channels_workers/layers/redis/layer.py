@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,13 +30,18 @@ from channels_workers.layers.operations import (
 )
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import GROUP, Request
-from channels_workers.layers.redis.connections import UNAVAILABLE
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Departure, Server
 
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
+
+
+#: How many of its own deliveries a consumer reads again after a lost reply, of each channel.
+RECOVERED = 1000
+
+logger = logging.getLogger(__name__)
 
 
 class RedisChannelLayer(WorkerLayer):
@@ -70,7 +77,8 @@ class RedisChannelLayer(WorkerLayer):
             await asyncio.to_thread(self.register, self._server.id)
 
     def _delete_keys(self) -> None:
-        for key in self.redis.scan_iter(match=f"{self.prefix}*", count=1000):
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
+        for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
             self.redis.unlink(key)
 
     async def _receive_ordinary(self, channel: str) -> Content:
@@ -96,7 +104,7 @@ class RedisChannelLayer(WorkerLayer):
                 raise
             await asyncio.to_thread(self._create_group, channel)
             return []
-        found = commands.read_streams(reply, self.stream_key(""), "")
+        found = await asyncio.to_thread(self._readable, reply, "")
         for delivery in found:
             await client.xdel(key, delivery.token)
         return found
@@ -123,13 +131,15 @@ class RedisChannelLayer(WorkerLayer):
             self._link.loop.call_soon_threadsafe(self.detach, channel)
 
     def _living_link(self) -> Link:
-        if self._link is None:
+        if self._link is None or self._server is None:
             raise LayerUnavailable("No server of this layer runs in this process.")
+        self._make_home(self._server)
         return self._link
 
     def forget_server(self) -> None:
         """Drop the server, which Redis does not know any more; the next call makes a new one."""
         self._server = self._link = None
+        atexit.unregister(self._say_goodbye)
 
     def _say_goodbye(self, server: Server) -> None:
         # A server that has sockets is left to whoever cleans up after it.
@@ -161,7 +171,6 @@ class RedisChannelLayer(WorkerLayer):
         if self._server is not None and self._link is not None:
             server, link = self._server, self._link
             self.forget_server()
-            atexit.unregister(self._say_goodbye)
             await link.stop()
             await asyncio.to_thread(self.retire, server.id, (), ())
 
@@ -197,7 +206,7 @@ class RedisChannelLayer(WorkerLayer):
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
         if consumer in self._recovering:
-            found = self._read_group(channels, consumer, "0", 0)
+            found = self._read_group(channels, consumer, "0", 0, count=RECOVERED)
             self._recovering.discard(consumer)
             if found:
                 return found
@@ -208,9 +217,9 @@ class RedisChannelLayer(WorkerLayer):
             raise
 
     def _read_group(
-        self, channels: Sequence[str], consumer: str, start: str, timeout: float
+        self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
     ) -> list[Delivery]:
-        arguments: list[Any] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", 1]
+        arguments: list[Any] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count]
         if timeout > 0:
             arguments += ("BLOCK", max(1, int(timeout * 1000)))
         arguments.append("STREAMS")
@@ -225,7 +234,16 @@ class RedisChannelLayer(WorkerLayer):
             for channel in channels:
                 self._create_group(channel)
             return []
-        return commands.read_streams(reply, self.stream_key(""), consumer)
+        return self._readable(reply, consumer)
+
+    def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
+        read = commands.read_streams(reply, self.stream_key(""), consumer)
+        for channel, token, error in read.unreadable:
+            logger.error("A message is given up: %s", error)
+            with self._explained():
+                self.redis.xack(self.stream_key(channel), GROUP, token)
+                self.redis.xdel(self.stream_key(channel), token)
+        return read.deliveries
 
     def _create_group(self, channel: str) -> None:
         try:
@@ -318,5 +336,7 @@ class RedisChannelLayer(WorkerLayer):
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except UNAVAILABLE as error:
+        except (redis.exceptions.RedisError, OSError) as error:
+            if not connections.is_temporary(error):
+                raise
             raise connections.unavailable(self.host, error) from error

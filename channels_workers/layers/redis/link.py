@@ -15,7 +15,7 @@ from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Request
-from channels_workers.layers.redis.connections import DISCONNECTED, Host
+from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Departure, Server
 
@@ -33,6 +33,13 @@ class Call(NamedTuple):
 
     request: Request
     reply: asyncio.Future[Any]
+
+
+class Again(NamedTuple):
+    """What is to be written again, and why."""
+
+    calls: list[Call]
+    error: Exception
 
 
 class Link:
@@ -59,6 +66,8 @@ class Link:
         self.loop = asyncio.get_running_loop()
         self._ended = False
         self._calls: list[Call] = []
+        self._in_flight: list[Call] = []
+        self._outage: LayerUnavailable | None = None
         self._arrived = asyncio.Event()
         self._registered = self.loop.create_future()
         self._duties: list[asyncio.Task[None]] = []
@@ -77,18 +86,27 @@ class Link:
         await asyncio.shield(self._registered)
 
     async def call(self, request: Request) -> Any:
-        """Return the reply of a script."""
-        reply = self.loop.create_future()
-        self._calls.append(Call(request, reply))
-        self._arrived.set()
-        return await reply
+        """Return the reply of a script.
+
+        A request that may be repeated waits while Redis is away; another one raises
+        :class:`LayerUnavailable`, as everything does once the link has ended.
+        """
+        if self._ended:
+            raise LayerUnavailable("The connection of this server to Redis has ended.")
+        if not request.repeatable and not self._registered.done() and self._outage is not None:
+            raise self._outage
+        return await self._add(request)
 
     def depart(self, departures: Iterable[Departure]) -> None:
         """Tell Redis, some time soon, which groups have no member here any more."""
         for group, entry in departures:
-            reply = self.loop.create_future()
-            self._calls.append(Call(Request("leave", [self.server.id, group, entry]), reply))
-            self._arrived.set()
+            self._add(Request("leave", [self.server.id, group, entry]))
+
+    def _add(self, request: Request) -> asyncio.Future[Any]:
+        reply = self.loop.create_future()
+        self._calls.append(Call(request, reply))
+        self._arrived.set()
+        return reply
 
     async def stop(self) -> None:
         """End the link and close its connections."""
@@ -109,21 +127,32 @@ class Link:
         except* LostServer:
             self._lose()
         finally:
-            self._ended = True
-            self.server.wake_mailboxes()  # those that wait in another loop make a new link
+            self._end()
             await client.aclose(close_connection_pool=True)
+
+    def _end(self) -> None:
+        self._ended = True
+        for call in (*self._in_flight, *self._calls):
+            _answer(call.reply, LayerUnavailable("The connection of this server has ended."))
+        self.server.wake_mailboxes()  # those that wait in another loop make a new link
 
     async def _register(self) -> None:
         attempts = Attempts(logger, "Registering this server")
         while True:
             try:
                 await asyncio.to_thread(self.register, self.server.id)
-            except LayerUnavailable as error:
-                await asyncio.sleep(attempts.failed(error))
+            except Exception as error:  # noqa: BLE001  (logged; nothing works without)
+                self._outage = self._explain(error)
+                await asyncio.sleep(attempts.failed(self._outage))
             else:
                 attempts.succeeded()
                 self._registered.set_result(None)
                 return
+
+    def _explain(self, error: Exception) -> LayerUnavailable:
+        if isinstance(error, LayerUnavailable):
+            return error
+        return connections.unavailable(self.host, error)
 
     # Writing
 
@@ -133,30 +162,35 @@ class Link:
             await self._arrived.wait()
             self._arrived.clear()
             calls, self._calls = self._calls, []
-            calls = [call for call in calls if not call.reply.done()]
+            self._in_flight = [call for call in calls if not call.reply.done()]
             try:
-                await self._write_batch(client, calls)
-            except DISCONNECTED as error:
-                self._keep_repeatable(calls, error)
-                await asyncio.sleep(attempts.failed(connections.unavailable(self.host, error)))
+                again = await self._write_batch(client, self._in_flight)
+            except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
+                again = self._keep_repeatable(self._in_flight, error)
+            if again:
+                self._calls[:0] = again.calls
+                self._arrived.set()
+                await asyncio.sleep(attempts.failed(self._explain(again.error)))
             else:
                 attempts.succeeded()
 
-    async def _write_batch(self, client: redis.asyncio.Redis, calls: list[Call]) -> None:
+    async def _write_batch(self, client: redis.asyncio.Redis, calls: list[Call]) -> Again | None:
+        """Write *calls* and answer them, up to the first that Redis cannot carry out now."""
         replies = await self._execute(client, calls)
-        unknown = [
-            call
-            for call, reply in zip(calls, replies, strict=True)
-            if isinstance(reply, redis.exceptions.NoScriptError)
-        ]
-        for call, reply in zip(calls, replies, strict=True):
-            if call not in unknown:
-                _answer(call.reply, reply)
-        if unknown:
-            for name in {call.request.script for call in unknown}:
-                await client.script_load(script(name).source)
-            for call, reply in zip(unknown, await self._execute(client, unknown), strict=True):
-                _answer(call.reply, reply)
+        for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
+            if isinstance(reply, redis.exceptions.NoScriptError):
+                await self._load(client, calls)
+                rest = self._keep_repeatable(calls[at:], reply, replies[at:])
+                self._in_flight = rest.calls
+                return await self._write_batch(client, rest.calls)
+            if isinstance(reply, Exception) and connections.is_temporary(reply):
+                return self._keep_repeatable(calls[at:], reply, replies[at:])
+            _answer(call.reply, reply)
+        return None
+
+    async def _load(self, client: redis.asyncio.Redis, calls: list[Call]) -> None:
+        for name in {call.request.script for call in calls}:
+            await client.script_load(script(name).source)
 
     async def _execute(self, client: redis.asyncio.Redis, calls: list[Call]) -> list[Any]:
         if not calls:
@@ -167,15 +201,19 @@ class Link:
             pipeline.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
         return await pipeline.execute(raise_on_error=False)
 
-    def _keep_repeatable(self, calls: list[Call], error: Exception) -> None:
+    def _keep_repeatable(
+        self, calls: list[Call], error: Exception, replies: list[Any] | None = None
+    ) -> Again:
+        # All that may be repeated is, from the first failure on and in its order: a close must
+        # not overtake the publish before it. What may not be repeated has its answer, unless
+        # Redis says that it did not even begin.
         kept = []
-        for call in calls:
-            if call.request.repeatable:
+        for call, reply in zip(calls, replies or [error] * len(calls), strict=True):
+            if call.request.repeatable or isinstance(reply, redis.exceptions.NoScriptError):
                 kept.append(call)
             else:
-                _answer(call.reply, error)
-        self._calls[:0] = [call for call in kept if not call.reply.done()]
-        self._arrived.set()
+                _answer(call.reply, reply)
+        return Again([call for call in kept if not call.reply.done()], error)
 
     # Reading
 
@@ -188,8 +226,8 @@ class Link:
                     *("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK),
                     *("STREAMS", key, self.server.position or "0"),
                 )
-            except DISCONNECTED as error:
-                await asyncio.sleep(attempts.failed(connections.unavailable(self.host, error)))
+            except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
+                await asyncio.sleep(attempts.failed(self._explain(error)))
                 continue
             attempts.succeeded()
             await self._process(reply)
@@ -207,17 +245,20 @@ class Link:
     async def _pulse(self) -> None:
         while _goes_on():
             await asyncio.sleep(PULSE_INTERVAL)
-            counter = await self.call(Request("pulse", [self.server.id, self.server.position]))
+            try:
+                counter = await self.call(Request("pulse", [self.server.id, self.server.position]))
+            except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
+                logger.error("The pulse failed: %s", error)
+                continue
             if not counter:
                 raise LostServer
 
     def _lose(self) -> None:
         logger.error("Redis does not know this server any more; its sockets are closed")
         self.forget()
-        for call in self._calls:
-            call.reply.cancel()
         for receiver in list(self.server.receivers.values()):
             receiver.lose()
+        self.server.forget_all()
 
 
 class LostServer(Exception):

