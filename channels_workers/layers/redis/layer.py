@@ -212,7 +212,7 @@ class RedisChannelLayer(WorkerLayer):
                 return found
         try:
             return self._read_group(channels, consumer, ">", timeout)
-        except LayerUnavailable:
+        except Exception:  # perhaps after Redis had handed something out
             self._recovering.add(consumer)
             raise
 
@@ -233,7 +233,7 @@ class RedisChannelLayer(WorkerLayer):
                 raise
             for channel in channels:
                 self._create_group(channel)
-            return []
+            return self._read_group(channels, consumer, start, timeout, count)
         return self._readable(reply, consumer)
 
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:

@@ -1,0 +1,246 @@
+"""Trouble with Redis that ends by itself: afterwards every socket goes on and every end is told.
+
+Real Redis, with real errors: NOREPLICAS and READONLY by its configuration, a full memory,
+cut lines; and payloads and entries that nobody can read.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.interface import Interface
+from channels_workers.layers.operations import Delivery
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.routing import Router, route
+from channels_workers.worker import WorkerGroup
+from tests.channels_workers.test_interface import TIMEOUT, Client, Consumers
+from tests.processes.redis_server import RedisServer
+from tests.processes.waiting import wait_for
+
+Trouble = Callable[[redis.Redis], Any]
+
+
+@pytest.fixture
+async def layers(redis_server: RedisServer) -> AsyncIterator[list[RedisChannelLayer]]:
+    """One for an interface server, one for workers."""
+    made = [RedisChannelLayer(hosts=[redis_server.url]) for _ in range(2)]
+    yield made
+    for layer in made:
+        await layer.retire_server()
+        layer.disconnect()
+
+
+@pytest.fixture
+async def consumers() -> Consumers:
+    return Consumers()
+
+
+@pytest.fixture
+async def workers(
+    layers: list[RedisChannelLayer], consumers: Consumers
+) -> AsyncIterator[WorkerGroup]:
+    router = Router(
+        [
+            route("websocket.connect", consumers.connect),
+            route("websocket.receive", consumers.receive),
+            route("websocket.disconnect", consumers.disconnect),
+        ]
+    )
+    group = WorkerGroup(layers[1], n_threads=2, router=router)
+    group.start()
+    yield group
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+
+
+@pytest.fixture
+def application(layers: list[RedisChannelLayer]) -> Interface:
+    async def http(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("no page is asked for")
+
+    return Interface(http, lambda: layers[0])
+
+
+@contextmanager
+def without_replicas(client: redis.Redis) -> Iterator[None]:
+    """Redis refuses writes that too few replicas would get (NOREPLICAS)."""
+    client.config_set("min-replicas-to-write", "1")
+    yield
+    client.config_set("min-replicas-to-write", "0")
+
+
+@contextmanager
+def read_only(client: redis.Redis) -> Iterator[None]:
+    """A failover: what was the master is a replica, of nobody that answers, for a while."""
+    client.config_set("replica-serve-stale-data", "yes")
+    client.replicaof("127.0.0.1", "1")
+    yield
+    client.replicaof("NO", "ONE")
+
+
+@contextmanager
+def full(client: redis.Redis) -> Iterator[None]:
+    client.config_set("maxmemory", "1mb")
+    yield
+    client.config_set("maxmemory", "0")
+
+
+@contextmanager
+def cut(client: redis.Redis) -> Iterator[None]:
+    """Every connection is cut, again and again."""
+    ended = threading.Event()
+
+    def cut_all() -> None:
+        while not ended.wait(0.05):
+            client.client_kill_filter(_type="normal", skipme=True)
+
+    thread = threading.Thread(target=cut_all)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+def pull_one(layer: RedisChannelLayer, consumer: str) -> Delivery:
+    return layer.pull(["websocket.receive"], consumer, 1)[0]
+
+
+@pytest.mark.usefixtures("workers")
+@pytest.mark.parametrize("trouble", [without_replicas, read_only, full, cut])
+async def test_trouble_that_passes_leaves_nothing_behind(
+    trouble: Any,
+    application: Interface,
+    consumers: Consumers,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stays, leaves = await Client(application).accepted(), await Client(application).accepted()
+    with redis_server.client() as client:
+        with trouble(client):
+            stays.send("meanwhile")
+            leaves.leave(1001)
+            await asyncio.to_thread(wait_for, lambda: "Trying again" in caplog.text, "the trouble")
+        stays.send("afterwards")
+        await stays.until(lambda: stays.texts == ["meanwhile", "afterwards"])
+        await consumers.until(lambda: ("disconnect", (1001, 0)) in consumers.seen)
+        stays.leave(1001)
+        await consumers.until(lambda: ("disconnect", (1001, 2)) in consumers.seen)
+        await application.drain_ended()
+        assert client.keys(f"{layers[0].prefix}connections:*") == []
+        assert client.keys(f"{layers[0].prefix}session:*") == []
+    assert application.sockets == set()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_payload_that_a_server_cannot_read_harms_no_other(
+    application: Interface,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = await Client(application).accepted()
+    foreign = RedisChannelLayer(hosts=[redis_server.url], symmetric_encryption_keys=["other"])
+    await asyncio.to_thread(foreign.apply, [foreign.make_group_send("room", {"text": "secret"})])
+    foreign.disconnect()
+    client.send("hi")
+    await client.until(lambda: client.texts == ["hi"])
+    assert "cannot be decoded" in caplog.text
+    client.leave()
+    await client.ended()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
+    application: Interface,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with redis_server.client() as client:
+        for fields in ({"strange": "entry"}, {"id": "1", "payload": "x", "order": "<Enum>"}):
+            client.xadd(layers[0].stream_key("websocket.receive"), fields)
+    person = await Client(application).accepted()
+    person.send("hi")
+    await person.until(lambda: person.texts == ["hi"])
+    assert caplog.text.count("A message is given up") == 2
+    assert layers[0].length("websocket.receive") == 0
+    person.leave()
+    await person.ended()
+
+
+async def test_what_could_not_be_handed_back_is_handed_back_later(
+    layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = layers[0]
+    group = WorkerGroup(layer, router=Router([]))
+    for number in range(3):
+        layer.apply([layer.make_send("websocket.receive", {"n": number})])
+        group.backlog.add([pull_one(layer, group.workers[0].consumer)])
+    requeue, calls = layer.requeue, []
+
+    def fail_once(delivery: Delivery, *, counted: bool) -> Any:
+        calls.append(delivery)
+        if len(calls) == 2:
+            raise LayerUnavailable("a cut line")
+        return requeue(delivery, counted=counted)
+
+    monkeypatch.setattr(layer, "requeue", fail_once)
+    with pytest.raises(LayerUnavailable):
+        group._hand_back(float("inf"))
+    group._hand_back(float("inf"))
+    assert [layer.content(delivery)["n"] for delivery in calls] == [0, 1, 1, 2]
+    again = [pull_one(layer, "other") for _ in range(3)]
+    assert sorted(layer.content(delivery)["n"] for delivery in again) == [0, 1, 2]
+
+
+async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
+    layers: list[RedisChannelLayer],
+) -> None:
+    layer = layers[0]
+    group = WorkerGroup(layer, router=Router([]))
+    worker = group.workers[0]
+    for number in range(3):
+        layer.apply([layer.make_send("websocket.receive", {"n": number})])
+    worker.delivery = pull_one(layer, worker.consumer)
+    pull_one(layer, worker.consumer)  # its reply is lost
+    layer._recovering.add(worker.consumer)
+    found = [worker._pull(), worker._pull()]
+    numbers = [layer.content(delivery)["n"] for delivery in found if delivery is not None]
+    assert numbers == [1, 2]
+
+
+async def test_a_lost_server_is_forgotten_with_all_its_sockets(
+    application: Interface, layers: list[RedisChannelLayer], redis_server: RedisServer
+) -> None:
+    clients = [Client(application) for _ in range(5)]
+    await layers[0].new_channel()  # when it is there, Redis knows the server
+    server = layers[0]._server
+    assert server is not None
+    redis_server.flush()
+    for client in clients:
+        await client.until(lambda client=client: client.types == ["close"])
+        client.leave(1006)
+        await client.ended()
+    assert application.sockets == set()
+    assert server.receivers == {}
+
+
+async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLayer]) -> None:
+    layer = layers[0]
+    channel = await layer.new_channel()
+    link = layer._link
+    assert link is not None
+    link._arrived.clear()
+    waiting = [asyncio.ensure_future(layer.group_send("room", {"n": 1})) for _ in range(3)]
+    await asyncio.sleep(0)
+    await layer.retire_server()
+    results = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), TIMEOUT)
+    assert all(result is None or isinstance(result, LayerUnavailable) for result in results)
+    assert channel
