@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import fnmatch
 import logging
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
+from channels_workers.backlog import Backlog
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
 from channels_workers.dispatch import dispatch
+from channels_workers.event_loop import EventLoop
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
@@ -34,93 +32,6 @@ PULL_TIMEOUT = 1.0
 PULSE_INTERVAL, BACKLOG_TIMEOUT = 1.0, 1.0
 
 Callback = Callable[[Delivery], None]
-
-
-class Backlog:
-    """Deliveries that wait in this process, the longest waiting first; thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: deque[tuple[float, Delivery]] = deque()
-
-    def __contains__(self, delivery: Delivery) -> bool:
-        with self._lock:
-            return any(delivery == waiting for _, waiting in self._waiting)
-
-    def add(self, deliveries: Iterable[Delivery]) -> None:
-        """Keep *deliveries*."""
-        now = time.monotonic()
-        with self._lock:
-            self._waiting.extend((now, delivery) for delivery in deliveries)
-
-    def next(self) -> Delivery | None:
-        """Take the one that waits longest."""
-        with self._lock:
-            return self._waiting.popleft()[1] if self._waiting else None
-
-    @contextmanager
-    def each(self, before: float = math.inf) -> Iterator[Iterator[Delivery]]:
-        """Give those that came *before* (monotonic seconds), one by one.
-
-        When the block fails, the one under way and the rest stay.
-        """
-        taken: list[tuple[float, Delivery]] = []
-
-        def take() -> Iterator[Delivery]:
-            while True:
-                with self._lock:
-                    if not self._waiting or self._waiting[0][0] > before:
-                        return
-                    taken[:] = [self._waiting.popleft()]
-                yield taken[0][1]
-                taken.clear()
-
-        try:
-            yield take()
-        finally:
-            with self._lock:
-                self._waiting.extendleft(taken)
-
-
-class EventLoop:
-    """The event loop of a worker process, in a thread of its own, for ``async def`` consumers."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run *coroutine* to its end in the loop, which the first call starts."""
-        return asyncio.run_coroutine_threadsafe(_harmless(coroutine), self._started()).result()
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="consumers' event loop", daemon=True
-                )
-                self._thread.start()
-            return self._loop
-
-    def stop(self) -> None:
-        """End the loop."""
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-
-class ConsumerExit(Exception):
-    """A coroutine called ``sys.exit()``, which must not end the event loop."""
-
-
-async def _harmless(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return await coroutine
-    except (SystemExit, KeyboardInterrupt) as error:
-        raise ConsumerExit(repr(error)) from error
 
 
 class Worker:

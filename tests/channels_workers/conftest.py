@@ -22,12 +22,12 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from channels_workers.dispatch import dispatch
+from channels_workers.event_loop import EventLoop
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     Committed,
 )
 from channels_workers.routing import Router
-from channels_workers.worker import EventLoop
 from tests.channels_workers.clients import Client, pull_one
 from tests.processes.process import free_port
 from tests.processes.redis_server import RedisServer

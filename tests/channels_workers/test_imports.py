@@ -20,7 +20,7 @@ ROWS = [
     ["apps", "checks", "management"],
     ["asgi", "interface", "worker"],
     ["generic", "security"],
-    ["dispatch", "protocol"],
+    ["backlog", "dispatch", "event_loop", "protocol"],
     ["routing", "sessions"],
     ["channel", "message"],
     ["outbox", "registry"],

@@ -8,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
+from channels_workers.event_loop import ConsumerExit, EventLoop
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     Delivery,
@@ -15,7 +16,7 @@ from channels_workers.layers.operations import (
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.routing import Router
 from channels_workers.signals import worker_ready
-from channels_workers.worker import ConsumerExit, EventLoop, WorkerGroup, filter_channels
+from channels_workers.worker import WorkerGroup, filter_channels
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import heard
 from tests.processes.redis_server import RedisServer
