@@ -1,0 +1,1 @@
+"""The applications, one module for each package; a module names its own in APPLICATIONS."""
