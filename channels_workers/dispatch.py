@@ -13,8 +13,10 @@ from channels.db import aclose_old_connections
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
 from channels_workers.exceptions import (
+    AcceptConnection,
     ChannelFull,
     ChannelSocketException,
+    ConsumeLater,
     DenyConnection,
     LayerUnavailable,
     MessageError,
@@ -32,20 +34,25 @@ from channels_workers.message import Message
 from channels_workers.outbox import open_outbox
 from channels_workers.protocol import shown
 from channels_workers.routing import Match, Router, name_of
-from channels_workers.sessions import ChannelSession
+from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
 
 logger = logging.getLogger(__name__)
+
+#: How often a message runs again because its consumer raised ConsumeLater, as in 1.1.8.
+MAX_RETRIES = 10
 
 #: Runs a coroutine to its end and returns its result.
 RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Outcome(NamedTuple):
-    """What a consumer did to the layer."""
+    """What a consumer did to the layer, what it returned, and what it raised."""
 
     operations: list[Operation]
     session: Session | None = None
+    result: Any = None
+    error: BaseException | None = None
 
 
 def dispatch(
@@ -61,6 +68,8 @@ def dispatch(
     except Exception:
         logger.exception("Running message %s on %s failed", delivery.id, delivery.channel)
         outcome = Outcome([])
+    if isinstance(outcome.error, ConsumeLater):
+        return put_back(delivery, layer)
     try:
         return commit(delivery, layer, outcome)
     except Exception:
@@ -75,7 +84,7 @@ def dispatch(
 def run(
     delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
 ) -> Outcome:
-    """Run the consumer of *delivery*; return what it did."""
+    """Run the consumer of *delivery*; return what it did. What it raises is logged."""
     try:
         message = Message(layer.content(delivery), delivery.channel, layer, delivery)
         match = router.match(message)
@@ -87,25 +96,21 @@ def run(
             "No route for message %s on %s; look at CHANNEL_ROUTING", delivery.id, delivery.channel
         )
         return Outcome([])
+    result, error = None, None
     with open_outbox(layer) as outbox:
-        _run_consumer(message, match, run_coroutine)
-    return Outcome(outbox.operations, _session(message, match))
+        try:
+            result = _run_consumer(message, match, run_coroutine)
+        except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
+            error = _answer(raised, message, match)
+        finally:
+            _send_finished()
+    return Outcome(outbox.operations, _session(message, match), result, error)
 
 
-def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -> None:
-    try:
-        consumer_started.send(sender=dispatch, environ={})
-        result = match.consumer(message, **match.kwargs)
-        if iscoroutine(result):
-            run_coroutine(_with_database_care(result))
-    except DenyConnection:
-        _deny(message, match)
-    except ChannelSocketException as exception:
-        _run_exception(exception, message, match)
-    except BaseException:  # noqa: BLE001  (sys.exit() in a consumer harms one message only)
-        _log_failure(message, match)
-    finally:
-        _send_finished()
+def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -> Any:
+    consumer_started.send(sender=dispatch, environ={})
+    result = match.consumer(message, **match.kwargs)
+    return run_coroutine(_with_database_care(result)) if iscoroutine(result) else result
 
 
 def _send_finished() -> None:
@@ -123,43 +128,80 @@ async def _with_database_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
         await aclose_old_connections()
 
 
-def _deny(message: Message, match: Match) -> None:
+def _answer(raised: BaseException, message: Message, match: Match) -> BaseException | None:
+    """Do what the exception asks for; return it unless that was all that it is for."""
+    match raised:
+        case ConsumeLater():
+            return raised
+        case AcceptConnection() | DenyConnection():
+            return _answer_handshake(raised, message, match)
+        case ChannelSocketException():
+            try:
+                raised.run(message)
+            except Exception as error:  # noqa: BLE001  (it is logged)
+                _log_failure(error, message, match)
+                return error
+            return None
+    _log_failure(raised, message, match)
+    return raised
+
+
+def _answer_handshake(
+    raised: AcceptConnection | DenyConnection, message: Message, match: Match
+) -> BaseException | None:
     if message.channel.name != CONNECT or message.reply_channel is None:
         logger.error(
-            "%s raised DenyConnection on %s; only websocket.connect consumers may.",
+            "%s raised %s on %s; only websocket.connect consumers may.",
             name_of(match.consumer),
+            type(raised).__name__,
             message.channel,
         )
-        return
+        return raised
+    if isinstance(raised, AcceptConnection):
+        message.reply_channel.send({"accept": True})
+        return None
     message.reply_channel.send({"close": True})
+    return raised
 
 
-def _run_exception(exception: ChannelSocketException, message: Message, match: Match) -> None:
-    try:
-        exception.run(message)
-    except Exception:  # noqa: BLE001  (it is logged)
-        _log_failure(message, match)
-
-
-def _log_failure(message: Message, match: Match) -> None:
-    logger.exception(
+def _log_failure(error: BaseException, message: Message, match: Match) -> None:
+    logger.error(
         "Consumer %s failed on %s, path %s, message %s",
         name_of(match.consumer),
         message.channel,
         shown(str(message.get("path", "-"))),
         message.id,
+        exc_info=error,
     )
 
 
 def _session(message: Message, match: Match) -> Session | None:
-    session: ChannelSession | None = getattr(message, "channel_session", None)
-    if session is None or not session.modified:
+    session = getattr(message, "channel_session", None)
+    if not isinstance(session, ChannelSession) or not session.modified:
         return None
     try:
         return session.encoded()
-    except MessageError:
-        _log_failure(message, match)
+    except MessageError as error:
+        _log_failure(error, message, match)
         return None
+
+
+def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
+    """Let *delivery* run again later, unless it has too often; wait while the layer is away."""
+    if delivery.attempts >= MAX_RETRIES:
+        logger.error(
+            "Message %s on %s was put off %d times by ConsumeLater; it is given up",
+            delivery.id,
+            delivery.channel,
+            delivery.attempts,
+        )
+        return commit(delivery, layer, Outcome([]))
+    unavailable = Attempts(logger, f"Putting {delivery.id} back")
+    while True:
+        try:
+            return layer.requeue(delivery, counted=True)
+        except LayerUnavailable as error:
+            time.sleep(unavailable.failed(error))
 
 
 def commit(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed:

@@ -10,9 +10,12 @@
     └── LayerUnavailable         the layer's server does not answer, or not now
         └── LayerUnfit           it answers, and is of a version or kind that cannot be used
 
+    AcceptConnection             raised by a consumer: accept the WebSocket (Channels 2)
     DenyConnection               raised by a consumer: refuse the WebSocket (1.1.8)
+    ConsumeLater                 raised by a consumer: run this message again later (1.1.8)
     ChannelSocketException       raised by a consumer: run something for its socket (1.1.8)
     └── WebsocketCloseException  close it, with a code (1.1.8)
+    SendNotAvailableOnDemultiplexer  a demultiplexer was asked to send (1.1.8)
 """
 
 from __future__ import annotations
@@ -62,8 +65,21 @@ class LayerUnfit(LayerUnavailable):
     """The layer's server is too old, or of a kind that cannot be used."""
 
 
+class AcceptConnection(Exception):
+    """Raised by a ``websocket.connect`` consumer to accept the connection."""
+
+
 class DenyConnection(Exception):
     """Raised by a ``websocket.connect`` consumer to refuse the connection (HTTP 403)."""
+
+
+class ConsumeLater(Exception):
+    """Raised by a consumer that cannot take its message yet.
+
+    What it did in this run is undone: nothing that it sent goes out. The message runs again,
+    behind those that wait, with the same id; a connection's next message waits for it. After
+    10 such runs it is given up.
+    """
 
 
 class ChannelSocketException(Exception):
@@ -96,3 +112,7 @@ class WebsocketCloseException(ChannelSocketException):
 def is_close_code(code: int) -> bool:
     """Say whether an application may close a WebSocket with *code* (RFC 6455, 7.4)."""
     return code == 1000 or 3000 <= code <= 4999
+
+
+class SendNotAvailableOnDemultiplexer(Exception):
+    """A demultiplexer was asked to send; its streams send by their ``multiplexer``."""

@@ -26,9 +26,13 @@ class Message:
     * ``id``: stable over every re-sending and every other run, so that a consumer can make
       its own writes idempotent; "" for a message that no layer carried
     * ``channel_session``: the session of its connection, set by ``@channel_session``
+    * ``http_session``: that of the browser, or None, set by ``@http_session``
+    * ``user``: who is logged in, set by the decorators of :mod:`channels_workers.auth`
     """
 
     channel_session: SessionBase
+    http_session: SessionBase | None
+    user: Any
 
     def __init__(
         self,

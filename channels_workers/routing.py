@@ -75,6 +75,21 @@ class Route:
         return f"{'/'.join(self.channels)} ({filters}) -> {name_of(self.consumer)}"
 
 
+class RouteClass(Route):
+    """A class-based consumer, for the channels that its ``channel_names()`` gives."""
+
+    def __init__(self, consumer: str | Consumer, **filters: str | bytes) -> None:
+        found = resolve_consumer(consumer)
+        names = getattr(found, "channel_names", None)
+        if not callable(names):
+            raise ValueError(
+                "The consumer passed to RouteClass has no valid channel_names method: "
+                f"{name_of(found)}. It is for classes such as WebsocketConsumer; a function takes "
+                "route()."
+            )
+        super().__init__(names(), found, **filters)
+
+
 class Include:
     """Another routing, whose filters see the message without what the prefixes matched."""
 
@@ -242,4 +257,5 @@ def _as_text(value: str | bytes) -> str:
 
 # Lower case, to match urls.py.
 route = Route
+route_class = RouteClass
 include = Include

@@ -1,121 +1,135 @@
-"""The session of one connection; source: Channels 1.1.8."""
+"""Decorators that give consumers the sessions of their socket; source: Channels 1.1.8."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from inspect import iscoroutinefunction
-from typing import Any
+from django.conf import settings
 
-from django.contrib.sessions.backends.base import SessionBase
-
-from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import (
-    Session,
-)
+from channels_workers.decorators import Consumer, ConsumerDecorator, never
 from channels_workers.message import Message
+from channels_workers.session_stores import (
+    ChannelSession,
+    browser_session,
+    browser_session_key,
+    carries_session,
+    channel_session_engine,
+    session_for_message,
+    session_for_reply_channel,
+)
+
+__all__ = [
+    "channel_and_http_session",
+    "channel_session",
+    "enforce_ordering",
+    "http_session",
+    "session_for_reply_channel",
+]
 
 
-class ChannelSession(SessionBase):
-    """A dict kept for a connection, saved in the same step that finishes a message.
-
-    It has Django's session interface. As with Django's sessions, a change inside a value
-    (``session["seen"].append(1)``) needs ``session.modified = True``. Values are what a
-    message may hold: see :meth:`channels_workers.layers.codec.Codec.encode`.
-    """
-
-    def __init__(self, layer: WorkerLayer, reply_channel: str, payload: bytes | None) -> None:
-        super().__init__(reply_channel)
-        self._layer = layer
-        self._reply_channel = reply_channel
-        self._payload = payload
-        self.saves_at_once = False
-
-    def load(self) -> dict[str, Any]:
-        """Return the saved values."""
-        return self._layer.codec.decode(self._payload) if self._payload else {}
-
-    def save(self, must_create: bool = False) -> None:
-        """Have the session saved with the message's commit, at once outside a delivery."""
-        self.modified = True
-        if self.saves_at_once:
-            self._layer.save_session(self.encoded())
-
-    def encoded(self) -> Session:
-        """Return the session to be saved; MessageError if a value cannot be encoded."""
-        values = self._get_session()  # type: ignore[attr-defined]
-        return Session(self._reply_channel, self._layer.encode(dict(values)))
-
-    def exists(self, session_key: str | None = None) -> bool:
-        """Return True: a connection has one session, from its first message on."""
-        return True
-
-    def create(self) -> None:
-        """Begin with an empty session."""
-        self.clear()
-
-    def delete(self, session_key: str | None = None) -> None:
-        """Forget all values."""
-        self.clear()
-
-    def cycle_key(self) -> None:
-        """Do nothing: the key is the connection."""
-
-
-def channel_session(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the consumer ``message.channel_session``, saved when it returns, or raises.
-
-    Works on ``def`` and ``async def`` consumers and on methods (``self, message``).
-    """
-    if iscoroutinefunction(func):
-
-        @functools.wraps(func)
-        async def inner_async(*args: Any, **kwargs: Any) -> Any:
-            message = _prepare(args)
-            try:
-                return await func(*args, **kwargs)
-            finally:
-                _finish(message)
-
-        return inner_async
-
-    @functools.wraps(func)
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        message = _prepare(args)
-        try:
-            return func(*args, **kwargs)
-        finally:
-            _finish(message)
-
-    return inner
-
-
-def _prepare(args: tuple[Any, ...]) -> Message:
-    message = next((item for item in args[:2] if isinstance(item, Message)), None)
-    if message is None:
-        raise ValueError("channel_session called without Message instance")
+def _prepare_channel_session(message: Message) -> None:
     if hasattr(message, "channel_session"):
-        return message
+        return
     if message.reply_channel is None:
         raise ValueError(
             "No reply_channel sent to consumer; @channel_session can only be used on messages "
             "containing it."
         )
     message.channel_session = session_for_message(message, message.reply_channel.name)
-    return message
 
 
-def session_for_message(message: Message, reply_channel: str) -> ChannelSession:
-    """Return the session of *reply_channel*, which a delivery of its connection carries."""
-    layer, delivery = message.channel_layer, message.delivery
-    if delivery is not None and delivery.reply_channel == reply_channel:
-        return ChannelSession(layer, reply_channel, delivery.session)
-    session = ChannelSession(layer, reply_channel, layer.load_session(reply_channel))
-    session.saves_at_once = delivery is None
-    return session
-
-
-def _finish(message: Message) -> None:
+def _finish_channel_session(message: Message, failed: bool) -> None:
     session = message.channel_session
-    if isinstance(session, ChannelSession) and session.saves_at_once and session.modified:
+    if isinstance(session, ChannelSession):
+        if session.saves_at_once and session.modified:
+            session.save()
+    elif session.modified and not session.is_empty():
         session.save()
+        session.modified = False
+
+
+def _channel_session_blocks(message: Message) -> bool:
+    return channel_session_engine() is not None or not carries_session(message)
+
+
+_with_channel_session = ConsumerDecorator(
+    "channel_session", _prepare_channel_session, _finish_channel_session, _channel_session_blocks
+)
+
+
+def channel_session(func: Consumer) -> Consumer:
+    """Give the consumer ``message.channel_session``, saved when it returns, or raises.
+
+    With the setting ``CHANNEL_SESSION_ENGINE`` it is a session of that engine of Django, saved
+    apart from the message's commit.
+    """
+    return _with_channel_session(func)
+
+
+def _check_order(message: Message) -> None:
+    if "order" not in message:
+        raise ValueError(
+            "No `order` value in message; @enforce_ordering can only be used on messages "
+            "containing it."
+        )
+
+
+_with_order = ConsumerDecorator("enforce_ordering", _check_order, blocks=never)
+
+
+def enforce_ordering(func: Consumer | None = None, slight: bool = False) -> Consumer:
+    """Give the consumer ``message.channel_session``: the order is kept without a decorator.
+
+    It may stand with or without brackets. *slight* raises ValueError, as do messages without
+    an ``order``, which no interface server sends.
+    """
+    if slight:
+        raise ValueError(
+            "Slight ordering is now always on due to Channels changes. Please remove the decorator."
+        )
+    return enforce_ordering if func is None else channel_session(_with_order(func))
+
+
+def _prepare_http_session(message: Message) -> None:
+    if not hasattr(message, "http_session"):
+        key = browser_session_key(message)
+        message.http_session = browser_session(key) if key else None
+
+
+def _finish_http_session(message: Message, failed: bool) -> None:
+    session = message.http_session
+    if session is not None and session.modified and not failed:
+        session.save()
+        session.modified = False
+
+
+_with_http_session = ConsumerDecorator("http_session", _prepare_http_session, _finish_http_session)
+
+
+def http_session(func: Consumer) -> Consumer:
+    """Give the consumer ``message.http_session``, like ``request.session`` of a view, or None.
+
+    The session is that of the cookie, or of ``?session_key=``, with which the socket was
+    opened: so for ``websocket.connect``; other messages have neither. It is saved when the
+    consumer returns, unless it raised, and is outside the message's commit. No session is
+    made, and no cookie set: that is what views do.
+    """
+    return _with_http_session(func)
+
+
+def _keep_http_session(message: Message) -> None:
+    name = settings.SESSION_COOKIE_NAME
+    if message.http_session is not None and name not in message.channel_session:
+        message.channel_session[name] = message.http_session.session_key
+    elif message.http_session is None and name in message.channel_session:
+        message.http_session = browser_session(message.channel_session[name])
+
+
+_with_http_session_kept = ConsumerDecorator("channel_and_http_session", _keep_http_session)
+
+
+def channel_and_http_session(func: Consumer) -> Consumer:
+    """Give the consumer ``message.channel_session`` and ``message.http_session``.
+
+    The key of the latter is kept in the former, so that later messages of the connection have
+    it too.
+    """
+    return http_session(channel_session(_with_http_session_kept(func)))

@@ -10,7 +10,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
-from channels_workers.generic.websockets import AsyncWorkerMessagesMixin, WorkerMessagesMixin
+from channels_workers.generic.mixins import AsyncWorkerMessagesMixin, WorkerMessagesMixin
 
 
 class EchoConsumer(WebsocketConsumer):  # type: ignore[misc]

@@ -1,1 +1,5 @@
-"""What class-based consumers of Channels 4 need to live beside function consumers."""
+"""Class-based consumers as in Channels 1.1.8, and mixins for those of Channels 4."""
+
+from channels_workers.generic.base import BaseConsumer
+
+__all__ = ["BaseConsumer"]

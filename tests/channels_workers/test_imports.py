@@ -19,9 +19,10 @@ ROWS = [
     [""],  # the package itself, the door for projects
     ["apps", "checks", "management"],
     ["asgi", "interface", "worker"],
-    ["generic", "security"],
-    ["backlog", "dispatch", "event_loop", "protocol"],
+    ["generic", "security", "test"],
+    ["auth", "backlog", "dispatch", "event_loop", "protocol"],
     ["routing", "sessions"],
+    ["decorators", "session_stores"],
     ["channel", "message"],
     ["outbox", "registry"],
     ["layers.memory", "layers.redis"],

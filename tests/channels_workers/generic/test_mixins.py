@@ -7,7 +7,7 @@ import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.testing import WebsocketCommunicator
 
-from channels_workers.generic.websockets import AsyncWorkerMessagesMixin, WorkerMessagesMixin
+from channels_workers.generic.mixins import AsyncWorkerMessagesMixin, WorkerMessagesMixin
 from channels_workers.layers.memory import InMemoryChannelLayer
 
 TIMEOUT = 10

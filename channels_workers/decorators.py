@@ -1,0 +1,97 @@
+"""What the decorators of consumers have in common."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from channels_workers.message import Message
+
+Consumer = Callable[..., Any]
+
+
+Finish = Callable[[Message, bool], None]
+
+
+def always(message: Message) -> bool:
+    """Say that a step may block."""
+    return True
+
+
+def never(message: Message) -> bool:
+    """Say that no step blocks."""
+    return False
+
+
+class ConsumerDecorator:
+    """A decorator that prepares the message before the consumer runs, and finishes it after.
+
+    *finish*, if any, gets whether the consumer raised. It decorates functions and methods (``self,
+    message``), ``def`` and ``async def``. The two may block, on the database for example: for an
+    ``async def`` consumer they run in a thread, unless *blocks* says that they will not.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        prepare: Callable[[Message], None],
+        finish: Finish | None = None,
+        blocks: Callable[[Message], bool] = always,
+    ) -> None:
+        self.name = name
+        self.prepare = prepare
+        self.finish = finish
+        self.blocks = blocks
+
+    def __call__(self, func: Consumer) -> Consumer:
+        """Return *func*, decorated."""
+        return self._async(func) if iscoroutinefunction(func) else self._sync(func)
+
+    def message_in(self, args: tuple[Any, ...]) -> Message:
+        """Return the message that a consumer was called with; ValueError without one."""
+        for argument in args[:2]:
+            if isinstance(argument, Message):
+                return argument
+        raise ValueError(f"{self.name} called without Message instance")
+
+    def _sync(self, func: Consumer) -> Consumer:
+        @functools.wraps(func)
+        def inner(*args: Any, **kwargs: Any) -> Any:
+            message = self.message_in(args)
+            self.prepare(message)
+            failed = True
+            try:
+                result = func(*args, **kwargs)
+                failed = False
+            finally:
+                if self.finish is not None:
+                    self.finish(message, failed)
+            return result
+
+        return inner
+
+    def _async(self, func: Consumer) -> Consumer:
+        @functools.wraps(func)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            message = self.message_in(args)
+            await self._call(self.prepare, message)
+            failed = True
+            try:
+                result = await func(*args, **kwargs)
+                failed = False
+            finally:
+                if self.finish is not None:
+                    await self._call(self.finish, message, failed)
+            return result
+
+        return inner
+
+    async def _call(self, step: Callable[..., None], message: Message, *args: Any) -> None:
+        if self.blocks(message):
+            await sync_to_async(step)(message, *args)
+        else:
+            step(message, *args)

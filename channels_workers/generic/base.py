@@ -1,0 +1,77 @@
+"""The base of class-based consumers; source: Channels 1.1.8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import iscoroutinefunction
+from typing import Any, ClassVar
+
+from channels_workers.auth import channel_session_user
+from channels_workers.decorators import Consumer
+from channels_workers.message import Message
+from channels_workers.routing import RouteClass
+from channels_workers.sessions import channel_session
+
+
+class BaseConsumer:
+    r"""A class whose methods are consumers; an instance lives for one message.
+
+    Route it with :func:`~channels_workers.route_class`, or :meth:`as_route`::
+
+        route_class(ChatConsumer, path=r"^/chat/(?P<room>\w+)/$")
+
+    Its methods are ``def``; an ``async def`` one raises TypeError when the class is made.
+    """
+
+    #: Names of channels to names of methods.
+    method_mapping: ClassVar[Mapping[str, str]] = {}
+
+    #: Gives the methods ``self.message.channel_session``.
+    channel_session = False
+
+    #: Gives the methods ``self.message.user``, and the session that it is kept in.
+    channel_session_user = False
+
+    def __init__(self, message: Message, **kwargs: Any) -> None:
+        self.message = message
+        self.kwargs = kwargs
+        self.dispatch(message, **kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse methods that nobody would await."""
+        super().__init_subclass__(**kwargs)
+        for name, value in vars(cls).items():
+            if iscoroutinefunction(value):
+                raise TypeError(
+                    f"{cls.__qualname__}.{name} is `async def`, which class-based consumers do not "
+                    "run. Write it as `def`, or make the consumer an `async def` function."
+                )
+
+    @classmethod
+    def channel_names(cls) -> set[str]:
+        """Return the channels that the class has methods for."""
+        return set(cls.method_mapping)
+
+    @classmethod
+    def as_route(cls, attrs: dict[str, Any] | None = None, **filters: str | bytes) -> RouteClass:
+        """Return a route to this class, or to a subclass of it with the attributes *attrs*.
+
+        *filters* are those of :class:`~channels_workers.routing.Route`.
+        """
+        if attrs is not None and not isinstance(attrs, dict):
+            raise TypeError(f"attrs must be a dict of class attributes, not {attrs!r}.")
+        consumer = type(cls.__name__, (cls,), attrs) if attrs else cls
+        return RouteClass(consumer, **filters)
+
+    def get_handler(self, message: Message, **kwargs: Any) -> Consumer:
+        """Return the method for the message's channel, with the decorators that are set."""
+        handler: Consumer = getattr(self, self.method_mapping[message.channel.name])
+        if self.channel_session_user:
+            return channel_session_user(handler)
+        if self.channel_session:
+            return channel_session(handler)
+        return handler
+
+    def dispatch(self, message: Message, **kwargs: Any) -> Any:
+        """Call the method for the message's channel."""
+        return self.get_handler(message, **kwargs)(message, **kwargs)

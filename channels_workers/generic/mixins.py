@@ -1,0 +1,89 @@
+"""Class-based consumers of Channels 4 in the groups of function consumers.
+
+A function consumer sends ``{"text": ...}``, ``{"bytes": ...}`` or ``{"close": ...}``, without a
+type, to a reply channel or to a group. Where a class-based consumer reads such a message, the
+layer gives it the type ``websocket.send``. The mixins here handle it; without one the consumer
+would raise "No handler for message type websocket.send" and lose its socket. ::
+
+    class ChatConsumer(WorkerMessagesMixin, WebsocketConsumer):
+        groups = ["chat-lobby"]
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple, Protocol
+
+from channels_workers.layers.codec import Content
+from channels_workers.protocol import Event, close_code, send_events
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerMessagesMixin:
+    """Lets a sync consumer (``WebsocketConsumer``) do what workers send to its socket."""
+
+    #: A message has closed the socket; those that were still on their way to it are dropped.
+    closed_by_message = False
+
+    def websocket_send(self: _Consumer, event: Content) -> None:
+        """Send the text or the bytes; then close, if ``close`` is True (1000) or a code."""
+        if self.closed_by_message:
+            return
+        reply = _read(event)
+        for frame in reply.frames:
+            self.send(frame.get("text"), frame.get("bytes"))
+        if reply.close_code is not None:
+            self.closed_by_message = True
+            self.close(reply.close_code)
+
+
+class AsyncWorkerMessagesMixin:
+    """Lets an async consumer (``AsyncWebsocketConsumer``) do what workers send to its socket."""
+
+    #: A message has closed the socket; those that were still on their way to it are dropped.
+    closed_by_message = False
+
+    async def websocket_send(self: _AsyncConsumer, event: Content) -> None:
+        """Send the text or the bytes; then close, if ``close`` is True (1000) or a code."""
+        if self.closed_by_message:
+            return
+        reply = _read(event)
+        for frame in reply.frames:
+            await self.send(frame.get("text"), frame.get("bytes"))
+        if reply.close_code is not None:
+            self.closed_by_message = True
+            await self.close(reply.close_code)
+
+
+class _Consumer(Protocol):
+    """What the mixin uses of ``WebsocketConsumer``."""
+
+    closed_by_message: bool
+
+    def send(self, text_data: str | None, bytes_data: bytes | None) -> None: ...
+
+    def close(self, code: int) -> None: ...
+
+
+class _AsyncConsumer(Protocol):
+    """What the mixin uses of ``AsyncWebsocketConsumer``."""
+
+    closed_by_message: bool
+
+    async def send(self, text_data: str | None, bytes_data: bytes | None) -> None: ...
+
+    async def close(self, code: int) -> None: ...
+
+
+class _Reply(NamedTuple):
+    """What a message asks for: frames to send, then a code to close with, or None."""
+
+    frames: list[Event]
+    close_code: int | None
+
+
+def _read(content: Content) -> _Reply:
+    text, data, close = content.get("text"), content.get("bytes"), content.get("close")
+    frames = send_events(text, data) if text or data else []  # empty ones are none
+    return _Reply(frames, close_code(close) if close else None)

@@ -1,0 +1,181 @@
+"""Where sessions are: that of a connection in its layer, that of a browser in Django's store."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import import_module
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import CreateError, SessionBase
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.asgi import ASGIRequest
+
+from channels_workers.exceptions import ConsumeLater
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import (
+    Session,
+)
+from channels_workers.message import Message
+from channels_workers.registry import get_channel_layer
+
+SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
+
+
+class ChannelSession(SessionBase):
+    """A dict kept for a connection, saved in the same step that finishes a message.
+
+    It has Django's session interface. As with Django's sessions, a change inside a value
+    (``session["seen"].append(1)``) needs ``session.modified = True``. Values are what a
+    message may hold: see :meth:`channels_workers.layers.codec.Codec.encode`.
+    """
+
+    def __init__(self, layer: WorkerLayer, reply_channel: str, payload: bytes | None) -> None:
+        super().__init__(reply_channel)
+        self._layer = layer
+        self._reply_channel = reply_channel
+        self._payload = payload
+        self.saves_at_once = False
+
+    def load(self) -> dict[str, Any]:
+        """Return the saved values."""
+        return self._layer.codec.decode(self._payload) if self._payload else {}
+
+    def save(self, must_create: bool = False) -> None:
+        """Have the session saved with the message's commit, at once outside a delivery."""
+        self.modified = True
+        if self.saves_at_once:
+            self._layer.save_session(self.encoded())
+
+    def encoded(self) -> Session:
+        """Return the session to be saved; MessageError if a value cannot be encoded."""
+        values = self._get_session()  # type: ignore[attr-defined]
+        return Session(self._reply_channel, self._layer.encode(dict(values)))
+
+    def exists(self, session_key: str | None = None) -> bool:
+        """Return True: a connection has one session, from its first message on."""
+        return True
+
+    def create(self) -> None:
+        """Begin with an empty session."""
+        self.clear()
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Forget all values."""
+        self.clear()
+
+    def cycle_key(self) -> None:
+        """Do nothing: the key is the connection."""
+
+
+# The session of a connection
+
+
+def session_for_reply_channel(reply_channel: str) -> SessionBase:
+    """Return the session of a connection, outside its consumers; ``save()`` saves at once."""
+    if (engine := channel_session_engine()) is not None:
+        return _engine_session(engine, reply_channel)
+    layer = get_channel_layer()
+    session = ChannelSession(layer, reply_channel, layer.load_session(reply_channel))
+    session.saves_at_once = True
+    return session
+
+
+def session_for_message(message: Message, reply_channel: str) -> SessionBase:
+    """Return the session of *reply_channel*, which a delivery of its connection carries."""
+    if (engine := channel_session_engine()) is not None:
+        return _created(_engine_session(engine, reply_channel))
+    layer = message.channel_layer
+    if carries_session(message) and message.delivery is not None:
+        return ChannelSession(layer, reply_channel, message.delivery.session)
+    session = ChannelSession(layer, reply_channel, layer.load_session(reply_channel))
+    session.saves_at_once = message.delivery is None
+    return session
+
+
+def carries_session(message: Message) -> bool:
+    """Say whether *message* came with the session of its connection."""
+    delivery, reply_channel = message.delivery, message.reply_channel
+    return (
+        delivery is not None
+        and reply_channel is not None
+        and delivery.reply_channel == reply_channel.name
+    )
+
+
+def channel_session_engine() -> str | None:
+    """Return the setting ``CHANNEL_SESSION_ENGINE``; None: the layer keeps channel sessions."""
+    return getattr(settings, "CHANNEL_SESSION_ENGINE", None)
+
+
+def _engine_session(engine: str, reply_channel: str) -> SessionBase:
+    if engine == SIGNED_COOKIES:
+        raise ValueError(
+            "You cannot use channels session functionality with signed cookie sessions!"
+        )
+    # A session without a row loses its key when it is loaded; this one keeps it.
+    key = "chn" + hashlib.sha1(reply_channel.encode(), usedforsecurity=False).hexdigest()[:29]
+    session = _session_store(engine, "CHANNEL_SESSION_ENGINE")(session_key=key)
+    session.keys()
+    session._session_key = key
+    return session
+
+
+def _created(session: SessionBase) -> SessionBase:
+    if not session.exists(session.session_key or ""):
+        try:
+            session.save(must_create=True)
+        except CreateError:
+            # Another message of the same connection is making it.
+            raise ConsumeLater from None
+    return session
+
+
+def _session_store(engine: str, setting: str) -> type[SessionBase]:
+    try:
+        store: type[SessionBase] = import_module(engine).SessionStore
+    except (ImportError, AttributeError) as error:
+        raise ImproperlyConfigured(
+            f"{setting} must be the module of a session engine, such as "
+            f'"django.contrib.sessions.backends.db", not {engine!r}: {error}'
+        ) from error
+    return store
+
+
+# The session of a browser
+
+
+def browser_session(key: str) -> SessionBase:
+    """Return the session with *key* of ``SESSION_ENGINE``; nothing is read yet."""
+    return _session_store(settings.SESSION_ENGINE, "SESSION_ENGINE")(session_key=key)
+
+
+def browser_session_key(message: Message) -> str | None:
+    """Return the key in the address or the cookies of a handshake, None without one.
+
+    ValueError for a message that is no handshake.
+    """
+    try:
+        request = _request(message)
+        key = request.GET.get("session_key", None)
+        return request.COOKIES.get(settings.SESSION_COOKIE_NAME) if key is None else key
+    except Exception as error:
+        raise ValueError(
+            f"Cannot parse HTTP message - are you sure this is a HTTP consumer? {error!r}"
+        ) from error
+
+
+def _request(message: Message) -> ASGIRequest:
+    headers = message.get("headers") or []
+    if isinstance(headers, dict):
+        headers = [(name.encode("latin1"), value) for name, value in headers.items()]
+    query = message.get("query_string") or b""
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": message["path"],
+        "query_string": query.encode() if isinstance(query, str) else query,
+        "headers": [(name, value) for name, value in headers],
+    }
+    return ASGIRequest(scope, BytesIO())
