@@ -1,0 +1,75 @@
+"""Consumers of JSON, with users and with tasks."""
+
+from channels import Channel
+from channels.generic import BaseConsumer
+from channels.generic.websockets import JsonWebsocketConsumer
+
+
+class Members(JsonWebsocketConsumer):
+    """For users, who are taken over from the HTTP session."""
+
+    http_user = True
+
+    def connection_groups(self, **kwargs):
+        """Join those of the same kind, whom the path names."""
+        return ["generics-" + kwargs.get("kind", "members")]
+
+    def connect(self, message, **kwargs):
+        """Let users in."""
+        if message.user.is_anonymous:
+            self.close()
+        else:
+            super().connect(message, **kwargs)
+
+    def receive(self, content, **kwargs):
+        """Tell all of them; a farewell closes."""
+        if content == "bye":
+            self.send({"bye": self.message.user.username}, close=True)
+            return
+        said = {"user": self.message.user.username, "content": content}
+        self.group_send(self.connection_groups(**kwargs)[0], said)
+
+    def disconnect(self, message, **kwargs):
+        """Tell the others who left."""
+        self.group_send(self.connection_groups(**kwargs)[0], {"left": message.user.username})
+
+
+class Guests(JsonWebsocketConsumer):
+    """For anybody; who is a user stays one by the channel session."""
+
+    channel_session_user = True
+    greeting = "hello"
+
+    def connect(self, message, **kwargs):
+        """Greet, which accepts the socket."""
+        self.send({"greeting": self.greeting, "user": message.user.username})
+
+    def receive(self, content, **kwargs):
+        """Have a task done; what is no object is an error."""
+        task = {"reply_channel": self.message.reply_channel.name, "numbers": content["numbers"]}
+        Channel("generics." + content["task"]).send(task)
+
+
+class Tasks(BaseConsumer):
+    """Done by workers: one method for each channel."""
+
+    method_mapping = {  # noqa: RUF012
+        "generics.sum": "add_up",
+        "generics.count": "count",
+    }
+    channel_session = True
+
+    def add_up(self, message, **kwargs):
+        """Add the numbers up."""
+        self.answer(message, sum=sum(message["numbers"]))
+
+    def count(self, message, **kwargs):
+        """Count the numbers."""
+        self.answer(message, count=len(message["numbers"]))
+
+    def answer(self, message, **result):
+        """Send the result, and the number of tasks that this client has had."""
+        tasks = message.channel_session.get("tasks", 0) + 1
+        message.channel_session["tasks"] = tasks
+        result["tasks"] = tasks
+        message.reply_channel.send({"text": JsonWebsocketConsumer.encode_json(result)})

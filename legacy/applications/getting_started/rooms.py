@@ -1,0 +1,59 @@
+"""The second stage: rooms, from the path or from the query string."""
+
+from urllib.parse import parse_qs
+
+from channels import Group, route
+from channels.sessions import channel_session
+
+
+@channel_session
+def ws_connect(message, room):
+    """Enter the room in the path."""
+    enter(message, room, name_in(message.content["query_string"]))
+
+
+@channel_session
+def ws_connect_by_query(message):
+    """Enter the room in the query string; refuse the socket if there is none."""
+    rooms = parse_qs(message.content["query_string"]).get(b"room")
+    if not rooms or not rooms[0].isalnum():
+        message.reply_channel.send({"close": True})
+        return
+    enter(message, rooms[0].decode("ascii"), name_in(message.content["query_string"]))
+
+
+@channel_session
+def ws_message(message):
+    """Tell the room who said what."""
+    session = message.channel_session
+    Group(f"room-{session['room']}").send(
+        {"text": f"{session['name']}: {message['text']}"},
+    )
+
+
+@channel_session
+def ws_disconnect(message):
+    """Leave the room; a socket that was refused has none."""
+    if "room" in message.channel_session:
+        Group(f"room-{message.channel_session['room']}").discard(message.reply_channel)
+
+
+def enter(message, room, name):
+    """Take the socket into *room* as *name*."""
+    message.channel_session["room"] = room
+    message.channel_session["name"] = name
+    Group(f"room-{room}").add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def name_in(query_string):
+    """Return the name that somebody gave."""
+    return parse_qs(query_string).get(b"name", [b"nobody"])[0].decode("utf-8")
+
+
+channel_routing = [
+    route("websocket.connect", ws_connect, path=r"^/rooms/(?P<room>[a-z0-9]+)/$"),
+    route("websocket.connect", ws_connect_by_query, path=r"^/rooms/$"),
+    route("websocket.receive", ws_message, path=r"^/rooms/"),
+    route("websocket.disconnect", ws_disconnect, path=r"^/rooms/"),
+]

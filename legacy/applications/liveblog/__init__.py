@@ -1,0 +1,1 @@
+"""Blogs whose readers see each post as it is saved."""

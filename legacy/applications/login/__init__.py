@@ -1,0 +1,1 @@
+"""Accounts, and sockets that know who is behind them."""

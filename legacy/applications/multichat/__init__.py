@@ -1,0 +1,1 @@
+"""Many rooms over one socket."""

@@ -1,0 +1,29 @@
+"""What goes wrong by what a client sent."""
+
+import json
+from functools import wraps
+
+
+class ClientError(Exception):
+    """Something that the client is to know of, by a code."""
+
+    def __init__(self, code):
+        super().__init__(code)
+        self.code = code
+
+    def send_to(self, channel):
+        """Tell the client."""
+        channel.send({"text": json.dumps({"error": self.code})})
+
+
+def tells_client(func):
+    """Send a client's errors back to it."""
+
+    @wraps(func)
+    def inner(message, *args, **kwargs):
+        try:
+            return func(message, *args, **kwargs)
+        except ClientError as error:
+            error.send_to(message.reply_channel)
+
+    return inner

@@ -1,0 +1,9 @@
+"""Each channel has one consumer, so a dict will do."""
+
+from .consumers import ws_connect, ws_disconnect, ws_receive
+
+channel_routing = {
+    "websocket.connect": ws_connect,
+    "websocket.receive": ws_receive,
+    "websocket.disconnect": ws_disconnect,
+}

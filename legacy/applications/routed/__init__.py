@@ -1,0 +1,1 @@
+"""Routing by everything that a message holds."""
