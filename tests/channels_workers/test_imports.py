@@ -30,10 +30,12 @@ ROWS = [
     ["layers.server"],
     ["layers.codec", "layers.operations"],
     ["backoff", "conf", "exceptions", "signals"],
+    ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]
 
-#: A system check is registered when the apps are ready, as Django wants it.
-INSIDE_FUNCTIONS = {("apps", "checks")}
+#: A system check is registered when the apps are ready, as Django wants it; the upgrade says
+#: what to install when the library that it needs is not there.
+INSIDE_FUNCTIONS = {("apps", "checks"), ("upgrade.__main__", "upgrade.command")}
 
 
 class Import(NamedTuple):

@@ -1,0 +1,75 @@
+"""Finds what is left of Channels 1.1.8 in a file of Python: names that are not here."""
+
+from __future__ import annotations
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from channels_workers.upgrade.bindings import bindings, source_module
+from channels_workers.upgrade.fates import Entry, Fate
+from channels_workers.upgrade.findings import Finding
+from channels_workers.upgrade.lookup import find_beginning, is_old_module, new_module
+
+_MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
+
+
+class Remains(cst.CSTVisitor):
+    """Collects :class:`Finding` for imports and uses of what could not be carried over."""
+
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.findings: list[Finding] = []
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
+        """Look at each name that is imported."""
+        module = source_module(node)
+        if isinstance(node.names, cst.ImportStar):
+            self._add_module(node, module)
+        else:
+            for alias in node.names:
+                path = f"{module}.{alias.evaluated_name}"
+                self._add_name(alias, path)
+                self._add_module(alias, path)
+        return False
+
+    def visit_Import(self, node: cst.Import) -> bool:
+        """Look at each module that is imported."""
+        for alias in node.names:
+            self._add_module(alias, alias.evaluated_name)
+        return False
+
+    def _add_module(self, node: cst.CSTNode, module: str) -> None:
+        if is_old_module(module) and not new_module(module) and module != "channels.utils":
+            self.report(node, f"`{module}`", _MODULE_GONE)
+
+    def _add_name(self, node: cst.CSTNode, path: str) -> None:
+        found = find_beginning(path)
+        if found and found.entry.fate is not Fate.SAME:
+            self.report(node, f"`{found.name}`", reason(found.entry))
+
+    def report(self, node: cst.CSTNode, what: str, cure: str) -> None:
+        """Add a finding at the line of *node*."""
+        line = self.get_metadata(PositionProvider, node).start.line
+        self.findings.append(Finding(line, what, cure))
+
+
+def reason(entry: Entry) -> str:
+    """Return what the report says of a name of 1.1.8 that is not carried over."""
+    return f"{entry.fate.value}: {entry.remark}"
+
+
+def find_remains(module: cst.Module) -> list[Finding]:
+    """Return what is left in *module* of 1.1.8's names."""
+    wrapper = MetadataWrapper(module)
+    visitor = Remains()
+    wrapper.visit(visitor)
+    positions = wrapper.resolve(PositionProvider)
+    uses = [use for binding in bindings(wrapper) for use in binding.uses]
+    for use in uses:
+        found = find_beginning(use.path)
+        if found and found.entry.fate is not Fate.SAME:
+            line = positions[use.node].start.line
+            visitor.findings.append(Finding(line, f"`{found.name}`", reason(found.entry)))
+    return sorted(set(visitor.findings))
