@@ -170,12 +170,14 @@ def _request(message: Message) -> ASGIRequest:
     headers = message.get("headers") or []
     if isinstance(headers, dict):
         headers = [(name.encode("latin1"), value) for name, value in headers.items()]
+    # HTTP/2 may split the cookies over several headers, which Django joins by a comma.
+    cookies = b"; ".join(value for name, value in headers if name == b"cookie")
     query = message.get("query_string") or b""
     scope = {
         "type": "http",
         "method": "GET",
         "path": message["path"],
         "query_string": query.encode() if isinstance(query, str) else query,
-        "headers": [(name, value) for name, value in headers],
+        "headers": [(b"cookie", cookies)],
     }
     return ASGIRequest(scope, BytesIO())

@@ -1,4 +1,5 @@
 import logging
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from channels_workers.channel import Channel, Group
-from channels_workers.dispatch import commit, dispatch, run
+from channels_workers.dispatch import Outcome, commit, dispatch, run
 from channels_workers.exceptions import (
+    AcceptConnection,
     ChannelFull,
     ChannelSocketException,
+    ConsumeLater,
     DenyConnection,
     WebsocketCloseException,
 )
@@ -466,11 +469,23 @@ def test_a_client_that_left_meanwhile_gets_its_disconnect_after_the_message(
     assert order == ["websocket.connect", "websocket.disconnect 1001"]
 
 
-def test_a_commit_waits_for_a_redis_that_is_away(
-    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+def do_nothing(message: Any) -> None:
+    pass
+
+
+def put_off(message: Any) -> None:
+    raise ConsumeLater
+
+
+@pytest.mark.parametrize(("consumer", "doing"), [(do_nothing, "Committing"), (put_off, "Putting")])
+def test_a_worker_waits_for_a_redis_that_is_away(
+    consumer: Consumer,
+    doing: str,
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
-    router = Router({"background": lambda message: None})
+    router = Router({"background": consumer})
     tried, found = threading.Event(), []
 
     class Tried(logging.Handler):
@@ -497,4 +512,122 @@ def test_a_commit_waits_for_a_redis_that_is_away(
         worker.join(20)
         logging.getLogger("channels_workers.dispatch").removeHandler(handler)
     assert found == [Committed.STALE], "it came back empty: the delivery is not ours any more"
-    assert f"Committing {delivery.id}: Redis at {redis_server.url} does not answer" in caplog.text
+    assert re.search(f"{doing} {delivery.id}.*: Redis at .* does not answer", caplog.text)
+
+
+# ConsumeLater and AcceptConnection
+
+
+@KINDS
+def test_what_is_put_off_runs_again_and_leaves_nothing_of_its_first_run(
+    is_async: bool, connected: Client, run_next: RunNext
+) -> None:
+    runs: list[str] = []
+
+    def act(message: Any) -> None:
+        runs.append(message.id)
+        message.reply_channel.send({"text": f"run {len(runs)}"})
+        Group("chat").add(message.reply_channel)
+        message.channel_session["runs"] = len(runs)
+        if len(runs) < 3:
+            raise ConsumeLater
+
+    consumer = channel_session(consumer_that(act, is_async))
+    for _ in range(3):
+        assert connected.replies == []
+        assert connected.released == []
+        assert run_next(consumer) is Committed.DONE
+    assert connected.replies == [{"text": "run 3"}]
+    assert connected.released == [0]
+    assert set(runs) == {f"{connected.reply_channel}:0"}
+    payload = connected.layer.load_session(connected.reply_channel)
+    assert payload is not None
+    assert connected.layer.codec.decode(payload) == {"runs": 3}
+
+
+def test_what_is_put_off_goes_behind_those_that_wait(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    seen: list[int] = []
+
+    def act(message: Any) -> None:
+        seen.append(message["number"])
+        if seen == [1]:
+            raise ConsumeLater
+
+    for number in (1, 2):
+        Channel("tasks").send({"number": number})
+    for _ in range(3):
+        run_next(act, "tasks")
+    assert seen == [1, 2, 1]
+
+
+def test_it_is_not_put_off_for_ever(
+    connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[int] = []
+
+    def act(message: Any) -> None:
+        runs.append(len(runs))
+        raise ConsumeLater
+
+    while not connected.released:
+        run_next(act)
+    assert len(runs) == 11
+    assert "was put off 10 times by ConsumeLater; it is given up" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_a_consumer_may_accept_a_connection(connected: Client, run_next: RunNext) -> None:
+    def accept(message: Any) -> None:
+        message.reply_channel.send({"text": "hello"})
+        raise AcceptConnection
+
+    run_next(accept)
+    assert connected.replies == [{"text": "hello"}, {"accept": True}]
+
+
+def test_only_connections_can_be_accepted(
+    connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def accept(message: Any) -> None:
+        raise AcceptConnection
+
+    run_next(accept)
+    connected.send("hi")
+    run_next(accept)
+    assert connected.replies == [{"accept": True}]
+    assert "raised AcceptConnection on websocket.receive" in caplog.text
+
+
+# The outcome, for those who run consumers without a worker
+
+
+def run_alone(client: Client, consumer: Consumer) -> Outcome:
+    delivery = pull_one(client.layer)
+    return run(delivery, client.layer, Router({delivery.channel: consumer}), not_called)
+
+
+def test_the_outcome_holds_what_the_consumer_returned(connected: Client) -> None:
+    assert run_alone(connected, lambda message: "result").result == "result"
+
+
+@pytest.mark.parametrize(
+    "error", [LookupError(), SystemExit(), DenyConnection(), ConsumeLater(), AcceptConnection()]
+)
+def test_the_outcome_holds_what_the_consumer_raised(
+    error: BaseException, connected: Client
+) -> None:
+    found = run_alone(connected, fail_with(error)).error
+    assert found is (None if isinstance(error, AcceptConnection) else error)
+
+
+def test_a_socket_exception_that_ran_is_no_error(connected: Client) -> None:
+    outcome = run_alone(connected, fail_with(WebsocketCloseException(4000)))
+    assert outcome.error is None
+    assert len(outcome.operations) == 2
+
+
+def test_a_socket_exception_that_failed_gives_its_error(connected: Client) -> None:
+    outcome = run_alone(connected, fail_with(ChannelSocketException()))
+    assert isinstance(outcome.error, NotImplementedError)

@@ -5,6 +5,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 
 from channels_workers.channel import Channel
 from channels_workers.exceptions import MessageError
@@ -14,7 +15,13 @@ from channels_workers.layers.operations import (
     Committed,
 )
 from channels_workers.message import Message
-from channels_workers.sessions import channel_session, session_for_message
+from channels_workers.session_stores import session_for_message
+from channels_workers.sessions import (
+    channel_and_http_session,
+    channel_session,
+    enforce_ordering,
+    http_session,
+)
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext
 
@@ -353,3 +360,154 @@ def test_it_needs_a_message(arguments: tuple[Any, ...]) -> None:
 def test_it_needs_a_reply_channel(memory_layer: InMemoryChannelLayer) -> None:
     with pytest.raises(ValueError, match=r"^No reply_channel sent to consumer; @channel_session"):
         remember(Message({}, "background", memory_layer))
+
+
+# enforce_ordering
+
+
+@pytest.mark.parametrize("decorator", [enforce_ordering, enforce_ordering()])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_enforce_ordering_gives_the_session_and_keeps_nothing_in_it(
+    is_async: bool, decorator: Any, client_socket: Client, run_next: RunNext
+) -> None:
+    def count(message: Message) -> None:
+        message.channel_session["orders"] = [
+            *message.channel_session.get("orders", []),
+            message["order"],
+        ]
+
+    async def count_async(message: Message) -> None:
+        count(message)
+
+    consumer = decorator(count_async if is_async else count)
+    client_socket.connect()
+    run_next(consumer)
+    for _ in range(2):
+        client_socket.send("hi")
+        run_next(consumer)
+    assert saved(client_socket) == {"orders": [0, 1, 2]}
+
+
+def test_enforce_ordering_refuses_what_has_no_order(client_socket: Client) -> None:
+    with pytest.raises(ValueError, match="^No `order` value in message; @enforce_ordering"):
+        enforce_ordering(lambda message: None)(outside(client_socket))
+
+
+def test_slight_ordering_is_gone() -> None:
+    with pytest.raises(ValueError, match="^Slight ordering is now always on"):
+        enforce_ordering(slight=True)
+
+
+# http_session
+
+
+@pytest.fixture
+def browser_session() -> SessionStore:
+    """A session that a view has made."""
+    session = SessionStore()
+    session["cart"] = ["tea"]
+    session.save()
+    return session
+
+
+def cookie_of(session: SessionStore) -> list[list[bytes]]:
+    return [[b"cookie", f"sessionid={session.session_key}".encode()]]
+
+
+@http_session
+def buy(message: Message) -> None:
+    session = message.http_session
+    assert session is not None
+    session["cart"] = [*session.get("cart", []), "milk"]
+
+
+@http_session
+async def buy_async(message: Message) -> None:
+    session = message.http_session
+    assert session is not None
+    await session.aset("cart", [*await session.aget("cart", []), "milk"])
+
+
+BUY = pytest.mark.parametrize("consumer", [buy, buy_async])
+
+
+@BUY
+@pytest.mark.django_db(transaction=True)
+def test_http_session_is_that_of_the_cookie_and_is_saved(
+    consumer: Consumer, browser_session: SessionStore, client_socket: Client, run_next: RunNext
+) -> None:
+    client_socket.connect(headers=cookie_of(browser_session))
+    run_next(consumer)
+    assert SessionStore(browser_session.session_key)["cart"] == ["tea", "milk"]
+
+
+@BUY
+@pytest.mark.django_db(transaction=True)
+def test_http_session_may_be_named_in_the_address(
+    consumer: Consumer, browser_session: SessionStore, client_socket: Client, run_next: RunNext
+) -> None:
+    query = f"session_key={browser_session.session_key}".encode()
+    client_socket.connect(query_string=query)
+    run_next(consumer)
+    assert SessionStore(browser_session.session_key)["cart"] == ["tea", "milk"]
+
+
+def test_http_session_is_none_without_a_key(client_socket: Client, run_next: RunNext) -> None:
+    seen: list[Any] = []
+    client_socket.connect()
+    run_next(http_session(lambda message: seen.append(message.http_session)))
+    client_socket.send("hi")
+    run_next(http_session(lambda message: seen.append(message.http_session)))
+    assert seen == [None, None]
+
+
+def test_http_session_is_not_saved_if_the_consumer_raises(
+    browser_session: SessionStore, client_socket: Client, run_next: RunNext
+) -> None:
+    @http_session
+    def fail(message: Message) -> None:
+        buy(message)
+        assert message.http_session is not None
+        message.http_session["cart"] = []
+        raise LookupError
+
+    client_socket.connect(headers=cookie_of(browser_session))
+    run_next(fail)
+    assert SessionStore(browser_session.session_key)["cart"] == ["tea", "milk"]
+
+
+def test_http_session_of_a_message_without_a_path_is_refused(
+    client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    Channel("second").send({"reply_channel": client_socket.reply_channel})
+    with caplog.at_level(logging.ERROR):
+        run_next(buy, "second")
+    assert "Cannot parse HTTP message" in caplog.text
+
+
+# channel_and_http_session
+
+
+@BUY
+@pytest.mark.django_db(transaction=True)
+def test_both_sessions_are_there_in_later_messages_too(
+    consumer: Any, browser_session: SessionStore, client_socket: Client, run_next: RunNext
+) -> None:
+    both = channel_and_http_session(consumer.__wrapped__)
+    client_socket.connect(headers=cookie_of(browser_session))
+    run_next(both)
+    client_socket.send("hi")
+    run_next(both)
+    assert SessionStore(browser_session.session_key)["cart"] == ["tea", "milk", "milk"]
+    assert saved(client_socket) == {"sessionid": browser_session.session_key}
+
+
+def test_both_sessions_without_a_cookie(client_socket: Client, run_next: RunNext) -> None:
+    @channel_and_http_session
+    def look(message: Message) -> None:
+        assert message.http_session is None
+        message.channel_session["room"] = "tea"
+
+    client_socket.connect()
+    run_next(look)
+    assert saved(client_socket) == {"room": "tea"}

@@ -1,0 +1,141 @@
+from typing import Any, ClassVar
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+from channels_workers.channel import Channel
+from channels_workers.exceptions import DenyConnection
+from channels_workers.generic import BaseConsumer
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.message import Message
+from channels_workers.routing import Router, route_class
+from tests.channels_workers.clients import Client, contents
+from tests.channels_workers.conftest import RunNext
+
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
+
+class Tasks(BaseConsumer):
+    """A consumer of two channels of its own."""
+
+    method_mapping: ClassVar[dict[str, str]] = {"task.add": "add", "task.remove": "remove"}
+    prefix = "done"
+
+    def add(self, message: Message, **kwargs: Any) -> None:
+        assert self.message is message
+        assert self.kwargs == kwargs
+        Channel(self.prefix).send({"added": message["name"], **kwargs})
+
+    def remove(self, message: Message, **kwargs: Any) -> None:
+        Channel(self.prefix).send({"removed": message["name"], **kwargs})
+
+
+def test_it_listens_to_the_channels_of_its_methods() -> None:
+    assert Tasks.channel_names() == {"task.add", "task.remove"}
+    assert set(route_class(Tasks).channels) == {"task.add", "task.remove"}
+    assert {"task.add", "task.remove"} <= Router([route_class(Tasks)]).channels
+
+
+def test_each_channel_has_its_method(memory_layer: InMemoryChannelLayer, run_next: RunNext) -> None:
+    for channel in ("task.add", "task.remove"):
+        Channel(channel).send({"name": "tea"})
+        run_next(Tasks, channel)
+    assert contents(memory_layer, "done") == [{"added": "tea"}, {"removed": "tea"}]
+
+
+def test_a_route_filters_as_any_other(memory_layer: InMemoryChannelLayer) -> None:
+    router = Router([route_class(Tasks, name=r"^(?P<kind>t)ea$")])
+    match = router.match(Message({"name": "tea"}, "task.add", memory_layer))
+    assert match == (Tasks, {"kind": "t"})
+    assert router.match(Message({"name": "milk"}, "task.add", memory_layer)) is None
+
+
+def test_a_route_may_have_other_attributes(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    route = Tasks.as_route({"prefix": "elsewhere"}, name="^tea$")
+    assert set(route.channels) == {"task.add", "task.remove"}
+    assert route.filters["name"].pattern == "^tea$"
+    Channel("task.add").send({"name": "tea"})
+    run_next(route.consumer, "task.add")
+    assert contents(memory_layer, "elsewhere") == [{"added": "tea"}]
+    assert Tasks.prefix == "done"
+    assert route.consumer.__name__ == "Tasks"
+
+
+def test_without_attributes_the_route_is_to_the_class() -> None:
+    assert Tasks.as_route().consumer is Tasks
+
+
+def test_attributes_that_are_no_dict_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"attrs must be a dict of class attributes, not 'path'"):
+        Tasks.as_route("path")  # type: ignore[arg-type]
+
+
+def test_what_has_no_channel_names_is_refused() -> None:
+    with pytest.raises(ValueError, match="^The consumer passed to RouteClass has no valid"):
+        route_class(print)
+
+
+def test_async_methods_are_refused_when_the_class_is_made() -> None:
+    with pytest.raises(TypeError, match=r"Slow.add is `async def`, which class-based consumers"):
+
+        class Slow(Tasks):
+            async def add(self, message: Message, **kwargs: Any) -> None:
+                pass
+
+
+def test_its_methods_may_have_a_session(client_socket: Client, run_next: RunNext) -> None:
+    seen: list[Any] = []
+
+    class Counter(BaseConsumer):
+        """Counts the messages of a connection."""
+
+        method_mapping: ClassVar[dict[str, str]] = {
+            "websocket.connect": "count",
+            "websocket.receive": "count",
+        }
+        channel_session = True
+
+        def count(self, message: Message) -> None:
+            session = self.message.channel_session
+            session["count"] = session.get("count", 0) + 1
+            seen.append(session["count"])
+
+    client_socket.connect()
+    run_next(Counter)
+    client_socket.send("hi")
+    run_next(Counter)
+    assert seen == [1, 2]
+
+
+def test_its_methods_may_have_a_user(client_socket: Client, run_next: RunNext) -> None:
+    seen: list[Any] = []
+
+    class Who(BaseConsumer):
+        """Says whose connection it is."""
+
+        method_mapping: ClassVar[dict[str, str]] = {"websocket.connect": "look"}
+        channel_session_user = True
+
+        def look(self, message: Message) -> None:
+            seen.append(message.user)
+
+    client_socket.connect()
+    run_next(Who)
+    assert seen == [AnonymousUser()]
+
+
+def test_it_may_deny_a_connection(client_socket: Client, run_next: RunNext) -> None:
+    class Closed(BaseConsumer):
+        """Lets nobody in."""
+
+        method_mapping: ClassVar[dict[str, str]] = {"websocket.connect": "refuse"}
+
+        def refuse(self, message: Message) -> None:
+            raise DenyConnection
+
+    client_socket.connect()
+    run_next(Closed)
+    assert client_socket.replies == [{"close": True}]

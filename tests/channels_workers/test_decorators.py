@@ -1,0 +1,136 @@
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from channels_workers.decorators import ConsumerDecorator, never
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.message import Message
+
+
+class Log:
+    """What happened, and in which thread."""
+
+    def __init__(self) -> None:
+        self.steps: list[Any] = []
+        self.threads: set[int] = set()
+
+    def note(self, *step: Any) -> None:
+        self.steps.append(step)
+        self.threads.add(threading.get_ident())
+
+    def decorator(self, **options: Any) -> ConsumerDecorator:
+        return ConsumerDecorator(
+            "note",
+            lambda message: self.note("prepare"),
+            lambda message, failed: self.note("finish", failed),
+            **options,
+        )
+
+
+@pytest.fixture
+def message(memory_layer: InMemoryChannelLayer) -> Message:
+    return Message({}, "a.channel", memory_layer)
+
+
+def test_it_runs_before_and_after_the_consumer(message: Message) -> None:
+    log = Log()
+
+    @log.decorator()
+    def consumer(message: Message, **kwargs: Any) -> str:
+        log.note("run", kwargs)
+        return "result"
+
+    assert consumer(message, room="tea") == "result"
+    assert log.steps == [("prepare",), ("run", {"room": "tea"}), ("finish", False)]
+    assert consumer.__name__ == "consumer"
+
+
+def test_it_learns_that_the_consumer_raised(message: Message) -> None:
+    log = Log()
+
+    @log.decorator()
+    def consumer(message: Message) -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        consumer(message)
+    assert log.steps == [("prepare",), ("finish", True)]
+
+
+def test_nothing_runs_if_the_message_cannot_be_prepared(message: Message) -> None:
+    def refuse(message: Message) -> None:
+        raise ValueError("not this one")
+
+    def fail(*args: Any) -> None:
+        pytest.fail("This must not run.")
+
+    with pytest.raises(ValueError, match="not this one"):
+        ConsumerDecorator("refuse", refuse, fail)(fail)(message)
+
+
+def test_methods_have_the_message_as_their_second_argument(message: Message) -> None:
+    log = Log()
+
+    class Room:
+        @log.decorator()
+        def say(self, message: Message) -> str:
+            return message.channel.name
+
+    assert Room().say(message) == "a.channel"
+
+
+@pytest.mark.parametrize("arguments", [(), ("text",), (1, 2, 3)])
+def test_without_a_message_it_says_so(arguments: tuple[Any, ...]) -> None:
+    consumer = Log().decorator()(lambda *args: None)
+    with pytest.raises(ValueError, match="^note called without Message instance$"):
+        consumer(*arguments)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_the_steps_of_a_coroutine_block_another_thread(message: Message, fails: bool) -> None:
+    log, here = Log(), threading.get_ident()
+
+    @log.decorator()
+    async def consumer(message: Message) -> None:
+        await asyncio.sleep(0)
+        assert threading.get_ident() == here
+        assert log.steps == [("prepare",)]
+        if fails:
+            raise LookupError
+
+    if fails:
+        with pytest.raises(LookupError):
+            await consumer(message)
+    else:
+        await consumer(message)
+    assert log.steps == [("prepare",), ("finish", fails)]
+    assert here not in log.threads
+
+
+async def test_steps_that_do_not_block_stay_in_the_thread_of_the_loop(message: Message) -> None:
+    log = Log()
+
+    @log.decorator(blocks=never)
+    async def consumer(message: Message) -> str:
+        return "result"
+
+    assert await consumer(message) == "result"
+    assert log.threads == {threading.get_ident()}
+
+
+async def test_the_second_step_may_be_missing(message: Message) -> None:
+    steps: list[str] = []
+    decorator = ConsumerDecorator("note", lambda message: steps.append("prepare"))
+
+    @decorator
+    def consumer(message: Message) -> str:
+        return "def"
+
+    @decorator
+    async def async_consumer(message: Message) -> str:
+        return "async def"
+
+    assert (consumer(message), await async_consumer(message)) == ("def", "async def")
+    assert steps == ["prepare", "prepare"]

@@ -1,0 +1,212 @@
+"""`CHANNEL_SESSION_ENGINE`, sessions outside consumers, and those of browsers."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import CreateError, SessionBase
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from channels_workers.channel import Channel
+from channels_workers.layers.codec import Content
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.message import Message
+from channels_workers.session_stores import (
+    SIGNED_COOKIES,
+    browser_session_key,
+    session_for_reply_channel,
+)
+from channels_workers.sessions import channel_session
+from tests.channels_workers.clients import Client, contents
+from tests.channels_workers.conftest import RunNext
+
+# Coroutines reach the database on a thread of their own.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BACKENDS = "django.contrib.sessions.backends"
+
+
+@channel_session
+def count(message: Message) -> None:
+    message.channel_session["count"] = message.channel_session.get("count", 0) + 1
+    Channel("counts").send({"count": message.channel_session["count"]})
+
+
+@channel_session
+async def count_async(message: Message) -> None:
+    number = await message.channel_session.aget("count", 0) + 1
+    await message.channel_session.aset("count", number)
+    Channel("counts").send({"count": number})
+
+
+BOTH_KINDS = pytest.mark.parametrize("consumer", [count, count_async])
+
+
+@pytest.fixture(params=["db", "cached_db", "cache", "file"])
+def engine(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> str:
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    settings.CHANNEL_SESSION_ENGINE = f"{BACKENDS}.{request.param}"
+    return settings.CHANNEL_SESSION_ENGINE  # type: ignore[no-any-return]
+
+
+@BOTH_KINDS
+def test_an_engine_of_django_keeps_the_session(
+    consumer: Any, engine: str, client_socket: Client, run_next: RunNext
+) -> None:
+    client_socket.connect()
+    run_next(consumer)
+    client_socket.send("hi")
+    run_next(consumer)
+    assert [item["count"] for item in contents(client_socket.layer, "counts")] == [1, 2]
+    assert client_socket.layer.load_session(client_socket.reply_channel) is None
+    assert session_for_reply_channel(client_socket.reply_channel)["count"] == 2
+
+
+def test_it_outlives_the_connection_as_in_1_1_8(
+    settings: Settings, client_socket: Client, run_next: RunNext
+) -> None:
+    settings.CHANNEL_SESSION_ENGINE = f"{BACKENDS}.db"
+    client_socket.connect()
+    run_next(count)
+    client_socket.leave()
+    run_next(count)
+    assert session_for_reply_channel(client_socket.reply_channel)["count"] == 2
+    assert Session.objects.count() == 1
+
+
+def test_what_was_set_before_an_error_is_kept(
+    settings: Settings, client_socket: Client, run_next: RunNext
+) -> None:
+    settings.CHANNEL_SESSION_ENGINE = f"{BACKENDS}.db"
+
+    @channel_session
+    def fail(message: Message) -> None:
+        message.channel_session["count"] = 7
+        raise LookupError
+
+    client_socket.connect()
+    run_next(fail)
+    assert session_for_reply_channel(client_socket.reply_channel)["count"] == 7
+
+
+def test_each_connection_has_a_session_of_its_own(
+    settings: Settings, memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    settings.CHANNEL_SESSION_ENGINE = f"{BACKENDS}.db"
+    for client in (Client(memory_layer), Client(memory_layer)):
+        client.connect()
+        run_next(count)
+    assert [item["count"] for item in contents(memory_layer, "counts")] == [1, 1]
+    assert Session.objects.count() == 2
+
+
+def test_a_message_waits_while_another_makes_the_session(
+    settings: Settings,
+    client_socket: Client,
+    run_next: RunNext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.CHANNEL_SESSION_ENGINE = f"{BACKENDS}.db"
+    save, failures = SessionStore.save, [CreateError(), CreateError()]
+
+    def save_late(self: SessionStore, must_create: bool = False) -> None:
+        if must_create and failures:
+            raise failures.pop()
+        save(self, must_create)
+
+    monkeypatch.setattr(SessionStore, "save", save_late)
+    client_socket.connect()
+    for _ in range(3):
+        run_next(count)
+    assert contents(client_socket.layer, "counts") == [{"count": 1}]
+    assert client_socket.released == [0]
+
+
+@pytest.mark.parametrize("engine", ["no.such.module", "django.conf", "nonsense"])
+def test_what_is_no_engine_is_named(settings: Settings, engine: str) -> None:
+    settings.CHANNEL_SESSION_ENGINE = engine
+    with pytest.raises(ImproperlyConfigured, match=f"CHANNEL_SESSION_ENGINE must .* '{engine}'"):
+        session_for_reply_channel("server!socket")
+
+
+def test_signed_cookies_are_refused(
+    settings: Settings,
+    client_socket: Client,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.CHANNEL_SESSION_ENGINE = SIGNED_COOKIES
+    client_socket.connect()
+    with caplog.at_level(logging.ERROR):
+        run_next(count)
+    assert "with signed cookie sessions" in caplog.text
+    assert client_socket.released == [0]
+
+
+def test_without_the_setting_no_query_is_made(client_socket: Client, run_next: RunNext) -> None:
+    client_socket.connect()
+    with CaptureQueriesContext(connection) as queries:
+        run_next(count)
+    assert len(queries) == 0
+
+
+def test_outside_consumers_it_is_read_and_saved_at_once(
+    client_socket: Client, run_next: RunNext
+) -> None:
+    client_socket.connect()
+    run_next(count)
+    session = session_for_reply_channel(client_socket.reply_channel)
+    assert session["count"] == 1
+    session["count"] = 40
+    session.save()
+    client_socket.send("hi")
+    run_next(count)
+    assert [item["count"] for item in contents(client_socket.layer, "counts")] == [1, 41]
+
+
+# The session of a browser
+
+
+def message_with(memory_layer: InMemoryChannelLayer, **content: Any) -> Message:
+    return Message({"path": "/", **content}, "websocket.connect", memory_layer)
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ({}, None),
+        ({"headers": None}, None),
+        ({"headers": [[b"cookie", b"a=b; sessionid=abc; c=d"]]}, "abc"),
+        ({"headers": [[b"cookie", b"a=b"], [b"cookie", b"sessionid=abc"]]}, "abc"),
+        ({"headers": [(b"cookie", b"theme=dark")]}, None),
+        ({"headers": {"cookie": b"sessionid=abc"}}, "abc"),
+        ({"headers": [[b"cookie", b"\xff\xfe=\xfd; sessionid=abc"]]}, "abc"),
+        ({"query_string": b"session_key=xyz"}, "xyz"),
+        ({"query_string": "session_key=xyz"}, "xyz"),
+        ({"query_string": b"%ff=%fe&session_key=xyz&session_key=last"}, "last"),
+        ({"query_string": b"session_key=", "headers": [[b"cookie", b"sessionid=abc"]]}, ""),
+        ({"query_string": b"session_key=xyz", "headers": [[b"cookie", b"sessionid=a"]]}, "xyz"),
+    ],
+)
+def test_the_key_stands_in_the_address_or_in_a_cookie(
+    content: Content, key: str | None, memory_layer: InMemoryChannelLayer
+) -> None:
+    assert browser_session_key(message_with(memory_layer, **content)) == key
+
+
+@pytest.mark.parametrize("content", [{}, {"path": "/", "headers": 5}])
+def test_a_message_that_is_no_handshake_is_refused(
+    content: Content, memory_layer: InMemoryChannelLayer
+) -> None:
+    with pytest.raises(ValueError, match=r"^Cannot parse HTTP message - are you sure"):
+        browser_session_key(Message(content, "tasks", memory_layer))
+
+
+def test_session_base_is_the_face_of_all(client_socket: Client) -> None:
+    assert isinstance(session_for_reply_channel(client_socket.reply_channel), SessionBase)
