@@ -9,17 +9,17 @@ from channels.sessions import channel_session
 @channel_session
 def ws_connect(message, room):
     """Enter the room in the path."""
-    enter(message, room, name_in(message.content["query_string"]))
+    enter(message, room)
 
 
 @channel_session
 def ws_connect_by_query(message):
     """Enter the room in the query string; refuse the socket if there is none."""
-    rooms = parse_qs(message.content["query_string"]).get(b"room")
-    if not rooms or not rooms[0].isalnum():
+    rooms = parse_qs(message["query_string"].decode("ascii")).get("room", [""])
+    if not (rooms[0].isascii() and rooms[0].isalnum()):
         message.reply_channel.send({"close": True})
         return
-    enter(message, rooms[0].decode("ascii"), name_in(message.content["query_string"]))
+    enter(message, rooms[0])
 
 
 @channel_session
@@ -38,17 +38,13 @@ def ws_disconnect(message):
         Group(f"room-{message.channel_session['room']}").discard(message.reply_channel)
 
 
-def enter(message, room, name):
-    """Take the socket into *room* as *name*."""
+def enter(message, room):
+    """Take the socket into *room*, under the name in the query string if there is one."""
+    names = parse_qs(message["query_string"].decode("ascii")).get("name", ["nobody"])
     message.channel_session["room"] = room
-    message.channel_session["name"] = name
+    message.channel_session["name"] = names[0]
     Group(f"room-{room}").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
-
-
-def name_in(query_string):
-    """Return the name that somebody gave."""
-    return parse_qs(query_string).get(b"name", [b"nobody"])[0].decode("utf-8")
 
 
 channel_routing = [
