@@ -40,8 +40,9 @@ words = st.sampled_from(
 #: Frames that hold no object, or no JSON at all.
 junk = st.sampled_from(("", "{", "no json", "null", "17", "[]", '"text"', "{}", "\u2028"))
 
-#: The first are ASCII, the last is not UTF-8.
+#: The last is neither ASCII nor UTF-8.
 data = st.sampled_from((b"", b"{}", b"raw bytes", b"\x00\x01", b"\xff\xfe"))
+ascii_data = st.sampled_from((b"", b"{}", b"raw bytes", b"\x00\x01"))
 
 codes = st.sampled_from((1000, 3000, 4000, 4321, 4999))
 
@@ -72,6 +73,7 @@ def posts(path: str, **fields: SearchStrategy[str]) -> SearchStrategy[Step]:
 
 
 binaries: SearchStrategy[Step] = st.builds(Binary, clients, data)
+ascii_binaries: SearchStrategy[Step] = st.builds(Binary, clients, ascii_data)
 closes: SearchStrategy[Step] = st.builds(Close, clients, codes)
 
 
