@@ -1,20 +1,17 @@
-"""The command: reads the paths, prints or writes, and says what is left to do."""
+"""The command line: which paths to read, and whether to write."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from channels_workers.upgrade.files import find_files, is_python
-from channels_workers.upgrade.findings import Finding, is_done
-from channels_workers.upgrade.source import move_source, old_line
+from channels_workers.upgrade.files import find_files
+from channels_workers.upgrade.findings import is_done
+from channels_workers.upgrade.project import Project
 
-_STATUS_LEFT = 1
-_NO_NEWLINE = "\\ No newline at end of file"
+_NOTHING_LEFT, _SOMETHING_LEFT = 0, 1
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -37,37 +34,17 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     options = parse_arguments(arguments)
-    findings: list[Finding] = []
+    project = Project(options.write)
     for path in find_files(options.paths):
-        if is_python(path):
-            findings += move_file(path, options.write)
-    return 0 if is_done(findings) else _STATUS_LEFT
-
-
-def move_file(path: Path, write: bool) -> list[Finding]:
-    """Move one file, print what is to be said of it, and return that."""
-    try:
-        content = path.read_bytes()
-        moved = move_source(content, path.name)
-        if write and moved.content != content:
-            path.write_bytes(moved.content)
-    except OSError as error:
-        findings = [Finding(1, "cannot be read or written", str(error))]
-    else:
-        findings = moved.findings
-        if not write:
-            old, new = content.decode(errors="replace"), moved.content.decode(errors="replace")
-            sys.stdout.writelines(patch(path, old, new))
-            pair = old.splitlines(), new.splitlines()
-            findings = [replace(item, line=old_line(item.line, *pair)) for item in findings]
-    for finding in findings:
-        print(finding.in_file(path), file=sys.stderr)
-    return findings
-
-
-def patch(path: Path, old: str, new: str) -> list[str]:
-    """Return the difference as a patch that `git apply` takes."""
-    lines = difflib.unified_diff(
-        old.splitlines(keepends=True), new.splitlines(keepends=True), f"a/{path}", f"b/{path}"
-    )
-    return [line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}\n" for line in lines]
+        project.take(path)
+    project.finish()
+    if not options.write:
+        for patch in project.patches.values():
+            sys.stdout.write(str(patch))
+    findings = [finding for _, finding in project.report]
+    left = sum(not finding.is_note for finding in findings)
+    done = "changed" if options.write else "to be changed by --write"
+    for line in project.lines():
+        print(line, file=sys.stderr)
+    print(f"{len(project.patches)} files {done}, {left} things left to do by hand", file=sys.stderr)
+    return _NOTHING_LEFT if is_done(findings) else _SOMETHING_LEFT

@@ -34,6 +34,11 @@ def _is_of_tools(folder: Path) -> bool:
     return name.startswith(".") or name in _SKIPPED or (folder / "pyvenv.cfg").exists()
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file that is no Python."""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 def is_python(path: Path) -> bool:
     """Say whether a file is Python by its name."""
     return path.suffix in {".py", ".pyw"}

@@ -8,7 +8,10 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 from channels_workers.upgrade.bindings import bindings, source_module
 from channels_workers.upgrade.fates import Entry, Fate
 from channels_workers.upgrade.findings import Finding
+from channels_workers.upgrade.literals import text_of
 from channels_workers.upgrade.lookup import find_beginning, is_old_module, new_module
+from channels_workers.upgrade.patterns import Patterns
+from channels_workers.upgrade.strings import DOTTED, TAKES_CHANNEL, called_name
 
 _MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
 
@@ -21,6 +24,7 @@ class Remains(cst.CSTVisitor):
     def __init__(self) -> None:
         super().__init__()
         self.findings: list[Finding] = []
+        self.channel_names: set[cst.CSTNode] = set()
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
         """Look at each name that is imported."""
@@ -39,6 +43,18 @@ class Remains(cst.CSTVisitor):
         for alias in node.names:
             self._add_module(alias, alias.evaluated_name)
         return False
+
+    def visit_Call(self, node: cst.Call) -> None:
+        """Remember texts that are names of channels."""
+        if called_name(node) in TAKES_CHANNEL and node.args:
+            self.channel_names.add(node.args[0].value)
+
+    def visit_SimpleString(self, node: cst.SimpleString) -> None:
+        """Look at dotted paths."""
+        text = text_of(node)
+        if DOTTED.fullmatch(text) and node not in self.channel_names:
+            self._add_name(node, text)
+            self._add_module(node, text)
 
     def _add_module(self, node: cst.CSTNode, module: str) -> None:
         if is_old_module(module) and not new_module(module) and module != "channels.utils":
@@ -63,13 +79,21 @@ def reason(entry: Entry) -> str:
 def find_remains(module: cst.Module) -> list[Finding]:
     """Return what is left in *module* of 1.1.8's names."""
     wrapper = MetadataWrapper(module)
-    visitor = Remains()
+    visitor, patterns = Remains(), Patterns()
     wrapper.visit(visitor)
+    wrapper.visit(patterns)
     positions = wrapper.resolve(PositionProvider)
-    uses = [use for binding in bindings(wrapper) for use in binding.uses]
-    for use in uses:
-        found = find_beginning(use.path)
-        if found and found.entry.fate is not Fate.SAME:
-            line = positions[use.node].start.line
-            visitor.findings.append(Finding(line, f"`{found.name}`", reason(found.entry)))
-    return sorted(set(visitor.findings))
+    for binding in bindings(wrapper):
+        for use in binding.uses:
+            found = find_beginning(use.path)
+            if found:
+                line = positions[use.node].start.line
+                visitor.findings.append(Finding(line, f"`{found.name}`", _of_use(found.entry)))
+    return sorted({*visitor.findings, *patterns.findings})
+
+
+def _of_use(entry: Entry) -> str:
+    """Return what is to be said of a use that still stands there."""
+    if entry.fate is Fate.SAME:
+        return f"write {entry.target}; the module is a value here too, so it was left alone"
+    return reason(entry)

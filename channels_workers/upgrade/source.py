@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import libcst as cst
 
+from channels_workers.upgrade.entry import FILE, rewrite_entry
 from channels_workers.upgrade.findings import Finding
 from channels_workers.upgrade.imports import rewrite_imports
 from channels_workers.upgrade.remains import find_remains
+from channels_workers.upgrade.routing import move_routing
+from channels_workers.upgrade.settings import Settings
+from channels_workers.upgrade.strings import rewrite_strings
 
 #: What stands in each file that has to do with Channels; the others are not parsed.
-_MARKS = re.compile(rb"channel|asgi|__retries__|INSTALLED_APPS|http\.request", re.IGNORECASE)
+_MARKS = re.compile(
+    rb"channel|asgi|daphne|__retries__|__doomed__|installed_apps|http\.request|send_group|"
+    rb"receive_many",
+    re.IGNORECASE,
+)
 
 
 class Moved(NamedTuple):
@@ -23,15 +31,22 @@ class Moved(NamedTuple):
     findings: list[Finding]
 
 
-def move_source(content: bytes, name: str) -> Moved:
-    """Return the *content* of the file *name* moved as far as that can be done."""
+def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
+    """Return the *content* of a file moved as far as that can be done.
+
+    What it says as a part of the project's settings is noted in *settings*.
+    """
     if not _MARKS.search(content):
         return Moved(content, [])
     try:
         module = cst.parse_module(content)
-    except (cst.ParserSyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError, LookupError) as error:
         return Moved(content, [_unparsed(error)])
-    module = rewrite_imports(module)
+    if path.name == FILE:
+        module = rewrite_entry(module)
+    for step in (rewrite_imports, rewrite_strings, move_routing):
+        module = step(module)
+    settings.read(module, path)
     return Moved(module.bytes, find_remains(module))
 
 
@@ -39,13 +54,5 @@ def _unparsed(error: Exception) -> Finding:
     line, message = 1, str(error)
     if isinstance(error, cst.ParserSyntaxError):
         line, message = error.raw_line, error.message
-    return Finding(line, "cannot be parsed", f"{message} Make it Python 3 (2to3 does), run again.")
-
-
-def old_line(line: int, old: list[str], new: list[str]) -> int:
-    """Return the line of *old* that the *line* of *new* comes from."""
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        if new_start < line <= new_end:
-            return min(old_start + line - new_start, max(old_end, 1))
-    return line
+    cure = f"{message} Make it Python 3 (2to3, before 3.13, does), and run the command again"
+    return Finding(line, "cannot be parsed", cure)

@@ -1,0 +1,34 @@
+"""Lines of a Procfile that start the processes of Channels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from channels_workers.upgrade.findings import Finding
+
+#: Options that Daphne had before 2.0 and has not now.
+OLD_OPTIONS = {
+    "--ws-protocol": 'the consumer accepts with {"accept": True, "subprotocol": ...}',
+    "--force-sync": "there is nothing to force: the server is asyncio",
+}
+
+
+def find_processes(text: str) -> Iterator[Finding]:
+    """Yield what is to be said of each line of the Procfile *text*."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.search(r"\brundelay\b", line):
+            yield Finding(number, "`rundelay`", "there is no such command; see `channels.delay`")
+        if re.search(r"\brunworker\b", line):
+            yield Finding(number, "`runworker`", "stays as it is", is_note=True)
+        if re.search(r"\bdaphne\b", line):
+            yield from _daphne(number, line)
+
+
+def _daphne(number: int, line: str) -> Iterator[Finding]:
+    old = [option for option in OLD_OPTIONS if option in line]
+    for option in old:
+        yield Finding(number, f"`daphne {option}`", f"take it out: {OLD_OPTIONS[option]}")
+    if ":channel_layer" in line:
+        cure = "stays as it is, as long as asgi.py has this name; the new one is `application`"
+        yield Finding(number, "`daphne ...:channel_layer`", cure, is_note=True)

@@ -1,0 +1,77 @@
+"""Moves the files of a project, and gathers what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from channels_workers.upgrade.files import is_procfile, is_python, is_requirements, read_text
+from channels_workers.upgrade.findings import Finding
+from channels_workers.upgrade.packages import find_packages
+from channels_workers.upgrade.patch import Patch
+from channels_workers.upgrade.processes import find_processes
+from channels_workers.upgrade.settings import Settings
+from channels_workers.upgrade.source import move_source
+
+Report = list[tuple[Path, Finding]]
+Reader = Callable[[str], Iterable[Finding]]
+
+
+class Project:
+    """A project on its way: the patches, and what is to be said of its files.
+
+    *write* says that files are changed; lines in the report are those of the changed files
+    then, and of the files as they are otherwise.
+    """
+
+    def __init__(self, write: bool = False) -> None:
+        self.write = write
+        self.settings = Settings()
+        self.patches: dict[Path, Patch] = {}
+        self.report: Report = []
+
+    def take(self, path: Path) -> None:
+        """Move a file, or look at it."""
+        try:
+            if is_python(path):
+                self._move(path)
+            for is_of_kind, read in _READERS:
+                if is_of_kind(path):
+                    self._add(path, read(read_text(path)))
+        except OSError as error:
+            self._add(path, [Finding(1, "cannot be read or written", f"{error.strerror}")])
+
+    def finish(self) -> None:
+        """Say what the files lack together."""
+        for path, finding in self.settings.findings():
+            self._add(path, [finding])
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the report, file by file."""
+        for path, finding in sorted(self.report):
+            yield finding.in_file(path)
+
+    def _move(self, path: Path) -> None:
+        content = path.read_bytes()
+        moved = move_source(content, path, self.settings)
+        if moved.content != content:
+            texts = (data.decode("utf-8", "replace") for data in (content, moved.content))
+            self.patches[path] = Patch(path, *texts)
+            if self.write:
+                path.write_bytes(moved.content)
+        self._add(path, moved.findings)
+
+    def _add(self, path: Path, findings: Iterable[Finding]) -> None:
+        patch = self.patches.get(path)
+        for finding in findings:
+            number = finding.line
+            if patch and not self.write:
+                number = patch.old_line(number)
+            self.report.append((path, replace(finding, line=number)))
+
+
+_READERS: list[tuple[Callable[[Path], bool], Reader]] = [
+    (is_requirements, find_packages),
+    (is_procfile, find_processes),
+]
