@@ -15,6 +15,7 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import get_router
+from channels_workers.session_stores import channel_session_store
 
 REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
 MEMORY_LAYER = "channels_workers.layers.memory.InMemoryChannelLayer"
@@ -130,6 +131,25 @@ def check_configuration(
         configuration()
     except ImproperlyConfigured as error:
         return [Error(str(error), hint="Correct CHANNEL_WORKERS.", id="channels_workers.E008")]
+    return []
+
+
+@register("channels_workers")
+def check_session_engine(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Look at CHANNEL_SESSION_ENGINE."""
+    try:
+        channel_session_store()
+    except (ImproperlyConfigured, ValueError) as error:
+        return [
+            Error(
+                f"CHANNEL_SESSION_ENGINE cannot be used: {error}",
+                hint="Leave it out: then channel sessions live in the layer. Or name an engine that "
+                'keeps sessions on the server, as "django.contrib.sessions.backends.db".',
+                id="channels_workers.E011",
+            )
+        ]
     return []
 
 

@@ -74,8 +74,8 @@ class ChannelSession(SessionBase):
 
 def session_for_reply_channel(reply_channel: str) -> SessionBase:
     """Return the session of a connection, outside its consumers; ``save()`` saves at once."""
-    if (engine := channel_session_engine()) is not None:
-        return _engine_session(engine, reply_channel)
+    if (store := channel_session_store()) is not None:
+        return _stored_session(store, reply_channel)
     layer = get_channel_layer()
     session = ChannelSession(layer, reply_channel, layer.load_session(reply_channel))
     session.saves_at_once = True
@@ -84,8 +84,8 @@ def session_for_reply_channel(reply_channel: str) -> SessionBase:
 
 def session_for_message(message: Message, reply_channel: str) -> SessionBase:
     """Return the session of *reply_channel*, which a delivery of its connection carries."""
-    if (engine := channel_session_engine()) is not None:
-        return _created(_engine_session(engine, reply_channel))
+    if (store := channel_session_store()) is not None:
+        return _created(_stored_session(store, reply_channel))
     layer = message.channel_layer
     if carries_session(message) and message.delivery is not None:
         return ChannelSession(layer, reply_channel, message.delivery.session)
@@ -104,19 +104,23 @@ def carries_session(message: Message) -> bool:
     )
 
 
-def channel_session_engine() -> str | None:
-    """Return the setting ``CHANNEL_SESSION_ENGINE``; None: the layer keeps channel sessions."""
-    return getattr(settings, "CHANNEL_SESSION_ENGINE", None)
+def channel_session_store() -> type[SessionBase] | None:
+    """Return what ``CHANNEL_SESSION_ENGINE`` names; None: the layer keeps channel sessions.
 
-
-def _engine_session(engine: str, reply_channel: str) -> SessionBase:
+    ImproperlyConfigured if it is no engine, ValueError if it keeps sessions in cookies.
+    """
+    engine = getattr(settings, "CHANNEL_SESSION_ENGINE", None)
     if engine == SIGNED_COOKIES:
         raise ValueError(
             "You cannot use channels session functionality with signed cookie sessions!"
         )
+    return None if engine is None else _session_store(engine, "CHANNEL_SESSION_ENGINE")
+
+
+def _stored_session(store: type[SessionBase], reply_channel: str) -> SessionBase:
     # A session without a row loses its key when it is loaded; this one keeps it.
     key = "chn" + hashlib.sha1(reply_channel.encode(), usedforsecurity=False).hexdigest()[:29]
-    session = _session_store(engine, "CHANNEL_SESSION_ENGINE")(session_key=key)
+    session = store(session_key=key)
     session.keys()
     session._session_key = key
     return session
@@ -135,7 +139,7 @@ def _created(session: SessionBase) -> SessionBase:
 def _session_store(engine: str, setting: str) -> type[SessionBase]:
     try:
         store: type[SessionBase] = import_module(engine).SessionStore
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ImproperlyConfigured(
             f"{setting} must be the module of a session engine, such as "
             f'"django.contrib.sessions.backends.db", not {engine!r}: {error}'

@@ -11,7 +11,7 @@ from channels_workers.session_stores import (
     browser_session,
     browser_session_key,
     carries_session,
-    channel_session_engine,
+    channel_session_store,
     session_for_message,
     session_for_reply_channel,
 )
@@ -47,7 +47,7 @@ def _finish_channel_session(message: Message, failed: bool) -> None:
 
 
 def _channel_session_blocks(message: Message) -> bool:
-    return channel_session_engine() is not None or not carries_session(message)
+    return channel_session_store() is not None or not carries_session(message)
 
 
 _with_channel_session = ConsumerDecorator(

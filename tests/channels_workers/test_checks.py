@@ -225,6 +225,26 @@ def test_a_configuration_that_cannot_be_used(value: Any, settings: Settings) -> 
     assert hint == "Correct CHANNEL_WORKERS."
 
 
+# CHANNEL_SESSION_ENGINE
+
+
+@pytest.mark.parametrize("name", ["db", "cache", "cached_db", "file"])
+def test_an_engine_of_django_keeps_channel_sessions(name: str, settings: Settings) -> None:
+    settings.CHANNEL_SESSION_ENGINE = f"django.contrib.sessions.backends.{name}"
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    "engine", ["django.contrib.sessions.backends.signed_cookies", "no.such.engine", 5]
+)
+def test_an_engine_that_cannot_be_used(engine: Any, settings: Settings) -> None:
+    settings.CHANNEL_SESSION_ENGINE = engine
+    number, message, hint = only_problem()
+    assert number == "channels_workers.E011"
+    assert message.startswith("CHANNEL_SESSION_ENGINE cannot be used: ")
+    assert "Leave it out" in hint
+
+
 # Deployment
 
 

@@ -65,6 +65,22 @@ class Project:
     def write_all(self, file: str, number: int) -> None:
         self.write(blocks_of(file)[number])
 
+    def route(self, routing: str) -> None:
+        """Write the routing, a Python expression."""
+        lines = "from channels_workers import route", f"channel_routing = {routing}", ""
+        (self.folder / "board" / "routing.py").write_text("\n".join(lines))
+
+    def log_in(self, name: str) -> str:
+        """Make a user who is logged in; the key of the session."""
+        lines = (
+            "from django.contrib.auth.models import User",
+            "from django.test import Client",
+            "client = Client()",
+            f"client.force_login(User.objects.create_user({name!r}))",
+            "print(client.session.session_key)",
+        )
+        return self.manage("shell", "--no-imports", "-c", "\n".join(lines)).strip()
+
     def serve(self) -> Server:
         """Start `manage.py runserver`."""
         port = free_port()
@@ -102,10 +118,15 @@ def board(project: Project) -> Project:
 
 
 @contextmanager
-def opened(server: Server, path: str, origin: str | None = None) -> Iterator[ClientConnection]:
+def opened(
+    server: Server, path: str, origin: str | None = None, session_key: str = ""
+) -> Iterator[ClientConnection]:
     """A socket, opened by a page of the site itself or of another."""
     of_page = Origin(origin or server.url)
-    with connect(server.socket_url + path, open_timeout=20, origin=of_page) as socket:
+    headers = {"Cookie": f"sessionid={session_key}"} if session_key else {}
+    with connect(
+        server.socket_url + path, open_timeout=20, origin=of_page, additional_headers=headers
+    ) as socket:
         yield socket
 
 
@@ -202,8 +223,7 @@ def test_the_other_consumers(project: Project, file: str) -> None:
     project.write_all("board/models.py", 0)
     project.write_all(file, 0)
     module = file.removesuffix(".py").replace("/", ".")
-    routing = f'channel_routing = {{"websocket.receive": "{module}.{consumer}"}}\n'
-    (project.folder / "board" / "routing.py").write_text(routing)
+    project.route(f'{{"websocket.receive": "{module}.{consumer}"}}')
     project.manage("makemigrations", "board")
     project.manage("migrate")
     with opened(project.serve(), "/") as socket:
@@ -214,11 +234,10 @@ def test_the_other_consumers(project: Project, file: str) -> None:
 
 def test_the_guarded_consumers(project: Project) -> None:
     project.write_all("board/guarded.py", 0)
-    routing = (
-        'channel_routing = {"websocket.connect": "board.guarded.ws_connect", '
-        '"websocket.receive": "board.guarded.ws_receive"}\n'
+    project.route(
+        '{"websocket.connect": "board.guarded.ws_connect",'
+        ' "websocket.receive": "board.guarded.ws_receive"}'
     )
-    (project.folder / "board" / "routing.py").write_text(routing)
     project.manage("migrate")
     server = project.serve()
     with pytest.raises(InvalidStatus, match="403"), opened(server, "/"):
@@ -264,6 +283,52 @@ def test_the_class_in_a_group_of_functions(board: Project) -> None:
         assert [function.recv(20), instance.recv(20)] == ['{"line": "one", "number": 1}'] * 2
         instance.send("two")
         assert [function.recv(20), instance.recv(20)] == ["two", "two"]
+
+
+def test_the_members(project: Project) -> None:
+    project.write_all("board/members.py", 0)
+    project.route(
+        '{"websocket.connect": "board.members.ws_connect",'
+        ' "websocket.receive": "board.members.ws_receive",'
+        ' "websocket.disconnect": "board.members.ws_disconnect"}'
+    )
+    project.manage("migrate")
+    key = project.log_in("ann")
+    server = project.serve()
+    with pytest.raises(InvalidStatus, match="403"), opened(server, "/"):
+        pass
+    with opened(server, "/", session_key=key) as socket:
+        socket.send("hi")
+        assert socket.recv(20) == "ann says hi"
+
+
+def test_the_consumers_as_a_class(project: Project) -> None:
+    project.write_all("board/generics.py", 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.generics.channel_routing"\n')
+    project.manage("migrate")
+    key = project.log_in("ann")
+    server = project.serve()
+    with (
+        opened(server, "/board/news/", session_key=key) as ann,
+        opened(server, "/board/news/") as bob,
+    ):
+        ann.send('{"line": "one"}')
+        assert [ann.recv(20), bob.recv(20)] == ['{"line": "one", "by": "ann"}'] * 2
+        bob.send('{"line": "two"}')
+        assert [ann.recv(20), bob.recv(20)] == ['{"line": "two", "by": ""}'] * 2
+
+
+def test_one_socket_for_many_parts(project: Project) -> None:
+    project.write_all("board/switch.py", 0)
+    project.route(
+        '[route("websocket.receive", "board.switch.ws_receive"),'
+        ' route("board.command", "board.switch.join", command="^join$")]'
+    )
+    project.manage("migrate")
+    with opened(project.serve(), "/") as socket:
+        socket.send('{"command": "join", "name": "tea"}')
+        assert socket.recv(20) == "You are on tea"
 
 
 def test_every_file_of_the_page_is_tried_here() -> None:
