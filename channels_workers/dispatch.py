@@ -63,11 +63,20 @@ def dispatch(
     Whatever the consumer raises is logged and harms this message only; what it sent before
     still goes out.
     """
+
+    def run_with_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return run_coroutine(_with_database_care(coroutine))
+
     try:
-        outcome = run(delivery, layer, router, run_coroutine)
+        outcome = run(delivery, layer, router, run_with_care)
     except Exception:
         logger.exception("Running message %s on %s failed", delivery.id, delivery.channel)
         outcome = Outcome([])
+    return finish(delivery, layer, outcome)
+
+
+def finish(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed:
+    """Commit *outcome*, or put the message back if its consumer asked for that."""
     if isinstance(outcome.error, ConsumeLater):
         return put_back(delivery, layer)
     try:
@@ -110,7 +119,7 @@ def run(
 def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -> Any:
     consumer_started.send(sender=dispatch, environ={})
     result = match.consumer(message, **match.kwargs)
-    return run_coroutine(_with_database_care(result)) if iscoroutine(result) else result
+    return run_coroutine(result) if iscoroutine(result) else result
 
 
 def _send_finished() -> None:

@@ -1,0 +1,57 @@
+"""Test cases with layers of their own; source: Channels 1.1.8."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Sequence
+from typing import ClassVar
+
+from django.test import TestCase, TransactionTestCase
+
+from channels_workers.message import Message
+from channels_workers.registry import DEFAULT_CHANNEL_LAYER
+from channels_workers.test.connection import next_message
+from channels_workers.test.layers import fresh_layers, memory_layer
+
+
+class ChannelTestCaseMixin(unittest.TestCase):
+    """Gives each test new, empty layers in memory.
+
+    They are there from ``setUp()`` to the last cleanup, whether the test fails or not.
+    """
+
+    #: The layers of ``CHANNEL_LAYERS`` that are replaced.
+    test_channel_aliases: ClassVar[Sequence[str]] = [DEFAULT_CHANNEL_LAYER]
+
+    # Overridden are unittest's own entrances: setUp() is the subclass's, which need not call
+    # super(), and Django's _pre_setup() is private and changes its form between versions.
+
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        """Run the test with layers of its own."""
+        with fresh_layers(self.test_channel_aliases):
+            return super().run(result)
+
+    def debug(self) -> None:
+        """Run the test with layers of its own, and let what it raises through."""
+        with fresh_layers(self.test_channel_aliases):
+            super().debug()
+
+    def get_next_message(
+        self, channel: str, alias: str = DEFAULT_CHANNEL_LAYER, require: bool = False
+    ) -> Message | None:
+        """Take the next message that was sent to *channel*, None if there is none.
+
+        With *require* the test fails if there is none.
+        """
+        message = next_message(memory_layer(alias), channel)
+        if message is None and require:
+            self.fail(f"Expected a message on channel {channel}, got none")
+        return message
+
+
+class ChannelTestCase(ChannelTestCaseMixin, TestCase):
+    """A ``django.test.TestCase`` with layers of its own."""
+
+
+class TransactionChannelTestCase(ChannelTestCaseMixin, TransactionTestCase):
+    """A ``django.test.TransactionTestCase`` with layers of its own."""

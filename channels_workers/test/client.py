@@ -1,0 +1,117 @@
+"""A client without a socket; source: Channels 1.1.8."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from asgiref.sync import async_to_sync
+
+from channels_workers.channel import Channel, Group
+from channels_workers.dispatch import finish, run
+from channels_workers.layers.codec import Content
+from channels_workers.layers.memory.layer import InMemoryChannelLayer
+from channels_workers.layers.operations import Delivery
+from channels_workers.message import Message
+from channels_workers.registry import DEFAULT_CHANNEL_LAYER
+from channels_workers.routing import Consumer, get_router
+from channels_workers.test.connection import Connection, next_message, refuse_event_loop
+from channels_workers.test.database import connections_left_alone
+from channels_workers.test.layers import memory_layer
+
+
+class Client:
+    """Sends messages as one connection, runs their consumers, and reads what comes back.
+
+    Its connection is open from the first use on, in the layer that is *alias* then; no
+    ``websocket.connect`` is needed. Consumers run and commit as in a worker, but in the thread
+    of the test and in its transaction.
+    """
+
+    def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
+        self.alias = alias
+        self._connection: Connection | None = None
+
+    @property
+    def channel_layer(self) -> InMemoryChannelLayer:
+        """The layer; ImproperlyConfigured unless it is one in memory."""
+        return memory_layer(self.alias)
+
+    @property
+    def reply_channel(self) -> str:
+        """The name of the channel that :meth:`receive` reads; another in another layer."""
+        layer = self.channel_layer
+        if self._connection is None or self._connection.layer is not layer:
+            self._connection = Connection(layer)
+        return self._connection.reply_channel
+
+    def get_next_message(self, channel: str) -> Message | None:
+        """Take the next message that was sent to *channel*, None if there is none."""
+        return next_message(self.channel_layer, channel)
+
+    def get_consumer_by_channel(self, channel: str) -> Consumer | None:
+        """Return the consumer that a message with an empty text on *channel* would go to."""
+        match = get_router().root.match(Message({"text": ""}, channel, self.channel_layer))
+        return match.consumer if match else None
+
+    def send(self, to: str, content: Mapping[str, Any] | None = None) -> None:
+        """Send *content* to the channel *to*, with the ``reply_channel`` of this client."""
+        self._send(to, {"reply_channel": self.reply_channel, **(content or {})})
+
+    def _send(self, to: str, content: Content) -> None:
+        Channel(to, channel_layer=self.channel_layer).send(content, immediately=True)
+
+    def consume(self, channel: str, fail_on_none: bool = True) -> Any:
+        """Run the consumer of the next message on *channel*, and commit what it did.
+
+        Return what it returned, for a class-based consumer the instance, and raise what it
+        raised. After ConsumeLater the message waits again. Without a message or a consumer it
+        is AssertionError, or None unless *fail_on_none*.
+        """
+        refuse_event_loop()
+        for delivery in self.channel_layer.pull([channel], "test", 0):
+            return self._consume(delivery, fail_on_none)
+        if fail_on_none:
+            raise AssertionError(f"No message for channel {channel}")
+        return None
+
+    def _consume(self, delivery: Delivery, fail_on_none: bool) -> Any:
+        layer, router = self.channel_layer, get_router()
+        message = Message(layer.content(delivery), delivery.channel, layer, delivery)
+        # The defaults for WebSockets are no consumers that a test could mean.
+        if router.root.match(message) is None:
+            layer.commit(delivery)
+            if fail_on_none:
+                raise AssertionError(f"Can't find consumer for message {message}")
+            return None
+        with connections_left_alone():
+            outcome = run(delivery, layer, router, _run_here)
+            finish(delivery, layer, outcome)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.result
+
+    def send_and_consume(
+        self, channel: str, content: Mapping[str, Any] | None = None, fail_on_none: bool = True
+    ) -> Any:
+        """Send *content* to *channel*, then :meth:`consume`."""
+        self.send(channel, content)
+        return self.consume(channel, fail_on_none=fail_on_none)
+
+    def receive(self) -> Any:
+        """Take the content of the next message that reached this client, None without one."""
+        message = self.get_next_message(self.reply_channel)
+        return None if message is None else message.content
+
+    def join_group(self, group_name: str) -> None:
+        """Add this client to a group."""
+        Group(group_name, channel_layer=self.channel_layer).add(self.reply_channel)
+
+
+def _run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run *coroutine* so that what it does in threads is done in this one, as for the ORM."""
+
+    async def run_to_end() -> Any:
+        return await coroutine
+
+    return async_to_sync(run_to_end)()

@@ -1,0 +1,89 @@
+"""A connection without a socket: what an interface server is for a client of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from copy import deepcopy
+from weakref import WeakValueDictionary
+
+from channels_workers.layers.codec import Content
+from channels_workers.layers.memory.layer import InMemoryChannelLayer
+from channels_workers.message import Message
+
+#: The messages that make connections known to the layer; none stays there.
+_OPENING = "channels_workers.test.opening"
+
+
+class Connection:
+    """An open connection of *layer*; it keeps what workers send to it until the test asks.
+
+    The layer knows it as it knows those of sockets: it has a channel session, and is a member
+    of groups. RuntimeError in a running event loop.
+    """
+
+    def __init__(self, layer: InMemoryChannelLayer) -> None:
+        refuse_event_loop()
+        self.layer = layer
+        self._contents: deque[Content] = deque()
+        # This runner, unlike asyncio.run(), leaves the event loop of the thread as it is.
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            self.reply_channel = runner.run(self._open())
+        for delivery in layer.pull([_OPENING], "test", 0):
+            layer.commit(delivery)
+        _connections[self.reply_channel] = self
+
+    async def _open(self) -> str:
+        reply_channel = await self.layer.attach(self)
+        empty = self.layer.encode({})
+        await self.layer.publish(_OPENING, reply_channel, 0, empty, empty)
+        return reply_channel
+
+    # What the layer calls
+
+    def deliver(self, content: Content) -> None:
+        """Keep a message; the layer gives the same dict to all members of a group."""
+        self._contents.append(deepcopy(content))
+
+    def release(self, order: int) -> None:
+        """Do nothing: clients of tests do not wait for their messages."""
+
+    def lose(self) -> None:
+        """Do nothing: the layer ends with the test."""
+
+    # What tests call
+
+    def next(self) -> Content | None:
+        """Take the oldest message that was sent to the reply channel, None if there is none."""
+        self.layer.drain()
+        return self._contents.popleft() if self._contents else None
+
+
+_connections: WeakValueDictionary[str, Connection] = WeakValueDictionary()
+
+
+def next_message(layer: InMemoryChannelLayer, channel: str) -> Message | None:
+    """Take the oldest message of *channel*, a connection's or an ordinary one; None without."""
+    connection = _connections.get(channel)
+    if connection is not None and connection.layer is layer:
+        content = connection.next()
+        return None if content is None else Message(content, channel, layer)
+    delivery = layer.store.take(channel)
+    if delivery is None:
+        return None
+    # It is committed to nobody, so the message has an id, and no delivery to be saved with.
+    message = Message(layer.content(delivery), channel, layer)
+    message.id = delivery.id
+    return message
+
+
+def refuse_event_loop() -> None:
+    """Raise RuntimeError in a running event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "A client of tests waits for consumers, so it cannot be called in an event loop. Make the "
+        "test a `def`, or call the client's methods by sync_to_async()."
+    )

@@ -1,0 +1,47 @@
+"""The layers that tests look into: those in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from channels.layers import channel_layers
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_workers.layers.memory.layer import InMemoryChannelLayer
+from channels_workers.registry import get_channel_layer
+
+
+def memory_layer(alias: str) -> InMemoryChannelLayer:
+    """Return the layer *alias*; ImproperlyConfigured unless it is one in memory."""
+    layer = get_channel_layer(alias)
+    if not isinstance(layer, InMemoryChannelLayer):
+        raise ImproperlyConfigured(
+            f"Tests look into a layer in memory, but CHANNEL_LAYERS[{alias!r}] is a "
+            f"{type(layer).__name__}. Derive the test from ChannelTestCase, with {alias!r} in its "
+            "test_channel_aliases, or give the settings of the tests the BACKEND "
+            "channels_workers.layers.memory.InMemoryChannelLayer."
+        )
+    return layer
+
+
+@contextmanager
+def fresh_layers(aliases: Iterable[str]) -> Iterator[None]:
+    """Put a new layer in memory under each of *aliases*, and the former ones back at the end."""
+    names = list(dict.fromkeys(aliases))
+    check_aliases(names)
+    former = {alias: channel_layers.set(alias, InMemoryChannelLayer()) for alias in names}
+    try:
+        yield
+    finally:
+        for alias, layer in former.items():
+            channel_layers.set(alias, layer)
+            if layer is None:  # nobody had asked for it yet
+                del channel_layers.backends[alias]
+
+
+def check_aliases(aliases: Iterable[str]) -> None:
+    """Raise ImproperlyConfigured for an alias that ``CHANNEL_LAYERS`` does not have."""
+    for alias in aliases:
+        if alias not in channel_layers:
+            get_channel_layer(alias)  # it says which there are

@@ -1,0 +1,58 @@
+"""The session of a test's client: that of its browser, which its connection sees too."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.sessions.backends.base import SessionBase
+
+from channels_workers.session_stores import browser_session
+
+
+class ClientSession(SessionBase):
+    """A session of ``SESSION_ENGINE``; saving it puts its values into the channel session too.
+
+    In Channels 1.1.8 both were one, so that tests rely on either. It is mixed into the
+    engine's own class: see :func:`client_session`.
+    """
+
+    #: Returns the channel session, as it is now.
+    channel_session: Callable[[], SessionBase]
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self._shared: set[str] = set()
+
+    def load(self) -> dict[str, Any]:
+        """Return the saved values; keep the key, which may be in a cookie already."""
+        key = self.session_key
+        values = super().load()
+        self._session_key = key
+        return values
+
+    def save(self, must_create: bool = False) -> None:
+        """Save the values in both sessions."""
+        key = self.session_key
+        super().save(must_create or (key is not None and not self.exists(key)))
+        if not must_create:
+            self._share()
+
+    def _share(self) -> None:
+        values = dict(self.items())
+        session = self.channel_session()
+        for key in self._shared.difference(values):
+            session.pop(key, None)
+        session.update(values)
+        session.save()
+        self._shared = set(values)
+
+
+def client_session(channel_session: Callable[[], SessionBase]) -> SessionBase:
+    """Return a new session with a key; nothing is read or written yet."""
+    key = secrets.token_hex(16)
+    engine = type(browser_session(key))
+    session = type("ClientSession", (ClientSession, engine), {})(key)
+    session.channel_session = channel_session
+    return session  # type: ignore[no-any-return]

@@ -1,0 +1,185 @@
+"""A client with cookies, headers, a session and a user; source: Channels 1.1.8."""
+
+from __future__ import annotations
+
+import json as json_module  # `json` is an argument
+from collections.abc import Mapping
+from http.cookies import SimpleCookie
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib import auth
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+
+from channels_workers.conf import configuration
+from channels_workers.layers.codec import Content
+from channels_workers.layers.operations import CONNECT
+from channels_workers.message import Message
+from channels_workers.session_stores import session_for_message
+from channels_workers.test.client import Client
+from channels_workers.test.session import client_session
+
+
+class WSClient(Client):
+    """A client whose messages are those of a WebSocket.
+
+    With *ordered* each has the ``order`` 0, 1, 2, ... The first one sent has the cookie of
+    :attr:`session`.
+    """
+
+    def __init__(self, ordered: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._ordered = ordered
+        self._session: SessionBase | None = None
+        self._headers: dict[str, Any] = {}
+        self._cookies: dict[str, Any] = {}
+        self._session_cookie = True
+        self.order = 0
+
+    # What a browser sends along
+
+    def set_cookie(self, key: str, value: Any) -> None:
+        """Send a cookie with all messages from now on."""
+        self._cookies[key] = value
+
+    def set_header(self, key: str, value: Any) -> None:
+        """Send a header with all messages from now on; ValueError for ``cookie``."""
+        if key == "cookie":
+            raise ValueError("Use set_cookie method for cookie header")
+        self._headers[key] = value
+
+    def get_cookies(self) -> dict[str, Any]:
+        """Return the cookies of the next message."""
+        cookies = dict(self._cookies)
+        if self._session_cookie and apps.is_installed("django.contrib.sessions"):
+            key = self.session.session_key
+            if key is not None:
+                cookies[settings.SESSION_COOKIE_NAME] = key
+        return cookies
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """The headers of the next message: a dict, where those of a socket are a list of pairs."""
+        return {"cookie": _encoded(self.get_cookies()), **self._headers}
+
+    @property
+    def session(self) -> SessionBase:
+        """The session of the browser; what it saves is in the channel session too.
+
+        EnvironmentError unless ``django.contrib.sessions`` is installed.
+        """
+        if not apps.is_installed("django.contrib.sessions"):
+            raise OSError("Add django.contrib.sessions to the INSTALLED_APPS to use session")
+        if self._session is None:
+            self._session = client_session(self._channel_session)
+        return self._session
+
+    def _channel_session(self) -> SessionBase:
+        content = {"reply_channel": self.reply_channel}
+        message = Message(content, CONNECT, self.channel_layer)
+        return session_for_message(message, self.reply_channel)
+
+    # Messages
+
+    def receive(self, json: bool = True) -> Any:
+        """Take the next message that reached this client, None without one.
+
+        A text is decoded if *json*; a message without text is given as a dict.
+        """
+        content = super().receive()
+        if not content:
+            return None
+        text = content.get("text", content)
+        return json_module.loads(text) if json and isinstance(text, str) else text
+
+    def send(
+        self,
+        to: str,
+        content: Mapping[str, Any] | None = None,
+        text: Any = None,
+        path: str = "/",
+    ) -> None:
+        """Send a message to the channel *to*: *content*, and what sockets have beside it.
+
+        *text* is sent as JSON unless it is str; *path* may have a query string.
+        """
+        self._send(to, self._complete(to, dict(content or {}), text, path))
+        self._session_cookie = False
+
+    def _complete(self, to: str, content: Content, text: Any, path: str) -> Content:
+        path, mark, query = path.partition("?")
+        query_string = {"query_string": query} if mark and to == CONNECT else {}
+        text = content.get("text") if text is None else text
+        if text is not None:
+            content["text"] = text if isinstance(text, str) else json_module.dumps(text)
+        return {
+            "reply_channel": self.reply_channel,
+            "path": path,
+            **query_string,
+            "headers": self.headers,
+            **content,
+            **self._next_order(content),
+        }
+
+    def _next_order(self, content: Content) -> dict[str, int]:
+        if not self._ordered:
+            return {}
+        if "order" in content:
+            raise ValueError('Do not use "order" manually with "ordered=True"')
+        self.order += 1
+        return {"order": self.order - 1}
+
+    def consume(self, channel: str, fail_on_none: bool = True, check_accept: bool = True) -> Any:
+        """Run the consumer of the next message on *channel*; see :meth:`Client.consume`.
+
+        After a ``websocket.connect`` its answer is taken; AssertionError if that is not to
+        accept the socket, unless *check_accept* is false.
+        """
+        result = super().consume(channel, fail_on_none=fail_on_none)
+        if channel == CONNECT and check_accept:
+            received = self.receive(json=False)
+            accepts_without = received is None and configuration().CONNECT == "accept"
+            if received != {"accept": True} and not accepts_without:
+                raise AssertionError(f"Connection rejected: {received} != '{{accept: True}}'")
+        return result
+
+    def send_and_consume(  # type: ignore[override]
+        self,
+        channel: str,
+        content: Mapping[str, Any] | None = None,
+        text: Any = None,
+        path: str = "/",
+        fail_on_none: bool = True,
+        check_accept: bool = True,
+    ) -> Any:
+        """Send a message, then :meth:`consume`."""
+        self.send(channel, content, text, path)
+        return self.consume(channel, fail_on_none=fail_on_none, check_accept=check_accept)
+
+    # Users
+
+    def login(self, **credentials: Any) -> bool:
+        """Log the user of *credentials* in; False if they are wrong or there are no sessions."""
+        user: Any = auth.authenticate(**credentials)
+        if user and user.is_active and apps.is_installed("django.contrib.sessions"):
+            self._login(user)
+            return True
+        return False
+
+    def force_login(self, user: Any, backend: str | None = None) -> None:
+        """Log *user* in without asking for a password."""
+        user.backend = settings.AUTHENTICATION_BACKENDS[0] if backend is None else backend
+        self._login(user)
+
+    def _login(self, user: Any) -> None:
+        request = HttpRequest()
+        request.session = self.session
+        auth.login(request, user)
+        self.session.save()
+
+
+def _encoded(cookies: Mapping[str, Any]) -> bytes:
+    encoder: SimpleCookie = SimpleCookie(dict(cookies))
+    return "; ".join(morsel.OutputString() for morsel in encoder.values()).encode("ascii")
