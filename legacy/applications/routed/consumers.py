@@ -6,8 +6,20 @@ from channels.exceptions import ChannelSocketException, DenyConnection, Websocke
 from .answers import tell
 
 
-class CloseWith(ChannelSocketException):
-    """Closes the socket with a code of our own."""
+class Farewell(ChannelSocketException):
+    """Says something, and closes the socket."""
+
+    def run(self, message):
+        """Do both."""
+        message.reply_channel.send({"text": "farewell", "close": True})
+
+
+class CloseWith(WebsocketCloseException):
+    """Closes the socket with a code.
+
+    The exception that it extends looks for reply channels of a name that this interface server
+    does not give, and ends the worker when it finds another.
+    """
 
     def __init__(self, code):
         super().__init__(code)
@@ -74,9 +86,10 @@ def receive_close(message, code):
     raise CloseWith(int(code))
 
 
-def receive_close_plainly(message, code):
-    """Close by the exception that Channels has for it."""
-    raise WebsocketCloseException(int(code))
+def receive_farewell(message):
+    """Answer, and close by an exception of our own."""
+    tell(message, "receive_farewell")
+    raise Farewell
 
 
 def receive_wrong(message):

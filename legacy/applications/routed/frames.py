@@ -7,9 +7,7 @@ from . import consumers
 routing = [
     route("websocket.receive", consumers.receive_wrong, text=r"^/wrong$"),
     route("websocket.receive", consumers.receive_close, text=r"^/close (?P<code>\d{4})$"),
-    route(
-        "websocket.receive", consumers.receive_close_plainly, text=r"^/exception (?P<code>\d{4})$"
-    ),
+    route("websocket.receive", consumers.receive_farewell, text=r"^/farewell$"),
     route(
         "websocket.receive",
         consumers.receive_relay,

@@ -69,6 +69,8 @@ CLOSES: Conversation = (
     Connect("ann", "/frames/"),
     Text("ann", "/close 3000"),
     Text("ann", "nobody hears this"),
+    Connect("ann", "/frames/"),
+    Text("ann", "/farewell"),
 )
 
 DOORS: Conversation = (
@@ -105,7 +107,7 @@ frames = st.one_of(
 relays: st.SearchStrategy[str] = st.builds(
     lambda name, text: f"/relay {name} {text}", st.sampled_from(("one", "two", "none")), parts.words
 )
-closing = st.sampled_from(("/close 1000", "/close 3000", "/close 4999"))
+closing = st.sampled_from(("/close 1000", "/close 3000", "/close 4999", "/farewell"))
 
 APPLICATIONS = (
     Application(
