@@ -1,0 +1,1 @@
+"""What the interface servers of both engines serve."""

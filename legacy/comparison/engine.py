@@ -1,0 +1,69 @@
+"""The two engines: where their Python is, and what their processes are called with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.processes.process import ROOT
+
+APPLICATIONS = ROOT / "legacy" / "applications"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One of the engines; *module* names its settings and what its Daphne serves."""
+
+    name: str
+    python: Path
+    module: str
+    application: str
+    daphne_options: tuple[str, ...] = ()
+    rewritten: bool = False
+
+    @property
+    def settings(self) -> str:
+        """The module of its settings."""
+        return f"legacy.comparison.settings.{self.module}"
+
+    def django(self, *arguments: str) -> list[str]:
+        """Return a command of Django."""
+        return [str(self.python), "-m", "django", *arguments]
+
+    def daphne(self, port: int) -> list[str]:
+        """Return the command of its interface server."""
+        served = f"legacy.comparison.asgi.{self.module}:{self.application}"
+        address = ["-b", "127.0.0.1", "-p", str(port)]
+        return [str(self.python.parent / "daphne"), *address, *self.daphne_options, served]
+
+
+GENUINE = Engine(
+    name="channels 1.1.8",
+    python=ROOT / "legacy" / ".venv" / "bin" / "python",
+    module="genuine",
+    application="channel_layer",
+)
+OURS = Engine(
+    name="channels_workers",
+    python=Path(sys.executable),
+    module="ours",
+    application="application",
+    daphne_options=("--websocket_timeout", "-1"),
+    rewritten=True,
+)
+ENGINES = (GENUINE, OURS)
+
+
+def rewrite(package: Path) -> None:
+    """Make an application for Channels 1.1.8 one for channels_workers; RuntimeError if it fails.
+
+    This is the only difference between what the two engines run.
+    """
+    command = [sys.executable, "-m", "channels_workers.upgrade", "--write", str(package)]
+    done = subprocess.run(  # noqa: S603  (a command of this project)
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"The upgrade of {package.name} leaves work to do:\n{done.stderr}")

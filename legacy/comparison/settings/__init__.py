@@ -1,0 +1,1 @@
+"""Settings of Django under which both engines run an application."""

@@ -1,0 +1,14 @@
+"""Settings for channels_workers, as its documentation gives them."""
+
+from legacy.comparison.settings.common import *  # noqa: F403
+from legacy.comparison.settings.common import INSTALLED_APPS, given
+
+INSTALLED_APPS = ["channels_workers", "daphne", *INSTALLED_APPS]
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
+        "CONFIG": {"hosts": [given["redis"]], **given["layer"]},
+    },
+}
+CHANNEL_ROUTING = given["routing"]
+ASGI_APPLICATION = "legacy.comparison.asgi.ours.application"

@@ -1,0 +1,3 @@
+"""The pages of an application that has none."""
+
+urlpatterns: list[object] = []
