@@ -111,7 +111,7 @@ def _find_uses(binding: Binding, scope: Scope, parents: Parents) -> None:
             binding.is_value = True
         for access in assignment.references:
             root = _root(access.node)
-            if root not in parents:
+            if not isinstance(root, cst.Name) or root not in parents:
                 continue  # in an annotation that is a string
             whole = _whole_chain(root, parents)
             if whole is root:

@@ -68,7 +68,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     ),
     "Classes of consumers": (
         same("generic", "BaseConsumer"),
-        same("generic.base", "BaseConsumer", here="channels_workers.generic"),
+        same("generic.base", "BaseConsumer"),
         same(
             "generic.websockets",
             "WebsocketConsumer JsonWebsocketConsumer WebsocketMultiplexer WebsocketDemultiplexer",
@@ -84,8 +84,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "ChannelTestCaseMixin ChannelTestCase TransactionChannelTestCase Client apply_routes",
         ),
         same("test.http", "HttpClient"),
-        same("test.websocket", "WSClient"),
-        gone("test.websocket", "json_module", "it is `json`"),
+        same("test.websocket", "WSClient json_module"),
         not_yet(
             "test",
             "ChannelLiveServerTestCase",
@@ -113,7 +112,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "run `manage.py runworker`; in a process of your own, `WorkerGroup(layer)` takes "
             "messages from the layer by threads: `start()`, `stop()`, `join()`",
         ),
-        gone("worker", "logger", "the loggers are named after the modules: `channels_workers.*`"),
+        changed("worker", "logger", "loggers are named after modules, not `django.channels`"),
         same("apps", "ChannelsConfig", called="ChannelsWorkersConfig"),
         same("management.commands.runserver", "Command", "it extends Daphne's"),
         gone("management.commands.runserver", "WorkerThread", _INSIDE),
