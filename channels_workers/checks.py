@@ -145,8 +145,8 @@ def check_session_engine(
         return [
             Error(
                 f"CHANNEL_SESSION_ENGINE cannot be used: {error}",
-                hint="Leave it out: then channel sessions live in the layer. Or name an engine that "
-                'keeps sessions on the server, as "django.contrib.sessions.backends.db".',
+                hint="Leave it out: then channel sessions live in the layer. Or name an engine "
+                'that keeps sessions on the server, as "django.contrib.sessions.backends.db".',
                 id="channels_workers.E011",
             )
         ]

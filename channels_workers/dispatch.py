@@ -57,8 +57,11 @@ class Outcome(NamedTuple):
 
 def dispatch(
     delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
-) -> Committed:
+) -> Committed | None:
     """Run the consumer that *router* finds for *delivery*, then commit.
+
+    None: it raised ConsumeLater, nothing was done, and the caller is to :func:`put_back` after
+    a while.
 
     Whatever the consumer raises is logged and harms this message only; what it sent before
     still goes out.
@@ -75,10 +78,10 @@ def dispatch(
     return finish(delivery, layer, outcome)
 
 
-def finish(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed:
-    """Commit *outcome*, or put the message back if its consumer asked for that."""
+def finish(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed | None:
+    """Commit *outcome*; None if its consumer raised ConsumeLater, see :func:`dispatch`."""
     if isinstance(outcome.error, ConsumeLater):
-        return put_back(delivery, layer)
+        return None
     try:
         return commit(delivery, layer, outcome)
     except Exception:
@@ -196,21 +199,16 @@ def _session(message: Message, match: Match) -> Session | None:
 
 
 def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
-    """Let *delivery* run again later, unless it has too often; wait while the layer is away."""
-    if delivery.attempts >= MAX_RETRIES:
-        logger.error(
-            "Message %s on %s was put off %d times by ConsumeLater; it is given up",
-            delivery.id,
-            delivery.channel,
-            delivery.attempts,
-        )
-        return commit(delivery, layer, Outcome([]))
-    unavailable = Attempts(logger, f"Putting {delivery.id} back")
-    while True:
-        try:
-            return layer.requeue(delivery, counted=True)
-        except LayerUnavailable as error:
-            time.sleep(unavailable.failed(error))
+    """Let *delivery* run again behind those that wait, unless it has too often."""
+    if delivery.attempts < MAX_RETRIES:
+        return layer.requeue(delivery, counted=True)
+    logger.error(
+        "Message %s on %s was put off %d times by ConsumeLater; it is given up",
+        delivery.id,
+        delivery.channel,
+        delivery.attempts,
+    )
+    return layer.commit(delivery)
 
 
 def commit(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed:

@@ -76,9 +76,9 @@ class DenyConnection(Exception):
 class ConsumeLater(Exception):
     """Raised by a consumer that cannot take its message yet.
 
-    What it did in this run is undone: nothing that it sent goes out. The message runs again,
-    behind those that wait, with the same id; a connection's next message waits for it. After
-    10 such runs it is given up.
+    What it did in this run is undone: nothing that it sent goes out. The message runs again
+    about a second later, behind those that wait, with the same id; a connection's next message
+    waits for it. After 10 more runs it is given up.
     """
 
 

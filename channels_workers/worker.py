@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from channels_workers.backlog import Backlog
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
-from channels_workers.dispatch import dispatch
+from channels_workers.dispatch import dispatch, put_back
 from channels_workers.event_loop import EventLoop
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 #: How long a pull waits, which bounds how long an idle worker takes to stop (s).
 PULL_TIMEOUT = 1.0
 
-#: How often the process pulses (s), and how long a delivery waits for a free thread (s).
-PULSE_INTERVAL, BACKLOG_TIMEOUT = 1.0, 1.0
+#: How often the process pulses (s), how long a delivery waits for a free thread (s), and for its
+#: next run after ConsumeLater (s).
+PULSE_INTERVAL, BACKLOG_TIMEOUT, LATER = 1.0, 1.0, 1.0
 
 Callback = Callable[[Delivery], None]
 
@@ -79,7 +80,9 @@ class Worker:
         self.delivery = delivery
         self._call_back(delivery)
         try:
-            dispatch(delivery, self.channel_layer, self.group.router, self.group.loop.run)
+            done = dispatch(delivery, self.channel_layer, self.group.router, self.group.loop.run)
+            if done is None:
+                self.group.postponed.add([delivery])
         except Exception:
             logger.exception("Message %s on %s is not finished yet", delivery.id, delivery.channel)
             self.group.unfinished.add([delivery])
@@ -123,6 +126,7 @@ class WorkerGroup:
         self._ended = threading.Event()
         self.backlog = Backlog()
         self.unfinished = Backlog()
+        self.postponed = Backlog()
         self.workers = [Worker(self, number) for number in range(n_threads)]
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
 
@@ -158,6 +162,7 @@ class WorkerGroup:
         late = [worker for worker in self.workers if worker.thread.is_alive()]
         try:
             self._hand_back(math.inf)
+            self._put_back(math.inf)
             self._finish_unfinished()
             for worker in late:
                 self._give_up(worker)
@@ -193,6 +198,7 @@ class WorkerGroup:
                     self.channel_layer.register(self.process)
                     registered = True
                 self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
+                self._put_back(time.monotonic() - LATER)
                 self._finish_unfinished()
             except Exception as error:  # noqa: BLE001  (logged; the keeper must go on)
                 self._ended.wait(attempts.failed(error))
@@ -203,12 +209,18 @@ class WorkerGroup:
     def holds(self, delivery: Delivery) -> bool:
         """Say whether a thread runs *delivery*, or whether it waits here."""
         running = [worker.delivery for worker in self.workers]
-        return delivery in running or delivery in self.backlog or delivery in self.unfinished
+        kept = (self.backlog, self.unfinished, self.postponed)
+        return delivery in running or any(delivery in backlog for backlog in kept)
 
     def _hand_back(self, before: float) -> None:
         with self.backlog.each(before) as deliveries:
             for delivery in deliveries:
                 self.channel_layer.requeue(delivery, counted=False)
+
+    def _put_back(self, before: float) -> None:
+        with self.postponed.each(before) as deliveries:
+            for delivery in deliveries:
+                put_back(delivery, self.channel_layer)
 
     def _finish_unfinished(self) -> None:
         # Its consumer ran; without what it did, at least its connection goes on.

@@ -8,7 +8,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from channels_workers.channel import Channel, Group
-from channels_workers.dispatch import finish, run
+from channels_workers.dispatch import finish, put_back, run
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
 from channels_workers.layers.operations import Delivery
@@ -86,7 +86,8 @@ class Client:
             return None
         with connections_left_alone():
             outcome = run(delivery, layer, router, _run_here)
-            finish(delivery, layer, outcome)
+            if finish(delivery, layer, outcome) is None:
+                put_back(delivery, layer)
         if outcome.error is not None:
             raise outcome.error
         return outcome.result

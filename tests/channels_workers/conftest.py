@@ -8,7 +8,8 @@ redis_cluster
     A real Redis server in cluster mode.
 run_next
     `run_next(consumer, *channels)` hands the one message that waits to the consumer and commits, as
-    a worker does; `channels` are those of WebSockets if none is named.
+    a worker does, but that ConsumeLater puts it back at once; `channels` are those of WebSockets if
+    none is named.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from channels.layers import channel_layers
 from django.dispatch import Signal
 from pytest_django import Settings
 
-from channels_workers.dispatch import dispatch
+from channels_workers.dispatch import dispatch, put_back
 from channels_workers.event_loop import EventLoop
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
@@ -86,7 +87,9 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
 
     def run(consumer: Callable[..., Any], *channels: str) -> Committed:
         delivery = pull_one(memory_layer, *channels)
-        return dispatch(delivery, memory_layer, Router({delivery.channel: consumer}), loop.run)
+        router = Router({delivery.channel: consumer})
+        done = dispatch(delivery, memory_layer, router, loop.run)
+        return put_back(delivery, memory_layer) if done is None else done
 
     yield run
     loop.stop()

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from channels_workers.channel import Channel
 from channels_workers.event_loop import ConsumerExit, EventLoop
+from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     Delivery,
@@ -261,6 +262,58 @@ def test_what_was_pulled_but_not_begun_goes_back_uncounted(
     delivery = pull_one(memory_layer, "one", "two")
     assert delivery.attempts == 0
     assert memory_layer.length("one") + memory_layer.length("two") == 1
+
+
+# ConsumeLater
+
+
+class PutOff:
+    """A consumer that takes a message at its second run."""
+
+    def __init__(self) -> None:
+        self.runs: list[str] = []
+        self.put_off = threading.Event()
+
+    def __call__(self, message: Any) -> None:
+        self.runs.append(message["text"])
+        if message["text"] == "hard" and self.runs.count("hard") == 1:
+            self.put_off.set()
+            raise ConsumeLater
+
+
+def test_what_is_put_off_runs_again_and_others_run_meanwhile(start_group: StartGroup) -> None:
+    consumer = PutOff()
+    start_group({"background": consumer})
+    for text in ("hard", "easy"):
+        Channel("background").send({"text": text})
+    wait_for(lambda: len(consumer.runs) == 3, "the second run")
+    assert consumer.runs == ["hard", "easy", "hard"]
+
+
+def test_frames_wait_for_one_that_is_put_off(
+    start_group: StartGroup, client_socket: Client
+) -> None:
+    consumer = PutOff()
+    client_socket.connect()
+    group = start_group({"websocket.receive": consumer})
+    wait_for(lambda: client_socket.released == [0], "the handshake")
+    client_socket.send("hard")
+    assert consumer.put_off.wait(TIMEOUT)
+    assert client_socket.released == [0]
+    wait_for(lambda: client_socket.released == [0, 1], "the second run")
+    assert consumer.runs == ["hard", "hard"]
+    assert not group.postponed.next()
+
+
+def test_a_stopping_worker_leaves_what_was_put_off_to_the_others(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer
+) -> None:
+    consumer = PutOff()
+    group = start_group({"background": consumer})
+    Channel("background").send({"text": "hard"})
+    assert consumer.put_off.wait(TIMEOUT)
+    stop(group)
+    assert pull_one(memory_layer, "background").attempts == 1
 
 
 def test_a_delivery_that_waits_for_a_thread_too_long_goes_to_others(
