@@ -15,7 +15,10 @@ from channels_workers import protocol
 from channels_workers.conf import Configuration
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.upgrade.names import SECTIONS
+from channels_workers.upgrade.processes import OLD_OPTIONS
 from tests.channels_workers.test_imports import ROWS
+from tests.docs.names import written_row
 from tests.docs.pages import code, first_codes, page
 from tests.processes.process import ROOT
 from tests.processes.procfile import read_procfile
@@ -195,33 +198,14 @@ def test_every_folder_of_tests_has_its_line() -> None:
 # migrating.md
 
 
-def exists(name: str) -> bool:
-    """Whether there is a module of this name, or such a name in a module."""
-    module, _, attribute = name.rpartition(".")
-    try:
-        importlib.import_module(name)
-    except ImportError:
-        return (
-            bool(module) and exists(module) and hasattr(importlib.import_module(module), attribute)
-        )
-    return True
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_has_become_of_each_name_of_1_x(section: str) -> None:
+    rows = [written_row(row) for row in SECTIONS[section]]
+    assert page("migrating").table(section) == rows
+    assert f"\n### {section}\n" in page("migrating").text
 
 
-def full_names(cell: str) -> list[str]:
-    """`channels.a.B`, `C` are `channels.a.B` and `channels.a.C`; brackets are passed over."""
-    first, *others = code(cell.partition("(")[0])
-    parent = first.rpartition(".")[0]
-    return [first, *(name if "." in name else f"{parent}.{name}" for name in others)]
-
-
-def test_names_of_1_x_are_there_or_not_as_written() -> None:
-    for old, here in page("migrating").table("names"):
-        if not old.startswith("`channels."):
-            continue
-        if here.startswith("not yet"):
-            for name in full_names(old):
-                ours = name.replace("channels.", "channels_workers.", 1)
-                assert not exists(ours), f"{ours} is there now: change docs/migrating.md"
-        for name in code(here):
-            if name.startswith("channels_workers"):
-                assert exists(name), name
+def test_daphnes_options_that_are_gone() -> None:
+    section = page("migrating").text.partition("\n## Processes\n")[2].partition("\n## ")[0]
+    gone = next(line for line in section.splitlines() if line.startswith("* Daphne's `--"))
+    assert code(gone) == list(OLD_OPTIONS)
