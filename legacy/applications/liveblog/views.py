@@ -1,7 +1,6 @@
 """How posts are written and read."""
 
 from django.http import JsonResponse
-from django.shortcuts import get_object_or_404
 from django.views.decorators.csrf import csrf_exempt
 
 from .models import Blog, Post
@@ -14,15 +13,24 @@ def blog(request, slug):
         found, _ = Blog.objects.get_or_create(slug=slug)
         post = found.posts.create(body=request.POST.get("body", ""))
         return JsonResponse(post.as_dict(), status=201)
-    posts = get_object_or_404(Blog, slug=slug).posts.order_by("id")
+    if not Blog.objects.filter(slug=slug).exists():
+        return not_found()
+    posts = Post.objects.filter(blog__slug=slug).order_by("id")
     return JsonResponse({"posts": [post.as_dict() for post in posts]})
 
 
 @csrf_exempt
 def edit(request, slug, number):
     """Change a post."""
-    post = get_object_or_404(Post, blog__slug=slug, id=number)
+    post = Post.objects.filter(blog__slug=slug, id=number).first()
+    if post is None:
+        return not_found()
     if request.method == "POST":
         post.body = request.POST.get("body", post.body)
         post.save()
     return JsonResponse(post.as_dict())
+
+
+def not_found():
+    """Say that there is nothing, in words that no release of Django changes."""
+    return JsonResponse({"error": "There is nothing of this name."}, status=404)
