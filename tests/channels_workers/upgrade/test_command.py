@@ -1,0 +1,204 @@
+"""The command, run on a small but whole project of Channels 1.1.8."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from channels_workers.upgrade.findings import is_done
+from channels_workers.upgrade.project import Project
+from tests.processes.process import ROOT, clean_environment
+
+FILES = {
+    "manage.py": 'import os\n\nos.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"\n',
+    "mysite/__init__.py": "",
+    "mysite/settings.py": """\
+INSTALLED_APPS = ["channels", "django.contrib.staticfiles", "board"]
+WSGI_APPLICATION = "mysite.wsgi.application"
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "asgi_redis.RedisChannelLayer",
+        "ROUTING": "board.routing.channel_routing",
+    },
+}
+""",
+    "mysite/asgi.py": """\
+from channels.asgi import get_channel_layer
+
+channel_layer = get_channel_layer()
+""",
+    "board/__init__.py": "",
+    "board/consumers.py": """\
+from channels import Channel, Group, channel_layers
+from channels.binding.websockets import WebsocketBinding
+from channels.sessions import channel_session
+
+
+@channel_session
+def receive(message):
+    Group("board").send({"text": message["text"]})
+""",
+    "board/routing.py": """\
+import channels
+
+channel_routing = [channels.route("websocket.receive", "board.consumers.receive")]
+""",
+    "board/old.py": "print 'Python 2, channels'\n",
+    "board/channels.py": "from .consumers import receive\n",
+    "node_modules/x.py": "from channels import Group\n",
+    "env/pyvenv.cfg": "",
+    "env/lib/x.py": "from channels import Group\n",
+    ".git/hooks/x.py": "from channels import Group\n",
+    "requirements.txt": "Django==1.11.29\nchannels<2\nasgi_redis\n",
+    "Procfile": "web: daphne mysite.asgi:channel_layer\nworker: python manage.py runworker\n",
+}
+
+REPORT = """\
+Procfile:1: `daphne ...:channel_layer` (note)
+Procfile:2: `runworker` (note)
+board/consumers.py:{binding}: `channels.binding.websockets.WebsocketBinding`
+board/old.py:1: cannot be parsed
+mysite/settings.py:1: no app "daphne"
+mysite/settings.py:3: no ASGI_APPLICATION
+requirements.txt:1: `Django==1.11.29`
+requirements.txt:2: `channels<2`
+requirements.txt:3: `asgi_redis`
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (tmp_path / "link.py").symlink_to(tmp_path / "node_modules" / "x.py")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder, where no settings can be imported."""
+    command = [sys.executable, "-m", "channels_workers.upgrade", *arguments]
+    env = clean_environment() | {"PYTHONPATH": str(ROOT)} | env
+    env.pop("DJANGO_SETTINGS_MODULE", None)
+    return subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def assert_said(result: subprocess.CompletedProcess[str], binding: int) -> None:
+    lines = result.stderr.splitlines()
+    wanted = REPORT.format(binding=binding).splitlines()
+    assert len(lines) == len(wanted) + 1
+    for line, beginning in zip(lines, wanted, strict=False):
+        assert line.startswith(f"{beginning}: ")
+
+
+def test_without_write_it_prints_a_patch_and_changes_nothing(project: Path) -> None:
+    before = contents(project)
+    result = run(project, ".")
+    assert result.returncode == 1
+    assert contents(project) == before
+    assert_said(result, binding=2)
+    assert result.stderr.endswith("4 files to be changed by --write, 7 things left to do by hand\n")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git applies the patch")
+def test_the_patch_is_what_write_does(project: Path) -> None:
+    patch = run(project, ".").stdout
+    before = contents(project)
+    run(project, "--write", ".")
+    after = contents(project)
+    for name, content in before.items():
+        (project / name).write_bytes(content)
+    subprocess.run(["git", "apply", "-"], cwd=project, input=patch, check=True, text=True)
+    assert contents(project) == after
+
+
+def test_write_changes_the_files_of_the_project_alone(project: Path) -> None:
+    before = contents(project)
+    result = run(project, "--write", ".")
+    after = contents(project)
+    changed = sorted(name for name in after if after[name] != before[name])
+    assert changed == [
+        "board/consumers.py",
+        "board/routing.py",
+        "mysite/asgi.py",
+        "mysite/settings.py",
+    ]
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert_said(result, binding=3)
+    assert 'ASGI_APPLICATION = "mysite.asgi.application"' in result.stderr
+
+
+def test_a_second_run_changes_nothing_and_says_the_same(project: Path) -> None:
+    first = run(project, "--write", ".")
+    after = contents(project)
+    second = run(project, "--write", ".")
+    assert contents(project) == after
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[:-1] == first.stderr.splitlines()[:-1]
+    assert run(project, ".").stdout == ""
+
+
+def test_nothing_is_left_when_all_is_done(project: Path) -> None:
+    result = run(project, "--write", "board/routing.py", "mysite/asgi.py")
+    assert result.returncode == 0
+    assert result.stderr == "2 files changed, 0 things left to do by hand\n"
+
+
+def test_the_apps_in_a_wrong_order_are_reported(project: Path) -> None:
+    (project / "mysite/settings.py").write_text(
+        'INSTALLED_APPS = ["django.contrib.staticfiles", "daphne", "channels"]\n'
+    )
+    result = run(project, "mysite/settings.py")
+    assert result.returncode == 1
+    assert result.stderr.startswith("mysite/settings.py:1: the order of apps: ")
+
+
+def test_a_path_that_is_not_there_is_wrong_usage(project: Path) -> None:
+    result = run(project, "nowhere")
+    assert result.returncode == 2
+    assert "nowhere is not there" in result.stderr
+    assert run(project).returncode == 2
+
+
+def test_a_file_that_cannot_be_read_is_reported(project: Path) -> None:
+    found = Project()
+    found.take(project / "gone.py")
+    found.take(project / "board/routing.py")
+    assert len(found.patches) == 1
+    assert [finding.what for _, finding in found.report] == ["cannot be read or written"]
+    assert not is_done(finding for _, finding in found.report)
+
+
+def test_without_libcst_it_says_what_to_install(project: Path, tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys, importlib.util as u; find = u.find_spec; "
+        "u.find_spec = lambda name, *rest: None if name == 'libcst' else find(name, *rest); "
+        "runpy.run_module('channels_workers.upgrade', run_name='__main__')"
+    )
+    env = clean_environment() | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert 'pip install "channels-workers[upgrade]"' in result.stderr
+
+
+def test_nothing_else_of_the_engine_needs_libcst() -> None:
+    package = ROOT / "channels_workers"
+    using = {file for file in package.rglob("*.py") if "libcst" in file.read_text()}
+    assert using
+    assert all(file.is_relative_to(package / "upgrade") for file in using)
