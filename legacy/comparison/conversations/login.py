@@ -119,7 +119,7 @@ logs_in: st.SearchStrategy[Step] = st.builds(
     parts.clients,
     names,
 )
-members: st.SearchStrategy[Step] = st.builds(
+members: st.SearchStrategy[Connect] = st.builds(
     Connect,
     parts.clients,
     st.sampled_from(("/members/close/", "/members/reject/", "/members/deny/")),

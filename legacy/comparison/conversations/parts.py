@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -47,7 +47,7 @@ ascii_data = st.sampled_from((b"", b"{}", b"raw bytes", b"\x00\x01"))
 codes = st.sampled_from((1000, 3000, 4000, 4321, 4999))
 
 
-def connects(*paths: str) -> SearchStrategy[Step]:
+def connects(*paths: str) -> SearchStrategy[Connect]:
     """Open sockets at *paths*."""
     return st.builds(Connect, clients, st.sampled_from(paths))
 
@@ -82,21 +82,29 @@ def as_json(**fields: SearchStrategy[object]) -> SearchStrategy[str]:
     return st.fixed_dictionaries(fields).map(json.dumps)
 
 
+@st.composite
 def conversations(
-    opening: SearchStrategy[Step], *others: SearchStrategy[Step], before: Conversation = ()
-) -> SearchStrategy[Conversation]:
-    """Conversations of 4 to 12 steps after *before*: some of *opening*, then any of all.
+    draw: st.DrawFn,
+    opening: SearchStrategy[Connect],
+    *others: SearchStrategy[Step],
+    before: Conversation = (),
+) -> Conversation:
+    """Conversations that go on after *before*, with *opening*, closes and *others*.
 
-    Strategies that are given twice are taken twice as often.
+    Strategies that are given twice are taken twice as often. Who is to speak without a socket
+    opens one first, as far as is known here: it may be refused, or closed by a consumer.
     """
-    first = st.lists(opening, min_size=1, max_size=3, unique_by=_client)
-    then = st.lists(st.one_of(*others, opening, closes), min_size=3, max_size=9)
-    return st.builds(_joined(before), first, then)
-
-
-def _client(step: Step) -> str:
-    return step.client
-
-
-def _joined(before: Conversation) -> Callable[[list[Step], list[Step]], Conversation]:
-    return lambda first, then: (*before, *first, *then)
+    steps = list(before)
+    speakers: set[str] = set()
+    for step in draw(st.lists(st.one_of(*others, opening, closes), min_size=4, max_size=9)):
+        if not isinstance(step, Get | Post):
+            speaks = step.client in speakers
+            if isinstance(step, Connect) and speaks:
+                steps.append(Close(step.client))
+            elif not isinstance(step, Connect) and not speaks:
+                steps.append(replace(draw(opening), client=step.client))
+            speakers.add(step.client)
+        steps.append(step)
+        if isinstance(step, Close):
+            speakers.discard(step.client)
+    return tuple(steps)
