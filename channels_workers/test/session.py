@@ -36,8 +36,7 @@ class ClientSession(SessionBase):
         """Save the values in both sessions."""
         key = self.session_key
         super().save(must_create or (key is not None and not self.exists(key)))
-        if not must_create:
-            self._share()
+        self._share()
 
     def _share(self) -> None:
         values = dict(self.items())
@@ -53,6 +52,7 @@ def client_session(channel_session: Callable[[], SessionBase]) -> SessionBase:
     """Return a new session with a key; nothing is read or written yet."""
     key = secrets.token_hex(16)
     engine = type(browser_session(key))
-    session = type("ClientSession", (ClientSession, engine), {})(key)
+    # Django signs what is saved with the name of the class, so this one has the engine's.
+    session = type(engine.__qualname__, (ClientSession, engine), {})(key)
     session.channel_session = channel_session
     return session  # type: ignore[no-any-return]
