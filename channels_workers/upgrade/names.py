@@ -63,7 +63,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         same(
             "signals",
             "consumer_started consumer_finished worker_ready worker_process_ready",
-            "the sender of the first two is another class than 1.1.8's `Worker`",
+            "the sender of the first two is not the class `Worker`",
         ),
     ),
     "Classes of consumers": (

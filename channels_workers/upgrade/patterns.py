@@ -36,13 +36,18 @@ OF_LAYERS = {
     "router": "channels_workers.routing.get_router() returns it",
     "routing": "it is the setting CHANNEL_ROUTING",
     "channel_layer": "`channel_layers[alias]` is the layer itself",
+    "ChannelFull": "it is channels_workers.exceptions.ChannelFull",
     "extensions": "each layer has groups and flush",
+}
+
+#: Names of channels, where they are arguments, keys or items.
+CHANNELS = {
+    "http.request": "Django answers HTTP in the interface process, no worker does; write a view",
+    "http.disconnect": "Django answers HTTP in the interface process",
 }
 
 #: Texts that nothing else has.
 TEXTS = {
-    "http.request": "Django answers HTTP in the interface process, no worker does; write a view",
-    "http.disconnect": "Django answers HTTP in the interface process",
     "__retries__": "a message does not carry how often it was tried; ConsumeLater counts by itself",
     "__channels_next_order": "the order is kept by the layer, not by the session",
 }
@@ -97,6 +102,8 @@ class Patterns(cst.CSTVisitor):
         text = text_of(node)
         if text in TEXTS:
             self.report(node, f'"{text}"', TEXTS[text])
+        if text in CHANNELS and self._is_listed(node):
+            self.report(node, f'"{text}"', CHANNELS[text])
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         """Look for entries of a routing, which match in another way."""
@@ -135,6 +142,12 @@ class Patterns(cst.CSTVisitor):
         keywords = {argument.keyword.value for argument in node.args if argument.keyword}
         if {"BACKEND", "ROUTING"} <= keywords:
             self.report(node, f"ROUTING in {SETTING}", _ROUTING)
+
+    def _is_listed(self, node: cst.SimpleString) -> bool:
+        """Whether it is an argument, a key or an item, and not compared as ASGI's types are."""
+        parent = self._parent(node)
+        is_key = isinstance(parent, cst.DictElement) and parent.key is node
+        return is_key or isinstance(parent, cst.Arg | cst.Element)
 
     def _is_awaited(self, node: cst.Attribute) -> bool:
         """Whether it is used as a coroutine, as Channels 4 does."""

@@ -15,6 +15,17 @@ from channels_workers.upgrade.strings import DOTTED, TAKES_CHANNEL, called_name
 
 _MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
 
+#: Modules of other packages of 2017, which cannot be installed beside this one.
+_LAYERS_OF_THEN = (
+    "asgi_redis",
+    "asgi_ipc",
+    "asgi_rabbitmq",
+    "asgiref.base_layer",
+    "asgiref.conformance",
+    "asgiref.inmemory",
+)
+_LAYERS_HERE = "layers are in channels_workers.layers.redis and channels_workers.layers.memory"
+
 
 class Remains(cst.CSTVisitor):
     """Collects :class:`Finding` for imports and uses of what could not be carried over."""
@@ -59,6 +70,8 @@ class Remains(cst.CSTVisitor):
     def _add_module(self, node: cst.CSTNode, module: str) -> None:
         if is_old_module(module) and not new_module(module) and module != "channels.utils":
             self.report(node, f"`{module}`", _MODULE_GONE)
+        if f"{module}.".startswith(tuple(f"{name}." for name in _LAYERS_OF_THEN)):
+            self.report(node, f"`{module}`", _LAYERS_HERE)
 
     def _add_name(self, node: cst.CSTNode, path: str) -> None:
         found = find_beginning(path)

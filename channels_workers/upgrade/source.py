@@ -18,9 +18,9 @@ from channels_workers.upgrade.strings import rewrite_strings
 
 #: What stands in each file that has to do with Channels; the others are not parsed.
 _MARKS = re.compile(
-    rb"channel|asgi|daphne|__retries__|__doomed__|installed_apps|http\.request|send_group|"
-    rb"receive_many",
-    re.IGNORECASE,
+    rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
+    rb"asgi_(redis|ipc|rabbitmq)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
+    rb"receive_many|send_group|group_channels|check_default"
 )
 
 

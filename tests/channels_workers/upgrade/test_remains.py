@@ -56,8 +56,26 @@ CASES = {
         [],
     ),
     "keys and channels": (
-        "route('http.request', f)\nmessage.content['__retries__']\nmessage.__doomed__\n",
-        ['1: "http.request"', '2: "__retries__"', "3: `.__doomed__`"],
+        "route('http.request', f)\nmessage.content['__retries__']\nmessage.__doomed__\n"
+        "channel_routing = {'http.request': f}\n",
+        ['1: "http.request"', '2: "__retries__"', "3: `.__doomed__`", '4: "http.request"'],
+    ),
+    "layers of then": (
+        "from asgiref.inmemory import ChannelLayer\nimport asgi_redis.core\n"
+        "from asgiref import conformance\nfrom asgiref.sync import async_to_sync\n",
+        [
+            "1: `asgiref.inmemory.ChannelLayer`",
+            "2: `asgi_redis.core`",
+            "3: `asgiref.conformance`",
+        ],
+    ),
+    "types of events": (
+        "if event['type'] == 'http.request': ...\nawait_(type='a', x={'type': 'http.request'})\n",
+        [],
+    ),
+    "a full channel": (
+        "try: f()\nexcept message.channel_layer.ChannelFull: ...\n",
+        ["2: `.ChannelFull` of a layer"],
     ),
     "entries of a routing": (
         "from channels.routing import Route\nclass Mine(Route):\n    def match(self, m): ...\n"
