@@ -12,7 +12,15 @@ from channels_workers.upgrade.project import Project
 from tests.processes.process import ROOT, clean_environment
 
 FILES = {
-    "manage.py": 'import os\n\nos.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"\n',
+    "manage.py": """\
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
+execute_from_command_line(sys.argv)
+""",
     "mysite/__init__.py": "",
     "mysite/settings.py": """\
 INSTALLED_APPS = ["channels", "django.contrib.staticfiles", "board"]
@@ -23,6 +31,8 @@ CHANNEL_LAYERS = {
         "ROUTING": "board.routing.channel_routing",
     },
 }
+SECRET_KEY = "secret"
+STATIC_URL = "/static/"
 """,
     "mysite/asgi.py": """\
 from channels.asgi import get_channel_layer
@@ -78,12 +88,15 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder, where no settings can be imported."""
-    command = [sys.executable, "-m", "channels_workers.upgrade", *arguments]
+def python(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder, with our engine on its path and without settings."""
     env = clean_environment() | {"PYTHONPATH": str(ROOT)} | env
-    env.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-W", "error", *arguments]
     return subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return python(folder, "-m", "channels_workers.upgrade", *arguments)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -153,6 +166,21 @@ def test_nothing_is_left_when_all_is_done(project: Path) -> None:
     assert result.stderr == "2 files changed, 0 things left to do by hand\n"
 
 
+def test_with_what_the_report_asks_for_django_finds_nothing(project: Path) -> None:
+    run(project, "--write", ".")
+    settings, consumers = project / "mysite/settings.py", project / "board/consumers.py"
+    text = settings.read_text().replace('"channels_workers"', '"channels_workers", "daphne"')
+    settings.write_text(text + 'ASGI_APPLICATION = "mysite.asgi.application"\n')
+    binding = "from channels.binding.websockets import WebsocketBinding\n"
+    consumers.write_text(consumers.read_text().replace(binding, ""))
+    assert run(project, "mysite", "board/consumers.py").returncode == 0
+    check = python(project, "manage.py", "check", "--fail-level", "WARNING")
+    assert check.returncode == 0, check.stderr
+    code = "import mysite.asgi as asgi; print(asgi.channel_layer)"
+    made = python(project, "-c", code, DJANGO_SETTINGS_MODULE="mysite.settings")
+    assert "Interface" in made.stdout, made.stderr
+
+
 def test_the_apps_in_a_wrong_order_are_reported(project: Path) -> None:
     (project / "mysite/settings.py").write_text(
         'INSTALLED_APPS = ["django.contrib.staticfiles", "daphne", "channels"]\n'
@@ -178,21 +206,13 @@ def test_a_file_that_cannot_be_read_is_reported(project: Path) -> None:
     assert not is_done(finding for _, finding in found.report)
 
 
-def test_without_libcst_it_says_what_to_install(project: Path, tmp_path: Path) -> None:
+def test_without_libcst_it_says_what_to_install(tmp_path: Path) -> None:
     code = (
         "import runpy, sys, importlib.util as u; find = u.find_spec; "
         "u.find_spec = lambda name, *rest: None if name == 'libcst' else find(name, *rest); "
         "runpy.run_module('channels_workers.upgrade', run_name='__main__')"
     )
-    env = clean_environment() | {"PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=env,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    result = python(tmp_path, "-c", code)
     assert result.returncode == 2
     assert 'pip install "channels-workers[upgrade]"' in result.stderr
 
