@@ -1,0 +1,65 @@
+"""The tests in legacy/applications/tested pass on Channels 1.1.8, and here when upgraded."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes.process import ROOT, clean_environment
+
+PYTHON_OF_THEN = ROOT / "legacy" / ".venv" / "bin" / "python"
+
+COMPARISON = {
+    "package": "tested",
+    "routing": "tested.routing.channel_routing",
+    "urls": "legacy.comparison.settings.urls",
+    "database": ":memory:",
+    # The tests put a layer in memory in the place of Redis; nothing asks this one.
+    "redis": "redis://nowhere",
+    "layer": {},
+    "settings": {"SILENCED_SYSTEM_CHECKS": ["channels_workers.E009"]},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a copy of the package."""
+    source = ROOT / "legacy" / "applications" / "tested"
+    shutil.copytree(source, tmp_path / "tested", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(folder: Path, *command: str) -> str:
+    """What a command that succeeds writes to its standard error."""
+    environment = {
+        "COMPARISON": json.dumps(COMPARISON),
+        "PYTHONPATH": f"{folder}:{ROOT}",
+        "PYTHONWARNINGS": "ignore",
+    }
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_they_pass_here(folder: Path) -> None:
+    run(folder, sys.executable, "-m", "channels_workers.upgrade", "--write", "tested")
+    settings = "legacy.comparison.settings.ours"
+    written = run(folder, sys.executable, "-m", "django", "test", "tested", "--settings", settings)
+    assert "\nOK\n" in written
+
+
+@pytest.mark.skipif(not PYTHON_OF_THEN.exists(), reason="legacy/compare installs Channels 1.1.8")
+def test_they_pass_on_channels_1(folder: Path) -> None:
+    settings = "legacy.comparison.settings.genuine"
+    command = (str(PYTHON_OF_THEN), "-m", "django", "test", "tested", "--settings", settings)
+    assert "\nOK\n" in run(folder, *command)
