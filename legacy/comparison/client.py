@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -15,6 +16,9 @@ from legacy.comparison.times import without_times
 
 #: How long a server may take for a pong, or to end a socket (s).
 TIMEOUT = 10.0
+
+#: How long a handshake may stay without an answer when the engine has nothing left to do (s).
+ANSWER_TIMEOUT = 0.5
 
 Handshake = asyncio.Task[ClientConnection]
 
@@ -94,8 +98,8 @@ class Client:
             await self._socket.close(code)
 
     async def abandon(self) -> None:
-        """Drop a handshake that gets no answer."""
-        if self._handshake is not None:
+        """Drop a handshake that has no answer yet."""
+        if self._handshake is not None and not self._handshake.done():
             self._handshake.cancel()
             await asyncio.wait([self._handshake], timeout=TIMEOUT)
 
@@ -106,20 +110,18 @@ class Client:
 
     # What it gets
 
-    async def wait_for_answer(self, timeout: float) -> None:
-        """Wait for the answer of the handshake."""
+    async def wait_for_answer(self) -> None:
+        """Wait for the answer of the handshake, which is on its way or will never come."""
         if self._handshake is not None:
-            await asyncio.wait([self._handshake], timeout=timeout)
+            await asyncio.wait([self._handshake], timeout=ANSWER_TIMEOUT)
 
     async def hear(self) -> None:
         """Let the server take all that was sent, and read all that it has written till then."""
         self._note_handshake()
         if self._socket is None:
             return
-        try:
+        with suppress(ConnectionClosed):  # which is read after the last frames
             await asyncio.wait_for(await self._socket.ping(), TIMEOUT)
-        except ConnectionClosed:
-            pass  # which is read below, after the last frames
         await self._read(self._socket)
 
     async def _read(self, socket: ClientConnection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -56,14 +57,19 @@ OURS = Engine(
 ENGINES = (GENUINE, OURS)
 
 
-def rewrite(package: Path) -> None:
-    """Make an application for Channels 1.1.8 one for channels_workers; RuntimeError if it fails.
+def copy_applications(engine: Engine, folder: Path) -> None:
+    """Copy all applications into the new *folder* for *engine*.
 
-    This is the only difference between what the two engines run.
+    They are rewritten for channels_workers by the command that anybody's project is rewritten
+    with. This is the only difference between what the two engines run. RuntimeError if
+    the command leaves something to do by hand.
     """
-    command = [sys.executable, "-m", "channels_workers.upgrade", "--write", str(package)]
+    shutil.copytree(APPLICATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    if not engine.rewritten:
+        return
+    command = [sys.executable, "-m", "channels_workers.upgrade", "--write", str(folder)]
     done = subprocess.run(  # noqa: S603  (a command of this project)
         command, cwd=ROOT, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"The upgrade of {package.name} leaves work to do:\n{done.stderr}")
+        raise RuntimeError(f"The upgrade leaves work to do by hand:\n{done.stderr}")

@@ -58,7 +58,7 @@ class Pages:
             return self._describe(response)
 
     def _describe(self, response: HTTPResponse | HTTPError) -> str:
-        status, kind = response.status, response.headers.get("Content-Type", "")
+        status, kind = response.status or 0, response.headers.get("Content-Type", "")
         location = response.headers.get("Location")
         body = response.read().decode(errors="backslashreplace")
         if status >= 400 and kind.startswith("text/html"):

@@ -22,9 +22,6 @@ from legacy.comparison.steps import (
 )
 from legacy.comparison.transcript import Moment, Transcript
 
-#: How long a handshake may stay without an answer when all is quiet (s).
-ANSWER_TIMEOUT = 0.5
-
 
 class Player:
     """Knows the clients of *site*, whose worker has *threads*; in one event loop."""
@@ -76,9 +73,8 @@ class Player:
         self._handshakes = 0
         await self.ear.begin()
         await self._act(client, step)
-        await self.settle()
-        if client.is_connecting:
-            await client.wait_for_answer(ANSWER_TIMEOUT)
+        if (await self.settle()).connecting:
+            await client.wait_for_answer()
             await client.abandon()
             await self.settle()
         return Moment(step, self._take_events())
@@ -119,22 +115,22 @@ class Player:
             handshakes=self._handshakes,
             ended=len(self._live_before - live),
             live=len(live),
+            connecting=sum(self.clients[name].is_connecting for name in live),
             frames=sum(self.clients[name].frames_sent for name in live),
         )
 
-    async def settle(self) -> None:
+    async def settle(self) -> Traffic:
         """Wait until all that was sent is consumed, and all replies are read.
 
-        What is read may be an end, which has a message of its own: so it is done again, until
-        nobody has gone.
+        What is read may be an end, which has a message of its own, or the answer to a handshake,
+        after which there is more to read: so it is done again, until nobody has changed.
         """
         while True:
             await self._hear()
-            await wait_for_quiet(self.ear, self.traffic)
-            traffic = self.traffic()
+            traffic = await wait_for_quiet(self.ear, self.traffic)
             await self._hear()
             if self.traffic() == traffic:
-                return
+                return traffic
 
     async def _hear(self) -> None:
         for client in self.clients.values():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,10 +27,11 @@ PUBLISHED = [f"asgi-meta:websocket.{event}:messages_count" for event in ("connec
 class Traffic:
     """What clients have done: in this step, and by the sockets that are live now."""
 
-    handshakes: int = 0
-    ended: int = 0
-    live: int = 0
-    frames: int = 0
+    handshakes: int
+    ended: int
+    live: int
+    connecting: int
+    frames: int
 
 
 class Ear(Protocol):
@@ -81,7 +82,7 @@ class GenuineEar:
         return ", ".join(what for what, is_done in checks.items() if not is_done)
 
 
-def _numbers(counts: list[bytes | None]) -> tuple[int, int]:
+def _numbers(counts: Sequence[bytes | str | None]) -> tuple[int, int]:
     connects, disconnects = (int(count or 0) for count in counts)
     return connects, disconnects
 
@@ -118,13 +119,14 @@ class OurEar:
         return ", ".join(what for what, is_done in checks.items() if not is_done)
 
 
-async def wait_for_quiet(ear: Ear, traffic: Callable[[], Traffic]) -> None:
-    """Wait until *ear* hears nothing of the *traffic*, which is asked for each time.
+async def wait_for_quiet(ear: Ear, ask: Callable[[], Traffic]) -> Traffic:
+    """Wait until *ear* hears nothing; return the traffic, which is asked for each time.
 
     TimeoutError with what is left to do, if that takes too long.
     """
     deadline = time.monotonic() + TIMEOUT
-    while noise := await ear.noise(traffic()):
+    while noise := await ear.noise(traffic := ask()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"Still to do after {TIMEOUT:g} s: {noise}")
         await asyncio.sleep(PAUSE)
+    return traffic

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Self
 
 from legacy.comparison.application import Application
 from legacy.comparison.database import Database
-from legacy.comparison.engine import APPLICATIONS, Engine, rewrite
+from legacy.comparison.engine import Engine
 from tests.processes.process import ROOT, Process, Processes, clean_environment, free_port
 from tests.processes.redis_server import RedisServer
 
@@ -22,21 +21,23 @@ NO_URLS = "legacy.comparison.settings.urls"
 class Site:
     """Use it in a `with`, then start its processes; all of them end with the block.
 
-    *layer* is put into the CONFIG of the channel layer; without it the defaults hold.
+    *code* is a folder with the application's package; *folder* is empty. *layer* is put into the
+    CONFIG of the channel layer; without it the defaults hold.
     """
 
     def __init__(
         self,
         application: Application,
         engine: Engine,
+        code: Path,
         folder: Path,
         layer: Mapping[str, object] | None = None,
     ) -> None:
         self.application = application
         self.engine = engine
-        self.folder = folder / engine.module
+        self.code = code
+        self.folder = folder
         self.port = free_port()
-        self.folder.mkdir(parents=True)
         self.redis = RedisServer(self.folder)
         self.database = Database(self.folder / "database.sqlite3")
         self._layer = dict(layer or {})
@@ -58,17 +59,12 @@ class Site:
         return {
             "COMPARISON": json.dumps(given),
             "DJANGO_SETTINGS_MODULE": self.engine.settings,
-            "PYTHONPATH": os.pathsep.join(map(str, (self.folder, ROOT))),
+            "PYTHONPATH": os.pathsep.join(map(str, (self.code, ROOT))),
             "PYTHONWARNINGS": "ignore",
         }
 
     def __enter__(self) -> Self:
-        """Copy the package, make the database and start Redis."""
-        source = APPLICATIONS / self.application.package
-        package = self.folder / self.application.package
-        shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
-        if self.engine.rewritten:
-            rewrite(package)
+        """Start Redis and make the database."""
         self.redis.start()
         try:
             self._migrate()

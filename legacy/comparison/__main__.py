@@ -1,0 +1,108 @@
+"""Compares both engines; exit status 1 if anything differs that is not on purpose."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+from legacy.comparison.difference import Demonstrated, OnPurpose, demonstrate
+from legacy.comparison.differences import DIFFERENCES
+from legacy.comparison.repertoire import applications
+from legacy.comparison.report import describe_difference, describe_result, say, write_json
+from legacy.comparison.result import Result, compare_application
+from legacy.comparison.stage import Stage
+
+T = TypeVar("T")
+
+#: How many random conversations of each application, and how many applications at once.
+EXAMPLES, AT_ONCE = 12, 3
+
+
+def parse() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="legacy/compare", description=__doc__)
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="compare this application, or show this difference on purpose; may be repeated",
+    )
+    parser.add_argument(
+        "--examples",
+        type=int,
+        default=EXAMPLES,
+        metavar="N",
+        help=f"random conversations of each application (default: {EXAMPLES})",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="try others than those of each run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
+    return parser.parse_args()
+
+
+def run(
+    names: Sequence[str],
+    differences: Sequence[OnPurpose],
+    stage: Stage,
+    options: argparse.Namespace,
+) -> tuple[list[Result], list[Demonstrated]]:
+    """Compare and demonstrate, several at once; say what came of each as soon as it is known.
+
+    Each application has a process of its own, as Hypothesis is not fond of threads.
+    """
+    arguments = stage, options.examples, options.seed
+    with (
+        ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as processes,
+        ThreadPoolExecutor(AT_ONCE) as threads,
+    ):
+        compared = [processes.submit(compare_application, name, *arguments) for name in names]
+        shown = [threads.submit(demonstrate, difference, stage) for difference in differences]
+        results = [tell(describe_result, future) for future in compared]
+        if shown:
+            say("\nDifferences on purpose:")
+        return results, [tell(describe_difference, future) for future in shown]
+
+
+def tell(describe: Callable[[T], str], future: Future[T]) -> T:
+    """Wait for a result, say what it is, and return it."""
+    result = future.result()
+    say(describe(result))
+    return result
+
+
+def main() -> int:
+    """Run, report, and return the exit status."""
+    options, since = parse(), time.monotonic()
+    wanted = set(options.only or ())
+    chosen = [one for one in applications() if not wanted or one.name in wanted]
+    differences = [one for one in DIFFERENCES if not wanted or one.name in wanted]
+    found = [*(one.name for one in chosen), *(one.name for one in differences)]
+    if unknown := sorted(wanted - set(found)):
+        say(f"There is nothing of the name {', '.join(unknown)}.")
+        return 2
+    folder = Path(tempfile.mkdtemp(prefix="legacy-compare-"))
+    stage = Stage(folder)
+    stage.prepare()
+    results, shown = run([one.name for one in chosen], differences, stage, options)
+    if options.json:
+        write_json(options.json, results, shown)
+    wrong = [one for one in results if not one.is_equal]
+    wrong_differences = [one for one in shown if not one.is_as_expected]
+    say(f"\n{len(results)} applications, {len(shown)} differences on purpose")
+    say(f"in {time.monotonic() - since:.0f} s")
+    if wrong or wrong_differences:
+        say(f"Not as in Channels 1.1.8. What the processes wrote is in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
