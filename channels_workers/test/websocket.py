@@ -61,7 +61,7 @@ class WSClient(Client):
 
     @property
     def headers(self) -> dict[str, Any]:
-        """The headers of the next message: a dict, where those of a socket are a list of pairs."""
+        """The headers of the next message, which has them as pairs of bytes, as a socket's has."""
         return {"cookie": _encoded(self.get_cookies()), **self._headers}
 
     @property
@@ -118,7 +118,7 @@ class WSClient(Client):
             "reply_channel": self.reply_channel,
             "path": path,
             **query_string,
-            "headers": self.headers,
+            "headers": _pairs(self.headers),
             **content,
             **self._next_order(content),
         }
@@ -178,6 +178,14 @@ class WSClient(Client):
         request.session = self.session
         auth.login(request, user)
         self.session.save()
+
+
+def _pairs(headers: Mapping[str, Any]) -> list[list[bytes]]:
+    encoded = {
+        name.lower(): value if isinstance(value, bytes) else str(value).encode("latin1")
+        for name, value in headers.items()
+    }
+    return [[name.encode("latin1"), value] for name, value in encoded.items() if value]
 
 
 def _encoded(cookies: Mapping[str, Any]) -> bytes:

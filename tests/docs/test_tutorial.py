@@ -331,6 +331,11 @@ def test_one_socket_for_many_parts(project: Project) -> None:
         assert socket.recv(20) == "You are on tea"
 
 
+def test_the_tests_of_the_board(board: Project) -> None:
+    board.write_all("board/tests.py", 0)
+    board.manage("test", "board")
+
+
 def test_every_file_of_the_page_is_tried_here() -> None:
     source = Path(__file__).read_text()
     for block in BLOCKS:

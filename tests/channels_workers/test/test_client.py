@@ -30,7 +30,7 @@ from tests.channels_workers.test_signals import receivers_of
 
 Consumer = Callable[..., Any]
 
-# Some consumers use the database, and all tests of Django's may.
+# Some consumers use the database.
 pytestmark = pytest.mark.django_db
 
 

@@ -14,9 +14,11 @@ from channels_workers.auth import (
     channel_session_user_from_http,
     http_session_user,
 )
+from channels_workers.exceptions import DenyConnection
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.message import Message
 from channels_workers.routing import route
+from channels_workers.security.websockets import allowed_hosts_only
 from channels_workers.sessions import channel_session, http_session
 from channels_workers.test import HttpClient, WSClient, apply_routes
 from tests.channels_workers.conftest import MEMORY
@@ -111,9 +113,10 @@ def test_cookies_and_headers(client: WSClient) -> None:
     client.set_header("host", "example.com")
     with pytest.raises(ValueError, match="Use set_cookie method for cookie header"):
         client.set_header("cookie", "foo=bar")
-    headers = consume(client, content_of)["headers"]
-    cookies = SimpleCookie(headers["cookie"].decode())
-    assert headers["host"] == "example.com"
+    client.set_header("X-Number", 1)
+    headers = dict(consume(client, content_of)["headers"])
+    cookies = SimpleCookie(headers[b"cookie"].decode())
+    assert (headers[b"host"], headers[b"x-number"]) == (b"example.com", b"1")
     assert {name: morsel.value for name, morsel in cookies.items()}.items() >= {
         ("foo", "bar"),
         ("qux", "qu;x ü"),
@@ -121,11 +124,23 @@ def test_cookies_and_headers(client: WSClient) -> None:
     assert "sessionid" in cookies
 
 
+def test_the_origin(client: WSClient) -> None:
+    guarded = allowed_hosts_only(answer({"accept": True}))
+    with pytest.raises(DenyConnection):
+        consume(client, guarded, "websocket.connect")
+    assert client.receive() == {"close": True}
+    client.set_header("origin", "http://testserver")
+    consume(client, guarded, "websocket.connect")
+
+
 def test_the_cookie_of_the_session_goes_with_the_first_message(client: WSClient) -> None:
     key = client.session.session_key
     assert client.get_cookies() == {"sessionid": key}
-    assert consume(client, content_of)["headers"] == {"cookie": f"sessionid={key}".encode()}
-    assert consume(client, content_of)["headers"] == {"cookie": b""}
+    cookie = f"sessionid={key}".encode()
+    assert client.headers == {"cookie": cookie}
+    assert consume(client, content_of)["headers"] == [[b"cookie", cookie]]
+    assert client.headers == {"cookie": b""}
+    assert consume(client, content_of)["headers"] == []
 
 
 def test_without_sessions(client: WSClient, settings: Settings) -> None:
