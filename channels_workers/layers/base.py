@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from channels.layers import BaseChannelLayer
 
-from channels_workers.exceptions import LayerUnavailable
+from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.operations import (
     Closed,
@@ -52,6 +52,9 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
     """
 
     extensions: ClassVar[list[str]] = ["groups", "flush", "workers"]
+
+    #: As in 1.x: ``except message.channel_layer.ChannelFull``.
+    ChannelFull = ChannelFull
 
     #: Whether all of the layer lives in this process.
     local_only: ClassVar[bool] = False

@@ -36,7 +36,6 @@ OF_LAYERS = {
     "router": "channels_workers.routing.get_router() returns it",
     "routing": "it is the setting CHANNEL_ROUTING",
     "channel_layer": "`channel_layers[alias]` is the layer itself",
-    "ChannelFull": "it is channels_workers.exceptions.ChannelFull",
     "extensions": "each layer has groups and flush",
 }
 

@@ -26,8 +26,8 @@ PATHS = {
     "asgi_rabbitmq.RabbitmqChannelLayer": REDIS_LAYER,
     "asgi_rabbitmq.RabbitmqLocalChannelLayer": REDIS_LAYER,
     "asgiref.inmemory.ChannelLayer": MEMORY_LAYER,
-    "asgi_ipc.IPCChannelLayer": MEMORY_LAYER,
-    "asgi_ipc.core.IPCChannelLayer": MEMORY_LAYER,
+    "asgi_ipc.IPCChannelLayer": REDIS_LAYER,
+    "asgi_ipc.core.IPCChannelLayer": REDIS_LAYER,
     "django.channels": NEW,
 }
 

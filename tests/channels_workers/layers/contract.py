@@ -413,6 +413,11 @@ class LayerContract:
         await recorder.until_got({"n": 1})
         assert process.layer.content(await process.pull("work")) == {"n": 2}
 
+    async def test_a_layer_has_the_error_as_in_1_x(self, make_layer: MakeLayer) -> None:
+        process = Process(make_layer(channel_capacity={"work": 0}))
+        with pytest.raises(process.layer.ChannelFull):
+            await process.layer.send("work", {})
+
     async def test_two_messages_of_one_commit_count_for_capacity(
         self, make_layer: MakeLayer
     ) -> None:

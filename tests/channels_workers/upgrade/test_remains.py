@@ -75,7 +75,7 @@ CASES = {
     ),
     "a full channel": (
         "try: f()\nexcept message.channel_layer.ChannelFull: ...\n",
-        ["2: `.ChannelFull` of a layer"],
+        [],
     ),
     "entries of a routing": (
         "from channels.routing import Route\nclass Mine(Route):\n    def match(self, m): ...\n"

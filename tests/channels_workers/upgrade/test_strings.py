@@ -29,7 +29,7 @@ CASES = {
     "the layer of Redis": ('x = "asgi_redis.RedisChannelLayer"\n', f'x = "{REDIS}"\n'),
     "another layer of Redis": ('x = "asgi_redis.RedisLocalChannelLayer"\n', f'x = "{REDIS}"\n'),
     "the layer in memory": ('x = "asgiref.inmemory.ChannelLayer"\n', f'x = "{MEMORY}"\n'),
-    "the layer of one machine": ('x = "asgi_ipc.IPCChannelLayer"\n', f'x = "{MEMORY}"\n'),
+    "the layer of one machine": ('x = "asgi_ipc.IPCChannelLayer"\n', f'x = "{REDIS}"\n'),
     "apps": (
         'INSTALLED_APPS = [\n    "chat",\n    "channels",  # sockets\n]\n',
         'INSTALLED_APPS = [\n    "chat",\n    "channels_workers",  # sockets\n]\n',
