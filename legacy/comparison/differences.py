@@ -1,5 +1,20 @@
-"""All differences on purpose."""
+"""All differences on purpose; the slowest first, as they are shown side by side."""
 
+from legacy.comparison.demonstrations import answers, groups, load, order, sends, stopping, waiting
 from legacy.comparison.difference import OnPurpose
 
-DIFFERENCES: tuple[OnPurpose, ...] = ()
+DIFFERENCES: tuple[OnPurpose, ...] = (
+    answers.SILENCE,
+    answers.PAGE,
+    order.ORDER,
+    stopping.STOPPING,
+    waiting.MANY,
+    waiting.LONG,
+    groups.JOIN,
+    groups.LEAVE,
+    groups.EXPIRES,
+    sends.POISON,
+    sends.LATER,
+    load.IDLE,
+    load.GROUP,
+)

@@ -47,11 +47,16 @@ class Pages:
         self._jar.add_cookie_header(request)
         return request.get_header("Cookie")
 
-    def request(self, path: str, form: Mapping[str, str] | None = None) -> str:
-        """Request a page, by POST if there is a *form*, and return what came of it."""
+    def request(
+        self, path: str, form: Mapping[str, str] | None = None, timeout: float = TIMEOUT
+    ) -> str:
+        """Request a page, by POST if there is a *form*, and return what came of it.
+
+        TimeoutError if nothing comes for *timeout* seconds.
+        """
         data = None if form is None else urlencode(form).encode()
         try:
-            response = self._opener.open(self.origin + path, data, TIMEOUT)
+            response = self._opener.open(self.origin + path, data, timeout)
         except HTTPError as error:
             response = error
         with response:

@@ -39,7 +39,7 @@ def _describe_finding(finding: Finding) -> str:
 def describe_difference(shown: Demonstrated) -> str:
     """Return what was seen of a difference on purpose."""
     verdict = "as expected" if shown.is_as_expected else "NOT AS EXPECTED"
-    lines = [f"{shown.name}: {verdict}", textwrap.indent(shown.reason, "    ")]
+    lines = [f"{shown.name}: {verdict}", textwrap.indent(textwrap.fill(shown.reason, 92), "    ")]
     lines += [f"    {engine + ':':<18}{seen}" for engine, seen in shown.seen.items()]
     if not shown.is_as_expected:
         lines += [f"    expected of {engine}: {what}" for engine, what in shown.expected.items()]

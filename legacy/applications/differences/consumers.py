@@ -1,0 +1,69 @@
+"""Consumers that bring out what the engines do differently."""
+
+import time
+
+from channels import Group
+from channels.exceptions import ConsumeLater
+
+#: Messages that this worker has put off.
+put_off = set()
+
+
+def connect(message):
+    """Let everybody in."""
+    message.reply_channel.send({"accept": True})
+
+
+def connect_silent(message):
+    """Forget to answer."""
+
+
+def echo(message):
+    """Send a frame back, a slow one after a while."""
+    if message["text"] == "slow":
+        time.sleep(0.5)
+    message.reply_channel.send({"text": message["text"]})
+
+
+def work(message):
+    """Say when the work begins and when it is done."""
+    message.reply_channel.send({"text": "begun"}, immediately=True)
+    time.sleep(1)
+    message.reply_channel.send({"text": "done"})
+
+
+def connect_member(message):
+    """Join a group, and never leave it."""
+    Group("members").add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def tell_members(message):
+    """Tell all who have joined."""
+    Group("members").send({"text": message["text"]})
+
+
+def connect_after_welcome(message):
+    """Welcome those who are there, then join."""
+    message.reply_channel.send({"accept": True})
+    Group("welcomed").send({"text": "somebody comes"})
+    Group("welcomed").add(message.reply_channel)
+
+
+def send_poison(message):
+    """Send three messages; the second holds a set, which has no encoding."""
+    message.reply_channel.send({"text": "before"})
+    try:
+        message.reply_channel.send({"text": "poison", "with": {1, 2}})
+    except Exception:  # noqa: BLE001  (which one is what the engines differ in)
+        message.reply_channel.send({"text": "cannot be sent"})
+    message.reply_channel.send({"text": "after"})
+
+
+def put_off_once(message):
+    """Say something, and put the first frame off; the second run takes it."""
+    message.reply_channel.send({"text": "a run"})
+    if message["text"] not in put_off:
+        put_off.add(message["text"])
+        raise ConsumeLater
+    message.reply_channel.send({"text": "taken"})

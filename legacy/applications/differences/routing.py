@@ -1,0 +1,17 @@
+"""One path for each difference."""
+
+from channels import route
+
+from . import consumers
+
+channel_routing = [
+    route("websocket.connect", consumers.connect_silent, path=r"^/silent/$"),
+    route("websocket.connect", consumers.connect_member, path=r"^/members/$"),
+    route("websocket.connect", consumers.connect_after_welcome, path=r"^/welcome/$"),
+    route("websocket.connect", consumers.connect),
+    route("websocket.receive", consumers.work, path=r"^/work/$"),
+    route("websocket.receive", consumers.tell_members, path=r"^/members/$"),
+    route("websocket.receive", consumers.send_poison, path=r"^/poison/$"),
+    route("websocket.receive", consumers.put_off_once, path=r"^/later/$"),
+    route("websocket.receive", consumers.echo),
+]

@@ -1,0 +1,1 @@
+"""How each difference on purpose is shown."""
