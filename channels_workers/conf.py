@@ -50,6 +50,12 @@ class Configuration:
     #: does not fit then is dropped and logged, and the rest is sent.
     FULL_TIMEOUT: float = 2.0
 
+    #: How often a message is handed out whose worker dies each time, before it is given up.
+    DELIVERIES: int = 3
+
+    #: How many messages that were given up are kept, the newest, for ``manage.py deadletters``.
+    DEAD_LETTERS: int = 1_000
+
     #: How long a stopping worker waits for the consumers under way.
     STOP_TIMEOUT: float = 25.0
 

@@ -202,13 +202,9 @@ def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
     """Let *delivery* run again behind those that wait, unless it has too often."""
     if delivery.attempts < MAX_RETRIES:
         return layer.requeue(delivery, counted=True)
-    logger.error(
-        "Message %s on %s was put off %d times by ConsumeLater; it is given up",
-        delivery.id,
-        delivery.channel,
-        delivery.attempts,
-    )
-    return layer.commit(delivery)
+    reason = f"it was put off {delivery.attempts} times by ConsumeLater"
+    logger.error("Message %s on %s is given up: %s", delivery.id, delivery.channel, reason)
+    return layer.give_up(delivery, reason)
 
 
 def commit(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed:

@@ -17,9 +17,11 @@ from channels_workers.event_loop import EventLoop
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
+    About,
     Delivery,
     new_id,
 )
+from channels_workers.reaper import Reaper
 from channels_workers.routing import Router, get_router
 from channels_workers.signals import worker_ready
 
@@ -42,9 +44,13 @@ class Worker:
         self.group = group
         self.number = number
         self.channel_layer = group.channel_layer
-        self.consumer = f"{group.process}.{number}"
         self.delivery: Delivery | None = None
         self.thread = threading.Thread(target=self.run, name=f"worker {number}", daemon=True)
+
+    @property
+    def consumer(self) -> str:
+        """The name that holds what this thread pulls."""
+        return f"{self.group.process}.{self.number}"
 
     def run(self) -> None:
         """Pull and run messages until the group stops."""
@@ -55,7 +61,7 @@ class Worker:
         attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
         while not self.group.stopping.is_set():
             try:
-                delivery = self.group.backlog.next() or self._pull()
+                delivery = self.group.next() or self._pull()
             except LayerUnavailable as error:
                 self.group.stopping.wait(attempts.failed(error))
             except Exception as error:
@@ -73,8 +79,8 @@ class Worker:
         if self.group.stopping.is_set():
             self.group.backlog.add(found)
             return None
-        self.group.backlog.add(found[1:])
-        return found[0] if found else None
+        self.group.backlog.add(found)
+        return self.group.next()
 
     def _handle(self, delivery: Delivery) -> None:
         self.delivery = delivery
@@ -88,6 +94,8 @@ class Worker:
             self.group.unfinished.add([delivery])
         finally:
             self.delivery = None
+            if delivery.deaths:
+                self.group.quarantine.release()
 
     def _call_back(self, delivery: Delivery) -> None:
         if self.group.callback is None:
@@ -127,14 +135,19 @@ class WorkerGroup:
         self.backlog = Backlog()
         self.unfinished = Backlog()
         self.postponed = Backlog()
+        #: A message whose worker died runs here when no other such message does: it may kill again.
+        self.suspects = Backlog()
+        self.quarantine = threading.Lock()
         self.workers = [Worker(self, number) for number in range(n_threads)]
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        self._reaper = Reaper(channel_layer, lambda: self.process)
 
     # Life
 
     def start(self) -> None:
         """Start all threads and return."""
         self._keeper.start()
+        self._reaper.start()
         for worker in self.workers:
             worker.thread.start()
 
@@ -168,6 +181,7 @@ class WorkerGroup:
                 self._give_up(worker)
             self._ended.set()
             self._keeper.join()
+            self._reaper.stop()
             consumers = [worker.consumer for worker in self.workers]
             self.channel_layer.retire(self.process, consumers, self.channels)
         except Exception as error:  # noqa: BLE001  (logged; the process must end)
@@ -190,12 +204,17 @@ class WorkerGroup:
     # The keeper
 
     def _keep(self) -> None:
-        attempts = Attempts(logger, "Keeping this worker registered")
+        # Others must not take a process for dead that only waits for its next attempt.
+        attempts = Attempts(logger, "Keeping this worker registered", PULSE_INTERVAL)
         registered = False
         while not self._ended.is_set():
             try:
-                if not registered or not self.channel_layer.pulse(self.process):
-                    self.channel_layer.register(self.process)
+                if registered and not self.channel_layer.pulse(self.process):
+                    logger.error("This worker was taken for dead; what it held went to others")
+                    self.process, registered = new_id(), False
+                if not registered:
+                    about = About.this("worker", len(self.workers), self.channels)
+                    self.channel_layer.register(self.process, about)
                     registered = True
                 self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
                 self._put_back(time.monotonic() - LATER)
@@ -209,13 +228,26 @@ class WorkerGroup:
     def holds(self, delivery: Delivery) -> bool:
         """Say whether a thread runs *delivery*, or whether it waits here."""
         running = [worker.delivery for worker in self.workers]
-        kept = (self.backlog, self.unfinished, self.postponed)
+        kept = (self.backlog, self.suspects, self.unfinished, self.postponed)
         return delivery in running or any(delivery in backlog for backlog in kept)
 
+    def next(self) -> Delivery | None:
+        """Take a delivery to run, None if there is none to be run now."""
+        if self.quarantine.acquire(blocking=False):
+            if (suspect := self.suspects.next()) is not None:
+                return suspect
+            self.quarantine.release()
+        while (delivery := self.backlog.next()) is not None:
+            if not delivery.deaths or self.quarantine.acquire(blocking=False):
+                return delivery
+            self.suspects.add([delivery])
+        return None
+
     def _hand_back(self, before: float) -> None:
-        with self.backlog.each(before) as deliveries:
-            for delivery in deliveries:
-                self.channel_layer.requeue(delivery, counted=False)
+        for backlog in (self.backlog, self.suspects):
+            with backlog.each(before) as deliveries:
+                for delivery in deliveries:
+                    self.channel_layer.requeue(delivery, counted=False)
 
     def _put_back(self, before: float) -> None:
         with self.postponed.each(before) as deliveries:

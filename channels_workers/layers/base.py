@@ -24,8 +24,10 @@ from channels.layers import BaseChannelLayer
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.operations import (
+    About,
     Closed,
     Committed,
+    DeadLetter,
     Delivery,
     GroupSend,
     Join,
@@ -261,7 +263,7 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
         """Raise :class:`LayerUnavailable` unless the layer's server can be used."""
 
     @abstractmethod
-    def register(self, process: str) -> None:
+    def register(self, process: str, about: About) -> None:
         """Make *process* known; :class:`LayerUnavailable` if the layer cannot be used."""
 
     @abstractmethod
@@ -295,8 +297,62 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
         """Hand *delivery* back under the same message id; *counted* raises its attempts."""
 
     @abstractmethod
-    def take_over(self, channels: Sequence[str], owner: str, consumer: str) -> Delivery | None:
-        """Claim one delivery that the dead consumer *owner* held, with one more attempt."""
+    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+        """Make *delivery* a dead letter; its connection goes on without it."""
+
+    # Cleaning up after others
+
+    @abstractmethod
+    def processes(self) -> dict[str, int]:
+        """Return the pulse counter of each process that is known."""
+
+    @abstractmethod
+    def bury(self, process: str, counter: int) -> bool:
+        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known."""
+
+    @abstractmethod
+    def remains(self) -> set[str]:
+        """Return the processes that were declared dead, and not cleaned up after yet."""
+
+    @abstractmethod
+    def clean_up(self, process: str) -> None:
+        """Undo what a dead process left behind.
+
+        What it held goes back to the others, or becomes a dead letter once it was handed out
+        ``CHANNEL_WORKERS["DELIVERIES"]`` times; its connections end with 1006, it leaves its
+        groups, its inbox goes.
+        """
+
+    # Dead letters
+
+    @abstractmethod
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the messages that were given up, the oldest first."""
+
+    def retry_dead_letter(self, letter: str) -> bool:
+        """Send a dead letter again; False if there is no such one.
+
+        ValueError for a message of a connection, which has gone on without it.
+        """
+        for found in self.dead_letters():
+            if found.id == letter:
+                if found.message.reply_channel is not None:
+                    raise ValueError(
+                        f"Dead letter {letter} is a message of a connection, which has gone on "
+                        "without it. It can be dropped."
+                    )
+                return self._send_dead_letter(found)
+        return False
+
+    @abstractmethod
+    def _send_dead_letter(self, letter: DeadLetter) -> bool:
+        """Send *letter* to the channel that it came from; False if it is not there any more."""
+
+    @abstractmethod
+    def drop_dead_letter(self, letter: str) -> bool:
+        """Forget a dead letter; False if there is no such one."""
+
+    # Everybody
 
     @abstractmethod
     def apply(self, operations: Sequence[Operation]) -> None:

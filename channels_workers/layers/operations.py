@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -78,7 +82,7 @@ class Delivery:
 
     *token* and *consumer* say which handing-out this is; *id* stays the same when the message
     is handed out again. *reply_channel* is set when a connection waits for this delivery.
-    *attempts* counts earlier runs that asked for a later one.
+    *attempts* counts earlier runs that asked for a later one, *deaths* those whose worker died.
     """
 
     channel: str
@@ -91,6 +95,35 @@ class Delivery:
     code: int | None = None
     session: bytes | None = None
     attempts: int = 0
+    deaths: int = 0
+
+
+class About(NamedTuple):
+    """What is known of a process: *kind* is ``server`` or ``worker``, *since* a Unix time (s).
+
+    A worker has *threads*, and *channels* that it listens to.
+    """
+
+    kind: str
+    host: str
+    pid: int
+    since: float
+    threads: int = 0
+    channels: tuple[str, ...] = ()
+
+    @classmethod
+    def this(cls, kind: str, threads: int = 0, channels: Sequence[str] = ()) -> About:
+        """Return what is known of the process that asks."""
+        now = round(time.time(), 3)
+        return cls(kind, socket.gethostname(), os.getpid(), now, threads, tuple(channels))
+
+
+class DeadLetter(NamedTuple):
+    """A message that was given up: *reason* says why, *id* names it among the dead letters."""
+
+    id: str
+    reason: str
+    message: Delivery
 
 
 class Published(Enum):

@@ -10,8 +10,10 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.store import Store
 from channels_workers.layers.operations import (
+    About,
     Closed,
     Committed,
+    DeadLetter,
     Delivery,
     Operation,
     Published,
@@ -43,7 +45,7 @@ class InMemoryChannelLayer(WorkerLayer):
         """Delete everything in the store."""
         self.store.clear()
         if self._server is not None:
-            self.store.register(self._server.id)
+            self.store.register(self._server.id, About.this("server"))
 
     async def _receive_ordinary(self, channel: str) -> Content:
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
@@ -61,7 +63,7 @@ class InMemoryChannelLayer(WorkerLayer):
     # The interface side
 
     def _register_server(self, server: Server) -> None:
-        self.store.register(server.id)
+        self.store.register(server.id, About.this("server"))
 
     async def _until_registered(self) -> None:
         pass  # it is, from the start
@@ -116,9 +118,9 @@ class InMemoryChannelLayer(WorkerLayer):
 
     # The worker side
 
-    def register(self, process: str) -> None:
+    def register(self, process: str, about: About) -> None:
         """Make *process* known."""
-        self.store.register(process)
+        self.store.register(process, about)
 
     def pulse(self, process: str) -> bool:
         """Raise the counter of *process*."""
@@ -145,9 +147,42 @@ class InMemoryChannelLayer(WorkerLayer):
         """Hand *delivery* back."""
         return self.store.requeue(delivery, delivery.attempts + counted)
 
-    def take_over(self, channels: Sequence[str], owner: str, consumer: str) -> Delivery | None:
-        """Claim one delivery of a dead consumer."""
-        return self.store.take_over(channels, owner, consumer)
+    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+        """Make *delivery* a dead letter."""
+        return self.store.give_up(delivery, reason)
+
+    # Cleaning up after others
+
+    def processes(self) -> dict[str, int]:
+        """Return the pulse counter of each process that is known."""
+        return self.store.counters()
+
+    def bury(self, process: str, counter: int) -> bool:
+        """Declare *process* dead."""
+        return self.store.bury(process, counter)
+
+    def remains(self) -> set[str]:
+        """Return the dead that were not cleaned up after yet."""
+        return set(self.store.remains)
+
+    def clean_up(self, process: str) -> None:
+        """Undo what a dead process left behind."""
+        self.store.clean(process)
+
+    # Dead letters
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the messages that were given up."""
+        return list(self.store.dead)
+
+    def _send_dead_letter(self, letter: DeadLetter) -> bool:
+        return self.store.retry(letter)
+
+    def drop_dead_letter(self, letter: str) -> bool:
+        """Forget a dead letter."""
+        return self.store.drop_dead_letter(letter)
+
+    # Everybody
 
     def apply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now."""

@@ -8,13 +8,16 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from channels_workers.conf import configuration
 from channels_workers.exceptions import ServerGone
 from channels_workers.layers.memory.plan import Plan
 from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
+    About,
     Closed,
     Committed,
+    DeadLetter,
     Delivery,
     InboxEntry,
     Operation,
@@ -67,6 +70,10 @@ class Store:
         """Delete everything."""
         with self.changed:
             self.processes: dict[str, int] = {}
+            self.about: dict[str, About] = {}
+            self.buried: set[str] = set()
+            self.remains: set[str] = set()
+            self.dead: list[DeadLetter] = []
             self.epoch = 1
             self.streams: dict[str, Stream] = defaultdict(Stream)
             self.inboxes: dict[str, list[InboxEntry]] = defaultdict(list)
@@ -82,10 +89,16 @@ class Store:
 
     # Processes
 
-    def register(self, process: str) -> None:
+    def register(self, process: str, about: About) -> None:
         """Make *process* known; see ``register.lua``."""
         with self.changed:
             self.processes.setdefault(process, 1)
+            self.about[process] = about
+
+    def counters(self) -> dict[str, int]:
+        """Return the counter of each process."""
+        with self.changed:
+            return dict(self.processes)
 
     def pulse(self, process: str) -> bool:
         """Raise the counter of *process*; see ``pulse.lua``."""
@@ -102,6 +115,39 @@ class Store:
                 self._remove_member(group, process)
             self.inboxes.pop(process, None)
             self.processes.pop(process, None)
+            self.about.pop(process, None)
+
+    def bury(self, process: str, counter: int) -> bool:
+        """Declare *process* dead; see ``bury.lua``."""
+        with self.changed:
+            if self.processes.get(process) != counter:
+                return False
+            del self.processes[process]
+            self.buried.add(process)
+            self.remains.add(process)
+            return True
+
+    def clean(self, process: str) -> None:
+        """Undo what a dead process left behind; see ``clean.lua``."""
+        with self.changed:
+            if process not in self.remains:
+                return
+            for stream in list(self.streams.values()):
+                for held in list(stream.pending.values()):
+                    if held.consumer.startswith(f"{process}."):
+                        self._hand_on(held)
+            for reply in list(self.connections):
+                if server_of(reply) == process:
+                    self.close(reply, 1006)
+            self.retire(process)
+            self.remains.discard(process)
+
+    def _hand_on(self, held: Delivery) -> None:
+        deaths = held.deaths + 1
+        if deaths >= configuration().DELIVERIES:
+            self.give_up(held, f"its worker died, {deaths} times")
+        else:
+            self._put_again(replace(held, deaths=deaths))
 
     # Connections
 
@@ -117,8 +163,10 @@ class Store:
                 if order != 0:
                     return Published.GONE
                 record = Record(-1, IDLE, disconnect_payload)
-            if order <= record.order:
+            if order <= record.order and record.state != DISCONNECTING:
                 return Published.REPEATED
+            if record.state in (CLOSING, DISCONNECTING):
+                return Published.GONE
             if record.state != IDLE or order != record.order + 1:
                 raise RuntimeError(f"order {order} cannot follow {record.order} ({record.state})")
             record.order, record.state = order, BUSY
@@ -138,7 +186,8 @@ class Store:
             if record.state == IDLE:
                 self._publish_disconnect(reply, record)
                 return Closed.PUBLISHED
-            if record.order == 0 and record.token in self.streams[CONNECT].waiting:
+            waiting = self.streams[CONNECT].waiting.get(record.token)
+            if record.order == 0 and waiting and not waiting.attempts and not waiting.deaths:
                 del self.streams[CONNECT].waiting[record.token]
                 self._delete_connection(reply)
                 return Closed.WITHDRAWN
@@ -238,25 +287,49 @@ class Store:
         with self.changed:
             if not self._is_owner(delivery):
                 return Committed.STALE
-            held = self.streams[delivery.channel].pending.pop(delivery.token)
-            token = self._add_message(replace(held, consumer="", attempts=attempts))
-            record = self.connections.get(delivery.reply_channel or "")
-            if record is not None and record.token == delivery.token:
-                record.token = token
+            held = self.streams[delivery.channel].pending[delivery.token]
+            self._put_again(replace(held, attempts=attempts))
             return Committed.DONE
 
-    def take_over(self, channels: Sequence[str], owner: str, consumer: str) -> Delivery | None:
-        """Claim one delivery of *owner*; see ``take_over.lua``."""
+    def _put_again(self, held: Delivery) -> None:
+        del self.streams[held.channel].pending[held.token]
+        token = self._add_message(replace(held, consumer=""))
+        record = self.connections.get(held.reply_channel or "")
+        if record is not None and record.token == held.token:
+            record.token = token
+
+    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+        """Make *delivery* a dead letter; see ``give_up.lua``."""
         with self.changed:
-            for channel in channels:
-                pending = self.streams[channel].pending
-                for token, held in pending.items():
-                    if held.consumer == owner:
-                        pending[token] = replace(
-                            held, consumer=consumer, attempts=held.attempts + 1
-                        )
-                        return pending[token]
-            return None
+            if not self._is_owner(delivery):
+                return Committed.STALE
+            held = self.streams[delivery.channel].pending.pop(delivery.token)
+            self.dead.append(DeadLetter(self.next_token(), reason, held))
+            del self.dead[: -configuration().DEAD_LETTERS]
+            reply = held.reply_channel
+            record = self.connections.get(reply) if reply else None
+            if reply and record and record.order == held.order and record.state != IDLE:
+                plan = self._plan((), held.id, lambda channel: 0)
+                self._plan_release(plan, reply, record)
+                self._write(plan)
+                self._finish_order(reply, record)
+            return Committed.DONE
+
+    def drop_dead_letter(self, letter: str) -> bool:
+        """Forget a dead letter."""
+        with self.changed:
+            kept = [found for found in self.dead if found.id != letter]
+            dropped, self.dead = len(kept) < len(self.dead), kept
+            return dropped
+
+    def retry(self, letter: DeadLetter) -> bool:
+        """Send a dead letter again; see ``retry.lua``."""
+        with self.changed:
+            message = letter.message
+            if not self.drop_dead_letter(letter.id):
+                return False
+            self._add_message(Delivery(message.channel, "", "", message.id, message.payload))
+            return True
 
     def _hand_out(self, stream: Stream, consumer: str) -> Delivery:
         token, waiting = stream.waiting.popitem(last=False)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from channels_workers.exceptions import ChannelFull, MessageError, ServerGone
 from channels_workers.layers.operations import (
+    DeadLetter,
     Delivery,
     GroupSend,
     InboxEntry,
@@ -130,9 +131,17 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
             code=int(code) if code else None,
             session=values.get(b"session"),
             attempts=int(values.get(b"attempts", 0)),
+            deaths=int(values.get(b"deaths", 0)),
         )
     except (KeyError, ValueError) as error:
         raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error
+
+
+def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:
+    """Return the dead letter that an entry holds: channel and reason, then the message."""
+    channel, reason = fields[1].decode(), fields[3].decode()
+    message = read_delivery(channel, entry.decode(), fields[4:], "")
+    return DeadLetter(entry.decode(), reason, message)
 
 
 def read_inbox(reply: Any) -> list[InboxEntry]:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import json
 import logging
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any, cast
 
 import redis
 import redis.asyncio
 import redis.exceptions
 
+from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
+    About,
     Closed,
     Committed,
+    DeadLetter,
     Delivery,
     Operation,
     Published,
@@ -41,6 +44,10 @@ NO_STREAM = ("NOGROUP", "UNBLOCKED")
 #: How many of its own deliveries a consumer reads again after a lost reply, of each channel.
 RECOVERED = 1000
 
+#: How many messages or connections of a dead process are dealt with at once, and how many dead
+#: processes are remembered, so that one that comes back knows what happened.
+CLEANED, GRAVES = 200, 10_000
+
 logger = logging.getLogger(__name__)
 
 
@@ -56,7 +63,8 @@ class RedisChannelLayer(WorkerLayer):
         self.host = connections.read_hosts(hosts)
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
         self.redis = redis.Redis(connection_pool=connections.blocking_pool(self.host))
-        self.redis.set_response_callback("XREADGROUP", commands.as_it_is)
+        for command in ("XREADGROUP", "XRANGE"):
+            self.redis.set_response_callback(command, commands.as_it_is)
         self._recovering: set[str] = set()
         self._link: Link | None = None
         self._lock = threading.Lock()
@@ -74,7 +82,7 @@ class RedisChannelLayer(WorkerLayer):
         """Delete every key with the layer's prefix, and register this server again."""
         await asyncio.to_thread(self._delete_keys)
         if self._server is not None:
-            await asyncio.to_thread(self.register, self._server.id)
+            await asyncio.to_thread(self._register, self._server.id)
 
     def _delete_keys(self) -> None:
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
@@ -114,13 +122,18 @@ class RedisChannelLayer(WorkerLayer):
     def _register_server(self, server: Server) -> None:
         atexit.register(self._say_goodbye, server)  # the link registers it
 
+    def _register(self, server: str) -> None:
+        self.register(server, About.this("server"))
+
     async def _until_registered(self) -> None:
         await self._living_link().registered()
 
     def _make_home(self, server: Server) -> None:
         with self._lock:
             if self._link is None or self._link.ended():
-                self._link = Link(server, self.host, self.prefix, self.register, self.forget_server)
+                self._link = Link(
+                    server, self.host, self.prefix, self._register, self.forget_server
+                )
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         if departures:
@@ -180,10 +193,10 @@ class RedisChannelLayer(WorkerLayer):
 
     # The worker side
 
-    def register(self, process: str) -> None:
+    def register(self, process: str, about: About) -> None:
         """Make *process* known, after a look at what kind of server answers."""
         self.check_server()
-        self.call(Request("register", [process]))
+        self.call(Request("register", [process, json.dumps(about._asdict())]))
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
@@ -266,23 +279,65 @@ class RedisChannelLayer(WorkerLayer):
 
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
         """Hand *delivery* back."""
-        arguments: commands.Arguments = [
-            delivery.channel,
-            delivery.token,
-            delivery.consumer,
-            delivery.reply_channel or "",
-            delivery.attempts + counted,
-        ]
-        return Committed(self.call(Request("requeue", arguments)).decode())
+        held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
+        reply = self.call(Request("requeue", [*held, delivery.attempts + counted]))
+        return Committed(reply.decode())
 
-    def take_over(self, channels: Sequence[str], owner: str, consumer: str) -> Delivery | None:
-        """Claim one delivery of a dead consumer."""
-        reply = self.call(Request("take_over", [owner, consumer, *channels]))
-        if reply is None:
-            return None
-        channel, token, fields, times = reply
-        found = commands.read_delivery(channel.decode(), token.decode(), fields, consumer)
-        return replace(found, attempts=found.attempts + int(times))
+    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+        """Make *delivery* a dead letter."""
+        held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
+        reply = self.call(Request("give_up", [*held, reason, configuration().DEAD_LETTERS]))
+        return Committed(reply.decode())
+
+    # Cleaning up after others
+
+    def processes(self) -> dict[str, int]:
+        """Return the pulse counter of each process that is known."""
+        with self._explained():
+            found = cast("dict[bytes, bytes]", self.redis.hgetall(f"{self.prefix}processes"))
+        return {process.decode(): int(counter) for process, counter in found.items()}
+
+    def bury(self, process: str, counter: int) -> bool:
+        """Declare *process* dead."""
+        return bool(self.call(Request("bury", [process, counter, GRAVES])))
+
+    def remains(self) -> set[str]:
+        """Return the dead that were not cleaned up after yet."""
+        with self._explained():
+            found = cast("set[bytes]", self.redis.smembers(f"{self.prefix}remains"))
+        return {process.decode() for process in found}
+
+    def clean_up(self, process: str) -> None:
+        """Undo what a dead process left behind, a bit at each request."""
+        limits = configuration()
+        at = b""
+        while at != b"done":
+            rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS]
+            at = self.call(Request("clean", [process, at, *rest]))
+
+    # Dead letters
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the messages that were given up."""
+        with self._explained():
+            reply = self.redis.execute_command("XRANGE", self._dead, "-", "+")  # type: ignore[no-untyped-call]
+        return [commands.read_dead_letter(entry, fields) for entry, fields in reply]
+
+    def _send_dead_letter(self, letter: DeadLetter) -> bool:
+        message = letter.message
+        arguments: commands.Arguments = [letter.id, message.channel, message.id, message.payload]
+        return bool(self.call(Request("retry", arguments)))
+
+    def drop_dead_letter(self, letter: str) -> bool:
+        """Forget a dead letter."""
+        with self._explained():
+            return bool(self.redis.xdel(self._dead, letter))
+
+    @property
+    def _dead(self) -> str:
+        return f"{self.prefix}dead"
+
+    # Everybody
 
     def apply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now.

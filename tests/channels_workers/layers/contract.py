@@ -17,12 +17,14 @@ from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    About,
     Closed,
     Committed,
     Delivery,
     Operation,
     Published,
     Session,
+    server_of,
 )
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
 
@@ -32,11 +34,13 @@ ALL = [CONNECT, RECEIVE, DISCONNECT, "work"]
 
 
 class Process:
-    """One process's view of a layer, as short calls for tests."""
+    """One process's view of a layer, as short calls for tests; it is a worker that is known."""
 
     def __init__(self, layer: WorkerLayer, name: str = "worker") -> None:
         self.layer = layer
         self.name = name
+        self.consumer = f"{name}.0"
+        layer.register(name, About("worker", "host", 1, 0.0, 1, tuple(ALL)))
 
     async def connect(self) -> Recorder:
         """Attach a receiver and publish its connect."""
@@ -58,7 +62,7 @@ class Process:
     async def pull(self, *channels: str) -> Delivery:
         """Wait for one message."""
         for _ in range(TIMEOUT):
-            found = await asyncio.to_thread(self.layer.pull, channels or ALL, self.name, 1)
+            found = await asyncio.to_thread(self.layer.pull, channels or ALL, self.consumer, 1)
             if found:
                 assert len(found) == 1
                 return found[0]
@@ -66,17 +70,19 @@ class Process:
 
     async def pull_nothing(self) -> None:
         """Show that no message waits. (Whatever the test caused has happened by now.)"""
-        assert await asyncio.to_thread(self.layer.pull, ALL, self.name, 0.0) == []
+        assert await asyncio.to_thread(self.layer.pull, ALL, self.consumer, 0.0) == []
 
     async def commit(
         self, delivery: Delivery, *operations: Operation, session: Session | None = None
     ) -> Committed:
         return await asyncio.to_thread(self.layer.commit, delivery, operations, session)
 
-    async def take_over(self, owner: str) -> Delivery:
-        found = await asyncio.to_thread(self.layer.take_over, ALL, owner, self.name)
-        assert found is not None
-        return found
+    async def bury(self, process: str) -> None:
+        """Do what is done when *process* is dead."""
+        counters = await asyncio.to_thread(self.layer.processes)
+        assert await asyncio.to_thread(self.layer.bury, process, counters[process])
+        assert process in await asyncio.to_thread(self.layer.remains)
+        await asyncio.to_thread(self.layer.clean_up, process)
 
     async def connected(self) -> Recorder:
         """Attach, publish, run and commit the connect."""
@@ -376,8 +382,9 @@ class LayerContract:
     async def test_only_the_owner_commits(self, process: Process, other: Process) -> None:
         recorder = await process.connect()
         first = await process.pull()
-        second = await other.take_over("worker")
-        assert (second.id, second.attempts) == (first.id, 1)
+        await other.bury("worker")
+        second = await other.pull()
+        assert (second.id, second.attempts, second.deaths) == (first.id, 0, 1)
         session = Session(recorder.channel, process.layer.encode({"by": "first"}))
         send = process.send(recorder.channel, by="first")
         join = process.layer.make_join("group", recorder.channel)
@@ -448,9 +455,6 @@ class LayerContract:
         assert (third.id, third.attempts, third.order) == (first.id, 1, 0)
         assert await process.publish(recorder, 0) is Published.REPEATED
         assert await process.commit(third) is Committed.DONE
-
-    async def test_nothing_to_take_over(self, process: Process) -> None:
-        assert process.layer.take_over(ALL, "nobody", "worker") is None
 
     # Sessions
 
@@ -672,7 +676,163 @@ class LayerContract:
 
     async def test_a_pulse_says_whether_the_process_is_known(self, process: Process) -> None:
         assert not process.layer.pulse("somebody")
-        process.layer.register("somebody")
+        process.layer.register("somebody", About.this("worker", 1, ALL))
         assert process.layer.pulse("somebody")
+        assert process.layer.processes() == {"worker": 1, "somebody": 2}
         process.layer.retire("somebody", ["somebody.0"], ALL)
         assert not process.layer.pulse("somebody")
+        assert process.layer.processes() == {"worker": 1}
+
+    async def test_who_pulses_is_not_buried(self, process: Process, other: Process) -> None:
+        seen = process.layer.processes()["other worker"]
+        assert other.layer.pulse("other worker")
+        assert not process.layer.bury("other worker", seen)
+        assert not process.layer.bury("nobody", seen)
+        assert process.layer.remains() == set()
+        assert other.layer.pulse("other worker")
+
+    async def test_who_was_buried_learns_it_by_its_pulse(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.bury("other worker")
+        assert process.layer.remains() == set()
+        assert not other.layer.pulse("other worker")
+        await process.pull_nothing()
+
+    async def test_who_finds_remains_cleans_them_up(self, process: Process, other: Process) -> None:
+        await process.connect()
+        await process.pull()
+        assert other.layer.bury("worker", 1)
+        assert other.layer.remains() == {"worker"}  # and the one who buried it dies
+        await asyncio.to_thread(other.layer.clean_up, "worker")
+        assert (await other.pull()).deaths == 1
+        await asyncio.to_thread(other.layer.clean_up, "worker")
+        await other.pull_nothing()
+
+    async def test_a_message_that_kills_its_workers_becomes_a_dead_letter(
+        self, make_layer: MakeLayer
+    ) -> None:
+        recorder = await Process(make_layer(), "server").connect()
+        for number in range(3):
+            victim = Process(make_layer(), f"victim {number}")
+            delivery = await victim.pull()
+            assert delivery.deaths == number
+            await victim.bury(victim.name)
+        await recorder.until(lambda: recorder.releases == [0])
+        last = Process(make_layer())
+        await last.pull_nothing()
+        assert last.layer.length(CONNECT) == 0
+        [letter] = last.layer.dead_letters()
+        assert letter.reason == "its worker died, 3 times"
+        assert (letter.message.id, letter.message.channel) == (f"{recorder.channel}:0", CONNECT)
+
+    async def test_after_a_dead_letter_its_connection_goes_on(self, process: Process) -> None:
+        recorder = await process.connect()
+        assert process.layer.give_up(await process.pull(), "no reason") is Committed.DONE
+        await recorder.until(lambda: recorder.releases == [0])
+        assert await process.publish(recorder, 1) is Published.PUBLISHED
+        given_up = await process.pull()
+        await process.layer.close(recorder.channel, 1000)
+        assert process.layer.give_up(given_up, "no reason") is Committed.DONE
+        last = await process.pull()
+        assert last.channel == DISCONNECT
+        assert process.layer.give_up(last, "no reason") is Committed.DONE
+        assert process.layer.give_up(last, "no reason") is Committed.STALE
+        assert await process.publish(recorder, 3) is Published.GONE
+        assert [letter.message.order for letter in process.layer.dead_letters()] == [0, 1, 2]
+
+    async def test_a_dead_letter_is_read_again_and_sent_again(self, process: Process) -> None:
+        for number in range(2):
+            await process.layer.send("work", {"n": number})
+            process.layer.give_up(await process.pull(), "no reason")
+        first, second = process.layer.dead_letters()
+        assert process.layer.content(first.message) == {"n": 0}
+        assert process.layer.retry_dead_letter(second.id)
+        assert not process.layer.retry_dead_letter(second.id)
+        again = await process.pull()
+        assert (again.id, again.deaths, again.attempts) == (second.message.id, 0, 0)
+        assert process.layer.drop_dead_letter(first.id)
+        assert not process.layer.drop_dead_letter(first.id)
+        assert process.layer.dead_letters() == []
+
+    async def test_a_dead_letter_of_a_connection_is_not_sent_again(self, process: Process) -> None:
+        await process.connect()
+        process.layer.give_up(await process.pull(), "no reason")
+        [letter] = process.layer.dead_letters()
+        with pytest.raises(ValueError, match="of a connection"):
+            process.layer.retry_dead_letter(letter.id)
+        assert process.layer.dead_letters() == [letter]
+
+    async def test_the_connections_of_a_dead_server_end(
+        self, process: Process, other: Process
+    ) -> None:
+        waiting = await process.connect()
+        idle, busy = [await self._connected_before(process, waiting) for _ in range(2)]
+        await process.publish(busy, 1)
+        under_way = await other.pull(RECEIVE)
+        await process.layer.group_add("group", idle.channel)
+        server = str(server_of(idle.channel))
+        await other.bury(server)
+        assert other.layer.members("group") == set()
+        first = await other.pull()
+        assert (first.channel, first.reply_channel, first.code) == (DISCONNECT, idle.channel, 1006)
+        assert other.layer.content(first)["path"] == "/"
+        await other.pull_nothing()  # the connect that waited is withdrawn
+        assert await other.commit(under_way) is Committed.DONE
+        second = await other.pull()
+        assert (second.channel, second.reply_channel) == (DISCONNECT, busy.channel)
+        assert [await other.commit(last) for last in (first, second)] == [Committed.DONE] * 2
+        await asyncio.to_thread(other.layer.clean_up, server)
+        await other.pull_nothing()
+
+    async def _connected_before(self, process: Process, waiting: Recorder) -> Recorder:
+        recorder = await process.connect()
+        deliveries = [await process.pull(CONNECT) for _ in range(2)]
+        for delivery in deliveries:
+            if delivery.reply_channel == waiting.channel:
+                process.layer.requeue(delivery, counted=False)
+            else:
+                await process.commit(delivery)
+        await recorder.until(lambda: recorder.releases == [0])
+        return recorder
+
+    async def test_a_server_that_was_buried_publishes_nothing(
+        self, process: Process, other: Process
+    ) -> None:
+        idle = await process.connected()
+        await other.bury(str(server_of(idle.channel)))
+        assert await process.publish(idle, 1) is Published.GONE
+        assert await process.layer.close(idle.channel, 1000) is Closed.REPEATED
+        await other.commit(await other.pull())
+        with pytest.raises(ServerGone):
+            await process.publish(idle, 1)
+        assert await process.layer.close(idle.channel, 1000) is Closed.GONE
+        await other.pull_nothing()
+
+    async def test_a_connect_that_may_have_run_is_not_withdrawn(
+        self, process: Process, other: Process
+    ) -> None:
+        recorder = await process.connect()
+        await process.pull()
+        await other.bury("worker")
+        assert await process.layer.close(recorder.channel, 1000) is Closed.CLOSING
+        await other.commit(await other.pull())
+        last = await other.pull()
+        assert (last.channel, last.code) == (DISCONNECT, 1000)
+
+    async def test_much_that_a_process_left_is_cleaned_up(
+        self, process: Process, other: Process
+    ) -> None:
+        recorders = [await process.connect() for _ in range(450)]
+        for _ in recorders:
+            await process.pull()
+        await other.bury("worker")
+        pulled = [await other.pull() for _ in recorders]
+        assert {delivery.deaths for delivery in pulled} == {1}
+        assert {await other.commit(delivery) for delivery in pulled} == {Committed.DONE}
+        await other.bury(str(server_of(recorders[0].channel)))
+        ends = [await other.pull() for _ in recorders]
+        assert {delivery.channel for delivery in ends} == {DISCONNECT}
+        assert {delivery.reply_channel for delivery in ends} == {
+            recorder.channel for recorder in recorders
+        }

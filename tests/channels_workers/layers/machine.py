@@ -29,11 +29,13 @@ from hypothesis.stateful import (
 )
 
 from channels_workers.conf import Configuration
+from channels_workers.exceptions import ServerGone
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    About,
     Closed,
     Committed,
     Delivery,
@@ -45,7 +47,6 @@ from channels_workers.layers.server import Server
 from channels_workers.protocol import Connection, Publish
 
 CHANNELS = [CONNECT, RECEIVE, DISCONNECT, "work"]
-WORKERS = ["worker 0", "worker 1", "worker 2"]
 GROUPS = ["red", "blue"]
 SCOPE: dict[str, Any] = {"type": "websocket", "path": "/", "headers": []}
 
@@ -110,7 +111,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = itertools.count(1)
         self.by_channel: dict[str, Client] = {}
-        self.stale: set[tuple[str, str]] = set()  # tokens that somebody else took over
+        self.buried: set[str] = set()
 
     @initialize()
     def start(self) -> None:
@@ -118,7 +119,13 @@ class Machine(RuleBasedStateMachine):
         self.layer = self.bus.layer
         self.servers = [Server(self.layer.codec) for _ in range(2)]
         for server in self.servers:
-            self.layer.register(server.id)
+            self.layer.register(server.id, About("server", "host", 1, 0.0))
+        self.workers = [self._new_worker() for _ in range(3)]
+
+    def _new_worker(self) -> str:
+        name = f"worker{next(self.numbers)}"
+        self.layer.register(name, About("worker", "host", 1, 0.0, 1, tuple(CHANNELS)))
+        return name
 
     # Servers
 
@@ -154,34 +161,51 @@ class Machine(RuleBasedStateMachine):
             self.bus.depart(client.server, client.channel)
             self._step(client)
 
+    @rule(number=st.integers(0, 1), comes_back=st.booleans())
+    def kill_server(self, number: int, comes_back: bool) -> None:
+        """A server is called dead; it may go on all the same."""
+        server = self.servers[number]
+        clients = [client for client in self.by_channel.values() if client.server is server]
+        ends = [client for client in clients if not client.connection.finished]
+        self._bury(server.id)
+        for client in ends:
+            order = client.connection.order
+            client.connection.abandon(1006)
+            client.connection.finished = True
+            client.sent = order
+            client.withdrawn = order == 0 and not client.taken
+            client.groups.clear()
+            if comes_back:
+                late = self._publish(client, RECEIVE, order + 1, {"text": "late"})
+                assert late in (Published.GONE, Published.REPEATED)
+                assert self.bus.close(client.channel, 1000) in (Closed.GONE, Closed.REPEATED)
+        self.servers[number] = Server(self.layer.codec)
+        self.layer.register(self.servers[number].id, About("server", "host", 1, 0.0))
+
     @rule(number=st.integers(0, 1))
     def read_inbox(self, number: int) -> None:
         self._drain(self.servers[number])
 
     # Workers
 
-    @rule(target=deliveries, worker=st.sampled_from(WORKERS))
-    def pull(self, worker: str) -> Any:
-        found = self.layer.pull(CHANNELS, worker, 0)
+    @rule(target=deliveries, number=st.integers(0, 2))
+    def pull(self, number: int) -> Any:
+        found = self.layer.pull(CHANNELS, f"{self.workers[number]}.0", 0)
         for delivery in found:
             self._began(delivery)
         return multiple(*found)
 
-    @rule(target=deliveries, delivery=consumes(deliveries), worker=st.sampled_from(WORKERS))
-    def take_over(self, delivery: Delivery, worker: str) -> Any:
+    @rule(number=st.integers(0, 2))
+    def kill_worker(self, number: int) -> None:
         """A worker is called dead; it may commit later all the same."""
-        found = self.layer.take_over(CHANNELS, delivery.consumer, worker)
-        if found is None:
-            return multiple(delivery)
-        if found.consumer != delivery.consumer:
-            self.stale.add((found.token, delivery.consumer))
-            self.stale.discard((found.token, found.consumer))
-        return multiple(delivery, found)
+        self._bury(self.workers[number])
+        self.workers[number] = self._new_worker()
 
     @rule(delivery=consumes(deliveries), counted=st.booleans())
     def requeue(self, delivery: Delivery, counted: bool) -> None:
         requeued = self.layer.requeue(delivery, counted=counted)
-        if requeued is Committed.DONE and delivery.channel == CONNECT:
+        never_ran = not (counted or delivery.attempts or delivery.deaths)
+        if requeued is Committed.DONE and delivery.channel == CONNECT and never_ran:
             self.by_channel[str(delivery.reply_channel)].taken = False
 
     @rule(delivery=consumes(deliveries), data=st.data())
@@ -252,6 +276,12 @@ class Machine(RuleBasedStateMachine):
 
     # How
 
+    def _bury(self, process: str) -> None:
+        self.buried.add(process)
+        assert self.layer.bury(process, self.layer.processes()[process])
+        assert not self.layer.pulse(process)
+        self.layer.clean_up(process)
+
     def _step(self, client: Client) -> None:
         step = client.connection.next_step()
         if isinstance(step, Publish):
@@ -265,7 +295,11 @@ class Machine(RuleBasedStateMachine):
         self, client: Client, channel: str, order: int, content: dict[str, Any]
     ) -> Published:
         payload = self.layer.encode({"text": content.get("text")})
-        return self.bus.publish(channel, client.channel, order, payload)
+        try:
+            return self.bus.publish(channel, client.channel, order, payload)
+        except ServerGone:
+            assert client.server.id in self.buried
+            return Published.GONE
 
     def _drain(self, server: Server) -> int:
         entries = self.bus.drain(server)
@@ -288,7 +322,7 @@ class Machine(RuleBasedStateMachine):
         return Session(delivery.reply_channel, str(delivery.order).encode())
 
     def _finished(self, delivery: Delivery) -> None:
-        assert (delivery.token, delivery.consumer) not in self.stale
+        assert delivery.consumer.partition(".")[0] not in self.buried
         if delivery.reply_channel is None:
             return
         client = self.by_channel[delivery.reply_channel]
@@ -335,15 +369,13 @@ class Machine(RuleBasedStateMachine):
     def _finish_all(self) -> None:
         for _ in range(10_000):
             busy = sum(self._drain(server) for server in self.servers)
-            for worker in WORKERS:
-                held = self.layer.take_over(CHANNELS, worker, "last worker")
-                found = [held] if held else []
-                found += self.layer.pull(CHANNELS, "last worker", 0)
-                for delivery in found:
-                    busy += 1
-                    self._began(delivery)
-                    if self.layer.commit(delivery, (), self._session(delivery)) is Committed.DONE:
-                        self._finished(delivery)
+            for number in range(len(self.workers)):
+                self.kill_worker(number)
+            for delivery in self.layer.pull(CHANNELS, f"{self.workers[0]}.0", 0):
+                busy += 1
+                self._began(delivery)
+                if self.layer.commit(delivery, (), self._session(delivery)) is Committed.DONE:
+                    self._finished(delivery)
             if not busy:
                 return
         raise AssertionError("it never becomes calm")

@@ -6,6 +6,7 @@ import redis.sentinel
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.operations import About
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.connections import (
     asyncio_pool,
@@ -50,7 +51,7 @@ def test_a_cluster_is_refused_with_the_cure() -> None:
 def test_a_real_server_is_taken(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     layer.check_server()
-    layer.register("process")
+    layer.register("process", About.this("worker"))
     assert layer.pulse("process")
 
 
@@ -59,7 +60,7 @@ def test_a_real_cluster_is_refused(redis_cluster: RedisServer) -> None:
     with pytest.raises(LayerUnavailable, match="is a cluster"):
         layer.check_server()
     with pytest.raises(LayerUnavailable, match="is a cluster"):
-        layer.register("process")
+        layer.register("process", About.this("worker"))
 
 
 def test_a_server_that_is_not_there_is_named(redis_server: RedisServer) -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis.stateful import run_state_machine_as_test
+from pytest_django import Settings as DjangoSettings
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
@@ -18,7 +20,7 @@ from channels_workers.layers.server import Departure, Server
 from tests.channels_workers.layers.machine import Bus, Machine
 from tests.processes.redis_server import RedisServer
 
-SETTINGS = settings(
+SETTINGS = hypothesis.settings(
     deadline=None,
     report_multiple_bugs=False,
     print_blob=True,
@@ -88,11 +90,18 @@ class RedisBus:
             self.redis.call(Request("leave", [server.id, group, entry]))
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_given_up(settings: DjangoSettings) -> None:
+    settings.CHANNEL_WORKERS = {"DELIVERIES": 1_000_000}
+
+
 def test_the_memory_layer_keeps_the_promises() -> None:
     class MemoryMachine(Machine):
         make_bus = MemoryBus
 
-    run_state_machine_as_test(MemoryMachine, settings=settings(SETTINGS, max_examples=200))
+    run_state_machine_as_test(
+        MemoryMachine, settings=hypothesis.settings(SETTINGS, max_examples=200)
+    )
 
 
 @pytest.fixture
@@ -113,5 +122,6 @@ def test_the_redis_layer_keeps_the_promises(redis_url: str) -> None:
         pass
 
     RedisMachine.make_bus = staticmethod(make_bus)  # type: ignore[assignment]
-    run_state_machine_as_test(RedisMachine, settings=settings(SETTINGS, max_examples=60))
+    limits = hypothesis.settings(SETTINGS, max_examples=60)
+    run_state_machine_as_test(RedisMachine, settings=limits)
     buses[0].redis.disconnect()

@@ -13,23 +13,4 @@ local reply, code = ARGV[1], ARGV[2]
 local record = read_record(reply)
 
 if not record then return "gone" end
-if record.state == "c" or record.state == "d" then return "repeated" end
-record.code = code
-
-if record.state == "i" then
-  publish_disconnect(reply, record)
-  return "published"
-end
-
-if record.order == 0 then
-  local connects = stream_key("websocket.connect")
-  local taken = redis.pcall("XPENDING", connects, worker_group, record.entry, record.entry, 1)
-  if taken.err or #taken == 0 then
-    redis.call("XDEL", connects, record.entry)
-    delete_connection(reply)
-    return "withdrawn"
-  end
-end
-record.state = "c"
-write_record(reply, record)
-return "closing"
+return close_connection(reply, record, code)

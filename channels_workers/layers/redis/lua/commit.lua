@@ -38,15 +38,5 @@ local keeps_session = session_of ~= "" and not (record and record.state == "d")
 acknowledge(channel, entry)
 if keeps_session then redis.call("SET", session_key(session_of), session) end
 write_outbox(plan)
-if record then
-  if record.state == "d" then
-    delete_connection(reply)
-  elseif record.state == "c" then
-    publish_disconnect(reply, record)
-  else
-    record.state = "i"
-    record.entry = ""
-    write_record(reply, record)
-  end
-end
+if record then finish_order(reply, record) end
 return "done"

@@ -21,3 +21,44 @@ local function publish_disconnect(reply, record)
   record.state = "d"
   publish_order(reply, record, "websocket.disconnect", record.info)
 end
+
+-- Go on after the message under way is finished.
+local function finish_order(reply, record)
+  if record.state == "d" then
+    delete_connection(reply)
+  elseif record.state == "c" then
+    publish_disconnect(reply, record)
+  else
+    record.state = "i"
+    record.entry = ""
+    write_record(reply, record)
+  end
+end
+
+-- Has a worker this message, or had one and perhaps begun with it?
+local function is_taken(channel, entry)
+  local held = redis.pcall("XPENDING", stream_key(channel), worker_group, entry, entry, 1)
+  if not held.err and #held > 0 then return true end
+  local found = redis.call("XRANGE", stream_key(channel), entry, entry)
+  if #found == 0 then return true end
+  local runs = tonumber(field_of(found[1][2], "attempts") or 0)
+  return runs > 0 or field_of(found[1][2], "deaths") ~= nil
+end
+
+-- End a connection; returns what became of it (see close.lua).
+local function close_connection(reply, record, code)
+  if record.state == "c" or record.state == "d" then return "repeated" end
+  record.code = code
+  if record.state == "i" then
+    publish_disconnect(reply, record)
+    return "published"
+  end
+  if record.order == 0 and not is_taken("websocket.connect", record.entry) then
+    redis.call("XDEL", stream_key("websocket.connect"), record.entry)
+    delete_connection(reply)
+    return "withdrawn"
+  end
+  record.state = "c"
+  write_record(reply, record)
+  return "closing"
+end

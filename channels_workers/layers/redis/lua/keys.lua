@@ -11,6 +11,9 @@
 
 local prefix = KEYS[1]
 local processes = prefix .. "processes"
+local buried = prefix .. "buried"
+local about = prefix .. "about"
+local dead = prefix .. "dead"
 local worker_group = "workers"
 
 local function stream_key(channel) return prefix .. "channel:" .. channel end
@@ -38,6 +41,13 @@ end
 local function delete_connection(reply)
   redis.call("HDEL", connections_key(server_of(reply)), reply)
   redis.call("DEL", session_key(reply))
+end
+
+-- The value of a field of a stream entry, or nil.
+local function field_of(fields, name)
+  for at = 1, #fields, 2 do
+    if fields[at] == name then return fields[at + 1] end
+  end
 end
 
 -- Is this entry delivered to this consumer and not yet acknowledged? (XACK alone does not ask.)

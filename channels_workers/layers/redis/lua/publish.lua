@@ -5,7 +5,7 @@
 -- ARGV     1 channel, 2 reply channel, 3 order, 4 payload, 5 info (with order 0 only)
 -- reads    processes, session:<reply>
 -- writes   connections:<server>, channel:<channel>
--- returns  "published"; "repeated" (it is or was under way); "gone" (no record);
+-- returns  "published"; "repeated" (it is or was under way); "gone" (no record, or one that ends);
 --          "server gone" (no registration of this server); "order ..." (the caller is wrong)
 
 local channel, reply, order, payload, info = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -16,7 +16,8 @@ if not record then
   if order ~= 0 then return "gone" end
   record = {order = -1, state = "i", code = "", entry = "", info = info}
 end
-if order <= record.order then return "repeated" end
+if order <= record.order and record.state ~= "d" then return "repeated" end
+if record.state == "c" or record.state == "d" then return "gone" end  -- it was cleaned up
 if record.state ~= "i" or order ~= record.order + 1 then
   return "order " .. order .. " cannot follow " .. record.order .. " (" .. record.state .. ")"
 end

@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2... pairs of channel and consumer name (workers)
--- writes   processes, channel:<name>, group:<name>, groups:<server>, inbox:<server>
+-- writes   processes, about, channel:<name>, group:<name>, groups:<server>, inbox:<server>
 -- returns  the number of consumers that still hold deliveries (they stay, with their deliveries)
 
 local holding = 0
@@ -23,4 +23,5 @@ for _, group in ipairs(redis.call("SMEMBERS", groups_key(process))) do
 end
 redis.call("DEL", groups_key(process), inbox_key(process))
 redis.call("HDEL", processes, process)
+redis.call("HDEL", about, process)
 return 0

@@ -1,0 +1,82 @@
+-- clean.lua: clean up after a process that was declared dead, a bit at each call.
+-- include: keys.lua connection.lua join.lua outbox.lua again.lua letter.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 process id, 2 what the call before returned (first: ""), 3 how much to do at once,
+--          4 how often a message is handed out, 5 how many dead letters are kept
+-- writes   channel:<name>, connections:<server>, session:<reply>, group:<name>, groups:<server>,
+--          inbox:<server>, dead, about, remains
+-- returns  what to call with next; "done"
+--
+-- What it held goes back to the others, its connections end, it leaves its groups. A call that is
+-- repeated, by whomever, does no harm.
+
+local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local deliveries, kept = tonumber(ARGV[4]), ARGV[5]
+local remains = prefix .. "remains"
+if redis.call("SISMEMBER", remains, process) == 0 then return "done" end
+
+local plan = new_plan()
+
+local function hand_on(channel, entry)
+  local found = redis.call("XRANGE", stream_key(channel), entry, entry)
+  if #found == 0 then
+    redis.call("XACK", stream_key(channel), worker_group, entry)
+    return
+  end
+  local fields = found[1][2]
+  local deaths = tonumber(field_of(fields, "deaths") or 0) + 1
+  if deaths >= deliveries then
+    give_up(plan, channel, entry, fields, "its worker died, " .. deaths .. " times", kept)
+  else
+    put_again(channel, entry, fields, "deaths", deaths)
+  end
+end
+
+-- Returns how much may still be done.
+local function empty_consumer(channel, consumer, left)
+  local held = redis.call("XPENDING", stream_key(channel), worker_group, "-", "+", left, consumer)
+  for _, entry in ipairs(held) do hand_on(channel, entry[1]) end
+  if #held < left then
+    redis.call("XGROUP", "DELCONSUMER", stream_key(channel), worker_group, consumer)
+  end
+  return left - #held
+end
+
+local function empty_channels(left)
+  local known = redis.call("HGET", about, process)
+  for _, channel in ipairs(known and cjson.decode(known).channels or {}) do
+    local consumers = redis.pcall("XINFO", "CONSUMERS", stream_key(channel), worker_group)
+    for _, consumer in ipairs(consumers.err and {} or consumers) do
+      if left > 0 and string.sub(consumer[2], 1, #process + 1) == process .. "." then
+        left = empty_consumer(channel, consumer[2], left)
+      end
+    end
+  end
+  return left
+end
+
+local function close_connections(cursor)
+  local found = redis.call("HSCAN", connections_key(process), cursor, "COUNT", limit)
+  for at = 1, #found[2], 2 do
+    local reply = found[2][at]
+    close_connection(reply, read_record(reply), "1006")
+  end
+  return found[1]
+end
+
+if from == "" then
+  local left = empty_channels(limit)
+  write_outbox(plan)
+  return left > 0 and "0" or ""
+end
+
+local cursor = close_connections(string.match(from, "%d+"))
+if cursor ~= "0" then return "at " .. cursor end
+for _, group in ipairs(redis.call("SMEMBERS", groups_key(process))) do
+  redis.call("HDEL", group_key(group), process)
+end
+redis.call("DEL", groups_key(process), inbox_key(process))
+redis.call("HDEL", about, process)
+redis.call("SREM", remains, process)
+return "done"

@@ -1,0 +1,19 @@
+-- letter.lua: give a message up: it becomes a dead letter (a part of the other scripts).
+-- Needs keys.lua, connection.lua and outbox.lua.
+--
+-- dead is a stream; an entry holds the fields of the message after channel and reason.
+
+-- Its connection goes on as if a consumer had run and done nothing.
+local function give_up(plan, channel, entry, fields, reason, kept)
+  local reply, order = field_of(fields, "reply"), tonumber(field_of(fields, "order") or 0)
+  redis.call("XADD", dead, "MAXLEN", "~", kept, "*",
+    "channel", channel, "reason", reason, unpack(fields))
+  acknowledge(channel, entry)
+  local record = reply and read_record(reply)
+  if record and record.order == order and record.state ~= "i" then
+    if record.state == "b" and is_alive(plan, server_of(reply)) then
+      plan_inbox(plan, server_of(reply), "r" .. reply, order)
+    end
+    finish_order(reply, record)
+  end
+end

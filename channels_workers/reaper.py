@@ -1,0 +1,100 @@
+"""Finds processes that have died, and cleans up after them; any worker process does it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from channels_workers.backoff import Attempts
+from channels_workers.layers.base import WorkerLayer
+
+logger = logging.getLogger(__name__)
+
+#: How often to look at the pulse counters (s), and how long one must stand still to be dead (s).
+LOOK_INTERVAL, DEAD_AFTER = 1.0, 5.0
+
+#: After a longer pause between two looks (s), all is seen as if for the first time.
+LONGEST_PAUSE = 2.5
+
+
+class Sight(NamedTuple):
+    """A counter, and when it was first seen at this value (monotonic seconds)."""
+
+    counter: int
+    since: float
+
+
+class Watch:
+    """Says whose counter has stood still, by the clock of the watching process alone.
+
+    Time counts only while the watcher looks often and its own counter rises: whoever was frozen,
+    or cut off from the layer, calls nobody dead for that.
+    """
+
+    def __init__(self) -> None:
+        self._sights: dict[str, Sight] = {}
+        self._last = -1.0
+        self._own_rose = -1.0
+
+    def look(self, counters: Mapping[str, int], own: str, now: float) -> dict[str, int]:
+        """Return the dead, with the counters at which they stand; *own* is the watcher's id."""
+        if now - self._last > LONGEST_PAUSE or self._stands_still(own, counters, now):
+            self._sights.clear()
+        self._last = now
+        for process, counter in counters.items():
+            if process not in self._sights or self._sights[process].counter != counter:
+                self._sights[process] = Sight(counter, now)
+        self._sights = {name: sight for name, sight in self._sights.items() if name in counters}
+        return {
+            process: sight.counter
+            for process, sight in self._sights.items()
+            if process != own and now - sight.since >= DEAD_AFTER
+        }
+
+    def _stands_still(self, own: str, counters: Mapping[str, int], now: float) -> bool:
+        seen = self._sights.get(own)
+        if seen is None or counters.get(own) != seen.counter:
+            self._own_rose = now
+        return now - self._own_rose > LONGEST_PAUSE
+
+
+class Reaper:
+    """The duty of one worker process, whose id *own* gives, in a thread of its own."""
+
+    def __init__(self, layer: WorkerLayer, own: Callable[[], str]) -> None:
+        self.layer = layer
+        self.own = own
+        self.watch = Watch()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after what is under way."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        attempts = Attempts(logger, "Looking for dead processes", LOOK_INTERVAL, is_quiet=True)
+        while not self._ended.wait(LOOK_INTERVAL):
+            try:
+                self.look(time.monotonic())
+            except Exception as error:  # noqa: BLE001  (logged; the reaper must go on)
+                self._ended.wait(attempts.failed(error))
+            else:
+                attempts.succeeded()
+
+    def look(self, now: float) -> None:
+        """Look once; bury the dead, clean up after them and after those that others buried."""
+        for process, counter in self.watch.look(self.layer.processes(), self.own(), now).items():
+            if self.layer.bury(process, counter):
+                logger.warning("Process %s is dead: no pulse for %g s", process, DEAD_AFTER)
+        for process in self.layer.remains():
+            self.layer.clean_up(process)
+            logger.warning("Cleaned up after process %s", process)
