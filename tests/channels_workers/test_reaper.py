@@ -1,0 +1,169 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from channels_workers import reaper
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import About
+from channels_workers.reaper import DEAD_AFTER, LONGEST_PAUSE, Reaper, Watch
+from tests.processes.waiting import wait_for
+
+
+class Clock:
+    """A watch at the process "own", and the counters that it sees, second by second."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.now = 1000.0
+        self.counters = {"own": 1}
+
+    def look(self, **standing: int) -> dict[str, int]:
+        return self.watch.look({**self.counters, **standing}, "own", self.now)
+
+    def pass_by(self, seconds: float, *, step: float = 1.0, **standing: int) -> list[str]:
+        """Look every *step* seconds while the own counter rises; who was called dead."""
+        dead: list[str] = []
+        end = self.now + seconds
+        while self.now < end:
+            self.now += step
+            self.counters["own"] += 1
+            dead += self.look(**standing)
+        return dead
+
+
+def test_a_counter_that_stands_still_is_dead_after_a_while() -> None:
+    clock = Clock()
+    clock.look(other=7)
+    assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
+    assert clock.pass_by(1, other=7) == ["other"]
+    assert clock.look(other=7) == {"other": 7}
+
+
+def test_a_counter_that_rises_is_alive() -> None:
+    clock = Clock()
+    for counter in range(20):
+        assert clock.pass_by(1, other=counter) == []
+
+
+def test_a_counter_that_rises_late_is_alive() -> None:
+    clock = Clock()
+    for counter in range(5):
+        assert clock.pass_by(DEAD_AFTER - 1, other=counter) == []
+
+
+def test_nobody_calls_itself_dead() -> None:
+    clock = Clock()
+    for _ in range(20):
+        clock.now += 1
+        assert clock.look() == {}
+
+
+def test_who_was_frozen_calls_nobody_dead_for_that() -> None:
+    clock = Clock()
+    clock.look(other=7)
+    clock.now += 60
+    assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
+    assert clock.pass_by(2, other=7) == ["other"]
+
+
+def test_looks_that_are_too_far_apart_say_nothing() -> None:
+    clock = Clock()
+    assert clock.pass_by(60, step=LONGEST_PAUSE + 0.1, other=7) == []
+
+
+def test_a_watcher_whose_own_pulse_does_not_go_through_calls_nobody_dead() -> None:
+    clock = Clock()
+    for _ in range(60):
+        clock.now += 1
+        assert clock.look(other=7) == {}
+    assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
+    assert clock.pass_by(2, other=7)
+
+
+def test_a_process_that_is_gone_is_forgotten() -> None:
+    clock = Clock()
+    clock.look(other=7)
+    assert clock.pass_by(2) == []
+    assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
+
+
+def test_a_watcher_with_a_new_id_goes_on() -> None:
+    clock = Clock()
+    clock.look(other=7)
+    clock.counters = {"own": 1, "old": 5}
+    assert set(clock.pass_by(DEAD_AFTER + 1, other=7)) == {"old", "other"}
+
+
+# The reaper
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(reaper, "DEAD_AFTER", 0.2)
+
+
+@pytest.fixture
+def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
+    """The reaper of a process that pulses."""
+    memory_layer.register("own", About.this("worker"))
+    ended = threading.Event()
+
+    def pulse() -> None:
+        while not ended.wait(0.01):
+            memory_layer.pulse("own")
+
+    pulsing = threading.Thread(target=pulse)
+    pulsing.start()
+    found = Reaper(memory_layer, lambda: "own")
+    yield found
+    ended.set()
+    pulsing.join()
+
+
+@pytest.mark.usefixtures("quickly")
+def test_the_dead_are_buried_and_cleaned_up(
+    own: Reaper, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory_layer.register("other", About.this("worker"))
+    memory_layer.apply([memory_layer.make_send("work", {"n": 1})])
+    [held] = memory_layer.pull(["work"], "other.0", 0)
+    own.start()
+    wait_for(lambda: "Cleaned up after process other" in caplog.text, "the reaper")
+    own.stop()
+    assert set(memory_layer.processes()) == {"own"}
+    [again] = memory_layer.pull(["work"], "own.0", 0)
+    assert (again.id, again.deaths) == (held.id, 1)
+
+
+@pytest.mark.usefixtures("quickly")
+def test_what_another_reaper_left_is_cleaned_up(
+    own: Reaper, memory_layer: InMemoryChannelLayer
+) -> None:
+    memory_layer.register("other", About.this("worker"))
+    memory_layer.bury("other", 1)
+    own.start()
+    wait_for(lambda: not memory_layer.remains(), "the reaper")
+    own.stop()
+
+
+@pytest.mark.usefixtures("quickly")
+def test_trouble_does_not_end_the_reaper(
+    own: Reaper, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [LayerUnavailable("away"), ValueError("nobody foresaw it")]
+    processes = memory_layer.processes
+
+    def fail_first() -> dict[str, int]:
+        if failures:
+            raise failures.pop()
+        return processes()
+
+    monkeypatch.setattr(memory_layer, "processes", fail_first)
+    memory_layer.register("other", About.this("worker"))
+    own.start()
+    wait_for(lambda: set(processes()) == {"own"}, "the reaper")
+    own.stop()
+    assert not failures
