@@ -16,9 +16,17 @@ from typing import TypeVar
 from legacy.comparison.difference import Demonstrated, OnPurpose, demonstrate
 from legacy.comparison.differences import DIFFERENCES
 from legacy.comparison.repertoire import applications
-from legacy.comparison.report import describe_difference, describe_result, say, write_json
+from legacy.comparison.report import (
+    describe_difference,
+    describe_result,
+    describe_tests,
+    say,
+    write_json,
+)
 from legacy.comparison.result import Result, compare_application
 from legacy.comparison.stage import Stage
+from legacy.comparison.tested import NAME as TESTED
+from legacy.comparison.tested import Tested, run_tests
 
 T = TypeVar("T")
 
@@ -77,13 +85,18 @@ def tell(describe: Callable[[T], str], future: Future[T]) -> T:
     return result
 
 
+def is_the_same(tested: Sequence[Tested]) -> bool:
+    """Say whether all tests passed on both engines."""
+    return not any(one.trouble for one in tested) and len({one.passed for one in tested}) <= 1
+
+
 def main() -> int:
     """Run, report, and return the exit status."""
     options, since = parse(), time.monotonic()
     wanted = set(options.only or ())
     chosen = [one for one in applications() if not wanted or one.name in wanted]
     differences = [one for one in DIFFERENCES if not wanted or one.name in wanted]
-    found = [*(one.name for one in chosen), *(one.name for one in differences)]
+    found = [*(one.name for one in chosen), *(one.name for one in differences), TESTED]
     if unknown := sorted(wanted - set(found)):
         say(f"There is nothing of the name {', '.join(unknown)}.")
         return 2
@@ -91,13 +104,18 @@ def main() -> int:
     stage = Stage(folder)
     stage.prepare()
     results, shown = run([one.name for one in chosen], differences, stage, options)
+    tested = run_tests(stage) if not wanted or TESTED in wanted else []
+    say(describe_tests(tested))
     if options.json:
-        write_json(options.json, results, shown)
-    wrong = [one for one in results if not one.is_equal]
-    wrong_differences = [one for one in shown if not one.is_as_expected]
+        write_json(options.json, results, shown, tested)
+    is_right = (
+        all(one.is_equal for one in results)
+        and all(one.is_as_expected for one in shown)
+        and is_the_same(tested)
+    )
     say(f"\n{len(results)} applications, {len(shown)} differences on purpose")
     say(f"in {time.monotonic() - since:.0f} s")
-    if wrong or wrong_differences:
+    if not is_right:
         say(f"Not as in Channels 1.1.8. What the processes wrote is in {folder}")
         return 1
     shutil.rmtree(folder)

@@ -21,6 +21,8 @@ class Engine:
     python: Path
     module: str
     application: str
+    #: The command of Redis that an idle worker waits in.
+    waits_in: str
     daphne_options: tuple[str, ...] = ()
     rewritten: bool = False
 
@@ -45,12 +47,14 @@ GENUINE = Engine(
     python=ROOT / "legacy" / ".venv" / "bin" / "python",
     module="genuine",
     application="channel_layer",
+    waits_in="blpop",
 )
 OURS = Engine(
     name="channels_workers",
     python=Path(sys.executable),
     module="ours",
     application="application",
+    waits_in="xreadgroup",
     daphne_options=("--websocket_timeout", "-1"),
     rewritten=True,
 )

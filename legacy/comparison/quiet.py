@@ -15,6 +15,8 @@ from typing import Protocol
 
 from redis.asyncio import Redis
 
+from legacy.comparison.engine import GENUINE, OURS
+
 #: How long all of it may take to become quiet, and the pause between two looks (s).
 TIMEOUT, PAUSE = 15.0, 0.004
 
@@ -72,7 +74,7 @@ class GenuineEar:
         connects, disconnects = (
             now - before for now, before in zip(_numbers(counts), self._before, strict=True)
         )
-        _, blocked = count_blocked(clients, "blpop")
+        _, blocked = count_blocked(clients, GENUINE.waits_in)
         checks = {
             f"{traffic.handshakes - connects} connects": connects >= traffic.handshakes,
             f"{traffic.ended - disconnects} disconnects": disconnects >= traffic.ended,
@@ -108,7 +110,7 @@ class OurEar:
         fields = [record.split(b":", 2) for server in records for record in server]
         orders = sum(int(order) for order, *_ in fields)
         readers, waiting = count_blocked(clients, "xread")
-        _, blocked = count_blocked(clients, "xreadgroup")
+        _, blocked = count_blocked(clients, OURS.waits_in)
         checks = {
             f"{len(fields)} connections of {traffic.live}": len(fields) == traffic.live,
             f"{traffic.frames - orders} frames": orders == traffic.frames,

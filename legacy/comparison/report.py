@@ -10,6 +10,7 @@ from pathlib import Path
 
 from legacy.comparison.difference import Demonstrated
 from legacy.comparison.result import Finding, Result
+from legacy.comparison.tested import Tested
 
 
 def say(text: str) -> None:
@@ -46,12 +47,27 @@ def describe_difference(shown: Demonstrated) -> str:
     return "\n".join(lines)
 
 
-def write_json(file: Path, results: Sequence[Result], differences: Sequence[Demonstrated]) -> None:
+def describe_tests(tested: Sequence[Tested]) -> str:
+    """Return how many tests of consumers passed on each engine."""
+    lines = [
+        f"{one.engine}: {one.passed} tests of consumers pass\n{one.trouble}".strip()
+        for one in tested
+    ]
+    return "\n".join(["", *lines])
+
+
+def write_json(
+    file: Path,
+    results: Sequence[Result],
+    differences: Sequence[Demonstrated],
+    tested: Sequence[Tested],
+) -> None:
     """Write everything to *file*."""
     content = {
         "applications": [{**asdict(result), "equal": result.is_equal} for result in results],
         "differences": [
             {**asdict(shown), "as_expected": shown.is_as_expected} for shown in differences
         ],
+        "tests": [asdict(one) for one in tested],
     }
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

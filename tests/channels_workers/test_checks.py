@@ -283,9 +283,10 @@ def test_a_cluster(redis_cluster: RedisServer, settings: Settings) -> None:
 def test_a_server_that_does_not_answer(settings: Settings) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
     use_redis(settings, url)
-    number, message, _ = only_problem(databases=["default"])
-    assert number == "channels_workers.E009"
+    number, message, hint = only_problem(databases=["default"])
+    assert number == "channels_workers.W002"
     assert f"Redis at {url} does not answer" in message
+    assert "sockets and workers wait for it" in hint
 
 
 def test_nobody_is_asked_unless_told_to(settings: Settings) -> None:

@@ -1,17 +1,7 @@
 """Tests that run alike on Channels 1.1.8 and, their imports rewritten, on channels_workers.
 
-`scripts/test tests/channels_workers/test/test_tested.py` does so, if ``legacy/.venv`` is there,
-which ``legacy/compare`` makes. By hand, in a folder with a copy of this one:
-
-    export PYTHONPATH=.:$REPOSITORY PYTHONWARNINGS=ignore COMPARISON='{"package": "tested",
-        "routing": "tested.routing.channel_routing", "urls": "legacy.comparison.settings.urls",
-        "database": ":memory:", "redis": "redis://nowhere", "layer": {},
-        "settings": {"SILENCED_SYSTEM_CHECKS": ["channels_workers.E009"]}}'
-    $REPOSITORY/legacy/.venv/bin/python -m django test tested \
-        --settings legacy.comparison.settings.genuine
-
-    $REPOSITORY/.venv/bin/python -m channels_workers.upgrade --write tested
-    $REPOSITORY/.venv/bin/python -m django test tested --settings legacy.comparison.settings.ours
+`legacy/compare --only tested` does both; `scripts/test tests/channels_workers/test/test_tested.py`
+runs them on channels_workers alone.
 """
 
 # ruff: noqa: D102, PT009, PT027, S106  (tests in the way of 2017)

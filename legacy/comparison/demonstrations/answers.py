@@ -6,7 +6,7 @@ import time
 
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
-from legacy.comparison.demonstrations.visitor import DIFFERENCES, PATIENCE, open_socket
+from legacy.comparison.demonstrations.visitor import DIFFERENCES, PATIENCE, open_socket, start
 from legacy.comparison.difference import OnPurpose, Seen
 from legacy.comparison.pages import Pages
 from legacy.comparison.site import Site
@@ -14,8 +14,7 @@ from legacy.comparison.site import Site
 
 def observe_silence(site: Site) -> Seen:
     """Open a socket whose connect consumer does not answer."""
-    site.start_server()
-    site.start_worker()
+    start(site)
     since = time.monotonic()
     try:
         open_socket(site, "/silent/").close()

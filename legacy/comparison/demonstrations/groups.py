@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from legacy.comparison.demonstrations.visitor import DIFFERENCES, PATIENCE, hear, open_socket
+from legacy.comparison.demonstrations.visitor import DIFFERENCES, PATIENCE, hear, open_socket, start
 from legacy.comparison.difference import OnPurpose, Seen
 from legacy.comparison.site import Site
 from tests.processes.waiting import wait_for
@@ -15,8 +15,7 @@ EXPIRY = 1
 
 def observe_join(site: Site) -> Seen:
     """Join a group that was sent to just before."""
-    site.start_server()
-    site.start_worker()
+    start(site)
     with open_socket(site, "/welcome/") as socket:
         socket.send("that is all")
         heard = hear(socket, 2, PATIENCE)
@@ -26,8 +25,7 @@ def observe_join(site: Site) -> Seen:
 
 def observe_leave(site: Site) -> Seen:
     """Go without a discard, and look into the group when the disconnect has run."""
-    site.start_server()
-    site.start_worker()
+    start(site)
     with site.redis.client() as redis:
         socket = open_socket(site, "/members/")
         if not count_members(site, redis):
@@ -49,8 +47,7 @@ def count_members(site: Site, redis: Any) -> int:
 
 def observe_expiry(site: Site) -> Seen:
     """Stay in a group for longer than memberships live in 1.1.8, and be told something."""
-    site.start_server()
-    site.start_worker()
+    start(site)
     with open_socket(site, "/members/") as socket, site.redis.client() as redis:
         heard = hear(socket, 1, EXPIRY + 4)  # its Daphne looks every 2 s
         members = count_members(site, redis)

@@ -11,6 +11,7 @@ from legacy.comparison.demonstrations.visitor import (
     count_commands,
     hear,
     open_socket,
+    start,
 )
 from legacy.comparison.difference import OnPurpose, Seen
 from legacy.comparison.site import Site
@@ -23,8 +24,7 @@ MEMBERS = 50
 
 def observe_idle(site: Site) -> Seen:
     """Count commands while a socket is open and nothing happens."""
-    site.start_server()
-    site.start_worker()
+    start(site)
     with open_socket(site, "/echo/") as socket, site.redis.client() as redis:
         socket.send("ready")
         hear(socket, 1, TIMEOUT)
@@ -36,8 +36,7 @@ def observe_idle(site: Site) -> Seen:
 
 def observe_group(site: Site) -> Seen:
     """Count commands while a group of many is told something."""
-    site.start_server()
-    site.start_worker()
+    start(site)
     with ExitStack() as stack, site.redis.client() as redis:
         members = [stack.enter_context(open_socket(site, "/members/")) for _ in range(MEMBERS)]
         before = count_commands(redis)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from legacy.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, hear, open_socket
+from legacy.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, hear, open_socket, start
 from legacy.comparison.difference import OnPurpose, Seen
 from legacy.comparison.site import Site
 
 
 def observe(site: Site) -> Seen:
     """Send a frame whose consumer is slow, and one whose consumer is quick."""
-    site.start_server()
-    site.start_worker(threads=2)
+    start(site, threads=2)
     with open_socket(site, "/echo/") as socket:
         socket.send("slow")
         socket.send("quick")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from legacy.comparison.demonstrations.visitor import DIFFERENCES, hear, open_socket
+from legacy.comparison.demonstrations.visitor import DIFFERENCES, hear, open_socket, start
 from legacy.comparison.difference import OnPurpose, Seen
 from legacy.comparison.site import Site
 
 
 def observe_poison(site: Site) -> Seen:
     """Send something that has no encoding, between other things."""
-    site.start_server()
-    worker = site.start_worker()
+    worker = start(site)
     with open_socket(site, "/poison/") as socket:
         socket.send("now")
         heard = hear(socket, 3)
@@ -21,8 +20,7 @@ def observe_poison(site: Site) -> Seen:
 
 def observe_later(site: Site) -> Seen:
     """Let a consumer send something, and put its message off."""
-    site.start_server()
-    site.start_worker()
+    start(site)
     with open_socket(site, "/later/") as socket:
         socket.send("now")
         heard = hear(socket, 3)

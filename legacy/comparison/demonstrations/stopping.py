@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 
-from legacy.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, hear, open_socket
+from legacy.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, hear, open_socket, start
 from legacy.comparison.difference import OnPurpose, Seen
 from legacy.comparison.site import Site
 
 
 def observe(site: Site) -> Seen:
     """Stop the worker when a consumer has begun."""
-    site.start_server()
-    worker = site.start_worker(threads=2)
+    worker = start(site, threads=2)
     with open_socket(site, "/work/") as socket:
         socket.send("work")
         begun = hear(socket, 1, TIMEOUT)

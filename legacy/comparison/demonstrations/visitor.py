@@ -8,7 +8,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from legacy.comparison.application import Application
+from legacy.comparison.quiet import count_blocked
 from legacy.comparison.site import Site
+from tests.processes.process import Process
+from tests.processes.waiting import wait_for
 
 DIFFERENCES = Application(
     name="differences",
@@ -24,6 +27,25 @@ TIMEOUT = 20.0
 
 #: How long to wait for what may never come (s).
 PATIENCE = 3.0
+
+
+def start(site: Site, threads: int = 1) -> Process:
+    """Start a server and a worker, and return the worker when it waits for messages."""
+    site.start_server()
+    return start_worker(site, threads)
+
+
+def start_worker(site: Site, threads: int = 1) -> Process:
+    """Start a worker, and return it when it waits for messages."""
+    worker = site.start_worker(threads)
+    with site.redis.client() as redis:
+        wait_for(lambda: count_waiting(site, redis) == threads, worker.describe, TIMEOUT)
+    return worker
+
+
+def count_waiting(site: Site, redis: Redis) -> int:
+    """Return how many threads of workers wait for messages."""
+    return count_blocked(redis.client_list(), site.engine.waits_in)[1]
 
 
 def open_socket(site: Site, path: str) -> ClientConnection:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import time
 
-from legacy.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, hear, open_socket
+from legacy.comparison.demonstrations.visitor import (
+    DIFFERENCES,
+    TIMEOUT,
+    hear,
+    open_socket,
+    start,
+    start_worker,
+)
 from legacy.comparison.difference import OnPurpose, Seen
 from legacy.comparison.site import Site
 
 FRAMES = [str(number) for number in range(300)]
 
 #: How long messages and memberships live in 1.1.8, set for the demonstration (s).
-EXPIRY = 1
+EXPIRY = 2
 
 
 def observe_many(site: Site) -> Seen:
     """Send many frames while there is no worker."""
-    site.start_server()
-    worker = site.start_worker()
+    worker = start(site)
     with open_socket(site, "/echo/") as socket:
         worker.terminate()
         for frame in FRAMES:
@@ -33,13 +39,12 @@ def observe_many(site: Site) -> Seen:
 
 def observe_long(site: Site) -> Seen:
     """Send a frame, and bring a worker only when all that can expire has expired."""
-    site.start_server()
-    worker = site.start_worker()
+    worker = start(site)
     with open_socket(site, "/echo/") as socket:
         worker.terminate()
         socket.send("early")
         time.sleep(EXPIRY + 2)  # the list expires a second after the message
-        site.start_worker()
+        start_worker(site)
         socket.send("late")
         heard = hear(socket, 2)
     is_lost = "early" not in heard
@@ -57,7 +62,7 @@ MANY = OnPurpose(
 )
 LONG = OnPurpose(
     name="messages-wait-long",
-    reason="No message expires. In 1.1.8 it does after 60 s; here after 1 s, by its setting.",
+    reason="No message expires. In 1.1.8 it does after 60 s; here after 2 s, by its setting.",
     genuine="loses the frame",
     ours="answers the frame",
     application=DIFFERENCES,

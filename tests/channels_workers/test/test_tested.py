@@ -1,4 +1,4 @@
-"""The tests in legacy/applications/tested pass on Channels 1.1.8, and here when upgraded."""
+"""The tests in legacy/applications/tested pass here when upgraded; legacy/compare runs both."""
 
 import json
 import shutil
@@ -10,8 +10,6 @@ import pytest
 
 from tests.processes.process import ROOT, clean_environment
 
-PYTHON_OF_THEN = ROOT / "legacy" / ".venv" / "bin" / "python"
-
 COMPARISON = {
     "package": "tested",
     "routing": "tested.routing.channel_routing",
@@ -20,7 +18,7 @@ COMPARISON = {
     # The tests put a layer in memory in the place of Redis; nothing asks this one.
     "redis": "redis://nowhere",
     "layer": {},
-    "settings": {"SILENCED_SYSTEM_CHECKS": ["channels_workers.E009"]},
+    "settings": {},
 }
 
 
@@ -56,10 +54,3 @@ def test_they_pass_here(folder: Path) -> None:
     settings = "legacy.comparison.settings.ours"
     written = run(folder, sys.executable, "-m", "django", "test", "tested", "--settings", settings)
     assert "\nOK\n" in written
-
-
-@pytest.mark.skipif(not PYTHON_OF_THEN.exists(), reason="legacy/compare installs Channels 1.1.8")
-def test_they_pass_on_channels_1(folder: Path) -> None:
-    settings = "legacy.comparison.settings.genuine"
-    command = (str(PYTHON_OF_THEN), "-m", "django", "test", "tested", "--settings", settings)
-    assert "\nOK\n" in run(folder, *command)
