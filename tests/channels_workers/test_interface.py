@@ -16,6 +16,9 @@ from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.worker import WorkerGroup
 
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
 TIMEOUT = 10
 
 Event = dict[str, Any]
