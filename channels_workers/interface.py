@@ -10,6 +10,7 @@ from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
+from channels_workers.goodbye import Goodbye
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
@@ -22,6 +23,7 @@ from channels_workers.protocol import (
     FRAME_TOO_LARGE,
     GOING_AWAY,
     READS_TOO_SLOWLY,
+    SERVER_STOPS,
     Close,
     Connection,
     Event,
@@ -40,6 +42,9 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 #: How long a stopping server waits until the layer knows of its sockets' end (s).
 DRAIN_TIMEOUT = 5.0
 
+#: How long a stopping server waits until close frames are written (s).
+WRITE_TIMEOUT = 2.0
+
 
 class Interface:
     """Sockets go to workers by *layer*, HTTP goes to the ASGI application *http*."""
@@ -48,6 +53,8 @@ class Interface:
         self.http = http
         self.get_layer = layer
         self.sockets: set[Socket] = set()
+        self.stopping = False
+        self._goodbye = Goodbye(self.stop, DRAIN_TIMEOUT)
         self._leaving: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
@@ -67,9 +74,14 @@ class Interface:
 
     async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one WebSocket until its client is gone."""
+        if not self._goodbye.is_installed:
+            self._goodbye.install()
         self._leaving = None
         socket = Socket(self, Connection(scope, configuration()), send)
         await receive()  # websocket.connect
+        if self.stopping:
+            await send({"type": "websocket.close", "code": 1000})
+            return
         await socket.open()
         try:
             while not socket.broken:
@@ -95,6 +107,15 @@ class Interface:
             await send({"type": f"{event['type']}.complete"})
             if event["type"] == "lifespan.shutdown":
                 return
+
+    async def stop(self) -> None:
+        """Close all sockets, tell the layer of their end, and leave it."""
+        self.stopping = True
+        for socket in list(self.sockets):
+            socket.stop()
+        if writers := {socket.writer for socket in self.sockets if socket.writer is not None}:
+            await asyncio.wait(writers, timeout=WRITE_TIMEOUT)
+        await self.drain()
 
     async def drain(self) -> None:
         """Wait until the layer knows the end of every socket; leave it."""
@@ -133,7 +154,7 @@ class Socket:
         self._send = send
         self._never_waits = never_waits(send)
         self._outgoing: deque[Event] = deque()
-        self._writer: asyncio.Task[None] | None = None
+        self.writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
@@ -162,6 +183,13 @@ class Socket:
         if self.reply_channel:
             self.layer.leave_groups(self.reply_channel)
         self._step()
+
+    def stop(self) -> None:
+        """Close the socket, as the server stops; what it sent and no worker has is lost."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._give_up(SERVER_STOPS)
+        self.layer.leave_groups(self.reply_channel)
 
     def abandon(self) -> None:
         """End the socket, as the server stops; what it sent and no worker has is lost."""
@@ -250,7 +278,7 @@ class Socket:
         if not events:
             return
         self._outgoing.extend(events)
-        if self._writer is None:
+        if self.writer is None:
             self._write()
         elif len(self._outgoing) > self.connection.limits.REPLIES_WAITING:
             self._break(READS_TOO_SLOWLY)
@@ -260,7 +288,7 @@ class Socket:
             while self._outgoing:
                 drive(self._send(self._outgoing.popleft()))
         elif self._outgoing:
-            self._writer = asyncio.get_running_loop().create_task(self._write_on())
+            self.writer = asyncio.get_running_loop().create_task(self._write_on())
 
     async def _write_on(self) -> None:
         try:
@@ -270,7 +298,7 @@ class Socket:
             logger.info("Sending to %s failed: %s", shown(self.connection.path), error)
             self._outgoing.clear()
         finally:
-            self._writer = None
+            self.writer = None
 
     def _break(self, code: int) -> None:
         # A close frame would wait behind what the client does not read: cut the line.
@@ -278,8 +306,8 @@ class Socket:
         self.broken = True
         self._outgoing.clear()
         self.connection.end(code)
-        if self._writer is not None:
-            self._writer.cancel()
+        if self.writer is not None:
+            self.writer.cancel()
         if self._task is not None:
             self._task.cancel()
 

@@ -29,7 +29,7 @@ ROWS = [
     ["layers", "layers.base"],
     ["layers.server"],
     ["layers.codec", "layers.operations"],
-    ["backoff", "conf", "exceptions", "signals"],
+    ["backoff", "conf", "exceptions", "goodbye", "signals"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]
 
