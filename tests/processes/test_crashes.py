@@ -4,6 +4,7 @@ These are the quick ones; each waits for the five seconds after which a process 
 """
 
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -136,6 +137,32 @@ def test_a_server_that_stops_says_goodbye(
     wait_for(lambda: not keys(redis_server, "connections:*"), "the end of all connections")
     assert keys(redis_server, "session:*") == []
     wait_for(lambda: not keys(redis_server, "group*:*"), "the end of all groups")
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_a_client_that_reads_nothing_is_cut_and_harms_nobody(
+    kind: str, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    limits = {"DJANGO_SETTINGS_MODULE": "tests.processes.small_limits"}
+    server = start_web(kind, env=limits)
+    start_worker(threads=4)
+    text = "x" * 4000
+    with server.join("lobby") as bob, ThreadPoolExecutor(1) as pool:
+        handshake = f"GET /chat/lobby/ HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        handshake += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        handshake += f"Sec-WebSocket-Key: {'A' * 22}==\r\nOrigin: {server.url}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", server.port)) as deaf:
+            deaf.sendall(handshake.encode())
+            assert b" 101 " in deaf.recv(100)
+            cut = pool.submit(server.process.wait_for_line, "its client reads too slowly", 60)
+            number = 0
+            while not cut.done():
+                bob.say(text, handle=str(number))
+                assert bob.hear()["handle"] == str(number)
+                number += 1
+            cut.result()
+        bob.say("still here")
+        assert bob.hear()["message"] == "still here"
 
 
 def test_redis_that_comes_back_empty_costs_no_socket_and_no_message(
