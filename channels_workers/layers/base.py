@@ -312,6 +312,10 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
         """Return the pulse counter of each process that is known."""
 
     @abstractmethod
+    def overfull(self) -> dict[str, int]:
+        """Return the pulse counter of each server that does not keep up with its inbox."""
+
+    @abstractmethod
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known."""
 
