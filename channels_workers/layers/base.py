@@ -43,6 +43,7 @@ from channels_workers.layers.operations import (
     server_of,
 )
 from channels_workers.layers.server import ChannelName, Departure, Mailbox, Server
+from channels_workers.layers.status import Status
 
 #: The version of keys and formats; processes of another version never read them.
 FORMAT_VERSION = 1
@@ -380,6 +381,10 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
     @abstractmethod
     def save_session(self, session: Session) -> None:
         """Save a channel session at once, if the connection lives."""
+
+    @abstractmethod
+    def status(self) -> Status:
+        """Return what goes on."""
 
     @abstractmethod
     def length(self, channel: str) -> int:

@@ -27,7 +27,7 @@ ROWS = [
     ["outbox", "registry"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
-    ["layers.server"],
+    ["layers.server", "layers.status"],
     ["layers.codec", "layers.operations"],
     ["backoff", "conf", "exceptions", "goodbye", "signals"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine

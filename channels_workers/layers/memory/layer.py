@@ -22,6 +22,7 @@ from channels_workers.layers.operations import (
     new_id,
 )
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.status import Status
 
 
 class InMemoryChannelLayer(WorkerLayer):
@@ -204,6 +205,10 @@ class InMemoryChannelLayer(WorkerLayer):
     def save_session(self, session: Session) -> None:
         """Save a channel session at once."""
         self.store.save_session(session)
+
+    def status(self) -> Status:
+        """Return what goes on; nobody notes since when messages wait."""
+        return self.store.status()
 
     def length(self, channel: str) -> int:
         """Return how many messages wait or are under way."""

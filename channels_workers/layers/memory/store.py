@@ -27,6 +27,7 @@ from channels_workers.layers.operations import (
     server_of,
 )
 from channels_workers.layers.server import Departure
+from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 
 IDLE, BUSY, CLOSING, DISCONNECTING = "idle", "busy", "closing", "disconnecting"
 
@@ -412,6 +413,30 @@ class Store:
         """Take all entries of a server's inbox away."""
         with self.changed:
             return self.inboxes.pop(server, [])
+
+    def status(self) -> Status:
+        """Return what goes on."""
+        with self.changed:
+            about = sorted((name, self.about[name]) for name in self.processes)
+            held = {d.consumer for stream in self.streams.values() for d in stream.pending.values()}
+            return Status(
+                servers=[self._server(*item) for item in about if item[1].kind == "server"],
+                workers=[
+                    WorkerStatus(name, found, sum(one.startswith(f"{name}.") for one in held))
+                    for name, found in about
+                    if found.kind == "worker"
+                ],
+                channels=[
+                    ChannelStatus(name, len(stream.waiting), len(stream.pending), None)
+                    for name, stream in sorted(self.streams.items())
+                ],
+                dead_letters=len(self.dead),
+            )
+
+    def _server(self, name: str, about: About) -> ServerStatus:
+        connections = sum(server_of(reply) == name for reply in self.connections)
+        groups = sum(name in members for members in self.groups.values())
+        return ServerStatus(name, about, connections, groups, len(self.inboxes.get(name, ())))
 
     # Sessions
 

@@ -38,7 +38,9 @@ from channels_workers.layers.redis.commands import GROUP, Request
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.status import Status
 
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
@@ -419,6 +421,11 @@ class RedisChannelLayer(WorkerLayer):
     def save_session(self, session: Session) -> None:
         """Save a channel session at once, if the connection lives."""
         self.call(Request("save_session", list(session)))
+
+    def status(self) -> Status:
+        """Return what goes on."""
+        with self._explained():
+            return read_status(self.redis, self.prefix)
 
     def length(self, channel: str) -> int:
         """Return how many messages wait or are under way."""

@@ -727,6 +727,27 @@ class LayerContract:
         await asyncio.to_thread(other.layer.clean_up, "worker")
         await other.pull_nothing()
 
+    async def test_the_status_says_what_goes_on(self, process: Process) -> None:
+        recorder = await process.joined("group")
+        assert await process.publish(recorder, 1) is Published.PUBLISHED
+        await process.pull()
+        await process.layer.send("work", {"n": 1})
+        status = process.layer.status()
+        assert [(one.id, one.connections, one.groups) for one in status.servers] == [
+            (server_of(recorder.channel), 1, 1)
+        ]
+        assert [(one.id, one.busy, one.about.threads) for one in status.workers] == [
+            ("worker", 1, 1)
+        ]
+        waiting = {one.name: (one.waiting, one.under_way) for one in status.channels}
+        assert waiting.pop("work") == (1, 0)
+        assert waiting.pop(RECEIVE) == (0, 1)
+        assert set(waiting.values()) <= {(0, 0)}
+        assert status.dead_letters == 0
+        assert not status.recovering
+        process.layer.give_up(await process.pull("work"), "no reason")
+        assert process.layer.status().dead_letters == 1
+
     async def test_a_message_that_kills_its_workers_becomes_a_dead_letter(
         self, make_layer: MakeLayer
     ) -> None:

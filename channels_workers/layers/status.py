@@ -1,0 +1,50 @@
+"""What goes on in a layer, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from channels_workers.layers.operations import (
+    About,
+)
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """An interface server; *inbox* counts entries that it has not dropped yet."""
+
+    id: str
+    about: About
+    connections: int
+    groups: int
+    inbox: int
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """A worker process; *busy* counts its threads that hold messages."""
+
+    id: str
+    about: About
+    busy: int
+
+
+@dataclass(frozen=True)
+class ChannelStatus:
+    """A channel that workers listen to; *oldest* is the age of what waits longest (s)."""
+
+    name: str
+    waiting: int
+    under_way: int
+    oldest: float | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything at one moment; *recovering*: all register again after a loss of data."""
+
+    servers: list[ServerStatus] = field(default_factory=list)
+    workers: list[WorkerStatus] = field(default_factory=list)
+    channels: list[ChannelStatus] = field(default_factory=list)
+    dead_letters: int = 0
+    recovering: bool = False
