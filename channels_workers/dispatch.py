@@ -213,7 +213,7 @@ def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
 
 def commit(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed:
     """Commit *outcome*; wait while the layer is away, and for a while when a channel is full."""
-    unavailable = Attempts(logger, f"Committing {delivery.id}")
+    unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
     operations, full = outcome.operations, Attempts(logger, f"Committing {delivery.id}", 0.2)
     while True:

@@ -57,10 +57,14 @@ class Outgoing:
         self._size = 0
 
     def cut(self) -> None:
-        """End the writing, in the middle of a frame if need be."""
+        """Drop the line, with all that waits for the client, where the server lets us."""
         self.clear()
         if self.writer is not None:
             self.writer.cancel()
+        # uvicorn's `send` is a method of the protocol, which would wait until all is read.
+        transport = getattr(getattr(self.send, "__self__", None), "transport", None)
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
 
     async def _write(self) -> None:
         try:

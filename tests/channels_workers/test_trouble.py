@@ -226,7 +226,8 @@ async def test_a_lost_server_is_forgotten_with_all_its_sockets(
     await layers[0].new_channel()  # when it is there, Redis knows the server
     server = layers[0]._server
     assert server is not None
-    redis_server.flush()
+    while not layers[0].bury(server.id, layers[0].processes()[server.id]):
+        pass  # it has pulsed in between
     for client in clients:
         await client.until(lambda client=client: client.types == ["close"])
         client.leave(1006)

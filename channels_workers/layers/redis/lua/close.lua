@@ -1,5 +1,5 @@
 -- close.lua: end a connection; exactly one websocket.disconnect follows its last message.
--- include: keys.lua connection.lua
+-- include: keys.lua epoch.lua connection.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 reply channel, 2 closing code, 3 the epoch that the server knows, or ""

@@ -1,6 +1,6 @@
 -- commit.lua: finish one delivery: acknowledge it, save the channel session, publish the outbox,
 -- release the connection. All of it or nothing.
--- include: keys.lua connection.lua join.lua outbox.lua
+-- include: keys.lua epoch.lua connection.lua join.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4 message id,

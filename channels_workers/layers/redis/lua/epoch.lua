@@ -6,6 +6,8 @@
 -- run    the run id of the Redis in which this epoch began
 
 local run = prefix .. "run"
+local recovering = prefix .. "recovering"
+local recovered = prefix .. "recovered"
 
 local function run_id() return string.match(redis.call("INFO", "server"), "run_id:(%x+)") end
 
@@ -16,4 +18,18 @@ local function begin_epoch(name)
   redis.call("SET", epoch, name)
   redis.call("SET", run, run_id())
   return name
+end
+
+-- The error of a script that must wait, because Redis has lost its data, as far as anybody knows, or
+-- all processes register again what they hold. *known* is the epoch that the caller knows, or "".
+local function not_now(known)
+  if is_other_run() and redis.call("EXISTS", epoch) == 1 then
+    return redis.error_reply("LOST Redis was started again")
+  end
+  if known and known ~= "" and redis.call("GET", epoch) ~= known then
+    return redis.error_reply("LOST Redis has lost its data")
+  end
+  if redis.call("EXISTS", recovering) == 1 then
+    return redis.error_reply("RECOVERING Redis has lost its data; all register again")
+  end
 end

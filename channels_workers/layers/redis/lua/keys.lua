@@ -15,8 +15,6 @@ local buried = prefix .. "buried"
 local about = prefix .. "about"
 local dead = prefix .. "dead"
 local epoch = prefix .. "epoch"
-local recovering = prefix .. "recovering"
-local recovered = prefix .. "recovered"
 local worker_group = "workers"
 
 local function stream_key(channel) return prefix .. "channel:" .. channel end
@@ -28,16 +26,6 @@ local function connections_key(server) return prefix .. "connections:" .. server
 
 -- The server of "<server>!<random>", or nil for the name of an ordinary channel.
 local function server_of(channel) return string.match(channel, "^([^!]+)!") end
-
--- Redis lost its data, and processes register again what they hold: wait a little.
-local function not_now(known)
-  if known and known ~= "" and redis.call("GET", epoch) ~= known then
-    return redis.error_reply("LOST Redis has lost its data")
-  end
-  if redis.call("EXISTS", recovering) == 1 then
-    return redis.error_reply("RECOVERING Redis has lost its data; all register again")
-  end
-end
 
 local function parse_record(raw)
   if not raw then return nil end

@@ -1,5 +1,5 @@
 -- publish.lua: put one message of a connection into its stream, once.
--- include: keys.lua connection.lua
+-- include: keys.lua epoch.lua connection.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 reply channel, 3 order, 4 payload, 5 info (with order 0 only),

@@ -1,5 +1,5 @@
 -- recovered.lua: all had the time to register again; the others may go on.
--- include: keys.lua
+-- include: keys.lua epoch.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 the epoch

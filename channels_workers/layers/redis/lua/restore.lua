@@ -1,5 +1,5 @@
 -- restore.lua: register a server again, with a part of its connections, after Redis lost its data.
--- include: keys.lua connection.lua
+-- include: keys.lua epoch.lua connection.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 server, 2 epoch, 3 what is to be known about it, as JSON, 4 "first" or "",

@@ -1,5 +1,5 @@
 -- send.lua: carry out operations at once, for code outside consumers and immediately=True.
--- include: keys.lua join.lua outbox.lua
+-- include: keys.lua epoch.lua join.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 parent of the message ids, 2... operations (outbox.lua)
