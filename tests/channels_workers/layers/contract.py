@@ -341,12 +341,12 @@ class LayerContract:
         assert await process.publish(recorder, 1) is Published.GONE
         assert await process.layer.close(recorder.channel, 1000) is Closed.GONE
 
-    async def test_a_server_without_registration_is_gone(
+    async def test_a_server_that_was_buried_is_gone(
         self, process: Process, other: Process
     ) -> None:
         recorder = await process.connected()
         server = recorder.channel.partition("!")[0]
-        other.layer.retire(server, (), ())
+        await other.bury(server)
         with pytest.raises(ServerGone):
             await process.publish(await process.attach(), 0)
 
