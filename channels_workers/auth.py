@@ -4,17 +4,19 @@ A socket is opened with the cookies of its page, so the user is known from the H
 in ``websocket.connect`` only. :func:`channel_session_user_from_http` keeps it for later
 messages, which :func:`channel_session_user` reads. Each message looks the user up anew, so a user
 who was deleted, deactivated or has changed the password is anonymous from the next message on.
+A changed password takes the user out of the channel session, and leaves the rest of it.
 """
 
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 from django.contrib import auth
 from django.contrib.sessions.backends.base import SessionBase
 
-from channels_workers.decorators import Consumer, ConsumerDecorator
-from channels_workers.message import Message
+from channels_workers.decorators import ConsumerDecorator
+from channels_workers.message import Consumer, Message
 from channels_workers.sessions import channel_and_http_session, channel_session, http_session
 
 USER_KEYS = (auth.BACKEND_SESSION_KEY, auth.SESSION_KEY, auth.HASH_SESSION_KEY)
@@ -27,7 +29,44 @@ def transfer_user(from_session: SessionBase, to_session: SessionBase) -> None:
             to_session[key] = from_session[key]
 
 
-def _set_user(message: Message, session: SessionBase | None) -> None:
+class _BrowserSession:
+    """The session of a browser as get_user() sees it: it stays as it is.
+
+    A new key needs a new cookie, which a consumer cannot set, and a session whose user is not
+    valid any more is ended as a whole: the next page does both.
+    """
+
+    def __init__(self, session: SessionBase) -> None:
+        self.session = session
+
+    def __getitem__(self, key: str) -> Any:
+        return self.session[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        pass
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.session.get(key, default)
+
+    def cycle_key(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
+class _ConnectionSession(_BrowserSession):
+    """A channel session as get_user() sees it: it keeps its key, and all but the user."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.session[key] = value
+
+    def flush(self) -> None:
+        for key in USER_KEYS:
+            self.session.pop(key, None)
+
+
+def _set_user(message: Message, session: _BrowserSession | None) -> None:
     # Imported here: models cannot be before the apps are ready, and consumers are.
     from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415
 
@@ -37,15 +76,16 @@ def _set_user(message: Message, session: SessionBase | None) -> None:
 
 
 def _set_user_of_channel(message: Message) -> None:
-    _set_user(message, message.channel_session)
+    _set_user(message, _ConnectionSession(message.channel_session))
 
 
 def _set_user_of_browser(message: Message) -> None:
-    _set_user(message, message.http_session)
+    session = message.http_session
+    _set_user(message, None if session is None else _BrowserSession(session))
 
 
 def _transfer(message: Message) -> None:
-    if message.http_session is not None:
+    if message.http_session is not None and message.user.is_authenticated:
         transfer_user(message.http_session, message.channel_session)
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import heapq
+import logging
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from channels_workers.backoff import Attempts
 from channels_workers.layers.operations import Delivery
+
+logger = logging.getLogger(__name__)
+
+#: How long a message waits for its first new run after ConsumeLater (s); each wait is twice as long
+#: as the one before, up to the longest.
+FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 
 
 class Backlog:
@@ -56,3 +65,79 @@ class Backlog:
         finally:
             with self._lock:
                 self._waiting.extendleft(taken)
+
+
+def wait_before_run(delivery: Delivery) -> float:
+    """Return how long *delivery*, which was put off, waits for its next run (s)."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(delivery.attempts, 10))
+
+
+class Postponed:
+    """Deliveries that wait for their next run after ConsumeLater; thread-safe.
+
+    A thread, which the first of them starts, gives each to *put_back* when its wait is over.
+    """
+
+    def __init__(self, put_back: Callable[[Delivery], object]) -> None:
+        self._put_back = put_back
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[float, str, Delivery]] = []
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def __contains__(self, delivery: Delivery) -> bool:
+        with self._changed:
+            return any(delivery == waiting for _, _, waiting in self._waiting)
+
+    def add(self, delivery: Delivery) -> None:
+        """Keep *delivery* until its wait is over."""
+        due = time.monotonic() + wait_before_run(delivery)
+        with self._changed:
+            heapq.heappush(self._waiting, (due, delivery.token, delivery))
+            self._changed.notify()
+            if self._thread is None and not self._stopped:
+                self._thread = threading.Thread(target=self._keep, name="postponed", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Put all back now, and end the thread."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+        self._put_back_due(math.inf)
+
+    def _keep(self) -> None:
+        attempts = Attempts(logger, "Putting messages back")
+        while not self._stopped:
+            try:
+                self._put_back_due(time.monotonic())
+            except Exception as error:  # noqa: BLE001  (logged; the thread must go on)
+                self._rest(attempts.failed(error))
+            else:
+                attempts.succeeded()
+                self._rest(None)
+
+    def _rest(self, seconds: float | None) -> None:
+        """Wait that long, or until the next is due; until :meth:`stop` at most."""
+        with self._changed:
+            if seconds is not None:
+                self._changed.wait_for(lambda: self._stopped, seconds)
+            elif not self._stopped:
+                self._changed.wait(self._until_due())
+
+    def _until_due(self) -> float | None:
+        return max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else None
+
+    def _put_back_due(self, now: float) -> None:
+        while True:
+            with self._changed:
+                if not self._waiting or self._waiting[0][0] > now:
+                    return
+                first = self._waiting[0]
+            self._put_back(first[2])
+            # Until here it was held: after a lost reply the layer may have given it again.
+            with self._changed:
+                self._waiting.remove(first)
+                heapq.heapify(self._waiting)

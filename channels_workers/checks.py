@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -10,6 +14,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable, LayerUnfit
@@ -64,18 +69,32 @@ def _check_layer(alias: str, layer: dict[str, Any]) -> Iterator[CheckMessage]:
             id="channels_workers.E003",
         )
     elif "ROUTING" not in layer:
-        yield from _check_config(alias)
+        yield from _check_config(alias, layer)
 
 
-def _check_config(alias: str) -> Iterator[CheckMessage]:
+def _check_config(alias: str, layer: dict[str, Any]) -> Iterator[CheckMessage]:
     try:
         get_channel_layer(alias)
     except (ImproperlyConfigured, ValueError, TypeError) as error:
+        reason = _unknown_keys(layer) if isinstance(error, TypeError) else ""
         yield Error(
-            f"CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
+            f"CHANNEL_LAYERS[{alias!r}] cannot be used: {reason or error}",
             hint="Correct its BACKEND and CONFIG.",
             id="channels_workers.E004",
         )
+
+
+def _unknown_keys(layer: dict[str, Any]) -> str:
+    """Return a sentence about the keys of CONFIG that the layer does not take, "" without any."""
+    known = {
+        parameter.name
+        for part in import_string(layer["BACKEND"]).__mro__
+        for parameter in inspect.signature(vars(part).get("__init__", len)).parameters.values()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name != "self"
+    }
+    unknown = [key for key in layer.get("CONFIG", {}) if key not in known]
+    names = ", ".join(map(repr, unknown))
+    return names and f"its CONFIG has {names}; the layer takes {', '.join(sorted(known))}."
 
 
 @register("channels_workers")
@@ -151,6 +170,57 @@ def check_session_engine(
             )
         ]
     return []
+
+
+@register("channels_workers")
+def check_application(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Look at what `runserver` serves; not by an import, which would start what servers do."""
+    if not apps.is_installed("daphne"):
+        return []
+    path = getattr(settings, "ASGI_APPLICATION", None)
+    if not isinstance(path, str) or "." not in path:
+        return [_no_application(f"ASGI_APPLICATION is {path!r}, and is to be a dotted path.")]
+    module, _, name = path.rpartition(".")
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        return [_no_application(f"ASGI_APPLICATION is {path!r}, and there is no module {module}.")]
+    if not _is_plain_django(spec.origin, name):
+        return []
+    return [
+        checks.Warning(
+            f"ASGI_APPLICATION names {path}, which is Django's own application: it serves pages, "
+            "and no sockets.",
+            hint=f"In {spec.origin}: from channels_workers.asgi import get_application, "
+            f"and {name} = get_application()",
+            id="channels_workers.W003",
+        )
+    ]
+
+
+def _no_application(reason: str) -> CheckMessage:
+    return Error(
+        f"{reason} `runserver` cannot start.",
+        hint='ASGI_APPLICATION = "mysite.asgi.application", the path of what asgi.py makes with '
+        "get_application().",
+        id="channels_workers.E012",
+    )
+
+
+def _is_plain_django(origin: str | None, name: str) -> bool:
+    """Say whether a file binds *name* once, by ``name = get_asgi_application()``."""
+    try:
+        tree = ast.parse(Path(origin or "").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+    bound = [node for node in names if not isinstance(node.ctx, ast.Load)]
+    made = [line for line in tree.body if isinstance(line, ast.Assign) and line.targets == bound]
+    calls = [line.value.func for line in made if isinstance(line.value, ast.Call)]
+    called = [getattr(call, "id", getattr(call, "attr", "")) for call in calls]
+    return called == ["get_asgi_application"]
 
 
 @register("channels_workers", deploy=True)

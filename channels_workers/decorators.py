@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from inspect import iscoroutinefunction
+from collections.abc import Callable, Coroutine
+from inspect import iscoroutine, iscoroutinefunction
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from channels_workers.message import Message
+from channels_workers.message import Consumer, Message
 
-Consumer = Callable[..., Any]
-
-
-Finish = Callable[[Message, bool], None]
+Finish = Callable[[Message, BaseException | None], None]
 
 
 def always(message: Message) -> bool:
@@ -30,9 +27,10 @@ def never(message: Message) -> bool:
 class ConsumerDecorator:
     """A decorator that prepares the message before the consumer runs, and finishes it after.
 
-    *finish*, if any, gets whether the consumer raised. It decorates functions and methods (``self,
-    message``), ``def`` and ``async def``. The two may block, on the database for example: for an
-    ``async def`` consumer they run in a thread, unless *blocks* says that they will not.
+    *finish*, if any, gets what the consumer raised, or None. It decorates functions and methods
+    (``self, message``), ``def`` and ``async def``; a coroutine that a ``def`` returns is finished
+    after it has run. The two may block, on the database for example: for an ``async def`` consumer
+    they run in a thread, unless *blocks* says that they will not.
     """
 
     def __init__(
@@ -63,13 +61,14 @@ class ConsumerDecorator:
         def inner(*args: Any, **kwargs: Any) -> Any:
             message = self.message_in(args)
             self.prepare(message)
-            failed = True
             try:
                 result = func(*args, **kwargs)
-                failed = False
-            finally:
-                if self.finish is not None:
-                    self.finish(message, failed)
+            except BaseException as error:
+                self._finish(message, error)
+                raise
+            if iscoroutine(result):
+                return self._finish_after(result, message)
+            self._finish(message, None)
             return result
 
         return inner
@@ -79,16 +78,22 @@ class ConsumerDecorator:
         async def inner(*args: Any, **kwargs: Any) -> Any:
             message = self.message_in(args)
             await self._call(self.prepare, message)
-            failed = True
-            try:
-                result = await func(*args, **kwargs)
-                failed = False
-            finally:
-                if self.finish is not None:
-                    await self._call(self.finish, message, failed)
-            return result
+            return await self._finish_after(func(*args, **kwargs), message)
 
         return inner
+
+    async def _finish_after(self, coroutine: Coroutine[Any, Any, Any], message: Message) -> Any:
+        try:
+            result = await coroutine
+        except BaseException as error:
+            await self._call(self._finish, message, error)
+            raise
+        await self._call(self._finish, message, None)
+        return result
+
+    def _finish(self, message: Message, error: BaseException | None) -> None:
+        if self.finish is not None:
+            self.finish(message, error)
 
     async def _call(self, step: Callable[..., None], message: Message, *args: Any) -> None:
         if self.blocks(message):

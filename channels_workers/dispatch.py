@@ -47,7 +47,10 @@ RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Outcome(NamedTuple):
-    """What a consumer did to the layer, what it returned, and what it raised."""
+    """What a consumer did to the layer, what it returned, and what it raised.
+
+    *error* may also say why its channel session cannot be saved.
+    """
 
     operations: list[Operation]
     session: Session | None = None
@@ -116,7 +119,8 @@ def run(
             error = _answer(raised, message, match)
         finally:
             _send_finished()
-    return Outcome(outbox.operations, _session(message, match), result, error)
+    session, refused = _session(message, match)
+    return Outcome(outbox.operations, session, result, error or refused)
 
 
 def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -> Any:
@@ -191,15 +195,16 @@ def _log_failure(error: BaseException, message: Message, match: Match) -> None:
     )
 
 
-def _session(message: Message, match: Match) -> Session | None:
+def _session(message: Message, match: Match) -> tuple[Session | None, MessageError | None]:
+    """Return the channel session if it is to be saved, or why it cannot be, which is logged."""
     session = getattr(message, "channel_session", None)
     if not isinstance(session, ChannelSession) or not session.modified:
-        return None
+        return None, None
     try:
-        return session.encoded()
+        return session.encoded(), None
     except MessageError as error:
         _log_failure(error, message, match)
-        return None
+        return None, error
 
 
 def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:

@@ -81,9 +81,10 @@ class DenyConnection(Exception):
 class ConsumeLater(Exception):
     """Raised by a consumer that cannot take its message yet.
 
-    What it did in this run is undone: nothing that it sent goes out. The message runs again
-    about a second later, behind those that wait, with the same id; a connection's next message
-    waits for it. After 10 more runs it is given up.
+    What it did in this run is undone: nothing that it sent goes out, and its channel session is
+    not saved. The message runs again after 0.05 s, with the same id, behind those that wait; each
+    further wait is twice as long, up to 1 s. A connection's next message waits for it. After 10
+    more runs it is given up.
     """
 
 

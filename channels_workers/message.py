@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import ItemsView, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, KeysView, ValuesView
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -14,6 +14,9 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
     Delivery,
 )
+
+#: It is called with a message, and with what its route found in the message.
+Consumer = Callable[..., Any]
 
 
 class Message:

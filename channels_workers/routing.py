@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -19,9 +19,8 @@ from channels_workers.layers.operations import (
     DISCONNECT,
     RECEIVE,
 )
-from channels_workers.message import Message
+from channels_workers.message import Consumer, Message
 
-Consumer = Callable[..., Any]
 Filters = dict[str, re.Pattern[str]]
 
 

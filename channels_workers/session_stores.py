@@ -12,7 +12,7 @@ from django.contrib.sessions.backends.base import CreateError, SessionBase
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIRequest
 
-from channels_workers.exceptions import ConsumeLater
+from channels_workers.exceptions import ConsumeLater, MessageError
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     Session,
@@ -38,6 +38,10 @@ class ChannelSession(SessionBase):
         self._payload = payload
         self.saves_at_once = False
 
+    def _validate_session_key(self, key: str) -> bool:
+        # Django takes no key below 8 characters, and would not load the session.
+        return True
+
     def load(self) -> dict[str, Any]:
         """Return the saved values."""
         return self._layer.codec.decode(self._payload) if self._payload else {}
@@ -49,9 +53,12 @@ class ChannelSession(SessionBase):
             self._layer.save_session(self.encoded())
 
     def encoded(self) -> Session:
-        """Return the session to be saved; MessageError if a value cannot be encoded."""
+        """Return the session to be saved; MessageError if it cannot be encoded, or is too large."""
         values = self._get_session()  # type: ignore[attr-defined]
-        return Session(self._reply_channel, self._layer.encode(dict(values)))
+        try:
+            return Session(self._reply_channel, self._layer.encode(dict(values)))
+        except MessageError as error:
+            raise type(error)(f"This channel session cannot be saved. {error}") from error
 
     def exists(self, session_key: str | None = None) -> bool:
         """Return True: a connection has one session, from its first message on."""

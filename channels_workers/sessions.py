@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from django.conf import settings
+from contextlib import suppress
 
-from channels_workers.decorators import Consumer, ConsumerDecorator, never
-from channels_workers.message import Message
+from django.conf import settings
+from django.contrib.sessions.backends.base import UpdateError
+
+from channels_workers.decorators import ConsumerDecorator, never
+from channels_workers.exceptions import ConsumeLater
+from channels_workers.message import Consumer, Message
 from channels_workers.session_stores import (
     ChannelSession,
     browser_session,
@@ -36,12 +40,13 @@ def _prepare_channel_session(message: Message) -> None:
     message.channel_session = session_for_message(message, message.reply_channel.name)
 
 
-def _finish_channel_session(message: Message, failed: bool) -> None:
+def _finish_channel_session(message: Message, error: BaseException | None) -> None:
     session = message.channel_session
+    if isinstance(error, ConsumeLater) or not session.modified:
+        return
     if isinstance(session, ChannelSession):
-        if session.saves_at_once and session.modified:
-            session.save()
-    elif session.modified and not session.is_empty():
+        session.save()
+    elif not session.is_empty():
         session.save()
         session.modified = False
 
@@ -58,8 +63,9 @@ _with_channel_session = ConsumerDecorator(
 def channel_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.channel_session``, saved when it returns, or raises.
 
-    With the setting ``CHANNEL_SESSION_ENGINE`` it is a session of that engine of Django, saved
-    apart from the message's commit.
+    ConsumeLater is no such end: nothing is saved then. With the setting
+    ``CHANNEL_SESSION_ENGINE`` it is a session of that engine of Django, saved apart from the
+    message's commit.
     """
     return _with_channel_session(func)
 
@@ -94,11 +100,16 @@ def _prepare_http_session(message: Message) -> None:
         message.http_session = browser_session(key) if key else None
 
 
-def _finish_http_session(message: Message, failed: bool) -> None:
+def _finish_http_session(message: Message, error: BaseException | None) -> None:
     session = message.http_session
-    if session is not None and session.modified and not failed:
-        session.save()
-        session.modified = False
+    if session is None or not session.modified or error is not None:
+        return
+    # To save one that a logout has ended, or that never was, would make a new one, which no
+    # browser has the cookie of.
+    if session.session_key and session.exists(session.session_key):
+        with suppress(UpdateError):  # it ends just now
+            session.save()
+    session.modified = False
 
 
 _with_http_session = ConsumerDecorator("http_session", _prepare_http_session, _finish_http_session)
@@ -109,8 +120,8 @@ def http_session(func: Consumer) -> Consumer:
 
     The session is that of the cookie, or of ``?session_key=``, with which the socket was
     opened: so for ``websocket.connect``; other messages have neither. It is saved when the
-    consumer returns, unless it raised, and is outside the message's commit. No session is
-    made, and no cookie set: that is what views do.
+    consumer returns, unless it raised or the session is not there any more, and is outside the
+    message's commit. No session is made, and no cookie set: that is what views do.
     """
     return _with_http_session(func)
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from channels_workers.backlog import Backlog
+from channels_workers.backlog import Backlog, Postponed
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
 from channels_workers.dispatch import dispatch, put_back
@@ -31,9 +31,8 @@ logger = logging.getLogger(__name__)
 #: How long a pull waits, which bounds how long an idle worker takes to stop (s).
 PULL_TIMEOUT = 1.0
 
-#: How often the process pulses (s), how long a delivery waits for a free thread (s), and for its
-#: next run after ConsumeLater (s).
-PULSE_INTERVAL, BACKLOG_TIMEOUT, LATER = 1.0, 1.0, 1.0
+#: How often the process pulses (s), and how long a delivery waits for a free thread (s).
+PULSE_INTERVAL, BACKLOG_TIMEOUT = 1.0, 1.0
 
 Callback = Callable[[Delivery], None]
 
@@ -94,7 +93,7 @@ class Worker:
         try:
             done = dispatch(delivery, self.channel_layer, self.group.router, self.group.loop.run)
             if done is None:
-                self.group.postponed.add([delivery])
+                self.group.postponed.add(delivery)
         except Exception:
             logger.exception("Message %s on %s is not finished yet", delivery.id, delivery.channel)
             self.group.unfinished.add([delivery])
@@ -140,7 +139,7 @@ class WorkerGroup:
         self._ended = threading.Event()
         self.backlog = Backlog()
         self.unfinished = Backlog()
-        self.postponed = Backlog()
+        self.postponed = Postponed(lambda delivery: put_back(delivery, channel_layer))
         #: A message whose worker died runs here when no other such message does: it may kill again.
         self.suspects = Backlog()
         self.quarantine = threading.Lock()
@@ -181,7 +180,7 @@ class WorkerGroup:
         late = [worker for worker in self.workers if worker.thread.is_alive()]
         try:
             self._hand_back(math.inf)
-            self._put_back(math.inf)
+            self.postponed.stop()
             self._finish_unfinished()
             for worker in late:
                 self._give_up(worker)
@@ -223,7 +222,6 @@ class WorkerGroup:
                     self.channel_layer.register(self.process, about)
                     registered = True
                 self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
-                self._put_back(time.monotonic() - LATER)
                 self._finish_unfinished()
             except Exception as error:  # noqa: BLE001  (logged; the keeper must go on)
                 self._ended.wait(attempts.failed(error))
@@ -254,11 +252,6 @@ class WorkerGroup:
             with backlog.each(before) as deliveries:
                 for delivery in deliveries:
                     self.channel_layer.requeue(delivery, counted=False)
-
-    def _put_back(self, before: float) -> None:
-        with self.postponed.each(before) as deliveries:
-            for delivery in deliveries:
-                put_back(delivery, self.channel_layer)
 
     def _finish_unfinished(self) -> None:
         # Its consumer ran; without what it did, at least its connection goes on.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import iscoroutinefunction
+from functools import partial
+from inspect import iscoroutine, iscoroutinefunction
 from typing import Any, ClassVar
 
 from channels_workers.auth import channel_session_user
-from channels_workers.decorators import Consumer
-from channels_workers.message import Message
-from channels_workers.routing import RouteClass
+from channels_workers.message import Consumer, Message
+from channels_workers.routing import RouteClass, name_of
 from channels_workers.sessions import channel_session
 
 
@@ -20,11 +20,15 @@ class BaseConsumer:
 
         route_class(ChatConsumer, path=r"^/chat/(?P<room>\w+)/$")
 
-    Its methods are ``def``; an ``async def`` one raises TypeError when the class is made.
+    The methods that are called for a message are ``def``: an ``async def`` one raises TypeError
+    when the class is made, or when it is called if it came later.
     """
 
     #: Names of channels to names of methods.
     method_mapping: ClassVar[Mapping[str, str]] = {}
+
+    #: Names of further methods that are called, and not awaited.
+    _called_methods: ClassVar[frozenset[str]] = frozenset({"get_handler", "dispatch"})
 
     #: Gives the methods ``self.message.channel_session``.
     channel_session = False
@@ -40,12 +44,9 @@ class BaseConsumer:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse methods that nobody would await."""
         super().__init_subclass__(**kwargs)
-        for name, value in vars(cls).items():
-            if iscoroutinefunction(value):
-                raise TypeError(
-                    f"{cls.__qualname__}.{name} is `async def`, which class-based consumers do not "
-                    "run. Write it as `def`, or make the consumer an `async def` function."
-                )
+        for name in sorted(cls._called_methods.union(cls.method_mapping.values())):
+            if iscoroutinefunction(getattr(cls, name, None)):
+                raise _not_awaited(f"{cls.__qualname__}.{name} is `async def`")
 
     @classmethod
     def channel_names(cls) -> set[str]:
@@ -67,11 +68,27 @@ class BaseConsumer:
         """Return the method for the message's channel, with the decorators that are set."""
         handler: Consumer = getattr(self, self.method_mapping[message.channel.name])
         if self.channel_session_user:
-            return channel_session_user(handler)
+            return channel_session_user(partial(call, handler))
         if self.channel_session:
-            return channel_session(handler)
+            return channel_session(partial(call, handler))
         return handler
 
     def dispatch(self, message: Message, **kwargs: Any) -> Any:
         """Call the method for the message's channel."""
-        return self.get_handler(message, **kwargs)(message, **kwargs)
+        return call(self.get_handler(message, **kwargs), message, **kwargs)
+
+
+def call(method: Consumer, *args: Any, **kwargs: Any) -> Any:
+    """Call *method*; TypeError if it returns a coroutine, which nobody would await."""
+    result = method(*args, **kwargs)
+    if iscoroutine(result):
+        result.close()
+        raise _not_awaited(f"{name_of(method)} returned a coroutine")
+    return result
+
+
+def _not_awaited(what: str) -> TypeError:
+    return TypeError(
+        f"{what}, which class-based consumers do not run. Write it as `def`, or make the consumer "
+        "an `async def` function."
+    )

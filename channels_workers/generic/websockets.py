@@ -13,16 +13,15 @@ from channels_workers.auth import (
     channel_session_user_from_http,
 )
 from channels_workers.channel import Channel, Group
-from channels_workers.decorators import Consumer
 from channels_workers.exceptions import SendNotAvailableOnDemultiplexer
-from channels_workers.generic.base import BaseConsumer
+from channels_workers.generic.base import BaseConsumer, call
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
 )
-from channels_workers.message import Message
+from channels_workers.message import Consumer, Message
 from channels_workers.sessions import enforce_ordering
 
 
@@ -33,6 +32,13 @@ class WebsocketConsumer(BaseConsumer):
         CONNECT: "raw_connect",
         RECEIVE: "raw_receive",
         DISCONNECT: "raw_disconnect",
+    }
+
+    _called_methods = BaseConsumer._called_methods | {
+        "connect",
+        "receive",
+        "disconnect",
+        "connection_groups",
     }
 
     #: Takes the user over from the HTTP session, for ``self.message.user``.
@@ -71,7 +77,7 @@ class WebsocketConsumer(BaseConsumer):
         """Join the groups, then :meth:`connect`."""
         for group in self._groups(kwargs):
             group.add(message.reply_channel)
-        self.connect(message, **kwargs)
+        call(self.connect, message, **kwargs)
 
     def connect(self, message: Message, **kwargs: Any) -> None:
         """Accept the socket; an overriding method does so itself."""
@@ -80,9 +86,9 @@ class WebsocketConsumer(BaseConsumer):
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
         """Give the text or the bytes of a frame to :meth:`receive`."""
         if "text" in message:
-            self.receive(text=message["text"], **kwargs)
+            call(self.receive, text=message["text"], **kwargs)
         else:
-            self.receive(bytes=message["bytes"], **kwargs)
+            call(self.receive, bytes=message["bytes"], **kwargs)
 
     def receive(self, text: str | None = None, bytes: Any = None, **kwargs: Any) -> None:  # noqa: A002
         """Take a frame: *text*, or *bytes*."""
@@ -116,7 +122,7 @@ class WebsocketConsumer(BaseConsumer):
         """Leave the groups, then :meth:`disconnect`."""
         for group in self._groups(kwargs):
             group.discard(message.reply_channel)
-        self.disconnect(message, **kwargs)
+        call(self.disconnect, message, **kwargs)
 
     def disconnect(self, message: Message, **kwargs: Any) -> None:
         """Take the end of the socket; ``message["code"]`` says how it ended."""
@@ -135,7 +141,7 @@ class JsonWebsocketConsumer(WebsocketConsumer):
         """Decode a frame for :meth:`receive`; ValueError for a binary one and for no JSON."""
         if "text" not in message:
             raise ValueError("No text section for incoming WebSocket frame!")
-        self.receive(self.decode_json(message["text"]), **kwargs)
+        call(self.receive, self.decode_json(message["text"]), **kwargs)
 
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Take what a frame held."""
@@ -163,7 +169,10 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 class WebsocketMultiplexer:
     """What a consumer of one stream sends with: ``{"stream": ..., "payload": ...}`` as JSON."""
 
-    def __init__(self, stream: str, reply_channel: Channel) -> None:
+    stream: Any = None
+    reply_channel: Any = None
+
+    def __init__(self, stream: Any, reply_channel: Channel) -> None:
         self.stream = stream
         self.reply_channel = reply_channel
 
@@ -199,7 +208,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     """
 
     #: Names of streams to classes, subclasses of :class:`JsonWebsocketConsumer`.
-    consumers: ClassVar[Mapping[str, type[JsonWebsocketConsumer]]] = {}
+    consumers: ClassVar[Mapping[Any, type[JsonWebsocketConsumer]]] = {}
 
     #: What the consumers send with.
     multiplexer_class: ClassVar[type[WebsocketMultiplexer]] = WebsocketMultiplexer
@@ -209,12 +218,13 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         if not isinstance(content, dict) or not {"stream", "payload"} <= content.keys():
             raise ValueError("Invalid multiplexed **frame received (no channel/payload key)")
         stream, payload = content["stream"], content["payload"]
-        if not isinstance(stream, str) or stream not in self.consumers:
+        names = [name for name in self.consumers if name == stream]
+        if not names:
             raise ValueError("Invalid multiplexed frame received (stream not mapped)")
         if not isinstance(payload, dict):
             raise ValueError("Multiplexed frame payload is not a dict")
         self.message.content["text"] = self.encode_json(payload)
-        self._run(stream, self.message, kwargs)
+        self._run(names[0], self.message, kwargs)
 
     def connect(self, message: Message, **kwargs: Any) -> None:
         """Accept the socket; give the connect to each consumer."""
@@ -236,7 +246,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         """Raise: a frame needs the name of its stream."""
         raise SendNotAvailableOnDemultiplexer("Use WebsocketMultiplexer.group_send")
 
-    def _run(self, stream: str, message: Message, kwargs: dict[str, Any]) -> None:
+    def _run(self, stream: Any, message: Message, kwargs: dict[str, Any]) -> None:
         multiplexer = self.multiplexer_class(stream, message.reply_channel)
         self.consumers[stream](message, **{**kwargs, "multiplexer": multiplexer})
 

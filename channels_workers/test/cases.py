@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.test import TestCase, TransactionTestCase
 
@@ -13,9 +13,15 @@ from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.test.connection import next_message
 from channels_workers.test.layers import fresh_layers, memory_layer
 
+# A mixin that were a test case would be run as one, with what users add to it.
+if TYPE_CHECKING:
+    _Mixin = unittest.TestCase
+else:
+    _Mixin = object
 
-class ChannelTestCaseMixin(unittest.TestCase):
-    """Gives each test new, empty layers in memory.
+
+class ChannelTestCaseMixin(_Mixin):
+    """Gives each test new, empty layers in memory; it stands before the test case that it is for.
 
     They are there from ``setUp()`` to the last cleanup, whether the test fails or not.
     """

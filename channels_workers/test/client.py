@@ -11,11 +11,17 @@ from channels_workers.channel import Channel, Group
 from channels_workers.dispatch import finish, put_back, run
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
-from channels_workers.layers.operations import Delivery
-from channels_workers.message import Message
+from channels_workers.layers.operations import DISCONNECT, Delivery
+from channels_workers.message import Consumer, Message
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
-from channels_workers.routing import Consumer, get_router
-from channels_workers.test.connection import Connection, next_message, refuse_event_loop
+from channels_workers.routing import get_router
+from channels_workers.test.connection import (
+    Connection,
+    give_session,
+    next_message,
+    refuse_event_loop,
+    take_session,
+)
 from channels_workers.test.database import connections_left_alone
 from channels_workers.test.layers import memory_layer
 
@@ -31,6 +37,7 @@ class Client:
     def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
         self.alias = alias
         self._connection: Connection | None = None
+        self._name: str | None = None
 
     @property
     def channel_layer(self) -> InMemoryChannelLayer:
@@ -39,11 +46,21 @@ class Client:
 
     @property
     def reply_channel(self) -> str:
-        """The name of the channel that :meth:`receive` reads; another in another layer."""
+        """The name of the channel that :meth:`receive` reads; another in another layer.
+
+        It may be set, to that of another client or to an ordinary channel.
+        """
         layer = self.channel_layer
+        if self._name is not None:
+            give_session(layer, self._name)
+            return self._name
         if self._connection is None or self._connection.layer is not layer:
             self._connection = Connection(layer)
         return self._connection.reply_channel
+
+    @reply_channel.setter
+    def reply_channel(self, name: str) -> None:
+        self._name = name
 
     def get_next_message(self, channel: str) -> Message | None:
         """Take the next message that was sent to *channel*, None if there is none."""
@@ -65,8 +82,9 @@ class Client:
         """Run the consumer of the next message on *channel*, and commit what it did.
 
         Return what it returned, for a class-based consumer the instance, and raise what it
-        raised. After ConsumeLater the message waits again. Without a message or a consumer it
-        is AssertionError, or None unless *fail_on_none*.
+        raised. After ConsumeLater the message waits again, after ``websocket.disconnect`` the
+        channel session is gone. Without a message or a consumer it is AssertionError, or None
+        unless *fail_on_none*; MessageError if the channel session cannot be saved.
         """
         refuse_event_loop()
         for delivery in self.channel_layer.pull([channel], "test", 0):
@@ -88,6 +106,8 @@ class Client:
             outcome = run(delivery, layer, router, _run_here)
             if finish(delivery, layer, outcome) is None:
                 put_back(delivery, layer)
+            elif delivery.channel == DISCONNECT and message.reply_channel is not None:
+                take_session(layer, message.reply_channel.name)
         if outcome.error is not None:
             raise outcome.error
         return outcome.result

@@ -9,6 +9,8 @@ from weakref import WeakValueDictionary
 
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
+from channels_workers.layers.memory.store import IDLE, Record
+from channels_workers.layers.operations import server_of
 from channels_workers.message import Message
 
 #: The messages that make connections known to the layer; none stays there.
@@ -78,6 +80,27 @@ def next_message(layer: InMemoryChannelLayer, channel: str) -> Message | None:
     message = Message(layer.content(delivery), channel, layer)
     message.id = delivery.id
     return message
+
+
+def give_session(layer: InMemoryChannelLayer, channel: str) -> None:
+    """Let *channel* have a channel session, as a connection has one.
+
+    ValueError for one of a process, but for those of open connections, as nothing reads it.
+    """
+    if channel in layer.store.connections:
+        return
+    layer.require_valid_channel_name(channel)
+    if server_of(channel) is not None:
+        raise ValueError(
+            f"{channel!r} is of a process, and of no client here. Give the client the reply "
+            "channel of another client, or a name without `!`."
+        )
+    layer.store.connections[channel] = Record(0, IDLE, b"")
+
+
+def take_session(layer: InMemoryChannelLayer, channel: str) -> None:
+    """End the channel session of *channel*, as the end of a connection does."""
+    layer.store.sessions.pop(channel, None)
 
 
 def refuse_event_loop() -> None:

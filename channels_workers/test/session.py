@@ -38,6 +38,19 @@ class ClientSession(SessionBase):
         super().save(must_create or (key is not None and not self.exists(key)))
         self._share()
 
+    def flush(self) -> None:
+        """Empty both sessions; this one has no key then."""
+        super().flush()
+        session = self.channel_session()
+        session.clear()
+        session.save()
+        self._shared = set()
+
+    def share_again(self) -> None:
+        """Put what was saved into the channel session again: that of a new connection."""
+        if self._shared:
+            self._share()
+
     def _share(self) -> None:
         values = dict(self.items())
         session = self.channel_session()
@@ -48,7 +61,7 @@ class ClientSession(SessionBase):
         self._shared = set(values)
 
 
-def client_session(channel_session: Callable[[], SessionBase]) -> SessionBase:
+def client_session(channel_session: Callable[[], SessionBase]) -> ClientSession:
     """Return a new session with a key; nothing is read or written yet."""
     key = secrets.token_hex(16)
     engine = type(browser_session(key))

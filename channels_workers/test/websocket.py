@@ -17,9 +17,9 @@ from channels_workers.conf import configuration
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import CONNECT
 from channels_workers.message import Message
-from channels_workers.session_stores import session_for_message
+from channels_workers.session_stores import channel_session_store, session_for_message
 from channels_workers.test.client import Client
-from channels_workers.test.session import client_session
+from channels_workers.test.session import ClientSession, client_session
 
 
 class WSClient(Client):
@@ -32,7 +32,7 @@ class WSClient(Client):
     def __init__(self, ordered: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._ordered = ordered
-        self._session: SessionBase | None = None
+        self._session: ClientSession | None = None
         self._headers: dict[str, Any] = {}
         self._cookies: dict[str, Any] = {}
         self._session_cookie = True
@@ -46,7 +46,7 @@ class WSClient(Client):
 
     def set_header(self, key: str, value: Any) -> None:
         """Send a header with all messages from now on; ValueError for ``cookie``."""
-        if key == "cookie":
+        if key.lower() == "cookie":
             raise ValueError("Use set_cookie method for cookie header")
         self._headers[key] = value
 
@@ -81,6 +81,12 @@ class WSClient(Client):
         message = Message(content, CONNECT, self.channel_layer)
         return session_for_message(message, self.reply_channel)
 
+    def _share_again(self) -> None:
+        # A disconnect ended the channel session; the session of the browser goes on.
+        is_gone = self.channel_layer.load_session(self.reply_channel) is None
+        if self._session is not None and is_gone and channel_session_store() is None:
+            self._session.share_again()
+
     # Messages
 
     def receive(self, json: bool = True) -> Any:
@@ -103,23 +109,26 @@ class WSClient(Client):
     ) -> None:
         """Send a message to the channel *to*: *content*, and what sockets have beside it.
 
-        *text* is sent as JSON unless it is str; *path* may have a query string.
+        *text* is sent as JSON unless it is str, and is not sent if it is false; *path* may have a
+        query string.
         """
+        if to == CONNECT:
+            self._share_again()
         self._send(to, self._complete(to, dict(content or {}), text, path))
         self._session_cookie = False
 
     def _complete(self, to: str, content: Content, text: Any, path: str) -> Content:
         path, mark, query = path.partition("?")
         query_string = {"query_string": query} if mark and to == CONNECT else {}
-        text = content.get("text") if text is None else text
+        text = text or content.get("text")
         if text is not None:
             content["text"] = text if isinstance(text, str) else json_module.dumps(text)
         return {
             "reply_channel": self.reply_channel,
             "path": path,
             **query_string,
-            "headers": _pairs(self.headers),
             **content,
+            "headers": _pairs(content.get("headers", self.headers)),
             **self._next_order(content),
         }
 
@@ -180,12 +189,17 @@ class WSClient(Client):
         self.session.save()
 
 
-def _pairs(headers: Mapping[str, Any]) -> list[list[bytes]]:
-    encoded = {
-        name.lower(): value if isinstance(value, bytes) else str(value).encode("latin1")
-        for name, value in headers.items()
-    }
-    return [[name.encode("latin1"), value] for name, value in encoded.items() if value]
+def _pairs(headers: Any) -> Any:
+    """Return headers, a dict or pairs, as those of a socket: bytes, the names in lower case."""
+    if isinstance(headers, Mapping):
+        headers = {name.lower(): value for name, value in headers.items() if value}.items()
+    elif not isinstance(headers, list | tuple):
+        return headers
+    return [[_bytes(name).lower(), _bytes(value)] for name, value in headers]
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("latin1")
 
 
 def _encoded(cookies: Mapping[str, Any]) -> bytes:

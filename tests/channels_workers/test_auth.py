@@ -8,6 +8,7 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client as Browser
+from pytest_django import Settings
 
 from channels_workers.auth import (
     channel_and_http_session_user_from_http,
@@ -18,6 +19,7 @@ from channels_workers.auth import (
 )
 from channels_workers.channel import Channel
 from channels_workers.message import Message
+from channels_workers.session_stores import session_for_reply_channel
 from tests.channels_workers.clients import Client, contents
 from tests.channels_workers.conftest import RunNext
 
@@ -159,6 +161,96 @@ def test_who_has_ended_is_anonymous_from_the_next_message_on(
     client_socket.send("hi")
     run_next(channel_session_user(tell))
     assert told(client_socket) == [ANN, NOBODY]
+
+
+@pytest.mark.parametrize("engine", [None, "django.contrib.sessions.backends.db"])
+def test_an_end_takes_the_user_out_of_the_channel_session_and_nothing_else(
+    engine: str | None,
+    client_socket: Client,
+    browser: Browser,
+    ann: User,
+    run_next: RunNext,
+    settings: Settings,
+) -> None:
+    @channel_session_user_from_http
+    def enter(message: Message) -> None:
+        message.channel_session["room"] = "tea"
+
+    settings.CHANNEL_SESSION_ENGINE = engine
+    client_socket.connect(headers=headers(browser))
+    run_next(enter)
+    end_by_password(ann)
+    client_socket.send("hi")
+    run_next(channel_session_user(tell))
+    assert told(client_socket) == [NOBODY]
+    session = session_for_reply_channel(client_socket.reply_channel)
+    assert dict(session.items()) == {"room": "tea"}
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("decorator", [http_session_user, *FROM_HTTP])
+def test_a_socket_leaves_the_session_of_its_page_to_the_page(
+    decorator: Decorator,
+    consumer: Callable[..., Any],
+    client_socket: Client,
+    browser: Browser,
+    ann: User,
+    run_next: RunNext,
+) -> None:
+    values = dict(browser.session.items())
+    end_by_password(ann)
+    client_socket.connect(headers=headers(browser))
+    run_next(decorator(consumer))
+    assert told(client_socket) == [NOBODY]
+    assert dict(browser.session.items()) == values
+    session = session_for_reply_channel(client_socket.reply_channel)
+    assert SESSION_KEY not in session
+
+
+@pytest.fixture
+def new_secret(browser: Browser, settings: Settings) -> str:
+    """The secret key is a new one since ann has logged in; the hash of her session before."""
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "a new secret"
+    return str(browser.session[HASH_SESSION_KEY])
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("decorator", [http_session_user, *FROM_HTTP])
+def test_a_new_secret_key_logs_no_browser_out(
+    decorator: Decorator,
+    consumer: Callable[..., Any],
+    new_secret: str,
+    client_socket: Client,
+    browser: Browser,
+    run_next: RunNext,
+) -> None:
+    client_socket.connect(headers=headers(browser))
+    run_next(decorator(consumer))
+    assert told(client_socket) == [ANN]
+    assert browser.session[HASH_SESSION_KEY] == new_secret
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("engine", [None, "django.contrib.sessions.backends.db"])
+def test_a_new_secret_key_loses_no_channel_session(
+    engine: str | None,
+    consumer: Callable[..., Any],
+    new_secret: str,
+    client_socket: Client,
+    browser: Browser,
+    run_next: RunNext,
+    settings: Settings,
+) -> None:
+    settings.CHANNEL_SESSION_ENGINE = engine
+    client_socket.connect(headers=headers(browser))
+    run_next(channel_session_user_from_http(consumer))
+    for _ in range(2):
+        client_socket.send("hi")
+        run_next(channel_session_user(consumer))
+    assert told(client_socket) == [ANN] * 3
+    session = session_for_reply_channel(client_socket.reply_channel)
+    assert session[HASH_SESSION_KEY] != new_secret
 
 
 def test_without_a_reply_channel_there_is_no_user(

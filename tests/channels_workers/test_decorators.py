@@ -1,5 +1,8 @@
 import asyncio
 import threading
+from collections.abc import Callable
+from functools import wraps
+from types import NoneType
 from typing import Any
 
 import pytest
@@ -24,7 +27,7 @@ class Log:
         return ConsumerDecorator(
             "note",
             lambda message: self.note("prepare"),
-            lambda message, failed: self.note("finish", failed),
+            lambda message, error: self.note("finish", type(error)),
             **options,
         )
 
@@ -43,7 +46,7 @@ def test_it_runs_before_and_after_the_consumer(message: Message) -> None:
         return "result"
 
     assert consumer(message, room="tea") == "result"
-    assert log.steps == [("prepare",), ("run", {"room": "tea"}), ("finish", False)]
+    assert log.steps == [("prepare",), ("run", {"room": "tea"}), ("finish", NoneType)]
     assert consumer.__name__ == "consumer"
 
 
@@ -56,7 +59,7 @@ def test_it_learns_that_the_consumer_raised(message: Message) -> None:
 
     with pytest.raises(SystemExit):
         consumer(message)
-    assert log.steps == [("prepare",), ("finish", True)]
+    assert log.steps == [("prepare",), ("finish", SystemExit)]
 
 
 def test_nothing_runs_if_the_message_cannot_be_prepared(message: Message) -> None:
@@ -105,8 +108,59 @@ async def test_the_steps_of_a_coroutine_block_another_thread(message: Message, f
             await consumer(message)
     else:
         await consumer(message)
-    assert log.steps == [("prepare",), ("finish", fails)]
+    assert log.steps == [("prepare",), ("finish", LookupError if fails else NoneType)]
     assert here not in log.threads
+
+
+class Awaited:
+    """A consumer whose call is `async def`."""
+
+    def __init__(self, act: Callable[[Message], Any]) -> None:
+        self.act = act
+
+    async def __call__(self, message: Message) -> Any:
+        await asyncio.sleep(0)
+        return self.act(message)
+
+
+def wrapped(act: Callable[[Message], Any]) -> Callable[[Message], Any]:
+    """A `def` around an `async def`, as a decorator of users makes it."""
+    consumer = Awaited(act).__call__
+
+    @wraps(consumer)
+    def inner(message: Message) -> Any:
+        return consumer(message)
+
+    return inner
+
+
+@pytest.mark.parametrize("kind", [Awaited, wrapped])
+async def test_a_coroutine_that_a_callable_returns_is_finished_after_it_has_run(
+    kind: Callable[..., Any], message: Message
+) -> None:
+    log, here = Log(), threading.get_ident()
+
+    def run(message: Message) -> str:
+        assert log.steps == [("prepare",)]
+        log.threads.clear()
+        return "result"
+
+    assert await log.decorator()(kind(run))(message) == "result"
+    assert log.steps == [("prepare",), ("finish", NoneType)]
+    assert here not in log.threads
+
+
+@pytest.mark.parametrize("kind", [Awaited, wrapped])
+async def test_what_such_a_coroutine_raises_is_known(
+    kind: Callable[..., Any], message: Message
+) -> None:
+    def fail(message: Message) -> None:
+        raise LookupError
+
+    log = Log()
+    with pytest.raises(LookupError):
+        await log.decorator()(kind(fail))(message)
+    assert log.steps == [("prepare",), ("finish", LookupError)]
 
 
 async def test_steps_that_do_not_block_stay_in_the_thread_of_the_loop(message: Message) -> None:

@@ -18,6 +18,8 @@ from channels_workers.exceptions import (
     ChannelSocketException,
     ConsumeLater,
     DenyConnection,
+    MessageError,
+    MessageTooLarge,
     WebsocketCloseException,
 )
 from channels_workers.layers.memory import InMemoryChannelLayer
@@ -587,6 +589,44 @@ def test_only_connections_can_be_accepted(
     assert "raised AcceptConnection on websocket.receive" in caplog.text
 
 
+@pytest.mark.parametrize("error", [AcceptConnection(), DenyConnection()])
+def test_a_connect_message_of_no_socket_cannot_be_answered(
+    error: Exception,
+    memory_layer: InMemoryChannelLayer,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def answer(message: Any) -> None:
+        raise error
+
+    Channel("websocket.connect").send({"path": "/"})
+    assert run_next(answer) is Committed.DONE
+    assert f"raised {type(error).__name__} on websocket.connect" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+# The database of coroutines
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_connections_are_looked_after_before_and_after_a_coroutine(
+    fails: bool, connected: Client, run_next: RunNext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    async def look_after() -> None:
+        steps.append("look after")
+
+    async def consumer(message: Any) -> None:
+        steps.append("run")
+        if fails:
+            raise LookupError
+
+    monkeypatch.setattr("channels_workers.dispatch.aclose_old_connections", look_after)
+    run_next(consumer)
+    assert steps == ["look after", "run", "look after"]
+
+
 # The outcome, for those who run consumers without a worker
 
 
@@ -618,3 +658,29 @@ def test_a_socket_exception_that_ran_is_no_error(connected: Client) -> None:
 def test_a_socket_exception_that_failed_gives_its_error(connected: Client) -> None:
     outcome = run_alone(connected, fail_with(ChannelSocketException()))
     assert isinstance(outcome.error, NotImplementedError)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(object(), MessageError), ("x" * 600_000, MessageTooLarge)]
+)
+def test_a_session_that_cannot_be_saved_is_an_error(
+    value: Any, error: type[Exception], connected: Client
+) -> None:
+    @channel_session
+    def consumer(message: Any) -> str:
+        message.channel_session["value"] = value
+        return "result"
+
+    outcome = run_alone(connected, consumer)
+    assert type(outcome.error) is error
+    assert str(outcome.error).startswith("This channel session cannot be saved. The message")
+    assert (outcome.session, outcome.result) == (None, "result")
+
+
+def test_what_a_consumer_raised_comes_before_its_session(connected: Client) -> None:
+    @channel_session
+    def consumer(message: Any) -> None:
+        message.channel_session["value"] = object()
+        raise ConsumeLater
+
+    assert isinstance(run_alone(connected, consumer).error, ConsumeLater)

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
+from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.message import Message
@@ -93,6 +94,33 @@ def test_what_was_set_before_an_error_is_kept(
     client_socket.connect()
     run_next(fail)
     assert session_for_reply_channel(client_socket.reply_channel)["count"] == 7
+
+
+@BOTH_KINDS
+def test_what_is_put_off_leaves_nothing_in_it(
+    consumer: Any, engine: str, client_socket: Client, run_next: RunNext
+) -> None:
+    seen: list[Any] = []
+
+    @channel_session
+    def put_off(message: Message) -> None:
+        seen.append(message.channel_session.get("count"))
+        message.channel_session["count"] = 40
+        if len(seen) < 3:
+            raise ConsumeLater
+
+    @channel_session
+    async def put_off_async(message: Message) -> None:
+        seen.append(await message.channel_session.aget("count"))
+        await message.channel_session.aset("count", 40)
+        if len(seen) < 3:
+            raise ConsumeLater
+
+    client_socket.connect()
+    for _ in range(3):
+        run_next(put_off if consumer is count else put_off_async)
+    assert seen == [None] * 3
+    assert session_for_reply_channel(client_socket.reply_channel)["count"] == 40
 
 
 def test_each_connection_has_a_session_of_its_own(

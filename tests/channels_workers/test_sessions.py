@@ -1,14 +1,18 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from importlib import import_module
 from inspect import iscoroutinefunction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from pytest_django import Settings
 
 from channels_workers.channel import Channel
-from channels_workers.exceptions import MessageError
+from channels_workers.exceptions import ConsumeLater, MessageError
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
@@ -227,6 +231,32 @@ def test_it_ends_with_its_connection(client_socket: Client, run_next: RunNext) -
     client_socket.leave()
     run_next(remember)
     assert saved(client_socket) is None
+
+
+def test_what_an_object_with_an_async_call_set_is_saved(
+    client_socket: Client, run_next: RunNext
+) -> None:
+    class Remember:
+        async def __call__(self, message: Message) -> None:
+            await asyncio.sleep(0)
+            message.channel_session["room"] = "tea"
+
+    run_connect(client_socket, run_next, channel_session(Remember()))
+    assert saved(client_socket) == {"room": "tea"}
+
+
+def test_outside_a_delivery_nothing_is_saved_of_what_is_put_off(
+    client_socket: Client, run_next: RunNext
+) -> None:
+    @channel_session
+    def put_off(message: Message) -> None:
+        message.channel_session["room"] = "milk"
+        raise ConsumeLater
+
+    run_connect(client_socket, run_next, remember)
+    with pytest.raises(ConsumeLater):
+        put_off(outside(client_socket))
+    assert saved(client_socket) == {"room": "tea"}
 
 
 # Second-stage channels: a message that carries the reply channel of a connection
@@ -476,6 +506,65 @@ def test_http_session_is_not_saved_if_the_consumer_raises(
     assert SessionStore(browser_session.session_key)["cart"] == ["tea", "milk"]
 
 
+@http_session
+def mark(message: Message) -> None:
+    assert message.http_session is not None
+    message.http_session.modified = True
+
+
+@pytest.mark.parametrize("consumer", [buy, mark])
+@pytest.mark.parametrize("end", ["never there", "before", "meanwhile"])
+def test_http_session_that_is_not_there_is_not_made(
+    end: str,
+    consumer: Any,
+    browser_session: SessionStore,
+    client_socket: Client,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @http_session
+    def log_out_meanwhile(message: Message) -> None:
+        consumer.__wrapped__(message)
+        if end == "meanwhile":
+            Session.objects.all().delete()
+
+    if end == "never there":
+        browser_session._session_key = "neverthere01234567890123456789ab"
+    if end != "meanwhile":
+        Session.objects.all().delete()
+    client_socket.connect(headers=cookie_of(browser_session))
+    run_next(log_out_meanwhile)
+    assert Session.objects.count() == 0
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+def test_http_session_that_ends_while_it_is_saved_is_not_made(
+    engine: str,
+    client_socket: Client,
+    run_next: RunNext,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    session = store()
+    session["cart"] = ["tea"]
+    session.save()
+
+    def exists(self: Any, session_key: str) -> bool:
+        store(session_key).delete()
+        return True
+
+    client_socket.connect(headers=cookie_of(session))
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "exists", exists)
+        run_next(buy)
+    assert not store().exists(session.session_key)
+
+
 def test_http_session_of_a_message_without_a_path_is_refused(
     client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -500,6 +589,23 @@ def test_both_sessions_are_there_in_later_messages_too(
     run_next(both)
     assert SessionStore(browser_session.session_key)["cart"] == ["tea", "milk", "milk"]
     assert saved(client_socket) == {"sessionid": browser_session.session_key}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_frames_after_a_logout_make_no_session(
+    when: str, browser_session: SessionStore, client_socket: Client, run_next: RunNext
+) -> None:
+    both = channel_and_http_session(buy.__wrapped__)  # type: ignore[attr-defined]
+    if when == "before":
+        browser_session.flush()
+        browser_session._session_key = "neverthere01234567890123456789ab"
+    client_socket.connect(headers=cookie_of(browser_session))
+    run_next(both)
+    Session.objects.all().delete()
+    client_socket.send("hi")
+    run_next(both)
+    assert Session.objects.count() == 0
+    assert client_socket.released == [0, 1]
 
 
 def test_both_sessions_without_a_cookie(client_socket: Client, run_next: RunNext) -> None:

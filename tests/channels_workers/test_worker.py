@@ -1,12 +1,15 @@
 import asyncio
 import contextvars
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from channels_workers import backlog
 from channels_workers.channel import Channel
 from channels_workers.event_loop import ConsumerExit, EventLoop
 from channels_workers.exceptions import ConsumeLater
@@ -341,21 +344,58 @@ def test_what_is_put_off_runs_again_and_others_run_meanwhile(start_group: StartG
     assert consumer.runs == ["hard", "easy", "hard"]
 
 
+@pytest.fixture
+def a_second_between_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time to look at what waits for its next run."""
+    monkeypatch.setattr(backlog, "FIRST_WAIT", 1.0)
+
+
+def test_the_first_runs_follow_soon(start_group: StartGroup) -> None:
+    times: list[float] = []
+
+    def consumer(message: Any) -> None:
+        times.append(time.monotonic())
+        if len(times) < 5:
+            raise ConsumeLater
+
+    start_group({"background": consumer})
+    Channel("background").send({})
+    wait_for(lambda: len(times) == 5, "the fifth run")
+    waits = [after - before for before, after in itertools.pairwise(times)]
+    assert all(wait >= least for wait, least in zip(waits, (0.05, 0.1, 0.2, 0.4), strict=True))
+    assert sum(waits) < 3, "they wait for each other, or for the pulse"
+
+
+@pytest.mark.usefixtures("a_second_between_runs")
+def test_a_process_holds_what_is_put_off(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer
+) -> None:
+    found: list[Delivery] = []
+    consumer = PutOff()
+    group = start_group({"background": consumer}, callback=found.append)
+    Channel("background").send({"text": "hard"})
+    assert consumer.put_off.wait(TIMEOUT)
+    wait_for(lambda: found[0] in group.postponed, "the end of the first run")
+    assert group.workers[0].delivery is None
+    assert group.holds(found[0]), "after a lost reply it would run at once"
+
+
+@pytest.mark.usefixtures("a_second_between_runs")
 def test_frames_wait_for_one_that_is_put_off(
     start_group: StartGroup, client_socket: Client
 ) -> None:
     consumer = PutOff()
     client_socket.connect()
-    group = start_group({"websocket.receive": consumer})
+    start_group({"websocket.receive": consumer})
     wait_for(lambda: client_socket.released == [0], "the handshake")
     client_socket.send("hard")
     assert consumer.put_off.wait(TIMEOUT)
     assert client_socket.released == [0]
     wait_for(lambda: client_socket.released == [0, 1], "the second run")
     assert consumer.runs == ["hard", "hard"]
-    assert not group.postponed.next()
 
 
+@pytest.mark.usefixtures("a_second_between_runs")
 def test_a_stopping_worker_leaves_what_was_put_off_to_the_others(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:

@@ -16,7 +16,8 @@ CHATS = [ChatConsumer, AsyncChatConsumer]
 
 Chat = type[ChatConsumer] | type[AsyncChatConsumer]
 
-pytestmark = pytest.mark.usefixtures("memory_layer")
+# Consumers of Channels look after the database's connections.
+pytestmark = [pytest.mark.usefixtures("memory_layer"), pytest.mark.django_db]
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 from typing import Any, ClassVar
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser
 
 from channels_workers.channel import Channel
@@ -78,12 +79,71 @@ def test_what_has_no_channel_names_is_refused() -> None:
         route_class(print)
 
 
-def test_async_methods_are_refused_when_the_class_is_made() -> None:
-    with pytest.raises(TypeError, match=r"Slow.add is `async def`, which class-based consumers"):
+async def slow(*args: Any, **kwargs: Any) -> None:
+    pass
 
-        class Slow(Tasks):
-            async def add(self, message: Message, **kwargs: Any) -> None:
-                pass
+
+class Slow:
+    """What is mixed into consumers."""
+
+    add = slow
+
+
+@pytest.mark.parametrize(
+    ("bases", "attributes"),
+    [
+        ((Tasks,), {"add": slow}),
+        ((Tasks,), {"add": staticmethod(slow)}),
+        ((Tasks,), {"add": classmethod(slow)}),
+        ((Slow, Tasks), {}),
+        ((Slow, BaseConsumer), {"method_mapping": {"task.add": "add"}}),
+    ],
+)
+def test_async_methods_are_refused_when_the_class_is_made(
+    bases: tuple[type, ...], attributes: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError, match=r"Made.add is `async def`, which class-based consumers"):
+        type("Made", bases, attributes)
+    with pytest.raises(TypeError, match="Tasks.add is `async def`"):
+        Tasks.as_route({"add": slow})
+
+
+@pytest.mark.parametrize("name", ["dispatch", "get_handler"])
+def test_no_part_of_the_way_to_a_method_is_async(name: str) -> None:
+    with pytest.raises(TypeError, match=f"Made.{name} is `async def`"):
+        type("Made", (Tasks,), {name: slow})
+
+
+def test_other_methods_may_be_async(memory_layer: InMemoryChannelLayer, run_next: RunNext) -> None:
+    class Helped(Tasks):
+        """Has help that is none of its consumers."""
+
+        async def fetch(self) -> str:
+            return "tea"
+
+        def add(self, message: Message, **kwargs: Any) -> None:
+            Channel("done").send({"added": async_to_sync(self.fetch)()})
+
+    Channel("task.add").send({})
+    run_next(Helped, "task.add")
+    assert contents(memory_layer, "done") == [{"added": "tea"}]
+
+
+@pytest.mark.parametrize("attribute", ["none", "channel_session", "channel_session_user"])
+def test_a_method_that_turns_out_to_be_async_is_an_error(
+    attribute: str, client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Later(BaseConsumer):
+        """Its method comes later."""
+
+        method_mapping: ClassVar[dict[str, str]] = {"websocket.connect": "look"}
+
+    setattr(Later, attribute, True)
+    Later.look = slow  # type: ignore[attr-defined]
+    client_socket.connect()
+    run_next(Later)
+    assert "slow returned a coroutine, which class-based consumers do not run" in caplog.text
+    assert client_socket.released == [0]
 
 
 def test_its_methods_may_have_a_session(client_socket: Client, run_next: RunNext) -> None:

@@ -218,6 +218,37 @@ def test_it_knows_the_user_in_every_message(
     assert seen[1] == (("ann", True) if attribute == "http_user_and_session" else ("ann", False))
 
 
+async def slow(*args: Any, **kwargs: Any) -> None:
+    pass
+
+
+HOOKS = ["connect", "receive", "disconnect"]
+
+
+@pytest.mark.parametrize("name", [*HOOKS, "raw_receive", "connection_groups"])
+def test_async_methods_are_refused_when_the_class_is_made(name: str) -> None:
+    with pytest.raises(TypeError, match=f"Made.{name} is `async def`, which class-based"):
+        type("Made", (type("Mixin", (), {name: slow}), WebsocketConsumer), {})
+
+
+@pytest.mark.parametrize("base", [WebsocketConsumer, JsonWebsocketConsumer])
+@pytest.mark.parametrize("attribute", ["none", "http_user", "strict_ordering"])
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_method_that_turns_out_to_be_async_is_an_error(
+    name: str,
+    attribute: str,
+    base: type[WebsocketConsumer],
+    client_socket: Client,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    consumer: Any = type("Later", (base,), {attribute: True})
+    setattr(consumer, name, slow)
+    play(client_socket, run_next, consumer, "{}")
+    assert caplog.text.count("TypeError") == 1
+    assert "slow returned a coroutine, which class-based consumers do not run" in caplog.text
+
+
 # JsonWebsocketConsumer
 
 
@@ -379,6 +410,30 @@ def test_other_frames_are_logged_and_harm_nobody(
         replies = play(client_socket, run_next, Streams, json.dumps(frame), good)
     assert message in caplog.text
     assert texts(replies)[1] == {"stream": "add", "payload": {"sum": 5, "room": None}}
+
+
+@pytest.mark.parametrize("stream", [1, 2.5, None, "add"])
+def test_streams_may_have_names_of_any_json(
+    stream: Any, client_socket: Client, run_next: RunNext
+) -> None:
+    class Named(WebsocketDemultiplexer):
+        """One stream."""
+
+        consumers: ClassVar[dict[Any, type[JsonWebsocketConsumer]]] = {stream: Adder}
+
+    frame = {"stream": stream, "payload": {"numbers": [1, 2]}}
+    replies = texts(play(client_socket, run_next, Named, {"stream": "no", "payload": {}}, frame))
+    assert replies[1] == {"stream": stream, "payload": {"sum": 3, "room": None}}
+
+
+def test_a_multiplexer_of_ones_own_need_not_call_super() -> None:
+    class Bare(WebsocketMultiplexer):
+        """Takes nothing."""
+
+        def __init__(self, *args: Any) -> None:
+            pass
+
+    assert (Bare().stream, Bare().reply_channel) == (None, None)
 
 
 def test_the_demultiplexer_itself_cannot_send(client_socket: Client, run_next: RunNext) -> None:

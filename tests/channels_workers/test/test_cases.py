@@ -55,6 +55,15 @@ def run(case: unittest.TestCase) -> unittest.TestResult:
     return result
 
 
+def test_the_mixin_is_no_test_case() -> None:
+    class Mixin(ChannelTestCaseMixin):
+        def test_of_the_mixin(self) -> None:
+            raise AssertionError("There is no test case.")
+
+    assert not issubclass(Mixin, unittest.TestCase)
+    assert run(type("Mixed", (Mixin, SimpleTestCase), {})("test_of_the_mixin")).failures != []
+
+
 def test_a_test_has_a_layer_of_its_own() -> None:
     assert run(Case("passes")).wasSuccessful()
     first = list(Case.seen)

@@ -16,6 +16,7 @@ from channels_workers.exceptions import (
     AcceptConnection,
     ConsumeLater,
     DenyConnection,
+    MessageError,
     WebsocketCloseException,
 )
 from channels_workers.generic.websockets import WebsocketConsumer
@@ -121,6 +122,73 @@ def test_a_reply_channel_of_ones_own(client: Client) -> None:
     consume(client, lambda message: message.reply_channel.send({}), reply_channel="mine")
     assert client.get_next_message("mine") is not None
     assert client.receive() is None
+
+
+@channel_session
+def count(message: Any) -> int:
+    message.channel_session["count"] = message.channel_session.get("count", 0) + 1
+    message.reply_channel.send({"count": message.channel_session["count"]})
+    return message.channel_session["count"]  # type: ignore[no-any-return]
+
+
+def test_its_reply_channel_may_be_set() -> None:
+    client = Client()
+    client.reply_channel = "mine"
+    assert [consume(client, count) for _ in range(2)] == [1, 2]
+    client.join_group("group")
+    Group("group").send({"number": 3})
+    assert received(client) == [{"count": 1}, {"count": 2}, {"number": 3}]
+    assert session_for_reply_channel("mine")["count"] == 2
+
+
+def test_its_reply_channel_may_be_that_of_another(client: Client) -> None:
+    other = Client()
+    other.reply_channel = client.reply_channel
+    assert [consume(client, count), consume(other, count)] == [1, 2]
+    assert received(client) == [{"count": 1}, {"count": 2}]
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("a!b", "is of a process, and of no client here"), ("a b", "Got 'a b'")]
+)
+def test_a_reply_channel_that_nobody_could_read(name: str, error: str, client: Client) -> None:
+    client.reply_channel = name
+    with pytest.raises((ValueError, TypeError), match=error):
+        client.send("x")
+
+
+def test_the_channel_session_ends_with_the_disconnect(client: Client) -> None:
+    @channel_session
+    def leave(message: Any) -> None:
+        message.channel_session["count"] += 1
+        Channel("left").send({"reply_channel": message.reply_channel.name})
+
+    assert consume(client, count) == 1
+    assert consume(Client(), count) == 1
+    consume(client, leave, "websocket.disconnect")
+    with apply_routes(route("left", count)):
+        assert client.consume("left") == 1
+
+
+def test_a_disconnect_that_was_put_off_keeps_the_session(client: Client) -> None:
+    def put_off(message: Any) -> None:
+        raise ConsumeLater
+
+    consume(client, count)
+    with pytest.raises(ConsumeLater):
+        consume(client, put_off, "websocket.disconnect")
+    assert consume(client, count) == 2
+
+
+def test_a_channel_session_that_cannot_be_saved_is_an_error(client: Client) -> None:
+    @channel_session
+    def consumer(message: Any) -> None:
+        message.channel_session["value"] = object()
+        message.reply_channel.send({"number": 1})
+
+    with pytest.raises(MessageError, match="This channel session cannot be saved"):
+        consume(client, consumer)
+    assert received(client) == [{"number": 1}]
 
 
 def test_another_alias() -> None:

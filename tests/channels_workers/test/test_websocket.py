@@ -94,8 +94,9 @@ def test_what_is_given_wins(client: WSClient) -> None:
     [("plain", "plain"), ({"a": 1}, '{"a": 1}'), ([], "[]"), (0, "0"), ("", "")],
 )
 def test_texts(text: Any, sent: str, client: WSClient) -> None:
-    assert consume(client, content_of, text=text)["text"] == sent
+    assert consume(client, content_of, text=text).get("text") == (sent if text else None)
     assert consume(client, content_of, content={"text": text})["text"] == sent
+    assert consume(client, content_of, content={"text": "given"}, text="")["text"] == "given"
     assert "text" not in consume(client, content_of)
 
 
@@ -122,6 +123,29 @@ def test_cookies_and_headers(client: WSClient) -> None:
         ("qux", "qu;x ü"),
     }
     assert "sessionid" in cookies
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://testserver", "X-Number": 1, "empty": ""},
+        {b"Origin": b"http://testserver", b"X-Number": b"1"},
+        [["Origin", "http://testserver"], ("X-Number", 1)],
+        [[b"origin", b"http://testserver"], [b"x-number", b"1"]],
+    ],
+)
+def test_headers_of_one_message(headers: Any, client: WSClient) -> None:
+    content = consume(client, content_of, content={"headers": headers})
+    assert content["headers"] == [[b"origin", b"http://testserver"], [b"x-number", b"1"]]
+
+
+def test_a_message_may_have_no_headers(client: WSClient) -> None:
+    assert consume(client, content_of, content={"headers": None})["headers"] is None
+
+
+def test_the_cookie_header_in_any_case(client: WSClient) -> None:
+    with pytest.raises(ValueError, match="Use set_cookie method for cookie header"):
+        client.set_header("Cookie", "foo=bar")
 
 
 def test_the_origin(client: WSClient) -> None:
@@ -234,19 +258,49 @@ def test_a_session_with_a_new_key(create: str, client: WSClient) -> None:
     assert consume(client, visits_of_browser) == 3
 
 
+@channel_session
+def stay(message: Any) -> list[str]:
+    message.channel_session["kept"] = True
+    return sorted(message.channel_session.keys())
+
+
 @pytest.mark.django_db
 def test_what_is_deleted_is_deleted_in_both(channel_engine: str | None, client: WSClient) -> None:
+    client.session["visits"] = 3
+    client.session.save()
+    assert consume(client, stay) == ["kept", "visits"]
+    del client.session["visits"]
+    client.session.save()
+    assert consume(client, stay) == ["kept"]
+
+
+@pytest.mark.django_db
+def test_a_session_that_is_flushed_is_empty_in_both(
+    channel_engine: str | None, client: WSClient
+) -> None:
+    client.session["visits"] = 3
+    client.session.save()
+    assert consume(client, stay) == ["kept", "visits"]
+    client.session.flush()
+    assert consume(client, stay) == ["kept"]
+    client.session["visits"] = 4
+    client.session.save()
+    assert consume(client, stay) == ["kept", "visits"]
+
+
+@pytest.mark.django_db
+def test_a_socket_that_is_opened_again_has_the_session_of_its_browser(client: WSClient) -> None:
     @channel_session
-    def keep(message: Any) -> list[str]:
-        message.channel_session["kept"] = True
+    def enter(message: Any) -> list[str]:
+        message.reply_channel.send({"accept": True})
         return sorted(message.channel_session.keys())
 
     client.session["visits"] = 3
     client.session.save()
-    assert consume(client, keep) == ["kept", "visits"]
-    del client.session["visits"]
-    client.session.save()
-    assert consume(client, keep) == ["kept"]
+    assert consume(client, stay) == ["kept", "visits"]
+    assert consume(client, enter, "websocket.connect") == ["kept", "visits"]
+    assert consume(client, stay, "websocket.disconnect") == ["kept", "visits"]
+    assert consume(client, enter, "websocket.connect") == ["visits"]
 
 
 @pytest.mark.django_db
