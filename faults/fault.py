@@ -1,0 +1,40 @@
+"""What a fault is: harm that is done to a site under load, and what it may lead to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from faults.load.transcript import Transcript
+from faults.row import Limits
+from faults.site import Setting
+from faults.stage import Stage
+
+
+class Fault(ABC):
+    """Each has a module in ``harms/`` and stands in ``registry.py``."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    limits: Limits = Limits()
+
+    #: How long all of it may take to become calm after the harm (s).
+    patience: float = 30.0
+
+    def setting(self, stage_is_quick: bool) -> Setting:
+        """Return what the harm is done to."""
+        return Setting()
+
+    @abstractmethod
+    def harm(self, stage: Stage) -> None:
+        """Do the harm, and return when nothing more is done.
+
+        Call ``stage.strike()`` at each moment of harm; it also sets the moment from which on
+        pauses are counted, which ``stage.over()`` moves to where the harm ends.
+        """
+
+    def check(self, stage: Stage) -> None:
+        """Look for more than the table counts, while the sockets are still open."""
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """Look for more than the table counts, after all sockets are closed."""

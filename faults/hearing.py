@@ -1,0 +1,154 @@
+"""What people should have heard, and did: lost, twice, out of order, and how late.
+
+A message was *accepted* if its sender tries again until it comes back, or kept the socket that it
+was sent by, or if anybody heard it, or a consumer of it came to its end. What a plain person sent
+by a socket that was dropped, and that left no such trace, counts as never sent.
+
+An accepted message is *lost* if one who must have heard it did not: whoever joined the room before
+it was said, and either stayed to the end or heard a later one of the same sender by that socket.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from faults.diaries import Run
+from faults.load.transcript import Person, Said, Transcript, Visit
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What came of the messages of all people; *seconds* is the latest of all, after a moment."""
+
+    said: int
+    unsent: int
+    lost: int
+    twice: int
+    disordered: int
+    wrong_sessions: int
+    seconds: float
+
+
+def count(transcript: Transcript, runs: Iterable[Run], since: float) -> Counted:
+    """Count; a message is late by the time after *since* that it took (monotonic s)."""
+    finished = {(run.key, run.number) for run in runs if run.after is not None}
+    accepted, unsent, said = set(), 0, 0
+    heard = _heard_by_anybody(transcript)
+    for person in transcript.people:
+        for message in person.said:
+            said += 1
+            if is_accepted(person, message, heard, finished):
+                accepted.add((person.name, message.number))
+            else:
+                unsent += 1
+    return Counted(
+        said,
+        unsent,
+        len(set(_missed(transcript, accepted))),
+        sum(map(_heard_twice, transcript.people)),
+        sum(_out_of_order(visit) for person in transcript.people for visit in person.visits),
+        _wrong_sessions(transcript),
+        max((late for _, late in delays(transcript, since)), default=0.0),
+    )
+
+
+def _heard_by_anybody(transcript: Transcript) -> set[tuple[str, int]]:
+    visits = (visit for person in transcript.people for visit in person.visits)
+    return {(heard.sender, heard.number) for visit in visits for heard in visit.heard}
+
+
+def is_accepted(
+    person: Person,
+    message: Said,
+    heard: set[tuple[str, int]],
+    finished: set[tuple[str, int | None]],
+) -> bool:
+    """Say whether a message counts; see the top of this file."""
+    if message.is_silent:
+        return False
+    if person.retries or not any(visit.joined and visit.ended for visit in person.visits):
+        return True
+    keys = (visit.key for visit in person.visits)
+    return (person.name, message.number) in heard or any(
+        (key, message.number) in finished for key in keys
+    )
+
+
+def _missed(
+    transcript: Transcript, accepted: set[tuple[str, int]]
+) -> Iterator[tuple[str, int]]:
+    for visit, speaker in _audience(transcript):
+        numbers = {heard.number for heard in visit.heard if heard.sender == speaker.name}
+        last = max(numbers, default=-1)
+        for message in speaker.said:
+            is_due = visit.ended is None or message.number < last
+            was_there = visit.joined is not None and visit.joined <= message.at
+            named = (speaker.name, message.number)
+            if was_there and is_due and message.number not in numbers and named in accepted:
+                yield named
+
+
+def _audience(transcript: Transcript) -> Iterator[tuple[Visit, Person]]:
+    """Each visit with each person of its room."""
+    rooms: dict[str, list[Person]] = defaultdict(list)
+    for person in transcript.people:
+        rooms[person.room].append(person)
+    for people in rooms.values():
+        for hearer in people:
+            for visit in hearer.visits:
+                for speaker in people:
+                    yield visit, speaker
+
+
+def _heard_twice(person: Person) -> int:
+    heard = [(one.sender, one.number) for visit in person.visits for one in visit.heard]
+    return len(heard) - len(set(heard))
+
+
+def _out_of_order(visit: Visit) -> int:
+    last: dict[str, int] = {}
+    found = 0
+    for heard in visit.heard:
+        found += heard.number < last.get(heard.sender, -1)
+        last[heard.sender] = max(heard.number, last.get(heard.sender, -1))
+    return found
+
+
+def _wrong_sessions(transcript: Transcript) -> int:
+    """Count frames whose session has not counted what the layer has; given up ones do not count."""
+    wrong = {
+        (heard.sender, heard.number)
+        for person in transcript.people
+        for visit in person.visits
+        for heard in visit.heard
+        if heard.count != heard.order
+    }
+    spoilt = {
+        person.name
+        for person in transcript.people
+        if any(message.is_silent for message in person.said)
+    }
+    kept = sum(sender not in spoilt for sender, _ in wrong)
+    return kept + sum(person.sessions_lost for person in transcript.people)
+
+
+def delays(transcript: Transcript, since: float = 0.0) -> Iterator[tuple[float, float]]:
+    """When each message was said, and how late each came to one who was there (s)."""
+    times = {person.name: [said.at for said in person.said] for person in transcript.people}
+    for person in transcript.people:
+        for message in person.said:
+            if message.back is not None and not message.is_silent and message.back > since:
+                yield message.at, message.back - max(message.at, since)
+        for visit in person.visits:
+            for heard in visit.heard:
+                at = times[heard.sender][heard.number]
+                if visit.joined is not None and visit.joined <= at and heard.at > since:
+                    yield at, heard.at - max(at, since)
+
+
+def percentile(transcript: Transcript, begin: float, end: float, part: float = 0.95) -> float:
+    """Return how late (s) that part of what was said from *begin* to *end* came at most."""
+    late = sorted(late for at, late in delays(transcript) if begin <= at < end)
+    return late[min(len(late) - 1, int(len(late) * part))] if late else 0.0

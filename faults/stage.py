@@ -1,0 +1,59 @@
+"""Where harm is done: a site, its load, and what is noted about it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from faults.load.transcript import Transcript
+from faults.site import Server, Site
+from faults.size import Size
+from faults.traffic import Traffic
+
+
+@dataclass
+class Stage:
+    """*moments* are those of harm, *since* the one from which pauses count (monotonic s)."""
+
+    site: Site
+    traffic: Traffic
+    size: Size
+    moments: list[float] = field(default_factory=list)
+    since: float = 0.0
+    doomed: set[int] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def strike(self) -> float:
+        """Note that harm is done now; return the moment."""
+        self.since = time.monotonic()
+        self.moments.append(self.since)
+        return self.since
+
+    def over(self) -> None:
+        """Note that harm ends now."""
+        self.since = time.monotonic()
+
+    def doom(self, server: Server) -> None:
+        """Note that the sockets of *server* are to be dropped."""
+        self.doomed.add(self.site.servers.index(server))
+
+    def last(self, seconds: float) -> None:
+        """Let a state last."""
+        threading.Event().wait(seconds)
+
+    def expect(self, fact: bool, what: str) -> None:
+        """Note a target that was missed, unless *fact*."""
+        if not fact:
+            self.failures.append(what)
+
+    def drops(self, transcript: Transcript) -> tuple[int, int]:
+        """Return how many sockets were dropped of servers that live, and of those that do not."""
+        ended = [
+            visit.server in self.doomed
+            for person in transcript.people
+            for visit in person.visits
+            if visit.joined is not None and visit.ended is not None
+        ]
+        return len(ended) - sum(ended), sum(ended)

@@ -1,0 +1,73 @@
+"""A fault from its beginning to its row."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from faults import endings, hearing
+from faults.diaries import read_runs
+from faults.fault import Fault
+from faults.load.plan import Plan
+from faults.load.transcript import Transcript
+from faults.row import Row
+from faults.site import ENGINE, Site
+from faults.size import Size
+from faults.stage import Stage
+from faults.traffic import Traffic
+from tests.processes.waiting import wait_for
+
+#: How long all flows before the harm, how long the last disconnects may take (s).
+BEFORE, LAST = 3.0, 20.0
+
+
+def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
+    """Do the harm under load; return what came of it."""
+    since = time.monotonic()
+    row = Row(fault.name, fault.limits)
+    try:
+        with Site(folder, fault.setting(size.quick), engine) as site:
+            _play(fault, size, site, row)
+    except Exception as error:  # noqa: BLE001  (a row that cannot be counted is missed)
+        row.failures.append(f"{type(error).__name__}: {error}"[:1500])
+    row.took = time.monotonic() - since
+    return row
+
+
+def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
+    addresses = tuple(server.url for server in site.servers)
+    plan = Plan(addresses, size.rooms, size.each, size.interval)
+    with Traffic(site, plan) as traffic:
+        stage = Stage(site, traffic, size)
+        row.failures, row.notes = stage.failures, stage.notes
+        traffic.wait_until_calm(30)
+        stage.last(BEFORE)
+        fault.harm(stage)
+        stage.expect(traffic.wait_until_calm(fault.patience), f"no calm: {traffic.status()}")
+        stage.expect(traffic.fall_silent(10), f"not all came back: {traffic.status()}")
+        fault.check(stage)
+        transcript = traffic.leave()
+        _wait_for_disconnects(site)
+        _count(stage, transcript, row)
+        fault.judge(stage, transcript)
+
+
+def _wait_for_disconnects(site: Site) -> None:
+    deadline = time.monotonic() + LAST
+
+    def is_done() -> bool:
+        return not endings.unpaired(read_runs(site.folder)) or time.monotonic() > deadline
+
+    wait_for(is_done, "the last disconnects", LAST + 60)
+
+
+def _count(stage: Stage, transcript: Transcript, row: Row) -> None:
+    runs = read_runs(stage.site.folder)
+    heard = hearing.count(transcript, runs, stage.since)
+    ended = endings.count(transcript, runs, stage.moments)
+    for name, value in {**asdict(ended), **asdict(heard)}.items():
+        setattr(row, name, value)
+    row.twice += ended.twice
+    row.disordered += ended.disordered
+    row.dropped, row.taken = stage.drops(transcript)
