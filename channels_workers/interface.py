@@ -13,7 +13,9 @@ from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, Serve
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
+    Held,
     Published,
+    UnderWay,
 )
 from channels_workers.protocol import (
     CONNECTION_LOST,
@@ -182,6 +184,16 @@ class Socket:
         self.connection.finished = True
         self._emit(self.connection.close(CONNECTION_LOST))
         self._forget()
+
+    def held(self) -> Held | None:
+        """Return what a layer that has lost its data is to know of this connection."""
+        connection, encode = self.connection, self.layer.encode
+        if connection.order < 0:
+            return None
+        step = connection.under_way
+        last = encode(disconnect_content(connection.path))
+        under_way = UnderWay(step.channel, encode(step.content)) if step else None
+        return Held(connection.order, last, under_way)
 
     # To the layer
 

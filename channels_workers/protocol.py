@@ -74,7 +74,7 @@ class Connection:
         self.limits = limits
         self.state = CONNECTING
         self.order = -1  # of the message under way, or of the last one
-        self.released = True  # nothing is under way
+        self.under_way: Publish | None = None  # published, and not finished by a worker
         self.end_code: int | None = None  # set when the client is gone
         self.close_code: int | None = None  # set when we closed
         self.finished = False  # the layer was told of the end
@@ -136,7 +136,7 @@ class Connection:
         """Note that a worker has finished the message *order*."""
         if order != self.order:
             return []
-        self.released = True
+        self.under_way = None
         if order == 0 and self.state == CONNECTING and self.limits.CONNECT == "accept":
             return self.accept()
         return []
@@ -183,11 +183,16 @@ class Connection:
             return Close(self.end_code)
         return None
 
+    @property
+    def released(self) -> bool:
+        """Whether no message is under way."""
+        return self.under_way is None
+
     def _publish(self, content: Content) -> Publish:
-        self.released = False
         self.order += 1
         self._waiting_bytes -= frame_size(content.get("text"), content.get("bytes"))
-        return Publish(RECEIVE if self.order else CONNECT, self.order, content)
+        self.under_way = Publish(RECEIVE if self.order else CONNECT, self.order, content)
+        return self.under_way
 
 
 def shown(path: str) -> str:

@@ -19,6 +19,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     About,
     Delivery,
+    Pulse,
     new_id,
 )
 from channels_workers.reaper import Reaper
@@ -35,6 +36,11 @@ PULL_TIMEOUT = 1.0
 PULSE_INTERVAL, BACKLOG_TIMEOUT, LATER = 1.0, 1.0, 1.0
 
 Callback = Callable[[Delivery], None]
+
+GONE = {
+    Pulse.BURIED: "was taken for dead, and what it held went to others",
+    Pulse.LOST: "is not known any more, as the layer has lost its data",
+}
 
 
 class Worker:
@@ -209,8 +215,8 @@ class WorkerGroup:
         registered = False
         while not self._ended.is_set():
             try:
-                if registered and not self.channel_layer.pulse(self.process):
-                    logger.error("This worker was taken for dead; what it held went to others")
+                if registered and (pulse := self.channel_layer.pulse(self.process)) in GONE:
+                    logger.error("This worker %s; it goes on under a new name", GONE[pulse])
                     self.process, registered = new_id(), False
                 if not registered:
                     about = About.this("worker", len(self.workers), self.channels)

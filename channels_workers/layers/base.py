@@ -34,6 +34,7 @@ from channels_workers.layers.operations import (
     Leave,
     Operation,
     Published,
+    Pulse,
     Receiver,
     Send,
     Session,
@@ -267,8 +268,12 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
         """Make *process* known; :class:`LayerUnavailable` if the layer cannot be used."""
 
     @abstractmethod
-    def pulse(self, process: str) -> bool:
-        """Raise the counter of *process*; False if it is not known any more."""
+    def pulse(self, process: str) -> Pulse:
+        """Raise the counter of *process*.
+
+        It may be ``BURIED``, called dead by another, or ``LOST``, with the layer's data: then it
+        registers again, a worker under another name.
+        """
 
     @abstractmethod
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:

@@ -54,7 +54,8 @@ class InboxOperation(NamedTuple):
 
     *kind*: ``s`` send to channel *target*, ``g`` send to group *target*, ``j`` and ``l`` let
     the channel in *value* join and leave group *target*, ``r`` release channel *target*, whose
-    message of the order in *value* is finished.
+    message of the order in *value* is finished, ``k`` keep the session of channel *target*, should
+    the layer lose it, ``e`` end channel *target*, whose disconnect is finished.
     """
 
     kind: str
@@ -126,6 +127,33 @@ class DeadLetter(NamedTuple):
     message: Delivery
 
 
+class UnderWay(NamedTuple):
+    """A message of a connection that no worker has finished."""
+
+    channel: str
+    payload: bytes
+
+
+class Held(NamedTuple):
+    """What a server keeps of a connection, to tell a layer that has lost its data.
+
+    *order* is that of the message under way, or of the last one; *code* is set once it ends.
+    """
+
+    order: int
+    disconnect_payload: bytes
+    under_way: UnderWay | None = None
+    code: int | None = None
+
+
+class Pulse(Enum):
+    """What :meth:`~channels_workers.layers.base.WorkerLayer.pulse` found."""
+
+    ALIVE = "alive"
+    BURIED = "buried"
+    LOST = "lost"
+
+
 class Published(Enum):
     """What :meth:`~channels_workers.layers.base.WorkerLayer.publish` found."""
 
@@ -163,6 +191,9 @@ class Receiver(Protocol):
 
     def lose(self) -> None:
         """Note that the layer does not know this connection any more."""
+
+    def held(self) -> Held | None:
+        """Return what the layer is to know of this connection; None if it is none."""
 
 
 def server_of(channel: str) -> str | None:

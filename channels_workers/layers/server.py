@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.operations import (
+    Held,
     InboxEntry,
     InboxOperation,
     Receiver,
@@ -19,6 +20,10 @@ from channels_workers.layers.operations import (
 )
 
 logger = logging.getLogger(__name__)
+
+
+#: What stands for the entry of the last join of a server that was registered again.
+RESTORED = "restored"
 
 
 class Departure(NamedTuple):
@@ -45,6 +50,9 @@ class Server:
         self.groups: dict[str, dict[str, Receiver]] = {}
         self.groups_of: dict[str, set[str]] = {}
         self.last_join: dict[str, str] = {}
+        #: The last session of each connection, and connections whose disconnect is not finished.
+        self.sessions: dict[str, bytes] = {}
+        self.ending: dict[str, Held] = {}
         self.position = ""  # id of the last inbox entry that was processed
 
     def attach(self, receiver: Receiver) -> str:
@@ -70,7 +78,21 @@ class Server:
     def detach(self, channel: str) -> list[Departure]:
         """Forget *channel*; return the groups left empty."""
         self.receivers.pop(channel, None)
+        if channel not in self.ending:
+            self.sessions.pop(channel, None)
         return self.leave_groups(channel)
+
+    def end(self, channel: str, code: int) -> None:
+        """Remember a connection that ends with *code*, until its disconnect is finished."""
+        receiver = self.receivers.get(channel)
+        held = receiver.held() if receiver else None
+        if held is not None:
+            self.ending[channel] = held._replace(code=code)
+
+    def forget_end(self, channel: str) -> None:
+        """Forget a connection that has ended."""
+        self.ending.pop(channel, None)
+        self.sessions.pop(channel, None)
 
     def process(self, entry: InboxEntry) -> list[Departure]:
         """Carry out one inbox entry; return the groups that are empty after all of it."""
@@ -90,20 +112,42 @@ class Server:
         self.wake_mailboxes()
         for known in (self.receivers, self.groups, self.groups_of, self.last_join):
             known.clear()
+        self.sessions.clear()
+        self.ending.clear()
+
+    def leave_all(self) -> None:
+        """Take every channel out of its groups; they may join again."""
+        self.groups.clear()
+        self.last_join.clear()
+        for groups in self.groups_of.values():
+            groups.clear()
+
+    def restored(self) -> None:
+        """Note that the layer, which had lost its data, knows all of this again."""
+        self.position = ""
+        self.last_join = dict.fromkeys(self.groups, RESTORED)
 
     def _carry_out(self, operation: InboxOperation, entry: str) -> None:
-        match operation.kind:
-            case "g":
-                self._send_group(operation)
-            case "s":
-                self._send(operation)
-            case "r":
-                self._release(operation)
-            case "j":
-                self.last_join[operation.target] = entry
-                self._join(operation.target, operation.value.decode())
-            case "l":
-                self._leave(operation.target, operation.value.decode())
+        kind, target, value = operation
+        if kind in "jl":
+            self._change_group(kind, target, value.decode(), entry)
+        elif kind == "g":
+            self._send_group(operation)
+        elif kind == "s":
+            self._send(operation)
+        elif kind == "r":
+            self._release(operation)
+        elif kind == "k" and target in self.receivers:
+            self.sessions[target] = value
+        elif kind == "e":
+            self.forget_end(target)
+
+    def _change_group(self, kind: str, group: str, channel: str, entry: str) -> None:
+        if kind == "j":
+            self.last_join[group] = entry
+            self._join(group, channel)
+        else:
+            self._leave(group, channel)
 
     def _send_group(self, operation: InboxOperation) -> None:
         members = self.groups.get(operation.target)
@@ -191,6 +235,9 @@ class Mailbox:
 
     def lose(self) -> None:
         """Do nothing: there is no connection record to lose."""
+
+    def held(self) -> None:
+        """Return None: there is no connection record."""
 
     async def receive(self) -> Content | None:
         """Wait for the next message; None after :meth:`wake_all`. Cancelling it loses none."""

@@ -51,6 +51,9 @@ class Connection:
     def lose(self) -> None:
         """Do nothing: the layer ends with the test."""
 
+    def held(self) -> None:
+        """Return None: the layer in memory never loses its data."""
+
     # What tests call
 
     def next(self) -> Content | None:

@@ -17,6 +17,7 @@ from channels_workers.layers.operations import (
     Delivery,
     Operation,
     Published,
+    Pulse,
     Session,
     new_id,
 )
@@ -122,7 +123,7 @@ class InMemoryChannelLayer(WorkerLayer):
         """Make *process* known."""
         self.store.register(process, about)
 
-    def pulse(self, process: str) -> bool:
+    def pulse(self, process: str) -> Pulse:
         """Raise the counter of *process*."""
         return self.store.pulse(process)
 

@@ -22,6 +22,7 @@ from channels_workers.layers.operations import (
     InboxEntry,
     Operation,
     Published,
+    Pulse,
     Session,
     server_of,
 )
@@ -74,7 +75,6 @@ class Store:
             self.buried: set[str] = set()
             self.remains: set[str] = set()
             self.dead: list[DeadLetter] = []
-            self.epoch = 1
             self.streams: dict[str, Stream] = defaultdict(Stream)
             self.inboxes: dict[str, list[InboxEntry]] = defaultdict(list)
             self.connections: dict[str, Record] = {}
@@ -92,7 +92,7 @@ class Store:
     def register(self, process: str, about: About) -> None:
         """Make *process* known; see ``register.lua``."""
         with self.changed:
-            self.processes.setdefault(process, 1)
+            self.processes[process] = 1
             self.about[process] = about
 
     def counters(self) -> dict[str, int]:
@@ -100,13 +100,13 @@ class Store:
         with self.changed:
             return dict(self.processes)
 
-    def pulse(self, process: str) -> bool:
+    def pulse(self, process: str) -> Pulse:
         """Raise the counter of *process*; see ``pulse.lua``."""
         with self.changed:
             if process not in self.processes:
-                return False
+                return Pulse.BURIED if process in self.buried else Pulse.LOST
             self.processes[process] += 1
-            return True
+            return Pulse.ALIVE
 
     def retire(self, process: str) -> None:
         """Forget *process*; see ``retire.lua``."""
@@ -261,7 +261,7 @@ class Store:
             plan = self._plan(operations, delivery.id, capacity_of)
             del self.streams[delivery.channel].pending[delivery.token]
             if session is not None and not (record and record.state == DISCONNECTING):
-                self.save_session(session)
+                self._keep_session(session)
             if record is not None and delivery.reply_channel is not None:
                 self._plan_release(plan, delivery.reply_channel, record)
             self._write(plan)
@@ -271,7 +271,11 @@ class Store:
 
     def _plan_release(self, plan: Plan, reply: str, record: Record) -> None:
         server = server_of(reply)
-        if record.state == BUSY and server is not None and server in self.processes:
+        if record.state == CLOSING or server is None or server not in self.processes:
+            return
+        if record.state == DISCONNECTING:
+            plan.add(server, "e", reply, b"")
+        else:
             plan.add(server, "r", reply, str(record.order).encode())
 
     def _finish_order(self, reply: str, record: Record) -> None:
@@ -403,5 +407,8 @@ class Store:
     def save_session(self, session: Session) -> None:
         """Save a session, if its connection lives; see ``save_session.lua``."""
         with self.changed:
-            if session.reply_channel in self.connections:
-                self.sessions[session.reply_channel] = session.payload
+            self._keep_session(session)
+
+    def _keep_session(self, session: Session) -> None:
+        if session.reply_channel in self.connections:
+            self.sessions[session.reply_channel] = session.payload

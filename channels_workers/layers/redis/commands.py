@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from channels_workers.exceptions import ChannelFull, MessageError, ServerGone
 from channels_workers.layers.operations import (
+    About,
     DeadLetter,
     Delivery,
     GroupSend,
+    Held,
     InboxEntry,
     InboxOperation,
     Join,
@@ -19,6 +22,7 @@ from channels_workers.layers.operations import (
     Send,
     Session,
 )
+from channels_workers.layers.server import Server
 
 #: The consumer group of each channel's stream.
 GROUP = "workers"
@@ -31,11 +35,15 @@ class Request(NamedTuple):
     """One call of a script.
 
     *repeatable*: it may be sent again when its reply got lost, and does nothing twice.
+    *ordered*: those that stood before it must be done before it.
+    *in_epoch*: the epoch that the server knows is its last argument, added when it is written.
     """
 
     script: str
     arguments: Arguments
     repeatable: bool = True
+    ordered: bool = True
+    in_epoch: bool = False
 
 
 def encode_operations(
@@ -74,6 +82,37 @@ def commit(
         session.payload if session else b"",
     ]
     return Request("commit", arguments + encode_operations(operations, capacity_of))
+
+
+class Connection(NamedTuple):
+    """A connection to be restored; *session* is empty if it has none."""
+
+    reply_channel: str
+    held: Held
+    session: bytes
+
+
+def connections_of(server: Server) -> Iterator[Connection]:
+    """Return what *server* holds of its connections, those that end too."""
+    held = {channel: receiver.held() for channel, receiver in server.receivers.items()}
+    for channel, found in {**held, **server.ending}.items():
+        if found is not None:
+            yield Connection(channel, found, server.sessions.get(channel, b""))
+
+
+def restore(server: Server, epoch: str, about: About, size: int) -> Iterator[Request]:
+    """Return the requests that register *server* again, with *size* connections in each."""
+    connections = list(connections_of(server))
+    for at in range(0, max(1, len(connections)), size):
+        first, last = at == 0, at + size >= len(connections)
+        arguments: Arguments = [server.id, epoch, json.dumps(about._asdict())]
+        arguments += ("first" if first else "", "last" if last else "")
+        arguments.append(" ".join(server.groups) if first else "")
+        for reply, held, session in connections[at : at + size]:
+            channel, payload = held.under_way or ("", b"")
+            arguments += (reply, held.order, channel, payload, held.disconnect_payload)
+            arguments += (session, "" if held.code is None else held.code)
+        yield Request("restore", arguments)
 
 
 def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:

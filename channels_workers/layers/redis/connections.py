@@ -26,8 +26,10 @@ OLDEST_VERSION = (6, 2)
 DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
 #: How Redis begins when it cannot carry out a command just now: it starts, is full, cannot write
-#: to its disk, is a replica, has no replica, or runs a long script.
+#: to its disk, is a replica, has no replica, or runs a long script; and how scripts of ours do when
+#: it has lost its data.
 NOT_NOW = (
+    *("LOST ", "RECOVERING "),
     *("LOADING", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY ", "TRYAGAIN"),
     *("command not allowed", "You can't write against a read only"),
 )

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, cast
@@ -17,7 +18,7 @@ import redis.asyncio
 import redis.exceptions
 
 from channels_workers.conf import configuration
-from channels_workers.exceptions import LayerUnavailable
+from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
@@ -28,11 +29,13 @@ from channels_workers.layers.operations import (
     Delivery,
     Operation,
     Published,
+    Pulse,
     Session,
     new_id,
 )
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import GROUP, Request
+from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Departure, Server
@@ -66,6 +69,7 @@ class RedisChannelLayer(WorkerLayer):
         for command in ("XREADGROUP", "XRANGE"):
             self.redis.set_response_callback(command, commands.as_it_is)
         self._recovering: set[str] = set()
+        self._lives: dict[str, Life] = {}
         self._link: Link | None = None
         self._lock = threading.Lock()
 
@@ -82,12 +86,15 @@ class RedisChannelLayer(WorkerLayer):
         """Delete every key with the layer's prefix, and register this server again."""
         await asyncio.to_thread(self._delete_keys)
         if self._server is not None:
-            await asyncio.to_thread(self._register, self._server.id)
+            self._server.leave_all()
+            await asyncio.to_thread(self.register_server, self._server.id)
 
     def _delete_keys(self) -> None:
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
+        epoch = f"{self.prefix}epoch".encode()  # it stays: nothing was lost
         for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
-            self.redis.unlink(key)
+            if key != epoch:
+                self.redis.unlink(key)
 
     async def _receive_ordinary(self, channel: str) -> Content:
         client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.host))
@@ -122,8 +129,10 @@ class RedisChannelLayer(WorkerLayer):
     def _register_server(self, server: Server) -> None:
         atexit.register(self._say_goodbye, server)  # the link registers it
 
-    def _register(self, server: str) -> None:
+    def register_server(self, server: str) -> Life:
+        """Make *server* known, with the look of :meth:`register`."""
         self.register(server, About.this("server"))
+        return self._lives[server]
 
     async def _until_registered(self) -> None:
         await self._living_link().registered()
@@ -131,9 +140,7 @@ class RedisChannelLayer(WorkerLayer):
     def _make_home(self, server: Server) -> None:
         with self._lock:
             if self._link is None or self._link.ended():
-                self._link = Link(
-                    server, self.host, self.prefix, self._register, self.forget_server
-                )
+                self._link = Link(self, server)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         if departures:
@@ -169,15 +176,23 @@ class RedisChannelLayer(WorkerLayer):
         disconnect_payload: bytes = b"",
     ) -> Published:
         """Put a message of a connection into *channel*, once; waits while Redis is away."""
+        link = self._living_link()
         arguments: commands.Arguments = [channel, reply_channel, order, payload]
         arguments.append(disconnect_payload)
-        reply = await self._living_link().call(Request("publish", arguments))
-        return commands.read_published(reply)
+        return commands.read_published(
+            await link.call(Request("publish", arguments, in_epoch=True))
+        )
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection; waits while Redis is away."""
-        reply = await self._living_link().call(Request("close", [reply_channel, code]))
-        return Closed(reply.decode())
+        link = self._living_link()
+        server = link.server
+        server.end(reply_channel, code)
+        reply = await link.call(Request("close", [reply_channel, code], in_epoch=True))
+        closed = Closed(reply.decode())
+        if closed in (Closed.WITHDRAWN, Closed.GONE):
+            server.forget_end(reply_channel)
+        return closed
 
     async def retire_server(self) -> None:
         """Leave all groups, drop inbox and registration, end the link."""
@@ -196,17 +211,40 @@ class RedisChannelLayer(WorkerLayer):
     def register(self, process: str, about: About) -> None:
         """Make *process* known, after a look at what kind of server answers."""
         self.check_server()
-        self.call(Request("register", [process, json.dumps(about._asdict())]))
+        self._claim_format()
+        epoch = self.call(Request("register", [process, json.dumps(about._asdict()), new_id()]))
+        self._lives[process] = Life(process, epoch.decode())
+
+    def _claim_format(self) -> None:
+        with self._explained():
+            self.redis.setnx(self._format, FORMAT_VERSION)
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
+        address = connections.describe(self.host)
         with self._explained():
-            info = self.redis.info("server")
-        connections.check_server(info, connections.describe(self.host))
+            connections.check_server(self.redis.info("server"), address)
+            found = cast("bytes | None", self.redis.get(self._format))
+        if found is not None and found != str(FORMAT_VERSION).encode():
+            raise LayerUnfit(
+                f"The data in the Redis at {address} are of format {found.decode()}, and this "
+                f"process reads and writes format {FORMAT_VERSION}. Let all processes run "
+                "releases of one format, or give CHANNEL_LAYERS another prefix."
+            )
 
-    def pulse(self, process: str) -> bool:
-        """Raise the counter of *process*."""
-        return bool(self.call(Request("pulse", [process, ""])))
+    @property
+    def _format(self) -> str:
+        return f"{self.prefix.rpartition(':')[0].rpartition(':')[0]}:format"
+
+    def pulse(self, process: str) -> Pulse:
+        """Raise the counter of *process*; end a recovery whose time is over."""
+        life = self._lives.get(process)
+        if life is None:
+            return Pulse.LOST
+        pulse = life.read(self.call(life.pulse()), time.monotonic())
+        if (request := life.recovered(time.monotonic())) is not None:
+            self.call(request)
+        return pulse
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*; consumers that still hold deliveries stay, with them."""
@@ -215,6 +253,7 @@ class RedisChannelLayer(WorkerLayer):
             for channel in channels:
                 arguments += (channel, consumer)
         self.call(Request("retire", arguments))
+        self._lives.pop(process, None)
 
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
 
 import redis.asyncio
 import redis.exceptions
 
 from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.operations import About, Pulse
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.connections import Host
+from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Departure, Server
 
@@ -23,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 #: Entries read from the inbox at once, how long a read waits (ms), how often to pulse (s).
 INBOX_COUNT, INBOX_BLOCK, PULSE_INTERVAL = 500, 2000, 1.0
+
+#: Connections registered again in one request.
+RESTORED_AT_ONCE = 100
 
 #: The dispatcher lets others run after this time (s).
 TURN = 0.01
@@ -42,27 +47,36 @@ class Again(NamedTuple):
     error: Exception
 
 
+class Layer(Protocol):
+    """What a link needs of its layer."""
+
+    host: Host
+    prefix: str
+
+    def register_server(self, server: str) -> Life:
+        """Make *server* known; it blocks."""
+
+    def call(self, request: Request) -> Any:
+        """Run a script; it blocks."""
+
+    def forget_server(self) -> None:
+        """Note that Redis does not know the server any more."""
+
+
 class Link:
     """Writer, inbox reader and pulse of *server*, in the event loop that makes it.
 
     Requests of all sockets that come in one turn of the loop go out in one write. While Redis
-    is away, repeatable requests wait; the others fail. *register* makes Redis know a process id
-    (it blocks), *forget* is called when Redis does not know the server any more.
+    is away, repeatable requests wait; the others fail. When Redis has lost its data, the server
+    is registered again with all that it holds.
     """
 
-    def __init__(
-        self,
-        server: Server,
-        host: Host,
-        prefix: str,
-        register: Callable[[str], None],
-        forget: Callable[[], None],
-    ) -> None:
+    def __init__(self, layer: Layer, server: Server) -> None:
+        self.layer = layer
         self.server = server
-        self.host = host
-        self.prefix = prefix
-        self.register = register
-        self.forget = forget
+        self.host = layer.host
+        self.prefix = layer.prefix
+        self.life = Life(server.id, "")
         self.loop = asyncio.get_running_loop()
         self._ended = False
         self._calls: list[Call] = []
@@ -137,10 +151,10 @@ class Link:
         self.server.wake_mailboxes()  # those that wait in another loop make a new link
 
     async def _register(self) -> None:
-        attempts = Attempts(logger, "Registering this server")
+        attempts = Attempts(logger, "Registering this server", PULSE_INTERVAL)
         while True:
             try:
-                await asyncio.to_thread(self.register, self.server.id)
+                self.life = await asyncio.to_thread(self.layer.register_server, self.server.id)
             except Exception as error:  # noqa: BLE001  (logged; nothing works without)
                 self._outage = self._explain(error)
                 await asyncio.sleep(attempts.failed(self._outage))
@@ -157,7 +171,7 @@ class Link:
     # Writing
 
     async def _write(self, client: redis.asyncio.Redis) -> None:
-        attempts = Attempts(logger, "Writing")
+        attempts = Attempts(logger, "Writing", PULSE_INTERVAL)
         while _goes_on():
             await self._arrived.wait()
             self._arrived.clear()
@@ -198,7 +212,8 @@ class Link:
         pipeline = client.pipeline(transaction=False)
         for request, _ in calls:
             wanted = script(request.script)
-            pipeline.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
+            epoch = [self.life.epoch] if request.in_epoch else []
+            pipeline.evalsha(wanted.sha, 1, self.prefix, *request.arguments, *epoch)
         return await pipeline.execute(raise_on_error=False)
 
     def _keep_repeatable(
@@ -206,10 +221,12 @@ class Link:
     ) -> Again:
         # All that may be repeated is, from the first failure on and in its order: a close must
         # not overtake the publish before it. What may not be repeated has its answer, unless
-        # Redis says that it did not even begin.
+        # Redis says that it did not even begin; so has what nothing else has to wait for.
         kept = []
         for call, reply in zip(calls, replies or [error] * len(calls), strict=True):
-            if call.request.repeatable or isinstance(reply, redis.exceptions.NoScriptError):
+            is_answered = not (call.request.ordered or isinstance(reply, Exception))
+            is_unknown = isinstance(reply, redis.exceptions.NoScriptError)
+            if is_unknown or (call.request.repeatable and not is_answered):
                 kept.append(call)
             else:
                 _answer(call.reply, reply)
@@ -246,16 +263,38 @@ class Link:
         while _goes_on():
             await asyncio.sleep(PULSE_INTERVAL)
             try:
-                counter = await self.call(Request("pulse", [self.server.id, self.server.position]))
-            except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
+                await self._pulse_once()
+            except LayerUnavailable as error:
                 logger.error("The pulse failed: %s", error)
-                continue
-            if not counter:
+            except LostServer:
+                raise
+            except Exception:
+                logger.exception("The pulse failed")
+
+    async def _pulse_once(self) -> None:
+        reply = await self.call(self.life.pulse(self.server.position))
+        pulse = self.life.read(reply, time.monotonic())
+        if (request := self.life.recovered(time.monotonic())) is not None:
+            await self.call(request)
+        if pulse is Pulse.BURIED:
+            raise LostServer
+        if pulse is Pulse.LOST:
+            await self._restore(reply[1].decode())
+
+    async def _restore(self, epoch: str) -> None:
+        logger.warning("Redis has lost its data; this server registers again")
+        about = About.this("server")
+        requests = list(commands.restore(self.server, epoch, about, RESTORED_AT_ONCE))
+        for request in requests:
+            if await asyncio.to_thread(self.layer.call, request) == b"buried":
                 raise LostServer
+        self.server.restored()
+        self.life.begin_again(epoch)
+        logger.warning("This server is registered again")
 
     def _lose(self) -> None:
         logger.error("Redis does not know this server any more; its sockets are closed")
-        self.forget()
+        self.layer.forget_server()
         for receiver in list(self.server.receivers.values()):
             receiver.lose()
         self.server.forget_all()

@@ -23,6 +23,7 @@ from channels_workers.layers.operations import (
     Delivery,
     Operation,
     Published,
+    Pulse,
     Session,
     server_of,
 )
@@ -675,28 +676,28 @@ class LayerContract:
     # Processes
 
     async def test_a_pulse_says_whether_the_process_is_known(self, process: Process) -> None:
-        assert not process.layer.pulse("somebody")
+        assert process.layer.pulse("somebody") is Pulse.LOST
         process.layer.register("somebody", About.this("worker", 1, ALL))
-        assert process.layer.pulse("somebody")
+        assert process.layer.pulse("somebody") is Pulse.ALIVE
         assert process.layer.processes() == {"worker": 1, "somebody": 2}
         process.layer.retire("somebody", ["somebody.0"], ALL)
-        assert not process.layer.pulse("somebody")
+        assert process.layer.pulse("somebody") is Pulse.LOST
         assert process.layer.processes() == {"worker": 1}
 
     async def test_who_pulses_is_not_buried(self, process: Process, other: Process) -> None:
         seen = process.layer.processes()["other worker"]
-        assert other.layer.pulse("other worker")
+        assert other.layer.pulse("other worker") is Pulse.ALIVE
         assert not process.layer.bury("other worker", seen)
         assert not process.layer.bury("nobody", seen)
         assert process.layer.remains() == set()
-        assert other.layer.pulse("other worker")
+        assert other.layer.pulse("other worker") is Pulse.ALIVE
 
     async def test_who_was_buried_learns_it_by_its_pulse(
         self, process: Process, other: Process
     ) -> None:
         await process.bury("other worker")
         assert process.layer.remains() == set()
-        assert not other.layer.pulse("other worker")
+        assert other.layer.pulse("other worker") is Pulse.BURIED
         await process.pull_nothing()
 
     async def test_who_finds_remains_cleans_them_up(self, process: Process, other: Process) -> None:

@@ -41,6 +41,7 @@ from channels_workers.layers.operations import (
     Delivery,
     Operation,
     Published,
+    Pulse,
     Session,
 )
 from channels_workers.layers.server import Server
@@ -97,6 +98,9 @@ class Client:
 
     def lose(self) -> None:
         raise AssertionError("no connection is lost here")
+
+    def held(self) -> None:
+        return None
 
 
 class Machine(RuleBasedStateMachine):
@@ -279,7 +283,7 @@ class Machine(RuleBasedStateMachine):
     def _bury(self, process: str) -> None:
         self.buried.add(process)
         assert self.layer.bury(process, self.layer.processes()[process])
-        assert not self.layer.pulse(process)
+        assert self.layer.pulse(process) is Pulse.BURIED
         self.layer.clean_up(process)
 
     def _step(self, client: Client) -> None:

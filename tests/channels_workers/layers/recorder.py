@@ -29,6 +29,9 @@ class Recorder:
         self.lost = True
         self._changed.set()
 
+    def held(self) -> None:
+        return None
+
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition()` is true."""
         async with asyncio.timeout(TIMEOUT):

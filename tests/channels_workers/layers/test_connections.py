@@ -6,7 +6,7 @@ import redis.sentinel
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.operations import About
+from channels_workers.layers.operations import About, Pulse
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.connections import (
     asyncio_pool,
@@ -52,7 +52,7 @@ def test_a_real_server_is_taken(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     layer.check_server()
     layer.register("process", About.this("worker"))
-    assert layer.pulse("process")
+    assert layer.pulse("process") is Pulse.ALIVE
 
 
 def test_a_real_cluster_is_refused(redis_cluster: RedisServer) -> None:

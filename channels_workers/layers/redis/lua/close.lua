@@ -2,7 +2,7 @@
 -- include: keys.lua connection.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 reply channel, 2 closing code
+-- ARGV     1 reply channel, 2 closing code, 3 the epoch that the server knows, or ""
 -- reads    session:<reply>
 -- writes   connections:<server>, channel:websocket.disconnect, channel:websocket.connect
 -- returns  "published" (the connection was idle); "closing" (the commit of the message under way
@@ -10,6 +10,8 @@
 --          "repeated"; "gone" (no record)
 
 local reply, code = ARGV[1], ARGV[2]
+local wait = not_now(ARGV[3])
+if wait then return wait end
 local record = read_record(reply)
 
 if not record then return "gone" end

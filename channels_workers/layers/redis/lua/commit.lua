@@ -16,6 +16,8 @@
 local channel, entry, consumer, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local reply, order, session_of, session = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
 
+local wait = not_now("")
+if wait then return wait end
 if not is_pending_for(channel, entry, consumer) then return "stale" end
 
 local record
@@ -30,10 +32,12 @@ end
 local plan = new_plan()
 local full = plan_outbox(plan, 9, id)
 if full then return "full " .. full end
-local releases = record and record.state == "b" and is_alive(plan, server_of(reply))
-if releases then plan_inbox(plan, server_of(reply), "r" .. reply, order) end
 local keeps_session = session_of ~= "" and not (record and record.state == "d")
   and redis.call("HEXISTS", connections_key(server_of(session_of)), session_of) == 1
+if keeps_session and is_alive(plan, server_of(session_of)) then
+  plan_inbox(plan, server_of(session_of), "k" .. session_of, session)
+end
+if record then plan_release(plan, reply, record) end
 
 acknowledge(channel, entry)
 if keeps_session then redis.call("SET", session_key(session_of), session) end

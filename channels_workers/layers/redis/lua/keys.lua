@@ -14,6 +14,9 @@ local processes = prefix .. "processes"
 local buried = prefix .. "buried"
 local about = prefix .. "about"
 local dead = prefix .. "dead"
+local epoch = prefix .. "epoch"
+local recovering = prefix .. "recovering"
+local recovered = prefix .. "recovered"
 local worker_group = "workers"
 
 local function stream_key(channel) return prefix .. "channel:" .. channel end
@@ -26,11 +29,24 @@ local function connections_key(server) return prefix .. "connections:" .. server
 -- The server of "<server>!<random>", or nil for the name of an ordinary channel.
 local function server_of(channel) return string.match(channel, "^([^!]+)!") end
 
-local function read_record(reply)
-  local raw = redis.call("HGET", connections_key(server_of(reply)), reply)
+-- Redis lost its data, and processes register again what they hold: wait a little.
+local function not_now(known)
+  if known and known ~= "" and redis.call("GET", epoch) ~= known then
+    return redis.error_reply("LOST Redis has lost its data")
+  end
+  if redis.call("EXISTS", recovering) == 1 then
+    return redis.error_reply("RECOVERING Redis has lost its data; all register again")
+  end
+end
+
+local function parse_record(raw)
   if not raw then return nil end
   local order, state, code, entry, info = string.match(raw, "^(%d+):(%a):(%d*):([^:]*):(.*)$")
   return {order = tonumber(order), state = state, code = code, entry = entry, info = info}
+end
+
+local function read_record(reply)
+  return parse_record(redis.call("HGET", connections_key(server_of(reply)), reply))
 end
 
 local function write_record(reply, record)

@@ -11,9 +11,7 @@ local function give_up(plan, channel, entry, fields, reason, kept)
   acknowledge(channel, entry)
   local record = reply and read_record(reply)
   if record and record.order == order and record.state ~= "i" then
-    if record.state == "b" and is_alive(plan, server_of(reply)) then
-      plan_inbox(plan, server_of(reply), "r" .. reply, order)
-    end
+    plan_release(plan, reply, record)
     finish_order(reply, record)
   end
 end

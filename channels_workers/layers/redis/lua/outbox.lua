@@ -107,6 +107,14 @@ local function plan_outbox(plan, first, parent)
   end
 end
 
+-- Tell the server that the message under way is finished; after the disconnect, that all is over.
+local function plan_release(plan, reply, record)
+  local server = server_of(reply)
+  if record.state == "c" or not is_alive(plan, server) then return end
+  if record.state == "d" then plan_inbox(plan, server, "e" .. reply, "")
+  else plan_inbox(plan, server, "r" .. reply, record.order) end
+end
+
 -- Write one server's operations; returns the entry ids.
 local function write_inbox(server, operations)
   local entries = {}

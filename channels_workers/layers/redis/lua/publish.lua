@@ -2,13 +2,16 @@
 -- include: keys.lua connection.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 channel, 2 reply channel, 3 order, 4 payload, 5 info (with order 0 only)
+-- ARGV     1 channel, 2 reply channel, 3 order, 4 payload, 5 info (with order 0 only),
+--          6 the epoch that the server knows, or ""
 -- reads    processes, session:<reply>
 -- writes   connections:<server>, channel:<channel>
 -- returns  "published"; "repeated" (it is or was under way); "gone" (no record, or one that ends);
 --          "server gone" (no registration of this server); "order ..." (the caller is wrong)
 
 local channel, reply, order, payload, info = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local wait = not_now(ARGV[6])
+if wait then return wait end
 local record = read_record(reply)
 
 if not record then

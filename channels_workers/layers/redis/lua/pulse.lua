@@ -2,14 +2,29 @@
 -- include: keys.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 process id, 2 id of the last inbox entry that it processed, or ""
--- writes   processes, inbox:<server>
--- returns  the counter; 0 if the process is not known (it was reaped, or the data is lost)
+-- ARGV     1 process id, 2 id of the last inbox entry that it processed, or "", 3 the epoch that it
+--          knows, 4 its counter as it knows it, 5 an epoch, should this one be over
+-- writes   processes, inbox:<server>, epoch, recovering
+-- returns  {"alive", counter, epoch in which all register again, or ""}; {"buried"}: it was called
+--          dead; {"lost", epoch}: Redis has lost its data, or came back with old ones
 
-local process, entry = ARGV[1], ARGV[2]
-if redis.call("HEXISTS", processes, process) == 0 then return 0 end
-if entry ~= "" then
-  redis.call("XTRIM", inbox_key(process), "MINID", entry)
-  redis.call("XDEL", inbox_key(process), entry)
+local process, entry, known, counter, fresh = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local current = redis.call("GET", epoch)
+local stored = tonumber(redis.call("HGET", processes, process) or -1)
+
+if current == known and stored >= counter then
+  if entry ~= "" then
+    redis.call("XTRIM", inbox_key(process), "MINID", entry)
+    redis.call("XDEL", inbox_key(process), entry)
+  end
+  local raised = redis.call("HINCRBY", processes, process, 1)
+  return {"alive", raised, redis.call("GET", recovering) or ""}
 end
-return redis.call("HINCRBY", processes, process, 1)
+
+if redis.call("LPOS", buried, process) then return {"buried"} end
+if current == known or not current then
+  current = fresh
+  redis.call("SET", epoch, current)
+end
+if redis.call("GET", recovered) ~= current then redis.call("SET", recovering, current) end
+return {"lost", current}

@@ -2,11 +2,11 @@
 -- include: keys.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 process id, 2 what is to be known about it, as JSON
+-- ARGV     1 process id, 2 what is to be known about it, as JSON, 3 an epoch, should there be none
 -- writes   processes, about, epoch
--- returns  the epoch
+-- returns  the epoch: the name of the life of these data
 
-redis.call("HSETNX", processes, ARGV[1], 1)
+redis.call("HSET", processes, ARGV[1], 1)
 redis.call("HSET", about, ARGV[1], ARGV[2])
-redis.call("SETNX", prefix .. "epoch", 1)
-return tonumber(redis.call("GET", prefix .. "epoch"))
+redis.call("SETNX", epoch, ARGV[3])
+return redis.call("GET", epoch)

@@ -3,10 +3,11 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     1 reply channel, 2 session
--- writes   session:<reply>
+-- writes   session:<reply>, inbox:<server>
 -- returns  1 if it was saved
 
 local reply, session = ARGV[1], ARGV[2]
 if redis.call("HEXISTS", connections_key(server_of(reply)), reply) == 0 then return 0 end
 redis.call("SET", session_key(reply), session)
+redis.call("XADD", inbox_key(server_of(reply)), "*", "k" .. reply, session)
 return 1

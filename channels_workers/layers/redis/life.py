@@ -1,0 +1,50 @@
+"""What a process knows of its registration in Redis; no I/O."""
+
+from __future__ import annotations
+
+from channels_workers.layers.operations import Pulse, new_id
+from channels_workers.layers.redis.commands import Arguments, Request
+
+#: How long all have time to register again after Redis has lost its data (s); publishes, sends and
+#: commits wait meanwhile.
+RECOVERY_TIME = 3.0
+
+
+class Life:
+    """The registration of *process*, in the life *epoch* of the data in Redis."""
+
+    def __init__(self, process: str, epoch: str) -> None:
+        self.process = process
+        self.epoch = epoch
+        self.counter = 1
+        self._recovering = ""  # the epoch in which all register again
+        self._since = 0.0  # when this was first seen (monotonic seconds)
+
+    def pulse(self, position: str = "") -> Request:
+        """Return the request of a pulse; a server says the *position* that it read its inbox to."""
+        known: Arguments = [self.process, position, self.epoch, self.counter, new_id()]
+        return Request("pulse", known, ordered=False)
+
+    def read(self, reply: list[bytes], now: float) -> Pulse:
+        """Take the reply to a pulse."""
+        pulse = Pulse(reply[0].decode())
+        if pulse is Pulse.ALIVE:
+            self.counter = int(reply[1])
+            self._see(reply[2].decode(), now)
+        elif pulse is Pulse.LOST:
+            self._see(reply[1].decode(), now)
+        return pulse
+
+    def begin_again(self, epoch: str) -> None:
+        """Note that the process was registered once more."""
+        self.epoch, self.counter = epoch, 1
+
+    def _see(self, recovering: str, now: float) -> None:
+        if recovering != self._recovering:
+            self._recovering, self._since = recovering, now
+
+    def recovered(self, now: float) -> Request | None:
+        """Return the request that ends the time to register again, when it is over."""
+        if self._recovering and now - self._since >= RECOVERY_TIME:
+            return Request("recovered", [self._recovering], ordered=False)
+        return None

@@ -1,0 +1,12 @@
+-- recovered.lua: all had the time to register again; the others may go on.
+-- include: keys.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 the epoch
+-- writes   recovering, recovered
+-- returns  1; 0 if it was so already
+
+if redis.call("GET", recovering) ~= ARGV[1] then return 0 end
+redis.call("DEL", recovering)
+redis.call("SET", recovered, ARGV[1])
+return 1

@@ -1,0 +1,79 @@
+-- restore.lua: register a server again, with a part of its connections, after Redis lost its data.
+-- include: keys.lua connection.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 server, 2 epoch, 3 what is to be known about it, as JSON, 4 "first" or "",
+--          5 "last" or "", 6 groups that it is in, with spaces between,
+--          7... connections, seven arguments each: reply channel, order,
+--          channel of the message under way or "", its payload, payload of its disconnect,
+--          session or "", closing code or ""
+-- writes   processes, about, connections:<server>, stale:<server>, session:<reply>,
+--          channel:<name>, group:<name>, groups:<server>, inbox:<server>
+-- returns  "done"; "buried": it was called dead
+--
+-- Old data, from a snapshot, count where they agree with what the server says, and go else.
+
+local server, known, description, first, last = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local stale = prefix .. "stale:" .. server
+
+if redis.call("GET", epoch) ~= known then
+  return redis.error_reply("LOST Redis has lost its data once more")
+end
+if redis.call("LPOS", buried, server) then return "buried" end
+
+local function begin()
+  redis.call("HSET", processes, server, 1)
+  redis.call("HSET", about, server, description)
+  for _, group in ipairs(redis.call("SMEMBERS", groups_key(server))) do
+    redis.call("HDEL", group_key(group), server)
+  end
+  redis.call("DEL", groups_key(server), inbox_key(server))
+  if redis.call("EXISTS", connections_key(server)) == 1 then
+    redis.call("RENAME", connections_key(server), stale)
+  end
+end
+
+local function is_there(channel, record)
+  return #redis.call("XRANGE", stream_key(channel), record.entry, record.entry) > 0
+end
+
+local function restore_message(reply, record, old, channel, payload)
+  record.state = "b"
+  if old and old.order == record.order and old.state ~= "i" and is_there(channel, old) then
+    record.entry = old.entry
+    write_record(reply, record)
+  else
+    publish_order(reply, record, channel, payload)
+  end
+end
+
+local function restore_connection(reply, order, channel, payload, info, session, code)
+  local old = parse_record(redis.call("HGET", stale, reply))
+  redis.call("HDEL", stale, reply)
+  if session == "" then redis.call("DEL", session_key(reply))
+  else redis.call("SET", session_key(reply), session) end
+  local ends = "websocket.disconnect"
+  if code ~= "" and old and old.state == "d" and old.order > order and is_there(ends, old) then
+    write_record(reply, old)
+    return
+  end
+  local record = {order = order, state = "i", code = "", entry = "", info = info}
+  if channel == "" then write_record(reply, record)
+  else restore_message(reply, record, old, channel, payload) end
+  if code ~= "" then close_connection(reply, record, code) end
+end
+
+if first ~= "" then begin() end
+for group in string.gmatch(ARGV[6], "%S+") do
+  redis.call("HSET", group_key(group), server, "restored")
+  redis.call("SADD", groups_key(server), group)
+end
+for at = 7, #ARGV, 7 do
+  restore_connection(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4],
+    ARGV[at + 5], ARGV[at + 6])
+end
+if last ~= "" then
+  for _, reply in ipairs(redis.call("HKEYS", stale)) do redis.call("DEL", session_key(reply)) end
+  redis.call("DEL", stale)
+end
+return "done"
