@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from faults.diaries import Run, by_socket
 from faults.load.transcript import Transcript
@@ -53,9 +54,7 @@ def _disconnects(own: Iterable[Run], moments: Sequence[float]) -> int:
 
 def _done_twice(own: Iterable[Run], moments: Sequence[float]) -> int:
     sure = Counter(
-        run.id
-        for run in own
-        if run.channel != "disconnect" and not run.may_be_undone(moments)
+        run.id for run in own if run.channel != "disconnect" and not run.may_be_undone(moments)
     )
     return sum(number - 1 for number in sure.values())
 
@@ -64,7 +63,6 @@ def _out_of_order(own: Iterable[Run], moments: Sequence[float]) -> int:
     """Count runs that began before the one before them had ended, or with a lower order."""
     sure = [run for run in own if not run.may_be_undone(moments)]
     return sum(
-        later.order < earlier.order
-        or (earlier.after is not None and later.before < earlier.after)
-        for earlier, later in zip(sure, sure[1:], strict=False)
+        later.order < earlier.order or (earlier.after is not None and later.before < earlier.after)
+        for earlier, later in pairwise(sure)
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import ClassVar
 
+from faults.load.plan import Plan
 from faults.load.transcript import Transcript
 from faults.row import Limits
 from faults.site import Setting
+from faults.size import Size
 from faults.stage import Stage
 
 
@@ -21,20 +24,26 @@ class Fault(ABC):
     #: How long all of it may take to become calm after the harm (s).
     patience: float = 30.0
 
-    def setting(self, stage_is_quick: bool) -> Setting:
-        """Return what the harm is done to."""
+    def setting(self, folder: Path) -> Setting:
+        """Return what the harm is done to; *folder* may hold files of it."""
         return Setting()
+
+    def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
+        """Return how much load there is on *servers* (addresses)."""
+        return Plan(servers, size.rooms, size.each, size.interval)
 
     @abstractmethod
     def harm(self, stage: Stage) -> None:
         """Do the harm, and return when nothing more is done.
 
         Call ``stage.strike()`` at each moment of harm; it also sets the moment from which on
-        pauses are counted, which ``stage.over()`` moves to where the harm ends.
+        pauses are counted, as does ``stage.count_from_now()``.
         """
 
-    def check(self, stage: Stage) -> None:
+    def check(self, stage: Stage) -> None:  # noqa: B027  (most look for nothing more)
         """Look for more than the table counts, while the sockets are still open."""
 
-    def judge(self, stage: Stage, transcript: Transcript) -> None:
+    def judge(  # noqa: B027  (the same)
+        self, stage: Stage, transcript: Transcript
+    ) -> None:
         """Look for more than the table counts, after all sockets are closed."""

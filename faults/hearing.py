@@ -11,7 +11,7 @@ it was said, and either stayed to the end or heard a later one of the same sende
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from faults.diaries import Run
@@ -76,9 +76,7 @@ def is_accepted(
     )
 
 
-def _missed(
-    transcript: Transcript, accepted: set[tuple[str, int]]
-) -> Iterator[tuple[str, int]]:
+def _missed(transcript: Transcript, accepted: set[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     for visit, speaker in _audience(transcript):
         numbers = {heard.number for heard in visit.heard if heard.sender == speaker.name}
         last = max(numbers, default=-1)
@@ -134,18 +132,29 @@ def _wrong_sessions(transcript: Transcript) -> int:
     return kept + sum(person.sessions_lost for person in transcript.people)
 
 
-def delays(transcript: Transcript, since: float = 0.0) -> Iterator[tuple[float, float]]:
-    """When each message was said, and how late each came to one who was there (s)."""
+def delays(
+    transcript: Transcript, since: float = 0.0, without: Collection[str] = ()
+) -> Iterator[tuple[float, float]]:
+    """When each message was said, and how late each came to one who was there (s).
+
+    What those *without* said is left out.
+    """
     times = {person.name: [said.at for said in person.said] for person in transcript.people}
     for person in transcript.people:
-        for message in person.said:
-            if message.back is not None and not message.is_silent and message.back > since:
-                yield message.at, message.back - max(message.at, since)
+        if person.name not in without:
+            yield from _delays_back(person, since)
         for visit in person.visits:
             for heard in visit.heard:
                 at = times[heard.sender][heard.number]
-                if visit.joined is not None and visit.joined <= at and heard.at > since:
+                was_there = visit.joined is not None and visit.joined <= at
+                if was_there and heard.at > since and heard.sender not in without:
                     yield at, heard.at - max(at, since)
+
+
+def _delays_back(person: Person, since: float) -> Iterator[tuple[float, float]]:
+    for message in person.said:
+        if message.back is not None and not message.is_silent and message.back > since:
+            yield message.at, message.back - max(message.at, since)
 
 
 def percentile(transcript: Transcript, begin: float, end: float, part: float = 0.95) -> float:

@@ -3,6 +3,33 @@
 from __future__ import annotations
 
 from faults.fault import Fault
+from faults.harms.bad_consumers import BadConsumers, Poison
+from faults.harms.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
+from faults.harms.no_worker import NoWorker
+from faults.harms.redis_lost import RedisEmptied, RedisOld
+from faults.harms.redis_trouble import RedisCut, RedisFull
+from faults.harms.server_killed import ServerKilled
+from faults.harms.server_stopped import ServerStopped
+from faults.harms.vanishing_handshakes import VanishingHandshakes
 from faults.harms.worker_killed import WorkerKilled
+from faults.harms.worker_stopped import RollingRestart, WorkerStopped
 
-FAULTS: tuple[Fault, ...] = (WorkerKilled(),)
+FAULTS: tuple[Fault, ...] = (
+    WorkerKilled(),
+    WorkerStopped(),
+    RollingRestart(),
+    NoWorker(),
+    WorkerFrozen(),
+    Poison(),
+    BadConsumers(),
+    ServerKilled(),
+    ServerStopped("daphne"),
+    ServerStopped("uvicorn"),
+    ServerFrozen(),
+    VanishingHandshakes(),
+    RedisEmptied(),
+    RedisOld(),
+    RedisFrozen(),
+    RedisCut(),
+    RedisFull(),
+)

@@ -27,8 +27,11 @@ class Limits:
         """Say it in a cell of the table."""
         named = {"disordered": "order", "wrong_sessions": "sessions"}
         zeros = [item.name for item in fields(self) if getattr(self, item.name) == 0]
-        free = [named.get(item.name, item.name) for item in fields(self)
-                if item.name not in zeros and item.name != "seconds"]
+        free = [
+            named.get(item.name, item.name)
+            for item in fields(self)
+            if item.name not in zeros and item.name != "seconds"
+        ]
         parts = ["0" if not free else f"0 but {', '.join(free)}"]
         if self.seconds is not None:
             parts.append(f"{self.seconds:g} s")

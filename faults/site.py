@@ -129,7 +129,8 @@ class Site:
         ``python -m django`` is what ``manage.py`` is, but imports nothing from its own folder.
         """
         own = line.replace("chat_project.asgi", "faults.application.asgi")
-        own = own.replace("python manage.py", "python -m django").replace("0.0.0.0", "127.0.0.1")
+        own = own.replace("python manage.py", "python -m django")
+        own = own.replace("-b 0.0.0.0", "-b 127.0.0.1")
         return ["/bin/sh", "-c", f"exec {own}"]
 
     def start_server(self, kind: str, port: int | None = None) -> Server:

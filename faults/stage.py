@@ -6,10 +6,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from faults.diaries import Run, read_runs
 from faults.load.transcript import Transcript
 from faults.site import Server, Site
 from faults.size import Size
 from faults.traffic import Traffic
+from tests.processes.waiting import wait_for
 
 
 @dataclass
@@ -31,9 +33,30 @@ class Stage:
         self.moments.append(self.since)
         return self.since
 
-    def over(self) -> None:
-        """Note that harm ends now."""
+    def count_from_now(self) -> None:
+        """Count pauses from now on, not from the last moment of harm."""
         self.since = time.monotonic()
+
+    def keep_busy(self, seconds: float) -> None:
+        """Let two of three worker threads run a consumer that takes some *seconds*.
+
+        Returns when they do.
+        """
+        setting = self.site.setting
+        rooms = min(self.size.rooms, setting.workers * setting.threads * 2 // 3)
+        for room in range(rooms):
+            self.traffic.order(f"r{room}s0", do="slow", seconds=seconds)
+        wait_for(lambda: len(self.running()) >= rooms, "consumers that take a while")
+
+    def running(self) -> list[Run]:
+        """Return the runs of consumers that have not come to their end."""
+        return [run for run in read_runs(self.site.folder) if run.after is None]
+
+    def records(self) -> int:
+        """Return how many connections the layer knows."""
+        with self.site.redis.client() as client:
+            keys = client.keys("faults:*:connections:*")
+            return sum(int(client.hlen(key)) for key in keys)
 
     def doom(self, server: Server) -> None:
         """Note that the sockets of *server* are to be dropped."""

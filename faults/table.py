@@ -50,14 +50,13 @@ def describe(row: Row) -> str:
     lines += [f"    {note}" for note in row.notes]
     return "\n".join(
         textwrap.fill(line, 150, subsequent_indent="      ", replace_whitespace=False)
-        if line.startswith("    ") else line
+        if line.startswith("    ")
+        else line
         for line in lines
     )
 
 
 def write_json(file: Path, rows: Sequence[Row]) -> None:
     """Write everything to *file*."""
-    content = [
-        {**asdict(row), "met": row.is_met, "missed": list(row.missed())} for row in rows
-    ]
+    content = [{**asdict(row), "met": row.is_met, "missed": list(row.missed())} for row in rows]
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

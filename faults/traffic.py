@@ -46,7 +46,14 @@ class Traffic:
         self.folder = site.folder
         self.count = plan.rooms * plan.each
         address = self.folder / "load.socket"
-        command = [sys.executable, "-m", "faults.load", plan.dump(), address, self._transcript]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "faults.load",
+            plan.dump(),
+            address,
+            self._transcript,
+        ]
         self.process = site.processes(command, name="load", cwd=ROOT)
         self.process.wait_for_line("The load listens")
         self._socket = socket.socket(socket.AF_UNIX)

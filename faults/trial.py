@@ -9,7 +9,6 @@ from pathlib import Path
 from faults import endings, hearing
 from faults.diaries import read_runs
 from faults.fault import Fault
-from faults.load.plan import Plan
 from faults.load.transcript import Transcript
 from faults.row import Row
 from faults.site import ENGINE, Site
@@ -27,7 +26,7 @@ def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> 
     since = time.monotonic()
     row = Row(fault.name, fault.limits)
     try:
-        with Site(folder, fault.setting(size.quick), engine) as site:
+        with Site(folder, fault.setting(folder), engine) as site:
             _play(fault, size, site, row)
     except Exception as error:  # noqa: BLE001  (a row that cannot be counted is missed)
         row.failures.append(f"{type(error).__name__}: {error}"[:1500])
@@ -36,8 +35,7 @@ def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> 
 
 
 def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
-    addresses = tuple(server.url for server in site.servers)
-    plan = Plan(addresses, size.rooms, size.each, size.interval)
+    plan = fault.plan(tuple(server.url for server in site.servers), size)
     with Traffic(site, plan) as traffic:
         stage = Stage(site, traffic, size)
         row.failures, row.notes = stage.failures, stage.notes

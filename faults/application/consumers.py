@@ -44,7 +44,8 @@ def receive(message: Message) -> None:
 
 def frame_of(message: Message, said: dict[str, Any], count: int) -> dict[str, Any]:
     """What the room hears: the message, with how many the session and the layer have counted."""
-    kept = {name: said[name] for name in ("sender", "number", "filling") if name in said}
+    names: tuple[str, ...] = ("sender", "number", "filling")
+    kept = {name: said[name] for name in names if name in said}
     return {**kept, "count": count, "order": message["order"]}
 
 

@@ -15,14 +15,13 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from django.conf import settings
-
 from channels_workers.message import Message
+from faults.application.settings import given
 
 
 @cache
 def _file(process: int) -> int:
-    path = Path(settings.FAULTS_FOLDER) / f"{process}.diary"
+    path = Path(given["folder"]) / f"{process}.diary"
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 

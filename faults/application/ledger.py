@@ -12,11 +12,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from django.conf import settings
+from faults.application.settings import given
 
 
 def _place(kind: str, name: str) -> Path:
-    folder = Path(settings.FAULTS_FOLDER) / kind
+    folder = Path(given["folder"]) / kind
     folder.mkdir(exist_ok=True)
     return folder / hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
 

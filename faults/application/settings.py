@@ -22,7 +22,6 @@ CHANNEL_LAYERS = {
 }
 CHANNEL_ROUTING = "faults.application.routing.channel_routing"
 CHANNEL_WORKERS = given["limits"]
-FAULTS_FOLDER = given["folder"]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -15,9 +15,13 @@ class WorkerKilled(Fault):
     description = "kill -9 of a worker in the middle of its consumers"
 
     def harm(self, stage: Stage) -> None:
-        """Keep threads busy, then kill one worker."""
-        for room in range(stage.size.rooms):
-            stage.traffic.order(f"r{room}s0", do="slow", seconds=3)
-        stage.last(1.5)
-        stage.site.workers[0].signal(signal.SIGKILL)
+        """Keep threads busy, then kill the worker that runs the most."""
+        stage.keep_busy(3)
+        running = [run.process for run in stage.running()]
+        victim = max(stage.site.workers, key=lambda worker: running.count(worker.pid))
+        victim.signal(signal.SIGKILL)
         stage.strike()
+        victim.wait()
+        cut = sum(run.process == victim.pid for run in stage.running())
+        stage.notes.append(f"{cut} consumers were under way in it")
+        stage.expect(cut > 0, "the harm met no consumer")

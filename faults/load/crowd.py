@@ -20,9 +20,7 @@ class Crowd:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         gate = asyncio.Semaphore(AT_ONCE)
-        self.visitors = [
-            Visitor(person, server, plan, gate) for person, server in plan.people()
-        ]
+        self.visitors = [Visitor(person, server, plan, gate) for person, server in plan.people()]
         self.quiet = asyncio.Event()
         self._talking: asyncio.Task[None] | None = None
         self._living = [asyncio.create_task(visitor.live()) for visitor in self.visitors]

@@ -19,7 +19,7 @@ class Said:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nobody is to hear it: its consumer is told to do so badly that it says nothing."""
+        """Whether its consumer is told to do so badly that nobody hears of it."""
         return bool(self.order and self.order.get("silent"))
 
 

@@ -146,9 +146,7 @@ class Visitor:
         if frame["sender"] == self.person.name:
             self._hear_back(frame, now)
         if "known" not in frame and "lost" not in frame:
-            heard = Heard(
-                frame["sender"], frame["number"], now, frame["count"], frame["order"]
-            )
+            heard = Heard(frame["sender"], frame["number"], now, frame["count"], frame["order"])
             visit.heard.append(heard)
 
     def _hear_back(self, frame: dict[str, Any], now: float) -> None:
