@@ -35,9 +35,16 @@ def hear_all(person: Person) -> list[tuple[str, str]]:
     return [(frame["handle"], frame["message"]) for frame in heard]
 
 
-@pytest.mark.parametrize("harm", [signal.SIGKILL, signal.SIGSTOP])
-def test_what_a_dead_worker_had_begun_is_done_by_another(
-    harm: signal.Signals, start_web: StartWeb, start_worker: StartWorker
+def assert_complete(frames: list[list[tuple[str, str]]]) -> None:
+    """Everybody heard everything, once, in the order of each speaker."""
+    for got in frames:
+        for number in range(PEOPLE):
+            of_one = [text for handle, text in got if handle == f"person{number}"]
+            assert of_one == [str(count) for count in range(FRAMES)]
+
+
+def test_what_a_killed_worker_had_begun_is_done_by_another(
+    start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     server = start_web()
     victim, _ = start_worker(threads=4), start_worker(threads=4)
@@ -47,16 +54,31 @@ def test_what_a_dead_worker_had_begun_is_done_by_another(
         for number, person in enumerate(people):
             pool.submit(say_many, person, f"person{number}")
         wait_for(lambda: len(people[0].seen) > PEOPLE * FRAMES // 4, "some frames")
-        victim.signal(harm)
-        frames = [future.result(timeout=90) for future in heard]
-        victim.signal(signal.SIGCONT) if harm is signal.SIGSTOP else None
+        victim.signal(signal.SIGKILL)
+        assert_complete([future.result(timeout=90) for future in heard])
+
+
+def test_what_a_frozen_worker_was_given_is_done_by_another_and_once(
+    start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    server = start_web()
+    victim, _ = start_worker(threads=4), start_worker(threads=1)
+    with ExitStack() as stack, ThreadPoolExecutor(2 * PEOPLE) as pool:
+        people = [stack.enter_context(server.join("lobby")) for _ in range(PEOPLE)]
+        heard = [pool.submit(hear_all, person) for person in people]
+        # Frozen while it waits: in the middle of a consumer it would hold the lock of SQLite.
+        victim.signal(signal.SIGSTOP)
+        try:
+            for number, person in enumerate(people):
+                pool.submit(say_many, person, f"person{number}")
+            frames = [future.result(timeout=90) for future in heard]
+        finally:
+            victim.signal(signal.SIGCONT)
+        assert_complete(frames)
+        victim.wait_for_line("was taken for dead")
         people[0].say("after it all", handle="person0")
         for person in people:
             assert person.hear()["message"] == "after it all"
-    for got in frames:
-        for number in range(PEOPLE):
-            of_one = [text for handle, text in got if handle == f"person{number}"]
-            assert of_one == [str(count) for count in range(FRAMES)]
 
 
 def test_the_sockets_of_a_dead_server_end_once(
@@ -79,3 +101,23 @@ def test_the_sockets_of_a_dead_server_end_once(
         assert len(keys(redis_server, "inbox:*")) <= 1
         bob.say("and still")
         assert bob.hear()["message"] == "and still"
+
+
+def test_redis_that_comes_back_empty_costs_no_socket_and_no_message(
+    start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    first, second = start_web(), start_web()
+    start_worker(threads=4)
+    with ExitStack() as stack, ThreadPoolExecutor(2 * PEOPLE) as pool:
+        servers = [first, second] * (PEOPLE // 2)
+        people = [stack.enter_context(server.join("lobby")) for server in servers]
+        heard = [pool.submit(hear_all, person) for person in people]
+        for number, person in enumerate(people):
+            pool.submit(say_many, person, f"person{number}")
+        wait_for(lambda: len(people[0].seen) > PEOPLE * FRAMES // 4, "some frames")
+        redis_server.process.kill()
+        redis_server.start()
+        assert_complete([future.result(timeout=90) for future in heard])
+    wait_for(lambda: not keys(redis_server, "connections:*"), "the end of all connections")
+    assert keys(redis_server, "session:*") == []
+    wait_for(lambda: not keys(redis_server, "group:*"), "the end of all groups")
