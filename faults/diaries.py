@@ -7,18 +7,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-#: How long after its last line a run may not be committed yet (s).
-COMMIT = 1.0
+#: How long before its first line a run may be a worker's, and how long after its last one it may
+#: not be committed yet (s).
+MARGIN = 1.0
+
+
+class Moment(NamedTuple):
+    """When harm was done (monotonic s), and to which worker process; None: to all of them."""
+
+    at: float
+    process: int | None = None
 
 
 @dataclass
 class Run:
     """One run of a consumer; times are of the monotonic clock (s).
 
-    *after* is None if the run did not come to its end, *next* is when its thread began with its
-    next message, None if it never did.
+    *after* is None if the run did not come to its end.
     """
 
     before: float
@@ -30,14 +37,20 @@ class Run:
     key: str
     number: int | None
     after: float | None = None
-    next: float | None = None
 
-    def may_be_undone(self, moments: Iterable[float]) -> bool:
-        """Whether its commit may not have happened: it was under way at a moment of harm."""
+    def describe(self) -> str:
+        """Name it: its channel, the key of its socket, its order."""
+        return f"{self.channel} {self.order} of {self.key}"
+
+    def may_be_undone(self, moments: Iterable[Moment]) -> bool:
+        """Whether its commit may not have happened: harm was done to its worker meanwhile."""
         if self.after is None:
             return True
-        end = self.after + COMMIT if self.next is None else min(self.after + COMMIT, self.next)
-        return any(self.before <= moment <= end for moment in moments)
+        begin, end = self.before - MARGIN, self.after + MARGIN
+        return any(
+            begin <= moment.at <= end and moment.process in {None, self.process}
+            for moment in moments
+        )
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -55,8 +68,6 @@ def _read(path: Path) -> Iterator[Run]:
         if what == "after" and before is not None:
             before.after = at
             continue
-        if before is not None:
-            before.next = at
         last[thread] = Run(before=at, **line)
         yield last[thread]
 

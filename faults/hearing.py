@@ -19,39 +19,50 @@ from faults.load.transcript import Person, Said, Transcript, Visit
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What came of the messages of all people; *seconds* is the latest of all, after a moment."""
+class Found:
+    """What came of the messages of all people; each fact is a text that names the message.
+
+    *seconds* is the latest of all, after a moment.
+    """
 
     said: int
     unsent: int
-    lost: int
-    twice: int
-    disordered: int
-    wrong_sessions: int
+    lost: list[str]
+    twice: list[str]
+    disordered: list[str]
+    wrong_sessions: list[str]
     seconds: float
 
 
-def count(transcript: Transcript, runs: Iterable[Run], since: float) -> Counted:
-    """Count; a message is late by the time after *since* that it took (monotonic s)."""
-    finished = {(run.key, run.number) for run in runs if run.after is not None}
-    accepted, unsent, said = set(), 0, 0
-    heard = _heard_by_anybody(transcript)
-    for person in transcript.people:
-        for message in person.said:
-            said += 1
-            if is_accepted(person, message, heard, finished):
-                accepted.add((person.name, message.number))
-            else:
-                unsent += 1
-    return Counted(
+def find(transcript: Transcript, runs: Iterable[Run], since: float) -> Found:
+    """Find; a message is late by the time after *since* that it took (monotonic s)."""
+    accepted = _accepted(transcript, runs)
+    said = sum(len(person.said) for person in transcript.people)
+    return Found(
         said,
-        unsent,
-        len(set(_missed(transcript, accepted))),
-        sum(map(_heard_twice, transcript.people)),
-        sum(_out_of_order(visit) for person in transcript.people for visit in person.visits),
+        said - len(accepted),
+        _missed(transcript, accepted),
+        [what for person in transcript.people for what in _heard_twice(person)],
+        [
+            what
+            for person in transcript.people
+            for visit in person.visits
+            for what in _out_of_order(visit)
+        ],
         _wrong_sessions(transcript),
         max((late for _, late in delays(transcript, since)), default=0.0),
     )
+
+
+def _accepted(transcript: Transcript, runs: Iterable[Run]) -> set[tuple[str, int]]:
+    finished = {(run.key, run.number) for run in runs if run.after is not None}
+    heard = _heard_by_anybody(transcript)
+    return {
+        (person.name, message.number)
+        for person in transcript.people
+        for message in person.said
+        if is_accepted(person, message, heard, finished)
+    }
 
 
 def _heard_by_anybody(transcript: Transcript) -> set[tuple[str, int]]:
@@ -76,7 +87,9 @@ def is_accepted(
     )
 
 
-def _missed(transcript: Transcript, accepted: set[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+def _missed(transcript: Transcript, accepted: set[tuple[str, int]]) -> list[str]:
+    """Say each accepted message that was lost, and by whom."""
+    lost: dict[tuple[str, int], str] = {}
     for visit, speaker in _audience(transcript):
         numbers = {heard.number for heard in visit.heard if heard.sender == speaker.name}
         last = max(numbers, default=-1)
@@ -85,7 +98,8 @@ def _missed(transcript: Transcript, accepted: set[tuple[str, int]]) -> Iterator[
             was_there = visit.joined is not None and visit.joined <= message.at
             named = (speaker.name, message.number)
             if was_there and is_due and message.number not in numbers and named in accepted:
-                yield named
+                lost[named] = f"{speaker.name} {message.number} was not heard by {visit.key}"
+    return list(lost.values())
 
 
 def _audience(transcript: Transcript) -> Iterator[tuple[Visit, Person]]:
@@ -100,36 +114,45 @@ def _audience(transcript: Transcript) -> Iterator[tuple[Visit, Person]]:
                     yield visit, speaker
 
 
-def _heard_twice(person: Person) -> int:
-    heard = [(one.sender, one.number) for visit in person.visits for one in visit.heard]
-    return len(heard) - len(set(heard))
+def _heard_twice(person: Person) -> Iterator[str]:
+    known: set[tuple[str, int]] = set()
+    for visit in person.visits:
+        for heard in visit.heard:
+            if (heard.sender, heard.number) in known:
+                yield f"{heard.sender} {heard.number} was heard again by {visit.key}"
+            known.add((heard.sender, heard.number))
 
 
-def _out_of_order(visit: Visit) -> int:
+def _out_of_order(visit: Visit) -> Iterator[str]:
     last: dict[str, int] = {}
-    found = 0
     for heard in visit.heard:
-        found += heard.number < last.get(heard.sender, -1)
-        last[heard.sender] = max(heard.number, last.get(heard.sender, -1))
-    return found
+        before = last.get(heard.sender, -1)
+        if heard.number < before:
+            yield f"{heard.sender} {heard.number} was heard after {before} by {visit.key}"
+        last[heard.sender] = max(heard.number, before)
 
 
-def _wrong_sessions(transcript: Transcript) -> int:
-    """Count frames whose session has not counted what the layer has; given up ones do not count."""
-    wrong = {
-        (heard.sender, heard.number)
-        for person in transcript.people
-        for visit in person.visits
-        for heard in visit.heard
-        if heard.count != heard.order
-    }
+def _wrong_sessions(transcript: Transcript) -> list[str]:
+    """Say where a session has not counted what the layer has, or was not there."""
     spoilt = {
         person.name
         for person in transcript.people
-        if any(message.is_silent for message in person.said)
+        if any(message.is_silent for message in person.said)  # it may be given up
     }
-    kept = sum(sender not in spoilt for sender, _ in wrong)
-    return kept + sum(person.sessions_lost for person in transcript.people)
+    wrong = {
+        (heard.sender, heard.number): f"{heard.sender} {heard.number} is the {heard.order}. of its "
+        f"socket, its session counted {heard.count}"
+        for person in transcript.people
+        for visit in person.visits
+        for heard in visit.heard
+        if heard.count != heard.order and heard.sender not in spoilt
+    }
+    lost = [
+        f"{person.name} had no session for {person.sessions_lost} messages"
+        for person in transcript.people
+        if person.sessions_lost
+    ]
+    return [*wrong.values(), *lost]
 
 
 def delays(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from faults.fault import Fault
 from faults.harms.bad_consumers import BadConsumers, Poison
+from faults.harms.clock_jump import ClockJump
 from faults.harms.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
+from faults.harms.lost_replies import LostReplies
 from faults.harms.no_worker import NoWorker
+from faults.harms.other_format import OtherFormat
 from faults.harms.redis_lost import RedisEmptied, RedisOld
 from faults.harms.redis_trouble import RedisCut, RedisFull
-from faults.harms.server_killed import ServerKilled
+from faults.harms.rude_clients import Flood, SlowReader
+from faults.harms.server_killed import ServerKilled, ServerKilledBusy
 from faults.harms.server_stopped import ServerStopped
 from faults.harms.vanishing_handshakes import VanishingHandshakes
 from faults.harms.worker_killed import WorkerKilled
@@ -23,6 +27,7 @@ FAULTS: tuple[Fault, ...] = (
     Poison(),
     BadConsumers(),
     ServerKilled(),
+    ServerKilledBusy(),
     ServerStopped("daphne"),
     ServerStopped("uvicorn"),
     ServerFrozen(),
@@ -32,4 +37,15 @@ FAULTS: tuple[Fault, ...] = (
     RedisFrozen(),
     RedisCut(),
     RedisFull(),
+    LostReplies(),
+    ClockJump(),
+    SlowReader("daphne"),
+    SlowReader("uvicorn"),
+    Flood(),
+    OtherFormat(),
 )
+
+
+def named(name: str) -> Fault:
+    """Return the fault of this name; StopIteration if there is none."""
+    return next(fault for fault in FAULTS if fault.name == name)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
+#: How many of each kind of fact are named.
+EXAMPLES = 3
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -26,12 +29,8 @@ class Limits:
     def describe(self) -> str:
         """Say it in a cell of the table."""
         named = {"disordered": "order", "wrong_sessions": "sessions"}
-        zeros = [item.name for item in fields(self) if getattr(self, item.name) == 0]
-        free = [
-            named.get(item.name, item.name)
-            for item in fields(self)
-            if item.name not in zeros and item.name != "seconds"
-        ]
+        names = [item.name for item in fields(self) if item.name != "seconds"]
+        free = [named.get(name, name) for name in names if getattr(self, name) is None]
         parts = ["0" if not free else f"0 but {', '.join(free)}"]
         if self.seconds is not None:
             parts.append(f"{self.seconds:g} s")
@@ -42,7 +41,7 @@ class Limits:
 class Row:
     """What was counted; *taken* are the sockets of servers that the fault ended.
 
-    *failures* are other targets that were missed, *notes* what else is worth a line.
+    *examples* name some of what was counted, *failures* are other targets that were missed, *notes* what else is worth a line.
     """
 
     fault: str
@@ -60,8 +59,15 @@ class Row:
     wrong_sessions: int = 0
     seconds: float = 0.0
     took: float = 0.0
+    examples: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def add(self, name: str, facts: object) -> None:
+        """Count *facts*, if they are a list, under a *name*, and keep some as examples."""
+        if isinstance(facts, list):
+            setattr(self, name, getattr(self, name) + len(facts))
+            self.examples += [f"{name}: {fact}" for fact in facts[:EXAMPLES]]
 
     def missed(self) -> Iterator[str]:
         """Say each target that was missed."""

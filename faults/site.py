@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from faults.clock.wall_clock import WallClock
+from faults.proxy import Proxy
 from tests.processes.process import ROOT, Process, Processes, free_port
 from tests.processes.procfile import read_procfile
 from tests.processes.redis_server import RedisServer
@@ -27,8 +29,9 @@ ENGINE = ROOT
 class Setting:
     """What a fault wants to be done to: how many processes of which kind, with which limits.
 
-    *limits* are CHANNEL_WORKERS, *redis* options of the command line of Redis, *clock* the file
-    from which Redis is to take its time, if it is not to take the machine's.
+    *limits* are CHANNEL_WORKERS, *redis* options of the command line of Redis, *clock* that of
+    Redis, if it is not the machine's. *proxied*: processes
+    reach Redis by a proxy.
     """
 
     servers: tuple[str, ...] = ("daphne", "daphne")
@@ -36,7 +39,7 @@ class Setting:
     threads: int = 4
     limits: Mapping[str, Any] = field(default_factory=dict)
     redis: tuple[str, ...] = ()
-    clock: Path | None = None
+    clock: WallClock | None = None
     proxied: bool = False
 
 
@@ -54,21 +57,6 @@ class Server:
         return f"ws://127.0.0.1:{self.port}"
 
 
-def faketime(clock: Path | None) -> dict[str, str]:
-    """Return the variables that let a process take its wall clock from the file *clock*."""
-    if clock is None:
-        return {}
-    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not libraries:
-        raise RuntimeError("libfaketime is missing; on Debian: apt-get install libfaketime.")
-    return {
-        "LD_PRELOAD": str(libraries[0]),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-
-
 class Site:
     """Use it in a `with`; all of its processes end with the block.
 
@@ -79,14 +67,17 @@ class Site:
         self.folder = folder
         self.setting = setting
         self.engine = engine
-        self.redis = RedisServer(folder, *setting.redis, env=faketime(setting.clock))
+        self.redis = RedisServer(
+            folder, *setting.redis, env=setting.clock.environment if setting.clock else None
+        )
         #: Where processes look for Redis: itself, or a proxy before it.
         self.redis_url = self.redis.url
+        self.proxy = Proxy(self.redis.port)
         self.processes = Processes(folder)
         self.servers: list[Server] = []
         self.workers: list[Process] = []
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, engine: Path) -> dict[str, str]:
         """Return the variables of the processes; FAULTS is read by ``application.settings``."""
         given = {
             "redis": self.redis_url,
@@ -96,13 +87,16 @@ class Site:
         return {
             "FAULTS": json.dumps(given),
             "DJANGO_SETTINGS_MODULE": "faults.application.settings",
-            "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([self.engine, ROOT]))),
+            "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([engine, ROOT]))),
         }
 
     def __enter__(self) -> Self:
         """Start everything."""
         try:
             self.redis.start()
+            if self.setting.proxied:
+                self.proxy.start()
+                self.redis_url = f"redis://127.0.0.1:{self.proxy.port}/0"
             for kind in self.setting.servers:
                 self.start_server(kind)
             started = [self.start_worker() for _ in range(self.setting.workers)]
@@ -120,6 +114,7 @@ class Site:
         """Kill what still runs."""
         for process in reversed(self.processes.started):
             process.kill()
+        self.proxy.stop()
         if self.redis.is_running:
             self.redis.process.kill()
 
@@ -137,7 +132,7 @@ class Site:
         """Start an interface server; return when it takes connections."""
         port = port or free_port()
         line = {"daphne": read_procfile()["web"], "uvicorn": UVICORN}[kind]
-        process = self._start(line, kind, {"PORT": str(port)})
+        process = self.start(line, kind, {"PORT": str(port)})
         server = Server(kind, port, process.wait_until_listening(port))
         self.servers.append(server)
         return server
@@ -145,7 +140,7 @@ class Site:
     def start_worker(self, *, wait: bool = False) -> Process:
         """Start a worker; return at once, or when it is ready."""
         threads = {"WORKER_THREADS": str(self.setting.threads)}
-        worker = self._start(read_procfile()["worker"], "worker", threads)
+        worker = self.start(read_procfile()["worker"], "worker", threads)
         self.workers.append(worker)
         if wait:
             worker.wait_for_line(WORKER_READY)
@@ -159,8 +154,11 @@ class Site:
             self.start_worker()
         return len(dead)
 
-    def _start(self, line: str, name: str, env: Mapping[str, str]) -> Process:
-        environment = {**self.environment(), **env}
+    def start(
+        self, line: str, name: str, env: Mapping[str, str], engine: Path | None = None
+    ) -> Process:
+        """Start a line of the Procfile, on this engine or another one."""
+        environment = {**self.environment(engine or self.engine), **env}
         return self.processes(self.command(line), name=name, env=environment, cwd=self.folder)
 
     def keys(self, pattern: str) -> list[str]:

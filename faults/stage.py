@@ -6,11 +6,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from faults.diaries import Run, read_runs
+from faults.diaries import Moment, Run, read_runs
 from faults.load.transcript import Transcript
 from faults.site import Server, Site
 from faults.size import Size
 from faults.traffic import Traffic
+from tests.processes.process import Process
 from tests.processes.waiting import wait_for
 
 
@@ -21,17 +22,20 @@ class Stage:
     site: Site
     traffic: Traffic
     size: Size
-    moments: list[float] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
     since: float = 0.0
     doomed: set[int] = field(default_factory=set)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def strike(self) -> float:
-        """Note that harm is done now; return the moment."""
+    def strike(self, worker: Process | None = None) -> None:
+        """Note that harm is done now to a *worker*, or to what all of them need."""
         self.since = time.monotonic()
-        self.moments.append(self.since)
-        return self.since
+        self.excuse(worker)
+
+    def excuse(self, worker: Process | None = None) -> None:
+        """Note that what a *worker* (or any) runs now may not be committed, so may run again."""
+        self.moments.append(Moment(time.monotonic(), worker.pid if worker else None))
 
     def count_from_now(self) -> None:
         """Count pauses from now on, not from the last moment of harm."""

@@ -48,6 +48,7 @@ def describe(row: Row) -> str:
     lines = [_line([cell(row) for _, _, cell in COLUMNS])]
     lines += [f"    missed: {what}" for what in row.missed()]
     lines += [f"    {note}" for note in row.notes]
+    lines += [f"    {example}" for example in ([] if row.is_met else row.examples)]
     return "\n".join(
         textwrap.fill(line, 150, subsequent_indent="      ", replace_whitespace=False)
         if line.startswith("    ")

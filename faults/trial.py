@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 from faults import endings, hearing
@@ -62,10 +62,9 @@ def _wait_for_disconnects(site: Site) -> None:
 
 def _count(stage: Stage, transcript: Transcript, row: Row) -> None:
     runs = read_runs(stage.site.folder)
-    heard = hearing.count(transcript, runs, stage.since)
-    ended = endings.count(transcript, runs, stage.moments)
-    for name, value in {**asdict(ended), **asdict(heard)}.items():
-        setattr(row, name, value)
-    row.twice += ended.twice
-    row.disordered += ended.disordered
+    heard = hearing.find(transcript, runs, stage.since)
+    row.said, row.unsent, row.seconds = heard.said, heard.unsent, heard.seconds
+    for facts in (heard, endings.find(transcript, runs, stage.moments)):
+        for item in fields(facts):
+            row.add(item.name, getattr(facts, item.name))
     row.dropped, row.taken = stage.drops(transcript)

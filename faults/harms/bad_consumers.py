@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from channels_workers.layers.operations import DeadLetter
 from channels_workers.layers.redis.layer import RedisChannelLayer
 from faults.diaries import read_runs
@@ -30,7 +28,7 @@ class Poison(Fault):
 
         def is_given_up() -> bool:
             if stage.site.restart_dead_workers():
-                stage.moments.append(time.monotonic())
+                stage.excuse()
             return bool(dead_letters(stage))
 
         wait_for(is_given_up, "the poison among the dead letters", 90)

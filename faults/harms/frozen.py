@@ -12,10 +12,12 @@ from tests.processes.process import Process
 
 def freeze(stage: Stage, process: Process, seconds: float) -> None:
     """Let *process* stand still for a while."""
+    worker = process if process in stage.site.workers else None
     process.signal(signal.SIGSTOP)
-    stage.strike()
+    stage.strike(worker)
     stage.last(seconds)
     process.signal(signal.SIGCONT)
+    stage.excuse(worker)
 
 
 class WorkerFrozen(Fault):

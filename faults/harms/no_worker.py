@@ -30,17 +30,16 @@ class NoWorker(Fault):
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda worker: worker.terminate(), stage.site.workers))
             since = time.monotonic()
-            stage.moments.append(since)
             urls = [f"{server.url}/room/late/" for server in stage.site.servers]
             answers = list(pool.map(handshake, urls))
         for status, seconds in answers:
             refused = f"a handshake was answered by {status} after {seconds:.1f} s"
             stage.expect(status == 403 and seconds < TIMEOUT + GRACE, refused)
         stage.last(stage.size.choose(60, 5) - (time.monotonic() - since))
+        stage.count_from_now()
         stage.site.restart_dead_workers()
         for worker in stage.site.workers:
             worker.wait_for_line(WORKER_READY)
-        stage.count_from_now()
 
 
 def handshake(url: str) -> tuple[int, float]:

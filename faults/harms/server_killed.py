@@ -5,6 +5,7 @@ from __future__ import annotations
 from faults.diaries import read_runs
 from faults.fault import Fault
 from faults.load.transcript import Transcript
+from faults.row import Limits
 from faults.stage import Stage
 from tests.processes.waiting import wait_for
 
@@ -35,6 +36,19 @@ class ServerKilled(Fault):
     def judge(self, stage: Stage, transcript: Transcript) -> None:
         """See how long disconnects took."""
         judge_disconnects(stage, transcript, DISCONNECTS)
+
+
+class ServerKilledBusy(ServerKilled):
+    """The same, while consumers of its sockets take a while."""
+
+    name = "server-killed-busy"
+    description = "kill -9 of an interface server while consumers of its sockets run"
+    limits = Limits(seconds=15)
+
+    def harm(self, stage: Stage) -> None:
+        """Keep workers busy for longer than it takes to miss the server."""
+        stage.keep_busy(8)
+        super().harm(stage)
 
 
 def judge_disconnects(stage: Stage, transcript: Transcript, limit: float) -> None:

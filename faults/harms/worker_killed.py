@@ -20,7 +20,7 @@ class WorkerKilled(Fault):
         running = [run.process for run in stage.running()]
         victim = max(stage.site.workers, key=lambda worker: running.count(worker.pid))
         victim.signal(signal.SIGKILL)
-        stage.strike()
+        stage.strike(victim)
         victim.wait()
         cut = sum(run.process == victim.pid for run in stage.running())
         stage.notes.append(f"{cut} consumers were under way in it")
