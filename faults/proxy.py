@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
-from channels_workers.layers.redis.scripts import script
-
-#: How the commands that may be cut are recognised on their way to Redis.
-MARKS = {
-    "publish": script("publish").sha.encode(),
-    "commit": script("commit").sha.encode(),
-    "pull": b"XREADGROUP",
-}
+#: The kinds of commands whose replies may be lost.
+KINDS = ("publish", "commit", "pull")
 
 #: How the reply to a pull begins that hands out a message; others say that there is none.
 MESSAGE = b"*1\r\n"
+
+SHAS = (
+    "from channels_workers.layers.redis.scripts import script;"
+    "print(script('publish').sha, script('commit').sha)"
+)
+
+
+def find_marks(engine: Path) -> dict[str, bytes]:
+    """Return what each kind of command is recognised by; scripts have a name of their content."""
+    environment = {**os.environ, "PYTHONPATH": str(engine)}
+    command = [sys.executable, "-c", SHAS]
+    said = subprocess.run(  # noqa: S603  (a command of this project)
+        command, env=environment, cwd=engine, capture_output=True, check=True
+    )
+    publish, commit = said.stdout.split()
+    return {"publish": publish, "commit": commit, "pull": b"XREADGROUP"}
 
 
 class Proxy:
@@ -28,6 +42,7 @@ class Proxy:
 
     def __init__(self, target: int) -> None:
         self.target = target
+        self.marks: dict[str, bytes] = {}
         self.port = 0
         self.cuts: Counter[str] = Counter()
         self._armed: Counter[str] = Counter()
@@ -35,8 +50,9 @@ class Proxy:
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
-    def start(self) -> None:
-        """Listen."""
+    def start(self, engine: Path) -> None:
+        """Listen, to processes whose engine is in that folder."""
+        self.marks = find_marks(engine)
         self._thread.start()
         self._listening.wait()
 
@@ -59,8 +75,10 @@ class Proxy:
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
         self._loop.run_forever()
-        for task in asyncio.all_tasks(self._loop):
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
             task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -96,7 +114,7 @@ class Line:
         """Pass requests on, and note what they ask for."""
         with suppress(OSError):
             while data := await reader.read(2**16):
-                found = (kind for kind, mark in MARKS.items() if mark in data)
+                found = (kind for kind, mark in self.proxy.marks.items() if mark in data)
                 self.kind = next(found, None)
                 writer.write(data)
                 await writer.drain()

@@ -41,7 +41,8 @@ class Limits:
 class Row:
     """What was counted; *taken* are the sockets of servers that the fault ended.
 
-    *examples* name some of what was counted, *failures* are other targets that were missed, *notes* what else is worth a line.
+    *examples* name some of what was counted, *failures* are other targets that were missed,
+    *notes* what else is worth a line. *broken*: it could not be counted.
     """
 
     fault: str
@@ -59,6 +60,7 @@ class Row:
     wrong_sessions: int = 0
     seconds: float = 0.0
     took: float = 0.0
+    broken: bool = False
     examples: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -95,7 +95,7 @@ class Site:
         try:
             self.redis.start()
             if self.setting.proxied:
-                self.proxy.start()
+                self.proxy.start(self.engine)
                 self.redis_url = f"redis://127.0.0.1:{self.proxy.port}/0"
             for kind in self.setting.servers:
                 self.start_server(kind)

@@ -28,14 +28,14 @@ class Stage:
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def strike(self, worker: Process | None = None) -> None:
-        """Note that harm is done now to a *worker*, or to what all of them need."""
+    def strike(self, process: Process | None = None) -> None:
+        """Note that harm is done now to a *process*, or to Redis, which all of them need."""
         self.since = time.monotonic()
-        self.excuse(worker)
+        self.excuse(process)
 
-    def excuse(self, worker: Process | None = None) -> None:
-        """Note that what a *worker* (or any) runs now may not be committed, so may run again."""
-        self.moments.append(Moment(time.monotonic(), worker.pid if worker else None))
+    def excuse(self, process: Process | None = None) -> None:
+        """Note that what a worker *process* (or any) runs now may not be committed."""
+        self.moments.append(Moment(time.monotonic(), process.pid if process else None))
 
     def count_from_now(self) -> None:
         """Count pauses from now on, not from the last moment of harm."""

@@ -29,6 +29,7 @@ def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> 
         with Site(folder, fault.setting(folder), engine) as site:
             _play(fault, size, site, row)
     except Exception as error:  # noqa: BLE001  (a row that cannot be counted is missed)
+        row.broken = True
         row.failures.append(f"{type(error).__name__}: {error}"[:1500])
     row.took = time.monotonic() - since
     return row

@@ -12,12 +12,11 @@ from tests.processes.process import Process
 
 def freeze(stage: Stage, process: Process, seconds: float) -> None:
     """Let *process* stand still for a while."""
-    worker = process if process in stage.site.workers else None
     process.signal(signal.SIGSTOP)
-    stage.strike(worker)
+    stage.strike(process)
     stage.last(seconds)
     process.signal(signal.SIGCONT)
-    stage.excuse(worker)
+    stage.excuse(process)
 
 
 class WorkerFrozen(Fault):
@@ -46,6 +45,7 @@ class RedisFrozen(Fault):
     def harm(self, stage: Stage) -> None:
         """Freeze it."""
         freeze(stage, stage.site.redis.process, 10)
+        stage.excuse()
         stage.count_from_now()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from faults.fault import Fault
-from faults.proxy import MARKS, Proxy
+from faults.proxy import KINDS, Proxy
 from faults.site import Setting
 from faults.stage import Stage
 from tests.processes.waiting import wait_for
@@ -25,7 +25,7 @@ class LostReplies(Fault):
         """Lose them."""
         stage.count_from_now()
         proxy, times = stage.site.proxy, int(stage.size.choose(10, 3))
-        for kind in list(MARKS) * times:
+        for kind in KINDS * times:
             cut_one(proxy, kind)
         stage.notes.append(f"lost: {dict(proxy.cuts)}")
 

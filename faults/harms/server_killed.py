@@ -23,7 +23,7 @@ class ServerKilled(Fault):
         """Kill it."""
         victim = stage.site.servers[0]
         stage.doom(victim)
-        stage.strike()
+        stage.count_from_now()
         victim.process.kill()
 
     def check(self, stage: Stage) -> None:

@@ -42,7 +42,7 @@ class ServerStopped(Fault):
         for thread in threads:
             thread.start()
         stage.doom(victim)
-        stage.strike()
+        stage.count_from_now()
         since = time.monotonic()
         victim.process.terminate()
         stage.notes.append(f"it ended after {time.monotonic() - since:.1f} s")

@@ -25,7 +25,7 @@ class Proof:
     @property
     def is_caught(self) -> bool:
         """Whether a row missed its target because of it."""
-        return any(not row.is_met for row in self.rows)
+        return any(not row.is_met and not row.broken for row in self.rows)
 
 
 def try_mutants(wanted: Sequence[str], size: Size, folder: Path) -> list[Proof]:
