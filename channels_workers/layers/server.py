@@ -53,6 +53,8 @@ class Server:
         #: The last session of each connection, and connections whose disconnect is not finished.
         self.sessions: dict[str, bytes] = {}
         self.ending: dict[str, Held] = {}
+        #: Those of which the layer knew nothing when it was told of their end.
+        self.unsure: set[str] = set()
         self.position = ""  # id of the last inbox entry that was processed
 
     def attach(self, receiver: Receiver) -> str:
@@ -82,12 +84,21 @@ class Server:
             self.sessions.pop(channel, None)
         return self.leave_groups(channel)
 
-    def end(self, channel: str, code: int) -> None:
-        """Remember a connection that ends with *code*, until its disconnect is finished."""
+    def end(self, channel: str, code: int) -> bool:
+        """Remember a connection that ends with *code*, until its disconnect is finished.
+
+        False if the layer never heard of it.
+        """
         receiver = self.receivers.get(channel)
         held = receiver.held() if receiver else None
         if held is not None:
             self.ending[channel] = held._replace(code=code)
+        return channel in self.ending
+
+    def forget_ends(self, channels: Iterable[str]) -> None:
+        """Forget connections that have ended."""
+        for channel in channels:
+            self.forget_end(channel)
 
     def forget_end(self, channel: str) -> None:
         """Forget a connection that has ended."""

@@ -97,6 +97,11 @@ def is_temporary(error: Exception) -> bool:
     return isinstance(error, kinds) or str(error).startswith(NOT_NOW)
 
 
+def is_loss(error: Exception) -> bool:
+    """Say whether a script of ours found less than there should be."""
+    return str(error).startswith("LOST ")
+
+
 def unavailable(host: Host, error: Exception) -> LayerUnavailable:
     """Return the error to raise, or to log, when the Redis at *host* does not answer."""
     return LayerUnavailable(

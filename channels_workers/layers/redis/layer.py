@@ -91,9 +91,9 @@ class RedisChannelLayer(WorkerLayer):
 
     def _delete_keys(self) -> None:
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
-        epoch = f"{self.prefix}epoch".encode()  # it stays: nothing was lost
+        stays = [f"{self.prefix}{name}".encode() for name in ("epoch", "run")]  # nothing is lost
         for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
-            if key != epoch:
+            if key not in stays:
                 self.redis.unlink(key)
 
     async def _receive_ordinary(self, channel: str) -> Content:
@@ -187,11 +187,14 @@ class RedisChannelLayer(WorkerLayer):
         """End a connection; waits while Redis is away."""
         link = self._living_link()
         server = link.server
-        server.end(reply_channel, code)
+        if not server.end(reply_channel, code):
+            return Closed.GONE
         reply = await link.call(Request("close", [reply_channel, code], in_epoch=True))
         closed = Closed(reply.decode())
-        if closed in (Closed.WITHDRAWN, Closed.GONE):
+        if closed is Closed.WITHDRAWN:
             server.forget_end(reply_channel)
+        elif closed is Closed.GONE:  # it has ended, unless the next pulse says that all is lost
+            server.unsure.add(reply_channel)
         return closed
 
     async def retire_server(self) -> None:

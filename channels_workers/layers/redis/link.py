@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import redis.asyncio
@@ -15,7 +16,7 @@ from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import About, Pulse
 from channels_workers.layers.redis import commands, connections
-from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.commands import Argument, Request
 from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.scripts import script
@@ -33,11 +34,30 @@ RESTORED_AT_ONCE = 100
 TURN = 0.01
 
 
-class Call(NamedTuple):
-    """A request that waits to be written, and who waits for its reply."""
+@dataclass(slots=True)
+class Call:
+    """A request that waits to be written, and who waits for its reply.
+
+    *doubted_at*: epoch and counter of the server when Redis knew less than it should, which means
+    that its data are lost, or else, when a pulse after that says that they are not, what it says.
+    """
 
     request: Request
     reply: asyncio.Future[Any]
+    doubted_at: tuple[str, int] | None = None
+
+    def arguments(self, life: Life) -> list[Argument]:
+        """Return the arguments to write."""
+        if not self.request.in_epoch:
+            return self.request.arguments
+        epoch, counter = self.doubted_at or ("", 0)
+        is_sure = epoch == life.epoch and life.counter > counter
+        return [*self.request.arguments, "" if is_sure else life.epoch]
+
+    def doubt(self, life: Life) -> None:
+        """Note that Redis knows less than it should."""
+        if self.doubted_at is None or self.doubted_at[0] != life.epoch:
+            self.doubted_at = (life.epoch, life.counter)
 
 
 class Again(NamedTuple):
@@ -198,6 +218,8 @@ class Link:
                 self._in_flight = rest.calls
                 return await self._write_batch(client, rest.calls)
             if isinstance(reply, Exception) and connections.is_temporary(reply):
+                if connections.is_loss(reply):
+                    call.doubt(self.life)
                 return self._keep_repeatable(calls[at:], reply, replies[at:])
             _answer(call.reply, reply)
         return None
@@ -210,10 +232,9 @@ class Link:
         if not calls:
             return []
         pipeline = client.pipeline(transaction=False)
-        for request, _ in calls:
-            wanted = script(request.script)
-            epoch = [self.life.epoch] if request.in_epoch else []
-            pipeline.evalsha(wanted.sha, 1, self.prefix, *request.arguments, *epoch)
+        for call in calls:
+            wanted = script(call.request.script)
+            pipeline.evalsha(wanted.sha, 1, self.prefix, *call.arguments(self.life))
         return await pipeline.execute(raise_on_error=False)
 
     def _keep_repeatable(
@@ -272,8 +293,11 @@ class Link:
                 logger.exception("The pulse failed")
 
     async def _pulse_once(self) -> None:
+        unsure, self.server.unsure = self.server.unsure, set()
         reply = await self.call(self.life.pulse(self.server.position))
         pulse = self.life.read(reply, time.monotonic())
+        if pulse is Pulse.ALIVE:
+            self.server.forget_ends(unsure)
         if (request := self.life.recovered(time.monotonic())) is not None:
             await self.call(request)
         if pulse is Pulse.BURIED:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from channels_workers.layers.operations import Held
+
 TIMEOUT = 10
 
 
@@ -29,8 +31,8 @@ class Recorder:
         self.lost = True
         self._changed.set()
 
-    def held(self) -> None:
-        return None
+    def held(self) -> Held | None:
+        return Held(0, b"")
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition()` is true."""

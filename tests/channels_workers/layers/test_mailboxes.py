@@ -10,6 +10,9 @@ from channels.testing import WebsocketCommunicator
 
 from channels_workers.layers.memory import InMemoryChannelLayer
 
+# Consumers of Channels look after the database's connections.
+pytestmark = pytest.mark.django_db
+
 TIMEOUT = 10
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer, link
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
 from tests.processes.redis_server import RedisServer
 
@@ -12,7 +12,11 @@ __all__ = ["other", "process"]
 
 
 @pytest.fixture
-async def make_layer(redis_server: RedisServer) -> AsyncIterator[MakeLayer]:
+async def make_layer(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[MakeLayer]:
+    # A server that is told of less than there should be waits for its next pulse.
+    monkeypatch.setattr(link, "PULSE_INTERVAL", 0.05)
     made: list[RedisChannelLayer] = []
 
     def make(**config: object) -> RedisChannelLayer:

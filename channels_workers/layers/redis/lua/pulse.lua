@@ -1,10 +1,10 @@
 -- pulse.lua: raise a process's counter; a server also drops what it has read of its inbox.
--- include: keys.lua
+-- include: keys.lua epoch.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 id of the last inbox entry that it processed, or "", 3 the epoch that it
 --          knows, 4 its counter as it knows it, 5 an epoch, should this one be over
--- writes   processes, inbox:<server>, epoch, recovering
+-- writes   processes, inbox:<server>, epoch, run, recovering
 -- returns  {"alive", counter, epoch in which all register again, or ""}; {"buried"}: it was called
 --          dead; {"lost", epoch}: Redis has lost its data, or came back with old ones
 
@@ -12,7 +12,9 @@ local process, entry, known, counter, fresh = ARGV[1], ARGV[2], ARGV[3], tonumbe
 local current = redis.call("GET", epoch)
 local stored = tonumber(redis.call("HGET", processes, process) or -1)
 
-if current == known and stored >= counter then
+local is_other = is_other_run()
+
+if current == known and stored >= counter and not is_other then
   if entry ~= "" then
     redis.call("XTRIM", inbox_key(process), "MINID", entry)
     redis.call("XDEL", inbox_key(process), entry)
@@ -22,9 +24,6 @@ if current == known and stored >= counter then
 end
 
 if redis.call("LPOS", buried, process) then return {"buried"} end
-if current == known or not current then
-  current = fresh
-  redis.call("SET", epoch, current)
-end
+if current == known or not current or is_other then current = begin_epoch(fresh) end
 if redis.call("GET", recovered) ~= current then redis.call("SET", recovering, current) end
 return {"lost", current}

@@ -1,12 +1,12 @@
 -- register.lua: make a process known, so that connections, joins and sends may name it.
--- include: keys.lua
+-- include: keys.lua epoch.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 what is to be known about it, as JSON, 3 an epoch, should there be none
--- writes   processes, about, epoch
+-- writes   processes, about, epoch, run
 -- returns  the epoch: the name of the life of these data
 
 redis.call("HSET", processes, ARGV[1], 1)
 redis.call("HSET", about, ARGV[1], ARGV[2])
-redis.call("SETNX", epoch, ARGV[3])
+if redis.call("EXISTS", epoch) == 0 or is_other_run() then return begin_epoch(ARGV[3]) end
 return redis.call("GET", epoch)

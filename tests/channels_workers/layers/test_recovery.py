@@ -1,0 +1,408 @@
+"""What a Redis that has lost its data, or comes back with old ones, costs: no connection."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import redis
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import FORMAT_VERSION
+from channels_workers.layers.operations import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
+    About,
+    Closed,
+    Committed,
+    Delivery,
+    Held,
+    Published,
+    Pulse,
+    Session,
+    UnderWay,
+)
+from channels_workers.layers.redis import RedisChannelLayer, life, link
+from channels_workers.layers.redis.life import Life
+from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
+from tests.processes.redis_server import RedisServer
+
+CHANNELS = [CONNECT, RECEIVE, DISCONNECT]
+WORKER = "worker.0"
+
+
+class Socket(Recorder):
+    """A connection that remembers what it published, as that of an interface server does."""
+
+    def __init__(self, site: "Site") -> None:
+        super().__init__()
+        self.site = site
+        self.order = -1
+        self.under_way: UnderWay | None = None
+
+    def release(self, order: int) -> None:
+        if order == self.order:
+            self.under_way = None
+        super().release(order)
+
+    def held(self) -> Held | None:
+        return None if self.order < 0 else Held(self.order, b"\x80", self.under_way)
+
+    async def publish(self, **content: Any) -> Published:
+        self.order += 1
+        channel = RECEIVE if self.order else CONNECT
+        self.under_way = UnderWay(channel, self.site.layer.encode(content))
+        payload = self.under_way.payload
+        return await self.site.layer.publish(channel, self.channel, self.order, payload, b"\x80")
+
+    async def say(self, **content: Any) -> None:
+        """Publish, and wait until a worker has finished it."""
+        publishing = asyncio.create_task(self.publish(**content))
+        await self.site.work()
+        await publishing
+        await self.until(lambda: self.under_way is None)
+
+    async def close(self) -> Closed:
+        closed = await self.site.layer.close(self.channel, 1000)
+        self.site.layer.detach(self.channel)
+        return closed
+
+
+class Site:
+    """An interface server, a worker that is told when to work, and their Redis."""
+
+    def __init__(self, url: str, redis_client: redis.Redis) -> None:
+        self.layer = RedisChannelLayer(hosts=[url])
+        self.worker = RedisChannelLayer(hosts=[url])
+        self.redis = redis_client
+        self.worker.register("worker", About("worker", "host", 1, 0.0, 1, tuple(CHANNELS)))
+
+    async def socket(self) -> Socket:
+        socket = Socket(self)
+        socket.channel = await self.layer.attach(socket)
+        await socket.say()
+        return socket
+
+    async def pull(self) -> Delivery:
+        async with asyncio.timeout(TIMEOUT):
+            while True:
+                if found := await asyncio.to_thread(self.worker.pull, CHANNELS, WORKER, 0.2):
+                    return found[0]
+
+    async def commit(self, delivery: Delivery, *operations: Any, **more: Any) -> Committed:
+        """Commit, as a worker does: wait while the others register again."""
+        async with asyncio.timeout(TIMEOUT):
+            while True:
+                try:
+                    return await asyncio.to_thread(
+                        self.worker.commit, delivery, operations, more.get("session")
+                    )
+                except LayerUnavailable:
+                    await asyncio.sleep(0.01)
+
+    async def work(self, *operations: Any, session: bytes | None = None) -> Delivery:
+        delivery = await self.pull()
+        kept = Session(str(delivery.reply_channel), session) if session else None
+        assert await self.commit(delivery, *operations, session=kept) is Committed.DONE
+        return delivery
+
+    async def nothing_waits(self) -> None:
+        assert await asyncio.to_thread(self.worker.pull, CHANNELS, WORKER, 0.0) == []
+
+    def snapshot(self) -> dict[bytes, Any]:
+        """All that is in Redis, as in another run of it."""
+        found = {key: self.redis.dump(key) for key in self.redis.keys("*")}
+        self.redis.set("other", "f" * 40)
+        return found | {f"{self.layer.prefix}run".encode(): self.redis.dump("other")}
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():  # noqa: ASYNC110  (Redis tells nobody)
+                await asyncio.sleep(0.01)
+
+    async def lose(self, snapshot: dict[bytes, Any] | None = None) -> None:
+        """Let Redis be empty, or as it was; return when all is registered again."""
+        with self.redis.pipeline() as pipeline:
+            pipeline.flushall()
+            for key, value in (snapshot or {}).items():
+                pipeline.restore(key, 0, value)
+            pipeline.execute()
+        recovered = f"{self.layer.prefix}recovered"
+        known = (snapshot or {}).get(recovered.encode())
+        await self.until(lambda: self.redis.dump(recovered) != known)
+
+
+@pytest.fixture
+async def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    monkeypatch.setattr(link, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(life, "RECOVERY_TIME", 0.2)
+    with redis_server.client() as client:
+        found = Site(redis_server.url, client)
+        yield found
+        await found.layer.retire_server()
+        found.layer.disconnect()
+        found.worker.disconnect()
+
+
+async def test_a_connection_goes_on(site: Site) -> None:
+    socket = await site.socket()
+    await site.lose()
+    await socket.say(text="hi")
+    assert socket.releases == [0, 1]
+    assert not socket.lost
+
+
+async def test_groups_are_there_again(site: Site) -> None:
+    socket, other = await site.socket(), await site.socket()
+    await site.layer.group_add("group", socket.channel)
+    mailbox = await site.layer.new_channel()
+    await site.layer.group_add("mailboxes", mailbox)
+    await site.layer.send(other.channel, {"n": 0})
+    await other.until_got({"n": 0})
+    await site.lose()
+    await site.layer.group_send("group", {"n": 1})
+    await site.layer.group_send("mailboxes", {"n": 2})
+    await socket.until_got({"n": 1})
+    assert (await site.layer.receive(mailbox))["n"] == 2
+    site.layer.leave_groups(socket.channel)
+    await site.layer.new_channel()
+    await site.until(lambda: not site.worker.members("group"))
+
+
+async def test_sessions_are_there_again(site: Site) -> None:
+    socket = await site.socket()
+    publishing = asyncio.create_task(socket.publish(text="hi"))
+    await site.work(session=b"first")
+    await publishing
+    await socket.until(lambda: socket.under_way is None)
+    site.worker.save_session(Session(socket.channel, b"second"))
+    await site.layer.send(socket.channel, {"n": 0})
+    await socket.until_got({"n": 0})
+    await site.lose()
+    assert site.worker.load_session(socket.channel) == b"second"
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+async def test_a_message_under_way_runs_again(is_begun: bool, site: Site) -> None:
+    socket = await site.socket()
+    assert await socket.publish(text="hi") is Published.PUBLISHED
+    lost = await site.pull() if is_begun else None
+    await site.lose()
+    if lost is not None:
+        assert await site.commit(lost) is Committed.STALE
+    again = await site.work()
+    assert (again.id, again.order) == (f"{socket.channel}:1", 1)
+    await socket.until(lambda: socket.releases == [0, 1])
+    await site.nothing_waits()
+
+
+async def test_a_message_that_is_published_meanwhile_runs_once(site: Site) -> None:
+    socket = await site.socket()
+    losing = asyncio.create_task(site.lose())
+    publishing = asyncio.create_task(socket.publish(text="hi"))
+    assert (await site.work()).order == 1
+    await losing
+    assert await publishing in (Published.PUBLISHED, Published.REPEATED)
+    await socket.until(lambda: socket.releases == [0, 1])
+    await site.nothing_waits()
+
+
+async def test_a_handshake_meanwhile_waits(site: Site) -> None:
+    await site.socket()
+    losing = asyncio.create_task(site.lose())
+    socket = await site.socket()
+    await losing
+    await socket.say(text="hi")
+    assert socket.releases == [0, 1]
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+async def test_a_disconnect_that_nobody_finished_runs_again(is_begun: bool, site: Site) -> None:
+    socket = await site.socket()
+    assert await socket.close() is Closed.PUBLISHED
+    lost = await site.pull() if is_begun else None
+    await site.lose()
+    if lost is not None:
+        assert await site.commit(lost) is Committed.STALE
+    last = await site.work()
+    assert (last.channel, last.code) == (DISCONNECT, 1000)
+    await site.nothing_waits()
+    await site.lose()  # it is known that it ended
+    await site.nothing_waits()
+    assert site.redis.keys("*connections*") == []
+
+
+async def test_a_message_and_the_end_after_it(site: Site) -> None:
+    socket = await site.socket()
+    await socket.publish(text="hi")
+    assert await socket.close() is Closed.CLOSING
+    await site.lose()
+    assert [(await site.work()).channel for _ in range(2)] == [RECEIVE, DISCONNECT]
+    await site.nothing_waits()
+
+
+async def test_many_connections(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "RESTORED_AT_ONCE", 3)
+    sockets = [await site.socket() for _ in range(10)]
+    for socket in sockets[::2]:
+        await site.layer.group_add("group", socket.channel)
+    await site.lose()
+    for socket in sockets:
+        await socket.say(text="hi")
+    await site.layer.group_send("group", {"n": 1})
+    for socket in sockets[::2]:
+        await socket.until_got({"n": 1})
+    assert all(socket.messages == [] for socket in sockets[1::2])
+
+
+async def test_twice(site: Site) -> None:
+    socket = await site.socket()
+    for number in range(2):
+        await site.lose()
+        await socket.say(text=str(number))
+    assert socket.releases == [0, 1, 2]
+
+
+# Old data
+
+
+async def test_old_records_give_way(site: Site) -> None:
+    socket = await site.socket()
+    old = site.snapshot()
+    for text in ("one", "two"):
+        await socket.say(text=text)
+    await site.lose(old)
+    await socket.say(text="three")
+    assert socket.releases == [0, 1, 2, 3]
+    await site.nothing_waits()
+
+
+async def test_a_connection_that_ended_since_does_not_end_again(site: Site) -> None:
+    ended, open_ = await site.socket(), await site.socket()
+    old = site.snapshot()
+    await ended.close()
+    assert (await site.work()).channel == DISCONNECT
+    await site.layer.send(open_.channel, {"n": 0})
+    await open_.until_got({"n": 0})
+    await site.lose(old)
+    await site.nothing_waits()
+    await open_.close()
+    assert (await site.work()).reply_channel == open_.channel
+    assert site.redis.keys("*connections*") == []
+
+
+async def test_a_message_that_still_waits_is_not_published_again(site: Site) -> None:
+    socket = await site.socket()
+    await socket.publish(text="hi")
+    await site.lose(site.snapshot())
+    assert (await site.work()).id == f"{socket.channel}:1"
+    await site.nothing_waits()
+    await socket.until(lambda: socket.releases == [0, 1])
+
+
+async def test_a_disconnect_that_still_waits_is_not_published_again(site: Site) -> None:
+    socket = await site.socket()
+    await socket.close()
+    await site.lose(site.snapshot())
+    assert (await site.work()).channel == DISCONNECT
+    await site.nothing_waits()
+
+
+async def test_a_message_of_before_changes_nothing(site: Site) -> None:
+    socket = await site.socket()
+    await socket.publish(text="one")
+    old = site.snapshot()
+    await site.work()
+    await socket.until(lambda: socket.under_way is None)
+    await socket.say(text="two")
+    await site.lose(old)
+    again = await site.pull()
+    assert again.order == 1
+    send = site.worker.make_send(socket.channel, {"n": 1})
+    assert await site.commit(again, send) is Committed.GONE
+    await socket.say(text="three")
+    assert socket.messages == []
+
+
+async def test_old_members_of_groups_go(site: Site) -> None:
+    socket = await site.socket()
+    await site.layer.group_add("group", socket.channel)
+    await site.layer.send(socket.channel, {"n": 0})
+    await socket.until_got({"n": 0})
+    old = site.snapshot()
+    site.layer.leave_groups(socket.channel)
+    await site.until(lambda: not site.worker.members("group"))
+    await site.lose(old)
+    assert site.worker.members("group") == set()
+
+
+# Who waits, and who does not
+
+
+async def test_sends_and_commits_wait_until_all_are_registered_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "RECOVERY_TIME", 3600)
+    socket = await site.socket()
+    await socket.publish(text="hi")
+    losing = asyncio.create_task(site.lose())
+    await site.until(lambda: site.redis.exists(f"{site.layer.prefix}recovering"))
+    delivery = await site.pull()
+    with pytest.raises(LayerUnavailable, match="register again"):
+        site.worker.commit(delivery)
+    with pytest.raises(LayerUnavailable, match="register again"):
+        site.worker.apply([site.worker.make_group_send("group", {"n": 1})])
+    monkeypatch.setattr(life, "RECOVERY_TIME", 0)
+    await losing
+    assert await site.commit(delivery) is Committed.DONE
+
+
+async def test_a_server_that_was_buried_is_not_restored(site: Site) -> None:
+    socket = await site.socket()
+    server = socket.channel.partition("!")[0]
+    with site.redis.pipeline() as pipeline:
+        pipeline.hdel(f"{site.layer.prefix}processes", server)
+        pipeline.lpush(f"{site.layer.prefix}buried", server)
+        pipeline.execute()
+    await socket.until(lambda: socket.lost)
+
+
+def test_a_worker_learns_that_it_is_not_known(redis_server: RedisServer) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    layer.register("worker", About.this("worker"))
+    assert layer.pulse("worker") is Pulse.ALIVE
+    redis_server.flush()
+    assert layer.pulse("worker") is Pulse.LOST
+    layer.disconnect()
+
+
+def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    layer.register("worker", About.this("worker"))
+    with redis_server.client() as client:
+        assert client.get("channels:format") == str(FORMAT_VERSION).encode()
+        client.set("channels:format", 99)
+    with pytest.raises(LayerUnavailable, match=r"of format 99, .* format 1\. .* another prefix"):
+        layer.register("other", About.this("worker"))
+    assert layer.pulse("worker") is Pulse.ALIVE
+    layer.disconnect()
+
+
+# Life
+
+
+def test_the_time_to_register_again_ends_once_it_is_over() -> None:
+    known = Life("process", "first")
+    now = time.monotonic()
+    assert known.read([b"alive", b"2", b""], now) is Pulse.ALIVE
+    assert known.recovered(now + 60) is None
+    assert known.read([b"lost", b"second"], now) is Pulse.LOST
+    assert known.recovered(now + life.RECOVERY_TIME - 0.1) is None
+    request = known.recovered(now + life.RECOVERY_TIME)
+    assert request is not None
+    assert request.arguments == ["second"]
+    known.begin_again("second")
+    assert known.read([b"alive", b"2", b""], now + 60) is Pulse.ALIVE
+    assert known.recovered(now + 60) is None
