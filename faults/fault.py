@@ -8,25 +8,41 @@ from typing import ClassVar
 
 from faults.load.plan import Plan
 from faults.load.transcript import Transcript
-from faults.row import Limits
-from faults.site import Setting
+from faults.row import Limits, Row
+from faults.site import Setting, Site
 from faults.size import Size
 from faults.stage import Stage
 
 
-class Fault(ABC):
-    """Each has a module in ``harms/`` and stands in ``registry.py``."""
+class Subject(ABC):
+    """What has a row: each has a module in ``harms/`` and stands in ``registry.py``."""
 
     name: ClassVar[str]
     description: ClassVar[str]
     limits: Limits = Limits()
 
-    #: How long all of it may take to become calm after the harm (s).
-    patience: float = 30.0
-
     def setting(self, folder: Path) -> Setting:
         """Return what the harm is done to; *folder* may hold files of it."""
         return Setting()
+
+    def site(self, folder: Path, engine: Path) -> Site:
+        """Return the processes, not started yet."""
+        return Site(folder, self.setting(folder), engine)
+
+
+class Alone(Subject):
+    """A subject that brings a load of its own, and counts by itself."""
+
+    @abstractmethod
+    def play(self, size: Size, site: Site, row: Row) -> None:
+        """Do everything on the running *site*, and fill the *row*."""
+
+
+class Fault(Subject):
+    """Harm to the project under load, with the load of ``load/``."""
+
+    #: How long all of it may take to become calm after the harm (s).
+    patience: float = 30.0
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
         """Return how much load there is on *servers* (addresses)."""
@@ -40,10 +56,8 @@ class Fault(ABC):
         pauses are counted, as does ``stage.count_from_now()``.
         """
 
-    def check(self, stage: Stage) -> None:  # noqa: B027  (most look for nothing more)
+    def check(self, stage: Stage) -> None:
         """Look for more than the table counts, while the sockets are still open."""
 
-    def judge(  # noqa: B027  (the same)
-        self, stage: Stage, transcript: Transcript
-    ) -> None:
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
         """Look for more than the table counts, after all sockets are closed."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from faults.fault import Fault
+from faults.fault import Alone, Fault
 from faults.harms.bad_consumers import BadConsumers, Poison
+from faults.harms.chat_killed import ChatKilled
 from faults.harms.clock_jump import ClockJump
 from faults.harms.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
 from faults.harms.lost_replies import LostReplies
@@ -18,7 +19,7 @@ from faults.harms.vanishing_handshakes import VanishingHandshakes
 from faults.harms.worker_killed import WorkerKilled
 from faults.harms.worker_stopped import RollingRestart, WorkerStopped
 
-FAULTS: tuple[Fault, ...] = (
+FAULTS: tuple[Fault | Alone, ...] = (
     WorkerKilled(),
     WorkerStopped(),
     RollingRestart(),
@@ -43,9 +44,10 @@ FAULTS: tuple[Fault, ...] = (
     SlowReader("uvicorn"),
     Flood(),
     OtherFormat(),
+    ChatKilled(),
 )
 
 
-def named(name: str) -> Fault:
+def named(name: str) -> Fault | Alone:
     """Return the fault of this name; StopIteration if there is none."""
     return next(fault for fault in FAULTS if fault.name == name)

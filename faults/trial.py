@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faults import endings, hearing
 from faults.diaries import read_runs
-from faults.fault import Fault
+from faults.fault import Alone, Fault
 from faults.load.transcript import Transcript
 from faults.row import Row
 from faults.site import ENGINE, Site
@@ -21,13 +21,16 @@ from tests.processes.waiting import wait_for
 BEFORE, LAST = 3.0, 20.0
 
 
-def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
+def try_fault(fault: Fault | Alone, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
     """Do the harm under load; return what came of it."""
     since = time.monotonic()
     row = Row(fault.name, fault.limits)
     try:
-        with Site(folder, fault.setting(folder), engine) as site:
-            _play(fault, size, site, row)
+        with fault.site(folder, engine) as site:
+            if isinstance(fault, Alone):
+                fault.play(size, site, row)
+            else:
+                _play(fault, size, site, row)
     except Exception as error:  # noqa: BLE001  (a row that cannot be counted is missed)
         row.broken = True
         row.failures.append(f"{type(error).__name__}: {error}"[:1500])
@@ -56,7 +59,10 @@ def _wait_for_disconnects(site: Site) -> None:
     deadline = time.monotonic() + LAST
 
     def is_done() -> bool:
-        return not endings.unpaired(read_runs(site.folder)) or time.monotonic() > deadline
+        runs = read_runs(site.folder)
+        living = {worker.pid for worker in site.workers if worker.is_running}
+        under_way = any(run.after is None and run.process in living for run in runs)
+        return not (under_way or endings.unpaired(runs)) or time.monotonic() > deadline
 
     wait_for(is_done, "the last disconnects", LAST + 60)
 
