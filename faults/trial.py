@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from faults import endings, hearing
 from faults.diaries import read_runs
 from faults.fault import Alone, Fault
 from faults.load.transcript import Transcript
+from faults.remains import ghosts, leftovers
 from faults.row import Row
 from faults.site import ENGINE, Site
 from faults.size import Size
@@ -19,6 +21,9 @@ from tests.processes.waiting import wait_for
 
 #: How long all flows before the harm, how long the last disconnects may take (s).
 BEFORE, LAST = 3.0, 20.0
+
+#: How long it may take until Redis is rid of what is gone (s).
+CLEAN = 5.0
 
 
 def try_fault(fault: Fault | Alone, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
@@ -49,10 +54,20 @@ def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
         stage.expect(traffic.wait_until_calm(fault.patience), f"no calm: {traffic.status()}")
         stage.expect(traffic.fall_silent(10), f"not all came back: {traffic.status()}")
         fault.check(stage)
+        _expect_none(stage, ghosts, "are left of servers that are gone")
         transcript = traffic.leave()
         _wait_for_disconnects(site)
+        _expect_none(stage, leftovers, "are left of sockets that are gone")
         _count(stage, transcript, row)
         fault.judge(stage, transcript)
+
+
+def _expect_none(stage: Stage, find: Callable[[Site], list[str]], what: str) -> None:
+    """Wait a while until *find* finds nothing in Redis."""
+    deadline = time.monotonic() + CLEAN
+    wait_for(lambda: not find(stage.site) or time.monotonic() > deadline, what, CLEAN + 60)
+    found = find(stage.site)
+    stage.expect(not found, f"{len(found)} keys {what}, such as {', '.join(found[:3])}")
 
 
 def _wait_for_disconnects(site: Site) -> None:
