@@ -46,6 +46,10 @@ class Configuration:
     #: disconnect consumer gets the code 4010). Under Daphne none waits here: its `send` takes all.
     REPLIES_WAITING: int = 1_000
 
+    #: Bytes of the frames for one client that may wait because it reads slowly, under Daphne too;
+    #: more cuts its line, as above.
+    REPLY_BYTES_WAITING: int = 8 * 1024 * 1024
+
     #: How long a finished consumer's sends are tried again while a channel is full; what
     #: does not fit then is dropped and logged, and the rest is sent.
     FULL_TIMEOUT: float = 2.0

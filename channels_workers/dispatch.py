@@ -133,7 +133,11 @@ def _send_finished() -> None:
 
 async def _with_database_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
     # Coroutines reach the database on a thread of their own, which the signals do not see.
-    await aclose_old_connections()
+    try:
+        await aclose_old_connections()
+    except BaseException:
+        coroutine.close()
+        raise
     try:
         return await coroutine
     finally:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
+from channels_workers.goodbye import Goodbye
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
@@ -17,11 +17,13 @@ from channels_workers.layers.operations import (
     Published,
     UnderWay,
 )
+from channels_workers.outgoing import SendEvent, outgoing_for
 from channels_workers.protocol import (
     CONNECTION_LOST,
     FRAME_TOO_LARGE,
     GOING_AWAY,
     READS_TOO_SLOWLY,
+    SERVER_STOPS,
     Close,
     Connection,
     Event,
@@ -34,11 +36,13 @@ from channels_workers.protocol import (
 logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[Event]]
-SendEvent = Callable[[Event], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 #: How long a stopping server waits until the layer knows of its sockets' end (s).
 DRAIN_TIMEOUT = 5.0
+
+#: How long a stopping server waits until close frames are written (s).
+WRITE_TIMEOUT = 2.0
 
 
 class Interface:
@@ -48,6 +52,8 @@ class Interface:
         self.http = http
         self.get_layer = layer
         self.sockets: set[Socket] = set()
+        self.stopping = False
+        self._goodbye = Goodbye(self.stop, DRAIN_TIMEOUT)
         self._leaving: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
@@ -67,9 +73,14 @@ class Interface:
 
     async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one WebSocket until its client is gone."""
+        if not self._goodbye.is_installed:
+            self._goodbye.install()
         self._leaving = None
         socket = Socket(self, Connection(scope, configuration()), send)
         await receive()  # websocket.connect
+        if self.stopping:
+            await send({"type": "websocket.close", "code": 1000})
+            return
         await socket.open()
         try:
             while not socket.broken:
@@ -95,6 +106,16 @@ class Interface:
             await send({"type": f"{event['type']}.complete"})
             if event["type"] == "lifespan.shutdown":
                 return
+
+    async def stop(self) -> None:
+        """Close all sockets, tell the layer of their end, and leave it."""
+        self.stopping = True
+        for socket in list(self.sockets):
+            socket.stop()
+        writers = [writer for socket in self.sockets if (writer := socket.outgoing.writer)]
+        if writers:
+            await asyncio.wait(writers, timeout=WRITE_TIMEOUT)
+        await self.drain()
 
     async def drain(self) -> None:
         """Wait until the layer knows the end of every socket; leave it."""
@@ -130,10 +151,7 @@ class Socket:
         self.broken = False
         self.tasks: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[Any] | None = None
-        self._send = send
-        self._never_waits = never_waits(send)
-        self._outgoing: deque[Event] = deque()
-        self._writer: asyncio.Task[None] | None = None
+        self.outgoing = outgoing_for(send, connection.limits, self._overflow)
         self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
@@ -158,10 +176,17 @@ class Socket:
         if self._timer is not None:
             self._timer.cancel()
         self.connection.end(code)
-        self._outgoing.clear()
+        self.outgoing.clear()
         if self.reply_channel:
             self.layer.leave_groups(self.reply_channel)
         self._step()
+
+    def stop(self) -> None:
+        """Close the socket, as the server stops; what it sent and no worker has is lost."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._give_up(SERVER_STOPS)
+        self.layer.leave_groups(self.reply_channel)
 
     def abandon(self) -> None:
         """End the socket, as the server stops; what it sent and no worker has is lost."""
@@ -247,56 +272,16 @@ class Socket:
     # To the client
 
     def _emit(self, events: list[Event]) -> None:
-        if not events:
-            return
-        self._outgoing.extend(events)
-        if self._writer is None:
-            self._write()
-        elif len(self._outgoing) > self.connection.limits.REPLIES_WAITING:
-            self._break(READS_TOO_SLOWLY)
+        for event in events:
+            self.outgoing.put(event)
 
-    def _write(self) -> None:
-        if self._never_waits:
-            while self._outgoing:
-                drive(self._send(self._outgoing.popleft()))
-        elif self._outgoing:
-            self._writer = asyncio.get_running_loop().create_task(self._write_on())
-
-    async def _write_on(self) -> None:
-        try:
-            while self._outgoing:
-                await self._send(self._outgoing.popleft())
-        except Exception as error:  # noqa: BLE001  (each server has errors of its own)
-            logger.info("Sending to %s failed: %s", shown(self.connection.path), error)
-            self._outgoing.clear()
-        finally:
-            self._writer = None
-
-    def _break(self, code: int) -> None:
+    def _overflow(self) -> None:
         # A close frame would wait behind what the client does not read: cut the line.
+        if self.broken:
+            return
         logger.warning("Closing %s: its client reads too slowly", shown(self.connection.path))
         self.broken = True
-        self._outgoing.clear()
-        self.connection.end(code)
-        if self._writer is not None:
-            self._writer.cancel()
+        self.connection.end(READS_TOO_SLOWLY)
+        self.outgoing.cut()
         if self._task is not None:
             self._task.cancel()
-
-
-def never_waits(send: SendEvent) -> bool:
-    """Say whether *send* is Daphne's own, which takes everything and never waits."""
-    owner = getattr(getattr(send, "func", None), "__self__", None)
-    return type(owner).__module__ == "daphne.server"
-
-
-def drive(sending: Awaitable[None]) -> None:
-    """Run *sending*, which never waits, to its end; a broadcast needs no task for each socket."""
-    try:
-        next(sending.__await__())
-    except StopIteration:
-        return
-    except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-        logger.info("Sending failed: %s", error)
-        return
-    raise RuntimeError("Daphne's send() waited, which it never did; please report this.")

@@ -27,6 +27,7 @@ CONNECTING, OPEN, CLOSED = "connecting", "open", "closed"
 
 #: Close codes of our own; the docs explain each to operators and to authors of clients.
 TOO_MANY_FRAMES, FRAME_TOO_LARGE, READS_TOO_SLOWLY, CONNECTION_LOST = 4008, 4009, 4010, 4012
+SERVER_STOPS = 4013
 
 #: The server stops (RFC 6455, 7.4.1).
 GOING_AWAY = 1001

@@ -20,7 +20,7 @@ ROWS = [
     ["apps", "checks", "management"],
     ["asgi", "interface", "worker"],
     ["generic", "security", "test"],
-    ["auth", "backlog", "dispatch", "event_loop", "protocol", "reaper"],
+    ["auth", "backlog", "dispatch", "event_loop", "outgoing", "protocol", "reaper"],
     ["routing", "sessions"],
     ["decorators", "session_stores"],
     ["channel", "message"],
@@ -29,7 +29,7 @@ ROWS = [
     ["layers", "layers.base"],
     ["layers.server"],
     ["layers.codec", "layers.operations"],
-    ["backoff", "conf", "exceptions", "signals"],
+    ["backoff", "conf", "exceptions", "goodbye", "signals"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]
 

@@ -16,6 +16,9 @@ from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.worker import WorkerGroup
 
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
 TIMEOUT = 10
 
 Event = dict[str, Any]
@@ -270,10 +273,11 @@ async def test_a_slow_client_holds_up_nobody(application: Interface) -> None:
         await client.ended()
 
 
+@pytest.mark.parametrize("limits", [{"REPLIES_WAITING": 10}, {"REPLY_BYTES_WAITING": 20}])
 async def test_a_client_that_never_reads_is_cut(
-    application: Interface, settings: Settings, consumers: Consumers
+    limits: dict[str, int], application: Interface, settings: Settings, consumers: Consumers
 ) -> None:
-    settings.CHANNEL_WORKERS = {"REPLIES_WAITING": 10}
+    settings.CHANNEL_WORKERS = limits
     slow, fast = await Client(application).accepted(), await Client(application).accepted()
     slow.reads.clear()
     for number in range(20):

@@ -23,6 +23,9 @@ from tests.channels_workers.test_interface import TIMEOUT, Client, Consumers
 from tests.processes.redis_server import RedisServer
 from tests.processes.waiting import wait_for
 
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
 Trouble = Callable[[redis.Redis], Any]
 
 

@@ -23,6 +23,9 @@ from tests.channels_workers.conftest import heard
 from tests.processes.redis_server import RedisServer
 from tests.processes.waiting import wait_for
 
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
 TIMEOUT = 20.0
 
 StartGroup = Callable[..., WorkerGroup]

@@ -4,12 +4,14 @@ These are the quick ones; each waits for the five seconds after which a process 
 """
 
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from channels_workers.protocol import SERVER_STOPS
 from tests.conftest import StartWeb, StartWorker
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Person
@@ -23,6 +25,12 @@ def keys(redis: RedisServer, pattern: str) -> list[str]:
     with redis.client() as client:
         found = [key.decode() for key in client.keys(f"*:1:{pattern}")]
     return sorted(key.partition(":1:")[2] for key in found)
+
+
+def waiting(redis: RedisServer, channel: str) -> int:
+    """How many messages wait in a channel, or are under way."""
+    with redis.client() as client:
+        return sum(client.xlen(key) for key in client.keys(f"*:1:channel:{channel}"))
 
 
 def say_many(person: Person, handle: str) -> None:
@@ -101,6 +109,60 @@ def test_the_sockets_of_a_dead_server_end_once(
         assert len(keys(redis_server, "inbox:*")) <= 1
         bob.say("and still")
         assert bob.hear()["message"] == "and still"
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_a_server_that_stops_says_goodbye(
+    kind: str, start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    server = start_web(kind)
+    worker = start_worker()
+    with server.join("lobby") as ann, ThreadPoolExecutor(1) as pool, ExitStack() as stack:
+        ann.say("hello")
+        assert ann.hear()["message"] == "hello"
+        worker.signal(signal.SIGSTOP)  # so that handshakes stay under way
+        try:
+            late = pool.submit(lambda: stack.enter_context(server.join("lobby")))
+            wait_for(lambda: waiting(redis_server, "websocket.connect"), "a handshake")
+            server.process.signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed) as caught:
+                ann.hear(timeout=10)
+            with pytest.raises(InvalidStatus, match="403"):
+                late.result(timeout=10)
+        finally:
+            worker.signal(signal.SIGCONT)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == SERVER_STOPS
+        server.process.wait()
+    wait_for(lambda: not keys(redis_server, "connections:*"), "the end of all connections")
+    assert keys(redis_server, "session:*") == []
+    wait_for(lambda: not keys(redis_server, "group*:*"), "the end of all groups")
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_a_client_that_reads_nothing_is_cut_and_harms_nobody(
+    kind: str, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    limits = {"DJANGO_SETTINGS_MODULE": "tests.processes.small_limits"}
+    server = start_web(kind, env=limits)
+    start_worker(threads=4)
+    text = "x" * 4000
+    with server.join("lobby") as bob, ThreadPoolExecutor(1) as pool:
+        handshake = f"GET /chat/lobby/ HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        handshake += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        handshake += f"Sec-WebSocket-Key: {'A' * 22}==\r\nOrigin: {server.url}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", server.port)) as deaf:
+            deaf.sendall(handshake.encode())
+            assert b" 101 " in deaf.recv(100)
+            cut = pool.submit(server.process.wait_for_line, "its client reads too slowly", 60)
+            number = 0
+            while not cut.done():
+                bob.say(text, handle=str(number))
+                assert bob.hear()["handle"] == str(number)
+                number += 1
+            cut.result()
+        bob.say("still here")
+        assert bob.hear()["message"] == "still here"
 
 
 def test_redis_that_comes_back_empty_costs_no_socket_and_no_message(

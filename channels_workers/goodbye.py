@@ -1,0 +1,73 @@
+"""Lets an application act on SIGTERM and SIGINT before the server program that runs it does.
+
+Daphne and uvicorn end the sockets' coroutines when they get one, in ways and orders of their own:
+Daphne, at times, ends none of them, and sends no close frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Goodbye:
+    """On the first signal *say* runs, for *timeout* seconds at most; then the server gets it.
+
+    A second signal goes to the server at once.
+    """
+
+    def __init__(self, say: Callable[[], Awaitable[None]], timeout: float) -> None:
+        self.say = say
+        self.timeout = timeout
+        self.is_installed = False
+        self._previous: dict[int, Any] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def install(self) -> None:
+        """Stand before the server's handlers, which it has set by its first request.
+
+        Python allows that in the main thread alone: under Django's autoreloader, which runs the
+        server in another, nobody says goodbye.
+        """
+        self.is_installed = True
+        if threading.current_thread() is threading.main_thread():
+            self._loop = asyncio.get_running_loop()
+            for number in SIGNALS:
+                self._previous[number] = signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        loop, self._loop = self._loop, None
+        if loop is None or loop.is_closed():
+            self._pass_on(number, frame)
+        else:
+            loop.call_soon_threadsafe(self._begin, number, frame)
+
+    def _begin(self, number: int, frame: FrameType | None) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._say_and_pass_on(number, frame))
+
+    async def _say_and_pass_on(self, number: int, frame: FrameType | None) -> None:
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self.say()
+        except Exception:
+            logger.exception("Saying goodbye failed")
+        self._pass_on(number, frame)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        previous = self._previous[number]
+        if callable(previous):
+            previous(number, frame)
+        elif previous != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)

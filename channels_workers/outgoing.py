@@ -1,0 +1,130 @@
+"""What goes out to one client: in order, holding up nobody else, and bounded.
+
+Servers differ. uvicorn's `send` waits while a client does not read; Daphne's takes everything, and
+what a client does not read piles up in the transport behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels_workers.conf import Configuration
+from channels_workers.protocol import Event
+
+logger = logging.getLogger(__name__)
+
+SendEvent = Callable[[Event], Awaitable[None]]
+
+
+def outgoing_for(send: SendEvent, limits: Configuration, overflow: Callable[[], None]) -> Outgoing:
+    """Return what suits the server that *send* is of; *overflow* is called at a limit."""
+    kind = DaphneOutgoing if is_of_daphne(send) else Outgoing
+    return kind(send, limits, overflow)
+
+
+class Outgoing:
+    """The events on their way to one client, by a task that waits for its server's `send`."""
+
+    def __init__(
+        self, send: SendEvent, limits: Configuration, overflow: Callable[[], None]
+    ) -> None:
+        self.send = send
+        self.limits = limits
+        self.overflow = overflow
+        self.writer: asyncio.Task[None] | None = None
+        self._events: deque[Event] = deque()
+        self._size = 0  # bytes, or characters, of the frames that wait
+
+    def put(self, event: Event) -> None:
+        """Send *event* after those that wait."""
+        self._events.append(event)
+        self._size += size_of(event)
+        if self.writer is None:
+            self.writer = asyncio.get_running_loop().create_task(self._write())
+        elif (
+            len(self._events) > self.limits.REPLIES_WAITING
+            or self._size > self.limits.REPLY_BYTES_WAITING
+        ):
+            self.overflow()
+
+    def clear(self) -> None:
+        """Send nothing of what waits."""
+        self._events.clear()
+        self._size = 0
+
+    def cut(self) -> None:
+        """End the writing, in the middle of a frame if need be."""
+        self.clear()
+        if self.writer is not None:
+            self.writer.cancel()
+
+    async def _write(self) -> None:
+        try:
+            while self._events:
+                event = self._events.popleft()
+                self._size -= size_of(event)
+                await self.send(event)
+        except Exception as error:  # noqa: BLE001  (each server has errors of its own)
+            logger.info("Sending failed: %s", error)
+            self.clear()
+        finally:
+            self.writer = None
+
+
+class DaphneOutgoing(Outgoing):
+    """The events on their way to one client of Daphne, whose `send` never waits."""
+
+    def put(self, event: Event) -> None:
+        """Send *event*; a broadcast needs no task for each socket."""
+        drive(self.send(event))
+        transport = transport_behind(self.send)
+        if transport is not None and unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
+            self.overflow()
+
+    def cut(self) -> None:
+        """Drop the line, with all that waits for the client behind it."""
+        transport = transport_behind(self.send)
+        if transport is not None:
+            transport.abortConnection()
+
+
+def size_of(event: Event) -> int:
+    """Return the length of an event's frame."""
+    return len(event.get("text") or event.get("bytes") or b"")
+
+
+# What is known of Daphne: `send` is a partial of Server.handle_reply and of the socket's protocol.
+
+
+def is_of_daphne(send: SendEvent) -> bool:
+    """Say whether *send* is Daphne's own."""
+    owner = getattr(getattr(send, "func", None), "__self__", None)
+    return type(owner).__module__ == "daphne.server"
+
+
+def transport_behind(send: Any) -> Any:
+    """Return the transport that Daphne's *send* writes to; None if the line is down."""
+    return getattr(send.args[0], "transport", None)
+
+
+def unsent_bytes(transport: Any) -> int:
+    """Return how much a transport of Twisted holds that its peer has not read."""
+    buffered = getattr(transport, "dataBuffer", b"")
+    later = getattr(transport, "_tempDataLen", 0)
+    return len(buffered) - getattr(transport, "offset", 0) + int(later)
+
+
+def drive(sending: Awaitable[None]) -> None:
+    """Run *sending*, which never waits, to its end."""
+    try:
+        next(sending.__await__())
+    except StopIteration:
+        return
+    except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
+        logger.info("Sending failed: %s", error)
+        return
+    raise RuntimeError("Daphne's send() waited, which it never did; please report this.")

@@ -1,0 +1,133 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from channels_workers.goodbye import Goodbye
+from tests.processes.process import ROOT
+
+TIMEOUT = 10
+
+
+class Server:
+    """The handler that a server program has set."""
+
+    def __init__(self) -> None:
+        self.got: list[int] = []
+        self.got_one = asyncio.Event()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.got.append(number)
+        self.got_one.set()
+
+    async def wait(self) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            await self.got_one.wait()
+
+
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGINT])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal, whose handler is as it was after the test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield request.param
+    for changed, handler in before.items():
+        signal.signal(changed, handler)
+
+
+async def test_the_server_gets_the_signal_when_goodbye_was_said(number: signal.Signals) -> None:
+    server, said = Server(), []
+    signal.signal(number, server)
+
+    async def say() -> None:
+        await asyncio.sleep(0)
+        said.append(list(server.got))
+
+    Goodbye(say, TIMEOUT).install()
+    os.kill(os.getpid(), number)
+    await server.wait()
+    assert said == [[]]
+    assert server.got == [number]
+
+
+async def test_a_second_signal_goes_to_the_server_at_once(number: signal.Signals) -> None:
+    server, begun, go_on = Server(), asyncio.Event(), asyncio.Event()
+    signal.signal(number, server)
+
+    async def say() -> None:
+        begun.set()
+        await go_on.wait()
+
+    Goodbye(say, TIMEOUT).install()
+    os.kill(os.getpid(), number)
+    async with asyncio.timeout(TIMEOUT):
+        await begun.wait()
+    assert server.got == []
+    os.kill(os.getpid(), number)
+    assert server.got == [number]
+    server.got_one.clear()
+    go_on.set()
+    await server.wait()
+    assert server.got == [number] * 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_cannot_say_goodbye_ends_all_the_same(
+    fails: bool, number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    signal.signal(number, server)
+
+    async def say() -> None:
+        if fails:
+            raise LookupError
+        await asyncio.Event().wait()
+
+    Goodbye(say, 0.05).install()
+    os.kill(os.getpid(), number)
+    await server.wait()
+    assert "Saying goodbye failed" in caplog.text
+
+
+async def test_in_another_thread_nothing_is_installed(number: signal.Signals) -> None:
+    server = Server()
+    signal.signal(number, server)
+
+    async def install() -> None:
+        goodbye = Goodbye(asyncio.Event().wait, TIMEOUT)  # type: ignore[arg-type]
+        goodbye.install()
+        assert goodbye.is_installed
+
+    thread = threading.Thread(target=lambda: asyncio.run(install()))
+    thread.start()
+    thread.join()
+    assert signal.getsignal(number) is server
+
+
+ALONE = """
+import asyncio, os, signal
+from channels_workers.goodbye import Goodbye
+
+async def say():
+    print("goodbye", flush=True)
+
+async def main():
+    Goodbye(say, 10).install()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_without_a_handler_of_a_server_the_process_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "goodbye\n"
+    assert done.returncode == -signal.SIGTERM
