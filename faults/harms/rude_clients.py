@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from faults.diaries import read_runs
 from faults.fault import Fault
 from faults.flooder import Flooder, Sleeper
 from faults.hearing import percentile
@@ -103,7 +104,10 @@ class SlowReader(Fault):
         self.end = time.monotonic()
         closed, grown = sleeper.is_closed(server), peak - before
         stage.notes.append(f"the server grew by {grown:.0f} MiB in {self.end - stage.since:.0f} s")
-        stage.expect(closed, "the client that reads nothing was not closed")
+        stage.expect(closed, "the connection of the client that reads nothing is still there")
+        runs = read_runs(stage.site.folder)
+        ended = any(run.key == "sleeper" and run.channel == "disconnect" for run in runs)
+        stage.notes.append(f"its disconnect consumer {'ran' if ended else 'did not run'}")
         stage.expect(grown <= GROWTH, f"the server grew by {grown:.0f} MiB, at most {GROWTH}")
         sleeper.close()
 
