@@ -50,6 +50,23 @@ class Configuration:
     #: more cuts its line, as above.
     REPLY_BYTES_WAITING: int = 8 * 1024 * 1024
 
+    #: Frames of clients that have left which may wait for a worker, over all sockets of a server;
+    #: with more, those of the client that leaves next are dropped.
+    LEFT_FRAMES_WAITING: int = 100_000
+
+    #: Sends, joins and leaves of one consumer; one more raises OutboxFull in it.
+    OUTBOX_OPERATIONS: int = 10_000
+
+    #: Bytes of what one consumer sends; more raises OutboxFull in it.
+    OUTBOX_BYTES: int = 32 * 1024 * 1024
+
+    #: Entries for one interface server that it has not read; one with more counts as dead: it is
+    #: too slow to live, and its clients come back elsewhere.
+    INBOX_ENTRIES: int = 100_000
+
+    #: Bytes of these entries; one with more counts as dead too.
+    INBOX_BYTES: int = 128 * 1024 * 1024
+
     #: How long a finished consumer's sends are tried again while a channel is full; what
     #: does not fit then is dropped and logged, and the rest is sent.
     FULL_TIMEOUT: float = 2.0

@@ -4,6 +4,7 @@
 
     ChannelError
     ├── ChannelFull              a channel's capacity is reached (also Channels 4's ChannelFull)
+    ├── OutboxFull               a consumer sends more than one may
     ├── MessageError             content that cannot travel (also ValueError)
     │   └── MessageTooLarge
     ├── ServerGone               the layer no longer knows this interface server
@@ -43,6 +44,10 @@ class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
             f"The channel {channel!r} holds {capacity} messages, its capacity. "
             "Run more workers for it, or raise `capacity` in the CONFIG of CHANNEL_LAYERS."
         )
+
+
+class OutboxFull(ChannelError):
+    """A consumer sends, joins or leaves more than one consumer may."""
 
 
 class MessageError(ChannelError, ValueError):

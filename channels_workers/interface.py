@@ -19,6 +19,7 @@ from channels_workers.layers.operations import (
 )
 from channels_workers.outgoing import SendEvent, outgoing_for
 from channels_workers.protocol import (
+    ABNORMAL,
     CONNECTION_LOST,
     FRAME_TOO_LARGE,
     GOING_AWAY,
@@ -53,6 +54,7 @@ class Interface:
         self.get_layer = layer
         self.sockets: set[Socket] = set()
         self.stopping = False
+        self.left_frames = 0  # of clients that have left, waiting for workers
         self._goodbye = Goodbye(self.stop, DRAIN_TIMEOUT)
         self._leaving: asyncio.Task[None] | None = None
 
@@ -149,6 +151,7 @@ class Socket:
         self.connection = connection
         self.reply_channel = ""
         self.broken = False
+        self.left_frames = 0  # waiting for workers since the client has left
         self.tasks: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[Any] | None = None
         self.outgoing = outgoing_for(send, connection.limits, self._overflow)
@@ -175,11 +178,26 @@ class Socket:
         """Note that the client is gone."""
         if self._timer is not None:
             self._timer.cancel()
-        self.connection.end(code)
+        if self.connection.end_code is None:
+            self._leave_frames(code)
         self.outgoing.clear()
         if self.reply_channel:
             self.layer.leave_groups(self.reply_channel)
         self._step()
+
+    def _leave_frames(self, code: int | None) -> None:
+        self.connection.end(code)
+        left = self.connection.waiting
+        if self.interface.left_frames + left > self.connection.limits.LEFT_FRAMES_WAITING:
+            logger.error(
+                "%d frames of %s are dropped: too many of clients that have left wait for workers",
+                left,
+                shown(self.connection.path),
+            )
+            self.connection.abandon(ABNORMAL)
+            left = 0
+        self.left_frames = left
+        self.interface.left_frames += left
 
     def stop(self) -> None:
         """Close the socket, as the server stops; what it sent and no worker has is lost."""
@@ -224,6 +242,9 @@ class Socket:
 
     def _step(self) -> None:
         step = self.connection.next_step()
+        if self.left_frames:
+            self.interface.left_frames += self.connection.waiting - self.left_frames
+            self.left_frames = self.connection.waiting
         if step is not None:
             work = self._publish(step) if isinstance(step, Publish) else self._close(step)
             task = asyncio.get_running_loop().create_task(work)
@@ -266,6 +287,8 @@ class Socket:
             self._forget()
 
     def _forget(self) -> None:
+        self.interface.left_frames -= self.left_frames
+        self.left_frames = 0
         self.layer.detach(self.reply_channel)
         self.interface.sockets.discard(self)
 

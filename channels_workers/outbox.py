@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from channels_workers.conf import configuration
+from channels_workers.exceptions import OutboxFull
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
+    GroupSend,
     Operation,
+    Send,
 )
+
+SENDS = (Send, GroupSend)
 
 _current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", default=None)
 
@@ -24,7 +30,22 @@ class Outbox:
     def __init__(self, layer: WorkerLayer) -> None:
         self.layer = layer
         self.operations: list[Operation] = []
+        self.size = 0  # bytes of what is sent
         self.closed = False
+
+    def add(self, operation: Operation) -> None:
+        """Keep *operation*; :class:`OutboxFull` if there are too many, or too large ones."""
+        limits = configuration()
+        size = self.size + len(operation.payload) if isinstance(operation, SENDS) else self.size
+        if len(self.operations) >= limits.OUTBOX_OPERATIONS or size > limits.OUTBOX_BYTES:
+            raise OutboxFull(
+                f"A consumer may send, join and leave {limits.OUTBOX_OPERATIONS} times, and send "
+                f"{limits.OUTBOX_BYTES} bytes; this would be number {len(self.operations) + 1}, "
+                f"and {size} bytes. Send in parts, by messages to a channel of your own, or raise "
+                "OUTBOX_OPERATIONS or OUTBOX_BYTES in CHANNEL_WORKERS."
+            )
+        self.operations.append(operation)
+        self.size = size
 
 
 def carry_out(layer: WorkerLayer, operation: Operation, immediately: bool = False) -> None:
@@ -37,7 +58,7 @@ def carry_out(layer: WorkerLayer, operation: Operation, immediately: bool = Fals
     if immediately or outbox is None or outbox.closed or outbox.layer is not layer:
         layer.apply([operation])
     else:
-        outbox.operations.append(operation)
+        outbox.add(operation)
 
 
 @contextmanager

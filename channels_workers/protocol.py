@@ -189,6 +189,11 @@ class Connection:
         """Whether no message is under way."""
         return self.under_way is None
 
+    @property
+    def waiting(self) -> int:
+        """How many frames wait for the message under way."""
+        return len(self._waiting)
+
     def _publish(self, content: Content) -> Publish:
         self.order += 1
         self._waiting_bytes -= frame_size(content.get("text"), content.get("bytes"))

@@ -95,6 +95,9 @@ class Reaper:
         for process, counter in self.watch.look(self.layer.processes(), self.own(), now).items():
             if self.layer.bury(process, counter):
                 logger.warning("Process %s is dead: no pulse for %g s", process, DEAD_AFTER)
+        for process, counter in self.layer.overfull().items():
+            if self.layer.bury(process, counter):
+                logger.warning("Process %s counts as dead: it does not read its inbox", process)
         for process in self.layer.remains():
             self.layer.clean_up(process)
             logger.warning("Cleaned up after process %s", process)

@@ -1,13 +1,15 @@
 """The contract of a channel layer that feeds workers.
 
-A layer has three faces:
+A layer has four faces:
 
 * Channels 4's channel layer specification (coroutines), so that class-based consumers and
   libraries use it as it is;
 * the interface side (asyncio): :meth:`~WorkerLayer.attach`, :meth:`~WorkerLayer.publish`,
   :meth:`~WorkerLayer.close`, :meth:`~WorkerLayer.detach`;
 * the worker side (threads, blocking): :meth:`~WorkerLayer.pull`, :meth:`~WorkerLayer.commit`,
-  :meth:`~WorkerLayer.requeue`, and :meth:`~WorkerLayer.apply` for code outside consumers.
+  :meth:`~WorkerLayer.requeue`, and :meth:`~WorkerLayer.apply` for code outside consumers;
+* cleaning up after processes that died (threads, blocking): :meth:`~WorkerLayer.bury`,
+  :meth:`~WorkerLayer.clean_up`, and dead letters.
 
 ``tests/channels_workers/layers/contract.py`` is the same contract as tests; each
 implementation passes them.
@@ -310,6 +312,10 @@ class WorkerLayer(BaseChannelLayer):  # type: ignore[misc]
     @abstractmethod
     def processes(self) -> dict[str, int]:
         """Return the pulse counter of each process that is known."""
+
+    @abstractmethod
+    def overfull(self) -> dict[str, int]:
+        """Return the pulse counter of each server that does not keep up with its inbox."""
 
     @abstractmethod
     def bury(self, process: str, counter: int) -> bool:

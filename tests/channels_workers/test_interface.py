@@ -244,6 +244,23 @@ async def test_too_many_frames_close_their_own_socket(
     other.leave()
 
 
+async def test_frames_of_clients_that_have_left_are_bounded(
+    application: Interface, layer: InMemoryChannelLayer, settings: Settings, workers: WorkerGroup
+) -> None:
+    settings.CHANNEL_WORKERS = {"LEFT_FRAMES_WAITING": 15}
+    clients = [await Client(application).accepted() for _ in range(3)]
+    workers.stop()
+    assert workers.join(TIMEOUT)
+    for client in clients:
+        for number in range(11):  # of which one is under way
+            client.send(str(number))
+        client.leave()
+        await client.ended()
+    assert application.left_frames == 10
+    assert layer.length("websocket.receive") == 3
+    assert layer.length("websocket.disconnect") == 0
+
+
 async def test_a_frame_over_the_limit_closes_its_own_socket(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:

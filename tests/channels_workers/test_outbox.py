@@ -2,8 +2,10 @@ import asyncio
 import threading
 
 import pytest
+from pytest_django import Settings
 
 from channels_workers.channel import Channel
+from channels_workers.exceptions import OutboxFull
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     Send,
@@ -117,3 +119,16 @@ async def test_a_task_that_is_left_over_sends_at_once(memory_layer: InMemoryChan
     await task
     assert outbox.operations == []
     assert texts(memory_layer) == ["late"]
+
+
+@pytest.mark.parametrize("limits", [{"OUTBOX_OPERATIONS": 2}, {"OUTBOX_BYTES": 30}])
+def test_it_is_bounded(
+    limits: dict[str, int], memory_layer: InMemoryChannelLayer, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = limits
+    with open_outbox(memory_layer) as outbox:
+        put(memory_layer, "one")
+        put(memory_layer, "two")
+        with pytest.raises(OutboxFull, match="this would be number 3"):
+            put(memory_layer, "three")
+    assert kept(outbox) == ["one", "two"]

@@ -12,6 +12,7 @@ from channels_workers.event_loop import ConsumerExit, EventLoop
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
+    About,
     Delivery,
 )
 from channels_workers.layers.redis import RedisChannelLayer
@@ -265,6 +266,53 @@ def test_what_was_pulled_but_not_begun_goes_back_uncounted(
     delivery = pull_one(memory_layer, "one", "two")
     assert delivery.attempts == 0
     assert memory_layer.length("one") + memory_layer.length("two") == 1
+
+
+# Workers that die
+
+
+def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
+    """Let a worker die that holds a message of each channel."""
+    layer.register("victim", About.this("worker", 1, channels))
+    for channel in channels:
+        assert layer.pull([channel], "victim.0", 0)
+    layer.bury("victim", 1)
+    layer.clean_up("victim")
+
+
+def test_messages_whose_worker_died_run_one_at_a_time(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer
+) -> None:
+    suspects, other = {"one": Held(), "two": Held()}, Counted()
+    for channel in suspects:
+        Channel(channel).send({})
+    let_die(memory_layer, *suspects)
+    group = start_group({**suspects, "other": other}, n_threads=3)
+    wait_for(lambda: any(held.begun.is_set() for held in suspects.values()), "the first")
+    Channel("other").send({})
+    assert other.got_one.wait(TIMEOUT)
+    first, second = sorted(suspects.values(), key=lambda held: not held.begun.is_set())
+    assert not second.begun.is_set()
+    first.let_go.set()
+    assert second.begun.wait(TIMEOUT)
+    second.let_go.set()
+    stop(group)
+    assert [memory_layer.length(channel) for channel in suspects] == [0, 0]
+
+
+def test_a_worker_that_was_taken_for_dead_goes_on_under_a_new_name(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    consumer = Counted()
+    group = start_group({"background": consumer})
+    wait_for(lambda: group.process in memory_layer.processes(), "the first pulse")
+    old = group.process
+    wait_for(lambda: memory_layer.bury(old, memory_layer.processes().get(old, 0)), "the mistake")
+    wait_for(lambda: set(memory_layer.processes()) == {group.process} != {old}, "a new name")
+    Channel("background").send({})
+    assert consumer.got_one.wait(TIMEOUT)
+    assert "was taken for dead" in caplog.text
+    memory_layer.clean_up(old)
 
 
 # ConsumeLater

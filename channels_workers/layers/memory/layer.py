@@ -158,6 +158,10 @@ class InMemoryChannelLayer(WorkerLayer):
         """Return the pulse counter of each process that is known."""
         return self.store.counters()
 
+    def overfull(self) -> dict[str, int]:
+        """Return the pulse counter of each server that does not keep up with its inbox."""
+        return self.store.overfull()
+
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""
         return self.store.bury(process, counter)

@@ -117,6 +117,17 @@ class Store:
             self.processes.pop(process, None)
             self.about.pop(process, None)
 
+    def overfull(self) -> dict[str, int]:
+        """Return the counter of each server that does not keep up; see ``overfull.lua``."""
+        limits = configuration()
+        with self.changed:
+            return {
+                server: self.processes[server]
+                for server, entries in self.inboxes.items()
+                if server in self.processes
+                and (len(entries) > limits.INBOX_ENTRIES or size_of(entries) > limits.INBOX_BYTES)
+            }
+
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead; see ``bury.lua``."""
         with self.changed:
@@ -412,3 +423,8 @@ class Store:
     def _keep_session(self, session: Session) -> None:
         if session.reply_channel in self.connections:
             self.sessions[session.reply_channel] = session.payload
+
+
+def size_of(entries: Sequence[InboxEntry]) -> int:
+    """Return the bytes in the operations of *entries*."""
+    return sum(len(operation.value) for entry in entries for operation in entry.operations)

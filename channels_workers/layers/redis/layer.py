@@ -339,6 +339,15 @@ class RedisChannelLayer(WorkerLayer):
             found = cast("dict[bytes, bytes]", self.redis.hgetall(f"{self.prefix}processes"))
         return {process.decode(): int(counter) for process, counter in found.items()}
 
+    def overfull(self) -> dict[str, int]:
+        """Return the pulse counter of each server that does not keep up with its inbox."""
+        limits = configuration()
+        found = self.call(Request("overfull", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
+        return {
+            server.decode(): int(counter)
+            for server, counter in zip(found[::2], found[1::2], strict=True)
+        }
+
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""
         return bool(self.call(Request("bury", [process, counter, GRAVES])))

@@ -211,9 +211,10 @@ class Link:
     async def _write_batch(self, client: redis.asyncio.Redis, calls: list[Call]) -> Again | None:
         """Write *calls* and answer them, up to the first that Redis cannot carry out now."""
         replies = await self._execute(client, calls)
+        if any(isinstance(reply, redis.exceptions.NoScriptError) for reply in replies):
+            await self._load(client, calls)
         for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
             if isinstance(reply, redis.exceptions.NoScriptError):
-                await self._load(client, calls)
                 rest = self._keep_repeatable(calls[at:], reply, replies[at:])
                 self._in_flight = rest.calls
                 return await self._write_batch(client, rest.calls)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge, ServerGone
 from channels_workers.layers.base import WorkerLayer
@@ -691,6 +692,22 @@ class LayerContract:
         assert not process.layer.bury("nobody", seen)
         assert process.layer.remains() == set()
         assert other.layer.pulse("other worker") is Pulse.ALIVE
+
+    async def test_who_does_not_keep_up_is_named(
+        self, process: Process, settings: Settings
+    ) -> None:
+        recorder = await process.connected()
+        slow = "slow"
+        process.layer.register(slow, About.this("server"))
+        operations = [process.send(f"{slow}!1", text="x" * 1000) for _ in range(3)]
+        for operation in operations:
+            process.layer.apply([operation])
+        assert process.layer.overfull() == {}
+        settings.CHANNEL_WORKERS = {"INBOX_ENTRIES": 2}
+        assert process.layer.overfull() == {slow: 1}
+        settings.CHANNEL_WORKERS = {"INBOX_BYTES": 2000}
+        assert slow in process.layer.overfull()
+        await recorder.until(lambda: recorder.releases == [0])
 
     async def test_who_was_buried_learns_it_by_its_pulse(
         self, process: Process, other: Process
