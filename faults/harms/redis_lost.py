@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from faults.fault import Fault
 from faults.stage import Stage
 from tests.processes.waiting import wait_for
@@ -46,11 +48,15 @@ class RedisOld(Fault):
 
 
 def lose_data(stage: Stage) -> None:
-    """End Redis by force and start it again."""
+    """End Redis by force and start it again; return when messages flow, or after a while."""
     stage.strike()
     stage.site.redis.process.kill()
     stage.site.redis.start()
     stage.strike()
+    since = time.monotonic()
+    while time.monotonic() < since + RESTORED and not stage.traffic.status().is_calm:
+        stage.excuse()  # until all is restored, what runs cannot be committed
+        stage.last(1)
 
 
 def check_restored(stage: Stage) -> None:
