@@ -11,6 +11,9 @@ from tests.processes.waiting import wait_for
 #: How long until all is in Redis again (s).
 RESTORED = 10.0
 
+#: How long it takes until the load notices (s).
+NOTICED = 1.5
+
 
 class RedisEmptied(Fault):
     """SIGKILL to Redis, which comes back with nothing."""
@@ -53,8 +56,9 @@ def lose_data(stage: Stage) -> None:
     stage.site.redis.process.kill()
     stage.site.redis.start()
     stage.strike()
-    since = time.monotonic()
-    while time.monotonic() < since + RESTORED and not stage.traffic.status().is_calm:
+    end = time.monotonic() + RESTORED
+    stage.last(NOTICED)
+    while time.monotonic() < end and not stage.traffic.status().is_calm:
         stage.excuse()  # until all is restored, what runs cannot be committed
         stage.last(1)
 
