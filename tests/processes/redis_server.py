@@ -1,6 +1,7 @@
 """A real Redis server for the tests."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import redis
@@ -19,11 +20,18 @@ class RedisServer:
     """A Redis server on its own port, which keeps nothing on disk.
 
     It may be stopped and started again, on the same port and empty. `options` are those of the
-    command line, such as `"--maxmemory", "4mb"`.
+    command line, such as `"--maxmemory", "4mb"`; `env` adds to its environment.
     """
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        port: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self.env = env
         self.options = options
         self.port = port or free_port()
         self._process: Process | None = None
@@ -49,7 +57,9 @@ class RedisServer:
             return
         command = [redis_command(), "--bind", "127.0.0.1", "--port", str(self.port)]
         command += ["--save", "", "--appendonly", "no", "--dir", str(self.folder), *self.options]
-        self._process = Process("redis-server", command, log=self.folder / "redis.log")
+        self._process = Process(
+            "redis-server", command, log=self.folder / "redis.log", env=self.env
+        )
         self._process.wait_until_listening(self.port)
 
     def stop(self) -> None:

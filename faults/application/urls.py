@@ -1,0 +1,3 @@
+"""The pages of the project under load: none."""
+
+urlpatterns: list[object] = []

@@ -1,0 +1,63 @@
+"""What a fault is: harm that is done to a site under load, and what it may lead to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from faults.load.plan import Plan
+from faults.load.transcript import Transcript
+from faults.row import Limits, Row
+from faults.site import Setting, Site
+from faults.size import Size
+from faults.stage import Stage
+
+
+class Subject(ABC):
+    """What has a row: each has a module in ``harms/`` and stands in ``registry.py``."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    limits: Limits = Limits()
+
+    def setting(self, folder: Path) -> Setting:
+        """Return what the harm is done to; *folder* may hold files of it."""
+        return Setting()
+
+    def site(self, folder: Path, engine: Path) -> Site:
+        """Return the processes, not started yet."""
+        return Site(folder, self.setting(folder), engine)
+
+
+class Alone(Subject):
+    """A subject that brings a load of its own, and counts by itself."""
+
+    @abstractmethod
+    def play(self, size: Size, site: Site, row: Row) -> None:
+        """Do everything on the running *site*, and fill the *row*."""
+
+
+class Fault(Subject):
+    """Harm to the project under load, with the load of ``load/``."""
+
+    #: How long all of it may take to become calm after the harm (s).
+    patience: float = 30.0
+
+    def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
+        """Return how much load there is on *servers* (addresses)."""
+        return Plan(servers, size.rooms, size.each, size.interval)
+
+    @abstractmethod
+    def harm(self, stage: Stage) -> None:
+        """Do the harm, and return when nothing more is done.
+
+        Call ``stage.strike()`` at each moment of harm; it also sets the moment from which on
+        pauses are counted, as does ``stage.count_from_now()``.
+        """
+
+    def check(self, stage: Stage) -> None:
+        """Look for more than the table counts, while the sockets are still open."""
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """Look for more than the table counts, after all sockets are closed."""

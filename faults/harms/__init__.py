@@ -1,0 +1,1 @@
+"""The faults, one module each, or a few that belong together."""

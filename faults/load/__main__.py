@@ -1,0 +1,40 @@
+"""``python -m faults.load PLAN SOCKET TRANSCRIPT``: the load, told what to do by a Unix socket.
+
+Each line that comes is a command as JSON, each answer is the status as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from faults.load.crowd import Crowd
+from faults.load.plan import Plan
+
+
+async def main(plan: Plan, address: str, transcript: Path) -> None:
+    """Run until the harness says ``leave``; then write the transcript."""
+    crowd = Crowd(plan)
+    left = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            command = json.loads(line)
+            answer = await crowd.obey(command)
+            if command["do"] == "leave":
+                crowd.transcript().write(transcript)
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+            if command["do"] == "leave":
+                left.set()
+        writer.close()
+
+    async with await asyncio.start_unix_server(serve, address):
+        print("The load listens.", flush=True)
+        await left.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Plan.load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))

@@ -1,0 +1,92 @@
+"""What people of the load said, heard and went through; times are of the monotonic clock (s)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Said:
+    """A message: its number, when it was due, and when its sender heard it back."""
+
+    number: int
+    at: float
+    back: float | None = None
+    order: dict[str, Any] | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its consumer is told to do so badly that nobody hears of it."""
+        return bool(self.order and self.order.get("silent"))
+
+
+@dataclass(slots=True)
+class Heard:
+    """A message that a socket heard; *count* is that of the sender's channel session."""
+
+    sender: str
+    number: int
+    at: float
+    count: int
+    order: int
+
+
+@dataclass
+class Visit:
+    """A socket from its handshake to its end.
+
+    *key* names it in diaries, *server* is the number of its interface server. *ended* is None for
+    the sockets that stay until the load itself closes them. *code* is the closing code, None
+    if no close frame came; *status* the HTTP status of a handshake that was refused.
+    """
+
+    key: str
+    server: int
+    asked: float
+    joined: float | None = None
+    ended: float | None = None
+    code: int | None = None
+    status: int | None = None
+    heard: list[Heard] = field(default_factory=list)
+
+
+@dataclass
+class Person:
+    """One who talks in a room, by one socket after the other if *retries*."""
+
+    name: str
+    room: str
+    retries: bool
+    said: list[Said] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
+    sessions_lost: int = 0
+
+
+@dataclass
+class Transcript:
+    """Everything that the load saw."""
+
+    people: list[Person]
+
+    def write(self, path: Path) -> None:
+        """Write it to *path*."""
+        path.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, path: Path) -> Transcript:
+        """Read what :meth:`write` wrote."""
+        return cls([_person(fields) for fields in json.loads(path.read_text())["people"]])
+
+
+def _person(fields: dict[str, Any]) -> Person:
+    said = [Said(**one) for one in fields.pop("said")]
+    visits = [_visit(one) for one in fields.pop("visits")]
+    return Person(**fields, said=said, visits=visits)
+
+
+def _visit(fields: dict[str, Any]) -> Visit:
+    heard = [Heard(**one) for one in fields.pop("heard")]
+    return Visit(**fields, heard=heard)

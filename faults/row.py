@@ -1,0 +1,85 @@
+"""A row of the table: what a fault did, and what it may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+#: How many of each kind of fact are named.
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may happen at most; None: as much as likes.
+
+    *dropped* leaves out the sockets of servers that the fault itself ends.
+    """
+
+    dropped: int | None = 0
+    lost: int | None = 0
+    twice: int | None = 0
+    disordered: int | None = 0
+    missing: int | None = 0
+    doubled: int | None = 0
+    unpaired: int | None = 0
+    wrong_sessions: int | None = 0
+    seconds: float | None = 10.0
+
+    def describe(self) -> str:
+        """Say it in a cell of the table."""
+        named = {"disordered": "order", "wrong_sessions": "sessions"}
+        names = [item.name for item in fields(self) if item.name != "seconds"]
+        free = [named.get(name, name) for name in names if getattr(self, name) is None]
+        parts = ["0" if not free else f"0 but {', '.join(free)}"]
+        if self.seconds is not None:
+            parts.append(f"{self.seconds:g} s")
+        return "; ".join(parts)
+
+
+@dataclass
+class Row:
+    """What was counted; *taken* are the sockets of servers that the fault ended.
+
+    *examples* name some of what was counted, *failures* are other targets that were missed,
+    *notes* what else is worth a line. *broken*: it could not be counted.
+    """
+
+    fault: str
+    limits: Limits
+    said: int = 0
+    unsent: int = 0
+    dropped: int = 0
+    taken: int = 0
+    lost: int = 0
+    twice: int = 0
+    disordered: int = 0
+    missing: int = 0
+    doubled: int = 0
+    unpaired: int = 0
+    wrong_sessions: int = 0
+    seconds: float = 0.0
+    took: float = 0.0
+    broken: bool = False
+    examples: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, name: str, facts: object) -> None:
+        """Count *facts*, if they are a list, under a *name*, and keep some as examples."""
+        if isinstance(facts, list):
+            setattr(self, name, getattr(self, name) + len(facts))
+            self.examples += [f"{name}: {fact}" for fact in facts[:EXAMPLES]]
+
+    def missed(self) -> Iterator[str]:
+        """Say each target that was missed."""
+        for item in fields(self.limits):
+            limit, found = getattr(self.limits, item.name), getattr(self, item.name)
+            if limit is not None and found > limit:
+                yield f"{item.name} {found:.3g}, at most {limit:g}"
+        yield from self.failures
+
+    @property
+    def is_met(self) -> bool:
+        """Whether all targets were met."""
+        return not any(self.missed())

@@ -1,0 +1,92 @@
+"""A fault from its beginning to its row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+from faults import endings, hearing
+from faults.diaries import read_runs
+from faults.fault import Alone, Fault
+from faults.load.transcript import Transcript
+from faults.remains import ghosts, leftovers
+from faults.row import Row
+from faults.site import ENGINE, Site
+from faults.size import Size
+from faults.stage import Stage
+from faults.traffic import Traffic
+from tests.processes.waiting import wait_for
+
+#: How long all flows before the harm, how long the last disconnects may take (s).
+BEFORE, LAST = 3.0, 20.0
+
+#: How long it may take until Redis is rid of what is gone (s).
+CLEAN = 5.0
+
+
+def try_fault(fault: Fault | Alone, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
+    """Do the harm under load; return what came of it."""
+    since = time.monotonic()
+    row = Row(fault.name, fault.limits)
+    try:
+        with fault.site(folder, engine) as site:
+            if isinstance(fault, Alone):
+                fault.play(size, site, row)
+            else:
+                _play(fault, size, site, row)
+    except Exception as error:  # noqa: BLE001  (a row that cannot be counted is missed)
+        row.broken = True
+        row.failures.append(f"{type(error).__name__}: {error}"[:1500])
+    row.took = time.monotonic() - since
+    return row
+
+
+def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
+    plan = fault.plan(tuple(server.url for server in site.servers), size)
+    with Traffic(site, plan) as traffic:
+        stage = Stage(site, traffic, size)
+        row.failures, row.notes = stage.failures, stage.notes
+        traffic.wait_until_calm(30)
+        stage.last(BEFORE)
+        fault.harm(stage)
+        stage.expect(traffic.wait_until_calm(fault.patience), f"no calm: {traffic.status()}")
+        stage.expect(traffic.fall_silent(10), f"not all came back: {traffic.status()}")
+        fault.check(stage)
+        _expect_none(stage, ghosts, "are left of servers that are gone")
+        transcript = traffic.leave()
+        _wait_for_disconnects(site)
+        _expect_none(stage, leftovers, "are left of sockets that are gone")
+        _count(stage, transcript, row)
+        fault.judge(stage, transcript)
+
+
+def _expect_none(stage: Stage, find: Callable[[Site], list[str]], what: str) -> None:
+    """Wait a while until *find* finds nothing in Redis."""
+    deadline = time.monotonic() + CLEAN
+    wait_for(lambda: not find(stage.site) or time.monotonic() > deadline, what, CLEAN + 60)
+    found = find(stage.site)
+    stage.expect(not found, f"{len(found)} keys {what}, such as {', '.join(found[:3])}")
+
+
+def _wait_for_disconnects(site: Site) -> None:
+    deadline = time.monotonic() + LAST
+
+    def is_done() -> bool:
+        runs = read_runs(site.folder)
+        living = {worker.pid for worker in site.workers if worker.is_running}
+        under_way = any(run.after is None and run.process in living for run in runs)
+        return not (under_way or endings.unpaired(runs)) or time.monotonic() > deadline
+
+    wait_for(is_done, "the last disconnects", LAST + 60)
+
+
+def _count(stage: Stage, transcript: Transcript, row: Row) -> None:
+    runs = read_runs(stage.site.folder)
+    heard = hearing.find(transcript, runs, stage.since)
+    row.said, row.unsent, row.seconds = heard.said, heard.unsent, heard.seconds
+    for facts in (heard, endings.find(transcript, runs, stage.moments)):
+        for item in fields(facts):
+            row.add(item.name, getattr(facts, item.name))
+    row.dropped, row.taken = stage.drops(transcript)
