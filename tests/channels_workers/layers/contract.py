@@ -341,9 +341,7 @@ class LayerContract:
         assert await process.publish(recorder, 1) is Published.GONE
         assert await process.layer.close(recorder.channel, 1000) is Closed.GONE
 
-    async def test_a_server_that_was_buried_is_gone(
-        self, process: Process, other: Process
-    ) -> None:
+    async def test_a_server_that_was_buried_is_gone(self, process: Process, other: Process) -> None:
         recorder = await process.connected()
         server = recorder.channel.partition("!")[0]
         await other.bury(server)
