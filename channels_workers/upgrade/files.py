@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 #: Folders of tools, which hold nothing that the project's people wrote.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
 
 _REQUIREMENTS = {"Pipfile", "setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "constraints.txt"}
+
+
+#: What else than a Procfile starts processes: scripts, and what Docker, supervisord, systemd read.
+SCRIPTS = (
+    "docker-compose*.yml",
+    "docker-compose*.yaml",
+    "compose*.yml",
+    "compose*.yaml",
+    "Dockerfile*",
+    "*.sh",
+    "supervisor*.conf",
+    "*.service",
+)
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -34,6 +48,28 @@ def _is_of_tools(folder: Path) -> bool:
     return name.startswith(".") or name in _SKIPPED or (folder / "pyvenv.cfg").exists()
 
 
+def application_beside(settings: Path) -> str:
+    """Return the dotted path of the application in the asgi.py of the package of *settings*.
+
+    It is beside the file, or above it if the settings are a package; "" if there is none.
+    """
+    for folder in (settings.parent, settings.parent.parent):
+        if (folder / "asgi.py").is_file():
+            return f"{_dotted(folder.resolve())}.asgi.application"
+        if not (folder / "__init__.py").exists():
+            break
+    return ""
+
+
+def _dotted(package: Path) -> str:
+    names = [package.name]
+    for folder in package.parents:
+        if not (folder / "__init__.py").exists():
+            break
+        names.insert(0, folder.name)
+    return ".".join(names)
+
+
 def read_text(path: Path) -> str:
     """Return the text of a file that is no Python."""
     return path.read_text(encoding="utf-8", errors="replace")
@@ -53,3 +89,8 @@ def is_requirements(path: Path) -> bool:
 def is_procfile(path: Path) -> bool:
     """Say whether a file lists the processes of the project."""
     return path.name == "Procfile" or path.name.startswith("Procfile.")
+
+
+def is_script(path: Path) -> bool:
+    """Say whether a file starts processes, or says what is in their image."""
+    return any(fnmatchcase(path.name, pattern) for pattern in SCRIPTS)

@@ -78,6 +78,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         same(
             "test",
             "ChannelTestCase TransactionChannelTestCase Client HttpClient WSClient apply_routes",
+            "by its older name `channels.tests` too",
         ),
         same(
             "test.base",
@@ -121,7 +122,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     "HTTP in workers": (
         not_yet("handler", "AsgiRequest AsgiHandler ViewConsumer", _BY_DAPHNE),
         gone("handler", "logger", _BY_DAPHNE),
-        gone("staticfiles", "StaticFilesHandler StaticFilesConsumer", f"{_BY_DAPHNE}, static too"),
+        gone(
+            "staticfiles",
+            "StaticFilesHandler StaticFilesConsumer",
+            "`runserver` serves static files; under Daphne take WhiteNoise, or a proxy",
+        ),
     ),
     "Data binding": (
         not_yet("binding", "Binding", _NO_BINDING),

@@ -20,7 +20,8 @@ ATTRIBUTES = {
     "receive_many": "no layer has it: workers get messages by the routing, tests by "
     "`Client.receive` and `get_next_message`",
     "send_group": "Group(name).send(content)",
-    "group_channels": "no layer tells who is in a group; keep such a list yourself",
+    "group_channels": "no layer tells who is in a group; keep such a list yourself: "
+    "see the recipe in docs/migrating.md",
     "check_default": "take it out: each router has the defaults",
     "__doomed__": "nothing marks a message before its last try; ConsumeLater logs an error then",
 }
@@ -48,6 +49,8 @@ CHANNELS = {
 #: Texts that nothing else has.
 TEXTS = {
     "__retries__": "a message does not carry how often it was tried; ConsumeLater counts by itself",
+    "asgi.delay": "nobody listens there, and messages would stay: a task queue with a delay, whose "
+    "task calls Channel(name).send(content)",
     "__channels_next_order": "the order is kept by the layer, not by the session",
 }
 
@@ -70,6 +73,10 @@ CONFIG = {
     "channels_workers.layers.redis.RedisChannelLayer": _OF_ALL_LAYERS | {"hosts", "prefix"},
     MEMORY_LAYER: _OF_ALL_LAYERS,
 }
+
+#: Channels whose messages are not counted by `channel_capacity`, or which are not here.
+_OF_INTERFACES = ("http.", "websocket.", "daphne.")
+_NO_CAPACITY = "take it out: it is for ordinary channels; sockets have FRAMES_WAITING and others"
 
 _LAYER = re.compile(r"(^|_)layer$")
 
@@ -101,7 +108,10 @@ class Patterns(cst.CSTVisitor):
         text = text_of(node)
         if text in TEXTS:
             self.report(node, f'"{text}"', TEXTS[text])
-        if text in CHANNELS and self._is_listed(node):
+        if self._is_in_capacities(node):
+            if text.startswith(_OF_INTERFACES):
+                self.report(node, f'"{text}" in channel_capacity', _NO_CAPACITY)
+        elif text in CHANNELS and self._is_listed(node):
             self.report(node, f'"{text}"', CHANNELS[text])
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
@@ -147,6 +157,15 @@ class Patterns(cst.CSTVisitor):
         parent = self._parent(node)
         is_key = isinstance(parent, cst.DictElement) and parent.key is node
         return is_key or isinstance(parent, cst.Arg | cst.Element)
+
+    def _is_in_capacities(self, node: cst.SimpleString) -> bool:
+        """Whether it is a key of CONFIG's `channel_capacity`."""
+        element = self._parent(node)
+        if not isinstance(element, cst.DictElement) or element.key is not node:
+            return False
+        outer = self._parent(self._parent(element))
+        key = getattr(outer, "key", None) or getattr(outer, "keyword", None)
+        return "channel_capacity" in {text_of(key), getattr(key, "value", "")}
 
     def _is_awaited(self, node: cst.Attribute) -> bool:
         """Whether it is used as a coroutine, as Channels 4 does."""

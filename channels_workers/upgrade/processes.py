@@ -1,4 +1,4 @@
-"""Lines of a Procfile that start the processes of Channels."""
+"""Lines that start the processes of Channels."""
 
 from __future__ import annotations
 
@@ -15,20 +15,27 @@ OLD_OPTIONS = {
 
 
 def find_processes(text: str) -> Iterator[Finding]:
-    """Yield what is to be said of each line of the Procfile *text*."""
+    """Yield what is to be said of each line of *text*, which starts the processes of a project.
+
+    It is a Procfile, a script, or what Docker, supervisord or systemd read.
+    """
+    has_daphne = re.search(r"\bdaphne\b", text)
     for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith("#"):
+            continue
         if re.search(r"\brundelay\b", line):
             yield Finding(number, "`rundelay`", "there is no such command; see `channels.delay`")
         if re.search(r"\brunworker\b", line):
             yield Finding(number, "`runworker`", "stays as it is", is_note=True)
-        if re.search(r"\bdaphne\b", line):
+        if has_daphne:
             yield from _daphne(number, line)
 
 
 def _daphne(number: int, line: str) -> Iterator[Finding]:
-    old = [option for option in OLD_OPTIONS if option in line]
-    for option in old:
-        yield Finding(number, f"`daphne {option}`", f"take it out: {OLD_OPTIONS[option]}")
+    """Yield what is to be said of a line of Daphne's, whose options may be over several."""
+    for option, cure in OLD_OPTIONS.items():
+        if re.search(rf"{option}(?![\w-])", line):
+            yield Finding(number, f"`daphne {option}`", f"take it out: {cure}")
     if ":channel_layer" in line:
         cure = "stays as it is, as long as asgi.py has this name; the new one is `application`"
         yield Finding(number, "`daphne ...:channel_layer`", cure, is_note=True)

@@ -6,9 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from channels_workers.upgrade.files import is_procfile, is_python, is_requirements, read_text
+from channels_workers.upgrade.files import (
+    is_procfile,
+    is_python,
+    is_requirements,
+    is_script,
+    read_text,
+)
 from channels_workers.upgrade.findings import Finding
-from channels_workers.upgrade.packages import find_packages
+from channels_workers.upgrade.packages import find_installed, find_packages
 from channels_workers.upgrade.patch import Patch
 from channels_workers.upgrade.processes import find_processes
 from channels_workers.upgrade.settings import Settings
@@ -74,4 +80,6 @@ class Project:
 _READERS: list[tuple[Callable[[Path], bool], Reader]] = [
     (is_requirements, find_packages),
     (is_procfile, find_processes),
+    (is_script, find_processes),
+    (is_script, find_installed),
 ]

@@ -11,6 +11,7 @@ from channels_workers.upgrade.findings import Finding
 from channels_workers.upgrade.literals import text_of
 from channels_workers.upgrade.lookup import find_beginning, is_old_module, new_module
 from channels_workers.upgrade.patterns import Patterns
+from channels_workers.upgrade.sends import find_sends
 from channels_workers.upgrade.strings import DOTTED, TAKES_CHANNEL, called_name
 
 _MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
@@ -90,7 +91,7 @@ def reason(entry: Entry) -> str:
 
 
 def find_remains(module: cst.Module) -> list[Finding]:
-    """Return what is left in *module* of 1.1.8's names."""
+    """Return what is left in *module* of 1.1.8, and what is good to know."""
     wrapper = MetadataWrapper(module)
     visitor, patterns = Remains(), Patterns()
     wrapper.visit(visitor)
@@ -102,7 +103,7 @@ def find_remains(module: cst.Module) -> list[Finding]:
             if found:
                 line = positions[use.node].start.line
                 visitor.findings.append(Finding(line, f"`{found.name}`", _of_use(found.entry)))
-    return sorted({*visitor.findings, *patterns.findings})
+    return sorted({*visitor.findings, *patterns.findings, *find_sends(wrapper)})
 
 
 def _of_use(entry: Entry) -> str:

@@ -8,6 +8,7 @@ from channels_workers.upgrade.literals import element_of, without
 
 SETTING = "CHANNEL_LAYERS"
 ROUTING = "CHANNEL_ROUTING"
+APPLICATION = "ASGI_APPLICATION"
 
 
 def assigned(node: cst.CSTNode) -> tuple[str, cst.BaseExpression | None]:
@@ -21,12 +22,19 @@ def assigned(node: cst.CSTNode) -> tuple[str, cst.BaseExpression | None]:
     return (target.value, node.value) if isinstance(target, cst.Name) else ("", None)
 
 
-def move_routing(module: cst.Module) -> cst.Module:
-    """Return *module* with CHANNEL_ROUTING after each CHANNEL_LAYERS that names one routing."""
-    return module.visit(_Mover())
+def move_routing(module: cst.Module, application: str = "") -> cst.Module:
+    """Return *module* with CHANNEL_ROUTING after each CHANNEL_LAYERS that names one routing.
+
+    *application* is written as ASGI_APPLICATION after it, if it is not "".
+    """
+    return module.visit(_Mover(application if APPLICATION not in module.code else ""))
 
 
 class _Mover(cst.CSTTransformer):
+    def __init__(self, application: str) -> None:
+        super().__init__()
+        self.application = application
+
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
@@ -41,12 +49,21 @@ class _Mover(cst.CSTTransformer):
             return updated_node
         layers, above, beside = _without_routing(layers)
         line = updated_node.with_changes(body=[statement.with_changes(value=layers)])
+        more = self._application()
         if isinstance(routing, cst.Name) and routing.value == ROUTING:
-            return line
+            return cst.FlattenSentinel([line, *more])
         target = cst.AssignTarget(cst.Name(ROUTING))
         end = cst.TrailingWhitespace(cst.SimpleWhitespace("  " if beside else ""), beside)
         moved = cst.SimpleStatementLine([cst.Assign([target], routing)], _dedented(above), end)
-        return cst.FlattenSentinel([line, moved])
+        return cst.FlattenSentinel([line, moved, *more])
+
+    def _application(self) -> list[cst.SimpleStatementLine]:
+        """Return the line of ASGI_APPLICATION, the first time."""
+        if not self.application:
+            return []
+        line = cst.parse_statement(f'{APPLICATION} = "{self.application}"')
+        self.application = ""
+        return [cst.ensure_type(line, cst.SimpleStatementLine)]
 
 
 def _routing_of(layers: cst.Dict) -> cst.BaseExpression | None:

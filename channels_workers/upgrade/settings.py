@@ -10,14 +10,14 @@ from typing import NamedTuple
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from channels_workers.upgrade.apps import DAPHNE, STATIC
 from channels_workers.upgrade.fates import NEW
 from channels_workers.upgrade.findings import Finding
 from channels_workers.upgrade.literals import text_of
-from channels_workers.upgrade.routing import SETTING, assigned
+from channels_workers.upgrade.routing import APPLICATION, SETTING, assigned
 
-_STATIC = "django.contrib.staticfiles"
-_ORDER = f'the order in INSTALLED_APPS is "{NEW}", "daphne", "{_STATIC}"'
-_APPLICATION = "the path of what asgi.py makes with get_application()"
+_ORDER = f'the order in INSTALLED_APPS is "{NEW}", "{DAPHNE}", "{STATIC}"'
+_MADE = "the path of what asgi.py makes with get_application()"
 
 
 class Place(NamedTuple):
@@ -47,11 +47,11 @@ class Settings:
         if self.layers and not self.has_application:
             file, line = self.layers[0]
             path = self.wsgi_application.replace("wsgi", "asgi") or "project.asgi.application"
-            cure = f'ASGI_APPLICATION = "{path}", {_APPLICATION}'
-            yield file, Finding(line, "no ASGI_APPLICATION", cure)
+            cure = f'{APPLICATION} = "{path}", {_MADE}'
+            yield file, Finding(line, f"no {APPLICATION}", cure)
         if self.app and not self.has_daphne:
             file, line = self.app[0]
-            yield file, Finding(line, 'no app "daphne"', _ORDER)
+            yield file, Finding(line, f'no app "{DAPHNE}"', _ORDER)
         for file, line in self.wrong_order:
             yield file, Finding(line, "the order of apps", _ORDER)
 
@@ -75,7 +75,7 @@ class _Reader(cst.CSTVisitor):
 
     def _read(self, node: cst.CSTNode) -> None:
         name, value = assigned(node)
-        if name == "ASGI_APPLICATION":
+        if name == APPLICATION:
             self.settings.has_application = True
         if name == "WSGI_APPLICATION" and value:
             self.settings.wsgi_application = text_of(value)
@@ -83,7 +83,7 @@ class _Reader(cst.CSTVisitor):
             self.settings.layers.append(self._place(node))
 
     def visit_SimpleString(self, node: cst.SimpleString) -> None:
-        if text_of(node) == "daphne":
+        if text_of(node) == DAPHNE:
             self.settings.has_daphne = True
 
     def visit_List(self, node: cst.List) -> None:
@@ -98,6 +98,6 @@ class _Reader(cst.CSTVisitor):
             return
         place = self._place(node.elements[apps.index(NEW)])
         self.settings.app.append(place)
-        order = [app for app in apps if app in {NEW, "daphne", _STATIC}]
-        if order != [app for app in (NEW, "daphne", _STATIC) if app in order]:
+        order = [app for app in apps if app in {NEW, DAPHNE, STATIC}]
+        if order != [app for app in (NEW, DAPHNE, STATIC) if app in order]:
             self.settings.wrong_order.append(place)

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import libcst as cst
 
+from channels_workers.upgrade.apps import rewrite_apps, taken_out
 from channels_workers.upgrade.entry import FILE, rewrite_entry
+from channels_workers.upgrade.files import application_beside
 from channels_workers.upgrade.findings import Finding
 from channels_workers.upgrade.imports import rewrite_imports
 from channels_workers.upgrade.remains import find_remains
@@ -20,7 +22,7 @@ from channels_workers.upgrade.strings import rewrite_strings
 _MARKS = re.compile(
     rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
     rb"asgi_(redis|ipc|rabbitmq)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
-    rb"receive_many|send_group|group_channels|check_default"
+    rb"receive_many|send_group|group_channels|check_default|asgi\.delay"
 )
 
 
@@ -44,10 +46,10 @@ def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
         return Moved(content, [_unparsed(error)])
     if path.name == FILE:
         module = rewrite_entry(module)
-    for step in (rewrite_imports, rewrite_strings, move_routing):
-        module = step(module)
+    module, gone = rewrite_apps(rewrite_imports(module))
+    module = move_routing(rewrite_strings(module), application_beside(path))
     settings.read(module, path)
-    return Moved(module.bytes, find_remains(module))
+    return Moved(module.bytes, [*find_remains(module), *taken_out(module, gone)])
 
 
 def _unparsed(error: Exception) -> Finding:

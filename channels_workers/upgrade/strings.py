@@ -85,12 +85,13 @@ class _Rewriter(cst.CSTTransformer):
 def called(node: cst.CSTNode, parents: Parents) -> str:
     """Return the last name of the function that *node* is an argument of."""
     argument = parents[node]
-    call = parents[argument] if isinstance(argument, cst.Arg) else None
-    return called_name(call) if isinstance(call, cst.Call) else ""
+    return called_name(parents[argument]) if isinstance(argument, cst.Arg) else ""
 
 
-def called_name(call: cst.Call) -> str:
-    """Return the last name of the function that is called."""
+def called_name(call: cst.CSTNode) -> str:
+    """Return the last name of the function that is called, "" if it is no call."""
+    if not isinstance(call, cst.Call):
+        return ""
     function = call.func.attr if isinstance(call.func, cst.Attribute) else call.func
     return function.value if isinstance(function, cst.Name) else ""
 

@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -41,7 +42,8 @@ def parse() -> argparse.Namespace:
         "--only",
         action="append",
         metavar="NAME",
-        help="compare this application, or show this difference on purpose; may be repeated",
+        help="compare this application, show this difference on purpose, or run the tests of "
+        f"consumers ({TESTED}); may be repeated",
     )
     parser.add_argument(
         "--examples",
@@ -90,36 +92,46 @@ def is_the_same(tested: Sequence[Tested]) -> bool:
     return not any(one.trouble for one in tested) and len({one.passed for one in tested}) <= 1
 
 
+def known_names() -> list[str]:
+    """Return what `--only` may name: applications, differences, and the tests of consumers."""
+    return [*(one.name for one in applications()), *(one.name for one in DIFFERENCES), TESTED]
+
+
 def main() -> int:
     """Run, report, and return the exit status."""
     options, since = parse(), time.monotonic()
-    wanted = set(options.only or ())
-    chosen = [one for one in applications() if not wanted or one.name in wanted]
-    differences = [one for one in DIFFERENCES if not wanted or one.name in wanted]
-    found = [*(one.name for one in chosen), *(one.name for one in differences), TESTED]
-    if unknown := sorted(wanted - set(found)):
-        say(f"There is nothing of the name {', '.join(unknown)}.")
+    if unknown := sorted(set(options.only or ()) - set(known_names())):
+        say(f"There is nothing of the name {', '.join(unknown)}; there are:")
+        say(textwrap.fill(", ".join(known_names()), 92, break_on_hyphens=False))
         return 2
     folder = Path(tempfile.mkdtemp(prefix="legacy-compare-"))
-    stage = Stage(folder)
-    stage.prepare()
-    results, shown = run([one.name for one in chosen], differences, stage, options)
-    tested = run_tests(stage) if not wanted or TESTED in wanted else []
-    say(describe_tests(tested))
-    if options.json:
-        write_json(options.json, results, shown, tested)
-    is_right = (
-        all(one.is_equal for one in results)
-        and all(one.is_as_expected for one in shown)
-        and is_the_same(tested)
-    )
-    say(f"\n{len(results)} applications, {len(shown)} differences on purpose")
+    is_right = compare_all(options, folder)
     say(f"in {time.monotonic() - since:.0f} s")
     if not is_right:
         say(f"Not as in Channels 1.1.8. What the processes wrote is in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
+
+
+def compare_all(options: argparse.Namespace, folder: Path) -> bool:
+    """Compare what was asked for, and say whether nothing differs but what is to."""
+    wanted = set(options.only or known_names())
+    stage = Stage(folder)
+    stage.prepare()
+    chosen = [one.name for one in applications() if one.name in wanted]
+    differences = [one for one in DIFFERENCES if one.name in wanted]
+    results, shown = run(chosen, differences, stage, options)
+    tested = run_tests(stage) if TESTED in wanted else []
+    say(describe_tests(tested))
+    if options.json:
+        write_json(options.json, results, shown, tested)
+    say(f"\n{len(results)} applications, {len(shown)} differences on purpose")
+    return (
+        all(one.is_equal for one in results)
+        and all(one.is_as_expected for one in shown)
+        and is_the_same(tested)
+    )
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from legacy.comparison.steps import Conversation
 class Application:
     """One routing of a package in ``legacy/applications``, and what to talk to it about.
 
-    *tables* are those of the database that are compared; their times are replaced by a word.
-    Steps of clients that have no open socket (a frame of one that was refused, a second
-    connect) are passed over, so that random conversations need not be careful.
+    *shows* says what it is there for. *tables* are those of the database that are compared;
+    their times are replaced by a word. Steps of clients that have no open socket (a frame of
+    one that was refused, a second connect) are passed over, so that random conversations need
+    not be careful.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Application:
     routing: str
     recorded: Mapping[str, Conversation]
     random: SearchStrategy[Conversation]
+    shows: str = ""
     tables: tuple[str, ...] = ()
     urls: str | None = None
     #: More settings of Django, the same for both engines.

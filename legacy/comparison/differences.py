@@ -13,6 +13,8 @@ DIFFERENCES: tuple[OnPurpose, ...] = (
     groups.JOIN,
     groups.LEAVE,
     groups.EXPIRES,
+    sends.VIEW,
+    sends.CLOSE,
     sends.POISON,
     sends.LATER,
     load.IDLE,

@@ -545,6 +545,7 @@ def test_http_session_that_ends_while_it_is_saved_is_not_made(
     run_next: RunNext,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
 ) -> None:
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
@@ -563,6 +564,7 @@ def test_http_session_that_ends_while_it_is_saved_is_not_made(
         patch.setattr(store, "exists", exists)
         run_next(buy)
     assert not store().exists(session.session_key)
+    assert caplog.text == ""
 
 
 def test_http_session_of_a_message_without_a_path_is_refused(

@@ -15,8 +15,12 @@ from channels_workers import protocol
 from channels_workers.conf import Configuration
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.upgrade.files import SCRIPTS, is_procfile, is_requirements
 from channels_workers.upgrade.names import SECTIONS
+from channels_workers.upgrade.packages import FORM, LEAST
 from channels_workers.upgrade.processes import OLD_OPTIONS
+from legacy.comparison.differences import DIFFERENCES
+from legacy.comparison.repertoire import applications
 from tests.channels_workers.test_imports import ROWS
 from tests.docs.names import written_row
 from tests.docs.pages import code, first_codes, page
@@ -210,3 +214,41 @@ def test_daphnes_options_that_are_gone() -> None:
     section = page("migrating").text.partition("\n## Processes\n")[2].partition("\n## ")[0]
     gone = next(line for line in section.splitlines() if line.startswith("* Daphne's `--"))
     assert code(gone) == list(OLD_OPTIONS)
+
+
+def test_the_files_that_the_command_reads() -> None:
+    packages, procfiles, scripts = (code(row[0]) for row in page("migrating").table("files"))
+    assert all(is_requirements(Path(name.replace("*", "-dev"))) for name in packages)
+    assert all(is_procfile(Path(name.replace("*", "dev"))) for name in procfiles)
+    assert scripts == list(SCRIPTS)
+
+
+def test_the_pins_that_the_command_reports() -> None:
+    section = page("migrating").text.partition("\n## Requirements\n")[2].partition("\n## ")[0]
+    written = dict(re.findall(r"`([\w-]+)`\s+below\s+(\d+(?:\.\d+)*)", section))
+    least = {name: ".".join(map(str, version)) for name, version in LEAST.items()}
+    assert {name.lower() for name in written} == {*least} - {"channels", "daphne", "django"}
+    assert all(least[name.lower()] == version for name, version in written.items())
+    assert FORM in section
+
+
+def test_applications_that_are_compared() -> None:
+    rows = [[f"`{one.name}`", one.shows] for one in applications()]
+    assert page("migrating").table("applications") == rows
+    assert all(shows for _, shows in rows)
+
+
+def test_differences_on_purpose() -> None:
+    rows = [[f"`{one.name}`", one.genuine, one.ours, one.reason] for one in DIFFERENCES]
+    assert page("migrating").table("differences") == rows
+
+
+def test_the_readme_of_the_comparison_counts_what_is_there() -> None:
+    found = list(applications())
+    text = " ".join((ROOT / "legacy" / "README.md").read_text().split())
+    packages = {one.package for one in found}
+    assert f"{len(found)} applications in {len(packages)} folders" in text
+    for folder in (ROOT / "legacy" / "applications").glob("*/__init__.py"):
+        assert f"| `{folder.parent.name}/` |" in text
+    for one in found:
+        assert f"`{one.name}`" in text

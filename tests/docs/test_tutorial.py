@@ -329,6 +329,25 @@ def test_one_socket_for_many_parts(project: Project) -> None:
         assert socket.recv(20) == "You are on tea"
 
 
+def test_what_a_disconnect_sends_on(board: Project) -> None:
+    board.write_all("board/switch.py", 0)
+    board.write_all("board/leaving.py", 0)
+    board.route(
+        '[route("websocket.connect", "board.consumers.ws_connect", path="^/board/(?P<name>tea)/"),'
+        ' route("websocket.receive", "board.switch.ws_receive"),'
+        ' route("websocket.disconnect", "board.leaving.ws_disconnect"),'
+        ' route("board.command", "board.switch.join"),'
+        ' route("board.left", "board.leaving.left")]'
+    )
+    board.manage("migrate")
+    server = board.serve()
+    with opened(server, "/board/tea/") as ann:
+        with opened(server, "/") as bob:
+            bob.send('{"command": "join", "name": "tea"}')
+            assert bob.recv(20) == "You are on tea"
+        assert ann.recv(20) == "somebody left"
+
+
 def test_the_tests_of_the_board(board: Project) -> None:
     board.write_all("board/tests.py", 0)
     board.manage("test", "board")

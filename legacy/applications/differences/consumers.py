@@ -4,6 +4,7 @@ import time
 
 from channels import Group
 from channels.exceptions import ConsumeLater
+from django.contrib.auth.models import User
 
 #: Messages that this worker has put off.
 put_off = set()
@@ -67,3 +68,17 @@ def put_off_once(message):
         put_off.add(message["text"])
         raise ConsumeLater
     message.reply_channel.send({"text": "taken"})
+
+
+def close_badly(message):
+    """Close with a code that no server may send; echo everything else."""
+    if message["text"] == "close":
+        message.reply_channel.send({"close": 1001})
+    else:
+        echo(message)
+
+
+def look_for_row(message):
+    """Tell the members whether the row is there that a view has sent about."""
+    found = User.objects.filter(pk=message["user"]).exists()
+    Group("members").send({"text": "the row is there" if found else "there is no row"})

@@ -13,5 +13,7 @@ channel_routing = [
     route("websocket.receive", consumers.tell_members, path=r"^/members/$"),
     route("websocket.receive", consumers.send_poison, path=r"^/poison/$"),
     route("websocket.receive", consumers.put_off_once, path=r"^/later/$"),
+    route("websocket.receive", consumers.close_badly, path=r"^/close/$"),
     route("websocket.receive", consumers.echo),
+    route("differences.row", consumers.look_for_row),
 ]

@@ -1,5 +1,10 @@
-"""One page."""
+"""A page, and one that stores something."""
 
+import time
+
+from channels import Channel
+from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpResponse
 from django.urls import path
 
@@ -9,4 +14,13 @@ def page(request):
     return HttpResponse("here")
 
 
-urlpatterns = [path("page/", page)]
+@transaction.atomic
+def store(request):
+    """Store a row and send about it, in a transaction that goes on for a while."""
+    user = User.objects.create(username="somebody")
+    Channel("differences.row").send({"user": user.pk})
+    time.sleep(1)
+    return HttpResponse("stored")
+
+
+urlpatterns = [path("page/", page), path("store/", store)]

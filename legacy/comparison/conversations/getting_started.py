@@ -129,6 +129,7 @@ APPLICATIONS = (
         name="everybody",
         package=PACKAGE,
         routing="getting_started.everybody.channel_routing",
+        shows="one group with everybody in it",
         recorded={"everybody hears": EVERYBODY_HEARS, "bytes are an error": BYTES_ARE_AN_ERROR},
         random=parts.conversations(
             parts.connects("/", "/somewhere/else/"),
@@ -144,6 +145,7 @@ APPLICATIONS = (
         name="rooms",
         package=PACKAGE,
         routing="getting_started.rooms.channel_routing",
+        shows="rooms by path, and names in the channel session",
         recorded={"rooms of paths": ROOMS_OF_PATHS, "rooms of queries": ROOMS_OF_QUERIES},
         random=parts.conversations(
             parts.connects(
@@ -167,6 +169,7 @@ APPLICATIONS = (
         name="users",
         package=PACKAGE,
         routing="getting_started.users.channel_routing",
+        shows="users, taken over from the HTTP session",
         recorded={"users of a letter": USERS_OF_A_LETTER, "guests": GUESTS},
         random=parts.conversations(
             parts.connects("/"),
@@ -183,6 +186,7 @@ APPLICATIONS = (
         name="ordered",
         package=PACKAGE,
         routing="getting_started.ordered.channel_routing",
+        shows="frames that are counted, with `enforce_ordering`",
         recorded={"frames are counted": FRAMES_ARE_COUNTED},
         random=parts.conversations(
             parts.connects("/"),
@@ -197,6 +201,7 @@ APPLICATIONS = (
         name="visits",
         package=PACKAGE,
         routing="getting_started.visits.channel_routing",
+        shows="what views keep of a visitor, seen from sockets",
         recorded={
             "pages are counted": PAGES_ARE_COUNTED,
             "pages seen meanwhile": PAGES_SEEN_MEANWHILE,

@@ -54,6 +54,7 @@ APPLICATIONS = (
         name="liveblog",
         package="liveblog",
         routing="liveblog.routing.channel_routing",
+        shows="models that send when they are saved, to readers of a page",
         recorded={
             "readers see posts": READERS_SEE_POSTS,
             "two blogs": TWO_BLOGS,

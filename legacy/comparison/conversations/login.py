@@ -131,6 +131,7 @@ APPLICATIONS = (
         name="login",
         package="login",
         routing="login.routing.channel_routing",
+        shows="accounts: logging in and out, and who is let in",
         recorded={
             "members meet": MEMBERS_MEET,
             "strangers are refused": STRANGERS_ARE_REFUSED,

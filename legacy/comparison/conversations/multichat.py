@@ -112,6 +112,7 @@ APPLICATIONS = (
         name="multichat",
         package="multichat",
         routing="multichat.routing.channel_routing",
+        shows="many rooms over one socket, and a channel of its own for commands",
         recorded={
             "two in two rooms": TWO_IN_TWO_ROOMS,
             "errors": ERRORS,

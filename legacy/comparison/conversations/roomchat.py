@@ -85,6 +85,7 @@ APPLICATIONS = (
         name="roomchat",
         package="roomchat",
         routing="roomchat.routing.channel_routing",
+        shows="rooms in the database, one page and one group each",
         recorded={
             "two in a room": TWO_IN_A_ROOM,
             "two rooms": TWO_ROOMS,

@@ -114,6 +114,7 @@ APPLICATIONS = (
         name="routed",
         package="routed",
         routing="routed.routing.channel_routing",
+        shows="routing by path, query and frame; `include`; named groups",
         recorded={
             "paths": PATHS,
             "precedence": PRECEDENCE,
@@ -152,6 +153,7 @@ APPLICATIONS = (
         name="not-routed",
         package="routed",
         routing="routed.routing.no_routing",
+        shows="what happens without any route",
         recorded={"nobody listens": NOBODY_LISTENS},
         random=parts.conversations(
             parts.connects("/", "/any/path/?at=all"), parts.texts(parts.words), parts.binaries

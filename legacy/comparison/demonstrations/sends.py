@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from legacy.comparison.demonstrations.visitor import DIFFERENCES, hear, open_socket, start
+from legacy.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, hear, open_socket, start
 from legacy.comparison.difference import OnPurpose, Seen
+from legacy.comparison.pages import Pages
 from legacy.comparison.site import Site
 
 
@@ -28,6 +29,47 @@ def observe_later(site: Site) -> Seen:
     return Seen(what, ", ".join(heard))
 
 
+def observe_view(site: Site) -> Seen:
+    """Let a view send about a row, in a transaction that goes on for a while."""
+    start(site)
+    with open_socket(site, "/members/") as socket:
+        answer = Pages(site.port).request("/store/")
+        (heard,) = hear(socket, 1, TIMEOUT)
+    return Seen(heard, answer)
+
+
+def observe_close(site: Site) -> Seen:
+    """Close with a code that is not allowed, and go on."""
+    start(site)
+    with open_socket(site, "/close/") as socket:
+        socket.send("close")
+        heard = hear(socket, 1)
+        if not heard:
+            socket.send("still here")
+            heard = hear(socket, 1)
+    is_open = heard == ["still here"]
+    return Seen("stays open" if is_open else ", ".join(heard))
+
+
+VIEW = OnPurpose(
+    name="views-send-at-once",
+    reason="What a view sends goes out at once, so a consumer may run before the view's "
+    "transaction ends; transaction.on_commit is the cure. In 1.1.8 a view was a consumer of "
+    "http.request, and its sends waited until it returned.",
+    genuine="the row is there",
+    ours="there is no row",
+    application=DIFFERENCES,
+    observe=observe_view,
+)
+CLOSE = OnPurpose(
+    name="close-code-not-allowed",
+    reason="A close closes: a code that no server may send (1001) becomes 1000, with a line in "
+    "the log. In 1.1.8 Daphne logs an error, and the socket stays open.",
+    genuine="stays open",
+    ours="closed with 1000",
+    application=DIFFERENCES,
+    observe=observe_close,
+)
 POISON = OnPurpose(
     name="message-without-encoding",
     reason="What cannot travel raises where it is sent. In 1.1.8 it raises when the consumer has "

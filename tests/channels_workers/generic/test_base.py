@@ -1,3 +1,4 @@
+from inspect import CORO_CLOSED, getcoroutinestate
 from typing import Any, ClassVar
 
 import pytest
@@ -138,11 +139,13 @@ def test_a_method_that_turns_out_to_be_async_is_an_error(
 
         method_mapping: ClassVar[dict[str, str]] = {"websocket.connect": "look"}
 
+    coroutine = slow()
     setattr(Later, attribute, True)
-    Later.look = slow  # type: ignore[attr-defined]
+    Later.look = lambda self, message: coroutine  # type: ignore[attr-defined]
     client_socket.connect()
     run_next(Later)
-    assert "slow returned a coroutine, which class-based consumers do not run" in caplog.text
+    assert "returned a coroutine, which class-based consumers do not run" in caplog.text
+    assert getcoroutinestate(coroutine) == CORO_CLOSED
     assert client_socket.released == [0]
 
 

@@ -61,6 +61,7 @@ channel_routing = [channels.route("websocket.receive", "board.consumers.receive"
     "env/pyvenv.cfg": "",
     "env/lib/x.py": "from channels import Group\n",
     ".git/hooks/x.py": "from channels import Group\n",
+    "start.sh": "pip install asgi_redis\ndaphne --force-sync mysite.asgi:channel_layer\n",
     "requirements.txt": "Django==1.11.29\nchannels<2\nasgi_redis\n",
     "Procfile": "web: daphne mysite.asgi:channel_layer\nworker: python manage.py runworker\n",
 }
@@ -70,11 +71,12 @@ Procfile:1: `daphne ...:channel_layer` (note)
 Procfile:2: `runworker` (note)
 board/consumers.py:{binding}: `channels.binding.websockets.WebsocketBinding`
 board/old.py:1: cannot be parsed
-mysite/settings.py:1: no app "daphne"
-mysite/settings.py:3: no ASGI_APPLICATION
 requirements.txt:1: `Django==1.11.29`
 requirements.txt:2: `channels<2`
 requirements.txt:3: `asgi_redis`
+start.sh:1: `asgi_redis`
+start.sh:2: `daphne --force-sync`
+start.sh:2: `daphne ...:channel_layer` (note)
 """
 
 
@@ -147,7 +149,9 @@ def test_write_changes_the_files_of_the_project_alone(project: Path) -> None:
     assert result.returncode == 1
     assert result.stdout == ""
     assert_said(result, binding=3)
-    assert 'ASGI_APPLICATION = "mysite.asgi.application"' in result.stderr
+    settings = after["mysite/settings.py"].decode()
+    assert 'ASGI_APPLICATION = "mysite.asgi.application"' in settings
+    assert '"channels_workers", "daphne", "django.contrib.staticfiles"' in settings
 
 
 def test_a_second_run_changes_nothing_and_says_the_same(project: Path) -> None:
@@ -168,9 +172,7 @@ def test_nothing_is_left_when_all_is_done(project: Path) -> None:
 
 def test_with_what_the_report_asks_for_django_finds_nothing(project: Path) -> None:
     run(project, "--write", ".")
-    settings, consumers = project / "mysite/settings.py", project / "board/consumers.py"
-    text = settings.read_text().replace('"channels_workers"', '"channels_workers", "daphne"')
-    settings.write_text(text + 'ASGI_APPLICATION = "mysite.asgi.application"\n')
+    consumers = project / "board/consumers.py"
     binding = "from channels.binding.websockets import WebsocketBinding\n"
     consumers.write_text(consumers.read_text().replace(binding, ""))
     assert run(project, "mysite", "board/consumers.py").returncode == 0
@@ -188,6 +190,16 @@ def test_the_apps_in_a_wrong_order_are_reported(project: Path) -> None:
     result = run(project, "mysite/settings.py")
     assert result.returncode == 1
     assert result.stderr.startswith("mysite/settings.py:1: the order of apps: ")
+
+
+def test_what_the_settings_lack_is_reported(project: Path) -> None:
+    (project / "mysite/asgi.py").unlink()
+    text = FILES["mysite/settings.py"].replace("INSTALLED_APPS", "OUR_APPS")
+    (project / "mysite/settings.py").write_text(text)
+    said = run(project, "mysite/settings.py").stderr
+    assert 'mysite/settings.py:1: no app "daphne": ' in said
+    assert "mysite/settings.py:3: no ASGI_APPLICATION: " in said
+    assert 'ASGI_APPLICATION = "mysite.asgi.application"' in said
 
 
 def test_a_path_that_is_not_there_is_wrong_usage(project: Path) -> None:

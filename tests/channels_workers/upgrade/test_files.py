@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from channels_workers.upgrade.files import find_files, is_procfile, is_python, is_requirements
+import pytest
+
+from channels_workers.upgrade.files import (
+    find_files,
+    is_procfile,
+    is_python,
+    is_requirements,
+    is_script,
+)
 from channels_workers.upgrade.patch import Patch
 
 
@@ -32,6 +40,23 @@ def test_kinds_of_files() -> None:
     assert is_requirements(Path("x/Pipfile"))
     assert not is_requirements(Path("notes.txt"))
     assert is_procfile(Path("Procfile.dev"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reads"),
+    [
+        ("docker-compose.prod.yml", True),
+        ("compose.yaml", True),
+        ("Dockerfile.web", True),
+        ("scripts/start.sh", True),
+        ("deploy/supervisord.conf", True),
+        ("worker.service", True),
+        ("nginx.conf", False),
+        ("settings.yml", False),
+    ],
+)
+def test_what_starts_processes(name: str, reads: bool) -> None:
+    assert is_script(Path(name)) is reads
 
 
 def test_lines_of_the_new_text_are_found_in_the_old() -> None:

@@ -93,6 +93,19 @@ CASES = {
         '    "hosts": [], "stats_prefix": "x", "capacity": 5}}}\n',
         ['1: "stats_prefix" in CONFIG'],
     ),
+    "keys of channel_capacity": (
+        'CONFIG = {"channel_capacity": {"http.request": 5, "websocket.send*": 1, "a.b": 5}}\n'
+        'channels(channel_capacity={"http.response!*": 5})\n',
+        [
+            '1: "http.request" in channel_capacity',
+            '1: "websocket.send*" in channel_capacity',
+            '2: "http.response!*" in channel_capacity',
+        ],
+    ),
+    "delayed messages": (
+        "DELAY = 'asgi.delay'\nChannel('asgi.delay').send({'delay': 5})\n",
+        ['1: "asgi.delay"', '2: "asgi.delay"'],
+    ),
     "nothing of Channels": ("import re\n\nre.match('a', 'b')\nclass A(Route): ...\n", []),
 }
 

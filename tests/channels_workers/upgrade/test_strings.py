@@ -31,8 +31,8 @@ CASES = {
     "the layer in memory": ('x = "asgiref.inmemory.ChannelLayer"\n', f'x = "{MEMORY}"\n'),
     "the layer of one machine": ('x = "asgi_ipc.IPCChannelLayer"\n', f'x = "{REDIS}"\n'),
     "apps": (
-        'INSTALLED_APPS = [\n    "chat",\n    "channels",  # sockets\n]\n',
-        'INSTALLED_APPS = [\n    "chat",\n    "channels_workers",  # sockets\n]\n',
+        'OTHER_APPS = [\n    "chat",\n    "channels",  # sockets\n]\n',
+        'OTHER_APPS = [\n    "chat",\n    "channels_workers",  # sockets\n]\n',
     ),
     "apps in brackets": (
         "THIRD_PARTY_APPS: tuple = ('channels',)\n",
@@ -57,8 +57,8 @@ CASES = {
         'if "channels_workers" in INSTALLED_APPS or apps.is_installed("channels_workers"): ...\n',
     ),
     "the app by its class": (
-        'INSTALLED_APPS = ["channels.apps.ChannelsConfig"]\n',
-        'INSTALLED_APPS = ["channels_workers.apps.ChannelsWorkersConfig"]\n',
+        'APPS: list = ["channels.apps.ChannelsConfig"]\n',
+        'APPS: list = ["channels_workers.apps.ChannelsWorkersConfig"]\n',
     ),
 }
 
@@ -85,5 +85,5 @@ def test_what_is_left_alone(case: str) -> None:
 
 
 def test_a_path_to_what_is_not_here_is_reported() -> None:
-    text = 'route("a", "channels.handler.ViewConsumer")\nINSTALLED_APPS = ["channels.delay"]\n'
+    text = 'route("a", "channels.handler.ViewConsumer")\nload("channels.delay")\n'
     assert report(text) == ["1: `channels.handler.ViewConsumer`", "2: `channels.delay`"]

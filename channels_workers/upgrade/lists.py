@@ -1,0 +1,84 @@
+"""Lists as they are written: putting an element in and taking one out, with format and comments."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+Space = cst.BaseParenthesizableWhitespace
+
+
+class Written:
+    """The elements of a list or a tuple in parentheses, and the space before each and at the end.
+
+    The space holds the comment beside the element before it, and those above the one after it.
+    """
+
+    def __init__(self, node: cst.List | cst.Tuple) -> None:
+        self.node = node
+        self.elements = list(node.elements)
+        commas = [element.comma for element in self.elements]
+        self.final = commas[-1] if commas else cst.MaybeSentinel.DEFAULT
+        between = [comma.whitespace_after for comma in commas[:-1] if isinstance(comma, cst.Comma)]
+        self.spaces: list[Space] = [_left(node).whitespace_after, *between]
+        self.spaces.append(_right(node).whitespace_before)
+
+    def put(self, index: int, value: cst.BaseExpression) -> None:
+        """Put *value* before what is at *index* now, on a line of its own if others are."""
+        after = self.spaces[index]
+        model = after if index < len(self.elements) else self.spaces[max(index - 1, 0)]
+        before: Space = cst.SimpleWhitespace(" " if index else "")
+        if isinstance(after, cst.ParenthesizedWhitespace) and isinstance(model, type(after)):
+            before = model.with_changes(first_line=after.first_line, empty_lines=[])
+            self.spaces[index] = after.with_changes(first_line=cst.TrailingWhitespace())
+        elif not index:
+            before, self.spaces[index] = after, cst.SimpleWhitespace(" ")
+        self.elements.insert(index, cst.Element(value))
+        self.spaces.insert(index, before)
+
+    def take(self, index: int) -> None:
+        """Take the element at *index* out, and its comments."""
+        before, after = self.spaces[index : index + 2]
+        over_lines = cst.ParenthesizedWhitespace
+        space = after if index + 1 == len(self.elements) else before
+        if isinstance(before, over_lines) and isinstance(after, over_lines):
+            space = after.with_changes(first_line=before.first_line)
+        del self.elements[index]
+        self.spaces[index : index + 2] = [space]
+
+    def has_comments(self, index: int) -> bool:
+        """Say whether there are comments above or beside the element at *index*."""
+        before, after = self.spaces[index : index + 2]
+        above = isinstance(before, cst.ParenthesizedWhitespace) and any(
+            line.comment for line in before.empty_lines
+        )
+        return above or bool(
+            isinstance(after, cst.ParenthesizedWhitespace) and after.first_line.comment
+        )
+
+    def result(self) -> cst.List | cst.Tuple:
+        """Return what is written now."""
+        first, *between, last = self.spaces if self.elements else [cst.SimpleWhitespace("")] * 2
+        commas = [*(cst.Comma(whitespace_after=space) for space in between), self.final]
+        pairs = zip(self.elements, commas, strict=False)
+        left, right = _left(self.node), _right(self.node)
+        left = left.with_changes(whitespace_after=first)
+        right = right.with_changes(whitespace_before=last)
+        names = ("lbracket", "rbracket") if isinstance(self.node, cst.List) else ("lpar", "rpar")
+        ends = (left, right) if isinstance(self.node, cst.List) else ([left], [right])
+        elements = [element.with_changes(comma=comma) for element, comma in pairs]
+        return self.node.with_changes(elements=elements, **dict(zip(names, ends, strict=True)))
+
+
+def written(node: cst.CSTNode | None) -> Written | None:
+    """Return *node* to be changed if it is a list, or a tuple in one pair of parentheses."""
+    if isinstance(node, cst.List) or (isinstance(node, cst.Tuple) and len(node.lpar) == 1):
+        return Written(node)
+    return None
+
+
+def _left(node: cst.List | cst.Tuple) -> cst.LeftSquareBracket | cst.LeftParen:
+    return node.lbracket if isinstance(node, cst.List) else node.lpar[0]
+
+
+def _right(node: cst.List | cst.Tuple) -> cst.RightSquareBracket | cst.RightParen:
+    return node.rbracket if isinstance(node, cst.List) else node.rpar[0]
