@@ -47,6 +47,8 @@ class Project:
                     self._add(path, read(read_text(path)))
         except OSError as error:
             self._add(path, [Finding(1, "cannot be read or written", f"{error.strerror}")])
+        except Exception as error:  # noqa: BLE001  (the other files are to be moved all the same)
+            self._add(path, [Finding(1, "cannot be moved", f"{_describe(error)}; move it by hand")])
 
     def finish(self) -> None:
         """Say what the files lack together."""
@@ -75,6 +77,12 @@ class Project:
             if patch and not self.write:
                 number = patch.old_line(number)
             self.report.append((path, replace(finding, line=number)))
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "an expression in it has too many parts"
+    return f"{type(error).__name__}: {error}"
 
 
 _READERS: list[tuple[Callable[[Path], bool], Reader]] = [

@@ -12,7 +12,7 @@ from channels_workers.upgrade.literals import text_of
 from channels_workers.upgrade.lookup import find_beginning, is_old_module, new_module
 from channels_workers.upgrade.patterns import Patterns
 from channels_workers.upgrade.sends import find_sends
-from channels_workers.upgrade.strings import DOTTED, TAKES_CHANNEL, called_name
+from channels_workers.upgrade.strings import DOTTED, channels_of
 
 _MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
 
@@ -58,15 +58,39 @@ class Remains(cst.CSTVisitor):
 
     def visit_Call(self, node: cst.Call) -> None:
         """Remember texts that are names of channels."""
-        if called_name(node) in TAKES_CHANNEL and node.args:
-            self.channel_names.add(node.args[0].value)
+        self.channel_names.update(channels_of(node))
+
+    def visit_Expr(self, node: cst.Expr) -> bool:
+        """Pass over docstrings."""
+        return not isinstance(node.value, cst.BaseString)
 
     def visit_SimpleString(self, node: cst.SimpleString) -> None:
         """Look at dotted paths."""
-        text = text_of(node)
-        if DOTTED.fullmatch(text) and node not in self.channel_names:
-            self._add_name(node, text)
-            self._add_module(node, text)
+        self._add_text(node, text_of(node))
+
+    def visit_ConcatenatedString(self, node: cst.ConcatenatedString) -> bool:
+        """Look at dotted paths in parts."""
+        text = node.evaluated_value
+        self._add_text(node, text if isinstance(text, str) else "")
+        return text is None
+
+    def visit_FormattedString(self, node: cst.FormattedString) -> None:
+        """Look at dotted paths that have an f and no fields."""
+        texts = [part.value for part in node.parts if isinstance(part, cst.FormattedStringText)]
+        if len(texts) == len(node.parts):
+            self._add_text(node, "".join(texts))
+
+    def _add_text(self, node: cst.BaseString, text: str) -> None:
+        """Add what a dotted path names; most of what is here has its new name already."""
+        if not DOTTED.fullmatch(text) or node in self.channel_names:
+            return
+        self._add_name(node, text)
+        self._add_module(node, text)
+        found = find_beginning(text)
+        if found and found.entry.fate is Fate.SAME:
+            self.report(node, f'"{text}"', f'write "{_joined(found.entry.target, found.rest)}"')
+        elif not found and (here := new_module(text)):
+            self.report(node, f'"{text}"', f'write "{here}"')
 
     def _add_module(self, node: cst.CSTNode, module: str) -> None:
         if is_old_module(module) and not new_module(module) and module != "channels.utils":
@@ -83,6 +107,10 @@ class Remains(cst.CSTVisitor):
         """Add a finding at the line of *node*."""
         line = self.get_metadata(PositionProvider, node).start.line
         self.findings.append(Finding(line, what, cure))
+
+
+def _joined(name: str, rest: str) -> str:
+    return f"{name}.{rest}" if rest else name
 
 
 def reason(entry: Entry) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider
@@ -33,8 +33,17 @@ PATHS = {
 
 DOTTED = re.compile(rf"{OLD}(\.\w+)+")
 
-#: What takes the name of a channel, which may look like that of a module.
-TAKES_CHANNEL = {"Channel", "Group", "route", "Route", "send", "send_and_consume", "consume"}
+#: What takes the name of a channel, which may look like that of a module: as its first argument,
+#: or by this name.
+_TAKES_CHANNEL = {
+    "Channel": "name",
+    "Group": "name",
+    "route": "channels",
+    "Route": "channels",
+    "send": "to",
+    "send_and_consume": "channel",
+    "consume": "channel",
+}
 _TAKES_APP = {"is_installed", "get_app_config"}
 
 Parents = Mapping[cst.CSTNode, cst.CSTNode]
@@ -50,6 +59,10 @@ class _Rewriter(cst.CSTTransformer):
     def __init__(self, parents: Parents) -> None:
         super().__init__()
         self.parents = parents
+        self.channels: set[cst.CSTNode] = set()
+
+    def visit_Call(self, node: cst.Call) -> None:
+        self.channels.update(channels_of(node))
 
     def visit_Expr(self, node: cst.Expr) -> bool:
         return not isinstance(node.value, cst.BaseString)
@@ -72,7 +85,7 @@ class _Rewriter(cst.CSTTransformer):
             return NEW if names_app(node, self.parents) else ""
         if text in PATHS:
             return PATHS[text]
-        if not DOTTED.fullmatch(text) or called(node, self.parents) in TAKES_CHANNEL:
+        if not DOTTED.fullmatch(text) or node in self.channels:
             return ""
         found = find_beginning(text)
         if found is None:
@@ -94,6 +107,20 @@ def called_name(call: cst.CSTNode) -> str:
         return ""
     function = call.func.attr if isinstance(call.func, cst.Attribute) else call.func
     return function.value if isinstance(function, cst.Name) else ""
+
+
+def channels_of(call: cst.Call) -> Iterator[cst.BaseExpression]:
+    """Yield the arguments of *call* that are names of channels, also those in a list."""
+    keyword = _TAKES_CHANNEL.get(called_name(call))
+    if keyword is None:
+        return
+    for index, argument in enumerate(call.args):
+        is_first = not index and not argument.keyword and not argument.star
+        if is_first or (argument.keyword and argument.keyword.value == keyword):
+            value = argument.value
+            yield value
+            if isinstance(value, cst.List | cst.Tuple):
+                yield from (element.value for element in value.elements)
 
 
 def names_app(node: cst.CSTNode, parents: Parents) -> bool:

@@ -56,6 +56,12 @@ CASES = {
         'if "channels" in INSTALLED_APPS or apps.is_installed("channels"): ...\n',
         'if "channels_workers" in INSTALLED_APPS or apps.is_installed("channels_workers"): ...\n',
     ),
+    "a consumer of a route": (
+        'route("channels.test", "channels.routing.connect_consumer")\n'
+        'Route(consumer="channels.Group", channels=["channels.test"])\n',
+        'route("channels.test", "channels_workers.routing.connect_consumer")\n'
+        'Route(consumer="channels_workers.Group", channels=["channels.test"])\n',
+    ),
     "the app by its class": (
         'APPS: list = ["channels.apps.ChannelsConfig"]\n',
         'APPS: list = ["channels_workers.apps.ChannelsWorkersConfig"]\n',
@@ -87,3 +93,15 @@ def test_what_is_left_alone(case: str) -> None:
 def test_a_path_to_what_is_not_here_is_reported() -> None:
     text = 'route("a", "channels.handler.ViewConsumer")\nload("channels.delay")\n'
     assert report(text) == ["1: `channels.handler.ViewConsumer`", "2: `channels.delay`"]
+
+
+def test_a_path_that_could_not_be_rewritten_is_reported() -> None:
+    text = (
+        'a = "channels." "Group.send"\nb = f"channels.sessions"\nc = "channels\\x2eGroup"\n'
+        'Channel("channels." "test")\nroute(["channels.test", f"channels.test"], f)\n'
+    )
+    assert report(text) == [
+        '1: "channels.Group.send"',
+        '2: "channels.sessions"',
+        '3: "channels.Group"',
+    ]
