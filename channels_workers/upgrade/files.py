@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 #: Folders of tools, which hold nothing that the project's people wrote.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
@@ -73,6 +75,22 @@ def _dotted(package: Path) -> str:
 def read_text(path: Path) -> str:
     """Return the text of a file that is no Python."""
     return path.read_text(encoding="utf-8", errors="replace")
+
+
+def replace_content(path: Path, content: bytes) -> None:
+    """Write a file that is there: it is whole at any time, and as before if this fails."""
+    target = path.resolve()
+    target.open("r+b").close()  # a file that is not to be written is not to be replaced either
+    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as new:
+        temporary = Path(new.name)
+        try:
+            new.write(content)
+            new.close()
+            shutil.copymode(target, temporary)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def is_python(path: Path) -> bool:

@@ -12,6 +12,7 @@ from channels_workers.upgrade.files import (
     is_requirements,
     is_script,
     read_text,
+    replace_content,
 )
 from channels_workers.upgrade.findings import Finding
 from channels_workers.upgrade.packages import find_installed, find_packages
@@ -35,6 +36,7 @@ class Project:
         self.write = write
         self.settings = Settings()
         self.patches: dict[Path, Patch] = {}
+        self._unwritten: dict[Path, Patch] = {}
         self.report: Report = []
 
     def take(self, path: Path) -> None:
@@ -46,7 +48,7 @@ class Project:
                 if is_of_kind(path):
                     self._add(path, read(read_text(path)))
         except OSError as error:
-            self._add(path, [Finding(1, "cannot be read or written", f"{error.strerror}")])
+            self._add(path, [Finding(1, "cannot be read", f"{error.strerror}")])
         except Exception as error:  # noqa: BLE001  (the other files are to be moved all the same)
             self._add(path, [Finding(1, "cannot be moved", f"{_describe(error)}; move it by hand")])
 
@@ -65,17 +67,26 @@ class Project:
         moved = move_source(content, path, self.settings)
         if moved.content != content:
             texts = (data.decode("utf-8", "replace") for data in (content, moved.content))
-            self.patches[path] = Patch(path, *texts)
+            patch = Patch(path, *texts)
             if self.write:
-                path.write_bytes(moved.content)
+                self._write(patch, moved.content)
+            else:
+                self.patches[path] = self._unwritten[path] = patch
         self._add(path, moved.findings)
 
+    def _write(self, patch: Patch, content: bytes) -> None:
+        try:
+            replace_content(patch.path, content)
+        except OSError as error:
+            self._add(patch.path, [Finding(1, "cannot be written", f"{error.strerror}")])
+            self._unwritten[patch.path] = patch
+        else:
+            self.patches[patch.path] = patch
+
     def _add(self, path: Path, findings: Iterable[Finding]) -> None:
-        patch = self.patches.get(path)
+        patch = self._unwritten.get(path)
         for finding in findings:
-            number = finding.line
-            if patch and not self.write:
-                number = patch.old_line(number)
+            number = patch.old_line(finding.line) if patch else finding.line
             self.report.append((path, replace(finding, line=number)))
 
 

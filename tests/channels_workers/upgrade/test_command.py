@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -214,7 +215,7 @@ def test_a_file_that_cannot_be_read_is_reported(project: Path) -> None:
     found.take(project / "gone.py")
     found.take(project / "board/routing.py")
     assert len(found.patches) == 1
-    assert [finding.what for _, finding in found.report] == ["cannot be read or written"]
+    assert [finding.what for _, finding in found.report] == ["cannot be read"]
     assert not is_done(finding for _, finding in found.report)
 
 
@@ -232,6 +233,35 @@ def test_a_file_that_cannot_be_moved_is_reported(tmp_path: Path, expression: str
     assert result.stderr.startswith("a.py:1: cannot be moved: ")
     assert (tmp_path / "a.py").read_text().startswith(old)
     assert (tmp_path / "b.py").read_text() == "from channels_workers import Group\n"
+
+
+def test_a_file_that_cannot_be_written_is_as_before(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    before = contents(project)
+    monkeypatch.setattr("shutil.copymode", fail)
+    found = Project(write=True)
+    found.take(project / "board/consumers.py")
+    assert contents(project) == before
+    assert not found.patches
+    assert [(finding.line, finding.what) for _, finding in found.report] == [
+        (1, "cannot be written"),
+        (2, "`channels.binding.websockets.WebsocketBinding`"),
+    ]
+
+
+def test_a_written_file_keeps_its_mode_and_its_links(project: Path) -> None:
+    routing = project / "board/routing.py"
+    routing.chmod(0o751)
+    link = project / "routing.py"
+    link.symlink_to(routing)
+    Project(write=True).take(link)
+    assert link.is_symlink()
+    assert "channels_workers" in routing.read_text()
+    assert routing.stat().st_mode & 0o777 == 0o751
 
 
 def test_without_libcst_it_says_what_to_install(tmp_path: Path) -> None:
