@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     project.finish()
     if not options.write:
         for patch in project.patches.values():
-            sys.stdout.write(str(patch))
+            sys.stdout.buffer.write(bytes(patch))
     findings = [finding for _, finding in project.report]
     left = sum(not finding.is_note for finding in findings)
     done = "changed" if options.write else "to be changed by --write"

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import difflib
 import os
+from io import BytesIO
 from pathlib import Path
 
-_NO_NEWLINE = "\\ No newline at end of file\n"
+_NO_NEWLINE = b"\\ No newline at end of file\n"
 
 
 class Patch:
-    """The difference between the *old* text of a file and its *new* one."""
+    """The difference between the *old* content of a file and its *new* one.
 
-    def __init__(self, path: Path, old: str, new: str) -> None:
+    It is in bytes, so in the encoding of the file, whichever that is.
+    """
+
+    def __init__(self, path: Path, old: bytes, new: bytes) -> None:
         self.path = path
-        self.old = old.splitlines(keepends=True)
-        self.new = new.splitlines(keepends=True)
+        self.old = _lines(old)
+        self.new = _lines(new)
 
-    def __str__(self) -> str:
+    def __bytes__(self) -> bytes:
         """Return it in the form that `git apply` and `patch -p1` take."""
-        name = Path(os.path.relpath(self.path)).as_posix()
-        lines = difflib.unified_diff(self.old, self.new, f"a/{name}", f"b/{name}")
-        return "".join(line if line[-1] == "\n" else f"{line}\n{_NO_NEWLINE}" for line in lines)
+        name = os.fsencode(Path(os.path.relpath(self.path)).as_posix())
+        names = (b"a/" + name, b"b/" + name)
+        lines = difflib.diff_bytes(difflib.unified_diff, self.old, self.new, *names)
+        return b"".join(
+            line if line.endswith(b"\n") else line + b"\n" + _NO_NEWLINE for line in lines
+        )
 
     def old_line(self, number: int) -> int:
         """Return the number of the old line that a line of the new text comes from."""
@@ -32,3 +39,8 @@ class Patch:
             if new_start < number <= new_end:
                 return max(min(old_start + number - new_start, old_end), 1)
         return number
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """Return the lines with their ends, as git divides them: at line feeds alone."""
+    return list(BytesIO(content))

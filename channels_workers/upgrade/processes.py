@@ -20,15 +20,33 @@ def find_processes(text: str) -> Iterator[Finding]:
     It is a Procfile, a script, or what Docker, supervisord or systemd read.
     """
     has_daphne = re.search(r"\bdaphne\b", text)
-    for number, line in enumerate(text.splitlines(), start=1):
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
         if line.lstrip().startswith("#"):
             continue
         if re.search(r"\brundelay\b", line):
             yield Finding(number, "`rundelay`", "there is no such command; see `channels.delay`")
         if re.search(r"\brunworker\b", line):
-            yield Finding(number, "`runworker`", "stays as it is", is_note=True)
+            yield _worker(number, _command(lines[number - 1 :]))
         if has_daphne:
             yield from _daphne(number, line)
+
+
+def _command(lines: list[str]) -> str:
+    """Return the first of *lines* with those that it is continued on."""
+    last = next((index for index, line in enumerate(lines) if not line.endswith("\\")), len(lines))
+    return " ".join(line.rstrip("\\") for line in lines[: last + 1])
+
+
+def _worker(number: int, command: str) -> Finding:
+    """Return what is to be said of a worker, which may have no channel any more."""
+    command = command[command.index("runworker") :]
+    only = re.findall(r"""--only-channels[\s=,"']+([^\s,"'\]]+)""", command)
+    if only and all(pattern.startswith(("http.", "http*")) for pattern in only):
+        what = f"`runworker --only-channels={only[0]}`"
+        cure = "no channel is left for it, as the server calls views itself: take this worker out"
+        return Finding(number, what, cure)
+    return Finding(number, "`runworker`", "stays as it is", is_note=True)
 
 
 def _daphne(number: int, line: str) -> Iterator[Finding]:

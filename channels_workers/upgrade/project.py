@@ -66,8 +66,7 @@ class Project:
         content = path.read_bytes()
         moved = move_source(content, path, self.settings)
         if moved.content != content:
-            texts = (data.decode("utf-8", "replace") for data in (content, moved.content))
-            patch = Patch(path, *texts)
+            patch = Patch(path, content, moved.content)
             if self.write:
                 self._write(patch, moved.content)
             else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from channels_workers.upgrade.apps import DAPHNE
 from channels_workers.upgrade.bindings import bindings, source_module
-from channels_workers.upgrade.fates import Entry, Fate
+from channels_workers.upgrade.fates import NEW, OLD, Entry, Fate
 from channels_workers.upgrade.findings import Finding
 from channels_workers.upgrade.literals import text_of
 from channels_workers.upgrade.lookup import find_beginning, is_old_module, new_module
@@ -15,6 +16,7 @@ from channels_workers.upgrade.sends import find_sends
 from channels_workers.upgrade.strings import DOTTED, channels_of
 
 _MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
+_MAYBE_APP = f'if it is a list of apps, write "{NEW}", "{DAPHNE}"; nothing is to be done otherwise'
 
 #: Modules of other packages of 2017, which cannot be installed beside this one.
 _LAYERS_OF_THEN = (
@@ -79,6 +81,20 @@ class Remains(cst.CSTVisitor):
         texts = [part.value for part in node.parts if isinstance(part, cst.FormattedStringText)]
         if len(texts) == len(node.parts):
             self._add_text(node, "".join(texts))
+
+    def visit_List(self, node: cst.List) -> None:
+        """Look at what may be a list of apps."""
+        self._add_apps(node)
+
+    def visit_Tuple(self, node: cst.Tuple) -> None:
+        """Look at what may be a list of apps."""
+        self._add_apps(node)
+
+    def _add_apps(self, node: cst.List | cst.Tuple) -> None:
+        texts = [text_of(element.value) for element in node.elements]
+        for element, text in zip(node.elements, texts, strict=True):
+            if text == OLD and NEW not in texts and element.value not in self.channel_names:
+                self.report(element, f'"{OLD}" in a list', _MAYBE_APP)
 
     def _add_text(self, node: cst.BaseString, text: str) -> None:
         """Add what a dotted path names; most of what is here has its new name already."""

@@ -136,6 +136,28 @@ def test_the_patch_is_what_write_does(project: Path) -> None:
     assert contents(project) == after
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git applies the patch")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# coding: latin-1\nfrom channels import Group\nx = 'caf\xe9'\n".encode("latin-1"),
+        "from channels import Group\n\f\nx = 'a\u2028b\x85\x1c'\n".encode(),
+        b"from channels import Group\r\nx = 1\r\n",
+        b"\xef\xbb\xbffrom channels import Group",
+    ],
+    ids=["another encoding", "other ends of lines", "as on Windows", "a mark and no end"],
+)
+def test_the_patch_is_in_the_bytes_of_the_file(tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(text)
+    command = [sys.executable, "-m", "channels_workers.upgrade", "a.py"]
+    env = clean_environment() | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    made = subprocess.run(command, cwd=tmp_path, env=env, check=False, capture_output=True)
+    assert made.returncode == 0, made.stderr
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=made.stdout, check=True)
+    assert file.read_bytes() == text.replace(b"channels", b"channels_workers")
+
+
 def test_write_changes_the_files_of_the_project_alone(project: Path) -> None:
     before = contents(project)
     result = run(project, "--write", ".")

@@ -60,10 +60,10 @@ def test_what_starts_processes(name: str, reads: bool) -> None:
 
 
 def test_lines_of_the_new_text_are_found_in_the_old() -> None:
-    patch = Patch(Path("a.py"), "a\nb\nc\n", "a\nb1\nb2\nb3\nc\n")
+    patch = Patch(Path("a.py"), b"a\nb\nc\n", b"a\nb1\nb2\nb3\nc\n")
     assert [patch.old_line(number) for number in range(1, 6)] == [1, 2, 2, 2, 3]
 
 
 def test_a_file_without_a_line_end() -> None:
-    patch = str(Patch(Path("a.py"), "a", "b"))
-    assert patch.count("\\ No newline at end of file\n") == 2
+    patch = bytes(Patch(Path("a.py"), b"a", b"b"))
+    assert patch.count(b"\\ No newline at end of file\n") == 2

@@ -72,6 +72,24 @@ def test_lines_that_may_stay(line: str) -> None:
     assert list(find_packages(line)) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "is_note"),
+    [
+        ("--only-channels=http.*", False),
+        ("--only-channels 'http.request' --threads 4", False),
+        ("\\\n    --only-channels=http.*", False),
+        ('", "--only-channels", "http.*"]', False),
+        ("--only-channels=http.* --only-channels=websocket.*", True),
+        ("--only-channels=chat.*", True),
+        ("--exclude-channels=http.*", True),
+    ],
+)
+def test_a_worker_for_requests_alone_has_no_channel(options: str, is_note: bool) -> None:
+    (finding,) = find_processes(f"worker: python manage.py runworker {options}\n")
+    assert finding.line == 1
+    assert finding.is_note is is_note
+
+
 def test_a_procfile_of_1_x_may_stay() -> None:
     text = "web: daphne -p $PORT mysite.asgi:channel_layer\nworker: python manage.py runworker\n"
     found = list(find_processes(text))

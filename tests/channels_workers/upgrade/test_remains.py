@@ -106,6 +106,16 @@ CASES = {
         "DELAY = 'asgi.delay'\nChannel('asgi.delay').send({'delay': 5})\n",
         ['1: "asgi.delay"', '2: "asgi.delay"'],
     ),
+    "what may be a list of apps": (
+        'THIRD_PARTY = [\n    "channels",\n]\nOTHER = ("a", "channels")\n'
+        "INSTALLED_APPS = ['a'] + THIRD_PARTY\n",
+        ['2: "channels" in a list', '4: "channels" in a list'],
+    ),
+    "lists of apps, and other lists": (
+        'INSTALLED_APPS = ["channels"]\nX = ["channels", "channels_workers"]\n'
+        'Channel("channels")\nroute(["channels"], f)\n',
+        [],
+    ),
     "nothing of Channels": ("import re\n\nre.match('a', 'b')\nclass A(Route): ...\n", []),
 }
 
