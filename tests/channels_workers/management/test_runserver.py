@@ -88,6 +88,7 @@ def test_without_asgi_it_is_djangos_own(run_server: RunServer) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_server_and_workers(number: signal.Signals, run_server: RunServer) -> None:
     running = run_server()
+    running.handshake()  # Daphne listens before it handles signals
     running.process.signal(number)
     assert running.process.wait() == 0
     assert not re.search("Traceback|Exception", running.process.output)
