@@ -9,6 +9,7 @@ from legacy.comparison.demonstrations.visitor import (
     DIFFERENCES,
     TIMEOUT,
     count_commands,
+    count_requests,
     hear,
     open_socket,
     start,
@@ -16,22 +17,22 @@ from legacy.comparison.demonstrations.visitor import (
 from legacy.comparison.difference import OnPurpose, Seen
 from legacy.comparison.site import Site
 
-#: How long to count (s), and more commands in a second than this are called polling.
-PERIOD, POLLING = 4, 20
+#: How long to count (s), and more requests in a second than this are called polling.
+PERIOD, POLLING = 4, 13
 
 MEMBERS = 50
 
 
 def observe_idle(site: Site) -> Seen:
-    """Count commands while a socket is open and nothing happens."""
+    """Count requests while a socket is open and nothing happens."""
     start(site)
     with open_socket(site, "/echo/") as socket, site.redis.client() as redis:
         socket.send("ready")
         hear(socket, 1, TIMEOUT)
-        before = count_commands(redis)
+        before = count_requests(redis)
         time.sleep(PERIOD)
-        rate = (count_commands(redis) - before) / PERIOD
-    return Seen("polls" if rate > POLLING else "waits", f"{rate:.1f} commands a second")
+        rate = (count_requests(redis) - before) / PERIOD
+    return Seen("polls" if rate > POLLING else "waits", f"{rate:.1f} requests a second")
 
 
 def observe_group(site: Site) -> Seen:

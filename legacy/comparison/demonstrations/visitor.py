@@ -71,3 +71,8 @@ def hear(socket: ClientConnection, number: int, patience: float = PATIENCE) -> l
 def count_commands(redis: Redis) -> int:
     """Return how many commands Redis has carried out, those in scripts included."""
     return sum(command["calls"] for command in redis.info("commandstats").values())
+
+
+def count_requests(redis: Redis) -> int:
+    """Say how often Redis has read from a connection."""
+    return int(redis.info("stats")["total_reads_processed"])
