@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -15,7 +18,7 @@ from faults.mutants.proof import try_mutants
 from faults.registry import FAULTS
 from faults.row import Row
 from faults.size import FULL, QUICK, Size
-from faults.table import describe, heading, say, write_json
+from faults.table import describe, heading, say, write_json, write_markdown
 from faults.trial import try_fault
 
 
@@ -30,6 +33,7 @@ def parse() -> argparse.Namespace:
         "--mutants", action="store_true", help="try engines that are broken; rows must miss"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
     return parser.parse_args()
 
 
@@ -84,9 +88,20 @@ def report(options: argparse.Namespace, folder: Path) -> int:
     rows = run(chosen, QUICK if options.quick else FULL, options.repeat, folder)
     if options.json:
         write_json(options.json, rows)
+    if options.markdown:
+        write_markdown(options.markdown, rows, conditions(rows))
     missed = sum(not row.is_met for row in rows)
     say(f"{len(rows)} rows, {missed} missed")
     return 1 if missed else 0
+
+
+def conditions(rows: Sequence[Row]) -> list[str]:
+    """Return lines that say how *rows* came about."""
+    command = shlex.join(["python", "-m", "faults", *sys.argv[1:]])
+    return [
+        f"{time.strftime('%Y-%m-%d')}, `{command}`, {sum(row.took for row in rows):.0f} s.",
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}.",
+    ]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -61,3 +61,16 @@ def write_json(file: Path, rows: Sequence[Row]) -> None:
     """Write everything to *file*."""
     content = [{**asdict(row), "met": row.is_met, "missed": list(row.missed())} for row in rows]
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_markdown(file: Path, rows: Sequence[Row], conditions: Sequence[str]) -> None:
+    """Write the table and its *conditions* to *file*, as the documentation has it."""
+    file.write_text("\n".join((*_markdown(rows), "", *conditions)) + "\n")
+
+
+def _markdown(rows: Sequence[Row]) -> Iterator[str]:
+    yield "| " + " | ".join(name.strip() for name, _, _ in COLUMNS) + " |"
+    yield "|" + " --- |" * len(COLUMNS)
+    for row in rows:
+        cells = [cell(row).strip() for _, _, cell in COLUMNS]
+        yield "| " + " | ".join([f"`{cells[0]}`", *cells[1:]]) + " |"

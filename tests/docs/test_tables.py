@@ -19,6 +19,7 @@ from channels_workers.upgrade.files import SCRIPTS, is_procfile, is_requirements
 from channels_workers.upgrade.names import SECTIONS
 from channels_workers.upgrade.packages import FORM, LEAST
 from channels_workers.upgrade.processes import OLD_OPTIONS
+from faults.registry import FAULTS
 from legacy.comparison.differences import DIFFERENCES
 from legacy.comparison.repertoire import applications
 from tests.channels_workers.test_imports import ROWS
@@ -165,6 +166,20 @@ def test_limits_name_settings_that_exist() -> None:
     assert written - chat - {"CHANNEL_WORKERS", "CHANNEL_LAYERS", "CONFIG"} <= names
     for name in chat:
         assert name in SETTINGS.read_text()
+
+
+# guarantees.md
+
+
+def test_each_fault_shows_a_promise() -> None:
+    written = page("guarantees").text.partition("## What is not promised")[0]
+    assert {fault.name for fault in FAULTS} <= set(code(written))
+
+
+def test_the_table_of_a_fault_run() -> None:
+    rows = page("guarantees").table("faults")
+    assert [code(row[0])[0] for row in rows] == [fault.name for fault in FAULTS]
+    assert {row[-1] for row in rows} == {"ok"}
 
 
 # chat.md

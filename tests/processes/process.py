@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,7 +43,7 @@ def clean_environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     binaries = str(Path(sys.executable).parent)
     path = os.pathsep.join([binaries, os.environ.get("PATH", os.defpath)])
-    return kept | {"PATH": path, "PYTHONUNBUFFERED": "1"}
+    return kept | {"PATH": path, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
 
 
 class Process:
@@ -155,9 +156,17 @@ class Process:
         try:
             status = self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
+            self._tell_where_it_is()
             raise AssertionError(f"No end within {timeout:g} s. {self.describe()}") from None
         self._reader.join(timeout=5)
         return status
+
+    def _tell_where_it_is(self) -> None:
+        """End it in a way that lets Python write what each thread was doing."""
+        self.signal(signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(5)
+        self._reader.join(timeout=5)
 
     def terminate(self, timeout: float = STOP_TIMEOUT) -> int:
         """Send SIGTERM and wait for the end; the exit status."""
