@@ -60,7 +60,7 @@ class RedisChannelLayer(WorkerLayer):
     """A channel layer in one Redis (6.2 or later), or a Sentinel pair.
 
     *hosts* takes what channels-redis takes, for one server; *prefix* begins every key. The
-    other options are those of :class:`~channels_workers.layers.base.WorkerLayer`.
+    other options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
     """
 
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
