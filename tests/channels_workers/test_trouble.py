@@ -136,8 +136,8 @@ async def test_trouble_that_passes_leaves_nothing_behind(
         stays.leave(1001)
         await consumers.until(lambda: ("disconnect", (1001, 2)) in consumers.seen)
         await application.drain_ended()
-        assert client.keys(f"{layers[0].prefix}connections:*") == []
-        assert client.keys(f"{layers[0].prefix}session:*") == []
+        assert client.keys(f"{layers[0].client.prefix}connections:*") == []
+        assert client.keys(f"{layers[0].client.prefix}session:*") == []
     assert application.sockets == set()
 
 

@@ -16,8 +16,8 @@ from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import About, Pulse
 from channels_workers.layers.redis import commands, connections
+from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Argument, Request
-from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Departure, Server
@@ -70,14 +70,10 @@ class Again(NamedTuple):
 class Layer(Protocol):
     """What a link needs of its layer."""
 
-    host: Host
-    prefix: str
+    client: Client
 
     def register_server(self, server: str) -> Life:
         """Make *server* known; it blocks."""
-
-    def call(self, request: Request) -> Any:
-        """Run a script; it blocks."""
 
     def forget_server(self) -> None:
         """Note that Redis does not know the server any more."""
@@ -94,8 +90,8 @@ class Link:
     def __init__(self, layer: Layer, server: Server) -> None:
         self.layer = layer
         self.server = server
-        self.host = layer.host
-        self.prefix = layer.prefix
+        self.host = layer.client.host
+        self.prefix = layer.client.prefix
         self.life = Life(server.id, "")
         self.loop = asyncio.get_running_loop()
         self._ended = False
@@ -311,7 +307,7 @@ class Link:
         about = About.this("server")
         requests = list(commands.restore(self.server, epoch, about, RESTORED_AT_ONCE))
         for request in requests:
-            if await asyncio.to_thread(self.layer.call, request) == b"buried":
+            if await asyncio.to_thread(self.layer.client.call, request) == b"buried":
                 raise LostServer
         self.server.restored()
         self.life.begin_again(epoch)
