@@ -5,16 +5,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
-import logging
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
-
-import redis
-import redis.asyncio
-import redis.exceptions
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
@@ -32,27 +27,19 @@ from channels_workers.layers.operations import (
     Session,
     new_id,
 )
-from channels_workers.layers.redis import commands, connections
+from channels_workers.layers.redis import commands
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.commands import GROUP, Request
+from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.status import read_status
+from channels_workers.layers.redis.streams import Streams
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.status import Status
-
-#: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
-NO_STREAM = ("NOGROUP", "UNBLOCKED")
-
-
-#: How many of its own deliveries a consumer reads again after a lost reply, of each channel.
-RECOVERED = 1000
 
 #: How many messages or connections of a dead process are dealt with at once, and how many dead
 #: processes are remembered, so that one that comes back knows what happened.
 CLEANED, GRAVES = 200, 10_000
-
-logger = logging.getLogger(__name__)
 
 
 class RedisChannelLayer(WorkerLayer):
@@ -65,17 +52,13 @@ class RedisChannelLayer(WorkerLayer):
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
         super().__init__(**config)
         self.client = Client(hosts, prefix)
-        self._recovering: set[str] = set()
+        self.streams = Streams(self.client)
         self._lives: dict[str, Life] = {}
         self._link: Link | None = None
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
         return f"RedisChannelLayer({self.client})"
-
-    def stream_key(self, channel: str) -> str:
-        """Return the key of an ordinary channel's stream."""
-        return self.client.key(f"channel:{channel}")
 
     # The Channels 4 face
 
@@ -87,32 +70,8 @@ class RedisChannelLayer(WorkerLayer):
             await asyncio.to_thread(self.register_server, self._server.id)
 
     async def _receive_ordinary(self, channel: str) -> Content:
-        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.client.host))
-        client.set_response_callback("XREADGROUP", commands.as_it_is)
-        try:
-            while True:
-                found = await self._take(client, channel)
-                if found:
-                    return self.codec.decode(found[0].payload)
-        finally:
-            await client.aclose(close_connection_pool=True)
-
-    async def _take(self, client: redis.asyncio.Redis, channel: str) -> list[Delivery]:
-        key = self.stream_key(channel)
-        try:
-            reply = await client.execute_command(  # type: ignore[no-untyped-call]
-                *("XREADGROUP", "GROUP", GROUP, "receive", "COUNT", 1, "BLOCK", 2000, "NOACK"),
-                *("STREAMS", key, ">"),
-            )
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(NO_STREAM):
-                raise
-            await asyncio.to_thread(self._create_group, channel)
-            return []
-        found = await asyncio.to_thread(self._readable, reply, "")
-        for delivery in found:
-            await client.xdel(key, delivery.token)
-        return found
+        delivery = await self.streams.receive(channel)
+        return self.codec.decode(delivery.payload)
 
     # The interface side
 
@@ -235,52 +194,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
-        if consumer in self._recovering:
-            found = self._read_group(channels, consumer, "0", 0, count=RECOVERED)
-            self._recovering.discard(consumer)
-            if found:
-                return found
-        try:
-            return self._read_group(channels, consumer, ">", timeout)
-        except Exception:  # perhaps after Redis had handed something out
-            self._recovering.add(consumer)
-            raise
-
-    def _read_group(
-        self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
-    ) -> list[Delivery]:
-        arguments: list[Any] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count]
-        if timeout > 0:
-            arguments += ("BLOCK", max(1, int(timeout * 1000)))
-        arguments.append("STREAMS")
-        arguments += [self.stream_key(channel) for channel in channels]
-        arguments += [start] * len(channels)
-        try:
-            with self.client.explained():
-                reply = self.client.redis.execute_command(*arguments)  # type: ignore[no-untyped-call]
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(NO_STREAM):
-                raise
-            for channel in channels:
-                self._create_group(channel)
-            return self._read_group(channels, consumer, start, timeout, count)
-        return self._readable(reply, consumer)
-
-    def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
-        read = commands.read_streams(reply, self.stream_key(""), consumer)
-        for channel, token, error in read.unreadable:
-            logger.error("A message is given up: %s", error)
-            with self.client.explained():
-                self.client.redis.xack(self.stream_key(channel), GROUP, token)
-                self.client.redis.xdel(self.stream_key(channel), token)
-        return read.deliveries
-
-    def _create_group(self, channel: str) -> None:
-        try:
-            self.client.redis.xgroup_create(self.stream_key(channel), GROUP, id="0", mkstream=True)
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+        return self.streams.pull(channels, consumer, timeout)
 
     def commit(
         self,
@@ -406,7 +320,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def length(self, channel: str) -> int:
         """Return how many messages wait or are under way."""
-        return self.client.redis.xlen(self.stream_key(channel))
+        return self.streams.length(channel)
 
     def members(self, group: str) -> set[str]:
         """Return the members of a group."""
