@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import json
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
@@ -32,14 +30,11 @@ from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.link import Link
+from channels_workers.layers.redis.processes import Processes
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.redis.streams import Streams
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.status import Status
-
-#: How many messages or connections of a dead process are dealt with at once, and how many dead
-#: processes are remembered, so that one that comes back knows what happened.
-CLEANED, GRAVES = 200, 10_000
 
 
 class RedisChannelLayer(WorkerLayer):
@@ -53,7 +48,7 @@ class RedisChannelLayer(WorkerLayer):
         super().__init__(**config)
         self.client = Client(hosts, prefix)
         self.streams = Streams(self.client)
-        self._lives: dict[str, Life] = {}
+        self._processes = Processes(self.client)
         self._link: Link | None = None
         self._lock = threading.Lock()
 
@@ -80,8 +75,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def register_server(self, server: str) -> Life:
         """Make *server* known, with the look of :meth:`register`."""
-        self.register(server, About.this("server"))
-        return self._lives[server]
+        return self._processes.register(server, About.this("server"))
 
     async def _until_registered(self) -> None:
         await self._living_link().registered()
@@ -162,12 +156,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def register(self, process: str, about: About) -> None:
         """Make *process* known, after a look at what kind of server answers."""
-        self.client.check_server()
-        self.client.claim_format()
-        epoch = self.client.call(
-            Request("register", [process, json.dumps(about._asdict()), new_id()])
-        )
-        self._lives[process] = Life(process, epoch.decode())
+        self._processes.register(process, about)
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
@@ -175,22 +164,11 @@ class RedisChannelLayer(WorkerLayer):
 
     def pulse(self, process: str) -> Pulse:
         """Raise the counter of *process*; end a recovery whose time is over."""
-        life = self._lives.get(process)
-        if life is None:
-            return Pulse.LOST
-        pulse = life.read(self.client.call(life.pulse()), time.monotonic())
-        if (request := life.recovered(time.monotonic())) is not None:
-            self.client.call(request)
-        return pulse
+        return self._processes.pulse(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*; consumers that still hold deliveries stay, with them."""
-        arguments: commands.Arguments = [process]
-        for consumer in consumers:
-            for channel in channels:
-                arguments += (channel, consumer)
-        self.client.call(Request("retire", arguments))
-        self._lives.pop(process, None)
+        self._processes.retire(process, consumers, channels)
 
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
@@ -224,38 +202,23 @@ class RedisChannelLayer(WorkerLayer):
 
     def processes(self) -> dict[str, int]:
         """Return the pulse counter of each process that is known."""
-        with self.client.explained():
-            found = cast(
-                "dict[bytes, bytes]", self.client.redis.hgetall(self.client.key("processes"))
-            )
-        return {process.decode(): int(counter) for process, counter in found.items()}
+        return self._processes.counters()
 
     def overfull(self) -> dict[str, int]:
         """Return the pulse counter of each server that does not keep up with its inbox."""
-        limits = configuration()
-        found = self.client.call(Request("overfull", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
-        return {
-            server.decode(): int(counter)
-            for server, counter in zip(found[::2], found[1::2], strict=True)
-        }
+        return self._processes.overfull()
 
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""
-        return bool(self.client.call(Request("bury", [process, counter, GRAVES])))
+        return self._processes.bury(process, counter)
 
     def remains(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
-        with self.client.explained():
-            found = cast("set[bytes]", self.client.redis.smembers(self.client.key("remains")))
-        return {process.decode() for process in found}
+        return self._processes.remains()
 
     def clean_up(self, process: str) -> None:
         """Undo what a dead process left behind, a bit at each request."""
-        limits = configuration()
-        at = b""
-        while at != b"done":
-            rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS]
-            at = self.client.call(Request("clean", [process, at, *rest]))
+        self._processes.clean_up(process)
 
     # Dead letters
 
