@@ -241,7 +241,7 @@ async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLaye
     channel = await layer.new_channel()
     link = layer._link
     assert link is not None
-    link._arrived.clear()
+    link._writer._arrived.clear()
     waiting = [asyncio.ensure_future(layer.group_send("room", {"n": 1})) for _ in range(3)]
     await asyncio.sleep(0)
     await layer.retire_server()
