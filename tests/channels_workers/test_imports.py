@@ -27,6 +27,7 @@ ROWS = [
     ["outbox", "registry"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
+    ["layers.channel_layer"],
     ["layers.server", "layers.status"],
     ["layers.codec", "layers.operations"],
     ["backoff", "conf", "exceptions", "goodbye", "signals"],

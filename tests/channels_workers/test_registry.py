@@ -34,7 +34,7 @@ def test_config_goes_to_the_layer(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": config}}
     layer = get_channel_layer()
     assert isinstance(layer, RedisChannelLayer)
-    assert (layer.prefix, layer.capacity) == ("chat:1:", 7)
+    assert (layer.client.prefix, layer.capacity) == ("chat:1:", 7)
     assert str(layer) == "RedisChannelLayer(redis://redis.example.com:6379/0)"
 
 

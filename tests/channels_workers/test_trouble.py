@@ -136,8 +136,8 @@ async def test_trouble_that_passes_leaves_nothing_behind(
         stays.leave(1001)
         await consumers.until(lambda: ("disconnect", (1001, 2)) in consumers.seen)
         await application.drain_ended()
-        assert client.keys(f"{layers[0].prefix}connections:*") == []
-        assert client.keys(f"{layers[0].prefix}session:*") == []
+        assert client.keys(f"{layers[0].client.prefix}connections:*") == []
+        assert client.keys(f"{layers[0].client.prefix}session:*") == []
     assert application.sockets == set()
 
 
@@ -168,7 +168,7 @@ async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
 ) -> None:
     with redis_server.client() as client:
         for fields in ({"strange": "entry"}, {"id": "1", "payload": "x", "order": "<Enum>"}):
-            client.xadd(layers[0].stream_key("websocket.receive"), fields)
+            client.xadd(layers[0].streams.key("websocket.receive"), fields)
     person = await Client(application).accepted()
     person.send("hi")
     await person.until(lambda: person.texts == ["hi"])
@@ -213,7 +213,7 @@ async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
         layer.apply([layer.make_send("websocket.receive", {"n": number})])
     worker.delivery = pull_one(layer, worker.consumer)
     pull_one(layer, worker.consumer)  # its reply is lost
-    layer._recovering.add(worker.consumer)
+    layer.streams._recovering.add(worker.consumer)
     found = [worker._pull(), worker._pull()]
     numbers = [layer.content(delivery)["n"] for delivery in found if delivery is not None]
     assert numbers == [1, 2]
@@ -241,7 +241,7 @@ async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLaye
     channel = await layer.new_channel()
     link = layer._link
     assert link is not None
-    link._arrived.clear()
+    link._writer._arrived.clear()
     waiting = [asyncio.ensure_future(layer.group_send("room", {"n": 1})) for _ in range(3)]
     await asyncio.sleep(0)
     await layer.retire_server()

@@ -517,10 +517,10 @@ def test_workers_go_on_after_an_error_that_nobody_foresaw(
     layer = RedisChannelLayer(hosts=[redis_server.url])
     counted = Counted()
     with redis_server.client() as client:
-        client.set(layer.stream_key("background"), "no stream")
+        client.set(layer.streams.key("background"), "no stream")
         start_group({"background": counted}, layer)
         wait_for(lambda: "Waiting for messages failed" in caplog.text, "the log line")
-        client.delete(layer.stream_key("background"))
+        client.delete(layer.streams.key("background"))
     Channel("background", channel_layer=layer).send({})
     assert counted.got_one.wait(TIMEOUT)
 

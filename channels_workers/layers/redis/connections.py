@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -103,7 +104,12 @@ def is_loss(error: Exception) -> bool:
 
 
 def unavailable(host: Host, error: Exception) -> LayerUnavailable:
-    """Return the error to raise, or to log, when the Redis at *host* does not answer."""
+    """Return the error to raise, or to log, when the Redis at *host* does not answer.
+
+    It is *error* itself if that says so already.
+    """
+    if isinstance(error, LayerUnavailable):
+        return error
     return LayerUnavailable(
         f"Redis at {describe(host)} does not answer ({error}). "
         "Is it running, and is its address right?"
@@ -146,6 +152,16 @@ def asyncio_pool(host: Host) -> redis.asyncio.ConnectionPool:
     retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
     pool: redis.asyncio.ConnectionPool = create_pool({**_options(host), "retry": retry})
     return pool
+
+
+def goes_on() -> bool:
+    """Say whether the running task is to go on: nobody has cancelled it.
+
+    To be asked in each turn of a loop without end, as redis-py swallows a cancellation that comes
+    while it connects.
+    """
+    task = asyncio.current_task()
+    return task is None or not task.cancelling()
 
 
 def check_server(info: Mapping[str, Any], address: str) -> None:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import json
-import logging
-import re
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
-import redis
-import redis.asyncio
-import redis.exceptions
-
 from channels_workers.conf import configuration
-from channels_workers.exceptions import LayerUnavailable, LayerUnfit
-from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
     About,
@@ -33,98 +25,48 @@ from channels_workers.layers.operations import (
     Session,
     new_id,
 )
-from channels_workers.layers.redis import commands, connections
-from channels_workers.layers.redis.commands import GROUP, Request
+from channels_workers.layers.redis import commands
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.link import Link
-from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.redis.processes import Processes
 from channels_workers.layers.redis.status import read_status
+from channels_workers.layers.redis.streams import Streams
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.status import Status
-
-#: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
-NO_STREAM = ("NOGROUP", "UNBLOCKED")
-
-
-#: How many of its own deliveries a consumer reads again after a lost reply, of each channel.
-RECOVERED = 1000
-
-#: How many messages or connections of a dead process are dealt with at once, and how many dead
-#: processes are remembered, so that one that comes back knows what happened.
-CLEANED, GRAVES = 200, 10_000
-
-logger = logging.getLogger(__name__)
 
 
 class RedisChannelLayer(WorkerLayer):
     """A channel layer in one Redis (6.2 or later), or a Sentinel pair.
 
     *hosts* takes what channels-redis takes, for one server; *prefix* begins every key. The
-    other options are those of :class:`~channels_workers.layers.base.WorkerLayer`.
+    other options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
     """
 
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
         super().__init__(**config)
-        self.host = connections.read_hosts(hosts)
-        self.prefix = f"{prefix}:{FORMAT_VERSION}:"
-        self.redis = redis.Redis(connection_pool=connections.blocking_pool(self.host))
-        for command in ("XREADGROUP", "XRANGE"):
-            self.redis.set_response_callback(command, commands.as_it_is)
-        self._recovering: set[str] = set()
-        self._lives: dict[str, Life] = {}
+        self.client = Client(hosts, prefix)
+        self.streams = Streams(self.client)
+        self._processes = Processes(self.client)
         self._link: Link | None = None
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
-        return f"RedisChannelLayer({connections.describe(self.host)})"
-
-    def stream_key(self, channel: str) -> str:
-        """Return the key of an ordinary channel's stream."""
-        return f"{self.prefix}channel:{channel}"
+        return f"RedisChannelLayer({self.client})"
 
     # The Channels 4 face
 
     async def flush(self) -> None:
         """Delete every key with the layer's prefix, and register this server again."""
-        await asyncio.to_thread(self._delete_keys)
+        await asyncio.to_thread(self.client.delete_keys)
         if self._server is not None:
             self._server.leave_all()
             await asyncio.to_thread(self.register_server, self._server.id)
 
-    def _delete_keys(self) -> None:
-        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
-        stays = [f"{self.prefix}{name}".encode() for name in ("epoch", "run")]  # nothing is lost
-        for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
-            if key not in stays:
-                self.redis.unlink(key)
-
     async def _receive_ordinary(self, channel: str) -> Content:
-        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.host))
-        client.set_response_callback("XREADGROUP", commands.as_it_is)
-        try:
-            while True:
-                found = await self._take(client, channel)
-                if found:
-                    return self.codec.decode(found[0].payload)
-        finally:
-            await client.aclose(close_connection_pool=True)
-
-    async def _take(self, client: redis.asyncio.Redis, channel: str) -> list[Delivery]:
-        key = self.stream_key(channel)
-        try:
-            reply = await client.execute_command(  # type: ignore[no-untyped-call]
-                *("XREADGROUP", "GROUP", GROUP, "receive", "COUNT", 1, "BLOCK", 2000, "NOACK"),
-                *("STREAMS", key, ">"),
-            )
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(NO_STREAM):
-                raise
-            await asyncio.to_thread(self._create_group, channel)
-            return []
-        found = await asyncio.to_thread(self._readable, reply, "")
-        for delivery in found:
-            await client.xdel(key, delivery.token)
-        return found
+        delivery = await self.streams.receive(channel)
+        return self.codec.decode(delivery.payload)
 
     # The interface side
 
@@ -133,8 +75,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def register_server(self, server: str) -> Life:
         """Make *server* known, with the look of :meth:`register`."""
-        self.register(server, About.this("server"))
-        return self._lives[server]
+        return self._processes.register(server, About.this("server"))
 
     async def _until_registered(self) -> None:
         await self._living_link().registered()
@@ -209,105 +150,29 @@ class RedisChannelLayer(WorkerLayer):
 
     def disconnect(self) -> None:
         """Close the blocking connections; the next request opens new ones."""
-        self.redis.connection_pool.disconnect()
+        self.client.disconnect()
 
     # The worker side
 
     def register(self, process: str, about: About) -> None:
         """Make *process* known, after a look at what kind of server answers."""
-        self.check_server()
-        self._claim_format()
-        epoch = self.call(Request("register", [process, json.dumps(about._asdict()), new_id()]))
-        self._lives[process] = Life(process, epoch.decode())
-
-    def _claim_format(self) -> None:
-        with self._explained():
-            self.redis.setnx(self._format, FORMAT_VERSION)
+        self._processes.register(process, about)
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
-        address = connections.describe(self.host)
-        with self._explained():
-            connections.check_server(self.redis.info("server"), address)
-            found = cast("bytes | None", self.redis.get(self._format))
-        if found is not None and found != str(FORMAT_VERSION).encode():
-            raise LayerUnfit(
-                f"The data in the Redis at {address} are of format {found.decode()}, and this "
-                f"process reads and writes format {FORMAT_VERSION}. Let all processes run "
-                "releases of one format, or give CHANNEL_LAYERS another prefix."
-            )
-
-    @property
-    def _format(self) -> str:
-        return f"{self.prefix.rpartition(':')[0].rpartition(':')[0]}:format"
+        self.client.check_server()
 
     def pulse(self, process: str) -> Pulse:
         """Raise the counter of *process*; end a recovery whose time is over."""
-        life = self._lives.get(process)
-        if life is None:
-            return Pulse.LOST
-        pulse = life.read(self.call(life.pulse()), time.monotonic())
-        if (request := life.recovered(time.monotonic())) is not None:
-            self.call(request)
-        return pulse
+        return self._processes.pulse(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*; consumers that still hold deliveries stay, with them."""
-        arguments: commands.Arguments = [process]
-        for consumer in consumers:
-            for channel in channels:
-                arguments += (channel, consumer)
-        self.call(Request("retire", arguments))
-        self._lives.pop(process, None)
+        self._processes.retire(process, consumers, channels)
 
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
-        if consumer in self._recovering:
-            found = self._read_group(channels, consumer, "0", 0, count=RECOVERED)
-            self._recovering.discard(consumer)
-            if found:
-                return found
-        try:
-            return self._read_group(channels, consumer, ">", timeout)
-        except Exception:  # perhaps after Redis had handed something out
-            self._recovering.add(consumer)
-            raise
-
-    def _read_group(
-        self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
-    ) -> list[Delivery]:
-        arguments: list[Any] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count]
-        if timeout > 0:
-            arguments += ("BLOCK", max(1, int(timeout * 1000)))
-        arguments.append("STREAMS")
-        arguments += [self.stream_key(channel) for channel in channels]
-        arguments += [start] * len(channels)
-        try:
-            with self._explained():
-                reply = self.redis.execute_command(*arguments)  # type: ignore[no-untyped-call]
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(NO_STREAM):
-                raise
-            for channel in channels:
-                self._create_group(channel)
-            return self._read_group(channels, consumer, start, timeout, count)
-        return self._readable(reply, consumer)
-
-    def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
-        read = commands.read_streams(reply, self.stream_key(""), consumer)
-        for channel, token, error in read.unreadable:
-            logger.error("A message is given up: %s", error)
-            with self._explained():
-                self.redis.xack(self.stream_key(channel), GROUP, token)
-                self.redis.xdel(self.stream_key(channel), token)
-        return read.deliveries
-
-    def _create_group(self, channel: str) -> None:
-        try:
-            self.redis.xgroup_create(self.stream_key(channel), GROUP, id="0", mkstream=True)
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+        return self.streams.pull(channels, consumer, timeout)
 
     def commit(
         self,
@@ -317,78 +182,65 @@ class RedisChannelLayer(WorkerLayer):
     ) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
         request = commands.commit(delivery, operations, session, self.get_capacity)
-        reply = self.call(request).decode()
+        reply = self.client.call(request).decode()
         commands.read_full(reply, self.get_capacity)
         return Committed(reply)
 
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
         """Hand *delivery* back."""
         held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
-        reply = self.call(Request("requeue", [*held, delivery.attempts + counted]))
+        reply = self.client.call(Request("requeue", [*held, delivery.attempts + counted]))
         return Committed(reply.decode())
 
     def give_up(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter."""
         held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
-        reply = self.call(Request("give_up", [*held, reason, configuration().DEAD_LETTERS]))
+        reply = self.client.call(Request("give_up", [*held, reason, configuration().DEAD_LETTERS]))
         return Committed(reply.decode())
 
     # Cleaning up after others
 
     def processes(self) -> dict[str, int]:
         """Return the pulse counter of each process that is known."""
-        with self._explained():
-            found = cast("dict[bytes, bytes]", self.redis.hgetall(f"{self.prefix}processes"))
-        return {process.decode(): int(counter) for process, counter in found.items()}
+        return self._processes.counters()
 
     def overfull(self) -> dict[str, int]:
         """Return the pulse counter of each server that does not keep up with its inbox."""
-        limits = configuration()
-        found = self.call(Request("overfull", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
-        return {
-            server.decode(): int(counter)
-            for server, counter in zip(found[::2], found[1::2], strict=True)
-        }
+        return self._processes.overfull()
 
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""
-        return bool(self.call(Request("bury", [process, counter, GRAVES])))
+        return self._processes.bury(process, counter)
 
     def remains(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
-        with self._explained():
-            found = cast("set[bytes]", self.redis.smembers(f"{self.prefix}remains"))
-        return {process.decode() for process in found}
+        return self._processes.remains()
 
     def clean_up(self, process: str) -> None:
         """Undo what a dead process left behind, a bit at each request."""
-        limits = configuration()
-        at = b""
-        while at != b"done":
-            rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS]
-            at = self.call(Request("clean", [process, at, *rest]))
+        self._processes.clean_up(process)
 
     # Dead letters
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were given up."""
-        with self._explained():
-            reply = self.redis.execute_command("XRANGE", self._dead, "-", "+")  # type: ignore[no-untyped-call]
+        with self.client.explained():
+            reply = self.client.redis.execute_command("XRANGE", self._dead, "-", "+")  # type: ignore[no-untyped-call]
         return [commands.read_dead_letter(entry, fields) for entry, fields in reply]
 
     def _send_dead_letter(self, letter: DeadLetter) -> bool:
         message = letter.message
         arguments: commands.Arguments = [letter.id, message.channel, message.id, message.payload]
-        return bool(self.call(Request("retry", arguments)))
+        return bool(self.client.call(Request("retry", arguments)))
 
     def drop_dead_letter(self, letter: str) -> bool:
         """Forget a dead letter."""
-        with self._explained():
-            return bool(self.redis.xdel(self._dead, letter))
+        with self.client.explained():
+            return bool(self.client.redis.xdel(self._dead, letter))
 
     @property
     def _dead(self) -> str:
-        return f"{self.prefix}dead"
+        return self.client.key("dead")
 
     # Everybody
 
@@ -397,7 +249,7 @@ class RedisChannelLayer(WorkerLayer):
 
         After :class:`LayerUnavailable` it is not known whether they were: nothing is repeated.
         """
-        reply = self.call(self._send_request(operations)).decode()
+        reply = self.client.call(self._send_request(operations)).decode()
         commands.read_full(reply, self.get_capacity)
 
     async def aapply(self, operations: Sequence[Operation]) -> None:
@@ -405,7 +257,7 @@ class RedisChannelLayer(WorkerLayer):
         if self._link is None or not self._link.is_here():
             await asyncio.to_thread(self.apply, operations)
             return
-        with self._explained():
+        with self.client.explained():
             reply = await self._link.call(self._send_request(operations))
         commands.read_full(reply.decode(), self.get_capacity)
 
@@ -415,41 +267,25 @@ class RedisChannelLayer(WorkerLayer):
 
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""
-        with self._explained():
-            return cast("bytes | None", self.redis.get(f"{self.prefix}session:{reply_channel}"))
+        with self.client.explained():
+            return cast(
+                "bytes | None", self.client.redis.get(self.client.key(f"session:{reply_channel}"))
+            )
 
     def save_session(self, session: Session) -> None:
         """Save a channel session at once, if the connection lives."""
-        self.call(Request("save_session", list(session)))
+        self.client.call(Request("save_session", list(session)))
 
     def status(self) -> Status:
         """Return what goes on."""
-        with self._explained():
-            return read_status(self.redis, self.prefix)
+        with self.client.explained():
+            return read_status(self.client.redis, self.client.prefix)
 
     def length(self, channel: str) -> int:
         """Return how many messages wait or are under way."""
-        return self.redis.xlen(self.stream_key(channel))
+        return self.streams.length(channel)
 
     def members(self, group: str) -> set[str]:
         """Return the members of a group."""
-        found = cast("list[bytes]", self.redis.hkeys(f"{self.prefix}group:{group}"))
+        found = cast("list[bytes]", self.client.redis.hkeys(self.client.key(f"group:{group}")))
         return {member.decode().lstrip("*") for member in found}
-
-    def call(self, request: Request) -> Any:
-        """Run a script; it is sent once, or again if Redis did not know it."""
-        wanted = script(request.script)
-        with self._explained():
-            try:
-                return self.redis.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
-            except redis.exceptions.NoScriptError:
-                return self.redis.eval(wanted.source, 1, self.prefix, *request.arguments)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (redis.exceptions.RedisError, OSError) as error:
-            if not connections.is_temporary(error):
-                raise
-            raise connections.unavailable(self.host, error) from error

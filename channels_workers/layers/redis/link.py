@@ -6,20 +6,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import redis.asyncio
-import redis.exceptions
 
 from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import About, Pulse
 from channels_workers.layers.redis import commands, connections
-from channels_workers.layers.redis.commands import Argument, Request
-from channels_workers.layers.redis.connections import Host
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
-from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.redis.writer import Writer
 from channels_workers.layers.server import Departure, Server
 
 logger = logging.getLogger(__name__)
@@ -34,50 +32,13 @@ RESTORED_AT_ONCE = 100
 TURN = 0.01
 
 
-@dataclass(slots=True)
-class Call:
-    """A request that waits to be written, and who waits for its reply.
-
-    *doubted_at*: epoch and counter of the server when Redis knew less than it should, which means
-    that its data are lost, or else, when a pulse after that says that they are not, what it says.
-    """
-
-    request: Request
-    reply: asyncio.Future[Any]
-    doubted_at: tuple[str, int] | None = None
-
-    def arguments(self, life: Life) -> list[Argument]:
-        """Return the arguments to write."""
-        if not self.request.in_epoch:
-            return self.request.arguments
-        epoch, counter = self.doubted_at or ("", 0)
-        is_sure = epoch == life.epoch and life.counter > counter
-        return [*self.request.arguments, "" if is_sure else life.epoch]
-
-    def doubt(self, life: Life) -> None:
-        """Note that Redis knows less than it should."""
-        if self.doubted_at is None or self.doubted_at[0] != life.epoch:
-            self.doubted_at = (life.epoch, life.counter)
-
-
-class Again(NamedTuple):
-    """What is to be written again, and why."""
-
-    calls: list[Call]
-    error: Exception
-
-
 class Layer(Protocol):
     """What a link needs of its layer."""
 
-    host: Host
-    prefix: str
+    client: Client
 
     def register_server(self, server: str) -> Life:
         """Make *server* known; it blocks."""
-
-    def call(self, request: Request) -> Any:
-        """Run a script; it blocks."""
 
     def forget_server(self) -> None:
         """Note that Redis does not know the server any more."""
@@ -86,23 +47,18 @@ class Layer(Protocol):
 class Link:
     """Writer, inbox reader and pulse of *server*, in the event loop that makes it.
 
-    Requests of all sockets that come in one turn of the loop go out in one write. While Redis
-    is away, repeatable requests wait; the others fail. When Redis has lost its data, the server
-    is registered again with all that it holds.
+    When Redis has lost its data, the server is registered again with all that it holds.
     """
 
     def __init__(self, layer: Layer, server: Server) -> None:
         self.layer = layer
         self.server = server
-        self.host = layer.host
-        self.prefix = layer.prefix
+        self.host = layer.client.host
         self.life = Life(server.id, "")
         self.loop = asyncio.get_running_loop()
         self._ended = False
-        self._calls: list[Call] = []
-        self._in_flight: list[Call] = []
+        self._writer = Writer(self.host, layer.client.prefix, PULSE_INTERVAL)
         self._outage: LayerUnavailable | None = None
-        self._arrived = asyncio.Event()
         self._registered = self.loop.create_future()
         self._duties: list[asyncio.Task[None]] = []
         self._task = self.loop.create_task(self._run(), name="channels_workers link")
@@ -129,22 +85,16 @@ class Link:
             raise LayerUnavailable("The connection of this server to Redis has ended.")
         if not request.repeatable and not self._registered.done() and self._outage is not None:
             raise self._outage
-        return await self._add(request)
+        return await self._writer.add(request)
 
     def depart(self, departures: Iterable[Departure]) -> None:
         """Tell Redis, some time soon, which groups have no member here any more."""
         for group, entry in departures:
-            self._add(Request("leave", [self.server.id, group, entry]))
-
-    def _add(self, request: Request) -> asyncio.Future[Any]:
-        reply = self.loop.create_future()
-        self._calls.append(Call(request, reply))
-        self._arrived.set()
-        return reply
+            self._writer.add(Request("leave", [self.server.id, group, entry]))
 
     async def stop(self) -> None:
         """End the link and close its connections."""
-        # Again and again: a cancellation may be swallowed, see `_goes_on`.
+        # Again and again: a cancellation may be swallowed, see `connections.goes_on`.
         while not self._task.done():
             for task in (self._task, *self._duties):
                 task.cancel()
@@ -156,7 +106,7 @@ class Link:
         try:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
-                duties = (self._write(client), self._read(client), self._pulse())
+                duties = (self._writer.write(client, self.life), self._read(client), self._pulse())
                 self._duties = [tasks.create_task(duty) for duty in duties]
         except* LostServer:
             self._lose()
@@ -166,8 +116,7 @@ class Link:
 
     def _end(self) -> None:
         self._ended = True
-        for call in (*self._in_flight, *self._calls):
-            _answer(call.reply, LayerUnavailable("The connection of this server has ended."))
+        self._writer.end()
         self.server.wake_mailboxes()  # those that wait in another loop make a new link
 
     async def _register(self) -> None:
@@ -176,97 +125,26 @@ class Link:
             try:
                 self.life = await asyncio.to_thread(self.layer.register_server, self.server.id)
             except Exception as error:  # noqa: BLE001  (logged; nothing works without)
-                self._outage = self._explain(error)
+                self._outage = connections.unavailable(self.host, error)
                 await asyncio.sleep(attempts.failed(self._outage))
             else:
                 attempts.succeeded()
                 self._registered.set_result(None)
                 return
 
-    def _explain(self, error: Exception) -> LayerUnavailable:
-        if isinstance(error, LayerUnavailable):
-            return error
-        return connections.unavailable(self.host, error)
-
-    # Writing
-
-    async def _write(self, client: redis.asyncio.Redis) -> None:
-        attempts = Attempts(logger, "Writing", PULSE_INTERVAL)
-        while _goes_on():
-            await self._arrived.wait()
-            self._arrived.clear()
-            calls, self._calls = self._calls, []
-            self._in_flight = [call for call in calls if not call.reply.done()]
-            try:
-                again = await self._write_batch(client, self._in_flight)
-            except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
-                again = self._keep_repeatable(self._in_flight, error)
-            if again:
-                self._calls[:0] = again.calls
-                self._arrived.set()
-                await asyncio.sleep(attempts.failed(self._explain(again.error)))
-            else:
-                attempts.succeeded()
-
-    async def _write_batch(self, client: redis.asyncio.Redis, calls: list[Call]) -> Again | None:
-        """Write *calls* and answer them, up to the first that Redis cannot carry out now."""
-        replies = await self._execute(client, calls)
-        if any(isinstance(reply, redis.exceptions.NoScriptError) for reply in replies):
-            await self._load(client, calls)
-        for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
-            if isinstance(reply, redis.exceptions.NoScriptError):
-                rest = self._keep_repeatable(calls[at:], reply, replies[at:])
-                self._in_flight = rest.calls
-                return await self._write_batch(client, rest.calls)
-            if isinstance(reply, Exception) and connections.is_temporary(reply):
-                if connections.is_loss(reply):
-                    call.doubt(self.life)
-                return self._keep_repeatable(calls[at:], reply, replies[at:])
-            _answer(call.reply, reply)
-        return None
-
-    async def _load(self, client: redis.asyncio.Redis, calls: list[Call]) -> None:
-        for name in {call.request.script for call in calls}:
-            await client.script_load(script(name).source)
-
-    async def _execute(self, client: redis.asyncio.Redis, calls: list[Call]) -> list[Any]:
-        if not calls:
-            return []
-        pipeline = client.pipeline(transaction=False)
-        for call in calls:
-            wanted = script(call.request.script)
-            pipeline.evalsha(wanted.sha, 1, self.prefix, *call.arguments(self.life))
-        return await pipeline.execute(raise_on_error=False)
-
-    def _keep_repeatable(
-        self, calls: list[Call], error: Exception, replies: list[Any] | None = None
-    ) -> Again:
-        # All that may be repeated is, from the first failure on and in its order: a close must
-        # not overtake the publish before it. What may not be repeated has its answer, unless
-        # Redis says that it did not even begin; so has what nothing else has to wait for.
-        kept = []
-        for call, reply in zip(calls, replies or [error] * len(calls), strict=True):
-            is_answered = not (call.request.ordered or isinstance(reply, Exception))
-            is_unknown = isinstance(reply, redis.exceptions.NoScriptError)
-            if is_unknown or (call.request.repeatable and not is_answered):
-                kept.append(call)
-            else:
-                _answer(call.reply, reply)
-        return Again([call for call in kept if not call.reply.done()], error)
-
     # Reading
 
     async def _read(self, client: redis.asyncio.Redis) -> None:
         attempts = Attempts(logger, "Reading the inbox")
-        key = f"{self.prefix}inbox:{self.server.id}"
-        while _goes_on():
+        key = self.layer.client.key(f"inbox:{self.server.id}")
+        while connections.goes_on():
             try:
                 reply = await client.execute_command(  # type: ignore[no-untyped-call]
                     *("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK),
                     *("STREAMS", key, self.server.position or "0"),
                 )
             except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
-                await asyncio.sleep(attempts.failed(self._explain(error)))
+                await asyncio.sleep(attempts.failed(connections.unavailable(self.host, error)))
                 continue
             attempts.succeeded()
             await self._process(reply)
@@ -282,7 +160,7 @@ class Link:
     # Living
 
     async def _pulse(self) -> None:
-        while _goes_on():
+        while connections.goes_on():
             await asyncio.sleep(PULSE_INTERVAL)
             try:
                 await self._pulse_once()
@@ -311,7 +189,7 @@ class Link:
         about = About.this("server")
         requests = list(commands.restore(self.server, epoch, about, RESTORED_AT_ONCE))
         for request in requests:
-            if await asyncio.to_thread(self.layer.call, request) == b"buried":
+            if await asyncio.to_thread(self.layer.client.call, request) == b"buried":
                 raise LostServer
         self.server.restored()
         self.life.begin_again(epoch)
@@ -327,19 +205,3 @@ class Link:
 
 class LostServer(Exception):
     """Redis has no registration of this server: it was reaped, or the data is lost."""
-
-
-def _goes_on() -> bool:
-    # Asked in each turn, as redis-py swallows a cancellation that comes while it connects.
-    task = asyncio.current_task()
-    return task is None or not task.cancelling()
-
-
-def _answer(reply: asyncio.Future[Any], value: Any) -> None:
-    if reply.done():
-        return
-    if isinstance(value, Exception):
-        reply.set_exception(value)
-        reply.exception()  # whoever does not wait for it is not told again
-    else:
-        reply.set_result(value)

@@ -61,20 +61,20 @@ class RedisBus:
 
     def __init__(self, url: str) -> None:
         self.redis = RedisChannelLayer(hosts=[url])
-        self.redis.redis.flushall()
-        self.redis.redis.set_response_callback("XREAD", commands.as_it_is)
+        self.redis.client.redis.flushall()
+        self.redis.client.redis.set_response_callback("XREAD", commands.as_it_is)
         self.layer: WorkerLayer = self.redis
 
     def publish(self, channel: str, reply: str, order: int, payload: bytes) -> Published:
         request = Request("publish", [channel, reply, order, payload, payload])
-        return commands.read_published(self.redis.call(request))
+        return commands.read_published(self.redis.client.call(request))
 
     def close(self, reply: str, code: int) -> Closed:
-        return Closed(self.redis.call(Request("close", [reply, code])).decode())
+        return Closed(self.redis.client.call(Request("close", [reply, code])).decode())
 
     def drain(self, server: Server) -> int:
-        key = f"{self.redis.prefix}inbox:{server.id}"
-        reply = self.redis.redis.execute_command(
+        key = f"{self.redis.client.prefix}inbox:{server.id}"
+        reply = self.redis.client.redis.execute_command(
             "XREAD", "COUNT", 1000, "STREAMS", key, server.position or "0"
         )
         entries = commands.read_inbox(reply)
@@ -87,7 +87,7 @@ class RedisBus:
 
     def _leave(self, server: Server, departures: list[Departure]) -> None:
         for group, entry in departures:
-            self.redis.call(Request("leave", [server.id, group, entry]))
+            self.redis.client.call(Request("leave", [server.id, group, entry]))
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +115,7 @@ def test_the_redis_layer_keeps_the_promises(redis_url: str) -> None:
     def make_bus() -> Bus:
         if not buses:
             buses.append(RedisBus(redis_url))
-        buses[0].redis.redis.flushdb()
+        buses[0].redis.client.redis.flushdb()
         return buses[0]
 
     class RedisMachine(Machine):

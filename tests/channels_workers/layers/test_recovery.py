@@ -115,7 +115,7 @@ class Site:
         """All that is in Redis, as in another run of it."""
         found = {key: self.redis.dump(key) for key in self.redis.keys("*")}
         self.redis.set("other", "f" * 40)
-        return found | {f"{self.layer.prefix}run".encode(): self.redis.dump("other")}
+        return found | {f"{self.layer.client.prefix}run".encode(): self.redis.dump("other")}
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(TIMEOUT):
@@ -129,7 +129,7 @@ class Site:
             for key, value in (snapshot or {}).items():
                 pipeline.restore(key, 0, value)
             pipeline.execute()
-        recovered = f"{self.layer.prefix}recovered"
+        recovered = f"{self.layer.client.prefix}recovered"
         known = (snapshot or {}).get(recovered.encode())
         await self.until(lambda: self.redis.dump(recovered) != known)
 
@@ -348,7 +348,7 @@ async def test_sends_and_commits_wait_until_all_are_registered_again(
     socket = await site.socket()
     await socket.publish(text="hi")
     losing = asyncio.create_task(site.lose())
-    await site.until(lambda: site.redis.exists(f"{site.layer.prefix}recovering"))
+    await site.until(lambda: site.redis.exists(f"{site.layer.client.prefix}recovering"))
     delivery = await site.pull()
     with pytest.raises(LayerUnavailable, match="register again"):
         site.worker.commit(delivery)
@@ -363,8 +363,8 @@ async def test_a_server_that_was_buried_is_not_restored(site: Site) -> None:
     socket = await site.socket()
     server = socket.channel.partition("!")[0]
     with site.redis.pipeline() as pipeline:
-        pipeline.hdel(f"{site.layer.prefix}processes", server)
-        pipeline.lpush(f"{site.layer.prefix}buried", server)
+        pipeline.hdel(f"{site.layer.client.prefix}processes", server)
+        pipeline.lpush(f"{site.layer.client.prefix}buried", server)
         pipeline.execute()
     await socket.until(lambda: socket.lost)
 

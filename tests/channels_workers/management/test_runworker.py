@@ -159,7 +159,7 @@ def test_threads_and_signals(run_worker: RunWorker, redis_layer: RedisChannelLay
 
 
 def let_go(layer: RedisChannelLayer, number: int) -> None:
-    layer.redis.rpush("go on", *["now"] * number)
+    layer.client.redis.rpush("go on", *["now"] * number)
 
 
 @pytest.mark.parametrize(
@@ -232,10 +232,10 @@ def test_an_idle_worker_stops_and_is_forgotten(
     run_worker: RunWorker, redis_layer: RedisChannelLayer
 ) -> None:
     worker = run_worker()
-    processes = f"{redis_layer.prefix}processes"
-    wait_for(lambda: redis_layer.redis.hlen(processes), "the registration of the worker")
+    processes = f"{redis_layer.client.prefix}processes"
+    wait_for(lambda: redis_layer.client.redis.hlen(processes), "the registration of the worker")
     assert worker.terminate() == 0
-    assert redis_layer.redis.hlen(processes) == 0
+    assert redis_layer.client.redis.hlen(processes) == 0
 
 
 def test_it_waits_for_a_redis_that_is_not_there(

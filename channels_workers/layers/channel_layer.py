@@ -1,0 +1,192 @@
+"""A channel layer as Channels 4 specifies it; the layers that feed workers are built on it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from channels.layers import BaseChannelLayer
+
+from channels_workers.exceptions import ChannelFull, LayerUnavailable
+from channels_workers.layers.codec import Codec, Content
+from channels_workers.layers.operations import (
+    Delivery,
+    GroupSend,
+    Join,
+    Leave,
+    Operation,
+    Receiver,
+    Send,
+    server_of,
+)
+from channels_workers.layers.server import ChannelName, Mailbox, Server
+
+
+class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
+    """Names, limits, encoding, and the Channels 4 face.
+
+    *capacity* bounds the messages in each ordinary channel (``channel_capacity`` maps globs of
+    names to other bounds); a send beyond it raises :class:`ChannelFull`. *message_size* is in
+    bytes of the encoded message.
+    """
+
+    #: As in 1.x: ``except message.channel_layer.ChannelFull``.
+    ChannelFull = ChannelFull
+
+    def __init__(
+        self,
+        capacity: int = 10_000,
+        channel_capacity: dict[Any, int] | None = None,
+        message_size: int = 512 * 1024,
+        symmetric_encryption_keys: list[str | bytes] | None = None,
+        expiry: int = 60,
+        group_expiry: int = 86_400,
+    ) -> None:
+        # expiry and group_expiry are taken so that a CONFIG made for channels-redis goes on
+        # working; nothing expires here.
+        super().__init__(capacity=capacity)
+        self.channel_capacity = self.compile_capacities(channel_capacity or {})
+        self.codec = Codec(message_size, symmetric_encryption_keys)
+        self._server: Server | None = None
+
+    # Names
+
+    def require_valid_channel_name(self, name: Any, receive: bool = False) -> bool:
+        """Return True, or raise :class:`TypeError` that says what came."""
+        try:
+            super().require_valid_channel_name(name, receive)
+        except TypeError as error:
+            raise TypeError(f"{error} Got {name!r}.") from None
+        return True
+
+    def require_valid_group_name(self, name: Any) -> bool:
+        """Return True, or raise :class:`TypeError` that says what came."""
+        try:
+            super().require_valid_group_name(name)
+        except TypeError as error:
+            raise TypeError(f"{error} Got {name!r}.") from None
+        return True
+
+    # Encoded operations: what Channel and Group make, inside and outside consumers
+
+    def make_send(self, channel: str, content: Content) -> Send:
+        """Return the operation; the name and the content are checked now, not when it runs."""
+        self.require_valid_channel_name(channel)
+        return Send(channel, self.encode(content))
+
+    def make_group_send(self, group: str, content: Content) -> GroupSend:
+        """Return the operation; the name and the content are checked now, not when it runs."""
+        self.require_valid_group_name(group)
+        return GroupSend(group, self.encode(content))
+
+    def make_join(self, group: str, channel: str) -> Join:
+        """Return the operation; the names are checked now, not when it runs."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        return Join(group, channel)
+
+    def make_leave(self, group: str, channel: str) -> Leave:
+        """Return the operation; the names are checked now, not when it runs."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        return Leave(group, channel)
+
+    def encode(self, content: Content) -> bytes:
+        """Return *content* as bytes; see :meth:`Codec.encode` for the errors."""
+        if not isinstance(content, dict):
+            raise TypeError(f"A message must be a dict, not {type(content).__name__}: {content!r}")
+        return self.codec.encode(content)
+
+    def content(self, delivery: Delivery) -> Content:
+        """Return the content of *delivery*, with what the layer itself carries beside it."""
+        content = self.codec.decode(delivery.payload)
+        if delivery.reply_channel is not None:
+            content["reply_channel"] = delivery.reply_channel
+            content["order"] = delivery.order
+        if delivery.code is not None:
+            content["code"] = delivery.code
+        return content
+
+    # Carried out now, outside consumers
+
+    @abstractmethod
+    def apply(self, operations: Sequence[Operation]) -> None:
+        """Carry out *operations* in one step, now; :class:`ChannelFull` if nothing was done."""
+
+    @abstractmethod
+    async def aapply(self, operations: Sequence[Operation]) -> None:
+        """Do the same as :meth:`apply` from a coroutine."""
+
+    # The Channels 4 face
+
+    async def send(self, channel: str, message: Content) -> None:
+        """Send *message* to a channel; :class:`ChannelFull` at its capacity."""
+        await self.aapply([self.make_send(channel, message)])
+
+    async def group_send(self, group: str, message: Content) -> None:
+        """Send *message* to each channel of the group."""
+        await self.aapply([self.make_group_send(group, message)])
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Add *channel* to the group; every later send to the group reaches it."""
+        await self.aapply([self.make_join(group, channel)])
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """Remove *channel* from the group."""
+        await self.aapply([self.make_leave(group, channel)])
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """Return the name of a new channel that this process receives.
+
+        It is ``<server id>!<random>``: the place of a message follows from the name, so
+        *prefix* has no part in it. The channel ends when nobody holds the name any more.
+        """
+        channel = await self.attach(Mailbox(self.capacity))
+        await self._until_registered()
+        return ChannelName.of(channel, self._detach_from_any_thread)
+
+    async def receive(self, channel: str) -> Content:
+        """Wait for the next message of *channel*: one of this process, or an ordinary one."""
+        self.require_valid_channel_name(channel)
+        if server_of(channel) is None:
+            return await self._receive_ordinary(channel)
+        server = self._server
+        receiver = server.receivers.get(channel) if server else None
+        if not isinstance(receiver, Mailbox):
+            raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
+        while server is not None and server is self._server:
+            self._make_home(server)
+            content = await receiver.receive()
+            if content is not None:
+                return content
+        raise LayerUnavailable(f"The server of {channel!r} is gone.")
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Delete everything in the layer: channels, groups, sessions and connections."""
+
+    # What this face needs of the others
+
+    @abstractmethod
+    async def attach(self, receiver: Receiver) -> str:
+        """Return a new reply channel whose messages *receiver* gets; it waits for nothing."""
+
+    @abstractmethod
+    def _make_home(self, server: Server) -> None:
+        """Have the inbox read in the running event loop, unless a living one reads it.
+
+        A loop may end before the process does: each ``async_to_sync()`` makes one of its own.
+        """
+
+    @abstractmethod
+    def _detach_from_any_thread(self, channel: str) -> None:
+        """Forget the receiver of *channel*, in the event loop that reads the inbox."""
+
+    @abstractmethod
+    async def _until_registered(self) -> None:
+        """Wait until the layer knows this process's server."""
+
+    @abstractmethod
+    async def _receive_ordinary(self, channel: str) -> Content:
+        """Wait for the next message of a channel that is not of a process."""

@@ -1,0 +1,91 @@
+"""The blocking client of the Redis layer: scripts and commands for threads, below one prefix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import redis
+import redis.exceptions
+
+from channels_workers.exceptions import LayerUnfit
+from channels_workers.layers.base import FORMAT_VERSION
+from channels_workers.layers.redis import commands, connections
+from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.scripts import script
+
+#: Keys that a flush leaves alone: without them it would be a loss of the data.
+KEPT = ("epoch", "run")
+
+
+class Client:
+    """A pool of blocking connections to the one Redis that *hosts* names.
+
+    *prefix* begins every key, with the version of the formats after it. ``redis`` takes any
+    command; what goes wrong there is to be :meth:`explained`.
+    """
+
+    def __init__(self, hosts: Any, prefix: str) -> None:
+        self.host = connections.read_hosts(hosts)
+        self.prefix = f"{prefix}:{FORMAT_VERSION}:"
+        self.redis = redis.Redis(connection_pool=connections.blocking_pool(self.host))
+        for command in ("XREADGROUP", "XRANGE"):
+            self.redis.set_response_callback(command, commands.as_it_is)
+        self._format = f"{prefix}:format"
+
+    def __str__(self) -> str:
+        return connections.describe(self.host)
+
+    def key(self, name: str) -> str:
+        """Return the key *name* with the prefix before it."""
+        return f"{self.prefix}{name}"
+
+    def call(self, request: Request) -> Any:
+        """Run a script; it is sent once, or again if Redis did not know it."""
+        wanted = script(request.script)
+        with self.explained():
+            try:
+                return self.redis.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
+            except redis.exceptions.NoScriptError:
+                return self.redis.eval(wanted.source, 1, self.prefix, *request.arguments)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise :class:`LayerUnavailable` for an error of Redis that may pass."""
+        try:
+            yield
+        except (redis.exceptions.RedisError, OSError) as error:
+            if not connections.is_temporary(error):
+                raise
+            raise connections.unavailable(self.host, error) from error
+
+    def check_server(self) -> None:
+        """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
+        with self.explained():
+            connections.check_server(self.redis.info("server"), str(self))
+            found = cast("bytes | None", self.redis.get(self._format))
+        if found is not None and found != str(FORMAT_VERSION).encode():
+            raise LayerUnfit(
+                f"The data in the Redis at {self} are of format {found.decode()}, and this "
+                f"process reads and writes format {FORMAT_VERSION}. Let all processes run "
+                "releases of one format, or give CHANNEL_LAYERS another prefix."
+            )
+
+    def claim_format(self) -> None:
+        """Note the version of the formats in Redis, unless one stands there."""
+        with self.explained():
+            self.redis.setnx(self._format, FORMAT_VERSION)
+
+    def delete_keys(self) -> None:
+        """Delete every key with the prefix, but for those that are :data:`KEPT`."""
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
+        kept = [self.key(name).encode() for name in KEPT]
+        for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
+            if key not in kept:
+                self.redis.unlink(key)
+
+    def disconnect(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        self.redis.connection_pool.disconnect()

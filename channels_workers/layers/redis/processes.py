@@ -1,0 +1,89 @@
+"""The processes that Redis knows: their registrations, their pulses, and what the dead leave."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import cast
+
+from channels_workers.conf import configuration
+from channels_workers.layers.operations import About, Pulse, new_id
+from channels_workers.layers.redis import commands
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.life import Life
+
+#: How many messages or connections of a dead process are dealt with at once, and how many dead
+#: processes are remembered, so that one that comes back knows what happened.
+CLEANED, GRAVES = 200, 10_000
+
+
+class Processes:
+    """Interface servers and workers, as Redis knows them."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._lives: dict[str, Life] = {}
+
+    def register(self, process: str, about: About) -> Life:
+        """Make *process* known, after a look at what kind of server answers."""
+        self.client.check_server()
+        self.client.claim_format()
+        request = Request("register", [process, json.dumps(about._asdict()), new_id()])
+        life = Life(process, self.client.call(request).decode())
+        self._lives[process] = life
+        return life
+
+    def pulse(self, process: str) -> Pulse:
+        """Raise the counter of *process*; end a recovery whose time is over."""
+        life = self._lives.get(process)
+        if life is None:
+            return Pulse.LOST
+        pulse = life.read(self.client.call(life.pulse()), time.monotonic())
+        if (request := life.recovered(time.monotonic())) is not None:
+            self.client.call(request)
+        return pulse
+
+    def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
+        """End *process*; consumers that still hold deliveries stay, with them."""
+        arguments: commands.Arguments = [process]
+        for consumer in consumers:
+            for channel in channels:
+                arguments += (channel, consumer)
+        self.client.call(Request("retire", arguments))
+        self._lives.pop(process, None)
+
+    def counters(self) -> dict[str, int]:
+        """Return the pulse counter of each process that is known."""
+        with self.client.explained():
+            key = self.client.key("processes")
+            found = cast("dict[bytes, bytes]", self.client.redis.hgetall(key))
+        return {process.decode(): int(counter) for process, counter in found.items()}
+
+    def overfull(self) -> dict[str, int]:
+        """Return the pulse counter of each server that does not keep up with its inbox."""
+        limits = configuration()
+        found = self.client.call(Request("overfull", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
+        return {
+            server.decode(): int(counter)
+            for server, counter in zip(found[::2], found[1::2], strict=True)
+        }
+
+    def bury(self, process: str, counter: int) -> bool:
+        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known."""
+        return bool(self.client.call(Request("bury", [process, counter, GRAVES])))
+
+    def remains(self) -> set[str]:
+        """Return the dead that were not cleaned up after yet."""
+        with self.client.explained():
+            found = cast("set[bytes]", self.client.redis.smembers(self.client.key("remains")))
+        return {process.decode() for process in found}
+
+    def clean_up(self, process: str) -> None:
+        """Undo what a dead process left behind, a bit at each request."""
+        limits = configuration()
+        at = b""
+        while at != b"done":
+            rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS]
+            at = self.client.call(Request("clean", [process, at, *rest]))

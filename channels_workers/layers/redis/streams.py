@@ -1,0 +1,126 @@
+"""Reads the streams of ordinary channels, for workers and for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import redis.asyncio
+import redis.exceptions
+
+from channels_workers.layers.operations import Delivery
+from channels_workers.layers.redis import commands, connections
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.commands import GROUP
+
+#: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
+NO_STREAM = ("NOGROUP", "UNBLOCKED")
+
+#: How many of its own deliveries a consumer reads again after a lost reply, of each channel.
+RECOVERED = 1000
+
+logger = logging.getLogger(__name__)
+
+
+class Streams:
+    """The streams of all ordinary channels; each message is handed to one reader.
+
+    A message that cannot be read is given up alone.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._recovering: set[str] = set()
+
+    def key(self, channel: str) -> str:
+        """Return the key of a channel's stream."""
+        return self.client.key(f"channel:{channel}")
+
+    def length(self, channel: str) -> int:
+        """Return how many messages of *channel* wait or are under way."""
+        return self.client.redis.xlen(self.key(channel))
+
+    # For workers
+
+    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
+        """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
+        if consumer in self._recovering:
+            found = self._read_group(channels, consumer, "0", 0, count=RECOVERED)
+            self._recovering.discard(consumer)
+            if found:
+                return found
+        try:
+            return self._read_group(channels, consumer, ">", timeout)
+        except Exception:  # perhaps after Redis had handed something out
+            self._recovering.add(consumer)
+            raise
+
+    def _read_group(
+        self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
+    ) -> list[Delivery]:
+        arguments: list[Any] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count]
+        if timeout > 0:
+            arguments += ("BLOCK", max(1, int(timeout * 1000)))
+        arguments.append("STREAMS")
+        arguments += [self.key(channel) for channel in channels]
+        arguments += [start] * len(channels)
+        try:
+            with self.client.explained():
+                reply = self.client.redis.execute_command(*arguments)  # type: ignore[no-untyped-call]
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith(NO_STREAM):
+                raise
+            for channel in channels:
+                self._create_group(channel)
+            return self._read_group(channels, consumer, start, timeout, count)
+        return self._readable(reply, consumer)
+
+    # For coroutines
+
+    async def receive(self, channel: str) -> Delivery:
+        """Wait for the next message of *channel*, on a connection of its own, and delete it."""
+        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.client.host))
+        client.set_response_callback("XREADGROUP", commands.as_it_is)
+        try:
+            while True:
+                if found := await self._take(client, channel):
+                    return found[0]
+        finally:
+            await client.aclose(close_connection_pool=True)
+
+    async def _take(self, client: redis.asyncio.Redis, channel: str) -> list[Delivery]:
+        key = self.key(channel)
+        try:
+            reply = await client.execute_command(  # type: ignore[no-untyped-call]
+                *("XREADGROUP", "GROUP", GROUP, "receive", "COUNT", 1, "BLOCK", 2000, "NOACK"),
+                *("STREAMS", key, ">"),
+            )
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith(NO_STREAM):
+                raise
+            await asyncio.to_thread(self._create_group, channel)
+            return []
+        found = await asyncio.to_thread(self._readable, reply, "")
+        for delivery in found:
+            await client.xdel(key, delivery.token)
+        return found
+
+    # For both
+
+    def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
+        read = commands.read_streams(reply, self.key(""), consumer)
+        for channel, token, error in read.unreadable:
+            logger.error("A message is given up: %s", error)
+            with self.client.explained():
+                self.client.redis.xack(self.key(channel), GROUP, token)
+                self.client.redis.xdel(self.key(channel), token)
+        return read.deliveries
+
+    def _create_group(self, channel: str) -> None:
+        try:
+            self.client.redis.xgroup_create(self.key(channel), GROUP, id="0", mkstream=True)
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
