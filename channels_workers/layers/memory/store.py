@@ -139,6 +139,11 @@ class Store:
             self.remains.add(process)
             return True
 
+    def dead_processes(self) -> set[str]:
+        """Return the dead that were not cleaned up after yet."""
+        with self.changed:
+            return set(self.remains)
+
     def clean(self, process: str) -> None:
         """Undo what a dead process left behind; see ``clean.lua``."""
         with self.changed:
@@ -253,6 +258,11 @@ class Store:
             waiting = self.streams[channel].waiting
             return waiting.popitem(last=False)[1] if waiting else None
 
+    def length(self, channel: str) -> int:
+        """Return how many messages of *channel* wait or are under way."""
+        with self.changed:
+            return len(self.streams[channel])
+
     def commit(
         self,
         delivery: Delivery,
@@ -330,6 +340,11 @@ class Store:
                 self._write(plan)
                 self._finish_order(reply, record)
             return Committed.DONE
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the messages that were given up, from the oldest on."""
+        with self.changed:
+            return list(self.dead)
 
     def drop_dead_letter(self, letter: str) -> bool:
         """Forget a dead letter."""
@@ -409,6 +424,11 @@ class Store:
             if self.groups.get(departure.group, {}).get(server) == departure.entry:
                 self._remove_member(departure.group, server)
 
+    def members(self, group: str) -> set[str]:
+        """Return the members of a group: servers and ordinary channels."""
+        with self.changed:
+            return {member.lstrip("*") for member in self.groups.get(group, {})}
+
     def read_inbox(self, server: str) -> list[InboxEntry]:
         """Take all entries of a server's inbox away."""
         with self.changed:
@@ -444,6 +464,11 @@ class Store:
         """Save a session, if its connection lives; see ``save_session.lua``."""
         with self.changed:
             self._keep_session(session)
+
+    def load_session(self, reply: str) -> bytes | None:
+        """Return the session of a connection, None if it has none."""
+        with self.changed:
+            return self.sessions.get(reply)
 
     def _keep_session(self, session: Session) -> None:
         if session.reply_channel in self.connections:
