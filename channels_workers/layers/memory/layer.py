@@ -169,7 +169,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def remains(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
-        return self.store.dead_processes()
+        return self.store.remains()
 
     def clean_up(self, process: str) -> None:
         """Undo what a dead process left behind."""
