@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels_workers.conf import configuration
-from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
 from channels_workers.goodbye import Goodbye
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.codec import Content
-from channels_workers.layers.operations import (
-    Held,
-    Published,
-    UnderWay,
-)
-from channels_workers.outgoing import SendEvent, outgoing_for
-from channels_workers.protocol import (
-    ABNORMAL,
-    CONNECTION_LOST,
-    FRAME_TOO_LARGE,
-    GOING_AWAY,
-    READS_TOO_SLOWLY,
-    SERVER_STOPS,
-    Close,
-    Connection,
-    Event,
-    Publish,
-    Scope,
-    disconnect_content,
-    shown,
-)
-
-logger = logging.getLogger(__name__)
+from channels_workers.outgoing import SendEvent
+from channels_workers.protocol import Connection, Event, Scope
+from channels_workers.sockets import Socket, Sockets
 
 Receive = Callable[[], Awaitable[Event]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -52,9 +29,8 @@ class Interface:
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
         self.http = http
         self.get_layer = layer
-        self.sockets: set[Socket] = set()
+        self.sockets = Sockets()
         self.stopping = False
-        self.left_frames = 0  # of clients that have left, waiting for workers
         self._goodbye = Goodbye(self.stop, DRAIN_TIMEOUT)
         self._leaving: asyncio.Task[None] | None = None
 
@@ -78,7 +54,8 @@ class Interface:
         if not self._goodbye.is_installed:
             self._goodbye.install()
         self._leaving = None
-        socket = Socket(self, Connection(scope, configuration()), send)
+        connection = Connection(scope, configuration())
+        socket = Socket(self.get_layer(), self.sockets, connection, send)
         await receive()  # websocket.connect
         if self.stopping:
             await send({"type": "websocket.close", "code": 1000})
@@ -112,9 +89,9 @@ class Interface:
     async def stop(self) -> None:
         """Close all sockets, tell the layer of their end, and leave it."""
         self.stopping = True
-        for socket in list(self.sockets):
+        for socket in list(self.sockets.known):
             socket.stop()
-        writers = [writer for socket in self.sockets if (writer := socket.outgoing.writer)]
+        writers = [writer for socket in self.sockets.known if (writer := socket.outgoing.writer)]
         if writers:
             await asyncio.wait(writers, timeout=WRITE_TIMEOUT)
         await self.drain()
@@ -129,182 +106,14 @@ class Interface:
         # Daphne cancels all applications at once, and exits when the first of them returns:
         # so all of them take note first, and then all wait for the same.
         await asyncio.sleep(0)
-        ended = [socket for socket in self.sockets if socket.connection.end_code is not None]
+        ended = [socket for socket in self.sockets.known if socket.connection.end_code is not None]
         waiting = [task for socket in ended for task in socket.tasks]
         if waiting:
             await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
-        if not self.sockets:
+        if not self.sockets.known:
             await self._leave()
 
     async def _leave(self) -> None:
         if self._leaving is None:
             self._leaving = asyncio.create_task(self.get_layer().retire_server())
         await asyncio.wait([self._leaving], timeout=DRAIN_TIMEOUT)
-
-
-class Socket:
-    """One connection at work: asyncio and the layer around the pure :class:`Connection`."""
-
-    def __init__(self, interface: Interface, connection: Connection, send: SendEvent) -> None:
-        self.interface = interface
-        self.layer = interface.get_layer()
-        self.connection = connection
-        self.reply_channel = ""
-        self.broken = False
-        self.left_frames = 0  # waiting for workers since the client has left
-        self.tasks: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[Any] | None = None
-        self.outgoing = outgoing_for(send, connection.limits, self._overflow)
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def open(self) -> None:
-        """Publish the handshake."""
-        loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        self.interface.sockets.add(self)
-        self.reply_channel = await self.layer.attach(self)
-        limit = self.connection.limits.HANDSHAKE_TIMEOUT
-        self._timer = loop.call_later(limit, lambda: self._emit(self.connection.time_out()))
-        self._step()
-
-    # From the client
-
-    def receive(self, event: Event) -> None:
-        """Take a frame."""
-        self._emit(self.connection.receive(event))
-        self._step()
-
-    def end(self, code: int | None) -> None:
-        """Note that the client is gone."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self.connection.end_code is None:
-            self._leave_frames(code)
-        self.outgoing.clear()
-        if self.reply_channel:
-            self.layer.leave_groups(self.reply_channel)
-        self._step()
-
-    def _leave_frames(self, code: int | None) -> None:
-        self.connection.end(code)
-        left = self.connection.waiting
-        if self.interface.left_frames + left > self.connection.limits.LEFT_FRAMES_WAITING:
-            logger.error(
-                "%d frames of %s are dropped: too many of clients that have left wait for workers",
-                left,
-                shown(self.connection.path),
-            )
-            self.connection.abandon(ABNORMAL)
-            left = 0
-        self.left_frames = left
-        self.interface.left_frames += left
-
-    def stop(self) -> None:
-        """Close the socket, as the server stops; what it sent and no worker has is lost."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._give_up(SERVER_STOPS)
-        self.layer.leave_groups(self.reply_channel)
-
-    def abandon(self) -> None:
-        """End the socket, as the server stops; what it sent and no worker has is lost."""
-        self.connection.abandon(GOING_AWAY)
-        self.end(GOING_AWAY)
-
-    # From the layer
-
-    def deliver(self, content: Content) -> None:
-        """Take a message to the reply channel, or to a group that it is in."""
-        self._emit(self.connection.reply(content))
-
-    def release(self, order: int) -> None:
-        """Note that a worker has finished the message *order*."""
-        self._emit(self.connection.release(order))
-        self._step()
-
-    def lose(self) -> None:
-        """Close the socket: the layer does not know it any more."""
-        self.connection.finished = True
-        self._emit(self.connection.close(CONNECTION_LOST))
-        self._forget()
-
-    def held(self) -> Held | None:
-        """Return what a layer that has lost its data is to know of this connection."""
-        connection, encode = self.connection, self.layer.encode
-        if connection.order < 0:
-            return None
-        step = connection.under_way
-        last = encode(disconnect_content(connection.path))
-        under_way = UnderWay(step.channel, encode(step.content)) if step else None
-        return Held(connection.order, last, under_way)
-
-    # To the layer
-
-    def _step(self) -> None:
-        step = self.connection.next_step()
-        if self.left_frames:
-            self.interface.left_frames += self.connection.waiting - self.left_frames
-            self.left_frames = self.connection.waiting
-        if step is not None:
-            work = self._publish(step) if isinstance(step, Publish) else self._close(step)
-            task = asyncio.get_running_loop().create_task(work)
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
-
-    async def _publish(self, step: Publish) -> None:
-        connection = self.connection
-        try:
-            payload = self.layer.encode(step.content)
-            last = self.layer.encode(disconnect_content(connection.path)) if not step.order else b""
-            published = await self.layer.publish(
-                step.channel, self.reply_channel, step.order, payload, last
-            )
-        except MessageTooLarge as error:
-            logger.warning("Closing %s: %s", shown(connection.path), error)
-            self._give_up(FRAME_TOO_LARGE)
-        except ServerGone:
-            self.lose()
-        except Exception:
-            logger.exception("Publishing order %d of %s failed", step.order, shown(connection.path))
-            self._give_up(CONNECTION_LOST)
-        else:
-            if published is Published.GONE:
-                self.lose()
-
-    def _give_up(self, code: int) -> None:
-        self._emit(self.connection.close(code))
-        self.connection.abandon(code)
-        self._step()
-
-    async def _close(self, step: Close) -> None:
-        try:
-            await self.layer.close(self.reply_channel, step.code)
-        except LayerUnavailable as error:  # the link ended: the server stops, or is lost
-            logger.info("The end of %s is not told: %s", shown(self.connection.path), error)
-        except Exception:
-            logger.exception("Telling the end of %s failed", shown(self.connection.path))
-        finally:
-            self._forget()
-
-    def _forget(self) -> None:
-        self.interface.left_frames -= self.left_frames
-        self.left_frames = 0
-        self.layer.detach(self.reply_channel)
-        self.interface.sockets.discard(self)
-
-    # To the client
-
-    def _emit(self, events: list[Event]) -> None:
-        for event in events:
-            self.outgoing.put(event)
-
-    def _overflow(self) -> None:
-        # A close frame would wait behind what the client does not read: cut the line.
-        if self.broken:
-            return
-        logger.warning("Closing %s: its client reads too slowly", shown(self.connection.path))
-        self.broken = True
-        self.connection.end(READS_TOO_SLOWLY)
-        self.outgoing.cut()
-        if self._task is not None:
-            self._task.cancel()

@@ -8,8 +8,8 @@ from copy import deepcopy
 from weakref import WeakValueDictionary
 
 from channels_workers.layers.codec import Content
+from channels_workers.layers.memory.connections import IDLE, Record
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
-from channels_workers.layers.memory.store import IDLE, Record
 from channels_workers.layers.operations import server_of
 from channels_workers.message import Message
 
@@ -87,7 +87,7 @@ def give_session(layer: InMemoryChannelLayer, channel: str) -> None:
 
     ValueError for one of a process, but for those of open connections, as nothing reads it.
     """
-    if channel in layer.store.connections:
+    if channel in layer.store.connections.records:
         return
     layer.require_valid_channel_name(channel)
     if server_of(channel) is not None:
@@ -95,12 +95,12 @@ def give_session(layer: InMemoryChannelLayer, channel: str) -> None:
             f"{channel!r} is of a process, and of no client here. Give the client the reply "
             "channel of another client, or a name without `!`."
         )
-    layer.store.connections[channel] = Record(0, IDLE, b"")
+    layer.store.connections.records[channel] = Record(0, IDLE, b"")
 
 
 def take_session(layer: InMemoryChannelLayer, channel: str) -> None:
     """End the channel session of *channel*, as the end of a connection does."""
-    layer.store.sessions.pop(channel, None)
+    layer.store.connections.sessions.pop(channel, None)
 
 
 def refuse_event_loop() -> None:

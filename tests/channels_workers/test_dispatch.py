@@ -277,7 +277,7 @@ def test_unrouted_frames_and_ends_are_finished_in_silence(
     dispatch(pull_one(layer), layer, router, not_called)
     assert connected.replies == [{"accept": True}]
     assert connected.released == [0, 1]
-    assert layer.store.connections == {}
+    assert layer.store.connections.records == {}
     assert caplog.records == []
 
 

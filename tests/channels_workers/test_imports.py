@@ -20,7 +20,7 @@ ROWS = [
     ["apps", "checks", "management"],
     ["asgi", "interface", "worker"],
     ["generic", "security", "test"],
-    ["auth", "backlog", "dispatch", "event_loop", "outgoing", "protocol", "reaper"],
+    ["auth", "backlog", "dispatch", "event_loop", "outgoing", "protocol", "reaper", "sockets"],
     ["routing", "sessions"],
     ["decorators", "session_stores"],
     ["channel", "message"],

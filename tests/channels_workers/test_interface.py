@@ -256,7 +256,7 @@ async def test_frames_of_clients_that_have_left_are_bounded(
             client.send(str(number))
         client.leave()
         await client.ended()
-    assert application.left_frames == 10
+    assert application.sockets.left_frames == 10
     assert layer.length("websocket.receive") == 3
     assert layer.length("websocket.disconnect") == 0
 
@@ -325,7 +325,7 @@ async def test_a_lost_connection_closes_its_socket(
     await client.until(lambda: client.close_codes == [4012])
     client.leave(4012)
     await client.ended()
-    assert application.sockets == set()
+    assert application.sockets.known == set()
 
 
 async def test_no_socket_is_left(application: Interface, consumers: Consumers) -> None:
@@ -337,7 +337,7 @@ async def test_no_socket_is_left(application: Interface, consumers: Consumers) -
         lambda: sum(what == "disconnect" for what, _ in consumers.seen) == len(clients)
     )
     await application.drain()
-    assert application.sockets == set()
+    assert application.sockets.known == set()
 
 
 async def test_http_goes_to_its_application(application: Interface) -> None:

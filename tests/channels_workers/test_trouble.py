@@ -138,7 +138,7 @@ async def test_trouble_that_passes_leaves_nothing_behind(
         await application.drain_ended()
         assert client.keys(f"{layers[0].client.prefix}connections:*") == []
         assert client.keys(f"{layers[0].client.prefix}session:*") == []
-    assert application.sockets == set()
+    assert application.sockets.known == set()
 
 
 @pytest.mark.usefixtures("workers")
@@ -232,7 +232,7 @@ async def test_a_lost_server_is_forgotten_with_all_its_sockets(
         await client.until(lambda client=client: client.types == ["close"])
         client.leave(1006)
         await client.ended()
-    assert application.sockets == set()
+    assert application.sockets.known == set()
     assert server.receivers == {}
 
 

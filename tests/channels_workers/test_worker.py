@@ -198,7 +198,7 @@ def test_each_thread_says_that_it_is_ready(start_group: StartGroup) -> None:
 def test_a_process_is_known_while_it_runs(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    processes = memory_layer.store.processes
+    processes = memory_layer.store.processes.counters
     group = start_group({})
     wait_for(lambda: processes.get(group.process, 0) > 1, "a pulse")
     stop(group)
@@ -208,7 +208,7 @@ def test_a_process_is_known_while_it_runs(
 def test_a_process_that_was_forgotten_registers_again(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    processes = memory_layer.store.processes
+    processes = memory_layer.store.processes.counters
     group = start_group({})
     wait_for(lambda: group.process in processes, "the registration")
     memory_layer.retire(group.process, (), ())

@@ -169,7 +169,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def remains(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
-        return set(self.store.remains)
+        return self.store.remains()
 
     def clean_up(self, process: str) -> None:
         """Undo what a dead process left behind."""
@@ -179,7 +179,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were given up."""
-        return list(self.store.dead)
+        return self.store.dead_letters()
 
     def _send_dead_letter(self, letter: DeadLetter) -> bool:
         return self.store.retry(letter)
@@ -200,7 +200,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""
-        return self.store.sessions.get(reply_channel)
+        return self.store.load_session(reply_channel)
 
     def save_session(self, session: Session) -> None:
         """Save a channel session at once."""
@@ -212,11 +212,11 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def length(self, channel: str) -> int:
         """Return how many messages wait or are under way."""
-        return len(self.store.streams[channel])
+        return self.store.length(channel)
 
     def members(self, group: str) -> set[str]:
         """Return the members of a group."""
-        return {member.lstrip("*") for member in self.store.groups.get(group, {})}
+        return self.store.members(group)
 
 
 def _caller(

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from channels_workers.exceptions import ChannelFull
+from channels_workers.layers.memory.connections import CLOSING, DISCONNECTING, Record
 from channels_workers.layers.operations import (
     Delivery,
     GroupSend,
@@ -98,6 +99,16 @@ class Plan:
             self._change(group, f"*{channel}", joins=False)
         elif server in self.processes:
             self.add(server, "l", group, channel.encode())
+
+    def release(self, reply: str, record: Record) -> None:
+        """Plan to tell the server that the message under way is finished, or that all is over."""
+        server = server_of(reply)
+        if record.state == CLOSING or server is None or server not in self.processes:
+            return
+        if record.state == DISCONNECTING:
+            self.add(server, "e", reply, b"")
+        else:
+            self.add(server, "r", reply, str(record.order).encode())
 
     def members(self, group: str) -> set[str]:
         """Return the members of a group after what is planned so far."""

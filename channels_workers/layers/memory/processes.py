@@ -1,0 +1,46 @@
+"""The processes that are known, and those that were called dead; the store locks them."""
+
+from __future__ import annotations
+
+from channels_workers.layers.operations import About, Pulse
+
+
+class Processes:
+    """Pulse counters of the living and what is known of all; ``remains`` are to be cleaned up."""
+
+    def __init__(self) -> None:
+        self.counters: dict[str, int] = {}
+        self.about: dict[str, About] = {}
+        self.buried: set[str] = set()
+        self.remains: set[str] = set()
+
+    def register(self, process: str, about: About) -> None:
+        """Make *process* known."""
+        self.counters[process] = 1
+        self.about[process] = about
+
+    def pulse(self, process: str) -> Pulse:
+        """Raise the counter of *process*."""
+        if process not in self.counters:
+            return Pulse.BURIED if process in self.buried else Pulse.LOST
+        self.counters[process] += 1
+        return Pulse.ALIVE
+
+    def forget(self, process: str) -> None:
+        """Know *process* no more."""
+        self.counters.pop(process, None)
+        self.about.pop(process, None)
+
+    def bury(self, process: str, counter: int) -> bool:
+        """Declare *process* dead; False unless its counter is still *counter*."""
+        if self.counters.get(process) != counter:
+            return False
+        del self.counters[process]
+        self.buried.add(process)
+        self.remains.add(process)
+        return True
+
+    def of_kind(self, kind: str) -> list[tuple[str, About]]:
+        """Return the living processes of a kind, by name, and what is known of each."""
+        known = sorted((name, self.about[name]) for name in self.counters)
+        return [(name, about) for name, about in known if about.kind == kind]

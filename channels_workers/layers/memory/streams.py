@@ -1,0 +1,83 @@
+"""The messages of ordinary channels; no lock of its own: the store holds its lock around it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from channels_workers.layers.operations import Delivery
+
+
+@dataclass
+class Stream:
+    """The messages of one ordinary channel: those that wait, and those handed out."""
+
+    waiting: OrderedDict[str, Delivery] = field(default_factory=OrderedDict)
+    pending: dict[str, Delivery] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.pending)
+
+    def take(self) -> Delivery:
+        """Take the next message away; KeyError if none waits."""
+        return self.waiting.popitem(last=False)[1]
+
+    def hand_out(self, consumer: str) -> Delivery:
+        """Let *consumer* hold the next message; KeyError if none waits."""
+        message = replace(self.take(), consumer=consumer)
+        self.pending[message.token] = message
+        return message
+
+
+class Streams:
+    """The streams ``by_channel``, of each channel that was named so far.
+
+    *next_token* names a message in its stream; *arrived* is called when one got a message.
+    """
+
+    def __init__(self, next_token: Callable[[], str], arrived: Callable[[], None]) -> None:
+        self.next_token = next_token
+        self.arrived = arrived
+        self.by_channel: dict[str, Stream] = defaultdict(Stream)
+
+    def __getitem__(self, channel: str) -> Stream:
+        return self.by_channel[channel]
+
+    def add(self, message: Delivery) -> str:
+        """Let *message* wait in its channel; return its token."""
+        token = self.next_token()
+        self[message.channel].waiting[token] = replace(message, token=token)
+        self.arrived()
+        return token
+
+    def hand_out(self, channels: Sequence[str], consumer: str) -> list[Delivery]:
+        """Hand out one message at most of each channel."""
+        return [self[channel].hand_out(consumer) for channel in channels if self[channel].waiting]
+
+    def is_owner(self, delivery: Delivery) -> bool:
+        """Say whether the consumer of *delivery* still holds it; see ``is_pending_for``."""
+        held = self[delivery.channel].pending.get(delivery.token)
+        return held is not None and held.consumer == delivery.consumer
+
+    def acknowledge(self, delivery: Delivery) -> Delivery:
+        """Take what is held away, and return it as the store has it; KeyError if it is not held."""
+        return self[delivery.channel].pending.pop(delivery.token)
+
+    def put_again(self, held: Delivery) -> str:
+        """Put what is held at the end of its stream; return its new token; see ``again.lua``."""
+        self.acknowledge(held)
+        return self.add(replace(held, consumer=""))
+
+    def held_by(self, process: str) -> list[Delivery]:
+        """Return what the consumers of *process* hold."""
+        return [
+            held
+            for stream in self.by_channel.values()
+            for held in stream.pending.values()
+            if held.consumer.startswith(f"{process}.")
+        ]
+
+    def lengths(self) -> dict[str, int]:
+        """Return how many messages wait or are under way, by channel."""
+        return {channel: len(stream) for channel, stream in self.by_channel.items()}
