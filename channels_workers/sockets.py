@@ -62,8 +62,8 @@ class Socket:
         """Publish the handshake."""
         loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self.sockets.known.add(self)
         self.reply_channel = await self.layer.attach(self)
+        self.sockets.known.add(self)
         limit = self.connection.limits.HANDSHAKE_TIMEOUT
         self._timer = loop.call_later(limit, lambda: self._emit(self.connection.time_out()))
         self._step()
@@ -205,7 +205,7 @@ class Socket:
             return
         logger.warning("Closing %s: its client reads too slowly", shown(self.connection.path))
         self.broken = True
-        self.connection.end(READS_TOO_SLOWLY)
+        self._leave_frames(READS_TOO_SLOWLY)
         self.outgoing.cut()
         if self._task is not None:
             self._task.cancel()

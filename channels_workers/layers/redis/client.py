@@ -44,12 +44,19 @@ class Client:
 
     def call(self, request: Request) -> Any:
         """Run a script; it is sent once, or again if Redis did not know it."""
-        wanted = script(request.script)
+        sha = script(request.script).sha
         with self.explained():
             try:
-                return self.redis.evalsha(wanted.sha, 1, self.prefix, *request.arguments)
+                return self.redis.evalsha(sha, 1, self.prefix, *request.arguments)
             except redis.exceptions.NoScriptError:
-                return self.redis.eval(wanted.source, 1, self.prefix, *request.arguments)
+                self._teach(request.script)
+                return self.redis.evalsha(sha, 1, self.prefix, *request.arguments)
+
+    def _teach(self, name: str) -> None:
+        pipeline = self.redis.pipeline(transaction=True)
+        for command in commands.teach([name], self.prefix):
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        pipeline.execute()
 
     @contextmanager
     def explained(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from channels_workers.exceptions import ChannelFull, MessageError, ServerGone
@@ -21,7 +21,9 @@ from channels_workers.layers.operations import (
     Published,
     Send,
     Session,
+    new_id,
 )
+from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
 
 #: The consumer group of each channel's stream.
@@ -44,6 +46,16 @@ class Request(NamedTuple):
     repeatable: bool = True
     ordered: bool = True
     in_epoch: bool = False
+
+
+def teach(names: Iterable[str], prefix: str) -> Iterator[tuple[Argument, ...]]:
+    """Return the commands of a transaction after which Redis knows the scripts *names*.
+
+    One that does not may have been started again; ``begin.lua`` sees to that first.
+    """
+    yield ("EVAL", script("begin").source, 1, prefix, new_id())
+    for name in names:
+        yield ("SCRIPT LOAD", script(name).source)
 
 
 def encode_operations(

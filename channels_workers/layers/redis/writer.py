@@ -12,7 +12,7 @@ import redis.exceptions
 
 from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.redis import connections
+from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Argument, Request
 from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.life import Life
@@ -123,8 +123,10 @@ class Writer:
         return None
 
     async def _load(self, client: redis.asyncio.Redis, calls: list[Call]) -> None:
-        for name in {call.request.script for call in calls}:
-            await client.script_load(script(name).source)
+        pipeline = client.pipeline(transaction=True)
+        for command in commands.teach({call.request.script for call in calls}, self.prefix):
+            pipeline.execute_command(*command)
+        await pipeline.execute()
 
     async def _execute(
         self, client: redis.asyncio.Redis, life: Life, calls: list[Call]

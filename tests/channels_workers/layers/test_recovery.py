@@ -21,6 +21,7 @@ from channels_workers.layers.operations import (
     Held,
     Published,
     Pulse,
+    Send,
     Session,
     UnderWay,
 )
@@ -126,6 +127,7 @@ class Site:
         """Let Redis be empty, or as it was; return when all is registered again."""
         with self.redis.pipeline() as pipeline:
             pipeline.flushall()
+            pipeline.script_flush()
             for key, value in (snapshot or {}).items():
                 pipeline.restore(key, 0, value)
             pipeline.execute()
@@ -374,6 +376,25 @@ def test_a_worker_learns_that_it_is_not_known(redis_server: RedisServer) -> None
     layer.register("worker", About.this("worker"))
     assert layer.pulse("worker") is Pulse.ALIVE
     redis_server.flush()
+    assert layer.pulse("worker") is Pulse.LOST
+    layer.disconnect()
+
+
+def test_a_redis_that_was_started_again_is_asked_before_anything(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_server, "options", ("--dbfilename", "kept.rdb"))
+    redis_server.stop()
+    redis_server.start()
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    layer.register("worker", About.this("worker"))
+    layer.apply([Send("work", layer.encode({}))])
+    with redis_server.client() as client:
+        client.save()
+    redis_server.stop()
+    redis_server.start()
+    with pytest.raises(LayerUnavailable, match="RECOVERING"):
+        layer.apply([Send("work", layer.encode({}))])
     assert layer.pulse("worker") is Pulse.LOST
     layer.disconnect()
 
