@@ -32,6 +32,9 @@ class Backlog:
         with self._lock:
             return any(delivery == waiting for _, waiting in self._waiting)
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
     def add(self, deliveries: Iterable[Delivery]) -> None:
         """Keep *deliveries*."""
         now = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from inspect import iscoroutine
 from typing import Any, NamedTuple
 
@@ -45,6 +45,9 @@ MAX_RETRIES = 10
 #: Runs a coroutine to its end and returns its result.
 RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
 
+#: Commits as :meth:`WorkerLayer.commit` does.
+Commit = Callable[[Delivery, Sequence[Operation], Session | None], Committed]
+
 
 class Outcome(NamedTuple):
     """What a consumer did to the layer, what it returned, and what it raised.
@@ -59,9 +62,13 @@ class Outcome(NamedTuple):
 
 
 def dispatch(
-    delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
+    delivery: Delivery,
+    layer: WorkerLayer,
+    router: Router,
+    run_coroutine: RunCoroutine,
+    commit_with: Commit | None = None,
 ) -> Committed | None:
-    """Run the consumer that *router* finds for *delivery*, then commit.
+    """Run the consumer that *router* finds for *delivery*, then commit, *commit_with* this.
 
     None: it raised ConsumeLater, nothing was done, and the caller is to :func:`put_back` after
     a while.
@@ -78,22 +85,22 @@ def dispatch(
     except Exception:
         logger.exception("Running message %s on %s failed", delivery.id, delivery.channel)
         outcome = Outcome([])
-    return finish(delivery, layer, outcome)
+    return finish(delivery, commit_with or layer.commit, outcome)
 
 
-def finish(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed | None:
+def finish(delivery: Delivery, commit_with: Commit, outcome: Outcome) -> Committed | None:
     """Commit *outcome*; None if its consumer raised ConsumeLater, see :func:`dispatch`."""
     if isinstance(outcome.error, ConsumeLater):
         return None
     try:
-        return commit(delivery, layer, outcome)
+        return commit(delivery, commit_with, outcome)
     except Exception:
         logger.exception(
             "What message %s on %s did cannot be committed; it is finished without",
             delivery.id,
             delivery.channel,
         )
-        return commit(delivery, layer, Outcome([]))
+        return commit(delivery, commit_with, Outcome([]))
 
 
 def run(
@@ -216,14 +223,14 @@ def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
     return layer.give_up(delivery, reason)
 
 
-def commit(delivery: Delivery, layer: WorkerLayer, outcome: Outcome) -> Committed:
+def commit(delivery: Delivery, commit_with: Commit, outcome: Outcome) -> Committed:
     """Commit *outcome*; wait while the layer is away, and for a while when a channel is full."""
     unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
     operations, full = outcome.operations, Attempts(logger, f"Committing {delivery.id}", 0.2)
     while True:
         try:
-            committed = layer.commit(delivery, operations, outcome.session)
+            committed = commit_with(delivery, operations, outcome.session)
         except LayerUnavailable as error:
             time.sleep(unavailable.failed(error))
         except ChannelFull as error:

@@ -18,8 +18,11 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     About,
+    Committed,
     Delivery,
+    Operation,
     Pulse,
+    Session,
     new_id,
 )
 from channels_workers.reaper import Reaper
@@ -78,20 +81,38 @@ class Worker:
                     self._handle(delivery)
 
     def _pull(self) -> Delivery | None:
-        found = self.channel_layer.pull(self.group.channels, self.consumer, PULL_TIMEOUT)
+        self._keep(self.channel_layer.pull(self.group.channels, self.consumer, PULL_TIMEOUT))
+        return None if self.group.stopping.is_set() else self.group.next()
+
+    def _keep(self, found: Iterable[Delivery]) -> None:
         # After a lost reply the layer gives again what this thread handed to others.
-        found = [delivery for delivery in found if not self.group.holds(delivery)]
-        if self.group.stopping.is_set():
-            self.group.backlog.add(found)
-            return None
-        self.group.backlog.add(found)
-        return self.group.next()
+        self.group.backlog.add([each for each in found if not self.group.holds(each)])
+
+    def _commit(
+        self, delivery: Delivery, operations: Sequence[Operation], session: Session | None
+    ) -> Committed:
+        """Commit, and in the same request wait for what comes next, if nothing is here to run."""
+        group, layer = self.group, self.channel_layer
+        is_last = group.stopping.is_set() or group.backlog or delivery.deaths
+        if is_last or delivery.consumer != self.consumer:
+            return layer.commit(delivery, operations, session)
+        committed, found = layer.commit_and_pull(
+            delivery, operations, session, group.channels, PULL_TIMEOUT
+        )
+        self._keep(found)
+        return committed
 
     def _handle(self, delivery: Delivery) -> None:
         self.delivery = delivery
         self._call_back(delivery)
         try:
-            done = dispatch(delivery, self.channel_layer, self.group.router, self.group.loop.run)
+            done = dispatch(
+                delivery,
+                self.channel_layer,
+                self.group.router,
+                self.group.loop.run,
+                self._commit,
+            )
             if done is None:
                 self.group.postponed.add(delivery)
         except Exception:

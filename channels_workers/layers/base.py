@@ -146,6 +146,21 @@ class WorkerLayer(ChannelLayer):
         :class:`ChannelFull` (nothing was done) when a channel is at its capacity.
         """
 
+    def commit_and_pull(
+        self,
+        delivery: Delivery,
+        operations: Sequence[Operation],
+        session: Session | None,
+        channels: Sequence[str],
+        timeout: float,
+    ) -> tuple[Committed, list[Delivery]]:
+        """Do :meth:`commit`, then :meth:`pull` for the same consumer.
+
+        After an error of the commit the next pull returns what this one would have.
+        """
+        committed = self.commit(delivery, operations, session)
+        return committed, self.pull(channels, delivery.consumer, timeout)
+
     @abstractmethod
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
         """Hand *delivery* back under the same message id; *counted* raises its attempts."""

@@ -104,7 +104,7 @@ class Client:
             return None
         with connections_left_alone():
             outcome = run(delivery, layer, router, _run_here)
-            if finish(delivery, layer, outcome) is None:
+            if finish(delivery, layer.commit, outcome) is None:
                 put_back(delivery, layer)
             elif delivery.channel == DISCONNECT and message.reply_channel is not None:
                 take_session(layer, message.reply_channel.name)

@@ -439,7 +439,7 @@ def test_a_delivery_that_was_taken_over_commits_nothing(
     )
     outcome = run(delivery, layer, router, not_called)
     layer.requeue(delivery, counted=False)
-    assert commit(delivery, layer, outcome) is Committed.STALE
+    assert commit(delivery, layer.commit, outcome) is Committed.STALE
     assert connected.replies == []
     assert dispatch(pull_one(layer), layer, router, not_called) is Committed.DONE
     assert connected.replies == [{"text": "a"}]

@@ -14,6 +14,7 @@ from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.lines import Command
 from channels_workers.layers.redis.scripts import script
 
 #: Keys that a flush leaves alone: without them it would be a loss of the data.
@@ -30,9 +31,9 @@ class Client:
     def __init__(self, hosts: Any, prefix: str) -> None:
         self.host = connections.read_hosts(hosts)
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
-        self.redis = redis.Redis(connection_pool=connections.blocking_pool(self.host))
-        for command in ("XREADGROUP", "XRANGE"):
-            self.redis.set_response_callback(command, commands.as_it_is)
+        self.pool = connections.blocking_pool(self.host)
+        self.redis = redis.Redis(connection_pool=self.pool)
+        self.redis.set_response_callback("XRANGE", commands.as_it_is)
         self._format = f"{prefix}:format"
 
     def __str__(self) -> str:
@@ -44,13 +45,17 @@ class Client:
 
     def call(self, request: Request) -> Any:
         """Run a script; it is sent once, or again if Redis did not know it."""
-        sha = script(request.script).sha
+        command = self.command(request)
         with self.explained():
             try:
-                return self.redis.evalsha(sha, 1, self.prefix, *request.arguments)
+                return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
             except redis.exceptions.NoScriptError:
                 self._teach(request.script)
-                return self.redis.evalsha(sha, 1, self.prefix, *request.arguments)
+                return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    def command(self, request: Request) -> Command:
+        """Return the command that runs a script which Redis knows."""
+        return ("EVALSHA", script(request.script).sha, 1, self.prefix, *request.arguments)
 
     def _teach(self, name: str) -> None:
         pipeline = self.redis.pipeline(transaction=True)
@@ -95,4 +100,4 @@ class Client:
 
     def disconnect(self) -> None:
         """Close the connections; the next request opens new ones."""
-        self.redis.connection_pool.disconnect()
+        self.pool.disconnect()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from channels_workers.conf import configuration
-from channels_workers.exceptions import LayerUnavailable
+from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
@@ -169,6 +169,7 @@ class RedisChannelLayer(WorkerLayer):
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*; consumers that still hold deliveries stay, with them."""
         self._processes.retire(process, consumers, channels)
+        self.streams.forget(consumers)
 
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
@@ -185,6 +186,25 @@ class RedisChannelLayer(WorkerLayer):
         reply = self.client.call(request).decode()
         commands.read_full(reply, self.get_capacity)
         return Committed(reply)
+
+    def commit_and_pull(
+        self,
+        delivery: Delivery,
+        operations: Sequence[Operation],
+        session: Session | None,
+        channels: Sequence[str],
+        timeout: float,
+    ) -> tuple[Committed, list[Delivery]]:
+        """Commit and pull in one write."""
+        request = commands.commit(delivery, operations, session, self.get_capacity)
+        consumer = delivery.consumer
+        reply, found = self.streams.call_and_pull(request, channels, consumer, timeout)
+        try:
+            commands.read_full(reply.decode(), self.get_capacity)
+        except ChannelFull:
+            self.streams.recover(consumer)
+            raise
+        return Committed(reply.decode()), found
 
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
         """Hand *delivery* back."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis.asyncio
@@ -13,7 +13,8 @@ import redis.exceptions
 from channels_workers.layers.operations import Delivery
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.commands import GROUP
+from channels_workers.layers.redis.commands import GROUP, Request
+from channels_workers.layers.redis.lines import Command, Line
 
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
@@ -33,6 +34,7 @@ class Streams:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._recovering: set[str] = set()
+        self._lines: dict[str, Line] = {}
 
     def key(self, channel: str) -> str:
         """Return the key of a channel's stream."""
@@ -53,29 +55,70 @@ class Streams:
                 return found
         try:
             return self._read_group(channels, consumer, ">", timeout)
-        except Exception:  # perhaps after Redis had handed something out
-            self._recovering.add(consumer)
+        except Exception:
+            self.recover(consumer)
             raise
 
-    def _read_group(
+    def recover(self, consumer: str) -> None:
+        """Let the next pull look first for what Redis may have handed out unseen."""
+        self._recovering.add(consumer)
+
+    def call_and_pull(
+        self, request: Request, channels: Sequence[str], consumer: str, timeout: float
+    ) -> tuple[Any, list[Delivery]]:
+        """Run a script and pull, in one write; return the script's reply and what was pulled.
+
+        When something fails, what was pulled comes with the next pull.
+        """
+        pull = self._command(channels, consumer, ">", timeout)
+        try:
+            with self.client.explained():
+                reply, pulled = self._line(consumer).execute(self.client.command(request), pull)
+            if isinstance(reply, redis.exceptions.NoScriptError):
+                self.recover(consumer)
+                return self.client.call(request), []
+            with self.client.explained():
+                return _raised(reply), self._readable(_raised(pulled), consumer)
+        except Exception:
+            self.recover(consumer)
+            raise
+
+    def forget(self, consumers: Iterable[str]) -> None:
+        """Give up the connections of *consumers*."""
+        for consumer in consumers:
+            if (line := self._lines.pop(consumer, None)) is not None:
+                line.release()
+
+    def _line(self, consumer: str) -> Line:
+        if consumer not in self._lines:
+            self._lines[consumer] = Line(self.client.pool)
+        return self._lines[consumer]
+
+    def _command(
         self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
-    ) -> list[Delivery]:
-        arguments: list[Any] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count]
+    ) -> Command:
+        arguments: list[str | int] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count]
         if timeout > 0:
             arguments += ("BLOCK", max(1, int(timeout * 1000)))
         arguments.append("STREAMS")
         arguments += [self.key(channel) for channel in channels]
         arguments += [start] * len(channels)
+        return arguments
+
+    def _read_group(
+        self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
+    ) -> list[Delivery]:
+        command = self._command(channels, consumer, start, timeout, count)
         try:
             with self.client.explained():
-                reply = self.client.redis.execute_command(*arguments)  # type: ignore[no-untyped-call]
+                (reply,) = self._line(consumer).execute(command)
+                return self._readable(_raised(reply), consumer)
         except redis.exceptions.ResponseError as error:
             if not str(error).startswith(NO_STREAM):
                 raise
-            for channel in channels:
-                self._create_group(channel)
-            return self._read_group(channels, consumer, start, timeout, count)
-        return self._readable(reply, consumer)
+        for channel in channels:
+            self._create_group(channel)
+        return self._read_group(channels, consumer, start, timeout, count)
 
     # For coroutines
 
@@ -124,3 +167,9 @@ class Streams:
         except redis.exceptions.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
+
+
+def _raised(reply: Any) -> Any:
+    if isinstance(reply, Exception):
+        raise reply
+    return reply

@@ -1,0 +1,76 @@
+"""Connections to Redis that one thread or task keeps, for several commands in one write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+import redis.asyncio
+import redis.exceptions
+
+#: A command with its arguments.
+Command = Sequence[str | bytes | int]
+
+
+class Line:
+    """A connection of *pool*, for one thread.
+
+    It repeats nothing, and connects again with the next command after an error.
+    """
+
+    def __init__(self, pool: redis.ConnectionPool) -> None:
+        self.pool = pool
+        self._connection: Any = None
+
+    def execute(self, *commands: Command) -> list[Any]:
+        """Return the reply to each of *commands*, that may be a ``ResponseError``.
+
+        Raises what redis-py raises when the line is cut; it is not known then what Redis did.
+        """
+        if self._connection is None:
+            self._connection = self.pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            return [self._read() for _ in commands]
+        except BaseException:
+            self._connection.disconnect()
+            raise
+
+    def _read(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except redis.exceptions.ResponseError as error:
+            return error
+
+    def release(self) -> None:
+        """Give the connection back to its pool."""
+        if self._connection is not None:
+            self.pool.release(self._connection)
+            self._connection = None
+
+
+class AsyncLine:
+    """A connection of *pool*, for one task; as :class:`Line`."""
+
+    def __init__(self, pool: redis.asyncio.ConnectionPool) -> None:
+        self.pool = pool
+        self._connection: Any = None
+
+    async def execute(self, *commands: Command) -> list[Any]:
+        """Return the reply to each of *commands*, as :meth:`Line.execute` does."""
+        if self._connection is None:
+            self._connection = await self.pool.get_connection()
+        try:
+            packed = self._connection.pack_commands(commands)
+            await self._connection.send_packed_command(packed)
+            return [await self._read() for _ in commands]
+        except BaseException:
+            await self._connection.disconnect(nowait=True)
+            raise
+
+    async def _read(self) -> Any:
+        try:
+            return await self._connection.read_response()
+        except redis.exceptions.ResponseError as error:
+            return error
