@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
@@ -53,7 +54,7 @@ class Socket:
         self.reply_channel = ""
         self.broken = False
         self.left_frames = 0  # waiting for workers since the client has left
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Future[Any]] = set()
         self._task: asyncio.Task[Any] | None = None
         self.outgoing = outgoing_for(send, connection.limits, self._overflow)
         self._timer: asyncio.TimerHandle | None = None
@@ -146,31 +147,44 @@ class Socket:
         if self.left_frames:
             self.sockets.left_frames += self.connection.waiting - self.left_frames
             self.left_frames = self.connection.waiting
-        if step is not None:
-            work = self._publish(step) if isinstance(step, Publish) else self._close(step)
-            task = asyncio.get_running_loop().create_task(work)
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+        if isinstance(step, Publish):
+            self._publish(step)
+        elif step is not None:
+            self._await(asyncio.get_running_loop().create_task(self._close(step)))
 
-    async def _publish(self, step: Publish) -> None:
-        connection = self.connection
+    def _await(self, work: asyncio.Future[Any]) -> None:
+        self.tasks.add(work)
+        work.add_done_callback(self.tasks.discard)
+
+    def _publish(self, step: Publish) -> None:
+        encode = self.layer.encode
         try:
-            payload = self.layer.encode(step.content)
-            last = self.layer.encode(disconnect_content(connection.path)) if not step.order else b""
-            published = await self.layer.publish(
-                step.channel, self.reply_channel, step.order, payload, last
+            last = b"" if step.order else encode(disconnect_content(self.connection.path))
+            publishing = self.layer.start_publish(
+                step.channel, self.reply_channel, step.order, encode(step.content), last
             )
-        except MessageTooLarge as error:
-            logger.warning("Closing %s: %s", shown(connection.path), error)
-            self._give_up(FRAME_TOO_LARGE)
-        except ServerGone:
-            self.lose()
-        except Exception:
-            logger.exception("Publishing order %d of %s failed", step.order, shown(connection.path))
-            self._give_up(CONNECTION_LOST)
+        except Exception as error:  # noqa: BLE001  (it is looked at)
+            self._fail(step, error)
         else:
-            if published is Published.GONE:
-                self.lose()
+            self._await(publishing)
+            publishing.add_done_callback(partial(self._published, step))
+
+    def _published(self, step: Publish, publishing: asyncio.Future[Published]) -> None:
+        if (error := publishing.exception()) is not None:
+            self._fail(step, error)
+        elif publishing.result() is Published.GONE:
+            self.lose()
+
+    def _fail(self, step: Publish, error: BaseException) -> None:
+        path = shown(self.connection.path)
+        if isinstance(error, MessageTooLarge):
+            logger.warning("Closing %s: %s", path, error)
+            self._give_up(FRAME_TOO_LARGE)
+        elif isinstance(error, ServerGone):
+            self.lose()
+        else:
+            logger.error("Publishing order %d of %s failed", step.order, path, exc_info=error)
+            self._give_up(CONNECTION_LOST)
 
     def _give_up(self, code: int) -> None:
         self._emit(self.connection.close(code))

@@ -17,6 +17,7 @@ implementation passes them.
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -84,6 +85,21 @@ class WorkerLayer(ChannelLayer):
         """Tell the layer which groups have no member on *server* any more."""
 
     @abstractmethod
+    def start_publish(
+        self,
+        channel: str,
+        reply_channel: str,
+        order: int,
+        payload: bytes,
+        disconnect_payload: bytes = b"",
+    ) -> asyncio.Future[Published]:
+        """Put the message *order* of a connection into *channel*, once however often called.
+
+        With order 0 it makes the connection's record, which keeps *disconnect_payload* for
+        the ``websocket.disconnect`` to come. The future raises :class:`ServerGone` if the layer
+        does not know this server, RuntimeError if the message before is still under way.
+        """
+
     async def publish(
         self,
         channel: str,
@@ -92,12 +108,8 @@ class WorkerLayer(ChannelLayer):
         payload: bytes,
         disconnect_payload: bytes = b"",
     ) -> Published:
-        """Put the message *order* of a connection into *channel*, once however often called.
-
-        With order 0 it makes the connection's record, which keeps *disconnect_payload* for
-        the ``websocket.disconnect`` to come. :class:`ServerGone` if the layer does not know
-        this server; RuntimeError if the message before is still under way.
-        """
+        """Do the same as :meth:`start_publish`, and wait for it."""
+        return await self.start_publish(channel, reply_channel, order, payload, disconnect_payload)
 
     @abstractmethod
     async def close(self, reply_channel: str, code: int) -> Closed:

@@ -96,16 +96,23 @@ class InMemoryChannelLayer(WorkerLayer):
         for departure in departures:
             self.store.leave(server.id, departure)
 
-    async def publish(
+    def start_publish(
         self,
         channel: str,
         reply_channel: str,
         order: int,
         payload: bytes,
         disconnect_payload: bytes = b"",
-    ) -> Published:
-        """Put a message of a connection into *channel*, once."""
-        return self.store.publish(channel, reply_channel, order, payload, disconnect_payload)
+    ) -> asyncio.Future[Published]:
+        """Put a message of a connection into *channel*, once, before this returns."""
+        done = asyncio.get_running_loop().create_future()
+        try:
+            done.set_result(
+                self.store.publish(channel, reply_channel, order, payload, disconnect_payload)
+            )
+        except Exception as error:  # noqa: BLE001  (whoever waits gets it)
+            done.set_exception(error)
+        return done
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection."""

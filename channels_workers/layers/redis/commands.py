@@ -39,6 +39,7 @@ class Request(NamedTuple):
     *repeatable*: it may be sent again when its reply got lost, and does nothing twice.
     *ordered*: those that stood before it must be done before it.
     *in_epoch*: the epoch that the server knows is its last argument, added when it is written.
+    *read* makes the result of the reply, or raises.
     """
 
     script: str
@@ -46,6 +47,7 @@ class Request(NamedTuple):
     repeatable: bool = True
     ordered: bool = True
     in_epoch: bool = False
+    read: Callable[[Any], Any] = lambda reply: reply
 
 
 def teach(names: Iterable[str], prefix: str) -> Iterator[tuple[Argument, ...]]:
@@ -94,6 +96,11 @@ def commit(
         session.payload if session else b"",
     ]
     return Request("commit", arguments + encode_operations(operations, capacity_of))
+
+
+def publish(message: Arguments) -> Request:
+    """Return the request that puts *message*, the arguments of ``publish.lua``, into a channel."""
+    return Request("publish", message, in_epoch=True, read=read_published)
 
 
 class Connection(NamedTuple):

@@ -110,21 +110,17 @@ class RedisChannelLayer(WorkerLayer):
             with suppress(LayerUnavailable):
                 self.retire(server.id, (), ())
 
-    async def publish(
+    def start_publish(
         self,
         channel: str,
         reply_channel: str,
         order: int,
         payload: bytes,
         disconnect_payload: bytes = b"",
-    ) -> Published:
-        """Put a message of a connection into *channel*, once; waits while Redis is away."""
-        link = self._living_link()
-        arguments: commands.Arguments = [channel, reply_channel, order, payload]
-        arguments.append(disconnect_payload)
-        return commands.read_published(
-            await link.call(Request("publish", arguments, in_epoch=True))
-        )
+    ) -> asyncio.Future[Published]:
+        """Put a message of a connection into *channel*, once; done when Redis has it."""
+        message: commands.Arguments = [channel, reply_channel, order, payload, disconnect_payload]
+        return self._living_link().start(commands.publish(message))
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection; waits while Redis is away."""

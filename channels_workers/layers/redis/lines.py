@@ -29,7 +29,7 @@ class Line:
         Raises what redis-py raises when the line is cut; it is not known then what Redis did.
         """
         if self._connection is None:
-            self._connection = self.pool.get_connection()  # type: ignore[no-untyped-call]
+            self._connection = self.pool.get_connection()
         try:
             self._connection.send_packed_command(self._connection.pack_commands(commands))
             return [self._read() for _ in commands]
@@ -60,7 +60,7 @@ class AsyncLine:
     async def execute(self, *commands: Command) -> list[Any]:
         """Return the reply to each of *commands*, as :meth:`Line.execute` does."""
         if self._connection is None:
-            self._connection = await self.pool.get_connection()
+            self._connection = await self.pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             packed = self._connection.pack_commands(commands)
             await self._connection.send_packed_command(packed)
@@ -68,6 +68,13 @@ class AsyncLine:
         except BaseException:
             await self._connection.disconnect(nowait=True)
             raise
+
+    async def call(self, *command: str | bytes | int) -> Any:
+        """Return the reply to one command; raise it, if it is an error."""
+        (reply,) = await self.execute(command)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     async def _read(self) -> Any:
         try:

@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import redis.asyncio
-
 from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import About, Pulse
@@ -17,6 +15,7 @@ from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
+from channels_workers.layers.redis.lines import AsyncLine
 from channels_workers.layers.redis.writer import Writer
 from channels_workers.layers.server import Departure, Server
 
@@ -75,8 +74,8 @@ class Link:
         """Wait until Redis knows the server."""
         await asyncio.shield(self._registered)
 
-    async def call(self, request: Request) -> Any:
-        """Return the reply of a script.
+    def start(self, request: Request) -> asyncio.Future[Any]:
+        """Have a script run; return the future of what it says.
 
         A request that may be repeated waits while Redis is away; another one raises
         :class:`LayerUnavailable`, as everything does once the link has ended.
@@ -85,7 +84,11 @@ class Link:
             raise LayerUnavailable("The connection of this server to Redis has ended.")
         if not request.repeatable and not self._registered.done() and self._outage is not None:
             raise self._outage
-        return await self._writer.add(request)
+        return self._writer.add(request)
+
+    async def call(self, request: Request) -> Any:
+        """Do the same as :meth:`start`, and wait for it."""
+        return await self.start(request)
 
     def depart(self, departures: Iterable[Departure]) -> None:
         """Tell Redis, some time soon, which groups have no member here any more."""
@@ -101,18 +104,18 @@ class Link:
             await asyncio.wait([self._task], timeout=0.1)
 
     async def _run(self) -> None:
-        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.host))
-        client.set_response_callback("XREAD", commands.as_it_is)
+        pool = connections.asyncio_pool(self.host)
         try:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
-                duties = (self._writer.write(client, self.life), self._read(client), self._pulse())
+                writing = self._writer.write(AsyncLine(pool), self.life)
+                duties = (writing, self._read(AsyncLine(pool)), self._pulse())
                 self._duties = [tasks.create_task(duty) for duty in duties]
         except* LostServer:
             self._lose()
         finally:
             self._end()
-            await client.aclose(close_connection_pool=True)
+            await pool.disconnect()
 
     def _end(self) -> None:
         self._ended = True
@@ -134,15 +137,14 @@ class Link:
 
     # Reading
 
-    async def _read(self, client: redis.asyncio.Redis) -> None:
+    async def _read(self, line: AsyncLine) -> None:
         attempts = Attempts(logger, "Reading the inbox")
         key = self.layer.client.key(f"inbox:{self.server.id}")
+        command = ("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK, "STREAMS")
         while connections.goes_on():
             try:
-                reply = await client.execute_command(  # type: ignore[no-untyped-call]
-                    *("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK),
-                    *("STREAMS", key, self.server.position or "0"),
-                )
+                position = self.server.position or "0"
+                reply = await line.call(*command, key, position)
             except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
                 await asyncio.sleep(attempts.failed(connections.unavailable(self.host, error)))
                 continue

@@ -7,7 +7,6 @@ import logging
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import redis.asyncio
 import redis.exceptions
 
 from channels_workers.backoff import Attempts
@@ -16,6 +15,7 @@ from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Argument, Request
 from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.life import Life
+from channels_workers.layers.redis.lines import AsyncLine
 from channels_workers.layers.redis.scripts import script
 
 logger = logging.getLogger(__name__)
@@ -81,10 +81,10 @@ class Writer:
     def end(self) -> None:
         """Raise :class:`LayerUnavailable` for all whose requests are not answered yet."""
         for call in (*self._in_flight, *self._calls):
-            _answer(call.reply, LayerUnavailable("The connection of this server has ended."))
+            _answer(call, LayerUnavailable("The connection of this server has ended."))
 
-    async def write(self, client: redis.asyncio.Redis, life: Life) -> None:
-        """Write what is added, by *client* and for the server of *life*, until cancelled."""
+    async def write(self, line: AsyncLine, life: Life) -> None:
+        """Write what is added, by *line* and for the server of *life*, until cancelled."""
         attempts = Attempts(logger, "Writing", self.longest)
         while connections.goes_on():
             await self._arrived.wait()
@@ -92,7 +92,7 @@ class Writer:
             calls, self._calls = self._calls, []
             self._in_flight = [call for call in calls if not call.reply.done()]
             try:
-                again = await self._write_batch(client, life, self._in_flight)
+                again = await self._write_batch(line, life, self._in_flight)
             except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
                 again = self._keep_repeatable(self._in_flight, error)
             if again:
@@ -103,41 +103,39 @@ class Writer:
             else:
                 attempts.succeeded()
 
-    async def _write_batch(
-        self, client: redis.asyncio.Redis, life: Life, calls: list[Call]
-    ) -> Again | None:
+    async def _write_batch(self, line: AsyncLine, life: Life, calls: list[Call]) -> Again | None:
         """Write *calls* and answer them, up to the first that Redis cannot carry out now."""
-        replies = await self._execute(client, life, calls)
+        replies = await self._execute(line, life, calls)
         if any(isinstance(reply, redis.exceptions.NoScriptError) for reply in replies):
-            await self._load(client, calls)
+            await self._load(line, calls)
         for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
             if isinstance(reply, redis.exceptions.NoScriptError):
                 rest = self._keep_repeatable(calls[at:], reply, replies[at:])
                 self._in_flight = rest.calls
-                return await self._write_batch(client, life, rest.calls)
+                return await self._write_batch(line, life, rest.calls)
             if isinstance(reply, Exception) and connections.is_temporary(reply):
                 if connections.is_loss(reply):
                     call.doubt(life)
                 return self._keep_repeatable(calls[at:], reply, replies[at:])
-            _answer(call.reply, reply)
+            _answer(call, reply)
         return None
 
-    async def _load(self, client: redis.asyncio.Redis, calls: list[Call]) -> None:
-        pipeline = client.pipeline(transaction=True)
-        for command in commands.teach({call.request.script for call in calls}, self.prefix):
-            pipeline.execute_command(*command)
-        await pipeline.execute()
+    async def _load(self, line: AsyncLine, calls: list[Call]) -> None:
+        names = {call.request.script for call in calls}
+        for reply in await line.execute(("MULTI",), *commands.teach(names, self.prefix), ("EXEC",)):
+            if isinstance(reply, Exception):
+                raise reply
 
-    async def _execute(
-        self, client: redis.asyncio.Redis, life: Life, calls: list[Call]
-    ) -> list[Any]:
+    async def _execute(self, line: AsyncLine, life: Life, calls: list[Call]) -> list[Any]:
         if not calls:
             return []
-        pipeline = client.pipeline(transaction=False)
-        for call in calls:
-            wanted = script(call.request.script)
-            pipeline.evalsha(wanted.sha, 1, self.prefix, *call.arguments(life))
-        return await pipeline.execute(raise_on_error=False)
+        prefix = self.prefix
+        return await line.execute(
+            *(
+                ("EVALSHA", script(call.request.script).sha, 1, prefix, *call.arguments(life))
+                for call in calls
+            )
+        )
 
     def _keep_repeatable(
         self, calls: list[Call], error: Exception, replies: list[Any] | None = None
@@ -152,15 +150,18 @@ class Writer:
             if is_unknown or (call.request.repeatable and not is_answered):
                 kept.append(call)
             else:
-                _answer(call.reply, reply)
+                _answer(call, reply)
         return Again([call for call in kept if not call.reply.done()], error)
 
 
-def _answer(reply: asyncio.Future[Any], value: Any) -> None:
-    if reply.done():
+def _answer(call: Call, value: Any) -> None:
+    future = call.reply
+    if future.done():
         return
-    if isinstance(value, Exception):
-        reply.set_exception(value)
-        reply.exception()  # whoever does not wait for it is not told again
-    else:
-        reply.set_result(value)
+    try:
+        if isinstance(value, Exception):
+            raise value
+        future.set_result(call.request.read(value))
+    except Exception as error:  # noqa: BLE001  (whoever waits gets it)
+        future.set_exception(error)
+        future.exception()  # whoever does not wait for it is not told again
