@@ -1,0 +1,1 @@
+"""Measures one thing: a site, a load, and what it says."""

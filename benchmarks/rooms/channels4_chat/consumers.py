@@ -1,0 +1,47 @@
+"""The chat's room on Channels 4: each message is stored, as `chat.consumers` stores it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from chat import guests
+from chat.frames import parse
+from chat.models import Message, Room
+
+
+class ChatConsumer(AsyncWebsocketConsumer):
+    """One socket in its room."""
+
+    async def connect(self) -> None:
+        """Let the socket into its room; refuse it when there is none."""
+        self.label = self.scope["url_route"]["kwargs"]["label"]
+        self.room_group_name = f"chat_{self.label}"
+        self.person = guests.person_of_socket(self.scope["headers"])
+        if not await Room.objects.filter(label=self.label).aexists():
+            await self.close()
+            return
+        await self.channel_layer.group_add(self.room_group_name, self.channel_name)
+        await self.accept()
+
+    async def disconnect(self, close_code: int) -> None:
+        """Take the socket out of its room."""
+        await self.channel_layer.group_discard(self.room_group_name, self.channel_name)
+
+    async def receive(self, text_data: str) -> None:
+        """Store what was said and tell the room."""
+        frame = await self.store(text_data)
+        event = {"type": "chat.message", "text": frame}
+        await self.channel_layer.group_send(self.room_group_name, event)
+
+    @database_sync_to_async
+    def store(self, text: str) -> str:
+        """Write the message to the database, and return the frame that tells of it."""
+        message, _ = Message.objects.record(self.label, parse(text), self.person, None)
+        return message.frame()
+
+    async def chat_message(self, event: dict[str, Any]) -> None:
+        """Send what somebody said to the socket."""
+        await self.send(text_data=event["text"])

@@ -1,0 +1,24 @@
+"""What a room makes of a frame, so that all of them do the same work with it.
+
+The packages of 2017 import this too.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+
+def fields_of(text: str) -> dict[str, str]:
+    """Return what a room tells its members of the frame *text*."""
+    said = json.loads(text)
+    return {
+        "handle": said["handle"],
+        "message": said["message"],
+        "timestamp": datetime.now(tz=UTC).isoformat(),
+    }
+
+
+def frame_of(text: str) -> str:
+    """Return the frame that a room sends to its members for the frame *text*."""
+    return json.dumps(fields_of(text))

@@ -1,0 +1,3 @@
+"""The pages of the rooms: none."""
+
+urlpatterns: list[object] = []

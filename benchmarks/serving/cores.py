@@ -1,0 +1,51 @@
+"""Which cores processes run on."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+Cores = frozenset[int]
+
+#: Nothing pinned.
+ANY: Cores = frozenset()
+
+
+def parse_cores(text: str) -> Cores:
+    """Return the cores of a text such as ``0``, ``0,2`` or ``0-3``; ValueError if it is none."""
+    cores: set[int] = set()
+    for part in text.split(","):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if not found:
+            raise ValueError(f"Expected cores such as 0, 0,2 or 0-3, got {text!r}.")
+        cores.update(range(int(found[1]), int(found[2] or found[1]) + 1))
+    if not cores or not cores <= (there := os.sched_getaffinity(0)):
+        raise ValueError(
+            f"Expected cores among {sorted(there)}, which this process may use, got {text!r}."
+        )
+    return frozenset(cores)
+
+
+@contextmanager
+def pinned(cores: Cores) -> Iterator[None]:
+    """Let what this thread starts in the block run on *cores* alone; on any if there are none."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def require_two_cores() -> None:
+    """RuntimeError unless cores 0 and 1 may be used, for the site and for the load."""
+    there = os.sched_getaffinity(0)
+    if not there >= {0, 1}:
+        raise RuntimeError(
+            f"Expected the cores 0 and 1, got {sorted(there)}: measure on a machine with two."
+        )

@@ -1,0 +1,48 @@
+"""What a room needs in order to be served."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SERVERS = ("daphne", "uvicorn")
+
+
+@dataclass(frozen=True)
+class Room:
+    """*application* is what interface servers serve, *settings* a module of Django.
+
+    *layer* is BACKEND and CONFIG of the channel layer, without its address; None if the room has
+    none. *has_pages*: its rooms are made by a visit to their page, and are kept in a database.
+    """
+
+    name: str
+    describes: str
+    application: str
+    settings: str = ""
+    layer: Mapping[str, Any] | None = None
+    has_workers: bool = False
+    has_pages: bool = False
+    python: Path = field(default_factory=lambda: Path(sys.executable))
+    servers: tuple[str, ...] = SERVERS
+    daphne_options: tuple[str, ...] = ("--websocket_timeout", "-1")
+
+    def server(self, kind: str, port: int) -> list[str]:
+        """Return the command of an interface server; it logs no requests."""
+        if kind == "uvicorn":
+            address = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+            return [str(self.python), "-m", "uvicorn", *address, self.application]
+        address = ["-b", "127.0.0.1", "-p", str(port), "-v", "0"]
+        daphne = str(self.python.parent / "daphne")
+        return [daphne, *address, *self.daphne_options, self.application]
+
+    def django(self, *arguments: str) -> list[str]:
+        """Return a command of Django."""
+        return [str(self.python), "-m", "django", *arguments]
+
+    def worker(self, threads: int) -> list[str]:
+        """Return the command of a worker."""
+        return self.django("runworker", "--threads", str(threads))
