@@ -118,19 +118,19 @@ class Connection:
 
     def reply(self, content: Content) -> list[Event]:
         """Take what a consumer sent to the reply channel, or to a group."""
+        if self.state == OPEN:
+            events = frames.of(content)
+            close = content.get("close")
+            return events + self.close(close) if close else events
         if self.state == CLOSED:
             return []
-        if self.state == CONNECTING and is_refusal(content):
+        if is_refusal(content):
             return self.refuse()
-        events: list[Event] = []
-        text, data, close = content.get("text"), content.get("bytes"), content.get("close")
-        has_frame = bool(text or data)  # empty ones are none, as in 1.x
-        if self.state == CONNECTING and (content.get("accept") or has_frame):
-            events += self.accept(content.get("subprotocol"))
-        if self.state == OPEN and has_frame:
-            events += send_events(text, data)
-        if self.state == OPEN and close:
-            events += self.close(close)
+        events = frames.of(content)
+        if any(content.get(key) for key in ("accept", *FRAME_KEYS)):
+            events = [*self.accept(content.get("subprotocol")), *events]
+        if self.state == OPEN and content.get("close"):
+            events = [*events, *self.close(content["close"])]
         return events
 
     def release(self, order: int) -> list[Event]:
@@ -246,8 +246,32 @@ def frame_size(text: str | None, data: bytes | None) -> int:
     return len(data or b"") if text is None else len(text.encode("utf-8", "surrogatepass"))
 
 
-def send_events(text: Any, data: Any) -> list[Event]:
-    """Return the event that sends *text*, or the bytes in *data*; none if they are neither."""
+class Frames:
+    """The events that send what a content holds, made once for all members of a group.
+
+    They are remembered for the last content alone: a broadcast hands the same one, and nothing
+    between, to each member.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Content, list[Event]] = ({}, [])
+
+    def of(self, content: Content) -> list[Event]:
+        """Return the events, which nobody may change; none for a content without a frame."""
+        last = self._last
+        if content is not last[0]:
+            last = self._last = (content, send_events(content))
+        return last[1]
+
+
+frames = Frames()
+
+
+def send_events(content: Content) -> list[Event]:
+    """Return the event that sends the text or the bytes of *content*; none if it has neither."""
+    text, data = content.get("text"), content.get("bytes")
+    if not text and not data:  # empty ones are none, as in 1.x
+        return []
     if isinstance(text, str) and text and not data:
         return [{"type": "websocket.send", "text": text}]
     if isinstance(data, bytes) and data and not text:
