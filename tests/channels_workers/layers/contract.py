@@ -713,7 +713,7 @@ class LayerContract:
         assert [message["n"] for message in recorder.messages] == list(range(count))
         process.layer.leave_groups(recorder.channel)
         async with asyncio.timeout(TIMEOUT):
-            while process.layer.members("group"):
+            while process.layer.members("group"):  # noqa: ASYNC110  (a layer tells nobody)
                 await asyncio.sleep(0)
 
     # Processes
