@@ -1,15 +1,17 @@
 """What goes out to one client: in order, holding up nobody else, and bounded.
 
-Servers differ. uvicorn's `send` waits while a client does not read; Daphne's takes everything, and
-what a client does not read piles up in the transport behind it.
+Servers differ. uvicorn's `send` waits while a client does not read, and only then; Daphne's takes
+everything, and what a client does not read piles up in the transport behind it. So neither needs a
+task for each socket that a broadcast reaches.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import types
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from channels_workers.conf import Configuration
@@ -22,7 +24,9 @@ SendEvent = Callable[[Event], Awaitable[None]]
 
 def outgoing_for(send: SendEvent, limits: Configuration, overflow: Callable[[], None]) -> Outgoing:
     """Return what suits the server that *send* is of; *overflow* is called at a limit."""
-    kind = DaphneOutgoing if is_of_daphne(send) else Outgoing
+    if is_of_daphne(send):
+        return DaphneOutgoing(send, limits, overflow)
+    kind = UvicornOutgoing if is_of_uvicorn(send) else Outgoing
     return kind(send, limits, overflow)
 
 
@@ -44,12 +48,15 @@ class Outgoing:
         self._events.append(event)
         self._size += size_of(event)
         if self.writer is None:
-            self.writer = asyncio.get_running_loop().create_task(self._write())
+            self._start()
         elif (
             len(self._events) > self.limits.REPLIES_WAITING
             or self._size > self.limits.REPLY_BYTES_WAITING
         ):
             self.overflow()
+
+    def _start(self, begun: Awaitable[None] | None = None) -> None:
+        self.writer = asyncio.get_running_loop().create_task(self._write(begun))
 
     def clear(self) -> None:
         """Send nothing of what waits."""
@@ -66,8 +73,10 @@ class Outgoing:
         if isinstance(transport, asyncio.WriteTransport):
             transport.abort()
 
-    async def _write(self) -> None:
+    async def _write(self, begun: Awaitable[None] | None) -> None:
         try:
+            if begun is not None:
+                await begun
             while self._events:
                 event = self._events.popleft()
                 self._size -= size_of(event)
@@ -77,6 +86,40 @@ class Outgoing:
             self.clear()
         finally:
             self.writer = None
+
+
+class UvicornOutgoing(Outgoing):
+    """The events on their way to one client of uvicorn, by a task only while it does not read."""
+
+    def put(self, event: Event) -> None:
+        """Send *event* at once if none waits before it."""
+        if self.writer is not None:
+            super().put(event)
+            return
+        sending = self.send(event).__await__()
+        try:
+            waits_for = next(sending)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
+            logger.info("Sending failed: %s", error)
+            return
+        self._start(go_on(sending, waits_for))
+
+
+@types.coroutine
+def go_on(sending: Generator[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """Await the rest of *sending*, which was begun and *waits_for* something."""
+    try:
+        while True:
+            try:
+                value = yield waits_for
+            except BaseException as error:  # noqa: BLE001  (it is for the one who waits)
+                waits_for = sending.throw(error)
+            else:
+                waits_for = sending.send(value)
+    except StopIteration:
+        return
 
 
 class DaphneOutgoing(Outgoing):
@@ -108,6 +151,12 @@ def is_of_daphne(send: SendEvent) -> bool:
     """Say whether *send* is Daphne's own."""
     owner = getattr(getattr(send, "func", None), "__self__", None)
     return type(owner).__module__ == "daphne.server"
+
+
+def is_of_uvicorn(send: SendEvent) -> bool:
+    """Say whether *send* is uvicorn's own: a method of its protocol."""
+    owner = type(getattr(send, "__self__", None))
+    return owner.__module__.startswith("uvicorn.")
 
 
 def transport_behind(send: Any) -> Any:

@@ -1,0 +1,113 @@
+"""What goes out to one client of uvicorn: at once, and by a task while the client reads nothing."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from channels_workers.conf import Configuration
+from channels_workers.outgoing import Outgoing, UvicornOutgoing, outgoing_for
+
+
+class Server:
+    """Sends while it is `writable`, as the protocols of uvicorn do."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.error: Exception | None = None
+
+    async def send(self, event: dict[str, Any]) -> None:
+        await self.writable.wait()
+        if self.error is not None:
+            raise self.error
+        self.sent.append(event["text"])
+
+
+Server.__module__ = "uvicorn.protocols.test"
+
+
+def event(text: str) -> dict[str, Any]:
+    return {"type": "websocket.send", "text": text}
+
+
+def no_overflow() -> None:
+    raise AssertionError("nothing should overflow")
+
+
+def outgoing(server: Server, overflow: Callable[[], None] = no_overflow, **limits: Any) -> Outgoing:
+    found = outgoing_for(server.send, Configuration(**limits), overflow)
+    assert isinstance(found, UvicornOutgoing)
+    return found
+
+
+async def test_a_client_that_reads_needs_no_task() -> None:
+    server = Server()
+    to_client = outgoing(server)
+    to_client.put(event("one"))
+    to_client.put(event("two"))
+    assert server.sent == ["one", "two"]
+    assert to_client.writer is None
+
+
+async def test_what_a_client_does_not_read_yet_waits_in_order() -> None:
+    server = Server()
+    server.writable.clear()
+    to_client = outgoing(server)
+    for text in ("one", "two", "three"):
+        to_client.put(event(text))
+    assert server.sent == []
+    server.writable.set()
+    assert to_client.writer is not None
+    await to_client.writer
+    assert server.sent == ["one", "two", "three"]
+    to_client.put(event("four"))
+    assert server.sent[-1] == "four"
+
+
+async def test_too_much_that_waits_overflows() -> None:
+    server = Server()
+    server.writable.clear()
+    overflows: list[None] = []
+    to_client = outgoing(server, lambda: overflows.append(None), REPLIES_WAITING=2)
+    for _ in range(3):
+        to_client.put(event("one is under way, two wait"))
+    assert not overflows
+    to_client.put(event("one too many"))
+    assert overflows == [None]
+    to_client.cut()
+
+
+async def test_a_cut_ends_what_was_begun() -> None:
+    server = Server()
+    server.writable.clear()
+    to_client = outgoing(server)
+    to_client.put(event("one"))
+    to_client.put(event("two"))
+    writer = to_client.writer
+    assert writer is not None
+    await asyncio.sleep(0)
+    to_client.cut()
+    with pytest.raises(asyncio.CancelledError):
+        await writer
+    server.writable.set()
+    assert server.sent == []
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_server_that_fails_harms_nobody_else(
+    is_late: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "channels_workers.outgoing")
+    server = Server()
+    server.error = ConnectionError("gone")
+    if is_late:
+        server.writable.clear()
+    to_client = outgoing(server)
+    to_client.put(event("one"))
+    if to_client.writer is not None:
+        server.writable.set()
+        await to_client.writer
+    assert "Sending failed: gone" in caplog.text
