@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from faults.chat_fault import ChatFault
@@ -12,6 +14,9 @@ from faults.site import Setting, Site
 from faults.stage import Stage
 from tests.processes.process import Process
 from tests.processes.waiting import wait_for
+
+#: How long workers stand still (s).
+FROZEN = 0.5
 
 chance = random.SystemRandom()
 
@@ -39,8 +44,9 @@ class ChatServerKilled(ChatFault):
         """Kill it, and start another at its port."""
         victim = stage.site.servers[0]
         stage.doom(victim)
-        stage.strike()
-        victim.process.kill()
+        with frozen_workers(stage):
+            stage.strike()
+            victim.process.kill()
         stage.site.start_server(victim.kind, victim.port)
 
 
@@ -60,8 +66,11 @@ class ChatServerStopped(ChatFault):
         """Stop it, and start another at its port."""
         victim = stage.site.servers[0]
         stage.doom(victim)
-        stage.count_from_now()
-        victim.process.terminate()
+        with frozen_workers(stage):
+            stage.count_from_now()
+            victim.process.signal(signal.SIGTERM)
+            stage.last(FROZEN)
+        victim.process.wait()
         stage.site.start_server(victim.kind, victim.port)
 
 
@@ -87,6 +96,17 @@ class ChatRedisEmptied(ChatFault):
     def harm(self, stage: Stage) -> None:
         """Kill it, start it."""
         lose_data(stage)
+
+
+@contextmanager
+def frozen_workers(stage: Stage) -> Iterator[None]:
+    """Let workers stand still, so that the server has messages under way when harm is done."""
+    for worker in stage.site.workers:
+        worker.signal(signal.SIGSTOP)
+    stage.last(FROZEN)
+    yield
+    for worker in stage.site.workers:
+        worker.signal(signal.SIGCONT)
 
 
 def kill_worker(stage: Stage) -> None:
