@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from faults.fault import Alone, Fault
+from faults.fault import Fault
 from faults.mutants.proof import try_mutants
 from faults.registry import FAULTS
 from faults.row import Row
@@ -37,7 +37,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(faults: Sequence[Fault | Alone], size: Size, repeat: int, folder: Path) -> list[Row]:
+def run(faults: Sequence[Fault], size: Size, repeat: int, folder: Path) -> list[Row]:
     """Try all of them; say what came of each."""
     say(heading())
     rows = []

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
+from faults.chat_rows import Stored
 from faults.site import Site
 from tests.processes.process import ROOT, clean_environment
 
@@ -27,6 +28,7 @@ class ChatSite(Site):
         return {
             "REDIS_URL": self.redis_url,
             "DATABASE_URL": f"sqlite:///{self.database}",
+            "REDIS_PREFIX": "faults",
             "CHAT_RATE_LIMIT": "0",
             "DJANGO_SETTINGS_MODULE": "chat_project.settings",
             "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([engine, ROOT]))),
@@ -45,11 +47,11 @@ class ChatSite(Site):
         subprocess.run(command, env=environment, cwd=self.folder, check=True)  # noqa: S603
         return super().__enter__()
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Return room and nonce of each stored message."""
+    def rows(self) -> list[Stored]:
+        """Return all stored messages, by their ids."""
         query = (
-            "SELECT chat_room.label, nonce FROM chat_message "
+            "SELECT chat_message.id, chat_room.label, nonce FROM chat_message "
             "JOIN chat_room ON chat_room.id = room_id ORDER BY chat_message.id"
         )
         with closing(sqlite3.connect(self.database)) as database:
-            return list(database.execute(query))
+            return [Stored(*row) for row in database.execute(query)]

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from faults import endings, hearing
+from faults.diaries import read_runs
 from faults.load.plan import Plan
 from faults.load.transcript import Transcript
-from faults.row import Limits, Row
+from faults.row import Limits
 from faults.site import Setting, Site
 from faults.size import Size
 from faults.stage import Stage
 
 
-class Subject(ABC):
+class Fault(ABC):
     """What has a row: each has a module in ``harms/`` and stands in ``registry.py``."""
 
     name: ClassVar[str]
     description: ClassVar[str]
     limits: Limits = Limits()
+
+    #: How long all of it may take to become calm after the harm (s).
+    patience: float = 30.0
 
     def setting(self, folder: Path) -> Setting:
         """Return what the harm is done to; *folder* may hold files of it."""
@@ -28,21 +34,6 @@ class Subject(ABC):
     def site(self, folder: Path, engine: Path) -> Site:
         """Return the processes, not started yet."""
         return Site(folder, self.setting(folder), engine)
-
-
-class Alone(Subject):
-    """A subject that brings a load of its own, and counts by itself."""
-
-    @abstractmethod
-    def play(self, size: Size, site: Site, row: Row) -> None:
-        """Do everything on the running *site*, and fill the *row*."""
-
-
-class Fault(Subject):
-    """Harm to the project under load, with the load of ``load/``."""
-
-    #: How long all of it may take to become calm after the harm (s).
-    patience: float = 30.0
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
         """Return how much load there is on *servers* (addresses)."""
@@ -56,8 +47,14 @@ class Fault(Subject):
         pauses are counted, as does ``stage.count_from_now()``.
         """
 
-    def check(self, stage: Stage) -> None:
+    def check(self, stage: Stage) -> None:  # noqa: B027  (few need it)
         """Look for more than the table counts, while the sockets are still open."""
 
-    def judge(self, stage: Stage, transcript: Transcript) -> None:
+    def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
+        """Find what the table counts: dataclasses with fields of ``Row``, lists of facts."""
+        runs = read_runs(stage.site.folder)
+        yield hearing.find(transcript, runs, stage.since)
+        yield endings.find(transcript, runs, stage.moments)
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:  # noqa: B027  (few need it)
         """Look for more than the table counts, after all sockets are closed."""

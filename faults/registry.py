@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from faults.fault import Alone, Fault
+from faults.fault import Fault
 from faults.harms.bad_consumers import BadConsumers, Poison
-from faults.harms.chat_killed import ChatKilled
+from faults.harms.chat import (
+    ChatBothKilled,
+    ChatRedisEmptied,
+    ChatServerKilled,
+    ChatServerStopped,
+    ChatWorkersKilled,
+)
 from faults.harms.clock_jump import ClockJump
 from faults.harms.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
 from faults.harms.lost_replies import LostReplies
@@ -19,7 +25,7 @@ from faults.harms.vanishing_handshakes import VanishingHandshakes
 from faults.harms.worker_killed import WorkerKilled
 from faults.harms.worker_stopped import RollingRestart, WorkerStopped
 
-FAULTS: tuple[Fault | Alone, ...] = (
+FAULTS: tuple[Fault, ...] = (
     WorkerKilled(),
     WorkerStopped(),
     RollingRestart(),
@@ -44,10 +50,15 @@ FAULTS: tuple[Fault | Alone, ...] = (
     SlowReader("uvicorn"),
     Flood(),
     OtherFormat(),
-    ChatKilled(),
+    ChatWorkersKilled(),
+    ChatServerKilled(),
+    ChatServerStopped("daphne"),
+    ChatServerStopped("uvicorn"),
+    ChatBothKilled(),
+    ChatRedisEmptied(),
 )
 
 
-def named(name: str) -> Fault | Alone:
+def named(name: str) -> Fault:
     """Return the fault of this name; StopIteration if there is none."""
     return next(fault for fault in FAULTS if fault.name == name)

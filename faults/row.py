@@ -65,11 +65,12 @@ class Row:
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, name: str, facts: object) -> None:
-        """Count *facts*, if they are a list, under a *name*, and keep some as examples."""
-        if isinstance(facts, list):
-            setattr(self, name, getattr(self, name) + len(facts))
-            self.examples += [f"{name}: {fact}" for fact in facts[:EXAMPLES]]
+    def add(self, name: str, found: list[str] | float) -> None:
+        """Add a number under a *name*, or that of the facts of a list; keep some as examples."""
+        facts = found if isinstance(found, list) else []
+        count = len(facts) if isinstance(found, list) else found
+        setattr(self, name, getattr(self, name) + count)
+        self.examples += [f"{name}: {fact}" for fact in facts[:EXAMPLES]]
 
     def missed(self) -> Iterator[str]:
         """Say each target that was missed."""

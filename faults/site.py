@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from channels_workers.layers.base import FORMAT_VERSION
+from channels_workers.layers.redis.status import read_status
+from channels_workers.layers.status import Status
 from faults.clock.wall_clock import WallClock
 from faults.proxy import Proxy
 from tests.processes.process import ROOT, Process, Processes, free_port
@@ -160,6 +163,11 @@ class Site:
         """Start a line of the Procfile, on this engine or another one."""
         environment = {**self.environment(engine or self.engine), **env}
         return self.processes(self.command(line), name=name, env=environment, cwd=self.folder)
+
+    def status(self) -> Status:
+        """Return what the layer knows."""
+        with self.redis.client() as client:
+            return read_status(client, f"faults:{FORMAT_VERSION}:")
 
     def keys(self, pattern: str) -> list[str]:
         """Return the keys of the layer that match, without its prefix."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from faults.diaries import Moment, Run, read_runs
@@ -74,6 +75,13 @@ class Stage:
         """Note a target that was missed, unless *fact*."""
         if not fact:
             self.failures.append(what)
+
+    def expect_soon(self, fact: Callable[[], bool], what: Callable[[], str], wait: float) -> None:
+        """Note a target that was missed, unless *fact* comes true within some seconds."""
+        try:
+            wait_for(fact, what, wait)
+        except AssertionError as missed:
+            self.failures.append(str(missed))
 
     def drops(self, transcript: Transcript) -> tuple[int, int]:
         """Return how many sockets were dropped of servers that live, and of those that do not."""

@@ -44,6 +44,7 @@ class Traffic:
 
     def __init__(self, site: Site, plan: Plan) -> None:
         self.folder = site.folder
+        self.plan = plan
         self.count = plan.rooms * plan.each
         address = self.folder / "load.socket"
         command: list[str | Path] = [

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from faults import endings, hearing
+from faults import endings
 from faults.diaries import read_runs
-from faults.fault import Alone, Fault
-from faults.load.transcript import Transcript
+from faults.fault import Fault
 from faults.remains import ghosts, leftovers
 from faults.row import Row
 from faults.site import ENGINE, Site
@@ -26,16 +25,13 @@ BEFORE, LAST = 3.0, 20.0
 CLEAN = 5.0
 
 
-def try_fault(fault: Fault | Alone, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
+def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
     """Do the harm under load; return what came of it."""
     since = time.monotonic()
     row = Row(fault.name, fault.limits)
     try:
         with fault.site(folder, engine) as site:
-            if isinstance(fault, Alone):
-                fault.play(size, site, row)
-            else:
-                _play(fault, size, site, row)
+            _play(fault, size, site, row)
     except Exception as error:  # noqa: BLE001  (a row that cannot be counted is missed)
         row.broken = True
         row.failures.append(f"{type(error).__name__}: {error}"[:1500])
@@ -58,16 +54,21 @@ def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
         transcript = traffic.leave()
         _wait_for_disconnects(site)
         _expect_none(stage, leftovers, "are left of sockets that are gone")
-        _count(stage, transcript, row)
+        for facts in fault.find(stage, transcript):
+            for item in fields(facts):
+                row.add(item.name, getattr(facts, item.name))
+        row.dropped, row.taken = stage.drops(transcript)
         fault.judge(stage, transcript)
 
 
 def _expect_none(stage: Stage, find: Callable[[Site], list[str]], what: str) -> None:
     """Wait a while until *find* finds nothing in Redis."""
-    deadline = time.monotonic() + CLEAN
-    wait_for(lambda: not find(stage.site) or time.monotonic() > deadline, what, CLEAN + 60)
-    found = find(stage.site)
-    stage.expect(not found, f"{len(found)} keys {what}, such as {', '.join(found[:3])}")
+
+    def say() -> str:
+        found = find(stage.site)
+        return f"no keys; {len(found)} {what}, such as {', '.join(found[:3])}"
+
+    stage.expect_soon(lambda: not find(stage.site), say, CLEAN)
 
 
 def _wait_for_disconnects(site: Site) -> None:
@@ -80,13 +81,3 @@ def _wait_for_disconnects(site: Site) -> None:
         return not (under_way or endings.unpaired(runs)) or time.monotonic() > deadline
 
     wait_for(is_done, "the last disconnects", LAST + 60)
-
-
-def _count(stage: Stage, transcript: Transcript, row: Row) -> None:
-    runs = read_runs(stage.site.folder)
-    heard = hearing.find(transcript, runs, stage.since)
-    row.said, row.unsent, row.seconds = heard.said, heard.unsent, heard.seconds
-    for facts in (heard, endings.find(transcript, runs, stage.moments)):
-        for item in fields(facts):
-            row.add(item.name, getattr(facts, item.name))
-    row.dropped, row.taken = stage.drops(transcript)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from faults.fault import Fault
+from faults.presence import check_presence
 from faults.stage import Stage
-from tests.processes.waiting import wait_for
 
 #: How long until all is in Redis again (s).
 RESTORED = 10.0
@@ -27,7 +27,7 @@ class RedisEmptied(Fault):
 
     def check(self, stage: Stage) -> None:
         """Look for what must be there again."""
-        check_restored(stage)
+        check_presence(stage)
 
 
 class RedisOld(Fault):
@@ -47,7 +47,7 @@ class RedisOld(Fault):
 
     def check(self, stage: Stage) -> None:
         """Look for what must be there again."""
-        check_restored(stage)
+        check_presence(stage)
 
 
 def lose_data(stage: Stage) -> None:
@@ -61,19 +61,3 @@ def lose_data(stage: Stage) -> None:
     while time.monotonic() < end and not stage.traffic.status().is_calm:
         stage.excuse()  # until all is restored, what runs cannot be committed
         stage.last(1)
-
-
-def check_restored(stage: Stage) -> None:
-    """Look for the records, sessions, groups and registrations of all that lives."""
-    site, joined = stage.site, stage.traffic.status().joined
-    wait_for(
-        lambda: stage.records() == joined,
-        lambda: f"{joined} records; there are {stage.records()}",
-        RESTORED,
-    )
-    site.wait_for_keys("session:*", joined, RESTORED)
-    site.wait_for_keys("group:*", stage.size.rooms, RESTORED)
-    alive = len(site.servers) + len(site.workers)
-    with site.redis.client() as client:
-        known = [client.hlen(key) for key in client.keys("faults:*:processes")]
-    stage.expect(known == [alive], f"processes known are {known}, alive are {alive}")

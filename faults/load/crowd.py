@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+from faults.load.chat_visitor import ChatVisitor
 from faults.load.plan import Plan
 from faults.load.transcript import Transcript
 from faults.load.visitor import Visitor
@@ -20,7 +21,8 @@ class Crowd:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         gate = asyncio.Semaphore(AT_ONCE)
-        self.visitors = [Visitor(person, server, plan, gate) for person, server in plan.people()]
+        kind = ChatVisitor if plan.chat else Visitor
+        self.visitors = [kind(person, server, plan, gate) for person, server in plan.people()]
         self.quiet = asyncio.Event()
         self._talking: asyncio.Task[None] | None = None
         self._living = [asyncio.create_task(visitor.live()) for visitor in self.visitors]

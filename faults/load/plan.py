@@ -14,7 +14,8 @@ class Plan:
     """*each* people in each of the *rooms*; each person says something every *interval* (s).
 
     *servers* are addresses such as ``ws://127.0.0.1:8000``; the people of a room are spread over
-    them. *filling* is how many characters each message has beside its number.
+    them. *filling* is how many characters each message has beside its number. *chat*: the servers
+    run the real chat, and everybody does as its page does.
     """
 
     servers: tuple[str, ...]
@@ -22,12 +23,16 @@ class Plan:
     each: int
     interval: float = 1.0
     filling: int = 0
+    chat: bool = False
 
     def people(self) -> Iterator[tuple[Person, int]]:
-        """Each person with the number of the server to go to; every other pair retries."""
+        """Each person with the number of the server to go to; every other pair retries.
+
+        In the chat all do.
+        """
         for room in range(self.rooms):
             for seat in range(self.each):
-                retries = seat // len(self.servers) % 2 == 1
+                retries = self.chat or seat // len(self.servers) % 2 == 1
                 person = Person(f"r{room}s{seat}", f"room{room}", retries)
                 yield person, seat % len(self.servers)
 

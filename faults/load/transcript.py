@@ -25,13 +25,16 @@ class Said:
 
 @dataclass(slots=True)
 class Heard:
-    """A message that a socket heard; *count* is that of the sender's channel session."""
+    """A message that a socket heard; *count* is that of the sender's channel session.
+
+    The chat has no such counts: both are 0 there.
+    """
 
     sender: str
     number: int
     at: float
-    count: int
-    order: int
+    count: int = 0
+    order: int = 0
 
 
 @dataclass
@@ -40,7 +43,8 @@ class Visit:
 
     *key* names it in diaries, *server* is the number of its interface server. *ended* is None for
     the sockets that stay until the load itself closes them. *code* is the closing code, None
-    if no close frame came; *status* the HTTP status of a handshake that was refused.
+    if no close frame came; *status* the HTTP status of a handshake that was refused. *fetched* is
+    what the chat's history gave.
     """
 
     key: str
@@ -51,11 +55,16 @@ class Visit:
     code: int | None = None
     status: int | None = None
     heard: list[Heard] = field(default_factory=list)
+    fetched: list[Heard] = field(default_factory=list)
 
 
 @dataclass
 class Person:
-    """One who talks in a room, by one socket after the other if *retries*."""
+    """One who talks in a room, by one socket after the other if *retries*.
+
+    In the chat, *rows* are the ids of the messages shown, and *again* says how many came to a
+    socket that were shown already.
+    """
 
     name: str
     room: str
@@ -63,6 +72,8 @@ class Person:
     said: list[Said] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
     sessions_lost: int = 0
+    rows: list[int] = field(default_factory=list)
+    again: int = 0
 
 
 @dataclass
@@ -89,4 +100,5 @@ def _person(fields: dict[str, Any]) -> Person:
 
 def _visit(fields: dict[str, Any]) -> Visit:
     heard = [Heard(**one) for one in fields.pop("heard")]
-    return Visit(**fields, heard=heard)
+    fetched = [Heard(**one) for one in fields.pop("fetched")]
+    return Visit(**fields, heard=heard, fetched=fetched)

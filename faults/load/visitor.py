@@ -18,8 +18,14 @@ from faults.load.transcript import Heard, Person, Said, Visit
 #: How long one who was dropped waits before the next attempt (s), as pages do, but shorter.
 WAIT = (0.2, 0.8)
 
-#: How long a handshake, and the end of a socket, may take (s).
-OPEN_TIMEOUT, CLOSE_TIMEOUT = 30.0, 2.0
+#: How long a handshake, and the end of a socket, may take (s), and what is not wanted.
+OPTIONS: dict[str, Any] = {
+    "open_timeout": 30.0,
+    "close_timeout": 2.0,
+    "compression": None,
+    "ping_interval": None,
+    "max_size": None,
+}
 
 
 class Visitor:
@@ -67,14 +73,21 @@ class Visitor:
                 socket = await self._enter(visit)
             if socket is not None:
                 await self._stay(visit, socket)
-            self.server = (self.server + 1) % len(self.plan.servers)
-            await asyncio.sleep(random.uniform(*WAIT))  # noqa: S311  (nobody is to guess it)
+            self.server = self._next_server()
+            await asyncio.sleep(self._pause(visit))
 
     async def leave(self) -> None:
         """Close the socket."""
         self.leaving = True
         if self._socket is not None:
             await self._socket.close()
+
+    def _next_server(self) -> int:
+        return (self.server + 1) % len(self.plan.servers)
+
+    def _pause(self, visit: Visit) -> float:
+        """Return how long (s) to wait after *visit* before the next."""
+        return random.uniform(*WAIT)  # noqa: S311  (nobody is to guess it)
 
     def _new_visit(self) -> Visit:
         key = f"{self.person.name}.{len(self.person.visits)}"
@@ -83,22 +96,18 @@ class Visitor:
         return visit
 
     async def _enter(self, visit: Visit) -> ClientConnection | None:
-        address = f"{self.plan.servers[self.server]}/room/{self.person.room}/?key={visit.key}"
         try:
-            return await connect(
-                address,
-                open_timeout=OPEN_TIMEOUT,
-                close_timeout=CLOSE_TIMEOUT,
-                compression=None,
-                ping_interval=None,
-                max_size=None,
-            )
+            return await self._open(visit)
         except InvalidStatus as refused:
             visit.status = refused.response.status_code
         except Exception:  # noqa: BLE001  (whatever it is, there is no socket)
             visit.status = None
         visit.ended = time.monotonic()
         return None
+
+    async def _open(self, visit: Visit) -> ClientConnection:
+        address = f"{self.plan.servers[self.server]}/room/{self.person.room}/?key={visit.key}"
+        return await connect(address, **OPTIONS)
 
     async def _stay(self, visit: Visit, socket: ClientConnection) -> None:
         self._socket = socket
@@ -123,11 +132,11 @@ class Visitor:
                 self._news.clear()
                 while at < len(said):
                     if said[at].back is None or said[at].is_silent:
-                        await socket.send(self._text(said[at]))
+                        await self._send(socket, said[at])
                     at += 1
                 await self._news.wait()
 
-    def _text(self, said: Said) -> str:
+    async def _send(self, socket: ClientConnection, said: Said) -> None:
         fields: dict[str, Any] = {"sender": self.person.name, "number": said.number}
         if self.person.retries:
             fields["nonce"] = f"{self.person.name}-{said.number}"
@@ -135,7 +144,7 @@ class Visitor:
             fields["order"] = said.order
         if self.plan.filling:
             fields["filling"] = "x" * self.plan.filling
-        return json.dumps(fields)
+        await socket.send(json.dumps(fields))
 
     def _hear(self, visit: Visit, frame: dict[str, Any]) -> None:
         now = time.monotonic()
@@ -144,14 +153,14 @@ class Visitor:
             self.joined.set()
             return
         if frame["sender"] == self.person.name:
-            self._hear_back(frame, now)
+            if "lost" in frame:
+                self.person.sessions_lost += 1
+            else:
+                self._hear_back(frame["number"], now)
         if "known" not in frame and "lost" not in frame:
             heard = Heard(frame["sender"], frame["number"], now, frame["count"], frame["order"])
             visit.heard.append(heard)
 
-    def _hear_back(self, frame: dict[str, Any], now: float) -> None:
-        if "lost" in frame:
-            self.person.sessions_lost += 1
-            return
-        said = self.person.said[frame["number"]]
+    def _hear_back(self, number: int, now: float) -> None:
+        said = self.person.said[number]
         said.back = now if said.back is None else said.back

@@ -4,6 +4,7 @@ import json
 import pytest
 from django.db import IntegrityError
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from chat import names
 from chat.frames import FrameError, Said
@@ -147,3 +148,20 @@ def test_newest_older_and_newer_messages(room: Room) -> None:
     assert [message.pk for message in Message.objects.newest("lobby", 2)] == ids[:2:-1]
     assert [message.pk for message in Message.objects.older("lobby", ids[3], 2)] == ids[2:0:-1]
     assert [message.pk for message in Message.objects.newer("lobby", ids[1], 2)] == ids[2:4]
+
+
+@pytest.mark.parametrize("repeated", [{"delivery": "d1"}, {"nonce": "n1"}])
+def test_the_database_refuses_a_second_row(room: Room, repeated: dict[str, str]) -> None:
+    fields = {"room": room, "person": "guest:a", **repeated}
+    Message.objects.create(**fields)
+    with pytest.raises(IntegrityError):
+        Message.objects.create(**fields)
+
+
+def test_nothing_is_looked_up_before_a_message_is_stored(
+    room: Room, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(5) as queries:  # two of them are of the savepoint
+        record(nonce="n1")
+    of_messages = [one["sql"] for one in queries.captured_queries if "chat_message" in one["sql"]]
+    assert [sql.split()[0] for sql in of_messages] == ["INSERT"]

@@ -230,6 +230,43 @@ def test_the_other_consumers(project: Project, file: str) -> None:
         assert [socket.recv(20) for _ in expected] == expected
 
 
+TWICE = """
+from channels_workers.exceptions import ConsumeLater
+from channels_workers.test import ChannelTestCase, WSClient, apply_routes
+from channels_workers import route
+from board.models import Line
+from board.record import ws_receive
+
+ids = []
+
+def dies_before_its_first_commit(message):
+    ws_receive(message)
+    ids.append(message.id)
+    if len(ids) == 1:
+        raise ConsumeLater
+
+class Test(ChannelTestCase):
+    @apply_routes(route("websocket.receive", dies_before_its_first_commit))
+    def test(self):
+        socket = WSClient()
+        with self.assertRaises(ConsumeLater):
+            socket.send_and_consume("websocket.receive", text="hi")
+        self.assertEqual([Line.objects.count(), socket.receive()], [1, None])
+        socket.consume("websocket.receive")
+        self.assertEqual([Line.objects.count(), len(set(ids))], [1, 1])
+        self.assertEqual(socket.receive(json=False), f"line {Line.objects.get().pk} is stored")
+"""
+
+
+def test_the_line_of_a_message_that_runs_twice_is_stored_once(project: Project) -> None:
+    project.write_all("board/models.py", 0)
+    project.write_all("board/record.py", 0)
+    project.route("[]")
+    project.manage("makemigrations", "board")
+    (project.folder / "board" / "tests.py").write_text(TWICE)
+    project.manage("test", "board")
+
+
 def test_the_guarded_consumers(project: Project) -> None:
     project.write_all("board/guarded.py", 0)
     project.route(

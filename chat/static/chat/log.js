@@ -37,8 +37,14 @@ export class Log {
   }
 
   get ids() {
-    const stored = [...this.#list.children].filter((item) => "id" in item.dataset);
-    return stored.map((item) => Number(item.dataset.id));
+    return this.#stored.map((item) => Number(item.dataset.id));
+  }
+
+  /** The id of the last message that is older than the newest by so much; 0 if there is none. */
+  idBefore(milliseconds) {
+    const stored = this.#stored;
+    const isOld = (item) => momentOf(stored.at(-1)) - momentOf(item) > milliseconds;
+    return Number(stored.findLast(isOld)?.dataset.id ?? 0);
   }
 
   get nonces() {
@@ -89,6 +95,10 @@ export class Log {
     }
     place(this.#list.firstElementChild);
     return true;
+  }
+
+  get #stored() {
+    return [...this.#list.children].filter((item) => "id" in item.dataset);
   }
 
   #make(handle, message) {

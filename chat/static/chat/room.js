@@ -11,8 +11,8 @@ import { Outbox } from "./outbox.js";
 import { Scroll } from "./scroll.js";
 import { Status } from "./status.js";
 
-// Several workers announce messages, perhaps not in the order of their ids: ask a bit further back.
-const OVERLAP = 20;
+// Milliseconds after which each message was told, though its worker may have died.
+const SETTLED = 60_000;
 // Milliseconds after which a message that did not come back means that the socket is dead.
 const STALE = 20_000;
 // How long to wait after having been too fast, and before asking a history again that failed.
@@ -25,6 +25,7 @@ const outbox = new Outbox(page.label);
 const log = new Log(find("log"), find("message"));
 const scroll = new Scroll(find("scroll"), find("log"), find("newest"));
 const status = new Status(find("status"));
+const catchUp = new history.CatchUp(page.history, log.ids.at(-1) ?? 0);
 const connection = new Connection(socketAddress(), { onState, onFrame });
 const composer = new Composer(find("composer"), {
   limits: { handle: Number(page.handleLength), message: Number(page.messageLength) },
@@ -46,7 +47,7 @@ function onState(state) {
   if (state.name !== "open") return;
   outbox.rewind();
   flush();
-  catchUp();
+  fetchMissed();
 }
 
 function onFrame(frame) {
@@ -109,14 +110,12 @@ function show(entry) {
 }
 
 /** What was said between the page, or the last socket, and this one. */
-async function catchUp() {
+async function fetchMissed() {
   try {
-    for await (const messages of history.after(page.history, log.ids.at(-OVERLAP) ?? 0)) {
-      messages.forEach(receive);
-    }
+    for await (const messages of catchUp.messages(log.idBefore(SETTLED))) messages.forEach(receive);
   } catch (error) {
     console.warn(error);
-    setTimeout(() => connection.isOpen && catchUp(), PAUSE);
+    setTimeout(() => connection.isOpen && fetchMissed(), PAUSE);
   }
 }
 

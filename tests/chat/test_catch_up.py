@@ -1,0 +1,107 @@
+"""What a page missed, it fetches: messages that were told late, or while its history failed."""
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+from selenium.webdriver import Chrome
+
+from tests.chat.tab import OpenTab
+from tests.conftest import StartServer
+from tests.processes.server import Server
+
+MANY = 40
+
+
+def say_many(server: Server, text: str) -> list[str]:
+    """Say so many messages that an overlap of a few does not reach before them."""
+    said = [f"{text} {number}" for number in range(MANY)]
+    with server.join("lobby") as bob:
+        for message in said:
+            bob.say(message, handle="bob")
+        bob.hear_message(f"^{said[-1]}$")
+    return said
+
+
+def store(database_url: str, message: str) -> None:
+    """Store a message as a worker does that dies before anybody is told."""
+    row = ("bob", message, datetime.now(UTC).replace(tzinfo=None).isoformat(" "))
+    query = "INSERT INTO chat_message (handle, message, timestamp, person, room_id) "
+    query += "SELECT ?, ?, ?, 'guest:bob', id FROM chat_room WHERE label = 'lobby'"
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as database, database:
+        database.execute(query, row)
+
+
+def test_a_message_that_was_told_while_the_page_was_away_is_shown(
+    start_runserver: StartServer, open_tab: OpenTab, database_url: str
+) -> None:
+    server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
+    tab = open_tab(server, "/lobby/")
+    tab.wait_until("open")
+    tab.say("before")
+    tab.wait_for_messages("before")
+    store(database_url, "told late")
+    said = say_many(server, "meanwhile")
+    tab.wait_for_messages("before", *said)
+    server.stop()
+    tab.wait_until("lost")
+    start_runserver(port=server.port)
+    tab.wait_for_messages("before", "told late", *said)
+
+
+def test_what_was_missed_comes_though_the_history_failed_for_a_while(
+    start_runserver: StartServer, open_tab: OpenTab, database_url: str
+) -> None:
+    server = start_runserver()
+    tab = open_tab(server, "/lobby/")
+    tab.wait_until("open")
+    tab.say("before")
+    tab.wait_for_messages("before")
+    server.stop()
+    tab.wait_until("lost")
+    store(database_url, "missed")
+    tab.browser.execute_script(
+        "window.works = window.fetch; window.fetch = () => Promise.reject(new Error('away'));"
+    )
+    server = start_runserver(port=server.port, env={"CHAT_RATE_LIMIT": "0"})
+    tab.wait_until("open")
+    said = say_many(server, "live")
+    tab.wait_for_messages("before", *said)
+    tab.browser.execute_script("window.fetch = window.works;")
+    tab.wait_for_messages("before", "missed", *said)
+
+
+def asked(browser: Chrome, script: str) -> Any:
+    """The ids after which a `CatchUp` asks, whose pages `script` gives and which it runs."""
+    run = """
+        const done = arguments[arguments.length - 1];
+        const asked = [];
+        let pages = [];
+        window.fetch = async (url) => {
+          asked.push(Number(url.split("=")[1]));
+          const ids = pages.shift();
+          if (!ids) throw new Error("away");
+          const messages = ids.map((id) => ({ id }));
+          return { ok: true, json: async () => ({ messages, more: pages.length > 0 }) };
+        };
+        import("/static/chat/history.js").then(async ({ CatchUp }) => {
+          const catchUp = new CatchUp("/lobby/messages/", 10);
+          const run = async (settled, ...given) => {
+            pages = given;
+            try { for await (const _ of catchUp.messages(settled)); } catch {}
+          };
+          SCRIPT
+          done(JSON.stringify(asked));
+        });
+    """
+    return json.loads(browser.execute_async_script(run.replace("SCRIPT", script)))
+
+
+def test_where_a_page_begins_to_ask(start_runserver: StartServer, open_tab: OpenTab) -> None:
+    browser = open_tab(start_runserver(), "/lobby/").browser
+    # What is settled counts only after all that was missed before has come.
+    assert asked(browser, "await run(0, [11, 12], [15]); await run(40, [41]);") == [10, 12, 40]
+    assert asked(browser, "await run(0, [11]); await run(5, []);") == [10, 11]
+    assert asked(browser, "await run(0); await run(40, [11], []);") == [10, 10, 11]
