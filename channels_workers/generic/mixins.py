@@ -84,6 +84,5 @@ class _Reply(NamedTuple):
 
 
 def _read(content: Content) -> _Reply:
-    text, data, close = content.get("text"), content.get("bytes"), content.get("close")
-    frames = send_events(text, data) if text or data else []  # empty ones are none
-    return _Reply(frames, close_code(close) if close else None)
+    close = content.get("close")
+    return _Reply(send_events(content), close_code(close) if close else None)
