@@ -14,7 +14,7 @@ from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Request
-from channels_workers.layers.redis.lines import Command
+from channels_workers.layers.redis.lines import Command, Line
 from channels_workers.layers.redis.scripts import script
 
 #: Keys that a flush leaves alone: without them it would be a loss of the data.
@@ -58,10 +58,13 @@ class Client:
         return ("EVALSHA", script(request.script).sha, 1, self.prefix, *request.arguments)
 
     def _teach(self, name: str) -> None:
-        pipeline = self.redis.pipeline(transaction=True)
-        for command in commands.teach([name], self.prefix):
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-        pipeline.execute()
+        line = Line(self.pool)
+        try:
+            for reply in line.execute(*commands.teach([name], self.prefix)):
+                if isinstance(reply, Exception):
+                    raise reply
+        finally:
+            line.release()
 
     @contextmanager
     def explained(self) -> Iterator[None]:

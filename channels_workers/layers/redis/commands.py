@@ -51,13 +51,15 @@ class Request(NamedTuple):
 
 
 def teach(names: Iterable[str], prefix: str) -> Iterator[tuple[Argument, ...]]:
-    """Return the commands of a transaction after which Redis knows the scripts *names*.
+    """Return commands, one transaction, after which Redis knows the scripts *names*.
 
     One that does not may have been started again; ``begin.lua`` sees to that first.
     """
+    yield ("MULTI",)
     yield ("EVAL", script("begin").source, 1, prefix, new_id())
     for name in names:
-        yield ("SCRIPT LOAD", script(name).source)
+        yield ("SCRIPT", "LOAD", script(name).source)
+    yield ("EXEC",)
 
 
 def encode_operations(

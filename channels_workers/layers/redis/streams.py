@@ -19,6 +19,9 @@ from channels_workers.layers.redis.lines import Command, Line
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
 
+#: How it begins when a stream has its consumer group already.
+GROUP_EXISTS = "BUSYGROUP"
+
 #: How many of its own deliveries a consumer reads again after a lost reply, of each channel.
 RECOVERED = 1000
 
@@ -71,17 +74,25 @@ class Streams:
         When something fails, what was pulled comes with the next pull.
         """
         pull = self._command(channels, consumer, ">", timeout)
+        line = self._line(consumer)
         try:
             with self.client.explained():
-                reply, pulled = self._line(consumer).execute(self.client.command(request), pull)
-            if isinstance(reply, redis.exceptions.NoScriptError):
-                self.recover(consumer)
-                return self.client.call(request), []
-            with self.client.explained():
+                reply, pulled = line.execute(self.client.command(request), pull)
+                if isinstance(reply, redis.exceptions.NoScriptError):
+                    self.recover(consumer)
+                    return self._call_new(line, request), []
                 return _raised(reply), self._readable(_raised(pulled), consumer)
         except Exception:
             self.recover(consumer)
             raise
+
+    def _call_new(self, line: Line, request: Request) -> Any:
+        """Run a script that Redis does not know yet."""
+        teach = commands.teach([request.script], self.client.prefix)
+        *taught, reply = line.execute(*teach, self.client.command(request))
+        for each in taught:
+            _raised(each)
+        return _raised(reply)
 
     def forget(self, consumers: Iterable[str]) -> None:
         """Give up the connections of *consumers*."""
@@ -109,15 +120,14 @@ class Streams:
         self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
     ) -> list[Delivery]:
         command = self._command(channels, consumer, start, timeout, count)
-        try:
-            with self.client.explained():
-                (reply,) = self._line(consumer).execute(command)
+        line = self._line(consumer)
+        with self.client.explained():
+            (reply,) = line.execute(command)
+            if not (isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)):
                 return self._readable(_raised(reply), consumer)
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(NO_STREAM):
-                raise
-        for channel in channels:
-            self._create_group(channel)
+            for made in line.execute(*(self._group_command(channel) for channel in channels)):
+                if not str(made).startswith(GROUP_EXISTS):
+                    _raised(made)
         return self._read_group(channels, consumer, start, timeout, count)
 
     # For coroutines
@@ -163,10 +173,13 @@ class Streams:
 
     def _create_group(self, channel: str) -> None:
         try:
-            self.client.redis.xgroup_create(self.key(channel), GROUP, id="0", mkstream=True)
+            self.client.redis.execute_command(*self._group_command(channel))  # type: ignore[no-untyped-call]
         except redis.exceptions.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
+            if not str(error).startswith(GROUP_EXISTS):
                 raise
+
+    def _group_command(self, channel: str) -> Command:
+        return ("XGROUP", "CREATE", self.key(channel), GROUP, "0", "MKSTREAM")
 
 
 def _raised(reply: Any) -> Any:
