@@ -1,0 +1,155 @@
+"""What a message costs, counted: requests to Redis, round trips, tasks and bytes. No times."""
+
+import asyncio
+import gc
+import threading
+import tracemalloc
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from channels_workers.interface import Interface
+from channels_workers.layers.redis import RedisChannelLayer, lines
+from channels_workers.layers.redis.scripts import script
+from channels_workers.routing import Router, route
+from channels_workers.worker import WorkerGroup
+from tests.channels_workers.test_interface import TIMEOUT, Client, Consumers
+from tests.processes.redis_server import RedisServer
+
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
+MESSAGES = 20
+
+
+class Site:
+    """Interface servers, one worker with one thread, and their Redis."""
+
+    def __init__(self, servers: int, redis_server: RedisServer) -> None:
+        self.redis = redis_server
+        self.consumers = Consumers()
+        self.layers = [RedisChannelLayer(hosts=[redis_server.url]) for _ in range(servers + 1)]
+        self.servers = [self._serve(layer) for layer in self.layers[1:]]
+        names = ("connect", "receive", "disconnect")
+        consumers = [route(f"websocket.{name}", getattr(self.consumers, name)) for name in names]
+        self.worker = WorkerGroup(self.layers[0], router=Router(consumers))
+
+    def _serve(self, layer: RedisChannelLayer) -> Interface:
+        async def http(scope: Any, receive: Any, send: Any) -> None:
+            raise AssertionError("no page is asked for")
+
+        return Interface(http, lambda: layer)
+
+    async def enter(self, number: int) -> list[Client]:
+        """Open sockets, in turn on each server, all in one room."""
+        turns = [self.servers[at % len(self.servers)] for at in range(number)]
+        return [await Client(server).accepted() for server in turns]
+
+    async def talk(self, clients: list[Client]) -> None:
+        """Let one say something, the next when all have heard it."""
+        for number in range(MESSAGES):
+            clients[0].send(f"{number}")
+            for client in clients:
+                await client.until(lambda seen=client, at=number: len(seen.texts) > at)
+
+    async def stop(self) -> None:
+        self.worker.stop()
+        assert await asyncio.to_thread(self.worker.join, TIMEOUT)
+        for layer in self.layers:
+            await layer.retire_server()
+            layer.disconnect()
+
+
+@pytest.fixture
+async def sites(redis_server: RedisServer) -> AsyncIterator[Any]:
+    """`sites(2)` starts two interface servers, a worker and their Redis."""
+    made: list[Site] = []
+
+    def make(servers: int) -> Site:
+        made.append(Site(servers, redis_server))
+        made[-1].worker.start()
+        return made[-1]
+
+    yield make
+    for site in made:
+        await site.stop()
+
+
+@contextmanager
+def requests(redis_server: RedisServer) -> Iterator[Counter[str]]:
+    """Count what reaches Redis in the block, by script or command; what scripts do is not."""
+    names = {script(name).sha: name for name in ("publish", "commit")}
+    found: Counter[str] = Counter()
+
+    def listen() -> None:
+        with redis_server.client() as client, client.monitor() as monitor:
+            ready.set()
+            for seen in monitor.listen():
+                if seen["client_type"] != "lua":
+                    words = seen["command"].split()
+                    if words[0] == "ECHO":
+                        return
+                    found[names.get(words[1], words[0]) if len(words) > 1 else words[0]] += 1
+
+    ready = threading.Event()
+    listener = threading.Thread(target=listen)
+    listener.start()
+    assert ready.wait(TIMEOUT)
+    yield found
+    with redis_server.client() as client:
+        client.echo("the end")
+    listener.join(TIMEOUT)
+
+
+@pytest.mark.parametrize(("servers", "members"), [(1, 2), (1, 60), (3, 6)])
+async def test_requests_for_a_message_to_a_room(
+    servers: int, members: int, sites: Any, redis_server: RedisServer
+) -> None:
+    site = sites(servers)
+    clients = await site.enter(members)
+    with requests(redis_server) as found:
+        await site.talk(clients)
+    # One to publish it, one to commit, one to take the next, one in each server to read of it.
+    # A blocking read that has waited its full time is another.
+    spare = 3
+    assert found["publish"] == MESSAGES
+    assert found["commit"] == MESSAGES
+    assert found["XREADGROUP"] <= MESSAGES + spare
+    assert found["XREAD"] <= servers * (MESSAGES + spare)
+
+
+async def test_round_trips_of_a_worker_for_a_message(
+    sites: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = sites(1)
+    clients = await site.enter(2)
+    trips: list[list[Any]] = []
+    execute = lines.Line.execute
+
+    def count(line: lines.Line, *commands: lines.Command) -> list[Any]:
+        trips.append([command[0] for command in commands])
+        return execute(line, *commands)
+
+    monkeypatch.setattr(lines.Line, "execute", count)
+    await site.talk(clients)
+    commits = [trip for trip in trips if trip == ["EVALSHA", "XREADGROUP"]]
+    assert MESSAGES - 1 <= len(commits) <= MESSAGES
+    assert len(trips) - len(commits) <= 3  # blocking reads that have waited their full time
+
+
+async def test_an_idle_socket_has_no_task_and_little_memory(sites: Any) -> None:
+    site, number = sites(1), 200
+    await site.enter(10)
+    gc.collect()
+    tasks = len(asyncio.all_tasks())
+    tracemalloc.start()
+    clients = await site.enter(number)
+    await site.talk(clients[:1])
+    gc.collect()
+    size = tracemalloc.get_traced_memory()[0] / number
+    tracemalloc.stop()
+    assert len(asyncio.all_tasks()) - tasks == number  # those in which servers call us
+    assert size < 14_000, size  # the tests' own client included
