@@ -6,9 +6,9 @@ from typing import Any
 
 from benchmarks.comparison.goal import Goal
 from benchmarks.comparison.goals import GOALS
-from benchmarks.comparison.results import Results
 from benchmarks.comparison.subjects import CHATS, TABLE, WORKERS
 from benchmarks.measuring.conditions import as_markdown
+from benchmarks.measuring.results import Results
 from benchmarks.measuring.tables import number, table
 
 #: Each column: its heading, the measurement, and the figure.

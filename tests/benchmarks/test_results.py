@@ -8,9 +8,9 @@ from benchmarks.comparison.goal import Goal, figure, less, ratio, whole_flood
 from benchmarks.comparison.goals import GOALS
 from benchmarks.comparison.plan import FULL, QUICK, chosen, measurements, sized
 from benchmarks.comparison.report import as_text
-from benchmarks.comparison.results import Results, place_of
 from benchmarks.comparison.subjects import OURS, on_one_core
 from benchmarks.load.report import Report, quantiles
+from benchmarks.measuring.results import Results, place_of
 from benchmarks.measuring.subject import Measurement
 from benchmarks.measuring.tables import number, table
 

@@ -1,4 +1,4 @@
-"""The figures of a comparison: of each measurement all repeats, and their median."""
+"""The figures of a run: of each measurement all repeats, and their median."""
 
 from __future__ import annotations
 
