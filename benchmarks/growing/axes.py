@@ -114,7 +114,7 @@ AXES = (
     *(
         Axis(
             f"memory-{room}-{server}",
-            f"Idle sockets, each in a room of its own: {room}, {server}",
+            f"Idle sockets: {room}, {server}",
             (100, 1_000, 3_000, 10_000),
             partial(held_by, room, server),
             MEMORY if room == "channels_workers" else (MEMORY[0], MEMORY[3]),

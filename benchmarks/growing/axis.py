@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.measuring.subject import Measurement
 
-#: A column: its heading, and the figure, such as ``p50_ms``, ``cpu_us server`` or ``mib worker``.
+#: A column: its heading, and the figure, as ``results.value_of`` takes it.
 Column = tuple[str, str]
 
 

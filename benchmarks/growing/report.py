@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.growing.axis import Axis
-from benchmarks.growing.figures import figure_of
 from benchmarks.measuring.conditions import as_markdown
-from benchmarks.measuring.results import Results, place_of
+from benchmarks.measuring.results import Place, Results, place_of
 from benchmarks.measuring.tables import number, table
 
 INTRODUCTION = """\
@@ -28,13 +27,13 @@ def axis_table(axis: Axis, results: Results) -> list[str]:
     """Return a line for each value."""
     rows = []
     for value in axis.values:
-        figures = (figure_of(results, axis.at(value), key) for _, key in axis.columns)
-        rows.append([f"{value:,}", *map(number, figures), _trouble(axis, results, value)])
+        place = place_of(axis.at(value))
+        figures = (results.median(*place, key) for _, key in axis.columns)
+        rows.append([f"{value:,}", *map(number, figures), _trouble(results, place)])
     return table([axis.name, *(title for title, _ in axis.columns), ""], rows)
 
 
-def _trouble(axis: Axis, results: Results, value: int) -> str:
-    place = place_of(axis.at(value))
+def _trouble(results: Results, place: Place) -> str:
     if place in results.failures:
         return "not measured"
     harm = results.harm(*place)
@@ -49,7 +48,7 @@ def as_lines(axes: Sequence[Axis], results: Results) -> list[dict[str, Any]]:
             "unit": axis.unit,
             "values": axis.values,
             "lines": {
-                key: [figure_of(results, axis.at(value), key) for value in axis.values]
+                key: [results.median(*place_of(axis.at(value)), key) for value in axis.values]
                 for key in axis.plotted
             },
         }

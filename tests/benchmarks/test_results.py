@@ -10,7 +10,7 @@ from benchmarks.comparison.plan import FULL, QUICK, chosen, measurements, sized
 from benchmarks.comparison.report import as_text
 from benchmarks.comparison.subjects import OURS, on_one_core
 from benchmarks.load.report import Report, quantiles
-from benchmarks.measuring.results import Results, place_of
+from benchmarks.measuring.results import Results, place_of, value_of
 from benchmarks.measuring.subject import Measurement
 from benchmarks.measuring.tables import number, table
 
@@ -25,7 +25,9 @@ def results_of(*reports: tuple[Measurement, Report]) -> Results:
 
 
 def report(share: float = 0.5, harm: dict[str, int] | None = None, **figures: float) -> Report:
-    return Report(figures=figures, counts=harm or {}, cpu={"client": share})
+    return Report(
+        figures=figures, counts=harm or {}, cpu={"client": share}, cpu_us={"server": 30.0}
+    )
 
 
 OURS_RTT50 = Measurement(OURS, "rtt50", "rtt50")
@@ -45,6 +47,15 @@ def test_medians() -> None:
     assert OURS_RATE(THREE) == 20
     assert BARE_RATE(THREE) == 50
     assert NOTHING(THREE) is None
+
+
+def test_figures_of_a_role() -> None:
+    one = report(messages_per_s=10.0, deliveries_per_s=100.0)
+    one.memory = {"server": (1024, 3072)}
+    names = ("cpu_us server", "cpu_us_per_delivery server", "mib server", "messages_per_s")
+    assert [value_of(one, name) for name in names] == [30, 3, 3, 10]
+    absent = ("cpu_us worker", "cpu_us_per_delivery worker", "mib worker", "p50_ms")
+    assert [value_of(one, name) for name in absent] == [None] * 4
 
 
 def test_ratios() -> None:
