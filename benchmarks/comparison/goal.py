@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.comparison.results import Results
+from benchmarks.measuring.results import Results
 
 #: Returns a value of the results; None if it was not measured.
 Value = Callable[[Results], float | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from benchmarks.comparison.subjects import CHATS, OURS, TABLE, TWO_SERVERS, WORKERS
+from benchmarks.comparison.subjects import CHATS, LIMIT, OURS, TABLE, TWO_SERVERS, WORKERS
 from benchmarks.load.modes import MODES
 from benchmarks.load.talk import Talk
 from benchmarks.measuring.subject import Measurement
@@ -46,6 +46,9 @@ def measurements() -> list[Measurement]:
     found += [
         Measurement(OURS, f"grown{clients}", "bc100", {"clients": clients}, times_redis=True)
         for clients in SIZES
+    ]
+    found += [
+        Measurement(LIMIT, f"grown{clients}", "bc100", {"clients": clients}) for clients in SIZES
     ]
     return found
 

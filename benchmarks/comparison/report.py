@@ -6,9 +6,9 @@ from typing import Any
 
 from benchmarks.comparison.goal import Goal
 from benchmarks.comparison.goals import GOALS
-from benchmarks.comparison.results import Results
 from benchmarks.comparison.subjects import CHATS, TABLE, WORKERS
 from benchmarks.measuring.conditions import as_markdown
+from benchmarks.measuring.results import Results
 from benchmarks.measuring.tables import number, table
 
 #: Each column: its heading, the measurement, and the figure.
@@ -21,6 +21,15 @@ COLUMNS = (
     ("connects/s", "connect", "connects_per_s"),
     ("KiB/socket", "connect", "server_kib_per_socket"),
     ("flood/s", "flood", "messages_per_s"),
+)
+
+#: The columns for all else.
+OTHER_COLUMNS = (
+    ("messages/s", "messages_per_s"),
+    ("p50 ms", "p50_ms"),
+    ("server: us CPU per delivery", "cpu_us_per_delivery server"),
+    ("requests to Redis per message", "requests_per_message"),
+    ("us in Redis per message", "redis_us_per_message"),
 )
 
 #: From this share of its core on the load may be what limits a figure.
@@ -126,20 +135,12 @@ def other_table(results: Results) -> list[str]:
     """Return what is not in the table of rooms."""
     places = [(subject.name, "rtt50") for subject in (*WORKERS, *CHATS)]
     places += [place for place in results.reports if place[1].startswith(("requests", "grown"))]
-    keys = ("messages_per_s", "p50_ms", "requests_per_message", "redis_us_per_message")
     rows = []
     for subject, name in places:
-        medians = results.medians(subject, name)
-        if medians:
-            rows.append([f"{subject}: {name}", *(number(medians.get(key)) for key in keys)])
-    heading = [
-        "",
-        "messages/s",
-        "p50 ms",
-        "requests to Redis per message",
-        "us in Redis per message",
-    ]
-    return table(heading, rows)
+        cells = [number(results.median(subject, name, key)) for _, key in OTHER_COLUMNS]
+        if any(cells):
+            rows.append([f"{subject}: {name}", *cells])
+    return table(["", *(title for title, _ in OTHER_COLUMNS)], rows)
 
 
 def client_table(results: Results) -> list[str]:

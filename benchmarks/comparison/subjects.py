@@ -41,4 +41,4 @@ WORKERS = tuple(
 )
 CHATS = (on_one_core("chat"), on_one_core("channels4-chat"))
 TWO_SERVERS = on_one_core("channels_workers", "daphne", servers=2)
-OURS = on_one_core("channels_workers")
+LIMIT, OURS = on_one_core("bare"), on_one_core("channels_workers")

@@ -30,6 +30,7 @@ OPTIONS: dict[str, tuple[type, str]] = {
     "warmup": (float, "seconds of talk before it is measured"),
     "seconds": (float, "seconds in which is measured"),
     "patience": (float, "seconds after which a message is given up"),
+    "quiet": (float, "seconds of silence after which a flood is over"),
 }
 
 

@@ -53,6 +53,7 @@ class Flood:
         report.figures["messages_per_s"] = len(times) / seconds
         report.figures["deliveries_per_s"] = traffic.account.received / seconds
         report.figures |= quantiles(times)
+        await traffic.linger()
         report.count(crowd, traffic)
         return report, crowd
 

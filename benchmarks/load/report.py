@@ -31,8 +31,9 @@ class Report:
     trouble: dict[str, int] = field(default_factory=dict)
 
     def count(self, crowd: Crowd, traffic: Traffic | None = None, given_up: int = 0) -> None:
-        """Note what came of the sockets and of the messages."""
+        """Note what came of the sockets and of the messages; some were *given_up* before."""
         dropped = crowd.dropped()
+        given_up += len(traffic.under_way) if traffic else 0
         self.counts = traffic.account.counts() if traffic else {}
         self.counts |= {
             "sockets": len(crowd.clients),

@@ -126,6 +126,7 @@ class Talking:
     async def _drain(self) -> None:
         """Wait for what is under way."""
         await self.traffic.wait_until_done(self.talk.patience)
+        await self.traffic.linger()
         if self._watcher is not None:
             self._watcher.cancel()
 

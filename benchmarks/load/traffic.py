@@ -12,6 +12,9 @@ from benchmarks.load.account import Account
 from benchmarks.load.client import Client
 from benchmarks.load.text import Key, compose, read
 
+#: How long something that comes too often is waited for (s).
+LINGER = 0.2
+
 
 @dataclass(slots=True)
 class Message:
@@ -71,12 +74,19 @@ class Traffic:
         return is_one and self.clients[sender].room is client.room
 
     async def wait_until_done(self, patience: float) -> None:
-        """Wait until nothing is under way, or no longer than *patience* (s)."""
+        """Wait until nothing is under way, or no longer than *patience* (s).
+
+        What comes twice may come after that: see `linger`.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self.under_way:
                     self._all_done.clear()
                     await self._all_done.wait()
+
+    async def linger(self) -> None:
+        """Wait for what comes too often."""
+        await asyncio.sleep(LINGER)
 
     def give_up(self, age: float) -> list[Message]:
         """Wait no longer for messages older than *age* (s); return them."""

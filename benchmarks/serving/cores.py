@@ -21,7 +21,8 @@ def parse_cores(text: str) -> Cores:
         if not found:
             raise ValueError(f"Expected cores such as 0, 0,2 or 0-3, got {text!r}.")
         cores.update(range(int(found[1]), int(found[2] or found[1]) + 1))
-    if not cores or not cores <= (there := os.sched_getaffinity(0)):
+    there = os.sched_getaffinity(0)
+    if not cores or not cores <= there:
         raise ValueError(
             f"Expected cores among {sorted(there)}, which this process may use, got {text!r}."
         )

@@ -1,4 +1,4 @@
-"""The figures of a comparison: of each measurement all repeats, and their median."""
+"""The figures of a run: of each measurement all repeats, and their median."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Results:
     def values(self, subject: str, name: str, figure: str) -> list[float]:
         """Return a figure of all repeats."""
         reports = self.reports.get((subject, name), [])
-        return [report.figures[figure] for report in reports if figure in report.figures]
+        return [value for report in reports if (value := value_of(report, figure)) is not None]
 
     def median(self, subject: str, name: str, figure: str) -> float | None:
         """Return the median of a figure; None if it was not measured."""
@@ -76,3 +76,21 @@ class Results:
 def place_of(measurement: Measurement) -> Place:
     """Return where the figures of *measurement* are kept."""
     return measurement.subject.name, measurement.name
+
+
+def value_of(report: Report, key: str) -> float | None:
+    """Return a figure of one report; None if it is not there.
+
+    Beside the figures by their names there are, with the name of a role behind it, ``cpu_us`` and
+    ``cpu_us_per_delivery`` (CPU time for a message and for a delivery, us) and ``mib`` (memory).
+    """
+    kind, _, role = key.partition(" ")
+    if not role:
+        return report.figures.get(kind)
+    if kind == "mib":
+        return report.memory[role][1] / 1024 if role in report.memory else None
+    cpu = report.cpu_us.get(role)
+    if kind == "cpu_us" or cpu is None:
+        return cpu
+    deliveries = report.figures["deliveries_per_s"]
+    return cpu * report.figures["messages_per_s"] / deliveries if deliveries else None
