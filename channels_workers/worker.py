@@ -53,6 +53,7 @@ class Worker:
         self.number = number
         self.channel_layer = group.channel_layer
         self.delivery: Delivery | None = None
+        self._tried: Delivery | None = None
         self.thread = threading.Thread(target=self.run, name=f"worker {number}", daemon=True)
 
     @property
@@ -93,14 +94,13 @@ class Worker:
     ) -> Committed:
         """Commit, and in the same request wait for what comes next, if nothing is here to run."""
         group, layer = self.group, self.channel_layer
-        is_last = group.stopping.is_set() or group.backlog or delivery.deaths
-        if is_last or delivery.consumer != self.consumer:
+        is_alone = group.stopping.is_set() or group.backlog or delivery.deaths
+        if is_alone or delivery is self._tried or delivery.consumer != self.consumer:
             return layer.commit(delivery, operations, session)
-        committed, found = layer.commit_and_pull(
-            delivery, operations, session, group.channels, PULL_TIMEOUT
+        self._tried = delivery  # a second attempt must not wait for what comes next
+        return layer.commit_and_pull(
+            delivery, operations, session, group.channels, PULL_TIMEOUT, self._keep
         )
-        self._keep(found)
-        return committed
 
     def _handle(self, delivery: Delivery) -> None:
         self.delivery = delivery

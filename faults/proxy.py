@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 KINDS = ("publish", "commit", "pull")
 
 #: How the reply to a pull begins that hands out a message; others say that there is none.
-MESSAGE = b"*1\r\n"
+MESSAGE = re.compile(rb"(?:^|(?<=\r\n))\*1\r\n")
 
 SHAS = (
     "from channels_workers.layers.redis.scripts import script;"
@@ -104,18 +105,20 @@ class Proxy:
 
 
 class Line:
-    """One connection; *kind* is what was asked last, if its reply may be lost."""
+    """One connection; *kinds* is what was asked last, if its replies may be lost.
+
+    A worker asks for a commit and for its next message at once: two replies, one after the other.
+    """
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
-        self.kind: str | None = None
+        self.kinds: list[str] = []
 
     async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass requests on, and note what they ask for."""
         with suppress(OSError):
             while data := await reader.read(2**16):
-                found = (kind for kind, mark in self.proxy.marks.items() if mark in data)
-                self.kind = next(found, None)
+                self.kinds = [kind for kind, mark in self.proxy.marks.items() if mark in data]
                 writer.write(data)
                 await writer.drain()
 
@@ -123,8 +126,17 @@ class Line:
         """Pass replies back, until one is to be lost."""
         with suppress(OSError):
             while data := await reader.read(2**16):
-                says_something = self.kind != "pull" or data.startswith(MESSAGE)
-                if self.kind and says_something and self.proxy.takes(self.kind):
-                    return
-                writer.write(data)
+                end = self.end_of(data)
+                writer.write(data[:end])
                 await writer.drain()
+                if end is not None:
+                    return
+
+    def end_of(self, data: bytes) -> int | None:
+        """Return where in *data* a reply begins that is to be lost; None if there is none."""
+        if self.kinds and self.kinds[0] != "pull" and self.proxy.takes(self.kinds.pop(0)):
+            return 0
+        found = MESSAGE.search(data) if "pull" in self.kinds else None
+        if found is None or not self.proxy.takes("pull"):
+            return None
+        return found.start()

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from channels_workers.layers.channel_layer import ChannelLayer
@@ -165,13 +165,15 @@ class WorkerLayer(ChannelLayer):
         session: Session | None,
         channels: Sequence[str],
         timeout: float,
-    ) -> tuple[Committed, list[Delivery]]:
-        """Do :meth:`commit`, then :meth:`pull` for the same consumer.
+        keep: Callable[[list[Delivery]], None],
+    ) -> Committed:
+        """Do :meth:`commit`, then :meth:`pull` for the same consumer, if that is fit.
 
-        After an error of the commit the next pull returns what this one would have.
+        *keep* gets what was pulled, also when the commit raises.
         """
         committed = self.commit(delivery, operations, session)
-        return committed, self.pull(channels, delivery.consumer, timeout)
+        keep(self.pull(channels, delivery.consumer, timeout))
+        return committed
 
     @abstractmethod
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:

@@ -127,13 +127,13 @@ async def test_round_trips_of_a_worker_for_a_message(
     site = sites(1)
     clients = await site.enter(2)
     trips: list[list[Any]] = []
-    execute = lines.Line.execute
+    send = lines.Line.send
 
-    def count(line: lines.Line, *commands: lines.Command) -> list[Any]:
+    def count(line: lines.Line, *commands: lines.Command) -> None:
         trips.append([command[0] for command in commands])
-        return execute(line, *commands)
+        send(line, *commands)
 
-    monkeypatch.setattr(lines.Line, "execute", count)
+    monkeypatch.setattr(lines.Line, "send", count)
     await site.talk(clients)
     commits = [trip for trip in trips if trip == ["EVALSHA", "XREADGROUP"]]
     assert MESSAGES - 1 <= len(commits) <= MESSAGES

@@ -15,7 +15,7 @@ import redis
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
-from channels_workers.layers.operations import Delivery
+from channels_workers.layers.operations import Committed, Delivery
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.routing import Router, route
 from channels_workers.worker import WorkerGroup
@@ -217,6 +217,30 @@ async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
     found = [worker._pull(), worker._pull()]
     numbers = [layer.content(delivery)["n"] for delivery in found if delivery is not None]
     assert numbers == [1, 2]
+
+
+async def test_a_line_cut_while_the_next_message_is_waited_for(
+    layers: list[RedisChannelLayer], redis_server: RedisServer
+) -> None:
+    layer, kept = layers[1], []
+    layer.apply([layer.make_send("websocket.receive", {"n": 1})])
+    first = pull_one(layer, "worker.0")
+    waiting = asyncio.create_task(
+        asyncio.to_thread(
+            *(layer.commit_and_pull, first, [], None, ["websocket.receive"], 5, kept.extend)
+        )
+    )
+    with redis_server.client() as client:
+        await asyncio.to_thread(
+            wait_for, lambda: not layer.length("websocket.receive"), "the commit"
+        )
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert await waiting is Committed.DONE
+    assert kept == []
+    layer.apply([layer.make_send("websocket.receive", {"n": 2})])
+    again = pull_one(layer, "worker.0")
+    assert layer.content(again) == {"n": 2}
+    assert layer.commit_and_pull(again, [], None, ["websocket.receive"], 0.01, kept.extend)
 
 
 async def test_a_lost_server_is_forgotten_with_all_its_sockets(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from channels_workers.exceptions import ChannelFull, MessageError, ServerGone
 from channels_workers.layers.operations import (
     About,
+    Committed,
     DeadLetter,
     Delivery,
     GroupSend,
@@ -141,6 +142,12 @@ def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:
     if reply.startswith("full "):
         channel = reply.removeprefix("full ")
         raise ChannelFull(channel, capacity_of(channel))
+
+
+def read_committed(reply: bytes, capacity_of: Callable[[str], int]) -> Committed:
+    """Return what ``commit.lua`` says, or raise :class:`ChannelFull`."""
+    read_full(reply.decode(), capacity_of)
+    return Committed(reply.decode())
 
 
 def read_published(reply: bytes) -> Published:

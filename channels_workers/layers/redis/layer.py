@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
 from channels_workers.conf import configuration
-from channels_workers.exceptions import ChannelFull, LayerUnavailable
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
@@ -179,9 +179,7 @@ class RedisChannelLayer(WorkerLayer):
     ) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
         request = commands.commit(delivery, operations, session, self.get_capacity)
-        reply = self.client.call(request).decode()
-        commands.read_full(reply, self.get_capacity)
-        return Committed(reply)
+        return commands.read_committed(self.client.call(request), self.get_capacity)
 
     def commit_and_pull(
         self,
@@ -190,17 +188,19 @@ class RedisChannelLayer(WorkerLayer):
         session: Session | None,
         channels: Sequence[str],
         timeout: float,
-    ) -> tuple[Committed, list[Delivery]]:
-        """Commit and pull in one write."""
-        request = commands.commit(delivery, operations, session, self.get_capacity)
+        keep: Callable[[list[Delivery]], None],
+    ) -> Committed:
+        """Commit and pull in one write, unless something is to be looked for first."""
         consumer = delivery.consumer
+        if self.streams.is_recovering(consumer):
+            return self.commit(delivery, operations, session)
+        request = commands.commit(delivery, operations, session, self.get_capacity)
         reply, found = self.streams.call_and_pull(request, channels, consumer, timeout)
-        try:
-            commands.read_full(reply.decode(), self.get_capacity)
-        except ChannelFull:
-            self.streams.recover(consumer)
-            raise
-        return Committed(reply.decode()), found
+        keep(found)
+        with self.client.explained():
+            if isinstance(reply, Exception):
+                raise reply
+        return commands.read_committed(reply, self.get_capacity)
 
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
         """Hand *delivery* back."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -28,20 +29,31 @@ class Line:
 
         Raises what redis-py raises when the line is cut; it is not known then what Redis did.
         """
+        self.send(*commands)
+        return [self.read() for _ in commands]
+
+    def send(self, *commands: Command) -> None:
+        """Write *commands*; :meth:`read` gives the reply to each."""
         if self._connection is None:
             self._connection = self.pool.get_connection()
-        try:
+        with self._cut_after_error():
             self._connection.send_packed_command(self._connection.pack_commands(commands))
-            return [self._read() for _ in commands]
-        except BaseException:
+
+    def read(self) -> Any:
+        """Return the next reply, that may be a ``ResponseError``."""
+        with self._cut_after_error():
+            try:
+                return self._connection.read_response()
+            except redis.exceptions.ResponseError as error:
+                return error
+
+    @contextmanager
+    def _cut_after_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:  # what was to be read would be taken for the next reply
             self._connection.disconnect()
             raise
-
-    def _read(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except redis.exceptions.ResponseError as error:
-            return error
 
     def release(self) -> None:
         """Give the connection back to its pool."""

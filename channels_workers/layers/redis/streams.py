@@ -66,33 +66,44 @@ class Streams:
         """Let the next pull look first for what Redis may have handed out unseen."""
         self._recovering.add(consumer)
 
+    def is_recovering(self, consumer: str) -> bool:
+        """Say whether the next pull will look for that."""
+        return consumer in self._recovering
+
     def call_and_pull(
         self, request: Request, channels: Sequence[str], consumer: str, timeout: float
     ) -> tuple[Any, list[Delivery]]:
         """Run a script and pull, in one write; return the script's reply and what was pulled.
 
-        When something fails, what was pulled comes with the next pull.
+        The reply may be an error. One of the pull is left to the next pull.
         """
-        pull = self._command(channels, consumer, ">", timeout)
         line = self._line(consumer)
         try:
             with self.client.explained():
-                reply, pulled = line.execute(self.client.command(request), pull)
-                if isinstance(reply, redis.exceptions.NoScriptError):
-                    self.recover(consumer)
-                    return self._call_new(line, request), []
-                return _raised(reply), self._readable(_raised(pulled), consumer)
+                pull = self._command(channels, consumer, ">", timeout)
+                line.send(self.client.command(request), pull)
+                reply = line.read()
         except Exception:
             self.recover(consumer)
             raise
+        found = self._read_pulled(line, consumer)
+        if isinstance(reply, redis.exceptions.NoScriptError):
+            with self.client.explained():
+                reply = self._call_new(line, request)
+        return reply, found
+
+    def _read_pulled(self, line: Line, consumer: str) -> list[Delivery]:
+        try:
+            return self._readable(_raised(line.read()), consumer)
+        except Exception:  # noqa: BLE001  (the next pull meets it, too)
+            self.recover(consumer)
+            return []
 
     def _call_new(self, line: Line, request: Request) -> Any:
         """Run a script that Redis does not know yet."""
         teach = commands.teach([request.script], self.client.prefix)
         *taught, reply = line.execute(*teach, self.client.command(request))
-        for each in taught:
-            _raised(each)
-        return _raised(reply)
+        return next((each for each in taught if isinstance(each, Exception)), reply)
 
     def forget(self, consumers: Iterable[str]) -> None:
         """Give up the connections of *consumers*."""
