@@ -65,11 +65,11 @@ class Flood(Fault):
 class SlowReader(Fault):
     """One client of a big room reads nothing of what it is sent.
 
-    200 messages a second to 100 sockets are 20,000 frames a second, which two cores do not carry
-    with the clients on them: there are 40 (quick: 20 to 20 sockets).
+    20,000 frames a second, of 4 KiB, go to the others meanwhile. (Quick: 20 messages a second, of
+    16 KiB, to 20 sockets.)
     """
 
-    description = "a client of a room of 100 reads nothing, 40 messages of 4 KiB a second"
+    description = "a client of a room of 100 reads nothing, 200 messages of 4 KiB a second"
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -82,7 +82,7 @@ class SlowReader(Fault):
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
         """Ask for one room."""
         each = int(size.choose(100, 20))
-        interval = each / size.choose(40, 20)
+        interval = each / size.choose(200, 20)
         return Plan(servers, 1, each, interval, int(size.choose(4096, 16384)))
 
     def harm(self, stage: Stage) -> None:
