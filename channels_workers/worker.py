@@ -237,10 +237,11 @@ class WorkerGroup:
             try:
                 if registered and (pulse := self.channel_layer.pulse(self.process)) in GONE:
                     logger.error("This worker %s; it goes on under a new name", GONE[pulse])
+                    if pulse is Pulse.LOST:  # others clean up what was handed to the old name since
+                        self._register()
                     self.process, registered = new_id(), False
                 if not registered:
-                    about = About.this("worker", len(self.workers), self.channels)
-                    self.channel_layer.register(self.process, about)
+                    self._register()
                     registered = True
                 self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
                 self._finish_unfinished()
@@ -249,6 +250,10 @@ class WorkerGroup:
             else:
                 attempts.succeeded()
                 self._ended.wait(PULSE_INTERVAL)
+
+    def _register(self) -> None:
+        about = About.this("worker", len(self.workers), self.channels)
+        self.channel_layer.register(self.process, about)
 
     def holds(self, delivery: Delivery) -> bool:
         """Say whether a thread runs *delivery*, or whether it waits here."""

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import redis
 
+from channels_workers import reaper
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
 from channels_workers.layers.operations import Committed, Delivery
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.message import Message
 from channels_workers.routing import Router, route
 from channels_workers.worker import WorkerGroup
 from tests.channels_workers.test_interface import TIMEOUT, Client, Consumers
@@ -237,10 +239,36 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
         client.client_kill_filter(_type="normal", skipme=True)
     assert await waiting is Committed.DONE
     assert kept == []
-    layer.apply([layer.make_send("websocket.receive", {"n": 2})])
+    layers[0].apply([layer.make_send("websocket.receive", {"n": 2})])
     again = pull_one(layer, "worker.0")
     assert layer.content(again) == {"n": 2}
     assert layer.commit_and_pull(again, [], None, ["websocket.receive"], 0.01, kept.extend)
+
+
+async def test_what_is_handed_to_a_worker_that_does_not_know_of_a_loss_runs(
+    layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "DEAD_AFTER", 0.5)
+    monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.1)
+    layer, seen, goes_on = layers[1], [], threading.Event()
+
+    def work(message: Message) -> None:
+        seen.append(message["n"])
+        assert goes_on.wait(TIMEOUT)
+
+    group = WorkerGroup(layer, router=Router([route("work", work)]))
+    group.start()
+    layer.apply([layer.make_send("work", {"n": 1})])
+    await asyncio.to_thread(wait_for, lambda: seen == [1], "the first message")
+    name = group.process
+    redis_server.flush()
+    layer.apply([layer.make_send("work", {"n": 2})])
+    layer.pull(["work"], f"{name}.0", 1)  # nobody hears of it
+    await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
+    goes_on.set()
+    await asyncio.to_thread(wait_for, lambda: seen == [1, 2], "the second message")
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
 
 
 async def test_a_lost_server_is_forgotten_with_all_its_sockets(
