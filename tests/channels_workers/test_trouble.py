@@ -16,7 +16,7 @@ import redis
 from channels_workers import reaper
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
-from channels_workers.layers.operations import Committed, Delivery
+from channels_workers.layers.operations import About, Committed, Delivery
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
@@ -225,6 +225,7 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
     layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     layer, kept = layers[1], []
+    layer.register("worker", About.this("worker"))
     layer.apply([layer.make_send("websocket.receive", {"n": 1})])
     first = pull_one(layer, "worker.0")
     waiting = asyncio.create_task(

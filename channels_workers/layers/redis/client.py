@@ -50,17 +50,18 @@ class Client:
             try:
                 return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
             except redis.exceptions.NoScriptError:
-                self._teach(request.script)
+                self.teach(request.script)
                 return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def command(self, request: Request) -> Command:
         """Return the command that runs a script which Redis knows."""
         return ("EVALSHA", script(request.script).sha, 1, self.prefix, *request.arguments)
 
-    def _teach(self, name: str) -> None:
+    def teach(self, *names: str) -> None:
+        """Let Redis know the scripts *names*."""
         line = Line(self.pool)
         try:
-            for reply in line.execute(*commands.teach([name], self.prefix)):
+            for reply in line.execute(*commands.teach(names, self.prefix)):
                 if isinstance(reply, Exception):
                     raise reply
         finally:

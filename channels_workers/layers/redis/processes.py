@@ -30,6 +30,8 @@ class Processes:
         """Make *process* known, after a look at what kind of server answers."""
         self.client.check_server()
         self.client.claim_format()
+        with self.client.explained():
+            self.client.teach("commit")  # a worker's first one would wait for its next message
         request = Request("register", [process, json.dumps(about._asdict()), new_id()])
         life = Life(process, self.client.call(request).decode())
         self._lives[process] = life
