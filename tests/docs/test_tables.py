@@ -176,6 +176,12 @@ def test_each_fault_shows_a_promise() -> None:
     assert {fault.name for fault in FAULTS} <= set(code(written))
 
 
+def test_the_table_of_a_fault_run() -> None:
+    rows = page("guarantees").table("faults")
+    assert [code(row[0])[0] for row in rows] == [fault.name for fault in FAULTS]
+    assert {row[-1] for row in rows} == {"ok"}
+
+
 # chat.md
 
 
