@@ -2,7 +2,7 @@
 
 Servers differ. uvicorn's `send` waits while a client does not read, and only then; Daphne's takes
 everything, and what a client does not read piles up in the transport behind it. So neither needs a
-task for each socket that a broadcast reaches.
+task for each socket that a frame is broadcast to.
 """
 
 from __future__ import annotations
@@ -92,8 +92,12 @@ class UvicornOutgoing(Outgoing):
     """The events on their way to one client of uvicorn, by a task only while it does not read."""
 
     def put(self, event: Event) -> None:
-        """Send *event* at once if none waits before it."""
-        if self.writer is not None:
+        """Send a frame at once if nothing waits before it.
+
+        All else has a task of its own: a close may take its time, and what it waits for, such as a
+        time-out, belongs to the task in which it began.
+        """
+        if self.writer is not None or event["type"] != "websocket.send":
             super().put(event)
             return
         sending = self.send(event).__await__()

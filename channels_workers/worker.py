@@ -22,8 +22,10 @@ from channels_workers.layers.operations import (
     Delivery,
     Operation,
     Pulse,
+    Send,
     Session,
     new_id,
+    server_of,
 )
 from channels_workers.reaper import Reaper
 from channels_workers.routing import Router, get_router
@@ -53,7 +55,7 @@ class Worker:
         self.number = number
         self.channel_layer = group.channel_layer
         self.delivery: Delivery | None = None
-        self._tried: Delivery | None = None
+        self._committing: Delivery | None = None
         self.thread = threading.Thread(target=self.run, name=f"worker {number}", daemon=True)
 
     @property
@@ -94,13 +96,20 @@ class Worker:
     ) -> Committed:
         """Commit, and in the same request wait for what comes next, if nothing is here to run."""
         group, layer = self.group, self.channel_layer
-        is_alone = group.stopping.is_set() or group.backlog or delivery.deaths
-        if is_alone or delivery is self._tried or delivery.consumer != self.consumer:
+        is_first, self._committing = delivery is not self._committing, delivery
+        # What is pulled beside a commit that is refused would lose its place in its channel.
+        may_be_refused = any(isinstance(each, Send) and is_ordinary(each) for each in operations)
+        has_work = group.stopping.is_set() or group.backlog or group.suspects or delivery.deaths
+        if has_work or may_be_refused or not is_first or delivery.consumer != self.consumer:
             return layer.commit(delivery, operations, session)
-        self._tried = delivery  # a second attempt must not wait for what comes next
         return layer.commit_and_pull(
             delivery, operations, session, group.channels, PULL_TIMEOUT, self._keep
         )
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether its consumer has returned, and the commit is tried."""
+        return self.delivery is not None and self.delivery is self._committing
 
     def _handle(self, delivery: Delivery) -> None:
         self.delivery = delivery
@@ -243,7 +252,8 @@ class WorkerGroup:
                 if not registered:
                     self._register()
                     registered = True
-                self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
+                if not all(worker.is_committing for worker in self.workers):
+                    self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
                 self._finish_unfinished()
             except Exception as error:  # noqa: BLE001  (logged; the keeper must go on)
                 self._ended.wait(attempts.failed(error))
@@ -284,6 +294,11 @@ class WorkerGroup:
         with self.unfinished.each() as deliveries:
             for delivery in deliveries:
                 self.channel_layer.commit(delivery)
+
+
+def is_ordinary(send: Send) -> bool:
+    """Say whether *send* goes to a channel that may be full: to none of a socket."""
+    return server_of(send.channel) is None
 
 
 def filter_channels(

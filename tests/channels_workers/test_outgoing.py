@@ -111,3 +111,18 @@ async def test_a_server_that_fails_harms_nobody_else(
         server.writable.set()
         await to_client.writer
     assert "Sending failed: gone" in caplog.text
+
+
+async def test_a_close_has_a_task_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    class Slow(Server):
+        async def send(self, event: dict[str, Any]) -> None:
+            async with asyncio.timeout(0.01):  # it cancels the task in which it began
+                await asyncio.Event().wait()
+
+    Slow.__module__ = Server.__module__
+    caplog.set_level("INFO", "channels_workers.outgoing")
+    to_client = outgoing(Slow())
+    to_client.put({"type": "websocket.close", "code": 1000})
+    assert to_client.writer is not None
+    await to_client.writer
+    assert "Sending failed" in caplog.text

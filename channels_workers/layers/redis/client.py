@@ -61,7 +61,7 @@ class Client:
         """Let Redis know the scripts *names*."""
         line = Line(self.pool)
         try:
-            for reply in line.execute(*commands.teach(names, self.prefix)):
+            for reply in line.execute(*commands.teach(names)):
                 if isinstance(reply, Exception):
                     raise reply
         finally:

@@ -22,7 +22,6 @@ from channels_workers.layers.operations import (
     Published,
     Send,
     Session,
-    new_id,
 )
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
@@ -51,16 +50,10 @@ class Request(NamedTuple):
     read: Callable[[Any], Any] = lambda reply: reply
 
 
-def teach(names: Iterable[str], prefix: str) -> Iterator[tuple[Argument, ...]]:
-    """Return commands, one transaction, after which Redis knows the scripts *names*.
-
-    One that does not may have been started again; ``begin.lua`` sees to that first.
-    """
-    yield ("MULTI",)
-    yield ("EVAL", script("begin").source, 1, prefix, new_id())
+def teach(names: Iterable[str]) -> Iterator[tuple[Argument, ...]]:
+    """Return the commands after which Redis knows the scripts *names*."""
     for name in names:
         yield ("SCRIPT", "LOAD", script(name).source)
-    yield ("EXEC",)
 
 
 def encode_operations(

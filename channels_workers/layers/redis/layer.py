@@ -165,7 +165,7 @@ class RedisChannelLayer(WorkerLayer):
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*; consumers that still hold deliveries stay, with them."""
         self._processes.retire(process, consumers, channels)
-        self.streams.forget(consumers)
+        self.streams.release_lines()
 
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
@@ -179,7 +179,7 @@ class RedisChannelLayer(WorkerLayer):
     ) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
         request = commands.commit(delivery, operations, session, self.get_capacity)
-        return commands.read_committed(self.client.call(request), self.get_capacity)
+        return commands.read_committed(self.streams.call(request), self.get_capacity)
 
     def commit_and_pull(
         self,
@@ -265,7 +265,7 @@ class RedisChannelLayer(WorkerLayer):
 
         After :class:`LayerUnavailable` it is not known whether they were: nothing is repeated.
         """
-        reply = self.client.call(self._send_request(operations)).decode()
+        reply = self.streams.call(self._send_request(operations)).decode()
         commands.read_full(reply, self.get_capacity)
 
     async def aapply(self, operations: Sequence[Operation]) -> None:

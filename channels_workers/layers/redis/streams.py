@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio
@@ -37,7 +38,7 @@ class Streams:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._recovering: set[str] = set()
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[int, Line] = {}  # by the thread that alone uses it
 
     def key(self, channel: str) -> str:
         """Return the key of a channel's stream."""
@@ -70,6 +71,17 @@ class Streams:
         """Say whether the next pull will look for that."""
         return consumer in self._recovering
 
+    def call(self, request: Request) -> Any:
+        """Run a script, on the thread's own connection if it has one."""
+        line = self._lines.get(threading.get_ident())
+        if line is None:
+            return self.client.call(request)
+        with self.client.explained():
+            (reply,) = line.execute(self.client.command(request))
+            if isinstance(reply, redis.exceptions.NoScriptError):
+                reply = self._call_new(line, request)
+            return _raised(reply)
+
     def call_and_pull(
         self, request: Request, channels: Sequence[str], consumer: str, timeout: float
     ) -> tuple[Any, list[Delivery]]:
@@ -77,19 +89,18 @@ class Streams:
 
         The reply may be an error. One of the pull is left to the next pull.
         """
-        line = self._line(consumer)
+        line = self._line()
         try:
             with self.client.explained():
                 pull = self._command(channels, consumer, ">", timeout)
                 line.send(self.client.command(request), pull)
                 reply = line.read()
+                found = self._read_pulled(line, consumer)
+                if isinstance(reply, redis.exceptions.NoScriptError):
+                    reply = self._call_new(line, request)
         except Exception:
             self.recover(consumer)
             raise
-        found = self._read_pulled(line, consumer)
-        if isinstance(reply, redis.exceptions.NoScriptError):
-            with self.client.explained():
-                reply = self._call_new(line, request)
         return reply, found
 
     def _read_pulled(self, line: Line, consumer: str) -> list[Delivery]:
@@ -101,20 +112,21 @@ class Streams:
 
     def _call_new(self, line: Line, request: Request) -> Any:
         """Run a script that Redis does not know yet."""
-        teach = commands.teach([request.script], self.client.prefix)
+        teach = commands.teach([request.script])
         *taught, reply = line.execute(*teach, self.client.command(request))
         return next((each for each in taught if isinstance(each, Exception)), reply)
 
-    def forget(self, consumers: Iterable[str]) -> None:
-        """Give up the connections of *consumers*."""
-        for consumer in consumers:
-            if (line := self._lines.pop(consumer, None)) is not None:
-                line.release()
+    def release_lines(self) -> None:
+        """Give up the connections of threads that have ended."""
+        living = {thread.ident for thread in threading.enumerate()}
+        for thread in self._lines.keys() - living:
+            self._lines.pop(thread).release()
 
-    def _line(self, consumer: str) -> Line:
-        if consumer not in self._lines:
-            self._lines[consumer] = Line(self.client.pool)
-        return self._lines[consumer]
+    def _line(self) -> Line:
+        thread = threading.get_ident()
+        if thread not in self._lines:
+            self._lines[thread] = Line(self.client.pool)
+        return self._lines[thread]
 
     def _command(
         self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
@@ -131,7 +143,7 @@ class Streams:
         self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
     ) -> list[Delivery]:
         command = self._command(channels, consumer, start, timeout, count)
-        line = self._line(consumer)
+        line = self._line()
         with self.client.explained():
             (reply,) = line.execute(command)
             if not (isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)):

@@ -122,7 +122,7 @@ class Writer:
 
     async def _load(self, line: AsyncLine, calls: list[Call]) -> None:
         names = {call.request.script for call in calls}
-        for reply in await line.execute(*commands.teach(names, self.prefix)):
+        for reply in await line.execute(*commands.teach(names)):
             if isinstance(reply, Exception):
                 raise reply
 

@@ -23,6 +23,9 @@ end
 -- The error of a script that must wait, because Redis has lost its data, as far as anybody knows, or
 -- all processes register again what they hold. *known* is the epoch that the caller knows, or "".
 local function not_now(known)
+  if is_other_run() and redis.call("EXISTS", epoch) == 1 then
+    return redis.error_reply("LOST Redis was started again")
+  end
   if known and known ~= "" and redis.call("GET", epoch) ~= known then
     return redis.error_reply("LOST Redis has lost its data")
   end
