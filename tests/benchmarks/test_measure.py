@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.load.report import Report
 from benchmarks.measuring.conditions import as_markdown, conditions
 from benchmarks.measuring.files import write
 from benchmarks.measuring.measure import Failed, load_command, measure
+from benchmarks.measuring.series import measure_all
 from benchmarks.measuring.subject import Measurement, Subject
 from benchmarks.serving.arrangement import Arrangement
 from benchmarks.serving.cores import ANY
@@ -97,3 +99,23 @@ def test_plots(tmp_path: Path, name: str) -> None:
     *_, plot = write(tmp_path, "plot", "", content, f"benchmarks.{name}.plot")
     assert plot.suffix == ".svg"
     assert plot.read_text().startswith("<?xml")
+
+
+def test_what_was_measured_before_an_interrupt_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([Report(figures={"messages_per_s": 1.0}), Failed("why"), KeyboardInterrupt()])
+
+    def answer(measurement: Measurement, folder: Path) -> Report:
+        given = next(answers)
+        if isinstance(given, BaseException):
+            raise given
+        return given
+
+    monkeypatch.setattr("benchmarks.measuring.series.measure", answer)
+    measurements = [Measurement(BARE, name, "flood") for name in ("a", "b", "c", "d")]
+    results = measure_all(measurements, 1, tmp_path)
+    assert results.is_interrupted
+    assert not results.is_complete
+    assert results.median(BARE.name, "a", "messages_per_s") == 1
+    assert results.failures == {(BARE.name, "b"): ["why"]}
