@@ -45,13 +45,14 @@ def compare(options: argparse.Namespace, logs: Path) -> bool:
     given = conditions(COMMAND, sys.argv[1:])
     results = measure_all([sized(one, size) for one in measurements], size.repeats, logs)
     given["minutes"] = round((time.monotonic() - since) / 60, 1)
+    given["all measured"] = "yes" if results.is_complete else "no"
     folder = options.folder or (QUICK_RESULTS if options.quick else RESULTS)
     content = {"conditions": given, "measurements": results.as_dict()}
     text = as_text(results, given)
     say("\n".join(goal_table(results)))
     for file in write(folder, "compare", text, content, "benchmarks.comparison.plot"):
         say(str(file))
-    return not results.failures
+    return results.is_complete
 
 
 def main() -> int:

@@ -59,6 +59,7 @@ def grow(options: argparse.Namespace, logs: Path) -> bool:
     since, given = time.monotonic(), conditions(COMMAND, sys.argv[1:])
     results = measure_all(measurements, options.repeats or 1, logs)
     given["minutes"] = round((time.monotonic() - since) / 60, 1)
+    given["all measured"] = "yes" if results.is_complete else "no"
     content = {
         "conditions": given,
         "axes": as_lines(axes, results),
@@ -68,7 +69,7 @@ def grow(options: argparse.Namespace, logs: Path) -> bool:
     text = as_text(axes, results, given)
     for file in write(folder, "growth", text, content, "benchmarks.growing.plot"):
         say(str(file))
-    return not results.failures
+    return results.is_complete
 
 
 def main() -> int:

@@ -22,6 +22,13 @@ class Results:
 
     reports: dict[Place, list[Report]] = field(default_factory=dict)
     failures: dict[Place, list[str]] = field(default_factory=dict)
+    #: Whether the run was told to end before all was measured.
+    is_interrupted: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all was measured."""
+        return not self.failures and not self.is_interrupted
 
     def add(self, measurement: Measurement, report: Report) -> None:
         """Note what a repeat has measured."""
