@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import redis
+from pytest_django import Settings
 
-from channels_workers import reaper
+from channels_workers import Channel, reaper, worker
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
 from channels_workers.layers.operations import About, Committed, Delivery
@@ -240,10 +241,35 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
         client.client_kill_filter(_type="normal", skipme=True)
     assert await waiting is Committed.DONE
     assert kept == []
+    with pytest.raises(LayerUnavailable):  # the line of this thread was cut, too
+        pull_one(layer, "other.0")
     layers[0].apply([layer.make_send("websocket.receive", {"n": 2})])
     again = pull_one(layer, "worker.0")
     assert layer.content(again) == {"n": 2}
     assert layer.commit_and_pull(again, [], None, ["websocket.receive"], 0.01, kept.extend)
+
+
+async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(worker, "BACKLOG_TIMEOUT", 0.02)
+    monkeypatch.setattr(worker, "PULSE_INTERVAL", 0.02)
+    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.3}
+    layer = RedisChannelLayer(hosts=[redis_server.url], channel_capacity={"full": 0})
+    seen: list[int] = []
+
+    def work(message: Message) -> None:
+        seen.append(message["n"])
+        Channel("full", channel_layer=layer).send({})
+
+    group = WorkerGroup(layer, router=Router([route("work", work)]))
+    layer.apply([layer.make_send("work", {"n": number}) for number in range(5)])
+    group.start()
+    await asyncio.to_thread(wait_for, lambda: len(seen) >= 5, "all messages")
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+    assert seen == [0, 1, 2, 3, 4]
+    layer.disconnect()
 
 
 async def test_what_is_handed_to_a_worker_that_does_not_know_of_a_loss_runs(
