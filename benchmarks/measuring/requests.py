@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -44,7 +45,8 @@ class RequestCounter:
         self._socket.close()
 
     def _read(self) -> None:
-        with self._socket.makefile("rb") as lines:
+        # Redis may reset a line that is shut down while it still has something to say.
+        with suppress(ConnectionResetError), self._socket.makefile("rb") as lines:
             for line in lines:
                 if (at := time_of_request(line)) is not None:
                     self.times.append(at)

@@ -90,8 +90,6 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["comparison", "growing"])
 def test_plots(tmp_path: Path, name: str) -> None:
-    """Where matplotlib is installed, which only the commands do."""
-    pytest.importorskip("matplotlib")
     axis = {"title": "t", "unit": "u", "values": [1, 2], "lines": {"cpu_us server": [1.0, None]}}
     measured = {"subject": "bare, daphne", "measurement": "rtt1", "medians": {"p50_ms": 2.0}}
     conditions = {"machine": "a machine", "date": "today"}
