@@ -43,17 +43,12 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "blind-retries",
-        "the clients of Redis send a command again whose reply was lost",
+        "after a lost reply a worker asks again, without a look at what it was handed",
         (
             Patch(
-                "layers/redis/connections.py",
-                'options = {**_options(host), "retry": Retry(NoBackoff(), 0)}',
-                'options = {**_options(host), "retry": Retry(NoBackoff(), 5)}',
-            ),
-            Patch(
-                "layers/redis/connections.py",
-                "retry = redis.asyncio.retry.Retry(NoBackoff(), 0)",
-                "retry = redis.asyncio.retry.Retry(NoBackoff(), 5)",
+                "layers/redis/streams.py",
+                "        self._recovering.add(consumer)\n",
+                "        del consumer\n",
             ),
         ),
         ("lost-replies", "redis-cut"),
