@@ -9,6 +9,9 @@ from importlib import resources
 from typing import NamedTuple
 
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ ]*--.*\n", re.MULTILINE)
+_DEFINITION = re.compile(r"^(?=local )", re.MULTILINE)
+_NAMES = re.compile(r"local (?:function )?(\w+(?:, \w+)*)")
 
 
 class Script(NamedTuple):
@@ -20,12 +23,32 @@ class Script(NamedTuple):
 
 @cache
 def script(name: str) -> Script:
-    """Return ``lua/<name>.lua`` with the files that its header includes before it."""
+    """Return ``lua/<name>.lua`` after what it uses of the files that its header includes."""
     text = _read(f"{name}.lua")
     found = _INCLUDE.search(text)
     parts = [_read(part) for part in found[1].split()] if found else []
-    source = "\n".join([*parts, text])
+    source = "".join(_used("\n".join(parts), text)) + text
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _used(parts: str, text: str) -> list[str]:
+    """Return those definitions in *parts* that *text* uses, or another one that is used.
+
+    Redis runs a script from its first line at each call, so each definition costs time. A name is
+    defined before it is used. Each definition begins with ``local`` at the start of a line.
+    """
+    used: list[str] = []
+    words = set(re.findall(r"\w+", text))
+    for definition in reversed(_DEFINITION.split(_COMMENT.sub("", parts))):
+        if words.intersection(_names(definition)):
+            used.insert(0, definition)
+            words.update(re.findall(r"\w+", definition))
+    return used
+
+
+def _names(definition: str) -> list[str]:
+    found = _NAMES.match(definition)
+    return found[1].split(", ") if found else []
 
 
 def _read(file: str) -> str:
