@@ -29,8 +29,9 @@ local function server_of(channel) return string.match(channel, "^([^!]+)!") end
 
 local function parse_record(raw)
   if not raw then return nil end
-  local order, state, code, entry, info = string.match(raw, "^(%d+):(%a):(%d*):([^:]*):(.*)$")
-  return {order = tonumber(order), state = state, code = code, entry = entry, info = info}
+  local order, state, code, entry, at = string.match(raw, "^(%d+):(%a):(%d*):([^:]*):()")
+  return {order = tonumber(order), state = state, code = code, entry = entry,
+          info = string.sub(raw, at)}
 end
 
 local function read_record(reply)
@@ -38,8 +39,9 @@ local function read_record(reply)
 end
 
 local function write_record(reply, record)
-  redis.call("HSET", connections_key(server_of(reply)), reply, table.concat(
-    {record.order, record.state, record.code, record.entry, record.info}, ":"))
+  redis.call("HSET", connections_key(server_of(reply)), reply,
+    record.order .. ":" .. record.state .. ":" .. record.code .. ":" .. record.entry .. ":"
+      .. record.info)
 end
 
 local function delete_connection(reply)

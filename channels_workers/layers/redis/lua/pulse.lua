@@ -12,7 +12,7 @@ local process, entry, known, counter, fresh = ARGV[1], ARGV[2], ARGV[3], tonumbe
 local current = redis.call("GET", epoch)
 local stored = tonumber(redis.call("HGET", processes, process) or -1)
 
-local is_other = is_other_run()
+local is_other = is_other_run(redis.call("GET", run))
 
 if current == known and stored >= counter and not is_other then
   if entry ~= "" then
