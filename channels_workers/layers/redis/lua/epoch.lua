@@ -9,8 +9,6 @@ local run = prefix .. "run"
 local recovering = prefix .. "recovering"
 local recovered = prefix .. "recovered"
 
-local function run_id() return string.match(redis.call("INFO", "server"), "run_id:(%x+)") end
-
 -- Was Redis started again, perhaps without the last that it was told? *begun_in* is the value of run.
 local function is_other_run(begun_in)
   return not begun_in or not string.find(
@@ -19,7 +17,7 @@ end
 
 local function begin_epoch(name)
   redis.call("SET", epoch, name)
-  redis.call("SET", run, run_id())
+  redis.call("SET", run, string.match(redis.call("INFO", "server"), "run_id:(%x+)"))
   return name
 end
 
