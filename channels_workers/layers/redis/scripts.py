@@ -11,7 +11,7 @@ from typing import NamedTuple
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^[ ]*--.*\n", re.MULTILINE)
 _DEFINITION = re.compile(r"^(?=local )", re.MULTILINE)
-_NAMES = re.compile(r"local (?:function )?(\w+(?:, \w+)*)")
+_NAME = re.compile(r"local (?:function )?(\w+)")
 
 
 class Script(NamedTuple):
@@ -25,30 +25,27 @@ class Script(NamedTuple):
 def script(name: str) -> Script:
     """Return ``lua/<name>.lua`` after what it uses of the files that its header includes."""
     text = _read(f"{name}.lua")
-    found = _INCLUDE.search(text)
-    parts = [_read(part) for part in found[1].split()] if found else []
-    source = "".join(_used("\n".join(parts), text)) + text
+    included = _INCLUDE.search(text)
+    parts = "".join(_read(part) for part in included[1].split()) if included else ""
+    source = _add_definitions(_without_comments(parts), _without_comments(text))
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-def _used(parts: str, text: str) -> list[str]:
-    """Return those definitions in *parts* that *text* uses, or another one that is used.
+def _add_definitions(parts: str, text: str) -> str:
+    """Return *text* after those definitions in *parts* that it, or another one of them, uses.
 
-    Redis runs a script from its first line at each call, so each definition costs time. A name is
-    defined before it is used. Each definition begins with ``local`` at the start of a line.
+    Redis runs a script from its first line on at each call, so each definition costs time. One
+    begins with ``local`` at the start of a line, and uses only those before it.
     """
-    used: list[str] = []
-    words = set(re.findall(r"\w+", text))
-    for definition in reversed(_DEFINITION.split(_COMMENT.sub("", parts))):
-        if words.intersection(_names(definition)):
-            used.insert(0, definition)
-            words.update(re.findall(r"\w+", definition))
-    return used
+    for definition in reversed(_DEFINITION.split(parts)):
+        name = _NAME.match(definition)
+        if name and re.search(rf"\b{name[1]}\b", text):
+            text = definition + text
+    return text
 
 
-def _names(definition: str) -> list[str]:
-    found = _NAMES.match(definition)
-    return found[1].split(", ") if found else []
+def _without_comments(text: str) -> str:
+    return _COMMENT.sub("", text)
 
 
 def _read(file: str) -> str:
