@@ -9,10 +9,11 @@ local run = prefix .. "run"
 local recovering = prefix .. "recovering"
 local recovered = prefix .. "recovered"
 
--- Was Redis started again, perhaps without the last that it was told? *begun_in* is the value of run.
+-- Was Redis started again, perhaps without the last that it was told? *begun_in* is the value of run;
+-- all run ids are of one length.
 local function is_other_run(begun_in)
-  return not begun_in or not string.find(
-    redis.call("INFO", "server"), "\nrun_id:" .. begun_in .. "\r", 1, true)
+  return not begun_in
+    or not string.find(redis.call("INFO", "server"), "run_id:" .. begun_in, 1, true)
 end
 
 local function begin_epoch(name)
@@ -24,7 +25,7 @@ end
 -- The error of a script that must wait, because Redis has lost its data, as far as anybody knows, or
 -- all processes register again what they hold. *known* is the epoch that the caller knows, or "".
 local function not_now(known)
-  local begun_in, current, registering = unpack(redis.call("MGET", run, epoch, recovering))
+  local current, begun_in, registering = unpack(redis.call("MGET", epoch, run, recovering))
   if current and is_other_run(begun_in) then
     return redis.error_reply("LOST Redis was started again")
   end

@@ -29,9 +29,8 @@ local function server_of(channel) return string.match(channel, "^([^!]+)!") end
 
 local function parse_record(raw)
   if not raw then return nil end
-  local order, state, code, entry, at = string.match(raw, "^(%d+):(%a):(%d*):([^:]*):()")
-  return {order = tonumber(order), state = state, code = code, entry = entry,
-          info = string.sub(raw, at)}
+  local order, state, code, entry, info = string.match(raw, "^(%d+):(%a):(%d*):([^:]*):(.*)$")
+  return {order = tonumber(order), state = state, code = code, entry = entry, info = info}
 end
 
 local function read_record(reply)
