@@ -26,6 +26,7 @@ from channels_workers.layers.operations import (
     CONNECT,
     Committed,
     Delivery,
+    Finished,
     Operation,
     Send,
     Session,
@@ -45,9 +46,6 @@ MAX_RETRIES = 10
 #: Runs a coroutine to its end and returns its result.
 RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
 
-#: Commits as :meth:`WorkerLayer.commit` does.
-Commit = Callable[[Delivery, Sequence[Operation], Session | None], Committed]
-
 
 class Outcome(NamedTuple):
     """What a consumer did to the layer, what it returned, and what it raised.
@@ -60,47 +58,48 @@ class Outcome(NamedTuple):
     result: Any = None
     error: BaseException | None = None
 
+    @property
+    def is_put_off(self) -> bool:
+        """Whether the consumer asked to run again later, so that nothing is to be committed."""
+        return isinstance(self.error, ConsumeLater)
+
+    def of(self, delivery: Delivery) -> Finished:
+        """Return what is to be committed, as *delivery* has run."""
+        return Finished(delivery, self.operations, self.session)
+
 
 def dispatch(
-    delivery: Delivery,
-    layer: WorkerLayer,
-    router: Router,
-    run_coroutine: RunCoroutine,
-    commit_with: Commit | None = None,
-) -> Committed | None:
-    """Run the consumer that *router* finds for *delivery*, then commit, *commit_with* this.
-
-    None: it raised ConsumeLater, nothing was done, and the caller is to :func:`put_back` after
-    a while.
+    delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
+) -> Outcome:
+    """Run the consumer that *router* finds for *delivery*; return what is to be committed.
 
     Whatever the consumer raises is logged and harms this message only; what it sent before
-    still goes out.
+    still goes out. After ConsumeLater the caller is to :func:`put_back` the delivery after a while,
+    and else to :func:`finish` it.
     """
 
     def run_with_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return run_coroutine(_with_database_care(coroutine))
 
     try:
-        outcome = run(delivery, layer, router, run_with_care)
+        return run(delivery, layer, router, run_with_care)
     except Exception:
         logger.exception("Running message %s on %s failed", delivery.id, delivery.channel)
-        outcome = Outcome([])
-    return finish(delivery, commit_with or layer.commit, outcome)
+        return Outcome([])
 
 
-def finish(delivery: Delivery, commit_with: Commit, outcome: Outcome) -> Committed | None:
-    """Commit *outcome*; None if its consumer raised ConsumeLater, see :func:`dispatch`."""
-    if isinstance(outcome.error, ConsumeLater):
-        return None
+def finish(finished: Finished, layer: WorkerLayer) -> Committed:
+    """Commit what is *finished*, or, if that can never be, finish its message without."""
+    delivery = finished.delivery
     try:
-        return commit(delivery, commit_with, outcome)
+        return commit(finished, layer)
     except Exception:
         logger.exception(
             "What message %s on %s did cannot be committed; it is finished without",
             delivery.id,
             delivery.channel,
         )
-        return commit(delivery, commit_with, Outcome([]))
+        return commit(Finished(delivery), layer)
 
 
 def run(
@@ -223,14 +222,15 @@ def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
     return layer.give_up(delivery, reason)
 
 
-def commit(delivery: Delivery, commit_with: Commit, outcome: Outcome) -> Committed:
-    """Commit *outcome*; wait while the layer is away, and for a while when a channel is full."""
+def commit(finished: Finished, layer: WorkerLayer) -> Committed:
+    """Commit; wait while the layer is away, and for a while when a channel is full."""
+    delivery, operations, session = finished
     unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
-    operations, full = outcome.operations, Attempts(logger, f"Committing {delivery.id}", 0.2)
+    full = Attempts(logger, f"Committing {delivery.id}", 0.2)
     while True:
         try:
-            committed = commit_with(delivery, operations, outcome.session)
+            committed = layer.commit(delivery, operations, session)
         except LayerUnavailable as error:
             time.sleep(unavailable.failed(error))
         except ChannelFull as error:
@@ -240,12 +240,19 @@ def commit(delivery: Delivery, commit_with: Commit, outcome: Outcome) -> Committ
                 operations = _without(operations, error.channel, delivery)
         else:
             unavailable.succeeded()
-            if committed is not Committed.DONE:
-                logger.warning("Message %s was finished elsewhere", delivery.id)
+            note(committed, delivery)
             return committed
 
 
-def _without(operations: list[Operation], channel: str, delivery: Delivery) -> list[Operation]:
+def note(committed: Committed, delivery: Delivery) -> None:
+    """Log if *delivery* was not ours any more."""
+    if committed is not Committed.DONE:
+        logger.warning("Message %s was finished elsewhere", delivery.id)
+
+
+def _without(
+    operations: Sequence[Operation], channel: str, delivery: Delivery
+) -> Sequence[Operation]:
     kept = [item for item in operations if not (isinstance(item, Send) and item.channel == channel)]
     logger.error(
         "Channel %s stayed full: %d messages that %s (message %s) sent there are lost. Run more "

@@ -12,18 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from channels_workers.backlog import Backlog, Postponed
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
-from channels_workers.dispatch import dispatch, put_back
+from channels_workers.dispatch import dispatch, finish, note, put_back
 from channels_workers.event_loop import EventLoop
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     About,
-    Committed,
     Delivery,
+    Finished,
     Operation,
     Pulse,
     Send,
-    Session,
     new_id,
     server_of,
 )
@@ -39,6 +38,13 @@ PULL_TIMEOUT = 1.0
 #: How often the process pulses (s), and how long a delivery waits for a free thread (s).
 PULSE_INTERVAL, BACKLOG_TIMEOUT = 1.0, 1.0
 
+#: What ran may wait this long (s) for what runs after it, to be committed in one request with it;
+#: so many messages at most.
+TOGETHER, MOST_TOGETHER = 0.002, 32
+
+#: How much a run counts for the pace of its thread if it was quicker; a slower one counts fully.
+QUICKER = 0.01
+
 Callback = Callable[[Delivery], None]
 
 GONE = {
@@ -48,14 +54,21 @@ GONE = {
 
 
 class Worker:
-    """One thread that runs consumers, one message at a time."""
+    """One thread that runs consumers, one message at a time.
+
+    While messages wait, those of quick consumers are pulled several at once, and committed so.
+    """
 
     def __init__(self, group: WorkerGroup, number: int) -> None:
         self.group = group
         self.number = number
         self.channel_layer = group.channel_layer
         self.delivery: Delivery | None = None
-        self._committing: Delivery | None = None
+        #: What has run, and is not committed yet.
+        self.finished: list[Finished] = []
+        self.committing = threading.Lock()
+        self._commit_by = 0.0  # monotonic seconds
+        self._pace = TOGETHER  # seconds that a run takes, by experience
         self.thread = threading.Thread(target=self.run, name=f"worker {number}", daemon=True)
 
     @property
@@ -72,7 +85,7 @@ class Worker:
         attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
         while not self.group.stopping.is_set():
             try:
-                delivery = self.group.next() or self._pull()
+                delivery = self._next()
             except LayerUnavailable as error:
                 self.group.stopping.wait(attempts.failed(error))
             except Exception as error:
@@ -82,53 +95,59 @@ class Worker:
                 attempts.succeeded()
                 if delivery is not None:
                     self._handle(delivery)
+        self._commit()
+
+    def _next(self) -> Delivery | None:
+        if self.finished and time.monotonic() > self._commit_by:
+            self._commit()
+        return self.group.next() or self._pull()
 
     def _pull(self) -> Delivery | None:
-        found = self.channel_layer.pull(self.group.channels, self.consumer, PULL_TIMEOUT)
-        # After a lost reply the layer gives again what this thread handed to others.
-        self.group.backlog.add([each for each in found if not self.group.holds(each)])
-        return None if self.group.stopping.is_set() else self.group.next()
+        group, count = self.group, max(1, min(MOST_TOGETHER, int(TOGETHER / self._pace)))
+        if self.finished and group.suspects:
+            self._commit()
+        if self.finished:
+            self._commit_and_pull(count)
+        else:
+            found = self.channel_layer.pull(group.channels, self.consumer, PULL_TIMEOUT, count)
+            # After a lost reply the layer gives again what this thread handed to others.
+            group.backlog.add([each for each in found if not group.holds(each)])
+        return None if group.stopping.is_set() else group.next()
 
-    def _commit(
-        self, delivery: Delivery, operations: Sequence[Operation], session: Session | None
-    ) -> Committed:
-        """Commit, and in the same request wait for what comes next, if nothing is here to run."""
-        group, layer = self.group, self.channel_layer
-        is_first, self._committing = delivery is not self._committing, delivery
-        # What is pulled beside a commit that is refused would lose its place in its channel.
-        may_be_refused = any(isinstance(each, Send) and is_ordinary(each) for each in operations)
-        has_work = group.stopping.is_set() or group.backlog or group.suspects or delivery.deaths
-        if has_work or may_be_refused or not is_first or delivery.consumer != self.consumer:
-            return layer.commit(delivery, operations, session)
-        return layer.commit_and_pull(
-            delivery, operations, session, group.channels, PULL_TIMEOUT, group.backlog.add
-        )
-
-    @property
-    def is_committing(self) -> bool:
-        """Whether its consumer has returned, and the commit is tried."""
-        return self.delivery is not None and self.delivery is self._committing
+    # Running
 
     def _handle(self, delivery: Delivery) -> None:
         self.delivery = delivery
+        if delivery.deaths:
+            self._clear_the_way()
         self._call_back(delivery)
+        layer, group = self.channel_layer, self.group
+        began = time.monotonic()
         try:
-            done = dispatch(
-                delivery,
-                self.channel_layer,
-                self.group.router,
-                self.group.loop.run,
-                self._commit,
-            )
-            if done is None:
-                self.group.postponed.add(delivery)
+            outcome = dispatch(delivery, layer, group.router, group.loop.run)
+            if outcome.is_put_off:
+                group.postponed.add(delivery)
+            else:
+                self._finish(outcome.of(delivery))
         except Exception:
             logger.exception("Message %s on %s is not finished yet", delivery.id, delivery.channel)
-            self.group.unfinished.add([delivery])
+            group.unfinished.add([delivery])
         finally:
+            self._keep_pace(time.monotonic() - began)
             self.delivery = None
             if delivery.deaths:
-                self.group.quarantine.release()
+                group.quarantine.release()
+
+    def _clear_the_way(self) -> None:
+        """Hold nothing else while a message runs whose worker died: that would count as a death."""
+        self._commit()
+        try:
+            self.group.hand_back()
+        except Exception as error:  # noqa: BLE001  (logged; the keeper tries again)
+            logger.warning("What waits in this process is handed back later: %s", error)
+
+    def _keep_pace(self, seconds: float) -> None:
+        self._pace += (seconds - self._pace) * (1.0 if seconds > self._pace else QUICKER)
 
     def _call_back(self, delivery: Delivery) -> None:
         if self.group.callback is None:
@@ -137,6 +156,64 @@ class Worker:
             self.group.callback(delivery)
         except Exception:
             logger.exception("The callback for message %s failed", delivery.id)
+
+    # Committing
+
+    def _finish(self, finished: Finished) -> None:
+        """Commit, together with what runs next if that is fit."""
+        if not self.finished:
+            self._commit_by = time.monotonic() + TOGETHER
+        self.finished.append(finished)
+        delivery = finished.delivery
+        # What is pulled beside a commit that is refused would lose its place in its channel.
+        may_be_refused = any(map(is_to_ordinary, finished.operations))
+        if may_be_refused or delivery.deaths or delivery.consumer != self.consumer:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Commit what has run, one by one; it lasts until each is done."""
+        with self.committing:
+            self._commit_each()
+
+    def _commit_each(self) -> None:
+        while self.finished:
+            try:
+                finish(self.finished[0], self.channel_layer)
+            except Exception:
+                delivery = self.finished[0].delivery
+                logger.exception("Message %s is not finished yet", delivery.id)
+                self.group.unfinished.add([delivery])
+            del self.finished[0]
+
+    def _commit_and_pull(self, count: int) -> None:
+        """Commit what has run, and in the same request wait for what comes next."""
+        group, layer = self.group, self.channel_layer
+        with self.committing:
+            try:
+                done = layer.commit_and_pull(
+                    self.finished, group.channels, PULL_TIMEOUT, count, group.backlog.add
+                )
+            except Exception as error:  # noqa: BLE001  (each is tried again)
+                done = [error] * len(self.finished)
+            pairs = zip(self.finished, done, strict=True)
+            failed = []
+            for finished, committed in pairs:
+                if isinstance(committed, Exception):
+                    failed.append(finished)
+                else:
+                    note(committed, finished.delivery)
+            self.finished[:] = failed
+            self._commit_each()
+
+    def commit_overdue(self) -> None:
+        """Commit what waits behind a consumer that takes long; another thread calls this."""
+        if self.finished and self.committing.acquire(blocking=False):
+            try:
+                while self.finished:
+                    self.channel_layer.commit(*self.finished[0])
+                    del self.finished[0]
+            finally:
+                self.committing.release()
 
 
 class WorkerGroup:
@@ -207,7 +284,7 @@ class WorkerGroup:
             worker.thread.join(max(0.0, deadline - time.monotonic()))
         late = [worker for worker in self.workers if worker.thread.is_alive()]
         try:
-            self._hand_back(math.inf)
+            self.hand_back()
             self.postponed.stop()
             self._finish_unfinished()
             for worker in late:
@@ -250,14 +327,20 @@ class WorkerGroup:
                 if not registered:
                     self._register()
                     registered = True
-                if not all(worker.is_committing for worker in self.workers):
-                    self._hand_back(time.monotonic() - BACKLOG_TIMEOUT)
-                self._finish_unfinished()
+                self._help_on()
             except Exception as error:  # noqa: BLE001  (logged; the keeper must go on)
                 self._ended.wait(attempts.failed(error))
             else:
                 attempts.succeeded()
                 self._ended.wait(PULSE_INTERVAL)
+
+    def _help_on(self) -> None:
+        """Do what threads that are in a consumer for long cannot do."""
+        for worker in self.workers:
+            worker.commit_overdue()
+        if not all(worker.committing.locked() for worker in self.workers):
+            self.hand_back(time.monotonic() - BACKLOG_TIMEOUT)
+        self._finish_unfinished()
 
     def _register(self) -> None:
         about = About.this("worker", len(self.workers), self.channels)
@@ -265,9 +348,11 @@ class WorkerGroup:
 
     def holds(self, delivery: Delivery) -> bool:
         """Say whether a thread runs *delivery*, or whether it waits here."""
-        running = [worker.delivery for worker in self.workers]
+        for worker in self.workers:
+            if delivery == worker.delivery or delivery in [each[0] for each in worker.finished]:
+                return True
         kept = (self.backlog, self.suspects, self.unfinished, self.postponed)
-        return delivery in running or any(delivery in backlog for backlog in kept)
+        return any(delivery in backlog for backlog in kept)
 
     def next(self) -> Delivery | None:
         """Take a delivery to run, None if there is none to be run now."""
@@ -281,7 +366,8 @@ class WorkerGroup:
             self.suspects.add([delivery])
         return None
 
-    def _hand_back(self, before: float) -> None:
+    def hand_back(self, before: float = math.inf) -> None:
+        """Give what came *before* (monotonic seconds), and has not begun, to other workers."""
         for backlog in (self.backlog, self.suspects):
             with backlog.each(before) as deliveries:
                 for delivery in deliveries:
@@ -294,9 +380,9 @@ class WorkerGroup:
                 self.channel_layer.commit(delivery)
 
 
-def is_ordinary(send: Send) -> bool:
-    """Say whether *send* goes to a channel that may be full: to none of a socket."""
-    return server_of(send.channel) is None
+def is_to_ordinary(operation: Operation) -> bool:
+    """Say whether *operation* sends to a channel that may be full: to none of a socket."""
+    return isinstance(operation, Send) and server_of(operation.channel) is None
 
 
 def filter_channels(

@@ -29,6 +29,7 @@ from channels_workers.layers.operations import (
     Committed,
     DeadLetter,
     Delivery,
+    Finished,
     Operation,
     Published,
     Pulse,
@@ -141,8 +142,10 @@ class WorkerLayer(ChannelLayer):
         """End *process*, whose consumers hold no deliveries any more."""
 
     @abstractmethod
-    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
-        """Wait up to *timeout* seconds for messages; return one at most of each channel."""
+    def pull(
+        self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
+    ) -> list[Delivery]:
+        """Wait up to *timeout* seconds for messages; return *count* at most of each channel."""
 
     @abstractmethod
     def commit(
@@ -160,20 +163,26 @@ class WorkerLayer(ChannelLayer):
 
     def commit_and_pull(
         self,
-        delivery: Delivery,
-        operations: Sequence[Operation],
-        session: Session | None,
+        finished: Sequence[Finished],
         channels: Sequence[str],
         timeout: float,
+        count: int,
         keep: Callable[[list[Delivery]], None],
-    ) -> Committed:
-        """Do :meth:`commit`, then :meth:`pull` for the same consumer, if that is fit.
+    ) -> list[Committed | Exception]:
+        """Do :meth:`commit` for each, then :meth:`pull` for their consumer, if that is fit.
 
-        *keep* gets what was pulled, also when the commit raises.
+        Returns what each commit returns or raises; *keep* gets what was pulled. Raises
+        :class:`LayerUnavailable` if it is not known which of them are done.
         """
-        committed = self.commit(delivery, operations, session)
-        keep(self.pull(channels, delivery.consumer, timeout))
-        return committed
+        done = [self._try_commit(each) for each in finished]
+        keep(self.pull(channels, finished[0].delivery.consumer, timeout, count))
+        return done
+
+    def _try_commit(self, finished: Finished) -> Committed | Exception:
+        try:
+            return self.commit(*finished)
+        except Exception as error:  # noqa: BLE001  (whoever asked looks at it)
+            return error
 
     @abstractmethod
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:

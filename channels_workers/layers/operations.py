@@ -97,6 +97,14 @@ class Delivery(NamedTuple):
     deaths: int = 0
 
 
+class Finished(NamedTuple):
+    """A delivery whose consumer has run, with what it did to the layer."""
+
+    delivery: Delivery
+    operations: Sequence[Operation] = ()
+    session: Session | None = None
+
+
 class About(NamedTuple):
     """What is known of a process: *kind* is ``server`` or ``worker``, *since* a Unix time (s).
 

@@ -104,10 +104,12 @@ class Client:
             return None
         with connections_left_alone():
             outcome = run(delivery, layer, router, _run_here)
-            if finish(delivery, layer.commit, outcome) is None:
+            if outcome.is_put_off:
                 put_back(delivery, layer)
-            elif delivery.channel == DISCONNECT and message.reply_channel is not None:
-                take_session(layer, message.reply_channel.name)
+            else:
+                finish(outcome.of(delivery), layer)
+                if delivery.channel == DISCONNECT and message.reply_channel is not None:
+                    take_session(layer, message.reply_channel.name)
         if outcome.error is not None:
             raise outcome.error
         return outcome.result

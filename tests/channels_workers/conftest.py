@@ -22,7 +22,7 @@ from channels.layers import channel_layers
 from django.dispatch import Signal
 from pytest_django import Settings
 
-from channels_workers.dispatch import dispatch, put_back
+from channels_workers.dispatch import dispatch, finish, put_back
 from channels_workers.event_loop import EventLoop
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
@@ -88,8 +88,10 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
     def run(consumer: Callable[..., Any], *channels: str) -> Committed:
         delivery = pull_one(memory_layer, *channels)
         router = Router({delivery.channel: consumer})
-        done = dispatch(delivery, memory_layer, router, loop.run)
-        return put_back(delivery, memory_layer) if done is None else done
+        outcome = dispatch(delivery, memory_layer, router, loop.run)
+        if outcome.is_put_off:
+            return put_back(delivery, memory_layer)
+        return finish(outcome.of(delivery), memory_layer)
 
     yield run
     loop.stop()

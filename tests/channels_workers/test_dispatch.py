@@ -10,7 +10,7 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from channels_workers.channel import Channel, Group
-from channels_workers.dispatch import Outcome, commit, dispatch, run
+from channels_workers.dispatch import Outcome, commit, dispatch, finish, run
 from channels_workers.exceptions import (
     AcceptConnection,
     ChannelFull,
@@ -21,10 +21,9 @@ from channels_workers.exceptions import (
     MessageTooLarge,
     WebsocketCloseException,
 )
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import (
-    Committed,
-)
+from channels_workers.layers.operations import Committed, Delivery
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
@@ -126,8 +125,12 @@ def test_named_groups_are_arguments(connected: Client) -> None:
         seen.append(kwargs)
 
     routing = [route("websocket.connect", consumer, path=r"^/(?P<room>\w+)/$")]
-    dispatch(pull_one(connected.layer), connected.layer, Router(routing), not_called)
+    run_and_finish(pull_one(connected.layer), connected.layer, Router(routing))
     assert seen == [{"room": "chat"}]
+
+
+def run_and_finish(delivery: Delivery, layer: WorkerLayer, router: Router) -> Committed:
+    return finish(dispatch(delivery, layer, router, not_called).of(delivery), layer)
 
 
 def not_called(coroutine: Any) -> None:
@@ -261,7 +264,7 @@ def test_an_exception_whose_run_fails_is_logged(
 
 
 def test_an_unrouted_connect_is_accepted(connected: Client) -> None:
-    dispatch(pull_one(connected.layer), connected.layer, Router([]), not_called)
+    run_and_finish(pull_one(connected.layer), connected.layer, Router([]))
     assert connected.replies == [{"accept": True}]
 
 
@@ -269,11 +272,11 @@ def test_unrouted_frames_and_ends_are_finished_in_silence(
     connected: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer, router = connected.layer, Router([])
-    dispatch(pull_one(layer), layer, router, not_called)
+    run_and_finish(pull_one(layer), layer, router)
     connected.send("hi")
-    dispatch(pull_one(layer), layer, router, not_called)
+    run_and_finish(pull_one(layer), layer, router)
     connected.leave()
-    dispatch(pull_one(layer), layer, router, not_called)
+    run_and_finish(pull_one(layer), layer, router)
     assert connected.replies == [{"accept": True}]
     assert connected.released == [0, 1]
     assert layer.store.connections.records == {}
@@ -285,7 +288,7 @@ def test_another_message_without_a_route_is_logged_and_finished(
 ) -> None:
     Channel("background").send({"text": "hi"})
     delivery = pull_one(memory_layer, "background")
-    assert dispatch(delivery, memory_layer, Router([]), not_called) is Committed.DONE
+    assert run_and_finish(delivery, memory_layer, Router([])) is Committed.DONE
     assert memory_layer.length("background") == 0
     assert f"No route for message {delivery.id} on background" in caplog.text
 
@@ -294,7 +297,7 @@ def test_a_message_that_cannot_be_read_is_logged_and_finished(
     connected: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     delivery = pull_one(connected.layer)._replace(payload=b"\xc1")
-    assert dispatch(delivery, connected.layer, Router([]), not_called) is Committed.DONE
+    assert run_and_finish(delivery, connected.layer, Router([])) is Committed.DONE
     assert connected.released == [0]
     assert f"Cannot route message {delivery.id} on websocket.connect" in caplog.text
 
@@ -325,7 +328,7 @@ def test_a_message_without_a_consumer_sends_no_signal(memory_layer: InMemoryChan
     Channel("background").send({})
     delivery = pull_one(memory_layer, "background")
     with heard(consumer_started) as started, heard(consumer_finished) as finished:
-        dispatch(delivery, memory_layer, Router([]), not_called)
+        run_and_finish(delivery, memory_layer, Router([]))
     assert started == finished == []
 
 
@@ -359,7 +362,7 @@ def small_layer(settings: Settings) -> InMemoryChannelLayer:
 
 def run_on(client: Client, consumer: Consumer) -> Committed:
     delivery = pull_one(client.layer)
-    return dispatch(delivery, client.layer, Router({delivery.channel: consumer}), not_called)
+    return run_and_finish(delivery, client.layer, Router({delivery.channel: consumer}))
 
 
 def test_an_immediate_send_tells_that_the_channel_is_full(
@@ -438,9 +441,9 @@ def test_a_delivery_that_was_taken_over_commits_nothing(
     )
     outcome = run(delivery, layer, router, not_called)
     layer.requeue(delivery, counted=False)
-    assert commit(delivery, layer.commit, outcome) is Committed.STALE
+    assert commit(outcome.of(delivery), layer) is Committed.STALE
     assert connected.replies == []
-    assert dispatch(pull_one(layer), layer, router, not_called) is Committed.DONE
+    assert run_and_finish(pull_one(layer), layer, router) is Committed.DONE
     assert connected.replies == [{"text": "a"}]
     assert f"Message {delivery.id} was finished elsewhere" in caplog.text
 
@@ -483,7 +486,7 @@ def test_a_commit_waits_for_a_redis_that_is_away(
             tried.set()
 
     def work() -> None:
-        found.append(dispatch(delivery, layer, router, not_called))
+        found.append(run_and_finish(delivery, layer, router))
 
     layer.pull(["background"], "worker", 0)  # creates the stream
     Channel("background", channel_layer=layer).send({})

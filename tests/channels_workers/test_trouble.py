@@ -17,7 +17,7 @@ from pytest_django import Settings
 from channels_workers import Channel, reaper, worker
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
-from channels_workers.layers.operations import About, Committed, Delivery
+from channels_workers.layers.operations import About, Committed, Delivery, Finished
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
@@ -199,8 +199,8 @@ async def test_what_could_not_be_handed_back_is_handed_back_later(
 
     monkeypatch.setattr(layer, "requeue", fail_once)
     with pytest.raises(LayerUnavailable):
-        group._hand_back(float("inf"))
-    group._hand_back(float("inf"))
+        group.hand_back()
+    group.hand_back()
     assert [layer.content(delivery)["n"] for delivery in calls] == [0, 1, 1, 2]
     again = [pull_one(layer, "other") for _ in range(3)]
     assert sorted(layer.content(delivery)["n"] for delivery in again) == [0, 1, 2]
@@ -231,7 +231,7 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
     first = pull_one(layer, "worker.0")
     waiting = asyncio.create_task(
         asyncio.to_thread(
-            *(layer.commit_and_pull, first, [], None, ["websocket.receive"], 5, kept.extend)
+            *(layer.commit_and_pull, [Finished(first)], ["websocket.receive"], 5, 1, kept.extend)
         )
     )
     with redis_server.client() as client:
@@ -239,14 +239,14 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
             wait_for, lambda: not layer.length("websocket.receive"), "the commit"
         )
         client.client_kill_filter(_type="normal", skipme=True)
-    assert await waiting is Committed.DONE
+    assert await waiting == [Committed.DONE]
     assert kept == []
     with pytest.raises(LayerUnavailable):  # the line of this thread was cut, too
         pull_one(layer, "other.0")
     layers[0].apply([layer.make_send("websocket.receive", {"n": 2})])
     again = pull_one(layer, "worker.0")
     assert layer.content(again) == {"n": 2}
-    assert layer.commit_and_pull(again, [], None, ["websocket.receive"], 0.01, kept.extend)
+    assert layer.commit(again) is Committed.DONE
 
 
 async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(

@@ -139,9 +139,11 @@ class InMemoryChannelLayer(WorkerLayer):
         """End *process*."""
         self.store.retire(process)
 
-    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
+    def pull(
+        self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
+    ) -> list[Delivery]:
         """Wait up to *timeout* seconds for messages."""
-        return self.store.pull(channels, consumer, timeout)
+        return self.store.pull(channels, consumer, timeout, count)
 
     def commit(
         self,

@@ -160,12 +160,14 @@ class Store:
 
     # Deliveries
 
-    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
-        """Hand out one message at most of each channel; wait up to *timeout* seconds."""
+    def pull(
+        self, channels: Sequence[str], consumer: str, timeout: float, count: int
+    ) -> list[Delivery]:
+        """Hand out *count* messages at most of each channel; wait up to *timeout* seconds."""
         deadline = time.monotonic() + timeout
         with self.changed:
             while True:
-                found = self.streams.hand_out(channels, consumer)
+                found = self.streams.hand_out(channels, consumer, count)
                 left = deadline - time.monotonic()
                 if found or left <= 0:
                     return found

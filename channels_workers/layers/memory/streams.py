@@ -51,9 +51,13 @@ class Streams:
         self.arrived()
         return token
 
-    def hand_out(self, channels: Sequence[str], consumer: str) -> list[Delivery]:
-        """Hand out one message at most of each channel."""
-        return [self[channel].hand_out(consumer) for channel in channels if self[channel].waiting]
+    def hand_out(self, channels: Sequence[str], consumer: str, count: int) -> list[Delivery]:
+        """Hand out *count* messages at most of each channel."""
+        return [
+            self[channel].hand_out(consumer)
+            for channel in channels
+            for _ in range(min(count, len(self[channel].waiting)))
+        ]
 
     def is_owner(self, delivery: Delivery) -> bool:
         """Say whether the consumer of *delivery* still holds it; see ``is_pending_for``."""

@@ -12,6 +12,7 @@ from channels_workers.layers.operations import (
     Committed,
     DeadLetter,
     Delivery,
+    Finished,
     GroupSend,
     Held,
     InboxEntry,
@@ -21,7 +22,6 @@ from channels_workers.layers.operations import (
     Operation,
     Published,
     Send,
-    Session,
 )
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
@@ -75,12 +75,11 @@ def encode_operations(
 
 
 def commit(
-    delivery: Delivery,
-    operations: Sequence[Operation],
-    session: Session | None,
+    finished: Finished,
     capacity_of: Callable[[str], int],
 ) -> Request:
-    """Return the request that finishes *delivery*."""
+    """Return the request that commits what is *finished*."""
+    delivery, operations, session = finished
     arguments: Arguments = [
         delivery.channel,
         delivery.token,

@@ -19,6 +19,7 @@ from channels_workers.layers.operations import (
     Committed,
     DeadLetter,
     Delivery,
+    Finished,
     Operation,
     Published,
     Pulse,
@@ -32,7 +33,7 @@ from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.processes import Processes
 from channels_workers.layers.redis.status import read_status
-from channels_workers.layers.redis.streams import Streams
+from channels_workers.layers.redis.streams import Pull, Streams
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.status import Status
 
@@ -167,9 +168,11 @@ class RedisChannelLayer(WorkerLayer):
         self._processes.retire(process, consumers, channels)
         self.streams.release_lines()
 
-    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
+    def pull(
+        self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
+    ) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
-        return self.streams.pull(channels, consumer, timeout)
+        return self.streams.pull(Pull(channels, consumer, timeout, count))
 
     def commit(
         self,
@@ -178,29 +181,37 @@ class RedisChannelLayer(WorkerLayer):
         session: Session | None = None,
     ) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
-        request = commands.commit(delivery, operations, session, self.get_capacity)
+        request = self._commit_request(Finished(delivery, operations, session))
         return commands.read_committed(self.streams.call(request), self.get_capacity)
 
     def commit_and_pull(
         self,
-        delivery: Delivery,
-        operations: Sequence[Operation],
-        session: Session | None,
+        finished: Sequence[Finished],
         channels: Sequence[str],
         timeout: float,
+        count: int,
         keep: Callable[[list[Delivery]], None],
-    ) -> Committed:
+    ) -> list[Committed | Exception]:
         """Commit and pull in one write, unless something is to be looked for first."""
-        consumer = delivery.consumer
-        if self.streams.is_recovering(consumer):
-            return self.commit(delivery, operations, session)
-        request = commands.commit(delivery, operations, session, self.get_capacity)
-        reply, found = self.streams.call_and_pull(request, channels, consumer, timeout)
+        pull = Pull(channels, finished[0].delivery.consumer, timeout, count)
+        if self.streams.is_recovering(pull.consumer):
+            return [self._try_commit(each) for each in finished]
+        requests = [self._commit_request(each) for each in finished]
+        replies, found = self.streams.call_and_pull(requests, pull)
         keep(found)
-        if isinstance(reply, Exception):
-            self.client.explain(reply)
-            raise reply
-        return commands.read_committed(reply, self.get_capacity)
+        return [self._committed(reply) for reply in replies]
+
+    def _commit_request(self, finished: Finished) -> Request:
+        return commands.commit(finished, self.get_capacity)
+
+    def _committed(self, reply: Any) -> Committed | Exception:
+        try:
+            if isinstance(reply, Exception):
+                self.client.explain(reply)
+                raise reply
+            return commands.read_committed(reply, self.get_capacity)
+        except Exception as error:  # noqa: BLE001  (whoever asked looks at it)
+            return error
 
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
         """Hand *delivery* back."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import redis.asyncio
 import redis.exceptions
@@ -27,6 +27,22 @@ GROUP_EXISTS = "BUSYGROUP"
 RECOVERED = 1000
 
 logger = logging.getLogger(__name__)
+
+
+class Pull(NamedTuple):
+    """What to pull: *most* messages at most of each channel, after *timeout* seconds at most."""
+
+    channels: Sequence[str]
+    consumer: str
+    timeout: float
+    most: int = 1
+
+    def command(self, key: Callable[[str], str], start: str = ">") -> Command:
+        """Return the command that reads from *start* on: new messages, or those held already."""
+        block = ("BLOCK", max(1, int(self.timeout * 1000))) if self.timeout > 0 else ()
+        keys = [key(channel) for channel in self.channels]
+        reads = ("XREADGROUP", "GROUP", GROUP, self.consumer, "COUNT", self.most, *block)
+        return (*reads, "STREAMS", *keys, *[start] * len(keys))
 
 
 class Streams:
@@ -50,17 +66,17 @@ class Streams:
 
     # For workers
 
-    def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
-        """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
-        if consumer in self._recovering:
-            found = self._read_group(channels, consumer, "0", 0, count=RECOVERED)
-            self._recovering.discard(consumer)
+    def pull(self, pull: Pull) -> list[Delivery]:
+        """Wait for messages; after a lost reply, return what is still ours first."""
+        if pull.consumer in self._recovering:
+            found = self._read_group(pull._replace(timeout=0, most=RECOVERED), "0")
+            self._recovering.discard(pull.consumer)
             if found:
                 return found
         try:
-            return self._read_group(channels, consumer, ">", timeout)
+            return self._read_group(pull, ">")
         except Exception:
-            self.recover(consumer)
+            self.recover(pull.consumer)
             raise
 
     def recover(self, consumer: str) -> None:
@@ -81,21 +97,22 @@ class Streams:
             return _raised(self._known(line, request, reply))
 
     def call_and_pull(
-        self, request: Request, channels: Sequence[str], consumer: str, timeout: float
-    ) -> tuple[Any, list[Delivery]]:
-        """Run a script and pull, in one write; return the script's reply and what was pulled.
+        self, requests: Sequence[Request], pull: Pull
+    ) -> tuple[list[Any], list[Delivery]]:
+        """Run scripts and pull, in one write; return the scripts' replies and what was pulled.
 
-        The reply may be an error. One of the pull is left to the next pull.
+        A reply may be an error. One of the pull is left to the next pull.
         """
         line = self._line()
         try:
-            pull = self._command(channels, consumer, ">", timeout)
-            line.send(self.client.command(request), pull)
-            reply = line.read()
-            found = self._read_pulled(line, consumer)
-            return self._known(line, request, reply), found
+            scripts = [self.client.command(request) for request in requests]
+            line.send(*scripts, pull.command(self.key))
+            replies = [line.read() for _ in requests]
+            found = self._read_pulled(line, pull.consumer)
+            known = zip(requests, replies, strict=True)
+            return [self._known(line, request, reply) for request, reply in known], found
         except Exception as error:
-            self.recover(consumer)
+            self.recover(pull.consumer)
             self.client.explain(error)
             raise
 
@@ -126,27 +143,17 @@ class Streams:
             self._lines[thread] = Line(self.client.pool)
         return self._lines[thread]
 
-    def _command(
-        self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
-    ) -> Command:
-        block = ("BLOCK", max(1, int(timeout * 1000))) if timeout > 0 else ()
-        keys = [self.key(channel) for channel in channels]
-        reads = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, *block)
-        return (*reads, "STREAMS", *keys, *[start] * len(channels))
-
-    def _read_group(
-        self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
-    ) -> list[Delivery]:
-        command = self._command(channels, consumer, start, timeout, count)
+    def _read_group(self, pull: Pull, start: str) -> list[Delivery]:
         line = self._line()
         with self.client.explained():
-            (reply,) = line.execute(command)
+            (reply,) = line.execute(pull.command(self.key, start))
             if not (isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)):
-                return self._readable(_raised(reply), consumer)
-            for made in line.execute(*(self._group_command(channel) for channel in channels)):
+                return self._readable(_raised(reply), pull.consumer)
+            groups = (self._group_command(channel) for channel in pull.channels)
+            for made in line.execute(*groups):
                 if not str(made).startswith(GROUP_EXISTS):
                     _raised(made)
-        return self._read_group(channels, consumer, start, timeout, count)
+        return self._read_group(pull, start)
 
     # For coroutines
 

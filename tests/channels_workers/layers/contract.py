@@ -22,6 +22,7 @@ from channels_workers.layers.operations import (
     Closed,
     Committed,
     Delivery,
+    Finished,
     Operation,
     Published,
     Pulse,
@@ -80,11 +81,11 @@ class Process:
         return await asyncio.to_thread(self.layer.commit, delivery, operations, session)
 
     async def commit_and_pull(
-        self, delivery: Delivery, *operations: Operation, session: Session | None = None
-    ) -> tuple[Committed, list[Delivery]]:
+        self, *finished: Finished, count: int = 1
+    ) -> tuple[list[Committed | Exception], list[Delivery]]:
         kept: list[Delivery] = []
         done = await asyncio.to_thread(
-            self.layer.commit_and_pull, delivery, operations, session, ALL, 0.01, kept.extend
+            self.layer.commit_and_pull, finished, ALL, 0.01, count, kept.extend
         )
         return done, kept
 
@@ -433,23 +434,60 @@ class LayerContract:
         recorder = await process.connect()
         first = await process.pull()
         await process.layer.send("work", {"n": 1})
+        session = Session(recorder.channel, b"kept")
         committed, found = await process.commit_and_pull(
-            first, process.send(recorder.channel, n=2), session=Session(recorder.channel, b"kept")
+            Finished(first, [process.send(recorder.channel, n=2)], session)
         )
-        assert committed is Committed.DONE
+        assert committed == [Committed.DONE]
         assert [process.layer.content(delivery) for delivery in found] == [{"n": 1}]
         await recorder.until(lambda: recorder.releases == [0])
         assert recorder.messages == [{"n": 2}]
         assert process.layer.load_session(recorder.channel) == b"kept"
-        assert await process.commit_and_pull(found[0]) == (Committed.DONE, [])
+        assert await process.commit_and_pull(Finished(found[0])) == ([Committed.DONE], [])
+
+    async def test_several_commits_and_a_pull_of_several_in_one(self, process: Process) -> None:
+        recorders = [await process.connect() for _ in range(3)]
+        first, stale, last = [await process.pull() for _ in recorders]
+        await process.commit(stale)
+        for number in range(4):
+            await process.layer.send("work", {"n": number})
+        done, found = await process.commit_and_pull(
+            *(
+                Finished(each, [process.send(recorder.channel, text="hi")])
+                for each, recorder in zip((first, stale, last), recorders, strict=True)
+            ),
+            count=3,
+        )
+        assert done == [Committed.DONE, Committed.STALE, Committed.DONE]
+        assert [process.layer.content(delivery)["n"] for delivery in found] == [0, 1, 2]
+        for recorder in recorders:
+            await recorder.until(lambda recorder=recorder: recorder.releases == [0])
+        assert [recorder.messages for recorder in recorders] == [
+            [{"text": "hi"}],
+            [],
+            [{"text": "hi"}],
+        ]
+        assert process.layer.content(await process.pull("work")) == {"n": 3}
+
+    async def test_a_commit_that_is_refused_holds_up_no_other(self, make_layer: MakeLayer) -> None:
+        process = Process(make_layer(channel_capacity={"full": 0}))
+        recorders = [await process.connect() for _ in range(2)]
+        first, second = [await process.pull() for _ in recorders]
+        [refused, done], _ = await process.commit_and_pull(
+            Finished(first, [process.send("full")]), Finished(second)
+        )
+        assert isinstance(refused, ChannelFull)
+        assert done is Committed.DONE
+        await recorders[1].until(lambda: recorders[1].releases == [0])
+        assert recorders[0].releases == []
 
     async def test_a_stale_commit_pulls_too(self, process: Process) -> None:
         await process.connect()
         first = await process.pull()
         await process.commit(first)
         await process.layer.send("work", {"n": 1})
-        committed, found = await process.commit_and_pull(first)
-        assert committed is Committed.STALE
+        committed, found = await process.commit_and_pull(Finished(first))
+        assert committed == [Committed.STALE]
         assert [process.layer.content(delivery) for delivery in found] == [{"n": 1}]
 
     async def test_a_commit_that_fails_loses_nothing_that_was_pulled(
@@ -459,10 +497,9 @@ class LayerContract:
         recorder = await process.connect()
         first = await process.pull()
         await process.layer.send("work", {"n": 1})
-        operations = [process.send("full")]
-        kept: list[Delivery] = []
-        with pytest.raises(ChannelFull, match="'full'"):
-            process.layer.commit_and_pull(first, operations, None, ALL, 0.01, kept.extend)
+        [refused], kept = await process.commit_and_pull(Finished(first, [process.send("full")]))
+        assert isinstance(refused, ChannelFull)
+        assert refused.channel == "full"
         kept += process.layer.pull(ALL, process.consumer, 0.0)
         assert [process.layer.content(delivery) for delivery in kept] == [{"n": 1}]
         assert await process.commit(first) is Committed.DONE
