@@ -127,11 +127,11 @@ class InMemoryChannelLayer(WorkerLayer):
 
     # The worker side
 
-    def register(self, process: str, about: About) -> None:
+    def _register(self, process: str, about: About) -> None:
         """Make *process* known."""
         self.store.register(process, about)
 
-    def pulse(self, process: str) -> Pulse:
+    def _pulse(self, process: str) -> Pulse:
         """Raise the counter of *process*."""
         return self.store.pulse(process)
 
@@ -169,6 +169,10 @@ class InMemoryChannelLayer(WorkerLayer):
     def overfull(self) -> dict[str, int]:
         """Return the pulse counter of each server that does not keep up with its inbox."""
         return self.store.overfull()
+
+    def orphans(self) -> set[str]:
+        """Return the processes that hold messages and are not known."""
+        return self.store.orphans()
 
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""

@@ -101,6 +101,11 @@ class Store:
                 server: counters[server] for server in self.inboxes.overfull() if server in counters
             }
 
+    def orphans(self) -> set[str]:
+        """Return the processes that hold messages and are not known; see ``orphans.lua``."""
+        with self.changed:
+            return set(filter(self.processes.is_unknown, self.streams.holders()))
+
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead; see ``bury.lua``."""
         with self.changed:
@@ -116,8 +121,9 @@ class Store:
         with self.changed:
             if process not in self.processes.remains:
                 return
-            for held in self.streams.held_by(process):
-                self._hand_on(held)
+            for name in self.processes.names_of(process):
+                for held in self.streams.held_by(name):
+                    self._hand_on(held)
             for reply in self.connections.of(process):
                 self.connections.close(reply, 1006)
             self._forget(process)
