@@ -160,7 +160,10 @@ class WorkerLayer(ChannelLayer):
 
     @abstractmethod
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
-        """End *process*, whose consumers hold no deliveries any more."""
+        """End *process*; nothing is done to it if one of its *consumers* still holds a delivery.
+
+        It then stays known until it is called dead, and what it holds goes to others.
+        """
 
     @abstractmethod
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:

@@ -122,7 +122,7 @@ class InMemoryChannelLayer(WorkerLayer):
         """Leave all groups and drop the registration."""
         if self._server is not None:
             self.store.inbox_listeners.pop(self._server.id, None)
-            self.store.retire(self._server.id)
+            self.store.retire(self._server.id, (), ())
             self._server = self._loop = None
 
     # The worker side
@@ -136,8 +136,8 @@ class InMemoryChannelLayer(WorkerLayer):
         return self.store.pulse(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
-        """End *process*."""
-        self.store.retire(process)
+        """End *process*, unless one of *consumers* still holds a delivery."""
+        self.store.retire(process, consumers, channels)
 
     def pull(self, channels: Sequence[str], consumer: str, timeout: float) -> list[Delivery]:
         """Wait up to *timeout* seconds for messages."""

@@ -88,10 +88,12 @@ class Store:
         with self.changed:
             return self.processes.pulse(process)
 
-    def retire(self, process: str) -> None:
-        """Forget *process*; see ``retire.lua``."""
+    def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
+        """Forget *process*, unless *consumers* hold something; see ``retire.lua``."""
         with self.changed:
-            self._forget(process)
+            held = self.streams.held()
+            if not any(one.consumer in consumers and one.channel in channels for one in held):
+                self._forget(process)
 
     def overfull(self) -> dict[str, int]:
         """Return the counter of each server that does not keep up; see ``overfull.lua``."""

@@ -845,6 +845,27 @@ class LayerContract:
         assert not other.layer.bury("worker", 0)
         assert other.layer.remains() == {"worker"}
 
+    async def test_who_retires_stays_known_while_it_holds_something(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.connect()
+        held = await other.pull()
+        other.layer.retire("other worker", ["other worker.0"], ALL)
+        assert "other worker" in process.layer.processes()
+        assert await other.commit(held) is Committed.DONE
+        other.layer.retire("other worker", ["other worker.0"], ALL)
+        assert "other worker" not in process.layer.processes()
+
+    async def test_what_a_retired_process_holds_goes_back(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.connect()
+        held = await other.pull()
+        other.layer.retire("other worker", ["other worker.0"], ALL)
+        await process.bury("other worker")
+        again = await process.pull()
+        assert (again.id, again.deaths) == (held.id, 1)
+
     async def test_the_status_says_what_goes_on(self, process: Process) -> None:
         recorder = await process.joined("group")
         assert await process.publish(recorder, 1) is Published.PUBLISHED
