@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from channels_workers import garbage
 from channels_workers.conf import configuration
 from channels_workers.goodbye import Goodbye
 from channels_workers.layers.base import WorkerLayer
@@ -53,6 +54,7 @@ class Interface:
         """Serve one WebSocket until its client is gone."""
         if not self._goodbye.is_installed:
             self._goodbye.install()
+            garbage.collect_less()
         self._leaving = None
         connection = Connection(scope, configuration())
         socket = Socket(self.get_layer(), self.sockets, connection, send)

@@ -84,12 +84,10 @@ class Worker:
                     self._handle(delivery)
 
     def _pull(self) -> Delivery | None:
-        self._keep(self.channel_layer.pull(self.group.channels, self.consumer, PULL_TIMEOUT))
-        return None if self.group.stopping.is_set() else self.group.next()
-
-    def _keep(self, found: Iterable[Delivery]) -> None:
+        found = self.channel_layer.pull(self.group.channels, self.consumer, PULL_TIMEOUT)
         # After a lost reply the layer gives again what this thread handed to others.
         self.group.backlog.add([each for each in found if not self.group.holds(each)])
+        return None if self.group.stopping.is_set() else self.group.next()
 
     def _commit(
         self, delivery: Delivery, operations: Sequence[Operation], session: Session | None
@@ -103,7 +101,7 @@ class Worker:
         if has_work or may_be_refused or not is_first or delivery.consumer != self.consumer:
             return layer.commit(delivery, operations, session)
         return layer.commit_and_pull(
-            delivery, operations, session, group.channels, PULL_TIMEOUT, self._keep
+            delivery, operations, session, group.channels, PULL_TIMEOUT, group.backlog.add
         )
 
     @property
@@ -273,7 +271,7 @@ class WorkerGroup:
 
     def next(self) -> Delivery | None:
         """Take a delivery to run, None if there is none to be run now."""
-        if self.quarantine.acquire(blocking=False):
+        if self.suspects and self.quarantine.acquire(blocking=False):
             if (suspect := self.suspects.next()) is not None:
                 return suspect
             self.quarantine.release()

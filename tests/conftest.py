@@ -33,6 +33,7 @@ The servers of one test share `database_url` and, but for runserver, `redis_serv
 their environment or replaces what stands there.
 """
 
+import gc
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,9 @@ from tests.processes.server import Server
 
 UVICORN = "exec uvicorn --host 0.0.0.0 --port $PORT --log-level info chat_project.asgi:application"
 WORKER_READY = r"^Worker \w+: .* listening on channels"
+
+# An interface server that runs inside the tests leaves a collector alone that somebody has set.
+gc.set_threshold(1000, 10, 10)
 
 failed_key = pytest.StashKey[bool]()
 

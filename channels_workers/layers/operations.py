@@ -7,7 +7,6 @@ import secrets
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -77,8 +76,7 @@ class Session(NamedTuple):
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One message handed to one worker, with the token that commits it.
 
     *token* and *consumer* say which handing-out this is; *id* stays the same when the message

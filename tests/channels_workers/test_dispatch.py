@@ -2,7 +2,6 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -294,7 +293,7 @@ def test_another_message_without_a_route_is_logged_and_finished(
 def test_a_message_that_cannot_be_read_is_logged_and_finished(
     connected: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    delivery = replace(pull_one(connected.layer), payload=b"\xc1")
+    delivery = pull_one(connected.layer)._replace(payload=b"\xc1")
     assert dispatch(delivery, connected.layer, Router([]), not_called) is Committed.DONE
     assert connected.released == [0]
     assert f"Cannot route message {delivery.id} on websocket.connect" in caplog.text

@@ -30,7 +30,7 @@ ROWS = [
     ["layers.channel_layer"],
     ["layers.server", "layers.status"],
     ["layers.codec", "layers.operations"],
-    ["backoff", "conf", "exceptions", "goodbye", "signals"],
+    ["backoff", "conf", "exceptions", "garbage", "goodbye", "signals"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]
 

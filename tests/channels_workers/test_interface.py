@@ -1,12 +1,14 @@
 """The interface application with real workers on the memory layer, and clients of all kinds."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from channels_workers import garbage
 from channels_workers.channel import Group
 from channels_workers.exceptions import DenyConnection
 from channels_workers.interface import Interface
@@ -15,9 +17,6 @@ from channels_workers.message import Message
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.worker import WorkerGroup
-
-# The signals around a consumer look after the database's connections.
-pytestmark = pytest.mark.django_db
 
 TIMEOUT = 10
 
@@ -154,7 +153,8 @@ def application(layer: InMemoryChannelLayer) -> Interface:
     return Interface(http, lambda: layer)
 
 
-pytestmark = pytest.mark.usefixtures("workers")
+# The signals around a consumer look after the database's connections.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("workers")]
 
 
 async def test_a_room(application: Interface, consumers: Consumers) -> None:
@@ -369,3 +369,14 @@ async def test_lifespan_is_answered(application: Interface) -> None:
 async def test_an_unknown_scope_is_an_error(application: Interface) -> None:
     with pytest.raises(ValueError, match="'telnet'"):
         await application({"type": "telnet"}, asyncio.Queue[Event]().get, None)  # type: ignore[arg-type]
+
+
+async def test_the_first_socket_lets_python_collect_less_garbage(application: Interface) -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(garbage.DEFAULTS[0], 10, 10)
+    try:
+        await Client(application).accepted()
+        assert gc.get_threshold()[0] == garbage.NEW_OBJECTS
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

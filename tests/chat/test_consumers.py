@@ -1,7 +1,7 @@
 """The consumers, run as a worker runs them up to its commit, without a server."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -114,7 +114,7 @@ def test_a_delivery_that_runs_again_after_a_crash_tells_the_room_again(
     connection.connect()
     delivery = connection.say(nonce="n1")
     lost = connection.run(delivery, is_committed=False)
-    assert connection.run(replace(delivery, token="another", consumer="another")) == lost
+    assert connection.run(delivery._replace(token="another", consumer="another")) == lost
     assert Message.objects.count() == 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from channels_workers.exceptions import ChannelFull
 from channels_workers.layers.memory.connections import CLOSING, DISCONNECTING, Record
@@ -79,7 +78,7 @@ class Plan:
         for member in self.members(group):
             if member.startswith("*"):
                 with suppress(ChannelFull):
-                    self.send(replace(message, channel=member[1:]))
+                    self.send(message._replace(channel=member[1:]))
             elif member in self.processes:
                 self.add(member, "g", group, message.payload)
 

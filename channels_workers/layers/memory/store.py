@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from channels_workers.conf import configuration
 from channels_workers.layers.memory.connections import DISCONNECTING, Connections
@@ -136,7 +135,7 @@ class Store:
         if deaths >= configuration().DELIVERIES:
             self.letters.give_up(held, f"its worker died, {deaths} times")
         else:
-            self._put_again(replace(held, deaths=deaths))
+            self._put_again(held._replace(deaths=deaths))
 
     def _forget(self, process: str) -> None:
         self.groups.leave_all(process)
@@ -224,7 +223,7 @@ class Store:
             if not self.streams.is_owner(delivery):
                 return Committed.STALE
             held = self.streams[delivery.channel].pending[delivery.token]
-            self._put_again(replace(held, attempts=attempts))
+            self._put_again(held._replace(attempts=attempts))
             return Committed.DONE
 
     def _put_again(self, held: Delivery) -> None:

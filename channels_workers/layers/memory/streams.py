@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from channels_workers.layers.operations import Delivery
 
@@ -25,7 +25,7 @@ class Stream:
 
     def hand_out(self, consumer: str) -> Delivery:
         """Let *consumer* hold the next message; KeyError if none waits."""
-        message = replace(self.take(), consumer=consumer)
+        message = self.take()._replace(consumer=consumer)
         self.pending[message.token] = message
         return message
 
@@ -47,7 +47,7 @@ class Streams:
     def add(self, message: Delivery) -> str:
         """Let *message* wait in its channel; return its token."""
         token = self.next_token()
-        self[message.channel].waiting[token] = replace(message, token=token)
+        self[message.channel].waiting[token] = message._replace(token=token)
         self.arrived()
         return token
 
@@ -67,7 +67,7 @@ class Streams:
     def put_again(self, held: Delivery) -> str:
         """Put what is held at the end of its stream; return its new token; see ``again.lua``."""
         self.acknowledge(held)
-        return self.add(replace(held, consumer=""))
+        return self.add(held._replace(consumer=""))
 
     def held(self) -> Iterator[Delivery]:
         """Return what any consumer holds."""

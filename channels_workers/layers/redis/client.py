@@ -17,6 +17,9 @@ from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.lines import Command, Line
 from channels_workers.layers.redis.scripts import script
 
+#: What a request to Redis may raise.
+ERRORS = (redis.exceptions.RedisError, OSError)
+
 #: Keys that a flush leaves alone: without them it would be a loss of the data.
 KEPT = ("epoch", "run")
 
@@ -72,9 +75,13 @@ class Client:
         """Raise :class:`LayerUnavailable` for an error of Redis that may pass."""
         try:
             yield
-        except (redis.exceptions.RedisError, OSError) as error:
-            if not connections.is_temporary(error):
-                raise
+        except Exception as error:
+            self.explain(error)
+            raise
+
+    def explain(self, error: Exception) -> None:
+        """Raise :class:`LayerUnavailable` if *error* is one of Redis that may pass."""
+        if isinstance(error, ERRORS) and connections.is_temporary(error):
             raise connections.unavailable(self.host, error) from error
 
     def check_server(self) -> None:

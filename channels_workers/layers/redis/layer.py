@@ -197,9 +197,9 @@ class RedisChannelLayer(WorkerLayer):
         request = commands.commit(delivery, operations, session, self.get_capacity)
         reply, found = self.streams.call_and_pull(request, channels, consumer, timeout)
         keep(found)
-        with self.client.explained():
-            if isinstance(reply, Exception):
-                raise reply
+        if isinstance(reply, Exception):
+            self.client.explain(reply)
+            raise reply
         return commands.read_committed(reply, self.get_capacity)
 
     def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:

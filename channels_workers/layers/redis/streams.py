@@ -78,9 +78,7 @@ class Streams:
             return self.client.call(request)
         with self.client.explained():
             (reply,) = line.execute(self.client.command(request))
-            if isinstance(reply, redis.exceptions.NoScriptError):
-                reply = self._call_new(line, request)
-            return _raised(reply)
+            return _raised(self._known(line, request, reply))
 
     def call_and_pull(
         self, request: Request, channels: Sequence[str], consumer: str, timeout: float
@@ -91,17 +89,15 @@ class Streams:
         """
         line = self._line()
         try:
-            with self.client.explained():
-                pull = self._command(channels, consumer, ">", timeout)
-                line.send(self.client.command(request), pull)
-                reply = line.read()
-                found = self._read_pulled(line, consumer)
-                if isinstance(reply, redis.exceptions.NoScriptError):
-                    reply = self._call_new(line, request)
-        except Exception:
+            pull = self._command(channels, consumer, ">", timeout)
+            line.send(self.client.command(request), pull)
+            reply = line.read()
+            found = self._read_pulled(line, consumer)
+            return self._known(line, request, reply), found
+        except Exception as error:
             self.recover(consumer)
+            self.client.explain(error)
             raise
-        return reply, found
 
     def _read_pulled(self, line: Line, consumer: str) -> list[Delivery]:
         try:
@@ -110,8 +106,10 @@ class Streams:
             self.recover(consumer)
             return []
 
-    def _call_new(self, line: Line, request: Request) -> Any:
-        """Run a script that Redis does not know yet."""
+    def _known(self, line: Line, request: Request, reply: Any) -> Any:
+        """Return *reply*, or that to another call if Redis did not know the script yet."""
+        if not isinstance(reply, redis.exceptions.NoScriptError):
+            return reply
         teach = commands.teach([request.script])
         *taught, reply = line.execute(*teach, self.client.command(request))
         return next((each for each in taught if isinstance(each, Exception)), reply)
@@ -131,13 +129,10 @@ class Streams:
     def _command(
         self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1
     ) -> Command:
-        arguments: list[str | int] = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count]
-        if timeout > 0:
-            arguments += ("BLOCK", max(1, int(timeout * 1000)))
-        arguments.append("STREAMS")
-        arguments += [self.key(channel) for channel in channels]
-        arguments += [start] * len(channels)
-        return arguments
+        block = ("BLOCK", max(1, int(timeout * 1000))) if timeout > 0 else ()
+        keys = [self.key(channel) for channel in channels]
+        reads = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, *block)
+        return (*reads, "STREAMS", *keys, *[start] * len(channels))
 
     def _read_group(
         self, channels: Sequence[str], consumer: str, start: str, timeout: float, count: int = 1

@@ -3,8 +3,9 @@
 
 -- Publish the next message of a connection and note it as the one under way.
 local function publish_order(reply, record, channel, payload)
+  local order = tostring(record.order)
   local fields = {
-    "id", reply .. ":" .. record.order, "reply", reply, "order", record.order,
+    "id", reply .. ":" .. order, "reply", reply, "order", order,
     "payload", payload, "code", record.code}
   local session = redis.call("GET", session_key(reply))
   if session then

@@ -9,27 +9,30 @@ local run = prefix .. "run"
 local recovering = prefix .. "recovering"
 local recovered = prefix .. "recovered"
 
-local function run_id() return string.match(redis.call("INFO", "server"), "run_id:(%x+)") end
-
--- Was Redis started again, perhaps without the last that it was told?
-local function is_other_run() return redis.call("GET", run) ~= run_id() end
+-- Was Redis started again, perhaps without the last that it was told? *begun_in* is the value of run;
+-- all run ids are of one length.
+local function is_other_run(begun_in)
+  return not begun_in
+    or not string.find(redis.call("INFO", "server"), "run_id:" .. begun_in, 1, true)
+end
 
 local function begin_epoch(name)
   redis.call("SET", epoch, name)
-  redis.call("SET", run, run_id())
+  redis.call("SET", run, string.match(redis.call("INFO", "server"), "run_id:(%x+)"))
   return name
 end
 
 -- The error of a script that must wait, because Redis has lost its data, as far as anybody knows, or
 -- all processes register again what they hold. *known* is the epoch that the caller knows, or "".
 local function not_now(known)
-  if is_other_run() and redis.call("EXISTS", epoch) == 1 then
+  local current, begun_in, registering = unpack(redis.call("MGET", epoch, run, recovering))
+  if current and is_other_run(begun_in) then
     return redis.error_reply("LOST Redis was started again")
   end
-  if known and known ~= "" and redis.call("GET", epoch) ~= known then
+  if known and known ~= "" and current ~= known then
     return redis.error_reply("LOST Redis has lost its data")
   end
-  if redis.call("EXISTS", recovering) == 1 then
+  if registering then
     return redis.error_reply("RECOVERING Redis has lost its data; all register again")
   end
 end

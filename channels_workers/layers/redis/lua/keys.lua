@@ -38,8 +38,9 @@ local function read_record(reply)
 end
 
 local function write_record(reply, record)
-  redis.call("HSET", connections_key(server_of(reply)), reply, table.concat(
-    {record.order, record.state, record.code, record.entry, record.info}, ":"))
+  redis.call("HSET", connections_key(server_of(reply)), reply,
+    record.order .. ":" .. record.state .. ":" .. record.code .. ":" .. record.entry .. ":"
+      .. record.info)
 end
 
 local function delete_connection(reply)

@@ -9,10 +9,9 @@
 --          dead; {"lost", epoch}: Redis has lost its data, or came back with old ones
 
 local process, entry, known, counter, fresh = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
-local current = redis.call("GET", epoch)
+local current, begun_in = unpack(redis.call("MGET", epoch, run))
 local stored = tonumber(redis.call("HGET", processes, process) or -1)
-
-local is_other = is_other_run()
+local is_other = is_other_run(begun_in)
 
 if current == known and stored >= counter and not is_other then
   if entry ~= "" then

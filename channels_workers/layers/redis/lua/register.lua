@@ -8,5 +8,6 @@
 
 redis.call("HSET", processes, ARGV[1], 1)
 redis.call("HSET", about, ARGV[1], ARGV[2])
-if redis.call("EXISTS", epoch) == 0 or is_other_run() then return begin_epoch(ARGV[3]) end
-return redis.call("GET", epoch)
+local current, begun_in = unpack(redis.call("MGET", epoch, run))
+if not current or is_other_run(begun_in) then return begin_epoch(ARGV[3]) end
+return current

@@ -1,0 +1,78 @@
+"""Each script gets what it uses of the files that it includes, and no more."""
+
+import re
+from importlib import resources
+
+import pytest
+
+from channels_workers.layers.redis.scripts import script
+from tests.processes.redis_server import RedisServer
+
+LUA = resources.files("channels_workers.layers.redis").joinpath("lua")
+FILES = {file.name: file.read_text() for file in LUA.iterdir()}
+INCLUDES = {
+    file.removesuffix(".lua"): found[1].split()
+    for file, text in FILES.items()
+    if (found := re.search(r"^-- include: (.+)$", text, re.MULTILINE))
+}
+PARTS = sorted({part for parts in INCLUDES.values() for part in parts})
+
+
+def defined(text: str) -> list[str]:
+    """Return the names that *text* defines at the start of a line."""
+    return re.findall(r"^local (?:function )?(\w+)", text, re.MULTILINE)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of *text*, in strings too."""
+    return re.findall(r"\w+", text)
+
+
+def own(name: str) -> str:
+    """Return what the file of a script holds itself, without comments."""
+    lines = FILES[f"{name}.lua"].splitlines(keepends=True)
+    return "".join(line for line in lines if not line.lstrip().startswith("--"))
+
+
+def test_all_parts_are_known() -> None:
+    assert set(INCLUDES) | {part.removesuffix(".lua") for part in PARTS} == {
+        file.removesuffix(".lua") for file in FILES
+    }
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_has_nothing_but_definitions(part: str) -> None:
+    for line in FILES[part].splitlines():
+        assert re.match(r"local function \w+\(|local \w+ = |  |end$|--|$", line), line
+
+
+@pytest.mark.parametrize("name", INCLUDES)
+def test_a_script_gets_all_that_it_uses(name: str) -> None:
+    source = script(name).source
+    assert source.endswith(own(name))
+    there = {known for part in INCLUDES[name] for known in defined(FILES[part])}
+    for used in there.intersection(words(source)):
+        definition = re.search(rf"^local (function )?{used}\b", source, re.MULTILINE)
+        assert definition, used
+        assert used not in words(source[: definition.start()])
+
+
+@pytest.mark.parametrize("name", INCLUDES)
+def test_a_script_gets_nothing_that_it_does_not_use(name: str) -> None:
+    included = script(name).source.removesuffix(own(name))
+    definitions = [text for text in re.split(r"^(?=local )", included, flags=re.MULTILINE) if text]
+    for at, definition in enumerate(definitions):
+        (known,) = defined(definition)
+        assert known in words("".join([*definitions[at + 1 :], own(name)])), known
+
+
+def test_the_definitions_of_a_small_script() -> None:
+    included = script("leave").source.removesuffix(own("leave"))
+    assert defined(included) == ["prefix", "group_key", "groups_key"]
+
+
+def test_redis_takes_each_script(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        for name in INCLUDES:
+            loaded = client.script_load(script(name).source)
+            assert loaded == script(name).sha
