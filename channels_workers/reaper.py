@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,8 +17,15 @@ logger = logging.getLogger(__name__)
 #: How often to look at the pulse counters (s), and how long one must stand still to be dead (s).
 LOOK_INTERVAL, DEAD_AFTER = 1.0, 5.0
 
+#: How often to look for processes that hold messages and are not known (s).
+SEARCH_INTERVAL = 10.0
+
 #: After a longer pause between two looks (s), all is seen as if for the first time.
 LONGEST_PAUSE = 2.5
+
+
+WHY = f"no pulse for {DEAD_AFTER:g} s"
+WHY_UNKNOWN = "it holds messages, and is not known"
 
 
 class Sight(NamedTuple):
@@ -68,6 +76,8 @@ class Reaper:
         self.layer = layer
         self.own = own
         self.watch = Watch()
+        self._orphans: set[str] = set()
+        self._searched = -math.inf
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
@@ -92,12 +102,21 @@ class Reaper:
 
     def look(self, now: float) -> None:
         """Look once; bury the dead, clean up after them and after those that others buried."""
-        for process, counter in self.watch.look(self.layer.processes(), self.own(), now).items():
+        counters = dict.fromkeys(self._orphans, 0) | self.layer.processes()
+        for process, counter in self.watch.look(counters, self.own(), now).items():
+            self._orphans.discard(process)
             if self.layer.bury(process, counter):
-                logger.warning("Process %s is dead: no pulse for %g s", process, DEAD_AFTER)
+                logger.warning("Process %s is dead: %s", process, WHY if counter else WHY_UNKNOWN)
         for process, counter in self.layer.overfull().items():
             if self.layer.bury(process, counter):
                 logger.warning("Process %s counts as dead: it does not read its inbox", process)
         for process in self.layer.remains():
             self.layer.clean_up(process)
             logger.warning("Cleaned up after process %s", process)
+        self._search(now)
+
+    def _search(self, now: float) -> None:
+        # Whom nobody knows may be about to register: the watch takes it for a counter of 0.
+        if now - self._searched >= SEARCH_INTERVAL:
+            self._searched = now
+            self._orphans = self.layer.orphans()

@@ -133,11 +133,11 @@ class Message(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["room", "id"], name="chat_message_room_id")]
+        # NULL is unlike NULL, so that no message without a nonce is refused. With a condition that
+        # says so MySQL would leave the constraint out.
         constraints = [
             models.UniqueConstraint(
-                fields=["room", "person", "nonce"],
-                condition=models.Q(nonce__isnull=False),
-                name="chat_message_once_per_nonce",
+                fields=["room", "person", "nonce"], name="chat_message_once_per_nonce"
             ),
         ]
 

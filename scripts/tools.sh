@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The programs that the tests need beside Python: a Redis server, a browser and its driver.
+# The programs that the tests need beside Python: a Redis server, git, a browser and its driver.
 # To be sourced after environment.sh.
 #
 # What is missing is installed by the machine's package manager. A user who may not do that on
@@ -11,6 +11,10 @@ export PATH
 
 has_redis() {
   command -v redis-server >/dev/null
+}
+
+has_git() {
+  command -v git >/dev/null
 }
 
 has_browser() {
@@ -79,6 +83,11 @@ unpack_redis() {
     write_launcher redis-server usr/bin/redis-server
 }
 
+unpack_git() {
+  unpack_packages git &&
+    write_launcher git usr/bin/git
+}
+
 unpack_browser() {
   unpack_packages chromium chromium-driver fonts-dejavu-core &&
     write_font_configuration &&
@@ -97,6 +106,17 @@ install_redis() {
   fi
 }
 
+install_git() {
+  if can_install_packages; then
+    install_packages git
+  elif command -v apt-get >/dev/null; then
+    unpack_git
+  elif command -v brew >/dev/null; then
+    say "Installing git by brew ..."
+    brew install --quiet git >&2
+  fi
+}
+
 install_browser() {
   if can_install_packages; then
     install_packages chromium chromium-driver fonts-dejavu-core
@@ -108,10 +128,12 @@ install_browser() {
   fi
 }
 
-# Make redis-server, a Chromium and chromedriver stand on the PATH.
+# Make redis-server, git, a Chromium and chromedriver stand on the PATH.
 require_tools() {
   has_redis || install_redis || true
   has_redis || fail "The tests need redis-server on the PATH (Debian: redis-server, brew: redis)."
+  has_git || install_git || true
+  has_git || fail "The tests need git on the PATH (Debian: git, brew: git)."
   has_browser || install_browser || true
   has_browser || fail "The tests need Chromium or Google Chrome, and chromedriver on the PATH" \
     "(Debian: chromium chromium-driver, brew: google-chrome chromedriver)."

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.operations import (
@@ -42,6 +43,9 @@ from channels_workers.layers.status import Status
 #: The version of keys and formats; processes of another version never read them.
 FORMAT_VERSION = 1
 
+#: How many of its former names a worker process tells others.
+FORMER_NAMES = 100
+
 
 class WorkerLayer(ChannelLayer):
     """A channel layer that feeds workers: interface side, worker side, and cleaning up.
@@ -53,6 +57,10 @@ class WorkerLayer(ChannelLayer):
 
     #: Whether all of the layer lives in this process.
     local_only: ClassVar[bool] = False
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self._former: deque[str] = deque(maxlen=FORMER_NAMES)
 
     # The interface side
 
@@ -125,21 +133,38 @@ class WorkerLayer(ChannelLayer):
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless the layer's server can be used."""
 
-    @abstractmethod
     def register(self, process: str, about: About) -> None:
-        """Make *process* known; :class:`LayerUnavailable` if the layer cannot be used."""
+        """Make *process* known; :class:`LayerUnavailable` if the layer cannot be used.
+
+        A worker may still hold messages under names that it had before; those are told, too.
+        """
+        self._register(process, about._replace(formerly=tuple(self._former)))
 
     @abstractmethod
+    def _register(self, process: str, about: About) -> None:
+        """Make *process* known."""
+
     def pulse(self, process: str) -> Pulse:
         """Raise the counter of *process*.
 
         It may be ``BURIED``, called dead by another, or ``LOST``, with the layer's data: then it
         registers again, a worker under another name.
         """
+        pulse = self._pulse(process)
+        if pulse is not Pulse.ALIVE and process not in self._former:
+            self._former.append(process)
+        return pulse
+
+    @abstractmethod
+    def _pulse(self, process: str) -> Pulse:
+        """Raise the counter of *process*."""
 
     @abstractmethod
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
-        """End *process*, whose consumers hold no deliveries any more."""
+        """End *process*; nothing is done to it if one of its *consumers* still holds a delivery.
+
+        It then stays known until it is called dead, and what it holds goes to others.
+        """
 
     @abstractmethod
     def pull(
@@ -203,8 +228,20 @@ class WorkerLayer(ChannelLayer):
         """Return the pulse counter of each server that does not keep up with its inbox."""
 
     @abstractmethod
+    def orphans(self) -> set[str]:
+        """Return the processes that hold messages and are not known.
+
+        That is: they are not registered, nor dead and not cleaned up after yet, and no process has
+        told that this was its name. A process may be so for a moment: it pulled before it
+        registered, or it was called dead and pulled once more before it learned of that.
+        """
+
+    @abstractmethod
     def bury(self, process: str, counter: int) -> bool:
-        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known."""
+        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known.
+
+        *counter* is 0 for one of the :meth:`orphans`; False if it is none any more.
+        """
 
     @abstractmethod
     def remains(self) -> set[str]:
@@ -212,7 +249,7 @@ class WorkerLayer(ChannelLayer):
 
     @abstractmethod
     def clean_up(self, process: str) -> None:
-        """Undo what a dead process left behind.
+        """Undo what a dead process left behind, under its former names, too.
 
         What it held goes back to the others, or becomes a dead letter once it was handed out
         ``CHANNEL_WORKERS["DELIVERIES"]`` times; its connections end with 1006, it leaves its

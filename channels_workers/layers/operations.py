@@ -108,7 +108,8 @@ class Finished(NamedTuple):
 class About(NamedTuple):
     """What is known of a process: *kind* is ``server`` or ``worker``, *since* a Unix time (s).
 
-    A worker has *threads*, and *channels* that it listens to.
+    A worker has *threads*, and *channels* that it listens to. *formerly* are the names that it had
+    before, under which it may still hold messages.
     """
 
     kind: str
@@ -117,6 +118,7 @@ class About(NamedTuple):
     since: float
     threads: int = 0
     channels: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
 
     @classmethod
     def this(cls, kind: str, threads: int = 0, channels: Sequence[str] = ()) -> About:

@@ -7,7 +7,14 @@ from channels_workers import reaper
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import About
-from channels_workers.reaper import DEAD_AFTER, LONGEST_PAUSE, Reaper, Watch
+from channels_workers.reaper import (
+    DEAD_AFTER,
+    LONGEST_PAUSE,
+    LOOK_INTERVAL,
+    SEARCH_INTERVAL,
+    Reaper,
+    Watch,
+)
 from tests.processes.waiting import wait_for
 
 
@@ -167,3 +174,86 @@ def test_trouble_does_not_end_the_reaper(
     wait_for(lambda: set(processes()) == {"own"}, "the reaper")
     own.stop()
     assert not failures
+
+
+class Watched:
+    """A reaper at the process "own", which pulses, and the time that it sees."""
+
+    def __init__(self, layer: InMemoryChannelLayer) -> None:
+        self.layer = layer
+        self.reaper = Reaper(layer, lambda: "own")
+        self.now = 1000.0
+        layer.register("own", About.this("worker"))
+
+    def pass_by(self, seconds: float) -> None:
+        for _ in range(int(seconds / LOOK_INTERVAL)):
+            self.now += LOOK_INTERVAL
+            self.layer.pulse("own")
+            self.reaper.look(self.now)
+
+
+@pytest.fixture
+def watched(memory_layer: InMemoryChannelLayer) -> Watched:
+    """A watched layer in which "stray", that nobody knows, holds the only message."""
+    memory_layer.apply([memory_layer.make_send("work", {"n": 1})])
+    assert memory_layer.pull(["work"], "stray.0", 0)
+    return Watched(memory_layer)
+
+
+def test_what_nobody_known_holds_goes_back_after_a_while(
+    watched: Watched, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    assert memory_layer.pull(["work"], "own.0", 0) == []
+    watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER)
+    [again] = memory_layer.pull(["work"], "own.0", 0)
+    assert again.deaths == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "Process stray is dead: it holds messages, and is not known",
+        "Cleaned up after process stray",
+    ]
+
+
+def test_what_is_pulled_later_by_nobody_known_goes_back_too(
+    watched: Watched, memory_layer: InMemoryChannelLayer
+) -> None:
+    watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER)
+    assert memory_layer.pull(["work"], "stray.0", 0)
+    watched.pass_by(2 * SEARCH_INTERVAL + DEAD_AFTER)
+    [again] = memory_layer.pull(["work"], "own.0", 0)
+    assert again.deaths == 2
+
+
+def test_who_registers_again_meanwhile_keeps_what_it_holds(
+    watched: Watched, memory_layer: InMemoryChannelLayer
+) -> None:
+    watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    memory_layer.register("stray", About.this("worker"))
+    for _ in range(10):
+        memory_layer.pulse("stray")
+        watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    assert memory_layer.pull(["work"], "own.0", 0) == []
+    assert set(memory_layer.processes()) == {"own", "stray"}
+
+
+def test_who_goes_on_under_a_new_name_meanwhile_keeps_what_it_holds(
+    watched: Watched, memory_layer: InMemoryChannelLayer
+) -> None:
+    watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    stray = InMemoryChannelLayer(store=memory_layer.store)
+    stray.pulse("stray")
+    stray.register("new", About.this("worker"))
+    for _ in range(10):
+        stray.pulse("new")
+        watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    assert memory_layer.pull(["work"], "own.0", 0) == []
+    assert memory_layer.remains() == set()
+
+
+def test_nobody_counts_as_unknown_while_the_watcher_is_frozen(
+    watched: Watched, memory_layer: InMemoryChannelLayer
+) -> None:
+    watched.pass_by(2 * LOOK_INTERVAL)
+    watched.now += 60
+    watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    assert memory_layer.pull(["work"], "own.0", 0) == []

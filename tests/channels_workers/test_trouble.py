@@ -176,7 +176,7 @@ async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
     person.send("hi")
     await person.until(lambda: person.texts == ["hi"])
     assert caplog.text.count("A message is given up") == 2
-    assert layers[0].length("websocket.receive") == 0
+    await asyncio.to_thread(wait_for, lambda: not layers[0].length("websocket.receive"), "the end")
     person.leave()
     await person.ended()
 
@@ -294,6 +294,23 @@ async def test_what_is_handed_to_a_worker_that_does_not_know_of_a_loss_runs(
     await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
     goes_on.set()
     await asyncio.to_thread(wait_for, lambda: seen == [1, 2], "the second message")
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+
+
+async def test_what_a_worker_took_that_nobody_knows_runs(
+    layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"DEAD_AFTER": 0.5, "LOOK_INTERVAL": 0.1, "SEARCH_INTERVAL": 0.1}.items():
+        monkeypatch.setattr(reaper, name, seconds)
+    layer, seen = layers[1], []
+    layer.apply([layer.make_send("work", {"n": 1})])
+    layers[0].pull(["work"], "killed before its first pulse.0", 1)
+    group = WorkerGroup(
+        layer, router=Router([route("work", lambda message: seen.append(message["n"]))])
+    )
+    group.start()
+    await asyncio.to_thread(wait_for, lambda: seen == [1], "the message")
     group.stop()
     assert await asyncio.to_thread(group.join, TIMEOUT)
 

@@ -14,6 +14,7 @@ import pytest
 from channels_workers import protocol
 from channels_workers.conf import Configuration
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
+from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.upgrade.files import SCRIPTS, is_procfile, is_requirements
 from channels_workers.upgrade.names import SECTIONS
@@ -48,7 +49,7 @@ def test_channel_workers() -> None:
 
 def test_config_of_the_layers() -> None:
     taken: dict[str, Any] = {}
-    for layer in (RedisChannelLayer, WorkerLayer):
+    for layer in (RedisChannelLayer, ChannelLayer):
         for name, parameter in inspect.signature(layer.__init__).parameters.items():
             if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
                 taken[name] = parameter.default

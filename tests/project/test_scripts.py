@@ -93,6 +93,14 @@ def test_tests_without_redis_say_what_to_install(copied_scripts: Path, bare_path
     assert "The tests need redis-server on the PATH" in result.stderr
 
 
+def test_tests_without_git_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
+    (Path(bare_path) / "redis-server").symlink_to("/bin/true")
+    code = 'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; require_tools'
+    result = run("bash", "-euc", code, "bash", copied_scripts, PATH=bare_path)
+    assert result.returncode == 1
+    assert "The tests need git on the PATH" in result.stderr
+
+
 def test_run_serves_the_chat_until_it_is_told_to_stop(
     start_process: Processes, free_port: Callable[[], int], database_url: str, tmp_path: Path
 ) -> None:

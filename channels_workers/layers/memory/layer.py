@@ -122,22 +122,22 @@ class InMemoryChannelLayer(WorkerLayer):
         """Leave all groups and drop the registration."""
         if self._server is not None:
             self.store.inbox_listeners.pop(self._server.id, None)
-            self.store.retire(self._server.id)
+            self.store.retire(self._server.id, (), ())
             self._server = self._loop = None
 
     # The worker side
 
-    def register(self, process: str, about: About) -> None:
+    def _register(self, process: str, about: About) -> None:
         """Make *process* known."""
         self.store.register(process, about)
 
-    def pulse(self, process: str) -> Pulse:
+    def _pulse(self, process: str) -> Pulse:
         """Raise the counter of *process*."""
         return self.store.pulse(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
-        """End *process*."""
-        self.store.retire(process)
+        """End *process*, unless one of *consumers* still holds a delivery."""
+        self.store.retire(process, consumers, channels)
 
     def pull(
         self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
@@ -171,6 +171,10 @@ class InMemoryChannelLayer(WorkerLayer):
     def overfull(self) -> dict[str, int]:
         """Return the pulse counter of each server that does not keep up with its inbox."""
         return self.store.overfull()
+
+    def orphans(self) -> set[str]:
+        """Return the processes that hold messages and are not known."""
+        return self.store.orphans()
 
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""

@@ -31,11 +31,23 @@ class Processes:
         self.counters.pop(process, None)
         self.about.pop(process, None)
 
+    def names_of(self, process: str) -> set[str]:
+        """Return the name of *process* and those that it had before."""
+        about = self.about.get(process)
+        return {process, *about.formerly} if about else {process}
+
+    def is_unknown(self, process: str) -> bool:
+        """Say whether *process* is not registered, nor among the remains, nor a former name."""
+        former = {name for about in self.about.values() for name in about.formerly}
+        return process not in self.counters.keys() | self.remains | former
+
     def bury(self, process: str, counter: int) -> bool:
-        """Declare *process* dead; False unless its counter is still *counter*."""
-        if self.counters.get(process) != counter:
+        """Declare *process* dead; False unless its counter is still *counter*, 0 if not known."""
+        if counter == 0 and not self.is_unknown(process):
             return False
-        del self.counters[process]
+        if self.counters.get(process, 0) != counter:
+            return False
+        self.counters.pop(process, None)
         self.buried.add(process)
         self.remains.add(process)
         return True

@@ -87,10 +87,12 @@ class Store:
         with self.changed:
             return self.processes.pulse(process)
 
-    def retire(self, process: str) -> None:
-        """Forget *process*; see ``retire.lua``."""
+    def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
+        """Forget *process*, unless *consumers* hold something; see ``retire.lua``."""
         with self.changed:
-            self._forget(process)
+            held = self.streams.held()
+            if not any(one.consumer in consumers and one.channel in channels for one in held):
+                self._forget(process)
 
     def overfull(self) -> dict[str, int]:
         """Return the counter of each server that does not keep up; see ``overfull.lua``."""
@@ -99,6 +101,11 @@ class Store:
             return {
                 server: counters[server] for server in self.inboxes.overfull() if server in counters
             }
+
+    def orphans(self) -> set[str]:
+        """Return the processes that hold messages and are not known; see ``orphans.lua``."""
+        with self.changed:
+            return set(filter(self.processes.is_unknown, self.streams.holders()))
 
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead; see ``bury.lua``."""
@@ -115,8 +122,9 @@ class Store:
         with self.changed:
             if process not in self.processes.remains:
                 return
-            for held in self.streams.held_by(process):
-                self._hand_on(held)
+            for name in self.processes.names_of(process):
+                for held in self.streams.held_by(name):
+                    self._hand_on(held)
             for reply in self.connections.of(process):
                 self.connections.close(reply, 1006)
             self._forget(process)

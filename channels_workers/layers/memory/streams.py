@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from channels_workers.layers.operations import Delivery
@@ -73,15 +73,23 @@ class Streams:
         self.acknowledge(held)
         return self.add(held._replace(consumer=""))
 
+    def held(self) -> Iterator[Delivery]:
+        """Return what any consumer holds."""
+        return (held for stream in self.by_channel.values() for held in stream.pending.values())
+
     def held_by(self, process: str) -> list[Delivery]:
         """Return what the consumers of *process* hold."""
-        return [
-            held
-            for stream in self.by_channel.values()
-            for held in stream.pending.values()
-            if held.consumer.startswith(f"{process}.")
-        ]
+        return [held for held in self.held() if process_of(held.consumer) == process]
+
+    def holders(self) -> set[str]:
+        """Return the processes whose consumers hold something."""
+        return {process_of(held.consumer) for held in self.held()} - {""}
 
     def lengths(self) -> dict[str, int]:
         """Return how many messages wait or are under way, by channel."""
         return {channel: len(stream) for channel, stream in self.by_channel.items()}
+
+
+def process_of(consumer: str) -> str:
+    """Return the process of ``<process>.<thread>``; "" for another name."""
+    return consumer.rpartition(".")[0]

@@ -151,7 +151,7 @@ class RedisChannelLayer(WorkerLayer):
 
     # The worker side
 
-    def register(self, process: str, about: About) -> None:
+    def _register(self, process: str, about: About) -> None:
         """Make *process* known, after a look at what kind of server answers."""
         self._processes.register(process, about)
 
@@ -159,7 +159,7 @@ class RedisChannelLayer(WorkerLayer):
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
         self.client.check_server()
 
-    def pulse(self, process: str) -> Pulse:
+    def _pulse(self, process: str) -> Pulse:
         """Raise the counter of *process*; end a recovery whose time is over."""
         return self._processes.pulse(process)
 
@@ -234,6 +234,10 @@ class RedisChannelLayer(WorkerLayer):
     def overfull(self) -> dict[str, int]:
         """Return the pulse counter of each server that does not keep up with its inbox."""
         return self._processes.overfull()
+
+    def orphans(self) -> set[str]:
+        """Return the processes that hold messages and are not known."""
+        return self._processes.orphans()
 
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""

@@ -72,8 +72,15 @@ class Processes:
             for server, counter in zip(found[::2], found[1::2], strict=True)
         }
 
+    def orphans(self) -> set[str]:
+        """Return the processes that hold messages and are not known."""
+        return {process.decode() for process in self.client.call(Request("orphans", []))}
+
     def bury(self, process: str, counter: int) -> bool:
-        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known."""
+        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known.
+
+        *counter* is 0 for one of the :meth:`orphans`.
+        """
         return bool(self.client.call(Request("bury", [process, counter, GRAVES])))
 
     def remains(self) -> set[str]:

@@ -37,8 +37,9 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
 
 
 def _read_about(text: bytes) -> About:
-    values = json.loads(text)
-    return About(**{**values, "channels": tuple(values["channels"])})
+    values: dict[str, Any] = json.loads(text)
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return About(**(values | lists))
 
 
 def _of_kind(about: Mapping[str, About], kind: str) -> list[tuple[str, About]]:

@@ -96,6 +96,12 @@ class Process:
         assert process in await asyncio.to_thread(self.layer.remains)
         await asyncio.to_thread(self.layer.clean_up, process)
 
+    async def bury_orphan(self, process: str) -> None:
+        """Do what is done when nobody knows *process*, which holds messages, for a while."""
+        assert await asyncio.to_thread(self.layer.bury, process, 0)
+        assert await asyncio.to_thread(self.layer.remains) == {process}
+        await asyncio.to_thread(self.layer.clean_up, process)
+
     async def connected(self) -> Recorder:
         """Attach, publish, run and commit the connect."""
         recorder = await self.connect()
@@ -808,6 +814,94 @@ class LayerContract:
         assert (await other.pull()).deaths == 1
         await asyncio.to_thread(other.layer.clean_up, "worker")
         await other.pull_nothing()
+
+    async def test_what_the_buried_pull_before_they_know_goes_back(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.bury("other worker")
+        await process.connect()
+        held = await other.pull()  # and it dies before its next pulse
+        assert process.layer.orphans() == {"other worker"}
+        await process.bury_orphan("other worker")
+        assert process.layer.orphans() == set()
+        again = await process.pull()
+        assert (again.id, again.deaths) == (held.id, 1)
+        assert await other.commit(held) is Committed.STALE
+        assert not process.layer.bury("other worker", 1)
+
+    async def test_what_is_pulled_by_who_never_registers_goes_back(self, process: Process) -> None:
+        await process.connect()
+        found = await asyncio.to_thread(process.layer.pull, ALL, "starting.0", TIMEOUT)
+        assert process.layer.orphans() == {"starting"}
+        await process.bury_orphan("starting")
+        assert (await process.pull()).id == found[0].id
+
+    async def test_who_registers_at_last_is_no_orphan(self, process: Process) -> None:
+        await process.connect()
+        [held] = await asyncio.to_thread(process.layer.pull, ALL, "starting.0", TIMEOUT)
+        process.layer.register("starting", About.this("worker", 1, ALL))
+        assert process.layer.orphans() == set()
+        assert not process.layer.bury("starting", 0)
+        assert await process.commit(held) is Committed.DONE
+
+    async def test_who_goes_on_under_a_new_name_keeps_what_it_holds(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.bury("other worker")
+        await process.connect()
+        held = await other.pull()
+        assert other.layer.pulse("other worker") is Pulse.BURIED
+        other.layer.register("new name", About.this("worker", 1, ALL))
+        assert process.layer.orphans() == set()
+        assert not process.layer.bury("other worker", 0)
+        assert process.layer.remains() == set()
+        assert await other.commit(held) is Committed.DONE
+
+    async def test_what_is_held_under_a_former_name_goes_back_with_the_process(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.bury("other worker")
+        await process.connect()
+        held = await other.pull()
+        other.layer.pulse("other worker")
+        other.layer.register("new name", About.this("worker", 1, ALL))
+        await process.bury("new name")
+        again = await process.pull()
+        assert (again.id, again.deaths) == (held.id, 1)
+        assert process.layer.orphans() == set()
+
+    async def test_the_known_and_the_dead_are_no_orphans(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.connect()
+        await process.pull()
+        assert other.layer.orphans() == set()
+        assert not other.layer.bury("worker", 0)
+        assert other.layer.bury("worker", 1)
+        assert other.layer.orphans() == set()
+        assert not other.layer.bury("worker", 0)
+        assert other.layer.remains() == {"worker"}
+
+    async def test_who_retires_stays_known_while_it_holds_something(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.connect()
+        held = await other.pull()
+        other.layer.retire("other worker", ["other worker.0"], ALL)
+        assert "other worker" in process.layer.processes()
+        assert await other.commit(held) is Committed.DONE
+        other.layer.retire("other worker", ["other worker.0"], ALL)
+        assert "other worker" not in process.layer.processes()
+
+    async def test_what_a_retired_process_holds_goes_back(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.connect()
+        held = await other.pull()
+        other.layer.retire("other worker", ["other worker.0"], ALL)
+        await process.bury("other worker")
+        again = await process.pull()
+        assert (again.id, again.deaths) == (held.id, 1)
 
     async def test_the_status_says_what_goes_on(self, process: Process) -> None:
         recorder = await process.joined("group")

@@ -111,6 +111,9 @@ class Machine(RuleBasedStateMachine):
 
     make_bus: Callable[[], Bus]
 
+    #: A layer remembers the former names of its process, so none may come again.
+    names = itertools.count(1)
+
     def __init__(self) -> None:
         super().__init__()
         self.numbers = itertools.count(1)
@@ -127,7 +130,7 @@ class Machine(RuleBasedStateMachine):
         self.workers = [self._new_worker() for _ in range(3)]
 
     def _new_worker(self) -> str:
-        name = f"worker{next(self.numbers)}"
+        name = f"worker{next(self.names)}"
         self.layer.register(name, About("worker", "host", 1, 0.0, 1, tuple(CHANNELS)))
         return name
 
@@ -204,6 +207,36 @@ class Machine(RuleBasedStateMachine):
         """A worker is called dead; it may commit later all the same."""
         self._bury(self.workers[number])
         self.workers[number] = self._new_worker()
+
+    @rule(number=st.integers(0, 2))
+    def kill_worker_that_pulls_again(self, number: int) -> None:
+        """A worker is called dead, pulls before it learns of that, and dies."""
+        process = self.workers[number]
+        assert self.layer.bury(process, self.layer.processes()[process])
+        self.layer.clean_up(process)
+        held = self.layer.pull(CHANNELS, f"{process}.0", 0)
+        for delivery in held:
+            self._began(delivery)
+        assert self.layer.orphans() == ({process} if held else set())
+        if held:
+            assert self.layer.bury(process, 0)
+            self.layer.clean_up(process)
+        assert all(self.layer.commit(one) is Committed.STALE for one in held)
+        self.workers[number] = self._new_worker()
+
+    @rule(target=deliveries, number=st.integers(0, 2))
+    def take_worker_for_dead(self, number: int) -> Any:
+        """A worker is called dead, pulls before it learns of that, and goes on under a new name."""
+        process = self.workers[number]
+        assert self.layer.bury(process, self.layer.processes()[process])
+        self.layer.clean_up(process)
+        held = self.layer.pull(CHANNELS, f"{process}.0", 0)
+        for delivery in held:
+            self._began(delivery)
+        assert self.layer.pulse(process) is Pulse.BURIED
+        self.workers[number] = self._new_worker()
+        assert self.layer.orphans() == set()
+        return multiple(*held)
 
     @rule(delivery=consumes(deliveries), counted=st.booleans())
     def requeue(self, delivery: Delivery, counted: bool) -> None:

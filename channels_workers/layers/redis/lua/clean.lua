@@ -1,5 +1,5 @@
 -- clean.lua: clean up after a process that was declared dead, a bit at each call.
--- include: keys.lua connection.lua join.lua outbox.lua again.lua letter.lua
+-- include: keys.lua about.lua connection.lua join.lua outbox.lua again.lua letter.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 what the call before returned (first: ""), 3 how much to do at once,
@@ -8,8 +8,8 @@
 --          inbox:<server>, dead, about, remains
 -- returns  what to call with next; "done"
 --
--- What it held goes back to the others, its connections end, it leaves its groups. A call that is
--- repeated, by whomever, does no harm.
+-- What it held, under its former names too, goes back to the others, its connections end, it leaves
+-- its groups. A call that is repeated, by whomever, does no harm.
 
 local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local deliveries, kept = tonumber(ARGV[4]), ARGV[5]
@@ -43,12 +43,23 @@ local function empty_consumer(channel, consumer, left)
   return left - #held
 end
 
+-- Returns the channels that it listened to, and all its names. One that told nothing, or of which
+-- that is forgotten, may have listened to any.
+local function read_own()
+  local text = redis.call("HGET", about, process)
+  if not text then return read_about(), {[process] = true} end
+  local known, channels, names = cjson.decode(text), {}, {[process] = true}
+  for _, channel in ipairs(known.channels) do channels[channel] = true end
+  for _, name in ipairs(known.formerly or {}) do names[name] = true end
+  return channels, names
+end
+
 local function empty_channels(left)
-  local known = redis.call("HGET", about, process)
-  for _, channel in ipairs(known and cjson.decode(known).channels or {}) do
+  local channels, names = read_own()
+  for channel in pairs(channels) do
     local consumers = redis.pcall("XINFO", "CONSUMERS", stream_key(channel), worker_group)
     for _, consumer in ipairs(consumers.err and {} or consumers) do
-      if left > 0 and string.sub(consumer[2], 1, #process + 1) == process .. "." then
+      if left > 0 and names[string.match(consumer[2], "^(.+)%.[^.]*$")] then
         left = empty_consumer(channel, consumer[2], left)
       end
     end

@@ -1,0 +1,40 @@
+"""What is stored survives the migrations."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps.registry import Apps
+from django.db import IntegrityError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def migrate(name: str) -> Apps:
+    """Migrate the chat to the migration of that name; return its models as they are then."""
+    executor = MigrationExecutor(connection)
+    [target] = [
+        key for key in executor.loader.graph.nodes if key[0] == "chat" and key[1].startswith(name)
+    ]
+    return executor.migrate([target]).apps
+
+
+@pytest.fixture
+def first(monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
+    """The models of the first migration, in a database that ignores conditions, as MySQL does."""
+    monkeypatch.setattr(connection.features, "supports_partial_indexes", False)
+    yield migrate("0001")
+    migrate("0002")
+
+
+def test_of_repeated_nonces_the_first_is_kept(first: Apps) -> None:
+    room = first.get_model("chat", "Room").objects.create(label="lobby", name="lobby")
+    message: Any = first.get_model("chat", "Message")
+    for person, nonce in (("a", "n1"), ("a", "n1"), ("b", "n1"), ("a", None), ("a", None)):
+        message.objects.create(room=room, person=person, nonce=nonce, message="hi")
+    after: Any = migrate("0002").get_model("chat", "Message")
+    stored = after.objects.order_by("id").values_list("person", "nonce")
+    assert list(stored) == [("a", "n1"), ("a", None), ("b", "n1"), ("a", None), ("a", None)]
+    with pytest.raises(IntegrityError):
+        after.objects.create(room_id=room.pk, person="a", nonce="n1", message="hi")
