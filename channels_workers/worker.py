@@ -288,6 +288,7 @@ class WorkerGroup:
             self.postponed.stop()
             self._finish_unfinished()
             for worker in late:
+                worker.commit_overdue()
                 self._give_up(worker)
             self._ended.set()
             self._keeper.join()

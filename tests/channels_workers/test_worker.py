@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from channels_workers import backlog
+from channels_workers import backlog, worker
 from channels_workers.channel import Channel
 from channels_workers.event_loop import ConsumerExit, EventLoop
 from channels_workers.exceptions import ConsumeLater
@@ -271,7 +271,123 @@ def test_what_was_pulled_but_not_begun_goes_back_uncounted(
     assert memory_layer.length("one") + memory_layer.length("two") == 1
 
 
+# Several at once
+
+
+@pytest.fixture
+def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, the second pull takes all, and all are committed together."""
+    monkeypatch.setattr(worker, "TOGETHER", 1000.0)
+    monkeypatch.setattr(worker, "QUICKER", 1.0)
+
+
+def held_by(group: WorkerGroup) -> int:
+    layer = group.channel_layer
+    assert isinstance(layer, InMemoryChannelLayer)
+    return len(layer.store.streams.held_by(group.process))
+
+
+@pytest.mark.usefixtures("several_at_once")
+def test_messages_that_wait_are_pulled_together_and_committed_together(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+    commit_and_pull = memory_layer.commit_and_pull
+
+    def note(finished: Any, *arguments: Any) -> Any:
+        together.append(len(finished))
+        return commit_and_pull(finished, *arguments)
+
+    monkeypatch.setattr(memory_layer, "commit_and_pull", note)
+    clients = [Client(memory_layer) for _ in range(6)]
+    for client in clients:
+        client.connect()
+    group = start_group({"websocket.connect": lambda message: message.reply_channel.send({})})
+    for client in clients:
+        wait_for(lambda client=client: client.released == [0], "the commit")
+        assert client.replies == [{}]
+    stop(group)
+    assert together == [1, 5]
+
+
+@pytest.mark.usefixtures("several_at_once")
+def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(worker, "BACKLOG_TIMEOUT", 0.02)
+    held = Held()
+
+    def consumer(message: Any) -> None:
+        if message["path"] == "/slow/":
+            held(message)
+
+    first, second, last = [Client(memory_layer) for _ in range(3)]
+    slow = Client(memory_layer, "/slow/")
+    for client in (first, second, slow, last):
+        client.connect()
+    group = start_group({"websocket.connect": consumer})
+    assert held.begun.wait(TIMEOUT)
+    wait_for(lambda: second.released == [0], "the commit of what ran before")
+    wait_for(lambda: held_by(group) == 1, "what waits to be handed back")
+    held.let_go.set()
+    stop(group)
+    assert (first.released, slow.released) == ([0], [0])
+
+
+@pytest.mark.usefixtures("several_at_once")
+def test_a_stopping_worker_commits_what_has_run(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    held = Held()
+    clients = [Client(memory_layer, path) for path in ("/", "/", "/slow/", "/")]
+    for client in clients:
+        client.connect()
+
+    def consumer(message: Any) -> None:
+        if message["path"] == "/slow/":
+            held(message)
+
+    group = start_group({"websocket.connect": consumer})
+    assert held.begun.wait(TIMEOUT)
+    group.stop()
+    held.let_go.set()
+    assert group.join(TIMEOUT)
+    assert [client.released for client in clients] == [[0], [0], [0], []]
+    assert pull_one(memory_layer).attempts == 0
+
+
 # Workers that die
+
+
+@pytest.mark.usefixtures("several_at_once")
+def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    for number in range(6):
+        Channel("work").send({"n": number})
+    memory_layer.register("victim", About.this("worker", 1, ["work"]))
+    assert len(memory_layer.pull(["work"], "victim.0", 0, 3)) == 3
+    memory_layer.bury("victim", 1)
+    memory_layer.clean_up("victim")
+    seen: list[tuple[bool, int]] = []
+
+    def consumer(message: Any) -> None:
+        seen.append((message.delivery.deaths > 0, held_by(group)))
+
+    ready = threading.Event()
+
+    def begin(message: Any) -> None:
+        assert ready.wait(TIMEOUT)
+        consumer(message)
+
+    group = start_group({"work": begin})
+    ready.set()
+    wait_for(lambda: memory_layer.length("work") == 0, "all to be done")
+    stop(group)
+    assert len(seen) == 6
+    assert [held for died, held in seen if died] == [1, 1, 1]
+    assert max(held for died, held in seen if not died) > 1
 
 
 def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
