@@ -110,67 +110,106 @@ class Line:
             self._connection = self._socket = None
 
 
-class AsyncLine:
-    """A connection of *pool*, for one task; as :class:`Line`."""
+#: Called with the reply to each command, that may be a ``ResponseError``, or with what cut it off.
+Done = Callable[[list[Any] | Exception], object]
+
+
+class AsyncLine(asyncio.Protocol):
+    """A connection of *pool*, for one event loop, without a task: replies come by callbacks."""
 
     def __init__(self, pool: redis.asyncio.ConnectionPool) -> None:
         self.pool = pool
         self._connection: Any = None
-        self._stream: asyncio.StreamReader
-        self._transport: asyncio.WriteTransport
+        self._transport: asyncio.WriteTransport | None = None
+        self._opened_by: asyncio.BaseProtocol
         self._reader = new_reader()
+        self._replies: list[Any] = []
+        self._expected = 0
+        self._done: Done | None = None
         self._watch = Watch(self._abort)
 
-    async def execute(self, *commands: Command) -> list[Any]:
-        """Return the reply to each of *commands*, as :meth:`Line.execute` does."""
-        if self._connection is None:
-            await self._connect()
-        replies: list[Any] = []
-        self._watch.begin()
-        try:
-            self._transport.write(packed(commands))
-            while len(replies) < len(commands):
-                reply = self._reader.gets()
-                if reply is INCOMPLETE:
-                    self._reader.feed(await self._read())
-                else:
-                    replies.append(reply)
-        except BaseException:
-            await self._cut()
-            raise
-        finally:
-            self._watch.end()
-        if any(isinstance(reply, redis.exceptions.ReadOnlyError) for reply in replies):
-            await self._cut()
-        return replies
-
-    async def call(self, *command: str | bytes | int) -> Any:
-        """Return the reply to one command; raise it, if it is an error."""
-        (reply,) = await self.execute(command)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    async def _read(self) -> bytes:
-        data = await self._stream.read(READ_SIZE)
-        if not data:
-            raise redis.exceptions.ConnectionError("Redis closed the connection, or was too slow.")
-        return data
-
-    async def _connect(self) -> None:
+    async def open(self) -> None:
+        """Connect, unless the line is open; raises what redis-py raises."""
+        if self._transport is not None:
+            return
+        await self.close()
         connection: Any = await self.pool.get_connection()  # type: ignore[no-untyped-call]
-        self._connection = connection
-        self._stream, self._transport = connection._reader, connection._writer.transport
+        self._connection, self._transport = connection, connection._writer.transport
         self._watch.limit = connection.socket_timeout
         self._reader = new_reader()
+        self._opened_by = self._transport.get_protocol()
+        self._transport.set_protocol(self)
+
+    async def close(self) -> None:
+        """Close the connection and give it back to its pool."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+            await self.pool.release(connection)
+
+    def start(self, commands: Sequence[Command], done: Done) -> None:
+        """Write *commands* and call *done* once; nothing else may be under way."""
+        if self._done is not None:
+            raise RuntimeError("Commands are under way on this line.")
+        if self._transport is None:
+            error = redis.exceptions.ConnectionError("The line to Redis is down.")
+            asyncio.get_running_loop().call_soon(done, error)
+            return
+        data = packed(commands)
+        self._done, self._replies, self._expected = done, [], len(commands)
+        self._watch.begin()
+        self._transport.write(data)
+
+    async def execute(self, *commands: Command) -> list[Any]:
+        """Do the same as :meth:`start`, opened if need be; raise what cuts the line."""
+        await self.open()
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+        def done(replies: list[Any] | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(replies, Exception):
+                future.set_exception(replies)
+            else:
+                future.set_result(replies)
+
+        self.start(commands, done)
+        return await future
+
+    # Called by the transport
+
+    def data_received(self, data: bytes) -> None:
+        """Take replies."""
+        self._reader.feed(data)
+        try:
+            while len(self._replies) < self._expected:
+                if (reply := self._reader.gets()) is INCOMPLETE:
+                    return
+                self._replies.append(reply)
+        except hiredis.HiredisError as error:
+            self._finish(error)
+            self._abort()
+            return
+        if any(isinstance(reply, redis.exceptions.ReadOnlyError) for reply in self._replies):
+            self._abort()
+        self._finish(self._replies)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note that the line is down."""
+        self._transport = None
+        self._opened_by.connection_lost(error)
+        reason = error or "Redis closed the connection, or was too slow"
+        self._finish(redis.exceptions.ConnectionError(str(reason)))
+
+    def _finish(self, replies: list[Any] | Exception) -> None:
+        done, self._done, self._expected = self._done, None, 0
+        self._watch.end()
+        if done is not None:
+            done(replies)
 
     def _abort(self) -> None:
-        self._transport.abort()
-
-    async def _cut(self) -> None:
-        connection, self._connection = self._connection, None
-        await connection.disconnect(nowait=True)
-        await self.pool.release(connection)
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class Watch:

@@ -16,19 +16,17 @@ from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.lines import AsyncLine
+from channels_workers.layers.redis.reader import Reader
 from channels_workers.layers.redis.writer import Writer
 from channels_workers.layers.server import Departure, Server
 
 logger = logging.getLogger(__name__)
 
-#: Entries read from the inbox at once, how long a read waits (ms), how often to pulse (s).
-INBOX_COUNT, INBOX_BLOCK, PULSE_INTERVAL = 500, 2000, 1.0
+#: How often to pulse (s).
+PULSE_INTERVAL = 1.0
 
 #: Connections registered again in one request.
 RESTORED_AT_ONCE = 100
-
-#: The dispatcher lets others run after this time (s).
-TURN = 0.01
 
 
 class Layer(Protocol):
@@ -57,6 +55,8 @@ class Link:
         self.loop = asyncio.get_running_loop()
         self._ended = False
         self._writer = Writer(self.host, layer.client.prefix, PULSE_INTERVAL)
+        inbox = layer.client.key(f"inbox:{server.id}")
+        self._reader = Reader(self.host, inbox, server, self.depart)
         self._outage: LayerUnavailable | None = None
         self._registered = self.loop.create_future()
         self._duties: list[asyncio.Task[None]] = []
@@ -109,7 +109,7 @@ class Link:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
                 writing = self._writer.write(AsyncLine(pool), self.life)
-                duties = (writing, self._read(AsyncLine(pool)), self._pulse())
+                duties = (writing, self._reader.read(AsyncLine(pool)), self._pulse())
                 self._duties = [tasks.create_task(duty) for duty in duties]
         except* LostServer:
             self._lose()
@@ -134,30 +134,6 @@ class Link:
                 attempts.succeeded()
                 self._registered.set_result(None)
                 return
-
-    # Reading
-
-    async def _read(self, line: AsyncLine) -> None:
-        attempts = Attempts(logger, "Reading the inbox")
-        key = self.layer.client.key(f"inbox:{self.server.id}")
-        command = ("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK, "STREAMS")
-        while connections.goes_on():
-            try:
-                position = self.server.position or "0"
-                reply = await line.call(*command, key, position)
-            except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
-                await asyncio.sleep(attempts.failed(connections.unavailable(self.host, error)))
-                continue
-            attempts.succeeded()
-            await self._process(reply)
-
-    async def _process(self, reply: Any) -> None:
-        since = time.monotonic()
-        for entry in commands.read_inbox(reply):
-            self.depart(self.server.process(entry))
-            if time.monotonic() - since > TURN:
-                await asyncio.sleep(0)
-                since = time.monotonic()
 
     # Living
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis.exceptions
 
@@ -15,7 +15,7 @@ from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Argument, Request
 from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.life import Life
-from channels_workers.layers.redis.lines import AsyncLine
+from channels_workers.layers.redis.lines import AsyncLine, Command
 from channels_workers.layers.redis.scripts import script
 
 logger = logging.getLogger(__name__)
@@ -47,99 +47,105 @@ class Call:
             self.doubted_at = (life.epoch, life.counter)
 
 
-class Again(NamedTuple):
-    """What is to be written again, and why."""
-
-    calls: list[Call]
-    error: Exception
-
-
 class Writer:
     """Writes requests to the Redis at *host*, in the event loop that makes it.
 
-    Requests of all sockets that come in one turn of the loop go out in one write. While Redis
-    is away, repeatable requests wait, *longest* seconds at most between two attempts; the others
-    fail.
+    A request goes out at once; those that come until it is answered go out in one write then. While
+    Redis is away, repeatable requests wait, *longest* seconds at most between two attempts; the
+    others fail.
     """
 
     def __init__(self, host: Host, prefix: str, longest: float) -> None:
         self.host = host
         self.prefix = prefix
-        self.longest = longest
         self.loop = asyncio.get_running_loop()
+        self._attempts = Attempts(logger, "Writing", longest)
+        self._life = Life("", "")
         self._calls: list[Call] = []
         self._in_flight: list[Call] = []
-        self._arrived = asyncio.Event()
+        #: The line while all is well; then *trouble* gets what goes wrong.
+        self._line: AsyncLine | None = None
+        self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
     def add(self, request: Request) -> asyncio.Future[Any]:
         """Have *request* written, some time soon; return the future of its reply."""
         reply = self.loop.create_future()
         self._calls.append(Call(request, reply))
-        self._arrived.set()
+        if not self._in_flight:
+            self._write_waiting()
         return reply
 
     def end(self) -> None:
         """Raise :class:`LayerUnavailable` for all whose requests are not answered yet."""
+        self._line = None
         for call in (*self._in_flight, *self._calls):
             _answer(call, LayerUnavailable("The connection of this server has ended."))
 
     async def write(self, line: AsyncLine, life: Life) -> None:
-        """Write what is added, by *line* and for the server of *life*, until cancelled."""
-        attempts = Attempts(logger, "Writing", self.longest)
+        """Let requests go out by *line*, for the server of *life*, until cancelled."""
+        self._life = life
+        error: Exception | None = None
         while connections.goes_on():
-            await self._arrived.wait()
-            self._arrived.clear()
-            calls, self._calls = self._calls, []
-            self._in_flight = [call for call in calls if not call.reply.done()]
             try:
-                again = await self._write_batch(line, life, self._in_flight)
-            except Exception as error:  # noqa: BLE001  (logged; whatever it is, the link goes on)
-                again = self._keep_repeatable(self._in_flight, error)
-            if again:
-                self._calls[:0] = again.calls
-                self._arrived.set()
-                outage = connections.unavailable(self.host, again.error)
-                await asyncio.sleep(attempts.failed(outage))
-            else:
-                attempts.succeeded()
+                if isinstance(error, redis.exceptions.NoScriptError):
+                    await self._teach(line)
+                elif error is not None:
+                    outage = connections.unavailable(self.host, error)
+                    await asyncio.sleep(self._attempts.failed(outage))
+                await line.open()
+                self._trouble = self.loop.create_future()
+                self._line = line
+                self._write_waiting()
+                error = await self._trouble
+            except Exception as failure:  # noqa: BLE001  (logged; whatever it is, the link goes on)
+                error = failure
+                self._calls = self._keep_repeatable(self._calls, error)
 
-    async def _write_batch(self, line: AsyncLine, life: Life, calls: list[Call]) -> Again | None:
-        """Write *calls* and answer them, up to the first that Redis cannot carry out now."""
-        replies = await self._execute(line, life, calls)
-        if any(isinstance(reply, redis.exceptions.NoScriptError) for reply in replies):
-            await self._load(line, calls)
-        for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
-            if isinstance(reply, redis.exceptions.NoScriptError):
-                rest = self._keep_repeatable(calls[at:], reply, replies[at:])
-                self._in_flight = rest.calls
-                return await self._write_batch(line, life, rest.calls)
-            if isinstance(reply, Exception) and connections.is_temporary(reply):
-                if connections.is_loss(reply):
-                    call.doubt(life)
-                return self._keep_repeatable(calls[at:], reply, replies[at:])
-            _answer(call, reply)
-        return None
-
-    async def _load(self, line: AsyncLine, calls: list[Call]) -> None:
-        names = {call.request.script for call in calls}
+    async def _teach(self, line: AsyncLine) -> None:
+        names = {call.request.script for call in self._calls}
         for reply in await line.execute(*commands.teach(names)):
             if isinstance(reply, Exception):
                 raise reply
 
-    async def _execute(self, line: AsyncLine, life: Life, calls: list[Call]) -> list[Any]:
-        if not calls:
-            return []
-        prefix = self.prefix
-        return await line.execute(
-            *(
-                ("EVALSHA", script(call.request.script).sha, 1, prefix, *call.arguments(life))
-                for call in calls
-            )
-        )
+    def _write_waiting(self) -> None:
+        if self._line is None:
+            return
+        calls, self._calls = [call for call in self._calls if not call.reply.done()], []
+        if calls:
+            self._line.start([self._command(call) for call in calls], self._written)
+            self._in_flight = calls
+
+    def _command(self, call: Call) -> Command:
+        sha = script(call.request.script).sha
+        return ("EVALSHA", sha, 1, self.prefix, *call.arguments(self._life))
+
+    def _written(self, replies: list[Any] | Exception) -> None:
+        calls, self._in_flight = self._in_flight, []
+        error = replies if isinstance(replies, Exception) else self._settle(calls, replies)
+        if isinstance(replies, Exception):
+            self._calls[:0] = self._keep_repeatable(calls, replies)
+        if error is None:
+            self._attempts.succeeded()
+            self._write_waiting()
+        elif self._line is not None:
+            self._line = None
+            if not self._trouble.done():
+                self._trouble.set_result(error)
+
+    def _settle(self, calls: list[Call], replies: list[Any]) -> Exception | None:
+        """Answer *calls*; keep those from the first on that Redis cannot carry out now."""
+        for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
+            if isinstance(reply, Exception) and cannot_be_done_now(reply):
+                if connections.is_loss(reply):
+                    call.doubt(self._life)
+                self._calls[:0] = self._keep_repeatable(calls[at:], reply, replies[at:])
+                return reply
+            _answer(call, reply)
+        return None
 
     def _keep_repeatable(
         self, calls: list[Call], error: Exception, replies: list[Any] | None = None
-    ) -> Again:
+    ) -> list[Call]:
         # All that may be repeated is, from the first failure on and in its order: a close must
         # not overtake the publish before it. What may not be repeated has its answer, unless
         # Redis says that it did not even begin; so has what nothing else has to wait for.
@@ -151,7 +157,13 @@ class Writer:
                 kept.append(call)
             else:
                 _answer(call, reply)
-        return Again([call for call in kept if not call.reply.done()], error)
+        return [call for call in kept if not call.reply.done()]
+
+
+def cannot_be_done_now(error: Exception) -> bool:
+    """Say whether the same request may succeed later, or when Redis knows its script."""
+    is_unknown = isinstance(error, redis.exceptions.NoScriptError)
+    return is_unknown or connections.is_temporary(error)
 
 
 def _answer(call: Call, value: Any) -> None:
