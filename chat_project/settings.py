@@ -109,6 +109,9 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 DATABASES: dict[str, dict[str, Any]] = {
     "default": environment.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
 }
+# Seconds that a thread keeps its connection; 0 closes it after each request or message.
+DATABASES["default"]["CONN_MAX_AGE"] = environment.integer("DATABASE_CONN_MAX_AGE", 0)
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Readers and the one writer at a time do not stop each other.
@@ -118,12 +121,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # Seconds to wait for another's write.
         "timeout": 20,
     }
-else:
-    # Seconds that a thread keeps its connection; 0 closes it after each request or message.
-    DATABASES["default"]["CONN_MAX_AGE"] = environment.integer("DATABASE_CONN_MAX_AGE", 0)
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    if environment.flag("DATABASE_SSL", default=ON_HEROKU):
-        DATABASES["default"].setdefault("OPTIONS", {}).setdefault("sslmode", "require")
+elif environment.flag("DATABASE_SSL", default=ON_HEROKU):
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("sslmode", "require")
 
 # ------------------------------------------------------------------------- channels and workers
 

@@ -44,5 +44,6 @@ class Room:
         return [str(self.python), "-m", "django", *arguments]
 
     def worker(self, threads: int) -> list[str]:
-        """Return the command of a worker."""
-        return self.django("runworker", "--threads", str(threads))
+        """Return the command of a worker; it keeps its database connection, as in the Procfile."""
+        command = self.django("runworker", "--threads", str(threads))
+        return ["env", "DATABASE_CONN_MAX_AGE=60", *command]
