@@ -47,7 +47,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 "layers/redis/streams.py",
-                "        self._recovering.add(consumer)\n",
+                "        self._recovering[consumer] = Recovery()\n",
                 "        del consumer\n",
             ),
         ),

@@ -18,7 +18,8 @@ from channels_workers import Channel, reaper, worker
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
 from channels_workers.layers.operations import About, Committed, Delivery, Finished
-from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer, streams
+from channels_workers.layers.redis.streams import Pull
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
 from channels_workers.worker import WorkerGroup
@@ -216,10 +217,31 @@ async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
         layer.apply([layer.make_send("websocket.receive", {"n": number})])
     worker.delivery = pull_one(layer, worker.consumer)
     pull_one(layer, worker.consumer)  # its reply is lost
-    layer.streams._recovering.add(worker.consumer)
+    layer.streams.recover(worker.consumer)
     found = [worker._pull(), worker._pull()]
     numbers = [layer.content(delivery)["n"] for delivery in found if delivery is not None]
     assert numbers == [1, 2]
+
+
+async def test_what_is_handed_to_a_line_that_was_cut_is_found(
+    layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, consumer, recovered_for = layers[0], "worker.0", 1000.0
+    monkeypatch.setattr(streams, "RECOVERY_TIME", recovered_for)
+    command = Pull(["websocket.receive"], consumer, TIMEOUT).command(layer.streams.key)
+    assert layer.pull(["websocket.receive"], consumer, 0) == []
+    with redis_server.client() as client:
+        waiting = asyncio.create_task(asyncio.to_thread(client.execute_command, *command))
+        await asyncio.to_thread(
+            wait_for, lambda: client.info("clients")["blocked_clients"] == 1, "the blocked read"
+        )
+        layer.streams.recover(consumer)  # as if that read were of our line, which was cut
+        assert layer.pull(["websocket.receive"], consumer, 0) == []
+        layer.apply([layer.make_send("websocket.receive", {"n": 1})])
+        await waiting
+    [found] = layer.pull(["websocket.receive"], consumer, 0)
+    assert layer.content(found) == {"n": 1}
+    assert layer.pull(["websocket.receive"], consumer, 0) == []
 
 
 async def test_a_line_cut_while_the_next_message_is_waited_for(

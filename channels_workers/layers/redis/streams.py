@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,8 +24,9 @@ NO_STREAM = ("NOGROUP", "UNBLOCKED")
 #: How it begins when a stream has its consumer group already.
 GROUP_EXISTS = "BUSYGROUP"
 
-#: How many of its own deliveries a consumer reads again after a lost reply, of each channel.
-RECOVERED = 1000
+#: How many of its own deliveries a consumer reads again after a lost reply, of each channel, and
+#: for how long (s): Redis may hand out more to a line that is cut, until its last read is over.
+RECOVERED, RECOVERY_TIME = 1000, 3.0
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,20 @@ class Pull(NamedTuple):
         return (*reads, "STREAMS", *keys, *[start] * len(keys))
 
 
+class Recovery:
+    """What a consumer has read again since a reply to it was lost."""
+
+    def __init__(self) -> None:
+        self.until = time.monotonic() + RECOVERY_TIME
+        self._seen: set[tuple[str, str]] = set()
+
+    def news(self, found: list[Delivery]) -> list[Delivery]:
+        """Return what of *found* was not there the last time."""
+        before = self._seen
+        self._seen = {(delivery.channel, delivery.token) for delivery in found}
+        return [each for each in found if (each.channel, each.token) not in before]
+
+
 class Streams:
     """The streams of all ordinary channels; each message is handed to one reader.
 
@@ -53,7 +69,7 @@ class Streams:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._recovering: set[str] = set()
+        self._recovering: dict[str, Recovery] = {}
         self._lines: dict[int, Line] = {}  # by the thread that alone uses it
 
     def key(self, channel: str) -> str:
@@ -68,11 +84,13 @@ class Streams:
 
     def pull(self, pull: Pull) -> list[Delivery]:
         """Wait for messages; after a lost reply, return what is still ours first."""
-        if pull.consumer in self._recovering:
+        if (recovery := self._recovering.get(pull.consumer)) is not None:
+            is_over = time.monotonic() > recovery.until
             found = self._read_group(pull._replace(timeout=0, most=RECOVERED), "0")
-            self._recovering.discard(pull.consumer)
-            if found:
-                return found
+            if is_over and self._recovering.get(pull.consumer) is recovery:
+                del self._recovering[pull.consumer]
+            if news := recovery.news(found):
+                return news
         try:
             return self._read_group(pull, ">")
         except Exception:
@@ -80,8 +98,8 @@ class Streams:
             raise
 
     def recover(self, consumer: str) -> None:
-        """Let the next pull look first for what Redis may have handed out unseen."""
-        self._recovering.add(consumer)
+        """Let the pulls of some seconds look first for what Redis may have handed out unseen."""
+        self._recovering[consumer] = Recovery()
 
     def is_recovering(self, consumer: str) -> bool:
         """Say whether the next pull will look for that."""

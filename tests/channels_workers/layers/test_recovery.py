@@ -25,7 +25,7 @@ from channels_workers.layers.operations import (
     Session,
     UnderWay,
 )
-from channels_workers.layers.redis import RedisChannelLayer, life, link
+from channels_workers.layers.redis import RedisChannelLayer, commands, life, link
 from channels_workers.layers.redis.life import Life
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
 from tests.processes.redis_server import RedisServer
@@ -358,6 +358,19 @@ async def test_sends_and_commits_wait_until_all_are_registered_again(
     monkeypatch.setattr(life, "RECOVERY_TIME", 0)
     await losing
     assert await site.commit(delivery) is Committed.DONE
+
+
+async def test_each_part_of_a_restoration_is_a_pulse(site: Site) -> None:
+    for _ in range(4):
+        await (await site.socket()).say(text="hi")
+    server, client = site.layer._server, site.layer.client
+    assert server is not None
+    (epoch,) = client.redis.mget(client.key("epoch"))
+    counters = []
+    for request in commands.restore(server, epoch.decode(), About.this("server"), size=2):
+        assert client.call(request) == b"done"
+        counters.append(site.layer.processes()[server.id])
+    assert counters[1] > counters[0]
 
 
 async def test_a_server_that_was_buried_is_not_restored(site: Site) -> None:

@@ -63,7 +63,7 @@ local function restore_connection(reply, order, channel, payload, info, session,
   if code ~= "" then close_connection(reply, record, code) end
 end
 
-if first ~= "" then begin() end
+if first ~= "" then begin() else redis.call("HINCRBY", processes, server, 1) end  -- each part is a pulse
 for group in string.gmatch(ARGV[6], "%S+") do
   redis.call("HSET", group_key(group), server, "restored")
   redis.call("SADD", groups_key(server), group)
