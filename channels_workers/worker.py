@@ -12,38 +12,23 @@ from collections.abc import Callable, Iterable, Sequence
 from channels_workers.backlog import Backlog, Postponed
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
-from channels_workers.dispatch import dispatch, finish, note, put_back
+from channels_workers.dispatch import put_back
 from channels_workers.event_loop import EventLoop
-from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     About,
     Delivery,
-    Finished,
-    Operation,
     Pulse,
-    Send,
     new_id,
-    server_of,
 )
 from channels_workers.reaper import Reaper
 from channels_workers.routing import Router, get_router
-from channels_workers.signals import worker_ready
+from channels_workers.worker_thread import Worker
 
 logger = logging.getLogger(__name__)
 
-#: How long a pull waits, which bounds how long an idle worker takes to stop (s).
-PULL_TIMEOUT = 1.0
-
 #: How often the process pulses (s), and how long a delivery waits for a free thread (s).
 PULSE_INTERVAL, BACKLOG_TIMEOUT = 1.0, 1.0
-
-#: What ran may wait this long (s) for what runs after it, to be committed in one request with it;
-#: so many messages at most.
-TOGETHER, MOST_TOGETHER = 0.002, 32
-
-#: How much a run counts for the pace of its thread if it was quicker; a slower one counts fully.
-QUICKER = 0.01
 
 Callback = Callable[[Delivery], None]
 
@@ -51,169 +36,6 @@ GONE = {
     Pulse.BURIED: "was taken for dead, and what it held went to others",
     Pulse.LOST: "is not known any more, as the layer has lost its data",
 }
-
-
-class Worker:
-    """One thread that runs consumers, one message at a time.
-
-    While messages wait, those of quick consumers are pulled several at once, and committed so.
-    """
-
-    def __init__(self, group: WorkerGroup, number: int) -> None:
-        self.group = group
-        self.number = number
-        self.channel_layer = group.channel_layer
-        self.delivery: Delivery | None = None
-        #: What has run, and is not committed yet.
-        self.finished: list[Finished] = []
-        self.committing = threading.Lock()
-        self._commit_by = 0.0  # monotonic seconds
-        self._pace = TOGETHER  # seconds that a run takes, by experience
-        self.thread = threading.Thread(target=self.run, name=f"worker {number}", daemon=True)
-
-    @property
-    def consumer(self) -> str:
-        """The name that holds what this thread pulls."""
-        return f"{self.group.process}.{self.number}"
-
-    def run(self) -> None:
-        """Pull and run messages until the group stops."""
-        for receiver, error in worker_ready.send_robust(sender=self):
-            if error is not None:
-                logger.error("%r of worker_ready failed", receiver, exc_info=error)
-        # All threads meet the same outage; the first of them speaks for them.
-        attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
-        while not self.group.stopping.is_set():
-            try:
-                delivery = self._next()
-            except LayerUnavailable as error:
-                self.group.stopping.wait(attempts.failed(error))
-            except Exception as error:
-                logger.exception("Waiting for messages failed")
-                self.group.stopping.wait(attempts.failed(error))
-            else:
-                attempts.succeeded()
-                if delivery is not None:
-                    self._handle(delivery)
-        self._commit()
-
-    def _next(self) -> Delivery | None:
-        if self.finished and time.monotonic() > self._commit_by:
-            self._commit()
-        return self.group.next() or self._pull()
-
-    def _pull(self) -> Delivery | None:
-        group, count = self.group, max(1, min(MOST_TOGETHER, int(TOGETHER / self._pace)))
-        if self.finished and group.suspects:
-            self._commit()
-        if self.finished:
-            self._commit_and_pull(count)
-        else:
-            found = self.channel_layer.pull(group.channels, self.consumer, PULL_TIMEOUT, count)
-            # After a lost reply the layer gives again what this thread handed to others.
-            group.backlog.add([each for each in found if not group.holds(each)])
-        return None if group.stopping.is_set() else group.next()
-
-    # Running
-
-    def _handle(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        if delivery.deaths:
-            self._clear_the_way()
-        self._call_back(delivery)
-        layer, group = self.channel_layer, self.group
-        began = time.monotonic()
-        try:
-            outcome = dispatch(delivery, layer, group.router, group.loop.run)
-            if outcome.is_put_off:
-                group.postponed.add(delivery)
-            else:
-                self._finish(outcome.of(delivery))
-        except Exception:
-            logger.exception("Message %s on %s is not finished yet", delivery.id, delivery.channel)
-            group.unfinished.add([delivery])
-        finally:
-            self._keep_pace(time.monotonic() - began)
-            self.delivery = None
-            if delivery.deaths:
-                group.quarantine.release()
-
-    def _clear_the_way(self) -> None:
-        """Hold nothing else while a message runs whose worker died: that would count as a death."""
-        self._commit()
-        try:
-            self.group.hand_back()
-        except Exception as error:  # noqa: BLE001  (logged; the keeper tries again)
-            logger.warning("What waits in this process is handed back later: %s", error)
-
-    def _keep_pace(self, seconds: float) -> None:
-        self._pace += (seconds - self._pace) * (1.0 if seconds > self._pace else QUICKER)
-
-    def _call_back(self, delivery: Delivery) -> None:
-        if self.group.callback is None:
-            return
-        try:
-            self.group.callback(delivery)
-        except Exception:
-            logger.exception("The callback for message %s failed", delivery.id)
-
-    # Committing
-
-    def _finish(self, finished: Finished) -> None:
-        """Commit, together with what runs next if that is fit."""
-        if not self.finished:
-            self._commit_by = time.monotonic() + TOGETHER
-        self.finished.append(finished)
-        delivery = finished.delivery
-        # What is pulled beside a commit that is refused would lose its place in its channel.
-        may_be_refused = any(map(is_to_ordinary, finished.operations))
-        if may_be_refused or delivery.deaths or delivery.consumer != self.consumer:
-            self._commit()
-
-    def _commit(self) -> None:
-        """Commit what has run, one by one; it lasts until each is done."""
-        with self.committing:
-            self._commit_each()
-
-    def _commit_each(self) -> None:
-        while self.finished:
-            try:
-                finish(self.finished[0], self.channel_layer)
-            except Exception:
-                delivery = self.finished[0].delivery
-                logger.exception("Message %s is not finished yet", delivery.id)
-                self.group.unfinished.add([delivery])
-            del self.finished[0]
-
-    def _commit_and_pull(self, count: int) -> None:
-        """Commit what has run, and in the same request wait for what comes next."""
-        group, layer = self.group, self.channel_layer
-        with self.committing:
-            try:
-                done = layer.commit_and_pull(
-                    self.finished, group.channels, PULL_TIMEOUT, count, group.backlog.add
-                )
-            except Exception as error:  # noqa: BLE001  (each is tried again)
-                done = [error] * len(self.finished)
-            pairs = zip(self.finished, done, strict=True)
-            failed = []
-            for finished, committed in pairs:
-                if isinstance(committed, Exception):
-                    failed.append(finished)
-                else:
-                    note(committed, finished.delivery)
-            self.finished[:] = failed
-            self._commit_each()
-
-    def commit_overdue(self) -> None:
-        """Commit what waits behind a consumer that takes long; another thread calls this."""
-        if self.finished and self.committing.acquire(blocking=False):
-            try:
-                while self.finished:
-                    self.channel_layer.commit(*self.finished[0])
-                    del self.finished[0]
-            finally:
-                self.committing.release()
 
 
 class WorkerGroup:
@@ -379,11 +201,6 @@ class WorkerGroup:
         with self.unfinished.each() as deliveries:
             for delivery in deliveries:
                 self.channel_layer.commit(delivery)
-
-
-def is_to_ordinary(operation: Operation) -> bool:
-    """Say whether *operation* sends to a channel that may be full: to none of a socket."""
-    return isinstance(operation, Send) and server_of(operation.channel) is None
 
 
 def filter_channels(

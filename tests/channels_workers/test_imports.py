@@ -19,6 +19,7 @@ ROWS = [
     [""],  # the package itself, the door for projects
     ["apps", "checks", "management"],
     ["asgi", "interface", "worker"],
+    ["worker_thread"],
     ["generic", "security", "test"],
     ["auth", "backlog", "dispatch", "event_loop", "outgoing", "protocol", "reaper", "sockets"],
     ["routing", "sessions"],

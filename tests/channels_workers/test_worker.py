@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from channels_workers import backlog, worker
+from channels_workers import backlog, worker, worker_thread
 from channels_workers.channel import Channel
 from channels_workers.event_loop import ConsumerExit, EventLoop
 from channels_workers.exceptions import ConsumeLater
@@ -277,8 +277,8 @@ def test_what_was_pulled_but_not_begun_goes_back_uncounted(
 @pytest.fixture
 def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is, the second pull takes all, and all are committed together."""
-    monkeypatch.setattr(worker, "TOGETHER", 1000.0)
-    monkeypatch.setattr(worker, "QUICKER", 1.0)
+    monkeypatch.setattr(worker_thread, "TOGETHER", 1000.0)
+    monkeypatch.setattr(worker_thread, "QUICKER", 1.0)
 
 
 def held_by(group: WorkerGroup) -> int:
