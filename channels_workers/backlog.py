@@ -22,7 +22,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 
 
 class Backlog:
-    """Deliveries that wait in this process, the longest waiting first; thread-safe."""
+    """Deliveries that wait in this process, the longest waiting first; thread-safe.
+
+    Each is *due* for something, which is up to the caller, at a time (monotonic seconds).
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,11 +38,11 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, deliveries: Iterable[Delivery]) -> None:
-        """Keep *deliveries*."""
-        now = time.monotonic()
+    def add(self, deliveries: Iterable[Delivery], patience: float = 0.0) -> None:
+        """Keep *deliveries*, due in *patience* seconds."""
+        due = time.monotonic() + patience
         with self._lock:
-            self._waiting.extend((now, delivery) for delivery in deliveries)
+            self._waiting.extend((due, delivery) for delivery in deliveries)
 
     def next(self) -> Delivery | None:
         """Take the one that waits longest."""
@@ -47,8 +50,8 @@ class Backlog:
             return self._waiting.popleft()[1] if self._waiting else None
 
     @contextmanager
-    def each(self, before: float = math.inf) -> Iterator[Iterator[Delivery]]:
-        """Give those that came *before* (monotonic seconds), one by one.
+    def each(self, until: float = math.inf) -> Iterator[Iterator[Delivery]]:
+        """Give those that are due *until* then, one by one.
 
         When the block fails, the one under way and the rest stay.
         """
@@ -57,9 +60,11 @@ class Backlog:
         def take() -> Iterator[Delivery]:
             while True:
                 with self._lock:
-                    if not self._waiting or self._waiting[0][0] > before:
+                    found = [waiting for waiting in self._waiting if waiting[0] <= until][:1]
+                    if not found:
                         return
-                    taken[:] = [self._waiting.popleft()]
+                    self._waiting.remove(found[0])
+                    taken[:] = found
                 yield taken[0][1]
                 taken.clear()
 

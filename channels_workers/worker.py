@@ -7,6 +7,7 @@ import logging
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from channels_workers.backlog import Backlog, Postponed
@@ -16,6 +17,9 @@ from channels_workers.dispatch import put_back
 from channels_workers.event_loop import EventLoop
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
     About,
     Delivery,
     Pulse,
@@ -23,12 +27,20 @@ from channels_workers.layers.operations import (
 )
 from channels_workers.reaper import Reaper
 from channels_workers.routing import Router, get_router
-from channels_workers.worker_thread import Worker
+from channels_workers.worker_thread import PATIENCE_ALONE, Worker
 
 logger = logging.getLogger(__name__)
 
-#: How often the process pulses (s), and how long a delivery waits for a free thread (s).
-PULSE_INTERVAL, BACKLOG_TIMEOUT = 1.0, 1.0
+#: How often the process pulses (s), and how often it looks for what it was handed unseen (s).
+PULSE_INTERVAL, SEARCH_INTERVAL = 1.0, 10.0
+
+#: How soon what waits behind a consumer that takes long is helped on (s).
+RELIEF_INTERVAL = 0.05
+
+#: How many former names of a process may hold something yet.
+NAMES = 100
+
+CONNECTION_CHANNELS = frozenset((CONNECT, RECEIVE, DISCONNECT))
 
 Callback = Callable[[Delivery], None]
 
@@ -60,7 +72,13 @@ class WorkerGroup:
         self.router = router or get_router()
         self.callback = callback
         self.channels = filter_channels(self.router.channels, only_channels, exclude_channels)
+        #: One thread alone runs the messages of a channel in their order. Those of connections need
+        #: no care: of each, one is under way.
+        self.keeps_order = n_threads == 1 and not CONNECTION_CHANNELS.issuperset(self.channels)
         self.process = new_id()
+        self._names = deque([self.process], maxlen=NAMES)
+        self._unknown: list[Delivery] = []
+        self._search_at = time.monotonic() + SEARCH_INTERVAL
         self.loop = EventLoop()
         self.stopping = threading.Event()
         self._ended = threading.Event()
@@ -72,6 +90,8 @@ class WorkerGroup:
         self.quarantine = threading.Lock()
         self.workers = [Worker(self, number) for number in range(n_threads)]
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        self._crowded = threading.Event()
+        self._relief = threading.Thread(target=self._relieve, name="relief", daemon=True)
         self._reaper = Reaper(channel_layer, lambda: self.process)
 
     # Life
@@ -79,6 +99,7 @@ class WorkerGroup:
     def start(self) -> None:
         """Start all threads and return."""
         self._keeper.start()
+        self._relief.start()
         self._reaper.start()
         for worker in self.workers:
             worker.thread.start()
@@ -112,17 +133,22 @@ class WorkerGroup:
             for worker in late:
                 worker.commit_overdue()
                 self._give_up(worker)
-            self._ended.set()
+            self._end()
             self._keeper.join()
+            self._relief.join()
             self._reaper.stop()
             consumers = [worker.consumer for worker in self.workers]
             self.channel_layer.retire(self.process, consumers, self.channels)
         except Exception as error:  # noqa: BLE001  (logged; the process must end)
             logger.error("Stopping without a goodbye: %s", error)
-        self._ended.set()
+        self._end()
         if not late:
             self.loop.stop()
         return not late
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._crowded.set()
 
     def _give_up(self, worker: Worker) -> None:
         delivery = worker.delivery
@@ -147,23 +173,31 @@ class WorkerGroup:
                     if pulse is Pulse.LOST:  # others clean up what was handed to the old name since
                         self._register()
                     self.process, registered = new_id(), False
+                    self._names.append(self.process)
                 if not registered:
                     self._register()
                     registered = True
-                self._help_on()
+                self._finish_unfinished()
+                if time.monotonic() > self._search_at:
+                    self._search_at = time.monotonic() + SEARCH_INTERVAL
+                    self._search()
             except Exception as error:  # noqa: BLE001  (logged; the keeper must go on)
                 self._ended.wait(attempts.failed(error))
             else:
                 attempts.succeeded()
                 self._ended.wait(PULSE_INTERVAL)
 
-    def _help_on(self) -> None:
-        """Do what threads that are in a consumer for long cannot do."""
-        for worker in self.workers:
-            worker.commit_overdue()
-        if not all(worker.committing.locked() for worker in self.workers):
-            self.hand_back(time.monotonic() - BACKLOG_TIMEOUT)
-        self._finish_unfinished()
+    def _search(self) -> None:
+        """Let run what the layer handed to this process and nobody here knows of.
+
+        It may hand something out to a line that was cut. What is unknown at two looks is no
+        message that has just come.
+        """
+        consumers = [f"{name}.{worker.number}" for name in self._names for worker in self.workers]
+        held = self.channel_layer.held(self.channels, consumers)
+        unknown = [delivery for delivery in held if not self.holds(delivery)]
+        self.backlog.add([delivery for delivery in unknown if delivery in self._unknown])
+        self._unknown = unknown
 
     def _register(self) -> None:
         about = About.this("worker", len(self.workers), self.channels)
@@ -172,7 +206,8 @@ class WorkerGroup:
     def holds(self, delivery: Delivery) -> bool:
         """Say whether a thread runs *delivery*, or whether it waits here."""
         for worker in self.workers:
-            if delivery == worker.delivery or delivery in [each[0] for each in worker.finished]:
+            finished = [each.delivery for each in tuple(worker.finished)]
+            if delivery == worker.delivery or delivery in finished:
                 return True
         kept = (self.backlog, self.suspects, self.unfinished, self.postponed)
         return any(delivery in backlog for backlog in kept)
@@ -186,13 +221,41 @@ class WorkerGroup:
         while (delivery := self.backlog.next()) is not None:
             if not delivery.deaths or self.quarantine.acquire(blocking=False):
                 return delivery
-            self.suspects.add([delivery])
+            self.suspects.add([delivery], PATIENCE_ALONE)
         return None
 
-    def hand_back(self, before: float = math.inf) -> None:
-        """Give what came *before* (monotonic seconds), and has not begun, to other workers."""
+    # The relief
+
+    def relieve(self) -> None:
+        """Let what waits be looked after, as a consumer begins that may take long."""
+        if not self._crowded.is_set():
+            self._crowded.set()
+
+    def _relieve(self) -> None:
+        attempts = Attempts(logger, "Helping on what waits", PULSE_INTERVAL)
+        while self._crowded.wait() and not self._ended.is_set():
+            self._crowded.clear()
+            self._ended.wait(RELIEF_INTERVAL)
+            try:
+                self._help_on()
+            except Exception as error:  # noqa: BLE001  (logged; the thread must go on)
+                self._ended.wait(attempts.failed(error))
+            else:
+                attempts.succeeded()
+            if self.backlog or self.suspects or any(worker.finished for worker in self.workers):
+                self._crowded.set()
+
+    def _help_on(self) -> None:
+        """Do what threads that are in a consumer for long cannot do."""
+        for worker in self.workers:
+            worker.commit_overdue()
+        if not all(worker.committing.locked() for worker in self.workers):
+            self.hand_back(time.monotonic())
+
+    def hand_back(self, until: float = math.inf) -> None:
+        """Give what has not begun, and is due *until* then, to other workers."""
         for backlog in (self.backlog, self.suspects):
-            with backlog.each(before) as deliveries:
+            with backlog.each(until) as deliveries:
                 for delivery in deliveries:
                     self.channel_layer.requeue(delivery, counted=False)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from channels_workers.backoff import Attempts
@@ -24,6 +26,10 @@ PULL_TIMEOUT = 1.0
 #: What ran may wait this long (s) for what runs after it, to be committed in one request with it;
 #: so many messages at most.
 TOGETHER, MOST_TOGETHER = 0.002, 32
+
+#: What was pulled together with others is handed back when it has waited so long (s), as its thread
+#: is in a consumer that takes longer than expected; what was pulled alone waits longer.
+PATIENCE, PATIENCE_ALONE = 0.05, 1.0
 
 #: How much a run counts for the pace of its thread if it was quicker; a slower one counts fully.
 QUICKER = 0.01
@@ -79,16 +85,23 @@ class Worker:
         return self.group.next() or self._pull()
 
     def _pull(self) -> Delivery | None:
-        group, count = self.group, max(1, min(MOST_TOGETHER, int(TOGETHER / self._pace)))
+        group, count = self.group, self._count()
+        keep = partial(group.backlog.add, patience=PATIENCE if count > 1 else PATIENCE_ALONE)
         if self.finished and group.suspects:
             self._commit()
         if self.finished:
-            self._commit_and_pull(count)
+            self._commit_and_pull(count, keep)
         else:
             found = self.channel_layer.pull(group.channels, self.consumer, PULL_TIMEOUT, count)
             # After a lost reply the layer gives again what this thread handed to others.
-            group.backlog.add([each for each in found if not group.holds(each)])
+            keep([each for each in found if not group.holds(each)])
         return None if group.stopping.is_set() else group.next()
+
+    def _count(self) -> int:
+        """Return how many messages to pull at once."""
+        if self.group.keeps_order:
+            return 1
+        return max(1, min(MOST_TOGETHER, int(TOGETHER / self._pace)))
 
     # Running
 
@@ -96,6 +109,8 @@ class Worker:
         self.delivery = delivery
         if delivery.deaths:
             self._clear_the_way()
+        if self.finished or self.group.backlog:
+            self.group.relieve()
         self._call_back(delivery)
         layer, group = self.channel_layer, self.group
         began = time.monotonic()
@@ -161,14 +176,12 @@ class Worker:
                 self.group.unfinished.add([delivery])
             del self.finished[0]
 
-    def _commit_and_pull(self, count: int) -> None:
+    def _commit_and_pull(self, count: int, keep: Callable[[list[Delivery]], None]) -> None:
         """Commit what has run, and in the same request wait for what comes next."""
-        group, layer = self.group, self.channel_layer
+        channels, layer = self.group.channels, self.channel_layer
         with self.committing:
             try:
-                done = layer.commit_and_pull(
-                    self.finished, group.channels, PULL_TIMEOUT, count, group.backlog.add
-                )
+                done = layer.commit_and_pull(self.finished, channels, PULL_TIMEOUT, count, keep)
             except Exception as error:  # noqa: BLE001  (each is tried again)
                 done = [error] * len(self.finished)
             pairs = zip(self.finished, done, strict=True)
@@ -183,10 +196,12 @@ class Worker:
 
     def commit_overdue(self) -> None:
         """Commit what waits behind a consumer that takes long; another thread calls this."""
-        if self.finished and self.committing.acquire(blocking=False):
+        is_overdue = self.finished and time.monotonic() > self._commit_by
+        if is_overdue and self.committing.acquire(blocking=False):
             try:
                 while self.finished:
-                    self.channel_layer.commit(*self.finished[0])
+                    finished = self.finished[0]
+                    note(self.channel_layer.commit(*finished), finished.delivery)
                     del self.finished[0]
             finally:
                 self.committing.release()

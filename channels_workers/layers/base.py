@@ -173,6 +173,10 @@ class WorkerLayer(ChannelLayer):
         """Wait up to *timeout* seconds for messages; return *count* at most of each channel."""
 
     @abstractmethod
+    def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
+        """Return what *consumers* were handed of *channels* and have not finished."""
+
+    @abstractmethod
     def commit(
         self,
         delivery: Delivery,

@@ -14,7 +14,7 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from channels_workers import Channel, reaper, worker
+from channels_workers import Channel, reaper, worker, worker_thread
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
 from channels_workers.layers.operations import About, Committed, Delivery, Finished
@@ -274,8 +274,8 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
 async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(worker, "BACKLOG_TIMEOUT", 0.02)
-    monkeypatch.setattr(worker, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(worker_thread, "PATIENCE_ALONE", 0.02)
+    monkeypatch.setattr(worker, "RELIEF_INTERVAL", 0.02)
     settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.3}
     layer = RedisChannelLayer(hosts=[redis_server.url], channel_capacity={"full": 0})
     seen: list[int] = []
@@ -335,6 +335,46 @@ async def test_what_a_worker_took_that_nobody_knows_runs(
     await asyncio.to_thread(wait_for, lambda: seen == [1], "the message")
     group.stop()
     assert await asyncio.to_thread(group.join, TIMEOUT)
+
+
+async def test_what_a_worker_was_handed_unseen_runs(
+    layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PULSE_INTERVAL", 0.1)
+    monkeypatch.setattr(worker, "SEARCH_INTERVAL", 0.1)
+    layer, seen = layers[1], []
+    group = WorkerGroup(
+        layer, router=Router([route("work", lambda message: seen.append(message["n"]))])
+    )
+    group.start()
+    for number in range(3):  # as after a cut: a read of the past reaches Redis late
+        while not (unseen := layers[0].pull(["work"], group.workers[0].consumer, 0)):
+            layer.apply([layer.make_send("work", {"n": number})])
+        await asyncio.to_thread(
+            wait_for, lambda at=number: at in seen, f"{layer.content(unseen[0])}"
+        )
+    name = group.process
+    layers[0].bury(name, layers[0].processes()[name])
+    await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
+    while not layers[0].pull(["work"], f"{name}.0", 0):
+        layer.apply([layer.make_send("work", {"n": "late"})])
+    await asyncio.to_thread(wait_for, lambda: "late" in seen, "what came to the old name")
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+    layers[0].clean_up(name)
+
+
+async def test_a_cancelled_call_of_an_unknown_script_holds_up_nobody(
+    layers: list[RedisChannelLayer], redis_server: RedisServer
+) -> None:
+    layer = layers[0]
+    await layer.new_channel()
+    with redis_server.client() as client:
+        client.script_flush()
+    sending = asyncio.create_task(layer.group_send("room", {"n": 1}))
+    await asyncio.sleep(0)  # it is written now
+    sending.cancel()
+    await asyncio.wait_for(layer.group_send("room", {"n": 2}), 5)
 
 
 async def test_a_lost_server_is_forgotten_with_all_its_sockets(

@@ -314,8 +314,8 @@ def test_messages_that_wait_are_pulled_together_and_committed_together(
 def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "PULSE_INTERVAL", 0.02)
-    monkeypatch.setattr(worker, "BACKLOG_TIMEOUT", 0.02)
+    monkeypatch.setattr(worker_thread, "TOGETHER", 0.1)
+    monkeypatch.setattr(worker, "PULSE_INTERVAL", 1000.0)  # it does not wait for a pulse
     held = Held()
 
     def consumer(message: Any) -> None:
@@ -333,6 +333,29 @@ def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
     held.let_go.set()
     stop(group)
     assert (first.released, slow.released) == ([0], [0])
+
+
+@pytest.mark.usefixtures("several_at_once")
+def test_one_thread_runs_a_channel_of_ones_own_in_order(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_thread, "PATIENCE_ALONE", 0.01)
+    monkeypatch.setattr(worker, "RELIEF_INTERVAL", 0.01)
+    seen, held = [], Held()
+
+    def consumer(message: Any) -> None:
+        seen.append(message["n"])
+        if message["n"] == 3:
+            held(message)
+
+    for number in range(8):
+        Channel("own").send({"n": number})
+    group = start_group({"own": consumer})
+    assert held.begun.wait(TIMEOUT)
+    assert held_by(group) == 1
+    held.let_go.set()
+    wait_for(lambda: len(seen) == 8, "all of them")
+    assert seen == list(range(8))
 
 
 @pytest.mark.usefixtures("several_at_once")
@@ -364,10 +387,11 @@ def test_a_stopping_worker_commits_what_has_run(
 def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    for number in range(6):
-        Channel("work").send({"n": number})
-    memory_layer.register("victim", About.this("worker", 1, ["work"]))
-    assert len(memory_layer.pull(["work"], "victim.0", 0, 3)) == 3
+    channel = "websocket.connect"
+    for _ in range(6):
+        Client(memory_layer).connect()
+    memory_layer.register("victim", About.this("worker", 1, [channel]))
+    assert len(memory_layer.pull([channel], "victim.0", 0, 3)) == 3
     memory_layer.bury("victim", 1)
     memory_layer.clean_up("victim")
     seen: list[tuple[bool, int]] = []
@@ -381,9 +405,9 @@ def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
         assert ready.wait(TIMEOUT)
         consumer(message)
 
-    group = start_group({"work": begin})
+    group = start_group({channel: begin})
     ready.set()
-    wait_for(lambda: memory_layer.length("work") == 0, "all to be done")
+    wait_for(lambda: memory_layer.length(channel) == 0, "all to be done")
     stop(group)
     assert len(seen) == 6
     assert [held for died, held in seen if died] == [1, 1, 1]

@@ -145,6 +145,10 @@ class InMemoryChannelLayer(WorkerLayer):
         """Wait up to *timeout* seconds for messages."""
         return self.store.pull(channels, consumer, timeout, count)
 
+    def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
+        """Return what *consumers* hold."""
+        return self.store.held(channels, consumers)
+
     def commit(
         self,
         delivery: Delivery,

@@ -181,6 +181,12 @@ class Store:
                     return found
                 self.changed.wait(left)
 
+    def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
+        """Return what *consumers* hold of *channels*."""
+        with self.changed:
+            pending = [held for name in channels for held in self.streams[name].pending.values()]
+            return [held for held in pending if held.consumer in consumers]
+
     def take(self, channel: str) -> Delivery | None:
         """Take the next message of *channel* away, None if there is none."""
         with self.changed:

@@ -36,7 +36,8 @@ class Client:
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
         self.pool = connections.blocking_pool(self.host)
         self.redis = redis.Redis(connection_pool=self.pool)
-        self.redis.set_response_callback("XRANGE", commands.as_it_is)
+        for command in ("XRANGE", "XREADGROUP"):
+            self.redis.set_response_callback(command, commands.as_it_is)
         self._format = f"{prefix}:format"
 
     def __str__(self) -> str:

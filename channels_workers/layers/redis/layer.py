@@ -33,7 +33,7 @@ from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.processes import Processes
 from channels_workers.layers.redis.status import read_status
-from channels_workers.layers.redis.streams import Pull, Streams
+from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.status import Status
 
@@ -173,6 +173,11 @@ class RedisChannelLayer(WorkerLayer):
     ) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
         return self.streams.pull(Pull(channels, consumer, timeout, count))
+
+    def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
+        """Return what *consumers* hold."""
+        pulls = (Pull(channels, consumer, 0, RECOVERED) for consumer in consumers)
+        return [delivery for pull in pulls for delivery in self.streams.held(pull)]
 
     def commit(
         self,

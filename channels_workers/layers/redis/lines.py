@@ -85,6 +85,8 @@ class Line:
         reader = self._reader
         try:
             while (reply := reader.gets()) is INCOMPLETE:
+                if self._socket is None:  # released, as the reply before said READONLY
+                    raise redis.exceptions.ConnectionError("Redis is a replica now.")
                 size = self._socket.recv_into(self._buffer)
                 if not size:
                     raise redis.exceptions.ConnectionError("Redis closed the connection.")
@@ -134,11 +136,14 @@ class AsyncLine(asyncio.Protocol):
             return
         await self.close()
         connection: Any = await self.pool.get_connection()  # type: ignore[no-untyped-call]
-        self._connection, self._transport = connection, connection._writer.transport
+        self._connection, transport = connection, connection._writer.transport
+        if transport.is_closing():
+            raise redis.exceptions.ConnectionError("Redis closed the connection at once.")
+        self._transport = transport
         self._watch.limit = connection.socket_timeout
         self._reader = new_reader()
-        self._opened_by = self._transport.get_protocol()
-        self._transport.set_protocol(self)
+        self._opened_by = transport.get_protocol()
+        transport.set_protocol(self)
 
     async def close(self) -> None:
         """Close the connection and give it back to its pool."""
@@ -151,6 +156,9 @@ class AsyncLine(asyncio.Protocol):
         """Write *commands* and call *done* once; nothing else may be under way."""
         if self._done is not None:
             raise RuntimeError("Commands are under way on this line.")
+        if not commands:
+            asyncio.get_running_loop().call_soon(done, [])
+            return
         if self._transport is None:
             error = redis.exceptions.ConnectionError("The line to Redis is down.")
             asyncio.get_running_loop().call_soon(done, error)

@@ -97,6 +97,17 @@ class Streams:
             self.recover(pull.consumer)
             raise
 
+    def held(self, pull: Pull) -> list[Delivery]:
+        """Return what the consumer was handed and has not finished; any thread may ask."""
+        with self.client.explained():
+            try:
+                reply = self.client.redis.execute_command(*pull.command(self.key, "0"))  # type: ignore[no-untyped-call]
+            except redis.exceptions.ResponseError as error:
+                if str(error).startswith(NO_STREAM):
+                    return []
+                raise
+        return self._readable(reply, pull.consumer)
+
     def recover(self, consumer: str) -> None:
         """Let the pulls of some seconds look first for what Redis may have handed out unseen."""
         self._recovering[consumer] = Recovery()

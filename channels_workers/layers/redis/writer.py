@@ -111,8 +111,14 @@ class Writer:
         if self._line is None:
             return
         calls, self._calls = [call for call in self._calls if not call.reply.done()], []
-        if calls:
+        if not calls:
+            return
+        try:
             self._line.start([self._command(call) for call in calls], self._written)
+        except (TypeError, UnicodeEncodeError) as error:  # nothing can be written of it, ever
+            for call in calls:
+                _answer(call, error)
+        else:
             self._in_flight = calls
 
     def _command(self, call: Call) -> Command:
