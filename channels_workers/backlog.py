@@ -30,10 +30,12 @@ class Backlog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[tuple[float, Delivery]] = deque()
+        self._given: list[tuple[float, Delivery]] = []  # by `each`, and not done with yet
 
-    def __contains__(self, delivery: Delivery) -> bool:
+    def all(self) -> list[Delivery]:
+        """Return what is here; what :meth:`each` gives is until its turn is over."""
         with self._lock:
-            return any(delivery == waiting for _, waiting in self._waiting)
+            return [delivery for _, delivery in (*self._waiting, *self._given)]
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -44,10 +46,13 @@ class Backlog:
         with self._lock:
             self._waiting.extend((due, delivery) for delivery in deliveries)
 
-    def next(self) -> Delivery | None:
-        """Take the one that waits longest."""
+    def next(self, begin: Callable[[Delivery], None]) -> Delivery | None:
+        """Take the one that waits longest; *begin* is called with it while it is here."""
         with self._lock:
-            return self._waiting.popleft()[1] if self._waiting else None
+            if not self._waiting:
+                return None
+            begin(self._waiting[0][1])
+            return self._waiting.popleft()[1]
 
     @contextmanager
     def each(self, until: float = math.inf) -> Iterator[Iterator[Delivery]]:
@@ -60,19 +65,23 @@ class Backlog:
         def take() -> Iterator[Delivery]:
             while True:
                 with self._lock:
-                    found = [waiting for waiting in self._waiting if waiting[0] <= until][:1]
-                    if not found:
+                    found = next((each for each in self._waiting if each[0] <= until), None)
+                    if found is None:
                         return
-                    self._waiting.remove(found[0])
-                    taken[:] = found
-                yield taken[0][1]
-                taken.clear()
+                    self._waiting.remove(found)
+                    self._given.append(found)
+                    taken.append(found)
+                yield found[1]
+                with self._lock:
+                    self._given.remove(taken.pop())
 
         try:
             yield take()
         finally:
             with self._lock:
-                self._waiting.extendleft(taken)
+                for each in taken:
+                    self._waiting.appendleft(each)
+                    self._given.remove(each)
 
 
 def wait_before_run(delivery: Delivery) -> float:
@@ -93,9 +102,10 @@ class Postponed:
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def __contains__(self, delivery: Delivery) -> bool:
+    def all(self) -> list[Delivery]:
+        """Return what is here."""
         with self._changed:
-            return any(delivery == waiting for _, _, waiting in self._waiting)
+            return [delivery for _, _, delivery in self._waiting]
 
     def add(self, delivery: Delivery) -> None:
         """Keep *delivery* until its wait is over."""

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from channels_workers.backlog import Backlog, Postponed
 from channels_workers.backoff import Attempts
@@ -194,31 +194,46 @@ class WorkerGroup:
         message that has just come.
         """
         consumers = [f"{name}.{worker.number}" for name in self._names for worker in self.workers]
-        held = self.channel_layer.held(self.channels, consumers)
-        unknown = [delivery for delivery in held if not self.holds(delivery)]
+        held_before = self.held()
+        found = self.channel_layer.held(self.channels, consumers)
+        unknown = self.unknown(found, held_before)
         self.backlog.add([delivery for delivery in unknown if delivery in self._unknown])
         self._unknown = unknown
+        self.relieve()
 
     def _register(self) -> None:
         about = About.this("worker", len(self.workers), self.channels)
         self.channel_layer.register(self.process, about)
 
-    def holds(self, delivery: Delivery) -> bool:
-        """Say whether a thread runs *delivery*, or whether it waits here."""
-        for worker in self.workers:
-            finished = [each.delivery for each in tuple(worker.finished)]
-            if delivery == worker.delivery or delivery in finished:
-                return True
-        kept = (self.backlog, self.suspects, self.unfinished, self.postponed)
-        return any(delivery in backlog for backlog in kept)
+    def held(self) -> list[Delivery]:
+        """Return what threads run, or have run and not committed, and what waits here."""
+        # Looked at twice: what goes from one place to another is in the second before it leaves
+        # the first.
+        return [*self._held(), *self._held()]
 
-    def next(self) -> Delivery | None:
-        """Take a delivery to run, None if there is none to be run now."""
+    def _held(self) -> Iterator[Delivery]:
+        for place in (self.backlog, self.suspects, self.unfinished, self.postponed):
+            yield from place.all()
+        for worker in self.workers:
+            if (running := worker.delivery) is not None:
+                yield running
+            yield from (finished.delivery for finished in tuple(worker.finished))
+
+    def unknown(self, found: Sequence[Delivery], held_before: Sequence[Delivery]) -> list[Delivery]:
+        """Return what of *found*, read from the layer, nobody here holds or held before that.
+
+        What was held before may have been committed since.
+        """
+        known = {(each.channel, each.token) for each in (*held_before, *self.held())}
+        return [each for each in found if (each.channel, each.token) not in known]
+
+    def next(self, begin: Callable[[Delivery], None]) -> Delivery | None:
+        """Take a delivery to run, None if there is none to be run now; *begin* marks it as run."""
         if self.suspects and self.quarantine.acquire(blocking=False):
-            if (suspect := self.suspects.next()) is not None:
+            if (suspect := self.suspects.next(begin)) is not None:
                 return suspect
             self.quarantine.release()
-        while (delivery := self.backlog.next()) is not None:
+        while (delivery := self.backlog.next(begin)) is not None:
             if not delivery.deaths or self.quarantine.acquire(blocking=False):
                 return delivery
             self.suspects.add([delivery], PATIENCE_ALONE)

@@ -82,7 +82,15 @@ class Worker:
     def _next(self) -> Delivery | None:
         if self.finished and time.monotonic() > self._commit_by:
             self._commit()
-        return self.group.next() or self._pull()
+        return self._take() or self._pull()
+
+    def _take(self) -> Delivery | None:
+        delivery = self.group.next(self._begin)
+        self.delivery = delivery
+        return delivery
+
+    def _begin(self, delivery: Delivery) -> None:
+        self.delivery = delivery
 
     def _pull(self) -> Delivery | None:
         group, count = self.group, self._count()
@@ -92,10 +100,11 @@ class Worker:
         if self.finished:
             self._commit_and_pull(count, keep)
         else:
-            found = self.channel_layer.pull(group.channels, self.consumer, PULL_TIMEOUT, count)
             # After a lost reply the layer gives again what this thread handed to others.
-            keep([each for each in found if not group.holds(each)])
-        return None if group.stopping.is_set() else group.next()
+            held_before = group.held()
+            found = self.channel_layer.pull(group.channels, self.consumer, PULL_TIMEOUT, count)
+            keep(group.unknown(found, held_before))
+        return None if group.stopping.is_set() else self._take()
 
     def _count(self) -> int:
         """Return how many messages to pull at once."""
@@ -106,7 +115,6 @@ class Worker:
     # Running
 
     def _handle(self, delivery: Delivery) -> None:
-        self.delivery = delivery
         if delivery.deaths:
             self._clear_the_way()
         if self.finished or self.group.backlog:

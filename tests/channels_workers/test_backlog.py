@@ -30,7 +30,7 @@ class PutBack:
         self.postponed = Postponed(self)
 
     def __call__(self, found: Delivery) -> None:
-        self.held.append(found in self.postponed)
+        self.held.append(found in self.postponed.all())
         if self.failures:
             self.failures -= 1
             raise OSError("The layer is away.")
@@ -65,15 +65,15 @@ def test_one_that_comes_later_may_be_due_first(put_back: PutBack) -> None:
     put_back.postponed.add(delivery("later", 4))
     put_back.postponed.add(delivery("sooner"))
     wait_for(lambda: put_back.tokens == ["sooner"], "the one with the shorter wait")
-    assert delivery("later", 4) in put_back.postponed
-    assert delivery("sooner") not in put_back.postponed
+    assert delivery("later", 4) in put_back.postponed.all()
+    assert delivery("sooner") not in put_back.postponed.all()
 
 
 def test_it_is_held_until_it_is_back(put_back: PutBack) -> None:
     put_back.postponed.add(delivery("a"))
     wait_for(lambda: put_back.tokens == ["a"], "it")
     assert put_back.held == [True]
-    wait_for(lambda: delivery("a") not in put_back.postponed, "its end")
+    wait_for(lambda: delivery("a") not in put_back.postponed.all(), "its end")
 
 
 def test_a_failure_is_logged_and_tried_again(

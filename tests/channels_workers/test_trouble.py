@@ -223,6 +223,30 @@ async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
     assert numbers == [1, 2]
 
 
+async def test_what_is_committed_while_a_lost_reply_is_looked_for_does_not_run_again(
+    layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = layers[0]
+    group = WorkerGroup(layer, n_threads=2, router=Router([]))
+    first, second = group.workers
+    layer.apply([layer.make_send("websocket.receive", {"n": number}) for number in range(2)])
+    second.delivery = pull_one(layer, first.consumer)  # pulled by the first, run by the second
+    lost = pull_one(layer, first.consumer)
+    layer.streams.recover(first.consumer)
+    pull = layer.streams.pull
+
+    def pull_and_commit_meanwhile(asked: Pull) -> list[Delivery]:
+        found = pull(asked)
+        if second.delivery is not None:
+            layer.commit(second.delivery)
+            second.delivery = None
+        return found
+
+    monkeypatch.setattr(layer.streams, "pull", pull_and_commit_meanwhile)
+    assert first._pull() == lost
+    assert group.backlog.all() == []
+
+
 async def test_what_is_handed_to_a_line_that_was_cut_is_found(
     layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
