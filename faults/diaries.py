@@ -61,7 +61,9 @@ def read_runs(folder: Path) -> list[Run]:
 
 def _read(path: Path) -> Iterator[Run]:
     last: dict[str, Run] = {}
-    for text in path.read_text().splitlines():
+    for text in path.read_text().splitlines(keepends=True):
+        if not text.endswith("\n"):  # it is being written
+            break
         line: dict[str, Any] = json.loads(text)
         what, at, thread = line.pop("what"), line.pop("at"), line.pop("thread")
         before = last.get(thread)
