@@ -17,6 +17,8 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
+from channels_workers.layers.redis.connections import goes_on
+
 #: A command with its arguments.
 Command = Sequence[str | bytes | int]
 
@@ -137,6 +139,8 @@ class AsyncLine(asyncio.Protocol):
         await self.close()
         connection: Any = await self.pool.get_connection()  # type: ignore[no-untyped-call]
         self._connection, transport = connection, connection._writer.transport
+        if not goes_on():  # nobody would end what begins now
+            raise asyncio.CancelledError
         if transport.is_closing():
             raise redis.exceptions.ConnectionError("Redis closed the connection at once.")
         self._transport = transport
