@@ -106,9 +106,10 @@ class Client:
         """Delete every key with the prefix, but for those that are :data:`KEPT`."""
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
         kept = [self.key(name).encode() for name in KEPT]
-        for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
-            if key not in kept:
-                self.redis.unlink(key)
+        with self.explained():
+            for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
+                if key not in kept:
+                    self.redis.unlink(key)
 
     def disconnect(self) -> None:
         """Close the connections; the next request opens new ones."""

@@ -323,5 +323,6 @@ class RedisChannelLayer(WorkerLayer):
 
     def members(self, group: str) -> set[str]:
         """Return the members of a group."""
-        found = cast("list[bytes]", self.client.redis.hkeys(self.client.key(f"group:{group}")))
+        with self.client.explained():
+            found = cast("list[bytes]", self.client.redis.hkeys(self.client.key(f"group:{group}")))
         return {member.decode().lstrip("*") for member in found}

@@ -78,7 +78,8 @@ class Streams:
 
     def length(self, channel: str) -> int:
         """Return how many messages of *channel* wait or are under way."""
-        return self.client.redis.xlen(self.key(channel))
+        with self.client.explained():
+            return self.client.redis.xlen(self.key(channel))
 
     # For workers
 

@@ -72,6 +72,22 @@ def test_a_server_that_is_not_there_is_named(redis_server: RedisServer) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_whatever_asks_a_server_that_is_not_there_says_so(redis_server: RedisServer) -> None:
+    layer = RedisChannelLayer(hosts=[f"redis://127.0.0.1:{free_port()}/0"])
+    questions = [
+        lambda: layer.length("channel"),
+        lambda: layer.members("group"),
+        lambda: layer.load_session("server!1"),
+        lambda: asyncio.run(layer.flush()),
+        layer.status,
+        layer.dead_letters,
+        layer.processes,
+    ]
+    for question in questions:
+        with pytest.raises(LayerUnavailable, match="does not answer"):
+            question()
+
+
 # Which hosts
 
 
