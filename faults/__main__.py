@@ -20,6 +20,10 @@ from faults.row import Row
 from faults.size import FULL, QUICK, Size
 from faults.table import describe, heading, say, write_json, write_markdown
 from faults.trial import try_fault
+from tests.processes.signals import interruptible
+
+#: The exit status after SIGINT or SIGTERM.
+INTERRUPTED = 130
 
 
 def parse() -> argparse.Namespace:
@@ -55,9 +59,13 @@ def main() -> int:
     options = parse()
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     since = time.monotonic()
-    status = prove(options, folder) if options.mutants else report(options, folder)
+    try:
+        with interruptible():
+            status = prove(options, folder) if options.mutants else report(options, folder)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
     say(f"in {time.monotonic() - since:.0f} s")
-    if status == 1:
+    if status:
         say(f"What the processes wrote is in {folder}")
     else:
         shutil.rmtree(folder)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measuring.progress import say
-from benchmarks.serving.signals import interruptible
+from tests.processes.signals import interruptible
 
 #: Measures, with a folder for logs; says whether all could be measured.
 Run = Callable[[Path], bool]

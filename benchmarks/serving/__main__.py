@@ -17,8 +17,8 @@ from benchmarks.serving.arrangement import Arrangement
 from benchmarks.serving.cores import ANY, parse_cores
 from benchmarks.serving.room import SERVERS
 from benchmarks.serving.rooms import ROOMS, find_room
-from benchmarks.serving.signals import interruptible
 from benchmarks.serving.site import Site
+from tests.processes.signals import interruptible
 
 
 def parse() -> argparse.Namespace:

@@ -87,7 +87,7 @@ class Writer:
         error: Exception | None = None
         while connections.goes_on():
             try:
-                if isinstance(error, redis.exceptions.NoScriptError):
+                if is_unknown(error):
                     await self._teach(line)
                 elif error is not None:
                     outage = connections.unavailable(self.host, error)
@@ -145,7 +145,7 @@ class Writer:
                 if connections.is_loss(reply):
                     call.doubt(self._life)
                 self._calls[:0] = self._keep_repeatable(calls[at:], reply, replies[at:])
-                return reply
+                return next(filter(is_unknown, replies[at:]), reply)
             _answer(call, reply)
         return None
 
@@ -158,8 +158,7 @@ class Writer:
         kept = []
         for call, reply in zip(calls, replies or [error] * len(calls), strict=True):
             is_answered = not (call.request.ordered or isinstance(reply, Exception))
-            is_unknown = isinstance(reply, redis.exceptions.NoScriptError)
-            if is_unknown or (call.request.repeatable and not is_answered):
+            if is_unknown(reply) or (call.request.repeatable and not is_answered):
                 kept.append(call)
             else:
                 _answer(call, reply)
@@ -168,8 +167,12 @@ class Writer:
 
 def cannot_be_done_now(error: Exception) -> bool:
     """Say whether the same request may succeed later, or when Redis knows its script."""
-    is_unknown = isinstance(error, redis.exceptions.NoScriptError)
-    return is_unknown or connections.is_temporary(error)
+    return is_unknown(error) or connections.is_temporary(error)
+
+
+def is_unknown(reply: Any) -> bool:
+    """Say whether Redis does not know the script yet."""
+    return isinstance(reply, redis.exceptions.NoScriptError)
 
 
 def _answer(call: Call, value: Any) -> None:

@@ -17,6 +17,7 @@ async def make_layer(
 ) -> AsyncIterator[MakeLayer]:
     # A server that is told of less than there should be waits for its next pulse.
     monkeypatch.setattr(link, "PULSE_INTERVAL", 0.05)
+    redis_server.client().script_flush()  # each test meets a Redis that knows no script
     made: list[RedisChannelLayer] = []
 
     def make(**config: object) -> RedisChannelLayer:
