@@ -47,10 +47,10 @@ def spread_over(servers: int) -> Measurement:
     return talk(subject, f"servers-{servers}", clients=1_000, rooms=1)
 
 
-def worked_by(workers: int) -> Measurement:
+def worked_by(room: str, workers: int) -> Measurement:
     """50 rooms, with nothing pinned, so that workers run side by side."""
     arrangement = Arrangement(workers=workers, cores=ANY)
-    subject = Subject(f"channels_workers, {workers} workers", OURS.room, arrangement, load=ANY)
+    subject = Subject(f"{room}, {workers} workers", room, arrangement, load=ANY)
     return talk(subject, f"workers-{workers}", clients=50, rooms=50)
 
 
@@ -97,10 +97,19 @@ AXES = (
         "workers",
         "Workers of 50 rooms, nothing pinned",
         (1, 2, 3, 4),
-        worked_by,
+        partial(worked_by, OURS.room),
         (*SPEED, *CPU, *IN_REDIS),
         CPU_LINES,
         "us CPU per message",
+    ),
+    Axis(
+        "waiting",
+        "Workers of 50 rooms whose consumers wait 2 ms, nothing pinned",
+        (1, 2, 3, 4),
+        partial(worked_by, "channels_workers-waiting"),
+        (*SPEED, *CPU, *IN_REDIS),
+        ("messages_per_s",),
+        "messages/s",
     ),
     Axis(
         "size",

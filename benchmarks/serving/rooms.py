@@ -26,6 +26,14 @@ ROOMS = (
         has_workers=True,
     ),
     Room(
+        name="channels_workers-waiting",
+        describes="the same, with a consumer that waits 2 ms, as for a database",
+        application="benchmarks.rooms.workers.asgi:application",
+        settings="benchmarks.rooms.workers.waiting_settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
         name="channels4-core",
         describes="Channels 4 with the core layer of channels-redis",
         application="benchmarks.rooms.channels4.asgi:application",
