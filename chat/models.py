@@ -102,9 +102,8 @@ class MessageManager(models.Manager["Message"]):
             with transaction.atomic():
                 room = self._enter(label, person)
                 fields = {"handle": said.handle, "message": said.message, "nonce": said.nonce}
-                who = {"person": person, "account": account, "timestamp": room.active}
-                stored = self.create(room=room, delivery=delivery, **fields, **who)
-                return stored, True
+                of = {"room": room, "person": person, "account": account, "delivery": delivery}
+                return self.create(timestamp=room.active, **of, **fields), True
         except (IntegrityError, FrameError):
             known = self.filter(room__label=label)
             if delivery and (stored := known.filter(delivery=delivery).first()):
@@ -242,7 +241,8 @@ class Change(models.Model):
 class Presence(models.Model):
     """One socket in a room, and as whom it speaks: ``guest`` while ``person`` is no account.
 
-    ``login`` stands for the log-in with which it was opened, "" for none.
+    ``login`` stands for the log-in with which it was opened, "" for none; ``order`` is that of the
+    connection's last message that changed the row.
     """
 
     room = models.ForeignKey(
@@ -254,6 +254,7 @@ class Presence(models.Model):
     account = models.BooleanField(default=False)
     guest = models.CharField(max_length=80)
     login = models.CharField(max_length=64, blank=True, db_index=True)
+    order = models.BigIntegerField(default=0)
 
     class Meta:
         indexes = [models.Index(fields=["room", "person"], name="chat_presence_room_person")]

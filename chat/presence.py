@@ -102,37 +102,50 @@ def _appear(message: ChannelMessage, visitor: Visitor) -> None:
     session = message.channel_session
     found = {"guest": session.get("guest", visitor.person), "login": session.get("login", "")}
     row = Presence(reply_channel=message.reply_channel.name, **found)
-    handle = show(session["room"], row, visitor)
+    handle = show(session["room"], row, visitor, message["order"])
     session["shown"] = [visitor.person, handle]
 
 
-def show(label: str, row: Presence, visitor: Visitor) -> str:
+def show(label: str, row: Presence, visitor: Visitor, order: int | None = None) -> str:
     """Let a socket be in the room as this visitor, tell the room, and return the name shown.
 
     The row is that of the socket, or one to be made. Without a name the visitor keeps the one that
-    the other sockets of the person have. A socket that has left stays away.
+    the other sockets of the person have. ``order`` is that of the connection's message, if it is
+    one that asks for this: an old one, of a worker that was frozen, changes nothing.
     """
     with transaction.atomic():
         room = Room.objects.hold(label)
         if Departure.objects.filter(reply_channel=row.reply_channel).exists():
             return visitor.handle
-        row = Presence.objects.filter(reply_channel=row.reply_channel).first() or row
-        is_new = row.pk is None
-        persons = {row.person, visitor.person}
-        before = _entries(room, persons)
-        if not visitor.handle and visitor.person in before:
-            visitor = before[visitor.person]
-        fields = {"handle": visitor.handle, "account": visitor.account}
-        room.presences.filter(person=visitor.person).update(**fields)  # one name in all tabs
-        row.room, row.person = room, visitor.person
-        row.handle, row.account = visitor.handle, visitor.account
-        row.save()
-        deltas = _differences(before, _entries(room, persons))
-        if not (deltas or is_new):
-            deltas = [{"joined": visitor.fields()}]  # a run before this one told nobody, perhaps
-        frames = _number(room, deltas)
+        known = room.presences.filter(reply_channel=row.reply_channel).first()
+        if known is not None and order is not None and known.order >= order:
+            visitor = _entries(room, [known.person])[known.person]
+            frames = _number(room, [{"joined": visitor.fields()}] if known.order == order else [])
+        else:
+            visitor, deltas = _place(room, known or row, visitor, order)
+            frames = _number(room, deltas)
     _tell(room, frames)
     return visitor.handle
+
+
+def _place(
+    room: Room, row: Presence, visitor: Visitor, order: int | None
+) -> tuple[Visitor, list[Delta]]:
+    """Save the row as that of this visitor, and what that changes for others."""
+    persons = {row.person, visitor.person}
+    before = _entries(room, persons)
+    if not visitor.handle:
+        visitor = before.get(visitor.person, visitor)
+    fields = {"handle": visitor.handle, "account": visitor.account}
+    room.presences.filter(person=visitor.person).update(**fields)  # one name in all tabs
+    row.room, row.person = room, visitor.person
+    row.handle, row.account = visitor.handle, visitor.account
+    row.order = row.order if order is None else order
+    row.save()
+    deltas = _differences(before, _entries(room, persons))
+    if not deltas and order is None:
+        deltas = [{"joined": visitor.fields()}]  # whoever asks may have done so before
+    return visitor, deltas
 
 
 def leave(reply_channel: str) -> None:
