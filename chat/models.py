@@ -100,10 +100,10 @@ class MessageManager(models.Manager["Message"]):
         """
         try:
             with transaction.atomic():
-                room = self._enter(label, person)
+                room, now = self._enter(label, person)
                 fields = {"handle": said.handle, "message": said.message, "nonce": said.nonce}
                 of = {"room": room, "person": person, "account": account, "delivery": delivery}
-                return self.create(timestamp=room.active, **of, **fields), True
+                return self.create(timestamp=now, **of, **fields), True
         except (IntegrityError, FrameError):
             known = self.filter(room__label=label)
             if delivery and (stored := known.filter(delivery=delivery).first()):
@@ -112,19 +112,18 @@ class MessageManager(models.Manager["Message"]):
                 return stored, False
             raise
 
-    def _enter(self, label: str, person: str) -> Room:
-        """The room, held and marked as active.
+    def _enter(self, label: str, person: str) -> tuple[Room, dt.datetime]:
+        """The room, held and marked as active, and when that was.
 
         So the ids of one room become visible in ascending order: whoever asks for what came after
         an id will not miss a lower one that was stored later.
         """
-        room = Room.objects.hold(label)
-        now = timezone.now()
+        room, now = Room.objects.hold(label), timezone.now()
         if (rate := settings.CHAT_RATE_LIMIT) is not None:
             limits.admit(self._times(person, limits.since(now, rate), rate[0]), now, rate)
         room.active = now
         room.save(update_fields=["active"])
-        return room
+        return room, now
 
     def _times(self, person: str, since: dt.datetime, count: int) -> list[dt.datetime]:
         """When the person said the last messages, in any room."""
