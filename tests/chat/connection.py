@@ -22,6 +22,7 @@ from channels_workers.layers.operations import (
 )
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import Router
+from channels_workers.test.database import connections_left_alone
 from chat import guests
 from chat.routing import channel_routing
 
@@ -72,7 +73,8 @@ class Connection:
     def run(self, delivery: Delivery, *, is_committed: bool = True) -> list[Operation]:
         """Run a message; without its commit the worker died, or was frozen, before that."""
         delivery = delivery._replace(session=self.session)
-        outcome = run(delivery, self.layer, Router(channel_routing), lambda coroutine: None)
+        with connections_left_alone():
+            outcome = run(delivery, self.layer, Router(channel_routing), lambda coroutine: None)
         if is_committed and outcome.session:
             self.session = outcome.session.payload
         return outcome.operations

@@ -4,6 +4,7 @@ import json
 import signal
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -96,6 +97,34 @@ def test_all_tabs_of_a_browser_are_one_person(start_runserver: StartServer) -> N
         while "left" not in next_of(bob, "presence"):
             pass
         assert names(bob) == [""]
+
+
+def test_what_a_crowd_does_at_once_is_numbered_without_gaps(
+    start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    server = start_web()
+    for _ in range(2):
+        start_worker(threads=4)
+
+    def visit(number: int) -> None:
+        for _ in range(3):
+            with server.join("lobby") as person:
+                names(person, f"n{number}")
+                person.say("hi", handle=f"m{number}")
+                person.hear()
+
+    with server.join("lobby") as bob:
+        names(bob, "bob")
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(visit, range(8)))
+        seen: dict[int, dict[str, Any]] = {}
+        while sum("left" in delta for delta in seen.values()) < 24:
+            delta = next_of(bob, "presence")
+            assert delta["revision"] not in seen
+            seen[delta["revision"]] = delta
+        # Each visit is four: joined, named, named anew, left. The first two are bob's own.
+        assert sorted(seen) == list(range(3, 3 + 24 * 4))
+        assert names(bob) == ["bob"]
 
 
 def test_the_door_is_fed_live(start_runserver: StartServer) -> None:

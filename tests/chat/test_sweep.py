@@ -109,7 +109,10 @@ def test_old_departures_are_forgotten(layer: InMemoryChannelLayer) -> None:
 
 
 def test_a_database_that_is_away_is_said_in_the_log(
-    layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    layer: InMemoryChannelLayer,
+    timers: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail(layer: object) -> None:
         raise DatabaseError("away")
