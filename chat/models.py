@@ -122,7 +122,7 @@ class MessageManager(models.Manager["Message"]):
         if (rate := settings.CHAT_RATE_LIMIT) is not None:
             limits.admit(self._times(person, limits.since(now, rate), rate[0]), now, rate)
         room.active = now
-        room.save(update_fields=["active"])
+        Room.objects.filter(pk=room.pk).update(active=now)
         return room, now
 
     def _times(self, person: str, since: dt.datetime, count: int) -> list[dt.datetime]:
