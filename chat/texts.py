@@ -1,7 +1,7 @@
 """The texts that the page's scripts show, in the language of the page.
 
-Scripts write them in English: ``t("Sending…")``. Each stands here too, for ``makemessages`` does not
-read them there; a test compares the two. The page carries the translations as JSON:
+Scripts write them in English: ``t("Sending…")``. Each stands here too, for ``makemessages`` does
+not read them there; a test compares the two. The page carries the translations as JSON:
 ``{{ texts|json_script:"texts" }}``.
 """
 

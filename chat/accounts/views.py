@@ -17,6 +17,9 @@ from django.urls import reverse
 
 from chat.accounts.forms import SignUpForm
 
+# Under this address are forms alone, to which nobody needs to come back.
+FORMS = "/accounts/"
+
 
 class ComesBack(RedirectURLMixin):
     """Leads back to ``next``, if that is a page of this site and no form of the accounts."""
@@ -24,7 +27,7 @@ class ComesBack(RedirectURLMixin):
     def get_redirect_url(self) -> str:  # type: ignore[override]  # as it is in Django 5.2
         """Return the safe ``next``, else ""."""
         target = super().get_redirect_url()
-        is_form = urlsplit(target).path.startswith("/accounts/")
+        is_form = urlsplit(target).path.startswith(FORMS)
         return "" if is_form else target
 
 
