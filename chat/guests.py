@@ -43,8 +43,8 @@ class Speaker:
     """Who sent a message: ``handle`` is the name of an account, None for a guest."""
 
     person: str
-    handle: str | None
-    is_staff: bool
+    handle: str | None = None
+    is_staff: bool = False
 
 
 def new_person() -> str:
@@ -106,7 +106,7 @@ def person_of_socket(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return person_in(parse_cookie("; ".join(cookies))) or new_person()
 
 
-def remember(message: Message) -> Speaker:
+def remember(message: Message) -> None:
     """Keep in the channel session who opens this socket: for ``websocket.connect``.
 
     The consumer is decorated with ``channel_session_user_from_http``.
@@ -115,11 +115,9 @@ def remember(message: Message) -> Speaker:
     session[GUEST] = person_of_socket(message.content["headers"])
     session[LOGIN] = ""
     browser = message.http_session
-    if not message.user.is_authenticated or browser is None or browser.session_key is None:
-        return Speaker(session[GUEST], None, is_staff=False)
-    session[BROWSER] = browser.session_key
-    session[LOGIN] = login_of(browser.session_key)
-    return _account(message.user)
+    if message.user.is_authenticated and browser is not None and browser.session_key:
+        session[BROWSER] = browser.session_key
+        session[LOGIN] = login_of(browser.session_key)
 
 
 def speaker(message: Message) -> Speaker:
@@ -127,13 +125,11 @@ def speaker(message: Message) -> Speaker:
     session = message.channel_session
     if BROWSER in session:
         if _is_logged_in(session[BROWSER], message.user):
-            return _account(message.user)
+            user = message.user
+            return Speaker(person_of_user(user), user.get_username(), user.is_staff)
         _forget_login(session)
-    return Speaker(session[GUEST], None, is_staff=False)
-
-
-def _account(user: Any) -> Speaker:
-    return Speaker(person_of_user(user), user.get_username(), user.is_staff)
+    # Sockets that were opened before the release with accounts have a person in their session.
+    return Speaker(session.get(GUEST) or session["person"])
 
 
 def _is_logged_in(key: str, user: Any) -> bool:

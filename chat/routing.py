@@ -1,11 +1,16 @@
-"""Which consumer runs for which channel."""
+"""Which consumer runs for which channel, and for which socket."""
 
+from channels_workers import route
+from chat import consumers
 from chat.accounts.consumers import logged_out
-from chat.consumers import ws_connect, ws_disconnect, ws_receive
+from chat.accounts.signals import LOGGED_OUT
 
-channel_routing = {
-    "websocket.connect": ws_connect,
-    "websocket.receive": ws_receive,
-    "websocket.disconnect": ws_disconnect,
-    "chat.logged-out": logged_out,
-}
+channel_routing = [
+    route("websocket.connect", consumers.door_connect, path="^/chat/$"),
+    route("websocket.receive", consumers.door_receive, path="^/chat/$"),
+    route("websocket.disconnect", consumers.door_disconnect, path="^/chat/$"),
+    route("websocket.connect", consumers.ws_connect),
+    route("websocket.receive", consumers.ws_receive),
+    route("websocket.disconnect", consumers.ws_disconnect),
+    route(LOGGED_OUT, logged_out),
+]

@@ -79,7 +79,7 @@ def test_errors_of_forms_are_too(client: Browser) -> None:
 @in_language_of_socket
 def answer(message: Message) -> None:
     try:
-        guests.check_handle("ann", guests.Speaker("guest:x", None, is_staff=False))
+        guests.check_handle("ann", guests.Speaker("guest:x"))
     except FrameError as error:
         message.reply_channel.send({"detail": error.detail})
 

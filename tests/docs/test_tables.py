@@ -187,8 +187,7 @@ def test_the_table_of_a_fault_run() -> None:
 
 
 def test_error_codes_of_the_chat() -> None:
-    source = (ROOT / "chat" / "frames.py").read_text() + (ROOT / "chat" / "models.py").read_text()
-    source += (ROOT / "chat" / "limits.py").read_text()
+    source = "".join(file.read_text() for file in ROOT.glob("chat/*.py"))
     used = set(re.findall(r'(?:FrameError|_refuse)\(\s*"(\w+)"', source))
     assert set(first_codes(page("chat").table("errors"))) == used
 
