@@ -2,10 +2,9 @@
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
-from django.apps.registry import Apps
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
@@ -110,7 +109,7 @@ def test_the_name_of_a_user_who_is_not_active_is_not() -> None:
     assert Name.objects.is_taken("Ann")
 
 
-def test_a_dump_can_be_loaded(tmp_path: Any) -> None:
+def test_a_dump_can_be_loaded(tmp_path: Path) -> None:
     User.objects.create_user("ann")
     dump = io.StringIO()
     call_command("dumpdata", "auth.user", "accounts", stdout=dump)
@@ -145,21 +144,23 @@ def test_the_admin_saves_a_user_whose_name_stays(admin_client: Client) -> None:
 # Those who were there before
 
 
+def migrate(name: str | None) -> None:
+    MigrationExecutor(connection).migrate([("accounts", name)])
+
+
 @pytest.fixture
-def before() -> Iterator[Apps]:
-    """The models before names were kept."""
-    executor = MigrationExecutor(connection)
-    [*others] = [key for key in executor.loader.graph.leaf_nodes() if key[0] != "accounts"]
-    yield executor.migrate([*others, ("accounts", None)]).apps
-    MigrationExecutor(connection).migrate([("accounts", "0001_names")])
+def before() -> Iterator[None]:
+    """The database before names were kept."""
+    migrate(None)
+    yield
+    migrate("0001_names")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_was_there_first_keeps_the_name(before: Apps) -> None:
-    old: Any = before.get_model("auth", "User")
-    for name in ("Ann", "ann", "bob", "x" * 100):
-        old.objects.create(username=name)
-    MigrationExecutor(connection).migrate([("accounts", "0001_names")])
+def test_who_was_there_first_keeps_the_name(before: None) -> None:
+    names = ("Ann", "ann", "bob", "x" * 100)
+    User.objects.bulk_create(User(username=name) for name in names)
+    migrate("0001_names")
     assert keys() == ["ann", "bob", "x" * 100]
     first, second = User.objects.filter(username__iexact="ann").order_by("pk")
     assert Name.objects.get(key="ann").user_id == first.pk
