@@ -213,39 +213,6 @@ def test_a_guest_is_asked_to_log_in_first(client: Client, path: str) -> None:
     assert client.get(path)["Location"] == f"/accounts/login/?next={path}"
 
 
-# The menu
-
-
-def menu(client: Client, path: str, user: Any) -> str:
-    from django.template.loader import render_to_string
-    from django.test import RequestFactory
-
-    request = RequestFactory().get(path)
-    request.user = user
-    return render_to_string("accounts/menu.html", request=request)
-
-
-def test_the_menu_of_a_guest_leads_back(client: Client) -> None:
-    from django.contrib.auth.models import AnonymousUser
-
-    page = menu(client, "/lobby/?a=b&c=d", AnonymousUser())
-    assert 'href="/accounts/login/?next=/lobby/%3Fa%3Db%26c%3Dd"' in page
-    assert "ann" not in page
-
-
-def test_the_menu_of_an_account_logs_out_by_post(client: Client, ann: User) -> None:
-    page = menu(client, "/lobby/", ann)
-    assert '<form method="post" action="/accounts/logout/">' in page
-    assert 'name="next" value="/lobby/"' in page
-    assert '<span class="name" dir="auto">ann</span>' in page
-
-
-def test_a_name_in_the_menu_is_text(client: Client) -> None:
-    page = menu(client, "/lobby/", User(username=HTML))
-    assert "&lt;script&gt;" in page
-    assert "<script>" not in page
-
-
 def test_the_forms_of_the_accounts_are_where_the_views_think() -> None:
     from django.urls import reverse
 
