@@ -15,7 +15,7 @@ from pathlib import Path
 
 from faults.fault import Fault
 from faults.mutants.proof import try_mutants
-from faults.registry import FAULTS
+from faults.registry import FAULTS, LONG
 from faults.row import Row
 from faults.size import FULL, QUICK, Size
 from faults.table import describe, heading, say, write_json, write_markdown
@@ -86,12 +86,14 @@ def prove(options: argparse.Namespace, folder: Path) -> int:
 def report(options: argparse.Namespace, folder: Path) -> int:
     """Try the faults; return the exit status."""
     wanted = set(options.only or ())
-    chosen = [fault for fault in FAULTS if not wanted or fault.name in wanted]
-    if unknown := sorted(wanted - {fault.name for fault in FAULTS}):
+    known = (*FAULTS, *LONG)
+    chosen = [fault for fault in known if fault.name in wanted] if wanted else list(FAULTS)
+    if unknown := sorted(wanted - {fault.name for fault in known}):
         say(f"There is no fault of the name {', '.join(unknown)}; --list says which there are.")
         return 2
     if options.list:
-        say("\n".join(f"{fault.name:<24} {fault.description}" for fault in chosen))
+        listed = chosen if wanted else known
+        say("\n".join(f"{fault.name:<24} {fault.description}" for fault in listed))
         return 0
     rows = run(chosen, QUICK if options.quick else FULL, options.repeat, folder)
     if options.json:

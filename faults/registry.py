@@ -11,6 +11,7 @@ from faults.harms.chat import (
     ChatServerStopped,
     ChatWorkersKilled,
 )
+from faults.harms.chat_restarts import ChatRestarts
 from faults.harms.clock_jump import ClockJump
 from faults.harms.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
 from faults.harms.lost_replies import LostReplies
@@ -58,7 +59,10 @@ FAULTS: tuple[Fault, ...] = (
     ChatRedisEmptied(),
 )
 
+#: Those that take long, and are tried only by their names.
+LONG: tuple[Fault, ...] = (ChatRestarts(),)
+
 
 def named(name: str) -> Fault:
     """Return the fault of this name; StopIteration if there is none."""
-    return next(fault for fault in FAULTS if fault.name == name)
+    return next(fault for fault in (*FAULTS, *LONG) if fault.name == name)
