@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from channels_workers import backlog, worker, worker_thread
+from channels_workers import backlog, reaper, worker, worker_thread
 from channels_workers.channel import Channel
 from channels_workers.event_loop import ConsumerExit, EventLoop
 from channels_workers.exceptions import ConsumeLater
@@ -75,6 +75,25 @@ def start_group(memory_layer: InMemoryChannelLayer) -> Iterator[StartGroup]:
         group.stop()
     for group in groups:
         assert group.join(TIMEOUT), "A consumer of the test does not return."
+
+
+async def test_the_server_in_the_process_of_workers_lives_as_long(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.02)
+    monkeypatch.setattr(reaper, "DEAD_AFTER", 0.2)
+    await memory_layer.new_channel()
+    (server,) = memory_layer.processes()
+    group = start_group({})
+
+    def pulses() -> int:
+        return memory_layer.processes().get(group.process, 0)
+
+    began = time.monotonic()
+    wait_for(lambda: pulses() > 30 and time.monotonic() - began > 5 * reaper.DEAD_AFTER, "pulses")
+    assert server in memory_layer.processes()
+    await memory_layer.retire_server()
 
 
 def stop(group: WorkerGroup) -> None:

@@ -132,7 +132,9 @@ class InMemoryChannelLayer(WorkerLayer):
         self.store.register(process, about)
 
     def _pulse(self, process: str) -> Pulse:
-        """Raise the counter of *process*."""
+        """Raise the counter of *process*, and of the server that lives and dies with it."""
+        if self._server is not None:
+            self.store.pulse(self._server.id)
         return self.store.pulse(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:

@@ -1,16 +1,18 @@
 import re
 import signal
 import sys
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from django.core.management import get_commands, load_command_class
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from channels_workers.management.commands.runserver import Command
+from channels_workers.reaper import DEAD_AFTER, LOOK_INTERVAL
 from tests.processes.process import Process, Processes, free_port
 
 
@@ -24,12 +26,19 @@ class Running:
     def handshake(self) -> int:
         """The status of a handshake with a room; 101 if the socket opened."""
         try:
-            origin = Origin(f"http://127.0.0.1:{self.port}")
-            url = f"ws://127.0.0.1:{self.port}/chat/lobby/"
-            with connect(url, origin=origin, proxy=None):
+            with self.connect():
                 return 101
         except InvalidStatus as error:
             return error.response.status_code
+
+    def connect(self) -> ClientConnection:
+        """A socket in the room."""
+        origin = Origin(f"http://127.0.0.1:{self.port}")
+        return connect(f"ws://127.0.0.1:{self.port}/chat/lobby/", origin=origin, proxy=None)
+
+    def visit(self) -> None:
+        """Make the room, as a visit to its page does."""
+        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/lobby/", timeout=20).close()
 
 
 RunServer = Callable[..., Running]
@@ -77,6 +86,16 @@ def test_with_workers_a_consumer_answers_the_handshake(run_server: RunServer) ->
     running = run_server()
     assert running.handshake() == 403, "there is no such room"
     assert "No worker answered" not in running.process.output
+
+
+def test_it_goes_on_for_longer_than_a_process_without_pulse(run_server: RunServer) -> None:
+    running = run_server()
+    running.visit()
+    assert running.handshake() == 101
+    with running.connect() as socket, pytest.raises(TimeoutError):
+        socket.recv(timeout=DEAD_AFTER + 3 * LOOK_INTERVAL)  # it is alone, and says nothing
+    assert running.handshake() == 101
+    assert "is dead" not in running.process.output
 
 
 def test_without_asgi_it_is_djangos_own(run_server: RunServer) -> None:
