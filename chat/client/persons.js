@@ -1,0 +1,36 @@
+/** How a person is shown, wherever one is shown: a letter, a colour that stays, a mark. */
+
+import { t } from "./texts.js";
+
+const HUES = 12;
+
+/** Dress an element as this person's: it and what is in it take the person's colour. */
+export function dress(element, { who, handle, account }) {
+  element.dataset.hue = hueOf(who || handle);
+  const avatar = element.querySelector(".avatar");
+  if (avatar) avatar.textContent = initialOf(handle);
+  const name = element.querySelector(".handle");
+  name.textContent = handle;
+  if (account && !name.nextElementSibling?.matches(".mark")) name.after(mark());
+}
+
+function hueOf(text) {
+  let sum = 0;
+  for (const character of text) sum = (sum * 31 + character.codePointAt(0)) % 9973;
+  return sum % HUES;
+}
+
+/** Its first letter, digit or emoji. */
+function initialOf(handle) {
+  const found = /[\p{L}\p{N}\p{Extended_Pictographic}]/u.exec(handle);
+  return (found ? found[0] : ([...handle][0] ?? "")).toUpperCase();
+}
+
+/** The name is an account's: nobody else can have it. */
+function mark() {
+  const element = document.createElement("span");
+  element.className = "mark";
+  element.role = "img";
+  element.ariaLabel = element.title = t("has an account");
+  return element;
+}
