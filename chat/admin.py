@@ -1,4 +1,8 @@
-"""Rooms and messages in the admin: find them, and delete what should not be there."""
+"""Rooms and messages in the admin: find them, and delete what should not be there.
+
+A message that is deleted here disappears from all open pages too. What is left of it is a row
+without text, as it is when its author deletes it.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +10,7 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
+from chat.changes import delete_all
 from chat.models import Message, Room
 
 if TYPE_CHECKING:
@@ -39,24 +44,45 @@ class RoomAdmin(RoomModelAdmin):
     @admin.action(description="Delete all messages of the selected rooms", permissions=["delete"])
     def empty(self, request: HttpRequest, rooms: QuerySet[Room]) -> None:
         """Delete what was said and keep the rooms."""
-        count, _ = Message.objects.filter(room__in=rooms.values("pk")).delete()
+        count = delete_all(Message.objects.filter(room__in=rooms.values("pk")))
         self.message_user(request, f"{count} messages were deleted.")
 
 
 @admin.register(Message)
 class MessageAdmin(MessageModelAdmin):
-    """Messages, the latest first; "delete selected" is the moderator's tool."""
+    """Messages, the latest first; they can be read and deleted, by nobody said otherwise."""
 
-    list_display = ["timestamp", "room", "handle", "beginning", "person"]
+    list_display = ["timestamp", "room", "handle", "beginning", "person", "deleted"]
     list_display_links = ["timestamp", "beginning"]
-    list_filter = ["timestamp"]
+    list_filter = ["deleted", "account", "timestamp"]
     list_select_related = ["room"]
     search_fields = ["handle", "message", "room__name", "room__label", "person"]
     search_help_text = "A handle, a word of the message, a room, or a person."
     date_hierarchy = "timestamp"
     ordering = ["-id"]
-    raw_id_fields = ["room"]
-    readonly_fields = ["timestamp", "person", "nonce", "delivery"]
+    exclude = ["nonce", "delivery"]
+    actions = ["delete_at_once"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody: things are said in rooms."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Message | None = None) -> bool:
+        """Nobody: what somebody said is not changed by another."""
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Message) -> None:
+        """Delete a message, for all who see it."""
+        delete_all(Message.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        """Delete messages, for all who see them."""
+        delete_all(queryset)
+
+    @admin.action(description="Delete selected messages at once", permissions=["delete"])
+    def delete_at_once(self, request: HttpRequest, messages: QuerySet[Message]) -> None:
+        """Delete messages without asking back."""
+        self.message_user(request, f"{delete_all(messages)} messages were deleted.")
 
     @admin.display(description="message", ordering="message")
     def beginning(self, message: Message) -> str:

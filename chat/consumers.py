@@ -1,59 +1,147 @@
-"""The chat's side of the socket: three functions that workers run.
+"""The chat's side of the sockets: functions that workers run.
 
 A consumer is a function of one message from a channel. It answers by sending to the message's
 reply channel or to a group of them, and what it sent goes out when it returns. Between the messages
 of one connection it keeps what it must remember in the channel session.
 """
 
+import json
 import time
-
-from django.conf import settings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from channels_workers import Group
+from channels_workers.auth import channel_session_user, channel_session_user_from_http
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
 from channels_workers.security.websockets import allowed_hosts_only
-from channels_workers.sessions import channel_session
-from chat import guests, limits, names
-from chat.frames import FrameError, parse
-from chat.models import Message, Room
+from chat import changes, door, guests, names, presence
+from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, parse
+from chat.models import Message
+
+#: How often (s) a connection may say that somebody is typing.
+TYPING_PAUSE = 3.0
 
 
 @allowed_hosts_only
-@channel_session
+@channel_session_user_from_http
 def ws_connect(message: ChannelMessage) -> None:
     """Let a browser into the room of ``/chat/<label>/``; refuse it when there is none."""
-    label = names.label_in(message["path"])
-    if not Room.objects.filter(label=label).exists():
-        raise DenyConnection(f"There is no room for the socket {message['path']!r}.")
-    message.channel_session["room"] = label
-    message.channel_session["person"] = guests.person_of_socket(message.content["headers"])
-    Group(f"chat-{label}").add(message.reply_channel)
+    session = message.channel_session
+    session["room"] = names.label_in(message["path"])
+    session["guest"] = guests.person_of_socket(message.content["headers"])
+    session["login"] = guests.login_of(message.http_session)
+    try:
+        presence.join(message, presence.visitor_of(message, ""))
+    except FrameError:
+        raise DenyConnection(f"There is no room for the socket {message['path']!r}.") from None
+    Group(f"chat-{session['room']}").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
 
 
-@channel_session
+@channel_session_user
 def ws_receive(message: ChannelMessage) -> None:
-    """Store what was said and tell the room; an error is for the sender alone."""
-    session = message.channel_session
+    """Do what a frame asks for; an error is for the sender alone."""
     try:
-        said = parse(message.content.get("text"))
-        sent = limits.admit(
-            session.get("sent", []), time.time(), settings.CHAT_RATE_LIMIT, said.nonce
-        )
-        stored, is_news = Message.objects.record(
-            session["room"], said, session["person"], message.id
-        )
+        frame = parse(message.get("text"))
     except FrameError as error:
         message.reply_channel.send({"text": error.frame()})
         return
-    session["sent"] = sent
-    hearers = Group(f"chat-{session['room']}") if is_news else message.reply_channel
-    hearers.send({"text": stored.frame()})
+    try:
+        ANSWERS[type(frame)](message, frame)
+    except FrameError as error:
+        message.reply_channel.send({"text": error.about(frame).frame()})
 
 
-@channel_session
+@channel_session_user
 def ws_disconnect(message: ChannelMessage) -> None:
     """Take a browser that is gone out of its room; one that was refused is in none."""
     if room := message.channel_session.get("room"):
         Group(f"chat-{room}").discard(message.reply_channel)
+    presence.leave(message.reply_channel.name)
+
+
+def say(message: ChannelMessage, said: Said) -> None:
+    """Store what was said and tell the room."""
+    visitor = presence.visitor_of(message, said.handle)
+    signed = replace(said, handle=visitor.handle)
+    stored, is_news = Message.objects.record(
+        room_of(message), signed, visitor.person, message.id, visitor.account
+    )
+    hearers(message, is_news).send({"text": stored.frame()})
+    if is_news:
+        presence.speak_as(message, visitor)
+        door.tell_active(stored.room)
+
+
+def edit(message: ChannelMessage, wanted: Edit) -> None:
+    """Let an own message say something else."""
+    speaker = guests.speaker(message)
+    changed, is_news = changes.edit(room_of(message), wanted, speaker, message.id)
+    hearers(message, is_news).send({"text": changed.change_frame()})
+
+
+def delete(message: ChannelMessage, wanted: Delete) -> None:
+    """Delete an own message, or any for the staff."""
+    speaker = guests.speaker(message)
+    changed, is_news = changes.delete(room_of(message), wanted, speaker, message.id)
+    hearers(message, is_news).send({"text": changed.change_frame()})
+
+
+def tell_typing(message: ChannelMessage, typing: Typing) -> None:
+    """Tell the room that somebody is typing, now and then; it is forgotten by itself."""
+    now = time.time()
+    if 0 <= now - message.channel_session.get("typing", 0.0) < TYPING_PAUSE:
+        return
+    visitor = presence.visitor_of(message, typing.handle)
+    message.channel_session["typing"] = now
+    frame = {"type": "typing", **visitor.fields()}
+    hearers(message).send({"text": json.dumps(frame)})
+
+
+def tell_who_is_here(message: ChannelMessage, asked: WhoIsHere) -> None:
+    """Answer with all who are in the room, whether or not the name can be shown."""
+    try:
+        presence.come_back(message, presence.visitor_of(message, asked.handle))
+    finally:
+        message.reply_channel.send({"text": presence.whole(room_of(message))})
+
+
+def room_of(message: ChannelMessage) -> str:
+    """The label of the room that a socket is in."""
+    label: str = message.channel_session["room"]
+    return label
+
+
+def hearers(message: ChannelMessage, is_news: bool = True) -> Any:
+    """Who hears of it: the whole room, or the sender alone of what the room knows."""
+    return Group(f"chat-{room_of(message)}") if is_news else message.reply_channel
+
+
+ANSWERS: dict[type, Callable[[ChannelMessage, Any], None]] = {
+    Said: say,
+    Edit: edit,
+    Delete: delete,
+    Typing: tell_typing,
+    WhoIsHere: tell_who_is_here,
+}
+
+
+@allowed_hosts_only
+def door_connect(message: ChannelMessage) -> None:
+    """Let a page of the door hear of all rooms."""
+    Group(door.GROUP).add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+    message.reply_channel.send({"text": door.frame(door.rooms())})
+
+
+def door_receive(message: ChannelMessage) -> None:
+    """Nothing is said at the door."""
+    error = FrameError("bad_message", "The door takes no frames; talk at /chat/<label>/.")
+    message.reply_channel.send({"text": error.frame()})
+
+
+def door_disconnect(message: ChannelMessage) -> None:
+    """Take a page of the door that is gone out of its group."""
+    Group(door.GROUP).discard(message.reply_channel)

@@ -1,31 +1,32 @@
-"""What goes over the socket ``/chat/<label>/``, as JSON objects in text frames. No I/O.
+"""What clients send over the socket ``/chat/<label>/``, as JSON objects in text frames. No I/O.
 
-In: ``{"handle": "ann", "message": "hi"}``, and with it, if the sender likes, ``"nonce"`` (a text of
-1 to 64 characters that no other message of the sender has) and ``"type": "message"``.
+Something said is ``{"handle": "ann", "message": "hi"}``, and with it, if the sender likes,
+``"nonce"`` (a text of 1 to 64 characters that no other message of the sender has) and
+``"type": "message"``. The other kinds of frame are told apart by their ``"type"``: see ``KINDS``.
 
-Out: the message, which ``chat.models.Message.frame`` makes, and errors:
-``{"type": "error", "code": "<word>", "detail": "<sentence>", "nonce": "<as it came, if it did>"}``.
+What is refused is answered by ``{"type": "error", "code": "<word>", "detail": "<sentence>"}``, with
+the ``"nonce"`` and the ``"id"`` of the frame, if it had them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from django.conf import settings
 
 from chat.names import has_controls, is_visible
 
 NONCE_LENGTH = 64
-KEYS = ("handle", "message", "nonce", "type")
+# No id of the database is larger.
+LARGEST_ID = 2**63 - 1
 
 
 class FrameError(Exception):
     """A frame that is refused.
 
-    ``code`` is ``bad_json``, ``bad_message``, ``too_long``, ``too_fast`` or ``forbidden``;
-    ``detail`` says what was expected, what came, and the cure; ``nonce`` is that of the frame, if
-    it had one.
+    ``code`` is one of those in ``docs/chat.md``; ``detail`` says what was expected, what came, and
+    the cure; ``nonce`` and ``id`` are those of the frame, if it had them.
     """
 
     def __init__(self, code: str, detail: str, nonce: str | None = None) -> None:
@@ -33,11 +34,19 @@ class FrameError(Exception):
         self.code = code
         self.detail = detail
         self.nonce = nonce
+        self.id: int | None = None
+
+    def about(self, frame: object) -> "FrameError":
+        """The same error, with the nonce and the id of the frame that it is about."""
+        self.nonce = getattr(frame, "nonce", None)
+        self.id = getattr(frame, "id", None)
+        return self
 
     def frame(self) -> str:
         """The error as the text of a frame."""
         fields = {"type": "error", "code": self.code, "detail": self.detail}
-        return json.dumps(fields if self.nonce is None else fields | {"nonce": self.nonce})
+        echo = {"nonce": self.nonce, "id": self.id}
+        return json.dumps(fields | {key: echo[key] for key in echo if echo[key] is not None})
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,57 @@ class Said:
     nonce: str | None = None
 
 
-def parse(text: str | None) -> Said:
+@dataclass(frozen=True)
+class Edit:
+    """What a message shall say instead."""
+
+    id: int
+    message: str
+    nonce: str | None = None
+
+
+@dataclass(frozen=True)
+class Delete:
+    """A message that shall be deleted."""
+
+    id: int
+    nonce: str | None = None
+
+
+@dataclass(frozen=True)
+class Typing:
+    """Somebody is typing; ``handle`` is "" before the person has a name."""
+
+    handle: str
+
+
+@dataclass(frozen=True)
+class WhoIsHere:
+    """Somebody asks who is in the room, and tells under which name to be shown, if not ""."""
+
+    handle: str = ""
+
+
+Frame = Said | Edit | Delete | Typing | WhoIsHere
+
+
+class Kind(NamedTuple):
+    """A kind of frame: how it is read, and how it is to be sent."""
+
+    read: Callable[[Mapping[str, Any]], Frame]
+    keys: frozenset[str]
+    form: str
+
+
+def parse(text: str | None) -> Frame:
     """What the text of a frame says (None stands for a binary frame), or ``FrameError``."""
     fields = _object(text)
     nonce = _nonce(fields)
     try:
-        return _said(fields, nonce)
+        return _frame(fields)
     except FrameError as error:
         error.nonce = nonce
+        error.id = fields["id"] if _is_id(fields.get("id")) else None
         raise
 
 
@@ -72,7 +124,7 @@ def _object(text: str | None) -> dict[str, Any]:
     except (ValueError, RecursionError):
         _refuse("bad_json", 'Expected JSON, got text that is none; send {"handle", "message"}.')
     if not isinstance(fields, dict):
-        _refuse("bad_message", f"Expected a JSON object, got {_kind(fields)}; {_FORM}")
+        _refuse("bad_message", f"Expected a JSON object, got {_kind(fields)}; send {_FORM}.")
     return fields
 
 
@@ -90,34 +142,84 @@ def _nonce(fields: Mapping[str, Any]) -> str | None:
     return nonce
 
 
-def _said(fields: Mapping[str, Any], nonce: str | None) -> Said:
-    if fields.get("type", "message") != "message":
-        _refuse("bad_message", f'The type {_shown(fields["type"])} is unknown; leave "type" out.')
-    unknown = [key for key in fields if key not in KEYS]
+def _frame(fields: Mapping[str, Any]) -> Frame:
+    name = fields.get("type", "message")
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        _refuse("bad_message", f'The type {_shown(name)} is unknown; leave "type" out.')
+    unknown = [key for key in fields if key not in kind.keys]
     if unknown:
-        _refuse("bad_message", f"The key {_shown(unknown[0])} is unknown; {_FORM}")
-    handle = _line(fields, "handle", settings.CHAT_HANDLE_LENGTH)
+        _refuse("bad_message", f"The key {_shown(unknown[0])} is unknown; send {kind.form}.")
+    return kind.read(fields)
+
+
+def _said(fields: Mapping[str, Any]) -> Said:
+    handle = _handle(fields)
+    if not handle:
+        limit = settings.CHAT_HANDLE_LENGTH
+        _refuse("bad_message", f"The handle is empty; send 1 to {limit} characters.")
+    return Said(handle, _message(fields), _nonce(fields))
+
+
+def _edit(fields: Mapping[str, Any]) -> Edit:
+    return Edit(_id(fields), _message(fields), _nonce(fields))
+
+
+def _delete(fields: Mapping[str, Any]) -> Delete:
+    return Delete(_id(fields), _nonce(fields))
+
+
+def _typing(fields: Mapping[str, Any]) -> Typing:
+    return Typing(_handle(fields))
+
+
+def _who_is_here(fields: Mapping[str, Any]) -> WhoIsHere:
+    return WhoIsHere(_handle(fields) if "handle" in fields else "")
+
+
+def _handle(fields: Mapping[str, Any]) -> str:
+    """The trimmed handle, in one line; "" if there is nothing to be seen."""
+    handle = _text(fields, "handle").strip()
+    if not is_visible(handle) and not has_controls(handle):
+        return ""
     if has_controls(handle):
         _refuse("bad_message", "The handle has control characters or line ends; leave them out.")
-    return Said(handle, _line(fields, "message", settings.CHAT_MESSAGE_LENGTH), nonce)
+    _check_length("handle", handle, settings.CHAT_HANDLE_LENGTH)
+    return handle
 
 
-def _line(fields: Mapping[str, Any], key: str, limit: int) -> str:
-    """The trimmed text under a key, between one character and ``limit``."""
-    text = _text(fields, key).strip()
-    if not is_visible(text):
-        _refuse("bad_message", f"The {key} is empty; send 1 to {limit} characters.")
-    _check_length(key, text, limit)
-    return text
+def _message(fields: Mapping[str, Any]) -> str:
+    """The trimmed message, which has something to be seen."""
+    limit = settings.CHAT_MESSAGE_LENGTH
+    message = _text(fields, "message").strip()
+    if not is_visible(message):
+        _refuse("bad_message", f"The message is empty; send 1 to {limit} characters.")
+    _check_length("message", message, limit)
+    return message
+
+
+def _id(fields: Mapping[str, Any]) -> int:
+    """The id of a message."""
+    if "id" not in fields:
+        _refuse("bad_message", '"id" is missing; send the id of a message.')
+    found = fields["id"]
+    if not _is_id(found):
+        _refuse("bad_message", f'Expected the id of a message as "id", got {_kind(found)}.')
+    return int(found)
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 < value <= LARGEST_ID
 
 
 def _text(fields: Mapping[str, Any], key: str) -> str:
     """The text under a key, free of what neither UTF-8 nor a database can hold."""
     if key not in fields:
-        _refuse("bad_message", f'"{key}" is missing; {_FORM}')
+        _refuse("bad_message", f'"{key}" is missing; send {_form(fields)}.')
     text = fields[key]
     if not isinstance(text, str):
-        _refuse("bad_message", f'Expected text as "{key}", got {_kind(text)}; {_FORM}')
+        detail = f'Expected text as "{key}", got {_kind(text)}; send {_form(fields)}.'
+        _refuse("bad_message", detail)
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         _refuse("bad_message", f"The {key} has a NUL or half a surrogate pair; leave it out.")
     return text
@@ -147,4 +249,25 @@ def _shown(value: object) -> str:
     return shown if len(value) <= 40 else f"{shown}..."
 
 
-_FORM = 'send {"handle": "...", "message": "..."}.'
+_FORM = '{"handle": "...", "message": "..."}'
+
+
+def _form(fields: Mapping[str, Any]) -> str:
+    """How a frame of this kind is to be sent."""
+    name = fields.get("type")
+    return KINDS[name].form if isinstance(name, str) and name in KINDS else _FORM
+
+
+def _keys(*keys: str) -> frozenset[str]:
+    return frozenset(("type", *keys))
+
+
+KINDS = {
+    "message": Kind(_said, _keys("handle", "message", "nonce"), _FORM),
+    "edit": Kind(
+        _edit, _keys("id", "message", "nonce"), '{"type": "edit", "id": 1, "message": "..."}'
+    ),
+    "delete": Kind(_delete, _keys("id", "nonce"), '{"type": "delete", "id": 1}'),
+    "typing": Kind(_typing, _keys("handle"), '{"type": "typing", "handle": "..."}'),
+    "presence": Kind(_who_is_here, _keys("handle"), '{"type": "presence", "handle": "..."}'),
+}

@@ -1,5 +1,6 @@
-"""How fast one connection may speak. No I/O; times are seconds of ``time.time()``."""
+"""How fast one person may speak. No I/O."""
 
+import datetime as dt
 import math
 from collections.abc import Sequence
 
@@ -8,18 +9,26 @@ from chat.frames import FrameError
 Rate = tuple[int, float]
 
 
-def admit(times: Sequence[float], now: float, rate: Rate | None, nonce: str | None) -> list[float]:
-    """The times to keep once a message at ``now`` is let through, or ``FrameError`` (too_fast).
+def since(now: dt.datetime, rate: Rate) -> dt.datetime:
+    """From when on what a person did counts."""
+    return now - dt.timedelta(seconds=rate[1])
 
-    ``times`` are those of the messages let through before. A message that is refused does not
-    count, and neither does one from the future: a worker's clock may be behind that of the last.
+
+def admit(times: Sequence[dt.datetime], now: dt.datetime, rate: Rate) -> None:
+    """Let one more through at ``now``, or raise ``FrameError`` (too_fast).
+
+    ``times`` are those of what this person did before. What was refused is not among them. Those
+    from the future do not count: a worker's clock may be behind that of another.
     """
-    if rate is None:
-        return []
     count, span = rate
-    recent = [time for time in times if now - span < time <= now]
-    if len(recent) >= count:
-        wait = math.ceil((recent[0] + span - now) * 10) / 10
-        detail = f"Up to {count} messages in {span:g} s; send it again in {max(wait, 0.1):.1f} s."
-        raise FrameError("too_fast", detail, nonce)
-    return [*recent, now]
+    recent = sorted(time for time in times if since(now, rate) < time <= now)
+    if len(recent) < count:
+        return
+    wait = (recent[-count] - since(now, rate)).total_seconds()
+    detail = f"Up to {count} messages in {span:g} s; send it again in {_tenths(wait)} s."
+    raise FrameError("too_fast", detail)
+
+
+def _tenths(seconds: float) -> str:
+    """Seconds, rounded up, and never none."""
+    return f"{max(math.ceil(round(seconds * 10, 3)) / 10, 0.1):.1f}"

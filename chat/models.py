@@ -1,4 +1,4 @@
-"""Rooms and what was said in them."""
+"""Rooms, what was said in them, and who is there."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import datetime as dt
 import json
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from chat import names
+from chat import guests, limits, names
 from chat.frames import FrameError, Said
 
 
@@ -42,13 +43,35 @@ class RoomManager(models.Manager["Room"]):
         """Rooms in which something was said, the latest first."""
         return self.filter(active__isnull=False).order_by("-active")[:count]
 
+    def hold(self, label: str) -> Room:
+        """The room, its row locked until the transaction ends, so that what follows waits.
+
+        Raises ``FrameError`` (forbidden) when the room is no more.
+        """
+        try:
+            return self.select_for_update().get(label=label)
+        except self.model.DoesNotExist:
+            detail = "This room is no more; load the page again."
+            raise FrameError("forbidden", detail) from None
+
 
 class Room(models.Model):
-    """A room: ``label`` stands in its address, ``name`` is what was typed for it."""
+    """A room: ``label`` stands in its address, ``name`` is what was typed for it.
+
+    ``change`` counts its edits and deletions, ``revision`` what was told of who is there, and
+    ``told`` is when the door last heard that something was said.
+    """
 
     name = models.CharField(max_length=names.NAME_LENGTH)
     label = models.SlugField(max_length=50, unique=True)
     active = models.DateTimeField("last message", null=True, editable=False, db_index=True)
+    told = models.DateTimeField(null=True, editable=False)
+    change = models.BigIntegerField(default=0, db_default=0, editable=False)
+    revision = models.BigIntegerField(default=0, db_default=0, editable=False)
+
+    #: How many people are there, and the names of some, when the door shows it.
+    people: int
+    handles: list[str]
 
     objects = RoomManager()
 
@@ -64,7 +87,7 @@ class MessageManager(models.Manager["Message"]):
     """Stores messages, each once, and reads them back in order."""
 
     def record(
-        self, label: str, said: Said, person: str, delivery: str | None
+        self, label: str, said: Said, person: str, delivery: str | None, account: bool = False
     ) -> tuple[Message, bool]:
         """Store what ``person`` said, unless it is stored, and whether to tell the whole room.
 
@@ -73,14 +96,16 @@ class MessageManager(models.Manager["Message"]):
         another delivery: the sender alone tries again. The database's unique constraints decide,
         for a look before the insert would not see what another worker is inserting just now.
 
-        Raises ``FrameError`` (forbidden) when the room is no more.
+        Raises ``FrameError``: forbidden when the room is no more, too_fast.
         """
         try:
             with transaction.atomic():
-                room = self._hold(label, said.nonce)
+                room = self._enter(label, person)
                 fields = {"handle": said.handle, "message": said.message, "nonce": said.nonce}
-                return self.create(room=room, person=person, delivery=delivery, **fields), True
-        except IntegrityError:
+                who = {"person": person, "account": account, "timestamp": room.active}
+                stored = self.create(room=room, delivery=delivery, **fields, **who)
+                return stored, True
+        except (IntegrityError, FrameError):
             known = self.filter(room__label=label)
             if delivery and (stored := known.filter(delivery=delivery).first()):
                 return stored, True
@@ -88,16 +113,24 @@ class MessageManager(models.Manager["Message"]):
                 return stored, False
             raise
 
-    def _hold(self, label: str, nonce: str | None) -> Room:
-        """The room, marked as active, which locks its row until the transaction ends.
+    def _enter(self, label: str, person: str) -> Room:
+        """The room, held and marked as active.
 
         So the ids of one room become visible in ascending order: whoever asks for what came after
         an id will not miss a lower one that was stored later.
         """
-        room = Room.objects.filter(label=label)
-        if not room.update(active=timezone.now()):
-            raise FrameError("forbidden", "This room is no more; load the page again.", nonce)
-        return room.get()
+        room = Room.objects.hold(label)
+        now = timezone.now()
+        if (rate := settings.CHAT_RATE_LIMIT) is not None:
+            limits.admit(self._times(person, limits.since(now, rate), rate[0]), now, rate)
+        room.active = now
+        room.save(update_fields=["active"])
+        return room
+
+    def _times(self, person: str, since: dt.datetime, count: int) -> list[dt.datetime]:
+        """When the person said the last messages, in any room."""
+        said = self.filter(person=person, timestamp__gt=since).order_by("-timestamp")
+        return list(said.values_list("timestamp", flat=True)[:count])
 
     def newest(self, label: str, count: int) -> models.QuerySet[Message]:
         """The room's last messages, the latest first."""
@@ -111,12 +144,19 @@ class MessageManager(models.Manager["Message"]):
         """Those after an id, the earliest first."""
         return self.filter(room__label=label, id__gt=after).order_by("id")[:count]
 
+    def changed(self, label: str, since: int, until: int, count: int) -> models.QuerySet[Message]:
+        """Those up to the id ``until`` that were edited or deleted since a change, in order."""
+        found = self.filter(room__label=label, change__gt=since, id__lte=until)
+        return found.order_by("change")[:count]
+
 
 class Message(models.Model):
     """What a person said in a room, under the name of ``handle``.
 
-    ``person`` is who it was (``guest:<id>``), ``nonce`` the sender's own name for the message, and
-    ``delivery`` the id of the channel message that brought it.
+    ``person`` is who it was (``user:<pk>`` of an ``account``, or ``guest:<id>``), ``nonce`` the
+    sender's own name for the message, and ``delivery`` the id of the channel message that brought
+    it. ``change`` is the number that the room gave to its last edit or to its deletion, of which
+    nothing but its place is left.
     """
 
     room = models.ForeignKey(
@@ -128,11 +168,19 @@ class Message(models.Model):
     person = models.CharField(max_length=80, blank=True)
     nonce = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
     delivery = models.CharField(max_length=200, null=True, blank=True, unique=True, editable=False)
+    account = models.BooleanField(default=False, db_default=False)
+    edited_at = models.DateTimeField(null=True, blank=True)
+    deleted = models.BooleanField(default=False, db_default=False)
+    change = models.BigIntegerField(default=0, db_default=0, editable=False)
 
     objects = MessageManager()
 
     class Meta:
-        indexes = [models.Index(fields=["room", "id"], name="chat_message_room_id")]
+        indexes = [
+            models.Index(fields=["room", "id"], name="chat_message_room_id"),
+            models.Index(fields=["room", "change"], name="chat_message_room_change"),
+            models.Index(fields=["person", "timestamp"], name="chat_message_person_time"),
+        ]
         # NULL is unlike NULL, so that no message without a nonce is refused. With a condition that
         # says so MySQL would leave the constraint out.
         constraints = [
@@ -144,12 +192,96 @@ class Message(models.Model):
     def __str__(self) -> str:
         return f"{self.handle}: {self.message[:60]}"
 
+    @property
+    def who(self) -> str:
+        """The public name of the person."""
+        return guests.who_is(self.person)
+
     def fields(self) -> dict[str, Any]:
-        """The message as pages get it: handle, message, timestamp (ISO 8601), id, perhaps nonce."""
-        moment = self.timestamp.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
-        fields = {"handle": self.handle, "message": self.message, "timestamp": moment}
-        return fields | {"id": self.pk} | ({} if self.nonce is None else {"nonce": self.nonce})
+        """The message as pages get it; see ``docs/chat.md``."""
+        fields: dict[str, Any] = {
+            "handle": self.handle,
+            "message": self.message,
+            "timestamp": _moment(self.timestamp),
+            "id": self.pk,
+            "who": self.who,
+        }
+        if self.nonce is not None:
+            fields["nonce"] = self.nonce
+        if self.account:
+            fields["account"] = True
+        if self.deleted:
+            return fields | {"deleted": True}
+        return fields | ({"edited": _moment(self.edited_at)} if self.edited_at else {})
 
     def frame(self) -> str:
         """The message as the text of a frame."""
         return json.dumps(self.fields())
+
+    def change_frame(self) -> str:
+        """The last edit, or the deletion, as the text of a frame."""
+        kind = "deleted" if self.deleted else "edited"
+        return json.dumps({"type": kind, "change": self.change, **self.fields()})
+
+
+class Change(models.Model):
+    """An edit or a deletion of a message, by a person; each delivery makes one at most."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="changes")
+    person = models.CharField(max_length=80)
+    timestamp = models.DateTimeField()
+    delivery = models.CharField(max_length=200, null=True, unique=True)  # noqa: DJ001
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "timestamp"], name="chat_change_person_time")]
+
+    def __str__(self) -> str:
+        return f"{self.message_id} at {self.timestamp}"
+
+
+class Presence(models.Model):
+    """One socket in a room, and as whom it speaks: ``guest`` while ``person`` is no account.
+
+    ``login`` stands for the log-in with which it was opened, "" for none.
+    """
+
+    room = models.ForeignKey(
+        Room, on_delete=models.CASCADE, related_name="presences", db_index=False
+    )
+    reply_channel = models.CharField(max_length=200, unique=True)
+    person = models.CharField(max_length=80)
+    handle = models.CharField(max_length=200, blank=True)
+    account = models.BooleanField(default=False)
+    guest = models.CharField(max_length=80)
+    login = models.CharField(max_length=64, blank=True, db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["room", "person"], name="chat_presence_room_person")]
+
+    def __str__(self) -> str:
+        return f"{self.handle or self.person} in {self.room_id}"
+
+
+class Departure(models.Model):
+    """A socket that has left its room.
+
+    It is remembered for a while, as a worker that was frozen may want to let it in, and as a
+    departure that runs again is to be told again.
+    """
+
+    room = models.ForeignKey(
+        Room, on_delete=models.CASCADE, related_name="departures", db_index=False
+    )
+    reply_channel = models.CharField(max_length=200, unique=True)
+    person = models.CharField(max_length=80)
+    timestamp = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["room", "timestamp"], name="chat_departure_room_time")]
+
+    def __str__(self) -> str:
+        return f"{self.person} from {self.room_id}"
+
+
+def _moment(time: dt.datetime) -> str:
+    return time.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")

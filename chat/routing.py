@@ -1,9 +1,13 @@
-"""Which consumer runs for which channel."""
+"""Which consumer runs for which channel, and for which socket."""
 
-from chat.consumers import ws_connect, ws_disconnect, ws_receive
+from channels_workers import route
+from chat import consumers
 
-channel_routing = {
-    "websocket.connect": ws_connect,
-    "websocket.receive": ws_receive,
-    "websocket.disconnect": ws_disconnect,
-}
+channel_routing = [
+    route("websocket.connect", consumers.door_connect, path="^/chat/$"),
+    route("websocket.receive", consumers.door_receive, path="^/chat/$"),
+    route("websocket.disconnect", consumers.door_disconnect, path="^/chat/$"),
+    route("websocket.connect", consumers.ws_connect),
+    route("websocket.receive", consumers.ws_receive),
+    route("websocket.disconnect", consumers.ws_disconnect),
+]

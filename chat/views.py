@@ -8,15 +8,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from chat import door as the_door
 from chat import guests, names
+from chat.frames import LARGEST_ID
 from chat.models import Message, Room
 
 LAST = 50
 OLDER = 50
 NEWER = 200
-RECENT_ROOMS = 20
-# No id of the database is larger.
-LARGEST_ID = 2**63 - 1
+CHANGED = 200
 
 
 class BadQuery(ValueError):
@@ -36,7 +36,7 @@ def door(request: HttpRequest) -> HttpResponse:
 
 
 def _door(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
-    context["rooms"] = Room.objects.recent(RECENT_ROOMS)
+    context["rooms"] = the_door.rooms()
     context["name_length"] = names.NAME_LENGTH
     return render(request, "chat/door.html", context, status=status)
 
@@ -54,18 +54,28 @@ def room(request: HttpRequest, label: str) -> HttpResponse:
     """The room, made on the first visit, with the last messages, and the visitor's cookie."""
     if not names.is_label(label):
         return not_found(request)
+    person = guests.person_of_request(request) or guests.new_person()
+    # Read first: of a change that comes between the two the page hears a second time.
+    found = Room.objects.at(label)
     last = list(Message.objects.newest(label, LAST + 1))
     context = {
-        "room": Room.objects.at(label),
+        "room": found,
+        "who": guests.who_is(person),
         "messages": last[:LAST][::-1],
         "more": len(last) > LAST,
         "handle_length": settings.CHAT_HANDLE_LENGTH,
         "message_length": settings.CHAT_MESSAGE_LENGTH,
+        "edit_time": settings.CHAT_EDIT_TIME,
     }
     response = render(request, "chat/room.html", context)
     if guests.person_in(request.COOKIES) is None:
-        guests.set_cookie(response, guests.new_person())
+        guests.set_cookie(response, _guest(person))
     return response
+
+
+def _guest(person: str) -> str:
+    """Who a visitor is without an account."""
+    return guests.new_person() if person.startswith("user:") else person
 
 
 @never_cache
@@ -74,39 +84,57 @@ async def history(request: HttpRequest, label: str) -> JsonResponse:
     """``{"messages": [...], "more": bool}``, the earliest first; 400 for a bad query.
 
     ``?before=<id>`` gives up to 50 older ones, ``?after=<id>`` up to 200 newer ones, neither the
-    last 50; ``more`` says whether there are more of them in that direction.
+    last 50; ``more`` says whether there are more of them in that direction. ``?after=<id>&
+    change=<n>`` gives with the newer ones also ``changed``, up to 200 of those up to that id that
+    were edited or deleted since, and ``change``, with which to ask the next time.
     """
-    if not await Room.objects.filter(label=label).aexists():
+    room = await Room.objects.filter(label=label).afirst()
+    if room is None:
         return _error(
             404, "not_found", f"There is no room at /{label}/; visit the page to make it."
         )
     try:
-        before, after = _id(request, "before"), _id(request, "after")
+        before, after, change = (_number(request, key) for key in ("before", "after", "change"))
     except BadQuery as error:
         return _error(400, "bad_query", str(error))
     if before is not None and after is not None:
         return _error(400, "bad_query", "Expected before or after, got both; ask for one.")
-    if after is not None:
-        return await _page(Message.objects.newer(label, after, NEWER + 1), NEWER)
-    upper = LARGEST_ID if before is None else before
-    return await _page(Message.objects.older(label, upper, OLDER + 1), OLDER)
+    if change is not None and after is None:
+        return _error(400, "bad_query", "Expected after with change, got change alone; send both.")
+    if after is None:
+        upper = LARGEST_ID if before is None else before
+        return JsonResponse(await _page(Message.objects.older(label, upper, OLDER + 1), OLDER))
+    page = await _page(Message.objects.newer(label, after, NEWER + 1), NEWER)
+    if change is not None:
+        page |= await _changes(room, change, after, page["more"])
+    return JsonResponse(page)
 
 
-async def _page(found: Any, count: int) -> JsonResponse:
+async def _page(found: Any, count: int) -> dict[str, Any]:
     """The first ``count`` of what was found, which is one more if there are more, in order."""
     messages = [message async for message in found]
     page = sorted(messages[:count], key=lambda message: message.pk)
     fields = [message.fields() for message in page]
-    return JsonResponse({"messages": fields, "more": len(messages) > count})
+    return {"messages": fields, "more": len(messages) > count}
 
 
-def _id(request: HttpRequest, key: str) -> int | None:
-    """The id under a key of the query, None without that key, or ``BadQuery``."""
+async def _changes(room: Room, since: int, until: int, more: bool) -> dict[str, Any]:
+    """What was changed of the messages up to an id; if that is too much, ``more`` is true too."""
+    found = Message.objects.changed(room.label, since, until, CHANGED + 1)
+    messages = [message async for message in found]
+    fields = {"changed": [message.fields() for message in messages[:CHANGED]]}
+    if len(messages) > CHANGED:
+        return {**fields, "change": messages[CHANGED - 1].change, "more": True}
+    return {**fields, "change": max(room.change, since), "more": more}
+
+
+def _number(request: HttpRequest, key: str) -> int | None:
+    """The number under a key of the query, None without that key, or ``BadQuery``."""
     value = request.GET.get(key)
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= LARGEST_ID):
-        raise BadQuery(f"Expected the id of a message as {key}, got {value[:40]!r}; send digits.")
+        raise BadQuery(f"Expected a number as {key}, got {value[:40]!r}; send digits.")
     return int(value)
 
 

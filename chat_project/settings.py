@@ -165,11 +165,13 @@ CHANNEL_WORKERS = {
 
 # ------------------------------------------------------------------------------------- the chat
 
-# Messages in seconds per connection, "0" for no limit.
+# Messages in seconds per person, "0" for no limit.
 CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
 # Characters, after trimming. The handle's column holds 200.
 CHAT_HANDLE_LENGTH = environment.integer("CHAT_HANDLE_LENGTH", 40, least=1, most=200)
 CHAT_MESSAGE_LENGTH = environment.integer("CHAT_MESSAGE_LENGTH", 4000, least=1)
+# Seconds for which a message may be edited or deleted by who said it.
+CHAT_EDIT_TIME = environment.integer("CHAT_EDIT_TIME", 600)
 # Bytes of a whole frame in UTF-8; a client that sends more than 256 KiB at once is cut off.
 CHAT_FRAME_SIZE = environment.integer("CHAT_FRAME_SIZE", 64 * 1024, 256, 256 * 1024)
 

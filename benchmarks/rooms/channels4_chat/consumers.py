@@ -8,7 +8,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from chat import guests
-from chat.frames import parse
+from chat.frames import Said, parse
 from chat.models import Message, Room
 
 
@@ -39,7 +39,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
     @database_sync_to_async
     def store(self, text: str) -> str:
         """Write the message to the database, and return the frame that tells of it."""
-        message, _ = Message.objects.record(self.label, parse(text), self.person, None)
+        said = parse(text)
+        if not isinstance(said, Said):
+            raise TypeError(f"Expected something said, got {said}.")
+        message, _ = Message.objects.record(self.label, said, self.person, None)
         return message.frame()
 
     async def chat_message(self, event: dict[str, Any]) -> None:

@@ -1,0 +1,83 @@
+"""The door: which rooms are recent or busy, and who is in them now.
+
+Pages of the door hold the socket ``/chat/``. It gets the whole list first, then each room as it
+changes.
+"""
+
+import datetime as dt
+import json
+from typing import Any
+
+from django.db.models import Count, Min, Q
+from django.utils import timezone
+
+from channels_workers import Group
+from chat.models import Presence, Room
+
+GROUP = "door"
+#: How many rooms the door shows, and how many names of each.
+ROOMS, HANDLES = 20, 5
+#: How often the door hears that something was said in a room.
+PAUSE = dt.timedelta(seconds=5)
+
+
+def rooms() -> list[Room]:
+    """The rooms to be shown, those with people in them first, then by what was said last.
+
+    Each has ``people``, how many are there, and ``handles``, the names of the first of them.
+    """
+    busy = Presence.objects.values("room").annotate(people=Count("person", distinct=True))
+    most = [row["room"] for row in busy.order_by("-people", "room")[:ROOMS]]
+    latest = Room.objects.recent(ROOMS).values_list("pk", flat=True)
+    found = _with_people(*Room.objects.filter(pk__in={*most, *latest}))
+    long_ago = dt.datetime.min.replace(tzinfo=dt.UTC)
+    found.sort(key=lambda room: (room.people > 0, room.active or long_ago), reverse=True)
+    return found[:ROOMS]
+
+
+def _with_people(*rooms: Room) -> list[Room]:
+    """The rooms, with ``people`` and ``handles``."""
+    present = Presence.objects.filter(room__in=rooms).values("room")
+    counted = present.annotate(people=Count("person", distinct=True))
+    people = dict(counted.values_list("room", "people"))
+    for room in rooms:
+        room.people = people.get(room.pk, 0)
+        room.handles = _handles(room) if room.people else []
+    return list(rooms)
+
+
+def _handles(room: Room) -> list[str]:
+    named = room.presences.filter(~Q(handle="")).values("person", "handle")
+    first = named.annotate(first=Min("pk")).order_by("first")
+    return list(first.values_list("handle", flat=True)[:HANDLES])
+
+
+def frame(rooms: list[Room]) -> str:
+    """The rooms as the text of a frame."""
+    return json.dumps({"type": "rooms", "rooms": [_fields(room) for room in rooms]})
+
+
+def _fields(room: Room) -> dict[str, Any]:
+    return {
+        "label": room.label,
+        "name": room.name,
+        "active": room.active and room.active.astimezone(dt.UTC).isoformat().replace("+00:00", "Z"),
+        "people": room.people,
+        "handles": room.handles,
+        "revision": room.revision,
+    }
+
+
+def tell(room: Room) -> None:
+    """Tell the door of a room, as it is now."""
+    Group(GROUP).send({"text": frame(_with_people(room))})
+
+
+def tell_active(room: Room) -> None:
+    """Tell the door that something was said in a room, now and then."""
+    now = timezone.now()
+    if room.told is not None and now - PAUSE < room.told <= now:
+        return
+    known = Room.objects.filter(pk=room.pk, told=room.told)
+    if known.update(told=now):  # of two workers one tells it
+        tell(room)

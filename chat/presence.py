@@ -1,0 +1,215 @@
+"""Who is in a room now: one row for each socket, one entry for each person.
+
+A row is made when a socket connects and deleted when it disconnects, which each socket does once,
+whatever dies meanwhile. What that changes for the others is told to the room as a *delta*: somebody
+``joined``, ``left`` or was ``renamed``. Deltas are numbered by the room's ``revision``, in the
+transaction that changes the rows while it holds the room; so whoever has the whole list and all
+deltas after it has the truth, and whoever misses a number asks for the whole list again.
+
+A delivery that runs again finds its work done. Then it tells the room under the next number: the
+number before may never have been told, and those who miss it ask.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import transaction
+from django.utils import timezone
+
+from channels_workers import Group
+from channels_workers.message import Message as ChannelMessage
+from chat import door, guests, limits
+from chat.frames import FrameError
+from chat.models import Departure, Presence, Room
+
+#: How long a socket that has left is remembered: longer than a worker is frozen and goes on.
+REMEMBERED = dt.timedelta(hours=1)
+
+Delta = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A person under the name that is shown, "" while none is known."""
+
+    person: str
+    handle: str
+    account: bool = False
+
+    def fields(self) -> dict[str, Any]:
+        """The visitor as pages get it."""
+        fields = {"who": guests.who_is(self.person), "handle": self.handle}
+        return fields | ({"account": True} if self.account else {})
+
+
+def visitor_of(message: ChannelMessage, handle: str) -> Visitor:
+    """Who sends a message, under the name of the account or else the one that was typed.
+
+    Raises ``FrameError`` (forbidden) when a guest takes the name of an account.
+    """
+    speaker = guests.speaker(message)
+    if speaker.handle is not None:
+        return Visitor(speaker.person, speaker.handle, account=True)
+    if handle:
+        guests.check_handle(handle, speaker)
+    return Visitor(speaker.person, handle)
+
+
+def join(message: ChannelMessage, visitor: Visitor) -> None:
+    """Let the socket of a message be in its room."""
+    _appear(message, visitor)
+
+
+def speak_as(message: ChannelMessage, visitor: Visitor) -> None:
+    """Show the sender of a message under this name, if it is another one than before."""
+    if _is_new(message, visitor):
+        _appear(message, visitor)
+
+
+def come_back(message: ChannelMessage, visitor: Visitor) -> None:
+    """Do the same as ``speak_as``, and join again if the socket was taken for gone.
+
+    Raises ``FrameError`` (too_fast) for a socket that changes names as fast as nobody may speak.
+    """
+    if not Presence.objects.filter(reply_channel=message.reply_channel.name).exists():
+        _appear(message, visitor)
+    elif _is_new(message, visitor):
+        _check_pace(message.channel_session)
+        _appear(message, visitor)
+
+
+def _is_new(message: ChannelMessage, visitor: Visitor) -> bool:
+    person, handle = message.channel_session.get("shown", ["", ""])
+    return bool(person != visitor.person or visitor.handle not in {"", handle})
+
+
+def _check_pace(session: SessionBase) -> None:
+    if (rate := settings.CHAT_RATE_LIMIT) is None:
+        return
+    now = timezone.now()
+    times = [dt.datetime.fromisoformat(time) for time in session.get("named", [])]
+    limits.admit(times, now, rate)
+    session["named"] = [time.isoformat() for time in [*times, now][-rate[0] :]]
+
+
+def _appear(message: ChannelMessage, visitor: Visitor) -> None:
+    session = message.channel_session
+    found = {"guest": session.get("guest", visitor.person), "login": session.get("login", "")}
+    row = Presence(reply_channel=message.reply_channel.name, **found)
+    handle = show(session["room"], row, visitor)
+    session["shown"] = [visitor.person, handle]
+
+
+def show(label: str, row: Presence, visitor: Visitor) -> str:
+    """Let a socket be in the room as this visitor, tell the room, and return the name shown.
+
+    The row is that of the socket, or one to be made. Without a name the visitor keeps the one that
+    the other sockets of the person have. A socket that has left stays away.
+    """
+    with transaction.atomic():
+        room = Room.objects.hold(label)
+        if Departure.objects.filter(reply_channel=row.reply_channel).exists():
+            return visitor.handle
+        row = Presence.objects.filter(reply_channel=row.reply_channel).first() or row
+        is_new = row.pk is None
+        persons = {row.person, visitor.person}
+        before = _entries(room, persons)
+        if not visitor.handle and visitor.person in before:
+            visitor = before[visitor.person]
+        fields = {"handle": visitor.handle, "account": visitor.account}
+        room.presences.filter(person=visitor.person).update(**fields)  # one name in all tabs
+        row.room, row.person = room, visitor.person
+        row.handle, row.account = visitor.handle, visitor.account
+        row.save()
+        deltas = _differences(before, _entries(room, persons))
+        if not (deltas or is_new):
+            deltas = [{"joined": visitor.fields()}]  # a run before this one told nobody, perhaps
+        frames = _number(room, deltas)
+    _tell(room, frames)
+    return visitor.handle
+
+
+def leave(reply_channel: str) -> None:
+    """Take a socket out of its room, if it is in one."""
+    rows = [
+        model.objects.filter(reply_channel=reply_channel).select_related("room").first()
+        for model in (Presence, Departure)
+    ]
+    if row := rows[0] or rows[1]:
+        with suppress(FrameError):  # the room is deleted just now, and with it who is there
+            _leave(row.room.label, reply_channel)
+
+
+def _leave(label: str, reply_channel: str) -> None:
+    with transaction.atomic():
+        room = Room.objects.hold(label)
+        row = room.presences.filter(reply_channel=reply_channel).first()
+        if row is not None:
+            row.delete()
+            room.departures.filter(timestamp__lt=timezone.now() - REMEMBERED).delete()
+            room.departures.create(reply_channel=reply_channel, person=row.person)
+        person = row.person if row else room.departures.get(reply_channel=reply_channel).person
+        is_gone = not room.presences.filter(person=person).exists()
+        frames = _number(room, [_left(person)] if is_gone else [])
+    _tell(room, frames)
+
+
+def whole(label: str) -> str:
+    """The frame with all who are in the room."""
+    room = Room.objects.filter(label=label).first()
+    if room is None:
+        raise FrameError("forbidden", "This room is no more; load the page again.")
+    # Read after the revision: what is newer than that is told again, and changes nothing.
+    here = [visitor.fields() for visitor in _entries(room).values()]
+    return json.dumps({"type": "presence", "revision": room.revision, "here": here})
+
+
+def _entries(room: Room, persons: Iterable[str] | None = None) -> dict[str, Visitor]:
+    """Who is in the room, of these persons, in the order in which they came."""
+    found = room.presences.order_by("pk")
+    if persons is not None:
+        found = found.filter(person__in=list(persons))
+    entries: dict[str, Visitor] = {}
+    for values in found.values_list("person", "handle", "account"):
+        entries.setdefault(values[0], Visitor(*values))
+    return entries
+
+
+def _differences(before: dict[str, Visitor], after: dict[str, Visitor]) -> list[Delta]:
+    """What is to be told of persons who came, went, or are shown otherwise."""
+    gone = [_left(person) for person in before if person not in after]
+    come = [{"joined": after[person].fields()} for person in after if person not in before]
+    changed = [
+        {"renamed": after[person].fields()}
+        for person in after
+        if person in before and before[person] != after[person]
+    ]
+    return gone + come + changed
+
+
+def _left(person: str) -> Delta:
+    return {"left": {"who": guests.who_is(person)}}
+
+
+def _number(room: Room, deltas: list[Delta]) -> list[str]:
+    """The frames that tell the deltas, each with the next revision of the room, which is held."""
+    frames = []
+    for delta in deltas:
+        room.revision += 1
+        frames.append(json.dumps({"type": "presence", "revision": room.revision, **delta}))
+    if frames:
+        room.save(update_fields=["revision"])
+    return frames
+
+
+def _tell(room: Room, frames: list[str]) -> None:
+    for frame in frames:
+        Group(f"chat-{room.label}").send({"text": frame})
+    if frames:
+        door.tell(room)
