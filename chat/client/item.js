@@ -30,6 +30,7 @@ export function read(item) {
 /** Make the item say what the message says. */
 export function fill(item, message, me) {
   const timestamp = message.timestamp ?? new Date(now()).toISOString();
+  item.dataset.who = message.who;
   item.classList.toggle("own", message.who === me.who);
   item.classList.toggle("deleted", Boolean(message.deleted));
   dress(item, message);

@@ -4,7 +4,8 @@
  * Each change of the room has the next revision. They may arrive in another order, and before the
  * list: a change waits for those before it, and if one does not come, `onGap()` asks for the list.
  *
- * `onChange(persons, change)` gets a Map of persons by `who`, and what changed, if it was one change.
+ * `onChange(persons, change)` gets a Map of persons by `who`, and if one of them changed, `change` has
+ * what was `known` of the `person` before and what is now; undefined for one who is not here.
  */
 
 export class Presence {
@@ -50,8 +51,10 @@ export class Presence {
     const { revision, joined, left, renamed } = change;
     this.#waiting.delete(revision);
     this.#revision = revision;
-    if (left) this.#persons.delete(left.who);
-    else this.#persons.set((joined ?? renamed).who, joined ?? renamed);
-    this.#onChange(this.#persons, change);
+    const { who } = joined ?? left ?? renamed;
+    const known = this.#persons.get(who);
+    if (left) this.#persons.delete(who);
+    else this.#persons.set(who, joined ?? renamed);
+    this.#onChange(this.#persons, { known, person: this.#persons.get(who) });
   }
 }

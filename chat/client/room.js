@@ -245,14 +245,13 @@ function askForPeopleSoon() {
   }, PAUSE);
 }
 
-function showPeople(persons, change = {}) {
+function showPeople(persons, { known, person } = {}) {
   people.show(persons);
-  const { joined, left, renamed } = change;
-  const person = joined ?? left ?? renamed;
-  if (!person || person.who === me.who) return;
-  if (joined) doings.joined(joined.who, joined.handle);
-  if (left) doings.left(left.who, left.handle ?? "");
-  if (renamed) doings.renamed(renamed.who, renamed.handle);
+  const { who } = person ?? known ?? {};
+  if (!who || who === me.who) return;
+  if (!known) doings.joined(who, person.handle);
+  else if (!person) doings.left(who, known.handle);
+  else doings.renamed(who, person.handle);
 }
 
 /* -------------------------------------------------------------------------------------- history */
@@ -311,8 +310,8 @@ outbox.release();
 for (const entry of outbox) show(entry);
 find("empty").hidden = !log.isEmpty;
 find("older").hidden = !("more" in page);
-scroll.toEnd();
 unread.begin();
+scroll.toEnd();
 
 find("older").addEventListener("click", loadOlder);
 find("newest").addEventListener("click", () => {

@@ -49,8 +49,11 @@ export class Rooms {
   }
 
   #show(room) {
+    const known = this.#rooms.get(room.label);
+    // Two workers may tell of one room, and the older news come last.
+    if (known?.room.revision > room.revision) return;
     const item =
-      this.#rooms.get(room.label)?.item ?? this.#template.content.firstElementChild.cloneNode(true);
+      known?.item ?? this.#template.content.firstElementChild.cloneNode(true);
     item.querySelector("a").href = `/${room.label}/`;
     item.querySelector(".name").textContent = room.name;
     const here = item.querySelector(".here");
@@ -85,7 +88,7 @@ export class Rooms {
 function read(item) {
   return {
     label: item.dataset.label,
-    people: 0,
+    people: item.classList.contains("busy") ? 1 : 0,
     active: item.querySelector("time").getAttribute("datetime"),
   };
 }

@@ -50,8 +50,9 @@ export class Scroll {
   /** Change the list so that what is seen stays where it is. */
   keep(change) {
     const edge = this.#view.getBoundingClientRect().top;
-    const isSeen = (item) => item.getBoundingClientRect().bottom > edge;
-    const anchor = [...this.#list.children].find(isSeen);
+    // Not the item: the line of its day may go from above its text.
+    const texts = [...this.#list.children].map((item) => item.querySelector(".text"));
+    const anchor = texts.find((text) => text.getBoundingClientRect().bottom > edge);
     const before = anchor?.getBoundingClientRect().top;
     change();
     if (!anchor?.isConnected || this.#isAtEnd) return;
