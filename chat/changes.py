@@ -67,7 +67,7 @@ def delete(label: str, wanted: Delete, speaker: Speaker, delivery: str) -> tuple
 
 def delete_all(messages: QuerySet[Message]) -> int:
     """Delete messages on behalf of the staff, tell their rooms, and say how many they were."""
-    messages = messages.filter(deleted=False).select_related("room")
+    messages = messages.filter(deleted=False).select_related("room").order_by("pk")
     ids = [message.pk for message in messages]
     # Rooms are held in one order, so that two who do this do not wait for each other.
     labels = sorted({message.room.label for message in messages})

@@ -100,11 +100,10 @@ class MessageManager(models.Manager["Message"]):
         """
         try:
             with transaction.atomic():
-                room = self._enter(label, person)
+                room, now = self._enter(label, person)
                 fields = {"handle": said.handle, "message": said.message, "nonce": said.nonce}
-                who = {"person": person, "account": account, "timestamp": room.active}
-                stored = self.create(room=room, delivery=delivery, **fields, **who)
-                return stored, True
+                of = {"room": room, "person": person, "account": account, "delivery": delivery}
+                return self.create(timestamp=now, **of, **fields), True
         except (IntegrityError, FrameError):
             known = self.filter(room__label=label)
             if delivery and (stored := known.filter(delivery=delivery).first()):
@@ -113,19 +112,18 @@ class MessageManager(models.Manager["Message"]):
                 return stored, False
             raise
 
-    def _enter(self, label: str, person: str) -> Room:
-        """The room, held and marked as active.
+    def _enter(self, label: str, person: str) -> tuple[Room, dt.datetime]:
+        """The room, held and marked as active, and when that was.
 
         So the ids of one room become visible in ascending order: whoever asks for what came after
         an id will not miss a lower one that was stored later.
         """
-        room = Room.objects.hold(label)
-        now = timezone.now()
+        room, now = Room.objects.hold(label), timezone.now()
         if (rate := settings.CHAT_RATE_LIMIT) is not None:
             limits.admit(self._times(person, limits.since(now, rate), rate[0]), now, rate)
         room.active = now
         room.save(update_fields=["active"])
-        return room
+        return room, now
 
     def _times(self, person: str, since: dt.datetime, count: int) -> list[dt.datetime]:
         """When the person said the last messages, in any room."""
@@ -242,7 +240,8 @@ class Change(models.Model):
 class Presence(models.Model):
     """One socket in a room, and as whom it speaks: ``guest`` while ``person`` is no account.
 
-    ``login`` stands for the log-in with which it was opened, "" for none.
+    ``login`` stands for the log-in with which it was opened, "" for none; ``order`` is that of the
+    connection's last message that changed the row.
     """
 
     room = models.ForeignKey(
@@ -254,6 +253,7 @@ class Presence(models.Model):
     account = models.BooleanField(default=False)
     guest = models.CharField(max_length=80)
     login = models.CharField(max_length=64, blank=True, db_index=True)
+    order = models.BigIntegerField(default=0)
 
     class Meta:
         indexes = [models.Index(fields=["room", "person"], name="chat_presence_room_person")]

@@ -102,48 +102,73 @@ def _appear(message: ChannelMessage, visitor: Visitor) -> None:
     session = message.channel_session
     found = {"guest": session.get("guest", visitor.person), "login": session.get("login", "")}
     row = Presence(reply_channel=message.reply_channel.name, **found)
-    handle = show(session["room"], row, visitor)
+    handle = show(session["room"], row, visitor, message["order"])
     session["shown"] = [visitor.person, handle]
 
 
-def show(label: str, row: Presence, visitor: Visitor) -> str:
+def show(label: str, row: Presence, visitor: Visitor, order: int | None = None) -> str:
     """Let a socket be in the room as this visitor, tell the room, and return the name shown.
 
     The row is that of the socket, or one to be made. Without a name the visitor keeps the one that
-    the other sockets of the person have. A socket that has left stays away.
+    the other sockets of the person have. ``order`` is that of the connection's message, if it is
+    one that asks for this: an old one, of a worker that was frozen, changes nothing.
     """
     with transaction.atomic():
         room = Room.objects.hold(label)
         if Departure.objects.filter(reply_channel=row.reply_channel).exists():
             return visitor.handle
-        row = Presence.objects.filter(reply_channel=row.reply_channel).first() or row
-        is_new = row.pk is None
-        persons = {row.person, visitor.person}
-        before = _entries(room, persons)
-        if not visitor.handle and visitor.person in before:
-            visitor = before[visitor.person]
-        fields = {"handle": visitor.handle, "account": visitor.account}
-        room.presences.filter(person=visitor.person).update(**fields)  # one name in all tabs
-        row.room, row.person = room, visitor.person
-        row.handle, row.account = visitor.handle, visitor.account
-        row.save()
-        deltas = _differences(before, _entries(room, persons))
-        if not (deltas or is_new):
-            deltas = [{"joined": visitor.fields()}]  # a run before this one told nobody, perhaps
-        frames = _number(room, deltas)
+        known = room.presences.filter(reply_channel=row.reply_channel).first()
+        if known is not None and order is not None and known.order >= order:
+            visitor = _entries(room, [known.person])[known.person]
+            frames = _number(room, [{"joined": visitor.fields()}] if known.order == order else [])
+        else:
+            visitor, deltas = _place(room, known or row, visitor, order)
+            frames = _number(room, deltas)
     _tell(room, frames)
     return visitor.handle
 
 
+def _place(
+    room: Room, row: Presence, visitor: Visitor, order: int | None
+) -> tuple[Visitor, list[Delta]]:
+    """Save the row as that of this visitor, and what that changes for others."""
+    former = row.person
+    before = _entries(room, {former, visitor.person})
+    if not visitor.handle:
+        visitor = before.get(visitor.person, visitor)
+    fields = {"handle": visitor.handle, "account": visitor.account}
+    if before.get(visitor.person, visitor) != visitor:
+        room.presences.filter(person=visitor.person).update(**fields)  # one name in all tabs
+    row.room, row.person = room, visitor.person
+    row.handle, row.account = visitor.handle, visitor.account
+    row.order = row.order if order is None else order
+    row.save()
+    deltas = []
+    if former not in {"", visitor.person} and not _entries(room, {former}):
+        deltas.append(_left(former))
+    if visitor.person not in before:
+        deltas.append({"joined": visitor.fields()})
+    elif before[visitor.person] != visitor:
+        deltas.append({"renamed": visitor.fields()})
+    elif order is None:
+        deltas.append({"joined": visitor.fields()})  # whoever asks may have done so before
+    return visitor, deltas
+
+
 def leave(reply_channel: str) -> None:
     """Take a socket out of its room, if it is in one."""
-    rows = [
-        model.objects.filter(reply_channel=reply_channel).select_related("room").first()
-        for model in (Presence, Departure)
-    ]
-    if row := rows[0] or rows[1]:
+    row = _last_known(Presence, reply_channel) or _last_known(Departure, reply_channel)
+    if row is not None:
         with suppress(FrameError):  # the room is deleted just now, and with it who is there
             _leave(row.room.label, reply_channel)
+
+
+def _last_known(
+    model: type[Presence | Departure], reply_channel: str
+) -> Presence | Departure | None:
+    found = model.objects.filter(reply_channel=reply_channel)
+    row: Presence | Departure | None = found.select_related("room").first()
+    return row
 
 
 def _leave(label: str, reply_channel: str) -> None:
@@ -179,18 +204,6 @@ def _entries(room: Room, persons: Iterable[str] | None = None) -> dict[str, Visi
     for values in found.values_list("person", "handle", "account"):
         entries.setdefault(values[0], Visitor(*values))
     return entries
-
-
-def _differences(before: dict[str, Visitor], after: dict[str, Visitor]) -> list[Delta]:
-    """What is to be told of persons who came, went, or are shown otherwise."""
-    gone = [_left(person) for person in before if person not in after]
-    come = [{"joined": after[person].fields()} for person in after if person not in before]
-    changed = [
-        {"renamed": after[person].fields()}
-        for person in after
-        if person in before and before[person] != after[person]
-    ]
-    return gone + come + changed
 
 
 def _left(person: str) -> Delta:

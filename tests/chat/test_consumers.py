@@ -1,111 +1,91 @@
 """The consumers, run as a worker runs them up to its commit, without a server."""
 
+import datetime as dt
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from channels_workers.dispatch import run
-from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import (
-    CONNECT,
-    DISCONNECT,
-    RECEIVE,
-    Delivery,
-    GroupSend,
-    Join,
-    Leave,
-    Operation,
-    Send,
-)
-from channels_workers.registry import get_channel_layer
-from channels_workers.routing import Router
-from chat.models import Message, Room
-from chat.routing import channel_routing
+from channels_workers.layers.operations import DISCONNECT, RECEIVE, GroupSend, Join, Leave, Send
+from chat import consumers
+from chat.models import Change, Message, Presence, Room
+from tests.chat.connection import ORIGIN, Connection, cookie_of, login_of
 
 pytestmark = pytest.mark.django_db
-
-ORIGIN = [b"origin", b"http://localhost:8000"]
-
-
-@dataclass
-class Connection:
-    """One socket as the layer knows it, with the session that each commit would save."""
-
-    layer: WorkerLayer = field(default_factory=get_channel_layer)
-    session: bytes | None = None
-    order: int = 0
-
-    def deliver(self, channel: str, **content: Any) -> Delivery:
-        payload = self.layer.encode({"path": "/chat/lobby/", **content})
-        delivery = Delivery(
-            channel=channel,
-            token="token",
-            consumer="consumer",
-            id=f"server!socket:{self.order}",
-            payload=payload,
-            reply_channel="server!socket",
-            order=self.order,
-            session=self.session,
-        )
-        self.order += 1
-        return delivery
-
-    def run(self, delivery: Delivery, *, is_committed: bool = True) -> list[Operation]:
-        outcome = run(delivery, self.layer, Router(channel_routing), lambda coroutine: None)
-        if is_committed and outcome.session:
-            self.session = outcome.session.payload
-        return outcome.operations
-
-    def connect(self, headers: Any = (ORIGIN,), **content: Any) -> list[Operation]:
-        return self.run(self.deliver(CONNECT, headers=list(headers), **content))
-
-    def say(self, **fields: Any) -> Delivery:
-        text = json.dumps({"handle": "ann", "message": "hi"} | fields)
-        return self.deliver(RECEIVE, text=text)
-
-    def decode(self, operation: Operation) -> dict[str, Any]:
-        assert isinstance(operation, Send | GroupSend)
-        return self.layer.codec.decode(operation.payload)
 
 
 @pytest.fixture
 def connection(settings: Settings) -> Connection:
     settings.ALLOWED_HOSTS = ["localhost"]
     Room.objects.at("lobby")
-    return Connection()
+    return Connection(cookie=cookie_of("guest:ann"))
+
+
+@pytest.fixture
+def bob(connection: Connection) -> Connection:
+    bob = Connection("server!bob", cookie=cookie_of("guest:bob"))
+    bob.connect()
+    return bob
+
+
+def is_for_the_sender(operation: object) -> bool:
+    return isinstance(operation, Send) and operation.channel == "server!socket"
+
+
+def is_for_the_room(operation: object) -> bool:
+    return isinstance(operation, GroupSend) and operation.group == "chat-lobby"
+
+
+def said_by(connection: Connection, **fields: Any) -> int:
+    connection.run(connection.say(**fields))
+    return int(Message.objects.latest("id").pk)
+
+
+# Coming and going
 
 
 def test_a_socket_joins_the_group_of_its_room_and_is_accepted(connection: Connection) -> None:
-    join, accept = connection.connect()
-    assert join == Join("chat-lobby", "server!socket")
-    assert isinstance(accept, Send)
-    assert (accept.channel, connection.decode(accept)) == ("server!socket", {"accept": True})
+    operations = connection.connect()
+    assert Join("chat-lobby", "server!socket") in operations
+    (accept,) = [one for one in operations if is_for_the_sender(one)]
+    assert connection.decode(accept) == {"accept": True}
 
 
 @pytest.mark.parametrize("path", ["/chat/nobody-was-here/", "/lobby/", "/chat/admin/", "/"])
 def test_a_socket_of_no_room_is_denied(connection: Connection, path: str) -> None:
     (denial,) = connection.connect(path=path)
     assert connection.decode(denial) == {"close": True}
+    assert connection.disconnect() in ([], [Leave(f"chat-{path[6:-1]}", "server!socket")])
 
 
+@pytest.mark.parametrize("path", ["/chat/lobby/", "/chat/"])
 @pytest.mark.parametrize("headers", [[], [[b"origin", b"https://evil.example"]]])
-def test_a_socket_of_another_origin_is_denied(connection: Connection, headers: Any) -> None:
-    (denial,) = connection.connect(headers)
+def test_a_socket_of_another_origin_is_denied(
+    connection: Connection, headers: Any, path: str
+) -> None:
+    (denial,) = connection.connect(headers, path=path)
     assert connection.decode(denial) == {"close": True}
+
+
+def test_a_socket_that_is_gone_leaves_the_group(connection: Connection) -> None:
+    connection.connect()
+    assert Leave("chat-lobby", "server!socket") in connection.disconnect()
+
+
+# Messages
 
 
 def test_what_is_said_is_stored_and_told_to_the_room(connection: Connection) -> None:
     connection.connect()
-    (told,) = connection.run(connection.say(nonce="n1"))
+    told = connection.run(connection.say(nonce="n1"))[0]
     stored = Message.objects.get()
-    assert isinstance(told, GroupSend)
-    assert told.group == "chat-lobby"
+    assert is_for_the_room(told)
     assert connection.decode(told) == {"text": stored.frame()}
     assert stored.delivery == "server!socket:1"
-    assert stored.person.startswith("guest:")
+    assert stored.person == "guest:ann"
 
 
 def test_a_delivery_that_runs_again_after_a_crash_tells_the_room_again(
@@ -114,7 +94,8 @@ def test_a_delivery_that_runs_again_after_a_crash_tells_the_room_again(
     connection.connect()
     delivery = connection.say(nonce="n1")
     lost = connection.run(delivery, is_committed=False)
-    assert connection.run(delivery._replace(token="another", consumer="another")) == lost
+    again = connection.run(delivery._replace(token="another", consumer="another"))
+    assert again[0] == lost[0]
     assert Message.objects.count() == 1
 
 
@@ -122,9 +103,56 @@ def test_a_retry_in_another_delivery_is_answered_to_its_sender(connection: Conne
     connection.connect()
     connection.run(connection.say(nonce="n1"))
     (answer,) = connection.run(connection.say(nonce="n1"))
-    assert isinstance(answer, Send)
-    assert answer.channel == "server!socket"
+    assert is_for_the_sender(answer)
     assert connection.decode(answer) == {"text": Message.objects.get().frame()}
+
+
+def test_a_user_who_is_logged_in_speaks_under_the_name_of_the_account(
+    connection: Connection,
+) -> None:
+    user = User.objects.create_user("Zoe", password="secret")
+    connection.cookie = login_of(user)
+    connection.connect()
+    frame = connection.send(handle="ann", message="hi")[0]
+    assert (frame["handle"], frame["account"]) == ("Zoe", True)
+    stored = Message.objects.get()
+    assert (stored.person, stored.account) == (f"user:{user.pk}", True)
+
+
+BAD_FRAMES: dict[str, tuple[dict[str, Any], str]] = {
+    "an edit without an id": ({"type": "edit", "message": "hi"}, "bad_message"),
+    "an edit without a message": ({"type": "edit", "id": 1}, "bad_message"),
+    "an edit with a handle": (
+        {"type": "edit", "id": 1, "message": "hi", "handle": "x"},
+        "bad_message",
+    ),
+    "an edit of nothing": ({"type": "edit", "id": 99, "message": "hi"}, "not_found"),
+    "an empty edit": ({"type": "edit", "id": 1, "message": " "}, "bad_message"),
+    "a long edit": ({"type": "edit", "id": 1, "message": "x" * 4001}, "too_long"),
+    "a deletion without an id": ({"type": "delete"}, "bad_message"),
+    "a deletion of nothing": ({"type": "delete", "id": 99}, "not_found"),
+    "a deletion with a message": ({"type": "delete", "id": 1, "message": "x"}, "bad_message"),
+    "typing without a handle": ({"type": "typing"}, "bad_message"),
+    "typing with a long handle": ({"type": "typing", "handle": "x" * 41}, "too_long"),
+    "typing with a nonce": ({"type": "typing", "handle": "x", "nonce": "n"}, "bad_message"),
+    "presence with a list as handle": ({"type": "presence", "handle": []}, "bad_message"),
+    "presence with lines": ({"type": "presence", "handle": "a\nb"}, "bad_message"),
+    "presence of the server": ({"type": "presence", "here": []}, "bad_message"),
+    "what the server sends": ({"type": "deleted", "id": 1}, "bad_message"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FRAMES)
+def test_a_bad_frame_of_each_type_is_answered_to_its_sender_alone(
+    connection: Connection, case: str
+) -> None:
+    fields, code = BAD_FRAMES[case]
+    connection.connect()
+    (answer,) = connection.run(connection.frame(**fields))
+    assert is_for_the_sender(answer)
+    error = json.loads(connection.decode(answer)["text"])
+    assert (error["type"], error["code"]) == ("error", code)
+    assert error.get("id") == fields.get("id")
 
 
 def test_a_bad_frame_is_answered_to_its_sender(connection: Connection) -> None:
@@ -135,21 +163,63 @@ def test_a_bad_frame_is_answered_to_its_sender(connection: Connection) -> None:
         connection.say(colour="red"),
     ):
         (answer,) = connection.run(delivery)
-        assert isinstance(answer, Send)
+        assert is_for_the_sender(answer)
         assert json.loads(connection.decode(answer)["text"])["type"] == "error"
     assert not Message.objects.exists()
 
 
-def test_a_connection_that_is_too_fast_stores_nothing(
+def test_a_room_that_was_deleted_meanwhile_is_forbidden(connection: Connection) -> None:
+    connection.connect()
+    Room.objects.all().delete()
+    for fields in (
+        {"handle": "ann", "message": "hi", "nonce": "n1"},
+        {"type": "edit", "id": 1, "message": "hi", "nonce": "n1"},
+        {"type": "delete", "id": 1, "nonce": "n1"},
+    ):
+        (error,) = connection.send(**fields)
+        assert (error["code"], error["nonce"]) == ("forbidden", "n1")
+    (error,) = connection.send(type="presence")
+    assert error["code"] == "forbidden"
+    assert connection.disconnect() == [Leave("chat-lobby", "server!socket")]
+
+
+# The rate
+
+
+def test_a_person_who_is_too_fast_stores_nothing(
     connection: Connection, settings: Settings
 ) -> None:
     settings.CHAT_RATE_LIMIT = (1, 60.0)
     connection.connect()
     connection.run(connection.say())
-    (answer,) = connection.run(connection.say(nonce="n2"))
-    error = json.loads(connection.decode(answer)["text"])
+    (error,) = connection.send(handle="ann", message="hi", nonce="n2")
     assert (error["code"], error["nonce"]) == ("too_fast", "n2")
     assert Message.objects.count() == 1
+
+
+def test_the_rate_is_of_the_person_over_all_sockets_and_rooms(
+    connection: Connection, bob: Connection, settings: Settings
+) -> None:
+    settings.CHAT_RATE_LIMIT = (2, 60.0)
+    Room.objects.at("other")
+    connection.connect()
+    other = Connection("server!other", "/chat/other/", connection.cookie)
+    other.connect()
+    connection.run(connection.say())
+    other.run(other.say())
+    for socket in (connection, other):
+        assert socket.send(handle="ann", message="more")[0]["code"] == "too_fast"
+    assert bob.send(handle="bob", message="not me")[0]["message"] == "not me"
+
+
+def test_after_a_while_the_person_may_speak_again(
+    connection: Connection, settings: Settings
+) -> None:
+    settings.CHAT_RATE_LIMIT = (1, 60.0)
+    connection.connect()
+    connection.run(connection.say())
+    Message.objects.update(timestamp=timezone.now() - dt.timedelta(seconds=61))
+    assert connection.send(handle="ann", message="again")[0]["message"] == "again"
 
 
 def test_a_run_that_was_lost_does_not_count_as_fast(
@@ -159,17 +229,227 @@ def test_a_run_that_was_lost_does_not_count_as_fast(
     connection.connect()
     delivery = connection.say()
     connection.run(delivery, is_committed=False)
-    assert isinstance(connection.run(delivery)[0], GroupSend)
+    assert is_for_the_room(connection.run(delivery)[0])
 
 
-def test_a_room_that_was_deleted_meanwhile_is_forbidden(connection: Connection) -> None:
+def test_a_retry_of_what_is_stored_is_never_too_fast(
+    connection: Connection, settings: Settings
+) -> None:
+    settings.CHAT_RATE_LIMIT = (1, 60.0)
     connection.connect()
-    Room.objects.all().delete()
-    (answer,) = connection.run(connection.say())
-    assert json.loads(connection.decode(answer)["text"])["code"] == "forbidden"
+    connection.run(connection.say(nonce="n1"))
+    assert connection.send(handle="ann", message="hi", nonce="n1")[0]["nonce"] == "n1"
 
 
-def test_a_socket_that_is_gone_leaves_the_group(connection: Connection) -> None:
+def test_edits_have_a_rate_too(connection: Connection, settings: Settings) -> None:
+    settings.CHAT_RATE_LIMIT = (2, 60.0)
     connection.connect()
-    (leave,) = connection.run(connection.deliver(DISCONNECT))
-    assert leave == Leave("chat-lobby", "server!socket")
+    pk = said_by(connection)
+    frames = [connection.send(type="edit", id=pk, message=f"m{n}")[0] for n in range(3)]
+    assert [frame["type"] for frame in frames] == ["edited", "edited", "error"]
+    assert connection.send(type="delete", id=pk)[0]["code"] == "too_fast"
+    Change.objects.update(timestamp=timezone.now() - dt.timedelta(seconds=61))
+    assert connection.send(type="delete", id=pk)[0]["type"] == "deleted"
+
+
+def test_names_cannot_be_changed_without_end(connection: Connection, settings: Settings) -> None:
+    settings.CHAT_RATE_LIMIT = (2, 60.0)
+    connection.connect()
+    answers = [connection.send(type="presence", handle=f"n{number}") for number in range(4)]
+    assert [frames[-1].get("code") for frames in answers] == [None, None, "too_fast", "too_fast"]
+    assert all(any("here" in frame for frame in frames) for frames in answers)
+    assert Presence.objects.get().handle == "n1"
+
+
+# Edits and deletions
+
+
+def test_an_edit_is_stored_and_told_to_the_room(connection: Connection) -> None:
+    connection.connect()
+    pk = said_by(connection, nonce="n1")
+    (told,) = connection.run(connection.frame(type="edit", id=pk, message=" better "))
+    assert is_for_the_room(told)
+    stored = Message.objects.get()
+    frame = json.loads(connection.decode(told)["text"])
+    assert frame == {"type": "edited", "change": 1, **stored.fields()}
+    assert (frame["message"], frame["nonce"]) == ("better", "n1")
+    assert frame["edited"].endswith("Z")
+
+
+def test_a_deletion_leaves_a_row_without_text(connection: Connection) -> None:
+    connection.connect()
+    pk = said_by(connection)
+    connection.send(type="edit", id=pk, message="better")
+    (told,) = connection.run(connection.frame(type="delete", id=pk))
+    assert is_for_the_room(told)
+    stored = Message.objects.get()
+    frame = json.loads(connection.decode(told)["text"])
+    assert frame == {"type": "deleted", "change": 2, **stored.fields()}
+    assert (frame["handle"], frame["message"], frame["deleted"]) == ("", "", True)
+    assert "edited" not in frame
+
+
+@pytest.mark.parametrize("fields", [{"type": "edit", "message": "better"}, {"type": "delete"}])
+def test_a_change_that_runs_again_is_told_again_under_its_number(
+    connection: Connection, bob: Connection, fields: dict[str, Any]
+) -> None:
+    connection.connect()
+    pk, other = said_by(connection), said_by(bob)
+    delivery = connection.frame(id=pk, **fields)
+    lost = connection.run(delivery, is_committed=False)
+    bob.send(type="edit", id=other, message="meanwhile")
+    assert connection.run(delivery) == lost
+    assert Room.objects.get().change == 2
+
+
+def test_an_edit_that_runs_again_late_undoes_no_later_one(connection: Connection) -> None:
+    connection.connect()
+    tab = Connection("server!tab", cookie=connection.cookie)
+    tab.connect()
+    pk = said_by(connection)
+    delivery = connection.frame(type="edit", id=pk, message="first")
+    connection.run(delivery, is_committed=False)
+    tab.send(type="edit", id=pk, message="second")
+    (again,) = connection.frames(connection.run(delivery))
+    assert (again["message"], again["change"]) == ("second", 2)
+
+
+def test_what_changes_nothing_is_answered_to_the_sender(connection: Connection) -> None:
+    connection.connect()
+    pk = said_by(connection)
+    for fields in ({"type": "edit", "message": "better"}, {"type": "delete"}):
+        connection.send(id=pk, **fields)
+        change = Room.objects.get().change
+        (answer,) = connection.run(connection.frame(id=pk, **fields))
+        assert is_for_the_sender(answer)
+        assert json.loads(connection.decode(answer)["text"])["change"] == change
+        assert Room.objects.get().change == change
+
+
+def test_what_was_deleted_cannot_be_edited(connection: Connection) -> None:
+    connection.connect()
+    pk = said_by(connection)
+    connection.send(type="delete", id=pk)
+    (error,) = connection.send(type="edit", id=pk, message="back", nonce="n1")
+    assert (error["code"], error["id"], error["nonce"]) == ("not_found", pk, "n1")
+
+
+@pytest.mark.parametrize("fields", [{"type": "edit", "message": "mine"}, {"type": "delete"}])
+def test_what_somebody_else_said_is_left_alone(
+    connection: Connection, bob: Connection, fields: dict[str, Any]
+) -> None:
+    pk = said_by(bob, handle="ann")
+    connection.connect()
+    (error,) = connection.send(id=pk, **fields)
+    assert (error["code"], error["id"]) == ("forbidden", pk)
+    assert Message.objects.get().message == "hi"
+
+
+@pytest.mark.parametrize("fields", [{"type": "edit", "message": "late"}, {"type": "delete"}])
+def test_own_messages_can_be_changed_for_a_time(
+    connection: Connection, settings: Settings, fields: dict[str, Any]
+) -> None:
+    connection.connect()
+    pk = said_by(connection)
+    Message.objects.update(timestamp=timezone.now() - dt.timedelta(seconds=601))
+    (error,) = connection.send(id=pk, **fields)
+    assert (error["code"], error["detail"]) == (
+        "forbidden",
+        "A message can be changed for 10 minutes only.",
+    )
+    settings.CHAT_EDIT_TIME = 700
+    assert connection.send(id=pk, **fields)[0]["change"] == 1
+
+
+def test_a_message_of_another_room_is_not_found(connection: Connection) -> None:
+    connection.connect()
+    pk = said_by(connection)
+    Room.objects.at("other")
+    other = Connection("server!other", "/chat/other/", connection.cookie)
+    other.connect()
+    assert other.send(type="delete", id=pk)[0]["code"] == "not_found"
+
+
+def test_the_staff_deletes_any_message_at_any_time_and_edits_none(
+    connection: Connection, bob: Connection
+) -> None:
+    pk = said_by(bob)
+    Message.objects.update(timestamp=timezone.now() - dt.timedelta(days=1))
+    connection.cookie = login_of(User.objects.create_user("mod", is_staff=True))
+    connection.connect()
+    assert connection.send(type="edit", id=pk, message="x")[0]["code"] == "forbidden"
+    assert connection.send(type="delete", id=pk)[0]["type"] == "deleted"
+
+
+def test_a_user_who_is_no_staff_deletes_nothing_of_others(
+    connection: Connection, bob: Connection
+) -> None:
+    pk = said_by(bob)
+    connection.cookie = login_of(User.objects.create_user("zoe"))
+    connection.connect()
+    assert connection.send(type="delete", id=pk)[0]["code"] == "forbidden"
+
+
+def test_a_retry_of_what_was_deleted_meanwhile_does_not_bring_it_back(
+    connection: Connection,
+) -> None:
+    connection.connect()
+    connection.send(type="delete", id=said_by(connection, nonce="n1"))
+    (answer,) = connection.send(handle="ann", message="hi", nonce="n1")
+    assert (answer["deleted"], answer["nonce"]) == (True, "n1")
+
+
+# Typing
+
+
+def test_typing_is_told_to_the_room_now_and_then(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.connect()
+    now = 1000.0
+    monkeypatch.setattr(consumers.time, "time", lambda: now)
+    (told,) = connection.run(connection.frame(type="typing", handle="ann"))
+    assert is_for_the_room(told)
+    frame = json.loads(connection.decode(told)["text"])
+    assert frame == {"type": "typing", "handle": "ann", "who": frame["who"]}
+    now = 1002.9
+    assert connection.send(type="typing", handle="ann") == []
+    now = 1003.0
+    assert len(connection.send(type="typing", handle="")) == 1
+    now = 500.0  # the clock went back
+    assert len(connection.send(type="typing", handle="ann")) == 1
+
+
+def test_who_types_and_who_speaks_have_one_public_name(connection: Connection) -> None:
+    connection.connect()
+    (typing,) = connection.send(type="typing", handle="ann")
+    said = connection.send(handle="ann", message="hi")[0]
+    assert typing["who"] == said["who"] != "guest:ann"
+
+
+# The door
+
+
+def test_the_door_gets_all_rooms_and_takes_no_frames(connection: Connection) -> None:
+    door = Connection("server!door", "/chat/")
+    join, accept, rooms = door.connect()
+    assert join == Join("door", "server!door")
+    assert door.decode(accept) == {"accept": True}
+    assert json.loads(door.decode(rooms)["text"]) == {"type": "rooms", "rooms": []}
+    (error,) = door.send(handle="ann", message="hi")
+    assert error["code"] == "bad_message"
+    assert door.run(door.deliver(DISCONNECT)) == [Leave("door", "server!door")]
+
+
+def test_a_socket_of_an_older_release_goes_on(connection: Connection) -> None:
+    connection.session = connection.layer.encode({"room": "lobby", "person": "guest:old"})
+    assert connection.send(handle="ann", message="hi")[0]["message"] == "hi"
+    assert Message.objects.get().person == "guest:old"
+    assert Presence.objects.get().person == "guest:old"
+    connection.disconnect()
+    assert not Presence.objects.exists()
+
+
+def test_the_headers_of_a_page_are_enough(connection: Connection) -> None:
+    connection.connect([ORIGIN])
+    assert Presence.objects.get().person.startswith("guest:")

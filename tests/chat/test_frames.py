@@ -4,7 +4,18 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from chat.frames import FrameError, Said, parse
+from chat.frames import (
+    KINDS,
+    LARGEST_ID,
+    Delete,
+    Edit,
+    Frame,
+    FrameError,
+    Said,
+    Typing,
+    WhoIsHere,
+    parse,
+)
 
 
 def frame(**fields: Any) -> str:
@@ -31,12 +42,13 @@ def test_handle_and_message_are_trimmed_and_lines_are_kept() -> None:
 
 def test_the_limits_count_characters_after_trimming() -> None:
     said = parse(frame(handle=" " + "🎉" * 40 + " ", message=" " + "ß" * 4000 + " "))
+    assert isinstance(said, Said)
     assert (len(said.handle), len(said.message)) == (40, 4000)
 
 
 @pytest.mark.parametrize("handle", ["👩\u200d💻", "مريم", "O'Neil <b>", "\u202eevil"])
 def test_handles_in_any_script(handle: str) -> None:
-    assert parse(frame(handle=handle)).handle == handle
+    assert parse(frame(handle=handle)) == Said(handle, "hi")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +147,92 @@ def test_an_error_carries_the_nonce_if_there_was_a_good_one() -> None:
         "nonce": "n1",
     }
     assert "nonce" not in json.loads(without.frame())
+
+
+READ: list[tuple[dict[str, Any], Frame]] = [
+    ({"type": "edit", "id": 7, "message": " a\nb "}, Edit(7, "a\nb")),
+    ({"type": "edit", "id": LARGEST_ID, "message": "x", "nonce": "n"}, Edit(LARGEST_ID, "x", "n")),
+    ({"type": "delete", "id": 7}, Delete(7)),
+    ({"type": "delete", "id": 7, "nonce": "n"}, Delete(7, "n")),
+    ({"type": "typing", "handle": " ann "}, Typing("ann")),
+    ({"type": "typing", "handle": "\u200b"}, Typing("")),
+    ({"type": "presence"}, WhoIsHere()),
+    ({"type": "presence", "handle": ""}, WhoIsHere()),
+    ({"type": "presence", "handle": "ann"}, WhoIsHere("ann")),
+]
+
+
+@pytest.mark.parametrize(("fields", "expected"), READ)
+def test_the_other_kinds_of_frame(fields: dict[str, Any], expected: Frame) -> None:
+    assert parse(json.dumps(fields)) == expected
+
+
+def test_each_kind_is_read_somewhere_above() -> None:
+    assert set(KINDS) == {"message"} | {fields["type"] for fields, _ in READ}
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "7", 7.0, 1e300, True, 0, -1, LARGEST_ID + 1, [], {}, "x" * 5000]
+)
+@pytest.mark.parametrize("kind", ["edit", "delete"])
+def test_what_is_no_id(kind: str, wrong: Any) -> None:
+    more = {"message": "hi"} if kind == "edit" else {}
+    error = refusal(json.dumps({"type": kind, "id": wrong, "nonce": "n1", **more}))
+    assert (error.code, error.nonce, error.id) == ("bad_message", "n1", None)
+    assert "id of a message" in error.detail
+    assert len(error.detail) < 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"type": "edit", "message": "hi"}, '"id" is missing'),
+        ({"type": "edit", "id": 7}, '"message" is missing; send {"type": "edit"'),
+        ({"type": "edit", "id": 7, "message": ""}, "message is empty"),
+        ({"type": "edit", "id": 7, "message": "\0"}, "NUL"),
+        ({"type": "edit", "id": 7, "message": "hi", "handle": "x"}, '"handle" is unknown'),
+        ({"type": "delete"}, '"id" is missing'),
+        ({"type": "delete", "id": 7, "message": "x"}, '"message" is unknown'),
+        ({"type": "typing"}, '"handle" is missing'),
+        ({"type": "typing", "handle": 7}, "a number"),
+        ({"type": "typing", "handle": "a\nb"}, "control"),
+        ({"type": "typing", "handle": "\n\u200b\n\u200b"}, "control"),
+        ({"type": "typing", "handle": "\ud800"}, "surrogate"),
+        ({"type": "typing", "handle": "x", "message": "x"}, '"message" is unknown'),
+        ({"type": "presence", "handle": None}, "null"),
+        ({"type": "presence", "id": 7}, '"id" is unknown'),
+        ({"type": "Presence"}, '"Presence" is unknown'),
+        ({"type": None}, "null is unknown"),
+        ({"type": {}}, "an object is unknown"),
+    ],
+)
+def test_what_is_no_frame_of_its_kind(fields: dict[str, Any], said: str) -> None:
+    error = refusal(json.dumps(fields))
+    assert error.code == "bad_message"
+    assert said in error.detail
+    assert error.id == fields.get("id")
+
+
+def test_what_is_too_long_in_the_other_kinds() -> None:
+    for fields in (
+        {"type": "edit", "id": 7, "message": "x" * 4001},
+        {"type": "typing", "handle": "x" * 41},
+        {"type": "presence", "handle": "x" * 41},
+    ):
+        assert refusal(json.dumps(fields)).code == "too_long"
+
+
+def test_an_error_carries_the_id_if_there_was_a_good_one() -> None:
+    error = refusal('{"type": "edit", "id": 7}')
+    assert json.loads(error.frame())["id"] == 7
+    about = FrameError("forbidden", "No.").about(Edit(8, "x", "n1"))
+    assert json.loads(about.frame()) == {
+        "type": "error",
+        "code": "forbidden",
+        "detail": "No.",
+        "nonce": "n1",
+        "id": 8,
+    }
 
 
 def test_an_error_can_always_be_sent() -> None:

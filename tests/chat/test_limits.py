@@ -1,26 +1,47 @@
+import datetime as dt
+
 import pytest
 
 from chat.frames import FrameError
-from chat.limits import admit
+from chat.limits import admit, since
+
+NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
+
+
+def at(*seconds: float) -> list[dt.datetime]:
+    return [NOON + dt.timedelta(seconds=number) for number in seconds]
+
+
+def refusal(times: list[dt.datetime], now: float, rate: tuple[int, float]) -> FrameError:
+    with pytest.raises(FrameError) as caught:
+        admit(times, at(now)[0], rate)
+    return caught.value
 
 
 def test_as_many_as_the_rate_says_are_let_through() -> None:
-    times: list[float] = []
-    for now in (100.0, 100.5, 101.0):
-        times = admit(times, now, (3, 5.0), None)
-    with pytest.raises(FrameError) as caught:
-        admit(times, 101.5, (3, 5.0), "n1")
-    assert (caught.value.code, caught.value.nonce) == ("too_fast", "n1")
-    assert caught.value.detail == "Up to 3 messages in 5 s; send it again in 3.5 s."
+    admit([], NOON, (3, 5.0))
+    admit(at(0, 0.5), at(1)[0], (3, 5.0))
+    error = refusal(at(0, 0.5, 1), 1.5, (3, 5.0))
+    assert error.code == "too_fast"
+    assert error.detail == "Up to 3 messages in 5 s; send it again in 3.5 s."
+
+
+def test_the_order_of_the_times_does_not_matter() -> None:
+    assert refusal(at(1, 0, 0.5), 1.5, (3, 5.0)).detail.endswith("in 3.5 s.")
+
+
+def test_more_than_the_rate_says_wait_for_as_many_to_pass() -> None:
+    assert refusal(at(0, 1, 2, 3), 3.5, (2, 5.0)).detail.endswith("in 3.5 s.")
 
 
 def test_a_time_later_the_next_is_let_through() -> None:
-    assert admit([100.0, 100.5, 101.0], 105.0, (3, 5.0), None) == [100.5, 101.0, 105.0]
-
-
-def test_no_rate_keeps_nothing() -> None:
-    assert admit([1.0] * 50, 1.0, None, None) == []
+    admit(at(0, 0.5, 1), at(5)[0], (3, 5.0))
+    assert refusal(at(0, 0.5, 1), 4.99, (3, 5.0)).detail.endswith("in 0.1 s.")
 
 
 def test_a_clock_that_went_back_blocks_nobody() -> None:
-    assert admit([999.0, 1000.0], 100.0, (2, 5.0), None) == [100.0]
+    admit(at(999, 1000), at(100)[0], (2, 5.0))
+
+
+def test_what_counts_is_of_the_last_seconds() -> None:
+    assert since(at(5)[0], (10, 5.0)) == NOON

@@ -3,10 +3,12 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django.fixtures import Settings
 
-from chat import guests
-from chat.frames import Said
+from chat import changes, guests
+from chat.frames import Edit, Said
 from chat.models import Message, Room
 
 pytestmark = pytest.mark.django_db
@@ -184,9 +186,90 @@ def test_the_history_of_another_room_is_not_shown(client: Client) -> None:
     assert get_json(client, "/lobby/messages/?after=0") == {"messages": [], "more": False}
 
 
+def change_all(room: Room, ids: list[int]) -> None:
+    """Edit these messages, one after the other."""
+    for pk in ids:
+        speaker = guests.Speaker("")
+        changes.edit(room.label, Edit(pk, f"edited {pk}"), speaker, "")
+
+
+@pytest.fixture
+def no_rate(settings: Settings) -> None:
+    settings.CHAT_RATE_LIMIT = None
+
+
+def test_what_was_changed_since_comes_with_the_newer_ones(client: Client, no_rate: None) -> None:
+    ids = fill("lobby", 5)
+    room = Room.objects.get()
+    change_all(room, [ids[3], ids[0], ids[4], ids[1]])
+    page = get_json(client, f"/lobby/messages/?after={ids[3]}&change=1")
+    assert [message["id"] for message in page["messages"]] == [ids[4]]
+    assert page["messages"][0]["message"] == f"edited {ids[4]}"
+    assert [message["id"] for message in page["changed"]] == [ids[0], ids[1]]
+    assert (page["change"], page["more"]) == (4, False)
+    page = get_json(client, f"/lobby/messages/?after={ids[4]}&change=4")
+    assert page == {"messages": [], "more": False, "change": 4, "changed": []}
+
+
+def test_who_does_not_ask_hears_nothing_of_changes(client: Client, no_rate: None) -> None:
+    ids = fill("lobby", 1)
+    change_all(Room.objects.get(), ids)
+    assert set(get_json(client, f"/lobby/messages/?after={ids[0]}")) == {"messages", "more"}
+
+
+def test_more_changes_than_fit_come_in_parts(client: Client, no_rate: None) -> None:
+    ids = fill("lobby", 250)
+    change_all(Room.objects.get(), ids)
+    found, change, more = [], 0, True
+    while more:
+        page = get_json(client, f"/lobby/messages/?after={ids[-1]}&change={change}")
+        found += [message["id"] for message in page["changed"]]
+        change, more = page["change"], page["more"]
+    assert (found, change) == (ids, 250)
+
+
+def test_what_was_deleted_is_in_the_history_without_text(client: Client) -> None:
+    ids = fill("lobby", 2)
+    changes.delete_all(Message.objects.filter(pk=ids[0]))
+    page = get_json(client, "/lobby/messages/")
+    assert [message["message"] for message in page["messages"]] == ["", "m1"]
+    assert page["messages"][0]["deleted"] is True
+
+
+def test_the_room_page_knows_its_visitor_and_its_change(client: Client, no_rate: None) -> None:
+    change_all(Room.objects.at("lobby"), fill("lobby", 2))
+    response = client.get("/lobby/")
+    person = guests.person_in({guests.COOKIE: client.cookies[guests.COOKIE].value})
+    assert response.context["who"] == guests.who_is(person or "")
+    assert response.context["room"].change == 2
+    assert response.context["edit_time"] == 600
+    assert client.get("/lobby/").context["who"] == response.context["who"]
+
+
+def test_the_room_page_of_an_account_is_that_of_the_account(client: Client) -> None:
+    user = User.objects.create_user("zoe")
+    client.force_login(user)
+    response = client.get("/lobby/")
+    assert response.context["who"] == guests.who_is(f"user:{user.pk}")
+    person = guests.person_in({guests.COOKIE: client.cookies[guests.COOKIE].value})
+    assert (person or "").startswith("guest:")
+
+
+def test_the_door_shows_who_is_in_a_room_where_nothing_was_said(client: Client) -> None:
+    room = Room.objects.at("lobby")
+    room.presences.create(reply_channel="s!a", person="guest:a", handle="ann", guest="guest:a")
+    (shown,) = client.get("/").context["rooms"]
+    assert (shown, shown.people, shown.handles) == (room, 1, ["ann"])
+
+
 @pytest.mark.parametrize(
     "query",
     [
+        "change=1",
+        "before=1&change=1",
+        "after=1&change=-1",
+        "after=1&change=x",
+        "after=1&change=" + "9" * 19,
         "before=x",
         "before=",
         "before=-1",

@@ -7,7 +7,7 @@ import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -20,6 +20,7 @@ from channels_workers.upgrade.files import SCRIPTS, is_procfile, is_requirements
 from channels_workers.upgrade.names import SECTIONS
 from channels_workers.upgrade.packages import FORM, LEAST
 from channels_workers.upgrade.processes import OLD_OPTIONS
+from chat.frames import Frame, parse
 from faults.registry import FAULTS
 from legacy.comparison.differences import DIFFERENCES
 from legacy.comparison.repertoire import applications
@@ -187,10 +188,14 @@ def test_the_table_of_a_fault_run() -> None:
 
 
 def test_error_codes_of_the_chat() -> None:
-    source = (ROOT / "chat" / "frames.py").read_text() + (ROOT / "chat" / "models.py").read_text()
-    source += (ROOT / "chat" / "limits.py").read_text()
+    source = "".join(file.read_text() for file in ROOT.glob("chat/*.py"))
     used = set(re.findall(r'(?:FrameError|_refuse)\(\s*"(\w+)"', source))
     assert set(first_codes(page("chat").table("errors"))) == used
+
+
+def test_frames_that_the_chat_takes() -> None:
+    taken = [parse(text) for text in first_codes(page("chat").table("frames"))]
+    assert {type(frame) for frame in taken} == set(get_args(Frame))
 
 
 # developing.md
