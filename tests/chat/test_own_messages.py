@@ -1,10 +1,13 @@
 """What a person can do with what they said, and with what they are about to say."""
 
+import json
+from typing import Any
+
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.chat.tab import OpenTab, Tab
-from tests.processes.server import Server
+from tests.processes.server import Person, Server
 from tests.processes.waiting import wait_for
 
 
@@ -14,12 +17,12 @@ def text_of(tab: Tab) -> str:
 
 
 def test_own_messages_are_distinct_and_only_they_have_a_menu(
-    chat_server: Server, open_tab: OpenTab
+    chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/own/")
     tab.wait_until("open")
     tab.say("mine")
-    with chat_server.join("own") as bob:
+    with other_server.join("own") as bob:
         bob.say("his", handle="ann")  # the same name is not the same person
         tab.wait_for_messages("mine", "his")
     assert tab.texts(".own .text") == ["mine"]
@@ -29,10 +32,12 @@ def test_own_messages_are_distinct_and_only_they_have_a_menu(
     assert tab.find(".message.follows") == []
 
 
-def test_an_edit_is_live_for_all(chat_server: Server, open_tab: OpenTab) -> None:
+def test_an_edit_is_live_for_all(
+    chat_server: Server, other_server: Server, open_tab: OpenTab
+) -> None:
     tab = open_tab(chat_server, "/edit/")
     tab.wait_until("open")
-    with chat_server.join("edit") as bob:
+    with other_server.join("edit") as bob:
         tab.say("helo")
         number = bob.hear()["id"]
         tab.wait_for_messages("helo")
@@ -48,10 +53,10 @@ def test_an_edit_is_live_for_all(chat_server: Server, open_tab: OpenTab) -> None
     tab.wait_for_messages("hello (edited)")
 
 
-def _next(person):  # type: ignore[no-untyped-def]
-    import json
+def _next(person: Person) -> dict[str, Any]:
 
-    return json.loads(person.socket.recv(20))
+    frame: dict[str, Any] = json.loads(person.socket.recv(20))
+    return frame
 
 
 def test_escape_leaves_a_message_as_it_was_and_the_draft_too(
@@ -71,9 +76,7 @@ def test_escape_leaves_a_message_as_it_was_and_the_draft_too(
     tab.wait_for_messages("done")
 
 
-def test_a_message_is_deleted_by_the_keyboard_alone(
-    chat_server: Server, open_tab: OpenTab
-) -> None:
+def test_a_message_is_deleted_by_the_keyboard_alone(chat_server: Server, open_tab: OpenTab) -> None:
     tab, other = open_tab(chat_server, "/delete/"), open_tab(chat_server, "/delete/")
     other.wait_until("open")
     tab.wait_until("open")
@@ -102,11 +105,11 @@ def test_a_message_is_deleted_by_the_keyboard_alone(
 
 
 def test_what_was_edited_and_deleted_while_the_page_was_away_is_shown(
-    chat_server: Server, open_tab: OpenTab
+    chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/away/")
     tab.wait_until("open")
-    with chat_server.join("away") as bob:
+    with other_server.join("away") as bob:
         ids = []
         for message in ("first", "second"):
             bob.say(message)

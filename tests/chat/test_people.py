@@ -18,14 +18,16 @@ def name(person: Person, handle: str) -> None:
     person.socket.send(json.dumps({"type": "presence", "handle": handle}))
 
 
-def test_people_come_type_and_go(chat_server: Server, open_tab: OpenTab) -> None:
+def test_people_come_type_and_go(
+    chat_server: Server, other_server: Server, open_tab: OpenTab
+) -> None:
     tab = open_tab(chat_server, "/people/")
     tab.wait_until("open")
     tab.wait_for_texts("#people .nameless", "1 without a name yet")
     tab.say("hi")
     tab.wait_for_texts("#people .handle", "ann")
     assert tab.texts("#people li") == ["A\nann\n(you)"]
-    with chat_server.join("people") as bob:
+    with other_server.join("people") as bob:
         name(bob, "bob")
         tab.wait_for_texts("#people .handle", "ann", "bob")
         assert tab.texts("#people .people-count") == ["2"]
@@ -41,18 +43,24 @@ def test_people_come_type_and_go(chat_server: Server, open_tab: OpenTab) -> None
     tab.wait_for_texts("#note", "\u2068bob\u2069 left")
 
 
-def test_typing_that_is_not_renewed_is_forgotten(chat_server: Server, open_tab: OpenTab) -> None:
+def test_typing_that_is_not_renewed_is_forgotten(
+    chat_server: Server, other_server: Server, open_tab: OpenTab
+) -> None:
     tab = open_tab(chat_server, "/typing/")
     tab.wait_until("open")
     with ExitStack() as stack:
         for handle in ("bob", "cid", "dan"):
-            person = stack.enter_context(chat_server.join("typing"))
+            person = stack.enter_context(other_server.join("typing"))
             person.socket.send(json.dumps({"type": "typing", "handle": handle}))
         tab.wait_for_texts("#typing", "Several people are typing…")
-        wait_for(lambda: tab.run("return !document.getElementById('typing').textContent"), "silence")
+        wait_for(
+            lambda: tab.run("return !document.getElementById('typing').textContent"), "silence"
+        )
 
 
-def test_a_person_with_fifty_tabs_is_one(chat_server: Server, open_tab: OpenTab) -> None:
+def test_a_person_with_fifty_tabs_is_one(
+    chat_server: Server, other_server: Server, open_tab: OpenTab
+) -> None:
     with urlopen(f"{chat_server.url}/tabs/") as page:
         cookie = page.headers["Set-Cookie"].split(";")[0]
     tab = open_tab(chat_server, "/tabs/")
@@ -60,7 +68,7 @@ def test_a_person_with_fifty_tabs_is_one(chat_server: Server, open_tab: OpenTab)
     with ExitStack() as stack:
         headers = {"Cookie": cookie}
         join = stack.enter_context
-        tabs = [join(chat_server.join("tabs", additional_headers=headers)) for _ in range(50)]
+        tabs = [join(other_server.join("tabs", additional_headers=headers)) for _ in range(50)]
         name(tabs[0], "bob")
         tab.wait_for_texts("#people .handle", "ann", "bob")
         for each in tabs[1:]:
@@ -73,13 +81,16 @@ def test_three_hundred_people_and_two_of_one_name(
     chat_server: Server, chat_database: Path, open_tab: OpenTab
 ) -> None:
     chat_server.get("/crowd/")
-    row = "INSERT INTO chat_presence (room_id, reply_channel, person, handle, account, guest, login)"
-    row += " SELECT id, ?, ?, ?, 0, ?, '' FROM chat_room WHERE label = 'crowd'"
+    row = (
+        "INSERT INTO chat_presence (room_id, reply_channel, person, handle, account, guest,"
+        ' login, "order")'
+    )
+    row += " SELECT id, ?, ?, ?, 0, ?, '', ? FROM chat_room WHERE label = 'crowd'"
     with closing(sqlite3.connect(chat_database)) as database, database:
         for number in range(300):
             person = f"guest:crowd-{number}"
             handle = "sam" if number < 2 else f"person {number:03}"
-            database.execute(row, (f"crowd-{number}", person, handle, person))
+            database.execute(row, (f"crowd-{number}", person, handle, person, number))
     tab = open_tab(chat_server, "/crowd/")
     tab.wait_until("open")
     wait_for(lambda: len(tab.find("#people li")) == 300, "300 people")

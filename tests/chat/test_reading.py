@@ -1,36 +1,20 @@
 """What a person reads in the log: days, what is new, what was said long ago."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from tests.chat.conftest import KeepSockets, Store
 from tests.chat.tab import OpenTab, Tab
 from tests.processes.server import Server
 from tests.processes.waiting import wait_for
 
 ZONE = "Pacific/Auckland"
 
-Store = Callable[..., None]
-
 AT_END = "const s = document.getElementById('scroll');"
 AT_END += "return s.scrollHeight - s.scrollTop - s.clientHeight < 5"
-# Calls to sockets come to nothing until window.letGo().
-HOLD_SOCKETS = """
-    const Real = window.WebSocket;
-    window.WebSocket = class extends Real { constructor() { super("ws://127.0.0.1:1/"); } };
-    window.letGo = () => { window.WebSocket = Real; };
-    window.sockets.at(-1).close();
-"""
-KEEP_SOCKETS = """
-    window.sockets = [];
-    const Real = window.WebSocket;
-    window.WebSocket = class extends Real {
-      constructor(url) { super(url); window.sockets.push(this); }
-    };
-"""
 
 
 def text_of(moment: datetime) -> str:
@@ -62,7 +46,7 @@ def test_days_and_times_are_local(
 
 
 def test_a_clock_that_is_wrong_by_a_day_harms_nothing(
-    chat_server: Server, browser: Chrome, open_tab: OpenTab
+    chat_server: Server, other_server: Server, browser: Chrome, open_tab: OpenTab
 ) -> None:
     script = """
         const Real = Date;
@@ -72,13 +56,11 @@ def test_a_clock_that_is_wrong_by_a_day_harms_nothing(
           static now() { return Real.now() - day; }
         };
     """
-    added = browser.execute_cdp_cmd(
-        "Page.addScriptToEvaluateOnNewDocument", {"source": script}
-    )
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
     tab = open_tab(chat_server, "/clock/")
     tab.wait_until("open")
     tab.say("what time is it")
-    with chat_server.join("clock") as bob:
+    with other_server.join("clock") as bob:
         bob.say("late", handle="bob")
         tab.wait_for_messages("what time is it", "late")
     assert tab.texts(".day") == ["Today"]
@@ -87,14 +69,14 @@ def test_a_clock_that_is_wrong_by_a_day_harms_nothing(
 
 
 def test_who_reads_above_sees_how_much_is_new_and_where_it_begins(
-    chat_server: Server, open_tab: OpenTab, store: Store
+    chat_server: Server, other_server: Server, open_tab: OpenTab, store: Store
 ) -> None:
     store("unread", *({"message": f"m{n}"} for n in range(50)))
     tab = open_tab(chat_server, "/unread/")
     tab.wait_until("open")
     wait_for(lambda: tab.run(AT_END), "the view at the end")
     scroll_up(tab)
-    with chat_server.join("unread") as ann:
+    with other_server.join("unread") as ann:
         for message in ("one", "two"):
             ann.say(message)
         tab.wait_for_texts("#newest span", "2 new messages")
@@ -108,14 +90,16 @@ def test_who_reads_above_sees_how_much_is_new_and_where_it_begins(
 
 
 def test_a_page_that_is_hidden_counts_in_its_title(
-    chat_server: Server, open_tab: OpenTab
+    chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/hidden/")
     tab.wait_until("open")
-    with chat_server.join("hidden") as bob:
+    with other_server.join("hidden") as bob:
         bob.say("seen")
         tab.wait_for_messages("seen")
-        hide = "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});"
+        hide = (
+            "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});"
+        )
         hide += "document.dispatchEvent(new Event('visibilitychange'))"
         tab.run(hide, True)
         bob.say("unseen")
@@ -149,8 +133,10 @@ def test_the_view_does_not_jump_when_earlier_messages_come(
           .find((each) => each.textContent.includes("m105\\n"));
         return item.getBoundingClientRect().top;
     """
-    tab.run("window.realFetch = fetch; window.fetch = (...a) => new Promise((go) => {"
-            "window.answer = () => go(window.realFetch(...a)); })")
+    tab.run(
+        "window.realFetch = fetch; window.fetch = (...a) => new Promise((go) => {"
+        "window.answer = () => go(window.realFetch(...a)); })"
+    )
     scroll_up(tab, 20)
     before = tab.run(place)
     wait_for(lambda: tab.run("return Boolean(window.answer)"), "a question for earlier messages")
@@ -160,19 +146,22 @@ def test_the_view_does_not_jump_when_earlier_messages_come(
 
 
 def test_five_thousand_messages_are_a_few_in_the_page(
-    chat_server: Server, browser: Chrome, open_tab: OpenTab, store: Store
+    chat_server: Server,
+    browser: Chrome,
+    open_tab: OpenTab,
+    keep_sockets: KeepSockets,
+    store: Store,
 ) -> None:
-    added = browser.execute_cdp_cmd(
-        "Page.addScriptToEvaluateOnNewDocument", {"source": KEEP_SOCKETS}
-    )
+    keep_sockets()
     tab = open_tab(chat_server, "/many/")
-    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
     tab.wait_until("open")
-    tab.run(HOLD_SOCKETS)
+    tab.run("window.block(); window.sockets.at(-1).close()")
     tab.wait_until("lost")
     store("many", *({"message": f"m{n}"} for n in range(5_000)))
-    tab.run("window.letGo(); document.getElementById('now').click()")
-    last = "return document.querySelector('.log').lastElementChild?.querySelector('.text').textContent"
+    tab.run("window.unblock(); document.getElementById('now').click()")
+    last = (
+        "return document.querySelector('.log').lastElementChild?.querySelector('.text').textContent"
+    )
     wait_for(lambda: tab.run(last) == "m4999", "the last of 5,000 messages")
     nodes = "return document.querySelectorAll('*').length"
     assert 300 < tab.run(nodes) < 4_000
