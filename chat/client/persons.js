@@ -7,10 +7,10 @@ const HUES = 12;
 /** Dress an element as this person's: it and what is in it take the person's colour. */
 export function dress(element, { who, handle, account }) {
   element.dataset.hue = hueOf(who || handle);
-  const avatar = element.querySelector(".avatar");
-  if (avatar) avatar.textContent = initialOf(handle);
   const name = element.querySelector(".handle");
   name.textContent = handle;
+  element.querySelector(".avatar")?.remove();
+  (name.closest(".by") ?? name).before(avatar(handle));
   if (account && !name.nextElementSibling?.matches(".mark")) name.after(mark());
 }
 
@@ -18,6 +18,14 @@ function hueOf(text) {
   let sum = 0;
   for (const character of text) sum = (sum * 31 + character.codePointAt(0)) % 9973;
   return sum % HUES;
+}
+
+function avatar(handle) {
+  const element = document.createElement("span");
+  element.className = "avatar";
+  element.ariaHidden = "true";
+  element.textContent = initialOf(handle);
+  return element;
 }
 
 /** Its first letter, digit or emoji. */
