@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from channels_workers import Group
 from chat import limits
@@ -34,7 +35,7 @@ def edit(label: str, wanted: Edit, speaker: Speaker, delivery: str) -> tuple[Mes
         if _is_done(message, delivery):
             return message, True
         if message.deleted:
-            raise FrameError("not_found", "This message was deleted.")
+            raise FrameError("not_found", gettext("This message was deleted."))
         now = timezone.now()
         _check_own(message, speaker, now)
         if message.message == wanted.message:
@@ -98,7 +99,8 @@ def _find(label: str, pk: int) -> tuple[Room, Message]:
     room = Room.objects.hold(label)
     message = room.messages.filter(pk=pk).first()
     if message is None:
-        raise FrameError("not_found", f"There is no message {pk} in this room.")
+        detail = gettext("There is no message %(id)d in this room.") % {"id": pk}
+        raise FrameError("not_found", detail)
     return room, message
 
 
@@ -109,10 +111,11 @@ def _is_done(message: Message, delivery: str) -> bool:
 
 def _check_own(message: Message, speaker: Speaker, now: dt.datetime) -> None:
     if message.person != speaker.person:
-        raise FrameError("forbidden", "Somebody else said this; only own messages can be changed.")
+        detail = gettext("Somebody else said this; only own messages can be changed.")
+        raise FrameError("forbidden", detail)
     if now - message.timestamp > dt.timedelta(seconds=settings.CHAT_EDIT_TIME):
-        minutes = f"{settings.CHAT_EDIT_TIME / 60:g} minutes"
-        raise FrameError("forbidden", f"A message can be changed for {minutes} only.")
+        detail = gettext("A message can be changed for %(count)g minutes only.")
+        raise FrameError("forbidden", detail % {"count": settings.CHAT_EDIT_TIME / 60})
 
 
 def _check_rate(speaker: Speaker, now: dt.datetime) -> None:

@@ -18,6 +18,7 @@ from channels_workers.message import Message as ChannelMessage
 from channels_workers.security.websockets import allowed_hosts_only
 from chat import changes, door, guests, names, presence
 from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, parse
+from chat.languages import in_language_of_socket
 from chat.models import Message
 
 #: How often (s) a connection may say that somebody is typing.
@@ -26,12 +27,12 @@ TYPING_PAUSE = 3.0
 
 @allowed_hosts_only
 @channel_session_user_from_http
+@in_language_of_socket
 def ws_connect(message: ChannelMessage) -> None:
     """Let a browser into the room of ``/chat/<label>/``; refuse it when there is none."""
     session = message.channel_session
     session["room"] = names.label_in(message["path"])
-    session["guest"] = guests.person_of_socket(message.content["headers"])
-    session["login"] = guests.login_of(message.http_session)
+    guests.remember(message)
     try:
         presence.join(message, presence.visitor_of(message, ""))
     except FrameError:
@@ -41,6 +42,7 @@ def ws_connect(message: ChannelMessage) -> None:
 
 
 @channel_session_user
+@in_language_of_socket
 def ws_receive(message: ChannelMessage) -> None:
     """Do what a frame asks for; an error is for the sender alone."""
     try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from chat.names import has_controls, is_visible
 
@@ -156,8 +157,7 @@ def _frame(fields: Mapping[str, Any]) -> Frame:
 def _said(fields: Mapping[str, Any]) -> Said:
     handle = _handle(fields)
     if not handle:
-        limit = settings.CHAT_HANDLE_LENGTH
-        _refuse("bad_message", f"The handle is empty; send 1 to {limit} characters.")
+        _refuse("bad_message", _empty("handle", settings.CHAT_HANDLE_LENGTH))
     return Said(handle, _message(fields), _nonce(fields))
 
 
@@ -183,7 +183,8 @@ def _handle(fields: Mapping[str, Any]) -> str:
     if not is_visible(handle) and not has_controls(handle):
         return ""
     if has_controls(handle):
-        _refuse("bad_message", "The handle has control characters or line ends; leave them out.")
+        detail = gettext("The handle has control characters or line ends; leave them out.")
+        _refuse("bad_message", detail)
     _check_length("handle", handle, settings.CHAT_HANDLE_LENGTH)
     return handle
 
@@ -193,7 +194,7 @@ def _message(fields: Mapping[str, Any]) -> str:
     limit = settings.CHAT_MESSAGE_LENGTH
     message = _text(fields, "message").strip()
     if not is_visible(message):
-        _refuse("bad_message", f"The message is empty; send 1 to {limit} characters.")
+        _refuse("bad_message", _empty("message", limit))
     _check_length("message", message, limit)
     return message
 
@@ -227,8 +228,16 @@ def _text(fields: Mapping[str, Any], key: str) -> str:
 
 def _check_length(key: str, text: str, limit: int) -> None:
     if len(text) > limit:
-        detail = f"The {key} has up to {limit} characters, this has {len(text)}; shorten it."
-        _refuse("too_long", detail)
+        values = {"key": _WORDS[key], "limit": limit, "count": len(text)}
+        detail = gettext(
+            "The %(key)s has up to %(limit)d characters, this has %(count)d; shorten it."
+        )
+        _refuse("too_long", detail % values)
+
+
+def _empty(key: str, limit: int) -> str:
+    detail = gettext("The %(key)s is empty; send 1 to %(limit)d characters.")
+    return detail % {"key": _WORDS[key], "limit": limit}
 
 
 def _refuse(code: str, detail: str) -> NoReturn:
@@ -248,6 +257,13 @@ def _shown(value: object) -> str:
     shown = json.dumps(value[:40])
     return shown if len(value) <= 40 else f"{shown}..."
 
+
+# What persons call what stands under a key.
+_WORDS = {
+    "handle": gettext_lazy("handle"),
+    "message": gettext_lazy("message"),
+    "nonce": "nonce",
+}
 
 _FORM = '{"handle": "...", "message": "..."}'
 

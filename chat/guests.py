@@ -1,84 +1,88 @@
-"""Who is speaking: an account, or for people without one a random id in a signed cookie.
+"""Who is speaking: an account while its log-in lasts, else a guest.
 
-The room page sets the cookie and the browser shows it when the page opens its socket; so a message
-that is sent again after a reconnect can be known as the same person's. It is no log-in.
+A person is ``user:<id>`` or ``guest:<22 characters>``. A guest is a random id in a signed cookie:
+the room page sets it and the browser shows it when the page opens its socket; so a message that is
+sent again after a reconnect can be known as the same person's. It is no log-in.
+
+A socket is opened under the log-in of its page. Each message looks that log-in up: once it has
+ended, by whatever means, the socket speaks as the guest of its cookie, and never as the account
+again.
 """
 
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
+from django.contrib import auth
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 from django.http import HttpRequest, HttpResponseBase, parse_cookie
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext
 
+from channels_workers.auth import USER_KEYS
 from channels_workers.message import Message
+from channels_workers.session_stores import browser_session
+from chat.accounts.models import Name
+from chat.frames import FrameError
 
 COOKIE = "chat_guest"
 YEAR = 365 * 24 * 3600
+
+# Keys of the channel session: the guest of the cookie; the key of the browser's session and, to be
+# told to others, its hash.
+GUEST, BROWSER, LOGIN = "guest", "browser", "login"
 
 _signer = signing.Signer(salt="chat.guests")
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """Who speaks; ``handle`` is the name of an account, None for a guest."""
+    """Who sent a message: ``handle`` is the name of an account, None for a guest."""
 
     person: str
     handle: str | None = None
     is_staff: bool = False
 
 
-def who_is(person: str) -> str:
-    """The public name of a person, from which nobody can tell who it is."""
-    return salted_hmac("chat.who", person).hexdigest()[:12]
-
-
-def person_of_request(request: HttpRequest) -> str | None:
-    """Who asks for a page: the account that is logged in, or the guest of the cookie, if any."""
-    if request.user.is_authenticated:
-        return f"user:{request.user.pk}"
-    return person_in(request.COOKIES)
-
-
-def login_of(session: SessionBase | None) -> str:
-    """What stands for the log-in of a browser's session; "" without one."""
-    key = session.session_key if session is not None else None
-    return salted_hmac("chat.login", key).hexdigest() if key else ""
-
-
-def speaker(message: Message) -> Speaker:
-    """Who sends this message over a socket."""
-    user, session = message.user, message.channel_session
-    if user.is_authenticated:
-        return Speaker(f"user:{user.pk}", user.get_username(), user.is_staff)
-    # Sockets that were opened before the release with accounts have a person in their session.
-    return Speaker(session.get("guest") or session["person"])
-
-
-def check_handle(handle: str, speaker: Speaker) -> None:
-    """Raise ``FrameError`` (forbidden) when a guest takes the name of an account."""
-
-
 def new_person() -> str:
-    """A person that nobody has been yet: ``guest:<22 characters>``."""
+    """A guest that nobody has been yet: ``guest:<22 characters>``."""
     return f"guest:{secrets.token_urlsafe(16)}"
 
 
+def person_of_user(user: Any) -> str:
+    """The person that an account is: ``user:<id>``."""
+    return f"user:{user.pk}"
+
+
+def who_is(person: str) -> str:
+    """What others may know a person by: 12 hex digits that do not lead back."""
+    return salted_hmac("chat.who", person).hexdigest()[:12]
+
+
+def login_of(session_key: str) -> str:
+    """What a log-in may be known by where its session's key would open it."""
+    return salted_hmac("chat.login", session_key).hexdigest()
+
+
+# In pages
+
+
 def person_in(cookies: Mapping[str, str]) -> str | None:
-    """The person in a browser's cookies; None without the cookie or with a forged one."""
+    """The guest in a browser's cookies; None without the cookie or with a forged one."""
     try:
         return _signer.unsign(cookies.get(COOKIE, ""))
     except signing.BadSignature:
         return None
 
 
-def person_of_socket(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The person who opens a socket; a new one for each socket of a program without the cookie."""
-    cookies = [value.decode("latin-1") for name, value in headers if name == b"cookie"]
-    return person_in(parse_cookie("; ".join(cookies))) or new_person()
+def person_of_request(request: HttpRequest) -> str | None:
+    """The account of a visitor, else the guest, None for one who has no cookie yet."""
+    if request.user.is_authenticated:
+        return person_of_user(request.user)
+    return person_in(request.COOKIES)
 
 
 def set_cookie(response: HttpResponseBase, person: str) -> None:
@@ -91,3 +95,60 @@ def set_cookie(response: HttpResponseBase, person: str) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+# In consumers
+
+
+def person_of_socket(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The guest who opens a socket; a new one for each socket of a program without the cookie."""
+    cookies = [value.decode("latin-1") for name, value in headers if name == b"cookie"]
+    return person_in(parse_cookie("; ".join(cookies))) or new_person()
+
+
+def remember(message: Message) -> None:
+    """Keep in the channel session who opens this socket: for ``websocket.connect``.
+
+    The consumer is decorated with ``channel_session_user_from_http``.
+    """
+    session = message.channel_session
+    session[GUEST] = person_of_socket(message.content["headers"])
+    session[LOGIN] = ""
+    browser = message.http_session
+    if message.user.is_authenticated and browser is not None and browser.session_key:
+        session[BROWSER] = browser.session_key
+        session[LOGIN] = login_of(browser.session_key)
+
+
+def speaker(message: Message) -> Speaker:
+    """Who sent this message; the consumer is decorated with ``channel_session_user``."""
+    session = message.channel_session
+    if BROWSER in session:
+        if _is_logged_in(session[BROWSER], message.user):
+            user = message.user
+            return Speaker(person_of_user(user), user.get_username(), user.is_staff)
+        _forget_login(session)
+    # Sockets that were opened before the release with accounts have a person in their session.
+    return Speaker(session.get(GUEST) or session["person"])
+
+
+def _is_logged_in(key: str, user: Any) -> bool:
+    """Whether the session with this key is still there, and still that of this user."""
+    if not user.is_authenticated:
+        return False
+    browser = browser_session(key)
+    return bool(browser.get(auth.SESSION_KEY) == str(user.pk))
+
+
+def _forget_login(session: SessionBase) -> None:
+    """End it for good, though the same session or account may become valid again."""
+    for key in (BROWSER, *USER_KEYS):
+        session.pop(key, None)
+    session[LOGIN] = ""
+
+
+def check_handle(handle: str, speaker: Speaker) -> None:
+    """Raise ``FrameError`` (forbidden) when a guest takes the name of an account."""
+    if speaker.handle is None and Name.objects.is_taken(handle):
+        detail = gettext("This name belongs to an account. Log in to it, or choose another name.")
+        raise FrameError("forbidden", detail)

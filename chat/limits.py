@@ -4,6 +4,8 @@ import datetime as dt
 import math
 from collections.abc import Sequence
 
+from django.utils.translation import gettext
+
 from chat.frames import FrameError
 
 Rate = tuple[int, float]
@@ -25,8 +27,9 @@ def admit(times: Sequence[dt.datetime], now: dt.datetime, rate: Rate) -> None:
     if len(recent) < count:
         return
     wait = (recent[-count] - since(now, rate)).total_seconds()
-    detail = f"Up to {count} messages in {span:g} s; send it again in {_tenths(wait)} s."
-    raise FrameError("too_fast", detail)
+    detail = gettext("Up to %(count)d messages in %(span)g s; send it again in %(wait)s s.")
+    values = {"count": count, "span": span, "wait": _tenths(wait)}
+    raise FrameError("too_fast", detail % values)
 
 
 def _tenths(seconds: float) -> str:

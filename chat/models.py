@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from chat import guests, limits, names
 from chat.frames import FrameError, Said
@@ -51,7 +52,7 @@ class RoomManager(models.Manager["Room"]):
         try:
             return self.select_for_update().get(label=label)
         except self.model.DoesNotExist:
-            detail = "This room is no more; load the page again."
+            detail = gettext("This room is no more; load the page again.")
             raise FrameError("forbidden", detail) from None
 
 

@@ -17,8 +17,10 @@ import re
 import secrets
 import unicodedata
 
+from django.utils.translation import gettext, gettext_lazy
+
 LABEL = "[a-zA-Z0-9_-]{1,50}"
-LABEL_RULE = "1 to 50 of the letters a-z and A-Z, the digits 0-9, _ and -"
+LABEL_RULE = gettext_lazy("1 to 50 of the letters a-z and A-Z, the digits 0-9, _ and -")
 NAME_LENGTH = 100
 
 
@@ -65,11 +67,12 @@ def clean(typed: str) -> str:
     """``typed`` as the room's name, or ``BadName``."""
     name = " ".join(unicodedata.normalize("NFC", typed).split())
     if len(name) > NAME_LENGTH:
-        raise BadName(f"A room's name has up to {NAME_LENGTH} characters; this has {len(name)}.")
+        rule = gettext("A room's name has up to %(limit)d characters; this has %(count)d.")
+        raise BadName(rule % {"limit": NAME_LENGTH, "count": len(name)})
     if has_controls(name):
-        raise BadName("A room's name has no control characters.")
+        raise BadName(gettext("A room's name has no control characters."))
     if not is_visible(name):
-        raise BadName("Type a name for the room.")
+        raise BadName(gettext("Type a name for the room."))
     return name
 
 

@@ -2,6 +2,8 @@
 
 from channels_workers import route
 from chat import consumers
+from chat.accounts.consumers import logged_out
+from chat.accounts.signals import LOGGED_OUT
 
 channel_routing = [
     route("websocket.connect", consumers.door_connect, path="^/chat/$"),
@@ -10,4 +12,5 @@ channel_routing = [
     route("websocket.connect", consumers.ws_connect),
     route("websocket.receive", consumers.ws_receive),
     route("websocket.disconnect", consumers.ws_disconnect),
+    route(LOGGED_OUT, logged_out),
 ]

@@ -10,6 +10,7 @@ build time.
 from pathlib import Path
 from typing import Any
 
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from chat_project import environment
@@ -49,13 +50,17 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "csp",
     "chat",
+    "chat.accounts",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -81,7 +86,9 @@ TEMPLATES = [
     },
 ]
 
+# The language of a page is what its visitor's browser asks for, this one if there is none.
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -102,6 +109,35 @@ CSRF_COOKIE_SECURE = HTTPS
 # Whether HSTS covers subdomains and goes into browsers' preload lists is for the owner of the
 # domain to decide, not for an app on one name of it.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+# What pages may load, send to and be shown in: this site alone, no code and no style in the page
+# itself, and no frame. Browsers count the site's own WebSockets to 'self'.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+}
+
+# --------------------------------------------------------------------------------- the accounts
+
+# After a log-in, and after a log-out, one is led back to where one came from; else here.
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "door"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": name}
+    for name in (
+        "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "chat.accounts.passwords.MinimumLengthValidator",
+        "django.contrib.auth.password_validation.CommonPasswordValidator",
+        "django.contrib.auth.password_validation.NumericPasswordValidator",
+    )
+]
 
 # --------------------------------------------------------------------------------- the database
 
@@ -167,7 +203,7 @@ CHANNEL_WORKERS = {
 
 # Messages in seconds per person, "0" for no limit.
 CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
-# Characters, after trimming. The handle's column holds 200.
+# Characters, after trimming; of the names of new accounts too. The handle's column holds 200.
 CHAT_HANDLE_LENGTH = environment.integer("CHAT_HANDLE_LENGTH", 40, least=1, most=200)
 CHAT_MESSAGE_LENGTH = environment.integer("CHAT_MESSAGE_LENGTH", 4000, least=1)
 # Seconds for which a message may be edited or deleted by who said it.

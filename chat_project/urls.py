@@ -1,10 +1,11 @@
-"""Addresses: the admin, and the chat for everything else."""
+"""Addresses: the admin, the accounts, and the chat for everything else."""
 
 from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("accounts/", include("chat.accounts.urls")),
     path("", include("chat.urls")),
 ]
 

@@ -1,4 +1,7 @@
-from django.http import HttpResponse
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest, HttpResponse
 from pytest_django.fixtures import Settings
 
 from chat import guests
@@ -47,3 +50,17 @@ def test_each_socket_without_a_cookie_is_a_new_person() -> None:
     first, second = guests.person_of_socket(headers), guests.person_of_socket(headers)
     assert first != second
     assert first.startswith("guest:")
+
+
+def request_with(user: Any, cookies: dict[str, str]) -> HttpRequest:
+    request = HttpRequest()
+    request.user = user
+    request.COOKIES = cookies
+    return request
+
+
+def test_a_visitor_is_the_account_then_the_guest_then_nobody() -> None:
+    cookies = {guests.COOKIE: cookie_for("guest:me")}
+    assert guests.person_of_request(request_with(User(pk=7), cookies)) == "user:7"
+    assert guests.person_of_request(request_with(AnonymousUser(), cookies)) == "guest:me"
+    assert guests.person_of_request(request_with(AnonymousUser(), {})) is None

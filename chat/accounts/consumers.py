@@ -1,0 +1,33 @@
+"""What becomes of the sockets of a log-in that has ended."""
+
+import json
+from contextlib import suppress
+
+from channels_workers import Channel
+from channels_workers.message import Message
+from chat import presence
+from chat.accounts.signals import LOGGED_OUT
+from chat.frames import FrameError
+from chat.models import Presence
+from chat.presence import Visitor
+
+
+def logged_out(message: Message) -> None:
+    """Make the sockets of ``login`` (of one browser) anonymous, or all those of ``person``."""
+    if person := message.get("person"):
+        # Each in a message of its own, which finds its sockets again if it has to run again.
+        found = Presence.objects.filter(person=person).exclude(login="")
+        for login in found.values_list("login", flat=True).distinct():
+            Channel(LOGGED_OUT).send({"login": login})
+    elif login := message.get("login"):
+        for row in Presence.objects.filter(login=login).select_related("room"):
+            with suppress(FrameError):  # the room is deleted just now
+                _make_anonymous(row)
+
+
+def _make_anonymous(row: Presence) -> None:
+    """Let a socket be in its room as the guest of its cookie, and tell the room and its page."""
+    handle = presence.show(row.room.label, row, Visitor(row.guest, ""))
+    fields = Visitor(row.guest, handle).fields()
+    frame = {"type": "account", **fields, "account": False}
+    Channel(row.reply_channel).send({"text": json.dumps(frame)})

@@ -1,0 +1,63 @@
+"""The forms in which names are chosen: for those who sign up, and for the admin."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.forms import AdminUserCreationForm, BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
+
+from chat.accounts.models import Name, taken
+
+if TYPE_CHECKING:
+    FormOfUser = forms.ModelForm[User]
+    SignUpFormOfDjango = BaseUserCreationForm[User]
+else:
+    FormOfUser = forms.ModelForm
+    SignUpFormOfDjango = BaseUserCreationForm
+
+
+class ChecksName(FormOfUser):
+    """Says beside the field why a name cannot be had."""
+
+    def clean_username(self) -> str:
+        """Return the name, unless it is bad or like that of another account."""
+        name: str = self.cleaned_data["username"]
+        if "username" in self.changed_data:
+            Name.objects.check_free(name, self.instance.pk)
+        return name
+
+
+class SignUpForm(ChecksName, SignUpFormOfDjango):
+    """Asks for a name and, twice, for a password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        limit = settings.CHAT_HANDLE_LENGTH
+        name = self.fields["username"]
+        name.widget.attrs["maxlength"] = limit
+        name.help_text = gettext(
+            "Under this name you speak. Up to %(limit)d letters, digits and @ . + - _, no spaces."
+        ) % {"limit": limit}
+
+    def save(self, commit: bool = True) -> User:
+        """Store the account; ``ValidationError`` if somebody else has just got the name."""
+        user: User = super().save(commit=False)  # here a password takes its time
+        if not commit:
+            return user
+        try:
+            with transaction.atomic():
+                user.save()
+        except IntegrityError:
+            raise taken() from None
+        return user
+
+
+class NewUserForm(ChecksName, AdminUserCreationForm):  # type: ignore[type-arg]
+    """What the admin makes accounts with."""
+
+
+class ChangedUserForm(ChecksName, UserChangeForm):  # type: ignore[type-arg]
+    """What the admin changes accounts with."""

@@ -1,0 +1,73 @@
+"""The names that accounts have for themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext
+
+from chat import names
+from chat.accounts.lookalikes import KEY_LENGTH, key_of
+
+
+class NameManager(models.Manager["Name"]):
+    """Says whose a name is, and keeps it for its account."""
+
+    def is_taken(self, name: str, but_by: int | None = None) -> bool:
+        """Whether an account has a name like this; that of the user ``but_by`` does not count."""
+        found = self.filter(key=key_of(name))
+        return (found if but_by is None else found.exclude(user_id=but_by)).exists()
+
+    def check_free(self, name: str, user_id: int | None = None) -> None:
+        """Raise ``ValidationError`` if the user of that id, or a new one, cannot have the name."""
+        if problem := problem_with(name):
+            raise ValidationError(problem, code="invalid")
+        if self.is_taken(name, but_by=user_id):
+            raise taken()
+
+    def keep(self, user: Any, *, is_new: bool) -> None:
+        """Keep the user's name for that user; ``IntegrityError`` if it is another's by now.
+
+        A user who was there before names were kept may share one. That user goes on without an
+        own one until the name is changed.
+        """
+        key = key_of(user.get_username())
+        has_one = self.filter(user_id=user.pk).exists()
+        if is_new or has_one or not self.filter(key=key).exists():
+            self.update_or_create(user_id=user.pk, defaults={"key": key})
+
+
+class Name(models.Model):
+    """What all names that look like that of ``user`` have in common: one account each."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    key = models.CharField(max_length=KEY_LENGTH, unique=True)
+
+    objects = NameManager()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def problem_with(name: str) -> str | None:
+    """Why nobody can have this name, which is to be a handle too; None if it can be had."""
+    limit = settings.CHAT_HANDLE_LENGTH
+    if len(name) > limit or len(key_of(name)) > KEY_LENGTH:
+        return gettext("A name has up to %(limit)d characters.") % {"limit": limit}
+    if names.has_controls(name):
+        return gettext("A name has no control characters.")
+    if not key_of(name):
+        return gettext("Choose a name that can be seen.")
+    return None
+
+
+def taken() -> ValidationError:
+    """The error for a name that is another account's."""
+    return ValidationError(
+        gettext("This name, or one that looks like it, is taken. Choose another."), code="taken"
+    )

@@ -1,0 +1,70 @@
+"""The texts that the page's scripts show, in the language of the page.
+
+Scripts write them in English: ``t("Sending…")``. Each stands here too, for ``makemessages`` does
+not read them there; a test compares the two. The page carries the translations as JSON:
+``{{ texts|json_script:"texts" }}``.
+"""
+
+from django.utils.translation import gettext, gettext_noop
+
+TEXTS = (
+    # The connection
+    gettext_noop("Connecting…"),
+    gettext_noop("Connecting again…"),
+    gettext_noop("Connected"),
+    gettext_noop("Closed"),
+    gettext_noop("Connection lost."),
+    gettext_noop("You are offline."),
+    gettext_noop("Closed with the code {code}"),
+    gettext_noop("Next try in {seconds} s"),
+    # What is being written
+    gettext_noop("Send"),
+    gettext_noop("Save"),
+    gettext_noop("Choose a name first."),
+    gettext_noop("A name has up to {count} characters."),
+    gettext_noop("A message has up to {count} characters."),
+    gettext_noop("{count} left"),
+    gettext_noop("{count} too many"),
+    gettext_noop("{first} is typing…"),
+    gettext_noop("{first} and {second} are typing…"),
+    gettext_noop("Several people are typing…"),
+    # What was written
+    gettext_noop("{handle}: {message}"),
+    gettext_noop("Retry"),
+    gettext_noop("Edit"),
+    gettext_noop("Discard"),
+    gettext_noop("What to do with this message"),
+    gettext_noop("This message was deleted"),
+    gettext_noop("(edited)"),
+    gettext_noop("Too fast for the room: it will be sent in a moment."),
+    gettext_noop("Earlier messages did not come: {reason}"),
+    gettext_noop("New messages"),
+    gettext_noop("1 new message"),
+    gettext_noop("{count} new messages"),
+    gettext_noop("To the newest"),
+    gettext_noop("Today"),
+    gettext_noop("Yesterday"),
+    gettext_noop("just now"),
+    # Who is here
+    gettext_noop("1 person here"),
+    gettext_noop("{count} people here"),
+    gettext_noop("1 without a name yet"),
+    gettext_noop("{count} without a name yet"),
+    gettext_noop("(you)"),
+    gettext_noop("has an account"),
+    gettext_noop("{first} joined"),
+    gettext_noop("{first} and {second} joined"),
+    gettext_noop("{first} and {count} others joined"),
+    gettext_noop("{first} left"),
+    gettext_noop("{first} and {second} left"),
+    gettext_noop("{first} and {count} others left"),
+    # The bar
+    gettext_noop("Copy link"),
+    gettext_noop("Copied"),
+)
+
+
+def texts() -> dict[str, str]:
+    """The texts that are another in this language than in English: English to translated."""
+    translated = {text: gettext(text) for text in TEXTS}
+    return {english: text for english, text in translated.items() if text != english}

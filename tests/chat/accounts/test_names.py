@@ -1,0 +1,173 @@
+"""Whose a name is, however the account came to be."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from chat.accounts.models import Name
+
+pytestmark = pytest.mark.django_db
+
+
+def keys() -> list[str]:
+    return sorted(Name.objects.values_list("key", flat=True))
+
+
+def test_every_new_user_has_a_name() -> None:
+    User.objects.create_user("Ann")
+    User.objects.create(username="BOB")
+    call_command("createsuperuser", interactive=False, username="Carl", email="c@example.com")
+    assert keys() == ["ann", "bob", "carl"]
+
+
+@pytest.mark.parametrize(
+    "name", ["ann", "ANN", "\uff41\uff4e\uff4e", "a\u200bnn", "\u202enna", "ann\u3164"]
+)
+def test_a_name_that_looks_like_an_accounts_is_refused(name: str) -> None:
+    User.objects.create_user("Ann")
+    with pytest.raises(ValidationError, match="is taken"):
+        User.objects.create_user(name)
+    assert User.objects.count() == 1
+
+
+def test_a_command_says_so() -> None:
+    User.objects.create_user("Ann")
+    with pytest.raises(CommandError, match="is taken"):
+        call_command("createsuperuser", "--noinput", username="ann", email="a@example.com")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x" * 41, "up to 40 characters"),
+        ("\ufdfa" * 40, "up to 40 characters"),
+        ("a\nb", "control characters"),
+        ("\u3164", "can be seen"),
+    ],
+)
+def test_what_is_no_handle_is_no_name(name: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        User.objects.create_user(name)
+    assert not User.objects.exists()
+
+
+def test_the_length_is_a_setting(settings: Settings) -> None:
+    settings.CHAT_HANDLE_LENGTH = 3
+    User.objects.create_user("ann")
+    with pytest.raises(ValidationError, match="up to 3 characters"):
+        User.objects.create_user("carl")
+
+
+def test_the_constraint_decides_where_both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    User.objects.create_user("ann")
+    monkeypatch.setattr(Name.objects, "check_free", lambda *args: None)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        User.objects.create_user("Ann")
+    assert User.objects.count() == 1
+
+
+def test_another_name_frees_the_former() -> None:
+    ann = User.objects.create_user("ann")
+    ann.username = "anna"
+    ann.save()
+    User.objects.create_user("Ann")
+    assert keys() == ["ann", "anna"]
+
+
+def test_a_user_may_write_the_own_name_otherwise() -> None:
+    ann = User.objects.create_user("ann")
+    ann.username = "Ann"
+    ann.save()
+    assert keys() == ["ann"]
+
+
+def test_nobody_is_renamed_to_the_name_of_another() -> None:
+    User.objects.create_user("ann")
+    bob = User.objects.create_user("bob")
+    bob.username = "Ann"
+    with pytest.raises(ValidationError, match="is taken"):
+        bob.save()
+    assert keys() == ["ann", "bob"]
+
+
+def test_the_name_of_a_user_who_is_deleted_is_free() -> None:
+    User.objects.create_user("ann").delete()
+    assert not Name.objects.is_taken("ann")
+
+
+def test_the_name_of_a_user_who_is_not_active_is_not() -> None:
+    User.objects.create_user("ann", is_active=False)
+    assert Name.objects.is_taken("Ann")
+
+
+def test_a_dump_can_be_loaded(tmp_path: Path) -> None:
+    User.objects.create_user("ann")
+    dump = io.StringIO()
+    call_command("dumpdata", "auth.user", "accounts", stdout=dump)
+    (tmp_path / "dump.json").write_text(dump.getvalue())
+    User.objects.all().delete()
+    call_command("loaddata", str(tmp_path / "dump.json"), verbosity=0)
+    assert keys() == ["ann"]
+
+
+# The admin
+
+
+def test_the_admin_says_beside_the_field_that_a_name_is_taken(admin_client: Client) -> None:
+    ann = User.objects.create_user("ann")
+    form = {"username": "Ann", "usable_password": "false"}
+    page = admin_client.post("/admin/auth/user/add/", form)
+    assert "is taken" in page.context["errors"].as_text()
+    form = {"username": "ADMIN", "date_joined_0": "2026-01-01", "date_joined_1": "00:00"}
+    page = admin_client.post(f"/admin/auth/user/{ann.pk}/change/", form)
+    assert "is taken" in page.context["errors"].as_text()
+    assert keys() == ["admin", "ann"]
+
+
+def test_the_admin_saves_a_user_whose_name_stays(admin_client: Client) -> None:
+    ann = User.objects.create_user("ann")
+    form = {"username": "ann", "date_joined_0": "2026-01-01", "date_joined_1": "00:00"}
+    form |= {"first_name": "Ann", "is_active": "on"}
+    assert admin_client.post(f"/admin/auth/user/{ann.pk}/change/", form).status_code == 302
+    assert User.objects.get(pk=ann.pk).first_name == "Ann"
+
+
+# Those who were there before
+
+
+def migrate(name: str | None) -> None:
+    MigrationExecutor(connection).migrate([("accounts", name)])
+
+
+@pytest.fixture
+def before() -> Iterator[None]:
+    """The database before names were kept."""
+    migrate(None)
+    yield
+    migrate("0001_names")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_was_there_first_keeps_the_name(before: None) -> None:
+    names = ("Ann", "ann", "bob", "x" * 100)
+    User.objects.bulk_create(User(username=name) for name in names)
+    migrate("0001_names")
+    assert keys() == ["ann", "bob", "x" * 100]
+    first, second = User.objects.filter(username__iexact="ann").order_by("pk")
+    assert Name.objects.get(key="ann").user_id == first.pk
+
+    second.set_password("a secret for this test")
+    second.save()  # goes on as before
+    assert Name.objects.get(key="ann").user_id == first.pk
+    second.username = "anne"
+    second.save()
+    assert Name.objects.get(key="anne").user_id == second.pk
