@@ -4,6 +4,7 @@
  */
 
 import { now } from "./dates.js";
+import { find, makeButton, on, one } from "./dom.js";
 import { t } from "./texts.js";
 
 export class Actions {
@@ -24,13 +25,13 @@ export class Actions {
     this.#editTime = editTime;
     this.#messageOf = messageOf;
     this.#onDelete = onDelete;
-    this.#item("edit").addEventListener("click", () => this.#choose(onEdit));
-    this.#item("delete").addEventListener("click", () => this.#choose((each) => this.sure(each)));
-    menu.addEventListener("keydown", (event) => this.#key(event));
-    menu.addEventListener("focusout", (event) => this.#leave(event));
-    dialog.addEventListener("close", () => this.#answer());
-    document.addEventListener("pointerdown", (event) => this.#pointElsewhere(event));
-    document.getElementById("scroll").addEventListener("scroll", () => this.#close());
+    on(this.#item("edit"), "click", () => this.#choose(onEdit));
+    on(this.#item("delete"), "click", () => this.#choose((each) => this.sure(each)));
+    on(menu, "keydown", (event) => this.#key(event));
+    on(menu, "focusout", (event) => this.#leave(event));
+    on(dialog, "close", () => this.#answer());
+    on(document, "pointerdown", (event) => this.#pointElsewhere(event));
+    on(find("scroll"), "scroll", () => this.#close());
   }
 
   canEdit(message) {
@@ -44,7 +45,7 @@ export class Actions {
 
   /** Give the item of a message its button, or take it away. */
   decorate(item, message) {
-    const button = item.querySelector(".more");
+    const button = one(item, ".more");
     if (!this.canDelete(message)) return button?.remove();
     if (!button) item.append(this.#makeButton(item));
   }
@@ -52,24 +53,22 @@ export class Actions {
   /** Ask before a message is deleted. */
   sure(message) {
     this.#message = message;
-    this.#dialog.querySelector("blockquote").textContent = message.message;
+    one(this.#dialog, "blockquote").textContent = message.message;
     this.#dialog.returnValue = "";
     this.#dialog.showModal();
   }
 
   #makeButton(item) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "more";
+    const toggle = () => this.#toggle(button, Number(item.dataset.id));
+    const button = makeButton("more", "", toggle);
     button.title = button.ariaLabel = t("What to do with this message");
     button.ariaHasPopup = "menu";
     button.ariaExpanded = "false";
-    button.addEventListener("click", () => this.#toggle(button, Number(item.dataset.id)));
     return button;
   }
 
   #item(name) {
-    return this.#menu.querySelector(`[data-action="${name}"]`);
+    return one(this.#menu, `[data-action="${name}"]`);
   }
 
   get #shown() {

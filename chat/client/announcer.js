@@ -3,6 +3,7 @@
  * itself changes as one scrolls back, and history is nothing to interrupt a person with.
  */
 
+import { make } from "./dom.js";
 import { t } from "./texts.js";
 
 // Messages that come so close together are read out together.
@@ -26,14 +27,8 @@ export class Announcer {
   #speak() {
     const count = this.#waiting.length;
     const lines = count > MOST ? [t("{count} new messages", { count })] : this.#waiting;
-    this.#region.replaceChildren(...lines.map(paragraph));
+    this.#region.replaceChildren(...lines.map((line) => make("p", "", line)));
     this.#waiting = [];
     this.#timer = null;
   }
-}
-
-function paragraph(text) {
-  const element = document.createElement("p");
-  element.textContent = text;
-  return element;
 }

@@ -1,5 +1,6 @@
 /** The form: a name, which the browser remembers, and what to say, or what to change. */
 
+import { on, one } from "./dom.js";
 import { recall, remember } from "./memory.js";
 import { t } from "./texts.js";
 
@@ -14,32 +15,32 @@ export class Composer {
   #key;
   #limits;
   #me;
-  #on;
+  #handlers;
   #typedAt = -TYPING;
   #name;
   #editing = null;
 
   /**
-   * `on` has say(handle, message), edit(message, text), remove(message), editLast(),
+   * `handlers` has say(handle, message), edit(message, text), remove(message), editLast(),
    * typing(), name(name) and trouble(sentence).
    */
-  constructor(form, { label, limits, me, on }) {
+  constructor(form, { label, limits, me, handlers }) {
     this.#form = form;
-    this.#handle = form.querySelector("#handle");
-    this.#text = form.querySelector("#text");
+    this.#handle = one(form, "#handle");
+    this.#text = one(form, "#text");
     this.#key = `chat.draft.${label}`;
     this.#limits = limits;
     this.#me = me;
-    this.#on = on;
+    this.#handlers = handlers;
     this.#name = this.#handle.value = recall("localStorage", HANDLE) ?? "";
     this.#text.value = recall("sessionStorage", this.#key) ?? "";
     this.showAccount();
-    this.#handle.addEventListener("change", () => this.#rename());
-    this.#handle.addEventListener("keydown", (event) => this.#keyInName(event));
-    this.#text.addEventListener("keydown", (event) => this.#keyInText(event));
-    this.#text.addEventListener("input", () => this.#typed());
-    form.addEventListener("submit", (event) => this.#submit(event));
-    form.querySelector("#cancel").addEventListener("click", () => this.stopEditing());
+    on(this.#handle, "change", () => this.#rename());
+    on(this.#handle, "keydown", (event) => this.#keyInName(event));
+    on(this.#text, "keydown", (event) => this.#keyInText(event));
+    on(this.#text, "input", () => this.#typed());
+    on(form, "submit", (event) => this.#submit(event));
+    on(one(form, "#cancel"), "click", () => this.stopEditing());
     this.#resize();
     // Where a finger points, a focus would bring up a keyboard that nobody asked for.
     const first = this.handle ? this.#text : this.#handle;
@@ -74,8 +75,8 @@ export class Composer {
     if (!this.#editing) this.#saveDraft();
     this.#editing = message;
     this.#form.classList.add("editing");
-    this.#form.querySelector("#editing").hidden = false;
-    this.#form.querySelector("#send").textContent = t("Save");
+    one(this.#form, "#editing").hidden = false;
+    one(this.#form, "#send").textContent = t("Save");
     this.#setText(text);
     this.focus();
     this.#text.setSelectionRange(text.length, text.length);
@@ -85,7 +86,7 @@ export class Composer {
   showAccount() {
     const { account, handle } = this.#me;
     this.#handle.parentElement.hidden = account;
-    const element = this.#form.querySelector("#account");
+    const element = one(this.#form, "#account");
     element.hidden = !account;
     element.textContent = account ? handle : "";
   }
@@ -95,10 +96,10 @@ export class Composer {
     if (!this.#editing) return;
     this.#editing = null;
     this.#form.classList.remove("editing");
-    this.#form.querySelector("#editing").hidden = true;
-    this.#form.querySelector("#send").textContent = t("Send");
+    one(this.#form, "#editing").hidden = true;
+    one(this.#form, "#send").textContent = t("Send");
     this.#setText(recall("sessionStorage", this.#key) ?? "");
-    this.#on.trouble("");
+    this.#handlers.trouble("");
     this.focus();
   }
 
@@ -116,7 +117,7 @@ export class Composer {
     if (isComposing(event)) return;
     if (event.key === "Escape") this.stopEditing();
     else if (event.key === "ArrowUp" && !this.#text.value && !this.#editing) {
-      if (!this.#on.editLast()) return;
+      if (!this.#handlers.editLast()) return;
     } else if (event.key === "Enter" && !event.shiftKey) this.#form.requestSubmit();
     else return;
     event.preventDefault();
@@ -128,7 +129,7 @@ export class Composer {
     this.#saveDraft();
     if (!this.#text.value.trim() || performance.now() - this.#typedAt < TYPING) return;
     this.#typedAt = performance.now();
-    this.#on.typing();
+    this.#handlers.typing();
   }
 
   #submit(event) {
@@ -136,9 +137,9 @@ export class Composer {
     const { handle } = this;
     const message = this.#text.value.trim();
     const [field, sentence] = this.#problem(handle, message);
-    this.#on.trouble(sentence);
+    this.#handlers.trouble(sentence);
     field.focus();
-    if (this.#editing && !message) return this.#on.remove(this.#editing);
+    if (this.#editing && !message) return this.#handlers.remove(this.#editing);
     if (field !== this.#text || sentence || !message) return;
     if (this.#editing) this.#save(message);
     else this.#say(handle, message);
@@ -147,7 +148,7 @@ export class Composer {
   #save(text) {
     const message = this.#editing;
     this.stopEditing();
-    if (text !== message.message) this.#on.edit(message, text);
+    if (text !== message.message) this.#handlers.edit(message, text);
   }
 
   #say(handle, message) {
@@ -155,7 +156,7 @@ export class Composer {
     this.#setText("");
     this.#saveDraft();
     this.#typedAt = -TYPING;
-    this.#on.say(handle, message);
+    this.#handlers.say(handle, message);
   }
 
   /** The field that needs a person, and why; the text without a reason if all is well. */
@@ -174,7 +175,7 @@ export class Composer {
     if (this.#me.account || name === this.#name) return;
     this.#name = name;
     remember("localStorage", HANDLE, name);
-    if (name) this.#on.name(name);
+    if (name) this.#handlers.name(name);
   }
 
   #setText(text) {
@@ -190,7 +191,7 @@ export class Composer {
     const left = this.#limits.message - lengthOf(this.#text.value.trim());
     const isNear = left < this.#limits.message / 10;
     const words = left < 0 ? t("{count} too many", { count: -left }) : t("{count} left", { count: left });
-    const count = this.#form.querySelector("#count");
+    const count = one(this.#form, "#count");
     count.textContent = isNear ? words : "";
     count.classList.toggle("over", left < 0);
   }

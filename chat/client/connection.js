@@ -10,6 +10,8 @@
  * and `onProbe()`, which sends something that the server answers.
  */
 
+import { on } from "./dom.js";
+
 const FIRST_DELAY = 1_000;
 const LONGEST_DELAY = 30_000;
 // A socket that lived for less than this was no success: the delays go on growing.
@@ -60,11 +62,11 @@ export class Connection {
     this.#onState({ name: "connecting", isAgain: this.#isAgain });
     this.#isAgain = true;
     this.#expect(HANDSHAKE);
-    socket.addEventListener("open", () => this.#opened(socket));
-    socket.addEventListener("message", (event) => this.#received(socket, event.data));
+    on(socket, "open", () => this.#opened(socket));
+    on(socket, "message", (event) => this.#received(socket, event.data));
     // Of an error a page learns nothing, and the close event follows it.
-    socket.addEventListener("error", () => console.warn(`The socket ${this.#url} failed.`));
-    socket.addEventListener("close", (event) => this.#ended(socket, event.code));
+    on(socket, "error", () => console.warn(`The socket ${this.#url} failed.`));
+    on(socket, "close", (event) => this.#ended(socket, event.code));
   }
 
   send(fields) {

@@ -1,13 +1,13 @@
 /** The door: the list of rooms, kept up to date while one looks at it. */
 
 import { Connection } from "./connection.js";
+import { find } from "./dom.js";
 import { Rooms } from "./rooms.js";
 import { Status } from "./status.js";
 import { keepAwake } from "./waking.js";
 
 const TICK = 20_000;
 
-const find = (id) => document.getElementById(id);
 
 const rooms = new Rooms(find("rooms"), find("room"), find("empty"));
 const status = new Status(find("status"), () => connection.open());

@@ -5,6 +5,7 @@
  */
 
 import { dayOf, exactTimeOf, nameOfDay, now, timeOf } from "./dates.js";
+import { make, makeButton, one } from "./dom.js";
 import { withLinks } from "./links.js";
 import { dress } from "./persons.js";
 import { t } from "./texts.js";
@@ -21,9 +22,9 @@ export function read(item) {
     account: account !== undefined,
     edited,
     deleted: item.classList.contains("deleted"),
-    handle: item.querySelector(".handle").textContent,
-    message: item.querySelector(".text").textContent,
-    timestamp: item.querySelector("time").dateTime,
+    handle: one(item, ".handle").textContent,
+    message: one(item, ".text").textContent,
+    timestamp: one(item, "time").dateTime,
   };
 }
 
@@ -34,11 +35,11 @@ export function fill(item, message, me) {
   item.classList.toggle("own", message.who === me.who);
   item.classList.toggle("deleted", Boolean(message.deleted));
   dress(item, message);
-  const time = item.querySelector("time");
+  const time = one(item, "time");
   time.dateTime = timestamp;
   time.textContent = timeOf(timestamp);
   time.title = exactTimeOf(timestamp);
-  const text = item.querySelector(".text");
+  const text = one(item, ".text");
   if (message.deleted) text.textContent = t("This message was deleted");
   else text.replaceChildren(withLinks(message.message));
   if (message.edited && !message.deleted) text.append(" ", editedNote(message.edited));
@@ -46,38 +47,35 @@ export function fill(item, message, me) {
 
 /** Whether the item begins a day, and whether it follows another message of the same person. */
 export function place(item, message, previous) {
-  item.querySelector(".day")?.remove();
+  one(item, ".day")?.remove();
   const isNewDay = !previous || dayOf(previous.timestamp) !== dayOf(message.timestamp);
-  if (isNewDay) item.prepend(line("h2", "day", nameOfDay(message.timestamp)));
+  if (isNewDay) item.prepend(make("h2", "day", nameOfDay(message.timestamp)));
   item.classList.toggle("follows", !isNewDay && isTogether(previous, message));
 }
 
 /** The line above the first message that the reader has not seen. */
 export function markNew(item, isNew) {
-  item.querySelector(".new")?.remove();
+  one(item, ".new")?.remove();
   if (!isNew) return;
-  const mark = line("p", "new", t("New messages"));
-  const day = item.querySelector(".day");
+  const mark = make("p", "new", t("New messages"));
+  const day = one(item, ".day");
   if (day) day.after(mark);
   else item.prepend(mark);
 }
 
 /** Why a message was not sent, and what a person can do about it: [label, function] each. */
 export function setTrouble(item, detail, actions) {
-  item.querySelector(".trouble")?.remove();
+  one(item, ".trouble")?.remove();
   if (!detail) return;
-  const trouble = line("p", "trouble", detail);
+  const trouble = make("p", "trouble", detail);
   for (const [label, act] of actions) {
-    const button = line("button", "link", label);
-    button.type = "button";
-    button.addEventListener("click", act);
-    trouble.append(" ", button);
+    trouble.append(" ", makeButton("link", label, act));
   }
   item.append(trouble);
 }
 
 function editedNote(edited) {
-  const note = line("span", "edited", t("(edited)"));
+  const note = make("span", "edited", t("(edited)"));
   note.title = exactTimeOf(edited);
   return note;
 }
@@ -86,11 +84,4 @@ function isTogether(previous, message) {
   if (previous.deleted || message.deleted) return false;
   const isSame = previous.who === message.who && previous.handle === message.handle;
   return isSame && Date.parse(message.timestamp) - Date.parse(previous.timestamp) < TOGETHER;
-}
-
-function line(tag, className, text) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  return element;
 }

@@ -1,5 +1,6 @@
 /** The list of who is here: beside the log, or in a dialog where there is no room for it. */
 
+import { on, one } from "./dom.js";
 import { dress } from "./persons.js";
 import { t } from "./texts.js";
 
@@ -18,11 +19,11 @@ export class People {
     this.#dialog = dialog;
     this.#template = template;
     this.#me = me;
-    button.addEventListener("click", () => this.#open());
-    dialog.addEventListener("close", () => panel.append(this.#content));
+    on(button, "click", () => this.#open());
+    on(dialog, "close", () => panel.append(this.#content));
     // A click beside the dialog.
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    matchMedia("(min-width: 60rem)").addEventListener("change", () => dialog.close());
+    on(dialog, "click", (event) => event.target === dialog && dialog.close());
+    on(matchMedia("(min-width: 60rem)"), "change", () => dialog.close());
   }
 
   /** Show these persons: the reader first, the others by name, those without one as a number. */
@@ -30,8 +31,8 @@ export class People {
     const named = [...persons.values()].filter(({ handle }) => handle);
     const nameless = persons.size - named.length;
     named.sort((a, b) => this.#rank(a) - this.#rank(b) || a.handle.localeCompare(b.handle));
-    this.#content.querySelector("ul").replaceChildren(...named.map((each) => this.#item(each)));
-    const rest = this.#content.querySelector(".nameless");
+    one(this.#content, "ul").replaceChildren(...named.map((each) => this.#item(each)));
+    const rest = one(this.#content, ".nameless");
     rest.textContent =
       nameless === 1 ? t("1 without a name yet") : t("{count} without a name yet", { count: nameless });
     rest.hidden = nameless === 0;

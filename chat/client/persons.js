@@ -1,5 +1,6 @@
 /** How a person is shown, wherever one is shown: a letter, a colour that stays, a mark. */
 
+import { make, one } from "./dom.js";
 import { t } from "./texts.js";
 
 const HUES = 12;
@@ -7,9 +8,9 @@ const HUES = 12;
 /** Dress an element as this person's: it and what is in it take the person's colour. */
 export function dress(element, { who, handle, account }) {
   element.dataset.hue = hueOf(who || handle);
-  const name = element.querySelector(".handle");
+  const name = one(element, ".handle");
   name.textContent = handle;
-  element.querySelector(".avatar")?.remove();
+  one(element, ".avatar")?.remove();
   (name.closest(".by") ?? name).before(avatar(handle));
   if (account && !name.nextElementSibling?.matches(".mark")) name.after(mark());
 }
@@ -21,10 +22,8 @@ function hueOf(text) {
 }
 
 function avatar(handle) {
-  const element = document.createElement("span");
-  element.className = "avatar";
+  const element = make("span", "avatar", initialOf(handle));
   element.ariaHidden = "true";
-  element.textContent = initialOf(handle);
   return element;
 }
 
@@ -36,8 +35,7 @@ function initialOf(handle) {
 
 /** The name is an account's: nobody else can have it. */
 function mark() {
-  const element = document.createElement("span");
-  element.className = "mark";
+  const element = make("span", "mark", "");
   element.role = "img";
   element.ariaLabel = element.title = t("has an account");
   return element;

@@ -10,6 +10,7 @@ import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { setNow } from "./dates.js";
 import { Doings } from "./doings.js";
+import { find, on } from "./dom.js";
 import * as history from "./history.js";
 import { copyAddress } from "./invite.js";
 import { Log } from "./log.js";
@@ -32,7 +33,6 @@ const PAUSE = 2_000;
 const MINUTE = 60_000;
 
 const page = document.body.dataset;
-const find = (id) => document.getElementById(id);
 
 // The reader: who it is in this room's eyes, and the account's name if there is one.
 const me = {
@@ -80,7 +80,7 @@ const composer = new Composer(find("composer"), {
   label: page.label,
   limits: { handle: Number(page.handleLength), message: Number(page.messageLength) },
   me,
-  on: {
+  handlers: {
     say,
     edit: (message, text) => change("edit", message, text),
     remove: (message) => actions.sure(message),
@@ -313,15 +313,15 @@ find("older").hidden = !("more" in page);
 unread.begin();
 scroll.toEnd();
 
-find("older").addEventListener("click", loadOlder);
-find("newest").addEventListener("click", () => {
+on(find("older"), "click", loadOlder);
+on(find("newest"), "click", () => {
   log.showTheEnd();
   scroll.toEnd();
   composer.focus();
 });
 find("invite").hidden = !navigator.clipboard;
-find("invite").addEventListener("click", (event) => copyAddress(event.currentTarget));
-document.addEventListener("visibilitychange", () => unread.look());
+on(find("invite"), "click", (event) => copyAddress(event.currentTarget));
+on(document, "visibilitychange", () => unread.look());
 setInterval(() => log.tick(), MINUTE);
 setInterval(() => {
   if (connection.isOpen && [outbox, changes].some((each) => each.isStale(STALE))) connection.restart();

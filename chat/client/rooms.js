@@ -1,6 +1,7 @@
 /** The list of rooms: who is in them and when something was said last; busy ones first. */
 
 import { exactTimeOf, timeSince } from "./dates.js";
+import { on, one } from "./dom.js";
 import { t } from "./texts.js";
 
 const MOST = 20;
@@ -19,8 +20,8 @@ export class Rooms {
     this.#empty = empty;
     for (const item of list.children) this.#rooms.set(item.dataset.label, { item, room: read(item) });
     // What one is about to click on stays where it is.
-    list.addEventListener("pointerenter", () => (this.#isHeld = true));
-    list.addEventListener("pointerleave", () => this.#letGo());
+    on(list, "pointerenter", () => (this.#isHeld = true));
+    on(list, "pointerleave", () => this.#letGo());
   }
 
   /** The next list is the whole one. */
@@ -54,9 +55,9 @@ export class Rooms {
     if (known?.room.revision > room.revision) return;
     const item =
       known?.item ?? this.#template.content.firstElementChild.cloneNode(true);
-    item.querySelector("a").href = `/${room.label}/`;
-    item.querySelector(".name").textContent = room.name;
-    const here = item.querySelector(".here");
+    one(item, "a").href = `/${room.label}/`;
+    one(item, ".name").textContent = room.name;
+    const here = one(item, ".here");
     here.textContent = room.people ? whoIsThere(room) : "";
     item.classList.toggle("busy", room.people > 0);
     showTime(item, room);
@@ -89,7 +90,7 @@ function read(item) {
   return {
     label: item.dataset.label,
     people: item.classList.contains("busy") ? 1 : 0,
-    active: item.querySelector("time").getAttribute("datetime"),
+    active: one(item, "time").getAttribute("datetime"),
   };
 }
 
@@ -99,7 +100,7 @@ function compare(a, b) {
 }
 
 function showTime(item, { active }) {
-  const time = item.querySelector("time");
+  const time = one(item, "time");
   if (!active) return;
   time.dateTime = active;
   time.textContent = timeSince(active);

@@ -6,6 +6,8 @@
  * of what is shown.
  */
 
+import { on, one } from "./dom.js";
+
 const NEAR_END = 48;
 // Pixels of the log that stand ready above and below what is seen.
 const AHEAD = 1_000;
@@ -23,7 +25,7 @@ export class Scroll {
     this.#list = list;
     this.#onMove = onMove;
     this.#onEdge = onEdge;
-    view.addEventListener("scroll", () => this.#look(), { passive: true });
+    on(view, "scroll", () => this.#look());
     // New messages, a keyboard that opens, a turned phone: all change one of the two sizes.
     const observer = new ResizeObserver(() => this.#isAtEnd && this.toEnd());
     observer.observe(view);
@@ -51,7 +53,7 @@ export class Scroll {
   keep(change) {
     const edge = this.#view.getBoundingClientRect().top;
     // Not the item: the line of its day may go from above its text.
-    const texts = [...this.#list.children].map((item) => item.querySelector(".text"));
+    const texts = [...this.#list.children].map((item) => one(item, ".text"));
     const anchor = texts.find((text) => text.getBoundingClientRect().bottom > edge);
     const before = anchor?.getBoundingClientRect().top;
     change();

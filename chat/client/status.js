@@ -1,5 +1,6 @@
 /** Shows the state of the connection, with the seconds to the next try while there is none. */
 
+import { on, one } from "./dom.js";
 import { t } from "./texts.js";
 
 export class Status {
@@ -8,7 +9,7 @@ export class Status {
 
   constructor(element, onNow) {
     this.#element = element;
-    element.querySelector("button").addEventListener("click", onNow);
+    on(one(element, "button"), "click", onNow);
     setInterval(() => this.#count(), 250);
   }
 
@@ -16,9 +17,9 @@ export class Status {
     this.#state = state;
     this.#element.dataset.state = state.name === "closed" ? "lost" : state.name;
     this.#element.classList.toggle("again", Boolean(state.isAgain));
-    this.#element.querySelector(".what").textContent = words(state);
+    one(this.#element, ".what").textContent = words(state);
     this.#element.title = state.name === "lost" ? t("Closed with the code {code}", state) : "";
-    this.#element.querySelector("button").hidden = state.name !== "lost";
+    one(this.#element, "button").hidden = state.name !== "lost";
     this.#count();
   }
 
@@ -27,7 +28,7 @@ export class Status {
     const { name, retryAt } = this.#state ?? {};
     const seconds = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
     const text = name === "lost" ? t("Next try in {seconds} s", { seconds }) : "";
-    this.#element.querySelector(".when").textContent = text;
+    one(this.#element, ".when").textContent = text;
   }
 }
 

@@ -3,6 +3,7 @@
  * line in the log where it begins.
  */
 
+import { one } from "./dom.js";
 import { recall, remember } from "./memory.js";
 import { t } from "./texts.js";
 
@@ -67,7 +68,7 @@ export class Unread {
     document.title = count ? `(${count}) ${this.#title}` : this.#title;
     this.#button.hidden = this.#scroll.isAtEnd && this.#log.showsEnd;
     const text = count === 1 ? t("1 new message") : t("{count} new messages", { count });
-    this.#button.querySelector("span").textContent = count ? text : t("To the newest");
+    one(this.#button, "span").textContent = count ? text : t("To the newest");
     this.#button.classList.toggle("has-new", count > 0);
   }
 }

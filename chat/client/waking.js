@@ -4,6 +4,8 @@
  * A socket may be dead for long before a browser says so, and a timer that waits may have slept.
  */
 
+import { on } from "./dom.js";
+
 const TICK = 2_000;
 // A tick that comes so much later than it should: the machine slept, or its clock was set.
 const JUMP = 10_000;
@@ -28,15 +30,15 @@ export function keepAwake(connection, { silence = SILENCE } = {}) {
   }
 
   setInterval(tick, TICK);
-  document.addEventListener("visibilitychange", show);
-  window.addEventListener("online", () => connection.probe());
-  window.addEventListener("offline", () => connection.isOpen && connection.probe());
+  on(document, "visibilitychange", show);
+  on(window, "online", () => connection.probe());
+  on(window, "offline", () => connection.isOpen && connection.probe());
   // A page that is left holds no socket, and may come back from the browser's cache as it was.
-  window.addEventListener("pagehide", () => {
+  on(window, "pagehide", () => {
     isAway = true;
     connection.close();
   });
-  window.addEventListener("pageshow", (event) => {
+  on(window, "pageshow", (event) => {
     isAway = false;
     if (event.persisted) connection.open();
   });

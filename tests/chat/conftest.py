@@ -36,7 +36,6 @@ from tests.processes.procfile import shell_command
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Server
 
-
 Store = Callable[..., None]
 KeepSockets = Callable[[], None]
 

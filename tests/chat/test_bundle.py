@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
 from tests.chat.conftest import Store
 from tests.chat.tab import OpenTab
@@ -13,9 +14,10 @@ from tests.processes.server import Server
 
 BUNDLES = ["door.css", "door.js", "room.css", "room.js"]
 STATIC = ROOT / "chat" / "static" / "chat"
-LARGEST = 60_000
+LARGEST = 60 * 1024
 
-SENTENCE = "Fifty sentences like this one, of a person who has a name, are what a room begins with."
+SENTENCE = "Fifty sentences of this length are what most rooms begin with."
+LANGUAGES = ["en", "zh-hans"]
 
 
 def header(file: Path) -> str:
@@ -35,12 +37,18 @@ def test_the_bundles_are_made_of_the_sources(name: str, tmp_path: Path) -> None:
         assert header(made).split(",")[1] == header(committed).split(",")[1]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_room_needs_three_requests_and_little_weight(
-    chat_server: Server, open_tab: OpenTab, store: Store
+    language: str, chat_server: Server, browser: Chrome, open_tab: OpenTab, store: Store
 ) -> None:
     people = [{"handle": f"Person {n % 7}", "person": f"guest:{n % 7}"} for n in range(60)]
-    store("weight", *(each | {"message": SENTENCE} for each in people))
-    tab = open_tab(chat_server, "/weight/")
+    store(f"weight-{language}", *(each | {"message": SENTENCE} for each in people))
+    headers = {"headers": {"Accept-Language": language}}
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", headers)
+    tab = open_tab(chat_server, f"/weight-{language}/")
+    browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {}})
+    assert tab.run("return document.documentElement.lang") == language
     assert len(tab.messages()) == 50
     tab.wait_until("open")
     loaded = """
