@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -51,6 +52,7 @@ class Chat:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.database = folder / "chat.sqlite3"
+        self.people: dict[str, str] = {}
         redis = RedisServer(folder)
         stack.callback(redis.stop)
         redis.start()
@@ -73,7 +75,13 @@ class Chat:
             database.execute(
                 "INSERT INTO chat_message (handle, message, timestamp, person, room_id)"
                 " SELECT ?, ?, ?, ?, id FROM chat_room WHERE name = ?",
-                (handle, message, moment.isoformat(" "), f"guest:{handle}", room),
+                (
+                    handle,
+                    message,
+                    moment.isoformat(" "),
+                    self.people.get(handle, "guest:nobody"),
+                    room,
+                ),
             )
             database.execute(
                 "UPDATE chat_room SET active = ? WHERE name = ?", (moment.isoformat(" "), room)
@@ -84,30 +92,47 @@ class Chat:
         with closing(sqlite3.connect(self.database)) as database, database:
             database.execute("INSERT INTO chat_room (name, label) VALUES (?, ?)", (name, label))
 
+    def guest(self, handle: str) -> str:
+        """The cookie of somebody, who is the same person in messages from now on."""
+        with urlopen(f"{self.server.url}/garden/") as page:
+            cookie: str = page.headers["Set-Cookie"].split(";")[0]
+        self.people[handle] = person_of(cookie)
+        return cookie
+
+
+def person_of(cookie: str) -> str:
+    """The person in a signed cookie."""
+    return cookie.split("=", 1)[1].strip('"').rsplit(":", 1)[0]
+
 
 @contextmanager
-def person(server: Server, label: str, handle: str) -> Iterator[Person]:
+def person(chat: Chat, label: str, handle: str) -> Iterator[Person]:
     """Somebody who is in a room under a name."""
-    with server.join(label) as found:
+    headers = {"Cookie": chat.guest(handle)}
+    options = {"additional_headers": headers, "ping_interval": None, "close_timeout": 1}
+    with chat.server.join(label, **options) as found:
         found.socket.send(json.dumps({"type": "presence", "handle": handle}))
         yield found
 
 
-def fill(chat: Chat, stack: ExitStack) -> Person:
+def fill(chat: Chat, browser: Chrome, stack: ExitStack) -> Person:
     """Rooms, people in them and what they said; one of those in the first room."""
     for number, (name, minutes) in enumerate(ROOMS.items()):
         chat.make_room(name, f"room-{number}" if number else "garden")
-        chat.remember(name, minutes, "Mara", "Hello!")
+        chat.remember(name, minutes, "", "")
     with closing(sqlite3.connect(chat.database)) as database, database:
         database.execute("DELETE FROM chat_message")
-    for minutes, handle, message in SAID:
-        chat.remember("Garden", minutes, handle, message)
+    browser.get(f"{chat.server.url}/garden/")
+    chat.people["Mara"] = person_of(f"={browser.get_cookie('chat_guest')['value']}")
     join = stack.enter_context
     for handle in ("Tomás", "Ελένη", "יעל", "Oleksandr"):
-        join(person(chat.server, "garden", handle))
+        join(person(chat, "garden", handle))
     for handle in ("Ivy", "Ben"):
-        join(person(chat.server, "room-1", handle))
-    return join(person(chat.server, "garden", "Nadia"))
+        join(person(chat, "room-1", handle))
+    nadia = join(person(chat, "garden", "Nadia"))
+    for minutes, handle, message in SAID:
+        chat.remember("Garden", minutes, handle, message)
+    return nadia
 
 
 def set_screen(browser: Chrome, device: str, scheme: str) -> None:
@@ -126,12 +151,16 @@ def show_room(browser: Chrome, server: Server, nadia: Person) -> None:
     browser.execute_script("localStorage.setItem('chat.handle', JSON.stringify('Mara'))")
     browser.refresh()
     wait_for_css(browser, "#status[data-state=open]")
-    if not browser.find_elements(By.CSS_SELECTOR, ".own"):
+    if "See you" not in browser.find_element(By.ID, "log").text:
         browser.find_element(By.ID, "text").send_keys("See you on Saturday at ten, then.\n")
-    wait_for_css(browser, ".own[data-id]")
+    wait_for_css(browser, "li:last-child.own[data-id]")
     wait_for_css(browser, ".people li:nth-child(6)")
-    nadia.socket.send(json.dumps({"type": "typing", "handle": "Nadia"}))
-    wait_for(lambda: browser.find_element(By.ID, "typing").text, "somebody who types")
+
+    def types() -> str:
+        nadia.socket.send(json.dumps({"type": "typing", "handle": "Nadia"}))
+        return browser.find_element(By.ID, "typing").text
+
+    wait_for(types, "somebody who types")
 
 
 def show_door(browser: Chrome, server: Server) -> None:
@@ -145,9 +174,9 @@ def take(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         chat = Chat(Path(name), stack)
-        nadia = fill(chat, stack)
         browser = start_chromium(Path(name) / "profile", Path(name) / "chromedriver.log")
         stack.callback(browser.quit)
+        nadia = fill(chat, browser, stack)
         for device in DEVICES:
             for scheme in SCHEMES:
                 set_screen(browser, device, scheme)

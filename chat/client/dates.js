@@ -13,7 +13,7 @@ const language = document.documentElement.lang;
 const locale = navigator.languages.find((each) => each.split("-")[0] === language.split("-")[0]);
 
 const format = (options) => new Intl.DateTimeFormat(locale ?? language, options);
-const clock = format({ hour: "2-digit", minute: "2-digit" });
+const clock = format({ hour: "numeric", minute: "2-digit" });
 const weekday = format({ weekday: "long", day: "numeric", month: "long" });
 const fullDay = format({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const exact = format({ dateStyle: "full", timeStyle: "long" });
@@ -58,6 +58,6 @@ export function timeSince(timestamp) {
   const minutes = Math.round((now() - Date.parse(timestamp)) / 60_000);
   if (minutes < 1) return t("just now");
   if (minutes < 60) return ago.format(-minutes, "minute");
-  if (minutes < 36 * 60) return ago.format(-Math.round(minutes / 60), "hour");
+  if (minutes < 24 * 60) return ago.format(-Math.round(minutes / 60), "hour");
   return ago.format(-Math.round(minutes / (24 * 60)), "day");
 }

@@ -319,7 +319,7 @@ on(find("newest"), "click", () => {
   scroll.toEnd();
   composer.focus();
 });
-find("invite").hidden = !navigator.clipboard;
+find("invite").parentElement.hidden = !navigator.clipboard;
 on(find("invite"), "click", (event) => copyAddress(event.currentTarget));
 on(document, "visibilitychange", () => unread.look());
 setInterval(() => log.tick(), MINUTE);

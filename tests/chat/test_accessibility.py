@@ -86,14 +86,14 @@ def test_the_keyboard_reaches_all_in_the_order_of_the_page(
     tab.run("document.activeElement.blur(); document.querySelector('.skip').focus()")
     name = "const e = document.activeElement; return e.id || e.className"
     reached = [tab.run(name)]
-    for _ in range(12):
+    while reached[-1] != "send" and len(reached) < 20:
         tab.press(Keys.TAB)
         reached.append(tab.run(name))
     assert reached[0] == "skip button"
     ours = [
         each for each in reached if each in ("home", "scroll", "more", "handle", "text", "send")
     ]
-    assert ours == ["home", "scroll", "more", "handle", "text", "send"]
+    assert ours == ["home", "scroll", "more", "handle", "text", "send"], reached
 
 
 def test_a_screen_reader_hears_what_is_new_and_no_history(
