@@ -9,7 +9,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from chat import door as the_door
-from chat import guests, names
+from chat import guests, names, texts
 from chat.frames import LARGEST_ID
 from chat.models import Message, Room
 
@@ -38,6 +38,7 @@ def door(request: HttpRequest) -> HttpResponse:
 def _door(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
     context["rooms"] = the_door.rooms()
     context["name_length"] = names.NAME_LENGTH
+    context["texts"] = texts.script()
     return render(request, "chat/door.html", context, status=status)
 
 
@@ -66,6 +67,7 @@ def room(request: HttpRequest, label: str) -> HttpResponse:
         "handle_length": settings.CHAT_HANDLE_LENGTH,
         "message_length": settings.CHAT_MESSAGE_LENGTH,
         "edit_time": settings.CHAT_EDIT_TIME,
+        "texts": texts.script(),
     }
     response = render(request, "chat/room.html", context)
     if guests.person_in(request.COOKIES) is None:

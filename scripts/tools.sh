@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The programs that the tests need beside Python: a Redis server, git, a browser and its driver.
+# The programs that the tests need beside Python: a Redis server, git, a bundler, a browser and its
+# driver.
 # To be sourced after environment.sh.
 #
 # What is missing is installed by the machine's package manager. A user who may not do that on
@@ -15,6 +16,10 @@ has_redis() {
 
 has_git() {
   command -v git >/dev/null
+}
+
+has_bundler() {
+  command -v esbuild >/dev/null
 }
 
 has_browser() {
@@ -88,6 +93,11 @@ unpack_git() {
     write_launcher git usr/bin/git
 }
 
+unpack_bundler() {
+  unpack_packages esbuild &&
+    write_launcher esbuild usr/bin/esbuild
+}
+
 unpack_browser() {
   unpack_packages chromium chromium-driver fonts-dejavu-core &&
     write_font_configuration &&
@@ -117,6 +127,17 @@ install_git() {
   fi
 }
 
+install_bundler() {
+  if can_install_packages; then
+    install_packages esbuild
+  elif command -v apt-get >/dev/null; then
+    unpack_bundler
+  elif command -v brew >/dev/null; then
+    say "Installing esbuild by brew ..."
+    brew install --quiet esbuild >&2
+  fi
+}
+
 install_browser() {
   if can_install_packages; then
     install_packages chromium chromium-driver fonts-dejavu-core
@@ -128,12 +149,19 @@ install_browser() {
   fi
 }
 
+# Make esbuild, which bundles the scripts and style sheets of the chat, stand on the PATH.
+require_bundler() {
+  has_bundler || install_bundler || true
+  has_bundler || fail "The bundle needs esbuild on the PATH (Debian: esbuild, brew: esbuild)."
+}
+
 # Make redis-server, git, a Chromium and chromedriver stand on the PATH.
 require_tools() {
   has_redis || install_redis || true
   has_redis || fail "The tests need redis-server on the PATH (Debian: redis-server, brew: redis)."
   has_git || install_git || true
   has_git || fail "The tests need git on the PATH (Debian: git, brew: git)."
+  require_bundler
   has_browser || install_browser || true
   has_browser || fail "The tests need Chromium or Google Chrome, and chromedriver on the PATH" \
     "(Debian: chromium chromium-driver, brew: google-chrome chromedriver)."

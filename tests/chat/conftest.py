@@ -1,14 +1,95 @@
 """What the tests of the chat share.
 
+browser
+    A headless Chromium that all tests use, one after the other; each finds it with one empty
+    window, without cookies, on a screen of 1280 by 900.
 open_tab
     `open_tab(server, path)` opens a page of a server in a tab of `browser` and gives the `Tab`.
+chat_server, other_server
+    Two of the Procfile's `web`, with two of its workers, a Redis and no limit of speed, the same
+    for all tests. Each test takes a room of its own.
+keep_sockets
+    After `keep_sockets()` pages keep their sockets in `window.sockets`; between `block()` and
+    `unblock()` those that they make come to nothing. For the tab that is there, before it loads.
+store
+    `store(room, *messages)` puts rows into the database of `chat_server`, as if they had been said;
+    each is a dict of columns, of which `message` is needed.
 """
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
 
 from tests.chat.tab import OpenTab, Tab
+from tests.conftest import WORKER_READY
+from tests.processes.chromium import start_chromium
+from tests.processes.process import ROOT, Processes, clean_environment, free_port
+from tests.processes.procfile import shell_command
+from tests.processes.redis_server import RedisServer
 from tests.processes.server import Server
+
+Store = Callable[..., None]
+KeepSockets = Callable[[], None]
+
+KEEP_SOCKETS = """
+    window.sockets = [];
+    const Real = window.WebSocket;
+    let isBlocked = false;
+    window.WebSocket = class extends Real {
+      constructor(url) {
+        super(isBlocked ? "ws://127.0.0.1:1/" : url);
+        window.sockets.push(this);
+      }
+    };
+    window.block = () => { isBlocked = true; };
+    window.unblock = () => { isBlocked = false; };
+"""
+
+
+@pytest.fixture(scope="session")
+def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    folder = tmp_path_factory.mktemp("browser")
+    driver = start_chromium(folder / "profile", folder / "chromedriver.log")
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(shared_browser: Chrome) -> Iterator[Chrome]:
+    yield shared_browser
+    for window in reversed(shared_browser.window_handles):
+        shared_browser.switch_to.window(window)
+        shared_browser.execute_script(
+            "try { localStorage.clear(); sessionStorage.clear() } catch {}"
+        )
+        if len(shared_browser.window_handles) > 1:
+            shared_browser.close()
+    shared_browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    shared_browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    shared_browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    shared_browser.get("about:blank")
+    shared_browser.get_log("browser")
+
+
+@pytest.fixture
+def keep_sockets(browser: Chrome) -> Iterator[KeepSockets]:
+    added: list[dict[str, Any]] = []
+
+    def keep_sockets() -> None:
+        command = "Page.addScriptToEvaluateOnNewDocument"
+        added.append(browser.execute_cdp_cmd(command, {"source": KEEP_SOCKETS}))
+
+    yield keep_sockets
+    for script in added:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 @pytest.fixture
@@ -20,3 +101,64 @@ def open_tab(browser: Chrome) -> OpenTab:
         return tabs[-1]
 
     return open_tab
+
+
+@pytest.fixture(scope="session")
+def chat_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chat") / "chat.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def chat_servers(
+    chat_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Server]]:
+    with ExitStack() as stack:
+        redis = RedisServer(tmp_path_factory.mktemp("redis-of-chat"))
+        stack.callback(redis.stop)
+        redis.start()
+        env = {"DATABASE_URL": f"sqlite:///{chat_database}", "REDIS_URL": redis.url}
+        env["CHAT_RATE_LIMIT"] = "0"
+        migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
+        subprocess.run(migrate, cwd=ROOT, env=clean_environment() | env, check=True)
+        processes = Processes(chat_database.parent)
+        stack.callback(processes.stop)
+        ports = [free_port(), free_port()]
+        webs = [
+            processes(shell_command("web"), name="web", env=env | {"PORT": str(port)})
+            for port in ports
+        ]
+        workers = [processes(shell_command("worker"), name="worker", env=env) for _ in range(2)]
+        for worker in workers:
+            worker.wait_for_line(WORKER_READY)
+        yield [
+            Server(port, web.wait_until_listening(port))
+            for port, web in zip(ports, webs, strict=True)
+        ]
+
+
+@pytest.fixture
+def chat_server(chat_servers: list[Server]) -> Server:
+    return chat_servers[0]
+
+
+@pytest.fixture
+def other_server(chat_servers: list[Server]) -> Server:
+    return chat_servers[1]
+
+
+@pytest.fixture
+def store(chat_server: Server, chat_database: Path) -> Callable[..., None]:
+    def store(room: str, *messages: dict[str, Any]) -> None:
+        chat_server.get(f"/{room}/")
+        with closing(sqlite3.connect(chat_database)) as database, database:
+            number = database.execute("SELECT id FROM chat_room WHERE label = ?", (room,))
+            now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ")
+            defaults = {"handle": "bob", "person": "guest:bob", "timestamp": now}
+            defaults["room_id"] = number.fetchone()[0]
+            rows = [defaults | message for message in messages]
+            columns = ", ".join(rows[0])
+            places = ", ".join(f":{column}" for column in rows[0])
+            query = f"INSERT INTO chat_message ({columns}) VALUES ({places})"
+            database.executemany(query, rows)
+
+    return store

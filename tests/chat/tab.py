@@ -1,11 +1,13 @@
 """A tab of the browser of the tests, in a room."""
 
 from collections.abc import Callable
+from typing import Any
 
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 
 from tests.processes.server import Server
 from tests.processes.waiting import wait_for
@@ -36,6 +38,35 @@ class Tab:
                 return self.browser.find_element(By.ID, "status").get_attribute("data-state") or ""
         except (NoSuchElementException, StaleElementReferenceException):
             return ""
+
+    def find(self, selector: str) -> list[WebElement]:
+        """The elements that are shown, in order."""
+        with self:
+            found = self.browser.find_elements(By.CSS_SELECTOR, selector)
+            return [element for element in found if element.is_displayed()]
+
+    def texts(self, selector: str) -> list[str]:
+        """What the elements say that are shown."""
+        try:
+            return [element.text for element in self.find(selector)]
+        except StaleElementReferenceException:
+            return []
+
+    def wait_for_texts(self, selector: str, *texts: str) -> None:
+        wait_for(
+            lambda: self.texts(selector) == list(texts),
+            lambda: f"{texts} in {selector}; there is {self.texts(selector)}",
+        )
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What a script returns in the page."""
+        with self:
+            return self.browser.execute_script(script, *arguments)
+
+    def press(self, *keys: str) -> None:
+        """Type where the focus is."""
+        with self:
+            self.browser.switch_to.active_element.send_keys(*keys)
 
     def wait_until(self, state: str) -> None:
         wait_for(lambda: self.state == state, f"the state {state}")

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from base64 import b64encode
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from selenium.webdriver import Chrome
 
 from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
+from tests.processes.process import ROOT
 from tests.processes.server import Server
 
 MANY = 40
@@ -73,37 +75,38 @@ def test_what_was_missed_comes_though_the_history_failed_for_a_while(
     tab.wait_for_messages("before", "missed", *said)
 
 
+HISTORY = ROOT / "chat" / "client" / "history.js"
+
+
 def asked(browser: Chrome, script: str) -> Any:
     """The ids after which a `CatchUp` asks, whose pages `script` gives and which it runs."""
     run = """
-        const done = arguments[arguments.length - 1];
+        const [module, done] = arguments;
         const asked = [];
         let pages = [];
-        const works = window.fetch;
-        window.fetch = async (url, ...rest) => {
-          if (!url.startsWith("/asked/")) return works(url, ...rest); // the page's own
-          asked.push(Number(url.split("=")[1]));
+        window.fetch = async (url) => {
+          asked.push(Number(new URL(url, "http://localhost").searchParams.get("after")));
           const ids = pages.shift();
           if (!ids) throw new Error("away");
           const messages = ids.map((id) => ({ id }));
           return { ok: true, json: async () => ({ messages, more: pages.length > 0 }) };
         };
-        import("/static/chat/history.js").then(async ({ CatchUp }) => {
+        import(module).then(async ({ CatchUp }) => {
           const catchUp = new CatchUp("/asked/messages/", 10);
           const run = async (settled, ...given) => {
             pages = given;
-            try { for await (const _ of catchUp.messages(settled)); } catch {}
+            try { for await (const _ of catchUp.pages(settled)); } catch {}
           };
           SCRIPT
-          window.fetch = works;
           done(JSON.stringify(asked));
         });
     """
-    return json.loads(browser.execute_async_script(run.replace("SCRIPT", script)))
+    module = "data:text/javascript;base64," + b64encode(HISTORY.read_bytes()).decode()
+    found = browser.execute_async_script(run.replace("SCRIPT", script), module)
+    return json.loads(found)
 
 
-def test_where_a_page_begins_to_ask(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    browser = open_tab(start_runserver(), "/lobby/").browser
+def test_where_a_page_begins_to_ask(browser: Chrome) -> None:
     # What is settled counts only after all that was missed before has come.
     assert asked(browser, "await run(0, [11, 12], [15]); await run(40, [41]);") == [10, 12, 40]
     assert asked(browser, "await run(0, [11]); await run(5, []);") == [10, 11]

@@ -4,7 +4,7 @@
  * An entry is `{nonce, handle, message, state, detail}`; its state is
  *   "sending"  on its way, or to be sent as soon as there is a connection
  *   "waiting"  refused for being too fast; sent again after a while
- *   "failed"   refused; `detail` says why. The person edits or discards it.
+ *   "failed"   refused; `detail` says why. The person tries again, edits or discards it.
  *
  * It lives in the tab's session storage, so that a reload loses nothing. Sending twice is safe: the
  * server knows a nonce that it has stored.
@@ -56,6 +56,14 @@ export class Outbox {
     return entry;
   }
 
+  /** Try once more what was refused, under the name that the person has now. */
+  retry(nonce, handle) {
+    const entry = this.#entries.get(nonce);
+    Object.assign(entry, { state: "sending", detail: "", handle: handle || entry.handle });
+    this.#save();
+    return entry;
+  }
+
   /** Let those that wait go; returns them. */
   release() {
     const waiting = [...this].filter((entry) => entry.state === "waiting");
@@ -72,14 +80,14 @@ export class Outbox {
   flush(send) {
     for (const { nonce, handle, message, state } of this) {
       if (state !== "sending" || this.#sentAt.has(nonce)) continue;
-      this.#sentAt.set(nonce, Date.now());
+      this.#sentAt.set(nonce, performance.now());
       send({ handle, message, nonce });
     }
   }
 
   /** Whether something was sent longer ago than this and did not come back. */
   isStale(milliseconds) {
-    const limit = Date.now() - milliseconds;
+    const limit = performance.now() - milliseconds;
     return [...this.#sentAt.values()].some((moment) => moment < limit);
   }
 
@@ -89,7 +97,7 @@ export class Outbox {
 }
 
 /** Not `crypto.randomUUID`, which plain http does not have. */
-function newNonce() {
+export function newNonce() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,0 +1,138 @@
+/**
+ * What can be done with a message: a button in each that may be edited or deleted, one menu for all
+ * of them, and a question before something is deleted.
+ */
+
+import { now } from "./dates.js";
+import { find, makeButton, on, one } from "./dom.js";
+import { t } from "./texts.js";
+
+export class Actions {
+  #menu;
+  #dialog;
+  #me;
+  #editTime;
+  #messageOf;
+  #onDelete;
+  #message = null;
+  #opener = null;
+
+  /** `messageOf(id)` gives what is known of a message now. */
+  constructor({ menu, dialog, me, editTime, messageOf, onEdit, onDelete }) {
+    this.#menu = menu;
+    this.#dialog = dialog;
+    this.#me = me;
+    this.#editTime = editTime;
+    this.#messageOf = messageOf;
+    this.#onDelete = onDelete;
+    on(this.#item("edit"), "click", () => this.#choose(onEdit));
+    on(this.#item("delete"), "click", () => this.#choose((each) => this.sure(each)));
+    on(menu, "keydown", (event) => this.#key(event));
+    on(menu, "focusout", (event) => this.#leave(event));
+    on(dialog, "close", () => this.#answer());
+    on(document, "pointerdown", (event) => this.#pointElsewhere(event));
+    on(find("scroll"), "scroll", () => this.#close());
+  }
+
+  canEdit(message) {
+    const isRecent = now() - Date.parse(message.timestamp) < this.#editTime;
+    return !message.deleted && message.who === this.#me.who && isRecent;
+  }
+
+  canDelete(message) {
+    return !message.deleted && (this.#me.isStaff || this.canEdit(message));
+  }
+
+  /** Give the item of a message its button, or take it away. */
+  decorate(item, message) {
+    const button = one(item, ".more");
+    if (!this.canDelete(message)) return button?.remove();
+    if (!button) item.append(this.#makeButton(item));
+  }
+
+  /** Ask before a message is deleted. */
+  sure(message) {
+    this.#message = message;
+    one(this.#dialog, "blockquote").textContent = message.message;
+    this.#dialog.returnValue = "";
+    this.#dialog.showModal();
+  }
+
+  #makeButton(item) {
+    const toggle = () => this.#toggle(button, Number(item.dataset.id));
+    const button = makeButton("more", "", toggle);
+    button.title = button.ariaLabel = t("What to do with this message");
+    button.ariaHasPopup = "menu";
+    button.ariaExpanded = "false";
+    return button;
+  }
+
+  #item(name) {
+    return one(this.#menu, `[data-action="${name}"]`);
+  }
+
+  get #shown() {
+    return [...this.#menu.children].filter((each) => !each.hidden);
+  }
+
+  #toggle(button, id) {
+    const isOpen = this.#opener === button;
+    this.#close();
+    if (isOpen) return;
+    this.#message = this.#messageOf(id);
+    this.#opener = button;
+    button.ariaExpanded = "true";
+    this.#item("edit").hidden = !this.canEdit(this.#message);
+    this.#menu.hidden = false;
+    this.#put(button.getBoundingClientRect());
+    this.#shown[0].focus();
+  }
+
+  /** Below the button, or above it where there is no room. */
+  #put({ top, bottom, left, right }) {
+    const { offsetHeight: height, offsetWidth: width, style } = this.#menu;
+    style.top = `${bottom + height < window.innerHeight ? bottom : top - height}px`;
+    const isFromLeft = left + width < window.innerWidth;
+    style.left = `${Math.max(0, isFromLeft ? left : right - width)}px`;
+  }
+
+  #close() {
+    if (!this.#opener) return;
+    this.#opener.ariaExpanded = "false";
+    this.#opener = null;
+    this.#menu.hidden = true;
+  }
+
+  #choose(act) {
+    const message = this.#message;
+    this.#opener?.focus();
+    this.#close();
+    act(message);
+  }
+
+  #key(event) {
+    const { key } = event;
+    const items = this.#shown;
+    const index = items.indexOf(document.activeElement);
+    const steps = { ArrowDown: index + 1, ArrowUp: index - 1 + items.length, Home: 0, End: -1 };
+    if (key in steps) items.at(steps[key] % items.length).focus();
+    else if (key === "Escape") this.#choose(() => {});
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  #leave({ relatedTarget }) {
+    if (relatedTarget && relatedTarget !== this.#opener && !this.#menu.contains(relatedTarget)) {
+      this.#close();
+    }
+  }
+
+  #pointElsewhere({ target }) {
+    if (!this.#menu.contains(target) && !this.#opener?.contains(target)) this.#close();
+  }
+
+  #answer() {
+    if (this.#dialog.returnValue === "delete") this.#onDelete(this.#message);
+  }
+}

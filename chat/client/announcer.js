@@ -1,0 +1,34 @@
+/**
+ * Reads new messages out to those who listen to the page, by a live region of its own: the log
+ * itself changes as one scrolls back, and history is nothing to interrupt a person with.
+ */
+
+import { make } from "./dom.js";
+import { t } from "./texts.js";
+
+// Messages that come so close together are read out together.
+const PAUSE = 400;
+const MOST = 3;
+
+export class Announcer {
+  #region;
+  #waiting = [];
+  #timer = null;
+
+  constructor(region) {
+    this.#region = region;
+  }
+
+  announce({ handle, message }) {
+    this.#waiting.push(t("{handle}: {message}", { handle, message: message.slice(0, 500) }));
+    this.#timer ??= setTimeout(() => this.#speak(), PAUSE);
+  }
+
+  #speak() {
+    const count = this.#waiting.length;
+    const lines = count > MOST ? [t("{count} new messages", { count })] : this.#waiting;
+    this.#region.replaceChildren(...lines.map((line) => make("p", "", line)));
+    this.#waiting = [];
+    this.#timer = null;
+  }
+}

@@ -1,0 +1,13 @@
+/** Copies the address of the room, for sending it to somebody. */
+
+import { t } from "./texts.js";
+
+const SHOWN = 2_000;
+
+export async function copyAddress(button) {
+  const before = button.textContent;
+  if (before === t("Copied")) return;
+  await navigator.clipboard.writeText(location.origin + location.pathname);
+  button.textContent = t("Copied");
+  setTimeout(() => (button.textContent = before), SHOWN);
+}

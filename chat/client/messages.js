@@ -1,0 +1,78 @@
+/**
+ * The stored messages that this page knows, by id and in order.
+ *
+ * A message is `{id, handle, message, timestamp, who, account, edited, deleted}`, as the server
+ * tells it.
+ */
+
+export class Messages {
+  #byId = new Map();
+  #ids = [];
+
+  get count() {
+    return this.#ids.length;
+  }
+
+  get first() {
+    return this.at(0);
+  }
+
+  get last() {
+    return this.at(this.count - 1);
+  }
+
+  at(index) {
+    return this.#byId.get(this.#ids[index]);
+  }
+
+  get(id) {
+    return this.#byId.get(id);
+  }
+
+  /** Take in a message that is not here yet; returns its place. */
+  add(message) {
+    const index = this.indexOf(message.id);
+    this.#ids.splice(index, 0, message.id);
+    this.#byId.set(message.id, message);
+    return index;
+  }
+
+  /** Take in what became of a message, unless that is older than what is known; whether it was. */
+  update(message) {
+    const known = this.#byId.get(message.id);
+    if (!known || known.deleted || !isLater(message, known)) return false;
+    this.#byId.set(message.id, message);
+    return true;
+  }
+
+  /** Where a message of this id is, or would be. */
+  indexOf(id) {
+    let low = 0;
+    let high = this.#ids.length;
+    // Nearly all come at the end.
+    if (high && this.#ids[high - 1] < id) return high;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#ids[middle] < id) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Forget the oldest. */
+  drop(count) {
+    for (const id of this.#ids.splice(0, count)) this.#byId.delete(id);
+  }
+
+  /** The last message for which this is true. */
+  findLast(isWanted) {
+    const id = this.#ids.findLast((each) => isWanted(this.#byId.get(each)));
+    return this.#byId.get(id);
+  }
+}
+
+/** Two moments of the server; a page that asks twice may hear the older answer last. */
+function isLater(message, known) {
+  if (message.deleted) return true;
+  return (Date.parse(message.edited) || 0) > (Date.parse(known.edited) || 0);
+}

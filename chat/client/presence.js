@@ -1,0 +1,60 @@
+/**
+ * Who is in the room, from the whole list and from what changes in it.
+ *
+ * Each change of the room has the next revision. They may arrive in another order, and before the
+ * list: a change waits for those before it, and if one does not come, `onGap()` asks for the list.
+ *
+ * `onChange(persons, change)` gets a Map of persons by `who`, and if one of them changed, `change` has
+ * what was `known` of the `person` before and what is now; undefined for one who is not here.
+ */
+
+export class Presence {
+  #persons = new Map();
+  #revision = null;
+  #waiting = new Map();
+  #onChange;
+  #onGap;
+
+  constructor({ onChange, onGap }) {
+    this.#onChange = onChange;
+    this.#onGap = onGap;
+  }
+
+  receive(frame) {
+    if (frame.here) this.#replace(frame);
+    else if (this.#revision === null || frame.revision > this.#revision) {
+      this.#waiting.set(frame.revision, frame);
+    }
+    this.#drain();
+  }
+
+  /** A new connection: what is known may be out of date. */
+  forget() {
+    this.#revision = null;
+    this.#waiting.clear();
+  }
+
+  #replace({ revision, here }) {
+    this.#revision = revision;
+    this.#persons = new Map(here.map((person) => [person.who, person]));
+    for (const each of this.#waiting.keys()) if (each <= revision) this.#waiting.delete(each);
+    this.#onChange(this.#persons);
+  }
+
+  #drain() {
+    if (this.#revision === null) return;
+    for (let next; (next = this.#waiting.get(this.#revision + 1)); ) this.#apply(next);
+    if (this.#waiting.size) this.#onGap();
+  }
+
+  #apply(change) {
+    const { revision, joined, left, renamed } = change;
+    this.#waiting.delete(revision);
+    this.#revision = revision;
+    const { who } = joined ?? left ?? renamed;
+    const known = this.#persons.get(who);
+    if (left) this.#persons.delete(who);
+    else this.#persons.set(who, joined ?? renamed);
+    this.#onChange(this.#persons, { known, person: this.#persons.get(who) });
+  }
+}

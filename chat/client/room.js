@@ -1,0 +1,331 @@
+/**
+ * The room: what is said here goes to the outbox, from there over the socket to the server, and
+ * comes back to the log as it does for everybody in the room.
+ */
+
+import { Actions } from "./actions.js";
+import { Announcer } from "./announcer.js";
+import { Changes } from "./changes.js";
+import { Composer } from "./composer.js";
+import { Connection } from "./connection.js";
+import { setNow } from "./dates.js";
+import { Doings } from "./doings.js";
+import { find, on } from "./dom.js";
+import * as history from "./history.js";
+import { copyAddress } from "./invite.js";
+import { Log } from "./log.js";
+import { Outbox } from "./outbox.js";
+import { People } from "./people.js";
+import { Presence } from "./presence.js";
+import { Scroll } from "./scroll.js";
+import { Status } from "./status.js";
+import { t } from "./texts.js";
+import { Unread } from "./unread.js";
+import { keepAwake } from "./waking.js";
+
+// Milliseconds after which each message was told, though its worker may have died.
+const SETTLED = 60_000;
+// Milliseconds after which a message that did not come back means that the socket is dead.
+const STALE = 20_000;
+// How long to wait after having been too fast, and before asking a history again that failed.
+const PAUSE = 2_000;
+// How often the page looks whether a message can no longer be edited, or a day has begun.
+const MINUTE = 60_000;
+
+const page = document.body.dataset;
+
+// The reader: who it is in this room's eyes, and the account's name if there is one.
+const me = {
+  who: page.who ?? "",
+  account: "account" in page,
+  handle: page.account ?? "",
+  isStaff: "staff" in page,
+};
+
+const outbox = new Outbox(page.label);
+const changes = new Changes();
+const announcer = new Announcer(find("heard"));
+const doings = new Doings(find("typing"), find("note"));
+const actions = new Actions({
+  menu: find("menu"),
+  dialog: find("sure"),
+  me,
+  editTime: Number(page.editTime) * 1_000,
+  messageOf: (id) => log.messages.get(id),
+  onEdit: (message) => composer.edit(message),
+  onDelete: (message) => change("delete", message),
+});
+const log = new Log(find("log"), find("message"), {
+  me,
+  decorate: (item, message) => actions.decorate(item, message),
+});
+const scroll = new Scroll(find("scroll"), find("log"), { onMove, onEdge });
+const unread = new Unread(page.label, { log, scroll, button: find("newest") });
+const people = new People({
+  panel: find("people"),
+  button: find("people-button"),
+  dialog: find("people-dialog"),
+  template: find("person"),
+  me,
+});
+const presence = new Presence({ onChange: showPeople, onGap: askForPeopleSoon });
+const status = new Status(find("status"), () => connection.open());
+const catchUp = new history.CatchUp(
+  page.history,
+  log.messages.last?.id ?? 0,
+  Number(page.change ?? 0),
+);
+const connection = new Connection(page.socket, { onState, onFrame, onProbe: askForPeople });
+const composer = new Composer(find("composer"), {
+  label: page.label,
+  limits: { handle: Number(page.handleLength), message: Number(page.messageLength) },
+  me,
+  handlers: {
+    say,
+    edit: (message, text) => change("edit", message, text),
+    remove: (message) => actions.sure(message),
+    editLast,
+    typing: () => connection.isOpen && connection.send({ type: "typing", handle: composer.handle }),
+    name: () => connection.isOpen && askForPeople(),
+    trouble: notice,
+  },
+});
+
+let pauseTimer = null;
+let gapTimer = null;
+let olderIsLoading = false;
+
+/* ------------------------------------------------------------------------- what the socket tells */
+
+function onState(state) {
+  status.show(state);
+  if (state.name !== "open") return;
+  presence.forget();
+  outbox.rewind();
+  changes.rewind();
+  askForPeople();
+  flush();
+  fetchMissed();
+}
+
+const receivers = {
+  message: (frame) => receive(frame),
+  edited: changed,
+  deleted: changed,
+  typing: (frame) => frame.who !== me.who && doings.typing(frame),
+  presence: (frame) => presence.receive(frame),
+  account: becomeSomebody,
+  error: refused,
+};
+
+function onFrame(frame) {
+  receivers[frame.type ?? "message"]?.(frame);
+}
+
+/** A message came, by the socket or from the history. */
+function receive(message) {
+  const isOwn = Boolean(message.nonce && outbox.remove(message.nonce)) || message.who === me.who;
+  doings.stopTyping(message.who);
+  if (!log.add(message)) return changes.settle(message);
+  find("empty").hidden = true;
+  if (isOwn || message.deleted) return unread.look();
+  unread.count(message);
+  announcer.announce(message);
+  if (scroll.isAtEnd && log.trim()) find("older").hidden = false;
+}
+
+/** A message was edited or deleted. */
+function changed(message) {
+  if (message.change) catchUp.heard(message.change);
+  changes.settle(message);
+  if (message.deleted && composer.editedId === message.id) composer.stopEditing();
+  scroll.keep(() => log.update(message));
+}
+
+function refused({ code, detail, nonce }) {
+  const entry = nonce && outbox.refuse(nonce, code, detail);
+  const isSlow = code === "too_fast" && (entry || changes.hold(nonce));
+  if (isSlow) {
+    clearTimeout(pauseTimer);
+    pauseTimer = setTimeout(resume, PAUSE);
+  }
+  if (entry) show(entry);
+  else if (!isSlow) undo(changes.remove(nonce), detail);
+}
+
+/** What was asked of a message is not done; what was typed is not lost. */
+function undo(request, detail) {
+  notice(detail);
+  const message = log.messages.get(request?.id);
+  if (request?.type === "edit" && message && !message.deleted) {
+    composer.edit(message, request.message);
+    notice(detail);
+  }
+}
+
+/** The reader logged in or out, perhaps in another tab. */
+function becomeSomebody({ who, handle, account }) {
+  Object.assign(me, { who, handle: account ? handle : "", account, isStaff: me.isStaff && account });
+  if (account) page.account = handle;
+  else delete page.account;
+  composer.stopEditing();
+  composer.showAccount();
+  log.refresh();
+  if (connection.isOpen) askForPeople();
+}
+
+/* ----------------------------------------------------------------------- what the reader does */
+
+function say(handle, message) {
+  log.showTheEnd();
+  unread.clear();
+  show(outbox.add(handle, message));
+  scroll.toEnd();
+  flush();
+}
+
+function change(type, message, text) {
+  changes.ask(type, message.id, text);
+  flush();
+}
+
+function flush() {
+  if (!connection.isOpen) return;
+  outbox.flush((fields) => connection.send(fields));
+  changes.flush((fields) => connection.send(fields));
+}
+
+function resume() {
+  for (const entry of outbox.release()) show(entry);
+  flush();
+}
+
+/** Edit what one said last, if there is such a message. */
+function editLast() {
+  const message = log.messages.findLast((each) => actions.canEdit(each));
+  if (!message) return false;
+  composer.edit(message);
+  log.itemOf(message.id)?.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+/** Show an entry of the outbox, with what a person can do about it if it failed. */
+function show(entry) {
+  const discard = () => {
+    outbox.remove(entry.nonce);
+    log.remove(entry.nonce);
+    composer.focus();
+  };
+  const edit = () => {
+    discard();
+    composer.takeBack(entry);
+  };
+  const retry = () => {
+    show(outbox.retry(entry.nonce, composer.handle));
+    composer.focus();
+    flush();
+  };
+  if (entry.state === "failed")
+    log.show(entry, [[t("Retry"), retry], [t("Edit"), edit], [t("Discard"), discard]]);
+  else log.show({ ...entry, detail: t("Too fast for the room: it will be sent in a moment.") });
+  find("empty").hidden = true;
+}
+
+/* ----------------------------------------------------------------------------------- who is here */
+
+function askForPeople() {
+  const { handle } = composer;
+  connection.send({ type: "presence", ...(handle && { handle }) });
+}
+
+function askForPeopleSoon() {
+  gapTimer ??= setTimeout(() => {
+    gapTimer = null;
+    if (connection.isOpen) connection.send({ type: "presence" });
+  }, PAUSE);
+}
+
+function showPeople(persons, { known, person } = {}) {
+  people.show(persons);
+  const { who } = person ?? known ?? {};
+  if (!who || who === me.who) return;
+  if (!known) doings.joined(who, person.handle);
+  else if (!person) doings.left(who, known.handle);
+  else doings.renamed(who, person.handle);
+}
+
+/* -------------------------------------------------------------------------------------- history */
+
+/** What was said between the page, or the last socket, and this one. */
+async function fetchMissed() {
+  try {
+    for await (const { messages, changed: edited = [], moment } of catchUp.pages(
+      log.idBefore(SETTLED),
+    )) {
+      setNow(moment);
+      edited.forEach(changed);
+      messages.forEach(receive);
+    }
+  } catch (error) {
+    console.warn(error);
+    setTimeout(() => connection.isOpen && fetchMissed(), PAUSE);
+  }
+}
+
+async function loadOlder() {
+  if (olderIsLoading) return;
+  olderIsLoading = true;
+  try {
+    const { messages, more } = await history.before(page.history, log.messages.first.id);
+    scroll.keep(() => log.addEarlier(messages));
+    find("older").hidden = !more;
+  } catch (error) {
+    notice(t("Earlier messages did not come: {reason}", { reason: error.message }));
+  } finally {
+    olderIsLoading = false;
+  }
+}
+
+/** The view is near an end of what is shown. */
+function onEdge(edge) {
+  if (edge === "end") {
+    if (!log.showsEnd) scroll.keep(() => log.showLater());
+  } else if (!log.showsStart) scroll.keep(() => log.showEarlier());
+  else if (!find("older").hidden) loadOlder();
+}
+
+function onMove() {
+  unread.look();
+}
+
+/* ---------------------------------------------------------------------------------------- begin */
+
+function notice(sentence) {
+  find("notice").textContent = sentence;
+  find("notice").hidden = !sentence;
+}
+
+for (const item of find("log").children) outbox.remove(item.dataset.nonce);
+outbox.release();
+for (const entry of outbox) show(entry);
+find("empty").hidden = !log.isEmpty;
+find("older").hidden = !("more" in page);
+unread.begin();
+scroll.toEnd();
+
+on(find("older"), "click", loadOlder);
+on(find("newest"), "click", () => {
+  log.showTheEnd();
+  scroll.toEnd();
+  composer.focus();
+});
+find("invite").parentElement.hidden = !navigator.clipboard;
+on(find("invite"), "click", (event) => copyAddress(event.currentTarget));
+on(document, "visibilitychange", () => unread.look());
+setInterval(() => log.tick(), MINUTE);
+setInterval(() => {
+  if (connection.isOpen && [outbox, changes].some((each) => each.isStale(STALE))) connection.restart();
+}, PAUSE);
+
+keepAwake(connection);
+connection.open();

@@ -1,0 +1,76 @@
+/**
+ * Keeps the view at the newest message while a person is there, and where it is while they read on
+ * above.
+ *
+ * `onMove()` is called when the view has moved, `onEdge("start" | "end")` when it comes near an end
+ * of what is shown.
+ */
+
+import { on, one } from "./dom.js";
+
+const NEAR_END = 48;
+// Pixels of the log that stand ready above and below what is seen.
+const AHEAD = 1_000;
+
+export class Scroll {
+  #view;
+  #list;
+  #onMove;
+  #onEdge;
+  #isAtEnd = true;
+  #top = 0;
+
+  constructor(view, list, { onMove, onEdge }) {
+    this.#view = view;
+    this.#list = list;
+    this.#onMove = onMove;
+    this.#onEdge = onEdge;
+    on(view, "scroll", () => this.#look());
+    // New messages, a keyboard that opens, a turned phone: all change one of the two sizes.
+    const observer = new ResizeObserver(() => this.#isAtEnd && this.toEnd());
+    observer.observe(view);
+    observer.observe(list);
+  }
+
+  get isAtEnd() {
+    return this.#isAtEnd;
+  }
+
+  toEnd() {
+    this.#isAtEnd = true;
+    this.#view.scrollTop = this.#view.scrollHeight;
+    this.#top = this.#view.scrollTop;
+    this.#onMove();
+  }
+
+  /** Bring an item into view. */
+  to(item) {
+    this.#isAtEnd = false;
+    item.scrollIntoView({ block: "center" });
+  }
+
+  /** Change the list so that what is seen stays where it is. */
+  keep(change) {
+    const edge = this.#view.getBoundingClientRect().top;
+    // Not the item: the line of its day may go from above its text.
+    const texts = [...this.#list.children].map((item) => one(item, ".text"));
+    const anchor = texts.find((text) => text.getBoundingClientRect().bottom > edge);
+    const before = anchor?.getBoundingClientRect().top;
+    change();
+    if (!anchor?.isConnected || this.#isAtEnd) return;
+    this.#view.scrollTop += anchor.getBoundingClientRect().top - before;
+    this.#top = this.#view.scrollTop;
+  }
+
+  #look() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#view;
+    const below = scrollHeight - scrollTop - clientHeight;
+    // Only a person scrolls up. The end may also have moved on before this event arrived.
+    if (scrollTop < this.#top) this.#isAtEnd = false;
+    if (below < NEAR_END) this.#isAtEnd = true;
+    this.#top = scrollTop;
+    if (below < AHEAD) this.#onEdge("end");
+    if (scrollTop < AHEAD) this.#onEdge("start");
+    this.#onMove();
+  }
+}

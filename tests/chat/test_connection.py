@@ -1,0 +1,52 @@
+"""What the page does, and says, when its connection is gone or seems to be there."""
+
+import re
+
+from tests.chat.conftest import KeepSockets
+from tests.chat.tab import OpenTab
+from tests.processes.server import Server
+from tests.processes.waiting import wait_for
+
+
+def test_a_banner_says_when_the_next_try_is_and_lets_one_try_now(
+    chat_server: Server, open_tab: OpenTab, keep_sockets: KeepSockets
+) -> None:
+    keep_sockets()
+    tab = open_tab(chat_server, "/banner/")
+    tab.wait_until("open")
+    tab.run("window.block(); window.random = Math.random; Math.random = () => 1e4")  # seconds
+    tab.run("window.sockets.at(-1).close()")
+    tab.wait_until("lost")
+    said = r"Connection lost\.\s+Next try in \d{3,} s\s+Try now"
+    wait_for(lambda: re.search(said, "".join(tab.texts("#status"))), "the banner")
+    tab.run("window.unblock()")
+    tab.find("#now")[0].click()
+    tab.wait_until("open")
+    assert tab.find("#now") == []
+
+
+def test_after_a_sleep_a_dead_socket_is_given_up(
+    chat_server: Server, open_tab: OpenTab, keep_sockets: KeepSockets
+) -> None:
+    keep_sockets()
+    tab = open_tab(chat_server, "/sleep/")
+    tab.say("before")
+    tab.wait_for_messages("before")
+    tab.run(
+        "WebSocket.prototype.send = () => {}; window.stillOpen = window.sockets.at(-1).readyState;"
+        "const now = Date.now; Date.now = () => now() + 3_600_000;"
+    )
+    assert tab.run("return window.stillOpen") == 1
+    wait_for(lambda: tab.run("return window.sockets.length") > 1, "another socket")
+
+
+def test_a_page_that_was_offline_tries_as_soon_as_there_is_a_network(
+    chat_server: Server, open_tab: OpenTab, keep_sockets: KeepSockets
+) -> None:
+    keep_sockets()
+    tab = open_tab(chat_server, "/online/")
+    tab.wait_until("open")
+    tab.run("window.block(); Math.random = () => 1e4; window.sockets.at(-1).close()")
+    tab.wait_until("lost")
+    tab.run("window.unblock(); window.dispatchEvent(new Event('online'))")
+    tab.wait_until("open")

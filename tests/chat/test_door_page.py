@@ -1,0 +1,41 @@
+"""The door: a list of rooms that is always up to date."""
+
+import json
+
+from selenium.webdriver.common.by import By
+
+from tests.chat.tab import OpenTab
+from tests.conftest import StartServer
+from tests.processes.server import Server
+from tests.processes.waiting import wait_for
+
+
+def test_the_list_is_live(chat_server: Server, other_server: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(chat_server, "/")
+    tab.browser.execute_script("window.waits = true")
+    row = "li[data-label='live'] .here"
+    other_server.get("/live/")
+    with other_server.join("live") as bob:
+        bob.socket.send(json.dumps({"type": "presence", "handle": "bob"}))
+        here = "li:has(a[href='/live/']) .here"
+        wait_for(lambda: tab.texts(here) == ["\u2068bob\u2069 here now"], "bob, in his room")
+        bob.say("hello", handle="bob")
+        wait_for(lambda: "now" in tab.texts("li:has(a[href='/live/']) time")[0], "when it was")
+        first = tab.browser.find_element(By.CSS_SELECTOR, "#rooms a")
+        assert first.get_attribute("href") == f"{chat_server.url}/live/"
+    wait_for(lambda: tab.texts(here) == [], "an empty room")
+    assert tab.browser.execute_script("return window.waits")
+    tab.browser.refresh()
+    assert tab.browser.find_elements(By.CSS_SELECTOR, row)
+
+
+def test_where_nobody_has_been_the_door_says_what_to_do(
+    start_runserver: StartServer, open_tab: OpenTab
+) -> None:
+    server = start_runserver()
+    tab = open_tab(server, "/")
+    assert "Make the first room" in tab.texts("#empty")[0]
+    with server.join("first") as bob:
+        bob.say("hello")
+        wait_for(lambda: tab.texts("#rooms .name") == ["first"], "the first room")
+    assert tab.find("#empty") == []

@@ -1,0 +1,190 @@
+"""Make the pictures of the chat in docs/images: scripts/pictures [FOLDER].
+
+Real processes: the web and the worker of the Procfile, Redis, a Chromium, and people who talk.
+"""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.request import urlopen
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from tests.processes.chromium import start_chromium
+from tests.processes.process import ROOT, Processes, clean_environment, free_port
+from tests.processes.procfile import shell_command
+from tests.processes.redis_server import RedisServer
+from tests.processes.server import Person, Server
+from tests.processes.waiting import wait_for
+
+FOLDER = ROOT / "docs" / "images"
+DEVICES = {
+    "desktop": {"width": 1200, "height": 760, "deviceScaleFactor": 1, "mobile": False},
+    "phone": {"width": 390, "height": 760, "deviceScaleFactor": 2, "mobile": True},
+}
+SCHEMES = ("light", "dark")
+
+# Minutes ago, who, what.
+SAID = (
+    (1502, "Mara", "The seeds arrived. Who has time on Saturday to help with the raised beds?"),
+    (1497, "Tomás", "I do, from ten. I can bring two spades and a wheelbarrow."),
+    (1495, "Tomás", "Plan of the beds: https://example.org/garden/plan.pdf"),
+    (1490, "Ελένη", "Έρχομαι κι εγώ, με καφέ."),
+    (1432, "Mara", "Wonderful, thank you both :)"),
+    (34, "Nadia", "Is the water turned on again?"),
+    (31, "Mara", "Since yesterday. The tap by the shed drips, mind your shoes."),
+    (30, "Nadia", "Then I'll water the tomatoes tonight."),
+    (9, "יעל", "אפשר להביא גם את הילדים?"),
+    (8, "Tomás", "Of course! There is a lot to dig."),
+)
+ROOMS = {"Garden": 8, "Book club": 55, "Café am Eck": 180, "Шахматы": 1500, "quiet-otter-42": 4200}
+
+
+class Chat:
+    """The processes of the chat, and its database."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.database = folder / "chat.sqlite3"
+        self.people: dict[str, str] = {}
+        redis = RedisServer(folder)
+        stack.callback(redis.stop)
+        redis.start()
+        port = free_port()
+        env = {"DATABASE_URL": f"sqlite:///{self.database}", "REDIS_URL": redis.url}
+        env["PORT"] = str(port)
+        migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
+        subprocess.run(migrate, cwd=ROOT, env=clean_environment() | env, check=True)
+        processes = Processes(folder)
+        stack.callback(processes.stop)
+        web = processes(shell_command("web"), name="web", env=env)
+        worker = processes(shell_command("worker"), name="worker", env=env)
+        worker.wait_for_line(r"^Worker \w+: .* listening on channels")
+        self.server = Server(port, web.wait_until_listening(port))
+
+    def remember(self, room: str, minutes: int, handle: str, message: str) -> None:
+        """Let something have been said some minutes ago."""
+        moment = (datetime.now(UTC) - timedelta(minutes=minutes)).replace(tzinfo=None)
+        with closing(sqlite3.connect(self.database)) as database, database:
+            database.execute(
+                "INSERT INTO chat_message (handle, message, timestamp, person, room_id)"
+                " SELECT ?, ?, ?, ?, id FROM chat_room WHERE name = ?",
+                (
+                    handle,
+                    message,
+                    moment.isoformat(" "),
+                    self.people.get(handle, "guest:nobody"),
+                    room,
+                ),
+            )
+            database.execute(
+                "UPDATE chat_room SET active = ? WHERE name = ?", (moment.isoformat(" "), room)
+            )
+
+    def make_room(self, name: str, label: str) -> None:
+        """Make a room under the name that somebody typed."""
+        with closing(sqlite3.connect(self.database)) as database, database:
+            database.execute("INSERT INTO chat_room (name, label) VALUES (?, ?)", (name, label))
+
+    def guest(self, handle: str) -> str:
+        """The cookie of somebody, who is the same person in messages from now on."""
+        with urlopen(f"{self.server.url}/garden/") as page:
+            cookie: str = page.headers["Set-Cookie"].split(";")[0]
+        self.people[handle] = person_of(cookie)
+        return cookie
+
+
+def person_of(cookie: str) -> str:
+    """The person in a signed cookie."""
+    return cookie.split("=", 1)[1].strip('"').rsplit(":", 1)[0]
+
+
+@contextmanager
+def person(chat: Chat, label: str, handle: str) -> Iterator[Person]:
+    """Somebody who is in a room under a name."""
+    headers = {"Cookie": chat.guest(handle)}
+    options = {"additional_headers": headers, "ping_interval": None, "close_timeout": 1}
+    with chat.server.join(label, **options) as found:
+        found.socket.send(json.dumps({"type": "presence", "handle": handle}))
+        yield found
+
+
+def fill(chat: Chat, browser: Chrome, stack: ExitStack) -> Person:
+    """Rooms, people in them and what they said; one of those in the first room."""
+    for number, (name, minutes) in enumerate(ROOMS.items()):
+        chat.make_room(name, f"room-{number}" if number else "garden")
+        chat.remember(name, minutes, "", "")
+    with closing(sqlite3.connect(chat.database)) as database, database:
+        database.execute("DELETE FROM chat_message")
+    browser.get(f"{chat.server.url}/garden/")
+    chat.people["Mara"] = person_of(f"={browser.get_cookie('chat_guest')['value']}")
+    join = stack.enter_context
+    for handle in ("Tomás", "Ελένη", "יעל", "Oleksandr"):
+        join(person(chat, "garden", handle))
+    for handle in ("Ivy", "Ben"):
+        join(person(chat, "room-1", handle))
+    nadia = join(person(chat, "garden", "Nadia"))
+    for minutes, handle, message in SAID:
+        chat.remember("Garden", minutes, handle, message)
+    return nadia
+
+
+def set_screen(browser: Chrome, device: str, scheme: str) -> None:
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", DEVICES[device])
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+def wait_for_css(browser: Chrome, selector: str) -> None:
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, selector), selector)
+
+
+def show_room(browser: Chrome, server: Server, nadia: Person) -> None:
+    """The room as Mara sees it, who has just said something, while Nadia is typing."""
+    browser.get(f"{server.url}/garden/")
+    browser.execute_script("localStorage.setItem('chat.handle', JSON.stringify('Mara'))")
+    browser.refresh()
+    wait_for_css(browser, "#status[data-state=open]")
+    if "See you" not in browser.find_element(By.ID, "log").text:
+        browser.find_element(By.ID, "text").send_keys("See you on Saturday at ten, then.\n")
+    wait_for_css(browser, "li:last-child.own[data-id]")
+    wait_for_css(browser, ".people li:nth-child(6)")
+
+    def types() -> str:
+        nadia.socket.send(json.dumps({"type": "typing", "handle": "Nadia"}))
+        return browser.find_element(By.ID, "typing").text
+
+    wait_for(types, "somebody who types")
+
+
+def show_door(browser: Chrome, server: Server) -> None:
+    browser.get(server.url)
+    wait_for_css(browser, "#rooms .busy .here")
+    wait_for(lambda: "Tom" in browser.find_element(By.ID, "rooms").text, "who is there")
+
+
+def take(folder: Path) -> None:
+    """Take all pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        chat = Chat(Path(name), stack)
+        browser = start_chromium(Path(name) / "profile", Path(name) / "chromedriver.log")
+        stack.callback(browser.quit)
+        nadia = fill(chat, browser, stack)
+        for device in DEVICES:
+            for scheme in SCHEMES:
+                set_screen(browser, device, scheme)
+                show_door(browser, chat.server)
+                browser.save_screenshot(str(folder / f"door-{scheme}-{device}.png"))
+                show_room(browser, chat.server, nadia)
+                browser.save_screenshot(str(folder / f"room-{scheme}-{device}.png"))
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else FOLDER)
