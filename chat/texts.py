@@ -62,8 +62,11 @@ TEXTS = (
     gettext_noop("{first} left"),
     gettext_noop("{first} and {second} left"),
     gettext_noop("{first} and {count} others left"),
+    # The door
+    gettext_noop(", "),
+    gettext_noop("{names} here now"),
+    gettext_noop("{names} and {count} more are here"),
     # The bar
-    gettext_noop("Copy link"),
     gettext_noop("Copied"),
 )
 

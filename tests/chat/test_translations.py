@@ -25,7 +25,13 @@ def written() -> Catalog:
 
 
 def entries(catalog: Catalog) -> dict[object, object]:
-    return {(message.context, message.id): message.string for message in catalog if message.id}
+    found = [message for message in catalog if message.id]
+    return {(one.context, _texts(one.id)): _texts(one.string) for one in found}
+
+
+def _texts(of: object) -> object:
+    """A text, or a tuple of its forms, which come as a list from what is compiled."""
+    return tuple(of) if isinstance(of, list | tuple) else of
 
 
 def sources() -> list[Path]:
