@@ -4,7 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth.forms import AdminUserCreationForm, BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import (
+    AdminUserCreationForm,
+    AuthenticationForm,
+    BaseUserCreationForm,
+    UserChangeForm,
+)
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
@@ -53,6 +58,14 @@ class SignUpForm(ChecksName, SignUpFormOfDjango):
         except IntegrityError:
             raise taken() from None
         return user
+
+
+class LogInForm(AuthenticationForm):
+    """Asks for a name, which may be typed in any case, and for the password."""
+
+    def clean_username(self) -> str:
+        """Return the name as the account has it."""
+        return Name.objects.as_known(self.cleaned_data["username"])
 
 
 class NewUserForm(ChecksName, AdminUserCreationForm):  # type: ignore[type-arg]

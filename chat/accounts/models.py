@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext
@@ -20,6 +21,14 @@ class NameManager(models.Manager["Name"]):
         """Whether an account has a name like this; that of the user ``but_by`` does not count."""
         found = self.filter(key=key_of(name))
         return (found if but_by is None else found.exclude(user_id=but_by)).exists()
+
+    def as_known(self, name: str) -> str:
+        """The name of the account that has one like this; the same if none has."""
+        users = get_user_model()._default_manager
+        if users.filter(username=name).exists():  # it may share its key with an older account
+            return name
+        found = users.filter(pk__in=self.filter(key=key_of(name)).values("user")).first()
+        return found.get_username() if found else name
 
     def check_free(self, name: str, user_id: int | None = None) -> None:
         """Raise ``ValidationError`` if the user of that id, or a new one, cannot have the name."""

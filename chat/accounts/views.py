@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from chat.accounts.forms import SignUpForm
+from chat.accounts.forms import LogInForm, SignUpForm
 
 # Under this address are forms alone, to which nobody needs to come back.
 FORMS = "/accounts/"
@@ -34,6 +34,7 @@ class ComesBack(RedirectURLMixin):
 class LogIn(ComesBack, LoginView):
     """Ask for name and password."""
 
+    form_class = LogInForm
     redirect_authenticated_user = True
 
 

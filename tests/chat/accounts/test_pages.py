@@ -146,6 +146,24 @@ def test_html_in_next_is_no_html(client: Client) -> None:
     assert "<script>" not in page
 
 
+@pytest.mark.parametrize("typed", ["ann", "Ann", "ANN", "\uff21nn"])
+def test_a_name_may_be_typed_in_any_case(client: Client, ann: User, typed: str) -> None:
+    assert log_in(client, typed)["Location"] == "/"
+    assert who_is_logged_in(client) == "ann"
+
+
+def test_of_two_older_accounts_alike_each_logs_in_by_its_own_name(
+    client: Client, ann: User
+) -> None:
+    Name.objects.all().delete()
+    other = User(username="Ann")
+    other.set_password(PASSWORD)
+    User.objects.bulk_create([other])  # as before names were kept
+    Name.objects.keep(ann, is_new=True)
+    log_in(client, "Ann")
+    assert who_is_logged_in(client) == "Ann"
+
+
 def test_a_wrong_password_says_so_and_nothing_more(client: Client, ann: User) -> None:
     for name in ("ann", "nobody", HTML):
         page = client.post("/accounts/login/", {"username": name, "password": "wrong"})
