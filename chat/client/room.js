@@ -113,7 +113,7 @@ const receivers = {
   edited: changed,
   deleted: changed,
   typing: (frame) => frame.who !== me.who && doings.typing(frame),
-  presence: (frame) => presence.receive(frame),
+  presence: gotPeople,
   account: becomeSomebody,
   error: refused,
 };
@@ -144,6 +144,8 @@ function changed(message) {
 
 function refused({ code, detail, nonce }) {
   const entry = nonce && outbox.refuse(nonce, code, detail);
+  // The log-in may have ended unheard: the answer says who one is now.
+  if (code === "forbidden" && me.account) askForPeople();
   const isSlow = code === "too_fast" && (entry || changes.hold(nonce));
   if (isSlow) {
     clearTimeout(pauseTimer);
@@ -163,8 +165,15 @@ function undo(request, detail) {
   }
 }
 
+/** A list of people says also whom the reader speaks as; it may have changed with the socket. */
+function gotPeople(frame) {
+  if (frame.you) becomeSomebody(frame.you);
+  presence.receive(frame);
+}
+
 /** The reader logged in or out, perhaps in another tab. */
-function becomeSomebody({ who, handle, account }) {
+function becomeSomebody({ who, handle, account = false }) {
+  if (who === me.who && account === me.account && (!account || handle === me.handle)) return;
   Object.assign(me, { who, handle: account ? handle : "", account, isStaff: me.isStaff && account });
   if (account) page.account = handle;
   else delete page.account;
