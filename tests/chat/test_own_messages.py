@@ -6,6 +6,7 @@ from typing import Any
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.chat.conftest import Store
 from tests.chat.tab import OpenTab, Tab
 from tests.processes.server import Person, Server
 from tests.processes.waiting import wait_for
@@ -100,8 +101,34 @@ def test_a_message_is_deleted_by_the_keyboard_alone(chat_server: Server, open_ta
     tab.wait_for_messages(gone)
     other.wait_for_messages(gone)
     assert tab.find(".more") == []
+    with tab:
+        assert tab.browser.switch_to.active_element.get_attribute("id") == "scroll"
     other.browser.refresh()
     other.wait_for_messages(gone)
+
+
+def test_a_menu_stays_open_while_others_talk(
+    chat_server: Server, other_server: Server, open_tab: OpenTab, store: Store
+) -> None:
+    store("menu", *({"message": f"m{n}"} for n in range(50)))
+    tab = open_tab(chat_server, "/menu/")
+    tab.wait_until("open")
+    tab.say("mine")
+    wait_for(lambda: tab.find(".own .more"), "the message that came back")
+    with tab, other_server.join("menu") as bob:
+        tab.run("document.querySelector('.own .more').focus()")
+        tab.press(Keys.ENTER)
+        top = "return document.querySelector('.own .text').getBoundingClientRect().top"
+        before = tab.run(top)
+        bob.say("in between")
+        wait_for(lambda: tab.run(top) < before, "a log that moved")
+        tab.browser.execute_async_script(
+            "const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(done))"
+        )
+        assert tab.browser.switch_to.active_element.text == "Edit"
+        tab.run("document.getElementById('scroll').scrollTop = 0")
+        wait_for(lambda: not tab.find("#menu"), "no menu where its message is not seen")
+        assert tab.browser.switch_to.active_element.get_attribute("class") == "more"
 
 
 def test_what_was_edited_and_deleted_while_the_page_was_away_is_shown(
