@@ -49,7 +49,7 @@ export class Actions {
     const button = one(item, ".more");
     if (this.canDelete(message)) return button ?? item.append(this.#makeButton(item));
     // Where the focus is with what goes, it would be nowhere.
-    if (button && button === document.activeElement) this.#view.focus({ preventScroll: true });
+    if (button && button === document.activeElement) this.#view.focus();
     button?.remove();
   }
 
@@ -114,7 +114,7 @@ export class Actions {
     this.#opener = null;
     opener.ariaExpanded = "false";
     if (this.#menu.contains(document.activeElement)) {
-      (opener.isConnected ? opener : this.#view).focus({ preventScroll: true });
+      opener.focus({ preventScroll: true });
     }
     this.#menu.hidden = true;
   }

@@ -94,6 +94,8 @@ const composer = new Composer(find("composer"), {
 let pauseTimer = null;
 let gapTimer = null;
 let olderIsLoading = false;
+// How many edits and deletions were told of messages that are not here, and may be on their way.
+let toldEarly = 0;
 
 /* ------------------------------------------------------------------------- what the socket tells */
 
@@ -131,12 +133,16 @@ function receive(message) {
   if (isOwn || message.deleted) return unread.look();
   unread.count(message);
   announcer.announce(message);
-  if (scroll.isAtEnd && log.trim()) find("older").hidden = false;
+  if (!scroll.isAtEnd) log.trimEnd();
+  else if (log.trim()) find("older").hidden = false;
 }
 
 /** A message was edited or deleted. */
 function changed(message) {
-  if (message.change) catchUp.heard(message.change);
+  if (message.change) {
+    catchUp.heard(message.change);
+    toldEarly += !log.messages.get(message.id);
+  }
   changes.settle(message);
   if (message.deleted && composer.editedId === message.id) composer.stopEditing();
   scroll.keep(() => log.update(message));
@@ -173,7 +179,7 @@ function gotPeople(frame) {
 
 /** The reader logged in or out, perhaps in another tab. */
 function becomeSomebody({ who, handle, account = false }) {
-  if (who === me.who && account === me.account && (!account || handle === me.handle)) return;
+  if (who === me.who) return;
   Object.assign(me, { who, handle: account ? handle : "", account, isStaff: me.isStaff && account });
   if (account) page.account = handle;
   else delete page.account;
@@ -267,6 +273,7 @@ function showPeople(persons, { known, person } = {}) {
 
 /** What was said between the page, or the last socket, and this one. */
 async function fetchMissed() {
+  const told = toldEarly;
   try {
     for await (const { messages, changed: edited = [], moment } of catchUp.pages(
       log.idBefore(SETTLED),
@@ -275,6 +282,7 @@ async function fetchMissed() {
       edited.forEach(changed);
       messages.forEach(receive);
     }
+    if (told !== toldEarly) fetchMissed();
   } catch (error) {
     console.warn(error);
     setTimeout(() => connection.isOpen && fetchMissed(), PAUSE);
@@ -285,9 +293,13 @@ async function loadOlder() {
   if (olderIsLoading) return;
   olderIsLoading = true;
   try {
+    const told = toldEarly;
     const { messages, more } = await history.before(page.history, log.messages.first.id);
-    scroll.keep(() => log.addEarlier(messages));
-    find("older").hidden = !more;
+    // A change that came meanwhile may not be in the answer: so it is asked for again.
+    if (told === toldEarly) {
+      scroll.keep(() => log.addEarlier(messages));
+      find("older").hidden = !more;
+    } else setTimeout(loadOlder);
   } catch (error) {
     notice(t("Earlier messages did not come: {reason}", { reason: error.message }));
   } finally {

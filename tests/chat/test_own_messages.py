@@ -6,7 +6,7 @@ from typing import Any
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.chat.conftest import Store
+from tests.chat.conftest import KeepSockets, Store
 from tests.chat.tab import OpenTab, Tab
 from tests.processes.server import Person, Server
 from tests.processes.waiting import wait_for
@@ -154,6 +154,37 @@ def test_what_was_edited_and_deleted_while_the_page_was_away_is_shown(
         wait_for(lambda: _next(bob).get("type") == "deleted", "the deletion")
         tab.run("window.WebSocket = window.Real; document.getElementById('now').click()")
         tab.wait_for_messages("better (edited)", "This message was deleted")
+
+
+def test_an_edit_that_is_told_while_its_message_is_fetched_is_shown(
+    chat_server: Server,
+    other_server: Server,
+    open_tab: OpenTab,
+    keep_sockets: KeepSockets,
+    store: Store,
+) -> None:
+    keep_sockets()
+    tab = open_tab(chat_server, "/early/")
+    with other_server.join("early") as bob:
+        bob.say("helo")
+        number = bob.hear()["id"]
+        store("early", *({"message": f"m{n}\n" + "line\n" * 9} for n in range(60)))
+        tab.browser.refresh()
+        tab.wait_until("open")
+        tab.run(
+            "const real = fetch; window.fetch = async (...a) => {"
+            "  window.fetch = real; const answer = await real(...a);"
+            "  await new Promise((go) => { window.go = go; }); return answer; };"
+            "window.sockets.at(-1).addEventListener('message', ({ data }) => {"
+            "  window.heard ||= data.includes('edited'); });"
+            "document.getElementById('scroll').scrollTop = 0;"
+        )
+        wait_for(lambda: tab.run("return Boolean(window.go)"), "an answer on its way")
+        bob.socket.send(f'{{"type": "edit", "id": {number}, "message": "hello"}}')
+        wait_for(lambda: tab.run("return window.heard"), "the edit")
+        tab.run("window.go()")
+        wait_for(lambda: len(tab.messages()) == 61, "all messages")
+        assert tab.messages()[0] == "hello (edited)"
 
 
 def test_a_draft_survives_a_reload(chat_server: Server, open_tab: OpenTab) -> None:
