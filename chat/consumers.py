@@ -107,7 +107,8 @@ def tell_who_is_here(message: ChannelMessage, asked: WhoIsHere) -> None:
     try:
         presence.come_back(message, presence.visitor_of(message, asked.handle))
     finally:
-        message.reply_channel.send({"text": presence.whole(room_of(message))})
+        you = presence.itself(message)
+        message.reply_channel.send({"text": presence.whole(room_of(message), you)})
 
 
 def room_of(message: ChannelMessage) -> str:

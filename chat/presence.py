@@ -185,14 +185,21 @@ def _leave(label: str, reply_channel: str) -> None:
     _tell(room, frames)
 
 
-def whole(label: str) -> str:
-    """The frame with all who are in the room."""
+def itself(message: ChannelMessage) -> dict[str, Any]:
+    """As whom the sender of a message speaks: a page may have been made for somebody else."""
+    speaker = guests.speaker(message)
+    return Visitor(speaker.person, speaker.handle or "", speaker.handle is not None).fields()
+
+
+def whole(label: str, you: dict[str, Any] | None = None) -> str:
+    """The frame with all who are in the room, for the one who is ``you``."""
     room = Room.objects.filter(label=label).first()
     if room is None:
         raise FrameError("forbidden", "This room is no more; load the page again.")
     # Read after the revision: what is newer than that is told again, and changes nothing.
     here = [visitor.fields() for visitor in _entries(room).values()]
-    return json.dumps({"type": "presence", "revision": room.revision, "here": here})
+    frame = {"type": "presence", "revision": room.revision, "here": here}
+    return json.dumps(frame if you is None else frame | {"you": you})
 
 
 def _entries(room: Room, persons: Iterable[str] | None = None) -> dict[str, Visitor]:

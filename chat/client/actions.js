@@ -14,6 +14,7 @@ export class Actions {
   #editTime;
   #messageOf;
   #onDelete;
+  #view = find("scroll");
   #message = null;
   #opener = null;
 
@@ -31,7 +32,7 @@ export class Actions {
     on(menu, "focusout", (event) => this.#leave(event));
     on(dialog, "close", () => this.#answer());
     on(document, "pointerdown", (event) => this.#pointElsewhere(event));
-    on(find("scroll"), "scroll", () => this.#close());
+    on(this.#view, "scroll", () => this.#follow());
   }
 
   canEdit(message) {
@@ -46,8 +47,10 @@ export class Actions {
   /** Give the item of a message its button, or take it away. */
   decorate(item, message) {
     const button = one(item, ".more");
-    if (!this.canDelete(message)) return button?.remove();
-    if (!button) item.append(this.#makeButton(item));
+    if (this.canDelete(message)) return button ?? item.append(this.#makeButton(item));
+    // Where the focus is with what goes, it would be nowhere.
+    if (button && button === document.activeElement) this.#view.focus();
+    button?.remove();
   }
 
   /** Ask before a message is deleted. */
@@ -96,10 +99,23 @@ export class Actions {
     style.left = `${Math.max(0, isFromLeft ? left : right - width)}px`;
   }
 
+  /** The log moves by itself when somebody says something: stay at the button while it is seen. */
+  #follow() {
+    if (!this.#opener) return;
+    const place = this.#opener.getBoundingClientRect();
+    const { top, bottom } = this.#view.getBoundingClientRect();
+    if (place.bottom > top && place.top < bottom) this.#put(place);
+    else this.#close();
+  }
+
   #close() {
     if (!this.#opener) return;
-    this.#opener.ariaExpanded = "false";
+    const opener = this.#opener;
     this.#opener = null;
+    opener.ariaExpanded = "false";
+    if (this.#menu.contains(document.activeElement)) {
+      opener.focus({ preventScroll: true });
+    }
     this.#menu.hidden = true;
   }
 

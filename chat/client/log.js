@@ -159,6 +159,11 @@ export class Log {
     return until > from;
   }
 
+  /** Show less at the end, which the reader is not at, if there is very much. */
+  trimEnd() {
+    while (this.#items.size > 2 * MOST) this.#hide(this.#end - 1);
+  }
+
   /** Show less above, if there is much, and forget what was said long ago; whether it did. */
   trim() {
     while (this.#items.size > MOST) this.#hide(this.#start++);

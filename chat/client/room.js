@@ -94,6 +94,8 @@ const composer = new Composer(find("composer"), {
 let pauseTimer = null;
 let gapTimer = null;
 let olderIsLoading = false;
+// How many edits and deletions were told of messages that are not here, and may be on their way.
+let toldEarly = 0;
 
 /* ------------------------------------------------------------------------- what the socket tells */
 
@@ -113,7 +115,7 @@ const receivers = {
   edited: changed,
   deleted: changed,
   typing: (frame) => frame.who !== me.who && doings.typing(frame),
-  presence: (frame) => presence.receive(frame),
+  presence: gotPeople,
   account: becomeSomebody,
   error: refused,
 };
@@ -131,12 +133,16 @@ function receive(message) {
   if (isOwn || message.deleted) return unread.look();
   unread.count(message);
   announcer.announce(message);
-  if (scroll.isAtEnd && log.trim()) find("older").hidden = false;
+  if (!scroll.isAtEnd) log.trimEnd();
+  else if (log.trim()) find("older").hidden = false;
 }
 
 /** A message was edited or deleted. */
 function changed(message) {
-  if (message.change) catchUp.heard(message.change);
+  if (message.change) {
+    catchUp.heard(message.change);
+    toldEarly += !log.messages.get(message.id);
+  }
   changes.settle(message);
   if (message.deleted && composer.editedId === message.id) composer.stopEditing();
   scroll.keep(() => log.update(message));
@@ -144,6 +150,8 @@ function changed(message) {
 
 function refused({ code, detail, nonce }) {
   const entry = nonce && outbox.refuse(nonce, code, detail);
+  // The log-in may have ended unheard: the answer says who one is now.
+  if (code === "forbidden" && me.account) askForPeople();
   const isSlow = code === "too_fast" && (entry || changes.hold(nonce));
   if (isSlow) {
     clearTimeout(pauseTimer);
@@ -163,8 +171,15 @@ function undo(request, detail) {
   }
 }
 
+/** A list of people says also whom the reader speaks as; it may have changed with the socket. */
+function gotPeople(frame) {
+  if (frame.you) becomeSomebody(frame.you);
+  presence.receive(frame);
+}
+
 /** The reader logged in or out, perhaps in another tab. */
-function becomeSomebody({ who, handle, account }) {
+function becomeSomebody({ who, handle, account = false }) {
+  if (who === me.who) return;
   Object.assign(me, { who, handle: account ? handle : "", account, isStaff: me.isStaff && account });
   if (account) page.account = handle;
   else delete page.account;
@@ -258,6 +273,7 @@ function showPeople(persons, { known, person } = {}) {
 
 /** What was said between the page, or the last socket, and this one. */
 async function fetchMissed() {
+  const told = toldEarly;
   try {
     for await (const { messages, changed: edited = [], moment } of catchUp.pages(
       log.idBefore(SETTLED),
@@ -266,6 +282,7 @@ async function fetchMissed() {
       edited.forEach(changed);
       messages.forEach(receive);
     }
+    if (told !== toldEarly) fetchMissed();
   } catch (error) {
     console.warn(error);
     setTimeout(() => connection.isOpen && fetchMissed(), PAUSE);
@@ -276,9 +293,13 @@ async function loadOlder() {
   if (olderIsLoading) return;
   olderIsLoading = true;
   try {
+    const told = toldEarly;
     const { messages, more } = await history.before(page.history, log.messages.first.id);
-    scroll.keep(() => log.addEarlier(messages));
-    find("older").hidden = !more;
+    // A change that came meanwhile may not be in the answer: so it is asked for again.
+    if (told === toldEarly) {
+      scroll.keep(() => log.addEarlier(messages));
+      find("older").hidden = !more;
+    } else setTimeout(loadOlder);
   } catch (error) {
     notice(t("Earlier messages did not come: {reason}", { reason: error.message }));
   } finally {

@@ -59,6 +59,40 @@ def test_an_account_has_its_name_and_mark_until_it_logs_out_anywhere(
     assert tab.texts(".own .handle") == ["guest"]
 
 
+def test_a_page_whose_log_in_ended_unheard_becomes_a_guest(
+    chat_server: Server, chat_database: Path, open_tab: OpenTab
+) -> None:
+    tab = open_tab(chat_server, "/unheard/")
+    sign_up(tab, "nora")
+    tab.wait_for_texts("#account", "nora")
+    with closing(sqlite3.connect(chat_database)) as database, database:
+        database.execute("DELETE FROM django_session")
+    say(tab, "hello")
+    tab.wait_for_messages("hello", selector="[data-state=failed]")
+    wait_for(lambda: tab.find("#handle"), "a field for a name")
+    assert tab.texts("#account") == []
+
+
+def test_a_page_hears_with_its_next_socket_that_one_logged_in_elsewhere(
+    chat_server: Server, open_tab: OpenTab
+) -> None:
+    tab, other = open_tab(chat_server, "/elsewhere/"), open_tab(chat_server, "/elsewhere/")
+    tab.wait_until("open")
+    other.wait_until("open")
+    with other:
+        sign_up(other, "otto")
+    assert tab.find("#handle")
+    leave, come_back = (
+        f"window.dispatchEvent(new Event('{name}'))" for name in ("pagehide", "online")
+    )
+    tab.run(leave)
+    tab.run(come_back)
+    tab.wait_for_texts("#account", "otto")
+    say(tab, "as otto")
+    tab.wait_for_messages("as otto")
+    assert tab.texts(".own .handle") == ["otto"]
+
+
 def test_the_staff_delete_what_anybody_said(
     chat_server: Server, other_server: Server, chat_database: Path, open_tab: OpenTab
 ) -> None:

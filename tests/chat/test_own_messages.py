@@ -6,6 +6,7 @@ from typing import Any
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.chat.conftest import KeepSockets, Store
 from tests.chat.tab import OpenTab, Tab
 from tests.processes.server import Person, Server
 from tests.processes.waiting import wait_for
@@ -100,8 +101,34 @@ def test_a_message_is_deleted_by_the_keyboard_alone(chat_server: Server, open_ta
     tab.wait_for_messages(gone)
     other.wait_for_messages(gone)
     assert tab.find(".more") == []
+    with tab:
+        assert tab.browser.switch_to.active_element.get_attribute("id") == "scroll"
     other.browser.refresh()
     other.wait_for_messages(gone)
+
+
+def test_a_menu_stays_open_while_others_talk(
+    chat_server: Server, other_server: Server, open_tab: OpenTab, store: Store
+) -> None:
+    store("menu", *({"message": f"m{n}"} for n in range(50)))
+    tab = open_tab(chat_server, "/menu/")
+    tab.wait_until("open")
+    tab.say("mine")
+    wait_for(lambda: tab.find(".own .more"), "the message that came back")
+    with tab, other_server.join("menu") as bob:
+        tab.run("document.querySelector('.own .more').focus()")
+        tab.press(Keys.ENTER)
+        top = "return document.querySelector('.own .text').getBoundingClientRect().top"
+        before = tab.run(top)
+        bob.say("in between")
+        wait_for(lambda: tab.run(top) < before, "a log that moved")
+        tab.browser.execute_async_script(
+            "const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(done))"
+        )
+        assert tab.browser.switch_to.active_element.text == "Edit"
+        tab.run("document.getElementById('scroll').scrollTop = 0")
+        wait_for(lambda: not tab.find("#menu"), "no menu where its message is not seen")
+        assert tab.browser.switch_to.active_element.get_attribute("class") == "more"
 
 
 def test_what_was_edited_and_deleted_while_the_page_was_away_is_shown(
@@ -127,6 +154,37 @@ def test_what_was_edited_and_deleted_while_the_page_was_away_is_shown(
         wait_for(lambda: _next(bob).get("type") == "deleted", "the deletion")
         tab.run("window.WebSocket = window.Real; document.getElementById('now').click()")
         tab.wait_for_messages("better (edited)", "This message was deleted")
+
+
+def test_an_edit_that_is_told_while_its_message_is_fetched_is_shown(
+    chat_server: Server,
+    other_server: Server,
+    open_tab: OpenTab,
+    keep_sockets: KeepSockets,
+    store: Store,
+) -> None:
+    keep_sockets()
+    tab = open_tab(chat_server, "/early/")
+    with other_server.join("early") as bob:
+        bob.say("helo")
+        number = bob.hear()["id"]
+        store("early", *({"message": f"m{n}\n" + "line\n" * 9} for n in range(60)))
+        tab.browser.refresh()
+        tab.wait_until("open")
+        tab.run(
+            "const real = fetch; window.fetch = async (...a) => {"
+            "  window.fetch = real; const answer = await real(...a);"
+            "  await new Promise((go) => { window.go = go; }); return answer; };"
+            "window.sockets.at(-1).addEventListener('message', ({ data }) => {"
+            "  window.heard ||= data.includes('edited'); });"
+            "document.getElementById('scroll').scrollTop = 0;"
+        )
+        wait_for(lambda: tab.run("return Boolean(window.go)"), "an answer on its way")
+        bob.socket.send(f'{{"type": "edit", "id": {number}, "message": "hello"}}')
+        wait_for(lambda: tab.run("return window.heard"), "the edit")
+        tab.run("window.go()")
+        wait_for(lambda: len(tab.messages()) == 61, "all messages")
+        assert tab.messages()[0] == "hello (edited)"
 
 
 def test_a_draft_survives_a_reload(chat_server: Server, open_tab: OpenTab) -> None:

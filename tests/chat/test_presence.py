@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -78,6 +79,7 @@ def test_whoever_asks_gets_all_and_no_one_else_does() -> None:
         "type": "presence",
         "revision": 2,
         "here": [{"who": guests.who_is("guest:bob"), "handle": ""}, {"who": ANN, "handle": ""}],
+        "you": {"who": ANN, "handle": ""},
     }
 
 
@@ -121,6 +123,18 @@ def test_an_account_is_shown_by_its_name_from_the_start() -> None:
     assert joined["joined"] == {"who": who, "handle": "Zoe", "account": True}
     connection.send(type="presence", handle="other")
     assert names() == ["Zoe"]
+
+
+def test_whoever_asks_hears_whom_the_socket_speaks_as() -> None:
+    user = User.objects.create_user("Zoe")
+    connection = Connection("server!zoe", cookie=login_of(user))
+    connection.connect()
+    you = {"who": guests.who_is(f"user:{user.pk}"), "handle": "Zoe", "account": True}
+    assert connection.send(type="presence", handle="other")[-1]["you"] == you
+    Session.objects.all().delete()
+    answer, error = connection.send(type="presence", handle="Zoe")
+    guest = guests.who_is(Presence.objects.get().guest)
+    assert (answer["you"], error["code"]) == ({"who": guest, "handle": ""}, "forbidden")
 
 
 def test_an_account_that_becomes_a_guest_leaves_and_the_guest_comes() -> None:

@@ -145,6 +145,31 @@ def test_the_view_does_not_jump_when_earlier_messages_come(
     assert abs(tab.run(place) - before) < 2
 
 
+def test_a_page_whose_reader_is_above_does_not_grow_without_end(
+    chat_server: Server, open_tab: OpenTab, keep_sockets: KeepSockets, store: Store
+) -> None:
+    store("above", *({"message": f"m{n}"} for n in range(50)))
+    keep_sockets()
+    tab = open_tab(chat_server, "/above/")
+    tab.wait_until("open")
+    wait_for(lambda: tab.run(AT_END), "the view at the end")
+    scroll_up(tab)
+    wait_for(lambda: tab.find("#newest"), "a way down")
+    tab.run("""
+        const socket = window.sockets.at(-1);
+        for (let n = 1; n <= 1000; n += 1) {
+          const [handle, message, timestamp] = ["bob", `new ${n}`, new Date().toISOString()];
+          const data = JSON.stringify({ id: 10 ** 9 + n, who: "b0b", handle, message, timestamp });
+          socket.dispatchEvent(new MessageEvent("message", { data }));
+        }
+    """)
+    assert len(tab.messages()) == 600
+    assert tab.texts("#newest span") == ["1000 new messages"]
+    tab.find("#newest")[0].click()
+    assert tab.messages()[-1] == "new 1000"
+    wait_for(lambda: tab.run(AT_END), "the view at the end")
+
+
 def test_five_thousand_messages_are_a_few_in_the_page(
     chat_server: Server,
     browser: Chrome,
