@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import channel_layers
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group as Team
 from django.core.exceptions import ImproperlyConfigured
 from django.db import close_old_connections, connection, reset_queries
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -359,12 +359,12 @@ def test_the_signals_are_sent(client: Client) -> None:
 
 
 def create(message: Any) -> int:
-    return User.objects.create(username=message["name"]).pk
+    return Team.objects.create(name=message["name"]).pk
 
 
 async def create_async(message: Any) -> int:
-    user = await User.objects.acreate(username=message["name"])
-    return user.pk
+    team = await Team.objects.acreate(name=message["name"])
+    return team.pk
 
 
 @pytest.mark.parametrize("consumer", [create, create_async])
@@ -374,7 +374,7 @@ def test_consumers_are_in_the_transaction_of_the_test(
     assert connection.in_atomic_block
     with django_assert_num_queries(1):
         pk = consume(client, consumer, name="ada")
-    assert User.objects.get().pk == pk
+    assert Team.objects.get().pk == pk
 
 
 @pytest.mark.django_db(transaction=True)
@@ -382,12 +382,12 @@ def test_consumers_are_in_the_transaction_of_the_test(
 def test_connections_are_left_alone(
     consumer: Consumer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    User.objects.create(username="first")
+    Team.objects.create(name="first")
     closed: list[str] = []
     monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: closed.append("tried"))
     consume(client, consumer, name="ada")
     assert closed == []
-    assert User.objects.count() == 2
+    assert Team.objects.count() == 2
 
 
 def test_the_signals_care_for_connections_again(client: Client) -> None:
