@@ -76,6 +76,41 @@ def test_axe_finds_nothing_wrong(
     assert violations(browser) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong_with_the_pages_of_accounts(
+    scheme: str, browser: Chrome, chat_server: Server, open_tab: OpenTab
+) -> None:
+    set_media(browser, prefers_color_scheme=scheme)
+    tab = open_tab(chat_server, "/accounts/login/")
+    assert violations(browser) == []
+    submit(browser, username="nobody", password="wrong")
+    wait_for(lambda: tab.find(".error"), "what is wrong with it")
+    assert violations(browser) == []
+    browser.get(f"{chat_server.url}/accounts/signup/")
+    assert violations(browser) == []
+    submit(browser, username="x y", password1="a", password2="b")
+    wait_for(lambda: tab.find(".error"), "what is wrong with it")
+    assert violations(browser) == []
+    password = "correct horse battery"
+    submit(browser, username=f"axe-{scheme}", password1=password, password2=password)
+    wait_for(lambda: tab.find("#rooms, .door"), "the door")
+    browser.get(f"{chat_server.url}/accounts/password/")
+    assert violations(browser) == []
+    submit(browser, old_password=password, new_password1="a", new_password2="b")
+    wait_for(lambda: tab.find(".error"), "what is wrong with it")
+    assert violations(browser) == []
+    browser.get(f"{chat_server.url}/axe-account/")
+    tab.wait_until("open")
+    assert violations(browser) == []
+
+
+def submit(browser: Chrome, **fields: str) -> None:
+    """Send the form of the page with these fields."""
+    fill = "for (const [name, value] of Object.entries(arguments[0]))"
+    fill += " document.querySelector(`main [name=${name}]`).value = value;"
+    browser.execute_script(fill + "document.querySelector('main form').submit();", fields)
+
+
 def test_the_keyboard_reaches_all_in_the_order_of_the_page(
     chat_server: Server, open_tab: OpenTab
 ) -> None:
