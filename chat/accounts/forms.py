@@ -11,6 +11,7 @@ from django.contrib.auth.forms import (
     UserChangeForm,
 )
 from django.contrib.auth.models import User
+from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
 
@@ -46,6 +47,11 @@ class SignUpForm(ChecksName, SignUpFormOfDjango):
         name.help_text = gettext(
             "Under this name you speak. Up to %(limit)d letters, digits and @ . + - _, no spaces."
         ) % {"limit": limit}
+        # In some languages Django's own words allow fewer letters than Django does.
+        words = gettext("A name has only letters, in any script, digits and @ . + - _, no spaces.")
+        allowed = UnicodeUsernameValidator(message=words)
+        is_other = [each for each in name.validators if not isinstance(each, type(allowed))]
+        name.validators = [*is_other, allowed]
 
     def save(self, commit: bool = True) -> User:
         """Store the account; ``ValidationError`` if somebody else has just got the name."""

@@ -30,9 +30,11 @@ ELSEWHERE = [
 FORMS = ["/accounts/login/", "/accounts/logout/", "http://testserver/accounts/signup/?next=/"]
 
 
-def sign_up(client: Client, name: str = "ann", **more: str) -> Any:
+def sign_up(
+    client: Client, name: str = "ann", headers: dict[str, str] | None = None, **more: str
+) -> Any:
     form = {"username": name, "password1": PASSWORD, "password2": PASSWORD}
-    return client.post("/accounts/signup/", form | more)
+    return client.post("/accounts/signup/", form | more, headers=headers)
 
 
 def log_in(client: Client, name: str = "ann", **more: str) -> Any:
@@ -112,6 +114,13 @@ def test_of_two_at_once_one_gets_the_name_and_the_other_an_error(
     for name in ("Ann", "ANN"):
         assert "is taken" in errors(sign_up(Client(), name), "username")
     assert User.objects.get().username == "ann"
+
+
+def test_what_a_name_may_hold_is_said_in_both_languages(client: Client) -> None:
+    for language, words in (("en", "letters, in any script"), ("zh-CN", "任何文字的字母")):
+        page = sign_up(client, "x y", headers={"accept-language": language})
+        assert words in page.content.decode()
+    assert sign_up(client, "张三")["Location"] == "/"
 
 
 # Logging in and out
