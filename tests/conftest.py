@@ -35,6 +35,7 @@ their environment or replaces what stands there.
 
 import gc
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -56,6 +57,9 @@ WORKER_READY = r"^Worker \w+: .* listening on channels"
 
 # An interface server that runs inside the tests leaves a collector alone that somebody has set.
 gc.set_threshold(1000, 10, 10)
+
+# Shells start what runs in the background with SIGINT ignored, and children would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 failed_key = pytest.StashKey[bool]()
 
