@@ -28,7 +28,7 @@ def layer(settings: Settings) -> InMemoryChannelLayer:
 
 
 def shown(name: str) -> str:
-    return page("deploying").marked("output", name)
+    return page("operating").marked("output", name)
 
 
 def output(*command: str) -> str:

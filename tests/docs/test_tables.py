@@ -130,7 +130,7 @@ def test_methods_of_the_contract_exist() -> None:
             assert callable(getattr(WorkerLayer, name)), name
 
 
-# deploying.md
+# deploying.md and operating.md
 
 
 def test_environment_variables() -> None:
@@ -161,7 +161,7 @@ def test_the_web_command_is_that_of_the_procfile() -> None:
 
 
 def test_limits_name_settings_that_exist() -> None:
-    section = page("deploying").text.partition("## Limits")[2].partition("\n## ")[0]
+    section = page("operating").text.partition("## Limits")[2].partition("\n## ")[0]
     names = {field.name for field in fields(Configuration)}
     written = {name for row in section.splitlines() for name in code(row) if name.isupper()}
     chat = {name for name in written if name.startswith("CHAT_")}

@@ -197,7 +197,7 @@ def test_several_processes_and_background_tasks(board: Project) -> None:
         ann.send("while no worker runs")
         board.start_process(runworker, name="worker", env=board.env, cwd=board.folder)
         assert ann.recv(20) == '{"line": "while no worker runs", "number": 1}'
-        flush = page("deploying").marked("command", "flush")
+        flush = page("operating").marked("command", "flush")
         found = re.search(r'-c "(.*)"$', flush.strip())
         assert found
         board.manage("shell", "-c", found[1])
