@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.process import ROOT, clean_environment
-from tests.project.test_requirements import PIN, requirements
+from tests.project.locks import PIN, requirements
 
 SOURCE = ("pyproject.toml", "LICENSE", "README.md", "channels_workers", "chat", "chat_project")
 
@@ -83,7 +83,7 @@ def test_it_asks_for_the_packages_that_the_chat_pins() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pinned = {
         pin["name"].lower()
-        for line, _ in requirements(ROOT / "requirements.txt")
+        for line, _ in requirements(ROOT / "requirements.in")
         if (pin := PIN.fullmatch(line))
     }
     for dependency in project["dependencies"]:
