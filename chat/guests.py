@@ -59,12 +59,12 @@ def person_of_user(user: Any) -> str:
 
 def who_is(person: str) -> str:
     """What others may know a person by: 12 hex digits that do not lead back."""
-    return salted_hmac("chat.who", person).hexdigest()[:12]
+    return salted_hmac("chat.who", person, algorithm="sha256").hexdigest()[:12]
 
 
 def login_of(session_key: str) -> str:
     """What a log-in may be known by where its session's key would open it."""
-    return salted_hmac("chat.login", session_key).hexdigest()
+    return salted_hmac("chat.login", session_key, algorithm="sha256").hexdigest()
 
 
 # In pages
