@@ -1,0 +1,45 @@
+"""What .github tells GitHub to run: nothing of others unless pinned, with the right to read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.processes.process import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d\S*")
+
+each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+
+
+def test_there_are_workflows() -> None:
+    assert [file.name for file in WORKFLOWS] == ["tests.yml", "versions.yml"]
+
+
+@each_workflow
+def test_actions_of_others_are_pinned_by_their_commit(file: Path) -> None:
+    for action in re.findall(r"^\s*-?\s*uses:\s*(.+)$", file.read_text(), re.MULTILINE):
+        assert PINNED.fullmatch(action), f"{file.name}: {action} needs a commit, and # its version"
+
+
+@each_workflow
+def test_they_may_read_the_repository_and_nothing_else(file: Path) -> None:
+    text = file.read_text()
+    assert "\npermissions:\n  contents: read\n\n" in text
+    assert text.count("permissions:") == 1
+
+
+@each_workflow
+def test_the_runner_is_one_version(file: Path) -> None:
+    runners = re.findall(r"runs-on: (.+)", file.read_text())
+    assert runners
+    assert all(re.fullmatch(r"ubuntu-\d\d\.04", runner) for runner in runners)
+
+
+@each_workflow
+def test_what_they_run_exists(file: Path) -> None:
+    commands = re.findall(r"^ +(?:- )?run: (\S+/\S+)", file.read_text(), re.MULTILINE)
+    assert commands
+    for command in commands:
+        assert (ROOT / command).is_file(), command
