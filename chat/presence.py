@@ -77,9 +77,10 @@ def come_back(message: ChannelMessage, visitor: Visitor) -> None:
 
     Raises ``FrameError`` (too_fast) for a socket that changes names as fast as nobody may speak.
     """
-    if not Presence.objects.filter(reply_channel=message.reply_channel.name).exists():
+    row = Presence.objects.filter(reply_channel=message.reply_channel.name).first()
+    if row is None:
         _appear(message, visitor)
-    elif _is_new(message, visitor):
+    elif _is_new(message, visitor) or visitor.handle not in {"", row.handle}:  # by another tab
         _check_pace(message.channel_session)
         _appear(message, visitor)
 

@@ -255,6 +255,14 @@ def test_fifty_tabs_of_one_person_are_one_entry() -> None:
     assert names() == []
 
 
+def test_a_tab_takes_back_the_name_that_another_tab_has_changed() -> None:
+    first, second = connected(), connected()
+    first.send(type="presence", handle="ann")
+    second.send(type="presence", handle="anna")
+    first.send(type="presence", handle="ann")
+    assert names() == ["ann"]
+
+
 def test_three_hundred_people_are_all_in_the_list() -> None:
     people = [connected(f"guest:{number}") for number in range(300)]
     (answer,) = people[-1].send(type="presence")
