@@ -81,7 +81,7 @@ BAD_FRAMES: dict[str, tuple[str | bytes, str]] = {
     "half of JSON": ('{"handle": "ann"', "bad_json"),
     "empty": ("", "bad_json"),
     "NaN": ('{"handle": "ann", "message": NaN}', "bad_json"),
-    "deeply nested": ("[" * 30_000 + "]" * 30_000, "bad_json"),
+    "deeply nested": ("[" * 30_000 + "]" * 30_000, "bad_json bad_message"),  # 3.14 reads it
     "a huge number": ('{"handle": "ann", "message": ' + "9" * 50_000 + "}", "bad_json"),
     "an array": ("[]", "bad_message"),
     "null": ("null", "bad_message"),
@@ -115,7 +115,8 @@ def test_a_bad_frame_is_answered_to_its_sender_and_harms_nobody(
     with server.join(label) as ann, server.join(label) as bob:
         ann.socket.send(frame)
         error = next_frame(ann)
-        assert (error["type"], error["code"]) == ("error", code)
+        assert error["type"] == "error"
+        assert error["code"] in code.split()
         assert len(error["detail"]) < 200
         ann.say("good", nonce="n1")
         assert next_frame(ann)["message"] == "good"
