@@ -85,7 +85,9 @@ def main() -> int:
         results.append(result)
         say(f"{combination.name}: {describe(result)}, {result.seconds} s, {result.versions}")
         for failure in result.failures:
-            say(f"  {failure}")
+            say(f"  failed: {failure}")
+        for test in result.repeated:
+            say(f"  at the second try: {test}")
         report(results, options)
     say(f"Environments, reports and logs are in {TOOLS}.")
     return 0 if not missing and all(result.is_good for result in results) else 1

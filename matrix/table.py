@@ -43,7 +43,8 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
 def describe(result: Result) -> str:
     """What came of the tests, in some words."""
     if result.is_good:
-        return f"{result.passed} passed"
+        repeated = f", {len(result.repeated)} at the second try" if result.repeated else ""
+        return f"{result.passed} passed{repeated}"
     return f"**{result.failed} failed, {result.skipped} skipped**, {result.passed} passed"
 
 

@@ -18,11 +18,16 @@ from matrix.servers import require_server, server_version
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / ".tools" / "matrix"
+#: If more tests fail than that, they are not run again: it is the versions, not the machine.
+MOST_REPEATED = 20
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a combination. `versions` are those that were there, not those asked for."""
+    """What came of a combination. `versions` are those that were there, not those asked for.
+
+    `repeated` names the tests that failed first and passed when they were run again, alone.
+    """
 
     name: str
     date: str
@@ -32,11 +37,21 @@ class Result:
     skipped: int
     seconds: int
     failures: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
-        """Whether tests ran, and each of them passed."""
+        """Whether tests ran, and each of them passed, at the second try at least."""
         return self.passed > 0 and self.failed == 0 and self.skipped == 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a JUnit file of pytest tells."""
+
+    passed: list[str]
+    failed: list[str]
+    skipped: list[str]
 
 
 def try_combination(combination: Combination, pythons: Mapping[str, str]) -> Result:
@@ -48,41 +63,52 @@ def try_combination(combination: Combination, pythons: Mapping[str, str]) -> Res
     python = find_python(combination.python, pythons)
     interpreter = make_environment(combination, python, ROOT, folder)
     versions = installed_versions(interpreter) | {"server": server_version(server / "redis-server")}
-    report = folder / "report.xml"
-    report.unlink(missing_ok=True)
-    _run_tests(interpreter, server, report)
-    return read_report(report, combination.name, versions, round(time.monotonic() - started))
-
-
-def read_report(report: Path, name: str, versions: dict[str, str], seconds: int) -> Result:
-    """The result that a JUnit file of pytest tells; FileNotFoundError if pytest wrote none."""
-    cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 (our own pytest wrote it)
-    failed = [case for case in cases if _has(case, "failure", "error")]
-    skipped = sum(_has(case, "skipped") for case in cases)
+    first = _run_tests(interpreter, server, folder / "tests", "--numprocesses=2", "--dist=loadfile")
+    again = first
+    if 0 < len(first.failed) <= MOST_REPEATED:
+        again = _run_tests(interpreter, server, folder / "again", "--last-failed")
+    repeated = sorted({*again.passed} & {*first.failed})
     return Result(
-        name=name,
+        name=combination.name,
         date=datetime.now(UTC).date().isoformat(),
         versions=versions,
-        passed=len(cases) - len(failed) - skipped,
-        failed=len(failed),
-        skipped=skipped,
-        seconds=seconds,
-        failures=[f"{case.get('classname')}.{case.get('name')}" for case in failed],
+        passed=len(first.passed) + len(repeated),
+        failed=len(first.failed) - len(repeated),
+        skipped=len(first.skipped),
+        seconds=round(time.monotonic() - started),
+        failures=sorted({*first.failed} - {*repeated}),
+        repeated=repeated,
     )
+
+
+def read_report(file: Path) -> Report:
+    """What the file tells; FileNotFoundError if pytest wrote none."""
+    report = Report([], [], [])
+    for case in ET.parse(file).iter("testcase"):  # noqa: S314 (our own pytest wrote it)
+        name = f"{case.get('classname')}.{case.get('name')}"
+        if _has(case, "failure", "error"):
+            report.failed.append(name)
+        elif _has(case, "skipped"):
+            report.skipped.append(name)
+        else:
+            report.passed.append(name)
+    return report
 
 
 def _has(case: ET.Element, *children: str) -> bool:
     return any(case.find(child) is not None for child in children)
 
 
-def _run_tests(interpreter: Path, server: Path, report: Path) -> None:
+def _run_tests(interpreter: Path, server: Path, record: Path, *options: str) -> Report:
     path = os.pathsep.join([str(server), str(interpreter.parent), os.environ["PATH"]])
-    with report.with_name("tests.log").open("w") as log:
+    report = record.with_suffix(".xml")
+    report.unlink(missing_ok=True)
+    with record.with_suffix(".log").open("w") as log:
         subprocess.run(
             [
-                *(interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-                *("-p", "matrix.selection", "--numprocesses", "2", "--dist", "loadfile"),
-                *(f"--junit-xml={report}", *PATHS),
+                *(interpreter, "-m", "pytest", "-q", "-p", "matrix.selection"),
+                *("-o", f"cache_dir={record.parent / 'cache'}"),
+                *(f"--junit-xml={report}", *options, *PATHS),
             ],
             cwd=ROOT,
             env=os.environ | {"PATH": path},
@@ -91,3 +117,4 @@ def _run_tests(interpreter: Path, server: Path, report: Path) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+    return read_report(report)

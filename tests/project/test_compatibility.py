@@ -149,10 +149,10 @@ def test_a_report_of_pytest_is_counted(tmp_path: Path) -> None:
         check=False,
         capture_output=True,
     )
-    found = read_report(report, "some", {}, 1)
-    assert (found.passed, found.failed, found.skipped) == (1, 2, 1)
-    assert [name.rpartition(".")[2] for name in found.failures] == ["test_bad", "test_error"]
-    assert not found.is_good
+    found = read_report(report)
+    assert [name.rpartition(".")[2] for name in found.passed] == ["test_good"]
+    assert [name.rpartition(".")[2] for name in found.failed] == ["test_bad", "test_error"]
+    assert [name.rpartition(".")[2] for name in found.skipped] == ["test_left_out"]
 
 
 def test_a_server_with_another_hash_is_refused(
@@ -187,3 +187,11 @@ def test_a_later_result_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     assert "| as pinned | 1 | 1 | 1 | 1 | 1 | 1 | 2 passed | 2026-11-21 |" in table
     assert "| Python 3.11 |  |  |  |  |  |  | not run |  |" in table
     assert "**1 failed, 0 skipped**" in markdown([old])
+    assert not old.is_good
+
+
+def test_what_passes_at_the_second_try_only_is_counted() -> None:
+    repeated = Result("as pinned", "2026-11-21", {}, 2, 0, 0, 9, repeated=["test_slow"])
+    assert describe(repeated) == "2 passed, 1 at the second try"
+    assert not Result("as pinned", "2026-11-21", {}, 2, 0, 1, 9).is_good
+    assert not Result("as pinned", "2026-11-21", {}, 0, 0, 0, 9).is_good
