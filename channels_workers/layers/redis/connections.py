@@ -35,6 +35,9 @@ NOT_NOW = (
     *("command not allowed", "You can't write against a read only"),
 )
 
+#: How Redis before 7.0 writes the error of a command that a script of ours calls.
+_OF_SCRIPT = re.compile(r"(?:ERR )?Error running script .*?@user_script: \d+: -(?P<error>.+)")
+
 Host = dict[str, Any]
 
 
@@ -95,7 +98,13 @@ def is_temporary(error: Exception) -> bool:
     if isinstance(error, DISCONNECTED):
         return True
     kinds = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
-    return isinstance(error, kinds) or str(error).startswith(NOT_NOW)
+    return isinstance(error, kinds) or plain(str(error)).startswith(NOT_NOW)
+
+
+def plain(text: str) -> str:
+    """Return an error of Redis as 7.0 writes it, without the script that ran into it."""
+    found = _OF_SCRIPT.match(text)
+    return found["error"] if found else text
 
 
 def is_loss(error: Exception) -> bool:

@@ -17,7 +17,7 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
-from channels_workers.layers.redis.connections import goes_on
+from channels_workers.layers.redis.connections import goes_on, plain
 
 #: A command with its arguments.
 Command = Sequence[str | bytes | int]
@@ -37,6 +37,7 @@ def packed(commands: Iterable[Command]) -> bytes:
 
 def error_of(text: str) -> redis.exceptions.ResponseError:
     """Return what stands for an error that Redis replies."""
+    text = plain(text)
     if text.startswith("NOSCRIPT"):
         return redis.exceptions.NoScriptError(text)
     if text.startswith("READONLY"):

@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import redis.exceptions
 import redis.sentinel
 from django.core.exceptions import ImproperlyConfigured
 
@@ -13,8 +14,10 @@ from channels_workers.layers.redis.connections import (
     blocking_pool,
     check_server,
     describe,
+    is_temporary,
     read_hosts,
 )
+from channels_workers.layers.redis.lines import error_of
 from tests.processes.process import free_port
 from tests.processes.redis_server import RedisServer
 
@@ -185,3 +188,17 @@ def test_sentinels_give_a_pool_of_their_master() -> None:
     assert isinstance(pool, redis.sentinel.SentinelConnectionPool)
     assert pool.service_name == "chat"
     assert host == SENTINELS, "a pool must leave the description whole for the next"
+
+
+@pytest.mark.parametrize(
+    "said", ["READONLY You can't write against a read only replica.", "OOM command not allowed"]
+)
+def test_an_error_in_a_script_is_that_of_its_command_before_redis_7_too(said: str) -> None:
+    of_script = f"Error running script (call to f_a4f2): @user_script:57: @user_script: 57: -{said}"
+    for written in (said, of_script, f"ERR {of_script}"):
+        error = error_of(written)
+        assert str(error) == said
+        assert is_temporary(error)
+        assert is_temporary(redis.exceptions.ResponseError(written))
+    assert isinstance(error_of(f"ERR {of_script}"), type(error_of(said)))
+    assert not is_temporary(error_of("ERR Error running script (call to f_a4f2): -nonsense"))
