@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -82,10 +82,19 @@ class Health:
         self._was_ready = ready
 
 
+class Looking(Protocol):
+    """Some checks: their *names*, and what finds their results."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    async def look(self) -> Checks:
+        """Look once; it raises nothing."""
+
+
 class Look:
     """The result of *checks*, which it shares between all who ask: one look at a time."""
 
-    def __init__(self, checks: LayerChecks | DatabaseChecks) -> None:
+    def __init__(self, checks: Looking) -> None:
         self.checks = checks
         self._task: asyncio.Task[Checks] | None = None
         self._began = 0.0
@@ -106,7 +115,7 @@ class Look:
 class LayerChecks:
     """Whether the layer answers, and whether a worker lives."""
 
-    names = ("layer", "workers")
+    names: ClassVar[tuple[str, ...]] = ("layer", "workers")
 
     def __init__(self, layer: Callable[[], WorkerLayer]) -> None:
         self.get_layer = layer
@@ -147,7 +156,7 @@ class Pulses:
 class DatabaseChecks:
     """Whether the database answers, and whether all migrations are applied to it."""
 
-    names = ("database", "migrations")
+    names: ClassVar[tuple[str, ...]] = ("database", "migrations")
 
     def __init__(self) -> None:
         self._are_applied = False  # once they are, they stay so for the code that runs

@@ -122,12 +122,11 @@ class Interface:
         reason = f"retry-after: {configuration().RETURN_TIME:g}"
         began = loop.time()
         for number, socket in enumerate(opened):
-            due = began + drain_time * number / len(opened)
             if socket.connection.state == OPEN:
+                due = began + drain_time * number / len(opened)
                 await asyncio.sleep(max(0.0, due - loop.time()))
+            if socket.connection.state == OPEN:  # as its client may have left meanwhile
                 socket.dismiss(reason)
-            if loop.time() > began + drain_time:
-                return
 
     async def _close_all(self) -> None:
         """Close what is not closed yet; cut the lines of clients that do not answer."""
