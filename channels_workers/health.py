@@ -219,7 +219,7 @@ async def answer(scope: Scope, send: SendEvent, checks: Checks) -> None:
     if scope["method"] not in ("GET", "HEAD"):
         status, told = 405, {"status": "use GET or HEAD"}
         headers.append((b"allow", b"GET, HEAD"))
-    body = json.dumps(told).encode()
+    body = f"{json.dumps(told)}\n".encode()
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

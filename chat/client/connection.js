@@ -20,8 +20,8 @@ const STEADY = 5_000;
 // Within these times a probe is answered and a handshake done, or the socket is dead.
 const PROBE = 6_000;
 const HANDSHAKE = 20_000;
-// How a server that stops says in how many seconds to come back.
-const RETURN = /^retry-after: (\d{1,5}(?:\.\d+)?)$/;
+// Before the seconds after which a server that stops wants us back.
+const RETURN = "retry-after: ";
 
 // The life of the page, not the clock on the wall, which a person or a time server may set.
 const life = () => performance.now();
@@ -120,7 +120,7 @@ export class Connection {
     this.#socket = null;
     this.#stopExpecting();
     if (this.#openedAt && life() - this.#openedAt > STEADY) this.#failures = 0;
-    const delay = delayToldBy(reason) ?? delayAfter(this.#failures++);
+    const delay = delayToldBy(reason) || delayAfter(this.#failures++);
     this.#retry = setTimeout(() => this.open(), delay);
     this.#onState({ name: "lost", code, retryAt: life() + delay });
   }
@@ -141,8 +141,7 @@ function delayAfter(failures) {
   return longest * (0.5 + Math.random() / 2);
 }
 
-/** As long as the server said, or somewhat longer; null if it said nothing. */
+/** As long as the server said, or up to half as long again; NaN if it said nothing. */
 function delayToldBy(reason) {
-  const told = reason.match(RETURN);
-  return told && Number(told[1]) * 1_000 * (1 + Math.random() / 2);
+  return reason.split(RETURN)[1] * 1_000 * (1 + Math.random() / 2);
 }

@@ -21,7 +21,7 @@ from tests.processes.server import Server
 from tests.processes.waiting import wait_for
 
 SERVERS = ("daphne", "uvicorn")
-SOCKETS = 300
+SOCKETS = 200
 TIMEOUT = 60
 ECHO = {"DJANGO_SETTINGS_MODULE": "tests.processes.echo"}
 #: Longer than a test may last: who ends within it has not waited for it.
