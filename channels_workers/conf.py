@@ -81,7 +81,7 @@ class Configuration:
     STOP_TIMEOUT: float = 25.0
 
     #: Over how long an interface server closes its sockets after SIGTERM, evenly; 0 closes all at
-    #: once. Keep it 15 s below the time after which the server would be killed.
+    #: once. Keep it 16 s below the time after which the server would be killed.
     DRAIN_TIME: float = 10.0
 
     #: When a client whose socket such a server has closed is told to come back, counted from then.
