@@ -23,6 +23,7 @@ class Requests:
         self.ending = False
         self._under_way = 0
         self._idle = asyncio.Event()
+        self._idle.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Answer a request: by *http*, or with 503 once the end has begun."""
@@ -30,18 +31,18 @@ class Requests:
             await _refuse(send)
             return
         self._under_way += 1
+        self._idle.clear()
         try:
             await self.http(scope, receive, send)
         finally:
             self._under_way -= 1
-            if self.ending and not self._under_way:
+            if not self._under_way:
                 self._idle.set()
 
     async def end(self) -> None:
         """Take no more requests, and wait for those under way."""
         self.ending = True
-        if self._under_way:
-            await self._idle.wait()
+        await self._idle.wait()
 
 
 async def _refuse(send: SendEvent) -> None:
