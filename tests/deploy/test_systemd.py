@@ -3,11 +3,13 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.variables import known_variables, variables_of
+from tests.docs.pages import page
 from tests.processes.process import ROOT, clean_environment
 from tests.processes.procfile import read_procfile
 
@@ -116,3 +118,17 @@ def test_scale_refuses_what_is_no_number(given: list[str], systemctl: Path) -> N
     assert result.returncode == 2
     assert "scale expects the number of workers" in result.stderr
     assert not (systemctl.parent / "asked").exists()
+
+
+# Gunicorn, which the Procfile does not start, stands in a unit and in docs/deploying.md.
+
+
+def test_the_page_starts_gunicorn_as_the_unit_does() -> None:
+    program, *arguments = started(FOLDER / "chat-pages.service")
+    assert program == f"{PLACE}/.venv/bin/gunicorn"
+    assert f"gunicorn {' '.join(arguments)} " in page("deploying").text
+
+
+def test_the_page_installs_the_gunicorn_of_the_tests() -> None:
+    written = re.findall(r"gunicorn==(\S+)", page("deploying").text)
+    assert set(written) == {version("gunicorn")}
