@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 import yaml
 
+from channels_workers.conf import Configuration
 from tests.deploy.variables import known_variables
 from tests.processes.process import ROOT
 from tests.processes.procfile import read_procfile
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 Manifest = dict[str, Any]
-DRAIN = 25
+# Seconds that a process takes at most to end in order.
+DRAIN = Configuration().STOP_TIMEOUT
 
 
 def manifests() -> Iterator[Manifest]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from channels_workers.conf import Configuration
 from tests.deploy.variables import known_variables, variables_of
 from tests.docs.pages import page
 from tests.processes.process import ROOT, clean_environment
@@ -17,7 +18,8 @@ FOLDER = ROOT / "deploy" / "systemd"
 COMMON = FOLDER / "chat-.service.d" / "chat.conf"
 UNITS = sorted(FOLDER.glob("*.service"))
 PLACE = "/srv/chat"
-DRAIN = 25
+# Seconds that a process takes at most to end in order.
+DRAIN = Configuration().STOP_TIMEOUT
 
 
 def values(file: Path, name: str) -> list[str]:
