@@ -16,6 +16,7 @@ from tests.deploy.visitor import Visitor
 from tests.processes.process import ROOT, Process, Processes, clean_environment, free_port
 from tests.processes.server import Server
 
+SECRET_KEY = "a-secret-key-for-these-tests-alone-that-is-long-enough-0123456789"
 UNIT = ROOT / "deploy" / "systemd" / "chat-pages.service"
 
 
@@ -50,7 +51,8 @@ def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
         cwd=ROOT,
-        env=clean_environment() | {"DEBUG": "0", "SECRET_KEY": "x", "STATIC_ROOT": str(folder)},
+        env=clean_environment()
+        | {"DEBUG": "0", "SECRET_KEY": SECRET_KEY, "STATIC_ROOT": str(folder)},
         check=True,
     )
     return folder
@@ -68,7 +70,7 @@ def site(
     env = {
         **chat_environment,
         "DEBUG": "0",
-        "SECRET_KEY": "a-secret-key-for-this-test-alone-that-is-long-enough-0123456789",
+        "SECRET_KEY": SECRET_KEY,
         "ALLOWED_HOSTS": HOST,
         "STATIC_ROOT": str(static_root),
     }
