@@ -61,9 +61,9 @@ class Visitor:
 
     def post(self, path: str, **fields: str) -> Answer:
         """Send a form, as a page would."""
-        body = urllib.parse.urlencode(
-            fields | {"csrfmiddlewaretoken": self.cookies.get("csrftoken", "")}
-        )
+        # A cookie may have a prefix that binds it to its host.
+        tokens = [value for name, value in self.cookies.items() if name.endswith("csrftoken")]
+        body = urllib.parse.urlencode(fields | {"csrfmiddlewaretoken": "".join(tokens)})
         kind = "application/x-www-form-urlencoded"
         return self.ask("POST", path, body, Origin=self.origin, Content_Type=kind)
 
