@@ -81,6 +81,9 @@ def test_each_process_of_the_procfile_is_a_service(compose: dict[str, Any]) -> N
     }
     for entry in ours.values():
         assert set(entry["environment"]) <= known_variables()
+        assert entry["env_file"] == ".env"
+        assert entry["environment"]["DEBUG"] == "0"
+        assert f"EXPOSE {entry['environment']['PORT']}\n" in DOCKERFILE
         assert entry["read_only"]
         assert entry["cap_drop"] == ["ALL"]
         assert entry["stop_grace_period"] == "40s"
