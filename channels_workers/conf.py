@@ -80,6 +80,23 @@ class Configuration:
     #: How long a stopping worker waits for the consumers under way.
     STOP_TIMEOUT: float = 25.0
 
+    #: Over how long an interface server closes its sockets after SIGTERM, evenly; 0 closes all at
+    #: once. Keep it 16 s below the time after which the server would be killed.
+    DRAIN_TIME: float = 10.0
+
+    #: When a client whose socket such a server has closed is told to come back, counted from then.
+    RETURN_TIME: float = 1.0
+
+    #: The path where an interface server says that it is alive, such as ``/healthz``; empty: none.
+    HEALTH_PATH: str = ""
+
+    #: The path where it says whether sockets are served, such as ``/readyz``; empty: none.
+    READY_PATH: str = ""
+
+
+#: Times that may be 0.
+MAY_BE_ZERO = ("DRAIN_TIME", "RETURN_TIME")
+
 
 def _read(value: Any) -> Configuration:
     if not isinstance(value, dict):
@@ -106,12 +123,29 @@ def _check(name: str, given: Any) -> None:
                 f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}."
             )
         return
-    counts = isinstance(getattr(Configuration(), name), int)
-    fits = isinstance(given, int if counts else int | float) and not isinstance(given, bool)
-    if not fits or not 0 < given < math.inf:
-        kind = "a whole number" if counts else "a number"
+    default = getattr(Configuration(), name)
+    if isinstance(default, str):
+        _check_path(name, given)
+    else:
+        _check_number(name, given, is_whole=isinstance(default, int))
+
+
+def _check_path(name: str, given: Any) -> None:
+    if not isinstance(given, str) or not (given == "" or given.startswith("/")):
         raise ImproperlyConfigured(
-            f"CHANNEL_WORKERS[{name!r}] must be {kind} above 0, not {given!r}."
+            f"CHANNEL_WORKERS[{name!r}] must be a path that begins with a slash, such as "
+            f"'/healthz', or '' for none, not {given!r}."
+        )
+
+
+def _check_number(name: str, given: Any, *, is_whole: bool) -> None:
+    fits = isinstance(given, int if is_whole else int | float) and not isinstance(given, bool)
+    is_zero = fits and given == 0 and name in MAY_BE_ZERO
+    if not fits or not (is_zero or 0 < given < math.inf):
+        kind = "a whole number" if is_whole else "a number"
+        least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be {kind} {least}, not {given!r}."
         )
 
 

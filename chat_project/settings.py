@@ -197,6 +197,13 @@ CHANNEL_WORKERS = {
     "CONNECT": "explicit",
     # Seconds that a handshake waits for a worker's answer; workers may boot after the web.
     "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),
+    # Seconds over which a web process that gets SIGTERM closes its sockets, and after which each
+    # of their clients is told to come back.
+    "DRAIN_TIME": environment.seconds("DRAIN_TIME", 10.0, may_be_zero=True),
+    "RETURN_TIME": environment.seconds("RETURN_TIME", 1.0, may_be_zero=True),
+    # What probers ask, outside of the urls; neither says anything that is secret.
+    "HEALTH_PATH": "/healthz",
+    "READY_PATH": "/readyz",
 }
 
 # ------------------------------------------------------------------------------------- the chat
