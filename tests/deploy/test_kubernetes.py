@@ -13,8 +13,8 @@ from tests.processes.procfile import read_procfile
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 Manifest = dict[str, Any]
-# Seconds that a process takes at most to end in order.
-DRAIN = Configuration().STOP_TIMEOUT
+# Seconds that a worker, and that an interface server, takes at most to end in order.
+DRAIN = max(Configuration().STOP_TIMEOUT, Configuration().DRAIN_TIME + 16)
 
 
 def manifests() -> Iterator[Manifest]:

@@ -65,6 +65,7 @@ def test_sockets_survive_gunicorn_and_a_reload_of_nginx(site: Site) -> None:
 
         assert site.gunicorn.process.terminate() == 0
         assert ann.get("/").status == 502
+        assert [ann.get(path).status for path in ("/healthz", "/readyz")] == [200, 200]
         assert_they_talk(at_ann, at_bob, "while there are no pages")
         site.start_gunicorn()
         assert ann.get("/").status == 200

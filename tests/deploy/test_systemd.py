@@ -18,8 +18,8 @@ FOLDER = ROOT / "deploy" / "systemd"
 COMMON = FOLDER / "chat-.service.d" / "chat.conf"
 UNITS = sorted(FOLDER.glob("*.service"))
 PLACE = "/srv/chat"
-# Seconds that a process takes at most to end in order.
-DRAIN = Configuration().STOP_TIMEOUT
+# Seconds that a worker, and that an interface server, takes at most to end in order.
+DRAIN = max(Configuration().STOP_TIMEOUT, Configuration().DRAIN_TIME + 16)
 
 
 def values(file: Path, name: str) -> list[str]:
