@@ -6,6 +6,7 @@ Read late, at first use, and again whenever a test changes the setting.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args
@@ -16,6 +17,9 @@ from django.core.signals import setting_changed
 
 Connect = Literal["explicit", "accept"]
 Http = Literal["interface"]
+
+#: Numbers that may be 0.
+MAY_BE_NONE = ("TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,19 @@ class Configuration:
     #: A handshake without an answer is refused (403) after this time. Keep it below the
     #: server's own (Daphne: ``--websocket_connect_timeout``, 5 s), which only cuts the line.
     HANDSHAKE_TIMEOUT: float = 4.0
+
+    #: Origins of the pages that may open sockets whose consumer has `configured_origins_only`;
+    #: without any, those of ALLOWED_HOSTS. An entry is an origin (``https://chat.example.com``), or
+    #: a host as in ALLOWED_HOSTS.
+    ALLOWED_ORIGINS: Sequence[str] = ()
+
+    #: How many proxies stand before the interface servers; from so many entries at the right of
+    #: X-Forwarded-For the client's address is taken. With 0 the header is not looked at.
+    TRUSTED_PROXIES: int = 0
+
+    #: Sockets that one address may have at each interface server; 0 for no limit. One more is
+    #: refused: 429 under uvicorn, 403 under Daphne.
+    CONNECTIONS_PER_ADDRESS: int = 0
 
     #: Frames of one socket that may wait for a worker; one more closes it with 4008.
     FRAMES_WAITING: int = 10_000
@@ -105,13 +122,28 @@ def _check(name: str, given: Any) -> None:
             raise ImproperlyConfigured(
                 f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}."
             )
-        return
+    elif name == "ALLOWED_ORIGINS":
+        _check_texts(name, given)
+    else:
+        _check_number(name, given)
+
+
+def _check_texts(name: str, given: Any) -> None:
+    if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be a list of texts, such as "
+            f'["https://chat.example.com"], not {given!r}.'
+        )
+
+
+def _check_number(name: str, given: Any) -> None:
     counts = isinstance(getattr(Configuration(), name), int)
     fits = isinstance(given, int if counts else int | float) and not isinstance(given, bool)
-    if not fits or not 0 < given < math.inf:
+    least = "of at least 0" if name in MAY_BE_NONE else "above 0"
+    if not fits or not 0 <= given < math.inf or (given == 0 and name not in MAY_BE_NONE):
         kind = "a whole number" if counts else "a number"
         raise ImproperlyConfigured(
-            f"CHANNEL_WORKERS[{name!r}] must be {kind} above 0, not {given!r}."
+            f"CHANNEL_WORKERS[{name!r}] must be {kind} {least}, not {given!r}."
         )
 
 

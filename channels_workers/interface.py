@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels_workers import garbage
+from channels_workers.addresses import LimitPerAddress, with_client
 from channels_workers.conf import configuration
 from channels_workers.goodbye import Goodbye
 from channels_workers.layers.base import WorkerLayer
@@ -31,15 +32,17 @@ class Interface:
         self.http = http
         self.get_layer = layer
         self.sockets = Sockets()
+        self.limited_websocket = LimitPerAddress(self.websocket)
         self.stopping = False
         self._goodbye = Goodbye(self.stop, DRAIN_TIMEOUT)
         self._leaving: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one connection; ValueError for a type of scope that is not known here."""
+        scope = with_client(scope)
         match scope["type"]:
             case "websocket":
-                await self.websocket(scope, receive, send)
+                await self.limited_websocket(scope, receive, send)
             case "http":
                 await self.http(scope, receive, send)
             case "lifespan":

@@ -39,6 +39,9 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", (".herokuapp.com",) if ON_HEROKU else ())
 # Origins ("https://chat.example.org") that may post forms, for a proxy that changes the Host.
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
+# Origins whose pages may open sockets; unset, those of ALLOWED_HOSTS, and where that is "*", only
+# the one at which the socket is opened.
+ALLOWED_ORIGINS = environment.words("ALLOWED_ORIGINS")
 
 INSTALLED_APPS = [
     # The first two bring a "runserver" each, and the first app wins; both before staticfiles.
@@ -104,6 +107,9 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = environment.integer("HSTS_SECONDS", 30 * 24 * 3600)
 SECURE_SSL_REDIRECT = HTTPS
+# How many proxies stand in front: of X-Forwarded-For so many entries from the right are believed.
+# Whoever has HTTPS has one, which ends it.
+TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 1 if HTTPS else 0)
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 # Whether HSTS covers subdomains and goes into browsers' preload lists is for the owner of the
@@ -197,6 +203,10 @@ CHANNEL_WORKERS = {
     "CONNECT": "explicit",
     # Seconds that a handshake waits for a worker's answer; workers may boot after the web.
     "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),
+    "ALLOWED_ORIGINS": ALLOWED_ORIGINS,
+    "TRUSTED_PROXIES": TRUSTED_PROXIES,
+    # Sockets of one address at each interface server, 0 for no limit: a school may share one.
+    "CONNECTIONS_PER_ADDRESS": environment.integer("CONNECTIONS_PER_ADDRESS", 0 if DEBUG else 200),
 }
 
 # ------------------------------------------------------------------------------------- the chat

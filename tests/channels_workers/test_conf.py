@@ -7,9 +7,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from pytest_django import Settings
 
-from channels_workers.conf import Configuration, configuration
+from channels_workers.conf import MAY_BE_NONE, Configuration, configuration
 
-NUMBERS = [field.name for field in fields(Configuration) if field.name not in ("CONNECT", "HTTP")]
+OTHERS = ("CONNECT", "HTTP", "ALLOWED_ORIGINS", *MAY_BE_NONE)
+NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 
 def test_without_the_setting_there_are_defaults(settings: Settings) -> None:
@@ -52,7 +53,9 @@ def test_it_must_be_a_dict(value: Any, settings: Settings) -> None:
 
 def test_an_unknown_key_is_named_with_those_known(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONECT": "accept"}
-    with pytest.raises(ImproperlyConfigured, match=r"unknown key 'CONECT'; known are CONNECT, "):
+    with pytest.raises(
+        ImproperlyConfigured, match=r"unknown key 'CONECT'; known are ALLOWED_ORIGINS, CONNECT, "
+    ):
         configuration()
 
 
@@ -78,6 +81,25 @@ def test_limits_and_times_are_numbers_above_zero(name: str, value: Any, settings
     with pytest.raises(
         ImproperlyConfigured, match=rf"\['{name}'\] must be a (whole )?number above 0, not "
     ):
+        configuration()
+
+
+@pytest.mark.parametrize("name", MAY_BE_NONE)
+def test_some_may_be_none(name: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {name: 0}
+    assert getattr(configuration(), name) == 0
+    for value in (-1, 0.5, "1", None, False):
+        settings.CHANNEL_WORKERS = {name: value}
+        with pytest.raises(
+            ImproperlyConfigured, match=rf"'{name}'\] must be a whole number of at least 0, not "
+        ):
+            configuration()
+
+
+@pytest.mark.parametrize("value", ["https://chat.example.com", [1], None, {"*"}])
+def test_origins_are_a_list_of_texts(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": value}
+    with pytest.raises(ImproperlyConfigured, match=r"'ALLOWED_ORIGINS'\] must be a list of texts"):
         configuration()
 
 

@@ -22,7 +22,7 @@ ROWS = [
     ["worker_thread"],
     ["generic", "security", "test"],
     ["auth", "backlog", "dispatch", "event_loop", "outgoing", "protocol", "reaper", "sockets"],
-    ["routing", "sessions"],
+    ["addresses", "routing", "sessions"],
     ["decorators", "session_stores"],
     ["channel", "message"],
     ["outbox", "registry"],
@@ -32,6 +32,7 @@ ROWS = [
     ["layers.server", "layers.status"],
     ["layers.codec", "layers.operations"],
     ["backoff", "conf", "exceptions", "garbage", "goodbye", "signals"],
+    ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]
 
