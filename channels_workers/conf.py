@@ -19,7 +19,7 @@ Connect = Literal["explicit", "accept"]
 Http = Literal["interface"]
 
 #: Numbers that may be 0.
-MAY_BE_NONE = ("TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS")
+MAY_BE_ZERO = ("TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,8 @@ def _check_texts(name: str, given: Any) -> None:
 def _check_number(name: str, given: Any) -> None:
     counts = isinstance(getattr(Configuration(), name), int)
     fits = isinstance(given, int if counts else int | float) and not isinstance(given, bool)
-    least = "of at least 0" if name in MAY_BE_NONE else "above 0"
-    if not fits or not 0 <= given < math.inf or (given == 0 and name not in MAY_BE_NONE):
+    least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
+    if not fits or not 0 <= given < math.inf or (given == 0 and name not in MAY_BE_ZERO):
         kind = "a whole number" if counts else "a number"
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be {kind} {least}, not {given!r}."

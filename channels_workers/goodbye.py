@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
+from channels_workers.logs import fields
+
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -61,7 +63,7 @@ class Goodbye:
             async with asyncio.timeout(self.timeout):
                 await self.say()
         except Exception:
-            logger.exception("Saying goodbye failed")
+            logger.exception("Saying goodbye failed", extra=fields("stop_failed"))
         self._pass_on(number, frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:

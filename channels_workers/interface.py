@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,9 +12,12 @@ from channels_workers.addresses import LimitPerAddress, with_client
 from channels_workers.conf import configuration
 from channels_workers.goodbye import Goodbye
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import Connection, Event, Scope
 from channels_workers.sockets import Socket, Sockets
+
+logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[Event]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -94,6 +98,8 @@ class Interface:
     async def stop(self) -> None:
         """Close all sockets, tell the layer of their end, and leave it."""
         self.stopping = True
+        count = len(self.sockets.known)
+        logger.info("This server stops; %d sockets are closed", count, extra=fields("server_stops"))
         for socket in list(self.sockets.known):
             socket.stop()
         writers = [writer for socket in self.sockets.known if (writer := socket.outgoing.writer)]

@@ -7,6 +7,7 @@ that several processes share. Nothing here connects to anything, so ``collectsta
 build time.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -243,12 +244,27 @@ WHITENOISE_AUTOREFRESH = DEBUG
 LOG_LEVEL = environment.choice(
     "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 )
+# A text in each line for people, or an object of JSON for programs.
+LOG_FORMAT = environment.choice("LOG_FORMAT", "text", ("text", "json"))
+logging.captureWarnings(LOG_FORMAT == "json")
+# Whether lines about errors that were raised say the texts of these, which may quote messages.
+LOG_ERROR_TEXTS = environment.flag("LOG_ERROR_TEXTS", default=DEBUG)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"()": "chat_project.logs.TextFormatter", "error_texts": LOG_ERROR_TEXTS},
+        "json": {"()": "chat_project.logs.LineOfJsonFormatter", "error_texts": LOG_ERROR_TEXTS},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # Django's own handler would show each line of it a second time.
-    "loggers": {"django": {"handlers": []}},
+    "loggers": {
+        # Their own handlers would show each line a second time, or in another form.
+        "django": {"handlers": []},
+        "uvicorn": {"handlers": [], "propagate": True},
+        # A line for each request is for the proxy to write.
+        "uvicorn.access": {"handlers": [], "propagate": True, "level": "WARNING"},
+        # Their lines for developers quote frames and queries.
+        **{name: {"level": "INFO"} for name in ("uvicorn.error", "websockets", "django.db")},
+    },
 }

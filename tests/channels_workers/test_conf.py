@@ -7,9 +7,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from pytest_django import Settings
 
-from channels_workers.conf import MAY_BE_NONE, Configuration, configuration
+from channels_workers.conf import MAY_BE_ZERO, Configuration, configuration
 
-OTHERS = ("CONNECT", "HTTP", "ALLOWED_ORIGINS", *MAY_BE_NONE)
+OTHERS = ("CONNECT", "HTTP", "ALLOWED_ORIGINS", *MAY_BE_ZERO)
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 
@@ -84,7 +84,7 @@ def test_limits_and_times_are_numbers_above_zero(name: str, value: Any, settings
         configuration()
 
 
-@pytest.mark.parametrize("name", MAY_BE_NONE)
+@pytest.mark.parametrize("name", MAY_BE_ZERO)
 def test_some_may_be_none(name: str, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {name: 0}
     assert getattr(configuration(), name) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 from types import FrameType
@@ -15,9 +16,12 @@ from channels_workers.checks import check_worker
 from channels_workers.layers.operations import (
     Delivery,
 )
+from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.signals import worker_process_ready
 from channels_workers.worker import WorkerGroup
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -70,19 +74,28 @@ class Command(BaseCommand):
 
     def run(self, group: WorkerGroup) -> None:
         """Run *group* until a signal comes."""
-        signalled = watch_signals()
-        self.stdout.write(
-            f"Worker {group.process}: {len(group.workers)} thread(s) on {group.channel_layer}, "
-            f"listening on channels {', '.join(group.channels)}"
+        signalled, worker = watch_signals(), group.process
+        self.say(
+            f"Worker {worker}: {len(group.workers)} thread(s) on {group.channel_layer}, "
+            f"listening on channels {', '.join(group.channels)}",
+            fields("worker_starts", process_id=worker),
         )
-        self.stdout.flush()
         worker_process_ready.send(sender=group)
         group.start()
         os.read(signalled, 1)
-        self.stdout.write("Stopping: the messages under way are finished first")
+        text = "Stopping: the messages under way are finished first"
+        self.say(text, fields("worker_stops", process_id=worker))
         group.stop()
-        finished = group.join()
-        self.stdout.write("Worker stopped" if finished else "Worker stopped, not all finished")
+        text = "Worker stopped" if group.join() else "Worker stopped, not all finished"
+        self.say(text, fields("worker_stopped", process_id=worker))
+
+    def say(self, text: str, extra: dict[str, str | int]) -> None:
+        """Log *text*; print it where nobody reads the log at this level."""
+        if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
+            logger.info(text, extra=extra)
+        else:
+            self.stdout.write(text)
+            self.stdout.flush()
 
     def log_delivery(self, delivery: Delivery) -> None:
         """Say which message a worker runs."""
