@@ -103,7 +103,11 @@ def tell_typing(message: ChannelMessage, typing: Typing) -> None:
 
 
 def tell_who_is_here(message: ChannelMessage, asked: WhoIsHere) -> None:
-    """Answer with all who are in the room, whether or not the name can be shown."""
+    """Answer with all who are in the room, whether or not the name can be shown.
+
+    Raises ``FrameError`` (too_fast) for a socket that asks as fast as nobody may speak.
+    """
+    presence.check_pace(message.channel_session)
     try:
         presence.come_back(message, presence.visitor_of(message, asked.handle))
     finally:

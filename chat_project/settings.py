@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chat.accounts.middleware.AnswersTooManyAttempts",
 ]
 
 ROOT_URLCONF = "chat_project.urls"
@@ -135,6 +136,17 @@ CONTENT_SECURITY_POLICY = {
 # After a log-in, and after a log-out, one is led back to where one came from; else here.
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "door"
+
+AUTHENTICATION_BACKENDS = [
+    "chat.accounts.backends.LimitedBackend",
+    # For the log-ins of those who have just signed up; it is not asked for passwords.
+    "django.contrib.auth.backends.ModelBackend",
+]
+# Failed log-ins in seconds: under one name from one address, and from one address. "0": no limit.
+LOGIN_RATE_LIMIT = environment.rate("LOGIN_RATE_LIMIT", "10/600")
+LOGIN_ADDRESS_RATE_LIMIT = environment.rate("LOGIN_ADDRESS_RATE_LIMIT", "50/600")
+# Forms for a new account, good and bad ones, from one address.
+SIGNUP_RATE_LIMIT = environment.rate("SIGNUP_RATE_LIMIT", "60/3600")
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": name}
