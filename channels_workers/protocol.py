@@ -249,8 +249,9 @@ def close_code(close: Any) -> int:
         return 1000
     if isinstance(close, int) and is_close_code(close):
         return close
-    text = "Close code %r is not 1000 or from 3000 to 4999; 1000 is used"
-    logger.error(text, close if isinstance(close, int) else type(close), extra=fields("bad_reply"))
+    text = "Close code %s is not 1000 or from 3000 to 4999; 1000 is used"
+    shown_code = close if isinstance(close, int) else type(close).__name__
+    logger.error(text, shown_code, extra=fields("bad_reply"))
     return 1000
 
 

@@ -27,10 +27,14 @@ DEBUG = environment.flag("DEBUG", default=not ON_HEROKU)
 
 # One fixed key for development: all processes must agree on it, a random one would differ.
 SECRET_KEY = environment.text("SECRET_KEY", "for-development-only" if DEBUG else "")
-if not SECRET_KEY:
+# What Django's own check of a deployment asks for.
+SECRET_IS_WEAK = len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5
+if not DEBUG and SECRET_IS_WEAK:
+    what_is_wrong = "is too short, or too simple" if SECRET_KEY else "is not set"
     raise ImproperlyConfigured(
-        "SECRET_KEY is not set, and without DEBUG the project does not start without one. Set the "
-        "environment variable SECRET_KEY to a long random text, the same for each process: "
+        f"SECRET_KEY {what_is_wrong}, and without DEBUG the project does not start so. Set the "
+        "environment variable SECRET_KEY to a random text of 50 characters or more, the same for "
+        "each process: "
         "python -c 'import secrets; print(secrets.token_urlsafe(50))' makes one. "
         "To develop on this machine set DEBUG=1 instead."
     )
@@ -114,6 +118,19 @@ SECURE_SSL_REDIRECT = HTTPS
 TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 1 if HTTPS else 0)
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
+# With such a name a browser takes a cookie from this host alone, over TLS: no other host of the
+# domain can put its own in place. Scripts see neither; other sites' pages do not send them.
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
+CHAT_GUEST_COOKIE_NAME = f"{COOKIE_PREFIX}chat_guest"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Where a link leads to does not learn from which room.
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
 # Whether HSTS covers subdomains and goes into browsers' preload lists is for the owner of the
 # domain to decide, not for an app on one name of it.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -220,6 +237,17 @@ CHANNEL_WORKERS = {
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
     # Sockets of one address at each interface server, 0 for no limit: a school may share one.
     "CONNECTIONS_PER_ADDRESS": environment.integer("CONNECTIONS_PER_ADDRESS", 0 if DEBUG else 200),
+}
+
+# How many processes there are, and how many connections Redis and the database allow, 0 for nobody
+# knows: a check warns when they do not fit. The smallest of Heroku allow 20 each.
+LEAST_OF_HEROKU = 20 if ON_HEROKU else 0
+CHANNEL_BUDGET = {
+    "servers": environment.integer("WEB_PROCESSES", 1),
+    "workers": environment.integer("WORKER_PROCESSES", 1),
+    "threads": environment.integer("WORKER_THREADS", 4, least=1),
+    "redis": environment.integer("REDIS_CONNECTIONS", LEAST_OF_HEROKU),
+    "database": environment.integer("DATABASE_CONNECTIONS", LEAST_OF_HEROKU),
 }
 
 # ------------------------------------------------------------------------------------- the chat

@@ -4,7 +4,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
@@ -24,7 +24,7 @@ class LimitedBackend(ModelBackend):
         username: str | None = None,
         password: str | None = None,
         **kwargs: Any,
-    ) -> AbstractBaseUser | None:
+    ) -> User | None:
         """Return the user of that name and password."""
         if request is None or username is None or password is None:
             return super().authenticate(request, username, password, **kwargs)
@@ -42,7 +42,7 @@ class LimitedBackend(ModelBackend):
         username: str | None = None,
         password: str | None = None,
         **kwargs: Any,
-    ) -> AbstractBaseUser | None:
+    ) -> User | None:
         """Do the same as :meth:`authenticate`."""
         authenticate = sync_to_async(self.authenticate)
         return await authenticate(request, username, password, **kwargs)

@@ -43,7 +43,7 @@ def app() -> dict[str, Any]:
 
 def config_vars(app: dict[str, Any]) -> dict[str, str]:
     """The config vars of a new app: those of app.json and of its add-ons."""
-    given = {name: entry.get("value", "x" * 64) for name, entry in app["env"].items()}
+    given = {name: entry.get("value", "0123456789abcdef" * 4) for name, entry in app["env"].items()}
     return given | {
         "DYNO": "web.1",
         "DATABASE_URL": "postgres://chat:secret@database.example.com:5432/chat",
