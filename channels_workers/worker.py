@@ -172,14 +172,10 @@ class WorkerGroup:
         while not self._ended.is_set():
             try:
                 if registered and (pulse := self.channel_layer.pulse(self.process)) in GONE:
-                    extra = fields("worker_lost", process_id=self.process)
-                    logger.error(
-                        "This worker %s; it goes on under a new name", GONE[pulse], extra=extra
-                    )
                     if pulse is Pulse.LOST:  # others clean up what was handed to the old name since
                         self._register()
-                    self.process, registered = new_id(), False
-                    self._names.append(self.process)
+                    self._take_new_name(GONE[pulse])
+                    registered = False
                 if not registered:
                     self._register()
                     registered = True
@@ -192,6 +188,13 @@ class WorkerGroup:
             else:
                 attempts.succeeded()
                 self._ended.wait(PULSE_INTERVAL)
+
+    def _take_new_name(self, reason: str) -> None:
+        former, self.process = self.process, new_id()
+        self._names.append(self.process)
+        extra = fields("worker_lost", process_id=former)
+        text = "This worker, %s, %s; it goes on as %s"
+        logger.error(text, former, reason, self.process, extra=extra)
 
     def _search(self) -> None:
         """Let run what the layer handed to this process and nobody here knows of.
