@@ -23,6 +23,8 @@ from channels_workers.worker import WorkerGroup
 
 logger = logging.getLogger(__name__)
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 class Command(BaseCommand):
     """Run consumers until SIGTERM or SIGINT; then finish what is under way."""
@@ -82,7 +84,7 @@ class Command(BaseCommand):
         )
         worker_process_ready.send(sender=group)
         group.start()
-        os.read(signalled, 1)
+        wait_for_signal(signalled)
         text = "Stopping: the messages under way are finished first"
         self.say(text, fields("worker_stops", process_id=worker))
         group.stop()
@@ -103,21 +105,28 @@ class Command(BaseCommand):
 
 
 def watch_signals() -> int:
-    """Return a file descriptor that gets a byte with the first SIGTERM or SIGINT.
+    """Return a file descriptor that gets the number of each signal, SIGTERM and SIGINT among them.
 
-    A second one ends the process at once. (The handler may interrupt anything, so it takes no
-    lock and writes to no stream.)
+    A second one of these ends the process at once. Python's own handler writes there at the very
+    moment: one in Python may have to wait for the end of a system call that waits for it.
     """
     reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def note(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.write(writer, b"!")
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
 
-    signal.signal(signal.SIGTERM, note)
-    signal.signal(signal.SIGINT, note)
+    for each in SIGNALS:
+        signal.signal(each, note)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     return reader
+
+
+def wait_for_signal(signalled: int) -> None:
+    """Wait until SIGTERM or SIGINT comes."""
+    while os.read(signalled, 1)[0] not in SIGNALS:
+        pass
 
 
 def _at_least_one(text: str) -> int:
