@@ -9,7 +9,8 @@ from functools import partial
 from django.core.asgi import get_asgi_application
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.interface import Application, Interface
+from channels_workers.health import Application
+from channels_workers.interface import Interface
 from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
 

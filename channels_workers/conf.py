@@ -18,9 +18,6 @@ from django.core.signals import setting_changed
 Connect = Literal["explicit", "accept"]
 Http = Literal["interface"]
 
-#: Numbers that may be 0.
-MAY_BE_ZERO = ("TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS")
-
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
@@ -97,6 +94,23 @@ class Configuration:
     #: How long a stopping worker waits for the consumers under way.
     STOP_TIMEOUT: float = 25.0
 
+    #: Over how long an interface server closes its sockets after SIGTERM, evenly; 0 closes all at
+    #: once. Keep it 16 s below the time after which the server would be killed.
+    DRAIN_TIME: float = 10.0
+
+    #: When a client whose socket such a server has closed is told to come back, counted from then.
+    RETURN_TIME: float = 1.0
+
+    #: The path where an interface server says that it is alive, such as ``/healthz``; empty: none.
+    HEALTH_PATH: str = ""
+
+    #: The path where it says whether sockets are served, such as ``/readyz``; empty: none.
+    READY_PATH: str = ""
+
+
+#: Numbers that may be 0.
+MAY_BE_ZERO = ("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS")
+
 
 def _read(value: Any) -> Configuration:
     if not isinstance(value, dict):
@@ -122,10 +136,14 @@ def _check(name: str, given: Any) -> None:
             raise ImproperlyConfigured(
                 f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}."
             )
-    elif name == "ALLOWED_ORIGINS":
+        return
+    default = getattr(Configuration(), name)
+    if isinstance(default, str):
+        _check_path(name, given)
+    elif isinstance(default, tuple):
         _check_texts(name, given)
     else:
-        _check_number(name, given)
+        _check_number(name, given, is_whole=isinstance(default, int))
 
 
 def _check_texts(name: str, given: Any) -> None:
@@ -136,12 +154,20 @@ def _check_texts(name: str, given: Any) -> None:
         )
 
 
-def _check_number(name: str, given: Any) -> None:
-    counts = isinstance(getattr(Configuration(), name), int)
-    fits = isinstance(given, int if counts else int | float) and not isinstance(given, bool)
-    least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
-    if not fits or not 0 <= given < math.inf or (given == 0 and name not in MAY_BE_ZERO):
-        kind = "a whole number" if counts else "a number"
+def _check_path(name: str, given: Any) -> None:
+    if not isinstance(given, str) or not (given == "" or given.startswith("/")):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be a path that begins with a slash, such as "
+            f"'/healthz', or '' for none, not {given!r}."
+        )
+
+
+def _check_number(name: str, given: Any, *, is_whole: bool) -> None:
+    fits = isinstance(given, int if is_whole else int | float) and not isinstance(given, bool)
+    is_zero = fits and given == 0 and name in MAY_BE_ZERO
+    if not fits or not (is_zero or 0 < given < math.inf):
+        kind = "a whole number" if is_whole else "a number"
+        least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be {kind} {least}, not {given!r}."
         )

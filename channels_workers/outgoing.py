@@ -132,7 +132,8 @@ class DaphneOutgoing(Outgoing):
 
     def put(self, event: Event) -> None:
         """Send *event*; a broadcast needs no task for each socket."""
-        drive(self.send(event))
+        if not ("reason" in event and close_with_reason(self.send, event)):
+            drive(self.send(event))
         transport = transport_behind(self.send)
         if transport is not None and unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
             self.overflow()
@@ -167,6 +168,15 @@ def is_of_uvicorn(send: SendEvent) -> bool:
 def transport_behind(send: Any) -> Any:
     """Return the transport that Daphne's *send* writes to; None if the line is down."""
     return getattr(send.args[0], "transport", None)
+
+
+def close_with_reason(send: Any, event: Event) -> bool:
+    """Close an open socket of Daphne, whose own `send` drops the reason; False if it is not."""
+    protocol = send.args[0]
+    if protocol.state != protocol.STATE_OPEN:
+        return False
+    protocol.sendClose(event["code"], event["reason"])
+    return True
 
 
 def unsent_bytes(transport: Any) -> int:

@@ -175,13 +175,14 @@ class Connection:
         self.close_code = ABNORMAL
         return [{"type": "websocket.close", "code": 1000}]
 
-    def close(self, code: Any = True) -> list[Event]:
-        """Close the socket; True stands for 1000."""
+    def close(self, code: Any = True, reason: str = "") -> list[Event]:
+        """Close the socket; True stands for 1000. A handshake is refused."""
         if self.state != OPEN:
             return self.refuse() if self.state == CONNECTING else []
         self.state = CLOSED
         self.close_code = close_code(code)
-        return [{"type": "websocket.close", "code": self.close_code}]
+        event: Event = {"type": "websocket.close", "code": self.close_code}
+        return [event | {"reason": reason} if reason else event]
 
     # To the layer
 

@@ -56,14 +56,14 @@ class Socket:
         self.broken = False
         self.left_frames = 0  # waiting for workers since the client has left
         self.tasks: set[asyncio.Future[Any]] = set()
-        self._task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None  # that serves it
         self.outgoing = outgoing_for(send, connection.limits, self._overflow)
         self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Publish the handshake."""
         loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
+        self.task = asyncio.current_task()
         self.reply_channel = self.connection.name = await self.layer.attach(self)
         self.sockets.known.add(self)
         limit = self.connection.limits.HANDSHAKE_TIMEOUT
@@ -102,6 +102,13 @@ class Socket:
             left = 0
         self.left_frames = left
         self.sockets.left_frames += left
+
+    def dismiss(self, reason: str) -> None:
+        """Close the socket, as the server will stop; what it sent before still goes to workers."""
+        self._emit(self.connection.close(SERVER_STOPS, reason))
+        self._leave_frames(SERVER_STOPS)
+        self.layer.leave_groups(self.reply_channel)
+        self._step()
 
     def stop(self) -> None:
         """Close the socket, as the server stops; what it sent and no worker has is lost."""
@@ -233,5 +240,5 @@ class Socket:
         self.broken = True
         self._leave_frames(READS_TOO_SLOWLY)
         self.outgoing.cut()
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()

@@ -237,6 +237,13 @@ CHANNEL_WORKERS = {
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
     # Sockets of one address at each interface server, 0 for no limit: a school may share one.
     "CONNECTIONS_PER_ADDRESS": environment.integer("CONNECTIONS_PER_ADDRESS", 0 if DEBUG else 200),
+    # Seconds over which a web process that gets SIGTERM closes its sockets, and after which each
+    # of their clients is told to come back.
+    "DRAIN_TIME": environment.seconds("DRAIN_TIME", 10.0, may_be_zero=True),
+    "RETURN_TIME": environment.seconds("RETURN_TIME", 1.0, may_be_zero=True),
+    # What probers ask, outside of the urls; neither says anything that is secret.
+    "HEALTH_PATH": "/healthz",
+    "READY_PATH": "/readyz",
 }
 
 # How many processes there are, and how many connections Redis and the database allow, 0 for nobody

@@ -133,6 +133,13 @@ class WorkerLayer(ChannelLayer):
     async def retire_server(self) -> None:
         """Leave all groups, drop the inbox and the registration of this process's server."""
 
+    @abstractmethod
+    async def workers(self) -> dict[str, int]:
+        """Return the pulse counter of each worker that is known.
+
+        Raises :class:`LayerUnavailable` if the layer cannot say; it repeats nothing by itself.
+        """
+
     # The worker side
 
     def check_server(self) -> None:

@@ -21,7 +21,10 @@ ROWS = [
     ["asgi", "interface", "worker"],
     ["worker_thread"],
     ["generic", "security", "test"],
-    ["auth", "backlog", "dispatch", "event_loop", "outgoing", "protocol", "reaper", "sockets"],
+    [
+        *("auth", "backlog", "dispatch", "event_loop", "health"),
+        *("outgoing", "protocol", "reaper", "sockets"),
+    ],
     ["addresses", "routing", "sessions"],
     ["decorators", "session_stores"],
     ["channel", "message"],

@@ -484,6 +484,11 @@ def test_closing_twice_sends_one_close() -> None:
 
 def test_closing_a_handshake_refuses_it() -> None:
     assert connecting().close(4012) == [REFUSED]
+    assert connecting().close(4012, "why") == [REFUSED]
+
+
+def test_a_close_may_have_a_reason() -> None:
+    assert opened().close(4000, "why") == [closed(4000) | {"reason": "why"}]
 
 
 # Limits

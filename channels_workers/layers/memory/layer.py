@@ -126,6 +126,12 @@ class InMemoryChannelLayer(WorkerLayer):
             self.store.retire(self._server.id, (), ())
             self._server = self._loop = None
 
+    async def workers(self) -> dict[str, int]:
+        """Return the pulse counter of each worker that is known."""
+        workers = {worker.id for worker in self.store.status().workers}
+        counters = self.store.counters()
+        return {name: counter for name, counter in counters.items() if name in workers}
+
     # The worker side
 
     def _register(self, process: str, about: About) -> None:

@@ -158,6 +158,12 @@ class Read(NamedTuple):
     unreadable: list[tuple[str, str, MessageError]]
 
 
+def read_counters(reply: Sequence[bytes]) -> dict[str, int]:
+    """Return the pulse counters in *reply*: process id, counter, process id, counter ..."""
+    pairs = zip(reply[::2], reply[1::2], strict=True)
+    return {process.decode(): int(counter) for process, counter in pairs}
+
+
 def read_streams(reply: Any, prefix: str, consumer: str) -> Read:
     """Read a reply of XREADGROUP, each entry for itself; *prefix* is that of the streams' keys."""
     read = Read([], [])

@@ -67,10 +67,7 @@ class Processes:
         """Return the pulse counter of each server that does not keep up with its inbox."""
         limits = configuration()
         found = self.client.call(Request("overfull", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
-        return {
-            server.decode(): int(counter)
-            for server, counter in zip(found[::2], found[1::2], strict=True)
-        }
+        return commands.read_counters(found)
 
     def orphans(self) -> set[str]:
         """Return the processes that hold messages and are not known."""

@@ -774,6 +774,16 @@ class LayerContract:
         assert process.layer.pulse("somebody") is Pulse.LOST
         assert process.layer.processes() == {"worker": 1}
 
+    async def test_workers_are_told_from_servers(self, process: Process) -> None:
+        process.layer.register("server", About.this("server"))
+        process.layer.register("somebody", About.this("worker", 1, ALL))
+        assert process.layer.pulse("somebody") is Pulse.ALIVE
+        assert await process.layer.workers() == {"worker": 1, "somebody": 2}
+        recorder = await process.connected()  # from now on there may be a line of its own
+        process.layer.retire("somebody", ["somebody.0"], ALL)
+        assert await process.layer.workers() == {"worker": 1}
+        process.layer.leave_groups(recorder.channel)
+
     async def test_who_pulses_is_not_buried(self, process: Process, other: Process) -> None:
         seen = process.layer.processes()["other worker"]
         assert other.layer.pulse("other worker") is Pulse.ALIVE
