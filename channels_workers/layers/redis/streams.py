@@ -222,7 +222,7 @@ class Streams:
         read = commands.read_streams(reply, self.key(""), consumer)
         for channel, token, error in read.unreadable:
             extra = fields("unreadable", channel=channel)
-            logger.error("A message on %s is given up: %s", channel, error, extra=extra)
+            logger.error("A message is given up: %s", error, extra=extra)
             with self.client.explained():
                 self.client.redis.xack(self.key(channel), GROUP, token)
                 self.client.redis.xdel(self.key(channel), token)
