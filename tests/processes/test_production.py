@@ -18,6 +18,7 @@ from tests.processes.process import ROOT, Processes, free_port
 from tests.processes.procfile import shell_command
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Person, Server
+from tests.processes.waiting import wait_for
 
 DEPLOYED = ("channels_workers", "chat", "chat_project", "manage.py", "Procfile")
 HOST = "chat.herokuapp.com"
@@ -94,6 +95,7 @@ def test_a_deployment(
     start_process(shell_command("worker"), name="worker", env=production, cwd=deployment)
     port = int(production["PORT"])
     server = Server(port, web.wait_until_listening(port))
+    wait_for(lambda: server.probe("/readyz")[0] == 200, "readiness, over http and by no name")
 
     assert "<title>" in visit(server, "/lobby/")
     check_headers(server)
