@@ -16,6 +16,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import OPEN, Connection, Scope
+from channels_workers.requests import Requests
 from channels_workers.sockets import Socket, Sockets
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Interface:
     """Sockets go to workers by *layer*, HTTP goes to the ASGI application *http*."""
 
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
-        self.http = http
+        self.http = Requests(http)
         self.get_layer = layer
         self.sockets = Sockets()
         self.limited_websocket = LimitPerAddress(self.websocket)
@@ -39,10 +40,13 @@ class Interface:
         self.health = Health(layer, lambda: self.stopping)
         self._served: set[Socket] = set()  # whose clients have not left
         self._goodbye = Goodbye(self._stop_upon)
+        self._is_ready = False
         self._leaving: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one connection; ValueError for a type of scope that is not known here."""
+        if not self._goodbye.is_installed and scope["type"] != "lifespan":
+            self._goodbye.install()
         scope = with_client(scope)
         match scope["type"]:
             case "websocket":
@@ -60,8 +64,7 @@ class Interface:
 
     async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one WebSocket until its client is gone."""
-        if not self._goodbye.is_installed:
-            self._goodbye.install()
+        if not self._is_ready:
             self._get_ready()
         self._leaving = None
         connection = Connection(scope, configuration())
@@ -102,6 +105,7 @@ class Interface:
 
     def _get_ready(self) -> None:
         # At the start, under a server that tells of it: the first socket does not wait for this.
+        self._is_ready = True
         garbage.collect_less()
         self.get_layer().start_server()
 
@@ -113,6 +117,7 @@ class Interface:
     async def stop(self, drain_time: float = 0.0) -> None:
         """Close all sockets, over *drain_time* seconds; tell the layer of their end, and leave it.
 
+        Until the sockets are closed pages are served, then only those under way are finished.
         It takes :data:`DRAIN_TIMEOUT` longer at most; TimeoutError if that is too short.
         """
         self.stopping = True
@@ -121,8 +126,7 @@ class Interface:
         logger.info(text, count, drain_time, extra=fields("server_stops"))
         await self._close_one_by_one(drain_time)
         async with asyncio.timeout(DRAIN_TIMEOUT):
-            await self._close_all()
-            await self.drain()
+            await asyncio.gather(self._end_sockets(), self.http.end())
 
     async def _close_one_by_one(self, drain_time: float) -> None:
         """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds."""
@@ -140,6 +144,10 @@ class Interface:
                 await asyncio.sleep(max(0.0, due - loop.time()))
             if socket.connection.state == OPEN:  # as its client may have left meanwhile
                 socket.dismiss(reason)
+
+    async def _end_sockets(self) -> None:
+        await self._close_all()
+        await self.drain()
 
     async def _close_all(self) -> None:
         """Close what is not closed yet; cut the lines of clients that do not answer."""

@@ -1,11 +1,16 @@
 """What an interface server tells probers, and how it ends: one socket after the other."""
 
 import asyncio
+import os
 import signal
 import socket
 import struct
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,6 +29,7 @@ SERVERS = ("daphne", "uvicorn")
 SOCKETS = 200
 TIMEOUT = 60
 ECHO = {"DJANGO_SETTINGS_MODULE": "tests.processes.echo"}
+SLOW_PAGE = {"DJANGO_SETTINGS_MODULE": "tests.processes.slow_page"}
 #: Longer than a test may last: who ends within it has not waited for it.
 FOR_EVER = {**ECHO, "DRAIN_TIME": "600"}
 
@@ -129,6 +135,33 @@ async def assert_the_rest_goes_on(server: Server, sockets: Sequence[ClientConnec
     assert healthy == (200, {"process": "ok"})
     assert "<form" in shown
     assert refused == 403
+
+
+def status(server: Server, path: str) -> int:
+    try:
+        with urllib.request.urlopen(server.url + path, timeout=TIMEOUT) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_page_under_way_is_finished_before_the_end(
+    kind: str, start_web: StartWeb, tmp_path: Path
+) -> None:
+    """Django's thread would wait for Daphne's event loop for ever."""
+    fifo = tmp_path / "page"
+    os.mkfifo(fifo)
+    server = start_web(kind, env={**SLOW_PAGE, "PAGE": str(fifo)})
+    with ThreadPoolExecutor() as browser:
+        answer = browser.submit(server.get, "/slow/")
+        with fifo.open("w") as page:  # it opens when the view reads
+            server.process.signal(signal.SIGTERM)
+            wait_for(lambda: status(server, "/other/") == 503, "no more pages")
+            page.write("late")
+        assert answer.result(TIMEOUT) == "late"
+    assert server.process.wait() in (0, -signal.SIGTERM)
 
 
 async def test_sigint_closes_all_at_once_and_cuts_who_does_not_read(
