@@ -6,6 +6,7 @@ Read late, at first use, and again whenever a test changes the setting.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args
@@ -32,6 +33,19 @@ class Configuration:
     #: A handshake without an answer is refused (403) after this time. Keep it below the
     #: server's own (Daphne: ``--websocket_connect_timeout``, 5 s), which only cuts the line.
     HANDSHAKE_TIMEOUT: float = 4.0
+
+    #: Origins of the pages that may open sockets whose consumer has `configured_origins_only`;
+    #: without any, those of ALLOWED_HOSTS. An entry is an origin (``https://chat.example.com``), or
+    #: a host as in ALLOWED_HOSTS.
+    ALLOWED_ORIGINS: Sequence[str] = ()
+
+    #: How many proxies stand before the interface servers; from so many entries at the right of
+    #: X-Forwarded-For the client's address is taken. With 0 the header is not looked at.
+    TRUSTED_PROXIES: int = 0
+
+    #: Sockets that one address may have at each interface server; 0 for no limit. One more is
+    #: refused: 429 under uvicorn, 403 under Daphne.
+    CONNECTIONS_PER_ADDRESS: int = 0
 
     #: Frames of one socket that may wait for a worker; one more closes it with 4008.
     FRAMES_WAITING: int = 10_000
@@ -94,8 +108,8 @@ class Configuration:
     READY_PATH: str = ""
 
 
-#: Times that may be 0.
-MAY_BE_ZERO = ("DRAIN_TIME", "RETURN_TIME")
+#: Numbers that may be 0.
+MAY_BE_ZERO = ("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS")
 
 
 def _read(value: Any) -> Configuration:
@@ -126,8 +140,18 @@ def _check(name: str, given: Any) -> None:
     default = getattr(Configuration(), name)
     if isinstance(default, str):
         _check_path(name, given)
+    elif isinstance(default, tuple):
+        _check_texts(name, given)
     else:
         _check_number(name, given, is_whole=isinstance(default, int))
+
+
+def _check_texts(name: str, given: Any) -> None:
+    if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be a list of texts, such as "
+            f'["https://chat.example.com"], not {given!r}.'
+        )
 
 
 def _check_path(name: str, given: Any) -> None:

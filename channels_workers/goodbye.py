@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
+from channels_workers.logs import fields
+
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -59,7 +61,7 @@ class Goodbye:
         try:
             await self.say(number)
         except Exception:
-            logger.exception("Saying goodbye failed")
+            logger.exception("Saying goodbye failed", extra=fields("stop_failed"))
         self._pass_on(number, frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:

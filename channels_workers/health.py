@@ -22,6 +22,7 @@ from django.db.migrations.executor import MigrationExecutor
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import Event, Scope
 from channels_workers.reaper import DEAD_AFTER, Sight
@@ -78,7 +79,8 @@ class Health:
         if ready is not self._was_ready:
             wrong = ", ".join(f"{name}: {found}" for name, found in checks.items() if found != OK)
             level = logging.INFO if ready else logging.WARNING
-            logger.log(level, "This server is ready" if ready else f"Not ready: {wrong}")
+            text = "This server is ready" if ready else f"Not ready: {wrong}"
+            logger.log(level, text, extra=fields("ready" if ready else "not_ready"))
         self._was_ready = ready
 
 
@@ -128,7 +130,7 @@ class LayerChecks:
         except LayerUnavailable:
             return {"layer": "does not answer", "workers": "not known"}
         except Exception:
-            logger.exception("Looking for workers failed")
+            logger.exception("Looking for workers failed", extra=fields("not_ready"))
             return {"layer": "failed; see the log", "workers": "not known"}
         alive = self._pulses.alive(counters, time.monotonic())
         return {"layer": OK, "workers": OK if alive else "none is alive"}
@@ -183,7 +185,8 @@ class DatabaseChecks:
             finally:
                 connection.close()
         except Exception as error:  # noqa: BLE001  (each database has errors of its own)
-            logger.warning("The database cannot be used: %s", type(error).__name__)
+            text, extra = "The database cannot be used: %s", fields("not_ready")
+            logger.warning(text, type(error).__name__, extra=extra)
             migrations = OK if self._are_applied else "not known"
             return {"database": "does not answer", "migrations": migrations}
 

@@ -8,10 +8,12 @@ import signal
 from collections.abc import Callable
 
 from channels_workers import garbage
+from channels_workers.addresses import LimitPerAddress, with_client
 from channels_workers.conf import configuration
 from channels_workers.goodbye import Goodbye
 from channels_workers.health import Application, Health, Receive
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import OPEN, Connection, Scope
 from channels_workers.requests import Requests
@@ -33,6 +35,7 @@ class Interface:
         self.http = Requests(http)
         self.get_layer = layer
         self.sockets = Sockets()
+        self.limited_websocket = LimitPerAddress(self.websocket)
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
         self._served: set[Socket] = set()  # whose clients have not left
@@ -44,9 +47,10 @@ class Interface:
         """Serve one connection; ValueError for a type of scope that is not known here."""
         if not self._goodbye.is_installed and scope["type"] != "lifespan":
             self._goodbye.install()
+        scope = with_client(scope)
         match scope["type"]:
             case "websocket":
-                await self.websocket(scope, receive, send)
+                await self.limited_websocket(scope, receive, send)
             case "http":
                 http = self.health.check_at(scope["path"]) or self.http
                 await http(scope, receive, send)
@@ -117,6 +121,9 @@ class Interface:
         It takes :data:`DRAIN_TIMEOUT` longer at most; TimeoutError if that is too short.
         """
         self.stopping = True
+        text = "This server stops: it closes %d sockets over %g s"
+        count = len(self.sockets.known)
+        logger.info(text, count, drain_time, extra=fields("server_stops"))
         await self._close_one_by_one(drain_time)
         async with asyncio.timeout(DRAIN_TIMEOUT):
             await asyncio.gather(self._end_sockets(), self.http.end())
@@ -129,7 +136,6 @@ class Interface:
             socket.stop()
         if not (opened and drain_time):
             return
-        logger.info("Closing %d sockets over %g s", len(opened), drain_time)
         reason = f"retry-after: {configuration().RETURN_TIME:g}"
         began = loop.time()
         for number, socket in enumerate(opened):

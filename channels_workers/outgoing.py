@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from channels_workers.conf import Configuration
+from channels_workers.logs import fields
 from channels_workers.protocol import Event
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Outgoing:
                 self._size -= size_of(event)
                 await self.send(event)
         except Exception as error:  # noqa: BLE001  (each server has errors of its own)
-            logger.info("Sending failed: %s", error)
+            logger.info("Sending failed: %s", error, extra=fields("send_failed"))
             self.clear()
         finally:
             self.writer = None
@@ -106,7 +107,7 @@ class UvicornOutgoing(Outgoing):
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-            logger.info("Sending failed: %s", error)
+            logger.info("Sending failed: %s", error, extra=fields("send_failed"))
             return
         self._start(go_on(sending, waits_for))
 
@@ -192,6 +193,6 @@ def drive(sending: Awaitable[None]) -> None:
     except StopIteration:
         return
     except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-        logger.info("Sending failed: %s", error)
+        logger.info("Sending failed: %s", error, extra=fields("send_failed"))
         return
     raise RuntimeError("Daphne's send() waited, which it never did; please report this.")

@@ -53,7 +53,7 @@ from tests.processes.redis_server import RedisServer
 from tests.processes.server import Server
 
 UVICORN = "exec uvicorn --host 0.0.0.0 --port $PORT --log-level info chat_project.asgi:application"
-WORKER_READY = r"^Worker \w+: .* listening on channels"
+WORKER_READY = r"\bWorker \w+: .* listening on channels"
 
 # An interface server that runs inside the tests leaves a collector alone that somebody has set.
 gc.set_threshold(1000, 10, 10)

@@ -10,7 +10,7 @@ from pytest_django import Settings
 from channels_workers.conf import MAY_BE_ZERO, Configuration, configuration
 
 PATHS = ["HEALTH_PATH", "READY_PATH"]
-OTHERS = ["CONNECT", "HTTP", *PATHS, *MAY_BE_ZERO]
+OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", *PATHS, *MAY_BE_ZERO]
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 
@@ -55,7 +55,9 @@ def test_it_must_be_a_dict(value: Any, settings: Settings) -> None:
 
 def test_an_unknown_key_is_named_with_those_known(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONECT": "accept"}
-    with pytest.raises(ImproperlyConfigured, match=r"unknown key 'CONECT'; known are CONNECT, "):
+    with pytest.raises(
+        ImproperlyConfigured, match=r"unknown key 'CONECT'; known are ALLOWED_ORIGINS, CONNECT, "
+    ):
         configuration()
 
 
@@ -84,7 +86,26 @@ def test_limits_and_times_are_numbers_above_zero(name: str, value: Any, settings
         configuration()
 
 
-@pytest.mark.parametrize("name", MAY_BE_ZERO)
+@pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"])
+def test_some_may_be_none(name: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {name: 0}
+    assert getattr(configuration(), name) == 0
+    for value in (-1, 0.5, "1", None, False):
+        settings.CHANNEL_WORKERS = {name: value}
+        with pytest.raises(
+            ImproperlyConfigured, match=rf"'{name}'\] must be a whole number of at least 0, not "
+        ):
+            configuration()
+
+
+@pytest.mark.parametrize("value", ["https://chat.example.com", [1], None, {"*"}])
+def test_origins_are_a_list_of_texts(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": value}
+    with pytest.raises(ImproperlyConfigured, match=r"'ALLOWED_ORIGINS'\] must be a list of texts"):
+        configuration()
+
+
+@pytest.mark.parametrize("name", ["DRAIN_TIME", "RETURN_TIME"])
 def test_some_times_may_be_zero_and_not_below(name: str, settings: Settings) -> None:
     for value in (0, 0.0, 2.5, 600):
         settings.CHANNEL_WORKERS = {name: value}

@@ -15,6 +15,7 @@ from channels_workers.layers.operations import (
     Committed,
     DeadLetter,
     Delivery,
+    GivenUp,
     Operation,
     Published,
     Pulse,
@@ -196,9 +197,9 @@ class InMemoryChannelLayer(WorkerLayer):
         """Return the dead that were not cleaned up after yet."""
         return self.store.remains()
 
-    def clean_up(self, process: str) -> None:
+    def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind."""
-        self.store.clean(process)
+        return self.store.clean(process)
 
     # Dead letters
 

@@ -198,8 +198,11 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
             attempts=int(values.get(b"attempts", 0)),
             deaths=int(values.get(b"deaths", 0)),
         )
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error
+    except ValueError:  # its text has the value, which anybody may have said
+        text = f"Entry {token} of channel {channel} has a number, or a name, that cannot be read."
+        raise MessageError(text) from None
 
 
 def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:

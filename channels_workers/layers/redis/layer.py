@@ -20,6 +20,7 @@ from channels_workers.layers.operations import (
     DeadLetter,
     Delivery,
     Finished,
+    GivenUp,
     Operation,
     Published,
     Pulse,
@@ -262,9 +263,9 @@ class RedisChannelLayer(WorkerLayer):
         """Return the dead that were not cleaned up after yet."""
         return self._processes.remains()
 
-    def clean_up(self, process: str) -> None:
+    def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind, a bit at each request."""
-        self._processes.clean_up(process)
+        return self._processes.clean_up(process)
 
     # Dead letters
 
