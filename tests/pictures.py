@@ -65,7 +65,7 @@ class Chat:
         stack.callback(processes.stop)
         web = processes(shell_command("web"), name="web", env=env)
         worker = processes(shell_command("worker"), name="worker", env=env)
-        worker.wait_for_line(r"^Worker \w+: .* listening on channels")
+        worker.wait_for_line(r"\bWorker \w+: .* listening on channels")
         self.server = Server(port, web.wait_until_listening(port))
 
     def remember(self, room: str, minutes: int, handle: str, message: str) -> None:

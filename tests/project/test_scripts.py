@@ -101,6 +101,16 @@ def test_tests_without_git_say_what_to_install(copied_scripts: Path, bare_path: 
     assert "The tests need git on the PATH" in result.stderr
 
 
+def test_tests_without_nginx_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
+    for name in ("redis-server", "git"):
+        (Path(bare_path) / name).symlink_to("/bin/true")
+    # Debian's place for nginx is looked at too, and may have one.
+    code = 'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; PATH=$2; require_tools'
+    result = run("bash", "-euc", code, "bash", copied_scripts, bare_path, PATH=bare_path)
+    assert result.returncode == 1
+    assert "The tests need nginx on the PATH" in result.stderr
+
+
 def test_run_serves_the_chat_until_it_is_told_to_stop(
     start_process: Processes, free_port: Callable[[], int], database_url: str, tmp_path: Path
 ) -> None:
