@@ -7,7 +7,7 @@ ARG PYTHON=docker.io/library/python:3.13.18-slim-trixie
 FROM ${PYTHON} AS packages
 COPY requirements.txt /
 RUN python -m venv /venv && \
-    /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-input \
+    /venv/bin/pip install --require-hashes --no-cache-dir --disable-pip-version-check --no-input \
       --requirement /requirements.txt && \
     /venv/bin/pip uninstall --yes --quiet --disable-pip-version-check pip
 
