@@ -1,0 +1,102 @@
+"""People who talk through the router while something is done to the app, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from faults import chat_rows, hearing
+from faults.load.plan import Plan
+from faults.load.transcript import Transcript
+from faults.traffic import Traffic
+from rehearsal.site import Site
+from tests.processes.process import Processes
+
+#: How many people in how many rooms, who say something every so often (s).
+ROOMS, EACH, INTERVAL = 8, 5, 0.5
+
+#: How long all may take to be calm again, and to hear the last message (s).
+CALM, LAST = 90.0, 30.0
+
+
+@dataclass
+class Counted:
+    """What was counted; *away* is the longest that a message waited for somebody to hear it (s)."""
+
+    sockets: int = 0
+    said: int = 0
+    dropped: int = 0
+    lost: int = 0
+    twice: int = 0
+    disordered: int = 0
+    fetched: int = 0
+    seconds: float = 0.0
+    examples: list[str] = field(default_factory=list)
+
+    def describe(self) -> str:
+        """Say it in a line of the table."""
+        return (
+            f"{self.sockets} sockets, {self.said} messages: {self.dropped} dropped, "
+            f"{self.lost} lost, {self.twice} twice, {self.disordered} out of order; "
+            f"the slowest took {self.seconds:.1f} s"
+        )
+
+    def faults(self, may_drop: bool = False) -> Iterator[str]:
+        """Say what should have been 0."""
+        for name in ("dropped", "lost", "twice", "disordered"):
+            count = getattr(self, name)
+            if count and not (name == "dropped" and may_drop):
+                shown = "; ".join(each for each in self.examples if each.startswith(name))
+                yield f"{name}: expected 0, came {count}. {shown}"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where the load of a step runs."""
+
+    folder: Path
+    processes: Processes
+
+
+@contextmanager
+def load(site: Site, label: str) -> Iterator[Counted]:
+    """Let people talk in rooms of their own; what is yielded is filled in when the block ends."""
+    folder = site.folder / label
+    folder.mkdir()
+    plan = Plan(
+        (site.router.socket_url,),
+        ROOMS,
+        EACH,
+        INTERVAL,
+        chat=True,
+        label=label,
+        authority=str(site.router.certificate.file),
+    )
+    counted = Counted(sockets=ROOMS * EACH)
+    with Traffic(Ground(folder, site.processes), plan) as traffic:
+        traffic.wait_until_calm(CALM)
+        yield counted
+        if not traffic.wait_until_calm(CALM):
+            raise AssertionError(f"All must flow again, but after {CALM:g} s {traffic.status()}")
+        if not traffic.fall_silent(LAST):
+            raise AssertionError(f"All must come back, but there are {traffic.status()}")
+        transcript = traffic.leave()
+    count(counted, transcript, chat_rows.find(transcript, site.rows(label)))
+
+
+def count(counted: Counted, transcript: Transcript, stored: chat_rows.Found) -> None:
+    """Fill it in."""
+    people = transcript.people
+    back = {person.name for person in people if len(person.visits) > 1}
+    heard = hearing.find(transcript, (), 0.0, back)
+    visits = [visit for person in people for visit in person.visits]
+    counted.said = heard.said
+    counted.dropped = sum(1 for visit in visits if visit.joined and visit.ended)
+    counted.fetched = sum(len(visit.fetched) for visit in visits)
+    counted.seconds = heard.seconds
+    for name in ("lost", "twice", "disordered"):
+        facts = [*getattr(heard, name), *getattr(stored, name)]
+        setattr(counted, name, len(facts))
+        counted.examples += [f"{name}: {fact}" for fact in facts[:3]]
