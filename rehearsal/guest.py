@@ -6,9 +6,10 @@ import json
 import socket
 import ssl
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from http.cookiejar import CookieJar
 from typing import Any
@@ -32,24 +33,25 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow none."""
 
 
-class _Plain(HTTPConnection):
+class Plain(HTTPConnection):
     """Connects to the router, whatever the name."""
 
-    router_port = 0
+    router: Router
 
     def connect(self) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", self.router_port), PATIENCE)
+        """Open the line."""
+        self.sock = socket.create_connection(("127.0.0.1", self.router.http), PATIENCE)
 
 
-class _Secure(HTTPSConnection):
+class Secure(HTTPSConnection):
     """The same by TLS; the certificate must be that of the name."""
 
-    router_port = 0
-    context: ssl.SSLContext
+    router: Router
 
     def connect(self) -> None:
-        line = socket.create_connection(("127.0.0.1", self.router_port), PATIENCE)
-        self.sock = self.context.wrap_socket(line, server_hostname=self.host)
+        """Open the line."""
+        line = socket.create_connection(("127.0.0.1", self.router.https), PATIENCE)
+        self.sock = trusting(self.router).wrap_socket(line, server_hostname=self.host)
 
 
 class ByRouter(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
@@ -57,11 +59,7 @@ class ByRouter(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
 
     def __init__(self, router: Router) -> None:
         super().__init__()
-        trusted = ssl.create_default_context(cafile=router.certificate.file)
-        self._plain = type("Plain", (_Plain,), {"router_port": router.http})
-        self._secure = type(
-            "Secure", (_Secure,), {"router_port": router.https, "context": trusted}
-        )
+        self._router = router
 
     def http_open(self, req: urllib.request.Request) -> HTTPResponse:
         """Open http."""
@@ -71,13 +69,28 @@ class ByRouter(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
         """Open https."""
         return self.do_open(self._secure, req)
 
+    def _plain(self, host: str, /, **options: Any) -> Plain:
+        made = Plain(host, **options)
+        made.router = self._router
+        return made
+
+    def _secure(self, host: str, /, **options: Any) -> Secure:
+        made = Secure(host, **options)
+        made.router = self._router
+        return made
+
+
+def trusting(router: Router) -> ssl.SSLContext:
+    """Return what verifies the router's certificate."""
+    return ssl.create_default_context(cafile=router.certificate.file)
+
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; names of headers in any case."""
+    """What came back."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
 
@@ -98,6 +111,7 @@ class Guest(Visitor):
         keeps = urllib.request.HTTPCookieProcessor(self.jar)
         self._by_router = ByRouter(router)
         self.opener = urllib.request.build_opener(self._by_router, keeps)
+        self.opener.addheaders = [("Origin", self.server.url)]
 
     def ask(self, path: str, scheme: str = "https", **headers: str) -> Answer:
         """Return the answer as it is, an error or a redirect too."""
@@ -127,7 +141,7 @@ class Guest(Visitor):
         return connect(
             f"wss://{HOST}{path}",
             sock=socket.create_connection(("127.0.0.1", self.router.https)),
-            ssl=ssl.create_default_context(cafile=self.router.certificate.file),
+            ssl=trusting(self.router),
             server_hostname=HOST,
             origin=Origin(origin),
             additional_headers=self.headers,

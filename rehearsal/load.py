@@ -52,7 +52,7 @@ class Counted:
                 yield f"{name}: expected 0, came {count}. {shown}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ground:
     """Where the load of a step runs."""
 

@@ -49,8 +49,9 @@ class Postgres:
         certificate = make_certificate(self.folder, "server", "postgres.example.com")
         certificate.key.chmod(0o600)
         self._own(self.folder, *self.folder.iterdir())
-        made: list[str | Path] = [program("initdb"), "-D", self.data, "-U", "postgres", "--no-sync", "-E", "UTF8"]
-        made += ["--locale", "C.UTF-8", "--auth-local", "trust", "--auth-host", "scram-sha-256"]
+        made: list[str | Path] = [program("initdb"), "-D", self.data, "-U", "postgres", "--no-sync"]
+        made += ["-E", "UTF8", "--locale", "C.UTF-8"]
+        made += ["--auth-local", "trust", "--auth-host", "scram-sha-256"]
         run(*self._as_user(), *made, cwd=self.folder)
         (self.data / "pg_hba.conf").write_text(ACCESS)
         self.start()
@@ -86,8 +87,8 @@ class Postgres:
     @contextmanager
     def owner(self, database: str = "chat") -> Iterator[psycopg.Connection[Any]]:
         """Connect as the superuser, by a Unix socket, beside the app's limit."""
-        options = {"user": "postgres", "dbname": database, "host": str(self.folder)}
-        with psycopg.connect(**options, port=self.port, autocommit=True) as connection:
+        address = f"user=postgres dbname={database} host={self.folder} port={self.port}"
+        with psycopg.connect(address, autocommit=True) as connection:
             yield connection
 
     def version(self) -> str:

@@ -64,9 +64,7 @@ class Site:
         """Make an app, as its ``app.json`` says, with both services attached."""
         definition = json.loads((slug.folder / "app.json").read_text())
         services = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.key_value.url}
-        return App(
-            name, self.processes, config_vars(definition) | services, self.router.lead_to
-        )
+        return App(name, self.processes, config_vars(definition) | services, self.router.lead_to)
 
     def rows(self, label: str) -> list[Stored]:
         """Return the messages in rooms whose labels begin with *label*."""

@@ -40,7 +40,10 @@ class Slug:
     def packages(self) -> dict[str, str]:
         """Return each package of the environment with its version."""
         listed = run(self.python, "-m", "pip", "list", "--format", "json", cwd=self.folder)
-        return {entry["name"].lower(): entry["version"] for entry in json.loads(listed)}
+        return {
+            entry["name"].lower().replace("_", "-"): entry["version"]
+            for entry in json.loads(listed)
+        }
 
 
 class Repository:

@@ -60,4 +60,6 @@ def markdown(rows: Sequence[Row]) -> Iterator[str]:
         facts = [*row.facts, *(f"FAILED: {failure}" for failure in row.failures)]
         cells = [f"`{row.step}`", row.description, "; ".join(facts)]
         cells += [str(row.redis), str(row.database), f"{row.took:.0f}", verdict(row)]
-        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        yield (
+            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        )

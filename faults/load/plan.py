@@ -37,9 +37,7 @@ class Plan:
         for room in range(self.rooms):
             for seat in range(self.each):
                 retries = self.chat or seat // len(self.servers) % 2 == 1
-                person = Person(
-                    f"{self.label}r{room}s{seat}", f"{self.label}room{room}", retries
-                )
+                person = Person(f"{self.label}r{room}s{seat}", f"{self.label}room{room}", retries)
                 yield person, seat % len(self.servers)
 
     def dump(self) -> str:

@@ -15,6 +15,9 @@ from rehearsal.slug import Slug, find_python, make_environment
 from rehearsal.stage import Stage
 from rehearsal.step import Step
 
+#: What the name of a hashed file has.
+HASHED = re.compile(r"\.[0-9a-f]{12}(\.|$)")
+
 #: Each of these at the root is a build error, or wins over what we have.
 FORBIDDEN = (".git", ".venv", "venv", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock")
 
@@ -129,9 +132,7 @@ class Build(Step):
         app.build(slug)
         paths = json.loads(manifest.read_text())["paths"]
         stage.expect(without["paths"] == paths, "the same files with services and without")
-        hashed = sum(
-            re.search(r"\.[0-9a-f]{12}\.", name) is not None for name in paths.values()
-        )
+        hashed = sum(HASHED.search(name) is not None for name in paths.values())
         packed = len(list(manifest.parent.rglob("*.gz")))
         stage.note(f"{len(paths)} files, {hashed} with hashed names, {packed} compressed")
         stage.expect(hashed == len(paths), "a hash in each name")

@@ -18,8 +18,8 @@ class Limits(Step):
         found = stage.site.gauge.whole
         memory = found.memory / 2**20
         stage.note(
-            f"Redis: {found.redis} connections of {key_value.CONNECTIONS}, {found.refused} refused, "
-            f"{memory:.1f} MiB of {key_value.MEGABYTES}"
+            f"Redis: {found.redis} connections of {key_value.CONNECTIONS}, "
+            f"{found.refused} refused, {memory:.1f} MiB of {key_value.MEGABYTES}"
         )
         stage.note(
             f"PostgreSQL: {found.database} connections of {postgres.CONNECTIONS}, "

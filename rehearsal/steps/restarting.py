@@ -28,7 +28,7 @@ class ConfigVars(Step):
         stage.expect("No migrations to apply" in said, f"a release without migrations: {said}")
         stage.note(", ".join(f"`{name}={value}`" for name, value in changes.items()))
         worker = app.dynos["worker"][0].process.output
-        stage.expect("2 threads" in worker, f"a worker with 2 threads: {worker[-300:]}")
+        stage.expect("2 thread(s)" in worker, f"a worker with 2 threads: {worker[-300:]}")
 
 
 class Scale(Step):

@@ -10,6 +10,7 @@ from rehearsal.guest import Guest, say_and_hear
 from rehearsal.router import HOST
 from rehearsal.stage import Stage
 from rehearsal.step import Step
+from rehearsal.steps.building import HASHED
 
 #: What a client may not make the app believe.
 FORGED = {"X_Forwarded_Proto": "http", "X_Forwarded_For": "203.0.113.7"}
@@ -47,6 +48,7 @@ class Talk(Step):
             stage.note(f"a page of another site gets {status}")
             stage.expect(status == 403, f"403 for a page of another site, not {status}")
         said = stage.chat.dynos["web"][0].process.output
+        stage.expect("127.0.0.1" in said, "the client's address in the log of the web dyno")
         stage.expect("203.0.113.7" not in said, "no forged address in the log of the web dyno")
 
     @staticmethod
@@ -74,7 +76,7 @@ class Talk(Step):
             answer = guest.ask(name, Accept_Encoding="gzip")
             kept = answer.headers.get("Cache-Control", "")
             packed = answer.headers.get("Content-Encoding", "")
-            stage.expect(re.search(r"\.[0-9a-f]{12}\.", name) is not None, f"a hash in {name}")
+            stage.expect(HASHED.search(name) is not None, f"a hash in {name}")
             stage.expect(packed == "gzip", f"{name} compressed, not {packed!r}")
             stage.expect(FOREVER in kept, f"{name} to be kept for ever, not {kept!r}")
         stage.note(f"{len(names)} static files of the page: hashed, compressed, kept for ever")
