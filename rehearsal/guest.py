@@ -109,13 +109,12 @@ class Guest(Visitor):
         self.server = Address(f"https://{HOST}")  # type: ignore[assignment]
         self.jar = CookieJar()
         keeps = urllib.request.HTTPCookieProcessor(self.jar)
-        self._by_router = ByRouter(router)
-        self.opener = urllib.request.build_opener(self._by_router, keeps)
+        self.opener = urllib.request.build_opener(ByRouter(router), keeps)
         self.opener.addheaders = [("Origin", self.server.url)]
 
     def ask(self, path: str, scheme: str = "https", **headers: str) -> Answer:
         """Return the answer as it is, an error or a redirect too."""
-        opener = urllib.request.build_opener(self._by_router, NoRedirect())
+        opener = urllib.request.build_opener(ByRouter(self.router), NoRedirect())
         cookies = self.headers if self.cookies else {}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(  # noqa: S310  (of our own router)

@@ -6,6 +6,7 @@ from rehearsal.step import Step
 from rehearsal.steps.building import Boot, Build, Environment, Files, ReleasePhase, Services
 from rehearsal.steps.deploying import RollBack, TwoApps, WorkerCode
 from rehearsal.steps.limits import Limits
+from rehearsal.steps.memory import Memory
 from rehearsal.steps.restarting import (
     ConfigVars,
     Daily,
@@ -34,5 +35,6 @@ STEPS: tuple[Step, ...] = (
     TwoApps(),
     WorkerCode(),
     RollBack(),
+    Memory(),
     Limits(),
 )
