@@ -49,19 +49,19 @@ class Slug:
 class Repository:
     """A bare clone of the checkout, as ``git push heroku`` fills it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, checkout: Path = ROOT) -> None:
         self.folder = folder
+        self.checkout = checkout
         self.bare = folder / "repository.git"
-        self.commit = git("rev-parse", "HEAD", cwd=ROOT)
+        self.commit = git("rev-parse", "HEAD", cwd=checkout)
 
-    @staticmethod
-    def changes() -> int:
+    def changes(self) -> int:
         """Return how many files of the checkout differ from its commit."""
-        return len(git("status", "--porcelain", cwd=ROOT).splitlines())
+        return len(git("status", "--porcelain", cwd=self.checkout).splitlines())
 
     def clone(self) -> None:
         """Clone the checkout's commit, without a working tree."""
-        git("clone", "--quiet", "--bare", "--no-local", ROOT, self.bare, cwd=self.folder)
+        git("clone", "--quiet", "--bare", "--no-local", self.checkout, self.bare, cwd=self.folder)
 
     def unpack(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into a new *folder*."""

@@ -36,7 +36,7 @@ class Talk(Step):
         stage.note(f"cookies {', '.join(f'`{name}`' for name in sorted(cookies))}, all secure")
         stage.expect(all(cookies.values()), f"cookies for TLS alone, but they are {cookies}")
         with ann.enter("lobby") as first, bob.enter("lobby") as second:
-            frame = say_and_hear(first, [first, second], "hello from ann", "")
+            frame = say_and_hear(first, [first, second], "hello from ann", "eve")
             stage.expect(frame["handle"] == "ann", f"the account's name, not {frame['handle']!r}")
             say_and_hear(second, [first, second], "hello from bob", "bob")
         stage.note("both heard both")
