@@ -24,6 +24,9 @@ from tests.processes.signals import interruptible
 #: The exit status after SIGINT or SIGTERM.
 INTERRUPTED = 130
 
+#: A machine that did nothing for so long (s) is worth a word.
+STOOD = 3.0
+
 
 def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
@@ -49,6 +52,8 @@ def play(step: Step, stage: Stage) -> bool:
     peaks = stage.site.gauge.since()
     row.redis, row.database = peaks.redis, peaks.database
     row.took = time.monotonic() - since
+    if peaks.stood > STOOD:
+        stage.note(f"the machine stood still for {peaks.stood:.0f} s meanwhile")
     say(describe(row))
     return goes_on
 

@@ -17,7 +17,7 @@ from rehearsal.router import OWN_HOST, Router
 AT_ONCE = 10
 
 #: How long one may take, and an answer (s).
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 @asynccontextmanager

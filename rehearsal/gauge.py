@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE usename = 'chat'"""
 class Peaks:
     """The most that was seen; *refused* are connections that Redis refused, *memory* is in bytes.
 
-    *plain*: connections to PostgreSQL without TLS.
+    *plain*: connections to PostgreSQL without TLS; *stood* is how long (s) the machine did nothing.
     """
 
     redis: int = 0
@@ -33,6 +34,7 @@ class Peaks:
     memory: int = 0
     refused: int = 0
     plain: int = 0
+    stood: float = 0.0
 
     def see(self, other: Peaks) -> None:
         """Keep the higher of each."""
@@ -52,7 +54,7 @@ class Gauge:
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._look_at, args=(look,), daemon=True)
-            for look in (self._look_at_redis, self._look_at_postgres)
+            for look in (self._look_at_redis, self._look_at_postgres, self._look_at_clock)
         ]
 
     @contextmanager
@@ -104,3 +106,9 @@ class Gauge:
                 row = owner.execute(OPEN).fetchone()
                 if row:
                     self._see(Peaks(database=row[0], plain=row[1]))
+
+    def _look_at_clock(self) -> None:
+        since = time.monotonic()
+        while not self._ended.wait(PAUSE):
+            since, before = time.monotonic(), since
+            self._see(Peaks(stood=since - before - PAUSE))

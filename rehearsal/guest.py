@@ -23,7 +23,7 @@ from tests.chat.accounts.visitor import Visitor
 from tests.processes.server import Person
 
 #: How long an answer may take (s).
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -153,7 +153,7 @@ class Guest(Visitor):
 def say_and_hear(speaker: Person, hearers: list[Person], text: str, handle: str) -> dict[str, Any]:
     """Let somebody say something; return the frame that all heard."""
     speaker.say(text, handle=handle)
-    heard = [hearer.hear_message(f"^{text}$") for hearer in hearers]
+    heard = [hearer.hear_message(f"^{text}$", PATIENCE) for hearer in hearers]
     if any(frame["id"] != heard[0]["id"] for frame in heard):
         raise AssertionError(f"All must hear one message, but they heard {json.dumps(heard)}")
     return heard[0]

@@ -31,7 +31,7 @@ class Witness:
         while not self._ended.wait(PAUSE):
             self.person.say(str(self.said), handle="witness")
             self.said += 1
-            self.frames.append(self.person.hear(timeout=60))
+            self.frames.append(self.person.hear(timeout=300))
 
     def end(self) -> None:
         """Say nothing more."""
@@ -47,7 +47,7 @@ class Witness:
         wait_for(
             lambda: bool(self.frames) and (mark in self.frames[-1]) is present,
             lambda: f"a frame {'with' if present else 'without'} {mark}; {self.frames[-1:]}",
-            60,
+            300,
         )
 
 
@@ -62,4 +62,4 @@ def witness(router: Router, room: str) -> Iterator[Witness]:
             yield found
         finally:
             found.end()
-            thread.join(timeout=60)
+            thread.join(timeout=300)

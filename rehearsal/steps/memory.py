@@ -43,7 +43,7 @@ class Memory(Step):
             before = await used(client)
             text = "x" * CHARACTERS
             await say(sockets, text)
-            await asyncio.to_thread(wait_for, lambda: waiting(client) == SOCKETS, "messages", 60)
+            await asyncio.to_thread(wait_for, lambda: waiting(client) == SOCKETS, "messages", 300)
             waits = await used(client) - before
             await asyncio.to_thread(stage.worker_app.scale, "worker", 1)
             await hear(sockets, text)
@@ -72,4 +72,4 @@ def waiting(client: redis.Redis) -> int:
 
 def wait_until_empty(client: redis.Redis) -> None:
     """Wait until the sockets that were closed have left nothing."""
-    wait_for(lambda: not client.keys("*:session:*"), "the end of all sessions", 60)
+    wait_for(lambda: not client.keys("*:session:*"), "the end of all sessions", 300)

@@ -7,7 +7,7 @@ from rehearsal.stage import Stage
 from rehearsal.step import Step
 
 #: How long people talk between two changes (s).
-BETWEEN = 3.0
+BETWEEN = 5.0
 
 
 class ConfigVars(Step):
