@@ -23,7 +23,7 @@ CALM, LAST = 300.0, 300.0
 
 @dataclass
 class Counted:
-    """What was counted; *seconds* is the longest that a message took to somebody who was to hear it.
+    """What was counted; *seconds* is the longest that a message took to somebody who is there.
 
     *fetched* counts what the history showed.
     """

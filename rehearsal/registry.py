@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rehearsal.step import Step
 from rehearsal.steps.building import Boot, Build, Environment, Files, ReleasePhase, Services
+from rehearsal.steps.crowding import Crowded
 from rehearsal.steps.deploying import RollBack, TwoApps, WorkerCode
 from rehearsal.steps.limits import Limits
 from rehearsal.steps.memory import Memory
@@ -29,6 +30,7 @@ STEPS: tuple[Step, ...] = (
     Scale(),
     WebRestart(),
     Daily(),
+    Crowded(),
     RedisMaintenance(),
     DatabaseMaintenance(),
     Idle(),
