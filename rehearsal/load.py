@@ -15,7 +15,7 @@ from rehearsal.site import Site
 from tests.processes.process import Processes
 
 #: How many people in how many rooms, who say something every so often (s).
-ROOMS, EACH, INTERVAL = 8, 5, 0.5
+ROOMS, EACH, INTERVAL = 8, 5, 0.8
 
 #: How long all may take to be calm again, and to hear the last message (s).
 CALM, LAST = 300.0, 300.0

@@ -195,7 +195,7 @@ def show_status(chat: Chat, stack: ExitStack) -> str:
     chat.start_worker()
     chat.start_worker()
     people = [
-        stack.enter_context(server.join("book-club"))
+        stack.enter_context(server.join("book-club", ping_interval=None, close_timeout=1))
         for server in (chat.server, chat.start_web())
         for _ in range(8)
     ]
