@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rehearsal.registry import STEPS
@@ -33,6 +34,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/rehearse", description=__doc__)
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--until", metavar="STEP", help="end after this step")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="STEP", help="leave out this one"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
     return parser.parse_args()
@@ -58,12 +62,12 @@ def play(step: Step, stage: Stage) -> bool:
     return goes_on
 
 
-def rehearse(folder: Path, until: str | None) -> list[Row]:
+def rehearse(folder: Path, until: str | None, without: Sequence[str] = ()) -> list[Row]:
     """Play the steps in a *folder*; return their rows."""
     rows = []
     with Site(folder).running() as site:
         stage = Stage(folder, Repository(folder), site, Row("", ""))
-        for step in STEPS:
+        for step in (step for step in STEPS if step.name not in without):
             goes_on = play(step, stage)
             rows.append(stage.row)
             if not goes_on or step.name == until:
@@ -83,14 +87,14 @@ def conditions(took: float) -> list[str]:
 def report(options: argparse.Namespace, folder: Path) -> int:
     """Rehearse; return the exit status."""
     since = time.monotonic()
-    rows = rehearse(folder, options.until)
+    rows = rehearse(folder, options.until, options.without)
     took = time.monotonic() - since
     if options.json:
         write_json(options.json, rows, conditions(took))
     if options.markdown:
         write_markdown(options.markdown, rows, conditions(took))
     failed = sum(not row.is_met for row in rows)
-    left = 0 if options.until else len(STEPS) - len(rows)
+    left = 0 if options.until else len(STEPS) - len(rows) - len(options.without)
     say(f"{len(rows)} steps, {failed} failed, {left} not played, {took:.0f} s")
     return 1 if failed or left else 0
 
@@ -98,6 +102,10 @@ def report(options: argparse.Namespace, folder: Path) -> int:
 def main() -> int:
     """Rehearse, report, return the exit status."""
     options = parse()
+    known = {step.name for step in STEPS}
+    if unknown := {options.until, *options.without} - known - {None}:
+        say(f"There is no step {', '.join(sorted(unknown))}; --list says which there are.")
+        return 2
     if options.list:
         say("\n".join(f"{step.name:<12} {step.description}" for step in STEPS))
         return 0

@@ -114,8 +114,11 @@ class App:
         self.config = dict(former.config)
         return self.release(former.slug)
 
-    def scale(self, kind: str, count: int) -> None:
-        """Start or stop dynos until there are so many; the highest numbers go first."""
+    def scale(self, kind: str, count: int, *, wait: bool = True) -> None:
+        """Start or stop dynos until there are so many; the highest numbers go first.
+
+        Returns when all are up, or at once unless it is to *wait*.
+        """
         dynos = self.dynos[kind]
         while len(dynos) < count:
             dynos.append(self._start(kind, len(dynos) + 1))
@@ -124,7 +127,7 @@ class App:
         if kind == "web":
             self._lead()
         self._end(leaving)
-        for dyno in dynos:
+        for dyno in dynos if wait else ():
             dyno.wait_until_up()
         if kind == "web":
             self._lead()

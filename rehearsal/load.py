@@ -66,7 +66,7 @@ class Ground:
 @contextmanager
 def load(site: Site, label: str) -> Iterator[Counted]:
     """Let people talk in rooms of their own; what is yielded is filled in when the block ends."""
-    folder = site.folder / label
+    folder = site.folder / f"load-{label}"
     folder.mkdir()
     plan = Plan(
         (site.router.socket_url,),
