@@ -58,12 +58,15 @@ class Stage:
         return self.workers
 
     @contextmanager
-    def load(self, may_drop: bool = False) -> Iterator[Counted]:
-        """Let people talk meanwhile; nothing may be lost, and no socket dropped unless told so."""
-        with load(self.site, self.row.step) as counted:
+    def load(self, *allowed: str, by_rows: bool = False) -> Iterator[Counted]:
+        """Let people talk meanwhile; nothing may be lost, nor anything else but what is *allowed*.
+
+        *by_rows*: see :func:`~rehearsal.load.count`.
+        """
+        with load(self.site, self.row.step, by_rows=by_rows) as counted:
             yield counted
         self.note(counted.describe())
-        self.row.failures += counted.faults(may_drop)
+        self.row.failures += counted.faults(*allowed)
 
     @staticmethod
     def last(seconds: float) -> None:

@@ -12,7 +12,7 @@ from rehearsal.slug import Slug
 from tests.processes.process import Processes
 from tests.processes.waiting import wait_for
 
-WORKER = "echo Worker w: 1 on redis, listening on channels a; trap 'exit 0' TERM; sleep 60 & wait"
+WORKER = "trap 'exit 0' TERM; echo Worker w: 1 on redis, listening on channels a; sleep 60 & wait"
 
 
 @pytest.fixture

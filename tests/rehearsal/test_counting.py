@@ -51,6 +51,17 @@ def test_a_message_that_is_not_stored_and_not_shown_is_lost() -> None:
     assert counted(talk(), ROWS[:1]).lost == 3  # not stored, and shown to two alone
 
 
+def test_what_is_said_again_counts_by_what_is_stored_and_shown() -> None:
+    transcript = talk()
+    transcript.people[1].visits[0].heard.pop(0)
+    found = Counted(sockets=2)
+    count(found, transcript, chat_rows.find(transcript, ROWS), by_rows=True)
+    assert found.lost == 0
+    assert counted(transcript, ROWS).lost == 1
+    count(found, transcript, chat_rows.find(transcript, ROWS[:1]), by_rows=True)
+    assert found.lost == 3
+
+
 def test_a_message_that_is_stored_again_is_there_twice() -> None:
     transcript = talk()
     for person in transcript.people:
@@ -71,7 +82,7 @@ def test_a_socket_that_ended_was_dropped_which_a_step_may_allow() -> None:
     found = counted(transcript, ROWS)
     assert found.dropped == 1
     assert any("dropped: expected 0, came 1" in fault for fault in found.faults())
-    assert list(found.faults(may_drop=True)) == []
+    assert list(found.faults("dropped")) == []
 
 
 def test_peaks_are_kept() -> None:
