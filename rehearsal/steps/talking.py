@@ -96,13 +96,13 @@ class Idle(Step):
         """Be silent for longer than the time-out, then go on by the same sockets."""
         ann, bob = Guest(stage.site.router), Guest(stage.site.router)
         with ann.enter("quiet") as first, bob.enter("quiet") as second:
-            say_and_hear(first, [first, second], "before", "ann")
+            say_and_hear(first, [first, second], "before", "carol")
             with stage.site.key_value.client() as client:
                 before = client.info("stats")["total_connections_received"]
                 client.config_set("timeout", 2)
                 stage.last(self.SILENCE)
                 client.config_set("timeout", 300)
                 again = client.info("stats")["total_connections_received"] - before
-            say_and_hear(first, [first, second], "afterwards", "ann")
+            say_and_hear(first, [first, second], "afterwards", "carol")
         stage.note(f"{self.SILENCE:g} s of silence, {again} connections opened again")
         stage.note("both sockets are the same, both heard the next message")
