@@ -94,7 +94,7 @@ class Gauge:
                 memory, stats = client.info("memory"), client.info("stats")
                 self._see(
                     Peaks(
-                        redis=self.key_value.connections(client),
+                        redis=len(self.key_value.connections(client)),
                         memory=int(memory["used_memory_peak"]),
                         refused=int(stats["rejected_connections"]),
                     )

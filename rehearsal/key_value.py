@@ -48,6 +48,6 @@ class KeyValue(RedisServer):
         with self.client() as client:
             return str(client.info("server")["redis_version"])
 
-    def connections(self, client: redis.Redis) -> int:
-        """Return how many the app holds: those that come by TCP."""
-        return sum("U" not in each["flags"] for each in client.client_list())
+    def connections(self, client: redis.Redis) -> set[str]:
+        """Return the ids of those that the app holds: they come by TCP."""
+        return {each["id"] for each in client.client_list() if "U" not in each["flags"]}

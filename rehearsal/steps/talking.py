@@ -98,11 +98,13 @@ class Idle(Step):
         with ann.enter("quiet") as first, bob.enter("quiet") as second:
             say_and_hear(first, [first, second], "before", "carol")
             with stage.site.key_value.client() as client:
-                before = client.info("stats")["total_connections_received"]
+                before = stage.site.key_value.connections(client)
                 client.config_set("timeout", 2)
                 stage.last(self.SILENCE)
                 client.config_set("timeout", 300)
-                again = client.info("stats")["total_connections_received"] - before
+                cut = before - stage.site.key_value.connections(client)
             say_and_hear(first, [first, second], "afterwards", "carol")
-        stage.note(f"{self.SILENCE:g} s of silence, {again} connections opened again")
+        stage.note(
+            f"{self.SILENCE:g} s of silence: {len(cut)} of {len(before)} connections were closed"
+        )
         stage.note("both sockets are the same, both heard the next message")
