@@ -54,7 +54,7 @@ class Interface:
         """Serve one WebSocket until its client is gone."""
         if not self._goodbye.is_installed:
             self._goodbye.install()
-            garbage.collect_less()
+            self._get_ready()
         self._leaving = None
         connection = Connection(scope, configuration())
         socket = Socket(self.get_layer(), self.sockets, connection, send)
@@ -82,11 +82,18 @@ class Interface:
         """Answer the server's start; at its end, let the layer know of all sockets first."""
         while True:
             event = await receive()
-            if event["type"] == "lifespan.shutdown":
+            if event["type"] == "lifespan.startup":
+                self._get_ready()
+            else:
                 await self.drain()
             await send({"type": f"{event['type']}.complete"})
             if event["type"] == "lifespan.shutdown":
                 return
+
+    def _get_ready(self) -> None:
+        # At the start, under a server that tells of it: the first socket does not wait for this.
+        garbage.collect_less()
+        self.get_layer().start_server()
 
     async def stop(self) -> None:
         """Close all sockets, tell the layer of their end, and leave it."""

@@ -64,16 +64,20 @@ class WorkerLayer(ChannelLayer):
 
     # The interface side
 
-    async def attach(self, receiver: Receiver) -> str:
-        """Return a new reply channel whose messages *receiver* gets; it waits for nothing.
+    def start_server(self) -> Server:
+        """Make this process a server that reads its inbox, unless it is one; it waits for nothing.
 
-        The first call makes this process a server and begins to read its inbox.
+        To be called in the event loop of its sockets.
         """
         if self._server is None:
             self._server = Server(self.codec)
             self._register_server(self._server)
         self._make_home(self._server)
-        return self._server.attach(receiver)
+        return self._server
+
+    async def attach(self, receiver: Receiver) -> str:
+        """Return a new reply channel whose messages *receiver* gets; it waits for nothing."""
+        return self.start_server().attach(receiver)
 
     def leave_groups(self, reply_channel: str) -> None:
         """Take a channel of this process out of all groups; it cannot join one again."""

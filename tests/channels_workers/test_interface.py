@@ -366,6 +366,20 @@ async def test_lifespan_is_answered(application: Interface) -> None:
     ]
 
 
+async def test_a_server_that_tells_of_its_start_is_known_before_its_first_socket(
+    application: Interface,
+) -> None:
+    incoming: asyncio.Queue[Event] = asyncio.Queue()
+    sent: asyncio.Queue[Event] = asyncio.Queue()
+    lifespan = asyncio.create_task(application({"type": "lifespan"}, incoming.get, sent.put))
+    for name, servers in (("startup", 1), ("shutdown", 0)):
+        incoming.put_nowait({"type": f"lifespan.{name}"})
+        async with asyncio.timeout(TIMEOUT):
+            assert (await sent.get())["type"] == f"lifespan.{name}.complete"
+        assert len(application.get_layer().status().servers) == servers
+    await lifespan
+
+
 async def test_an_unknown_scope_is_an_error(application: Interface) -> None:
     with pytest.raises(ValueError, match="'telnet'"):
         await application({"type": "telnet"}, asyncio.Queue[Event]().get, None)  # type: ignore[arg-type]

@@ -66,7 +66,8 @@ def test_scrolling_back_brings_earlier_messages(
             bob.say(f"m{number}")
         bob.hear_message("^m129$")
     tab = open_tab(server, "/lobby/")
-    assert len(tab.messages()) == 50
+    # Fifty stand in the page; it asks for more by itself when few of them are above what is seen.
+    assert len(tab.messages()) in (50, 100)
     for count in (100, 130):
         tab.browser.execute_script("document.getElementById('scroll').scrollTop = 0")
         wait_for(lambda: len(tab.messages()) >= count, f"{count} messages")  # noqa: B023

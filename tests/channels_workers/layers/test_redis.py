@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from channels_workers.layers.redis import RedisChannelLayer, link
+from channels_workers.layers.redis import RedisChannelLayer
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
 from tests.processes.redis_server import RedisServer
 
@@ -12,11 +12,7 @@ __all__ = ["other", "process"]
 
 
 @pytest.fixture
-async def make_layer(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[MakeLayer]:
-    # A server that is told of less than there should be waits for its next pulse.
-    monkeypatch.setattr(link, "PULSE_INTERVAL", 0.05)
+async def make_layer(redis_server: RedisServer) -> AsyncIterator[MakeLayer]:
     redis_server.client().script_flush()  # each test meets a Redis that knows no script
     made: list[RedisChannelLayer] = []
 
