@@ -24,7 +24,6 @@ from chat.frames import Frame, parse
 from faults.registry import FAULTS
 from legacy.comparison.differences import DIFFERENCES
 from legacy.comparison.repertoire import applications
-from rehearsal.registry import STEPS
 from tests.channels_workers.test_imports import ROWS
 from tests.docs.names import written_row
 from tests.docs.pages import code, first_codes, page
@@ -169,37 +168,6 @@ def test_limits_name_settings_that_exist() -> None:
     assert written - chat - {"CHANNEL_WORKERS", "CHANNEL_LAYERS", "CONFIG"} <= names
     for name in chat:
         assert name in SETTINGS.read_text()
-
-
-def test_the_table_of_a_rehearsal() -> None:
-    rows = page("deploying").table("rehearsal")
-    written = [(code(row[0])[0], row[1]) for row in rows]
-    assert written == [(step.name, step.description) for step in STEPS]
-    assert {row[-1] for row in rows} == {"ok"}
-
-
-def test_the_budget_of_connections() -> None:
-    for formation, redis, restarting in page("deploying").table("connections"):
-        web, workers, threads = map(int, re.findall(r"\d+", formation))
-        assert redis == str(4 * web + (threads + 2) * workers)
-        assert int(re.findall(r"\d+", restarting)[0]) == 2 * int(redis)
-
-
-def test_the_budget_of_memory() -> None:
-    """How many sockets fit is computed of what the rehearsal measured."""
-    section = page("deploying").text.partition("### What the smallest plans hold")[2]
-    rows = page("deploying").table("memory")
-    base, socket, room, message = (
-        float(re.findall(r"[\d.,]+", row[1])[0].replace(",", "")) for row in rows[:4]
-    )
-    measured = next(row[2] for row in page("deploying").table("rehearsal") if "memory" in row[0])
-    assert f"{base:.2f} MiB without" in measured
-    for figure in (socket, room, message):
-        assert f"{figure:.0f} bytes" in measured
-    free = (25 - base) * 2**20 / 2
-    found = re.search(r"so (\d[\d,]*) sockets", section)
-    assert found
-    assert int(found[1].replace(",", "")) == pytest.approx(free / (room + message), rel=0.1)
 
 
 # guarantees.md
