@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shlex
 import shutil
 import sys
 import tempfile
@@ -77,9 +76,8 @@ def rehearse(folder: Path, until: str | None, without: Sequence[str] = ()) -> li
 
 def conditions(took: float) -> list[str]:
     """Return lines that say how the rows came about."""
-    command = shlex.join(["scripts/rehearse", *sys.argv[1:]])
     return [
-        f"{time.strftime('%Y-%m-%d')}, `{command}`, {took:.0f} s.",
+        f"{time.strftime('%Y-%m-%d')}, `scripts/rehearse`, {took:.0f} s.",
         f"{os.cpu_count()} cores, {platform.system()}.",
     ]
 

@@ -17,12 +17,16 @@ class ConfigVars(Step):
     description = "config vars changed: the release command, then all dynos restart at once"
 
     def play(self, stage: Stage) -> None:
-        """Set what the steps below need: a name, room for three workers, people who talk a lot."""
+        """Set what the steps below need.
+
+        That is a name, room for three workers, and people who talk a lot and come from one address.
+        """
         app = stage.chat
         changes = {
             "ALLOWED_HOSTS": f".herokuapp.com,{OWN_HOST}",
             "WORKER_THREADS": "2",
             "CHAT_RATE_LIMIT": "0",
+            "CONNECTIONS_PER_ADDRESS": "0",
         }
         said = app.set_config(**changes)
         stage.expect("No migrations to apply" in said, f"a release without migrations: {said}")
