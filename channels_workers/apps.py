@@ -11,4 +11,5 @@ class ChannelsWorkersConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from channels_workers import checks  # noqa: F401, PLC0415  (apps must be ready)
+        # Apps must be ready.
+        from channels_workers import checks, installed, production  # noqa: F401, PLC0415

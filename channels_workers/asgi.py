@@ -9,7 +9,9 @@ from functools import partial
 from django.core.asgi import get_asgi_application
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.interface import Application, Interface
+from channels_workers.health import Application
+from channels_workers.interface import Interface
+from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,10 @@ def _announce(alias: str) -> None:
     try:
         layer.check_server()
     except LayerUnavailable as error:
-        logger.error("%s Sockets wait for it, and are refused at the handshake time-out.", error)
+        logger.error(
+            "%s Sockets wait for it, and are refused at the handshake time-out.",
+            error,
+            extra=fields("layer_lost"),
+        )
     else:
-        logger.info("Sockets go to workers by %s", layer)
+        logger.info("Sockets go to workers by %s", layer, extra=fields("server_starts"))

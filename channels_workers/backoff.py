@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import random
 
+from channels_workers.logs import fields
+
 
 class Attempts:
     """A row of attempts at *what*; the waits grow from 0.05 s to *longest* seconds.
@@ -25,7 +27,8 @@ class Attempts:
         """Note a failure, log the first of a row; return how many seconds to wait."""
         if self.failures == 0:
             level = logging.DEBUG if self.is_quiet else logging.ERROR
-            self.logger.log(level, "%s: %s Trying again.", self.what, error)
+            text = "%s: %s Trying again."
+            self.logger.log(level, text, self.what, error, extra=fields("trying_again"))
         self.failures += 1
         wait = min(self.longest, 0.05 * 2.0 ** min(self.failures - 1, 10))
         return wait * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
@@ -35,5 +38,6 @@ class Attempts:
         if self.failures:
             level = logging.DEBUG if self.is_quiet else logging.WARNING
             text = "%s: works again after %d failures."
-            self.logger.log(level, text, self.what, self.failures)
+            extra = fields("works_again")
+            self.logger.log(level, text, self.what, self.failures, extra=extra)
             self.failures = 0

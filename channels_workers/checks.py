@@ -98,34 +98,6 @@ def _unknown_keys(layer: dict[str, Any]) -> str:
 
 
 @register("channels_workers")
-def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Look at the order of INSTALLED_APPS: the first app with a command brings it."""
-    order = [config.name for config in apps.get_app_configs()]
-    wanted = ["channels_workers", "daphne", "django.contrib.staticfiles"]
-    found = [name for name in order if name in wanted]
-    messages: list[CheckMessage] = []
-    if found != [name for name in wanted if name in order]:
-        messages.append(
-            Error(
-                f"The apps {', '.join(found)} stand in this order in INSTALLED_APPS; `runserver` "
-                "would be that of another app.",
-                hint=f"Order them: {', '.join(name for name in wanted if name in order)}",
-                id="channels_workers.E005",
-            )
-        )
-    if "channels" in order and order.index("channels") < order.index("channels_workers"):
-        messages.append(
-            Error(
-                "The app channels stands before channels_workers in INSTALLED_APPS; `runworker` "
-                "would be that of Channels 4, which runs no function consumers.",
-                hint="Put channels_workers before channels.",
-                id="channels_workers.E006",
-            )
-        )
-    return messages
-
-
-@register("channels_workers")
 def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Import the routing."""
     try:

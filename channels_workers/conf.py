@@ -6,6 +6,7 @@ Read late, at first use, and again whenever a test changes the setting.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args
@@ -32,6 +33,19 @@ class Configuration:
     #: A handshake without an answer is refused (403) after this time. Keep it below the
     #: server's own (Daphne: ``--websocket_connect_timeout``, 5 s), which only cuts the line.
     HANDSHAKE_TIMEOUT: float = 4.0
+
+    #: Origins of the pages that may open sockets whose consumer has `configured_origins_only`;
+    #: without any, those of ALLOWED_HOSTS. An entry is an origin (``https://chat.example.com``), or
+    #: a host as in ALLOWED_HOSTS.
+    ALLOWED_ORIGINS: Sequence[str] = ()
+
+    #: How many proxies stand before the interface servers; from so many entries at the right of
+    #: X-Forwarded-For the client's address is taken. With 0 the header is not looked at.
+    TRUSTED_PROXIES: int = 0
+
+    #: Sockets that one address may have at each interface server; 0 for no limit. One more is
+    #: refused: 429 under uvicorn, 403 under Daphne.
+    CONNECTIONS_PER_ADDRESS: int = 0
 
     #: Frames of one socket that may wait for a worker; one more closes it with 4008.
     FRAMES_WAITING: int = 10_000
@@ -80,6 +94,23 @@ class Configuration:
     #: How long a stopping worker waits for the consumers under way.
     STOP_TIMEOUT: float = 25.0
 
+    #: Over how long an interface server closes its sockets after SIGTERM, evenly; 0 closes all at
+    #: once. Keep it 16 s below the time after which the server would be killed.
+    DRAIN_TIME: float = 10.0
+
+    #: When a client whose socket such a server has closed is told to come back, counted from then.
+    RETURN_TIME: float = 1.0
+
+    #: The path where an interface server says that it is alive, such as ``/healthz``; empty: none.
+    HEALTH_PATH: str = ""
+
+    #: The path where it says whether sockets are served, such as ``/readyz``; empty: none.
+    READY_PATH: str = ""
+
+
+#: Numbers that may be 0.
+MAY_BE_ZERO = ("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS")
+
 
 def _read(value: Any) -> Configuration:
     if not isinstance(value, dict):
@@ -106,12 +137,39 @@ def _check(name: str, given: Any) -> None:
                 f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}."
             )
         return
-    counts = isinstance(getattr(Configuration(), name), int)
-    fits = isinstance(given, int if counts else int | float) and not isinstance(given, bool)
-    if not fits or not 0 < given < math.inf:
-        kind = "a whole number" if counts else "a number"
+    default = getattr(Configuration(), name)
+    if isinstance(default, str):
+        _check_path(name, given)
+    elif isinstance(default, tuple):
+        _check_texts(name, given)
+    else:
+        _check_number(name, given, is_whole=isinstance(default, int))
+
+
+def _check_texts(name: str, given: Any) -> None:
+    if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
         raise ImproperlyConfigured(
-            f"CHANNEL_WORKERS[{name!r}] must be {kind} above 0, not {given!r}."
+            f"CHANNEL_WORKERS[{name!r}] must be a list of texts, such as "
+            f'["https://chat.example.com"], not {given!r}.'
+        )
+
+
+def _check_path(name: str, given: Any) -> None:
+    if not isinstance(given, str) or not (given == "" or given.startswith("/")):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be a path that begins with a slash, such as "
+            f"'/healthz', or '' for none, not {given!r}."
+        )
+
+
+def _check_number(name: str, given: Any, *, is_whole: bool) -> None:
+    fits = isinstance(given, int if is_whole else int | float) and not isinstance(given, bool)
+    is_zero = fits and given == 0 and name in MAY_BE_ZERO
+    if not fits or not (is_zero or 0 < given < math.inf):
+        kind = "a whole number" if is_whole else "a number"
+        least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be {kind} {least}, not {given!r}."
         )
 
 

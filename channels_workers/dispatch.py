@@ -31,6 +31,7 @@ from channels_workers.layers.operations import (
     Send,
     Session,
 )
+from channels_workers.logs import about, fields
 from channels_workers.message import Message
 from channels_workers.outbox import open_outbox
 from channels_workers.protocol import shown
@@ -84,7 +85,12 @@ def dispatch(
     try:
         return run(delivery, layer, router, run_with_care)
     except Exception:
-        logger.exception("Running message %s on %s failed", delivery.id, delivery.channel)
+        logger.exception(
+            "Running message %s on %s failed",
+            delivery.id,
+            delivery.channel,
+            extra=about("message_failed", delivery),
+        )
         return Outcome([])
 
 
@@ -98,6 +104,7 @@ def finish(finished: Finished, layer: WorkerLayer) -> Committed:
             "What message %s on %s did cannot be committed; it is finished without",
             delivery.id,
             delivery.channel,
+            extra=about("commit_refused", delivery),
         )
         return commit(Finished(delivery), layer)
 
@@ -110,11 +117,19 @@ def run(
         message = Message(layer.content(delivery), delivery.channel, layer, delivery)
         match = router.match(message)
     except Exception:
-        logger.exception("Cannot route message %s on %s", delivery.id, delivery.channel)
+        logger.exception(
+            "Cannot route message %s on %s",
+            delivery.id,
+            delivery.channel,
+            extra=about("not_routed", delivery),
+        )
         return Outcome([])
     if match is None:
         logger.error(
-            "No route for message %s on %s; look at CHANNEL_ROUTING", delivery.id, delivery.channel
+            "No route for message %s on %s; look at CHANNEL_ROUTING",
+            delivery.id,
+            delivery.channel,
+            extra=about("not_routed", delivery),
         )
         return Outcome([])
     result, error = None, None
@@ -138,7 +153,8 @@ def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -
 def _send_finished() -> None:
     for receiver, error in consumer_finished.send_robust(sender=dispatch):
         if error is not None:
-            logger.error("%r of consumer_finished failed", receiver, exc_info=error)
+            text = "%r of consumer_finished failed"
+            logger.error(text, receiver, exc_info=error, extra=fields("receiver_failed"))
 
 
 async def _with_database_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -181,11 +197,18 @@ def _answer_handshake(
             name_of(match.consumer),
             type(raised).__name__,
             message.channel,
+            extra=_about("consumer_failed", message, match),
         )
         return raised
     if isinstance(raised, AcceptConnection):
         message.reply_channel.send({"accept": True})
         return None
+    logger.info(
+        "%s refuses the socket %s",
+        name_of(match.consumer),
+        shown(str(message.get("path", "-"))),
+        extra=_about("socket_refused", message, match),
+    )
     message.reply_channel.send({"close": True})
     return raised
 
@@ -198,6 +221,18 @@ def _log_failure(error: BaseException, message: Message, match: Match) -> None:
         shown(str(message.get("path", "-"))),
         message.id,
         exc_info=error,
+        extra=_about("consumer_failed", message, match),
+    )
+
+
+def _about(event: str, message: Message, match: Match) -> dict[str, str | int]:
+    return fields(
+        event,
+        channel=message.channel.name,
+        connection=message.reply_channel.name if message.reply_channel else None,
+        consumer=name_of(match.consumer),
+        message_id=message.id,
+        path=shown(str(message["path"])) if "path" in message else None,
     )
 
 
@@ -218,7 +253,13 @@ def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
     if delivery.attempts < MAX_RETRIES:
         return layer.requeue(delivery, counted=True)
     reason = f"it was put off {delivery.attempts} times by ConsumeLater"
-    logger.error("Message %s on %s is given up: %s", delivery.id, delivery.channel, reason)
+    logger.error(
+        "Message %s on %s is given up: %s",
+        delivery.id,
+        delivery.channel,
+        reason,
+        extra=about("dead_letter", delivery),
+    )
     return layer.give_up(delivery, reason)
 
 
@@ -247,7 +288,8 @@ def commit(finished: Finished, layer: WorkerLayer) -> Committed:
 def note(committed: Committed, delivery: Delivery) -> None:
     """Log if *delivery* was not ours any more."""
     if committed is not Committed.DONE:
-        logger.warning("Message %s was finished elsewhere", delivery.id)
+        extra = about("finished_elsewhere", delivery)
+        logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
 
 
 def _without(
@@ -261,5 +303,6 @@ def _without(
         len(operations) - len(kept),
         delivery.channel,
         delivery.id,
+        extra=about("channel_full", delivery),
     )
     return kept

@@ -15,20 +15,21 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
+from channels_workers.logs import fields
+
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Goodbye:
-    """On the first signal *say* runs, for *timeout* seconds at most; then the server gets it.
+    """On the first signal *say* runs, with its number, to its end; then the server gets it.
 
     A second signal goes to the server at once.
     """
 
-    def __init__(self, say: Callable[[], Awaitable[None]], timeout: float) -> None:
+    def __init__(self, say: Callable[[int], Awaitable[None]]) -> None:
         self.say = say
-        self.timeout = timeout
         self.is_installed = False
         self._previous: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -58,10 +59,9 @@ class Goodbye:
 
     async def _say_and_pass_on(self, number: int, frame: FrameType | None) -> None:
         try:
-            async with asyncio.timeout(self.timeout):
-                await self.say()
+            await self.say(number)
         except Exception:
-            logger.exception("Saying goodbye failed")
+            logger.exception("Saying goodbye failed", extra=fields("stop_failed"))
         self._pass_on(number, frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:

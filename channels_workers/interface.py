@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import logging
+import signal
+from collections.abc import Callable
 
 from channels_workers import garbage
+from channels_workers.addresses import LimitPerAddress, with_client
 from channels_workers.conf import configuration
 from channels_workers.goodbye import Goodbye
+from channels_workers.health import Application, Health, Receive
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
-from channels_workers.protocol import Connection, Event, Scope
+from channels_workers.protocol import OPEN, Connection, Scope
+from channels_workers.requests import Requests
 from channels_workers.sockets import Socket, Sockets
 
-Receive = Callable[[], Awaitable[Event]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
+logger = logging.getLogger(__name__)
 
 #: How long a stopping server waits until the layer knows of its sockets' end (s).
 DRAIN_TIMEOUT = 5.0
 
-#: How long a stopping server waits until close frames are written (s).
-WRITE_TIMEOUT = 2.0
+#: How long it waits for clients to answer its close frames, before it cuts their lines (s).
+CLOSE_TIMEOUT = 2.0
 
 
 class Interface:
     """Sockets go to workers by *layer*, HTTP goes to the ASGI application *http*."""
 
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
-        self.http = http
+        self.http = Requests(http)
         self.get_layer = layer
         self.sockets = Sockets()
+        self.limited_websocket = LimitPerAddress(self.websocket)
         self.stopping = False
-        self._goodbye = Goodbye(self.stop, DRAIN_TIMEOUT)
+        self.health = Health(layer, lambda: self.stopping)
+        self._served: set[Socket] = set()  # whose clients have not left
+        self._goodbye = Goodbye(self._stop_upon)
+        self._is_ready = False
         self._leaving: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one connection; ValueError for a type of scope that is not known here."""
+        if not self._goodbye.is_installed and scope["type"] != "lifespan":
+            self._goodbye.install()
+        scope = with_client(scope)
         match scope["type"]:
             case "websocket":
-                await self.websocket(scope, receive, send)
+                await self.limited_websocket(scope, receive, send)
             case "http":
-                await self.http(scope, receive, send)
+                http = self.health.check_at(scope["path"]) or self.http
+                await http(scope, receive, send)
             case "lifespan":
                 await self.lifespan(receive, send)
             case other:
@@ -52,8 +64,7 @@ class Interface:
 
     async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one WebSocket until its client is gone."""
-        if not self._goodbye.is_installed:
-            self._goodbye.install()
+        if not self._is_ready:
             self._get_ready()
         self._leaving = None
         connection = Connection(scope, configuration())
@@ -63,6 +74,7 @@ class Interface:
             await send({"type": "websocket.close", "code": 1000})
             return
         await socket.open()
+        self._served.add(socket)
         try:
             while not socket.broken:
                 event = await receive()
@@ -76,6 +88,7 @@ class Interface:
                 await self.drain_ended()
                 raise
         finally:
+            self._served.discard(socket)
             socket.end(None)
 
     async def lifespan(self, receive: Receive, send: SendEvent) -> None:
@@ -92,18 +105,58 @@ class Interface:
 
     def _get_ready(self) -> None:
         # At the start, under a server that tells of it: the first socket does not wait for this.
+        self._is_ready = True
         garbage.collect_less()
         self.get_layer().start_server()
 
-    async def stop(self) -> None:
-        """Close all sockets, tell the layer of their end, and leave it."""
+    async def _stop_upon(self, number: int) -> None:
+        # A person who presses Ctrl-C does not want to wait; SIGTERM is what supervisors send.
+        limits = configuration()
+        await self.stop(limits.DRAIN_TIME if number == signal.SIGTERM else 0.0)
+
+    async def stop(self, drain_time: float = 0.0) -> None:
+        """Close all sockets, over *drain_time* seconds; tell the layer of their end, and leave it.
+
+        Until the sockets are closed pages are served, then only those under way are finished.
+        It takes :data:`DRAIN_TIMEOUT` longer at most; TimeoutError if that is too short.
+        """
         self.stopping = True
+        text = "This server stops: it closes %d sockets over %g s"
+        count = len(self.sockets.known)
+        logger.info(text, count, drain_time, extra=fields("server_stops"))
+        await self._close_one_by_one(drain_time)
+        async with asyncio.timeout(DRAIN_TIMEOUT):
+            await asyncio.gather(self._end_sockets(), self.http.end())
+
+    async def _close_one_by_one(self, drain_time: float) -> None:
+        """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds."""
+        loop = asyncio.get_running_loop()
+        opened = [socket for socket in self.sockets.known if socket.connection.state == OPEN]
+        for socket in self.sockets.known.difference(opened):
+            socket.stop()
+        if not (opened and drain_time):
+            return
+        reason = f"retry-after: {configuration().RETURN_TIME:g}"
+        began = loop.time()
+        for number, socket in enumerate(opened):
+            if socket.connection.state == OPEN:
+                due = began + drain_time * number / len(opened)
+                await asyncio.sleep(max(0.0, due - loop.time()))
+            if socket.connection.state == OPEN:  # as its client may have left meanwhile
+                socket.dismiss(reason)
+
+    async def _end_sockets(self) -> None:
+        await self._close_all()
+        await self.drain()
+
+    async def _close_all(self) -> None:
+        """Close what is not closed yet; cut the lines of clients that do not answer."""
         for socket in list(self.sockets.known):
             socket.stop()
-        writers = [writer for socket in self.sockets.known if (writer := socket.outgoing.writer)]
-        if writers:
-            await asyncio.wait(writers, timeout=WRITE_TIMEOUT)
-        await self.drain()
+        if tasks := [socket.task for socket in self._served if socket.task]:
+            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
+        for socket in self._served:
+            socket.outgoing.cut()
 
     async def drain(self) -> None:
         """Wait until the layer knows the end of every socket; leave it."""

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from channels_workers.conf import Configuration
+from channels_workers.logs import fields
 from channels_workers.protocol import Event
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Outgoing:
                 self._size -= size_of(event)
                 await self.send(event)
         except Exception as error:  # noqa: BLE001  (each server has errors of its own)
-            logger.info("Sending failed: %s", error)
+            logger.info("Sending failed: %s", error, extra=fields("send_failed"))
             self.clear()
         finally:
             self.writer = None
@@ -106,7 +107,7 @@ class UvicornOutgoing(Outgoing):
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-            logger.info("Sending failed: %s", error)
+            logger.info("Sending failed: %s", error, extra=fields("send_failed"))
             return
         self._start(go_on(sending, waits_for))
 
@@ -131,7 +132,8 @@ class DaphneOutgoing(Outgoing):
 
     def put(self, event: Event) -> None:
         """Send *event*; a broadcast needs no task for each socket."""
-        drive(self.send(event))
+        if not ("reason" in event and close_with_reason(self.send, event)):
+            drive(self.send(event))
         transport = transport_behind(self.send)
         if transport is not None and unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
             self.overflow()
@@ -168,6 +170,15 @@ def transport_behind(send: Any) -> Any:
     return getattr(send.args[0], "transport", None)
 
 
+def close_with_reason(send: Any, event: Event) -> bool:
+    """Close an open socket of Daphne, whose own `send` drops the reason; False if it is not."""
+    protocol = send.args[0]
+    if protocol.state != protocol.STATE_OPEN:
+        return False
+    protocol.sendClose(event["code"], event["reason"])
+    return True
+
+
 def unsent_bytes(transport: Any) -> int:
     """Return how much a transport of Twisted holds that its peer has not read."""
     buffered = getattr(transport, "dataBuffer", b"")
@@ -182,6 +193,6 @@ def drive(sending: Awaitable[None]) -> None:
     except StopIteration:
         return
     except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-        logger.info("Sending failed: %s", error)
+        logger.info("Sending failed: %s", error, extra=fields("send_failed"))
         return
     raise RuntimeError("Daphne's send() waited, which it never did; please report this.")

@@ -17,6 +17,7 @@ from channels_workers.layers.operations import (
     CONNECT,
     RECEIVE,
 )
+from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Connection:
 
     def __init__(self, scope: Scope, limits: Configuration) -> None:
         self.path: str = scope["path"]
+        self.name = ""  # its reply channel, once it has one
         self.limits = limits
         self.state = CONNECTING
         self.order = -1  # of the message under way, or of the last one
@@ -91,7 +93,7 @@ class Connection:
         text, data = event.get("text"), event.get("bytes")
         size = frame_size(text, data)
         if size > self.limits.FRAME_SIZE:
-            return self.close(FRAME_TOO_LARGE)
+            return self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)
         frame = {"bytes": data} if text is None else {"text": text}
         self._waiting.append({"path": self.path, **frame})
         self._waiting_bytes += size
@@ -100,8 +102,17 @@ class Connection:
             or self._waiting_bytes > self.limits.FRAME_BYTES_WAITING
         ):
             self._waiting.pop()
-            return self.close(TOO_MANY_FRAMES)
+            text = "%d frames of it wait for workers"
+            return self._close_at_limit(TOO_MANY_FRAMES, text, len(self._waiting))
         return []
+
+    def _close_at_limit(self, code: int, reason: str, count: int) -> list[Event]:
+        extra = self._fields("socket_closed", code)
+        logger.warning(f"Closing %s: {reason}", shown(self.path), count, extra=extra)
+        return self.close(code)
+
+    def _fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
+        return fields(event, code=code, connection=self.name, path=shown(self.path))
 
     def end(self, code: int | None) -> None:
         """Note that the client is gone; frames that it sent before still go to workers."""
@@ -147,7 +158,8 @@ class Connection:
         if self.state != CONNECTING:
             return []
         reason = NO_ANSWER if self.order == 0 and self.released else NO_WORKER
-        logger.warning(reason, shown(self.path), self.limits.HANDSHAKE_TIMEOUT)
+        extra = self._fields("handshake_timeout")
+        logger.warning(reason, shown(self.path), self.limits.HANDSHAKE_TIMEOUT, extra=extra)
         return self.refuse()
 
     # To the client
@@ -163,13 +175,14 @@ class Connection:
         self.close_code = ABNORMAL
         return [{"type": "websocket.close", "code": 1000}]
 
-    def close(self, code: Any = True) -> list[Event]:
-        """Close the socket; True stands for 1000."""
+    def close(self, code: Any = True, reason: str = "") -> list[Event]:
+        """Close the socket; True stands for 1000. A handshake is refused."""
         if self.state != OPEN:
             return self.refuse() if self.state == CONNECTING else []
         self.state = CLOSED
         self.close_code = close_code(code)
-        return [{"type": "websocket.close", "code": self.close_code}]
+        event: Event = {"type": "websocket.close", "code": self.close_code}
+        return [event | {"reason": reason} if reason else event]
 
     # To the layer
 
@@ -237,7 +250,9 @@ def close_code(close: Any) -> int:
         return 1000
     if isinstance(close, int) and is_close_code(close):
         return close
-    logger.error("Close code %r is not 1000 or from 3000 to 4999; 1000 is used", close)
+    text = "Close code %s is not 1000 or from 3000 to 4999; 1000 is used"
+    shown_code = close if isinstance(close, int) else type(close).__name__
+    logger.error(text, shown_code, extra=fields("bad_reply"))
     return 1000
 
 
@@ -280,5 +295,6 @@ def send_events(content: Content) -> list[Event]:
         "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped",
         type(text).__name__,
         type(data).__name__,
+        extra=fields("bad_reply"),
     )
     return []

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from channels_workers.backoff import Attempts
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import GivenUp
+from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
@@ -106,13 +108,23 @@ class Reaper:
         for process, counter in self.watch.look(counters, self.own(), now).items():
             self._orphans.discard(process)
             if self.layer.bury(process, counter):
-                logger.warning("Process %s is dead: %s", process, WHY if counter else WHY_UNKNOWN)
+                why, extra = (
+                    WHY if counter else WHY_UNKNOWN,
+                    fields("process_dead", process_id=process),
+                )
+                logger.warning("Process %s is dead: %s", process, why, extra=extra)
         for process, counter in self.layer.overfull().items():
             if self.layer.bury(process, counter):
-                logger.warning("Process %s counts as dead: it does not read its inbox", process)
+                text, extra = (
+                    "Process %s counts as dead: it does not read its inbox",
+                    fields("process_dead", process_id=process),
+                )
+                logger.warning(text, process, extra=extra)
         for process in self.layer.remains():
-            self.layer.clean_up(process)
-            logger.warning("Cleaned up after process %s", process)
+            for given_up in self.layer.clean_up(process):
+                _tell_of(given_up, process)
+            extra = fields("process_cleaned_up", process_id=process)
+            logger.warning("Cleaned up after process %s", process, extra=extra)
         self._search(now)
 
     def _search(self, now: float) -> None:
@@ -120,3 +132,17 @@ class Reaper:
         if now - self._searched >= SEARCH_INTERVAL:
             self._searched = now
             self._orphans = self.layer.orphans()
+
+
+def _tell_of(given_up: GivenUp, process: str) -> None:
+    logger.error(
+        "Message %s on %s is given up: its worker died again; see `manage.py deadletters`",
+        given_up.message_id,
+        given_up.channel,
+        extra=fields(
+            "dead_letter",
+            channel=given_up.channel,
+            message_id=given_up.message_id,
+            process_id=process,
+        ),
+    )

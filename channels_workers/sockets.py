@@ -15,6 +15,7 @@ from channels_workers.layers.operations import (
     Published,
     UnderWay,
 )
+from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent, outgoing_for
 from channels_workers.protocol import (
     ABNORMAL,
@@ -55,15 +56,15 @@ class Socket:
         self.broken = False
         self.left_frames = 0  # waiting for workers since the client has left
         self.tasks: set[asyncio.Future[Any]] = set()
-        self._task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None  # that serves it
         self.outgoing = outgoing_for(send, connection.limits, self._overflow)
         self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Publish the handshake."""
         loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        self.reply_channel = await self.layer.attach(self)
+        self.task = asyncio.current_task()
+        self.reply_channel = self.connection.name = await self.layer.attach(self)
         self.sockets.known.add(self)
         limit = self.connection.limits.HANDSHAKE_TIMEOUT
         self._timer = loop.call_later(limit, lambda: self._emit(self.connection.time_out()))
@@ -95,11 +96,19 @@ class Socket:
                 "%d frames of %s are dropped: too many of clients that have left wait for workers",
                 left,
                 shown(self.connection.path),
+                extra=self._fields("frames_dropped"),
             )
             self.connection.abandon(ABNORMAL)
             left = 0
         self.left_frames = left
         self.sockets.left_frames += left
+
+    def dismiss(self, reason: str) -> None:
+        """Close the socket, as the server will stop; what it sent before still goes to workers."""
+        self._emit(self.connection.close(SERVER_STOPS, reason))
+        self._leave_frames(SERVER_STOPS)
+        self.layer.leave_groups(self.reply_channel)
+        self._step()
 
     def stop(self) -> None:
         """Close the socket, as the server stops; what it sent and no worker has is lost."""
@@ -178,12 +187,14 @@ class Socket:
     def _fail(self, step: Publish, error: BaseException) -> None:
         path = shown(self.connection.path)
         if isinstance(error, MessageTooLarge):
-            logger.warning("Closing %s: %s", path, error)
+            extra = self._fields("socket_closed", FRAME_TOO_LARGE)
+            logger.warning("Closing %s: %s", path, error, extra=extra)
             self._give_up(FRAME_TOO_LARGE)
         elif isinstance(error, ServerGone):
             self.lose()
         else:
-            logger.error("Publishing order %d of %s failed", step.order, path, exc_info=error)
+            text, extra = "Publishing order %d of %s failed", self._fields("publish_failed")
+            logger.error(text, step.order, path, exc_info=error, extra=extra)
             self._give_up(CONNECTION_LOST)
 
     def _give_up(self, code: int) -> None:
@@ -195,9 +206,11 @@ class Socket:
         try:
             await self.layer.close(self.reply_channel, step.code)
         except LayerUnavailable as error:  # the link ended: the server stops, or is lost
-            logger.info("The end of %s is not told: %s", shown(self.connection.path), error)
+            text, extra = "The end of %s is not told: %s", self._fields("end_not_told")
+            logger.info(text, shown(self.connection.path), error, extra=extra)
         except Exception:
-            logger.exception("Telling the end of %s failed", shown(self.connection.path))
+            text, extra = "Telling the end of %s failed", self._fields("end_not_told")
+            logger.exception(text, shown(self.connection.path), extra=extra)
         finally:
             self._forget()
 
@@ -206,6 +219,10 @@ class Socket:
         self.left_frames = 0
         self.layer.detach(self.reply_channel)
         self.sockets.known.discard(self)
+
+    def _fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
+        path = shown(self.connection.path)
+        return fields(event, code=code, connection=self.reply_channel, path=path)
 
     # To the client
 
@@ -217,9 +234,11 @@ class Socket:
         # A close frame would wait behind what the client does not read: cut the line.
         if self.broken:
             return
-        logger.warning("Closing %s: its client reads too slowly", shown(self.connection.path))
+        extra = self._fields("socket_closed", READS_TOO_SLOWLY)
+        path = shown(self.connection.path)
+        logger.warning("Closing %s: its client reads too slowly", path, extra=extra)
         self.broken = True
         self._leave_frames(READS_TOO_SLOWLY)
         self.outgoing.cut()
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()

@@ -25,6 +25,7 @@ from channels_workers.layers.operations import (
     Pulse,
     new_id,
 )
+from channels_workers.logs import about, fields
 from channels_workers.reaper import Reaper
 from channels_workers.routing import Router, get_router
 from channels_workers.worker_thread import PATIENCE_ALONE, Worker
@@ -140,7 +141,8 @@ class WorkerGroup:
             consumers = [worker.consumer for worker in self.workers]
             self.channel_layer.retire(self.process, consumers, self.channels)
         except Exception as error:  # noqa: BLE001  (logged; the process must end)
-            logger.error("Stopping without a goodbye: %s", error)
+            extra = fields("stop_failed", process_id=self.process)
+            logger.error("Stopping without a goodbye: %s", error, extra=extra)
         self._end()
         if not late:
             self.loop.stop()
@@ -157,6 +159,7 @@ class WorkerGroup:
                 "Message %s on %s did not finish in time; another worker runs it again",
                 delivery.id,
                 delivery.channel,
+                extra=about("handed_back", delivery),
             )
             self.channel_layer.requeue(delivery, counted=False)
 
@@ -169,11 +172,10 @@ class WorkerGroup:
         while not self._ended.is_set():
             try:
                 if registered and (pulse := self.channel_layer.pulse(self.process)) in GONE:
-                    logger.error("This worker %s; it goes on under a new name", GONE[pulse])
                     if pulse is Pulse.LOST:  # others clean up what was handed to the old name since
                         self._register()
-                    self.process, registered = new_id(), False
-                    self._names.append(self.process)
+                    self._take_new_name(GONE[pulse])
+                    registered = False
                 if not registered:
                     self._register()
                     registered = True
@@ -186,6 +188,13 @@ class WorkerGroup:
             else:
                 attempts.succeeded()
                 self._ended.wait(PULSE_INTERVAL)
+
+    def _take_new_name(self, reason: str) -> None:
+        former, self.process = self.process, new_id()
+        self._names.append(self.process)
+        extra = fields("worker_lost", process_id=former)
+        text = "This worker, %s, %s; it goes on as %s"
+        logger.error(text, former, reason, self.process, extra=extra)
 
     def _search(self) -> None:
         """Let run what the layer handed to this process and nobody here knows of.

@@ -13,6 +13,7 @@ from channels_workers.backoff import Attempts
 from channels_workers.dispatch import dispatch, finish, note
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import Delivery, Finished, Operation, Send, server_of
+from channels_workers.logs import about, fields
 from channels_workers.signals import worker_ready
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class Worker:
         """Pull and run messages until the group stops."""
         for receiver, error in worker_ready.send_robust(sender=self):
             if error is not None:
-                logger.error("%r of worker_ready failed", receiver, exc_info=error)
+                text = "%r of worker_ready failed"
+                logger.error(text, receiver, exc_info=error, extra=fields("receiver_failed"))
         # All threads meet the same outage; the first of them speaks for them.
         attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
         while not self.group.stopping.is_set():
@@ -71,7 +73,7 @@ class Worker:
             except LayerUnavailable as error:
                 self.group.stopping.wait(attempts.failed(error))
             except Exception as error:
-                logger.exception("Waiting for messages failed")
+                logger.exception("Waiting for messages failed", extra=fields("trying_again"))
                 self.group.stopping.wait(attempts.failed(error))
             else:
                 attempts.succeeded()
@@ -116,6 +118,7 @@ class Worker:
 
     def _handle(self, delivery: Delivery) -> None:
         if delivery.deaths:
+            self._tell_of_deaths(delivery)
             self._clear_the_way()
         if self.finished or self.group.backlog:
             self.group.relieve()
@@ -129,7 +132,8 @@ class Worker:
             else:
                 self._finish(outcome.of(delivery))
         except Exception:
-            logger.exception("Message %s on %s is not finished yet", delivery.id, delivery.channel)
+            text, extra = "Message %s on %s is not finished yet", about("not_finished", delivery)
+            logger.exception(text, delivery.id, delivery.channel, extra=extra)
             group.unfinished.add([delivery])
         finally:
             self._keep_pace(time.monotonic() - began)
@@ -137,13 +141,26 @@ class Worker:
             if delivery.deaths:
                 group.quarantine.release()
 
+    def _tell_of_deaths(self, delivery: Delivery) -> None:
+        logger.warning(
+            "Message %s on %s was handed to this worker: its worker died (%d times so far)",
+            delivery.id,
+            delivery.channel,
+            delivery.deaths,
+            extra=about("handed_over", delivery),
+        )
+
     def _clear_the_way(self) -> None:
         """Hold nothing else while a message runs whose worker died: that would count as a death."""
         self._commit()
         try:
             self.group.hand_back()
         except Exception as error:  # noqa: BLE001  (logged; the keeper tries again)
-            logger.warning("What waits in this process is handed back later: %s", error)
+            text, extra = (
+                "What waits in this process is handed back later: %s",
+                fields("trying_again"),
+            )
+            logger.warning(text, error, extra=extra)
 
     def _keep_pace(self, seconds: float) -> None:
         self._pace += (seconds - self._pace) * (1.0 if seconds > self._pace else QUICKER)
@@ -154,7 +171,8 @@ class Worker:
         try:
             self.group.callback(delivery)
         except Exception:
-            logger.exception("The callback for message %s failed", delivery.id)
+            extra = about("receiver_failed", delivery)
+            logger.exception("The callback for message %s failed", delivery.id, extra=extra)
 
     # Committing
 
@@ -180,7 +198,8 @@ class Worker:
                 finish(self.finished[0], self.channel_layer)
             except Exception:
                 delivery = self.finished[0].delivery
-                logger.exception("Message %s is not finished yet", delivery.id)
+                extra = about("not_finished", delivery)
+                logger.exception("Message %s is not finished yet", delivery.id, extra=extra)
                 self.group.unfinished.add([delivery])
             del self.finished[0]
 

@@ -15,7 +15,7 @@ from channels_workers import Group
 from channels_workers.auth import channel_session_user, channel_session_user_from_http
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
-from channels_workers.security.websockets import allowed_hosts_only
+from channels_workers.security.websockets import configured_origins_only
 from chat import changes, door, guests, names, presence
 from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, parse
 from chat.languages import in_language_of_socket
@@ -25,7 +25,7 @@ from chat.models import Message
 TYPING_PAUSE = 3.0
 
 
-@allowed_hosts_only
+@configured_origins_only
 @channel_session_user_from_http
 @in_language_of_socket
 def ws_connect(message: ChannelMessage) -> None:
@@ -103,7 +103,11 @@ def tell_typing(message: ChannelMessage, typing: Typing) -> None:
 
 
 def tell_who_is_here(message: ChannelMessage, asked: WhoIsHere) -> None:
-    """Answer with all who are in the room, whether or not the name can be shown."""
+    """Answer with all who are in the room, whether or not the name can be shown.
+
+    Raises ``FrameError`` (too_fast) for a socket that asks as fast as nobody may speak.
+    """
+    presence.check_pace(message.channel_session)
     try:
         presence.come_back(message, presence.visitor_of(message, asked.handle))
     finally:
@@ -131,7 +135,7 @@ ANSWERS: dict[type, Callable[[ChannelMessage, Any], None]] = {
 }
 
 
-@allowed_hosts_only
+@configured_origins_only
 def door_connect(message: ChannelMessage) -> None:
     """Let a page of the door hear of all rooms."""
     Group(door.GROUP).add(message.reply_channel)

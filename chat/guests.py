@@ -28,7 +28,6 @@ from channels_workers.session_stores import browser_session
 from chat.accounts.models import Name
 from chat.frames import FrameError
 
-COOKIE = "chat_guest"
 YEAR = 365 * 24 * 3600
 
 # Keys of the channel session: the guest of the cookie; the key of the browser's session and, to be
@@ -73,7 +72,7 @@ def login_of(session_key: str) -> str:
 def person_in(cookies: Mapping[str, str]) -> str | None:
     """The guest in a browser's cookies; None without the cookie or with a forged one."""
     try:
-        return _signer.unsign(cookies.get(COOKIE, ""))
+        return _signer.unsign(cookies.get(settings.CHAT_GUEST_COOKIE_NAME, ""))
     except signing.BadSignature:
         return None
 
@@ -88,7 +87,7 @@ def person_of_request(request: HttpRequest) -> str | None:
 def set_cookie(response: HttpResponseBase, person: str) -> None:
     """Let the browser come back as ``person``; sent to this site alone, and hidden from scripts."""
     response.set_cookie(
-        COOKIE,
+        settings.CHAT_GUEST_COOKIE_NAME,
         _signer.sign(person),
         max_age=YEAR,
         secure=settings.SESSION_COOKIE_SECURE,

@@ -73,15 +73,11 @@ def speak_as(message: ChannelMessage, visitor: Visitor) -> None:
 
 
 def come_back(message: ChannelMessage, visitor: Visitor) -> None:
-    """Do the same as ``speak_as``, and join again if the socket was taken for gone.
-
-    Raises ``FrameError`` (too_fast) for a socket that changes names as fast as nobody may speak.
-    """
+    """Do the same as ``speak_as``, and join again if the socket was taken for gone."""
     if not Presence.objects.filter(reply_channel=message.reply_channel.name).exists():
         _appear(message, visitor)
-    elif _is_new(message, visitor):
-        _check_pace(message.channel_session)
-        _appear(message, visitor)
+    else:
+        speak_as(message, visitor)
 
 
 def _is_new(message: ChannelMessage, visitor: Visitor) -> bool:
@@ -89,13 +85,14 @@ def _is_new(message: ChannelMessage, visitor: Visitor) -> bool:
     return bool(person != visitor.person or visitor.handle not in {"", handle})
 
 
-def _check_pace(session: SessionBase) -> None:
+def check_pace(session: SessionBase) -> None:
+    """Count one more question of a socket; ``FrameError`` (too_fast) if it asks too often."""
     if (rate := settings.CHAT_RATE_LIMIT) is None:
         return
     now = timezone.now()
-    times = [dt.datetime.fromisoformat(time) for time in session.get("named", [])]
+    times = [dt.datetime.fromisoformat(time) for time in session.get("asked", [])]
     limits.admit(times, now, rate)
-    session["named"] = [time.isoformat() for time in [*times, now][-rate[0] :]]
+    session["asked"] = [time.isoformat() for time in [*times, now][-rate[0] :]]
 
 
 def _appear(message: ChannelMessage, visitor: Visitor) -> None:

@@ -15,10 +15,13 @@ from django.utils import timezone
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import server_of
+from channels_workers.logs import fields
 from chat import presence
 from chat.models import Departure, Presence
 
 logger = logging.getLogger(__name__)
+
+TEXT = "Who is in the rooms was not looked at: %s"
 
 #: How long a server may be unknown (s): one whose Redis lost its data registers again within that.
 GRACE = 15.0
@@ -44,7 +47,7 @@ def start(layer: WorkerLayer) -> None:
             sweep(gone)
             return
     except (DatabaseError, LayerUnavailable) as error:
-        logger.warning("Who is in the rooms was not looked at: %s", error)
+        logger.warning(TEXT, error, extra=fields("sweep_failed"))
         return
     timer = threading.Timer(GRACE, _sweep_if_still_unknown, [layer, gone])
     timer.daemon = True
@@ -55,7 +58,7 @@ def _sweep_if_still_unknown(layer: WorkerLayer, suspects: set[str]) -> None:
     try:
         sweep(suspects & unknown_servers(layer))
     except (DatabaseError, LayerUnavailable) as error:
-        logger.warning("Who is in the rooms was not looked at: %s", error)
+        logger.warning(TEXT, error, extra=fields("sweep_failed"))
     finally:
         connections.close_all()
 

@@ -45,14 +45,15 @@ def integer(name: str, default: int, least: int = 0, most: int | None = None) ->
     return int(value)
 
 
-def seconds(name: str, default: float) -> float:
-    """A positive number of seconds."""
+def seconds(name: str, default: float, *, may_be_zero: bool = False) -> float:
+    """A positive number of seconds, or 0 where that has a meaning."""
     value = text(name)
     if not value:
         return default
     number = _number(value)
-    if not number > 0:
-        raise refusal(name, "a positive number of seconds", f"{name}={default}")
+    if not (number > 0 or (may_be_zero and number == 0)):
+        expected = "0 or a positive" if may_be_zero else "a positive"
+        raise refusal(name, f"{expected} number of seconds", f"{name}={default}")
     return number
 
 

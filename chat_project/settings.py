@@ -7,6 +7,7 @@ that several processes share. Nothing here connects to anything, so ``collectsta
 build time.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ DEBUG = environment.flag("DEBUG", default=not ON_HEROKU)
 
 # One fixed key for development: all processes must agree on it, a random one would differ.
 SECRET_KEY = environment.text("SECRET_KEY", "for-development-only" if DEBUG else "")
-if not SECRET_KEY:
+# What Django's own check of a deployment asks for.
+SECRET_IS_WEAK = len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5
+if not DEBUG and SECRET_IS_WEAK:
+    what_is_wrong = "is too short, or too simple" if SECRET_KEY else "is not set"
     raise ImproperlyConfigured(
-        "SECRET_KEY is not set, and without DEBUG the project does not start without one. Set the "
-        "environment variable SECRET_KEY to a long random text, the same for each process: "
+        f"SECRET_KEY {what_is_wrong}, and without DEBUG the project does not start so. Set the "
+        "environment variable SECRET_KEY to a random text of 50 characters or more, the same for "
+        "each process: "
         "python -c 'import secrets; print(secrets.token_urlsafe(50))' makes one. "
         "To develop on this machine set DEBUG=1 instead."
     )
@@ -39,6 +44,9 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", (".herokuapp.com",) if ON_HEROKU else ())
 # Origins ("https://chat.example.org") that may post forms, for a proxy that changes the Host.
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
+# Origins whose pages may open sockets; unset, those of ALLOWED_HOSTS, and where that is "*", only
+# the one at which the socket is opened.
+ALLOWED_ORIGINS = environment.words("ALLOWED_ORIGINS")
 
 INSTALLED_APPS = [
     # The first two bring a "runserver" each, and the first app wins; both before staticfiles.
@@ -66,6 +74,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chat.accounts.middleware.AnswersTooManyAttempts",
 ]
 
 ROOT_URLCONF = "chat_project.urls"
@@ -104,8 +113,24 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = environment.integer("HSTS_SECONDS", 30 * 24 * 3600)
 SECURE_SSL_REDIRECT = HTTPS
+# How many proxies stand in front: of X-Forwarded-For so many entries from the right are believed.
+# Whoever has HTTPS has one, which ends it.
+TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 1 if HTTPS else 0)
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
+# With such a name a browser takes a cookie from this host alone, over TLS: no other host of the
+# domain can put its own in place. Scripts see neither; other sites' pages do not send them.
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
+CHAT_GUEST_COOKIE_NAME = f"{COOKIE_PREFIX}chat_guest"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Where a link leads to does not learn from which room.
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
 # Whether HSTS covers subdomains and goes into browsers' preload lists is for the owner of the
 # domain to decide, not for an app on one name of it.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -128,6 +153,17 @@ CONTENT_SECURITY_POLICY = {
 # After a log-in, and after a log-out, one is led back to where one came from; else here.
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "door"
+
+AUTHENTICATION_BACKENDS = [
+    "chat.accounts.backends.LimitedBackend",
+    # For the log-ins of those who have just signed up; it is not asked for passwords.
+    "django.contrib.auth.backends.ModelBackend",
+]
+# Failed log-ins in seconds: under one name from one address, and from one address. "0": no limit.
+LOGIN_RATE_LIMIT = environment.rate("LOGIN_RATE_LIMIT", "10/600")
+LOGIN_ADDRESS_RATE_LIMIT = environment.rate("LOGIN_ADDRESS_RATE_LIMIT", "50/600")
+# Forms for a new account, good and bad ones, from one address.
+SIGNUP_RATE_LIMIT = environment.rate("SIGNUP_RATE_LIMIT", "60/3600")
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": name}
@@ -197,6 +233,28 @@ CHANNEL_WORKERS = {
     "CONNECT": "explicit",
     # Seconds that a handshake waits for a worker's answer; workers may boot after the web.
     "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),
+    "ALLOWED_ORIGINS": ALLOWED_ORIGINS,
+    "TRUSTED_PROXIES": TRUSTED_PROXIES,
+    # Sockets of one address at each interface server, 0 for no limit: a school may share one.
+    "CONNECTIONS_PER_ADDRESS": environment.integer("CONNECTIONS_PER_ADDRESS", 0 if DEBUG else 200),
+    # Seconds over which a web process that gets SIGTERM closes its sockets, and after which each
+    # of their clients is told to come back.
+    "DRAIN_TIME": environment.seconds("DRAIN_TIME", 10.0, may_be_zero=True),
+    "RETURN_TIME": environment.seconds("RETURN_TIME", 1.0, may_be_zero=True),
+    # What probers ask, outside of the urls; neither says anything that is secret.
+    "HEALTH_PATH": "/healthz",
+    "READY_PATH": "/readyz",
+}
+
+# How many processes there are, and how many connections Redis and the database allow, 0 for nobody
+# knows: a check warns when they do not fit. The smallest of Heroku allow 20 each.
+LEAST_OF_HEROKU = 20 if ON_HEROKU else 0
+CHANNEL_BUDGET = {
+    "servers": environment.integer("WEB_PROCESSES", 1),
+    "workers": environment.integer("WORKER_PROCESSES", 1),
+    "threads": environment.integer("WORKER_THREADS", 4, least=1),
+    "redis": environment.integer("REDIS_CONNECTIONS", LEAST_OF_HEROKU),
+    "database": environment.integer("DATABASE_CONNECTIONS", LEAST_OF_HEROKU),
 }
 
 # ------------------------------------------------------------------------------------- the chat
@@ -233,12 +291,27 @@ WHITENOISE_AUTOREFRESH = DEBUG
 LOG_LEVEL = environment.choice(
     "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 )
+# A text in each line for people, or an object of JSON for programs.
+LOG_FORMAT = environment.choice("LOG_FORMAT", "text", ("text", "json"))
+logging.captureWarnings(LOG_FORMAT == "json")
+# Whether lines about errors that were raised say the texts of these, which may quote messages.
+LOG_ERROR_TEXTS = environment.flag("LOG_ERROR_TEXTS", default=DEBUG)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"()": "chat_project.logs.TextFormatter", "error_texts": LOG_ERROR_TEXTS},
+        "json": {"()": "chat_project.logs.LineOfJsonFormatter", "error_texts": LOG_ERROR_TEXTS},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # Django's own handler would show each line of it a second time.
-    "loggers": {"django": {"handlers": []}},
+    "loggers": {
+        # Their own handlers would show each line a second time, or in another form.
+        "django": {"handlers": []},
+        "uvicorn": {"handlers": [], "propagate": True},
+        # A line for each request is for the proxy to write.
+        "uvicorn.access": {"handlers": [], "propagate": True, "level": "WARNING"},
+        # Their lines for developers quote frames and queries.
+        **{name: {"level": "INFO"} for name in ("uvicorn.error", "websockets", "django.db")},
+    },
 }

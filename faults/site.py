@@ -20,7 +20,7 @@ from tests.processes.redis_server import RedisServer
 from tests.processes.waiting import wait_for
 
 #: Said by a worker when it starts.
-WORKER_READY = r"^Worker \w+: .* listening on channels"
+WORKER_READY = r"\bWorker \w+: .* listening on channels"
 
 UVICORN = "uvicorn --host 127.0.0.1 --port $PORT chat_project.asgi:application"
 

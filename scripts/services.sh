@@ -12,10 +12,6 @@ has_postgres() {
   return 1
 }
 
-has_proxy() {
-  command -v nginx >/dev/null || [ -x /usr/sbin/nginx ]
-}
-
 has_openssl() {
   command -v openssl >/dev/null
 }
@@ -38,8 +34,8 @@ require_services() {
   has_git || fail "The rehearsal needs git (Debian: git, brew: git)."
   has_postgres || install_service postgresql postgresql || true
   has_postgres || fail "The rehearsal needs PostgreSQL (Debian: postgresql, brew: postgresql)."
-  has_proxy || install_service nginx-light nginx || true
-  has_proxy || fail "The rehearsal needs nginx (Debian: nginx-light, brew: nginx)."
+  has_nginx || install_nginx || true
+  has_nginx || fail "The rehearsal needs nginx (Debian: nginx, brew: nginx)."
   has_openssl || install_service openssl openssl || true
   has_openssl || fail "The rehearsal needs openssl (Debian: openssl, brew: openssl)."
 }

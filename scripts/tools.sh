@@ -1,13 +1,14 @@
 # shellcheck shell=bash
-# The programs that the tests need beside Python: a Redis server, git, a bundler, a browser and its
-# driver.
+# The programs that the tests need beside Python: a Redis server, git, nginx, a bundler, a browser
+# and its driver.
 # To be sourced after environment.sh.
 #
 # What is missing is installed by the machine's package manager. A user who may not do that on
 # Debian gets the same packages unpacked into .tools, where they disturb nobody.
 
 tools=$project/.tools
-PATH=$PATH:$tools/bin
+# Debian has nginx where root alone looks.
+PATH=$PATH:$tools/bin:/usr/sbin
 export PATH
 
 has_redis() {
@@ -16,6 +17,10 @@ has_redis() {
 
 has_git() {
   command -v git >/dev/null
+}
+
+has_nginx() {
+  command -v nginx >/dev/null
 }
 
 has_bundler() {
@@ -93,6 +98,11 @@ unpack_git() {
     write_launcher git usr/bin/git
 }
 
+unpack_nginx() {
+  unpack_packages nginx &&
+    write_launcher nginx usr/sbin/nginx
+}
+
 unpack_bundler() {
   unpack_packages esbuild &&
     write_launcher esbuild usr/bin/esbuild
@@ -127,6 +137,17 @@ install_git() {
   fi
 }
 
+install_nginx() {
+  if can_install_packages; then
+    install_packages nginx
+  elif command -v apt-get >/dev/null; then
+    unpack_nginx
+  elif command -v brew >/dev/null; then
+    say "Installing nginx by brew ..."
+    brew install --quiet nginx >&2
+  fi
+}
+
 install_bundler() {
   if can_install_packages; then
     install_packages esbuild
@@ -155,12 +176,14 @@ require_bundler() {
   has_bundler || fail "The bundle needs esbuild on the PATH (Debian: esbuild, brew: esbuild)."
 }
 
-# Make redis-server, git, a Chromium and chromedriver stand on the PATH.
+# Make redis-server, git, nginx, a Chromium and chromedriver stand on the PATH.
 require_tools() {
   has_redis || install_redis || true
   has_redis || fail "The tests need redis-server on the PATH (Debian: redis-server, brew: redis)."
   has_git || install_git || true
   has_git || fail "The tests need git on the PATH (Debian: git, brew: git)."
+  has_nginx || install_nginx || true
+  has_nginx || fail "The tests need nginx on the PATH (Debian: nginx, brew: nginx)."
   require_bundler
   has_browser || install_browser || true
   has_browser || fail "The tests need Chromium or Google Chrome, and chromedriver on the PATH" \

@@ -74,7 +74,7 @@ class Chat:
     def start_worker(self) -> None:
         """Start one more worker."""
         worker = self.processes(shell_command("worker"), name="worker", env=self.env)
-        worker.wait_for_line(r"^Worker \w+: .* listening on channels")
+        worker.wait_for_line(r"\bWorker \w+: .* listening on channels")
 
     def start_web(self) -> Server:
         """Start one more interface server, on the same Redis."""

@@ -72,12 +72,13 @@ class Site:
             "DJANGO_SETTINGS_MODULE": self.room.settings,
             "ALLOWED_HOSTS": "127.0.0.1",
             "CHAT_RATE_LIMIT": "0",
+            "CONNECTIONS_PER_ADDRESS": "0",
             "DATABASE_URL": f"sqlite:///{self.folder / 'chat.sqlite3'}",
             "DEBUG": "0",
             "HTTPS": "0",
             "LOG_LEVEL": "WARNING",
             "REDIS_URL": self.redis.url,
-            "SECRET_KEY": "benchmark",
+            "SECRET_KEY": "benchmark" * 6,
             "STATIC_ROOT": str(self.folder / "static"),
         }
 

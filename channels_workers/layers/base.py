@@ -31,6 +31,7 @@ from channels_workers.layers.operations import (
     DeadLetter,
     Delivery,
     Finished,
+    GivenUp,
     Operation,
     Published,
     Pulse,
@@ -131,6 +132,13 @@ class WorkerLayer(ChannelLayer):
     @abstractmethod
     async def retire_server(self) -> None:
         """Leave all groups, drop the inbox and the registration of this process's server."""
+
+    @abstractmethod
+    async def workers(self) -> dict[str, int]:
+        """Return the pulse counter of each worker that is known.
+
+        Raises :class:`LayerUnavailable` if the layer cannot say; it repeats nothing by itself.
+        """
 
     # The worker side
 
@@ -256,12 +264,12 @@ class WorkerLayer(ChannelLayer):
         """Return the processes that were declared dead, and not cleaned up after yet."""
 
     @abstractmethod
-    def clean_up(self, process: str) -> None:
+    def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind, under its former names, too.
 
         What it held goes back to the others, or becomes a dead letter once it was handed out
         ``CHANNEL_WORKERS["DELIVERIES"]`` times; its connections end with 1006, it leaves its
-        groups, its inbox goes.
+        groups, its inbox goes. Return the new dead letters, as far as it is known.
         """
 
     # Dead letters

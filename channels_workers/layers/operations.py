@@ -135,6 +135,13 @@ class DeadLetter(NamedTuple):
     message: Delivery
 
 
+class GivenUp(NamedTuple):
+    """A message that has just become a dead letter."""
+
+    channel: str
+    message_id: str
+
+
 class UnderWay(NamedTuple):
     """A message of a connection that no worker has finished."""
 

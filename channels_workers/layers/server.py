@@ -18,6 +18,7 @@ from channels_workers.layers.operations import (
     Receiver,
     new_id,
 )
+from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,11 @@ class Server:
             try:
                 self._carry_out(operation, entry.id)
             except Exception:  # one operation's trouble must not stop the inbox
-                logger.exception("Operation %s on %s failed", operation.kind, operation.target)
+                text, extra = (
+                    "Operation %s on %s failed",
+                    fields("inbox_failed", process_id=self.id),
+                )
+                logger.exception(text, operation.kind, operation.target, extra=extra)
         self.position = entry.id
         return self._departures(touched)
 
@@ -177,7 +182,8 @@ class Server:
         try:
             receiver.deliver(content)
         except Exception:  # one channel's trouble must not reach the others
-            logger.exception("Delivering to %s failed", channel)
+            extra = fields("delivery_failed", connection=channel)
+            logger.exception("Delivering to %s failed", channel, extra=extra)
 
     def _release(self, operation: InboxOperation) -> None:
         receiver = self.receivers.get(operation.target)
@@ -236,7 +242,8 @@ class Mailbox:
         """Keep a message; a 1.x message, which has no type, gets ``websocket.send``."""
         with self._lock:
             if len(self._messages) >= self.capacity:
-                logger.warning("A channel reads nothing: more than %d messages", self.capacity)
+                text = "A channel reads nothing: more than %d messages"
+                logger.warning(text, self.capacity, extra=fields("channel_full"))
                 return
             self._messages.append({"type": "websocket.send", **content})
         self._wake_one()

@@ -7,13 +7,14 @@ scripts change it. A socket without a right Origin is refused with HTTP 403.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import validate_host
 
+from channels_workers.conf import configuration
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message
 
@@ -60,10 +61,7 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
 
     def validate_origin(self, message: Message, origin: str) -> bool:
         """Say whether the host of *origin* is allowed."""
-        allowed = settings.ALLOWED_HOSTS
-        if settings.DEBUG and not allowed:
-            allowed = [".localhost", "127.0.0.1", "[::1]"]
-        return _host_is_allowed(origin, allowed)
+        return _host_is_allowed(origin, _allowed_hosts())
 
 
 class AllowedOriginsOnlyOriginValidator(BaseOriginValidator):
@@ -79,10 +77,32 @@ class AllowedOriginsOnlyOriginValidator(BaseOriginValidator):
 
     def validate_origin(self, message: Message, origin: str) -> bool:
         """Say whether *origin* is in the list."""
-        hosts = [item for item in self.allowed_origins if "://" not in item]
-        origins = [_normalized(item) for item in self.allowed_origins if "://" in item]
-        wanted = _normalized(origin)
-        return (wanted is not None and wanted in origins) or _host_is_allowed(origin, hosts)
+        return _is_listed(origin, self.allowed_origins)
+
+
+class ConfiguredOriginsOnlyOriginValidator(BaseOriginValidator):
+    """Allows ``CHANNEL_WORKERS["ALLOWED_ORIGINS"]``; without any, the hosts in ``ALLOWED_HOSTS``.
+
+    Where those are all there are (``*``), a socket is for the pages of the host at which it is
+    opened.
+    """
+
+    def validate_origin(self, message: Message, origin: str) -> bool:
+        """Say whether *origin* is in the list."""
+        if origins := configuration().ALLOWED_ORIGINS:
+            return _is_listed(origin, origins)
+        if "*" in settings.ALLOWED_HOSTS:
+            return self._is_same_host(message, origin)
+        return _host_is_allowed(origin, _allowed_hosts())
+
+    def _is_same_host(self, message: Message, origin: str) -> bool:
+        try:
+            host = self.get_header(message, b"host")[0].decode("ascii")
+        except (IndexError, KeyError, UnicodeDecodeError):
+            return False
+        schemes = ("http", "https")
+        own = [_normalized(f"{scheme}://{host}") for scheme in schemes if origin.startswith(scheme)]
+        return bool(host) and _normalized(origin) in own
 
 
 def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer]:
@@ -96,6 +116,19 @@ def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer
         return AllowedOriginsOnlyOriginValidator(func, allowed_origins)
 
     return decorate
+
+
+def _allowed_hosts() -> list[str]:
+    if settings.DEBUG and not settings.ALLOWED_HOSTS:
+        return [".localhost", "127.0.0.1", "[::1]"]
+    return list(settings.ALLOWED_HOSTS)
+
+
+def _is_listed(origin: str, allowed: Sequence[str]) -> bool:
+    hosts = [item for item in allowed if "://" not in item]
+    origins = [_normalized(item) for item in allowed if "://" in item]
+    wanted = _normalized(origin)
+    return (wanted is not None and wanted in origins) or _host_is_allowed(origin, hosts)
 
 
 def _host_is_allowed(origin: str, allowed: list[str]) -> bool:
@@ -120,3 +153,4 @@ def _normalized(origin: str) -> tuple[str, str, int | None] | None:
 
 # Lower case, as it is used.
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
+configured_origins_only = ConfiguredOriginsOnlyOriginValidator

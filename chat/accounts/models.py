@@ -63,6 +63,19 @@ class Name(models.Model):
         return self.key
 
 
+class Attempt(models.Model):
+    """An attempt to log in, or to sign up, at a time; ``key`` says by whom, and cannot be read."""
+
+    key = models.CharField(max_length=40)
+    time = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["key", "time"], name="accounts_attempt_key")]
+
+    def __str__(self) -> str:
+        return f"{self.key} at {self.time}"
+
+
 def problem_with(name: str) -> str | None:
     """Why nobody can have this name, which is to be a handle too; None if it can be had."""
     limit = settings.CHAT_HANDLE_LENGTH

@@ -12,6 +12,7 @@ from django.db.models.signals import post_delete, post_save, pre_save
 from django.http import HttpRequest
 
 from channels_workers import Channel
+from channels_workers.logs import fields
 from chat import guests
 from chat.accounts.models import Name
 
@@ -69,7 +70,8 @@ def tell(**content: str) -> None:
     try:
         Channel(LOGGED_OUT).send(content)
     except Exception:
-        logger.exception("The sockets of a log-in that ended were not told of it.")
+        text = "The sockets of a log-in that ended were not told of it."
+        logger.exception(text, extra=fields("log_out_not_told"))
 
 
 def _ends_log_ins(stored: dict[str, Any], user: Any) -> bool:

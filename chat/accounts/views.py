@@ -12,11 +12,14 @@ from django.contrib.auth.views import (
     RedirectURLMixin,
 )
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from chat.accounts import attempts
 from chat.accounts.forms import LogInForm, SignUpForm
 
+# Who has just signed up needs no other proof.
+BACKEND = "django.contrib.auth.backends.ModelBackend"
 # Under this address are forms alone, to which nobody needs to come back.
 FORMS = "/accounts/"
 
@@ -50,6 +53,11 @@ class SignUp(LogIn):
         del kwargs["request"]
         return kwargs
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Make an account, unless there were too many attempts."""
+        attempts.at_sign_up(request).begin()
+        return super().post(request, *args, **kwargs)
+
     def form_valid(self, form: Any) -> HttpResponse:
         """Log in, unless somebody else was quicker with the same name."""
         try:
@@ -57,7 +65,7 @@ class SignUp(LogIn):
         except ValidationError as error:
             form.add_error("username", error)
             return self.form_invalid(form)
-        login(self.request, user)
+        login(self.request, user, BACKEND)
         return HttpResponseRedirect(self.get_success_url())
 
 

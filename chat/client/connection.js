@@ -5,7 +5,8 @@
  * `onState(state)`, where `state.name` is
  *   "connecting", with `isAgain` if there was a connection before, or a try
  *   "open"
- *   "lost", with `code` (the socket's closing code) and `retryAt` (milliseconds of the page's life)
+ *   "lost", with `code` (the socket's closing code) and `retryAt` (milliseconds of the page's life),
+ *     which is what a server that stops has told, or else later with each failure
  *   "closed", after `close()`
  * and `onProbe()`, which sends something that the server answers.
  */
@@ -19,6 +20,8 @@ const STEADY = 5_000;
 // Within these times a probe is answered and a handshake done, or the socket is dead.
 const PROBE = 6_000;
 const HANDSHAKE = 20_000;
+// Before the seconds after which a server that stops wants us back.
+const RETURN = "retry-after: ";
 
 // The life of the page, not the clock on the wall, which a person or a time server may set.
 const life = () => performance.now();
@@ -66,7 +69,7 @@ export class Connection {
     on(socket, "message", (event) => this.#received(socket, event.data));
     // Of an error a page learns nothing, and the close event follows it.
     on(socket, "error", () => console.warn(`The socket ${this.#url} failed.`));
-    on(socket, "close", (event) => this.#ended(socket, event.code));
+    on(socket, "close", (event) => this.#ended(socket, event.code, event.reason));
   }
 
   send(fields) {
@@ -112,12 +115,12 @@ export class Connection {
     this.#onFrame(JSON.parse(data));
   }
 
-  #ended(socket, code) {
+  #ended(socket, code, reason = "") {
     if (!socket || socket !== this.#socket) return;
     this.#socket = null;
     this.#stopExpecting();
     if (this.#openedAt && life() - this.#openedAt > STEADY) this.#failures = 0;
-    const delay = delayAfter(this.#failures++);
+    const delay = delayToldBy(reason) || delayAfter(this.#failures++);
     this.#retry = setTimeout(() => this.open(), delay);
     this.#onState({ name: "lost", code, retryAt: life() + delay });
   }
@@ -136,4 +139,9 @@ export class Connection {
 function delayAfter(failures) {
   const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures);
   return longest * (0.5 + Math.random() / 2);
+}
+
+/** As long as the server said, or up to half as long again; NaN if it said nothing. */
+function delayToldBy(reason) {
+  return reason.split(RETURN)[1] * 1_000 * (1 + Math.random() / 2);
 }

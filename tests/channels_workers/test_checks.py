@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from pytest_django import Settings
 from channels_workers.apps import ChannelsWorkersConfig
 from channels_workers.checks import OTHER_BACKENDS
 from tests.channels_workers.conftest import MEMORY
-from tests.processes.process import free_port
+from tests.processes.process import ROOT, free_port
 from tests.processes.redis_server import RedisServer
 
 REDIS = "channels_workers.layers.redis.RedisChannelLayer"
@@ -292,3 +294,79 @@ def test_a_server_that_does_not_answer(settings: Settings) -> None:
 def test_nobody_is_asked_unless_told_to(settings: Settings) -> None:
     use_redis(settings, f"redis://127.0.0.1:{free_port()}/0")
     assert problems() == []
+
+
+# Another app's runserver
+
+
+def app_with_runserver(folder: Path, name: str, body: str) -> str:
+    """An app on the path that brings a `runserver` of its own."""
+    commands = folder / name / "management" / "commands"
+    commands.mkdir(parents=True)
+    (folder / name / "__init__.py").touch()
+    (commands / "runserver.py").write_text(body)
+    return name
+
+
+@pytest.fixture
+def other_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    body = "from django.core.management.commands.runserver import Command"
+    return app_with_runserver(tmp_path, "brings_runserver", body)
+
+
+def test_another_apps_runserver_before_ours(other_app: str, settings: Settings) -> None:
+    settings.INSTALLED_APPS = [*DJANGOS, other_app, *RIGHT_ORDER]
+    number, message, hint = only_problem()
+    assert number == "channels_workers.E013"
+    assert f"`runserver` would be that of the app {other_app}" in message
+    assert hint == f"Put channels_workers before {other_app}."
+    settings.INSTALLED_APPS = [*DJANGOS, *RIGHT_ORDER, other_app]
+    assert problems() == []
+
+
+def test_the_first_of_several_is_named_and_all_are_to_be_moved(
+    other_app: str, settings: Settings
+) -> None:
+    names = [other_app, "whitenoise.runserver_nostatic"]
+    settings.INSTALLED_APPS = [*DJANGOS, *names, *RIGHT_ORDER]
+    assert only_problem()[2] == f"Put channels_workers before {', '.join(names)}."
+
+
+RUNSERVER_HELP = """
+import sys
+from django.conf import settings
+settings.configure(
+    SECRET_KEY="x",
+    INSTALLED_APPS=sys.argv[1:],
+    ASGI_APPLICATION="tests.examples.conftest.application",
+    CHANNEL_ROUTING=[],
+    CHANNEL_LAYERS={"default": {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"}},
+)
+import django
+django.setup()
+from django.core.checks import run_checks
+from django.core.management import get_commands, load_command_class
+from channels_workers.management.commands.runserver import Command
+command = load_command_class(get_commands()["runserver"], "runserver")
+print(isinstance(command, Command), [check.id for check in run_checks(tags=["channels_workers"])])
+"""
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (["whitenoise.runserver_nostatic", "channels_workers", "daphne"], "True []"),
+        (["channels_workers", "whitenoise.runserver_nostatic", "daphne"], "True []"),
+        (
+            ["whitenoise.runserver_nostatic", "daphne", "channels_workers"],
+            "False ['channels_workers.E005', 'channels_workers.E013']",
+        ),
+    ],
+)
+def test_the_check_agrees_with_the_command_that_runs(order: list[str], said: str) -> None:
+    """In a process of its own: WhiteNoise looks for the next `runserver` once."""
+    command = [sys.executable, "-c", RUNSERVER_HELP, *order, *DJANGOS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found = [line for line in done.stdout.splitlines() if line.startswith(("True", "False"))]
+    assert [line.replace("'channels_workers.E012', ", "") for line in found] == [said]

@@ -7,9 +7,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from pytest_django import Settings
 
-from channels_workers.conf import Configuration, configuration
+from channels_workers.conf import MAY_BE_ZERO, Configuration, configuration
 
-NUMBERS = [field.name for field in fields(Configuration) if field.name not in ("CONNECT", "HTTP")]
+PATHS = ["HEALTH_PATH", "READY_PATH"]
+OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", *PATHS, *MAY_BE_ZERO]
+NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 
 def test_without_the_setting_there_are_defaults(settings: Settings) -> None:
@@ -24,6 +26,7 @@ def test_the_defaults_are_what_the_documentation_says() -> None:
     assert defaults.HTTP == "interface"
     assert defaults.HANDSHAKE_TIMEOUT < 5, "Daphne's own time-out would come first"
     assert all(getattr(defaults, name) > 0 for name in NUMBERS)
+    assert [getattr(defaults, name) for name in PATHS] == ["", ""]
 
 
 def test_what_is_set_replaces_its_default_only(settings: Settings) -> None:
@@ -52,7 +55,9 @@ def test_it_must_be_a_dict(value: Any, settings: Settings) -> None:
 
 def test_an_unknown_key_is_named_with_those_known(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONECT": "accept"}
-    with pytest.raises(ImproperlyConfigured, match=r"unknown key 'CONECT'; known are CONNECT, "):
+    with pytest.raises(
+        ImproperlyConfigured, match=r"unknown key 'CONECT'; known are ALLOWED_ORIGINS, CONNECT, "
+    ):
         configuration()
 
 
@@ -79,6 +84,47 @@ def test_limits_and_times_are_numbers_above_zero(name: str, value: Any, settings
         ImproperlyConfigured, match=rf"\['{name}'\] must be a (whole )?number above 0, not "
     ):
         configuration()
+
+
+@pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"])
+def test_some_may_be_none(name: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {name: 0}
+    assert getattr(configuration(), name) == 0
+    for value in (-1, 0.5, "1", None, False):
+        settings.CHANNEL_WORKERS = {name: value}
+        with pytest.raises(
+            ImproperlyConfigured, match=rf"'{name}'\] must be a whole number of at least 0, not "
+        ):
+            configuration()
+
+
+@pytest.mark.parametrize("value", ["https://chat.example.com", [1], None, {"*"}])
+def test_origins_are_a_list_of_texts(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": value}
+    with pytest.raises(ImproperlyConfigured, match=r"'ALLOWED_ORIGINS'\] must be a list of texts"):
+        configuration()
+
+
+@pytest.mark.parametrize("name", ["DRAIN_TIME", "RETURN_TIME"])
+def test_some_times_may_be_zero_and_not_below(name: str, settings: Settings) -> None:
+    for value in (0, 0.0, 2.5, 600):
+        settings.CHANNEL_WORKERS = {name: value}
+        assert getattr(configuration(), name) == value
+    for value in (-1, math.inf, math.nan, "4", None, False):
+        settings.CHANNEL_WORKERS = {name: value}
+        with pytest.raises(ImproperlyConfigured, match="must be a number of at least 0, not "):
+            configuration()
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_paths_begin_with_a_slash(name: str, settings: Settings) -> None:
+    for value in ("", "/up", "/a/b/"):
+        settings.CHANNEL_WORKERS = {name: value}
+        assert getattr(configuration(), name) == value
+    for value in ("up", None, 1, True, b"/up"):
+        settings.CHANNEL_WORKERS = {name: value}
+        with pytest.raises(ImproperlyConfigured, match="must be a path that begins with a slash"):
+            configuration()
 
 
 @pytest.mark.parametrize("value", [0.5, 10.0, math.inf, math.nan])

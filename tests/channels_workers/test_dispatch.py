@@ -203,7 +203,10 @@ def test_a_consumer_may_deny_a_connection(
 
     run_next(consumer_that(deny, is_async))
     assert connected.replies == [{"close": True}]
-    assert caplog.records == []
+    [record] = caplog.records
+    assert record.levelno == logging.INFO
+    assert vars(record)["event"] == "socket_refused"
+    assert vars(record)["connection"] == connected.reply_channel
 
 
 def test_only_connections_can_be_denied(

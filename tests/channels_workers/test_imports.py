@@ -17,12 +17,15 @@ ROOT = Path(channels_workers.__file__).parent
 #: From the top: a module imports from its own row and from those below, never from above.
 ROWS = [
     [""],  # the package itself, the door for projects
-    ["apps", "checks", "management"],
+    ["apps", "checks", "installed", "management", "production"],
     ["asgi", "interface", "worker"],
     ["worker_thread"],
     ["generic", "security", "test"],
-    ["auth", "backlog", "dispatch", "event_loop", "outgoing", "protocol", "reaper", "sockets"],
-    ["routing", "sessions"],
+    [
+        *("auth", "backlog", "dispatch", "event_loop", "health"),
+        *("outgoing", "protocol", "reaper", "requests", "sockets"),
+    ],
+    ["addresses", "routing", "sessions"],
     ["decorators", "session_stores"],
     ["channel", "message"],
     ["outbox", "registry"],
@@ -32,12 +35,16 @@ ROWS = [
     ["layers.server", "layers.status"],
     ["layers.codec", "layers.operations"],
     ["backoff", "conf", "exceptions", "garbage", "goodbye", "signals"],
+    ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]
 
 #: A system check is registered when the apps are ready, as Django wants it; the upgrade says
 #: what to install when the library that it needs is not there.
-INSIDE_FUNCTIONS = {("apps", "checks"), ("upgrade.__main__", "upgrade.command")}
+INSIDE_FUNCTIONS = {
+    *(("apps", name) for name in ("checks", "installed", "production")),
+    ("upgrade.__main__", "upgrade.command"),
+}
 
 
 class Import(NamedTuple):

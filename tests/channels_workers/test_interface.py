@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from channels_workers.sessions import channel_session
 from channels_workers.worker import WorkerGroup
 
 TIMEOUT = 10
+CLOSE = "websocket.close"
 
 Event = dict[str, Any]
 
@@ -338,6 +340,86 @@ async def test_no_socket_is_left(application: Interface, consumers: Consumers) -
     )
     await application.drain()
     assert application.sockets.known == set()
+
+
+def codes_and_reasons(clients: list[Client]) -> set[tuple[int, str | None]]:
+    closes = [event for each in clients for event in each.events if event["type"] == CLOSE]
+    return {(event["code"], event.get("reason")) for event in closes}
+
+
+async def leave_when_closed(client: Client) -> None:
+    await client.until(lambda: client.types[-1:] == ["close"])
+    client.leave(client.close_codes[0])
+    await client.ended()
+
+
+async def test_a_server_that_stops_closes_its_sockets_one_by_one(
+    application: Interface, consumers: Consumers, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"RETURN_TIME": 7}
+    clients = [await Client(application).accepted() for _ in range(5)]
+    handshake = Client(application, "/silent")
+    await consumers.until(lambda: ("connect", "/silent") in consumers.seen)
+    left = [asyncio.create_task(leave_when_closed(each)) for each in (*clients, handshake)]
+    async with asyncio.timeout(TIMEOUT):
+        await application.stop(drain_time=0.2)
+        await asyncio.gather(*left)
+        late = Client(application)
+        await late.until(lambda: late.types == ["close"])
+        await late.ended()
+    assert codes_and_reasons(clients) == {(4013, "retry-after: 7")}
+    assert codes_and_reasons([handshake, late]) == {(1000, None)}
+    assert application.sockets.known == set()
+    ends = [value for what, value in consumers.seen if what == "disconnect"]
+    assert sorted(ends) == [(1006, 0), *[(4013, 0)] * 5]
+
+
+async def test_those_that_are_not_closed_yet_go_on(application: Interface) -> None:
+    clients = [await Client(application).accepted() for _ in range(3)]
+    stopping = asyncio.create_task(application.stop(drain_time=3600))
+    async with asyncio.timeout(TIMEOUT):
+        await asyncio.wait(
+            [asyncio.create_task(leave_when_closed(each)) for each in clients],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+    others = [each for each in clients if each.close_codes == []]
+    assert len(others) == 2
+    others[0].send("still here")
+    for each in others:
+        await each.until(lambda each=each: each.texts == ["still here"])  # type: ignore[misc]
+    stopping.cancel()
+    await application.stop()
+    assert codes_and_reasons(others) == {(4013, None)}
+
+
+async def test_what_a_client_sent_before_its_socket_was_closed_is_run(
+    application: Interface, consumers: Consumers
+) -> None:
+    first, second = [await Client(application).accepted() for _ in range(2)]
+    for number in range(20):
+        first.send(str(number))
+        second.send(str(number))
+    await asyncio.sleep(0)  # in which the server reads all of them
+    left = [asyncio.create_task(leave_when_closed(each)) for each in (first, second)]
+    stopping = asyncio.create_task(application.stop(drain_time=3600))
+    await consumers.until(lambda: ("disconnect", (4013, 20)) in consumers.seen)
+    stopping.cancel()
+    await application.stop()
+    await asyncio.gather(*left)
+    assert {*first.close_codes, *second.close_codes} == {4013}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_sigterm_alone_takes_its_time(
+    number: signal.Signals, application: Interface, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"DRAIN_TIME": 0.1}
+    clients = [await Client(application).accepted() for _ in range(2)]
+    left = [asyncio.create_task(leave_when_closed(each)) for each in clients]
+    await application._stop_upon(number)
+    await asyncio.gather(*left)
+    reason = "retry-after: 1" if number == signal.SIGTERM else None
+    assert codes_and_reasons(clients) == {(4013, reason)}
 
 
 async def test_http_goes_to_its_application(application: Interface) -> None:

@@ -196,7 +196,8 @@ def test_a_code_that_nobody_may_send_becomes_1000(
     code: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert opened().reply({"close": code}) == [closed(1000)]
-    assert f"Close code {code!r} is not 1000 or from 3000 to 4999" in caplog.text
+    shown_code = code if isinstance(code, int) else type(code).__name__
+    assert f"Close code {shown_code} is not 1000 or from 3000 to 4999" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -483,6 +484,11 @@ def test_closing_twice_sends_one_close() -> None:
 
 def test_closing_a_handshake_refuses_it() -> None:
     assert connecting().close(4012) == [REFUSED]
+    assert connecting().close(4012, "why") == [REFUSED]
+
+
+def test_a_close_may_have_a_reason() -> None:
+    assert opened().close(4000, "why") == [closed(4000) | {"reason": "why"}]
 
 
 # Limits

@@ -117,7 +117,8 @@ def chat_servers(
         stack.callback(redis.stop)
         redis.start()
         env = {"DATABASE_URL": f"sqlite:///{chat_database}", "REDIS_URL": redis.url}
-        env["CHAT_RATE_LIMIT"] = "0"
+        env |= {"CHAT_RATE_LIMIT": "0", "SIGNUP_RATE_LIMIT": "0", "LOGIN_ADDRESS_RATE_LIMIT": "0"}
+        env["DRAIN_TIME"] = "0"
         migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
         subprocess.run(migrate, cwd=ROOT, env=clean_environment() | env, check=True)
         processes = Processes(chat_database.parent)

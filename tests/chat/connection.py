@@ -33,7 +33,7 @@ def cookie_of(person: str) -> list[bytes]:
     """The header with which the browser of a guest opens sockets."""
     response = HttpResponse()
     guests.set_cookie(response, person)
-    return [b"cookie", f"{guests.COOKIE}={response.cookies[guests.COOKIE].value}".encode()]
+    return [b"cookie", f"chat_guest={response.cookies['chat_guest'].value}".encode()]
 
 
 def login_of(user: User) -> list[bytes]:

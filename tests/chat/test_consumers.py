@@ -252,12 +252,18 @@ def test_edits_have_a_rate_too(connection: Connection, settings: Settings) -> No
     assert connection.send(type="delete", id=pk)[0]["type"] == "deleted"
 
 
-def test_names_cannot_be_changed_without_end(connection: Connection, settings: Settings) -> None:
+def test_nobody_asks_without_end_who_is_here(connection: Connection, settings: Settings) -> None:
     settings.CHAT_RATE_LIMIT = (2, 60.0)
     connection.connect()
-    answers = [connection.send(type="presence", handle=f"n{number}") for number in range(4)]
+    asked = [{"handle": "n1"}, {}, {"handle": "n2"}, {}]
+    answers = [connection.send(type="presence", **more) for more in asked]
     assert [frames[-1].get("code") for frames in answers] == [None, None, "too_fast", "too_fast"]
-    assert all(any("here" in frame for frame in frames) for frames in answers)
+    assert [any("here" in frame for frame in frames) for frames in answers] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert Presence.objects.get().handle == "n1"
 
 

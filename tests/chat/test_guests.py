@@ -10,18 +10,18 @@ from chat import guests
 def cookie_for(person: str) -> str:
     response = HttpResponse()
     guests.set_cookie(response, person)
-    return response.cookies[guests.COOKIE].value
+    return response.cookies["chat_guest"].value
 
 
 def test_a_person_comes_back_by_the_cookie() -> None:
     person = guests.new_person()
-    assert guests.person_in({guests.COOKIE: cookie_for(person)}) == person
+    assert guests.person_in({"chat_guest": cookie_for(person)}) == person
 
 
 def test_the_cookie_is_for_this_site_alone_and_hidden_from_scripts() -> None:
     response = HttpResponse()
     guests.set_cookie(response, "guest:x")
-    cookie = response.cookies[guests.COOKIE]
+    cookie = response.cookies["chat_guest"]
     assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Lax", "")
 
 
@@ -29,14 +29,14 @@ def test_the_cookie_is_secure_where_all_cookies_are(settings: Settings) -> None:
     settings.SESSION_COOKIE_SECURE = True
     response = HttpResponse()
     guests.set_cookie(response, "guest:x")
-    assert response.cookies[guests.COOKIE]["secure"] is True
+    assert response.cookies["chat_guest"]["secure"] is True
 
 
 def test_no_cookie_and_a_forged_one_are_nobody() -> None:
     forged = cookie_for("guest:me").replace("guest:me", "guest:you")
     assert guests.person_in({}) is None
-    assert guests.person_in({guests.COOKIE: "guest:you"}) is None
-    assert guests.person_in({guests.COOKIE: forged}) is None
+    assert guests.person_in({"chat_guest": "guest:you"}) is None
+    assert guests.person_in({"chat_guest": forged}) is None
 
 
 def test_who_opens_a_socket_is_read_from_its_headers() -> None:
@@ -60,7 +60,7 @@ def request_with(user: Any, cookies: dict[str, str]) -> HttpRequest:
 
 
 def test_a_visitor_is_the_account_then_the_guest_then_nobody() -> None:
-    cookies = {guests.COOKIE: cookie_for("guest:me")}
+    cookies = {"chat_guest": cookie_for("guest:me")}
     assert guests.person_of_request(request_with(User(pk=7), cookies)) == "user:7"
     assert guests.person_of_request(request_with(AnonymousUser(), cookies)) == "guest:me"
     assert guests.person_of_request(request_with(AnonymousUser(), {})) is None

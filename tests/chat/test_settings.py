@@ -14,12 +14,15 @@ from tests.processes.process import ROOT, clean_environment
 NAMES = [
     *("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASES", "INSTALLED_APPS", "CHAT_RATE_LIMIT"),
     *("CHANNEL_LAYERS", "CHANNEL_ROUTING", "CHANNEL_WORKERS"),
-    *("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE"),
+    *("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"),
+    *("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "CHAT_GUEST_COOKIE_NAME", "CHANNEL_BUDGET"),
+    *("SESSION_COOKIE_HTTPONLY", "CSRF_COOKIE_HTTPONLY", "SECURE_HSTS_SECONDS"),
+    *("SECURE_REFERRER_POLICY", "SIGNUP_RATE_LIMIT", "LOGGING"),
 ]
 READ = f"""
 import json
 from chat_project import settings
-print(json.dumps({{name: getattr(settings, name) for name in {NAMES!r}}}, default=str))
+print(json.dumps({{name: getattr(settings, name, None) for name in {NAMES!r}}}, default=str))
 """
 PRODUCTION = {"DEBUG": "0", "SECRET_KEY": "k" * 40 + "0123456789", "ALLOWED_HOSTS": "chat.example"}
 
@@ -98,6 +101,16 @@ def test_without_debug_there_is_no_start_without_a_secret_key() -> None:
     assert "Set the environment variable SECRET_KEY" in message
 
 
+@pytest.mark.parametrize(
+    "key", ["for-development-only", "0123456789" * 4, "k" * 60, "abcd" * 20, " " * 60]
+)
+def test_without_debug_there_is_no_start_with_a_weak_secret_key(key: str) -> None:
+    message = refused(**PRODUCTION | {"SECRET_KEY": key})
+    assert "ImproperlyConfigured: SECRET_KEY is " in message
+    assert "Set the environment variable SECRET_KEY" in message
+    assert key.strip() == "" or key not in message
+
+
 @pytest.mark.parametrize("debug", ["False", "no", "0", "off"])
 def test_debug_is_off_by_any_word_for_it(debug: str) -> None:
     assert read(**PRODUCTION | {"DEBUG": debug})["DEBUG"] is False
@@ -124,7 +137,7 @@ def test_a_bad_value_stops_the_start_by_name(name: str, value: str) -> None:
 def test_on_heroku_the_default_is_production() -> None:
     assert "SECRET_KEY is not set" in refused(DYNO="web.1")
     url = "postgres://u:p@host:5432/db"
-    settings = read(DYNO="web.1", SECRET_KEY="k" * 50, DATABASE_URL=url)
+    settings = read(DYNO="web.1", SECRET_KEY=PRODUCTION["SECRET_KEY"], DATABASE_URL=url)
     assert settings["DEBUG"] is False
     assert settings["ALLOWED_HOSTS"] == [".herokuapp.com"]
     assert settings["DATABASES"]["default"]["OPTIONS"] == {"sslmode": "require"}
@@ -134,6 +147,47 @@ def test_https_is_expected_in_production_unless_it_is_switched_off() -> None:
     assert read(**PRODUCTION)["SECURE_SSL_REDIRECT"] is True
     plain = read(**PRODUCTION, HTTPS="0")
     assert plain["SECURE_SSL_REDIRECT"] is plain["SESSION_COOKIE_SECURE"] is False
+
+
+def test_cookies_belong_to_this_host_and_to_no_script() -> None:
+    settings = read(**PRODUCTION)
+    assert settings["SESSION_COOKIE_NAME"] == "__Host-sessionid"
+    assert settings["CSRF_COOKIE_NAME"] == "__Host-csrftoken"
+    assert settings["CHAT_GUEST_COOKIE_NAME"] == "__Host-chat_guest"
+    assert settings["SESSION_COOKIE_HTTPONLY"] is settings["CSRF_COOKIE_HTTPONLY"] is True
+    assert settings["SESSION_COOKIE_SECURE"] is settings["CSRF_COOKIE_SECURE"] is True
+    assert settings["SECURE_HSTS_SECONDS"] == 30 * 24 * 3600
+    assert settings["SECURE_REFERRER_POLICY"] == "same-origin"
+    plain = read(**PRODUCTION, HTTPS="0")
+    assert plain["SESSION_COOKIE_NAME"] == "sessionid", "browsers take no other over plain http"
+
+
+def test_whoever_has_https_has_a_proxy_and_limits_are_those_of_production() -> None:
+    workers = read(**PRODUCTION)["CHANNEL_WORKERS"]
+    assert (workers["TRUSTED_PROXIES"], workers["CONNECTIONS_PER_ADDRESS"]) == (1, 200)
+    workers = read(**PRODUCTION, HTTPS="0", CONNECTIONS_PER_ADDRESS="7")["CHANNEL_WORKERS"]
+    assert (workers["TRUSTED_PROXIES"], workers["CONNECTIONS_PER_ADDRESS"]) == (0, 7)
+    workers = read()["CHANNEL_WORKERS"]
+    assert (workers["TRUSTED_PROXIES"], workers["CONNECTIONS_PER_ADDRESS"]) == (0, 0)
+    assert workers["ALLOWED_ORIGINS"] == []
+
+
+def test_what_errors_say_is_logged_in_development_alone() -> None:
+    for env, said in (
+        ({}, True),
+        (PRODUCTION, False),
+        (PRODUCTION | {"LOG_ERROR_TEXTS": "1"}, True),
+    ):
+        formatters = read(**env)["LOGGING"]["formatters"]
+        assert [each["error_texts"] for each in formatters.values()] == [said, said]
+
+
+def test_the_smallest_of_heroku_allow_twenty_connections() -> None:
+    counts = {"servers": 1, "workers": 1, "threads": 4}
+    assert read()["CHANNEL_BUDGET"] == counts | {"redis": 0, "database": 0}
+    heroku = {"DYNO": "web.1", "SECRET_KEY": PRODUCTION["SECRET_KEY"], "WORKER_PROCESSES": "3"}
+    found = read(**heroku)["CHANNEL_BUDGET"]
+    assert found == counts | {"workers": 3, "redis": 20, "database": 20}
 
 
 def test_the_deployment_check_finds_nothing() -> None:

@@ -16,6 +16,7 @@ from channels_workers.conf import Configuration
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.logs import fields as log_fields
 from channels_workers.upgrade.files import SCRIPTS, is_procfile, is_requirements
 from channels_workers.upgrade.names import SECTIONS
 from channels_workers.upgrade.packages import FORM, LEAST
@@ -67,7 +68,10 @@ def test_close_codes() -> None:
 
 
 def test_system_checks() -> None:
-    source = (ROOT / "channels_workers" / "checks.py").read_text()
+    files = [
+        ROOT / "channels_workers" / f"{name}.py" for name in ("checks", "installed", "production")
+    ]
+    source = "".join(file.read_text() for file in files)
     ids = re.findall(r'"(channels_workers\.[EWC]\d+)"', source)
     assert first_codes(page("using").table("checks")) == sorted(set(ids))
 
@@ -168,6 +172,47 @@ def test_limits_name_settings_that_exist() -> None:
     assert written - chat - {"CHANNEL_WORKERS", "CHANNEL_LAYERS", "CONFIG"} <= names
     for name in chat:
         assert name in SETTINGS.read_text()
+
+
+def log_calls() -> list[ast.Call]:
+    """Each call of a method of `logger` that writes a line, in the engine and in the chat."""
+    files = [
+        file for folder in ("channels_workers", "chat") for file in (ROOT / folder).rglob("*.py")
+    ]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    methods = ("info", "warning", "error", "exception", "log")
+    return [
+        call
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr in methods
+        and ast.unparse(call.func.value).endswith("logger")
+    ]
+
+
+def test_each_line_of_the_log_has_its_fields() -> None:
+    calls = log_calls()
+    assert len(calls) > 40
+    for call in calls:
+        assert "extra" in {keyword.arg for keyword in call.keywords}, ast.unparse(call)
+
+
+def test_fields_of_the_log() -> None:
+    assert first_codes(page("operating").table("log-fields")) == [
+        *inspect.signature(log_fields).parameters
+    ]
+
+
+def test_events_of_the_log() -> None:
+    makers = r'\b(?:_?fields|_?about)\(\s*"(\w+)"'
+    files = [
+        file for folder in ("channels_workers", "chat") for file in (ROOT / folder).rglob("*.py")
+    ]
+    used = {event for file in files for event in re.findall(makers, file.read_text())}
+    written = first_codes(page("operating").table("log-events"))
+    assert len(written) == len(set(written))
+    assert set(written) == used
 
 
 # guarantees.md

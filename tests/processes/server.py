@@ -2,6 +2,7 @@
 
 import json
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,15 @@ class Server:
         response: HTTPResponse
         with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
             return response.read().decode()
+
+    def probe(self, path: str, timeout: float = 20) -> tuple[int, dict[str, str]]:
+        """Status and checks that the server answers to a prober."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
+                return response.status, json.load(response)["checks"]
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)["checks"]
 
     @contextmanager
     def join(self, label: str, **options: Any) -> Iterator["Person"]:

@@ -3,6 +3,10 @@
 import shutil
 import socket
 import sys
+from contextlib import closing
+from email.message import Message
+from http.client import HTTPConnection
+from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from tests.processes.process import ROOT, Processes, free_port
 from tests.processes.procfile import shell_command
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Person, Server
+from tests.processes.waiting import wait_for
 
 DEPLOYED = ("channels_workers", "chat", "chat_project", "manage.py", "Procfile")
 HOST = "chat.herokuapp.com"
@@ -48,12 +53,35 @@ def production(redis_server: RedisServer, tmp_path: Path) -> dict[str, str]:
 
 def visit(server: Server, path: str) -> str:
     """The body of a page, asked for as the platform's router asks."""
-    import urllib.request
+    return ask(server, path)[2]
 
-    request = urllib.request.Request(server.url + path, headers={**ROUTER, "Host": HOST})
-    with urllib.request.urlopen(request, timeout=20) as response:
-        body: bytes = response.read()
-    return body.decode()
+
+def ask(server: Server, path: str, **headers: str) -> tuple[int, Message, str]:
+    """Status, headers and body of an answer; no redirect is followed."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", path, headers={**ROUTER, "Host": HOST, **headers})
+    with closing(connection), connection.getresponse() as response:
+        return response.status, response.headers, response.read().decode()
+
+
+def check_headers(server: Server) -> None:
+    """What browsers are told in production."""
+    status, headers, _ = ask(server, "/lobby/", **{"X-Forwarded-Proto": "http"})
+    assert (status, headers["Location"]) == (301, f"https://{HOST}/lobby/")
+    assert ask(server, "/", Host="evil.example")[0] == 400
+    for path, name in (("/lobby/", "__Host-chat_guest"), ("/accounts/login/", "__Host-csrftoken")):
+        status, headers, _ = ask(server, path)
+        assert status == 200
+        assert headers["Strict-Transport-Security"] == "max-age=2592000"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        cookies = SimpleCookie(str(headers["Set-Cookie"]))
+        assert list(cookies) == [name]
+        assert all(cookies[name][key] for key in ("secure", "httponly"))
+        assert (cookies[name]["samesite"], cookies[name]["path"]) == ("Lax", "/")
+        assert not cookies[name]["domain"]
 
 
 def test_a_deployment(
@@ -67,8 +95,10 @@ def test_a_deployment(
     start_process(shell_command("worker"), name="worker", env=production, cwd=deployment)
     port = int(production["PORT"])
     server = Server(port, web.wait_until_listening(port))
+    wait_for(lambda: server.probe("/readyz")[0] == 200, "readiness, over http and by no name")
 
     assert "<title>" in visit(server, "/lobby/")
+    check_headers(server)
     socket_url = f"ws://{HOST}/chat/lobby/"
     with connect(
         socket_url,

@@ -15,6 +15,7 @@ from channels_workers.layers.operations import (
     Committed,
     DeadLetter,
     Delivery,
+    GivenUp,
     Operation,
     Published,
     Pulse,
@@ -125,6 +126,12 @@ class InMemoryChannelLayer(WorkerLayer):
             self.store.retire(self._server.id, (), ())
             self._server = self._loop = None
 
+    async def workers(self) -> dict[str, int]:
+        """Return the pulse counter of each worker that is known."""
+        workers = {worker.id for worker in self.store.status().workers}
+        counters = self.store.counters()
+        return {name: counter for name, counter in counters.items() if name in workers}
+
     # The worker side
 
     def _register(self, process: str, about: About) -> None:
@@ -190,9 +197,9 @@ class InMemoryChannelLayer(WorkerLayer):
         """Return the dead that were not cleaned up after yet."""
         return self.store.remains()
 
-    def clean_up(self, process: str) -> None:
+    def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind."""
-        self.store.clean(process)
+        return self.store.clean(process)
 
     # Dead letters
 

@@ -21,6 +21,7 @@ from channels_workers.layers.operations import (
     Committed,
     DeadLetter,
     Delivery,
+    GivenUp,
     InboxEntry,
     Operation,
     Published,
@@ -117,25 +118,30 @@ class Store:
         with self.changed:
             return set(self.processes.remains)
 
-    def clean(self, process: str) -> None:
+    def clean(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind; see ``clean.lua``."""
+        given_up: list[GivenUp] = []
         with self.changed:
             if process not in self.processes.remains:
-                return
+                return given_up
             for name in self.processes.names_of(process):
                 for held in self.streams.held_by(name):
-                    self._hand_on(held)
+                    if self._hand_on(held):
+                        given_up.append(GivenUp(held.channel, held.id))
             for reply in self.connections.of(process):
                 self.connections.close(reply, 1006)
             self._forget(process)
             self.processes.remains.discard(process)
+        return given_up
 
-    def _hand_on(self, held: Delivery) -> None:
+    def _hand_on(self, held: Delivery) -> bool:
+        """Let others have the message, or give it up, and say so."""
         deaths = held.deaths + 1
         if deaths >= configuration().DELIVERIES:
             self.letters.give_up(held, f"its worker died, {deaths} times")
-        else:
-            self._put_again(held._replace(deaths=deaths))
+            return True
+        self._put_again(held._replace(deaths=deaths))
+        return False
 
     def _forget(self, process: str) -> None:
         self.groups.leave_all(process)

@@ -158,6 +158,12 @@ class Read(NamedTuple):
     unreadable: list[tuple[str, str, MessageError]]
 
 
+def read_counters(reply: Sequence[bytes]) -> dict[str, int]:
+    """Return the pulse counters in *reply*: process id, counter, process id, counter ..."""
+    pairs = zip(reply[::2], reply[1::2], strict=True)
+    return {process.decode(): int(counter) for process, counter in pairs}
+
+
 def read_streams(reply: Any, prefix: str, consumer: str) -> Read:
     """Read a reply of XREADGROUP, each entry for itself; *prefix* is that of the streams' keys."""
     read = Read([], [])
@@ -192,8 +198,11 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
             attempts=int(values.get(b"attempts", 0)),
             deaths=int(values.get(b"deaths", 0)),
         )
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error
+    except ValueError:  # its text has the value, which anybody may have said
+        text = f"Entry {token} of channel {channel} has a number, or a name, that cannot be read."
+        raise MessageError(text) from None
 
 
 def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:

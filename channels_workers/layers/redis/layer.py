@@ -20,6 +20,7 @@ from channels_workers.layers.operations import (
     DeadLetter,
     Delivery,
     Finished,
+    GivenUp,
     Operation,
     Published,
     Pulse,
@@ -145,6 +146,16 @@ class RedisChannelLayer(WorkerLayer):
             await link.stop()
             await asyncio.to_thread(self.retire, server.id, (), ())
 
+    async def workers(self) -> dict[str, int]:
+        """Return the pulse counter of each worker, by the link if one is here."""
+        request = Request("workers", [], repeatable=False, ordered=False)
+        if self._link is None or not self._link.is_here():
+            found = await asyncio.to_thread(self.client.call, request)
+        else:
+            with self.client.explained():
+                found = await self._link.call(request)
+        return commands.read_counters(found)
+
     def disconnect(self) -> None:
         """Close the blocking connections; the next request opens new ones."""
         self.client.disconnect()
@@ -252,9 +263,9 @@ class RedisChannelLayer(WorkerLayer):
         """Return the dead that were not cleaned up after yet."""
         return self._processes.remains()
 
-    def clean_up(self, process: str) -> None:
+    def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind, a bit at each request."""
-        self._processes.clean_up(process)
+        return self._processes.clean_up(process)
 
     # Dead letters
 

@@ -19,6 +19,7 @@ from channels_workers.layers.redis.lines import AsyncLine
 from channels_workers.layers.redis.reader import Reader
 from channels_workers.layers.redis.writer import Writer
 from channels_workers.layers.server import Departure, Server
+from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
@@ -143,11 +144,11 @@ class Link:
             try:
                 await self._pulse_once()
             except LayerUnavailable as error:
-                logger.error("The pulse failed: %s", error)
+                logger.error("The pulse failed: %s", error, extra=self._fields("trying_again"))
             except LostServer:
                 raise
             except Exception:
-                logger.exception("The pulse failed")
+                logger.exception("The pulse failed", extra=self._fields("trying_again"))
 
     async def _pulse_once(self) -> None:
         unsure, self.server.unsure = self.server.unsure, set()
@@ -163,7 +164,8 @@ class Link:
             await self._restore(reply[1].decode())
 
     async def _restore(self, epoch: str) -> None:
-        logger.warning("Redis has lost its data; this server registers again")
+        text = "Redis has lost its data; this server registers again"
+        logger.warning(text, extra=self._fields("data_lost"))
         about = About.this("server")
         requests = list(commands.restore(self.server, epoch, about, RESTORED_AT_ONCE))
         for request in requests:
@@ -171,10 +173,14 @@ class Link:
                 raise LostServer
         self.server.restored()
         self.life.begin_again(epoch)
-        logger.warning("This server is registered again")
+        logger.warning("This server is registered again", extra=self._fields("data_restored"))
+
+    def _fields(self, event: str) -> dict[str, str | int]:
+        return fields(event, process_id=self.server.id)
 
     def _lose(self) -> None:
-        logger.error("Redis does not know this server any more; its sockets are closed")
+        text = "Redis does not know this server any more; its sockets are closed"
+        logger.error(text, extra=self._fields("server_lost"))
         self.layer.forget_server()
         for receiver in list(self.server.receivers.values()):
             receiver.lose()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from channels_workers.conf import configuration
-from channels_workers.layers.operations import About, Pulse, new_id
+from channels_workers.layers.operations import About, GivenUp, Pulse, new_id
 from channels_workers.layers.redis import commands
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
@@ -67,10 +67,7 @@ class Processes:
         """Return the pulse counter of each server that does not keep up with its inbox."""
         limits = configuration()
         found = self.client.call(Request("overfull", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
-        return {
-            server.decode(): int(counter)
-            for server, counter in zip(found[::2], found[1::2], strict=True)
-        }
+        return commands.read_counters(found)
 
     def orphans(self) -> set[str]:
         """Return the processes that hold messages and are not known."""
@@ -89,10 +86,13 @@ class Processes:
             found = cast("set[bytes]", self.client.redis.smembers(self.client.key("remains")))
         return {process.decode() for process in found}
 
-    def clean_up(self, process: str) -> None:
-        """Undo what a dead process left behind, a bit at each request."""
+    def clean_up(self, process: str) -> list[GivenUp]:
+        """Undo what a dead process left behind, a bit at each request; return what is given up."""
         limits = configuration()
-        at = b""
+        at, given_up = b"", list[bytes]()
         while at != b"done":
             rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS]
-            at = self.client.call(Request("clean", [process, at, *rest]))
+            at, *found = self.client.call(Request("clean", [process, at, *rest]))
+            given_up += found
+        names = [name.decode() for name in given_up]
+        return [GivenUp(*pair) for pair in zip(names[::2], names[1::2], strict=True)]

@@ -17,6 +17,7 @@ from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import GROUP, Request
 from channels_workers.layers.redis.lines import Command, Line
+from channels_workers.logs import fields
 
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
@@ -220,7 +221,8 @@ class Streams:
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
         read = commands.read_streams(reply, self.key(""), consumer)
         for channel, token, error in read.unreadable:
-            logger.error("A message is given up: %s", error)
+            extra = fields("unreadable", channel=channel)
+            logger.error("A message is given up: %s", error, extra=extra)
             with self.client.explained():
                 self.client.redis.xack(self.key(channel), GROUP, token)
                 self.client.redis.xdel(self.key(channel), token)

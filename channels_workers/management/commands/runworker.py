@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 from types import FrameType
@@ -15,9 +16,14 @@ from channels_workers.checks import check_worker
 from channels_workers.layers.operations import (
     Delivery,
 )
+from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.signals import worker_process_ready
 from channels_workers.worker import WorkerGroup
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
@@ -70,19 +76,28 @@ class Command(BaseCommand):
 
     def run(self, group: WorkerGroup) -> None:
         """Run *group* until a signal comes."""
-        signalled = watch_signals()
-        self.stdout.write(
-            f"Worker {group.process}: {len(group.workers)} thread(s) on {group.channel_layer}, "
-            f"listening on channels {', '.join(group.channels)}"
+        signalled, worker = watch_signals(), group.process
+        self.say(
+            f"Worker {worker}: {len(group.workers)} thread(s) on {group.channel_layer}, "
+            f"listening on channels {', '.join(group.channels)}",
+            fields("worker_starts", process_id=worker),
         )
-        self.stdout.flush()
         worker_process_ready.send(sender=group)
         group.start()
-        os.read(signalled, 1)
-        self.stdout.write("Stopping: the messages under way are finished first")
+        wait_for_signal(signalled)
+        text = "Stopping: the messages under way are finished first"
+        self.say(text, fields("worker_stops", process_id=worker))
         group.stop()
-        finished = group.join()
-        self.stdout.write("Worker stopped" if finished else "Worker stopped, not all finished")
+        text = "Worker stopped" if group.join() else "Worker stopped, not all finished"
+        self.say(text, fields("worker_stopped", process_id=worker))
+
+    def say(self, text: str, extra: dict[str, str | int]) -> None:
+        """Log *text*; print it where nobody reads the log at this level."""
+        if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
+            logger.info(text, extra=extra)
+        else:
+            self.stdout.write(text)
+            self.stdout.flush()
 
     def log_delivery(self, delivery: Delivery) -> None:
         """Say which message a worker runs."""
@@ -90,21 +105,28 @@ class Command(BaseCommand):
 
 
 def watch_signals() -> int:
-    """Return a file descriptor that gets a byte with the first SIGTERM or SIGINT.
+    """Return a file descriptor that gets the number of each signal, SIGTERM and SIGINT among them.
 
-    A second one ends the process at once. (The handler may interrupt anything, so it takes no
-    lock and writes to no stream.)
+    A second one of these ends the process at once. Python's own handler writes there at the very
+    moment: one in Python may have to wait for the end of a system call that waits for it.
     """
     reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def note(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.write(writer, b"!")
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
 
-    signal.signal(signal.SIGTERM, note)
-    signal.signal(signal.SIGINT, note)
+    for each in SIGNALS:
+        signal.signal(each, note)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     return reader
+
+
+def wait_for_signal(signalled: int) -> None:
+    """Wait until SIGTERM or SIGINT comes."""
+    while os.read(signalled, 1)[0] not in SIGNALS:
+        pass
 
 
 def _at_least_one(text: str) -> int:

@@ -23,6 +23,7 @@ from channels_workers.layers.operations import (
     Committed,
     Delivery,
     Finished,
+    GivenUp,
     Operation,
     Published,
     Pulse,
@@ -89,12 +90,12 @@ class Process:
         )
         return done, kept
 
-    async def bury(self, process: str) -> None:
-        """Do what is done when *process* is dead."""
+    async def bury(self, process: str) -> list[GivenUp]:
+        """Do what is done when *process* is dead; return what was given up."""
         counters = await asyncio.to_thread(self.layer.processes)
         assert await asyncio.to_thread(self.layer.bury, process, counters[process])
         assert process in await asyncio.to_thread(self.layer.remains)
-        await asyncio.to_thread(self.layer.clean_up, process)
+        return await asyncio.to_thread(self.layer.clean_up, process)
 
     async def bury_orphan(self, process: str) -> None:
         """Do what is done when nobody knows *process*, which holds messages, for a while."""
@@ -773,6 +774,16 @@ class LayerContract:
         assert process.layer.pulse("somebody") is Pulse.LOST
         assert process.layer.processes() == {"worker": 1}
 
+    async def test_workers_are_told_from_servers(self, process: Process) -> None:
+        process.layer.register("server", About.this("server"))
+        process.layer.register("somebody", About.this("worker", 1, ALL))
+        assert process.layer.pulse("somebody") is Pulse.ALIVE
+        assert await process.layer.workers() == {"worker": 1, "somebody": 2}
+        recorder = await process.connected()  # from now on there may be a line of its own
+        process.layer.retire("somebody", ["somebody.0"], ALL)
+        assert await process.layer.workers() == {"worker": 1}
+        process.layer.leave_groups(recorder.channel)
+
     async def test_who_pulses_is_not_buried(self, process: Process, other: Process) -> None:
         seen = process.layer.processes()["other worker"]
         assert other.layer.pulse("other worker") is Pulse.ALIVE
@@ -810,9 +821,9 @@ class LayerContract:
         await process.pull()
         assert other.layer.bury("worker", 1)
         assert other.layer.remains() == {"worker"}  # and the one who buried it dies
-        await asyncio.to_thread(other.layer.clean_up, "worker")
+        assert await asyncio.to_thread(other.layer.clean_up, "worker") == []
         assert (await other.pull()).deaths == 1
-        await asyncio.to_thread(other.layer.clean_up, "worker")
+        assert await asyncio.to_thread(other.layer.clean_up, "worker") == []
         await other.pull_nothing()
 
     async def test_what_the_buried_pull_before_they_know_goes_back(
@@ -932,7 +943,8 @@ class LayerContract:
             victim = Process(make_layer(), f"victim {number}")
             delivery = await victim.pull()
             assert delivery.deaths == number
-            await victim.bury(victim.name)
+            given_up = await victim.bury(victim.name)
+            assert given_up == ([GivenUp(CONNECT, delivery.id)] if number == 2 else [])
         await recorder.until(lambda: recorder.releases == [0])
         last = Process(make_layer())
         await last.pull_nothing()

@@ -14,6 +14,7 @@ from websockets.typing import Origin
 from channels_workers.management.commands.runserver import Command
 from channels_workers.reaper import DEAD_AFTER, LOOK_INTERVAL
 from tests.processes.process import Process, Processes, free_port
+from tests.processes.server import Server
 
 
 @dataclass
@@ -91,9 +92,12 @@ def test_with_workers_a_consumer_answers_the_handshake(run_server: RunServer) ->
 def test_it_goes_on_for_longer_than_a_process_without_pulse(run_server: RunServer) -> None:
     running = run_server()
     running.visit()
+    server = Server(running.port, running.process)
+    assert server.probe("/readyz")[0] == 200
     with running.connect() as socket, pytest.raises(TimeoutError):
         socket.recv(timeout=DEAD_AFTER + 3 * LOOK_INTERVAL)  # it is alone, and says nothing
     assert running.handshake() == 101
+    assert server.probe("/readyz")[0] == 200
     assert "is dead" not in running.process.output
 
 

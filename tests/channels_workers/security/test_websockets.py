@@ -12,6 +12,7 @@ from channels_workers.security.websockets import (
     BaseOriginValidator,
     allowed_hosts_only,
     allowed_origins_only,
+    configured_origins_only,
 )
 from tests.channels_workers.clients import Client
 from tests.channels_workers.conftest import RunNext
@@ -95,7 +96,10 @@ def test_other_pages_may_not(origin: str) -> None:
 
 
 @pytest.mark.parametrize("headers", MISSING)
-@pytest.mark.parametrize("validated", [allowed_hosts_only(consumer), allowed_origins_only("*")])
+@pytest.mark.parametrize(
+    "validated",
+    [allowed_hosts_only(consumer), allowed_origins_only("*"), configured_origins_only(consumer)],
+)
 def test_without_a_readable_origin_nobody_may(
     headers: Any, validated: Any, settings: Settings
 ) -> None:
@@ -245,3 +249,48 @@ def test_a_socket_of_another_site_is_refused(
     client_socket.connect(headers=[[b"origin", origin]])
     run_next(accept_async if is_async else accept)
     assert client_socket.replies == [answer]
+
+
+# A list in the settings
+
+
+@pytest.mark.parametrize("origin", ["https://board.example.com", "https://a.example.org"])
+@pytest.mark.usefixtures("hosts")
+def test_the_list_of_the_settings_takes_the_place_of_the_hosts(
+    origin: str, settings: Settings
+) -> None:
+    validated = configured_origins_only(consumer)
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": ["https://board.example.com", ".example.org"]}
+    assert is_allowed(validated, origin)
+    assert not is_allowed(validated, "http://board.example.com")
+    assert not is_allowed(validated, "https://chat.example.com")
+    settings.ALLOWED_HOSTS = ["*"]
+    assert not is_allowed(validated, "https://evil.example")
+
+
+@pytest.mark.parametrize("origin", ALLOWED)
+@pytest.mark.usefixtures("hosts")
+def test_without_a_list_the_hosts_count(origin: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {}
+    assert is_allowed(configured_origins_only(consumer), origin)
+
+
+@pytest.mark.parametrize("origin", DENIED)
+@pytest.mark.usefixtures("hosts")
+def test_without_a_list_others_are_refused(origin: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {}
+    assert not is_allowed(configured_origins_only(consumer), origin)
+    settings.ALLOWED_HOSTS = ["*"]
+    assert not is_allowed(configured_origins_only(consumer), origin)
+
+
+def test_where_all_hosts_are_allowed_a_page_opens_sockets_at_its_own(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS, settings.ALLOWED_HOSTS = {}, ["*"]
+    validated = configured_origins_only(consumer)
+    for origin in ("http://chat.example.com", "https://CHAT.example.com:443"):
+        assert is_allowed(validated, origin)
+    for origin in ("https://evil.example", "https://chat.example.com:8443", "null"):
+        assert not is_allowed(validated, origin)
+    without_host = {"headers": [[b"origin", b"https://chat.example.com"]]}
+    with pytest.raises(DenyConnection):
+        validated(Message(without_host, "websocket.connect", LAYER))

@@ -44,7 +44,7 @@ def guests_cookie(browser: Browser, person: str) -> None:
 
     response = HttpResponse()
     guests.set_cookie(response, person)
-    browser.cookies[guests.COOKIE] = response.cookies[guests.COOKIE].value
+    browser.cookies["chat_guest"] = response.cookies["chat_guest"].value
 
 
 def socket(browser: Browser, name: str, label: str = "lobby") -> Connection:

@@ -49,7 +49,7 @@ class Socket:
     def __init__(self, browser: Browser) -> None:
         response = HttpResponse()
         guests.set_cookie(response, GUEST)
-        cookies = {guests.COOKIE: response.cookies[guests.COOKIE].value}
+        cookies = {"chat_guest": response.cookies["chat_guest"].value}
         if session := browser.cookies.get(django_settings.SESSION_COOKIE_NAME):
             cookies[django_settings.SESSION_COOKIE_NAME] = session.value
         header = "; ".join(f"{name}={value}" for name, value in cookies.items())

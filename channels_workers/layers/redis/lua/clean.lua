@@ -6,7 +6,7 @@
 --          4 how often a message is handed out, 5 how many dead letters are kept
 -- writes   channel:<name>, connections:<server>, session:<reply>, group:<name>, groups:<server>,
 --          inbox:<server>, dead, about, remains
--- returns  what to call with next; "done"
+-- returns  {what to call with next, or "done"; channel and id of each message given up}
 --
 -- What it held, under its former names too, goes back to the others, its connections end, it leaves
 -- its groups. A call that is repeated, by whomever, does no harm.
@@ -14,9 +14,9 @@
 local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local deliveries, kept = tonumber(ARGV[4]), ARGV[5]
 local remains = prefix .. "remains"
-if redis.call("SISMEMBER", remains, process) == 0 then return "done" end
+if redis.call("SISMEMBER", remains, process) == 0 then return {"done"} end
 
-local plan = new_plan()
+local plan, given_up = new_plan(), {}
 
 local function hand_on(channel, entry)
   local found = redis.call("XRANGE", stream_key(channel), entry, entry)
@@ -28,6 +28,8 @@ local function hand_on(channel, entry)
   local deaths = tonumber(field_of(fields, "deaths") or 0) + 1
   if deaths >= deliveries then
     give_up(plan, channel, entry, fields, "its worker died, " .. deaths .. " times", kept)
+    given_up[#given_up + 1] = channel
+    given_up[#given_up + 1] = field_of(fields, "id") or ""
   else
     put_again(channel, entry, fields, "deaths", deaths)
   end
@@ -79,15 +81,15 @@ end
 if from == "" then
   local left = empty_channels(limit)
   write_outbox(plan)
-  return left > 0 and "0" or ""
+  return {left > 0 and "0" or "", unpack(given_up)}
 end
 
 local cursor = close_connections(string.match(from, "%d+"))
-if cursor ~= "0" then return "at " .. cursor end
+if cursor ~= "0" then return {"at " .. cursor} end
 for _, group in ipairs(redis.call("SMEMBERS", groups_key(process))) do
   redis.call("HDEL", group_key(group), process)
 end
 redis.call("DEL", groups_key(process), inbox_key(process))
 redis.call("HDEL", about, process)
 redis.call("SREM", remains, process)
-return "done"
+return {"done"}

@@ -1,0 +1,135 @@
+"""The addresses of clients: which one is believed, and how many sockets one may have."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from channels_workers.conf import configuration
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+Scope = Mapping[str, Any]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+#: The header to which each proxy adds, at its end, whom it was asked by.
+FORWARDED = b"x-forwarded-for"
+
+#: Addresses of IPv6 are handed out in networks of this size: one client has all of them.
+NETWORK = 64
+
+
+def client_address(peer: str, forwarded: str, proxies: int) -> str:
+    """Return the address of a client that *peer*, or a row of *proxies*, stands for.
+
+    *forwarded* is the header X-Forwarded-For, its lines joined by commas. Of it the entries of the
+    *proxies* that are trusted count, from the right; what stands before them anybody may have
+    written. Without an entry that can be read it is *peer*.
+    """
+    entries = [entry.strip() for entry in forwarded.split(",") if entry.strip()]
+    if not proxies or not entries:
+        return readable(peer) or peer
+    return readable(entries[-min(proxies, len(entries))]) or readable(peer) or peer
+
+
+def readable(entry: str) -> str:
+    """Return the address in *entry*, which may have a port, in its shortest form; "" if none."""
+    if entry.startswith("["):
+        entry = entry[1:].partition("]")[0]
+    elif entry.count(":") == 1:
+        entry = entry.partition(":")[0]
+    try:
+        address = ip_address(entry.partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
+def network_of(address: str) -> str:
+    """Return what limits count *address* by: a network of IPv6 is one client's."""
+    try:
+        is_network = isinstance(ip_address(address), IPv6Address)
+    except ValueError:
+        return address
+    return str(ip_network(f"{address}/{NETWORK}", strict=False)) if is_network else address
+
+
+def with_client(scope: Scope) -> Scope:
+    """Return *scope* with the address of its client, as the trusted proxies tell it."""
+    proxies = configuration().TRUSTED_PROXIES
+    if not proxies:
+        return scope
+    lines = [value for name, value in scope.get("headers", ()) if name == FORWARDED]
+    if not lines:
+        return scope
+    forwarded = b",".join(lines).decode("latin-1")
+    return {**scope, "client": [client_address(_peer(scope), forwarded, proxies), 0]}
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+class LimitPerAddress:
+    """The ASGI application *websocket*, with ``CONNECTIONS_PER_ADDRESS`` at once for an address.
+
+    One more is refused: with 429 where the server can say that, else with 403. Clients without an
+    address, as behind a Unix socket and no proxy that tells it, are not counted.
+    """
+
+    def __init__(self, websocket: Application) -> None:
+        self.websocket = websocket
+        self.counts: Counter[str] = Counter()
+        self._full: set[str] = set()  # those of which the log knows
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Serve one WebSocket, or refuse it."""
+        address = network_of(_peer(scope))
+        limit = configuration().CONNECTIONS_PER_ADDRESS
+        if not address or not limit:
+            await self.websocket(scope, receive, send)
+            return
+        if self.counts[address] >= limit:
+            self._note(address, limit)
+            await _refuse(scope, receive, send)
+            return
+        self.counts[address] += 1
+        try:
+            await self.websocket(scope, receive, send)
+        finally:
+            self._leave(address, limit)
+
+    def _leave(self, address: str, limit: int) -> None:
+        self.counts[address] -= 1
+        if self.counts[address] <= limit // 2:  # or one that comes and goes would fill the log
+            self._full.discard(address)
+        if not self.counts[address]:
+            del self.counts[address]
+
+    def _note(self, address: str, limit: int) -> None:
+        if address not in self._full:
+            self._full.add(address)
+            logger.warning(
+                "The address %s has %d sockets here, its limit; more of it are refused",
+                address,
+                limit,
+                extra=fields("address_full", client=address),
+            )
+
+
+async def _refuse(scope: Scope, receive: Any, send: Any) -> None:
+    await receive()  # websocket.connect
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"60")]
+    start = {"type": "websocket.http.response.start", "status": 429, "headers": headers}
+    body = {"type": "websocket.http.response.body", "body": b"Too many sockets of one address.\n"}
+    await send(start)
+    await send(body)

@@ -1,0 +1,228 @@
+"""Answers probes over HTTP: whether this process is alive, and whether it serves sockets.
+
+The interface server does it before Django sees the request: a prober speaks plain HTTP to an
+address, which ALLOWED_HOSTS and a redirect to HTTPS would refuse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, ClassVar, Protocol
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+
+from channels_workers.conf import configuration
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.logs import fields
+from channels_workers.outgoing import SendEvent
+from channels_workers.protocol import Event, Scope
+from channels_workers.reaper import DEAD_AFTER, Sight
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[Event]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+#: The name of each check with its result, ``ok`` or what is wrong.
+Checks = dict[str, str]
+
+OK = "ok"
+
+#: For how long what was found is told to all who ask (s).
+SHARED_FOR = 1.0
+
+#: How long a look may take (s); one that takes longer goes on, and no other begins meanwhile.
+TIMEOUT = 2.0
+
+
+class Health:
+    """The two pages of one interface server, at the paths that ``CHANNEL_WORKERS`` names."""
+
+    def __init__(self, layer: Callable[[], WorkerLayer], is_draining: Callable[[], bool]) -> None:
+        self.is_draining = is_draining
+        self._looks = (
+            Look(LayerChecks(layer)),
+            Look(DatabaseChecks()),
+        )
+        self._was_ready: bool | None = None
+
+    def check_at(self, path: str) -> Application | None:
+        """Return what answers at *path*, if anything here does."""
+        limits = configuration()
+        if not path:
+            return None
+        return {limits.HEALTH_PATH: self.alive, limits.READY_PATH: self.ready}.get(path)
+
+    async def alive(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Answer that the process is alive; 200, as it does answer."""
+        await answer(scope, send, {"process": OK})
+
+    async def ready(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Answer whether sockets that are opened here are served: 200 or 503."""
+        checks = {"server": "draining" if self.is_draining() else OK}
+        for found in await asyncio.gather(*(look.result() for look in self._looks)):
+            checks |= found
+        self._log(checks)
+        await answer(scope, send, checks)
+
+    def _log(self, checks: Checks) -> None:
+        ready = is_fine(checks)
+        if ready is not self._was_ready:
+            wrong = ", ".join(f"{name}: {found}" for name, found in checks.items() if found != OK)
+            level = logging.INFO if ready else logging.WARNING
+            text = "This server is ready" if ready else f"Not ready: {wrong}"
+            logger.log(level, text, extra=fields("ready" if ready else "not_ready"))
+        self._was_ready = ready
+
+
+class Looking(Protocol):
+    """Some checks: their *names*, and what finds their results."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    async def look(self) -> Checks:
+        """Look once; it raises nothing."""
+
+
+class Look:
+    """The result of *checks*, which it shares between all who ask: one look at a time."""
+
+    def __init__(self, checks: Looking) -> None:
+        self.checks = checks
+        self._task: asyncio.Task[Checks] | None = None
+        self._began = 0.0
+
+    async def result(self) -> Checks:
+        """Return what is found now, or was a moment ago."""
+        now = time.monotonic()
+        task = self._task
+        if task is None or (task.done() and now - self._began > SHARED_FOR):
+            self._began = now
+            task = self._task = asyncio.create_task(self.checks.look())
+        await asyncio.wait([task], timeout=max(0.0, self._began + TIMEOUT - now))
+        if task.done():
+            return task.result()
+        return dict.fromkeys(self.checks.names, f"no answer within {TIMEOUT:g} s")
+
+
+class LayerChecks:
+    """Whether the layer answers, and whether a worker lives."""
+
+    names: ClassVar[tuple[str, ...]] = ("layer", "workers")
+
+    def __init__(self, layer: Callable[[], WorkerLayer]) -> None:
+        self.get_layer = layer
+        self._pulses = Pulses()
+
+    async def look(self) -> Checks:
+        """Look once, with no connection of its own."""
+        try:
+            counters = await self.get_layer().workers()
+        except LayerUnavailable:
+            return {"layer": "does not answer", "workers": "not known"}
+        except Exception:
+            logger.exception("Looking for workers failed", extra=fields("not_ready"))
+            return {"layer": "failed; see the log", "workers": "not known"}
+        alive = self._pulses.alive(counters, time.monotonic())
+        return {"layer": OK, "workers": OK if alive else "none is alive"}
+
+
+class Pulses:
+    """Which workers live: those whose counter has not stood still for too long, as far as seen.
+
+    A worker that is seen for the first time counts as alive.
+    """
+
+    def __init__(self) -> None:
+        self._sights: dict[str, Sight] = {}
+
+    def alive(self, counters: Mapping[str, int], now: float) -> list[str]:
+        """Return the living of those with these *counters*; *now* in monotonic seconds."""
+        seen = {name: Sight(counter, now) for name, counter in counters.items()}
+        for name, before in self._sights.items():
+            if name in seen and seen[name].counter == before.counter:
+                seen[name] = before
+        self._sights = seen
+        return [name for name, sight in seen.items() if now - sight.since < DEAD_AFTER]
+
+
+class DatabaseChecks:
+    """Whether the database answers, and whether all migrations are applied to it."""
+
+    names: ClassVar[tuple[str, ...]] = ("database", "migrations")
+
+    def __init__(self) -> None:
+        self._are_applied = False  # once they are, they stay so for the code that runs
+
+    async def look(self) -> Checks:
+        """Look once, in a thread that nothing waits for when the process ends."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[Checks] = loop.create_future()
+
+        def tell() -> None:
+            checks = self.look_now()
+            with suppress(RuntimeError):  # the loop is closed: the process ends
+                loop.call_soon_threadsafe(settle, found, checks)
+
+        threading.Thread(target=tell, name="database check", daemon=True).start()
+        return await found
+
+    def look_now(self) -> Checks:
+        """Look once, with a connection of this thread that is closed afterwards."""
+        try:
+            connection = connections[DEFAULT_DB_ALIAS]
+            try:
+                return self._look(connection)
+            finally:
+                connection.close()
+        except Exception as error:  # noqa: BLE001  (each database has errors of its own)
+            text, extra = "The database cannot be used: %s", fields("not_ready")
+            logger.warning(text, type(error).__name__, extra=extra)
+            migrations = OK if self._are_applied else "not known"
+            return {"database": "does not answer", "migrations": migrations}
+
+    def _look(self, connection: BaseDatabaseWrapper) -> Checks:
+        if connection.vendor == "unknown":  # Django's dummy: the project has no database
+            return {}
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not self._are_applied:
+            executor = MigrationExecutor(connection)
+            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            self._are_applied = not plan
+        return {"database": OK, "migrations": OK if self._are_applied else "not applied"}
+
+
+def settle(found: asyncio.Future[Checks], checks: Checks) -> None:
+    """Set the result of *found*, unless whoever waited has given up."""
+    if not found.done():
+        found.set_result(checks)
+
+
+def is_fine(checks: Checks) -> bool:
+    """Say whether all *checks* found what they should."""
+    return all(found == OK for found in checks.values())
+
+
+async def answer(scope: Scope, send: SendEvent, checks: Checks) -> None:
+    """Send *checks* as JSON: 200 if all are fine, 503 if not, 405 but for GET and HEAD."""
+    fine = is_fine(checks)
+    status = 200 if fine else 503
+    told: dict[str, Any] = {"status": OK if fine else "unavailable", "checks": checks}
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    if scope["method"] not in ("GET", "HEAD"):
+        status, told = 405, {"status": "use GET or HEAD"}
+        headers.append((b"allow", b"GET, HEAD"))
+    body = f"{json.dumps(told)}\n".encode()
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

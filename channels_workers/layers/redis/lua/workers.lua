@@ -1,0 +1,17 @@
+-- workers.lua: which workers are known, and what are their pulse counters?
+-- include: keys.lua
+--
+-- KEYS[1]  prefix
+-- reads    processes, about
+-- returns  process id, counter, process id, counter ...
+
+local found = {}
+local known = redis.call("HGETALL", processes)
+for at = 1, #known, 2 do
+  local text = redis.call("HGET", about, known[at])
+  if text and cjson.decode(text).kind == "worker" then
+    found[#found + 1] = known[at]
+    found[#found + 1] = known[at + 1]
+  end
+end
+return found

@@ -1,0 +1,119 @@
+"""How often somebody may try to log in, or to sign up: counted in the database, by all servers.
+
+An attempt is counted before it is made, so that many at once are not more than one after the other;
+a log-in that succeeds is taken back. One who fails too often is refused at that address alone:
+nobody can keep somebody else out of an account.
+"""
+
+import datetime as dt
+import logging
+import math
+from typing import NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from channels_workers.addresses import client_address, network_of
+from channels_workers.conf import configuration
+from channels_workers.logs import fields
+from chat.accounts.lookalikes import key_of
+from chat.accounts.models import Attempt
+from chat.limits import Rate
+
+logger = logging.getLogger(__name__)
+
+
+class TooManyAttempts(Exception):
+    """Somebody has tried too often; after ``seconds`` the next attempt may be made."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Too many attempts; the next one may be made in {seconds:.0f} s.")
+        self.seconds = seconds
+
+
+class Count(NamedTuple):
+    """What attempts are counted under, and how many there may be."""
+
+    key: str
+    rate: Rate
+
+
+class Attempts:
+    """The attempts of one visitor at one thing: under the address and, in ``own``, under a name."""
+
+    def __init__(
+        self, what: str, address: str, counts: list[Count], own: list[Count] | None = None
+    ) -> None:
+        self.what = what
+        self.address = address
+        self.own = own or []
+        self.counts = [*counts, *self.own]
+        self._made: list[Attempt] = []
+
+    def begin(self) -> None:
+        """Count one more, or raise ``TooManyAttempts``, and count none."""
+        now = timezone.now()
+        Attempt.objects.filter(time__lt=now - longest_span()).delete()
+        rows = [Attempt(key=count.key, time=now) for count in self.counts]
+        self._made = Attempt.objects.bulk_create(rows)
+        wait = max((_wait(count, now) for count in self.counts), default=0.0)
+        if wait > 0:
+            self._take_back()
+            extra = fields("too_many_attempts", client=self.address)
+            logger.warning("Too many attempts to %s from %s", self.what, self.address, extra=extra)
+            raise TooManyAttempts(wait)
+
+    def succeed(self) -> None:
+        """Take this attempt back, and all others under the name."""
+        self._take_back()
+        Attempt.objects.filter(key__in=[count.key for count in self.own]).delete()
+
+    def _take_back(self) -> None:
+        Attempt.objects.filter(pk__in=[row.pk for row in self._made]).delete()
+
+
+def at_log_in(request: HttpRequest, name: str) -> Attempts:
+    """The attempts to log in under this name, or one that looks like it, from this address."""
+    address = address_of(request)
+    own = _count("name", f"{address} {key_of(name)}", settings.LOGIN_RATE_LIMIT)
+    counts = _count("log in", address, settings.LOGIN_ADDRESS_RATE_LIMIT)
+    return Attempts("log in", address, counts, own)
+
+
+def at_sign_up(request: HttpRequest) -> Attempts:
+    """The attempts to sign up from this address."""
+    address = address_of(request)
+    return Attempts("sign up", address, _count("sign up", address, settings.SIGNUP_RATE_LIMIT))
+
+
+def address_of(request: HttpRequest) -> str:
+    """The address, or the network of IPv6, that a request came from: by ASGI and by WSGI."""
+    peer, forwarded = request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR")
+    return network_of(client_address(peer or "", forwarded or "", configuration().TRUSTED_PROXIES))
+
+
+def longest_span() -> dt.timedelta:
+    """For how long an attempt counts at most."""
+    rates = (
+        settings.LOGIN_RATE_LIMIT,
+        settings.LOGIN_ADDRESS_RATE_LIMIT,
+        settings.SIGNUP_RATE_LIMIT,
+    )
+    return dt.timedelta(seconds=max((rate[1] for rate in rates if rate), default=0.0))
+
+
+def _count(kind: str, subject: str, rate: Rate | None) -> list[Count]:
+    # Addresses are nobody's business: they are kept as what cannot be turned back.
+    key = salted_hmac("chat.attempts", f"{kind} {subject}").hexdigest()
+    return [] if rate is None else [Count(key, rate)]
+
+
+def _wait(count: Count, now: dt.datetime) -> float:
+    """How long (s) until the attempt that was just counted may be made; 0 or less if it may be."""
+    most, span = count.rate
+    since = now - dt.timedelta(seconds=span)
+    found = Attempt.objects.filter(key=count.key, time__gt=since).order_by("-time")
+    times = list(found.values_list("time", flat=True)[: most + 1])
+    return math.ceil((times[most] - since).total_seconds()) if len(times) > most else 0.0

@@ -1,0 +1,48 @@
+"""How it is found out who logs in: as Django does it, but not as often as anybody likes."""
+
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from chat.accounts import attempts
+
+
+class LimitedBackend(ModelBackend):
+    """Asks Django's own backend, unless there were too many attempts; for the admin's page too.
+
+    Raises ``TooManyAttempts``, and ``PermissionDenied`` for a wrong password: no other backend is
+    asked then. Code that authenticates without a request is not counted.
+    """
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> User | None:
+        """Return the user of that name and password."""
+        if request is None or username is None or password is None:
+            return super().authenticate(request, username, password, **kwargs)
+        made = attempts.at_log_in(request, username)
+        made.begin()
+        user = super().authenticate(request, username, password, **kwargs)
+        if user is None:
+            raise PermissionDenied
+        made.succeed()
+        return user
+
+    async def aauthenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> User | None:
+        """Do the same as :meth:`authenticate`."""
+        authenticate = sync_to_async(self.authenticate)
+        return await authenticate(request, username, password, **kwargs)

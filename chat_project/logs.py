@@ -1,0 +1,77 @@
+"""How lines of the log look: a text for people, or JSON for programs.
+
+Of an error that was raised a line says its kind and where it was, not what it says itself: that may
+quote what somebody said (PostgreSQL quotes a whole row). ``LOG_ERROR_TEXTS`` lets it be said.
+"""
+
+import logging
+import traceback
+from types import TracebackType
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+ErrorInfo = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
+
+
+class KeepsErrorsShort(logging.Formatter):
+    """Says of errors what *error_texts* allows."""
+
+    error_texts = False
+
+    def formatException(self, ei: ErrorInfo) -> str:  # noqa: N802  (as logging names it)
+        """Return the traceback of an error, and of those that led to it, without their texts."""
+        if self.error_texts or ei[1] is None:
+            return super().formatException(ei)
+        return "\n".join(without_texts(ei[1], set()))
+
+
+class TextFormatter(KeepsErrorsShort):
+    """``LEVEL logger: text``."""
+
+    def __init__(self, error_texts: bool = False) -> None:
+        super().__init__("{levelname} {name}: {message}", style="{")
+        self.error_texts = error_texts
+
+
+class LineOfJsonFormatter(KeepsErrorsShort, JsonFormatter):
+    """An object in one line: time, level, logger, message, and the fields of the event."""
+
+    def __init__(self, error_texts: bool = False) -> None:
+        names = {"levelname": "level", "name": "logger", "exc_info": "error"}
+        JsonFormatter.__init__(
+            self,
+            "{levelname}{name}{message}",
+            style="{",
+            rename_fields=names,
+            timestamp="time",
+            json_ensure_ascii=False,
+        )
+        self.error_texts = error_texts
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Return what is logged, without what is empty and without objects of Django."""
+        return {
+            key: value
+            for key, value in super().process_log_record(log_data).items()
+            if value is not None and key not in {"request", "server_time", "taskName"}
+        }
+
+
+def without_texts(error: BaseException, seen: set[int]) -> list[str]:
+    """The lines of a traceback: places and kinds, for *error*, its cause and its parts."""
+    seen.add(id(error))
+    lines: list[str] = []
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None and id(before) not in seen:
+        lines += [*without_texts(before, seen), "", "and then:", ""]
+    for entry in traceback.format_tb(error.__traceback__):
+        lines += entry.rstrip().splitlines()
+    kind = type(error)
+    lines.append(f"{kind.__module__}.{kind.__qualname__} (its text is not logged)")
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            lines += ["", "in it:", "", *without_texts(part, seen)]
+    return lines

@@ -1,0 +1,87 @@
+"""The chat in production, behind nginx: Daphne, Gunicorn, a worker, Redis."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StartWeb, StartWorker
+from tests.deploy.nginx import HOST, Nginx
+from tests.deploy.visitor import Visitor
+from tests.processes.process import ROOT, Process, Processes, clean_environment, free_port
+from tests.processes.server import Server
+
+SECRET_KEY = "a-secret-key-for-these-tests-alone-that-is-long-enough-0123456789"
+UNIT = ROOT / "deploy" / "systemd" / "chat-pages.service"
+
+
+def gunicorn_command(port: int) -> list[str]:
+    """The command of the unit, on another port, and with a line for each request."""
+    unit = RawConfigParser(strict=False)
+    unit.read_string(UNIT.read_text())
+    program, *arguments = shlex.split(unit["Service"]["ExecStart"])
+    assert program.endswith("/.venv/bin/gunicorn")
+    arguments[arguments.index("127.0.0.1:8001")] = f"127.0.0.1:{port}"
+    return ["gunicorn", *arguments]
+
+
+@dataclass
+class Site:
+    """The processes of the chat, with what is in front of them."""
+
+    daphne: Server
+    gunicorn: Server
+    nginx: Nginx
+    start_gunicorn: Callable[[], Process]
+
+    def visitor(self, address: str = "127.0.0.1") -> Visitor:
+        """Somebody who comes from this address."""
+        return Visitor(HOST, self.nginx.port, self.nginx.certificate, address)
+
+
+@pytest.fixture(scope="session")
+def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What collectstatic makes."""
+    folder = tmp_path_factory.mktemp("static")
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
+        cwd=ROOT,
+        env=clean_environment()
+        | {"DEBUG": "0", "SECRET_KEY": SECRET_KEY, "STATIC_ROOT": str(folder)},
+        check=True,
+    )
+    return folder
+
+
+@pytest.fixture
+def site(
+    start_process: Processes,
+    start_web: StartWeb,
+    start_worker: StartWorker,
+    chat_environment: dict[str, str],
+    static_root: Path,
+    tmp_path: Path,
+) -> Site:
+    env = {
+        **chat_environment,
+        "DEBUG": "0",
+        "SECRET_KEY": SECRET_KEY,
+        "ALLOWED_HOSTS": HOST,
+        "STATIC_ROOT": str(static_root),
+    }
+    port = free_port()
+
+    def start_gunicorn() -> Process:
+        process = start_process(gunicorn_command(port), name="gunicorn", env=env)
+        return process.wait_until_listening(port)
+
+    start_worker(env=env)
+    daphne = start_web(env=env)
+    gunicorn = Server(port, start_gunicorn())
+    nginx = Nginx(tmp_path / "nginx", start_process, daphne.port, port)
+    return Site(daphne, gunicorn, nginx, start_gunicorn)

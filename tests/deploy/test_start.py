@@ -1,0 +1,52 @@
+"""deploy/start, by which containers and supervisors start the processes of the Procfile."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes.process import ROOT, Process, Processes, free_port
+from tests.processes.procfile import read_procfile
+from tests.processes.server import Server
+
+START = str(ROOT / "deploy" / "start")
+
+
+def arguments_of(process: Process) -> list[str]:
+    """What the process runs now, as the system knows it."""
+    return Path(f"/proc/{process.pid}/cmdline").read_text().rstrip("\0").split("\0")
+
+
+def test_web_and_worker_are_the_process_themselves_and_end_in_order(
+    start_process: Processes, chat_environment: dict[str, str], tmp_path: Path
+) -> None:
+    env = {**chat_environment, "PORT": str(free_port())}
+    worker = start_process([START, "worker"], name="worker", env=env, cwd=tmp_path)
+    web = start_process([START, "web"], name="web", env=env, cwd=tmp_path)
+    server = Server(int(env["PORT"]), web.wait_until_listening(int(env["PORT"])))
+    with server.join("lobby") as ann:
+        ann.say("hello")
+        assert ann.hear()["message"] == "hello"
+        program, *arguments = read_procfile()["web"].replace("$PORT", env["PORT"]).split()
+        _python, script, *found = arguments_of(web)
+        assert (Path(script).name, found) == (program, arguments)
+        assert arguments_of(worker) == ["python", "manage.py", "runworker", "--threads", "4"]
+    for process in (web, worker):
+        assert process.terminate() == 0, process.describe()
+
+
+def test_release_migrates(start_process: Processes, tmp_path: Path) -> None:
+    env = {"DATABASE_URL": f"sqlite:///{tmp_path / 'new.sqlite3'}"}
+    assert start_process([START, "release"], env=env).wait() == 0
+    check = ["python", "manage.py", "migrate", "--check"]
+    assert start_process(check, env=env).wait() == 0
+
+
+@pytest.mark.parametrize("given", [[], [""], ["clock"], ["w.*"], ["web", "worker"]])
+def test_it_says_what_it_expects(given: list[str], start_process: Processes) -> None:
+    process = start_process([START, *given])
+    assert process.wait() == 2
+    types = " ".join(read_procfile())
+    assert process.output == (
+        f"deploy/start expects one of the types of the Procfile, {types}, "
+        f"and got '{' '.join(given)}'."
+    )

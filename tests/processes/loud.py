@@ -1,0 +1,23 @@
+"""The chat's settings for a run whose consumers put what was said into an error: `loud_chat`."""
+
+from typing import Any
+
+from channels_workers import Group, route
+from chat_project.settings import *  # noqa: F403
+
+CHANNEL_ROUTING = "tests.processes.loud.routing"
+
+
+def connect(message: Any) -> None:
+    Group("all").add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def fail(message: Any) -> None:
+    try:
+        int(message["text"])
+    except ValueError as error:
+        raise RuntimeError(f"It is no number: {message['text']}") from error
+
+
+routing = [route("websocket.connect", connect), route("websocket.receive", fail)]
