@@ -9,12 +9,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from faults.load.plan import Plan
 from faults.load.transcript import Transcript
-from faults.site import Site
-from tests.processes.process import ROOT
+from tests.processes.process import ROOT, Processes
 from tests.processes.waiting import wait_for
 
 #: How long all people may take to be let in (s).
@@ -39,10 +38,17 @@ class Status:
         return self.away == 0 and self.age < CALM_AGE
 
 
+class Ground(Protocol):
+    """Where a load runs: a folder for what it writes, and what starts its process."""
+
+    folder: Path
+    processes: Processes
+
+
 class Traffic:
     """Starts the load of *plan* on *site*, whose processes end with it."""
 
-    def __init__(self, site: Site, plan: Plan) -> None:
+    def __init__(self, site: Ground, plan: Plan) -> None:
         self.folder = site.folder
         self.plan = plan
         self.count = plan.rooms * plan.each

@@ -1,9 +1,11 @@
 """Make the pictures of the chat in docs/images: scripts/pictures [FOLDER].
 
-Real processes: the web and the worker of the Procfile, Redis, a Chromium, and people who talk.
+Real processes: the web and the worker of the Procfile, Redis, a Chromium, and people who talk. Last
+comes what an operator sees of more of them.
 """
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from tests.processes.procfile import shell_command
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Person, Server
 from tests.processes.waiting import wait_for
+from tests.terminal import draw
 
 FOLDER = ROOT / "docs" / "images"
 DEVICES = {
@@ -59,14 +62,32 @@ class Chat:
         port = free_port()
         env = {"DATABASE_URL": f"sqlite:///{self.database}", "REDIS_URL": redis.url}
         env["PORT"] = str(port)
+        self.env = env
         migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
         subprocess.run(migrate, cwd=ROOT, env=clean_environment() | env, check=True)
-        processes = Processes(folder)
+        self.processes = processes = Processes(folder)
         stack.callback(processes.stop)
         web = processes(shell_command("web"), name="web", env=env)
-        worker = processes(shell_command("worker"), name="worker", env=env)
-        worker.wait_for_line(r"\bWorker \w+: .* listening on channels")
+        self.start_worker()
         self.server = Server(port, web.wait_until_listening(port))
+
+    def start_worker(self) -> None:
+        """Start one more worker."""
+        worker = self.processes(shell_command("worker"), name="worker", env=self.env)
+        worker.wait_for_line(r"\bWorker \w+: .* listening on channels")
+
+    def start_web(self) -> Server:
+        """Start one more interface server, on the same Redis."""
+        env = self.env | {"PORT": str(port := free_port())}
+        web = self.processes(shell_command("web"), name="web", env=env)
+        return Server(port, web.wait_until_listening(port))
+
+    def run(self, *command: str) -> list[str]:
+        """The lines that a command of the project writes."""
+        python = [sys.executable, "manage.py", *command]
+        env = clean_environment() | self.env
+        done = subprocess.run(python, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
+        return done.stdout.splitlines()
 
     def remember(self, room: str, minutes: int, handle: str, message: str) -> None:
         """Let something have been said some minutes ago."""
@@ -169,6 +190,26 @@ def show_door(browser: Chrome, server: Server) -> None:
     wait_for(lambda: "Tom" in browser.find_element(By.ID, "rooms").text, "who is there")
 
 
+def show_status(chat: Chat, stack: ExitStack) -> str:
+    """What `channelstatus` writes while two servers and three workers have something to do."""
+    chat.start_worker()
+    chat.start_worker()
+    people = [
+        stack.enter_context(server.join("book-club", ping_interval=None, close_timeout=1))
+        for server in (chat.server, chat.start_web())
+        for _ in range(8)
+    ]
+
+    def busy_lines() -> list[str]:
+        for one in people:
+            for number in range(200):
+                one.say(f"line {number}")
+        lines = chat.run("channelstatus")
+        return lines if any(re.search(r"receive.*oldest", line) for line in lines) else []
+
+    return draw("python manage.py channelstatus", wait_for(busy_lines, "a busy moment", 60))
+
+
 def take(folder: Path) -> None:
     """Take all pictures."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,6 +225,7 @@ def take(folder: Path) -> None:
                 browser.save_screenshot(str(folder / f"door-{scheme}-{device}.png"))
                 show_room(browser, chat.server, nadia)
                 browser.save_screenshot(str(folder / f"room-{scheme}-{device}.png"))
+        (folder / "channelstatus.svg").write_text(show_status(chat, stack))
 
 
 if __name__ == "__main__":

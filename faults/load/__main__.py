@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -37,4 +38,7 @@ async def main(plan: Plan, address: str, transcript: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Plan.load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
+    wanted = Plan.load(sys.argv[1])
+    if wanted.authority:
+        os.environ["SSL_CERT_FILE"] = wanted.authority
+    asyncio.run(main(wanted, sys.argv[2], Path(sys.argv[3])))

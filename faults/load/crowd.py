@@ -14,6 +14,10 @@ from faults.load.visitor import Visitor
 #: How many handshakes are under way at once.
 AT_ONCE = 12
 
+#: How far behind (s) the load may be before it leaves out what it has not said, as after a
+#: standstill of the whole machine.
+BEHIND = 2.0
+
 
 class Crowd:
     """Lets all visitors in, lets them talk until it is to be quiet, and sends them home."""
@@ -35,7 +39,7 @@ class Crowd:
             for visitor in self.visitors:
                 if not visitor.is_lost and not self.quiet.is_set():
                     visitor.say()
-                due += pause
+                due = max(due + pause, time.monotonic() - BEHIND)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     def status(self) -> dict[str, Any]:

@@ -15,7 +15,9 @@ class Plan:
 
     *servers* are addresses such as ``ws://127.0.0.1:8000``; the people of a room are spread over
     them. *filling* is how many characters each message has beside its number. *chat*: the servers
-    run the real chat, and everybody does as its page does.
+    run the real chat, and everybody does as its page does. *label* begins the names of rooms and
+    people, so that several loads may follow each other on one database; *authority* is the file of
+    the certificate that servers of ``wss://`` are verified with.
     """
 
     servers: tuple[str, ...]
@@ -24,6 +26,8 @@ class Plan:
     interval: float = 1.0
     filling: int = 0
     chat: bool = False
+    label: str = ""
+    authority: str = ""
 
     def people(self) -> Iterator[tuple[Person, int]]:
         """Each person with the number of the server to go to; every other pair retries.
@@ -33,7 +37,7 @@ class Plan:
         for room in range(self.rooms):
             for seat in range(self.each):
                 retries = self.chat or seat // len(self.servers) % 2 == 1
-                person = Person(f"r{room}s{seat}", f"room{room}", retries)
+                person = Person(f"{self.label}r{room}s{seat}", f"{self.label}room{room}", retries)
                 yield person, seat % len(self.servers)
 
     def dump(self) -> str:

@@ -3,11 +3,15 @@
 from tests.processes.process import ROOT
 
 
-def read_procfile() -> dict[str, str]:
+def parse_procfile(text: str) -> dict[str, str]:
     """Each process type with its command."""
-    lines = (ROOT / "Procfile").read_text().splitlines()
-    pairs = (line.split(":", 1) for line in lines if line.strip())
+    pairs = (line.split(":", 1) for line in text.splitlines() if line.strip())
     return {name.strip(): command.strip() for name, command in pairs}
+
+
+def read_procfile() -> dict[str, str]:
+    """What stands in the Procfile of the checkout."""
+    return parse_procfile((ROOT / "Procfile").read_text())
 
 
 def shell_command(process_type: str) -> list[str]:

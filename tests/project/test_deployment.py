@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.urls import resolve
 
+from tests.docs.pages import code, page
 from tests.processes.process import ROOT, clean_environment
 from tests.processes.procfile import read_procfile
 
@@ -30,7 +33,14 @@ APP_KEYS = {
     "stack": str,
 }
 ENV_KEYS = {"description", "value", "required", "generator"}
-SIZE = re.compile(r"eco|basic|standard-[12]x|performance-.+")
+SCRIPTS = {"postdeploy", "pr-predestroy"}
+# Those that may run several dynos of a process type, and those that may not.
+SIZES = {
+    **dict.fromkeys(("eco", "basic"), 1),
+    **dict.fromkeys(("standard-1x", "standard-2x"), 100),
+    **dict.fromkeys((f"performance-{kind}" for kind in ("m", "l", "l-ram", "xl", "2xl")), 100),
+}
+ENDED_PLANS = ("hobby", "free", "dev")
 OTHER_DEPENDENCY_FILES = ("uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", ".python-version")
 SUPPORTED_PYTHON = ("3.11", "3.12", "3.13", "3.14")
 
@@ -88,17 +98,51 @@ def test_each_config_var_is_read_by_the_settings_or_the_procfile(app: dict[str, 
         assert f'"{name}"' in settings or f"${{{name}:-" in (ROOT / "Procfile").read_text(), name
 
 
-def test_formation_is_one_web_and_one_worker_of_a_size_that_exists(app: dict[str, Any]) -> None:
+def test_formation_is_web_and_worker_of_sizes_that_allow_so_many(
+    app: dict[str, Any],
+) -> None:
     assert set(app["formation"]) == {"web", "worker"}
     for process_type, entry in app["formation"].items():
         assert process_type in read_procfile()
         assert set(entry) == {"quantity", "size"}
-        assert entry["quantity"] == 1
-        assert SIZE.fullmatch(entry["size"])
+        assert type(entry["quantity"]) is int
+        assert 1 <= entry["quantity"] <= SIZES[entry["size"]]
 
 
 def test_addons_are_a_database_and_a_redis(app: dict[str, Any]) -> None:
     assert app["addons"] == ["heroku-postgresql:essential-0", "heroku-redis:mini"]
+    for addon in app["addons"]:
+        assert not any(plan in addon for plan in ENDED_PLANS)
+
+
+def test_the_buildpack_is_that_of_python(app: dict[str, Any]) -> None:
+    assert app["buildpacks"] == [{"url": "heroku/python"}]
+
+
+def test_scripts_have_known_names_only(app: dict[str, Any]) -> None:
+    for name, command in app.get("scripts", {}).items():
+        assert name in SCRIPTS
+        assert isinstance(command, str)
+
+
+def test_who_has_deployed_is_led_to_a_page_of_the_site(app: dict[str, Any]) -> None:
+    path = urlsplit(app["success_url"])
+    assert (path.scheme, path.netloc) == ("", "")
+    assert resolve(path.path).view_name != "chat.views.not_found"
+
+
+def test_keywords_are_words(app: dict[str, Any]) -> None:
+    assert app["keywords"]
+    assert all(re.fullmatch(r"[\w-]+", word) for word in app["keywords"])
+
+
+def test_values_are_those_of_production_or_the_defaults(app: dict[str, Any]) -> None:
+    """What somebody leaves as it is must not differ from what the pages say."""
+    rows = {code(row[0])[0]: row[1] for row in page("deploying").table("environment")}
+    for name, entry in app["env"].items():
+        assert name in rows, f"docs/deploying.md does not say what {name} means"
+        if not entry.get("required", True):
+            assert entry["value"] == rows[name], f"{name} in app.json and in docs/deploying.md"
 
 
 def test_settings_of_a_new_app(app: dict[str, Any]) -> None:

@@ -27,7 +27,8 @@ class Visitor:
 
     def post(self, path: str, **fields: str) -> str:
         """Send a form; the path to which it led."""
-        token = {"csrfmiddlewaretoken": self.cookies["csrftoken"]}
+        named = {name.removeprefix("__Host-"): value for name, value in self.cookies.items()}
+        token = {"csrfmiddlewaretoken": named["csrftoken"]}
         data = urllib.parse.urlencode(fields | token).encode()
         response: HTTPResponse
         with self.opener.open(self.server.url + path, data, timeout=60) as response:

@@ -1,0 +1,23 @@
+"""A row of the table: what a step did, and what was counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Row:
+    """*redis* and *database* are the most connections that were open meanwhile, *took* is in s."""
+
+    step: str
+    description: str
+    facts: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    redis: int = 0
+    database: int = 0
+    took: float = 0.0
+
+    @property
+    def is_met(self) -> bool:
+        """Whether all came as it should."""
+        return not self.failures

@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# The programs that a deployment has around the chat: a Redis server, PostgreSQL, a proxy.
+# To be sourced after environment.sh and tools.sh.
+
+# Debian keeps the programs of the server off the PATH.
+has_postgres() {
+  local folder
+  command -v initdb >/dev/null && command -v postgres >/dev/null && return
+  for folder in /usr/lib/postgresql/*/bin; do
+    [ -x "$folder/initdb" ] && [ -x "$folder/postgres" ] && return
+  done
+  return 1
+}
+
+has_openssl() {
+  command -v openssl >/dev/null
+}
+
+# Install a package by the machine's package manager: its names at Debian and at brew.
+install_service() {
+  if can_install_packages; then
+    install_packages "$1"
+  elif command -v brew >/dev/null; then
+    say "Installing $2 by brew ..."
+    brew install --quiet "$2" >&2
+  fi
+}
+
+# Make redis-server, git, PostgreSQL's server, nginx and openssl stand where they are looked for.
+require_services() {
+  has_redis || install_redis || true
+  has_redis || fail "The rehearsal needs redis-server (Debian: redis-server, brew: redis)."
+  has_git || install_git || true
+  has_git || fail "The rehearsal needs git (Debian: git, brew: git)."
+  has_postgres || install_service postgresql postgresql || true
+  has_postgres || fail "The rehearsal needs PostgreSQL (Debian: postgresql, brew: postgresql)."
+  has_nginx || install_nginx || true
+  has_nginx || fail "The rehearsal needs nginx (Debian: nginx, brew: nginx)."
+  has_openssl || install_service openssl openssl || true
+  has_openssl || fail "The rehearsal needs openssl (Debian: openssl, brew: openssl)."
+}

@@ -1,0 +1,42 @@
+"""What docs/deploying.md says of the rehearsal, and computes of its figures.
+
+Where one fails after a new run, the page is to be brought up to date.
+"""
+
+import re
+
+import pytest
+
+from rehearsal.registry import STEPS
+from tests.docs.pages import code, page
+
+
+def test_the_table_of_a_rehearsal() -> None:
+    rows = page("deploying").table("rehearsal")
+    written = [(code(row[0])[0], row[1]) for row in rows]
+    assert written == [(step.name, step.description) for step in STEPS]
+    assert {row[-1] for row in rows} == {"ok"}
+
+
+def test_the_budget_of_connections() -> None:
+    for formation, redis, restarting in page("deploying").table("connections"):
+        web, workers, threads = map(int, re.findall(r"\d+", formation))
+        assert redis == str(4 * web + (threads + 2) * workers)
+        assert int(re.findall(r"\d+", restarting)[0]) == 2 * int(redis)
+
+
+def test_the_budget_of_memory() -> None:
+    """How many sockets fit is computed of what the rehearsal measured."""
+    section = page("deploying").text.partition("### What the smallest plans hold")[2]
+    rows = page("deploying").table("memory")
+    base, socket, room, message = (
+        float(re.findall(r"[\d.,]+", row[1])[0].replace(",", "")) for row in rows[:4]
+    )
+    measured = next(row[2] for row in page("deploying").table("rehearsal") if "memory" in row[0])
+    assert f"{base:.2f} MiB without" in measured
+    for figure in (socket, room, message):
+        assert f"{figure:.0f} bytes" in measured
+    free = (25 - base) * 2**20 / 2
+    found = re.search(r"so (\d[\d,]*) sockets", section)
+    assert found
+    assert int(found[1].replace(",", "")) == pytest.approx(free / (room + message), rel=0.1)
