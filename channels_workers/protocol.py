@@ -251,7 +251,7 @@ def close_code(close: Any) -> int:
     if isinstance(close, int) and is_close_code(close):
         return close
     text = "Close code %s is not 1000 or from 3000 to 4999; 1000 is used"
-    shown_code = close if isinstance(close, int) else type(close).__name__
+    shown_code = close if isinstance(close, int) else f"({type(close).__name__})"
     logger.error(text, shown_code, extra=fields("bad_reply"))
     return 1000
 

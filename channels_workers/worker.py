@@ -82,6 +82,7 @@ class WorkerGroup:
         self._search_at = time.monotonic() + SEARCH_INTERVAL
         self.loop = EventLoop()
         self.stopping = threading.Event()
+        self._known = threading.Event()
         self._ended = threading.Event()
         self.backlog = Backlog()
         self.unfinished = Backlog()
@@ -111,9 +112,17 @@ class WorkerGroup:
         self.stopping.wait()
         self.join()
 
+    def wait_until_known(self) -> None:
+        """Return when the layer knows this process, or it stops.
+
+        One that pulls before that is taken for dead, and its messages run again elsewhere.
+        """
+        self._known.wait()
+
     def stop(self) -> None:
         """Begin to stop: pull no more."""
         self.stopping.set()
+        self._known.set()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the consumers under way; say whether all of them finished.
@@ -179,6 +188,7 @@ class WorkerGroup:
                 if not registered:
                     self._register()
                     registered = True
+                    self._known.set()
                 self._finish_unfinished()
                 if time.monotonic() > self._search_at:
                     self._search_at = time.monotonic() + SEARCH_INTERVAL

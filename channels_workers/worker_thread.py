@@ -65,6 +65,7 @@ class Worker:
             if error is not None:
                 text = "%r of worker_ready failed"
                 logger.error(text, receiver, exc_info=error, extra=fields("receiver_failed"))
+        self.group.wait_until_known()
         # All threads meet the same outage; the first of them speaks for them.
         attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
         while not self.group.stopping.is_set():

@@ -196,7 +196,7 @@ def test_a_code_that_nobody_may_send_becomes_1000(
     code: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert opened().reply({"close": code}) == [closed(1000)]
-    shown_code = code if isinstance(code, int) else type(code).__name__
+    shown_code = code if isinstance(code, int) else f"({type(code).__name__})"
     assert f"Close code {shown_code} is not 1000 or from 3000 to 4999" in caplog.text
 
 

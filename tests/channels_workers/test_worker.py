@@ -12,7 +12,7 @@ from pytest_django import Settings
 from channels_workers import backlog, reaper, worker, worker_thread
 from channels_workers.channel import Channel
 from channels_workers.event_loop import ConsumerExit, EventLoop
-from channels_workers.exceptions import ConsumeLater
+from channels_workers.exceptions import ConsumeLater, LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     About,
@@ -661,13 +661,43 @@ def test_workers_wait_for_a_redis_that_is_not_there(
     redis_server.stop()
     try:
         start_group({"background": counted}, layer)
-        wait_for(lambda: "Waiting for messages: Redis at" in caplog.text, "the log line")
+        wait_for(lambda: "registered: Redis at" in caplog.text, "the log line")
     finally:
         redis_server.start()
     Channel("background", channel_layer=layer).send({})
     assert counted.got_one.wait(TIMEOUT)
     assert "does not answer" in caplog.text
-    wait_for(lambda: "Waiting for messages: works again" in caplog.text, "the log line")
+    wait_for(lambda: "registered: works again" in caplog.text, "the log line")
+
+
+def test_nothing_is_pulled_before_the_layer_knows_the_process(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would take it for dead, and run what it holds as well."""
+    register, refusals, counted = memory_layer.register, Counted(), Counted()
+
+    def refuse(process: str, about: About) -> None:
+        refusals(process)
+        raise LayerUnavailable("No connection is left.")
+
+    monkeypatch.setattr(memory_layer, "register", refuse)
+    Channel("background", channel_layer=memory_layer).send({})
+    group = start_group({"background": counted}, n_threads=2)
+    wait_for(lambda: len(refusals.messages) > 2, "attempts to register")
+    assert not list(memory_layer.held(["background"], [each.consumer for each in group.workers]))
+    assert not counted.messages
+    monkeypatch.setattr(memory_layer, "register", register)
+    assert counted.got_one.wait(TIMEOUT)
+
+
+def test_a_process_that_was_never_known_can_be_stopped(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(process: str, about: About) -> None:
+        raise LayerUnavailable("No connection is left.")
+
+    monkeypatch.setattr(memory_layer, "register", refuse)
+    stop(start_group({}, n_threads=2))
 
 
 def test_workers_go_on_after_an_error_that_nobody_foresaw(

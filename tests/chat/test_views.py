@@ -3,6 +3,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings as chat_settings
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -12,6 +13,8 @@ from chat.frames import Edit, Said
 from chat.models import Message, Room
 
 pytestmark = pytest.mark.django_db
+
+COOKIE = chat_settings.CHAT_GUEST_COOKIE_NAME
 
 
 def fill(label: str, count: int) -> list[int]:
@@ -108,15 +111,15 @@ def test_the_pages_have_no_inline_script_or_style(client: Client) -> None:
 
 
 def test_a_room_page_gives_a_guest_a_cookie_and_keeps_it(client: Client) -> None:
-    cookie = client.get("/lobby/").cookies[guests.COOKIE]
+    cookie = client.get("/lobby/").cookies[COOKIE]
     assert cookie["httponly"]
-    assert guests.person_in(client.cookies and {guests.COOKIE: cookie.value})
-    assert guests.COOKIE not in client.get("/lobby/").cookies
+    assert guests.person_in(client.cookies and {COOKIE: cookie.value})
+    assert COOKIE not in client.get("/lobby/").cookies
 
 
 def test_a_forged_cookie_is_replaced(client: Client) -> None:
-    client.cookies[guests.COOKIE] = "guest:somebody"
-    assert guests.COOKIE in client.get("/lobby/").cookies
+    client.cookies[COOKIE] = "guest:somebody"
+    assert COOKIE in client.get("/lobby/").cookies
 
 
 def test_a_slash_is_added(client: Client) -> None:
@@ -239,7 +242,7 @@ def test_what_was_deleted_is_in_the_history_without_text(client: Client) -> None
 def test_the_room_page_knows_its_visitor_and_its_change(client: Client, no_rate: None) -> None:
     change_all(Room.objects.at("lobby"), fill("lobby", 2))
     response = client.get("/lobby/")
-    person = guests.person_in({guests.COOKIE: client.cookies[guests.COOKIE].value})
+    person = guests.person_in({COOKIE: client.cookies[COOKIE].value})
     assert response.context["who"] == guests.who_is(person or "")
     assert response.context["room"].change == 2
     assert response.context["edit_time"] == 600
@@ -251,7 +254,7 @@ def test_the_room_page_of_an_account_is_that_of_the_account(client: Client) -> N
     client.force_login(user)
     response = client.get("/lobby/")
     assert response.context["who"] == guests.who_is(f"user:{user.pk}")
-    person = guests.person_in({guests.COOKIE: client.cookies[guests.COOKIE].value})
+    person = guests.person_in({COOKIE: client.cookies[COOKIE].value})
     assert (person or "").startswith("guest:")
 
 
