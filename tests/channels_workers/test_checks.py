@@ -353,7 +353,8 @@ from django.core.checks import run_checks
 from django.core.management import get_commands, load_command_class
 from channels_workers.management.commands.runserver import Command
 command = load_command_class(get_commands()["runserver"], "runserver")
-print(isinstance(command, Command), [check.id for check in run_checks(tags=["channels_workers"])])
+found = run_checks(tags=["channels_workers"])
+print(isinstance(command, Command), sorted(check.id for check in found))
 """
 
 

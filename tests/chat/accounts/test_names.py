@@ -153,7 +153,8 @@ def before() -> Iterator[None]:
     """The database before names were kept."""
     migrate(None)
     yield
-    migrate("0001_names")
+    executor = MigrationExecutor(connection)
+    executor.migrate([each for each in executor.loader.graph.leaf_nodes() if each[0] == "accounts"])
 
 
 @pytest.mark.django_db(transaction=True)
