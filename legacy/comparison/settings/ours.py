@@ -12,3 +12,5 @@ CHANNEL_LAYERS = {
 }
 CHANNEL_ROUTING = given["routing"]
 ASGI_APPLICATION = "legacy.comparison.asgi.ours.application"
+# By default 4 s, a second less than Daphne's own: little, where the machine's clock is set forward.
+CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 3.0}
