@@ -39,8 +39,8 @@ def observe_page(site: Site) -> Seen:
 
 SILENCE = OnPurpose(
     name="no-answer-to-a-handshake",
-    reason="A handshake that nobody answers is refused with 403 after HANDSHAKE_TIMEOUT "
-    "(4 s; 3 s here). Daphne 1.4.2 has a time-out for that too, of 20 s, but cuts the line after 5 s.",
+    reason="A handshake that nobody answers is refused with 403 after HANDSHAKE_TIMEOUT (4 s; 3 s "
+    "here). Daphne 1.4.2 has a time-out for that too, of 20 s, but cuts the line after 5 s.",
     genuine="cuts the line without an answer",
     ours="refuses with 403",
     application=DIFFERENCES,
