@@ -30,6 +30,8 @@ class ChatSite(Site):
             "DATABASE_URL": f"sqlite:///{self.database}",
             "REDIS_PREFIX": "faults",
             "CHAT_RATE_LIMIT": "0",
+            # Who is closed first comes back to this server, whose port is taken until the last is.
+            "DRAIN_TIME": "3",
             "DJANGO_SETTINGS_MODULE": "chat_project.settings",
             "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([engine, ROOT]))),
         }
