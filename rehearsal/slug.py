@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from faults.mutants.mutant import Patch
 from rehearsal.command import run
 from tests.processes.process import ROOT
@@ -40,10 +42,7 @@ class Slug:
     def packages(self) -> dict[str, str]:
         """Return each package of the environment with its version."""
         listed = run(self.python, "-m", "pip", "list", "--format", "json", cwd=self.folder)
-        return {
-            entry["name"].lower().replace("_", "-"): entry["version"]
-            for entry in json.loads(listed)
-        }
+        return {canonicalize_name(entry["name"]): entry["version"] for entry in json.loads(listed)}
 
 
 class Repository:

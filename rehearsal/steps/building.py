@@ -14,6 +14,7 @@ from rehearsal.command import run
 from rehearsal.slug import Slug, find_python, make_environment
 from rehearsal.stage import Stage
 from rehearsal.step import Step
+from tests.project.locks import locked
 
 #: What the name of a hashed file has.
 HASHED = re.compile(r"\.[0-9a-f]{12}(\.|$)")
@@ -60,13 +61,11 @@ class Environment(Step):
         version = run(python, "--version", cwd=folder).decode().split()[1]
         packages = stage.slug.packages()
         stage.note(f"`{wanted}` asked for, Python {version} used, {len(packages)} packages")
+        machine = {"python_full_version": version, "python_version": version.rpartition(".")[0]}
         pinned = {
-            found[1].lower(): found[2]
-            for found in re.finditer(
-                r"^([\w.-]+)(?:\[\w+\])?==([\w.]+)",
-                (folder / "requirements.txt").read_text(),
-                re.MULTILINE,
-            )
+            each.name: each.version
+            for each in locked(folder / "requirements.in")
+            if each.is_for(machine)
         }
         other = [name for name, pin in pinned.items() if packages.get(name) != pin]
         stage.expect(not other, f"the pinned versions, but these differ: {', '.join(other)}")

@@ -30,8 +30,12 @@ class Locked:
 
     @property
     def is_for_this_machine(self) -> bool:
+        return self.is_for({})
+
+    def is_for(self, machine: dict[str, str]) -> bool:
+        """Whether it is installed on this machine, but for what *machine* says of another one."""
         marker = self.requirement.marker
-        return marker is None or marker.evaluate()
+        return marker is None or marker.evaluate(machine)
 
 
 def requirements(file: Path) -> list[tuple[str, str]]:
