@@ -183,7 +183,8 @@ class DatabaseChecks:
             try:
                 return self._look(connection)
             finally:
-                connection.close()
+                # Not `connection.close`: SQLite's leaves a database in memory open for ever.
+                BaseDatabaseWrapper.close(connection)
         except Exception as error:  # noqa: BLE001  (each database has errors of its own)
             text, extra = "The database cannot be used: %s", fields("not_ready")
             logger.warning(text, type(error).__name__, extra=extra)

@@ -97,6 +97,11 @@ class Consumers:
                 await self.changed.wait()
                 self.changed.clear()
 
+    @property
+    def ends(self) -> list[Any]:
+        """Code and count of each disconnect."""
+        return [value for what, value in self.seen if what == "disconnect"]
+
     @channel_session
     def connect(self, message: Message) -> None:
         self.note("connect", message["path"])
@@ -370,8 +375,9 @@ async def test_a_server_that_stops_closes_its_sockets_one_by_one(
     assert codes_and_reasons(clients) == {(4013, "retry-after: 7")}
     assert codes_and_reasons([handshake, late]) == {(1000, None)}
     assert application.sockets.known == set()
-    ends = [value for what, value in consumers.seen if what == "disconnect"]
-    assert sorted(ends) == [(1006, 0), *[(4013, 0)] * 5]
+    expected = [(1006, 0), *[(4013, 0)] * 5]
+    await consumers.until(lambda: len(consumers.ends) == len(expected))
+    assert sorted(consumers.ends) == expected
 
 
 async def test_those_that_are_not_closed_yet_go_on(application: Interface) -> None:
