@@ -25,7 +25,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Goodbye:
     """On the first signal *say* runs, with its number, to its end; then the server gets it.
 
-    A second signal goes to the server at once.
+    Meanwhile SIGINT goes to the server at once, and SIGTERM is one that was passed on twice: a
+    supervisor sends it to all processes, and a parent among them to its children.
     """
 
     def __init__(self, say: Callable[[int], Awaitable[None]]) -> None:
@@ -33,6 +34,7 @@ class Goodbye:
         self.is_installed = False
         self._previous: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._saying_in: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
     def install(self) -> None:
@@ -49,10 +51,14 @@ class Goodbye:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         loop, self._loop = self._loop, None
-        if loop is None or loop.is_closed():
-            self._pass_on(number, frame)
-        else:
+        if loop is not None and not loop.is_closed():
+            self._saying_in = loop
             loop.call_soon_threadsafe(self._begin, number, frame)
+        elif number != signal.SIGTERM or not self._is_saying():
+            self._pass_on(number, frame)
+
+    def _is_saying(self) -> bool:
+        return self._saying_in is not None and self._saying_in.is_running()
 
     def _begin(self, number: int, frame: FrameType | None) -> None:
         self._task = asyncio.get_running_loop().create_task(self._say_and_pass_on(number, frame))
@@ -62,6 +68,7 @@ class Goodbye:
             await self.say(number)
         except Exception:
             logger.exception("Saying goodbye failed", extra=fields("stop_failed"))
+        self._saying_in = None
         self._pass_on(number, frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:

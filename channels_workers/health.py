@@ -162,6 +162,7 @@ class DatabaseChecks:
 
     def __init__(self) -> None:
         self._are_applied = False  # once they are, they stay so for the code that runs
+        self._told = ""  # the error that the log knows of
 
     async def look(self) -> Checks:
         """Look once, in a thread that nothing waits for when the process ends."""
@@ -181,15 +182,21 @@ class DatabaseChecks:
         try:
             connection = connections[DEFAULT_DB_ALIAS]
             try:
-                return self._look(connection)
+                checks = self._look(connection)
+                self._told = ""
+                return checks
             finally:
                 # Not `connection.close`: SQLite's leaves a database in memory open for ever.
                 BaseDatabaseWrapper.close(connection)
         except Exception as error:  # noqa: BLE001  (each database has errors of its own)
-            text, extra = "The database cannot be used: %s", fields("not_ready")
-            logger.warning(text, type(error).__name__, extra=extra)
+            self._tell(type(error).__name__)
             migrations = OK if self._are_applied else "not known"
             return {"database": "does not answer", "migrations": migrations}
+
+    def _tell(self, error: str) -> None:
+        if error != self._told:
+            logger.warning("The database cannot be used: %s", error, extra=fields("not_ready"))
+        self._told = error
 
     def _look(self, connection: BaseDatabaseWrapper) -> Checks:
         if connection.vendor == "unknown":  # Django's dummy: the project has no database

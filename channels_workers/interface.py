@@ -15,7 +15,7 @@ from channels_workers.health import Application, Health, Receive
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
-from channels_workers.protocol import OPEN, Connection, Scope
+from channels_workers.protocol import CONNECTING, OPEN, Connection, Scope
 from channels_workers.requests import Requests
 from channels_workers.sockets import Socket, Sockets
 
@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 #: How long a stopping server waits until the layer knows of its sockets' end (s).
 DRAIN_TIMEOUT = 5.0
+
+#: How often it looks whether frames of closed sockets still wait for workers (s).
+LOOK_INTERVAL = 0.05
 
 #: How long it waits for clients to answer its close frames, before it cuts their lines (s).
 CLOSE_TIMEOUT = 2.0
@@ -125,16 +128,27 @@ class Interface:
         count = len(self.sockets.known)
         logger.info(text, count, drain_time, extra=fields("server_stops"))
         await self._close_one_by_one(drain_time)
-        async with asyncio.timeout(DRAIN_TIMEOUT):
-            await asyncio.gather(self._end_sockets(), self.http.end())
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + DRAIN_TIMEOUT
+        pages = loop.create_task(self.http.end())
+        async with asyncio.timeout_at(deadline):
+            await self._end_sockets()
+        _, late = await asyncio.wait([pages], timeout=max(0.0, deadline - loop.time()))
+        if late:
+            text = "Pages under way are not waited for any longer"
+            logger.warning(text, extra=fields("pages_cut"))
 
     async def _close_one_by_one(self, drain_time: float) -> None:
-        """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds."""
+        """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds.
+
+        For so long what they, and those that have left, sent before may go to workers.
+        """
         loop = asyncio.get_running_loop()
         opened = [socket for socket in self.sockets.known if socket.connection.state == OPEN]
-        for socket in self.sockets.known.difference(opened):
-            socket.stop()
-        if not (opened and drain_time):
+        for socket in list(self.sockets.known):
+            if socket.connection.state == CONNECTING:
+                socket.stop()
+        if not drain_time:
             return
         reason = f"retry-after: {configuration().RETURN_TIME:g}"
         began = loop.time()
@@ -144,6 +158,11 @@ class Interface:
                 await asyncio.sleep(max(0.0, due - loop.time()))
             if socket.connection.state == OPEN:  # as its client may have left meanwhile
                 socket.dismiss(reason)
+        while self._has_frames() and loop.time() < began + drain_time:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    def _has_frames(self) -> bool:
+        return any(socket.connection.waiting for socket in self.sockets.known)
 
     async def _end_sockets(self) -> None:
         await self._close_all()

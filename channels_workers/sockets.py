@@ -137,6 +137,7 @@ class Socket:
         """Close the socket: the layer does not know it any more."""
         self.connection.finished = True
         self._emit(self.connection.close(CONNECTION_LOST))
+        self.connection.abandon(CONNECTION_LOST)
         self._forget()
 
     def held(self) -> Held | None:

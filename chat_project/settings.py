@@ -303,7 +303,9 @@ LOGGING = {
         "text": {"()": "chat_project.logs.TextFormatter", "error_texts": LOG_ERROR_TEXTS},
         "json": {"()": "chat_project.logs.LineOfJsonFormatter", "error_texts": LOG_ERROR_TEXTS},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "level": LOG_LEVEL},
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # Their own handlers would show each line a second time, or in another form.
@@ -311,7 +313,9 @@ LOGGING = {
         "uvicorn": {"handlers": [], "propagate": True},
         # A line for each request is for the proxy to write.
         "uvicorn.access": {"handlers": [], "propagate": True, "level": "WARNING"},
+        # So do its lines for each socket, which have its query.
+        "uvicorn.error": {"level": "WARNING"},
         # Their lines for developers quote frames and queries.
-        **{name: {"level": "INFO"} for name in ("uvicorn.error", "websockets", "django.db")},
+        **{name: {"level": "INFO"} for name in ("websockets", "django.db")},
     },
 }

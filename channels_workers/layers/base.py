@@ -135,7 +135,7 @@ class WorkerLayer(ChannelLayer):
 
     @abstractmethod
     async def workers(self) -> dict[str, int]:
-        """Return the pulse counter of each worker that is known.
+        """Return the pulse counter of each worker that is known and takes sockets.
 
         Raises :class:`LayerUnavailable` if the layer cannot say; it repeats nothing by itself.
         """

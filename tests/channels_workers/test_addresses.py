@@ -95,6 +95,18 @@ async def test_clients_without_an_address_are_not_counted(settings: Settings) ->
     assert not limited.counts
 
 
+async def test_addresses_of_ipv4_that_a_server_of_ipv6_tells_are_many(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 1}
+    counted: list[dict[str, int]] = []
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        counted.append(dict(limited.counts))
+
+    limited = LimitPerAddress(serve)
+    await limited({"type": "websocket", "client": ["::ffff:192.0.2.1", 4711]}, None, None)
+    assert counted == [{"192.0.2.1": 1}]
+
+
 # With real sockets
 
 LIMIT = 3

@@ -55,9 +55,10 @@ async def test_the_server_gets_the_signal_when_goodbye_was_said(number: signal.S
     assert server.got == [number]
 
 
-async def test_a_second_signal_goes_to_the_server_at_once(number: signal.Signals) -> None:
+async def test_sigint_goes_to_the_server_at_once_in_the_middle(number: signal.Signals) -> None:
     server, begun, go_on = Server(), asyncio.Event(), asyncio.Event()
     signal.signal(number, server)
+    signal.signal(signal.SIGINT, server)
 
     async def say(number: int) -> None:
         begun.set()
@@ -68,12 +69,34 @@ async def test_a_second_signal_goes_to_the_server_at_once(number: signal.Signals
     async with asyncio.timeout(TIMEOUT):
         await begun.wait()
     assert server.got == []
-    os.kill(os.getpid(), number)
-    assert server.got == [number]
+    os.kill(os.getpid(), signal.SIGINT)
+    assert server.got == [signal.SIGINT]
     server.got_one.clear()
     go_on.set()
     await server.wait()
-    assert server.got == [number] * 2
+    assert server.got == [signal.SIGINT, number]
+
+
+async def test_sigterm_comes_once_however_often_it_is_sent(number: signal.Signals) -> None:
+    """To a whole group of processes, and again by a parent to its children."""
+    server, begun, go_on = Server(), asyncio.Event(), asyncio.Event()
+    signal.signal(number, server)
+    signal.signal(signal.SIGTERM, server)
+
+    async def say(number: int) -> None:
+        begun.set()
+        await go_on.wait()
+
+    Goodbye(say).install()
+    os.kill(os.getpid(), number)
+    async with asyncio.timeout(TIMEOUT):
+        await begun.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert server.got == []
+    go_on.set()
+    await server.wait()
+    assert server.got == [number]
 
 
 async def test_who_cannot_say_goodbye_ends_all_the_same(

@@ -113,7 +113,7 @@ async def test_a_worker_makes_it_ready(
     before = await ask(application, "/ready")
     assert before.status == 503
     assert before.body.decode() == page("operating").marked("output", "readyz")
-    layer.register("worker", About.this("worker"))
+    layer.register("worker", About.this("worker", 1, ["websocket.connect"]))
     after = await ask(application, "/ready")
     assert after.status == 200
     assert after.checks == dict.fromkeys(
@@ -127,7 +127,7 @@ async def test_a_worker_makes_it_ready(
 async def test_a_server_that_stops_is_not_ready_and_is_alive(
     application: Interface, layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    layer.register("worker", About.this("worker"))
+    layer.register("worker", About.this("worker", 1, ["websocket.connect"]))
     caplog.set_level("INFO", "channels_workers.health")
     for _ in range(3):
         assert (await ask(application, "/ready")).status == 200

@@ -3,13 +3,15 @@
 import asyncio
 import gc
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from channels_workers import garbage
+from channels_workers import garbage, interface
 from channels_workers.channel import Group
 from channels_workers.exceptions import DenyConnection
 from channels_workers.interface import Interface
@@ -86,6 +88,8 @@ class Consumers:
         self.seen: list[tuple[str, Any]] = []
         self.loop = asyncio.get_running_loop()
         self.changed = asyncio.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
 
     def note(self, what: str, value: Any) -> None:
         self.seen.append((what, value))
@@ -96,6 +100,13 @@ class Consumers:
             while not condition():
                 await self.changed.wait()
                 self.changed.clear()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let those of frames stand still."""
+        self.go_on.clear()
+        yield
+        self.go_on.set()
 
     @property
     def ends(self) -> list[Any]:
@@ -114,6 +125,7 @@ class Consumers:
 
     @channel_session
     def receive(self, message: Message) -> None:
+        self.go_on.wait(TIMEOUT)
         self.note("receive", message["text"])
         message.channel_session["count"] += 1
         if message["text"] == "close":
@@ -436,6 +448,45 @@ async def test_http_goes_to_its_application(application: Interface) -> None:
 
     await application({"type": "http", "path": "/page"}, asyncio.Queue[Event]().get, send)
     assert sent == [{"type": "http.response.start", "status": 204, "path": "/page"}]
+
+
+async def test_what_was_said_before_a_stop_goes_to_workers(
+    application: Interface, consumers: Consumers
+) -> None:
+    """Also that of a client that has left: three frames wait behind one that is under way."""
+    stays, leaves = [await Client(application).accepted() for _ in range(2)]
+    with consumers.held():
+        for client in (stays, leaves):
+            for number in range(3):
+                client.send(f"{number}")
+        leaves.leave()
+        stop = asyncio.create_task(application.stop(drain_time=TIMEOUT))
+        await stays.until(lambda: "close" in stays.types)
+        stays.leave()
+    await asyncio.wait_for(stop, 2 * TIMEOUT)
+    await consumers.until(lambda: len(consumers.ends) == 2)
+    heard = sorted(value for what, value in consumers.seen if what == "receive")
+    assert heard == ["0", "0", "1", "1", "2", "2"]
+
+
+async def test_a_page_that_goes_on_is_said_in_a_warning(
+    application: Interface, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(interface, "DRAIN_TIMEOUT", 0.2)
+
+    async def for_ever(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    application.http.http = for_ever
+    scope = {"type": "http", "path": "/page", "method": "GET", "headers": []}
+    page = asyncio.create_task(application(scope, asyncio.Queue[Event]().get, None))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    await application.stop()
+    assert [(record.levelname, record.event) for record in caplog.records][-1] == (  # type: ignore[attr-defined]
+        "WARNING",
+        "pages_cut",
+    )
+    page.cancel()
 
 
 async def test_lifespan_is_answered(application: Interface) -> None:

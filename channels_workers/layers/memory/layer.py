@@ -10,6 +10,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.store import Store
 from channels_workers.layers.operations import (
+    CONNECT,
     About,
     Closed,
     Committed,
@@ -127,8 +128,10 @@ class InMemoryChannelLayer(WorkerLayer):
             self._server = self._loop = None
 
     async def workers(self) -> dict[str, int]:
-        """Return the pulse counter of each worker that is known."""
-        workers = {worker.id for worker in self.store.status().workers}
+        """Return the pulse counter of each worker that is known and takes sockets."""
+        workers = {
+            each.id for each in self.store.status().workers if CONNECT in each.about.channels
+        }
         counters = self.store.counters()
         return {name: counter for name, counter in counters.items() if name in workers}
 

@@ -774,8 +774,11 @@ class LayerContract:
         assert process.layer.pulse("somebody") is Pulse.LOST
         assert process.layer.processes() == {"worker": 1}
 
-    async def test_workers_are_told_from_servers(self, process: Process) -> None:
+    async def test_workers_are_told_from_servers_and_from_those_of_other_channels(
+        self, process: Process
+    ) -> None:
         process.layer.register("server", About.this("server"))
+        process.layer.register("of others", About.this("worker", 1, ["background"]))
         process.layer.register("somebody", About.this("worker", 1, ALL))
         assert process.layer.pulse("somebody") is Pulse.ALIVE
         assert await process.layer.workers() == {"worker": 1, "somebody": 2}
