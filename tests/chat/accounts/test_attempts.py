@@ -209,6 +209,7 @@ def test_many_at_once_at_two_servers_are_not_more(start_web: StartWeb) -> None:
             visitor.post("/accounts/login/", username="ann", password=f"wrong {number}")
             found.append(200)
         except urllib.error.HTTPError as error:
+            error.close()
             found.append(error.code)
 
     threads = [threading.Thread(target=guess, args=[number]) for number in range(12)]
