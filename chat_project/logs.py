@@ -36,6 +36,16 @@ class TextFormatter(KeepsErrorsShort):
         self.error_texts = error_texts
 
 
+class NoSockets(logging.Filter):
+    """Leaves out uvicorn's lines about each socket; it says of its own start and end."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the line is about something else."""
+        text = str(record.msg)
+        is_of_socket = '"WebSocket ' in text or text.startswith("connection ")
+        return not is_of_socket or record.levelno > logging.INFO
+
+
 class LineOfJsonFormatter(KeepsErrorsShort, JsonFormatter):
     """An object in one line: time, level, logger, message, and the fields of the event."""
 

@@ -303,6 +303,7 @@ LOGGING = {
         "text": {"()": "chat_project.logs.TextFormatter", "error_texts": LOG_ERROR_TEXTS},
         "json": {"()": "chat_project.logs.LineOfJsonFormatter", "error_texts": LOG_ERROR_TEXTS},
     },
+    "filters": {"no_sockets": {"()": "chat_project.logs.NoSockets"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "level": LOG_LEVEL},
     },
@@ -313,8 +314,8 @@ LOGGING = {
         "uvicorn": {"handlers": [], "propagate": True},
         # A line for each request is for the proxy to write.
         "uvicorn.access": {"handlers": [], "propagate": True, "level": "WARNING"},
-        # So do its lines for each socket, which have its query.
-        "uvicorn.error": {"level": "WARNING"},
+        # So are its lines for each socket, which have the query of its address.
+        "uvicorn.error": {"level": "INFO", "filters": ["no_sockets"]},
         # Their lines for developers quote frames and queries.
         **{name: {"level": "INFO"} for name in ("websockets", "django.db")},
     },
