@@ -36,6 +36,9 @@ class Visitor:
     def __init__(self, host: str, port: int, certificate: Path, address: str = "127.0.0.1") -> None:
         self.host, self.port, self.address = host, port, address
         self.context = ssl.create_default_context(cafile=certificate)
+        # In 1.3 the server speaks of sessions just as the client writes its request, and the thread
+        # of the socket reads that: before Python 3.13 nothing keeps the two apart.
+        self.context.maximum_version = ssl.TLSVersion.TLSv1_2
         self.cookies: dict[str, str] = {}
 
     @property
