@@ -182,7 +182,7 @@ def check_server(info: Mapping[str, Any], address: str) -> None:
             f"The Redis at {address} is version {version}; 6.2 or later is needed. "
             "Upgrade it, or point CHANNEL_LAYERS to a newer one."
         )
-    if info.get("redis_mode") == "cluster":
+    if "cluster" in (info.get("redis_mode"), info.get("server_mode")):  # as Valkey 9 says
         raise LayerUnfit(
             f"The Redis at {address} is a cluster. A commit changes keys of many slots in one "
             "step, which a cluster refuses; use one Redis, or a Sentinel pair."

@@ -46,9 +46,10 @@ def test_what_names_no_version_is_refused() -> None:
         check_server({}, ADDRESS)
 
 
-def test_a_cluster_is_refused_with_the_cure() -> None:
+@pytest.mark.parametrize("name", ["redis_mode", "server_mode"])
+def test_a_cluster_is_refused_with_the_cure(name: str) -> None:
     with pytest.raises(LayerUnavailable, match=rf"{ADDRESS} is a cluster.*one Redis, or a Sent"):
-        check_server({"redis_version": "8.0.0", "redis_mode": "cluster"}, ADDRESS)
+        check_server({"redis_version": "8.0.0", name: "cluster"}, ADDRESS)
 
 
 def test_a_real_server_is_taken(redis_server: RedisServer) -> None:
