@@ -55,46 +55,53 @@ async def test_the_server_gets_the_signal_when_goodbye_was_said(number: signal.S
     assert server.got == [number]
 
 
-async def test_sigint_goes_to_the_server_at_once_in_the_middle(number: signal.Signals) -> None:
-    server, begun, go_on = Server(), asyncio.Event(), asyncio.Event()
-    signal.signal(number, server)
-    signal.signal(signal.SIGINT, server)
+async def begin_to_say(goes_on: asyncio.Event, number: signal.Signals) -> None:
+    """Send a signal, and return while its goodbye is being said."""
+    begun = asyncio.Event()
 
     async def say(number: int) -> None:
         begun.set()
-        await go_on.wait()
+        await goes_on.wait()
 
     Goodbye(say).install()
     os.kill(os.getpid(), number)
     async with asyncio.timeout(TIMEOUT):
         await begun.wait()
+
+
+@pytest.fixture
+def server(number: signal.Signals) -> Server:
+    """A server that has handlers for both signals."""
+    server = Server()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, server)
+    return server
+
+
+async def test_sigint_goes_to_the_server_at_once_in_the_middle(
+    server: Server, number: signal.Signals
+) -> None:
+    goes_on = asyncio.Event()
+    await begin_to_say(goes_on, number)
     assert server.got == []
     os.kill(os.getpid(), signal.SIGINT)
     assert server.got == [signal.SIGINT]
     server.got_one.clear()
-    go_on.set()
+    goes_on.set()
     await server.wait()
     assert server.got == [signal.SIGINT, number]
 
 
-async def test_sigterm_comes_once_however_often_it_is_sent(number: signal.Signals) -> None:
+async def test_sigterm_comes_once_however_often_it_is_sent(
+    server: Server, number: signal.Signals
+) -> None:
     """To a whole group of processes, and again by a parent to its children."""
-    server, begun, go_on = Server(), asyncio.Event(), asyncio.Event()
-    signal.signal(number, server)
-    signal.signal(signal.SIGTERM, server)
-
-    async def say(number: int) -> None:
-        begun.set()
-        await go_on.wait()
-
-    Goodbye(say).install()
-    os.kill(os.getpid(), number)
-    async with asyncio.timeout(TIMEOUT):
-        await begun.wait()
+    goes_on = asyncio.Event()
+    await begin_to_say(goes_on, number)
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
     assert server.got == []
-    go_on.set()
+    goes_on.set()
     await server.wait()
     assert server.got == [number]
 
