@@ -1,34 +1,27 @@
-"""Runs the consumer of one delivery and commits what it did; workers and tests call it."""
+"""Runs the consumer of one delivery and collects what it did; workers and tests call it."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from inspect import iscoroutine
 from typing import Any, NamedTuple
 
 from channels.db import aclose_old_connections
 
-from channels_workers.backoff import Attempts
-from channels_workers.conf import configuration
 from channels_workers.exceptions import (
     AcceptConnection,
-    ChannelFull,
     ChannelSocketException,
     ConsumeLater,
     DenyConnection,
-    LayerUnavailable,
     MessageError,
 )
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     CONNECT,
-    Committed,
     Delivery,
     Finished,
     Operation,
-    Send,
     Session,
 )
 from channels_workers.logs import about, fields
@@ -40,9 +33,6 @@ from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
 
 logger = logging.getLogger(__name__)
-
-#: How often a message runs again because its consumer raised ConsumeLater, as in 1.1.8.
-MAX_RETRIES = 10
 
 #: Runs a coroutine to its end and returns its result.
 RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -75,8 +65,8 @@ def dispatch(
     """Run the consumer that *router* finds for *delivery*; return what is to be committed.
 
     Whatever the consumer raises is logged and harms this message only; what it sent before
-    still goes out. After ConsumeLater the caller is to :func:`put_back` the delivery after a while,
-    and else to :func:`finish` it.
+    still goes out. After ConsumeLater the caller is to put the delivery back after a while, and
+    else to finish it; see :mod:`channels_workers.commits`.
     """
 
     def run_with_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -92,21 +82,6 @@ def dispatch(
             extra=about("message_failed", delivery),
         )
         return Outcome([])
-
-
-def finish(finished: Finished, layer: WorkerLayer) -> Committed:
-    """Commit what is *finished*, or, if that can never be, finish its message without."""
-    delivery = finished.delivery
-    try:
-        return commit(finished, layer)
-    except Exception:
-        logger.exception(
-            "What message %s on %s did cannot be committed; it is finished without",
-            delivery.id,
-            delivery.channel,
-            extra=about("commit_refused", delivery),
-        )
-        return commit(Finished(delivery), layer)
 
 
 def run(
@@ -246,63 +221,3 @@ def _session(message: Message, match: Match) -> tuple[Session | None, MessageErr
     except MessageError as error:
         _log_failure(error, message, match)
         return None, error
-
-
-def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
-    """Let *delivery* run again behind those that wait, unless it has too often."""
-    if delivery.attempts < MAX_RETRIES:
-        return layer.requeue(delivery, counted=True)
-    reason = f"it was put off {delivery.attempts} times by ConsumeLater"
-    logger.error(
-        "Message %s on %s is given up: %s",
-        delivery.id,
-        delivery.channel,
-        reason,
-        extra=about("dead_letter", delivery),
-    )
-    return layer.give_up(delivery, reason)
-
-
-def commit(finished: Finished, layer: WorkerLayer) -> Committed:
-    """Commit; wait while the layer is away, and for a while when a channel is full."""
-    delivery, operations, session = finished
-    unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
-    deadline = time.monotonic() + configuration().FULL_TIMEOUT
-    full = Attempts(logger, f"Committing {delivery.id}", 0.2)
-    while True:
-        try:
-            committed = layer.commit(delivery, operations, session)
-        except LayerUnavailable as error:
-            time.sleep(unavailable.failed(error))
-        except ChannelFull as error:
-            if time.monotonic() < deadline:
-                time.sleep(full.failed(error))
-            else:
-                operations = _without(operations, error.channel, delivery)
-        else:
-            unavailable.succeeded()
-            note(committed, delivery)
-            return committed
-
-
-def note(committed: Committed, delivery: Delivery) -> None:
-    """Log if *delivery* was not ours any more."""
-    if committed is not Committed.DONE:
-        extra = about("finished_elsewhere", delivery)
-        logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
-
-
-def _without(
-    operations: Sequence[Operation], channel: str, delivery: Delivery
-) -> Sequence[Operation]:
-    kept = [item for item in operations if not (isinstance(item, Send) and item.channel == channel)]
-    logger.error(
-        "Channel %s stayed full: %d messages that %s (message %s) sent there are lost. Run more "
-        "workers for it, raise its capacity, or send with immediately=True and handle ChannelFull.",
-        channel,
-        len(operations) - len(kept),
-        delivery.channel,
-        delivery.id,
-        extra=about("channel_full", delivery),
-    )
-    return kept

@@ -7,23 +7,20 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from channels_workers.backlog import Backlog, Postponed
 from channels_workers.backoff import Attempts
+from channels_workers.commits import put_back
 from channels_workers.conf import configuration
-from channels_workers.dispatch import put_back
 from channels_workers.event_loop import EventLoop
+from channels_workers.keeper import Keeper
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
-    About,
     Delivery,
-    Pulse,
-    new_id,
 )
 from channels_workers.logs import about, fields
 from channels_workers.reaper import Reaper
@@ -32,27 +29,17 @@ from channels_workers.worker_thread import PATIENCE_ALONE, Worker
 
 logger = logging.getLogger(__name__)
 
-#: How often the process pulses (s), and how often it looks for what it was handed unseen (s).
-PULSE_INTERVAL, SEARCH_INTERVAL = 1.0, 10.0
-
-#: How soon what waits behind a consumer that takes long is helped on (s).
-RELIEF_INTERVAL = 0.05
-
-#: How many former names of a process may hold something yet.
-NAMES = 100
+#: How soon what waits behind a consumer that takes long is helped on (s), and how long the next
+#: attempt waits at most when that failed (s).
+RELIEF_INTERVAL, LONGEST_PAUSE = 0.05, 1.0
 
 CONNECTION_CHANNELS = frozenset((CONNECT, RECEIVE, DISCONNECT))
 
 Callback = Callable[[Delivery], None]
 
-GONE = {
-    Pulse.BURIED: "was taken for dead, and what it held went to others",
-    Pulse.LOST: "is not known any more, as the layer has lost its data",
-}
-
 
 class WorkerGroup:
-    """The workers of one process, its pulse, and what it has pulled but not begun.
+    """The workers of one process, and what it has pulled but not begun.
 
     *only_channels* and *exclude_channels* are globs of channel names; *callback* is called
     with each delivery before it runs. ValueError without a thread or a channel.
@@ -76,13 +63,8 @@ class WorkerGroup:
         #: One thread alone runs the messages of a channel in their order. Those of connections need
         #: no care: of each, one is under way.
         self.keeps_order = n_threads == 1 and not CONNECTION_CHANNELS.issuperset(self.channels)
-        self.process = new_id()
-        self._names = deque([self.process], maxlen=NAMES)
-        self._unknown: list[Delivery] = []
-        self._search_at = time.monotonic() + SEARCH_INTERVAL
         self.loop = EventLoop()
         self.stopping = threading.Event()
-        self._known = threading.Event()
         self._ended = threading.Event()
         self.backlog = Backlog()
         self.unfinished = Backlog()
@@ -91,10 +73,15 @@ class WorkerGroup:
         self.suspects = Backlog()
         self.quarantine = threading.Lock()
         self.workers = [Worker(self, number) for number in range(n_threads)]
-        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        self._keeper = Keeper(self)
         self._crowded = threading.Event()
         self._relief = threading.Thread(target=self._relieve, name="relief", daemon=True)
         self._reaper = Reaper(channel_layer, lambda: self.process)
+
+    @property
+    def process(self) -> str:
+        """The name of this process in the layer, which may change."""
+        return self._keeper.process
 
     # Life
 
@@ -117,12 +104,12 @@ class WorkerGroup:
 
         One that pulls before that is taken for dead, and its messages run again elsewhere.
         """
-        self._known.wait()
+        self._keeper.known.wait()
 
     def stop(self) -> None:
         """Begin to stop: pull no more."""
         self.stopping.set()
-        self._known.set()
+        self._keeper.known.set()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the consumers under way; say whether all of them finished.
@@ -139,7 +126,7 @@ class WorkerGroup:
         try:
             self.hand_back()
             self.postponed.stop()
-            self._finish_unfinished()
+            self.finish_unfinished()
             for worker in late:
                 worker.commit_overdue()
                 self._give_up(worker)
@@ -159,6 +146,7 @@ class WorkerGroup:
 
     def _end(self) -> None:
         self._ended.set()
+        self._keeper.end()
         self._crowded.set()
 
     def _give_up(self, worker: Worker) -> None:
@@ -172,57 +160,7 @@ class WorkerGroup:
             )
             self.channel_layer.requeue(delivery, counted=False)
 
-    # The keeper
-
-    def _keep(self) -> None:
-        # Others must not take a process for dead that only waits for its next attempt.
-        attempts = Attempts(logger, "Keeping this worker registered", PULSE_INTERVAL)
-        registered = False
-        while not self._ended.is_set():
-            try:
-                if registered and (pulse := self.channel_layer.pulse(self.process)) in GONE:
-                    if pulse is Pulse.LOST:  # others clean up what was handed to the old name since
-                        self._register()
-                    self._take_new_name(GONE[pulse])
-                    registered = False
-                if not registered:
-                    self._register()
-                    registered = True
-                    self._known.set()
-                self._finish_unfinished()
-                if time.monotonic() > self._search_at:
-                    self._search_at = time.monotonic() + SEARCH_INTERVAL
-                    self._search()
-            except Exception as error:  # noqa: BLE001  (logged; the keeper must go on)
-                self._ended.wait(attempts.failed(error))
-            else:
-                attempts.succeeded()
-                self._ended.wait(PULSE_INTERVAL)
-
-    def _take_new_name(self, reason: str) -> None:
-        former, self.process = self.process, new_id()
-        self._names.append(self.process)
-        extra = fields("worker_lost", process_id=former)
-        text = "This worker, %s, %s; it goes on as %s"
-        logger.error(text, former, reason, self.process, extra=extra)
-
-    def _search(self) -> None:
-        """Let run what the layer handed to this process and nobody here knows of.
-
-        It may hand something out to a line that was cut. What is unknown at two looks is no
-        message that has just come.
-        """
-        consumers = [f"{name}.{worker.number}" for name in self._names for worker in self.workers]
-        held_before = self.held()
-        found = self.channel_layer.held(self.channels, consumers)
-        unknown = self.unknown(found, held_before)
-        self.backlog.add([delivery for delivery in unknown if delivery in self._unknown])
-        self._unknown = unknown
-        self.relieve()
-
-    def _register(self) -> None:
-        about = About.this("worker", len(self.workers), self.channels)
-        self.channel_layer.register(self.process, about)
+    # What the process holds
 
     def held(self) -> list[Delivery]:
         """Return what threads run, or have run and not committed, and what waits here."""
@@ -258,6 +196,19 @@ class WorkerGroup:
             self.suspects.add([delivery], PATIENCE_ALONE)
         return None
 
+    def hand_back(self, until: float = math.inf) -> None:
+        """Give what has not begun, and is due *until* then, to other workers."""
+        for backlog in (self.backlog, self.suspects):
+            with backlog.each(until) as deliveries:
+                for delivery in deliveries:
+                    self.channel_layer.requeue(delivery, counted=False)
+
+    def finish_unfinished(self) -> None:
+        """Finish what could not be committed: its consumer ran, and its connection is to go on."""
+        with self.unfinished.each() as deliveries:
+            for delivery in deliveries:
+                self.channel_layer.commit(delivery)
+
     # The relief
 
     def relieve(self) -> None:
@@ -266,7 +217,7 @@ class WorkerGroup:
             self._crowded.set()
 
     def _relieve(self) -> None:
-        attempts = Attempts(logger, "Helping on what waits", PULSE_INTERVAL)
+        attempts = Attempts(logger, "Helping on what waits", LONGEST_PAUSE)
         while self._crowded.wait() and not self._ended.is_set():
             self._crowded.clear()
             self._ended.wait(RELIEF_INTERVAL)
@@ -285,19 +236,6 @@ class WorkerGroup:
             worker.commit_overdue()
         if not all(worker.committing.locked() for worker in self.workers):
             self.hand_back(time.monotonic())
-
-    def hand_back(self, until: float = math.inf) -> None:
-        """Give what has not begun, and is due *until* then, to other workers."""
-        for backlog in (self.backlog, self.suspects):
-            with backlog.each(until) as deliveries:
-                for delivery in deliveries:
-                    self.channel_layer.requeue(delivery, counted=False)
-
-    def _finish_unfinished(self) -> None:
-        # Its consumer ran; without what it did, at least its connection goes on.
-        with self.unfinished.each() as deliveries:
-            for delivery in deliveries:
-                self.channel_layer.commit(delivery)
 
 
 def filter_channels(

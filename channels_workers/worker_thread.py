@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from channels_workers.backoff import Attempts
-from channels_workers.dispatch import dispatch, finish, note
+from channels_workers.commits import finish, note
+from channels_workers.dispatch import dispatch
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import Delivery, Finished, Operation, Send, server_of
 from channels_workers.logs import about, fields

@@ -8,7 +8,8 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from channels_workers.channel import Channel, Group
-from channels_workers.dispatch import finish, put_back, run
+from channels_workers.commits import finish, put_back
+from channels_workers.dispatch import run
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
 from channels_workers.layers.operations import DISCONNECT, Delivery

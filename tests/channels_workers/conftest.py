@@ -4,6 +4,10 @@ memory_layer
     A new memory layer, which is the default one of `CHANNEL_LAYERS` too.
 client_socket
     A `Client` of that layer: a connection that has published nothing yet.
+connected
+    The same, and its handshake waits for a worker.
+start_group
+    `start_group(routing, layer=None, **options)` starts a `WorkerGroup`; it ends with the test.
 redis_cluster
     A real Redis server in cluster mode.
 run_next
@@ -22,14 +26,17 @@ from channels.layers import channel_layers
 from django.dispatch import Signal
 from pytest_django import Settings
 
-from channels_workers.dispatch import dispatch, finish, put_back
+from channels_workers.commits import finish, put_back
+from channels_workers.dispatch import dispatch
 from channels_workers.event_loop import EventLoop
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     Committed,
 )
 from channels_workers.routing import Router
+from channels_workers.worker import WorkerGroup
 from tests.channels_workers.clients import Client, pull_one
+from tests.channels_workers.consumers import TIMEOUT, StartGroup
 from tests.processes.process import free_port
 from tests.processes.redis_server import RedisServer
 
@@ -72,6 +79,13 @@ def client_socket(memory_layer: InMemoryChannelLayer) -> Client:
 
 
 @pytest.fixture
+def connected(client_socket: Client) -> Client:
+    """A connection whose handshake waits for a worker."""
+    client_socket.connect()
+    return client_socket
+
+
+@pytest.fixture
 def redis_cluster(tmp_path: Path) -> Iterator[RedisServer]:
     # Its second port is 10,000 above its first.
     port = next(port for port in iter(free_port, None) if port < 55_000)
@@ -95,3 +109,20 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
 
     yield run
     loop.stop()
+
+
+@pytest.fixture
+def start_group(memory_layer: InMemoryChannelLayer) -> Iterator[StartGroup]:
+    groups: list[WorkerGroup] = []
+
+    def start(routing: Any, layer: Any = None, **options: Any) -> WorkerGroup:
+        group = WorkerGroup(layer or memory_layer, router=Router(routing), **options)
+        groups.append(group)
+        group.start()
+        return group
+
+    yield start
+    for group in groups:
+        group.stop()
+    for group in groups:
+        assert group.join(TIMEOUT), "A consumer of the test does not return."

@@ -1,19 +1,16 @@
 import logging
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 from django.dispatch import Signal
-from pytest_django import Settings
 
 from channels_workers.channel import Channel, Group
-from channels_workers.dispatch import Outcome, commit, dispatch, finish, run
+from channels_workers.dispatch import Outcome, dispatch, run
 from channels_workers.exceptions import (
     AcceptConnection,
-    ChannelFull,
     ChannelSocketException,
     ConsumeLater,
     DenyConnection,
@@ -21,22 +18,19 @@ from channels_workers.exceptions import (
     MessageTooLarge,
     WebsocketCloseException,
 )
-from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import Committed, Delivery
-from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.operations import Committed
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.signals import consumer_finished, consumer_started
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext, heard
-from tests.processes.redis_server import RedisServer
+from tests.channels_workers.consumers import Consumer, not_called, run_and_finish
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db
 
 Act = Callable[[Any], Any]
-Consumer = Callable[..., Any]
 
 #: A consumer of each kind that does what it is given.
 KINDS = pytest.mark.parametrize("is_async", [False, True], ids=["def", "async def"])
@@ -58,13 +52,6 @@ def fail_with(error: BaseException) -> Act:
         raise error
 
     return act
-
-
-@pytest.fixture
-def connected(client_socket: Client) -> Client:
-    """A connection whose handshake waits for a worker."""
-    client_socket.connect()
-    return client_socket
 
 
 # What a consumer sends, joins and leaves
@@ -127,14 +114,6 @@ def test_named_groups_are_arguments(connected: Client) -> None:
     routing = [route("websocket.connect", consumer, path=r"^/(?P<room>\w+)/$")]
     run_and_finish(pull_one(connected.layer), connected.layer, Router(routing))
     assert seen == [{"room": "chat"}]
-
-
-def run_and_finish(delivery: Delivery, layer: WorkerLayer, router: Router) -> Committed:
-    return finish(dispatch(delivery, layer, router, not_called).of(delivery), layer)
-
-
-def not_called(coroutine: Any) -> None:
-    raise AssertionError(f"{coroutine} was not expected")
 
 
 def test_the_connection_is_released(connected: Client, run_next: RunNext) -> None:
@@ -351,104 +330,7 @@ def test_a_receiver_that_fails_is_logged_and_blocks_no_connection(
     assert "a broken receiver" in caplog.text
 
 
-# Full channels
-
-
-@pytest.fixture
-def small_layer(settings: Settings) -> InMemoryChannelLayer:
-    """A layer whose channel `small` holds one message, which is there."""
-    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.2}
-    layer = InMemoryChannelLayer(channel_capacity={"small": 1})
-    Channel("small", channel_layer=layer).send({"number": 0})
-    return layer
-
-
-def run_on(client: Client, consumer: Consumer) -> Committed:
-    delivery = pull_one(client.layer)
-    return run_and_finish(delivery, client.layer, Router({delivery.channel: consumer}))
-
-
-def test_an_immediate_send_tells_that_the_channel_is_full(
-    small_layer: InMemoryChannelLayer,
-) -> None:
-    client = Client(small_layer)
-    caught: list[str] = []
-
-    def consumer(message: Any) -> None:
-        try:
-            Channel("small", channel_layer=small_layer).send({}, immediately=True)
-        except ChannelFull as error:
-            caught.append(error.channel)
-
-    client.connect()
-    run_on(client, consumer)
-    assert caught == ["small"]
-
-
-def test_what_stays_full_is_dropped_and_logged_and_the_rest_goes_out(
-    small_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
-) -> None:
-    client = Client(small_layer)
-
-    @channel_session
-    def consumer(message: Any) -> None:
-        small = Channel("small", channel_layer=small_layer)
-        message.channel_session["room"] = "tea"
-        small.send({"number": 1})
-        message.reply_channel.send({"text": "answer"})
-        small.send({"number": 2})
-
-    client.connect()
-    assert run_on(client, consumer) is Committed.DONE
-    assert client.replies == [{"text": "answer"}]
-    assert client.released == [0]
-    assert contents(small_layer, "small") == [{"number": 0}]
-    assert small_layer.load_session(client.reply_channel) is not None
-    assert "Channel small stayed full: 2 messages that websocket.connect" in caplog.text
-
-
-def test_what_finds_room_in_time_goes_out(
-    small_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 20}
-    client = Client(small_layer)
-    small = Channel("small", channel_layer=small_layer)
-
-    class MakeRoom(logging.Handler):
-        """Takes the message out of the channel when the first attempt is logged."""
-
-        def emit(self, record: logging.LogRecord) -> None:
-            small_layer.store.take("small")
-
-    client.connect()
-    handler = MakeRoom()
-    logging.getLogger("channels_workers.dispatch").addHandler(handler)
-    try:
-        run_on(client, lambda message: small.send({"number": 1}))
-    finally:
-        logging.getLogger("channels_workers.dispatch").removeHandler(handler)
-    assert contents(small_layer, "small") == [{"number": 1}]
-    assert "stayed full" not in caplog.text
-
-
-# The commit
-
-
-def test_a_delivery_that_was_taken_over_commits_nothing(
-    connected: Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    layer = connected.layer
-    delivery = pull_one(layer)
-    router = Router(
-        {"websocket.connect": lambda message: message.reply_channel.send({"text": "a"})}
-    )
-    outcome = run(delivery, layer, router, not_called)
-    layer.requeue(delivery, counted=False)
-    assert commit(outcome.of(delivery), layer) is Committed.STALE
-    assert connected.replies == []
-    assert run_and_finish(pull_one(layer), layer, router) is Committed.DONE
-    assert connected.replies == [{"text": "a"}]
-    assert f"Message {delivery.id} was finished elsewhere" in caplog.text
+# What becomes of it
 
 
 def test_running_alone_carries_out_nothing(connected: Client) -> None:
@@ -473,40 +355,6 @@ def test_a_client_that_left_meanwhile_gets_its_disconnect_after_the_message(
     run_next(consumer)
     run_next(lambda message: order.append(f"{message.channel.name} {message['code']}"))
     assert order == ["websocket.connect", "websocket.disconnect 1001"]
-
-
-def test_a_commit_waits_for_a_redis_that_is_away(
-    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    layer = RedisChannelLayer(hosts=[redis_server.url])
-    router = Router({"background": lambda message: None})
-    tried, found = threading.Event(), []
-
-    class Tried(logging.Handler):
-        """Says that an attempt has failed."""
-
-        def emit(self, record: logging.LogRecord) -> None:
-            tried.set()
-
-    def work() -> None:
-        found.append(run_and_finish(delivery, layer, router))
-
-    layer.pull(["background"], "worker", 0)  # creates the stream
-    Channel("background", channel_layer=layer).send({})
-    [delivery] = layer.pull(["background"], "worker", 10)
-    handler = Tried(logging.ERROR)
-    logging.getLogger("channels_workers.dispatch").addHandler(handler)
-    worker = threading.Thread(target=work)
-    redis_server.stop()
-    try:
-        worker.start()
-        assert tried.wait(20)
-    finally:
-        redis_server.start()
-        worker.join(20)
-        logging.getLogger("channels_workers.dispatch").removeHandler(handler)
-    assert found == [Committed.STALE], "it came back empty: the delivery is not ours any more"
-    assert f"Committing {delivery.id}: Redis at {redis_server.url} does not answer" in caplog.text
 
 
 # ConsumeLater and AcceptConnection
@@ -537,39 +385,6 @@ def test_what_is_put_off_runs_again_and_leaves_nothing_of_its_first_run(
     payload = connected.layer.load_session(connected.reply_channel)
     assert payload is not None
     assert connected.layer.codec.decode(payload) == {"runs": 3}
-
-
-def test_what_is_put_off_goes_behind_those_that_wait(
-    memory_layer: InMemoryChannelLayer, run_next: RunNext
-) -> None:
-    seen: list[int] = []
-
-    def act(message: Any) -> None:
-        seen.append(message["number"])
-        if seen == [1]:
-            raise ConsumeLater
-
-    for number in (1, 2):
-        Channel("tasks").send({"number": number})
-    for _ in range(3):
-        run_next(act, "tasks")
-    assert seen == [1, 2, 1]
-
-
-def test_it_is_not_put_off_for_ever(
-    connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
-) -> None:
-    runs: list[int] = []
-
-    def act(message: Any) -> None:
-        runs.append(len(runs))
-        raise ConsumeLater
-
-    while not connected.released:
-        run_next(act)
-    assert len(runs) == 11
-    assert "is given up: it was put off 10 times by ConsumeLater" in caplog.text
-    assert len(caplog.records) == 1
 
 
 def test_a_consumer_may_accept_a_connection(connected: Client, run_next: RunNext) -> None:

@@ -19,10 +19,10 @@ ROWS = [
     [""],  # the package itself, the door for projects
     ["apps", "checks", "installed", "management", "production"],
     ["asgi", "interface", "worker"],
-    ["worker_thread"],
+    ["keeper", "worker_thread"],
     ["generic", "security", "test"],
     [
-        *("auth", "backlog", "dispatch", "event_loop", "health"),
+        *("auth", "backlog", "commits", "dispatch", "event_loop", "health"),
         *("outgoing", "protocol", "reaper", "requests", "sockets"),
     ],
     ["addresses", "routing", "sessions"],

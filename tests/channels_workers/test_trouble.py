@@ -14,7 +14,7 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from channels_workers import Channel, reaper, worker, worker_thread
+from channels_workers import Channel, keeper, reaper, worker, worker_thread
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
 from channels_workers.layers.operations import About, Committed, Delivery, Finished
@@ -364,8 +364,8 @@ async def test_what_a_worker_took_that_nobody_knows_runs(
 async def test_what_a_worker_was_handed_unseen_runs(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "PULSE_INTERVAL", 0.1)
-    monkeypatch.setattr(worker, "SEARCH_INTERVAL", 0.1)
+    monkeypatch.setattr(keeper, "PULSE_INTERVAL", 0.1)
+    monkeypatch.setattr(keeper, "SEARCH_INTERVAL", 0.1)
     layer, seen = layers[1], []
     group = WorkerGroup(
         layer, router=Router([route("work", lambda message: seen.append(message["n"]))])

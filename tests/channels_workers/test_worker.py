@@ -3,16 +3,16 @@ import contextvars
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from channels_workers import backlog, reaper, worker, worker_thread
+from channels_workers import backlog, keeper, worker, worker_thread
 from channels_workers.channel import Channel
 from channels_workers.event_loop import ConsumerExit, EventLoop
-from channels_workers.exceptions import ConsumeLater, LayerUnavailable
+from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     About,
@@ -24,81 +24,12 @@ from channels_workers.signals import worker_ready
 from channels_workers.worker import WorkerGroup, filter_channels
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import heard
+from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
 from tests.processes.redis_server import RedisServer
 from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db
-
-TIMEOUT = 20.0
-
-StartGroup = Callable[..., WorkerGroup]
-
-
-class Held:
-    """A consumer that runs until it is let go."""
-
-    def __init__(self) -> None:
-        self.begun = threading.Event()
-        self.let_go = threading.Event()
-
-    def __call__(self, message: Any) -> None:
-        message.reply_channel and message.reply_channel.send({"text": "done"})
-        self.begun.set()
-        assert self.let_go.wait(TIMEOUT)
-
-
-class Counted:
-    """A consumer that notes the messages it got."""
-
-    def __init__(self) -> None:
-        self.messages: list[Any] = []
-        self.got_one = threading.Event()
-
-    def __call__(self, message: Any) -> None:
-        self.messages.append(message)
-        self.got_one.set()
-
-
-@pytest.fixture
-def start_group(memory_layer: InMemoryChannelLayer) -> Iterator[StartGroup]:
-    groups = []
-
-    def start(routing: Any, layer: Any = None, **options: Any) -> WorkerGroup:
-        group = WorkerGroup(layer or memory_layer, router=Router(routing), **options)
-        groups.append(group)
-        group.start()
-        return group
-
-    yield start
-    for group in groups:
-        group.stop()
-    for group in groups:
-        assert group.join(TIMEOUT), "A consumer of the test does not return."
-
-
-async def test_the_server_in_the_process_of_workers_lives_as_long(
-    start_group: StartGroup, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "PULSE_INTERVAL", 0.02)
-    monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.02)
-    monkeypatch.setattr(reaper, "DEAD_AFTER", 0.2)
-    await memory_layer.new_channel()
-    (server,) = memory_layer.processes()
-    group = start_group({})
-
-    def pulses() -> int:
-        return memory_layer.processes().get(group.process, 0)
-
-    began = time.monotonic()
-    wait_for(lambda: pulses() > 30 and time.monotonic() - began > 5 * reaper.DEAD_AFTER, "pulses")
-    assert server in memory_layer.processes()
-    await memory_layer.retire_server()
-
-
-def stop(group: WorkerGroup) -> None:
-    group.stop()
-    assert group.join(TIMEOUT)
 
 
 # Running consumers
@@ -214,26 +145,6 @@ def test_each_thread_says_that_it_is_ready(start_group: StartGroup) -> None:
     assert len(calls) == 3
 
 
-def test_a_process_is_known_while_it_runs(
-    memory_layer: InMemoryChannelLayer, start_group: StartGroup
-) -> None:
-    processes = memory_layer.store.processes.counters
-    group = start_group({})
-    wait_for(lambda: processes.get(group.process, 0) > 1, "a pulse")
-    stop(group)
-    assert group.process not in processes
-
-
-def test_a_process_that_was_forgotten_registers_again(
-    memory_layer: InMemoryChannelLayer, start_group: StartGroup
-) -> None:
-    processes = memory_layer.store.processes.counters
-    group = start_group({})
-    wait_for(lambda: group.process in processes, "the registration")
-    memory_layer.retire(group.process, (), ())
-    wait_for(lambda: group.process in processes, "the next registration")
-
-
 def test_run_returns_after_a_stop(memory_layer: InMemoryChannelLayer) -> None:
     counted = Counted()
     group = WorkerGroup(memory_layer, router=Router({"background": counted}))
@@ -334,7 +245,7 @@ def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_thread, "TOGETHER", 0.1)
-    monkeypatch.setattr(worker, "PULSE_INTERVAL", 1000.0)  # it does not wait for a pulse
+    monkeypatch.setattr(keeper, "PULSE_INTERVAL", 1000.0)  # it does not wait for a pulse
     held = Held()
 
     def consumer(message: Any) -> None:
@@ -460,21 +371,6 @@ def test_messages_whose_worker_died_run_one_at_a_time(
     second.let_go.set()
     stop(group)
     assert [memory_layer.length(channel) for channel in suspects] == [0, 0]
-
-
-def test_a_worker_that_was_taken_for_dead_goes_on_under_a_new_name(
-    start_group: StartGroup, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
-) -> None:
-    consumer = Counted()
-    group = start_group({"background": consumer})
-    wait_for(lambda: group.process in memory_layer.processes(), "the first pulse")
-    old = group.process
-    wait_for(lambda: memory_layer.bury(old, memory_layer.processes().get(old, 0)), "the mistake")
-    wait_for(lambda: set(memory_layer.processes()) == {group.process} != {old}, "a new name")
-    Channel("background").send({})
-    assert consumer.got_one.wait(TIMEOUT)
-    assert "was taken for dead" in caplog.text
-    memory_layer.clean_up(old)
 
 
 # ConsumeLater
@@ -668,36 +564,6 @@ def test_workers_wait_for_a_redis_that_is_not_there(
     assert counted.got_one.wait(TIMEOUT)
     assert "does not answer" in caplog.text
     wait_for(lambda: "registered: works again" in caplog.text, "the log line")
-
-
-def test_nothing_is_pulled_before_the_layer_knows_the_process(
-    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Others would take it for dead, and run what it holds as well."""
-    register, refusals, counted = memory_layer.register, Counted(), Counted()
-
-    def refuse(process: str, about: About) -> None:
-        refusals(process)
-        raise LayerUnavailable("No connection is left.")
-
-    monkeypatch.setattr(memory_layer, "register", refuse)
-    Channel("background", channel_layer=memory_layer).send({})
-    group = start_group({"background": counted}, n_threads=2)
-    wait_for(lambda: len(refusals.messages) > 2, "attempts to register")
-    assert not list(memory_layer.held(["background"], [each.consumer for each in group.workers]))
-    assert not counted.messages
-    monkeypatch.setattr(memory_layer, "register", register)
-    assert counted.got_one.wait(TIMEOUT)
-
-
-def test_a_process_that_was_never_known_can_be_stopped(
-    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(process: str, about: About) -> None:
-        raise LayerUnavailable("No connection is left.")
-
-    monkeypatch.setattr(memory_layer, "register", refuse)
-    stop(start_group({}, n_threads=2))
 
 
 def test_workers_go_on_after_an_error_that_nobody_foresaw(

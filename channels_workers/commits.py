@@ -1,0 +1,94 @@
+"""Commits what the consumer of a delivery did, or puts the delivery back; waits where it must."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from channels_workers.backoff import Attempts
+from channels_workers.conf import configuration
+from channels_workers.exceptions import ChannelFull, LayerUnavailable
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import Committed, Delivery, Finished, Operation, Send
+from channels_workers.logs import about
+
+logger = logging.getLogger(__name__)
+
+#: How often a message runs again because its consumer raised ConsumeLater, as in 1.1.8.
+MAX_RETRIES = 10
+
+
+def finish(finished: Finished, layer: WorkerLayer) -> Committed:
+    """Commit what is *finished*, or, if that can never be, finish its message without."""
+    delivery = finished.delivery
+    try:
+        return commit(finished, layer)
+    except Exception:
+        logger.exception(
+            "What message %s on %s did cannot be committed; it is finished without",
+            delivery.id,
+            delivery.channel,
+            extra=about("commit_refused", delivery),
+        )
+        return commit(Finished(delivery), layer)
+
+
+def commit(finished: Finished, layer: WorkerLayer) -> Committed:
+    """Commit; wait while the layer is away, and for a while when a channel is full."""
+    delivery, operations, session = finished
+    unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
+    deadline = time.monotonic() + configuration().FULL_TIMEOUT
+    full = Attempts(logger, f"Committing {delivery.id}", 0.2)
+    while True:
+        try:
+            committed = layer.commit(delivery, operations, session)
+        except LayerUnavailable as error:
+            time.sleep(unavailable.failed(error))
+        except ChannelFull as error:
+            if time.monotonic() < deadline:
+                time.sleep(full.failed(error))
+            else:
+                operations = _without(operations, error.channel, delivery)
+        else:
+            unavailable.succeeded()
+            note(committed, delivery)
+            return committed
+
+
+def note(committed: Committed, delivery: Delivery) -> None:
+    """Log if *delivery* was not ours any more."""
+    if committed is not Committed.DONE:
+        extra = about("finished_elsewhere", delivery)
+        logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
+
+
+def _without(
+    operations: Sequence[Operation], channel: str, delivery: Delivery
+) -> Sequence[Operation]:
+    kept = [item for item in operations if not (isinstance(item, Send) and item.channel == channel)]
+    logger.error(
+        "Channel %s stayed full: %d messages that %s (message %s) sent there are lost. Run more "
+        "workers for it, raise its capacity, or send with immediately=True and handle ChannelFull.",
+        channel,
+        len(operations) - len(kept),
+        delivery.channel,
+        delivery.id,
+        extra=about("channel_full", delivery),
+    )
+    return kept
+
+
+def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
+    """Let *delivery* run again behind those that wait, unless it has too often."""
+    if delivery.attempts < MAX_RETRIES:
+        return layer.requeue(delivery, counted=True)
+    reason = f"it was put off {delivery.attempts} times by ConsumeLater"
+    logger.error(
+        "Message %s on %s is given up: %s",
+        delivery.id,
+        delivery.channel,
+        reason,
+        extra=about("dead_letter", delivery),
+    )
+    return layer.give_up(delivery, reason)

@@ -1,0 +1,55 @@
+"""Consumers for tests, and what runs them: one message at a time, or a group of workers."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from channels_workers.commits import finish
+from channels_workers.dispatch import dispatch
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.operations import Committed, Delivery
+from channels_workers.routing import Router
+from channels_workers.worker import WorkerGroup
+
+TIMEOUT = 20.0
+
+Consumer = Callable[..., Any]
+StartGroup = Callable[..., WorkerGroup]
+
+
+class Held:
+    """A consumer that runs until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.let_go = threading.Event()
+
+    def __call__(self, message: Any) -> None:
+        message.reply_channel and message.reply_channel.send({"text": "done"})
+        self.begun.set()
+        assert self.let_go.wait(TIMEOUT)
+
+
+class Counted:
+    """A consumer that notes the messages it got."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.got_one = threading.Event()
+
+    def __call__(self, message: Any) -> None:
+        self.messages.append(message)
+        self.got_one.set()
+
+
+def not_called(coroutine: Any) -> None:
+    raise AssertionError(f"{coroutine} was not expected")
+
+
+def run_and_finish(delivery: Delivery, layer: WorkerLayer, router: Router) -> Committed:
+    return finish(dispatch(delivery, layer, router, not_called).of(delivery), layer)
+
+
+def stop(group: WorkerGroup) -> None:
+    group.stop()
+    assert group.join(TIMEOUT)
