@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from channels_workers.conf import configuration
-from channels_workers.layers.memory.connections import DISCONNECTING, Connections
+from channels_workers.layers.memory.connections import Connections
+from channels_workers.layers.memory.deliveries import Deliveries
 from channels_workers.layers.memory.groups import Groups
 from channels_workers.layers.memory.inboxes import Inboxes
 from channels_workers.layers.memory.letters import Letters
@@ -60,6 +60,7 @@ class Store:
                 self.processes, self.inboxes, self.groups, self.streams, self.inbox_listeners
             )
             self.letters = Letters(self._next_token, self.streams, self.connections, self.outbox)
+            self.deliveries = Deliveries(self.streams, self.connections, self.outbox, self.letters)
 
     def _next_token(self) -> str:
         """Return a token larger than all before."""
@@ -120,28 +121,15 @@ class Store:
 
     def clean(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind; see ``clean.lua``."""
-        given_up: list[GivenUp] = []
         with self.changed:
             if process not in self.processes.remains:
-                return given_up
-            for name in self.processes.names_of(process):
-                for held in self.streams.held_by(name):
-                    if self._hand_on(held):
-                        given_up.append(GivenUp(held.channel, held.id))
+                return []
+            given_up = self.deliveries.hand_on(self.processes.names_of(process))
             for reply in self.connections.of(process):
                 self.connections.close(reply, 1006)
             self._forget(process)
             self.processes.remains.discard(process)
-        return given_up
-
-    def _hand_on(self, held: Delivery) -> bool:
-        """Let others have the message, or give it up, and say so."""
-        deaths = held.deaths + 1
-        if deaths >= configuration().DELIVERIES:
-            self.letters.give_up(held, f"its worker died, {deaths} times")
-            return True
-        self._put_again(held._replace(deaths=deaths))
-        return False
+            return given_up
 
     def _forget(self, process: str) -> None:
         self.groups.leave_all(process)
@@ -213,47 +201,19 @@ class Store:
     ) -> Committed:
         """Finish a delivery; see ``commit.lua``."""
         with self.changed:
-            if not self.streams.is_owner(delivery):
-                return Committed.STALE
-            reply = delivery.reply_channel or ""
-            record = self.connections.waiting_for(delivery)
-            if reply and record is None:
-                self.streams.acknowledge(delivery)
-                return Committed.GONE
-            plan = self.outbox.plan(operations, delivery.id, capacity_of)
-            self.streams.acknowledge(delivery)
-            if session is not None and not (record and record.state == DISCONNECTING):
-                self.connections.keep_session(session)
-            if record is not None:
-                plan.release(reply, record)
-            self.outbox.write(plan)
-            if record is not None:
-                self.connections.finish_order(reply, record)
-            return Committed.DONE
+            return self.deliveries.commit(delivery, operations, session, capacity_of)
 
     def requeue(self, delivery: Delivery, attempts: int) -> Committed:
         """Hand *delivery* back; see ``requeue.lua``."""
         with self.changed:
-            if not self.streams.is_owner(delivery):
-                return Committed.STALE
-            held = self.streams[delivery.channel].pending[delivery.token]
-            self._put_again(held._replace(attempts=attempts))
-            return Committed.DONE
-
-    def _put_again(self, held: Delivery) -> None:
-        """Hand back what is held, under the same id; see ``again.lua``."""
-        token = self.streams.put_again(held)
-        self.connections.note_token(held, token)
+            return self.deliveries.requeue(delivery, attempts)
 
     # Dead letters
 
     def give_up(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter; see ``give_up.lua``."""
         with self.changed:
-            if not self.streams.is_owner(delivery):
-                return Committed.STALE
-            self.letters.give_up(delivery, reason)
-            return Committed.DONE
+            return self.deliveries.give_up(delivery, reason)
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were given up, from the oldest on."""
