@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from channels_workers.backoff import Attempts
-from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import GivenUp
+from channels_workers.layers.upkeep import Upkeep
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ SEARCH_INTERVAL = 10.0
 #: After a longer pause between two looks (s), all is seen as if for the first time.
 LONGEST_PAUSE = 2.5
 
-
-WHY = f"no pulse for {DEAD_AFTER:g} s"
-WHY_UNKNOWN = "it holds messages, and is not known"
+WITHOUT_PULSE = f"is dead: no pulse for {DEAD_AFTER:g} s"
+UNKNOWN = "is dead: it holds messages, and is not known"
+OVERFULL = "counts as dead: it does not read its inbox"
 
 
 class Sight(NamedTuple):
@@ -74,7 +74,7 @@ class Watch:
 class Reaper:
     """The duty of one worker process, whose id *own* gives, in a thread of its own."""
 
-    def __init__(self, layer: WorkerLayer, own: Callable[[], str]) -> None:
+    def __init__(self, layer: Upkeep, own: Callable[[], str]) -> None:
         self.layer = layer
         self.own = own
         self.watch = Watch()
@@ -107,25 +107,20 @@ class Reaper:
         counters = dict.fromkeys(self._orphans, 0) | self.layer.processes()
         for process, counter in self.watch.look(counters, self.own(), now).items():
             self._orphans.discard(process)
-            if self.layer.bury(process, counter):
-                why, extra = (
-                    WHY if counter else WHY_UNKNOWN,
-                    fields("process_dead", process_id=process),
-                )
-                logger.warning("Process %s is dead: %s", process, why, extra=extra)
+            self._bury(process, counter, WITHOUT_PULSE if counter else UNKNOWN)
         for process, counter in self.layer.overfull().items():
-            if self.layer.bury(process, counter):
-                text, extra = (
-                    "Process %s counts as dead: it does not read its inbox",
-                    fields("process_dead", process_id=process),
-                )
-                logger.warning(text, process, extra=extra)
+            self._bury(process, counter, OVERFULL)
         for process in self.layer.remains():
             for given_up in self.layer.clean_up(process):
                 _tell_of(given_up, process)
             extra = fields("process_cleaned_up", process_id=process)
             logger.warning("Cleaned up after process %s", process, extra=extra)
         self._search(now)
+
+    def _bury(self, process: str, counter: int, why: str) -> None:
+        if self.layer.bury(process, counter):
+            extra = fields("process_dead", process_id=process)
+            logger.warning("Process %s %s", process, why, extra=extra)
 
     def _search(self, now: float) -> None:
         # Whom nobody knows may be about to register: the watch takes it for a counter of 0.

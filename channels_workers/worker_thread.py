@@ -158,11 +158,8 @@ class Worker:
         try:
             self.group.hand_back()
         except Exception as error:  # noqa: BLE001  (logged; the keeper tries again)
-            text, extra = (
-                "What waits in this process is handed back later: %s",
-                fields("trying_again"),
-            )
-            logger.warning(text, error, extra=extra)
+            text = "What waits in this process is handed back later: %s"
+            logger.warning(text, error, extra=fields("trying_again"))
 
     def _keep_pace(self, seconds: float) -> None:
         self._pace += (seconds - self._pace) * (1.0 if seconds > self._pace else QUICKER)

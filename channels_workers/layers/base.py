@@ -8,8 +8,8 @@ A layer has four faces:
   :meth:`~WorkerLayer.close`, :meth:`~WorkerLayer.detach`;
 * the worker side (threads, blocking): :meth:`~WorkerLayer.pull`, :meth:`~WorkerLayer.commit`,
   :meth:`~WorkerLayer.requeue`, and :meth:`~WorkerLayer.apply` for code outside consumers;
-* cleaning up after processes that died (threads, blocking): :meth:`~WorkerLayer.bury`,
-  :meth:`~WorkerLayer.clean_up`, and dead letters.
+* cleaning up after processes that died (threads, blocking):
+  :class:`~channels_workers.layers.upkeep.Upkeep`.
 
 ``tests/channels_workers/layers/contract.py`` is the same contract as tests; each
 implementation passes them.
@@ -28,10 +28,8 @@ from channels_workers.layers.operations import (
     About,
     Closed,
     Committed,
-    DeadLetter,
     Delivery,
     Finished,
-    GivenUp,
     Operation,
     Published,
     Pulse,
@@ -39,7 +37,7 @@ from channels_workers.layers.operations import (
     Session,
 )
 from channels_workers.layers.server import Departure, Server
-from channels_workers.layers.status import Status
+from channels_workers.layers.upkeep import Upkeep
 
 #: The version of keys and formats; processes of another version never read them.
 FORMAT_VERSION = 1
@@ -48,7 +46,7 @@ FORMAT_VERSION = 1
 FORMER_NAMES = 100
 
 
-class WorkerLayer(ChannelLayer):
+class WorkerLayer(ChannelLayer, Upkeep):
     """A channel layer that feeds workers: interface side, worker side, and cleaning up.
 
     Its options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
@@ -233,74 +231,6 @@ class WorkerLayer(ChannelLayer):
     def give_up(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter; its connection goes on without it."""
 
-    # Cleaning up after others
-
-    @abstractmethod
-    def processes(self) -> dict[str, int]:
-        """Return the pulse counter of each process that is known."""
-
-    @abstractmethod
-    def overfull(self) -> dict[str, int]:
-        """Return the pulse counter of each server that does not keep up with its inbox."""
-
-    @abstractmethod
-    def orphans(self) -> set[str]:
-        """Return the processes that hold messages and are not known.
-
-        That is: they are not registered, nor dead and not cleaned up after yet, and no process has
-        told that this was its name. A process may be so for a moment: it pulled before it
-        registered, or it was called dead and pulled once more before it learned of that.
-        """
-
-    @abstractmethod
-    def bury(self, process: str, counter: int) -> bool:
-        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known.
-
-        *counter* is 0 for one of the :meth:`orphans`; False if it is none any more.
-        """
-
-    @abstractmethod
-    def remains(self) -> set[str]:
-        """Return the processes that were declared dead, and not cleaned up after yet."""
-
-    @abstractmethod
-    def clean_up(self, process: str) -> list[GivenUp]:
-        """Undo what a dead process left behind, under its former names, too.
-
-        What it held goes back to the others, or becomes a dead letter once it was handed out
-        ``CHANNEL_WORKERS["DELIVERIES"]`` times; its connections end with 1006, it leaves its
-        groups, its inbox goes. Return the new dead letters, as far as it is known.
-        """
-
-    # Dead letters
-
-    @abstractmethod
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the messages that were given up, the oldest first."""
-
-    def retry_dead_letter(self, letter: str) -> bool:
-        """Send a dead letter again; False if there is no such one.
-
-        ValueError for a message of a connection, which has gone on without it.
-        """
-        for found in self.dead_letters():
-            if found.id == letter:
-                if found.message.reply_channel is not None:
-                    raise ValueError(
-                        f"Dead letter {letter} is a message of a connection, which has gone on "
-                        "without it. It can be dropped."
-                    )
-                return self._send_dead_letter(found)
-        return False
-
-    @abstractmethod
-    def _send_dead_letter(self, letter: DeadLetter) -> bool:
-        """Send *letter* to the channel that it came from; False if it is not there any more."""
-
-    @abstractmethod
-    def drop_dead_letter(self, letter: str) -> bool:
-        """Forget a dead letter; False if there is no such one."""
-
     # Everybody
 
     @abstractmethod
@@ -310,10 +240,6 @@ class WorkerLayer(ChannelLayer):
     @abstractmethod
     def save_session(self, session: Session) -> None:
         """Save a channel session at once, if the connection lives."""
-
-    @abstractmethod
-    def status(self) -> Status:
-        """Return what goes on."""
 
     @abstractmethod
     def length(self, channel: str) -> int:

@@ -31,7 +31,7 @@ ROWS = [
     ["outbox", "registry"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
-    ["layers.channel_layer"],
+    ["layers.channel_layer", "layers.upkeep"],
     ["layers.server", "layers.status"],
     ["layers.codec", "layers.operations"],
     ["backoff", "conf", "exceptions", "garbage", "goodbye", "signals"],
