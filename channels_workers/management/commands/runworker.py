@@ -76,20 +76,20 @@ class Command(BaseCommand):
 
     def run(self, group: WorkerGroup) -> None:
         """Run *group* until a signal comes."""
-        signalled, worker = watch_signals(), group.process
+        signalled = watch_signals()
         self.say(
-            f"Worker {worker}: {len(group.workers)} thread(s) on {group.channel_layer}, "
+            f"Worker {group.process}: {len(group.workers)} thread(s) on {group.channel_layer}, "
             f"listening on channels {', '.join(group.channels)}",
-            fields("worker_starts", process_id=worker),
+            fields("worker_starts", process_id=group.process),
         )
         worker_process_ready.send(sender=group)
         group.start()
         wait_for_signal(signalled)
         text = "Stopping: the messages under way are finished first"
-        self.say(text, fields("worker_stops", process_id=worker))
+        self.say(text, fields("worker_stops", process_id=group.process))
         group.stop()
         text = "Worker stopped" if group.join() else "Worker stopped, not all finished"
-        self.say(text, fields("worker_stopped", process_id=worker))
+        self.say(text, fields("worker_stopped", process_id=group.process))
 
     def say(self, text: str, extra: dict[str, str | int]) -> None:
         """Log *text*; print it where nobody reads the log at this level."""

@@ -1,4 +1,5 @@
 import io
+import logging
 import re
 import signal
 import sys
@@ -15,6 +16,9 @@ from pytest_django import Settings
 from channels_workers.channel import Channel
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.management.commands import runworker
+from channels_workers.routing import Router
+from channels_workers.worker import WorkerGroup
 from tests.processes.process import Process, Processes, free_port
 from tests.processes.redis_server import RedisServer
 from tests.processes.waiting import wait_for
@@ -213,6 +217,31 @@ def test_a_signal_finishes_the_message_under_way_and_leaves_the_rest(
     assert "begun two" not in worker.output
     [left] = redis_layer.pull(["hold"], "worker of the test", 10)
     assert redis_layer.content(left) == {"text": "two"}
+
+
+def test_its_last_lines_have_the_name_that_it_has_by_then(
+    memory_layer: InMemoryChannelLayer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    group = WorkerGroup(memory_layer, router=Router({}))
+    former = group.process
+
+    def wait_until_renamed(signalled: int) -> None:
+        group.wait_until_known()
+        counters = memory_layer.processes
+        wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
+        wait_for(lambda: group.process != former, "a new name")
+
+    monkeypatch.setattr(runworker, "watch_signals", lambda: 0)
+    monkeypatch.setattr(runworker, "wait_for_signal", wait_until_renamed)
+    with caplog.at_level(logging.INFO, runworker.logger.name):
+        runworker.Command().run(group)
+    lines = [each for each in caplog.records if each.name == runworker.logger.name]
+    names = [(each.__dict__["event"], each.__dict__["process_id"]) for each in lines]
+    last = [("worker_stops", group.process), ("worker_stopped", group.process)]
+    assert names == [("worker_starts", former), *last]
+    memory_layer.clean_up(former)
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
