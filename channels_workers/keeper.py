@@ -65,6 +65,7 @@ class Keeper:
         while not self._ended.is_set():
             try:
                 if registered and (pulse := self.channel_layer.pulse(self.process)) in GONE:
+                    self._hold_up_pulls()
                     if pulse is Pulse.LOST:  # others clean up what was handed to the old name since
                         self._register()
                     self._take_new_name(GONE[pulse])
@@ -72,7 +73,7 @@ class Keeper:
                 if not registered:
                     self._register()
                     registered = True
-                    self.known.set()
+                self.known.set()
                 self.group.finish_unfinished()
                 if time.monotonic() > self._search_at:
                     self._search_at = time.monotonic() + SEARCH_INTERVAL
@@ -82,6 +83,11 @@ class Keeper:
             else:
                 attempts.succeeded()
                 self._ended.wait(PULSE_INTERVAL)
+
+    def _hold_up_pulls(self) -> None:
+        self.known.clear()
+        if self.group.stopping.is_set():  # then nobody pulls, nor is anybody to wait
+            self.known.set()
 
     def _register(self) -> None:
         threads, channels = len(self.group.workers), self.group.channels

@@ -99,11 +99,16 @@ class WorkerGroup:
         self.stopping.wait()
         self.join()
 
-    def wait_until_known(self) -> None:
-        """Return when the layer knows this process, or it stops.
+    @property
+    def is_known(self) -> bool:
+        """Whether the layer knows this process by its name, or it stops.
 
         One that pulls before that is taken for dead, and its messages run again elsewhere.
         """
+        return self._keeper.known.is_set()
+
+    def wait_until_known(self) -> None:
+        """Return when :attr:`is_known`."""
         self._keeper.known.wait()
 
     def stop(self) -> None:

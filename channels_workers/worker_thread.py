@@ -66,7 +66,6 @@ class Worker:
             if error is not None:
                 text = "%r of worker_ready failed"
                 logger.error(text, receiver, exc_info=error, extra=fields("receiver_failed"))
-        self.group.wait_until_known()
         # All threads meet the same outage; the first of them speaks for them.
         attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
         while not self.group.stopping.is_set():
@@ -86,7 +85,13 @@ class Worker:
     def _next(self) -> Delivery | None:
         if self.finished and time.monotonic() > self._commit_by:
             self._commit()
-        return self._take() or self._pull()
+        if (delivery := self._take()) is not None:
+            return delivery
+        if self.group.is_known:
+            return self._pull()
+        self._commit()
+        self.group.wait_until_known()
+        return None
 
     def _take(self) -> Delivery | None:
         delivery = self.group.next(self._begin)

@@ -1,13 +1,15 @@
 import time
+from typing import Any
 
 import pytest
 
-from channels_workers import keeper, reaper
+from channels_workers import keeper, reaper, worker_thread
 from channels_workers.channel import Channel
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import About
-from tests.channels_workers.consumers import TIMEOUT, Counted, StartGroup, stop
+from tests.channels_workers.clients import Client
+from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
 from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
@@ -96,3 +98,59 @@ def test_a_process_that_was_never_known_can_be_stopped(
 
     monkeypatch.setattr(memory_layer, "register", refuse)
     stop(start_group({}, n_threads=2))
+
+
+def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(worker_thread, "PULL_TIMEOUT", 0.02)
+    register, refusals, counted = memory_layer.register, Counted(), Counted()
+    pull, pulled = memory_layer.pull, set()
+
+    def refuse(process: str, about: About) -> None:
+        refusals(process)
+        raise LayerUnavailable("No memory is left.")
+
+    def note(channels: Any, consumer: str, *rest: Any) -> Any:
+        pulled.add(consumer.partition(".")[0])
+        return pull(channels, consumer, *rest)
+
+    monkeypatch.setattr(memory_layer, "pull", note)
+    group = start_group({"background": counted}, n_threads=2)
+    group.wait_until_known()
+    monkeypatch.setattr(memory_layer, "register", refuse)
+    former, counters = group.process, memory_layer.processes
+    wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
+    wait_for(lambda: len(refusals.messages) > 3, "attempts to register")
+    assert pulled <= {former}
+    monkeypatch.setattr(memory_layer, "register", register)
+    Channel("background", channel_layer=memory_layer).send({})
+    assert counted.got_one.wait(TIMEOUT)
+    assert pulled <= {former, group.process}
+    memory_layer.clean_up(former)
+
+
+def test_what_ran_is_committed_while_the_new_name_is_not_known(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "PULSE_INTERVAL", 0.02)
+    register, refusals, held = memory_layer.register, Counted(), Held()
+
+    def refuse(process: str, about: About) -> None:
+        refusals(process)
+        raise LayerUnavailable("No memory is left.")
+
+    client = Client(memory_layer)
+    client.connect()
+    group = start_group({"websocket.connect": held})
+    assert held.begun.wait(TIMEOUT)
+    monkeypatch.setattr(memory_layer, "register", refuse)
+    former, counters = group.process, memory_layer.processes
+    wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
+    wait_for(lambda: len(refusals.messages) > 1, "attempts to register")
+    held.let_go.set()
+    wait_for(lambda: client.released == [0], "the commit")
+    monkeypatch.setattr(memory_layer, "register", register)
+    wait_for(lambda: group.process in memory_layer.processes(), "the registration")
+    memory_layer.clean_up(former)
