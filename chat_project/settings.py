@@ -27,9 +27,16 @@ DEBUG = environment.flag("DEBUG", default=not ON_HEROKU)
 
 # One fixed key for development: all processes must agree on it, a random one would differ.
 SECRET_KEY = environment.text("SECRET_KEY", "for-development-only" if DEBUG else "")
-# What Django's own check of a deployment asks for.
-SECRET_IS_WEAK = len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5
-if not DEBUG and SECRET_IS_WEAK:
+# Keys of before, while what they signed is to count; what is new is signed with SECRET_KEY.
+SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
+
+
+def is_weak(key: str) -> bool:
+    """Whether Django's own check of a deployment would refuse it."""
+    return len(key) < 50 or len(set(key)) < 5
+
+
+if not DEBUG and is_weak(SECRET_KEY):
     what_is_wrong = "is too short, or too simple" if SECRET_KEY else "is not set"
     raise ImproperlyConfigured(
         f"SECRET_KEY {what_is_wrong}, and without DEBUG the project does not start so. Set the "
@@ -37,6 +44,12 @@ if not DEBUG and SECRET_IS_WEAK:
         "each process: "
         "python -c 'import secrets; print(secrets.token_urlsafe(50))' makes one. "
         "To develop on this machine set DEBUG=1 instead."
+    )
+if not DEBUG and any(is_weak(key) for key in SECRET_KEY_FALLBACKS):
+    raise ImproperlyConfigured(
+        "SECRET_KEY_FALLBACKS must be keys that SECRET_KEY had before, of 50 characters or more, "
+        "with commas between, but one of them is too short, or too simple: whoever guesses it can "
+        "pretend to be others. Take it out; a key that has a comma in it cannot be kept."
     )
 
 # The names under which the site is reached. Pages of other names may open no socket either.

@@ -26,6 +26,7 @@ class ChatSite(Site):
     def environment(self, engine: Path) -> dict[str, str]:
         """Return the variables of the processes."""
         return {
+            "BIND": "127.0.0.1",
             "REDIS_URL": self.redis_url,
             "DATABASE_URL": f"sqlite:///{self.database}",
             "REDIS_PREFIX": "faults",
@@ -39,7 +40,7 @@ class ChatSite(Site):
     def command(self, line: str) -> list[str]:
         """Return a command of the Procfile; see :class:`Site`."""
         own = line.replace("python manage.py", "python -m django")
-        return ["/bin/sh", "-c", f"exec {own.replace('-b 0.0.0.0', '-b 127.0.0.1')}"]
+        return ["/bin/sh", "-c", f"exec {own}"]
 
     def __enter__(self) -> Self:
         """Make the database, start everything."""

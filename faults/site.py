@@ -89,6 +89,7 @@ class Site:
         }
         return {
             "FAULTS": json.dumps(given),
+            "BIND": "127.0.0.1",
             "DJANGO_SETTINGS_MODULE": "faults.application.settings",
             "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([engine, ROOT]))),
         }
@@ -128,7 +129,6 @@ class Site:
         """
         own = line.replace("chat_project.asgi", "faults.application.asgi")
         own = own.replace("python manage.py", "python -m django")
-        own = own.replace("-b 0.0.0.0", "-b 127.0.0.1")
         return ["/bin/sh", "-c", f"exec {own}"]
 
     def start_server(self, kind: str, port: int | None = None) -> Server:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from pathlib import Path
 
 from rehearsal.certificate import make_certificate
 from rehearsal.command import run
+from tests.processes.nginx import FILES, nginx_program
 from tests.processes.process import Process, free_port, is_listening
 from tests.processes.waiting import wait_for
 
@@ -26,11 +26,7 @@ worker_processes 1;
 events {{ worker_connections 2048; }}
 http {{
   access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
+  {files}
   map $http_upgrade $connection_header {{ default upgrade; "" close; }}
   upstream web {{ {dynos} }}
   server {{
@@ -73,13 +69,13 @@ class Router:
 
     def version(self) -> str:
         """Return the version of nginx."""
-        said = run("/bin/sh", "-c", f"{self._program()} -v 2>&1", cwd=self.folder)
+        said = run("/bin/sh", "-c", f"{nginx_program()} -v 2>&1", cwd=self.folder)
         return said.decode().strip().rpartition("/")[2]
 
     def start(self) -> None:
         """Listen, with no dyno to lead to."""
         self._write([])
-        command = [self._program(), "-c", str(self._file), "-p", str(self.folder)]
+        command = [nginx_program(), "-c", str(self._file), "-p", str(self.folder)]
         log = self.folder / "output.log"
         self.process = Process("nginx", command, log=log, cwd=self.folder)
         self.process.wait_until_listening(self.https)
@@ -112,6 +108,7 @@ class Router:
         dynos = [f"server 127.0.0.1:{port} max_fails=0;" for port in ports]
         text = CONFIGURATION.format(
             folder=self.folder,
+            files=FILES.format(folder=self.folder),
             user="" if os.geteuid() else "user root;",
             dynos=" ".join(dynos) or "server 127.0.0.1:9 down; server 127.0.0.1:9 down;",
             http=self.http,
@@ -120,13 +117,3 @@ class Router:
             key=self.certificate.key,
         )
         self._file.write_text(text)
-
-    @staticmethod
-    def _program() -> str:
-        found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-        if found is None:
-            raise FileNotFoundError(
-                "The rehearsal needs nginx, and found none on the PATH or in /usr/sbin. "
-                "scripts/rehearse installs one."
-            )
-        return found

@@ -88,26 +88,6 @@ write_font_configuration() {
 FONTS
 }
 
-unpack_redis() {
-  unpack_packages redis-server &&
-    write_launcher redis-server usr/bin/redis-server
-}
-
-unpack_git() {
-  unpack_packages git &&
-    write_launcher git usr/bin/git
-}
-
-unpack_nginx() {
-  unpack_packages nginx &&
-    write_launcher nginx usr/sbin/nginx
-}
-
-unpack_bundler() {
-  unpack_packages esbuild &&
-    write_launcher esbuild usr/bin/esbuild
-}
-
 unpack_browser() {
   unpack_packages chromium chromium-driver fonts-dejavu-core &&
     write_font_configuration &&
@@ -115,48 +95,32 @@ unpack_browser() {
     write_launcher chromedriver usr/bin/chromedriver
 }
 
-install_redis() {
+# Install a program of one package: its package of Debian, that of brew, and its path in the former.
+install_program() {
   if can_install_packages; then
-    install_packages redis-server
+    install_packages "$1"
   elif command -v apt-get >/dev/null; then
-    unpack_redis
+    unpack_packages "$1" && write_launcher "${3##*/}" "$3"
   elif command -v brew >/dev/null; then
-    say "Installing redis by brew ..."
-    brew install --quiet redis >&2
+    say "Installing $2 by brew ..."
+    brew install --quiet "$2" >&2
   fi
+}
+
+install_redis() {
+  install_program redis-server redis usr/bin/redis-server
 }
 
 install_git() {
-  if can_install_packages; then
-    install_packages git
-  elif command -v apt-get >/dev/null; then
-    unpack_git
-  elif command -v brew >/dev/null; then
-    say "Installing git by brew ..."
-    brew install --quiet git >&2
-  fi
+  install_program git git usr/bin/git
 }
 
 install_nginx() {
-  if can_install_packages; then
-    install_packages nginx
-  elif command -v apt-get >/dev/null; then
-    unpack_nginx
-  elif command -v brew >/dev/null; then
-    say "Installing nginx by brew ..."
-    brew install --quiet nginx >&2
-  fi
+  install_program nginx nginx usr/sbin/nginx
 }
 
 install_bundler() {
-  if can_install_packages; then
-    install_packages esbuild
-  elif command -v apt-get >/dev/null; then
-    unpack_bundler
-  elif command -v brew >/dev/null; then
-    say "Installing esbuild by brew ..."
-    brew install --quiet esbuild >&2
-  fi
+  install_program esbuild esbuild usr/bin/esbuild
 }
 
 install_browser() {

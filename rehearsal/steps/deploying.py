@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from faults.mutants.mutant import Patch
@@ -54,16 +56,11 @@ class WorkerCode(Step):
 
     def play(self, stage: Stage) -> None:
         """Commit, build, release, restart; watch one socket meanwhile."""
-        with stage.load(), witness(stage.site.router, "witness-deploy") as one:
-            stage.last(BETWEEN)
-            one.wait_for_code(MARK, present=False)
+        with other_code(stage, "witness-deploy", is_new=True):
             commit = stage.repository.commit_patches(NEW_CONSUMER, "Mark each message")
             folder = stage.folder / "app-2"
             stage.repository.unpack(commit, folder)
             stage.worker_app.deploy(replace(stage.built, commit=commit, folder=folder))
-            one.wait_for_code(MARK, present=True)
-            stage.last(BETWEEN)
-        judge(stage, one)
 
 
 class RollBack(Step):
@@ -74,19 +71,26 @@ class RollBack(Step):
 
     def play(self, stage: Stage) -> None:
         """Release again what was there before."""
-        with stage.load(), witness(stage.site.router, "witness-rollback") as one:
-            stage.last(BETWEEN)
-            one.wait_for_code(MARK, present=True)
+        with other_code(stage, "witness-rollback", is_new=False):
             stage.worker_app.roll_back()
-            one.wait_for_code(MARK, present=False)
-            stage.last(BETWEEN)
-        judge(stage, one)
 
 
 def refuse(ports: list[int]) -> None:
     """Be told of web dynos, of which the second app has none."""
     if ports:
         raise AssertionError("The second app must have no web dyno.")
+
+
+@contextmanager
+def other_code(stage: Stage, label: str, *, is_new: bool) -> Iterator[None]:
+    """Watch one socket under load while the new code takes over, or the old one again."""
+    with stage.load(), witness(stage.site.router, label) as one:
+        stage.last(BETWEEN)
+        one.wait_for_code(MARK, present=not is_new)
+        yield
+        one.wait_for_code(MARK, present=is_new)
+        stage.last(BETWEEN)
+    judge(stage, one)
 
 
 def judge(stage: Stage, one: Witness) -> None:

@@ -17,7 +17,7 @@ NAMES = [
     *("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"),
     *("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "CHAT_GUEST_COOKIE_NAME", "CHANNEL_BUDGET"),
     *("SESSION_COOKIE_HTTPONLY", "CSRF_COOKIE_HTTPONLY", "SECURE_HSTS_SECONDS"),
-    *("SECURE_REFERRER_POLICY", "SIGNUP_RATE_LIMIT", "LOGGING"),
+    *("SECURE_REFERRER_POLICY", "SIGNUP_RATE_LIMIT", "LOGGING", "SECRET_KEY_FALLBACKS"),
 ]
 READ = f"""
 import json
@@ -109,6 +109,22 @@ def test_without_debug_there_is_no_start_with_a_weak_secret_key(key: str) -> Non
     assert "ImproperlyConfigured: SECRET_KEY is " in message
     assert "Set the environment variable SECRET_KEY" in message
     assert key.strip() == "" or key not in message
+
+
+def test_keys_of_before_count_as_long_as_they_are_named() -> None:
+    older, oldest = (PRODUCTION["SECRET_KEY"] + end for end in "ab")
+    assert read(**PRODUCTION)["SECRET_KEY_FALLBACKS"] == []
+    found = read(**PRODUCTION, SECRET_KEY_FALLBACKS=f"{older}, {oldest}")
+    assert found["SECRET_KEY"] == PRODUCTION["SECRET_KEY"]
+    assert found["SECRET_KEY_FALLBACKS"] == [older, oldest]
+
+
+@pytest.mark.parametrize("key", ["for-development-only", "k" * 60, "0123456789" * 4])
+def test_without_debug_there_is_no_start_with_a_weak_key_of_before(key: str) -> None:
+    message = refused(**PRODUCTION, SECRET_KEY_FALLBACKS=f"{PRODUCTION['SECRET_KEY']}0,{key}")
+    assert "ImproperlyConfigured: SECRET_KEY_FALLBACKS must be keys" in message
+    assert key not in message
+    assert read(SECRET_KEY_FALLBACKS=key)["SECRET_KEY_FALLBACKS"] == [key], "in development"
 
 
 @pytest.mark.parametrize("debug", ["False", "no", "0", "off"])

@@ -72,6 +72,7 @@ def site(
         "DEBUG": "0",
         "SECRET_KEY": SECRET_KEY,
         "ALLOWED_HOSTS": HOST,
+        "BIND": "127.0.0.1",
         "STATIC_ROOT": str(static_root),
     }
     port = free_port()

@@ -1,11 +1,11 @@
 """A real nginx with the configuration of deploy/nginx/."""
 
 import re
-import shutil
 import signal
 from pathlib import Path
 
 from tests.deploy.certificate import write_certificate
+from tests.processes.nginx import FILES, nginx_program
 from tests.processes.process import ROOT, Process, Processes, free_port
 from tests.processes.waiting import wait_for
 
@@ -21,21 +21,10 @@ error_log stderr notice;
 events {{}}
 http {{
   access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
+  {files}
   include {folder}/chat.conf;
 }}
 """
-
-
-def nginx_command() -> str:
-    """The path of nginx, which Debian has where only root looks; AssertionError without one."""
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    assert found, "There is no nginx on the PATH. scripts/test installs one."
-    return found
 
 
 class Nginx:
@@ -64,8 +53,10 @@ class Nginx:
             assert text.count(written) == 1, written
             text = text.replace(written, wanted)
         (folder / "chat.conf").write_text(text)
-        (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
-        command = [nginx_command(), "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"]
+        (folder / "nginx.conf").write_text(
+            AROUND.format(folder=folder, files=FILES.format(folder=folder))
+        )
+        command = [nginx_program(), "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"]
         self.process: Process = start(command, name="nginx")
         self.process.wait_until_listening(self.port)
 

@@ -83,10 +83,18 @@ def test_each_process_of_the_procfile_is_a_service(compose: dict[str, Any]) -> N
         assert set(entry["environment"]) <= known_variables()
         assert entry["env_file"] == ".env"
         assert entry["environment"]["DEBUG"] == "0"
+        assert entry["environment"]["BIND"] == "0.0.0.0", "Else nothing comes into the container."
         assert f"EXPOSE {entry['environment']['PORT']}\n" in DOCKERFILE
         assert entry["read_only"]
         assert entry["cap_drop"] == ["ALL"]
         assert entry["stop_grace_period"] == "40s"
+
+
+def test_only_this_machine_reaches_what_is_let_out(compose: dict[str, Any]) -> None:
+    ports = {
+        name: entry["ports"] for name, entry in compose["services"].items() if "ports" in entry
+    }
+    assert ports == {"web": ["127.0.0.1:${PORT:-8000}:8000"]}
 
 
 def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The manifests in deploy/kubernetes/, as far as they can be seen without a cluster."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 
 from channels_workers.conf import Configuration
 from tests.deploy.variables import known_variables
+from tests.docs.pages import page
 from tests.processes.process import ROOT
 from tests.processes.procfile import read_procfile
 
@@ -71,6 +73,18 @@ def test_each_variable_is_one_of_the_chat_and_no_secret_is_here() -> None:
             {"configMapRef": {"name": "chat"}},
             {"secretRef": {"name": "chat"}},
         ]
+
+
+def test_the_page_makes_each_secret_that_is_named() -> None:
+    made = re.findall(r"kubectl create secret (\S+) (\S+) ", page("deploying").text)
+    named = {ref["secretRef"]["name"] for c in containers() for ref in c["envFrom"][1:]}
+    (tls,) = one("Ingress")["spec"]["tls"]
+    assert dict(made) == {"generic": named.pop(), "tls": tls["secretName"]}
+
+
+def test_the_page_runs_commands_in_a_pod_that_there_is() -> None:
+    (name,) = re.findall(r"kubectl exec .*deployment/(\S+) -- python", page("deploying").text)
+    assert one("Deployment", name)
 
 
 def test_ports_and_paths_agree() -> None:

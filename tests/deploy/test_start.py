@@ -19,14 +19,15 @@ def arguments_of(process: Process) -> list[str]:
 def test_web_and_worker_are_the_process_themselves_and_end_in_order(
     start_process: Processes, chat_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    env = {**chat_environment, "PORT": str(free_port())}
+    env = {**chat_environment, "PORT": str(free_port()), "BIND": "127.0.0.1"}
     worker = start_process([START, "worker"], name="worker", env=env, cwd=tmp_path)
     web = start_process([START, "web"], name="web", env=env, cwd=tmp_path)
     server = Server(int(env["PORT"]), web.wait_until_listening(int(env["PORT"])))
     with server.join("lobby") as ann:
         ann.say("hello")
         assert ann.hear()["message"] == "hello"
-        program, *arguments = read_procfile()["web"].replace("$PORT", env["PORT"]).split()
+        written = read_procfile()["web"].replace("$PORT", env["PORT"])
+        program, *arguments = written.replace("${BIND:-0.0.0.0}", env["BIND"]).split()
         _python, script, *found = arguments_of(web)
         assert (Path(script).name, found) == (program, arguments)
         assert arguments_of(worker) == ["python", "manage.py", "runworker", "--threads", "4"]

@@ -3,7 +3,6 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from tests.deploy.variables import known_variables, variables_of
 from tests.docs.pages import page
 from tests.processes.process import ROOT, clean_environment
 from tests.processes.procfile import read_procfile
+from tests.project.locks import locked
 
 FOLDER = ROOT / "deploy" / "systemd"
 COMMON = FOLDER / "chat-.service.d" / "chat.conf"
@@ -51,6 +51,13 @@ def test_what_runs_is_started_with_the_chat_and_again(unit: Path) -> None:
     assert values(unit, "Restart") == ([] if is_release else ["always"])
     assert values(unit, "WantedBy") == ([] if is_release else ["chat.target"])
     assert values(COMMON, "PartOf") == ["chat.target"]
+
+
+def test_what_nginx_is_in_front_of_listens_on_this_machine_alone() -> None:
+    """Whoever got past nginx would write the headers that are believed."""
+    (given,) = values(FOLDER / "chat-web@.service", "Environment")
+    assert given == "PORT=%i BIND=127.0.0.1"
+    assert "127.0.0.1:8001" in started(FOLDER / "chat-pages.service")
 
 
 def test_processes_have_the_time_to_end() -> None:
@@ -131,6 +138,12 @@ def test_the_page_starts_gunicorn_as_the_unit_does() -> None:
     assert f"gunicorn {' '.join(arguments)} " in page("deploying").text
 
 
-def test_the_page_installs_the_gunicorn_of_the_tests() -> None:
-    written = re.findall(r"gunicorn==(\S+)", page("deploying").text)
-    assert set(written) == {version("gunicorn")}
+def test_the_gunicorn_of_the_page_is_that_of_the_tests() -> None:
+    """With the same hashes, so that pip takes both files at once."""
+    (written,) = locked(ROOT / "deploy" / "gunicorn.txt")
+    (tested,) = [
+        one for one in locked(ROOT / "tests" / "requirements.in") if one.name == "gunicorn"
+    ]
+    assert str(written.requirement) == str(tested.requirement)
+    assert written.hashes == tested.hashes
+    assert "gunicorn==" not in page("deploying").text

@@ -29,10 +29,10 @@ def free_port() -> int:
         return port
 
 
-def is_listening(port: int) -> bool:
-    """Whether something on this machine takes connections on `port`."""
+def is_listening(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something takes connections on `port` of `host`."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
     except OSError:
         return False
     return True

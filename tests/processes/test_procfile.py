@@ -3,6 +3,7 @@
 Redis is on a port of its own, found by REDIS_URL.
 """
 
+import re
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from channels_workers.protocol import SERVER_STOPS
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.process import Process, Processes, free_port
+from tests.docs.pages import page
+from tests.processes.process import Process, Processes, free_port, is_listening
 from tests.processes.procfile import shell_command
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Person, Server
@@ -144,6 +147,18 @@ def test_a_worker_that_ends_on_interrupt_leaves_nothing_undone(
         assert ann.hear()["message"] == "while nobody works"
 
 
+@pytest.mark.parametrize(
+    ("given", "others_reach_it"), [("", True), ("0.0.0.0", True), ("127.0.0.1", False)]
+)
+def test_web_listens_where_it_is_told(
+    given: str, others_reach_it: bool, start_web: StartWeb
+) -> None:
+    """Another address of this machine stands for its address in the network."""
+    server = start_web(env={"BIND": given})
+    assert "<title>" in server.get("/")
+    assert is_listening(server.port, "127.0.0.2") is others_reach_it
+
+
 def test_honcho_starts_the_procfile(
     start_process: Processes, chat_environment: dict[str, str]
 ) -> None:
@@ -153,6 +168,30 @@ def test_honcho_starts_the_procfile(
     server = Server(port, honcho.wait_until_listening(port))
     with server.join("lobby") as ann, server.join("lobby") as bob:
         assert_they_talk(ann, bob)
+
+
+def test_honcho_lets_web_close_its_sockets(
+    start_process: Processes, chat_environment: dict[str, str]
+) -> None:
+    """With what docs/deploying.md puts into .env: honcho kills what takes longer."""
+    (line,) = re.findall(r"printf '%s\\n' (.+) > \.env", page("deploying").text)
+    written = dict(pair.split("=", 1) for pair in line.split())
+    env = {**chat_environment, "BIND": written["BIND"], "DRAIN_TIME": written["DRAIN_TIME"]}
+    port = free_port()
+    command = ["honcho", "start", "--port", str(port), "web", "worker"]
+    honcho = start_process(command, name="honcho", env=env)
+    server = Server(port, honcho.wait_until_listening(port))
+    with server.join("lobby") as ann, server.join("lobby") as bob:
+        assert_they_talk(ann, bob)
+        honcho.signal(signal.SIGTERM)
+        for person in (ann, bob):
+            with pytest.raises(ConnectionClosed) as closed:
+                person.hear()
+            assert closed.value.rcvd
+            assert closed.value.rcvd.code == SERVER_STOPS
+        honcho.wait()
+    assert "SIGTERM" in honcho.output
+    assert "SIGKILL" not in honcho.output
 
 
 # Redis is not there, or not what it should be

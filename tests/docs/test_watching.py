@@ -1,0 +1,85 @@
+"""What docs/operating.md tells operators to watch is there, under these names and limits."""
+
+import inspect
+import json
+import re
+from io import StringIO
+from typing import Any
+
+import pytest
+from channels.layers import channel_layers
+from django.core.management import call_command
+from pytest_django import Settings
+
+from channels_workers.conf import Configuration
+from channels_workers.layers.channel_layer import ChannelLayer
+from channels_workers.layers.operations import RECEIVE, About
+from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
+from chat_project import settings as chat_settings
+from tests.docs.pages import code, first_codes, page
+
+ROWS = page("operating").table("watch")
+
+
+@pytest.fixture
+def shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What ``channelstatus --json`` writes of a site with one of each."""
+    backend = "channels_workers.layers.memory.InMemoryChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
+    status = Status(
+        servers=[ServerStatus("server", About("server", "vm", 1, 0.0), 3, 2, 0)],
+        workers=[WorkerStatus("worker", About("worker", "vm", 2, 0.0, 4), 2)],
+        channels=[ChannelStatus(RECEIVE, 0, 2, 2.7)],
+    )
+    monkeypatch.setattr(channel_layers["default"], "status", lambda: status)
+    out = StringIO()
+    call_command("channelstatus", "--json", stdout=out)
+    (line,) = out.getvalue().splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def find(shown: dict[str, Any], path: str) -> Any:
+    """The value at a path such as ``workers[].about.threads``, of the first of a list."""
+    found: Any = shown
+    for name in path.split("."):
+        found = found[name.removesuffix("[]")]
+        if name.endswith("[]"):
+            found = found[0]
+    return found
+
+
+def test_each_field_is_there_and_none_is_left_out(shown: dict[str, Any]) -> None:
+    paths = first_codes(ROWS)
+    for path in [*paths, *re.findall(r"`(\w+\[\][\w.]*)`", " ".join(map(" ".join, ROWS)))]:
+        find(shown, path)
+    assert {path.partition("[")[0] for path in paths} == set(shown)
+
+
+def test_the_line_for_prometheus_reads_fields_that_there_are(shown: dict[str, Any]) -> None:
+    (line,) = re.findall(r"channelstatus --json \| jq .*", page("operating").text)
+    for name in re.findall(r"\(\.(\w+) \| length", line):
+        assert isinstance(shown[name], list)
+    assert set(re.findall(r"\\\(\.(\w+)\)", line)) == {"dead_letters", "name"}
+    assert {"name", "oldest"} <= set(shown["channels"][0])
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    """Alarms come before what they warn of."""
+    rows = {row[0]: " ".join(row[1:]) for row in ROWS}
+    limits = Configuration()
+    capacity = inspect.signature(ChannelLayer.__init__).parameters["capacity"].default
+    assert f"`INBOX_ENTRIES`, {limits.INBOX_ENTRIES:,}," in rows["`servers[].inbox`"]
+    assert f"`DEAD_LETTERS`, {limits.DEAD_LETTERS:,}," in rows["`dead_letters`"]
+    assert f"`capacity`, {capacity:,}," in rows["`channels[].waiting`"]
+    timeout = chat_settings.CHANNEL_WORKERS["HANDSHAKE_TIMEOUT"]
+    assert f"From {timeout:g} s on" in rows["`channels[].oldest`"]
+    assert f"above {timeout:g} at once" in rows["`channels[].oldest`"]
+
+
+def test_each_event_is_one_of_the_log() -> None:
+    known = {code(row[0])[0]: row[1] for row in page("operating").table("log-events")}
+    watched = first_codes(page("operating").table("watch-events"))
+    assert len(watched) == len(set(watched))
+    assert set(watched) <= set(known)
+    assert all(known[event] != "INFO" for event in watched)

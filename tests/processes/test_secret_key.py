@@ -1,0 +1,62 @@
+"""Another SECRET_KEY, changed as docs/operating.md says, with real servers and one database."""
+
+import json
+from typing import Any
+
+from tests.chat.accounts.visitor import Visitor
+from tests.conftest import StartServer
+from tests.processes.server import Person
+
+OLD, NEW = (f"the-{age}-key-of-this-test-0123456789-0123456789-0123" for age in ("old", "new"))
+
+
+def next_of(person: Person, kind: str) -> dict[str, Any]:
+    """The next frame of a type."""
+    while (frame := json.loads(person.socket.recv(20))).get("type") != kind:
+        pass
+    return dict(frame)
+
+
+def edit(person: Person, message: dict[str, Any], text: str) -> None:
+    person.socket.send(json.dumps({"type": "edit", "id": message["id"], "message": text}))
+
+
+def is_logged_in(visitor: Visitor, name: str) -> bool:
+    """Whether a room in which nobody is shows this name to the visitor."""
+    return name in visitor.get("/empty/")
+
+
+def test_what_the_old_key_signed_is_good_until_it_is_forgotten(
+    start_runserver: StartServer,
+) -> None:
+    server = start_runserver(env={"SECRET_KEY": OLD})
+    zoe, lea, guest = (Visitor(server) for _ in range(3))
+    for visitor, name in ((zoe, "Zoe"), (lea, "Lea")):
+        visitor.sign_up(name)
+        assert is_logged_in(visitor, name)
+    guest.get("/lobby/")
+    with server.join("lobby", additional_headers=guest.headers) as tab:
+        tab.say("said under the old key")
+        said = tab.hear()
+    server.stop()
+
+    server = start_runserver(env={"SECRET_KEY": NEW, "SECRET_KEY_FALLBACKS": OLD})
+    zoe.server = lea.server = guest.server = server
+    with (
+        server.join("lobby", additional_headers=guest.headers) as tab,
+        server.join("lobby", additional_headers=lea.headers) as other,
+    ):
+        edit(tab, said, "by who said it")
+        assert next_of(tab, "edited")["message"] == "by who said it"
+        other.say("hello")
+        assert other.hear()["handle"] == "Lea"
+    assert is_logged_in(zoe, "Zoe"), "and her session is signed anew"
+    server.stop()
+
+    server = start_runserver(env={"SECRET_KEY": NEW})
+    zoe.server = lea.server = guest.server = server
+    assert is_logged_in(zoe, "Zoe")
+    assert not is_logged_in(lea, "Lea"), "she asked for no page while the old key was there"
+    with server.join("lobby", additional_headers=guest.headers) as tab:
+        edit(tab, said, "by a stranger")
+        assert next_of(tab, "error")["code"] == "forbidden"
