@@ -90,9 +90,9 @@ class LimitPerAddress:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one WebSocket, or refuse it."""
-        address = network_of(client_address(_peer(scope), "", 0))
         limit = configuration().CONNECTIONS_PER_ADDRESS
-        if not address or not limit:
+        address = network_of(client_address(_peer(scope), "", 0)) if limit else ""
+        if not address:
             await self.websocket(scope, receive, send)
             return
         if self.counts[address] >= limit:

@@ -93,12 +93,12 @@ class UvicornOutgoing(Outgoing):
     """The events on their way to one client of uvicorn, by a task only while it does not read."""
 
     def put(self, event: Event) -> None:
-        """Send a frame at once if nothing waits before it.
+        """Send *event* at once if nothing waits before it.
 
-        All else has a task of its own: a close may take its time, and what it waits for, such as a
+        A close has a task of its own: it may take its time, and what it waits for, such as a
         time-out, belongs to the task in which it began.
         """
-        if self.writer is not None or event["type"] != "websocket.send":
+        if self.writer is not None or event["type"] == "websocket.close":
             super().put(event)
             return
         sending = self.send(event).__await__()

@@ -52,6 +52,14 @@ async def test_a_client_that_reads_needs_no_task() -> None:
     assert to_client.writer is None
 
 
+async def test_a_handshake_is_answered_without_a_task() -> None:
+    server = Server()
+    to_client = outgoing(server)
+    to_client.put({"type": "websocket.accept", "subprotocol": None, "text": "accepted"})
+    assert server.sent == ["accepted"]
+    assert to_client.writer is None
+
+
 async def test_what_a_client_does_not_read_yet_waits_in_order() -> None:
     server = Server()
     server.writable.clear()
