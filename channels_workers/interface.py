@@ -15,7 +15,7 @@ from channels_workers.health import Application, Health, Receive
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
-from channels_workers.protocol import CONNECTING, OPEN, Connection, Scope
+from channels_workers.protocol import CLOSED, CONNECTING, OPEN, Connection, Scope
 from channels_workers.requests import Requests
 from channels_workers.sockets import Socket, Sockets
 
@@ -67,15 +67,15 @@ class Interface:
 
     async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one WebSocket until its client is gone."""
+        await receive()  # websocket.connect
+        if self.stopping:  # and perhaps not in the layer any more
+            await send({"type": "websocket.close", "code": 1000})
+            return
         if not self._is_ready:
             self._get_ready()
         self._leaving = None
         connection = Connection(scope, configuration())
         socket = Socket(self.get_layer(), self.sockets, connection, send)
-        await receive()  # websocket.connect
-        if self.stopping:
-            await send({"type": "websocket.close", "code": 1000})
-            return
         await socket.open()
         self._served.add(socket)
         try:
@@ -121,22 +121,26 @@ class Interface:
         """Close all sockets, over *drain_time* seconds; tell the layer of their end, and leave it.
 
         Until the sockets are closed pages are served, then only those under way are finished.
-        It takes :data:`DRAIN_TIMEOUT` longer at most; TimeoutError if that is too short.
+        It takes :data:`DRAIN_TIMEOUT` longer at most; what has not ended by then is left alone.
         """
         self.stopping = True
         text = "This server stops: it closes %d sockets over %g s"
-        count = len(self.sockets.known)
+        count = sum(socket.connection.state != CLOSED for socket in self.sockets.known)
         logger.info(text, count, drain_time, extra=fields("server_stops"))
         await self._close_one_by_one(drain_time)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + DRAIN_TIMEOUT
-        pages = loop.create_task(self.http.end())
-        async with asyncio.timeout_at(deadline):
-            await self._end_sockets()
-        _, late = await asyncio.wait([pages], timeout=max(0.0, deadline - loop.time()))
-        if late:
+        pages = asyncio.create_task(self.http.end())
+        sockets = asyncio.create_task(self._end_sockets())
+        ended, late = await asyncio.wait([pages, sockets], timeout=DRAIN_TIMEOUT)
+        if pages in late:
             text = "Pages under way are not waited for any longer"
             logger.warning(text, extra=fields("pages_cut"))
+        if sockets in late:
+            text = "The end of %d sockets is not told: the layer takes too long"
+            logger.error(text, len(self.sockets.known), extra=fields("stop_failed"))
+        for task in late:
+            task.cancel()
+        for task in ended:
+            task.result()
 
     async def _close_one_by_one(self, drain_time: float) -> None:
         """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds.

@@ -77,6 +77,11 @@ def person_in(cookies: Mapping[str, str]) -> str | None:
         return None
 
 
+def is_signed_anew(cookies: Mapping[str, str], person: str) -> bool:
+    """Whether the cookie of this guest is signed with SECRET_KEY, and not with one of before."""
+    return cookies.get(settings.CHAT_GUEST_COOKIE_NAME) == _signer.sign(person)
+
+
 def person_of_request(request: HttpRequest) -> str | None:
     """The account of a visitor, else the guest, None for one who has no cookie yet."""
     if request.user.is_authenticated:

@@ -70,13 +70,14 @@ def room(request: HttpRequest, label: str) -> HttpResponse:
         "texts": texts.script(),
     }
     response = render(request, "chat/room.html", context)
-    if guests.person_in(request.COOKIES) is None:
-        guests.set_cookie(response, _guest(person))
+    guest = guests.person_in(request.COOKIES) or _guest(person)
+    if not guests.is_signed_anew(request.COOKIES, guest):
+        guests.set_cookie(response, guest)
     return response
 
 
 def _guest(person: str) -> str:
-    """Who a visitor is without an account."""
+    """Who a visitor is that has no cookie, without an account."""
     return guests.new_person() if person.startswith("user:") else person
 
 

@@ -10,6 +10,7 @@ from channels.layers import BaseChannelLayer
 
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.codec import Codec, Content
+from channels_workers.layers.mailboxes import ChannelName, Mailbox
 from channels_workers.layers.operations import (
     Delivery,
     GroupSend,
@@ -20,7 +21,7 @@ from channels_workers.layers.operations import (
     Send,
     server_of,
 )
-from channels_workers.layers.server import ChannelName, Mailbox, Server
+from channels_workers.layers.server import Server
 
 
 class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]

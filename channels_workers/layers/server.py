@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from channels_workers.layers.codec import Codec, Content
+from channels_workers.layers.mailboxes import Mailbox
 from channels_workers.layers.operations import (
     Held,
     InboxEntry,
@@ -115,10 +112,8 @@ class Server:
             try:
                 self._carry_out(operation, entry.id)
             except Exception:  # one operation's trouble must not stop the inbox
-                text, extra = (
-                    "Operation %s on %s failed",
-                    fields("inbox_failed", process_id=self.id),
-                )
+                extra = fields("inbox_failed", process_id=self.id)
+                text = "Operation %s on %s failed"
                 logger.exception(text, operation.kind, operation.target, extra=extra)
         self.position = entry.id
         return self._departures(touched)
@@ -208,104 +203,3 @@ class Server:
                 if group in self.last_join:
                     departures.append(Departure(group, self.last_join.pop(group)))
         return departures
-
-
-class ChannelName(str):
-    """The name of a mailbox; when nobody holds this object any more, *end* is called with it.
-
-    A class-based consumer holds it as ``channel_name`` and does not say when it has ended.
-    *end* is called by the garbage collector, so in any thread.
-    """
-
-    @classmethod
-    def of(cls, channel: str, end: Callable[[str], object]) -> ChannelName:
-        """Return the name to give out."""
-        name = cls(channel)
-        weakref.finalize(name, end, str(channel)).atexit = False
-        return name
-
-
-class Mailbox:
-    """A receiver that keeps what it gets until somebody asks: the channels of Channels 4.
-
-    Bounded by *capacity*; what comes beyond it is dropped and logged, as the reader has
-    stopped reading. It may be read from any event loop.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self._lock = threading.Lock()
-        self._messages: deque[Content] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    def deliver(self, content: Content) -> None:
-        """Keep a message; a 1.x message, which has no type, gets ``websocket.send``."""
-        with self._lock:
-            if len(self._messages) >= self.capacity:
-                text = "A channel reads nothing: more than %d messages"
-                logger.warning(text, self.capacity, extra=fields("channel_full"))
-                return
-            self._messages.append({"type": "websocket.send", **content})
-        self._wake_one()
-
-    def release(self, order: int) -> None:
-        """Do nothing: no message of a worker waits for this channel."""
-
-    def lose(self) -> None:
-        """Do nothing: there is no connection record to lose."""
-
-    def held(self) -> None:
-        """Return None: there is no connection record."""
-
-    async def receive(self) -> Content | None:
-        """Wait for the next message; None after :meth:`wake_all`. Cancelling it loses none."""
-        with self._lock:
-            if self._messages:
-                return self._messages.popleft()
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-        try:
-            await future
-        except asyncio.CancelledError:
-            self._give_up(future)
-            raise
-        with self._lock:
-            return self._messages.popleft() if self._messages else None
-
-    def wake_all(self) -> None:
-        """Let all that wait look again."""
-        with self._lock:
-            waiting = list(self._waiting)
-            self._waiting.clear()
-        for future in waiting:
-            _call_soon(future.get_loop(), _wake, future)
-
-    def _give_up(self, future: asyncio.Future[None]) -> None:
-        with self._lock:
-            if future in self._waiting:
-                self._waiting.remove(future)
-                return
-        self._wake_one()  # this one had been woken for a message that another may take
-
-    def _wake_one(self) -> None:
-        while True:
-            with self._lock:
-                if not self._messages or not self._waiting:
-                    return
-                future = self._waiting.popleft()
-            if _call_soon(future.get_loop(), _wake, future):
-                return
-
-
-def _call_soon(
-    loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object
-) -> bool:
-    if loop.is_closed():
-        return False
-    loop.call_soon_threadsafe(function, *arguments)
-    return True
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

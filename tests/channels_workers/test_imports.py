@@ -33,6 +33,7 @@ ROWS = [
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.upkeep"],
     ["layers.server", "layers.status"],
+    ["layers.mailboxes"],
     ["layers.codec", "layers.operations"],
     ["backoff", "conf", "exceptions", "garbage", "goodbye", "signals"],
     ["logs"],

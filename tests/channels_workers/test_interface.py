@@ -489,6 +489,58 @@ async def test_a_page_that_goes_on_is_said_in_a_warning(
     page.cancel()
 
 
+async def test_an_end_that_the_layer_does_not_take_is_said_in_one_line(
+    application: Interface,
+    layer: InMemoryChannelLayer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = await Client(application).accepted()
+    left = asyncio.create_task(leave_when_closed(client))
+
+    async def for_ever(reply_channel: str, code: int) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as slow:
+        slow.setattr(interface, "DRAIN_TIMEOUT", 0.2)
+        slow.setattr(layer, "close", for_ever)
+        await application.stop()
+    await left
+    (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert said.event == "stop_failed"  # type: ignore[attr-defined]
+    assert said.getMessage() == "The end of 1 sockets is not told: the layer takes too long"
+    for socket in list(application.sockets.known):
+        for task in list(socket.tasks):
+            task.cancel()
+    await layer.retire_server()
+
+
+async def test_a_socket_that_comes_too_late_makes_no_server_known(
+    layer: InMemoryChannelLayer, application: Interface
+) -> None:
+    await application.stop()
+    late = Client(application)
+    await late.until(lambda: late.types == ["close"])
+    await late.ended()
+    assert layer.status().servers == []
+
+
+async def test_who_has_left_is_not_counted_among_those_that_are_closed(
+    application: Interface, consumers: Consumers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "channels_workers.interface")
+    stays, leaves = [await Client(application).accepted() for _ in range(2)]
+    with consumers.held():
+        leaves.send("one")
+        leaves.send("two")
+        leaves.leave()
+        await leaves.ended()
+        stop = asyncio.create_task(application.stop())
+        await leave_when_closed(stays)
+    await stop
+    assert "it closes 1 sockets" in caplog.text
+
+
 async def test_lifespan_is_answered(application: Interface) -> None:
     incoming: asyncio.Queue[Event] = asyncio.Queue()
     sent: list[Event] = []

@@ -30,33 +30,39 @@ def test_what_the_old_key_signed_is_good_until_it_is_forgotten(
     start_runserver: StartServer,
 ) -> None:
     server = start_runserver(env={"SECRET_KEY": OLD})
-    zoe, lea, guest = (Visitor(server) for _ in range(3))
+    zoe, lea, guest, stranger = (Visitor(server) for _ in range(4))
     for visitor, name in ((zoe, "Zoe"), (lea, "Lea")):
         visitor.sign_up(name)
         assert is_logged_in(visitor, name)
-    guest.get("/lobby/")
-    with server.join("lobby", additional_headers=guest.headers) as tab:
-        tab.say("said under the old key")
-        said = tab.hear()
+    said = {}
+    for visitor in (guest, stranger):
+        visitor.get("/lobby/")
+        with server.join("lobby", additional_headers=visitor.headers) as tab:
+            tab.say("said under the old key")
+            said[visitor] = tab.hear()
     server.stop()
 
     server = start_runserver(env={"SECRET_KEY": NEW, "SECRET_KEY_FALLBACKS": OLD})
-    zoe.server = lea.server = guest.server = server
+    zoe.server = lea.server = guest.server = stranger.server = server
     with (
         server.join("lobby", additional_headers=guest.headers) as tab,
         server.join("lobby", additional_headers=lea.headers) as other,
     ):
-        edit(tab, said, "by who said it")
+        edit(tab, said[guest], "by who said it")
         assert next_of(tab, "edited")["message"] == "by who said it"
         other.say("hello")
         assert other.hear()["handle"] == "Lea"
     assert is_logged_in(zoe, "Zoe"), "and her session is signed anew"
+    guest.get("/lobby/")  # and so is this cookie
     server.stop()
 
     server = start_runserver(env={"SECRET_KEY": NEW})
-    zoe.server = lea.server = guest.server = server
+    zoe.server = lea.server = guest.server = stranger.server = server
     assert is_logged_in(zoe, "Zoe")
     assert not is_logged_in(lea, "Lea"), "she asked for no page while the old key was there"
     with server.join("lobby", additional_headers=guest.headers) as tab:
-        edit(tab, said, "by a stranger")
+        edit(tab, said[guest], "by who said it, still")
+        assert next_of(tab, "edited")["message"] == "by who said it, still"
+    with server.join("lobby", additional_headers=stranger.headers) as tab:
+        edit(tab, said[stranger], "by one who asked for no page")
         assert next_of(tab, "error")["code"] == "forbidden"
