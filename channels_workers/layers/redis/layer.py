@@ -17,10 +17,8 @@ from channels_workers.layers.operations import (
     About,
     Closed,
     Committed,
-    DeadLetter,
     Delivery,
     Finished,
-    GivenUp,
     Operation,
     Published,
     Pulse,
@@ -33,13 +31,12 @@ from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.processes import Processes
-from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
+from channels_workers.layers.redis.upkeep import RedisUpkeep
 from channels_workers.layers.server import Departure, Server
-from channels_workers.layers.status import Status
 
 
-class RedisChannelLayer(WorkerLayer):
+class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     """A channel layer in one Redis (6.2 or later), or a Sentinel pair.
 
     *hosts* takes what channels-redis takes, for one server; *prefix* begins every key. The
@@ -241,54 +238,6 @@ class RedisChannelLayer(WorkerLayer):
         reply = self.client.call(Request("give_up", [*held, reason, configuration().DEAD_LETTERS]))
         return Committed(reply.decode())
 
-    # Cleaning up after others
-
-    def processes(self) -> dict[str, int]:
-        """Return the pulse counter of each process that is known."""
-        return self._processes.counters()
-
-    def overfull(self) -> dict[str, int]:
-        """Return the pulse counter of each server that does not keep up with its inbox."""
-        return self._processes.overfull()
-
-    def orphans(self) -> set[str]:
-        """Return the processes that hold messages and are not known."""
-        return self._processes.orphans()
-
-    def bury(self, process: str, counter: int) -> bool:
-        """Declare *process* dead."""
-        return self._processes.bury(process, counter)
-
-    def remains(self) -> set[str]:
-        """Return the dead that were not cleaned up after yet."""
-        return self._processes.remains()
-
-    def clean_up(self, process: str) -> list[GivenUp]:
-        """Undo what a dead process left behind, a bit at each request."""
-        return self._processes.clean_up(process)
-
-    # Dead letters
-
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the messages that were given up."""
-        with self.client.explained():
-            reply = self.client.redis.execute_command("XRANGE", self._dead, "-", "+")  # type: ignore[no-untyped-call]
-        return [commands.read_dead_letter(entry, fields) for entry, fields in reply]
-
-    def _send_dead_letter(self, letter: DeadLetter) -> bool:
-        message = letter.message
-        arguments: commands.Arguments = [letter.id, message.channel, message.id, message.payload]
-        return bool(self.client.call(Request("retry", arguments)))
-
-    def drop_dead_letter(self, letter: str) -> bool:
-        """Forget a dead letter."""
-        with self.client.explained():
-            return bool(self.client.redis.xdel(self._dead, letter))
-
-    @property
-    def _dead(self) -> str:
-        return self.client.key("dead")
-
     # Everybody
 
     def apply(self, operations: Sequence[Operation]) -> None:
@@ -322,11 +271,6 @@ class RedisChannelLayer(WorkerLayer):
     def save_session(self, session: Session) -> None:
         """Save a channel session at once, if the connection lives."""
         self.client.call(Request("save_session", list(session)))
-
-    def status(self) -> Status:
-        """Return what goes on."""
-        with self.client.explained():
-            return read_status(self.client.redis, self.client.prefix)
 
     def length(self, channel: str) -> int:
         """Return how many messages wait or are under way."""

@@ -1,0 +1,74 @@
+"""What any worker does for all, in Redis: it cleans up, and looks after dead letters."""
+
+from __future__ import annotations
+
+from channels_workers.layers.operations import DeadLetter, GivenUp
+from channels_workers.layers.redis import commands
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.processes import Processes
+from channels_workers.layers.redis.status import read_status
+from channels_workers.layers.status import Status
+from channels_workers.layers.upkeep import Upkeep
+
+
+class RedisUpkeep(Upkeep):
+    """The part of the layer that is for cleaning up, and for those who look at it."""
+
+    client: Client
+    _processes: Processes
+
+    # Cleaning up after others
+
+    def processes(self) -> dict[str, int]:
+        """Return the pulse counter of each process that is known."""
+        return self._processes.counters()
+
+    def overfull(self) -> dict[str, int]:
+        """Return the pulse counter of each server that does not keep up with its inbox."""
+        return self._processes.overfull()
+
+    def orphans(self) -> set[str]:
+        """Return the processes that hold messages and are not known."""
+        return self._processes.orphans()
+
+    def bury(self, process: str, counter: int) -> bool:
+        """Declare *process* dead."""
+        return self._processes.bury(process, counter)
+
+    def remains(self) -> set[str]:
+        """Return the dead that were not cleaned up after yet."""
+        return self._processes.remains()
+
+    def clean_up(self, process: str) -> list[GivenUp]:
+        """Undo what a dead process left behind, a bit at each request."""
+        return self._processes.clean_up(process)
+
+    # Dead letters
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the messages that were given up."""
+        with self.client.explained():
+            reply = self.client.redis.execute_command("XRANGE", self._dead, "-", "+")  # type: ignore[no-untyped-call]
+        return [commands.read_dead_letter(entry, fields) for entry, fields in reply]
+
+    def _send_dead_letter(self, letter: DeadLetter) -> bool:
+        message = letter.message
+        arguments: commands.Arguments = [letter.id, message.channel, message.id, message.payload]
+        return bool(self.client.call(Request("retry", arguments)))
+
+    def drop_dead_letter(self, letter: str) -> bool:
+        """Forget a dead letter."""
+        with self.client.explained():
+            return bool(self.client.redis.xdel(self._dead, letter))
+
+    @property
+    def _dead(self) -> str:
+        return self.client.key("dead")
+
+    # What goes on
+
+    def status(self) -> Status:
+        """Return what goes on."""
+        with self.client.explained():
+            return read_status(self.client.redis, self.client.prefix)
