@@ -121,6 +121,21 @@ async def test_requests_for_a_message_to_a_room(
     assert found["XREAD"] <= servers * (MESSAGES + spare)
 
 
+async def test_no_message_lets_redis_describe_itself(sites: Any, redis_server: RedisServer) -> None:
+    """Scripts ask for the run of Redis, by INFO, only if their caller does not know it."""
+    site = sites(1)
+    clients = await site.enter(2)
+
+    def asked() -> int:
+        with redis_server.client() as client:
+            return int(client.info("commandstats").get("cmdstat_info", {}).get("calls", 0))
+
+    before = asked()
+    await site.talk(clients)
+    # Pulses ask, one of each process a second, and so does this test.
+    assert asked() - before < MESSAGES
+
+
 async def test_round_trips_of_a_worker_for_a_message(
     sites: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,6 @@ from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.lines import Command, Line
-from channels_workers.layers.redis.scripts import script
 
 #: What a request to Redis may raise.
 ERRORS = (redis.exceptions.RedisError, OSError)
@@ -57,9 +56,9 @@ class Client:
                 self.teach(request.script)
                 return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
 
-    def command(self, request: Request) -> Command:
-        """Return the command that runs a script which Redis knows."""
-        return ("EVALSHA", script(request.script).sha, 1, self.prefix, *request.arguments)
+    def command(self, request: Request, run: str = "") -> Command:
+        """Return the command that runs a script which Redis knows; *run* is that of the line."""
+        return commands.evaluate(self.prefix, request, request.arguments, run)
 
     def teach(self, *names: str) -> None:
         """Let Redis know the scripts *names*."""

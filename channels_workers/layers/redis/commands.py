@@ -50,6 +50,15 @@ class Request(NamedTuple):
     read: Callable[[Any], Any] = lambda reply: reply
 
 
+def evaluate(prefix: str, request: Request, arguments: Arguments, run: str) -> Sequence[Argument]:
+    """Return the command that runs a script which Redis knows; ``epoch.lua`` explains *run*.
+
+    *run* is the run of the Redis that the command's connection leads to, or "".
+    """
+    keys = (2, prefix, f"{prefix}run:{run}") if run else (1, prefix)
+    return ("EVALSHA", script(request.script).sha, *keys, *arguments)
+
+
 def teach(names: Iterable[str]) -> Iterator[tuple[Argument, ...]]:
     """Return the commands after which Redis knows the scripts *names*."""
     for name in names:

@@ -8,6 +8,7 @@ health (it is never idle for long) and has one time-out for all.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -50,18 +51,36 @@ def new_reader() -> hiredis.Reader:
     return hiredis.Reader(replyError=error_of, notEnoughData=INCOMPLETE)
 
 
+#: What tells the run of a Redis: the name of the process, which it makes anew at each start.
+ASK_RUN = ("INFO", "server")
+
+
+def run_of(info: Any) -> str:
+    """Return the run id in the reply to :data:`ASK_RUN`; "" if it may not be asked."""
+    found = re.search(rb"run_id:(\w+)", info) if isinstance(info, bytes) else None
+    return found[1].decode() if found else ""
+
+
 class Line:
     """A connection of *pool*, for one thread.
 
     It connects again with the next command after an error, or when Redis is a replica now.
+    *run* is the run of the Redis that it leads to, as long as it is open: what it is told cannot
+    reach a Redis that was started again.
     """
 
     def __init__(self, pool: redis.ConnectionPool) -> None:
         self.pool = pool
+        self.run = ""
         self._connection: Any = None
         self._socket: Any = None
         self._reader: Any = new_reader()  # its types do not know that it reads a bytearray
         self._buffer = bytearray(READ_SIZE)
+
+    def open(self) -> None:
+        """Connect, unless the line is open; raises what redis-py raises."""
+        if self._connection is None or self._connection._sock is not self._socket:
+            self._connect()
 
     def execute(self, *commands: Command) -> list[Any]:
         """Return the reply to each of *commands*, that may be a ``ResponseError``.
@@ -69,14 +88,15 @@ class Line:
         Raises ``OSError``, or what redis-py raises, when the line is cut; it is not known then
         what Redis did.
         """
+        self.open()
         self.send(*commands)
         return [self.read() for _ in commands]
 
     def send(self, *commands: Command) -> None:
-        """Write *commands*; :meth:`read` gives the reply to each."""
+        """Write *commands* to the open line; :meth:`read` gives the reply to each."""
         data = packed(commands)
-        if self._connection is None or self._connection._sock is not self._socket:
-            self._connect()
+        if self._socket is None:
+            raise redis.exceptions.ConnectionError("The line to Redis is down.")
         try:
             self._socket.sendall(data)
         except BaseException:
@@ -106,6 +126,8 @@ class Line:
         self._connection = self.pool.get_connection()
         self._socket = self._connection._sock
         self._reader = new_reader()
+        self.send(ASK_RUN)
+        self.run = run_of(self.read())
 
     def release(self) -> None:
         """Close the connection and give it back to its pool."""
@@ -113,6 +135,7 @@ class Line:
             self._connection.disconnect()
             self.pool.release(self._connection)
             self._connection = self._socket = None
+            self.run = ""
 
 
 #: Called with the reply to each command, that may be a ``ResponseError``, or with what cut it off.
@@ -120,10 +143,14 @@ Done = Callable[[list[Any] | Exception], object]
 
 
 class AsyncLine(asyncio.Protocol):
-    """A connection of *pool*, for one event loop, without a task: replies come by callbacks."""
+    """A connection of *pool*, for one event loop, without a task: replies come by callbacks.
+
+    *run* is as that of :class:`Line`.
+    """
 
     def __init__(self, pool: redis.asyncio.ConnectionPool) -> None:
         self.pool = pool
+        self.run = ""
         self._connection: Any = None
         self._transport: asyncio.WriteTransport | None = None
         self._opened_by: asyncio.BaseProtocol
@@ -140,6 +167,7 @@ class AsyncLine(asyncio.Protocol):
         await self.close()
         connection: Any = await self.pool.get_connection()  # type: ignore[no-untyped-call]
         self._connection, transport = connection, connection._writer.transport
+        self.run = await self._ask_run(connection)
         if not goes_on():  # nobody would end what begins now
             raise asyncio.CancelledError
         if transport.is_closing():
@@ -149,6 +177,13 @@ class AsyncLine(asyncio.Protocol):
         self._reader = new_reader()
         self._opened_by = transport.get_protocol()
         transport.set_protocol(self)
+
+    async def _ask_run(self, connection: Any) -> str:
+        await connection.send_command(*ASK_RUN)
+        try:
+            return run_of(await connection.read_response())
+        except redis.exceptions.ResponseError:
+            return ""
 
     async def close(self) -> None:
         """Close the connection and give it back to its pool."""

@@ -124,8 +124,9 @@ class Streams:
         if line is None:
             return self.client.call(request)
         with self.client.explained():
-            (reply,) = line.execute(self.client.command(request))
-            return _raised(self._known(line, request, reply))
+            line.open()
+            line.send(self.client.command(request, line.run))
+            return _raised(self._known(line, request, line.read()))
 
     def call_and_pull(
         self, requests: Sequence[Request], pull: Pull
@@ -136,7 +137,8 @@ class Streams:
         """
         line = self._line()
         try:
-            scripts = [self.client.command(request) for request in requests]
+            line.open()
+            scripts = [self.client.command(request, line.run) for request in requests]
             line.send(*scripts, pull.command(self.key))
             replies = [line.read() for _ in requests]
             found = self._read_pulled(line, pull.consumer)

@@ -16,7 +16,6 @@ from channels_workers.layers.redis.commands import Argument, Request
 from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.lines import AsyncLine, Command
-from channels_workers.layers.redis.scripts import script
 
 logger = logging.getLogger(__name__)
 
@@ -108,22 +107,22 @@ class Writer:
                 raise reply
 
     def _write_waiting(self) -> None:
-        if self._line is None:
+        line = self._line
+        if line is None:
             return
         calls, self._calls = [call for call in self._calls if not call.reply.done()], []
         if not calls:
             return
         try:
-            self._line.start([self._command(call) for call in calls], self._written)
+            line.start([self._command(call, line.run) for call in calls], self._written)
         except (TypeError, UnicodeEncodeError) as error:  # nothing can be written of it, ever
             for call in calls:
                 _answer(call, error)
         else:
             self._in_flight = calls
 
-    def _command(self, call: Call) -> Command:
-        sha = script(call.request.script).sha
-        return ("EVALSHA", sha, 1, self.prefix, *call.arguments(self._life))
+    def _command(self, call: Call, run: str) -> Command:
+        return commands.evaluate(self.prefix, call.request, call.arguments(self._life), run)
 
     def _written(self, replies: list[Any] | Exception) -> None:
         calls, self._in_flight = self._in_flight, []

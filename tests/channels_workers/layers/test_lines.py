@@ -61,12 +61,56 @@ def test_a_line_that_was_cut_connects_again(redis_server: RedisServer) -> None:
     line.release()
 
 
+def run_of(server: RedisServer) -> str:
+    with server.client() as client:
+        return str(client.info("server")["run_id"])
+
+
+def test_a_line_knows_the_run_of_its_redis(redis_server: RedisServer) -> None:
+    line = Line(blocking_pool({"address": redis_server.url}))
+    assert line.run == ""
+    line.open()
+    before = line.run
+    assert before == run_of(redis_server)
+    redis_server.stop()
+    redis_server.start()
+    with pytest.raises((redis.exceptions.ConnectionError, OSError)):
+        line.execute(("PING",))
+    assert line.run == ""
+    line.open()
+    assert line.run == run_of(redis_server) != before
+    line.release()
+
+
+def test_a_line_that_is_down_sends_nothing(redis_server: RedisServer) -> None:
+    """What was made for the Redis of before may not reach another."""
+    line = Line(blocking_pool({"address": redis_server.url}))
+    line.open()
+    line.release()
+    with pytest.raises(redis.exceptions.ConnectionError, match="is down"):
+        line.send(("PING",))
+
+
+def test_a_line_that_may_not_ask_knows_no_run(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        client.execute_command(*["ACL", "SETUSER", "ann", "on", ">secret", "~*", "+@all", "-info"])
+    try:
+        line = Line(blocking_pool({"address": redis_server.url.replace("//", "//ann:secret@")}))
+        assert line.execute(("PING",)) == [b"PONG"]
+        assert line.run == ""
+        line.release()
+    finally:
+        with redis_server.client() as client:
+            client.execute_command("ACL", "DELUSER", "ann")
+
+
 def test_a_line_leaves_a_redis_that_became_a_replica(
     redis_server: RedisServer, replica: redis.Redis
 ) -> None:
     line = Line(blocking_pool({"address": redis_server.url}))
     (before,) = line.execute(("CLIENT", "ID"))
     become_replica(replica)
+    line.open()
     line.send(("SET", "a", "x"), ("XREAD", "BLOCK", 1000, "STREAMS", "b", "0"))
     assert isinstance(line.read(), redis.exceptions.ReadOnlyError)
     with pytest.raises(redis.exceptions.ConnectionError, match="is a replica now"):
@@ -91,6 +135,18 @@ def test_an_asyncio_line_gives_the_reply_to_each_command(redis_server: RedisServ
     text, error, number = asyncio.run(ask())
     assert (text, number) == (b"OK", 1)
     assert isinstance(error, redis.exceptions.ResponseError)
+
+
+def test_an_asyncio_line_knows_the_run_of_its_redis(redis_server: RedisServer) -> None:
+    async def ask() -> str:
+        pool = asyncio_pool({"address": redis_server.url})
+        line = AsyncLine(pool)
+        await line.open()
+        await line.close()
+        await pool.disconnect()
+        return line.run
+
+    assert asyncio.run(ask()) == run_of(redis_server)
 
 
 def test_an_asyncio_line_leaves_a_redis_that_became_a_replica(

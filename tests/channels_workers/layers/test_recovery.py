@@ -392,19 +392,25 @@ def test_a_worker_learns_that_it_is_not_known(redis_server: RedisServer) -> None
     layer.disconnect()
 
 
+@pytest.mark.parametrize("has_line", [False, True])
 def test_a_redis_that_was_started_again_is_recognised_at_once(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    has_line: bool, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_server, "options", ("--dbfilename", "kept.rdb"))
     redis_server.stop()
     redis_server.start()
     layer = RedisChannelLayer(hosts=[redis_server.url])
     layer.register("worker", About.this("worker"))
+    if has_line:  # a connection that this thread keeps, which knows what it leads to
+        layer.pull(["work"], WORKER, 0)
     layer.apply([Send("work", layer.encode({}))])
     with redis_server.client() as client:
         client.save()
     redis_server.stop()
     redis_server.start()
+    if has_line:
+        with pytest.raises(LayerUnavailable, match="does not answer"):
+            layer.apply([Send("work", layer.encode({}))])
     with pytest.raises(LayerUnavailable, match="LOST Redis was started again"):
         layer.apply([Send("work", layer.encode({}))])
     assert layer.pulse("worker") is Pulse.LOST

@@ -10,10 +10,12 @@ local recovering = prefix .. "recovering"
 local recovered = prefix .. "recovered"
 
 -- Was Redis started again, perhaps without the last that it was told? *begun_in* is the value of run;
--- all run ids are of one length.
+-- all run ids are of one length. KEYS[2], if the caller gives it, is the key of run, a colon, and the run
+-- id of the Redis that its connection leads to: INFO need not be asked then, which takes a third of a script.
 local function is_other_run(begun_in)
-  return not begun_in
-    or not string.find(redis.call("INFO", "server"), "run_id:" .. begun_in, 1, true)
+  if not begun_in then return true end
+  if KEYS[2] == run .. ":" .. begun_in then return false end
+  return not string.find(redis.call("INFO", "server"), "run_id:" .. begun_in, 1, true)
 end
 
 local function begin_epoch(name)
