@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,11 +23,16 @@ STOP_TIMEOUT = 35.0
 KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_FILE")
 
 
+#: Below those that Linux gives to connections of clients (ip_local_port_range).
+PORTS = range(10_000, 32_768)
+
+
 def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port that nothing listens on, and that no client's connection takes meanwhile."""
+    while True:
+        port = secrets.choice(PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def is_listening(port: int, host: str = "127.0.0.1") -> bool:
