@@ -155,6 +155,7 @@ def test_nothing_moves_for_those_who_do_not_want_it(
     browser: Chrome, chat_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/still/")
+    tab.wait_until("open")
     set_media(browser, prefers_reduced_motion="reduce")
     tab.run("document.getElementById('status').dataset.state = 'connecting'")
     assert tab.run("return document.getAnimations().length") == 0
