@@ -159,13 +159,18 @@ def test_web_listens_where_it_is_told(
     assert is_listening(server.port, "127.0.0.2") is others_reach_it
 
 
+def start_honcho(start_process: Processes, env: dict[str, str]) -> Server:
+    """The chat, by the program that runs a Procfile."""
+    port = free_port()
+    command = ["honcho", "start", "--port", str(port), "web", "worker"]
+    honcho = start_process(command, name="honcho", env=env)
+    return Server(port, honcho.wait_until_listening(port))
+
+
 def test_honcho_starts_the_procfile(
     start_process: Processes, chat_environment: dict[str, str]
 ) -> None:
-    port = free_port()
-    command = ["honcho", "start", "--port", str(port), "web", "worker"]
-    honcho = start_process(command, name="honcho", env=chat_environment)
-    server = Server(port, honcho.wait_until_listening(port))
+    server = start_honcho(start_process, chat_environment)
     with server.join("lobby") as ann, server.join("lobby") as bob:
         assert_they_talk(ann, bob)
 
@@ -177,10 +182,8 @@ def test_honcho_lets_web_close_its_sockets(
     (line,) = re.findall(r"printf '%s\\n' (.+) > \.env", page("deploying").text)
     written = dict(pair.split("=", 1) for pair in line.split())
     env = {**chat_environment, "BIND": written["BIND"], "DRAIN_TIME": written["DRAIN_TIME"]}
-    port = free_port()
-    command = ["honcho", "start", "--port", str(port), "web", "worker"]
-    honcho = start_process(command, name="honcho", env=env)
-    server = Server(port, honcho.wait_until_listening(port))
+    server = start_honcho(start_process, env)
+    honcho = server.process
     with server.join("lobby") as ann, server.join("lobby") as bob:
         assert_they_talk(ann, bob)
         honcho.signal(signal.SIGTERM)
