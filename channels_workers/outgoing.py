@@ -22,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 SendEvent = Callable[[Event], Awaitable[None]]
 
+#: How long a client of Daphne may take to answer a close frame, before its line is reset (s): as
+#: under uvicorn. Daphne's own second is too short for one that is slow, or far away: a reset can
+#: take the frame, and what was sent before it, away from who has not read it yet.
+CLOSE_HANDSHAKE_TIMEOUT = 10.0
+
 
 def outgoing_for(send: SendEvent, limits: Configuration, overflow: Callable[[], None]) -> Outgoing:
     """Return what suits the server that *send* is of; *overflow* is called at a limit."""
@@ -132,7 +137,7 @@ class DaphneOutgoing(Outgoing):
 
     def put(self, event: Event) -> None:
         """Send *event*; a broadcast needs no task for each socket."""
-        if not ("reason" in event and close_with_reason(self.send, event)):
+        if not (event["type"] == "websocket.close" and close_open(self.send, event)):
             drive(self.send(event))
         transport = transport_behind(self.send)
         if transport is not None and unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
@@ -170,12 +175,13 @@ def transport_behind(send: Any) -> Any:
     return getattr(send.args[0], "transport", None)
 
 
-def close_with_reason(send: Any, event: Event) -> bool:
-    """Close an open socket of Daphne, whose own `send` drops the reason; False if it is not."""
+def close_open(send: Any, event: Event) -> bool:
+    """Close a socket of Daphne, whose own `send` drops the reason; False if it is not open."""
     protocol = send.args[0]
     if protocol.state != protocol.STATE_OPEN:
         return False
-    protocol.sendClose(event["code"], event["reason"])
+    protocol.closeHandshakeTimeout = CLOSE_HANDSHAKE_TIMEOUT
+    protocol.sendClose(event["code"], event.get("reason"))
     return True
 
 

@@ -32,6 +32,7 @@ ECHO = {"DJANGO_SETTINGS_MODULE": "tests.processes.echo"}
 SLOW_PAGE = {"DJANGO_SETTINGS_MODULE": "tests.processes.slow_page"}
 #: Longer than a test may last: who ends within it has not waited for it.
 FOR_EVER = {**ECHO, "DRAIN_TIME": "600"}
+CLOSE_FRAME = b"\x88"
 
 
 async def open_sockets(server: Server, number: int, first: int = 0) -> list[ClientConnection]:
@@ -137,6 +138,24 @@ async def assert_the_rest_goes_on(server: Server, sockets: Sequence[ClientConnec
     assert refused == 403
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_client_that_answers_late_is_told_the_code(
+    kind: str, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    """Daphne alone resets its line after a second: then it can neither answer nor read."""
+    server = start_web(kind, env={**ECHO, "DRAIN_TIME": "2.5"})
+    start_worker(env=ECHO)
+    late = [await asyncio.to_thread(connect_deaf, server) for _ in range(5)]
+    server.process.signal(signal.SIGTERM)
+    for each in late:  # the last gets its frame 2 s after the first, whichever these are
+        assert await asyncio.to_thread(each.recv, 1, socket.MSG_PEEK) == CLOSE_FRAME
+    for each in late:
+        each.sendall(CLOSE_FRAME + b"\x82" + bytes(4) + struct.pack("!H", SERVER_STOPS))
+        assert each.recv(100)[2:] == struct.pack("!H", SERVER_STOPS) + b"retry-after: 1"
+        each.close()
+    assert await asyncio.to_thread(server.process.wait) in (0, -signal.SIGTERM)
+
+
 def status(server: Server, path: str) -> int:
     try:
         with urllib.request.urlopen(server.url + path, timeout=TIMEOUT) as response:
@@ -182,7 +201,7 @@ async def test_sigint_closes_all_at_once_and_cuts_who_does_not_read(
 
 
 def connect_deaf(server: Server) -> socket.socket:
-    """An open socket whose client reads nothing any more."""
+    """An open socket whose client reads nothing of itself."""
     handshake = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
     handshake += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     handshake += f"Sec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
@@ -191,7 +210,11 @@ def connect_deaf(server: Server) -> socket.socket:
     deaf.settimeout(TIMEOUT)
     deaf.connect(("127.0.0.1", server.port))
     deaf.sendall(handshake.encode())
-    assert b" 101 " in deaf.recv(100)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += (byte := deaf.recv(1))
+        assert byte, answer
+    assert b" 101 " in answer
     return deaf
 
 
