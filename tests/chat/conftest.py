@@ -8,6 +8,9 @@ open_tab
 chat_server, other_server
     Two of the Procfile's `web`, with two of its workers, a Redis and no limit of speed, the same
     for all tests. Each test takes a room of its own.
+run_first
+    `run_first(script)`: the tab that is there, and those that are opened, run it before their pages
+    do, until the test ends.
 keep_sockets
     After `keep_sockets()` pages keep their sockets in `window.sockets`; between `block()` and
     `unblock()` those that they make come to nothing. For the tab that is there, before it loads.
@@ -22,6 +25,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,7 @@ from tests.processes.redis_server import RedisServer
 from tests.processes.server import Server
 
 Store = Callable[..., None]
+RunFirst = Callable[[str], None]
 KeepSockets = Callable[[], None]
 
 KEEP_SOCKETS = """
@@ -80,16 +85,21 @@ def browser(shared_browser: Chrome) -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def keep_sockets(browser: Chrome) -> Iterator[KeepSockets]:
+def run_first(browser: Chrome) -> Iterator[RunFirst]:
     added: list[dict[str, Any]] = []
 
-    def keep_sockets() -> None:
+    def run_first(script: str) -> None:
         command = "Page.addScriptToEvaluateOnNewDocument"
-        added.append(browser.execute_cdp_cmd(command, {"source": KEEP_SOCKETS}))
+        added.append(browser.execute_cdp_cmd(command, {"source": script}))
 
-    yield keep_sockets
+    yield run_first
     for script in added:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+@pytest.fixture
+def keep_sockets(run_first: RunFirst) -> KeepSockets:
+    return partial(run_first, KEEP_SOCKETS)
 
 
 @pytest.fixture

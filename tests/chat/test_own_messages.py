@@ -23,6 +23,7 @@ def test_own_messages_are_distinct_and_only_they_have_a_menu(
     tab = open_tab(chat_server, "/own/")
     tab.wait_until("open")
     tab.say("mine")
+    tab.wait_for_messages("mine")
     with other_server.join("own") as bob:
         bob.say("his", handle="ann")  # the same name is not the same person
         tab.wait_for_messages("mine", "his")

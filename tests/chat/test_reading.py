@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from tests.chat.conftest import KeepSockets, Store
+from tests.chat.conftest import KeepSockets, RunFirst, Store
 from tests.chat.tab import OpenTab, Tab
 from tests.processes.server import Server
 from tests.processes.waiting import wait_for
@@ -46,26 +46,25 @@ def test_days_and_times_are_local(
 
 
 def test_a_clock_that_is_wrong_by_a_day_harms_nothing(
-    chat_server: Server, other_server: Server, browser: Chrome, open_tab: OpenTab
+    chat_server: Server, other_server: Server, open_tab: OpenTab, run_first: RunFirst
 ) -> None:
-    script = """
+    run_first("""
         const Real = Date;
         const day = 24 * 3600 * 1000;
         window.Date = class extends Real {
           constructor(...given) { given.length ? super(...given) : super(Real.now() - day); }
           static now() { return Real.now() - day; }
         };
-    """
-    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    """)
     tab = open_tab(chat_server, "/clock/")
     tab.wait_until("open")
     tab.say("what time is it")
+    tab.wait_for_messages("what time is it")
     with other_server.join("clock") as bob:
         bob.say("late", handle="bob")
         tab.wait_for_messages("what time is it", "late")
     assert tab.texts(".day") == ["Today"]
     assert len(tab.find(".own .more")) == 1  # it is young enough to be edited
-    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
 def test_who_reads_above_sees_how_much_is_new_and_where_it_begins(
