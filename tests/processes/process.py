@@ -23,8 +23,9 @@ STOP_TIMEOUT = 35.0
 KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_FILE")
 
 
-#: Below those that Linux gives to connections of clients (ip_local_port_range).
-PORTS = range(10_000, 32_768)
+#: Above the last that browsers refuse to open (10080), below those that Linux gives to connections
+#: of clients (ip_local_port_range).
+PORTS = range(10_081, 32_768)
 
 
 def free_port() -> int:
