@@ -44,7 +44,8 @@ class Backlog:
         """Keep *deliveries*, due in *patience* seconds."""
         due = time.monotonic() + patience
         with self._lock:
-            self._waiting.extend((due, delivery) for delivery in deliveries)
+            for delivery in deliveries:
+                self._waiting.append((due, delivery))
 
     def next(self, begin: Callable[[Delivery], None]) -> Delivery | None:
         """Take the one that waits longest; *begin* is called with it while it is here."""

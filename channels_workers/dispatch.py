@@ -26,7 +26,7 @@ from channels_workers.layers.operations import (
 )
 from channels_workers.logs import about, fields
 from channels_workers.message import Message
-from channels_workers.outbox import open_outbox
+from channels_workers.outbox import Outbox
 from channels_workers.protocol import shown
 from channels_workers.routing import Match, Router, name_of
 from channels_workers.session_stores import ChannelSession
@@ -108,7 +108,7 @@ def run(
         )
         return Outcome([])
     result, error = None, None
-    with open_outbox(layer) as outbox:
+    with Outbox(layer) as outbox:
         try:
             result = _run_consumer(message, match, run_coroutine)
         except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from typing import Self
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import OutboxFull
@@ -23,15 +22,25 @@ _current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", defa
 class Outbox:
     """The operations of one consumer on its message's layer, in order.
 
-    Closed when the consumer has returned: what a left-over task of its does after that goes
-    out at once.
+    In a ``with`` it keeps what is sent in that context, and in coroutines started from it. After
+    that it is closed: what a left-over task of the consumer does then goes out at once.
     """
+
+    _token: Token[Outbox | None]
 
     def __init__(self, layer: WorkerLayer) -> None:
         self.layer = layer
         self.operations: list[Operation] = []
         self.size = 0  # bytes of what is sent
         self.closed = False
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.closed = True
+        _current.reset(self._token)
 
     def add(self, operation: Operation) -> None:
         """Keep *operation*; :class:`OutboxFull` if there are too many, or too large ones."""
@@ -59,15 +68,3 @@ def carry_out(layer: WorkerLayer, operation: Operation, immediately: bool = Fals
         layer.apply([operation])
     else:
         outbox.add(operation)
-
-
-@contextmanager
-def open_outbox(layer: WorkerLayer) -> Iterator[Outbox]:
-    """Keep what is sent in this context, and in coroutines started from it, in an outbox."""
-    outbox = Outbox(layer)
-    token = _current.set(outbox)
-    try:
-        yield outbox
-    finally:
-        outbox.closed = True
-        _current.reset(token)

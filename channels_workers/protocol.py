@@ -81,7 +81,8 @@ class Connection:
         self.end_code: int | None = None  # set when the client is gone
         self.close_code: int | None = None  # set when we closed
         self.finished = False  # the layer was told of the end
-        self._waiting: deque[Content] = deque([connect_content(scope)])
+        #: What waits to be published, each with the bytes of its frame, and these together.
+        self._waiting: deque[tuple[Content, int]] = deque([(connect_content(scope), 0)])
         self._waiting_bytes = 0
 
     # From the client
@@ -95,7 +96,7 @@ class Connection:
         if size > self.limits.FRAME_SIZE:
             return self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)
         frame = {"bytes": data} if text is None else {"text": text}
-        self._waiting.append({"path": self.path, **frame})
+        self._waiting.append(({"path": self.path, **frame}, size))
         self._waiting_bytes += size
         if (
             len(self._waiting) > self.limits.FRAMES_WAITING
@@ -191,7 +192,7 @@ class Connection:
         if self.finished:
             return None
         if self._waiting and self.released:
-            return self._publish(self._waiting.popleft())
+            return self._publish(*self._waiting.popleft())
         if self.end_code is not None and not self._waiting:
             self.finished = True
             return Close(self.end_code)
@@ -207,9 +208,9 @@ class Connection:
         """How many frames wait for the message under way."""
         return len(self._waiting)
 
-    def _publish(self, content: Content) -> Publish:
+    def _publish(self, content: Content, size: int) -> Publish:
         self.order += 1
-        self._waiting_bytes -= frame_size(content.get("text"), content.get("bytes"))
+        self._waiting_bytes -= size
         self.under_way = Publish(RECEIVE if self.order else CONNECT, self.order, content)
         return self.under_way
 

@@ -18,6 +18,9 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> WorkerLayer:
     Raises :class:`~django.core.exceptions.ImproperlyConfigured` if there is none, or if it is
     a layer that cannot feed workers.
     """
+    layer = channel_layers.backends.get(alias)  # it was asked for before
+    if isinstance(layer, WorkerLayer):
+        return layer
     if alias not in channel_layers:
         known = ", ".join(map(repr, getattr(settings, "CHANNEL_LAYERS", {}))) or "none"
         raise ImproperlyConfigured(f"CHANNEL_LAYERS has no {alias!r}; it has {known}.")

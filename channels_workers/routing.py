@@ -95,6 +95,7 @@ class Include:
     def __init__(self, routing: Any, **prefixes: str | bytes) -> None:
         self.routing = resolve_routing(routing)
         self.prefixes = compile_filters(prefixes, "an include", named_groups_only=False)
+        self._entries_of: dict[str, list[Any]] = {}
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer and its arguments, None if nothing in the routing matches."""
@@ -111,11 +112,23 @@ class Include:
             kwargs.update(found.groupdict())
             shortened[name] = found.string[found.end() :]
         inner = _Shortened(values, shortened) if shortened else values
-        for entry in self.routing:
+        for entry in self.entries_of(channel):
             match = entry.match_values(channel, inner)
             if match is not None:
-                return Match(match.consumer, {**kwargs, **match.kwargs})
+                return Match(match.consumer, {**kwargs, **match.kwargs}) if kwargs else match
         return None
+
+    def entries_of(self, channel: str) -> list[Any]:
+        """Return those entries of the routing that listen to *channel*, in order."""
+        if (found := self._entries_of.get(channel)) is None:
+            found = [entry for entry in self.routing if channel in entry.channel_names()]
+            self._entries_of[channel] = found
+        return found
+
+    def add(self, entry: Route | Include) -> None:
+        """Add *entry* below the others of the routing."""
+        self.routing.append(entry)
+        self._entries_of.clear()
 
     def channel_names(self) -> set[str]:
         """Return the channels that the routing listens to."""
@@ -143,13 +156,14 @@ class Router:
 
     def add_route(self, route: Route | Include) -> None:
         """Add *route* below all others but the defaults."""
-        self.root.routing.append(route)
+        self.root.add(route)
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer for *message* and its arguments, None if there is none."""
-        match = self.root.match(message)
+        if (match := self.root.match(message)) is not None:
+            return match
         defaults = (route.match(message) for route in self.defaults)
-        return match or next(filter(None, defaults), None)
+        return next(filter(None, defaults), None)
 
 
 class _Shortened:

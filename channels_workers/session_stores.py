@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib import import_module
 from io import BytesIO
 from typing import Any
@@ -11,6 +12,8 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, SessionBase
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIRequest
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from channels_workers.exceptions import ConsumeLater, MessageError
 from channels_workers.layers.base import WorkerLayer
@@ -23,6 +26,12 @@ from channels_workers.registry import get_channel_layer
 SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
 
+@cache
+def _blank_session() -> dict[str, Any]:
+    # Made once: Django looks its serializer up for each session, which none of ours needs.
+    return vars(SessionBase())
+
+
 class ChannelSession(SessionBase):
     """A dict kept for a connection, saved in the same step that finishes a message.
 
@@ -32,7 +41,8 @@ class ChannelSession(SessionBase):
     """
 
     def __init__(self, layer: WorkerLayer, reply_channel: str, payload: bytes | None) -> None:
-        super().__init__(reply_channel)
+        vars(self).update(_blank_session())
+        self._session_key = reply_channel
         self._layer = layer
         self._reply_channel = reply_channel
         self._payload = payload
@@ -111,6 +121,7 @@ def carries_session(message: Message) -> bool:
     )
 
 
+@cache
 def channel_session_store() -> type[SessionBase] | None:
     """Return what ``CHANNEL_SESSION_ENGINE`` names; None: the layer keeps channel sessions.
 
@@ -122,6 +133,12 @@ def channel_session_store() -> type[SessionBase] | None:
             "You cannot use channels session functionality with signed cookie sessions!"
         )
     return None if engine is None else _session_store(engine, "CHANNEL_SESSION_ENGINE")
+
+
+@receiver(setting_changed)
+def _forget_store(*, setting: str, **kwargs: Any) -> None:
+    if setting == "CHANNEL_SESSION_ENGINE":
+        channel_session_store.cache_clear()
 
 
 def _stored_session(store: type[SessionBase], reply_channel: str) -> SessionBase:

@@ -170,19 +170,15 @@ class Socket:
         encode = self.layer.encode
         try:
             last = b"" if step.order else encode(disconnect_content(self.connection.path))
-            publishing = self.layer.start_publish(
-                step.channel, self.reply_channel, step.order, encode(step.content), last
-            )
+            message = (step.channel, self.reply_channel, step.order, encode(step.content), last)
+            self.layer.start_publish(*message, partial(self._published, step))
         except Exception as error:  # noqa: BLE001  (it is looked at)
             self._fail(step, error)
-        else:
-            self._await(publishing)
-            publishing.add_done_callback(partial(self._published, step))
 
-    def _published(self, step: Publish, publishing: asyncio.Future[Published]) -> None:
-        if (error := publishing.exception()) is not None:
-            self._fail(step, error)
-        elif publishing.result() is Published.GONE:
+    def _published(self, step: Publish, published: Published | Exception) -> None:
+        if isinstance(published, Exception):
+            self._fail(step, published)
+        elif published is Published.GONE:
             self.lose()
 
     def _fail(self, step: Publish, error: BaseException) -> None:

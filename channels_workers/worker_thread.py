@@ -129,7 +129,8 @@ class Worker:
             self._clear_the_way()
         if self.finished or self.group.backlog:
             self.group.relieve()
-        self._call_back(delivery)
+        if self.group.callback is not None:
+            self._call_back(self.group.callback, delivery)
         layer, group = self.channel_layer, self.group
         began = time.monotonic()
         try:
@@ -169,11 +170,9 @@ class Worker:
     def _keep_pace(self, seconds: float) -> None:
         self._pace += (seconds - self._pace) * (1.0 if seconds > self._pace else QUICKER)
 
-    def _call_back(self, delivery: Delivery) -> None:
-        if self.group.callback is None:
-            return
+    def _call_back(self, callback: Callable[[Delivery], None], delivery: Delivery) -> None:
         try:
-            self.group.callback(delivery)
+            callback(delivery)
         except Exception:
             extra = about("receiver_failed", delivery)
             logger.exception("The callback for message %s failed", delivery.id, extra=extra)

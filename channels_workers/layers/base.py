@@ -21,6 +21,7 @@ import asyncio
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from channels_workers.layers.channel_layer import ChannelLayer
@@ -44,6 +45,16 @@ FORMAT_VERSION = 1
 
 #: How many of its former names a worker process tells others.
 FORMER_NAMES = 100
+
+
+def settle(future: asyncio.Future[Any], value: Any) -> None:
+    """Let *future* have *value*, or raise it if it is an exception, unless nobody waits for it."""
+    if future.done():
+        return
+    if isinstance(value, Exception):
+        future.set_exception(value)
+    else:
+        future.set_result(value)
 
 
 class WorkerLayer(ChannelLayer, Upkeep):
@@ -103,13 +114,15 @@ class WorkerLayer(ChannelLayer, Upkeep):
         reply_channel: str,
         order: int,
         payload: bytes,
-        disconnect_payload: bytes = b"",
-    ) -> asyncio.Future[Published]:
+        disconnect_payload: bytes,
+        done: Callable[[Published | Exception], object],
+    ) -> None:
         """Put the message *order* of a connection into *channel*, once however often called.
 
         With order 0 it makes the connection's record, which keeps *disconnect_payload* for
-        the ``websocket.disconnect`` to come. The future raises :class:`ServerGone` if the layer
-        does not know this server, RuntimeError if the message before is still under way.
+        the ``websocket.disconnect`` to come. *done* is called with what the layer found, in the
+        event loop, perhaps before this returns: with :class:`ServerGone` if the layer does not
+        know this server, RuntimeError if the message before is still under way.
         """
 
     async def publish(
@@ -120,8 +133,11 @@ class WorkerLayer(ChannelLayer, Upkeep):
         payload: bytes,
         disconnect_payload: bytes = b"",
     ) -> Published:
-        """Do the same as :meth:`start_publish`, and wait for it."""
-        return await self.start_publish(channel, reply_channel, order, payload, disconnect_payload)
+        """Do the same as :meth:`start_publish`, and wait for it; raise what is wrong."""
+        reply: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
+        message = (channel, reply_channel, order, payload, disconnect_payload)
+        self.start_publish(*message, partial(settle, reply))
+        return await reply
 
     @abstractmethod
     async def close(self, reply_channel: str, code: int) -> Closed:

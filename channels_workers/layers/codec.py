@@ -12,6 +12,9 @@ from channels_workers.exceptions import MessageError, MessageTooLarge
 
 Content = dict[str, Any]
 
+#: What may have keys in it.
+CONTAINERS = (dict, list, tuple)
+
 _unpack = partial(msgpack.unpackb, strict_map_key=False)
 
 
@@ -78,10 +81,12 @@ def check_keys(value: Any) -> None:
                     f"The message has the key {key!r}; a tuple comes back as a list, which is no "
                     "key. Use text instead."
                 )
-            check_keys(inner)
+            if isinstance(inner, CONTAINERS):
+                check_keys(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            check_keys(inner)
+            if isinstance(inner, CONTAINERS):
+                check_keys(inner)
 
 
 def _explain(error: Exception) -> str:

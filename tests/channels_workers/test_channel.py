@@ -9,7 +9,7 @@ import channels_workers
 from channels_workers.channel import Channel, Group
 from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.outbox import open_outbox
+from channels_workers.outbox import Outbox
 from channels_workers.registry import get_channel_layer
 from tests.channels_workers.clients import Client, contents
 from tests.channels_workers.conftest import MEMORY
@@ -66,14 +66,14 @@ def test_a_send_outside_a_consumer_happens_now(memory_layer: InMemoryChannelLaye
 
 
 def test_a_send_in_a_consumer_waits(memory_layer: InMemoryChannelLayer) -> None:
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         Channel("background").send({"text": "hi"})
         assert contents(memory_layer, "background") == []
     assert len(outbox.operations) == 1
 
 
 def test_an_immediate_send_in_a_consumer_happens_now(memory_layer: InMemoryChannelLayer) -> None:
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         Channel("background").send({"text": "hi"}, immediately=True)
         assert contents(memory_layer, "background") == [{"text": "hi"}]
     assert outbox.operations == []
@@ -96,7 +96,7 @@ def test_a_group_takes_dicts_only(content: Any, memory_layer: InMemoryChannelLay
 def test_what_cannot_be_encoded_fails_where_it_is_sent(
     kind: Named, value: Any, memory_layer: InMemoryChannelLayer
 ) -> None:
-    with open_outbox(memory_layer) as outbox, pytest.raises(MessageError, match="cannot be enco"):
+    with Outbox(memory_layer) as outbox, pytest.raises(MessageError, match="cannot be enco"):
         kind("background").send({"text": value})
     assert outbox.operations == []
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_encoded_fails_where_it_is_sent(
 @BOTH
 def test_what_is_too_large_fails_where_it_is_sent(kind: Named) -> None:
     layer = InMemoryChannelLayer(message_size=100)
-    with open_outbox(layer), pytest.raises(MessageTooLarge, match="the limit is 100"):
+    with Outbox(layer), pytest.raises(MessageTooLarge, match="the limit is 100"):
         kind("background", channel_layer=layer).send({"text": "x" * 100})
 
 
@@ -113,7 +113,7 @@ def test_what_is_too_large_fails_where_it_is_sent(kind: Named) -> None:
 def test_a_name_that_no_layer_takes_fails_where_it_is_sent(
     kind: Named, name: str, memory_layer: InMemoryChannelLayer
 ) -> None:
-    with open_outbox(memory_layer), pytest.raises(TypeError, match="name must be") as caught:
+    with Outbox(memory_layer), pytest.raises(TypeError, match="name must be") as caught:
         kind(name).send({})
     assert repr(name) in str(caught.value)
 
@@ -122,7 +122,7 @@ def test_a_change_after_the_send_changes_nothing_that_was_sent(
     memory_layer: InMemoryChannelLayer,
 ) -> None:
     content = {"names": ["a"]}
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         Channel("background").send(content)
         content["names"].append("b")
     memory_layer.apply(outbox.operations)
@@ -194,7 +194,7 @@ def test_a_full_member_is_passed_over() -> None:
 
 def test_joins_leaves_and_sends_in_a_consumer_wait(client_socket: Client) -> None:
     layer = client_socket.layer
-    with open_outbox(layer) as outbox:
+    with Outbox(layer) as outbox:
         Group("chat").add(client_socket.reply_channel)
         Group("chat").send({"text": "in"})
         Group("chat").discard(client_socket.reply_channel)
@@ -207,7 +207,7 @@ def test_joins_leaves_and_sends_in_a_consumer_wait(client_socket: Client) -> Non
 
 def test_an_immediate_group_send_in_a_consumer_happens_now(client_socket: Client) -> None:
     Group("chat").add(client_socket.reply_channel)
-    with open_outbox(client_socket.layer):
+    with Outbox(client_socket.layer):
         Group("chat").send({"text": "hi"}, immediately=True)
         assert client_socket.replies == [{"text": "hi"}]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 import threading
 import tracemalloc
 from collections import Counter
@@ -23,6 +24,9 @@ from tests.processes.redis_server import RedisServer
 pytestmark = pytest.mark.django_db
 
 MESSAGES = 20
+
+#: The name of each command among those that are written.
+COMMAND = re.compile(rb"\*\d+\r\n\$\d+\r\n(\w+)\r\n")
 
 
 class Site:
@@ -141,16 +145,16 @@ async def test_round_trips_of_a_worker_for_a_message(
 ) -> None:
     site = sites(1)
     clients = await site.enter(2)
-    trips: list[list[Any]] = []
-    send = lines.Line.send
+    trips: list[list[bytes]] = []
+    write = lines.Line.write
 
-    def count(line: lines.Line, *commands: lines.Command) -> None:
-        trips.append([command[0] for command in commands])
-        send(line, *commands)
+    def count(line: lines.Line, data: bytes) -> None:
+        trips.append(COMMAND.findall(data))
+        write(line, data)
 
-    monkeypatch.setattr(lines.Line, "send", count)
+    monkeypatch.setattr(lines.Line, "write", count)
     await site.talk(clients)
-    commits = [trip for trip in trips if trip == ["EVALSHA", "XREADGROUP"]]
+    commits = [trip for trip in trips if trip == [b"EVALSHA", b"XREADGROUP"]]
     assert MESSAGES - 1 <= len(commits) <= MESSAGES
     assert len(trips) - len(commits) <= 3  # blocking reads that have waited their full time
 

@@ -18,7 +18,7 @@ from channels_workers.exceptions import (
 )
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.message import Message
-from channels_workers.outbox import open_outbox
+from channels_workers.outbox import Outbox
 from tests.channels_workers.clients import Client, contents
 
 ALLOWED = [1000, 3000, 3999, 4000, 4999]
@@ -92,6 +92,6 @@ def test_running_it_closes_the_socket(code: int | None, sent: Any, client_socket
 def test_there_must_be_a_socket_to_close(
     channel: str, content: dict[str, Any], memory_layer: InMemoryChannelLayer
 ) -> None:
-    with open_outbox(memory_layer), pytest.raises(ValueError, match="non-websocket handler"):
+    with Outbox(memory_layer), pytest.raises(ValueError, match="non-websocket handler"):
         WebsocketCloseException().run(Message(content, channel, memory_layer))
     assert contents(memory_layer, "replies") == []

@@ -10,7 +10,7 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     Send,
 )
-from channels_workers.outbox import Outbox, carry_out, open_outbox
+from channels_workers.outbox import Outbox, carry_out
 from tests.channels_workers.clients import contents
 
 
@@ -28,7 +28,7 @@ def kept(outbox: Outbox) -> list[str]:
 
 
 def test_what_was_put_waits_in_order(memory_layer: InMemoryChannelLayer) -> None:
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         put(memory_layer, "one")
         put(memory_layer, "two")
     assert kept(outbox) == ["one", "two"]
@@ -36,7 +36,7 @@ def test_what_was_put_waits_in_order(memory_layer: InMemoryChannelLayer) -> None
 
 
 def test_what_is_immediate_does_not_wait(memory_layer: InMemoryChannelLayer) -> None:
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         put(memory_layer, "one")
         put(memory_layer, "two", immediately=True)
     assert kept(outbox) == ["one"]
@@ -44,7 +44,7 @@ def test_what_is_immediate_does_not_wait(memory_layer: InMemoryChannelLayer) -> 
 
 
 def test_without_an_outbox_nothing_waits(memory_layer: InMemoryChannelLayer) -> None:
-    with open_outbox(memory_layer):
+    with Outbox(memory_layer):
         pass
     put(memory_layer, "one")
     assert texts(memory_layer) == ["one"]
@@ -52,7 +52,7 @@ def test_without_an_outbox_nothing_waits(memory_layer: InMemoryChannelLayer) -> 
 
 def test_an_outbox_closes_when_its_consumer_raises(memory_layer: InMemoryChannelLayer) -> None:
     def consumer(outboxes: list[Outbox]) -> None:
-        with open_outbox(memory_layer) as outbox:
+        with Outbox(memory_layer) as outbox:
             outboxes.append(outbox)
             put(memory_layer, "before")
             raise RuntimeError
@@ -67,7 +67,7 @@ def test_an_outbox_closes_when_its_consumer_raises(memory_layer: InMemoryChannel
 
 def test_another_layer_has_no_part_in_the_commit(memory_layer: InMemoryChannelLayer) -> None:
     other = InMemoryChannelLayer()
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         put(other, "other")
         put(memory_layer, "own")
         assert texts(other) == ["other"]
@@ -75,9 +75,9 @@ def test_another_layer_has_no_part_in_the_commit(memory_layer: InMemoryChannelLa
 
 
 def test_outboxes_nest(memory_layer: InMemoryChannelLayer) -> None:
-    with open_outbox(memory_layer) as outer:
+    with Outbox(memory_layer) as outer:
         put(memory_layer, "one")
-        with open_outbox(memory_layer) as inner:
+        with Outbox(memory_layer) as inner:
             put(memory_layer, "two")
         put(memory_layer, "three")
     assert kept(outer) == ["one", "three"]
@@ -86,7 +86,7 @@ def test_outboxes_nest(memory_layer: InMemoryChannelLayer) -> None:
 
 def test_each_thread_has_its_own(memory_layer: InMemoryChannelLayer) -> None:
     other = threading.Thread(target=put, args=(memory_layer, "other thread"))
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         other.start()
         other.join(10)
         put(memory_layer, "this thread")
@@ -100,7 +100,7 @@ async def test_tasks_and_threads_of_a_coroutine_share_its_outbox(
     async def task() -> None:
         put(memory_layer, "task")
 
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         await asyncio.create_task(task())
         await asyncio.to_thread(put, memory_layer, "thread")
     assert kept(outbox) == ["task", "thread"]
@@ -113,7 +113,7 @@ async def test_a_task_that_is_left_over_sends_at_once(memory_layer: InMemoryChan
         await returned.wait()
         Channel("background").send({"text": "late"})
 
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         task = asyncio.create_task(left_over())
     returned.set()
     await task
@@ -126,7 +126,7 @@ def test_it_is_bounded(
     limits: dict[str, int], memory_layer: InMemoryChannelLayer, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = limits
-    with open_outbox(memory_layer) as outbox:
+    with Outbox(memory_layer) as outbox:
         put(memory_layer, "one")
         put(memory_layer, "two")
         with pytest.raises(OutboxFull, match="this would be number 3"):

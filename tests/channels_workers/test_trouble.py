@@ -252,7 +252,7 @@ async def test_what_is_handed_to_a_line_that_was_cut_is_found(
 ) -> None:
     layer, consumer, recovered_for = layers[0], "worker.0", 1000.0
     monkeypatch.setattr(streams, "RECOVERY_TIME", recovered_for)
-    command = Pull(["websocket.receive"], consumer, TIMEOUT).command(layer.streams.key)
+    command = Pull(("websocket.receive",), consumer, TIMEOUT).command(layer.streams.key(""))
     assert layer.pull(["websocket.receive"], consumer, 0) == []
     with redis_server.client() as client:
         waiting = asyncio.create_task(asyncio.to_thread(client.execute_command, *command))

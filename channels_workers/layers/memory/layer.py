@@ -104,17 +104,16 @@ class InMemoryChannelLayer(WorkerLayer):
         reply_channel: str,
         order: int,
         payload: bytes,
-        disconnect_payload: bytes = b"",
-    ) -> asyncio.Future[Published]:
+        disconnect_payload: bytes,
+        done: Callable[[Published | Exception], object],
+    ) -> None:
         """Put a message of a connection into *channel*, once, before this returns."""
-        done = asyncio.get_running_loop().create_future()
+        message = (channel, reply_channel, order, payload, disconnect_payload)
         try:
-            done.set_result(
-                self.store.publish(channel, reply_channel, order, payload, disconnect_payload)
-            )
-        except Exception as error:  # noqa: BLE001  (whoever waits gets it)
-            done.set_exception(error)
-        return done
+            published: Published | Exception = self.store.publish(*message)
+        except Exception as error:  # noqa: BLE001  (it is looked at)
+            published = error
+        done(published)
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection."""

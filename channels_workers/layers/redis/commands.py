@@ -29,6 +29,10 @@ from channels_workers.layers.server import Server
 #: The consumer group of each channel's stream.
 GROUP = "workers"
 
+#: What the scripts reply, by its meaning.
+COMMITTED = {each.value.encode(): each for each in Committed}
+PUBLISHED = {each.value.encode(): each for each in Published}
+
 Argument = str | bytes | int
 Arguments = list[Argument]
 
@@ -147,17 +151,19 @@ def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:
 
 def read_committed(reply: bytes, capacity_of: Callable[[str], int]) -> Committed:
     """Return what ``commit.lua`` says, or raise :class:`ChannelFull`."""
-    read_full(reply.decode(), capacity_of)
-    return Committed(reply.decode())
+    if (committed := COMMITTED.get(reply)) is None:
+        read_full(reply.decode(), capacity_of)
+        raise RuntimeError(reply.decode())
+    return committed
 
 
 def read_published(reply: bytes) -> Published:
     """Return what ``publish.lua`` says, or raise :class:`ServerGone`, or RuntimeError."""
+    if (published := PUBLISHED.get(reply)) is not None:
+        return published
     if reply == b"server gone":
         raise ServerGone("The layer has no registration of this server.")
-    if reply.startswith(b"order "):
-        raise RuntimeError(reply.decode())
-    return Published(reply.decode())
+    raise RuntimeError(reply.decode())
 
 
 class Read(NamedTuple):

@@ -95,7 +95,8 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     def _living_link(self) -> Link:
         if self._link is None or self._server is None:
             raise LayerUnavailable("No server of this layer runs in this process.")
-        self._make_home(self._server)
+        if self._link.ended():
+            self._make_home(self._server)
         return self._link
 
     def forget_server(self) -> None:
@@ -115,11 +116,12 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         reply_channel: str,
         order: int,
         payload: bytes,
-        disconnect_payload: bytes = b"",
-    ) -> asyncio.Future[Published]:
+        disconnect_payload: bytes,
+        done: Callable[[Published | Exception], object],
+    ) -> None:
         """Put a message of a connection into *channel*, once; done when Redis has it."""
         message: commands.Arguments = [channel, reply_channel, order, payload, disconnect_payload]
-        return self._living_link().start(commands.publish(message))
+        self._living_link().start(commands.publish(message), done)
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection; waits while Redis is away."""
@@ -180,11 +182,11 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
     ) -> list[Delivery]:
         """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
-        return self.streams.pull(Pull(channels, consumer, timeout, count))
+        return self.streams.pull(Pull(tuple(channels), consumer, timeout, count))
 
     def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
         """Return what *consumers* hold."""
-        pulls = (Pull(channels, consumer, 0, RECOVERED) for consumer in consumers)
+        pulls = (Pull(tuple(channels), consumer, 0, RECOVERED) for consumer in consumers)
         return [delivery for pull in pulls for delivery in self.streams.held(pull)]
 
     def commit(
@@ -206,7 +208,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         keep: Callable[[list[Delivery]], None],
     ) -> list[Committed | Exception]:
         """Commit and pull in one write, unless something is to be looked for first."""
-        pull = Pull(channels, finished[0].delivery.consumer, timeout, count)
+        pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
         if self.streams.is_recovering(pull.consumer):
             return [self._try_commit(each) for each in finished]
         requests = [self._commit_request(each) for each in finished]

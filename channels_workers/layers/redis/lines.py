@@ -94,7 +94,10 @@ class Line:
 
     def send(self, *commands: Command) -> None:
         """Write *commands* to the open line; :meth:`read` gives the reply to each."""
-        data = packed(commands)
+        self.write(packed(commands))
+
+    def write(self, data: bytes) -> None:
+        """Write commands that are :func:`packed`, as :meth:`send` does."""
         if self._socket is None:
             raise redis.exceptions.ConnectionError("The line to Redis is down.")
         try:
@@ -157,6 +160,7 @@ class AsyncLine(asyncio.Protocol):
         self._reader = new_reader()
         self._replies: list[Any] = []
         self._expected = 0
+        self._is_replica = False  # by its replies
         self._done: Done | None = None
         self._watch = Watch(self._abort)
 
@@ -175,6 +179,7 @@ class AsyncLine(asyncio.Protocol):
         self._transport = transport
         self._watch.limit = connection.socket_timeout
         self._reader = new_reader()
+        self._is_replica = False
         self._opened_by = transport.get_protocol()
         transport.set_protocol(self)
 
@@ -234,11 +239,12 @@ class AsyncLine(asyncio.Protocol):
                 if (reply := self._reader.gets()) is INCOMPLETE:
                     return
                 self._replies.append(reply)
+                self._is_replica |= isinstance(reply, redis.exceptions.ReadOnlyError)
         except hiredis.HiredisError as error:
             self._finish(error)
             self._abort()
             return
-        if any(isinstance(reply, redis.exceptions.ReadOnlyError) for reply in self._replies):
+        if self._is_replica:
             self._abort()
         self._finish(self._replies)
 

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Protocol
 
 from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import settle
 from channels_workers.layers.operations import About, Pulse
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
@@ -17,7 +19,7 @@ from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.lines import AsyncLine
 from channels_workers.layers.redis.reader import Reader
-from channels_workers.layers.redis.writer import Writer
+from channels_workers.layers.redis.writer import Call, Done, Writer
 from channels_workers.layers.server import Departure, Server
 from channels_workers.logs import fields
 
@@ -75,8 +77,8 @@ class Link:
         """Wait until Redis knows the server."""
         await asyncio.shield(self._registered)
 
-    def start(self, request: Request) -> asyncio.Future[Any]:
-        """Have a script run; return the future of what it says.
+    def start(self, request: Request, done: Done) -> Call:
+        """Have a script run; *done* is called with what it says, or with what is wrong.
 
         A request that may be repeated waits while Redis is away; another one raises
         :class:`LayerUnavailable`, as everything does once the link has ended.
@@ -85,16 +87,22 @@ class Link:
             raise LayerUnavailable("The connection of this server to Redis has ended.")
         if not request.repeatable and not self._registered.done() and self._outage is not None:
             raise self._outage
-        return self._writer.add(request)
+        return self._writer.add(request, done)
 
     async def call(self, request: Request) -> Any:
-        """Do the same as :meth:`start`, and wait for it."""
-        return await self.start(request)
+        """Do the same as :meth:`start`, and wait for it; raise what is wrong."""
+        reply = self.loop.create_future()
+        call = self.start(request, partial(settle, reply))
+        try:
+            return await reply
+        except asyncio.CancelledError:
+            call.is_over = True
+            raise
 
     def depart(self, departures: Iterable[Departure]) -> None:
         """Tell Redis, some time soon, which groups have no member here any more."""
         for group, entry in departures:
-            self._writer.add(Request("leave", [self.server.id, group, entry]))
+            self._writer.add(Request("leave", [self.server.id, group, entry]), ignore)
 
     async def stop(self) -> None:
         """End the link and close its connections."""
@@ -185,6 +193,10 @@ class Link:
         for receiver in list(self.server.receivers.values()):
             receiver.lose()
         self.server.forget_all()
+
+
+def ignore(reply: Any) -> None:
+    """Do nothing with what a script says."""
 
 
 class LostServer(Exception):

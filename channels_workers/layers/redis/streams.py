@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import redis.asyncio
@@ -16,7 +17,7 @@ from channels_workers.layers.operations import Delivery
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import GROUP, Request
-from channels_workers.layers.redis.lines import Command, Line
+from channels_workers.layers.redis.lines import Command, Line, packed
 from channels_workers.logs import fields
 
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
@@ -35,17 +36,26 @@ logger = logging.getLogger(__name__)
 class Pull(NamedTuple):
     """What to pull: *most* messages at most of each channel, after *timeout* seconds at most."""
 
-    channels: Sequence[str]
+    channels: tuple[str, ...]
     consumer: str
     timeout: float
     most: int = 1
 
-    def command(self, key: Callable[[str], str], start: str = ">") -> Command:
-        """Return the command that reads from *start* on: new messages, or those held already."""
+    def command(self, prefix: str, start: str = ">") -> Command:
+        """Return the command that reads from *start* on: new messages, or those held already.
+
+        *prefix* begins the keys of the streams.
+        """
         block = ("BLOCK", max(1, int(self.timeout * 1000))) if self.timeout > 0 else ()
-        keys = [key(channel) for channel in self.channels]
+        keys = [prefix + channel for channel in self.channels]
         reads = ("XREADGROUP", "GROUP", GROUP, self.consumer, "COUNT", self.most, *block)
         return (*reads, "STREAMS", *keys, *[start] * len(keys))
+
+
+@lru_cache(256)
+def as_written(pull: Pull, prefix: str) -> bytes:
+    """Return the command that pulls new messages, as it is written: a thread repeats a few."""
+    return packed([pull.command(prefix)])
 
 
 class Recovery:
@@ -70,12 +80,13 @@ class Streams:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
         self._lines: dict[int, Line] = {}  # by the thread that alone uses it
 
     def key(self, channel: str) -> str:
         """Return the key of a channel's stream."""
-        return self.client.key(f"channel:{channel}")
+        return self._prefix + channel
 
     def length(self, channel: str) -> int:
         """Return how many messages of *channel* wait or are under way."""
@@ -103,7 +114,7 @@ class Streams:
         """Return what the consumer was handed and has not finished; any thread may ask."""
         with self.client.explained():
             try:
-                reply = self.client.redis.execute_command(*pull.command(self.key, "0"))  # type: ignore[no-untyped-call]
+                reply = self.client.redis.execute_command(*pull.command(self._prefix, "0"))  # type: ignore[no-untyped-call]
             except redis.exceptions.ResponseError as error:
                 if str(error).startswith(NO_STREAM):
                     return []
@@ -139,7 +150,7 @@ class Streams:
         try:
             line.open()
             scripts = [self.client.command(request, line.run) for request in requests]
-            line.send(*scripts, pull.command(self.key))
+            line.write(packed(scripts) + as_written(pull, self._prefix))
             replies = [line.read() for _ in requests]
             found = self._read_pulled(line, pull.consumer)
             known = zip(requests, replies, strict=True)
@@ -179,7 +190,7 @@ class Streams:
     def _read_group(self, pull: Pull, start: str) -> list[Delivery]:
         line = self._line()
         with self.client.explained():
-            (reply,) = line.execute(pull.command(self.key, start))
+            (reply,) = line.execute(pull.command(self._prefix, start))
             if not (isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)):
                 return self._readable(_raised(reply), pull.consumer)
             groups = (self._group_command(channel) for channel in pull.channels)
@@ -221,7 +232,7 @@ class Streams:
     # For both
 
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
-        read = commands.read_streams(reply, self.key(""), consumer)
+        read = commands.read_streams(reply, self._prefix, consumer)
         for channel, token, error in read.unreadable:
             extra = fields("unreadable", channel=channel)
             logger.error("A message is given up: %s", error, extra=extra)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +21,23 @@ from channels_workers.layers.redis.lines import AsyncLine, Command
 logger = logging.getLogger(__name__)
 
 
+#: Called once with what a script says, as the request reads it, or with what is wrong.
+Done = Callable[[Any], object]
+
+
 @dataclass(slots=True)
 class Call:
-    """A request that waits to be written, and who waits for its reply.
+    """A request that waits to be written, or for its reply, and who is told of that.
+
+    It *is_over* when they were told, or do not want to know any more: it is not written then.
 
     *doubted_at*: epoch and counter of the server when Redis knew less than it should, which means
     that its data are lost, or else, when a pulse after that says that they are not, what it says.
     """
 
     request: Request
-    reply: asyncio.Future[Any]
+    done: Done
+    is_over: bool = False
     doubted_at: tuple[str, int] | None = None
 
     def arguments(self, life: Life) -> list[Argument]:
@@ -66,13 +74,13 @@ class Writer:
         self._line: AsyncLine | None = None
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
-    def add(self, request: Request) -> asyncio.Future[Any]:
-        """Have *request* written, some time soon; return the future of its reply."""
-        reply = self.loop.create_future()
-        self._calls.append(Call(request, reply))
+    def add(self, request: Request, done: Done) -> Call:
+        """Have *request* written, some time soon; *done* is called in the event loop."""
+        call = Call(request, done)
+        self._calls.append(call)
         if not self._in_flight:
             self._write_waiting()
-        return reply
+        return call
 
     def end(self) -> None:
         """Raise :class:`LayerUnavailable` for all whose requests are not answered yet."""
@@ -110,7 +118,7 @@ class Writer:
         line = self._line
         if line is None:
             return
-        calls, self._calls = [call for call in self._calls if not call.reply.done()], []
+        calls, self._calls = [call for call in self._calls if not call.is_over], []
         if not calls:
             return
         try:
@@ -125,10 +133,11 @@ class Writer:
         return commands.evaluate(self.prefix, call.request, call.arguments(self._life), run)
 
     def _written(self, replies: list[Any] | Exception) -> None:
-        calls, self._in_flight = self._in_flight, []
+        calls = self._in_flight  # until all are settled: what those add who are told waits
         error = replies if isinstance(replies, Exception) else self._settle(calls, replies)
         if isinstance(replies, Exception):
             self._calls[:0] = self._keep_repeatable(calls, replies)
+        self._in_flight = []
         if error is None:
             self._attempts.succeeded()
             self._write_waiting()
@@ -161,7 +170,7 @@ class Writer:
                 kept.append(call)
             else:
                 _answer(call, reply)
-        return [call for call in kept if not call.reply.done()]
+        return [call for call in kept if not call.is_over]
 
 
 def cannot_be_done_now(error: Exception) -> bool:
@@ -175,13 +184,16 @@ def is_unknown(reply: Any) -> bool:
 
 
 def _answer(call: Call, value: Any) -> None:
-    future = call.reply
-    if future.done():
+    if call.is_over:
         return
+    call.is_over = True
+    if not isinstance(value, Exception):
+        try:
+            value = call.request.read(value)
+        except Exception as error:  # noqa: BLE001  (whoever asked is told)
+            value = error
     try:
-        if isinstance(value, Exception):
-            raise value
-        future.set_result(call.request.read(value))
-    except Exception as error:  # noqa: BLE001  (whoever waits gets it)
-        future.set_exception(error)
-        future.exception()  # whoever does not wait for it is not told again
+        call.done(value)
+    except Exception as error:  # noqa: BLE001  (the other calls have their answers, too)
+        loop = asyncio.get_running_loop()
+        loop.call_exception_handler({"message": f"{call.done} failed", "exception": error})
