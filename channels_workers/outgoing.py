@@ -137,10 +137,15 @@ class DaphneOutgoing(Outgoing):
 
     def put(self, event: Event) -> None:
         """Send *event*; a broadcast needs no task for each socket."""
+        transport = transport_behind(self.send)
+        is_behind = transport is not None and unsent_bytes(transport) > 0
         if not (event["type"] == "websocket.close" and close_open(self.send, event)):
             drive(self.send(event))
-        transport = transport_behind(self.send)
-        if transport is not None and unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
+        if transport is None:
+            return
+        if not is_behind:
+            write_now(transport)
+        if unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
             self.overflow()
 
     def cut(self) -> None:
@@ -190,6 +195,17 @@ def unsent_bytes(transport: Any) -> int:
     buffered = getattr(transport, "dataBuffer", b"")
     later = getattr(transport, "_tempDataLen", 0)
     return len(buffered) - getattr(transport, "offset", 0) + int(later)
+
+
+def write_now(transport: Any) -> None:
+    """Let a TCP transport of Twisted write what it holds, not only in its reactor's next turn.
+
+    What goes wrong, or ends, is met there again.
+    """
+    if not (hasattr(transport, "doWrite") and transport.connected and unsent_bytes(transport)):
+        return
+    if transport.doWrite() is not None:
+        transport.startWriting()
 
 
 def drive(sending: Awaitable[None]) -> None:

@@ -1,13 +1,18 @@
-"""What goes out to one client of uvicorn: at once, and by a task while the client reads nothing."""
+"""What goes out to one client: at once, and later while the client reads nothing."""
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
+import daphne.server
 import pytest
+from twisted.internet import main, tcp
 
 from channels_workers.conf import Configuration
-from channels_workers.outgoing import Outgoing, UvicornOutgoing, outgoing_for
+from channels_workers.outgoing import DaphneOutgoing, Outgoing, UvicornOutgoing, outgoing_for
 
 
 class Server:
@@ -134,3 +139,101 @@ async def test_a_close_has_a_task_of_its_own(caplog: pytest.LogCaptureFixture) -
     assert to_client.writer is not None
     await to_client.writer
     assert "Sending failed" in caplog.text
+
+
+# Daphne: its own `send`, and a transport of Twisted between two real sockets
+
+
+class Reactor:
+    """Knows which transports wait until they can write."""
+
+    def __init__(self) -> None:
+        self.writers: set[Any] = set()
+
+    def addReader(self, reader: Any) -> None:  # noqa: N802
+        """Read nothing."""
+
+    def removeReader(self, reader: Any) -> None:  # noqa: N802
+        """Read nothing."""
+
+    def addWriter(self, writer: Any) -> None:  # noqa: N802
+        self.writers.add(writer)
+
+    def removeWriter(self, writer: Any) -> None:  # noqa: N802
+        self.writers.discard(writer)
+
+
+class Line:
+    """What Daphne has of a client, and the client's end of it."""
+
+    def __init__(self, **limits: Any) -> None:
+        near, self.client = socket.socketpair()
+        near.setblocking(False)
+        self.client.setblocking(False)
+        self.reactor = Reactor()
+        self.transport = tcp.Connection(near, None, self.reactor)
+        self.transport.connected = 1
+        server = daphne.server.Server(application=None, endpoints=["unused"])
+        server.connections = {self: {}}
+        self.cut = 0
+        send = partial(server.handle_reply, self)
+        self.out = outgoing_for(send, Configuration(**limits), self.overflow)
+        assert isinstance(self.out, DaphneOutgoing)
+
+    def overflow(self) -> None:
+        self.cut += 1
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """What Daphne calls with each event."""
+        self.transport.write(message["text"].encode())
+
+    def received(self) -> bytes:
+        """What the client can read now."""
+        data = b""
+        with suppress(BlockingIOError):
+            while part := self.client.recv(2**20):
+                data += part
+        return data
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    line = Line()
+    yield line
+    line.client.close()
+    line.transport.socket.close()
+
+
+def test_daphne_writes_a_frame_without_another_turn_of_its_reactor(line: Line) -> None:
+    line.out.put(event("one"))
+    line.out.put(event("two"))
+    assert line.received() == b"onetwo"
+    assert not line.reactor.writers
+
+
+def test_what_a_client_of_daphne_does_not_read_is_left_to_the_reactor(line: Line) -> None:
+    sent = b""
+    while not line.reactor.writers:
+        line.out.put(event("x" * 10_000))
+        sent += b"x" * 10_000
+    line.out.put(event("last"))
+    received = b""
+    while line.reactor.writers:
+        received += line.received()
+        line.transport.doWrite()
+    assert received + line.received() == sent + b"last"
+
+
+def test_a_client_of_daphne_that_is_gone_is_left_to_the_reactor(line: Line) -> None:
+    line.client.close()
+    line.out.put(event("one"))
+    assert line.reactor.writers == {line.transport}  # which meets the error, and ends the line
+    assert line.transport.doWrite() is main.CONNECTION_LOST
+
+
+def test_a_line_of_daphne_that_ends_is_ended_by_the_reactor(line: Line) -> None:
+    line.transport.loseConnection()
+    line.out.put(event("the last"))
+    assert line.received() == b"the last"
+    assert line.reactor.writers == {line.transport}
+    assert line.transport.doWrite() is main.CONNECTION_DONE
