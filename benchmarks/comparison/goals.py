@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.comparison.goal import Goal, Value, figure, less, ratio, whole_flood
 from benchmarks.comparison.plan import SIZES
-from benchmarks.comparison.subjects import CHATS, OURS, TWO_SERVERS, WAITING, WORKERS
+from benchmarks.comparison.subjects import CHATS, COMPUTING, OURS, TWO_SERVERS, WAITING, WORKERS
 
 SERVERS = ("daphne", "uvicorn")
 
@@ -41,9 +41,10 @@ def _round_trips() -> Iterator[Goal]:
         value = ratio(figure(two.name, "rtt50", key), figure(one.name, "rtt50", key))
         server = one.arrangement.server
         yield Goal(f"rtt50 with 2 workers / with 1, nothing pinned, {server}", value, 1.3, 1.6)
-    value = ratio(*(figure(subject.name, "rtt50", key) for subject in reversed(WAITING)))
-    what = "rtt50 with 2 workers / with 1, consumers that wait 2 ms, daphne"
-    yield Goal(what, value, 1.3, 1.6)
+    for subjects, doing in ((WAITING, "wait 2 ms"), (COMPUTING, "compute 0.5 ms")):
+        value = ratio(*(figure(subject.name, "rtt50", key) for subject in reversed(subjects)))
+        what = f"rtt50 with 2 workers / with 1, consumers that {doing}, daphne"
+        yield Goal(what, value, 1.3, 1.6)
 
 
 def _sockets() -> Iterator[Goal]:

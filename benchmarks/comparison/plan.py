@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from benchmarks.comparison.subjects import CHATS, LIMIT, OURS, TABLE, TWO_SERVERS, WAITING, WORKERS
+from benchmarks.comparison.subjects import CHATS, LIMIT, OURS, SLOWER, TABLE, TWO_SERVERS, WORKERS
 from benchmarks.load.modes import MODES
 from benchmarks.load.talk import Talk
 from benchmarks.measuring.subject import Measurement
@@ -36,7 +36,7 @@ QUICK = Size(repeats=1, seconds=1.0, warmup=0.3)
 def measurements() -> list[Measurement]:
     """Return all there are, each once; a *name* and a subject name one."""
     found = [Measurement(subject, column, column) for column in COLUMNS for subject in TABLE]
-    found += [Measurement(subject, "rtt50", "rtt50") for subject in (*WORKERS, *WAITING, *CHATS)]
+    found += [Measurement(subject, "rtt50", "rtt50") for subject in (*WORKERS, *SLOWER, *CHATS)]
     found += [
         Measurement(
             subject, f"requests{clients}", "bc100", {"clients": clients}, counts_requests=True

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.comparison.goal import Goal
 from benchmarks.comparison.goals import GOALS
-from benchmarks.comparison.subjects import CHATS, TABLE, WAITING, WORKERS
+from benchmarks.comparison.subjects import CHATS, SLOWER, TABLE, WORKERS
 from benchmarks.measuring.conditions import as_markdown
 from benchmarks.measuring.results import Results
 from benchmarks.measuring.tables import number, table
@@ -133,7 +133,7 @@ def ratio_table(results: Results) -> list[str]:
 
 def other_table(results: Results) -> list[str]:
     """Return what is not in the table of rooms."""
-    places = [(subject.name, "rtt50") for subject in (*WORKERS, *WAITING, *CHATS)]
+    places = [(subject.name, "rtt50") for subject in (*WORKERS, *SLOWER, *CHATS)]
     places += [place for place in results.reports if place[1].startswith(("requests", "grown"))]
     rows = []
     for subject, name in places:

@@ -41,6 +41,8 @@ WORKERS = tuple(
 )
 #: Two cores are full with one worker of the quick room; those of slower consumers are not.
 WAITING = tuple(not_pinned("channels_workers-waiting", "daphne", workers) for workers in (1, 2))
+COMPUTING = tuple(not_pinned("channels_workers-computing", "daphne", each) for each in (1, 2))
+SLOWER = (*WAITING, *COMPUTING)
 CHATS = (on_one_core("chat"), on_one_core("channels4-chat"))
 TWO_SERVERS = on_one_core("channels_workers", "daphne", servers=2)
 LIMIT, OURS = on_one_core("bare"), on_one_core("channels_workers")

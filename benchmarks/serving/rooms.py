@@ -34,6 +34,14 @@ ROOMS = (
         has_workers=True,
     ),
     Room(
+        name="channels_workers-computing",
+        describes="the same, with a consumer that computes for 0.5 ms",
+        application="benchmarks.rooms.workers.asgi:application",
+        settings="benchmarks.rooms.workers.computing_settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
         name="channels4-core",
         describes="Channels 4 with the core layer of channels-redis",
         application="benchmarks.rooms.channels4.asgi:application",
