@@ -21,6 +21,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.futures import settle
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
@@ -208,12 +209,6 @@ class DatabaseChecks:
             plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
             self._are_applied = not plan
         return {"database": OK, "migrations": OK if self._are_applied else "not applied"}
-
-
-def settle(found: asyncio.Future[Checks], checks: Checks) -> None:
-    """Set the result of *found*, unless whoever waited has given up."""
-    if not found.done():
-        found.set_result(checks)
 
 
 def is_fine(checks: Checks) -> bool:

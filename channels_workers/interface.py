@@ -192,7 +192,7 @@ class Interface:
         # so all of them take note first, and then all wait for the same.
         await asyncio.sleep(0)
         ended = [socket for socket in self.sockets.known if socket.connection.end_code is not None]
-        waiting = [task for socket in ended for task in socket.tasks]
+        waiting = [each for socket in ended for each in socket.under_way()]
         if waiting:
             await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
         if not self.sockets.known:

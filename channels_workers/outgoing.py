@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 SendEvent = Callable[[Event], Awaitable[None]]
 
-#: How long a client of Daphne may take to answer a close frame, before its line is reset (s): as
-#: under uvicorn. Daphne's own second is too short for one that is slow, or far away: a reset can
+#: How long a client of Daphne may take to answer our close frame, before its line is reset (s): as
+#: under uvicorn. Autobahn's own second is too short for one that is slow, or far away: a reset can
 #: take the frame, and what was sent before it, away from who has not read it yet.
 CLOSE_HANDSHAKE_TIMEOUT = 10.0
 
@@ -132,6 +132,32 @@ def go_on(sending: Generator[Any, Any, None], waits_for: Any) -> Generator[Any, 
         return
 
 
+class Turn:
+    """Which transports have written in this turn of the event loop.
+
+    What they get after that goes out together, in the next turn of Twisted's reactor.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._written: set[Any] = set()
+
+    def is_first_of(self, transport: Any) -> bool:
+        """Say whether *transport* has written nothing in this turn; now it will."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._written = loop, set()
+        if transport in self._written:
+            return False
+        if not self._written:
+            loop.call_soon(self._written.clear)
+        self._written.add(transport)
+        return True
+
+
+turn = Turn()
+
+
 class DaphneOutgoing(Outgoing):
     """The events on their way to one client of Daphne, whose `send` never waits."""
 
@@ -143,7 +169,7 @@ class DaphneOutgoing(Outgoing):
             drive(self.send(event))
         if transport is None:
             return
-        if not is_behind:
+        if not is_behind and turn.is_first_of(transport):
             write_now(transport)
         if unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
             self.overflow()

@@ -198,6 +198,11 @@ class Connection:
             return Close(self.end_code)
         return None
 
+    def withdraw(self) -> None:
+        """Note that the message that was to be published last cannot be, and never was."""
+        self.order -= 1
+        self.under_way = None
+
     @property
     def released(self) -> bool:
         """Whether no message is under way."""

@@ -96,6 +96,7 @@ class Include:
         self.routing = resolve_routing(routing)
         self.prefixes = compile_filters(prefixes, "an include", named_groups_only=False)
         self._entries_of: dict[str, list[Any]] = {}
+        self._counted = len(self.routing)
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer and its arguments, None if nothing in the routing matches."""
@@ -120,15 +121,13 @@ class Include:
 
     def entries_of(self, channel: str) -> list[Any]:
         """Return those entries of the routing that listen to *channel*, in order."""
-        if (found := self._entries_of.get(channel)) is None:
+        if self._counted != len(self.routing):  # some were added
+            self._counted, self._entries_of = len(self.routing), {}
+        known = self._entries_of
+        if (found := known.get(channel)) is None:
             found = [entry for entry in self.routing if channel in entry.channel_names()]
-            self._entries_of[channel] = found
+            known[channel] = found
         return found
-
-    def add(self, entry: Route | Include) -> None:
-        """Add *entry* below the others of the routing."""
-        self.routing.append(entry)
-        self._entries_of.clear()
 
     def channel_names(self) -> set[str]:
         """Return the channels that the routing listens to."""
@@ -156,7 +155,7 @@ class Router:
 
     def add_route(self, route: Route | Include) -> None:
         """Add *route* below all others but the defaults."""
-        self.root.add(route)
+        self.root.routing.append(route)
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer for *message* and its arguments, None if there is none."""
@@ -194,12 +193,17 @@ def resolve_routing(routing: Any) -> list[Any]:
         routing = _import(routing, "channel routing")
     if isinstance(routing, Mapping):
         return [Route(channel, consumer) for channel, consumer in routing.items()]
-    if isinstance(routing, Sequence) and all(hasattr(item, "match_values") for item in routing):
+    if isinstance(routing, Sequence) and all(map(is_entry, routing)):
         return list(routing)
     raise ImproperlyConfigured(
         "A channel routing must be a list of route() and include(), a dict of channel names to "
         f"consumers, or the dotted path of one; got {routing!r}."
     )
+
+
+def is_entry(item: Any) -> bool:
+    """Say whether *item* can stand in a routing."""
+    return hasattr(item, "match_values") and hasattr(item, "channel_names")
 
 
 def resolve_consumer(consumer: str | Consumer) -> Consumer:

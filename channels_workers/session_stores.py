@@ -136,9 +136,11 @@ def channel_session_store() -> type[SessionBase] | None:
 
 
 @receiver(setting_changed)
-def _forget_store(*, setting: str, **kwargs: Any) -> None:
+def _forget(*, setting: str, **kwargs: Any) -> None:
     if setting == "CHANNEL_SESSION_ENGINE":
         channel_session_store.cache_clear()
+    elif setting == "SESSION_SERIALIZER":
+        _blank_session.cache_clear()
 
 
 def _stored_session(store: type[SessionBase], reply_channel: str) -> SessionBase:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
+from channels_workers.futures import settle
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
@@ -55,7 +56,9 @@ class Socket:
         self.reply_channel = ""
         self.broken = False
         self.left_frames = 0  # waiting for workers since the client has left
-        self.tasks: set[asyncio.Future[Any]] = set()
+        self._is_publishing = False
+        self._published_next: asyncio.Future[None] | None = None  # while somebody waits for it
+        self._closing: asyncio.Task[None] | None = None
         self.task: asyncio.Task[Any] | None = None  # that serves it
         self.outgoing = outgoing_for(send, connection.limits, self._overflow)
         self._timer: asyncio.TimerHandle | None = None
@@ -160,28 +163,43 @@ class Socket:
         if isinstance(step, Publish):
             self._publish(step)
         elif step is not None:
-            self._await(asyncio.get_running_loop().create_task(self._close(step)))
+            self._closing = asyncio.get_running_loop().create_task(self._close(step))
 
-    def _await(self, work: asyncio.Future[Any]) -> None:
-        self.tasks.add(work)
-        work.add_done_callback(self.tasks.discard)
+    def under_way(self) -> list[asyncio.Future[None]]:
+        """Return what is to be waited for until the layer has all that it was told."""
+        waits: list[asyncio.Future[None]] = [self._closing] if self._closing else []
+        if self._is_publishing:
+            if self._published_next is None:
+                self._published_next = asyncio.get_running_loop().create_future()
+            waits.append(self._published_next)
+        return waits
 
     def _publish(self, step: Publish) -> None:
         encode = self.layer.encode
         try:
             last = b"" if step.order else encode(disconnect_content(self.connection.path))
             message = (step.channel, self.reply_channel, step.order, encode(step.content), last)
-            self.layer.start_publish(*message, partial(self._published, step))
         except Exception as error:  # noqa: BLE001  (it is looked at)
+            self.connection.withdraw()
             self._fail(step, error)
+            return
+        self._is_publishing = True
+        try:
+            self.layer.start_publish(*message, partial(self._published, step))
+        except LayerUnavailable as error:
+            self._published(step, error)
 
     def _published(self, step: Publish, published: Published | Exception) -> None:
+        self._is_publishing = False
+        if self._published_next is not None:
+            settle(self._published_next, None)
+            self._published_next = None
         if isinstance(published, Exception):
             self._fail(step, published)
         elif published is Published.GONE:
             self.lose()
 
-    def _fail(self, step: Publish, error: BaseException) -> None:
+    def _fail(self, step: Publish, error: Exception) -> None:
         path = shown(self.connection.path)
         if isinstance(error, MessageTooLarge):
             extra = self._fields("socket_closed", FRAME_TOO_LARGE)

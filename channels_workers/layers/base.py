@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+from channels_workers.futures import settle
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.operations import (
     About,
@@ -45,16 +46,6 @@ FORMAT_VERSION = 1
 
 #: How many of its former names a worker process tells others.
 FORMER_NAMES = 100
-
-
-def settle(future: asyncio.Future[Any], value: Any) -> None:
-    """Let *future* have *value*, or raise it if it is an exception, unless nobody waits for it."""
-    if future.done():
-        return
-    if isinstance(value, Exception):
-        future.set_exception(value)
-    else:
-        future.set_result(value)
 
 
 class WorkerLayer(ChannelLayer, Upkeep):
@@ -120,9 +111,11 @@ class WorkerLayer(ChannelLayer, Upkeep):
         """Put the message *order* of a connection into *channel*, once however often called.
 
         With order 0 it makes the connection's record, which keeps *disconnect_payload* for
-        the ``websocket.disconnect`` to come. *done* is called with what the layer found, in the
-        event loop, perhaps before this returns: with :class:`ServerGone` if the layer does not
-        know this server, RuntimeError if the message before is still under way.
+        the ``websocket.disconnect`` to come. *done* is called once with what the layer found, in
+        the event loop, perhaps before this returns: with :class:`ServerGone` if the layer does not
+        know this server, RuntimeError if the message before is still under way,
+        :class:`LayerUnavailable` if the server leaves the layer meanwhile; raises the latter if it
+        has left.
         """
 
     async def publish(
@@ -133,7 +126,10 @@ class WorkerLayer(ChannelLayer, Upkeep):
         payload: bytes,
         disconnect_payload: bytes = b"",
     ) -> Published:
-        """Do the same as :meth:`start_publish`, and wait for it; raise what is wrong."""
+        """Do the same as :meth:`start_publish`, and wait for it; raise what is wrong.
+
+        To cancel it ends the waiting alone.
+        """
         reply: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
         message = (channel, reply_channel, order, payload, disconnect_payload)
         self.start_publish(*message, partial(settle, reply))

@@ -16,6 +16,7 @@ from channels_workers.channel import Group
 from channels_workers.exceptions import DenyConnection
 from channels_workers.interface import Interface
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.operations import Published
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
@@ -469,6 +470,27 @@ async def test_what_was_said_before_a_stop_goes_to_workers(
     assert heard == ["0", "0", "1", "1", "2", "2"]
 
 
+async def test_a_drain_waits_for_what_is_being_published(
+    application: Interface, layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await Client(application).accepted()
+    publishing: list[Callable[[Published], object]] = []
+
+    def publish_slowly(*message: Any) -> None:
+        publishing.append(message[-1])
+
+    monkeypatch.setattr(layer, "start_publish", publish_slowly)
+    client.send("one")
+    client.send("two")
+    client.leave()
+    await client.ended()
+    drain = asyncio.create_task(application.drain_ended())
+    done, _ = await asyncio.wait([drain], timeout=0.1)
+    assert not done
+    publishing[0](Published.PUBLISHED)
+    await asyncio.wait_for(drain, TIMEOUT)
+
+
 async def test_a_page_that_goes_on_is_said_in_a_warning(
     application: Interface, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -510,7 +532,7 @@ async def test_an_end_that_the_layer_does_not_take_is_said_in_one_line(
     assert said.event == "stop_failed"  # type: ignore[attr-defined]
     assert said.getMessage() == "The end of 1 sockets is not told: the layer takes too long"
     for socket in list(application.sockets.known):
-        for task in list(socket.tasks):
+        for task in socket.under_way():
             task.cancel()
     await layer.retire_server()
 

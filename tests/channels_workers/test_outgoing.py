@@ -12,7 +12,13 @@ import pytest
 from twisted.internet import main, tcp
 
 from channels_workers.conf import Configuration
-from channels_workers.outgoing import DaphneOutgoing, Outgoing, UvicornOutgoing, outgoing_for
+from channels_workers.outgoing import (
+    DaphneOutgoing,
+    Outgoing,
+    UvicornOutgoing,
+    outgoing_for,
+    unsent_bytes,
+)
 
 
 class Server:
@@ -159,6 +165,9 @@ class Reactor:
     def addWriter(self, writer: Any) -> None:  # noqa: N802
         self.writers.add(writer)
 
+    def callLater(self, seconds: float, *call: Any) -> None:  # noqa: N802
+        """Call nothing."""
+
     def removeWriter(self, writer: Any) -> None:  # noqa: N802
         self.writers.discard(writer)
 
@@ -166,7 +175,7 @@ class Reactor:
 class Line:
     """What Daphne has of a client, and the client's end of it."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self) -> None:
         near, self.client = socket.socketpair()
         near.setblocking(False)
         self.client.setblocking(False)
@@ -177,7 +186,7 @@ class Line:
         server.connections = {self: {}}
         self.cut = 0
         send = partial(server.handle_reply, self)
-        self.out = outgoing_for(send, Configuration(**limits), self.overflow)
+        self.out = outgoing_for(send, Configuration(), self.overflow)
         assert isinstance(self.out, DaphneOutgoing)
 
     def overflow(self) -> None:
@@ -204,18 +213,39 @@ def line() -> Iterator[Line]:
     line.transport.socket.close()
 
 
-def test_daphne_writes_a_frame_without_another_turn_of_its_reactor(line: Line) -> None:
-    line.out.put(event("one"))
-    line.out.put(event("two"))
-    assert line.received() == b"onetwo"
+async def test_daphne_writes_a_frame_without_another_turn_of_its_reactor(line: Line) -> None:
+    for text in ("one", "two"):
+        line.out.put(event(text))
+        assert line.received() == text.encode()
+        assert not line.reactor.writers
+        await asyncio.sleep(0)
+
+
+async def test_what_daphne_gets_in_one_turn_goes_out_in_two_writes(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[bytes] = []
+    write = line.transport.writeSomeData
+
+    def count(data: bytes) -> Any:
+        writes.append(bytes(data))
+        return write(data)
+
+    monkeypatch.setattr(line.transport, "writeSomeData", count)
+    for number in range(20):
+        line.out.put(event(f"{number} "))
+    assert line.reactor.writers
+    line.transport.doWrite()  # the reactor's turn
+    assert writes == [b"0 ", "".join(f"{number} " for number in range(1, 20)).encode()]
     assert not line.reactor.writers
 
 
-def test_what_a_client_of_daphne_does_not_read_is_left_to_the_reactor(line: Line) -> None:
+async def test_what_a_client_of_daphne_does_not_read_is_left_to_the_reactor(line: Line) -> None:
     sent = b""
     while not line.reactor.writers:
         line.out.put(event("x" * 10_000))
         sent += b"x" * 10_000
+        await asyncio.sleep(0)
     line.out.put(event("last"))
     received = b""
     while line.reactor.writers:
@@ -224,16 +254,32 @@ def test_what_a_client_of_daphne_does_not_read_is_left_to_the_reactor(line: Line
     assert received + line.received() == sent + b"last"
 
 
-def test_a_client_of_daphne_that_is_gone_is_left_to_the_reactor(line: Line) -> None:
+async def test_who_reads_too_slowly_under_daphne_is_told_of(line: Line) -> None:
+    line.out.limits = Configuration(REPLY_BYTES_WAITING=50_000)
+    while not line.cut:
+        line.out.put(event("x" * 10_000))
+    assert unsent_bytes(line.transport) > 50_000
+
+
+async def test_a_client_of_daphne_that_is_gone_is_left_to_the_reactor(line: Line) -> None:
     line.client.close()
     line.out.put(event("one"))
     assert line.reactor.writers == {line.transport}  # which meets the error, and ends the line
     assert line.transport.doWrite() is main.CONNECTION_LOST
 
 
-def test_a_line_of_daphne_that_ends_is_ended_by_the_reactor(line: Line) -> None:
+async def test_a_line_of_daphne_that_ends_is_ended_by_the_reactor(line: Line) -> None:
     line.transport.loseConnection()
     line.out.put(event("the last"))
     assert line.received() == b"the last"
     assert line.reactor.writers == {line.transport}
     assert line.transport.doWrite() is main.CONNECTION_DONE
+
+
+async def test_a_line_of_daphne_that_was_cut_gets_nothing(line: Line) -> None:
+    line.out.put(event("one"))
+    line.out.cut()
+    line.out.put(event("two"))
+    await asyncio.sleep(0)
+    line.out.put(event("three"))
+    assert line.received() == b"one"

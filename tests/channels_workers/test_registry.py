@@ -55,6 +55,7 @@ def test_a_missing_alias_is_named(layers: dict[str, dict[str, str]], settings: S
 
 
 def test_without_the_setting_there_is_no_layer(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {}  # so that Channels forgets the layers that were made
     del settings.CHANNEL_LAYERS
     with pytest.raises(ImproperlyConfigured, match="has no 'default'; it has none"):
         get_channel_layer()

@@ -220,6 +220,14 @@ def test_a_route_added_comes_last() -> None:
     assert "two" in router.channels
 
 
+def test_a_route_added_to_a_router_in_use_is_found() -> None:
+    router = Router([route("one", first, text="a")])
+    assert router.match(message_on("one", text="b")) is None
+    router.add_route(route("one", second))
+    assert router.match(message_on("one", text="b")) == (second, {})
+    assert router.match(message_on("one", text="a")) == (first, {})
+
+
 def test_adding_a_route_leaves_the_routing_of_others_alone() -> None:
     Router(f"{__name__}.chat_routing").add_route(route("two", second))
     assert len(chat_routing) == 1

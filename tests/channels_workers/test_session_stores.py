@@ -9,6 +9,7 @@ from django.contrib.sessions.backends.base import CreateError, SessionBase
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signing import JSONSerializer
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
@@ -20,6 +21,7 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.message import Message
 from channels_workers.session_stores import (
     SIGNED_COOKIES,
+    ChannelSession,
     browser_session_key,
     session_for_reply_channel,
 )
@@ -31,6 +33,10 @@ from tests.channels_workers.conftest import RunNext
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BACKENDS = "django.contrib.sessions.backends"
+
+
+class Serializer(JSONSerializer):
+    """One of a project."""
 
 
 @channel_session
@@ -238,3 +244,21 @@ def test_a_message_that_is_no_handshake_is_refused(
 
 def test_session_base_is_the_face_of_all(client_socket: Client) -> None:
     assert isinstance(session_for_reply_channel(client_socket.reply_channel), SessionBase)
+
+
+def test_the_serializer_is_that_of_the_settings(
+    memory_layer: InMemoryChannelLayer, settings: Settings
+) -> None:
+    before = ChannelSession(memory_layer, "a!b", None)
+    settings.SESSION_SERIALIZER = f"{__name__}.Serializer"
+    after = ChannelSession(memory_layer, "a!c", None)
+    assert (before.serializer, after.serializer) == (JSONSerializer, Serializer)
+
+
+def test_two_sessions_share_nothing(memory_layer: InMemoryChannelLayer) -> None:
+    one, other = (ChannelSession(memory_layer, f"a!{name}", None) for name in "bc")
+    one["room"] = "lobby"
+    assert (one.session_key, other.session_key) == ("a!b", "a!c")
+    assert one.modified
+    assert not other.modified
+    assert dict(other.items()) == {}

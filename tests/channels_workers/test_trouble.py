@@ -427,3 +427,19 @@ async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLaye
     results = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), TIMEOUT)
     assert all(result is None or isinstance(result, LayerUnavailable) for result in results)
     assert channel
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_frame_that_the_layer_does_not_take_ends_its_socket_alone(
+    application: Interface, consumers: Consumers, layers: list[RedisChannelLayer]
+) -> None:
+    """With FRAME_SIZE above the layer's `message_size`."""
+    client, other = [await Client(application).accepted() for _ in range(2)]
+    layers[0].codec.message_size = 1_000
+    client.send("x" * 2_000)
+    await client.until(lambda: client.close_codes == [4009])
+    client.leave()
+    await consumers.until(lambda: len(consumers.ends) == 1)
+    assert consumers.ends == [(4009, 0)]
+    other.send("hi")
+    await other.until(lambda: other.texts == ["hi"])

@@ -29,7 +29,7 @@ from channels_workers.layers.server import Server
 #: The consumer group of each channel's stream.
 GROUP = "workers"
 
-#: What the scripts reply, by its meaning.
+#: What scripts mean, by what they reply.
 COMMITTED = {each.value.encode(): each for each in Committed}
 PUBLISHED = {each.value.encode(): each for each in Published}
 

@@ -119,7 +119,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         disconnect_payload: bytes,
         done: Callable[[Published | Exception], object],
     ) -> None:
-        """Put a message of a connection into *channel*, once; done when Redis has it."""
+        """Put a message of a connection into *channel*, once; *done* is called after that."""
         message: commands.Arguments = [channel, reply_channel, order, payload, disconnect_payload]
         self._living_link().start(commands.publish(message), done)
 

@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -18,6 +19,7 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
+from channels_workers.futures import settle
 from channels_workers.layers.redis.connections import goes_on, plain
 
 #: A command with its arguments.
@@ -216,18 +218,9 @@ class AsyncLine(asyncio.Protocol):
     async def execute(self, *commands: Command) -> list[Any]:
         """Do the same as :meth:`start`, opened if need be; raise what cuts the line."""
         await self.open()
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-
-        def done(replies: list[Any] | Exception) -> None:
-            if future.done():
-                return
-            if isinstance(replies, Exception):
-                future.set_exception(replies)
-            else:
-                future.set_result(replies)
-
-        self.start(commands, done)
-        return await future
+        replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self.start(commands, partial(settle, replies))
+        return await replies
 
     # Called by the transport
 

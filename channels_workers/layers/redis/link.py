@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.base import settle
+from channels_workers.futures import settle
 from channels_workers.layers.operations import About, Pulse
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
@@ -80,8 +80,8 @@ class Link:
     def start(self, request: Request, done: Done) -> Call:
         """Have a script run; *done* is called with what it says, or with what is wrong.
 
-        A request that may be repeated waits while Redis is away; another one raises
-        :class:`LayerUnavailable`, as everything does once the link has ended.
+        A request that may be repeated waits while Redis is away; for another one that is what is
+        wrong. Raises :class:`LayerUnavailable` if the link has ended, or could not register yet.
         """
         if self._ended:
             raise LayerUnavailable("The connection of this server to Redis has ended.")

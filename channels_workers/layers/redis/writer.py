@@ -83,7 +83,7 @@ class Writer:
         return call
 
     def end(self) -> None:
-        """Raise :class:`LayerUnavailable` for all whose requests are not answered yet."""
+        """Tell all whose requests are not answered yet: :class:`LayerUnavailable`."""
         self._line = None
         for call in (*self._in_flight, *self._calls):
             _answer(call, LayerUnavailable("The connection of this server has ended."))
@@ -106,7 +106,8 @@ class Writer:
                 error = await self._trouble
             except Exception as failure:  # noqa: BLE001  (logged; whatever it is, the link goes on)
                 error = failure
-                self._calls = self._keep_repeatable(self._calls, error)
+                calls, self._calls = self._calls, []  # who is told may add others meanwhile
+                self._calls[:0] = self._keep_repeatable(calls, error)
 
     async def _teach(self, line: AsyncLine) -> None:
         names = {call.request.script for call in self._calls}
@@ -134,10 +135,10 @@ class Writer:
 
     def _written(self, replies: list[Any] | Exception) -> None:
         calls = self._in_flight  # until all are settled: what those add who are told waits
-        error = replies if isinstance(replies, Exception) else self._settle(calls, replies)
-        if isinstance(replies, Exception):
-            self._calls[:0] = self._keep_repeatable(calls, replies)
-        self._in_flight = []
+        try:
+            error = self._settle(calls, replies)
+        finally:
+            self._in_flight = []
         if error is None:
             self._attempts.succeeded()
             self._write_waiting()
@@ -146,8 +147,11 @@ class Writer:
             if not self._trouble.done():
                 self._trouble.set_result(error)
 
-    def _settle(self, calls: list[Call], replies: list[Any]) -> Exception | None:
+    def _settle(self, calls: list[Call], replies: list[Any] | Exception) -> Exception | None:
         """Answer *calls*; keep those from the first on that Redis cannot carry out now."""
+        if isinstance(replies, Exception):
+            self._calls[:0] = self._keep_repeatable(calls, replies)
+            return replies
         for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
             if isinstance(reply, Exception) and cannot_be_done_now(reply):
                 if connections.is_loss(reply):
@@ -196,4 +200,5 @@ def _answer(call: Call, value: Any) -> None:
         call.done(value)
     except Exception as error:  # noqa: BLE001  (the other calls have their answers, too)
         loop = asyncio.get_running_loop()
-        loop.call_exception_handler({"message": f"{call.done} failed", "exception": error})
+        what = f"Whoever asked for {call.request.script} could not be told"
+        loop.call_exception_handler({"message": what, "exception": error})

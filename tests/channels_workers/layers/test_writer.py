@@ -1,0 +1,129 @@
+"""What the writer of an interface server tells those who asked, against a real Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.link import Link
+from tests.channels_workers.layers.recorder import TIMEOUT
+from tests.processes.redis_server import RedisServer
+
+
+@pytest.fixture
+async def layer(redis_server: RedisServer) -> AsyncIterator[RedisChannelLayer]:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    yield layer
+    await layer.retire_server()
+    layer.disconnect()
+
+
+@pytest.fixture
+async def link(layer: RedisChannelLayer) -> Link:
+    await layer.new_channel()
+    assert layer._link is not None
+    await layer._link.call(ask())  # Redis knows the script now
+    return layer._link
+
+
+def ask() -> Request:
+    """A script that reads."""
+    return Request("workers", [], repeatable=False, ordered=False)
+
+
+class Told:
+    """Keeps what it is called with."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, value: Any) -> None:
+        self.values.append(value)
+        self._changed.set()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            while len(self.values) < count:
+                await self._changed.wait()
+                self._changed.clear()
+
+
+async def test_who_fails_when_told_harms_nobody_else(link: Link) -> None:
+    told = Told()
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+
+    def fail(value: Any, secret: str = "a cookie") -> None:
+        raise ValueError
+
+    link.start(ask(), fail)
+    link.start(ask(), told)
+    link.start(ask(), told)
+    await told.until(2)
+    assert told.values == [[], []]
+    (failure,) = failures
+    assert failure["message"] == "Whoever asked for workers could not be told"
+    assert isinstance(failure["exception"], ValueError)
+
+
+async def test_who_is_told_may_ask_again_at_once(link: Link) -> None:
+    told = Told()
+
+    def ask_again(value: Any) -> None:
+        told(value)
+        link.start(ask(), told)
+
+    for _ in range(3):
+        link.start(ask(), ask_again)
+    await told.until(6)
+    assert told.values == [[]] * 6
+
+
+async def test_who_is_told_of_an_outage_may_ask_again_at_once(
+    link: Link, redis_server: RedisServer
+) -> None:
+    told = Told()
+
+    def ask_again(value: Any) -> None:
+        told(value)
+        if len(told.values) < 6:
+            link.start(ask(), ask_again)
+
+    redis_server.stop()
+    for _ in range(3):
+        link.start(ask(), ask_again)
+    await told.until(3)
+    redis_server.start()
+    await told.until(6)
+    assert isinstance(told.values[0], Exception)
+    assert await asyncio.wait_for(link.call(ask()), TIMEOUT) == []
+
+
+async def test_what_nobody_waits_for_any_more_is_not_written(
+    link: Link, layer: RedisChannelLayer
+) -> None:
+    told = Told()
+    link.start(ask(), told)  # under way, so that the next waits
+    waiting = asyncio.create_task(layer.send("a-channel", {"text": "hi"}))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await told.until(1)
+    await link.call(ask())
+    assert await asyncio.to_thread(layer.length, "a-channel") == 0
+
+
+async def test_all_are_told_once_when_the_link_ends(link: Link) -> None:
+    told = Told()
+    for _ in range(3):
+        link.start(ask(), told)
+    await link.stop()
+    assert len(told.values) == 3
+    assert isinstance(told.values[-1], LayerUnavailable)
+    assert all(value == [] or isinstance(value, LayerUnavailable) for value in told.values)
+    with pytest.raises(LayerUnavailable):
+        link.start(ask(), told)
