@@ -34,7 +34,8 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "routing",
             "Router Route RouteClass Include route route_class include null_consumer "
             "connect_consumer",
-            "entries of your own define `match_values`; a router has no `check_default`",
+            "entries of your own define `match_values` and `channel_names`; a router has no "
+            "`check_default`",
         ),
     ),
     "Sessions and users": (
