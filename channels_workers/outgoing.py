@@ -17,22 +17,18 @@ from typing import Any
 from channels_workers.conf import Configuration
 from channels_workers.logs import fields
 from channels_workers.protocol import Event
+from channels_workers.servers import daphne, uvicorn
 
 logger = logging.getLogger(__name__)
 
 SendEvent = Callable[[Event], Awaitable[None]]
 
-#: How long a client of Daphne may take to answer our close frame, before its line is reset (s): as
-#: under uvicorn. Autobahn's own second is too short for one that is slow, or far away: a reset can
-#: take the frame, and what was sent before it, away from who has not read it yet.
-CLOSE_HANDSHAKE_TIMEOUT = 10.0
-
 
 def outgoing_for(send: SendEvent, limits: Configuration, overflow: Callable[[], None]) -> Outgoing:
     """Return what suits the server that *send* is of; *overflow* is called at a limit."""
-    if is_of_daphne(send):
+    if daphne.is_of_daphne(send):
         return DaphneOutgoing(send, limits, overflow)
-    kind = UvicornOutgoing if is_of_uvicorn(send) else Outgoing
+    kind = UvicornOutgoing if uvicorn.is_of_uvicorn(send) else Outgoing
     return kind(send, limits, overflow)
 
 
@@ -75,8 +71,8 @@ class Outgoing:
         if self.writer is not None:
             self.writer.cancel()
         # uvicorn's `send` is a method of the protocol, which would wait until all is read.
-        transport = getattr(getattr(self.send, "__self__", None), "transport", None)
-        if isinstance(transport, asyncio.WriteTransport):
+        transport = uvicorn.transport_of(self.send)
+        if transport is not None:
             transport.abort()
 
     async def _write(self, begun: Awaitable[None] | None) -> None:
@@ -163,20 +159,20 @@ class DaphneOutgoing(Outgoing):
 
     def put(self, event: Event) -> None:
         """Send *event*; a broadcast needs no task for each socket."""
-        transport = transport_behind(self.send)
-        is_behind = transport is not None and unsent_bytes(transport) > 0
-        if not (event["type"] == "websocket.close" and close_open(self.send, event)):
+        transport = daphne.transport_behind(self.send)
+        is_behind = transport is not None and daphne.unsent_bytes(transport) > 0
+        if not (event["type"] == "websocket.close" and daphne.close_open(self.send, event)):
             drive(self.send(event))
         if transport is None:
             return
         if not is_behind and turn.is_first_of(transport):
-            write_now(transport)
-        if unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
+            daphne.write_now(transport)
+        if daphne.unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
             self.overflow()
 
     def cut(self) -> None:
         """Drop the line, with all that waits for the client behind it."""
-        transport = transport_behind(self.send)
+        transport = daphne.transport_behind(self.send)
         if transport is not None:
             transport.abortConnection()
 
@@ -184,54 +180,6 @@ class DaphneOutgoing(Outgoing):
 def size_of(event: Event) -> int:
     """Return the length of an event's frame."""
     return len(event.get("text") or event.get("bytes") or b"")
-
-
-# What is known of Daphne: `send` is a partial of Server.handle_reply and of the socket's protocol.
-
-
-def is_of_daphne(send: SendEvent) -> bool:
-    """Say whether *send* is Daphne's own."""
-    owner = getattr(getattr(send, "func", None), "__self__", None)
-    return type(owner).__module__ == "daphne.server"
-
-
-def is_of_uvicorn(send: SendEvent) -> bool:
-    """Say whether *send* is uvicorn's own: a method of its protocol."""
-    owner = type(getattr(send, "__self__", None))
-    return owner.__module__.startswith("uvicorn.")
-
-
-def transport_behind(send: Any) -> Any:
-    """Return the transport that Daphne's *send* writes to; None if the line is down."""
-    return getattr(send.args[0], "transport", None)
-
-
-def close_open(send: Any, event: Event) -> bool:
-    """Close a socket of Daphne, whose own `send` drops the reason; False if it is not open."""
-    protocol = send.args[0]
-    if protocol.state != protocol.STATE_OPEN:
-        return False
-    protocol.closeHandshakeTimeout = CLOSE_HANDSHAKE_TIMEOUT
-    protocol.sendClose(event["code"], event.get("reason"))
-    return True
-
-
-def unsent_bytes(transport: Any) -> int:
-    """Return how much a transport of Twisted holds that its peer has not read."""
-    buffered = getattr(transport, "dataBuffer", b"")
-    later = getattr(transport, "_tempDataLen", 0)
-    return len(buffered) - getattr(transport, "offset", 0) + int(later)
-
-
-def write_now(transport: Any) -> None:
-    """Let a TCP transport of Twisted write what it holds, not only in its reactor's next turn.
-
-    What goes wrong, or ends, is met there again.
-    """
-    if not (hasattr(transport, "doWrite") and transport.connected and unsent_bytes(transport)):
-        return
-    if transport.doWrite() is not None:
-        transport.startWriting()
 
 
 def drive(sending: Awaitable[None]) -> None:

@@ -35,7 +35,7 @@ ROWS = [
     ["layers.server", "layers.status"],
     ["layers.mailboxes"],
     ["layers.codec", "layers.operations"],
-    ["backoff", "conf", "exceptions", "futures", "garbage", "goodbye", "signals"],
+    ["backoff", "conf", "exceptions", "futures", "garbage", "goodbye", "servers", "signals"],
     ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]

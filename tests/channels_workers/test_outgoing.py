@@ -17,8 +17,8 @@ from channels_workers.outgoing import (
     Outgoing,
     UvicornOutgoing,
     outgoing_for,
-    unsent_bytes,
 )
+from channels_workers.servers.daphne import unsent_bytes
 
 
 class Server:

@@ -1,0 +1,1 @@
+"""The private parts of server programs that are used here, each in one module."""
