@@ -16,8 +16,9 @@ run_next
     none is named.
 """
 
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,8 +38,11 @@ from channels_workers.routing import Router
 from channels_workers.worker import WorkerGroup
 from tests.channels_workers.clients import Client, pull_one
 from tests.channels_workers.consumers import TIMEOUT, StartGroup
-from tests.processes.process import free_port
+from tests.processes.process import PORTS, free_port
 from tests.processes.redis_server import RedisServer
+
+#: How far above its port a Redis in cluster mode listens for the others of its cluster.
+CLUSTER_BUS = 10_000
 
 MEMORY = "channels_workers.layers.memory.InMemoryChannelLayer"
 
@@ -87,12 +91,20 @@ def connected(client_socket: Client) -> Client:
 
 @pytest.fixture
 def redis_cluster(tmp_path: Path) -> Iterator[RedisServer]:
-    # Its second port is 10,000 above its first.
-    port = next(port for port in iter(free_port, None) if port < 55_000)
-    server = RedisServer(tmp_path, "--cluster-enabled", "yes", port=port)
+    server = RedisServer(tmp_path, "--cluster-enabled", "yes", port=free_cluster_port())
     server.start()
     yield server
     server.stop()
+
+
+def free_cluster_port() -> int:
+    """A free port whose second, 10,000 above it, is free and in the same range."""
+    while True:
+        port = free_port()
+        with suppress(OSError):
+            if port + CLUSTER_BUS in PORTS:
+                socket.create_server(("127.0.0.1", port + CLUSTER_BUS)).close()
+                return port
 
 
 @pytest.fixture

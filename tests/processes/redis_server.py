@@ -60,7 +60,11 @@ class RedisServer:
         self._process = Process(
             "redis-server", command, log=self.folder / "redis.log", env=self.env
         )
-        self._process.wait_until_listening(self.port)
+        try:
+            self._process.wait_until_listening(self.port)
+        except BaseException:
+            self._process.kill()
+            raise
 
     def stop(self) -> None:
         """End it, with all that it holds. Does nothing when it has ended."""
