@@ -6,12 +6,13 @@ path that came, uvicorn puts its ``--root-path`` in front, as the ASGI specifica
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 
 Scope = Mapping[str, Any]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def script_name(scope: Scope) -> str:
@@ -35,7 +36,21 @@ def mounted(scope: Scope) -> Scope:
     if not prefix or "path" not in scope:
         return scope
     path = prefix + path_info(scope["path"], prefix)
-    return scope if _is_mounted(scope, prefix, path) else {**scope, "root_path": prefix, "path": path}
+    known = _is_mounted(scope, prefix, path)
+    return scope if known else {**scope, "root_path": prefix, "path": path}
+
+
+def at_script_name(application: Application) -> Application:
+    """Return *application* with scopes as :func:`mounted` makes them.
+
+    For an outermost router of Channels 4, which knows nothing of ``FORCE_SCRIPT_NAME``, and refuses
+    paths without the prefix.
+    """
+
+    async def serve(scope: Scope, receive: Any, send: Any) -> None:
+        await application(mounted(scope), receive, send)
+
+    return serve
 
 
 def _is_mounted(scope: Scope, prefix: str, path: str) -> bool:
