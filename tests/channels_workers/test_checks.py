@@ -140,7 +140,7 @@ def test_a_backend_that_is_not_there_is_said(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "no.such.Layer"}}
     assert only_problem()[1].endswith("for default: No module named 'no'")
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels_workers.layers.redis.Layer"}}
-    assert "does not define a \"Layer\" attribute" in only_problem()[1]
+    assert 'does not define a "Layer" attribute' in only_problem()[1]
 
 
 def test_what_the_import_of_a_backend_lacks_is_said(

@@ -1,4 +1,4 @@
-"""A site below a prefix: by `--root-path`, a header or FORCE_SCRIPT_NAME, which a proxy may keep."""
+"""A site below a prefix: by `--root-path`, a header or FORCE_SCRIPT_NAME; a proxy may keep it."""
 
 from collections.abc import Mapping
 

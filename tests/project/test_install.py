@@ -36,9 +36,7 @@ def run(
     *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] = clean_environment()
 ) -> str:
     """Run a command to its end; what it wrote."""
-    result = subprocess.run(
-        command, cwd=cwd, env=env, check=False, capture_output=True, text=True
-    )
+    result = subprocess.run(command, cwd=cwd, env=env, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
