@@ -21,6 +21,7 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import get_router
+from channels_workers.security.websockets import check_entry
 from channels_workers.session_stores import channel_session_store
 
 REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
@@ -150,6 +151,25 @@ def check_configuration(
         configuration()
     except ImproperlyConfigured as error:
         return [Error(str(error), hint="Correct CHANNEL_WORKERS.", id="channels_workers.E008")]
+    return []
+
+
+@register("channels_workers")
+def check_origins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Look for entries of ALLOWED_ORIGINS that would allow nobody."""
+    try:
+        for entry in configuration().ALLOWED_ORIGINS:
+            check_entry(entry)
+    except ImproperlyConfigured:  # which another check says
+        return []
+    except ValueError as error:
+        return [
+            Error(
+                f"CHANNEL_WORKERS['ALLOWED_ORIGINS'] cannot be used: {error}",
+                hint='CHANNEL_WORKERS = {"ALLOWED_ORIGINS": ["https://chat.example.com"]}',
+                id="channels_workers.E015",
+            )
+        ]
     return []
 
 

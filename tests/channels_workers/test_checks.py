@@ -206,6 +206,28 @@ def test_keys_without_cryptography(backend: str) -> None:
     assert "E004" not in problems_without("cryptography", {}, backend)
 
 
+# ALLOWED_ORIGINS
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["https://b\u00fccher.example", "https://*.example.com", "chat.example.com:8000", "null:"],
+)
+def test_an_origin_that_no_browser_sends(entry: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": ["https://chat.example.com", entry]}
+    number, message, _ = only_problem()
+    assert number == "channels_workers.E015"
+    assert message.startswith(f"CHANNEL_WORKERS['ALLOWED_ORIGINS'] cannot be used: {entry!r} is no")
+
+
+@pytest.mark.parametrize(
+    "entry", ["*", ".example.com", "[::1]", "https://a.example:444", "app://x/"]
+)
+def test_origins_that_browsers_send(entry: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": [entry]}
+    assert problems() == []
+
+
 # INSTALLED_APPS
 
 RIGHT_ORDER = ["channels_workers", "daphne", "django.contrib.staticfiles"]
