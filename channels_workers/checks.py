@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from channels.exceptions import InvalidChannelLayerError
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
@@ -20,6 +21,7 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import get_router
+from channels_workers.security.websockets import check_entry
 from channels_workers.session_stores import channel_session_store
 
 REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
@@ -75,13 +77,40 @@ def _check_layer(alias: str, layer: dict[str, Any]) -> Iterator[CheckMessage]:
 def _check_config(alias: str, layer: dict[str, Any]) -> Iterator[CheckMessage]:
     try:
         get_channel_layer(alias)
+    except InvalidChannelLayerError as error:
+        causes = list(_import_errors(error))
+        yield _unusable(alias, ": ".join(map(str, [error, *causes])), _cure(layer, causes))
     except (ImproperlyConfigured, ValueError, TypeError) as error:
         reason = _unknown_keys(layer) if isinstance(error, TypeError) else ""
-        yield Error(
-            f"CHANNEL_LAYERS[{alias!r}] cannot be used: {reason or error}",
-            hint="Correct its BACKEND and CONFIG.",
-            id="channels_workers.E004",
+        yield _unusable(alias, reason or str(error), _cure(layer, [error]))
+
+
+def _unusable(alias: str, reason: str, cure: str) -> CheckMessage:
+    text = f"CHANNEL_LAYERS[{alias!r}] cannot be used: {reason}"
+    return Error(text, hint=cure, id="channels_workers.E004")
+
+
+def _import_errors(error: BaseException) -> Iterator[BaseException]:
+    """Yield what led to *error*, the nearest first; Channels leaves it out of its own text."""
+    texts = {str(error)}
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+        if str(error) not in texts:
+            texts.add(str(error))
+            yield error
+
+
+def _cure(layer: dict[str, Any], causes: Sequence[BaseException]) -> str:
+    missing = next((error.name for error in causes if isinstance(error, ModuleNotFoundError)), "")
+    if missing and not f"{layer['BACKEND']}.".startswith(f"{missing}."):
+        top = missing.partition(".")[0]
+        return (
+            f"The BACKEND is there, and a module that it imports is not: install the package of "
+            f"{top!r} beside it. `python -m pip check` names what else is missing."
         )
+    if any("'cryptography'" in str(error) for error in causes):
+        return "Install cryptography, or leave symmetric_encryption_keys out of its CONFIG."
+    return "Correct its BACKEND and CONFIG."
 
 
 def _unknown_keys(layer: dict[str, Any]) -> str:
@@ -126,6 +155,25 @@ def check_configuration(
 
 
 @register("channels_workers")
+def check_origins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Look for entries of ALLOWED_ORIGINS that would allow nobody."""
+    try:
+        for entry in configuration().ALLOWED_ORIGINS:
+            check_entry(entry)
+    except ImproperlyConfigured:  # which another check says
+        return []
+    except ValueError as error:
+        return [
+            Error(
+                f"CHANNEL_WORKERS['ALLOWED_ORIGINS'] cannot be used: {error}",
+                hint='CHANNEL_WORKERS = {"ALLOWED_ORIGINS": ["https://chat.example.com"]}',
+                id="channels_workers.E015",
+            )
+        ]
+    return []
+
+
+@register("channels_workers")
 def check_session_engine(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
@@ -154,11 +202,12 @@ def check_application(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         return [_no_application(f"ASGI_APPLICATION is {path!r}, and is to be a dotted path.")]
     module, _, name = path.rpartition(".")
     try:
-        spec = find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
+        spec, reason = find_spec(module), ""
+    except (ImportError, ValueError) as error:  # of a package that it is in
+        spec, reason = None, f" ({error})"
     if spec is None:
-        return [_no_application(f"ASGI_APPLICATION is {path!r}, and there is no module {module}.")]
+        text = f"ASGI_APPLICATION is {path!r}, and there is no module {module}{reason}."
+        return [_no_application(text)]
     if not _is_plain_django(spec.origin, name):
         return []
     return [

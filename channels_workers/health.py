@@ -27,6 +27,7 @@ from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import Event, Scope
 from channels_workers.reaper import DEAD_AFTER, Sight
+from channels_workers.script_name import path_info, script_name
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +57,14 @@ class Health:
         )
         self._was_ready: bool | None = None
 
-    def check_at(self, path: str) -> Application | None:
-        """Return what answers at *path*, if anything here does."""
-        limits = configuration()
+    def check_at(self, scope: Scope) -> Application | None:
+        """Return what answers at the path of *scope*, if anything here does.
+
+        A proxy asks with the prefix of the site, a prober beside the server without it: both are
+        answered, also where the server puts its ``--root-path`` in front of a path that has it.
+        """
+        prefix, limits = script_name(scope), configuration()
+        path = path_info(path_info(scope["path"], prefix), prefix)
         if not path:
             return None
         return {limits.HEALTH_PATH: self.alive, limits.READY_PATH: self.ready}.get(path)

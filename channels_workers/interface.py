@@ -17,6 +17,7 @@ from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import CLOSED, CONNECTING, OPEN, Connection, Scope
 from channels_workers.requests import Requests
+from channels_workers.script_name import mounted
 from channels_workers.sockets import Socket, Sockets
 
 logger = logging.getLogger(__name__)
@@ -50,12 +51,12 @@ class Interface:
         """Serve one connection; ValueError for a type of scope that is not known here."""
         if not self._goodbye.is_installed and scope["type"] != "lifespan":
             self._goodbye.install()
-        scope = with_client(scope)
+        scope = mounted(with_client(scope))
         match scope["type"]:
             case "websocket":
                 await self.limited_websocket(scope, receive, send)
             case "http":
-                http = self.health.check_at(scope["path"]) or self.http
+                http = self.health.check_at(scope) or self.http
                 await http(scope, receive, send)
             case "lifespan":
                 await self.lifespan(receive, send)

@@ -18,6 +18,7 @@ from channels_workers.layers.operations import (
     RECEIVE,
 )
 from channels_workers.logs import fields
+from channels_workers.script_name import path_info
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Connection:
     """
 
     def __init__(self, scope: Scope, limits: Configuration) -> None:
-        self.path: str = scope["path"]
+        self.path = consumers_path(scope)
         self.name = ""  # its reply channel, once it has one
         self.limits = limits
         self.state = CONNECTING
@@ -225,10 +226,15 @@ def shown(path: str) -> str:
     return ascii(path[:200])[1:-1]
 
 
+def consumers_path(scope: Scope) -> str:
+    """Return the path that consumers and routes see: what comes after the script name."""
+    return path_info(scope["path"], scope.get("root_path", ""))
+
+
 def connect_content(scope: Scope) -> Content:
     """Return the content of ``websocket.connect`` for an ASGI scope."""
     return {
-        "path": scope["path"],
+        "path": consumers_path(scope),
         "root_path": scope.get("root_path", ""),
         "query_string": scope.get("query_string", b""),
         "headers": [[bytes(name), bytes(value)] for name, value in scope.get("headers", ())],

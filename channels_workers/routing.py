@@ -23,6 +23,9 @@ from channels_workers.message import Consumer, Message
 
 Filters = dict[str, re.Pattern[str]]
 
+#: A dollar at the end of a pattern, which no backslash makes a plain one.
+_END = re.compile(r"(?<!\\)(?:\\\\)*\$\Z")
+
 
 class Match(NamedTuple):
     """A consumer and what the named groups of the filters found."""
@@ -35,7 +38,8 @@ class Route:
     """A consumer for one channel or several.
 
     *consumer* is a callable or its dotted path. Each further argument names a key of the
-    message and gives a regular expression for its beginning; named groups become arguments.
+    message and gives a regular expression for its beginning, of which a ``$`` at the end means the
+    end itself; named groups become arguments.
     """
 
     def __init__(
@@ -257,7 +261,16 @@ def _match(pattern: re.Pattern[str], values: Any, name: str) -> re.Match[str] | 
     value = values.get(name)
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
-    return pattern.match(value) if isinstance(value, str) else None
+    found = pattern.match(value) if isinstance(value, str) else None
+    # To Python, $ is also before a line end that is last. Here it is the end, as in urls.py.
+    if found and value[-1:] == "\n" and _ends_before_it(pattern, found):
+        return None
+    return found
+
+
+def _ends_before_it(pattern: re.Pattern[str], found: re.Match[str]) -> bool:
+    is_strict = _END.search(pattern.pattern) is not None and not pattern.flags & re.MULTILINE
+    return is_strict and found.end() == len(found.string) - 1
 
 
 def _import(path: str, what: str) -> Any:

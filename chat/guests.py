@@ -95,6 +95,7 @@ def set_cookie(response: HttpResponseBase, person: str) -> None:
         settings.CHAT_GUEST_COOKIE_NAME,
         _signer.sign(person),
         max_age=YEAR,
+        path=settings.SESSION_COOKIE_PATH,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",

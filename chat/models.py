@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -81,7 +82,7 @@ class Room(models.Model):
 
     def get_absolute_url(self) -> str:
         """The path of the room's page."""
-        return f"/{self.label}/"
+        return reverse("room", kwargs={"label": self.label})
 
 
 class MessageManager(models.Manager["Message"]):

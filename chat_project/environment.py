@@ -7,6 +7,7 @@ as unset: hosting panels and ``.env`` files make no difference between the two.
 
 import math
 import os
+import re
 from typing import Any
 
 import dj_database_url
@@ -82,6 +83,16 @@ def database(name: str, default: str) -> dict[str, Any]:
     except (ValueError, KeyError):
         example = f"{name}=postgres://user:password@host:5432/name"
         raise refusal(name, "the URL of a database", example, secret=True) from None
+
+
+def prefix(name: str) -> str:
+    """``/talk``: what the site's addresses begin with; a slash at the end makes no difference."""
+    value = text(name).rstrip("/")
+    if value and not re.fullmatch(r"(/[\w.~-]+)+", value, re.ASCII):
+        raise refusal(
+            name, "a path of letters, digits and . _ ~ -, with / before each", f"{name}=/talk"
+        )
+    return value
 
 
 def redis_url(name: str) -> str:

@@ -55,6 +55,9 @@ if not DEBUG and any(is_weak(key) for key in SECRET_KEY_FALLBACKS):
 # The names under which the site is reached. Pages of other names may open no socket either.
 # Unset, DEBUG allows localhost; on Heroku it is the domain that each app gets.
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", (".herokuapp.com",) if ON_HEROKU else ())
+# "/talk" where the site is below https://chat.example.org/talk/, for a proxy that keeps that prefix
+# and for one that takes it off.
+FORCE_SCRIPT_NAME = environment.prefix("FORCE_SCRIPT_NAME") or None
 # Origins ("https://chat.example.org") that may post forms, for a proxy that changes the Host.
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
 # Origins whose pages may open sockets; unset, those of ALLOWED_HOSTS, and where that is "*", only
@@ -133,7 +136,9 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 # With such a name a browser takes a cookie from this host alone, over TLS: no other host of the
 # domain can put its own in place. Scripts see neither; other sites' pages do not send them.
-COOKIE_PREFIX = "__Host-" if HTTPS else ""
+# Below a prefix cookies are for what is there; browsers take no "__Host-" with a path.
+COOKIE_PREFIX = ("__Secure-" if FORCE_SCRIPT_NAME else "__Host-") if HTTPS else ""
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 CHAT_GUEST_COOKIE_NAME = f"{COOKIE_PREFIX}chat_guest"
@@ -284,7 +289,7 @@ CHAT_FRAME_SIZE = environment.integer("CHAT_FRAME_SIZE", 64 * 1024, 256, 256 * 1
 
 # --------------------------------------------------------------------------------- static files
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 # Where collectstatic puts them.
 STATIC_ROOT = environment.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STORAGES = {

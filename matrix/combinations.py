@@ -30,7 +30,11 @@ LOWEST = {
     "daphne": "4.2.2",
     "channels-redis": "4.3.0",
     "redis": "7.0.0",
+    "hiredis": "3.2.0",
     "msgpack": "1.1.0",
+    "asgiref": "3.9.1",
+    "twisted": "24.11.0",
+    "autobahn": "24.4.2",
 }
 NEWEST_DJANGO = "6.1.3"
 

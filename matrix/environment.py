@@ -9,10 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from matrix.combinations import Combination
+from matrix.combinations import LOWEST, Combination
 
-#: The packages whose versions the result names.
-NAMED = ("django", "channels", "daphne", "channels-redis", "redis", "msgpack")
+#: The packages whose versions the result names: those that the wheel asks for.
+NAMED = tuple(LOWEST)
 
 _ASK = """
 import json, platform, sys

@@ -18,7 +18,7 @@ class BaseConsumer:
 
     Route it with :func:`~channels_workers.route_class`, or :meth:`as_route`::
 
-        route_class(ChatConsumer, path=r"^/chat/(?P<room>\w+)/$")
+        route_class(ChatConsumer, path=r"^/chat/(?P<room>[a-z0-9-]{1,50})/$")
 
     The methods that are called for a message are ``def``: an ``async def`` one raises TypeError
     when the class is made, or when it is called if it came later.

@@ -13,11 +13,12 @@ LEAST = {
     "daphne": (4, 2, 2),
     "channels-redis": (4, 3),
     "redis": (7,),
+    "hiredis": (3, 2),
     "msgpack": (1, 1),
     "django": (5, 2),
     "asgiref": (3, 9, 1),
-    "twisted": (22, 4),
-    "autobahn": (22, 4, 2),
+    "twisted": (24, 11),
+    "autobahn": (24, 4, 2),
 }
 
 #: What nothing needs any more, with what takes its place.

@@ -13,15 +13,15 @@ from django.contrib.auth.views import (
 )
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 from chat.accounts import attempts
 from chat.accounts.forms import LogInForm, SignUpForm
 
 # Who has just signed up needs no other proof.
 BACKEND = "django.contrib.auth.backends.ModelBackend"
-# Under this address are forms alone, to which nobody needs to come back.
-FORMS = "/accounts/"
+# Under this address of the site are forms alone, to which nobody needs to come back.
+FORMS = "accounts/"
 
 
 class ComesBack(RedirectURLMixin):
@@ -30,7 +30,7 @@ class ComesBack(RedirectURLMixin):
     def get_redirect_url(self) -> str:  # type: ignore[override]  # as it is in Django 5.2
         """Return the safe ``next``, else ""."""
         target = super().get_redirect_url()
-        is_form = urlsplit(target).path.startswith(FORMS)
+        is_form = urlsplit(target).path.startswith(f"{get_script_prefix()}{FORMS}")
         return "" if is_form else target
 
 

@@ -1,8 +1,12 @@
 /** What the browser remembers, and goes without where a person forbids it to. */
 
+// Chats below two prefixes of one host share the storage.
+const { door } = document.body.dataset;
+const keyHere = (key) => (door === "/" ? key : `${door}:${key}`);
+
 export function recall(storage, key) {
   try {
-    return JSON.parse(window[storage].getItem(key));
+    return JSON.parse(window[storage].getItem(keyHere(key)));
   } catch {
     return null;
   }
@@ -10,7 +14,7 @@ export function recall(storage, key) {
 
 export function remember(storage, key, value) {
   try {
-    window[storage].setItem(key, JSON.stringify(value));
+    window[storage].setItem(keyHere(key), JSON.stringify(value));
   } catch {
     // Private windows, blocked storage, a full disk: then it is forgotten with the page.
   }

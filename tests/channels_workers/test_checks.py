@@ -136,6 +136,98 @@ def test_a_layer_that_cannot_be_made(layer: Any, settings: Settings) -> None:
     assert hint == "Correct its BACKEND and CONFIG."
 
 
+def test_a_backend_that_is_not_there_is_said(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "no.such.Layer"}}
+    assert only_problem()[1].endswith("for default: No module named 'no'")
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels_workers.layers.redis.Layer"}}
+    assert 'does not define a "Layer" attribute' in only_problem()[1]
+
+
+def test_what_the_import_of_a_backend_lacks_is_said(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "layer_of_ours.py").write_text(
+        "try:\n"
+        "    import a_package_of_nobody.part\n"
+        "except ImportError as error:\n"
+        "    raise ImportError('The fast parser cannot be used') from error\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "layer_of_ours.Layer"}}
+    _, message, hint = only_problem()
+    assert message.endswith(
+        "specified for default: The fast parser cannot be used: "
+        "No module named 'a_package_of_nobody'"
+    )
+    assert "install the package of 'a_package_of_nobody'" in hint
+
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import django
+from django.conf import settings
+from django.core.checks import run_checks
+settings.configure(
+    INSTALLED_APPS=["channels_workers"], CHANNEL_ROUTING=[],
+    CHANNEL_LAYERS={{"default": {{"BACKEND": "{backend}", "CONFIG": {config}}}}},
+)
+django.setup()
+for problem in run_checks(tags=["channels_workers"]):
+    print(problem)
+"""
+
+
+def problems_without(missing: str, config: object, backend: str = REDIS) -> str:
+    """What the checks say where the module *missing* is not installed."""
+    text = WITHOUT.format(missing={missing}, backend=backend, config=config)
+    command = [sys.executable, "-W", "ignore", "-c", text]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def test_without_hiredis_the_cause_and_the_cure_are_said() -> None:
+    said = problems_without("hiredis", {"hosts": ["redis://localhost"]})
+    assert "cannot be used: Cannot import BACKEND" in said
+    assert "specified for default: No module named 'hiredis'" in said
+    assert "install the package of 'hiredis'" in said
+
+
+@pytest.mark.parametrize("backend", [REDIS, MEMORY])
+def test_keys_without_cryptography(backend: str) -> None:
+    said = problems_without("cryptography", {"symmetric_encryption_keys": ["secret"]}, backend)
+    assert "channels_workers.E004" in said
+    assert "HINT: Install cryptography, or leave symmetric_encryption_keys out" in said
+    assert "E004" not in problems_without("cryptography", {}, backend)
+
+
+# ALLOWED_ORIGINS
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["https://b\u00fccher.example", "https://*.example.com", "chat.example.com:8000", "null:"],
+)
+def test_an_origin_that_no_browser_sends(entry: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": ["https://chat.example.com", entry]}
+    number, message, _ = only_problem()
+    assert number == "channels_workers.E015"
+    assert message.startswith(f"CHANNEL_WORKERS['ALLOWED_ORIGINS'] cannot be used: {entry!r} is no")
+
+
+@pytest.mark.parametrize(
+    "entry", ["*", ".example.com", "[::1]", "https://a.example:444", "app://x/"]
+)
+def test_origins_that_browsers_send(entry: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": [entry]}
+    assert problems() == []
+
+
 # INSTALLED_APPS
 
 RIGHT_ORDER = ["channels_workers", "daphne", "django.contrib.staticfiles"]

@@ -43,6 +43,16 @@ def test_a_parent_that_is_no_package(settings: Settings) -> None:
     assert "there is no module ast.asgi" in only_problem()[1]
 
 
+def test_a_package_around_it_that_cannot_be_imported(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site_of_ours").mkdir()
+    (tmp_path / "site_of_ours" / "__init__.py").write_text("import a_package_of_nobody\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.ASGI_APPLICATION = "site_of_ours.asgi.application"
+    assert "(No module named 'a_package_of_nobody')" in only_problem()[1]
+
+
 def test_without_daphne_nothing_is_said(settings: Settings) -> None:
     settings.INSTALLED_APPS = ["channels_workers", *DJANGOS]
     settings.ASGI_APPLICATION = None

@@ -50,9 +50,12 @@ class Answer:
         return dict(json.loads(self.body)["checks"])
 
 
-async def ask(application: Interface, path: str, method: str = "GET") -> Answer:
+async def ask(
+    application: Interface, path: str, method: str = "GET", root_path: str = ""
+) -> Answer:
     answer = Answer()
-    scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", b"10.0.0.7")]}
+    scope = {"type": "http", "method": method, "path": path, "root_path": root_path}
+    scope["headers"] = [(b"host", b"10.0.0.7")]
     async with asyncio.timeout(TIMEOUT):
         await application(scope, asyncio.Queue[dict[str, Any]]().get, answer.send)
     return answer

@@ -98,6 +98,29 @@ def test_a_filter_matches_the_beginning_of_the_value() -> None:
     assert consumer_of(routing, "background", path="/the/chat") is None
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        ("^/chat/$", "/chat/", True),
+        ("^/chat/$", "/chat/\n", False),
+        ("^/chat/$", "/chat/\n\n", False),
+        (r"^(?P<rest>.+)$", "a\n", False),
+        (r"(?s)^(?P<rest>.+)$", "a\n", True),
+        (r"(?m)^a$", "a\n", True),
+        (r"^a\n$", "a\n", True),
+        ("^a", "a\n", True),
+        (r"^a\$", "a$\n", True),
+        (r"^a\\$", "a\\\n", False),
+    ],
+)
+def test_a_dollar_is_the_end(pattern: str, text: str, matches: bool) -> None:
+    """As in urls.py of Django, and not as in Python, also before a line end that is last."""
+    routing = [route("background", first, text=pattern)]
+    assert consumer_of(routing, "background", text=text) == (first if matches else None)
+    routing = [include([route("background", first)], text=pattern)]
+    assert consumer_of(routing, "background", text=text) == (first if matches else None)
+
+
 def test_all_filters_must_match() -> None:
     routing = [route("background", first, path="^/a$", method="^GET$")]
     assert consumer_of(routing, "background", path="/a", method="GET") is first

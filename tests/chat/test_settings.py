@@ -18,6 +18,7 @@ NAMES = [
     *("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "CHAT_GUEST_COOKIE_NAME", "CHANNEL_BUDGET"),
     *("SESSION_COOKIE_HTTPONLY", "CSRF_COOKIE_HTTPONLY", "SECURE_HSTS_SECONDS"),
     *("SECURE_REFERRER_POLICY", "SIGNUP_RATE_LIMIT", "LOGGING", "SECRET_KEY_FALLBACKS"),
+    *("FORCE_SCRIPT_NAME", "STATIC_URL", "SESSION_COOKIE_PATH", "CSRF_COOKIE_PATH"),
 ]
 READ = f"""
 import json
@@ -222,3 +223,25 @@ def test_static_files_are_collected_with_neither_a_database_nor_redis(tmp_path: 
     imported = re.findall(r'from "\./([^"]+)"', script)
     assert len(imported) == script.count("\nimport ")
     assert all(f"chat/{name}" in manifest.values() for name in imported)
+
+
+def test_below_no_prefix() -> None:
+    settings = read(**PRODUCTION)
+    assert settings["FORCE_SCRIPT_NAME"] is None
+    assert settings["STATIC_URL"] == "/static/"
+    assert settings["SESSION_COOKIE_PATH"] == settings["CSRF_COOKIE_PATH"] == "/"
+
+
+@pytest.mark.parametrize(("text", "prefix"), [("/talk", "/talk"), ("/a/b-c/", "/a/b-c")])
+def test_below_a_prefix(text: str, prefix: str) -> None:
+    settings = read(**PRODUCTION, FORCE_SCRIPT_NAME=text)
+    assert settings["FORCE_SCRIPT_NAME"] == prefix
+    assert settings["STATIC_URL"] == f"{prefix}/static/"
+    assert settings["SESSION_COOKIE_PATH"] == settings["CSRF_COOKIE_PATH"] == prefix
+    assert settings["SESSION_COOKIE_NAME"] == "__Secure-sessionid"
+    assert settings["CHAT_GUEST_COOKIE_NAME"] == "__Secure-chat_guest"
+
+
+@pytest.mark.parametrize("text", ["talk", "//talk", "/ta lk", "https://chat.example/talk", "/ü"])
+def test_what_is_no_prefix(text: str) -> None:
+    assert "FORCE_SCRIPT_NAME must be a path of letters" in refused(FORCE_SCRIPT_NAME=text)

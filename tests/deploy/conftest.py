@@ -3,10 +3,11 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -39,9 +40,9 @@ class Site:
     nginx: Nginx
     start_gunicorn: Callable[[], Process]
 
-    def visitor(self, address: str = "127.0.0.1") -> Visitor:
+    def visitor(self, address: str = "127.0.0.1", prefix: str = "") -> Visitor:
         """Somebody who comes from this address."""
-        return Visitor(HOST, self.nginx.port, self.nginx.certificate, address)
+        return Visitor(HOST, self.nginx.port, self.nginx.certificate, address, prefix)
 
 
 @pytest.fixture(scope="session")
@@ -58,31 +59,63 @@ def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class StartSite(Protocol):
+    """Starts the processes; `daphne` may be uvicorn. Gunicorn's environment may have more.
+
+    Where that is None there is no Gunicorn: the other server gives the pages too.
+    """
+
+    def __call__(
+        self,
+        server: str = ...,
+        *,
+        env: Mapping[str, str] = ...,
+        of_gunicorn: Mapping[str, str] | None = ...,
+        changes: Mapping[str, str] = ...,
+    ) -> Site: ...
+
+
 @pytest.fixture
-def site(
+def start_site(
     start_process: Processes,
     start_web: StartWeb,
     start_worker: StartWorker,
     chat_environment: dict[str, str],
     static_root: Path,
     tmp_path: Path,
-) -> Site:
-    env = {
-        **chat_environment,
-        "DEBUG": "0",
-        "SECRET_KEY": SECRET_KEY,
-        "ALLOWED_HOSTS": HOST,
-        "BIND": "127.0.0.1",
-        "STATIC_ROOT": str(static_root),
-    }
-    port = free_port()
+) -> StartSite:
+    def start(
+        server: str = "daphne",
+        *,
+        env: Mapping[str, str] = {},
+        of_gunicorn: Mapping[str, str] | None = {},
+        changes: Mapping[str, str] = {},
+    ) -> Site:
+        everywhere = {
+            **chat_environment,
+            "DEBUG": "0",
+            "SECRET_KEY": SECRET_KEY,
+            "ALLOWED_HOSTS": HOST,
+            "BIND": "127.0.0.1",
+            "STATIC_ROOT": str(static_root),
+            **env,
+        }
+        port = free_port()
 
-    def start_gunicorn() -> Process:
-        process = start_process(gunicorn_command(port), name="gunicorn", env=env)
-        return process.wait_until_listening(port)
+        def start_gunicorn() -> Process:
+            both = {**everywhere, **(of_gunicorn or {})}
+            process = start_process(gunicorn_command(port), name="gunicorn", env=both)
+            return process.wait_until_listening(port)
 
-    start_worker(env=env)
-    daphne = start_web(env=env)
-    gunicorn = Server(port, start_gunicorn())
-    nginx = Nginx(tmp_path / "nginx", start_process, daphne.port, port)
-    return Site(daphne, gunicorn, nginx, start_gunicorn)
+        start_worker(env=everywhere)
+        web = start_web(server, env=everywhere)
+        gunicorn = web if of_gunicorn is None else Server(port, start_gunicorn())
+        nginx = Nginx(tmp_path / "nginx", start_process, web.port, gunicorn.port, changes)
+        return Site(web, gunicorn, nginx, start_gunicorn)
+
+    return start
+
+
+@pytest.fixture
+def site(start_site: StartSite) -> Site:
+    return start_site()

@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.deploy.certificate import write_certificate
@@ -30,10 +31,18 @@ http {{
 class Nginx:
     """nginx in front of a Daphne and a Gunicorn on these ports.
 
-    Of the configuration only what an operator changes too is changed: addresses and files.
+    Of the configuration only what an operator changes too is changed: addresses and files, and what
+    *changes* says besides.
     """
 
-    def __init__(self, folder: Path, start: Processes, sockets: int, pages: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        start: Processes,
+        sockets: int,
+        pages: int,
+        changes: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir()
         self.port, self.plain_port = free_port(), free_port()
         self.log = folder / "access.log"
@@ -49,6 +58,7 @@ class Nginx:
             "/etc/letsencrypt/live/chat/fullchain.pem": str(self.certificate),
             "/etc/letsencrypt/live/chat/privkey.pem": str(key),
             "/var/log/nginx/chat.log": str(self.log),
+            **(changes or {}),
         }.items():
             assert text.count(written) == 1, written
             text = text.replace(written, wanted)

@@ -139,6 +139,7 @@ def test_what_a_client_claims_of_itself_does_not_pass(nginx: Nginx, path: str) -
         X_Forwarded_Port="1",
         X_Real_IP="203.0.113.7",
         Forwarded="for=203.0.113.7",
+        Daphne_Root_Path="/chat",
         Upgrade="h2c",
     )
     assert json.loads(answer.body) == {

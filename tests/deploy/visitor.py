@@ -30,11 +30,19 @@ class Answer:
 class Visitor:
     """Asks `host`, which is at `port` of this machine and has that certificate.
 
-    `address` is where the visitor comes from; any of 127.0.0.0/8 will do.
+    `address` is where the visitor comes from; any of 127.0.0.0/8 will do. `prefix` is what all
+    paths of the site begin with.
     """
 
-    def __init__(self, host: str, port: int, certificate: Path, address: str = "127.0.0.1") -> None:
-        self.host, self.port, self.address = host, port, address
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        certificate: Path,
+        address: str = "127.0.0.1",
+        prefix: str = "",
+    ) -> None:
+        self.host, self.port, self.address, self.prefix = host, port, address, prefix
         self.context = ssl.create_default_context(cafile=certificate)
         # In 1.3 the server speaks of sessions just as the client writes its request, and the thread
         # of the socket reads that: before Python 3.13 nothing keeps the two apart.
@@ -72,16 +80,17 @@ class Visitor:
 
     def sign_up(self, name: str) -> Answer:
         """Make an account and be logged in."""
-        self.get("/accounts/signup/")
+        path = f"{self.prefix}/accounts/signup/"
+        self.get(path)
         fields = {"username": name, "password1": PASSWORD, "password2": PASSWORD}
-        return self.post("/accounts/signup/", **fields)
+        return self.post(path, **fields)
 
     @contextmanager
     def join(self, label: str) -> Iterator[Person]:
         """Visit the room, which makes it, and open its socket, as a page would."""
-        assert self.get(f"/{label}/").status == 200
+        assert self.get(f"{self.prefix}/{label}/").status == 200
         with connect(
-            f"wss://{self.host}/chat/{label}/",
+            f"wss://{self.host}{self.prefix}/chat/{label}/",
             sock=self._connect(),
             ssl=self.context,
             origin=Origin(self.origin),

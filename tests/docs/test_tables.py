@@ -30,7 +30,7 @@ from tests.docs.names import written_row
 from tests.docs.pages import code, first_codes, page
 from tests.processes.process import ROOT
 from tests.processes.procfile import read_procfile
-from tests.project.locks import PIN, requirements
+from tests.project.locks import locked
 
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
 SETTINGS = ROOT / "chat_project" / "settings.py"
@@ -81,8 +81,7 @@ def test_versions() -> None:
     for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
         name, operator, rest = re.match(r"([\w-]+)([<>=]+)(.*)", line).groups()  # type: ignore[union-attr]
         needed[name] = operator + rest
-    pins = [PIN.fullmatch(line) for line, _ in requirements(ROOT / "requirements.in")]
-    pinned = {pin["name"].lower(): pin["version"] for pin in pins if pin}
+    pinned = {one.name: one.version for one in locked(ROOT / "requirements.in")}
     rows = {
         code(row[0])[0]: (code(row[1])[0], code(row[2])[0])
         for row in page("using").table("versions")

@@ -1,6 +1,5 @@
 """The tutorial of docs/using.md, followed step by step in an empty project."""
 
-import os
 import re
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.docs.pages import Block, page
-from tests.processes.process import ROOT, Processes, clean_environment, free_port
+from tests.processes.process import ROOT, Process, Processes, clean_environment, free_port
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Server
 
@@ -36,15 +35,33 @@ class Project:
     folder: Path
     start_process: Processes
     redis: RedisServer
+    python: Path = Path(sys.executable)
+    source: str = str(ROOT)  # "" for a python that the package is installed for
 
     @property
     def env(self) -> dict[str, str]:
-        return {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        path = {"PYTHONPATH": self.source} if self.source else {}
+        return {**path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def start(self) -> None:
+        """Do the first steps: an empty project and an app, settings and asgi.py."""
+        self.folder.mkdir()
+        console = page("using").blocks[0].text
+        for command in re.findall(r"^\$ (django-admin .*)$", console, re.MULTILINE):
+            subprocess.run(
+                [self.python, "-m", "django", *command.split()[1:]],
+                cwd=self.folder,
+                env=clean_environment(),
+                check=True,
+            )
+        self.manage("startapp", "board")
+        self.write_all("mysite/settings.py", 0)
+        self.write_all("mysite/asgi.py", 0)
 
     def manage(self, *arguments: str) -> str:
         """Run `manage.py` to its end; what it wrote."""
         result = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [self.python, "manage.py", *arguments],
             cwd=self.folder,
             env=clean_environment() | self.env,
             check=False,
@@ -84,7 +101,7 @@ class Project:
     def serve(self) -> Server:
         """Start `manage.py runserver`."""
         port = free_port()
-        command = [sys.executable, "manage.py", "runserver", "--noreload", str(port)]
+        command = [self.python, "manage.py", "runserver", "--noreload", str(port)]
         process = self.start_process(command, name="runserver", env=self.env, cwd=self.folder)
         return Server(port, process.wait_until_listening(port))
 
@@ -92,20 +109,8 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path, start_process: Processes, redis_server: RedisServer) -> Project:
     """The project after the first two blocks: settings and asgi.py."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    project = Project(folder, start_process, redis_server)
-    console = page("using").blocks[0].text
-    for command in re.findall(r"^\$ (django-admin .*)$", console, re.MULTILINE):
-        subprocess.run(
-            [sys.executable, "-m", "django", *command.split()[1:]],
-            cwd=folder,
-            env=clean_environment(),
-            check=True,
-        )
-    project.manage("startapp", "board")
-    project.write_all("mysite/settings.py", 0)
-    project.write_all("mysite/asgi.py", 0)
+    project = Project(tmp_path / "project", start_process, redis_server)
+    project.start()
     return project
 
 
@@ -168,6 +173,24 @@ def test_who_is_refused(board: Project, path: str, origin: str | None) -> None:
         pass
 
 
+def start_daphne(project: Project) -> Server:
+    """Start Daphne by the line of the page, on a port that is free."""
+    port = free_port()
+    found = page("using").text.partition("\n$ daphne ")[2].partition("\n")[0]
+    command = [project.python.with_name("daphne"), "-p", str(port), *found.split()]
+    process = project.start_process(command, name="daphne", env=project.env, cwd=project.folder)
+    return Server(port, process.wait_until_listening(port))
+
+
+def start_worker(project: Project) -> Process:
+    """Start a worker by the line of the page, and wait until it listens."""
+    found = page("using").text.partition("\n$ python manage.py runworker ")[2].partition("\n")[0]
+    command = [project.python, "manage.py", "runworker", *found.split()]
+    process = project.start_process(command, name="worker", env=project.env, cwd=project.folder)
+    process.wait_for_line("listening on channels")
+    return process
+
+
 def test_several_processes_and_background_tasks(board: Project) -> None:
     for file in ("board/views.py", "board/tasks.py", "mysite/urls.py"):
         board.write_all(file, 0)
@@ -176,14 +199,8 @@ def test_several_processes_and_background_tasks(board: Project) -> None:
     board.write_all("board/management/commands/announce.py", 0)
     board.manage("check", "--database", "default")
     board.manage("migrate")
-    port = free_port()
-    daphne = ["daphne", "--websocket_timeout", "-1", "-p", str(port), "mysite.asgi:application"]
-    env = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(board.folder)])}
-    process = board.start_process(daphne, name="daphne", env=env, cwd=board.folder)
-    server = Server(port, process.wait_until_listening(port))
-    runworker = [sys.executable, "manage.py", "runworker", "--threads", "4"]
-    worker = board.start_process(runworker, name="worker", env=board.env, cwd=board.folder)
-    worker.wait_for_line("listening on channels board.welcome")
+    server = start_daphne(board)
+    worker = start_worker(board)
     with opened(server, "/board/news/") as ann:
         with urllib.request.urlopen(f"{server.url}/invite/bob/", timeout=20) as response:
             assert response.status == 202
@@ -195,7 +212,7 @@ def test_several_processes_and_background_tasks(board: Project) -> None:
         assert ann.recv(20) == "bob is here"
         assert worker.terminate() == 0
         ann.send("while no worker runs")
-        board.start_process(runworker, name="worker", env=board.env, cwd=board.folder)
+        start_worker(board)
         assert ann.recv(20) == '{"line": "while no worker runs", "number": 1}'
         flush = page("operating").marked("command", "flush")
         found = re.search(r'-c "(.*)"$', flush.strip())

@@ -27,9 +27,19 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = {one.name: one for one in map(Requirement, PROJECT["dependencies"])}
 NAMES = [one.name for one in COMBINATIONS]
 
+#: From this day on a run writes down the versions of these too.
+NAMED_SINCE = "2026-11-28"
+NAMED_LATER = {"hiredis", "asgiref", "twisted", "autobahn"}
+
 
 def result(name: str) -> Result:
     return next(one for one in RESULTS if one.name == name)
+
+
+def told(one: Result, versions: Mapping[str, str]) -> dict[str, str]:
+    """Those of the *versions* that the result has to name, as old as it is."""
+    left_out = NAMED_LATER if one.date < NAMED_SINCE else set()
+    return {name: version for name, version in versions.items() if name not in left_out}
 
 
 def classified(family: str) -> set[str]:
@@ -108,13 +118,14 @@ def test_each_result_is_good_and_of_the_versions_asked_for(one: Result) -> None:
     assert series(one.versions["python"]) == asked.python
     family, _, number = asked.server.partition("-")
     assert one.versions["server"].lower().startswith(f"{family} {number}.")
-    for name, version in asked.packages.items():
-        assert one.versions[name] == version
+    wanted = told(one, asked.packages)
+    assert {name: one.versions[name] for name in wanted} == wanted
 
 
 def test_what_is_pinned_was_tried() -> None:
-    versions = result("as pinned").versions
-    assert {name: versions[name] for name in NEEDED} == {name: pinned()[name] for name in NEEDED}
+    one = result("as pinned")
+    wanted = told(one, {name: pinned()[name] for name in NEEDED})
+    assert {name: one.versions[name] for name in wanted} == wanted
 
 
 def test_the_page_names_what_is_run_and_where_the_servers_are_from() -> None:

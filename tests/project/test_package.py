@@ -1,6 +1,5 @@
 """What `pip install .` installs: the engine alone."""
 
-import re
 import subprocess
 import sys
 import tomllib
@@ -10,9 +9,10 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.processes.process import ROOT, clean_environment
-from tests.project.locks import PIN, requirements
+from tests.project.locks import locked
 
 SOURCE = ("pyproject.toml", "LICENSE", "README.md", "channels_workers", "chat", "chat_project")
 
@@ -81,11 +81,6 @@ def test_its_name_version_and_licence(metadata: Message) -> None:
 
 def test_it_asks_for_the_packages_that_the_chat_pins() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pinned = {
-        pin["name"].lower()
-        for line, _ in requirements(ROOT / "requirements.in")
-        if (pin := PIN.fullmatch(line))
-    }
-    for dependency in project["dependencies"]:
-        name = re.split(r"[<>=]", dependency)[0]
-        assert name in pinned
+    pinned = {one.name: one.version for one in locked(ROOT / "requirements.in")}
+    for dependency in map(Requirement, project["dependencies"]):
+        assert dependency.specifier.contains(pinned[dependency.name])

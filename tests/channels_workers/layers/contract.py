@@ -278,12 +278,35 @@ class LayerContract:
         await layer.send("big", {})
         await layer.send("big", {})
 
-    @pytest.mark.parametrize("name", ["", "with space", "ünï", "a" * 100, "a!b!c", 7, None])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("", "with space", "ünï", "a" * 100, "a!b!c", 7, None, b"bytes", "a\n", "\na", "a\0"),
+            *("a\r", "大厅", "\u0661\u0662", "a!\u0661", "a!b\n", "a!", "a" * 50 + "!" + "b" * 50),
+        ],
+    )
     async def test_bad_names_are_refused(self, process: Process, name: Any) -> None:
-        with pytest.raises(TypeError, match=r"Got "):
-            await process.layer.send(name, {})
-        with pytest.raises(TypeError, match=r"Got "):
+        if name != "a!":  # as what receive() of Channels 4 gets
+            with pytest.raises(TypeError, match=r"Channel name must be .* Got "):
+                await process.layer.send(name, {})
+        with pytest.raises(TypeError, match=r"Group name must be .* Got "):
             await process.layer.group_send(name, {})
+        with pytest.raises(TypeError, match=r"Group name must be .* Got "):
+            process.layer.make_leave(name, "channel")
+        with pytest.raises(TypeError, match=r"name must be .* Got "):
+            process.layer.make_join("group" if name != "a!" else name, name)
+
+    async def test_of_a_text_that_is_no_name_the_cure_is_said(self, process: Process) -> None:
+        with pytest.raises(TypeError, match=r"use a hash of it, such as hashlib\.sha256\(text") as of:
+            process.layer.make_group_send("大厅" * 10_000, {})
+        assert len(str(of.value)) < 1000
+        with pytest.raises(TypeError, match=r"Got 7\.$"):
+            process.layer.make_group_send(7, {})  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("name", ["a", "A-b_c.9", "a" * 99])
+    async def test_good_names(self, process: Process, name: str) -> None:
+        process.layer.make_group_send(name, {})
+        process.layer.make_join(name, f"{name[:49]}!{'b' * 49}")
 
     @pytest.mark.parametrize(
         "content",

@@ -30,6 +30,10 @@ MISSING: list[list[list[bytes]]] = [
     [[b"origin", b""]],
     [[b"origin", "http://ch\u00e4t.example.com".encode()]],
     [[b"origin", b"null"]],
+    [[b"origin", b"file://"]],
+    [[b"origin", b"https://chat.example.com, https://chat.example.com"]],
+    [[b"origin", b"https://chat.example.com"], [b"origin", b"https://chat.example.com"]],
+    [[b"origin", b"https://chat.example.com"], [b"origin", b"https://evil.example"]],
 ]
 
 
@@ -38,14 +42,14 @@ def consumer(message: Message, *args: Any, **kwargs: Any) -> Any:
     return "ran", args, kwargs
 
 
-def from_origin(origin: str) -> Message:
-    headers = [[b"host", b"chat.example.com"], [b"origin", origin.encode()]]
+def from_origin(origin: str, host: str = "chat.example.com", *more: list[bytes]) -> Message:
+    headers = [[b"host", host.encode()], [b"origin", origin.encode()], *more]
     return Message({"headers": headers}, "websocket.connect", LAYER)
 
 
-def is_allowed(validated: Any, origin: str) -> bool:
+def is_allowed(validated: Any, origin: str, *where: Any) -> bool:
     try:
-        validated(from_origin(origin))
+        validated(from_origin(origin, *where))
     except DenyConnection:
         return False
     return True
@@ -63,8 +67,7 @@ ALLOWED = [
     "https://chat.example.com",
     "https://chat.example.com:8443",
     "https://CHAT.Example.com",
-    "https://example.org",
-    "https://deep.down.example.org",
+    "HTTPS://chat.example.com.",
     "http://[::1]:8000",
 ]
 DENIED = [
@@ -80,13 +83,81 @@ DENIED = [
     "https://[chat.example.com",
     "https://[",
     "//",
+    "null",
+    "file://chat.example.com",
+    "ftp://chat.example.com",
+    "ws://chat.example.com",
+    "wss://chat.example.com",
+    "chrome-extension://chat.example.com",
+    "https://chat.example.com/",
+    "https://chat.example.com/page",
+    "https://chat.example.com?a=b",
+    "https://chat.example.com#a",
+    "https://somebody@chat.example.com",
+    "https://chat.example.com:",
+    "https://chat.example.com:0",
+    "https://chat.example.com:65536",
+    "https://chat.example.com:443:443",
+    "https://chat.example.com:\uff14\uff14\uff13",
+    "https://chat.example.com..",
+    "https://.chat.example.com",
+    "https://chat.example.com\n",
+    "https://chat.example.com\x00",
+    " https://chat.example.com",
+    "https://chat.example.com https://evil.example",
+    "https://chat.example.com,https://evil.example",
+    "https:\\\\chat.example.com",
+    f"https://{'a.' * 200}chat.example.com",
+    "https://[::1%25eth0]",
 ]
+
+#: Of the hosts in ALLOWED_HOSTS this has a dot before it.
+DOTTED = ["https://example.org", "http://deep.down.example.org", "https://a.example.org:8443"]
 
 
 @pytest.mark.parametrize("origin", ALLOWED)
 @pytest.mark.usefixtures("hosts")
 def test_pages_of_allowed_hosts_may_open_sockets(origin: str) -> None:
     assert is_allowed(allowed_hosts_only(consumer), origin)
+
+
+@pytest.mark.parametrize("validated", [allowed_hosts_only, configured_origins_only])
+@pytest.mark.parametrize("origin", DOTTED)
+@pytest.mark.usefixtures("hosts")
+def test_below_a_domain_a_page_opens_sockets_at_its_own_host(origin: str, validated: Any) -> None:
+    """Others may have hosts of that domain: think of `.herokuapp.com`."""
+    own = origin.partition("//")[2]
+    for host in (own, own.upper(), own.partition(":")[0], f"{own.partition(':')[0]}.:8443"):
+        assert is_allowed(validated(consumer), origin, host)
+    for host in ("chat.example.com", f"x.{own}", f"{own}.evil.example", "evil.example", ""):
+        assert not is_allowed(validated(consumer), origin, host)
+
+
+@pytest.mark.usefixtures("hosts")
+def test_of_two_hosts_none_is_the_own() -> None:
+    other = [b"host", b"deep.down.example.org"]
+    validated = allowed_hosts_only(consumer)
+    assert is_allowed(validated, "https://deep.down.example.org", "deep.down.example.org")
+    assert not is_allowed(
+        validated, "https://deep.down.example.org", "deep.down.example.org", other
+    )
+    assert is_allowed(validated, "https://chat.example.com", "x.example.org", other)
+
+
+def test_the_own_host_is_what_a_proxy_says_where_django_believes_it(hosts: Settings) -> None:
+    validated = allowed_hosts_only(consumer)
+    told = "127.0.0.1:8000", [b"x-forwarded-host", b"a.example.org"]
+    assert not is_allowed(validated, "https://a.example.org", *told)
+    hosts.USE_X_FORWARDED_HOST = True
+    assert is_allowed(validated, "https://a.example.org", *told)
+    assert not is_allowed(validated, "https://b.example.org", *told)
+    assert is_allowed(validated, "https://a.example.org", "a.example.org")
+
+
+def test_a_host_named_besides_its_domain_needs_no_host_of_its_own(hosts: Settings) -> None:
+    hosts.ALLOWED_HOSTS = [".example.org", "www.example.org"]
+    assert is_allowed(allowed_hosts_only(consumer), "https://www.example.org", "ws.example.org")
+    assert not is_allowed(allowed_hosts_only(consumer), "https://x.example.org", "ws.example.org")
 
 
 @pytest.mark.parametrize("origin", DENIED)
@@ -154,7 +225,12 @@ def test_the_decorated_consumer_looks_like_the_consumer() -> None:
 # A list of its own
 
 OWN_LIST = allowed_origins_only(
-    "https://chat.example.com", "http://chat.example.com:8080", "intranet", ".example.org"
+    "https://chat.example.com/",
+    "http://chat.example.com:8080",
+    "intranet",
+    ".example.org",
+    "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+    "capacitor://localhost",
 )
 
 
@@ -167,6 +243,9 @@ OWN_LIST = allowed_origins_only(
         "http://chat.example.com:8080",
         "http://intranet:1234",
         "https://any.example.org",
+        "https://chat.example.com.",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "capacitor://localhost",
     ],
 )
 def test_origins_in_the_list_may_open_sockets(origin: str) -> None:
@@ -182,6 +261,9 @@ def test_origins_in_the_list_may_open_sockets(origin: str) -> None:
         "ftp://chat.example.com",
         "https://example.com",
         "https://sub.intranet",
+        "http://localhost",
+        "capacitor://localhost:1",
+        "chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba",
         *DENIED,
     ],
 )
@@ -192,6 +274,14 @@ def test_origins_not_in_the_list_may_not(origin: str, settings: Settings) -> Non
 
 def test_an_empty_list_allows_nobody() -> None:
     assert not is_allowed(allowed_origins_only()(consumer), "https://chat.example.com")
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "https://*.example.com", "chat.example.com:8000", "https://chat.example.com/page"]
+)
+def test_an_entry_that_would_allow_nobody_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match="is no origin: expected one such as"):
+        allowed_origins_only("intranet", entry)(consumer)
 
 
 def test_the_list_may_be_any_iterable_and_is_kept() -> None:
@@ -291,6 +381,10 @@ def test_where_all_hosts_are_allowed_a_page_opens_sockets_at_its_own(settings: S
         assert is_allowed(validated, origin)
     for origin in ("https://evil.example", "https://chat.example.com:8443", "null"):
         assert not is_allowed(validated, origin)
+    assert is_allowed(validated, "https://chat.example.com:8443", "chat.example.com:8443")
+    assert is_allowed(validated, "http://[::1]:8000", "[::1]:8000")
+    assert not is_allowed(validated, "https://chat.example.com", "chat.example.com:80")
+    assert not is_allowed(validated, "ftp://chat.example.com")
     without_host = {"headers": [[b"origin", b"https://chat.example.com"]]}
     with pytest.raises(DenyConnection):
         validated(Message(without_host, "websocket.connect", LAYER))

@@ -243,4 +243,4 @@ def test_a_guest_is_asked_to_log_in_first(client: Client, path: str) -> None:
 def test_the_forms_of_the_accounts_are_where_the_views_think() -> None:
     from django.urls import reverse
 
-    assert reverse("login").startswith(views.FORMS)
+    assert reverse("login").startswith(f"/{views.FORMS}")

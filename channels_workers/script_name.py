@@ -1,0 +1,57 @@
+"""Where a site is mounted: at "/", or below a prefix, which Django calls the script name.
+
+A proxy may pass addresses on with the prefix or without it. Servers differ too: Daphne gives the
+path that came, uvicorn puts its ``--root-path`` in front, as the ASGI specification has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+
+Scope = Mapping[str, Any]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def script_name(scope: Scope) -> str:
+    """Return ``FORCE_SCRIPT_NAME`` or the scope's ``root_path``, with no slash at the end."""
+    return str(settings.FORCE_SCRIPT_NAME or scope.get("root_path") or "").rstrip("/")
+
+
+def path_info(path: str, prefix: str) -> str:
+    """Return *path* without *prefix*, and as it is if a proxy has taken that off already.
+
+    Only whole parts count: ``/talkative/`` is not below ``/talk``.
+    """
+    if not prefix or not f"{path}/".startswith(f"{prefix}/"):
+        return path
+    return path[len(prefix) :] or "/"
+
+
+def mounted(scope: Scope) -> Scope:
+    """Return *scope* with the script name as ``root_path``, and a ``path`` that begins with it."""
+    prefix = script_name(scope)
+    if not prefix or "path" not in scope:
+        return scope
+    path = prefix + path_info(scope["path"], prefix)
+    known = _is_mounted(scope, prefix, path)
+    return scope if known else {**scope, "root_path": prefix, "path": path}
+
+
+def at_script_name(application: Application) -> Application:
+    """Return *application* with scopes as :func:`mounted` makes them.
+
+    For an outermost router of Channels 4, which knows nothing of ``FORCE_SCRIPT_NAME``, and refuses
+    paths without the prefix.
+    """
+
+    async def serve(scope: Scope, receive: Any, send: Any) -> None:
+        await application(mounted(scope), receive, send)
+
+    return serve
+
+
+def _is_mounted(scope: Scope, prefix: str, path: str) -> bool:
+    return bool(scope["path"] == path and scope.get("root_path") == prefix)

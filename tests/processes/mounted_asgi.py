@@ -1,0 +1,26 @@
+"""The application of `mounted.py`: sockets at `/class/` for Channels 4, all others for workers."""
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import path, re_path
+
+from channels_workers.asgi import get_application
+from channels_workers.script_name import at_script_name
+
+workers = get_application()
+
+from tests.processes.mounted import InServer  # noqa: E402  (Django is set up now)
+
+application = at_script_name(
+    ProtocolTypeRouter(
+        {
+            "http": workers,
+            "lifespan": workers,
+            "websocket": URLRouter(
+                [
+                    path("class/", InServer.as_asgi()),  # type: ignore[arg-type]
+                    re_path("", workers),  # type: ignore[arg-type]
+                ]
+            ),
+        }
+    )
+)

@@ -1,0 +1,75 @@
+"""A site below a prefix: by `--root-path`, a header or FORCE_SCRIPT_NAME; a proxy may keep it."""
+
+from collections.abc import Mapping
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.conftest import StartWorker
+from tests.processes.process import Processes, free_port
+from tests.processes.server import Server
+
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.processes.mounted"}
+APPLICATION = "tests.processes.mounted_asgi:application"
+PREFIX = "/talk"
+ROOT = ("--root-path", PREFIX)
+FORCED = {"PREFIX": PREFIX}
+
+#: The server's options, its environment, and with what the addresses that reach it begin.
+WAYS = {
+    "daphne --root-path": (["daphne", *ROOT], {}, ["", PREFIX]),
+    "uvicorn --root-path, which is for a proxy that takes it off": (["uvicorn", *ROOT], {}, [""]),
+    "daphne, FORCE_SCRIPT_NAME": (["daphne"], FORCED, ["", PREFIX]),
+    "uvicorn, FORCE_SCRIPT_NAME": (["uvicorn"], FORCED, ["", PREFIX]),
+}
+
+
+@pytest.fixture
+def start_site(
+    start_process: Processes, start_worker: StartWorker, chat_environment: dict[str, str]
+) -> "StartSite":
+    return StartSite(start_process, start_worker, {**chat_environment, **SETTINGS})
+
+
+class StartSite:
+    def __init__(self, process: Processes, worker: StartWorker, env: Mapping[str, str]) -> None:
+        self.process, self.worker, self.env = process, worker, env
+
+    def __call__(self, command: list[str], env: Mapping[str, str]) -> Server:
+        port = free_port()
+        full = [*command, "-p" if command[0] == "daphne" else "--port", str(port), APPLICATION]
+        process = self.process(full, env={**self.env, **env})
+        self.worker(env={**SETTINGS, **env})
+        return Server(port, process.wait_until_listening(port))
+
+
+def heard(server: Server, path: str, headers: Mapping[str, str] | None = None) -> list[str]:
+    """What a socket says when it opens, and then to a frame if workers have it."""
+    address = f"{server.socket_url}{path}"
+    with connect(address, open_timeout=30, additional_headers=headers) as socket:
+        first = str(socket.recv(20))
+        if "class" in path:
+            return [first]
+        socket.send("hello")
+        return [first, str(socket.recv(20))]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_see_what_comes_after_the_prefix(way: str, start_site: StartSite) -> None:
+    command, env, beginnings = WAYS[way]
+    server = start_site(command, env)
+    for begin in beginnings:
+        assert heard(server, f"{begin}/board/") == ["/board/ /talk", "/board/"]
+        assert heard(server, f"{begin}/class/") == ["/talk/class/ /talk"]
+        assert server.get(f"{begin}/board/") == "/board/ /talk/board/ /talk/"
+    for begin in ("", PREFIX):
+        assert server.probe(f"{begin}/healthz")[0] == 200
+        assert server.probe(f"{begin}/readyz")[0] == 200
+
+
+def test_a_header_that_daphne_knows_says_it_for_each_request(start_site: StartSite) -> None:
+    server = start_site(["daphne"], {})
+    headers = {"Daphne-Root-Path": PREFIX}
+    assert heard(server, "/talk/board/", headers) == ["/board/ /talk", "/board/"]
+    assert heard(server, "/board/", headers) == ["/board/ /talk", "/board/"]
+    assert heard(server, "/board/") == ["/board/ ", "/board/"]

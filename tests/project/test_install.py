@@ -1,0 +1,110 @@
+"""The wheel with what it asks for, and nothing else, in an environment of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.docs.test_tutorial import Project, opened, start_daphne, start_worker
+from tests.processes.process import ROOT, Processes, clean_environment
+from tests.processes.redis_server import RedisServer
+from tests.project.test_package import copy_source
+
+UV = Path(sys.executable).with_name("uv")
+
+IMPORT_ALL = """
+import importlib, pkgutil
+import django
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["channels_workers", "django.contrib.auth", "django.contrib.contenttypes"],
+    CHANNEL_ROUTING=[],
+)
+django.setup()
+import channels_workers
+for module in pkgutil.walk_packages(channels_workers.__path__, "channels_workers."):
+    if not module.name.startswith("channels_workers.upgrade."):
+        importlib.import_module(module.name)
+        print(module.name)
+"""
+
+
+def run(
+    *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] = clean_environment()
+) -> str:
+    """Run a command to its end; what it wrote."""
+    result = subprocess.run(command, cwd=cwd, env=env, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of the environment; versions are those of requirements.txt."""
+    folder = tmp_path_factory.mktemp("install")
+    copy_source(folder / "source")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps"]
+    run(*pip, "--wheel-dir", folder, folder / "source")
+    wheel = next(folder.glob("*.whl"))
+    run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
+    python = folder / "venv" / "bin" / "python"
+    options = ["--no-verify-hashes", "--constraint", ROOT / "requirements.txt"]
+    # Where packages come from is for the machine to say.
+    run(UV, "pip", "install", "--quiet", "--python", python, *options, wheel, env=os.environ)
+    return python
+
+
+def test_nothing_is_missing_and_nothing_does_not_fit(python: Path) -> None:
+    run(UV, "pip", "check", "--quiet", "--python", python)
+    listed = run(UV, "pip", "list", "--python", python)
+    for package in ("uvicorn", "websockets", "libcst", "whitenoise", "pytest"):
+        assert f"{package} " not in listed
+
+
+def test_each_module_can_be_imported(python: Path, tmp_path: Path) -> None:
+    imported = set(run(python, "-c", IMPORT_ALL, cwd=tmp_path).split())
+    folder = ROOT / "channels_workers"
+    wanted = {
+        ".".join((folder.name, *file.relative_to(folder).with_suffix("").parts))
+        for file in folder.rglob("*.py")
+        if file.name != "__init__.py" and folder / "upgrade" not in file.parents
+    }
+    assert wanted <= imported
+
+
+def test_the_upgrade_says_what_to_install(python: Path, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [python, "-m", "channels_workers.upgrade", tmp_path],
+        env=clean_environment(),
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode
+    assert "channels-workers[upgrade]" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_tutorial_up_to_several_processes(
+    python: Path, tmp_path: Path, start_process: Processes, redis_server: RedisServer
+) -> None:
+    board = Project(tmp_path / "project", start_process, redis_server, python, source="")
+    board.start()
+    board.write_all("board/consumers.py", 1)
+    board.write_all("board/routing.py", 1)
+    board.write_all("mysite/settings.py", 1)
+    board.manage("check", "--database", "default")
+    board.manage("migrate")
+    server = start_daphne(board)
+    worker = start_worker(board)
+    with opened(server, "/board/news/") as ann, opened(server, "/board/news/") as bob:
+        ann.send("one")
+        assert [ann.recv(20), bob.recv(20)] == ['{"line": "one", "number": 1}'] * 2
+        assert worker.terminate() == 0
+        ann.send("while no worker runs")
+        start_worker(board)
+        assert bob.recv(20) == '{"line": "while no worker runs", "number": 2}'

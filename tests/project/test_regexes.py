@@ -1,0 +1,45 @@
+"""A dollar in a regular expression also matches before a last line end: what checks has none."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.process import ROOT
+
+FUNCTIONS = {"compile", "match", "search", "fullmatch", "sub", "split", "finditer", "findall"}
+#: The command that moves projects reads sources line by line.
+FILES = [
+    file
+    for folder in ("channels_workers", "chat", "chat_project")
+    for file in sorted((ROOT / folder).rglob("*.py"))
+    if "upgrade" not in file.parts
+]
+
+
+def patterns(file: Path) -> Iterator[tuple[int, str, bool]]:
+    """Line, text and whether lines count, of each pattern that stands in a call of `re`."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[first, *_]):
+                parts = [part.value for part in ast.walk(first) if isinstance(part, ast.Constant)]
+                of_lines = "MULTILINE" in ast.unparse(node) or name == "fullmatch"
+                if name in FUNCTIONS and parts and all(isinstance(part, str) for part in parts):
+                    yield node.lineno, "".join(map(str, parts)), of_lines
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_end_is_said_by_fullmatch(file: Path) -> None:
+    wrong = [
+        f"{file}:{line}: {text}"
+        for line, text, of_lines in patterns(file)
+        if text.endswith("$") and not text.endswith(r"\$") and not of_lines
+    ]
+    assert wrong == []
+
+
+def test_the_search_finds_one(tmp_path: Path) -> None:
+    file = tmp_path / "one.py"
+    file.write_text("import re\nre.compile('^a$')\nre.match(f'{b}$', b)\nre.sub('(?m)a', b, c)\n")
+    assert [text for _, text, _ in patterns(file)] == ["^a$", "$", "(?m)a"]
