@@ -201,8 +201,8 @@ def browser_session(key: str) -> SessionBase:
 def browser_session_key(message: Message) -> str | None:
     """Return the key in the address or the cookies of a handshake, None without one.
 
-    What is no key of a session, or stands in an address that cannot be read, is none. ValueError for
-    a message that is no handshake.
+    What is no key of a session, or stands in an address that cannot be read, is none. ValueError
+    for a message that is no handshake.
     """
     try:
         request = _request(message)
