@@ -10,6 +10,7 @@ from collections.abc import Callable
 from channels_workers import garbage
 from channels_workers.addresses import LimitPerAddress, with_client
 from channels_workers.conf import configuration
+from channels_workers.cookies import with_readable_cookies
 from channels_workers.goodbye import Goodbye
 from channels_workers.health import Application, Health, Receive
 from channels_workers.layers.base import WorkerLayer
@@ -51,7 +52,7 @@ class Interface:
         """Serve one connection; ValueError for a type of scope that is not known here."""
         if not self._goodbye.is_installed and scope["type"] != "lifespan":
             self._goodbye.install()
-        scope = mounted(with_client(scope))
+        scope = mounted(with_client(with_readable_cookies(scope)))
         match scope["type"]:
             case "websocket":
                 await self.limited_websocket(scope, receive, send)

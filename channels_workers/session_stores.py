@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from importlib import import_module
 from io import BytesIO
@@ -10,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, SessionBase
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import setting_changed
 from django.dispatch import receiver
@@ -24,6 +25,12 @@ from channels_workers.message import Message
 from channels_workers.registry import get_channel_layer
 
 SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
+
+#: Characters of a session's key: Django's own have 32. With signed cookies the key is the session,
+#: and as long as a browser lets a cookie be.
+LONGEST_KEY, LONGEST_COOKIE = 200, 4096
+
+_KEY = re.compile(r"[!-~]+").fullmatch
 
 
 @cache
@@ -176,6 +183,16 @@ def _session_store(engine: str, setting: str) -> type[SessionBase]:
 # The session of a browser
 
 
+def is_session_key(key: str) -> bool:
+    """Say whether a session may have that key.
+
+    A client may send anything. PostgreSQL takes no NUL, Memcached no space and no long key, and
+    their errors would be those of the consumer.
+    """
+    is_data = settings.SESSION_ENGINE == SIGNED_COOKIES
+    return _KEY(key) is not None and len(key) <= (LONGEST_COOKIE if is_data else LONGEST_KEY)
+
+
 def browser_session(key: str) -> SessionBase:
     """Return the session with *key* of ``SESSION_ENGINE``; nothing is read yet."""
     return _session_store(settings.SESSION_ENGINE, "SESSION_ENGINE")(session_key=key)
@@ -184,12 +201,17 @@ def browser_session(key: str) -> SessionBase:
 def browser_session_key(message: Message) -> str | None:
     """Return the key in the address or the cookies of a handshake, None without one.
 
-    ValueError for a message that is no handshake.
+    What is no key of a session, or stands in an address that cannot be read, is none. ValueError
+    for a message that is no handshake.
     """
     try:
         request = _request(message)
         key = request.GET.get("session_key", None)
-        return request.COOKIES.get(settings.SESSION_COOKIE_NAME) if key is None else key
+        if key is None:
+            key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        return key if not key or is_session_key(key) else None
+    except (SuspiciousOperation, UnicodeDecodeError):
+        return None
     except Exception as error:
         raise ValueError(
             f"Cannot parse HTTP message - are you sure this is a HTTP consumer? {error!r}"

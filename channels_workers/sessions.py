@@ -119,9 +119,10 @@ def http_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.http_session``, like ``request.session`` of a view, or None.
 
     The session is that of the cookie, or of ``?session_key=``, with which the socket was
-    opened: so for ``websocket.connect``; other messages have neither. It is saved when the
-    consumer returns, unless it raised or the session is not there any more, and is outside the
-    message's commit. No session is made, and no cookie set: that is what views do.
+    opened (what cannot be a key is none): so for ``websocket.connect``; other messages have
+    neither. It is saved when the consumer returns, unless it raised or the session is not there any
+    more, and is outside the message's commit. No session is made, and no cookie set: that is what
+    views do.
     """
     return _with_http_session(func)
 

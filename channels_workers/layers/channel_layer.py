@@ -24,8 +24,8 @@ from channels_workers.layers.operations import (
 )
 from channels_workers.layers.server import Server
 
-#: Names as Channels 4 documents them. Its own patterns also take a line end after a name, and digits
-#: and letters beyond ASCII.
+#: Names as Channels 4 documents them. Its own patterns also take a line end after a name, and
+#: digits and letters beyond ASCII.
 is_group_name = re.compile(r"[a-zA-Z0-9._-]{1,99}").fullmatch
 is_channel_name = re.compile(r"(?=.{1,99}\Z)[a-zA-Z0-9._-]+(?:![a-zA-Z0-9._-]*)?").fullmatch
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -51,11 +51,15 @@ class Answer:
 
 
 async def ask(
-    application: Interface, path: str, method: str = "GET", root_path: str = ""
+    application: Interface,
+    path: str,
+    method: str = "GET",
+    root_path: str = "",
+    headers: Sequence[tuple[bytes, bytes]] = ((b"host", b"10.0.0.7"),),
 ) -> Answer:
     answer = Answer()
     scope = {"type": "http", "method": method, "path": path, "root_path": root_path}
-    scope["headers"] = [(b"host", b"10.0.0.7")]
+    scope["headers"] = list(headers)
     async with asyncio.timeout(TIMEOUT):
         await application(scope, asyncio.Queue[dict[str, Any]]().get, answer.send)
     return answer

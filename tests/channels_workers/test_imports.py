@@ -25,7 +25,7 @@ ROWS = [
         *("auth", "backlog", "commits", "dispatch", "event_loop", "health"),
         *("outgoing", "protocol", "reaper", "requests", "sockets"),
     ],
-    ["addresses", "routing", "script_name", "sessions"],
+    ["addresses", "cookies", "routing", "script_name", "sessions"],
     ["decorators", "session_stores"],
     ["channel", "message"],
     ["outbox", "registry"],

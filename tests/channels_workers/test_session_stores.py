@@ -234,6 +234,43 @@ def test_the_key_stands_in_the_address_or_in_a_cookie(
     assert browser_session_key(message_with(memory_layer, **content)) == key
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"headers": [[b"cookie", b'sessionid="abcdefgh\\000"']]},
+        {"headers": [[b"cookie", b"sessionid=abc\x00defgh"]]},
+        {"headers": [[b"cookie", b"sessionid=abc defgh"]]},
+        {"headers": [[b"cookie", "sessionid=ünïcode-ünïcode".encode()]]},
+        {"headers": [[b"cookie", b"sessionid=" + b"a" * 201]]},
+        {"query_string": b"session_key=abcdefgh%00"},
+        {"query_string": b"session_key=abc%0adefgh"},
+        {"query_string": b"session_key=%ed%a0%80abcdefgh"},
+        {"query_string": b"session_key=" + b"a" * 30_000},
+        {"query_string": b"session_key=abcdefgh\xff"},
+        {"query_string": b"&".join([b"a"] * 5000) + b"&session_key=abcdefgh"},
+    ],
+)
+@pytest.mark.parametrize("engine", ["db", "cache", "cached_db", "file"])
+def test_what_cannot_be_a_key_is_none(
+    content: Any, engine: str, memory_layer: InMemoryChannelLayer, settings: Settings
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    assert browser_session_key(message_with(memory_layer, **content)) is None
+
+
+def test_a_key_that_is_the_session_is_as_long_as_a_cookie(
+    memory_layer: InMemoryChannelLayer, settings: Settings
+) -> None:
+    def key_of(length: int) -> str | None:
+        headers = [[b"cookie", b"sessionid=" + b"a" * length]]
+        return browser_session_key(message_with(memory_layer, headers=headers))
+
+    assert key_of(200) == "a" * 200
+    settings.SESSION_ENGINE = SIGNED_COOKIES
+    assert key_of(4096) == "a" * 4096
+    assert key_of(4097) is None
+
+
 @pytest.mark.parametrize("content", [{}, {"path": "/", "headers": 5}])
 def test_a_message_that_is_no_handshake_is_refused(
     content: Content, memory_layer: InMemoryChannelLayer

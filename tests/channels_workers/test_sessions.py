@@ -11,6 +11,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from pytest_django import Settings
 
+from channels_workers.auth import channel_and_http_session_user_from_http
 from channels_workers.channel import Channel
 from channels_workers.exceptions import ConsumeLater, MessageError
 from channels_workers.layers.codec import Content
@@ -480,6 +481,27 @@ def test_http_session_may_be_named_in_the_address(
     client_socket.connect(query_string=query)
     run_next(consumer)
     assert SessionStore(browser_session.session_key)["cart"] == ["tea", "milk"]
+
+
+BAD_COOKIES = [b'sessionid="abcdefgh\\000"', b"sessionid=a b\x00c", b"sessionid=" + b"a" * 9000]
+
+
+@pytest.mark.parametrize("cookie", BAD_COOKIES)
+@pytest.mark.parametrize("engine", ["cache", "cached_db", "db"])
+def test_a_cookie_that_no_store_can_hold_is_no_session(
+    cookie: bytes, engine: str, client_socket: Client, run_next: RunNext, settings: Settings
+) -> None:
+    """A warning of the cache, which a key for Memcached would cause, fails this test."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    seen = []
+
+    @channel_and_http_session_user_from_http
+    def connect(message: Message) -> None:
+        seen.extend([message.http_session, message.user.is_anonymous])
+
+    client_socket.connect(headers=[[b"cookie", cookie]])
+    assert run_next(connect) is Committed.DONE
+    assert seen == [None, True]
 
 
 def test_http_session_is_none_without_a_key(client_socket: Client, run_next: RunNext) -> None:

@@ -15,6 +15,7 @@ from chat.models import Message, Room
 pytestmark = pytest.mark.django_db
 
 COOKIE = chat_settings.CHAT_GUEST_COOKIE_NAME
+SESSION = chat_settings.SESSION_COOKIE_NAME
 
 
 def fill(label: str, count: int) -> list[int]:
@@ -300,3 +301,18 @@ def test_the_history_of_no_room_makes_none(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/new/", "/lobby/", "/lobby/messages/"])
 def test_pages_are_not_posted_to(client: Client, path: str) -> None:
     assert client.post(path).status_code == 405
+
+
+@pytest.mark.parametrize("key", ["abcdefgh\x00", "abc defgh", "ü" * 20, "a" * 5000, "short"])
+@pytest.mark.parametrize("path", ["/lobby/", "/", "/accounts/login/", "/admin/login/"])
+def test_a_cookie_that_is_no_key_is_no_session(path: str, key: str, client: Client) -> None:
+    """PostgreSQL refuses a NUL, and SQLite does not: no database is asked for such a key."""
+    from django.contrib.sessions.models import Session
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    client.cookies[SESSION] = key
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(path).status_code == 200
+    table = Session._meta.db_table
+    assert [query for query in asked if table in query["sql"] and key in query["sql"]] == []

@@ -297,7 +297,9 @@ class LayerContract:
             process.layer.make_join("group" if name != "a!" else name, name)
 
     async def test_of_a_text_that_is_no_name_the_cure_is_said(self, process: Process) -> None:
-        with pytest.raises(TypeError, match=r"use a hash of it, such as hashlib\.sha256\(text") as of:
+        with pytest.raises(
+            TypeError, match=r"use a hash of it, such as hashlib\.sha256\(text"
+        ) as of:
             process.layer.make_group_send("大厅" * 10_000, {})
         assert len(str(of.value)) < 1000
         with pytest.raises(TypeError, match=r"Got 7\.$"):

@@ -1,0 +1,34 @@
+"""The cookies of a request, without those that take too long to read.
+
+A value in quotes may have escapes, and older Pythons (before 3.11.10 and 3.12.6) take time by the
+square of its length for them: 64 KB stop a process for 8 seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Scope = Mapping[str, Any]
+
+#: Bytes of a cookie with escapes, its name included; a longer one is left out. Django's own have no
+#: escape.
+LONGEST_ESCAPED = 1024
+
+
+def with_readable_cookies(scope: Scope) -> Scope:
+    """Return *scope* without the cookies that have escapes and are too long."""
+    headers = scope.get("headers", ())
+    if not any(name == b"cookie" and _may_be_costly(value) for name, value in headers):
+        return scope
+    return {**scope, "headers": [(name, _cleaned(name, value)) for name, value in headers]}
+
+
+def _may_be_costly(cookies: bytes) -> bool:
+    return len(cookies) > LONGEST_ESCAPED and b"\\" in cookies
+
+
+def _cleaned(name: bytes, value: bytes) -> bytes:
+    if name != b"cookie":
+        return value
+    return b";".join(pair for pair in value.split(b";") if not _may_be_costly(pair))

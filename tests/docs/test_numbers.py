@@ -1,0 +1,105 @@
+"""Numbers that the pages quote from the code, which nobody would remember to change there."""
+
+import re
+
+import pytest
+
+from channels_workers import backlog, commits, health, interface, reaper, worker_thread
+from channels_workers.conf import Configuration
+from channels_workers.layers.redis import life, link, processes
+from channels_workers.management.commands import runserver
+from channels_workers.servers import daphne
+from channels_workers.session_stores import LONGEST_KEY
+from chat import consumers, door, frames, names, views
+from tests.docs.pages import page
+from tests.processes.process import ROOT
+
+CLIENT = ROOT / "chat" / "client"
+LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
+WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "ten": 10}
+
+
+def of_client(module: str, name: str) -> float:
+    """A time of the page's scripts, in seconds."""
+    found = re.search(rf"const {name} = ([\d_]+);", (CLIENT / f"{module}.js").read_text())
+    assert found
+    return int(found[1].replace("_", "")) / 1000
+
+
+def of_lua(script: str, name: str) -> int:
+    found = re.search(rf"local {name} = (\d+)", (LUA / f"{script}.lua").read_text())
+    assert found
+    return int(found[1])
+
+
+WAITS = [
+    min(backlog.LONGEST_WAIT, backlog.FIRST_WAIT * 2**number)
+    for number in range(commits.MAX_RETRIES)
+]
+
+#: The page, what stands there with the numbers in brackets, and what they are.
+NUMBERS = [
+    ("architecture", r"Every (\w+) seconds", reaper.SEARCH_INTERVAL),
+    ("architecture", r"seen stand still for (\w+) seconds", reaper.DEAD_AFTER),
+    ("architecture", r"For (\w+) seconds publishes, commits and sends wait", life.RECOVERY_TIME),
+    ("architecture", r"waits (\d+) ms at most", worker_thread.TOGETHER * 1000),
+    ("architecture", r"takes up to (\d+) at once", worker_thread.MOST_TOGETHER),
+    ("architecture", r"entries of up to ([\d,]+) operations", of_lua("outbox", "pairs_per_entry")),
+    ("architecture", r"called dead, the newest ([\d,]+)", processes.GRAVES),
+    ("guarantees", r"are (\w+) times the interval", reaper.DEAD_AFTER / link.PULSE_INTERVAL),
+    ("using", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
+    ("using", r"twice as long, up to (\d+) s", max(WAITS)),
+    ("using", r"after (\d+) more runs", len(WAITS)),
+    ("using", r"more runs, or ([\d.]+) s", int(sum(WAITS) * 10) / 10),
+    ("using", r"Daphne's, with (\w+) worker threads", runserver.THREADS),
+    ("using", r"A client has (\w+) seconds to answer", daphne.CLOSE_HANDSHAKE_TIMEOUT),
+    ("using", r"a space, more than (\d+) characters\) is no session", LONGEST_KEY),
+    ("using", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
+    ("operating", r"waits up to (\d+) s for clients to answer", interface.CLOSE_TIMEOUT),
+    ("operating", r"are finished, for up to (\d+) s", interface.DRAIN_TIMEOUT),
+    ("operating", r"no result of a look within (\d+) s", health.TIMEOUT),
+    ("operating", r"its pulse has stood still for (\d+) s", reaper.DEAD_AFTER),
+    ("chat", r"one in (\d+) s is told", consumers.TYPING_PAUSE),
+    ("chat", r"with the last (\d+) messages", views.LAST),
+    ("chat", r"JSON: up to (\d+) before", views.OLDER),
+    ("chat", r"JSON: up to (\d+) after", views.NEWER),
+    ("chat", r"1 to (\d+) characters that no other message", frames.NONCE_LENGTH),
+    ("chat", r"any name of up to (\d+) characters", names.NAME_LENGTH),
+    ("chat", r"First up to (\d+) rooms", door.ROOMS),
+    ("chat", r"`handles` are up to (\d+) names", door.HANDLES),
+    ("chat", r"that at most every\s+(\d+) s", door.PAUSE.total_seconds()),
+    ("chat", r"\(the page waits (\d+) s\)", of_client("room", "STALE")),
+    ("chat", r"\(the page: 1 to (\d+) s", of_client("connection", "LONGEST_DELAY")),
+    ("chat", r"Show it for (\d+) s", of_client("doings", "TYPING")),
+]
+
+
+@pytest.mark.parametrize(("name", "pattern", "number"), NUMBERS, ids=lambda one: str(one)[:60])
+def test_a_number_is_that_of_the_code(name: str, pattern: str, number: float) -> None:
+    text = " ".join(page(name).text.split())
+    found = re.findall(pattern.replace(r"\s+", " "), text)
+    assert found, f"{pattern!r} is not in docs/{name}.md: change the pattern here with the sentence"
+    for one in found:
+        assert float(WORDS.get(one, one.replace(",", ""))) == number
+
+
+def test_no_key_has_a_time_to_live() -> None:
+    """So the pages say, of Redis and of groups."""
+    scripts = "".join(file.read_text() for file in LUA.glob("*.lua"))
+    assert not re.search(r'"(P?EXPIRE(AT)?|P?SETEX|EX|PX)"', scripts)
+    assert "No key has a time to live." in page("architecture").text
+
+
+def test_most_modules_have_a_test_file_of_their_name() -> None:
+    modules = [file.stem for file in (ROOT / "channels_workers").rglob("*.py")]
+    modules = [name for name in modules if not name.startswith("__")]
+    tests = {file.stem for file in (ROOT / "tests").rglob("test_*.py")}
+    named = [name for name in modules if f"test_{name}" in tests]
+    assert len(modules) / 2 < len(named) < len(modules)
+    assert "most modules have a test file of their name" in page("developing").text
+
+
+def test_a_second_key_is_passed_to_scripts_and_only_epoch_reads_it() -> None:
+    readers = [file.name for file in LUA.glob("*.lua") if re.search(r"KEYS\[2\]", file.read_text())]
+    assert readers == ["epoch.lua"]
+    assert "`KEYS[2]`" in page("developing").text
