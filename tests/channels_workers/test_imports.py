@@ -28,14 +28,14 @@ ROWS = [
     ["addresses", "routing", "sessions"],
     ["decorators", "session_stores"],
     ["channel", "message"],
-    ["outbox", "registry"],
+    ["outbox", "registry", "retries"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.upkeep"],
     ["layers.server", "layers.status"],
     ["layers.mailboxes"],
     ["layers.codec", "layers.operations"],
-    ["backoff", "conf", "exceptions", "futures", "garbage", "goodbye", "servers", "signals"],
+    ["backoff", "conf", "exceptions", "futures", "garbage", "goodbye", "isolation", "servers", "signals"],
     ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]
