@@ -35,7 +35,17 @@ ROWS = [
     ["layers.server", "layers.status"],
     ["layers.mailboxes"],
     ["layers.codec", "layers.operations"],
-    ["backoff", "conf", "exceptions", "futures", "garbage", "goodbye", "isolation", "servers", "signals"],
+    [
+        "backoff",
+        "conf",
+        "exceptions",
+        "futures",
+        "garbage",
+        "goodbye",
+        "isolation",
+        "servers",
+        "signals",
+    ],
     ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]
