@@ -37,6 +37,7 @@ ROWS = [
     ["layers.codec", "layers.operations"],
     [
         "backoff",
+        "blocking",
         "conf",
         "exceptions",
         "futures",
