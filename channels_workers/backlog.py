@@ -10,15 +10,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
+from typing import NamedTuple
 
 from channels_workers.backoff import Attempts
 from channels_workers.layers.operations import Delivery
+from channels_workers.retries import wait_before_run
 
 logger = logging.getLogger(__name__)
-
-#: How long a message waits for its first new run after ConsumeLater (s); each wait is twice as long
-#: as the one before, up to the longest.
-FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 
 
 class Backlog:
@@ -85,34 +84,40 @@ class Backlog:
                     self._given.remove(each)
 
 
-def wait_before_run(delivery: Delivery) -> float:
-    """Return how long *delivery*, which was put off, waits for its next run (s)."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(delivery.attempts, 10))
+class Waiting(NamedTuple):
+    """A delivery whose next run is *due* (monotonic seconds), as its consumer raised *error*."""
+
+    due: float
+    number: int
+    delivery: Delivery
+    error: BaseException | None
 
 
 class Postponed:
-    """Deliveries that wait for their next run after ConsumeLater; thread-safe.
+    """Deliveries that wait for their next run, after ConsumeLater for example; thread-safe.
 
-    A thread, which the first of them starts, gives each to *put_back* when its wait is over.
+    A thread, which the first of them starts, gives each to *put_back* when its wait is over, with
+    what its consumer raised.
     """
 
-    def __init__(self, put_back: Callable[[Delivery], object]) -> None:
+    def __init__(self, put_back: Callable[[Delivery, BaseException | None], object]) -> None:
         self._put_back = put_back
         self._changed = threading.Condition()
-        self._waiting: list[tuple[float, str, Delivery]] = []
+        self._waiting: list[Waiting] = []  # a heap
+        self._numbers = count()  # of two that are due at once the first comes first
         self._stopped = False
         self._thread: threading.Thread | None = None
 
     def all(self) -> list[Delivery]:
         """Return what is here."""
         with self._changed:
-            return [delivery for _, _, delivery in self._waiting]
+            return [waiting.delivery for waiting in self._waiting]
 
-    def add(self, delivery: Delivery) -> None:
+    def add(self, delivery: Delivery, error: BaseException | None = None) -> None:
         """Keep *delivery* until its wait is over."""
-        due = time.monotonic() + wait_before_run(delivery)
+        due = time.monotonic() + wait_before_run(delivery, error)
         with self._changed:
-            heapq.heappush(self._waiting, (due, delivery.token, delivery))
+            heapq.heappush(self._waiting, Waiting(due, next(self._numbers), delivery, error))
             self._changed.notify()
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(target=self._keep, name="postponed", daemon=True)
@@ -147,16 +152,19 @@ class Postponed:
                 self._changed.wait(self._until_due())
 
     def _until_due(self) -> float | None:
-        return max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else None
+        return max(0.0, self._waiting[0].due - time.monotonic()) if self._waiting else None
 
     def _put_back_due(self, now: float) -> None:
         while True:
             with self._changed:
-                if not self._waiting or self._waiting[0][0] > now:
+                if not self._waiting or self._waiting[0].due > now:
                     return
                 first = self._waiting[0]
-            self._put_back(first[2])
+            self._put_back(first.delivery, first.error)
             # Until here it was held: after a lost reply the layer may have given it again.
             with self._changed:
-                self._waiting.remove(first)
-                heapq.heapify(self._waiting)
+                if self._waiting[0] is first:
+                    heapq.heappop(self._waiting)
+                else:  # another came meanwhile that is due before it
+                    self._waiting.remove(first)
+                    heapq.heapify(self._waiting)

@@ -10,13 +10,25 @@ from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import Committed, Delivery, Finished, Operation, Send
+from channels_workers.layers.operations import (
+    CONNECT,
+    Committed,
+    Delivery,
+    Finished,
+    Operation,
+    Send,
+)
 from channels_workers.logs import about
+from channels_workers.retries import (
+    GIVEN_UP,
+    Failures,
+    is_last,
+    is_retried,
+    reason_of,
+    refusal,
+)
 
 logger = logging.getLogger(__name__)
-
-#: How often a message runs again because its consumer raised ConsumeLater, as in 1.1.8.
-MAX_RETRIES = 10
 
 
 def finish(finished: Finished, layer: WorkerLayer) -> Committed:
@@ -31,7 +43,12 @@ def finish(finished: Finished, layer: WorkerLayer) -> Committed:
             delivery.channel,
             extra=about("commit_refused", delivery),
         )
-        return commit(Finished(delivery), layer)
+        return commit(undone(delivery, layer), layer)
+
+
+def undone(delivery: Delivery, layer: WorkerLayer) -> Finished:
+    """Return what finishes *delivery* without what its consumer did; a handshake is refused."""
+    return Finished(delivery, refusal(delivery.reply_channel, delivery.channel, layer))
 
 
 def commit(finished: Finished, layer: WorkerLayer) -> Committed:
@@ -79,16 +96,35 @@ def _without(
     return kept
 
 
-def put_back(delivery: Delivery, layer: WorkerLayer) -> Committed:
-    """Let *delivery* run again behind those that wait, unless it has too often."""
-    if delivery.attempts < MAX_RETRIES:
+def put_back(
+    delivery: Delivery,
+    layer: WorkerLayer,
+    error: BaseException | None = None,
+    failures: Failures | None = None,
+) -> Committed:
+    """Let *delivery* run again behind those that wait, unless it has too often.
+
+    *error* is what its consumer raised, by default ConsumeLater; *failures* is told of the end.
+    """
+    if is_retried(error):
+        return _put_back_failed(delivery, layer, error, failures or Failures())
+    if not is_last(delivery, error):
         return layer.requeue(delivery, counted=True)
-    reason = f"it was put off {delivery.attempts} times by ConsumeLater"
-    logger.error(
-        "Message %s on %s is given up: %s",
-        delivery.id,
-        delivery.channel,
-        reason,
-        extra=about("dead_letter", delivery),
-    )
-    return layer.give_up(delivery, reason)
+    reason = reason_of(delivery, error)
+    committed = layer.give_up(delivery, reason)
+    extra = about("dead_letter", delivery)
+    logger.error(f"{GIVEN_UP}: %s", delivery.id, delivery.channel, reason, extra=extra)
+    return committed
+
+
+def _put_back_failed(
+    delivery: Delivery, layer: WorkerLayer, error: BaseException, failures: Failures
+) -> Committed:
+    if not is_last(delivery, error):
+        return layer.requeue(delivery, counted=True, failed=True)
+    if delivery.channel == CONNECT:  # nothing in it is worth to be kept
+        committed = layer.commit(*undone(delivery, layer))
+    else:
+        committed = layer.give_up(delivery, reason_of(delivery, error))
+    failures.gave_up(delivery, error)
+    return committed

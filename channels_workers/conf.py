@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 Connect = Literal["explicit", "accept"]
 Http = Literal["interface"]
@@ -88,6 +89,18 @@ class Configuration:
     #: How often a message is handed out whose worker dies each time, before it is given up.
     DELIVERIES: int = 3
 
+    #: Exceptions, by dotted names, that no consumer is to blame for: a message whose consumer
+    #: raises one runs again after a pause, and nothing of this run goes out. Empty: none.
+    RETRY_ON: Sequence[str] = ("django.db.OperationalError", "django.db.InterfaceError")
+
+    #: How often such a message runs again before it is given up; that of a handshake is refused
+    #: when its pauses together would last longer than HANDSHAKE_TIMEOUT.
+    RETRIES: int = 30
+
+    #: How long such a message waits for its next run at most; the first pause is 0.05 s, each next
+    #: one twice as long. With both defaults it is given up after 52 s.
+    RETRY_PAUSE: float = 2.0
+
     #: How many messages that were given up are kept, the newest, for ``manage.py deadletters``.
     DEAD_LETTERS: int = 1_000
 
@@ -140,6 +153,8 @@ def _check(name: str, given: Any) -> None:
     default = getattr(Configuration(), name)
     if isinstance(default, str):
         _check_path(name, given)
+    elif name == "RETRY_ON":
+        _check_exceptions(name, given)
     elif isinstance(default, tuple):
         _check_texts(name, given)
     else:
@@ -152,6 +167,34 @@ def _check_texts(name: str, given: Any) -> None:
             f"CHANNEL_WORKERS[{name!r}] must be a list of texts, such as "
             f'["https://chat.example.com"], not {given!r}.'
         )
+
+
+def _check_exceptions(name: str, given: Any) -> None:
+    if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be a list of dotted names of exceptions, such as "
+            f'["django.db.OperationalError"], not {given!r}.'
+        )
+    for item in given:
+        exception_class(item)
+
+
+def exception_class(path: str) -> type[Exception]:
+    """Return the exception with the dotted name *path*, of which RETRY_ON is made.
+
+    Raises :class:`~django.core.exceptions.ImproperlyConfigured` if there is none.
+    """
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS['RETRY_ON'] names {path!r}, which cannot be imported: {error}"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Exception)):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS['RETRY_ON'] must name subclasses of Exception; {path!r} is {found!r}."
+        )
+    return found
 
 
 def _check_path(name: str, given: Any) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from inspect import iscoroutine
 from typing import Any, NamedTuple
 
-from channels.db import aclose_old_connections
+from django.db import close_old_connections
 
 from channels_workers.exceptions import (
     AcceptConnection,
     ChannelSocketException,
-    ConsumeLater,
     DenyConnection,
     MessageError,
+)
+from channels_workers.isolation import (
+    end_transactions,
+    open_transactions,
+    own_context,
+    with_database_care,
 )
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
@@ -22,12 +27,14 @@ from channels_workers.layers.operations import (
     Delivery,
     Finished,
     Operation,
+    Send,
     Session,
 )
 from channels_workers.logs import about, fields
 from channels_workers.message import Message
 from channels_workers.outbox import Outbox
-from channels_workers.protocol import shown
+from channels_workers.protocol import is_answer, shown
+from channels_workers.retries import is_put_off, refusal
 from channels_workers.routing import Match, Router, name_of
 from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
@@ -51,8 +58,8 @@ class Outcome(NamedTuple):
 
     @property
     def is_put_off(self) -> bool:
-        """Whether the consumer asked to run again later, so that nothing is to be committed."""
-        return isinstance(self.error, ConsumeLater)
+        """Whether the consumer is to run again later, so that nothing is to be committed."""
+        return is_put_off(self.error)
 
     def of(self, delivery: Delivery) -> Finished:
         """Return what is to be committed, as *delivery* has run."""
@@ -65,12 +72,13 @@ def dispatch(
     """Run the consumer that *router* finds for *delivery*; return what is to be committed.
 
     Whatever the consumer raises is logged and harms this message only; what it sent before
-    still goes out. After ConsumeLater the caller is to put the delivery back after a while, and
-    else to finish it; see :mod:`channels_workers.commits`.
+    still goes out. An outcome that is put off (after ConsumeLater, or an exception of ``RETRY_ON``,
+    which is not logged here) the caller is to put back after a while, any other one to finish; see
+    :mod:`channels_workers.commits`.
     """
 
     def run_with_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return run_coroutine(_with_database_care(coroutine))
+        return run_coroutine(with_database_care(coroutine, delivery.channel))
 
     try:
         return run(delivery, layer, router, run_with_care)
@@ -81,24 +89,28 @@ def dispatch(
             delivery.channel,
             extra=about("message_failed", delivery),
         )
-        return Outcome([])
+        return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
 
 
 def run(
     delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
 ) -> Outcome:
-    """Run the consumer of *delivery*; return what it did. What it raises is logged."""
+    """Run the consumer of *delivery*; return what it did. What it raises is logged.
+
+    It runs in a context of its own: a language, a time zone or a context variable that it sets is
+    not there for the next one on this thread, nor is a transaction that it left open.
+    """
+    return own_context().run(_run, delivery, layer, router, run_coroutine)
+
+
+def _run(
+    delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
+) -> Outcome:
     try:
         message = Message(layer.content(delivery), delivery.channel, layer, delivery)
         match = router.match(message)
-    except Exception:
-        logger.exception(
-            "Cannot route message %s on %s",
-            delivery.id,
-            delivery.channel,
-            extra=about("not_routed", delivery),
-        )
-        return Outcome([])
+    except Exception as error:  # noqa: BLE001  (it is logged, or looked at)
+        return _not_routed(error, delivery, layer)
     if match is None:
         logger.error(
             "No route for message %s on %s; look at CHANNEL_ROUTING",
@@ -107,16 +119,55 @@ def run(
             extra=about("not_routed", delivery),
         )
         return Outcome([])
+    return _consume(message, match, run_coroutine)
+
+
+def _consume(message: Message, match: Match, run_coroutine: RunCoroutine) -> Outcome:
     result, error = None, None
-    with Outbox(layer) as outbox:
+    began_in = open_transactions()
+    with Outbox(message.channel_layer) as outbox:
         try:
             result = _run_consumer(message, match, run_coroutine)
         except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
             error = _answer(raised, message, match)
         finally:
+            end_transactions(began_in, name_of(match.consumer))
             _send_finished()
+    operations = outbox.operations
+    if is_put_off(error):
+        return Outcome(operations, None, result, error)
     session, refused = _session(message, match)
-    return Outcome(outbox.operations, session, result, error or refused)
+    error = error or refused
+    if error is not None:
+        operations = [*operations, *_refusal(message, operations)]
+    return Outcome(operations, session, result, error)
+
+
+def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Outcome:
+    if is_put_off(error):
+        close_old_connections()  # the signals around a consumer do it else
+        return Outcome([], error=error)
+    logger.error(
+        "Cannot route message %s on %s",
+        delivery.id,
+        delivery.channel,
+        exc_info=error,
+        extra=about("not_routed", delivery),
+    )
+    return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
+
+
+def _refusal(message: Message, operations: Sequence[Operation]) -> list[Operation]:
+    """Return what refuses the handshake *message*, unless one of *operations* answers it."""
+    layer, channel = message.channel_layer, message.reply_channel
+    if channel is None or message.channel.name != CONNECT:
+        return []
+    sent = (
+        layer.codec.decode(each.payload)
+        for each in operations
+        if isinstance(each, Send) and each.channel == channel.name
+    )
+    return [] if any(map(is_answer, sent)) else refusal(channel.name, CONNECT, layer)
 
 
 def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -> Any:
@@ -132,31 +183,19 @@ def _send_finished() -> None:
             logger.error(text, receiver, exc_info=error, extra=fields("receiver_failed"))
 
 
-async def _with_database_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    # Coroutines reach the database on a thread of their own, which the signals do not see.
-    try:
-        await aclose_old_connections()
-    except BaseException:
-        coroutine.close()
-        raise
-    try:
-        return await coroutine
-    finally:
-        await aclose_old_connections()
-
-
 def _answer(raised: BaseException, message: Message, match: Match) -> BaseException | None:
     """Do what the exception asks for; return it unless that was all that it is for."""
+    if is_put_off(raised):
+        return raised
     match raised:
-        case ConsumeLater():
-            return raised
         case AcceptConnection() | DenyConnection():
             return _answer_handshake(raised, message, match)
         case ChannelSocketException():
             try:
                 raised.run(message)
             except Exception as error:  # noqa: BLE001  (it is logged)
-                _log_failure(error, message, match)
+                if not is_put_off(error):
+                    _log_failure(error, message, match)
                 return error
             return None
     _log_failure(raised, message, match)

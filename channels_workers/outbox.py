@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from typing import Self
 
+from channels_workers.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
 from channels_workers.exceptions import OutboxFull
 from channels_workers.layers.base import WorkerLayer
@@ -57,14 +58,33 @@ class Outbox:
         self.size = size
 
 
-def carry_out(layer: WorkerLayer, operation: Operation, immediately: bool = False) -> None:
+def carry_out(
+    layer: WorkerLayer, operation: Operation, immediately: bool = False, call: str = "carry_out"
+) -> None:
     """Put *operation* into the outbox of the running consumer, or carry it out now.
 
     It is carried out now when *immediately* is true, outside a consumer, and for a layer that
-    is not the one of the consumer's message (no commit spans two layers).
+    is not the one of the consumer's message (no commit spans two layers). *call* is who asks,
+    like ``Group.send``.
     """
-    outbox = _current.get()
-    if immediately or outbox is None or outbox.closed or outbox.layer is not layer:
-        layer.apply([operation])
-    else:
+    outbox = None if immediately else _open_outbox(layer)
+    if outbox is not None:
         outbox.add(operation)
+        return
+    kind, _, method = call.rpartition(".")
+    warn_in_event_loop(call, f"Await {kind}.a{method} there.")
+    layer.apply([operation])
+
+
+async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool = False) -> None:
+    """Do the same as :func:`carry_out`, from a coroutine, whose event loop does not wait."""
+    outbox = None if immediately else _open_outbox(layer)
+    if outbox is not None:
+        outbox.add(operation)
+    else:
+        await layer.aapply([operation])
+
+
+def _open_outbox(layer: WorkerLayer) -> Outbox | None:
+    outbox = _current.get()
+    return None if outbox is None or outbox.closed or outbox.layer is not layer else outbox

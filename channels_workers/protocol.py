@@ -38,8 +38,8 @@ GOING_AWAY = 1001
 ABNORMAL = 1006
 
 NO_WORKER = (
-    "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, and "
-    "does it listen to websocket.connect?"
+    "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, does it "
+    "listen to websocket.connect, and does its database answer?"
 )
 NO_ANSWER = (
     "The connect consumer of %s returned without an answer. Let it send "
@@ -248,6 +248,11 @@ def connect_content(scope: Scope) -> Content:
 def disconnect_content(path: str) -> Content:
     """Return the content of ``websocket.disconnect``; the layer adds code and order."""
     return {"path": path}
+
+
+def is_answer(content: Content) -> bool:
+    """Say whether a reply accepts or refuses a handshake."""
+    return is_refusal(content) or any(content.get(key) for key in ("accept", *FRAME_KEYS))
 
 
 def is_refusal(content: Content) -> bool:

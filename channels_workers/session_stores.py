@@ -16,6 +16,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from channels_workers.blocking import warn_in_event_loop
 from channels_workers.exceptions import ConsumeLater, MessageError
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
@@ -67,6 +68,7 @@ class ChannelSession(SessionBase):
         """Have the session saved with the message's commit, at once outside a delivery."""
         self.modified = True
         if self.saves_at_once:
+            warn_in_event_loop("save() of a channel session", "Await its asave() there.")
             self._layer.save_session(self.encoded())
 
     def encoded(self) -> Session:
@@ -97,7 +99,12 @@ class ChannelSession(SessionBase):
 
 
 def session_for_reply_channel(reply_channel: str) -> SessionBase:
-    """Return the session of a connection, outside its consumers; ``save()`` saves at once."""
+    """Return the session of a connection, outside its consumers; ``save()`` saves at once.
+
+    In a coroutine call it by ``sync_to_async()``.
+    """
+    name = "session_for_reply_channel()"
+    warn_in_event_loop(name, "Call it by sync_to_async() there.")
     if (store := channel_session_store()) is not None:
         return _stored_session(store, reply_channel)
     layer = get_channel_layer()

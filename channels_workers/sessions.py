@@ -8,8 +8,8 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 
 from channels_workers.decorators import ConsumerDecorator, never
-from channels_workers.exceptions import ConsumeLater
 from channels_workers.message import Consumer, Message
+from channels_workers.retries import is_put_off
 from channels_workers.session_stores import (
     ChannelSession,
     browser_session,
@@ -42,7 +42,7 @@ def _prepare_channel_session(message: Message) -> None:
 
 def _finish_channel_session(message: Message, error: BaseException | None) -> None:
     session = message.channel_session
-    if isinstance(error, ConsumeLater) or not session.modified:
+    if is_put_off(error) or not session.modified:
         return
     if isinstance(session, ChannelSession):
         session.save()
@@ -63,7 +63,7 @@ _with_channel_session = ConsumerDecorator(
 def channel_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.channel_session``, saved when it returns, or raises.
 
-    ConsumeLater is no such end: nothing is saved then. With the setting
+    A run that will be repeated, as after ConsumeLater, saves nothing. With the setting
     ``CHANNEL_SESSION_ENGINE`` it is a session of that engine of Django, saved apart from the
     message's commit.
     """

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from channels_workers.backlog import Backlog, Postponed
 from channels_workers.backoff import Attempts
-from channels_workers.commits import put_back
+from channels_workers.commits import put_back, undone
 from channels_workers.conf import configuration
 from channels_workers.event_loop import EventLoop
 from channels_workers.keeper import Keeper
@@ -24,6 +24,7 @@ from channels_workers.layers.operations import (
 )
 from channels_workers.logs import about, fields
 from channels_workers.reaper import Reaper
+from channels_workers.retries import Failures
 from channels_workers.routing import Router, get_router
 from channels_workers.worker_thread import PATIENCE_ALONE, Worker
 
@@ -68,7 +69,8 @@ class WorkerGroup:
         self._ended = threading.Event()
         self.backlog = Backlog()
         self.unfinished = Backlog()
-        self.postponed = Postponed(lambda delivery: put_back(delivery, channel_layer))
+        self.failures = Failures()
+        self.postponed = Postponed(self._put_back)
         #: A message whose worker died runs here when no other such message does: it may kill again.
         self.suspects = Backlog()
         self.quarantine = threading.Lock()
@@ -208,11 +210,14 @@ class WorkerGroup:
                 for delivery in deliveries:
                     self.channel_layer.requeue(delivery, counted=False)
 
+    def _put_back(self, delivery: Delivery, error: BaseException | None) -> None:
+        put_back(delivery, self.channel_layer, error, self.failures)
+
     def finish_unfinished(self) -> None:
         """Finish what could not be committed: its consumer ran, and its connection is to go on."""
         with self.unfinished.each() as deliveries:
             for delivery in deliveries:
-                self.channel_layer.commit(delivery)
+                self.channel_layer.commit(*undone(delivery, self.channel_layer))
 
     # The relief
 

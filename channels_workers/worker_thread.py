@@ -15,6 +15,7 @@ from channels_workers.dispatch import dispatch
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import Delivery, Finished, Operation, Send, server_of
 from channels_workers.logs import about, fields
+from channels_workers.retries import is_retried
 from channels_workers.signals import worker_ready
 
 if TYPE_CHECKING:
@@ -136,9 +137,11 @@ class Worker:
         try:
             outcome = dispatch(delivery, layer, group.router, group.loop.run)
             if outcome.is_put_off:
-                group.postponed.add(delivery)
+                self._put_off(delivery, outcome.error)
             else:
                 self._finish(outcome.of(delivery))
+                if delivery.failures:
+                    group.failures.succeeded(delivery)
         except Exception:
             text, extra = "Message %s on %s is not finished yet", about("not_finished", delivery)
             logger.exception(text, delivery.id, delivery.channel, extra=extra)
@@ -148,6 +151,11 @@ class Worker:
             self.delivery = None
             if delivery.deaths:
                 group.quarantine.release()
+
+    def _put_off(self, delivery: Delivery, error: BaseException | None) -> None:
+        if is_retried(error):
+            self.group.failures.failed(delivery, error)
+        self.group.postponed.add(delivery, error)
 
     def _tell_of_deaths(self, delivery: Delivery) -> None:
         logger.warning(

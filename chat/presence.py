@@ -1,10 +1,11 @@
 """Who is in a room now: one row for each socket, one entry for each person.
 
 A row is made when a socket connects and deleted when it disconnects, which each socket does once,
-whatever dies meanwhile. What that changes for the others is told to the room as a *delta*: somebody
-``joined``, ``left`` or was ``renamed``. Deltas are numbered by the room's ``revision``, in the
-transaction that changes the rows while it holds the room; so whoever has the whole list and all
-deltas after it has the truth, and whoever misses a number asks for the whole list again.
+whatever dies meanwhile; ``chat.sweep`` deletes those whose disconnect was given up, or lost. What
+that changes for the others is told to the room as a *delta*: somebody ``joined``, ``left`` or was
+``renamed``. Deltas are numbered by the room's ``revision``, in the transaction that changes the
+rows while it holds the room; so whoever has the whole list and all deltas after it has the truth,
+and whoever misses a number asks for the whole list again.
 
 A delivery that runs again finds its work done. Then it tells the room under the next number: the
 number before may never have been told, and those who miss it ask.

@@ -1,36 +1,38 @@
-"""Takes sockets out of their rooms that no disconnect will ever come of.
+"""Takes sockets out of their rooms that no disconnect will come of any more.
 
-That is so for those of a server that the channel layer does not know: a ``runserver`` whose layer
-ended with it, or all servers and Redis lost at once. A worker looks when it starts.
+A disconnect may be lost: a ``runserver`` ended with its layer, all servers and Redis were lost at
+once, or the database was away for so long that the message was given up. So each worker process
+compares the rows of ``Presence`` with the connections that the channel layer knows, a part of them
+every :data:`PAUSE` seconds.
 """
 
 import logging
 import threading
-from collections.abc import Collection
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import server_of
 from channels_workers.logs import fields
 from chat import presence
 from chat.models import Departure, Presence
 
 logger = logging.getLogger(__name__)
 
-TEXT = "Who is in the rooms was not looked at: %s"
+#: How long (s) between two looks. What is gone at two looks one after the other is gone: a server
+#: whose Redis lost its data registers its sockets again within that.
+PAUSE = 15.0
 
-#: How long a server may be unknown (s): one whose Redis lost its data registers again within that.
-GRACE = 15.0
+#: How many rows are compared at one look; more only while some of them are gone.
+ROWS = 1_000
 
 
 def on_worker_ready(sender: Any, **kwargs: object) -> None:
-    """Sweep, once in each process whose workers run the chat."""
+    """Sweep in each process whose workers run the chat."""
     if sender.number == 0 and _runs_chat(sender.group):
-        start(sender.channel_layer)
+        Sweeper(sender.channel_layer, sender.group.stopping).start()
 
 
 def _runs_chat(group: Any) -> bool:
@@ -39,41 +41,70 @@ def _runs_chat(group: Any) -> bool:
     return any(getattr(one, "consumer", None) is ws_connect for one in group.router.root.routing)
 
 
-def start(layer: WorkerLayer) -> None:
-    """Sweep now what can be known to be gone now, else look again after a while."""
-    try:
-        gone = unknown_servers(layer)
-        if not gone or layer.local_only:
-            sweep(gone)
-            return
-    except (DatabaseError, LayerUnavailable) as error:
-        logger.warning(TEXT, error, extra=fields("sweep_failed"))
-        return
-    timer = threading.Timer(GRACE, _sweep_if_still_unknown, [layer, gone])
-    timer.daemon = True
-    timer.start()
+class Sweeper:
+    """Looks for rows without a connection of ``layer``, in a thread, until ``stopping``."""
 
+    def __init__(self, layer: WorkerLayer, stopping: threading.Event) -> None:
+        self.layer = layer
+        self.stopping = stopping
+        self.thread = threading.Thread(target=self.run, name="sweeper", daemon=True)
+        self._after = 0  # the id of the row that was compared last
+        self._suspects: set[str] = set()
+        self._is_failing = False
 
-def _sweep_if_still_unknown(layer: WorkerLayer, suspects: set[str]) -> None:
-    try:
-        sweep(suspects & unknown_servers(layer))
-    except (DatabaseError, LayerUnavailable) as error:
-        logger.warning(TEXT, error, extra=fields("sweep_failed"))
-    finally:
-        connections.close_all()
+    def start(self) -> None:
+        """Begin; the first look is now."""
+        self.thread.start()
 
+    def run(self) -> None:
+        """Look until the worker stops."""
+        while not self.stopping.is_set():
+            try:
+                self.look()
+            except (DatabaseError, InterfaceError, LayerUnavailable) as error:
+                self._say(error)
+            except Exception:
+                logger.exception("Sweeping failed", extra=fields("sweep_failed"))
+            else:
+                self._is_failing = False
+            finally:
+                connections.close_all()
+            self.stopping.wait(PAUSE)
 
-def unknown_servers(layer: WorkerLayer) -> set[str]:
-    """The servers that have sockets in rooms, and that the layer does not know."""
-    # Rows first: each of them was made after its server had registered.
-    channels = list(Presence.objects.values_list("reply_channel", flat=True))
-    servers = {server for channel in channels if (server := server_of(channel)) is not None}
-    return servers - set(layer.processes())
+    def _say(self, error: Exception) -> None:
+        if not self._is_failing:
+            text = "Who is in the rooms was not looked at: %s Trying again every %g s."
+            logger.warning(text, error, PAUSE, extra=fields("sweep_failed"))
+        self._is_failing = True
 
+    def look(self) -> None:
+        """Take out those that were gone at the last look and still are; compare the next rows."""
+        self._take_out(self._gone(self._suspects))
+        self._suspects = self._next_suspects()
+        if self.layer.local_only:  # nobody registers again
+            self._take_out(self._suspects)
+        Departure.objects.filter(timestamp__lt=timezone.now() - presence.REMEMBERED).delete()
 
-def sweep(servers: Collection[str]) -> None:
-    """Take the sockets of these servers out of their rooms."""
-    for channel in list(Presence.objects.values_list("reply_channel", flat=True)):
-        if server_of(channel) in servers:
+    def _next_suspects(self) -> set[str]:
+        suspects: set[str] = set()
+        while True:
+            # Rows first: each of them was made after its connection had begun.
+            found = Presence.objects.filter(pk__gt=self._after).order_by("pk")
+            rows = list(found.values_list("pk", "reply_channel")[:ROWS])
+            gone = self._gone({channel for _, channel in rows})
+            suspects |= gone
+            self._after = rows[-1][0] if len(rows) == ROWS else 0
+            if not gone or not self._after:
+                return suspects
+
+    def _gone(self, channels: set[str]) -> set[str]:
+        return channels - self.layer.connected(channels) if channels else set()
+
+    def _take_out(self, channels: set[str]) -> None:
+        known = Presence.objects.filter(reply_channel__in=channels)
+        left = list(known.values_list("reply_channel", flat=True)) if channels else []
+        for channel in left:
             presence.leave(channel)
-    Departure.objects.filter(timestamp__lt=timezone.now() - presence.REMEMBERED).delete()
+        if left:
+            text = "%d sockets are taken out of their rooms: they ended, and no disconnect was run"
+            logger.warning(text, len(left), extra=fields("sockets_swept"))

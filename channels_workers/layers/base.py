@@ -20,13 +20,14 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from channels_workers.futures import settle
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.operations import (
+    REFUSAL,
     About,
     Closed,
     Committed,
@@ -236,14 +237,34 @@ class WorkerLayer(ChannelLayer, Upkeep):
             return error
 
     @abstractmethod
-    def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
-        """Hand *delivery* back under the same message id; *counted* raises its attempts."""
+    def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
+        """Hand *delivery* back under the same message id.
+
+        *counted* raises its attempts, or, if it *failed*, its failures.
+        """
 
     @abstractmethod
     def give_up(self, delivery: Delivery, reason: str) -> Committed:
-        """Make *delivery* a dead letter; its connection goes on without it."""
+        """Make *delivery* a dead letter; its connection goes on without it.
+
+        A handshake that it was, and that nobody has answered, is refused.
+        """
+
+    @property
+    def refusal(self) -> bytes:
+        """What refuses a handshake that nobody has answered; an open socket does nothing."""
+        return self.codec.encode(REFUSAL)
 
     # Everybody
+
+    @abstractmethod
+    def connected(self, reply_channels: Iterable[str]) -> set[str]:
+        """Return those of *reply_channels* whose connection has not ended.
+
+        It has once its ``websocket.disconnect`` is finished, or given up. The cost is that of a
+        look-up for each, 1,000 of a server in a request. Raises :class:`LayerUnavailable` while it
+        is not known, as after a loss of the layer's data.
+        """
 
     @abstractmethod
     def load_session(self, reply_channel: str) -> bytes | None:

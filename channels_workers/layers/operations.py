@@ -16,6 +16,9 @@ CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
+#: What refuses a handshake that nobody has answered; an open socket does nothing.
+REFUSAL: Content = {"accept": False}
+
 
 class Send(NamedTuple):
     """Send *payload* to a channel: a reply channel, or one that workers listen to."""
@@ -81,7 +84,8 @@ class Delivery(NamedTuple):
 
     *token* and *consumer* say which handing-out this is; *id* stays the same when the message
     is handed out again. *reply_channel* is set when a connection waits for this delivery.
-    *attempts* counts earlier runs that asked for a later one, *deaths* those whose worker died.
+    *attempts* counts earlier runs that asked for a later one, *deaths* those whose worker died,
+    *failures* those that failed through no fault of the consumer.
     """
 
     channel: str
@@ -95,6 +99,7 @@ class Delivery(NamedTuple):
     session: bytes | None = None
     attempts: int = 0
     deaths: int = 0
+    failures: int = 0
 
 
 class Finished(NamedTuple):

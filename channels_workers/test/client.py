@@ -106,7 +106,7 @@ class Client:
         with connections_left_alone():
             outcome = run(delivery, layer, router, _run_here)
             if outcome.is_put_off:
-                put_back(delivery, layer)
+                put_back(delivery, layer, outcome.error)
             else:
                 finish(outcome.of(delivery), layer)
                 if delivery.channel == DISCONNECT and message.reply_channel is not None:

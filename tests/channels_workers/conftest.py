@@ -116,7 +116,7 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
         router = Router({delivery.channel: consumer})
         outcome = dispatch(delivery, memory_layer, router, loop.run)
         if outcome.is_put_off:
-            return put_back(delivery, memory_layer)
+            return put_back(delivery, memory_layer, outcome.error)
         return finish(outcome.of(delivery), memory_layer)
 
     yield run

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_workers import backlog
-from channels_workers.backlog import Postponed, wait_before_run
+from channels_workers import retries
+from channels_workers.backlog import Postponed
 from channels_workers.layers.operations import Delivery
+from channels_workers.retries import wait_before_run
 from tests.processes.waiting import wait_for
 
 TIMEOUT = 20.0
@@ -29,7 +30,7 @@ class PutBack:
         self.held: list[bool] = []
         self.postponed = Postponed(self)
 
-    def __call__(self, found: Delivery) -> None:
+    def __call__(self, found: Delivery, error: BaseException | None) -> None:
         self.held.append(found in self.postponed.all())
         if self.failures:
             self.failures -= 1
@@ -90,8 +91,8 @@ def test_a_failure_is_logged_and_tried_again(
 def test_stopping_puts_all_back_at_once_and_ends_the_thread(
     put_back: PutBack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backlog, "LONGEST_WAIT", 600.0)
-    monkeypatch.setattr(backlog, "FIRST_WAIT", 600.0)
+    monkeypatch.setattr(retries, "LONGEST_WAIT", 600.0)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 600.0)
     before = threading.active_count()
     for token in ("a", "b"):
         put_back.postponed.add(delivery(token))

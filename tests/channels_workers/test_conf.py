@@ -10,7 +10,7 @@ from pytest_django import Settings
 from channels_workers.conf import MAY_BE_ZERO, Configuration, configuration
 
 PATHS = ["HEALTH_PATH", "READY_PATH"]
-OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", *PATHS, *MAY_BE_ZERO]
+OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "RETRY_ON", *PATHS, *MAY_BE_ZERO]
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 

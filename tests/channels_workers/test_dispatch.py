@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.dispatch import Signal
 
+from channels_workers import isolation
 from channels_workers.channel import Channel, Group
 from channels_workers.dispatch import Outcome, dispatch, run
 from channels_workers.exceptions import (
@@ -442,7 +443,8 @@ def test_connections_are_looked_after_before_and_after_a_coroutine(
         if fails:
             raise LookupError
 
-    monkeypatch.setattr("channels_workers.dispatch.aclose_old_connections", look_after)
+    monkeypatch.setattr(isolation, "aclose_old_connections", look_after)
+    monkeypatch.setattr(isolation, "close_old_connections", lambda: steps.append("look after"))
     run_next(consumer)
     assert steps == ["look after", "run", "look after"]
 
@@ -504,3 +506,115 @@ def test_what_a_consumer_raised_comes_before_its_session(connected: Client) -> N
         raise ConsumeLater
 
     assert isinstance(run_alone(connected, consumer).error, ConsumeLater)
+
+
+# Handshakes whose consumer fails
+
+
+def refuses(client: Client) -> bool:
+    """Whether the last reply refuses a handshake that nothing before it has answered."""
+    return client.replies[-1:] == [{"accept": False}]
+
+
+@KINDS
+@pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit(3)], ids=repr)
+def test_a_connect_consumer_that_raises_refuses_at_once(
+    error: BaseException, is_async: bool, connected: Client, run_next: RunNext
+) -> None:
+    def act(message: Any) -> None:
+        Group("chat").add(message.reply_channel)
+        message.reply_channel.send({"unknown": "no answer"})
+        raise error
+
+    run_next(consumer_that(act, is_async))
+    assert connected.replies == [{"unknown": "no answer"}, {"accept": False}]
+    assert connected.released == [0]
+
+
+@pytest.mark.parametrize(
+    "answer", [{"accept": True}, {"text": "a"}, {"bytes": b"a"}, {"close": True}], ids=repr
+)
+def test_one_that_has_answered_before_it_raises_has_answered(
+    answer: dict[str, Any], connected: Client, run_next: RunNext
+) -> None:
+    def act(message: Any) -> None:
+        message.reply_channel.send(answer)
+        raise RuntimeError("broken")
+
+    run_next(act)
+    assert connected.replies == [answer]
+
+
+def test_a_frame_whose_consumer_raises_refuses_nothing(
+    connected: Client, run_next: RunNext
+) -> None:
+    run_next(lambda message: message.reply_channel.send({"accept": True}))
+    connected.send("hi")
+    run_next(lambda message: message.no_such_attribute)
+    assert connected.replies == [{"accept": True}]
+
+
+def test_a_connect_that_cannot_be_routed_is_refused(connected: Client) -> None:
+    class Broken:
+        """A route with a fault."""
+
+        def match_values(self, channel: str, values: Any) -> None:
+            raise RuntimeError("broken")
+
+        def channel_names(self) -> set[str]:
+            return {"websocket.connect"}
+
+    run_and_finish(pull_one(connected.layer), connected.layer, Router([Broken()]))
+    assert refuses(connected)
+
+
+def test_a_connect_that_cannot_be_read_is_refused(connected: Client) -> None:
+    delivery = pull_one(connected.layer)._replace(payload=b"\xc1")
+    run_and_finish(delivery, connected.layer, Router([]))
+    assert refuses(connected)
+
+
+def test_a_connect_whose_session_cannot_be_saved_is_refused(
+    connected: Client, run_next: RunNext
+) -> None:
+    @channel_session
+    def consumer(message: Any) -> None:
+        message.channel_session["value"] = object()
+
+    run_next(consumer)
+    assert refuses(connected)
+
+
+def test_a_connect_that_returns_without_an_answer_is_left_to_its_time_out(
+    connected: Client, run_next: RunNext
+) -> None:
+    run_next(lambda message: None)
+    assert connected.replies == []
+
+
+def test_a_connect_that_is_given_up_after_consume_later_is_refused(
+    connected: Client, run_next: RunNext
+) -> None:
+    while not connected.released:
+        run_next(consumer_that(fail_with(ConsumeLater()), is_async=False))
+    assert connected.replies == [{"accept": False}]
+
+
+def test_a_connect_whose_commit_is_refused_for_ever_is_refused(
+    connected: Client, run_next: RunNext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, layer = connected.layer.commit, connected.layer
+
+    def refuse_sessions(*finished: Any) -> Committed:
+        if finished[2] is not None:
+            raise RuntimeError("never")
+        return commit(*finished)
+
+    @channel_session
+    def consumer(message: Any) -> None:
+        message.channel_session["value"] = 1
+        message.reply_channel.send({"accept": True})
+
+    monkeypatch.setattr(layer, "commit", refuse_sessions)
+    run_next(consumer)
+    assert connected.replies == [{"accept": False}]

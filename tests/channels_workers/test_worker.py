@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from channels_workers import backlog, keeper, worker, worker_thread
+from channels_workers import keeper, retries, worker, worker_thread
 from channels_workers.channel import Channel
 from channels_workers.event_loop import ConsumerExit, EventLoop
 from channels_workers.exceptions import ConsumeLater
@@ -402,7 +402,7 @@ def test_what_is_put_off_runs_again_and_others_run_meanwhile(start_group: StartG
 @pytest.fixture
 def a_second_between_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time to look at what waits for its next run."""
-    monkeypatch.setattr(backlog, "FIRST_WAIT", 1.0)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 1.0)
 
 
 def test_the_first_runs_follow_soon(start_group: StartGroup) -> None:

@@ -1,18 +1,22 @@
-"""Sockets of servers that are gone with all they had are taken out of their rooms."""
+"""Sockets of which no disconnect will come are taken out of their rooms."""
 
 import logging
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import OperationalError, connections
 
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import About
 from channels_workers.routing import Router
 from chat import presence, sweep
 from chat.models import Departure, Presence, Room
 from chat.routing import channel_routing
+from chat.sweep import Sweeper
+from tests.channels_workers.clients import Client, pull_one
+from tests.processes.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -21,107 +25,152 @@ class SharedLayer(InMemoryChannelLayer):
     local_only = False
 
 
-@pytest.fixture
-def layer() -> InMemoryChannelLayer:
-    """A layer that knows one server, with a room in which two have sockets."""
-    layer = InMemoryChannelLayer()
-    populate(layer)
-    return layer
+class Site:
+    """A layer with two connections, and their rows and that of a third that is no more."""
 
+    def __init__(self, layer: InMemoryChannelLayer) -> None:
+        self.layer = layer
+        self.here, self.there = Client(layer), Client(layer)
+        self.room = Room.objects.at("lobby")
+        for client, person in ((self.here, "a"), (self.there, "b")):
+            client.connect()
+            layer.commit(pull_one(layer))
+            self.add(client.reply_channel, person)
+        self.add("0123456789abcdef!gone", "c")
+        self.sweeper = Sweeper(layer, threading.Event())
 
-@pytest.fixture
-def timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    started: list[Any] = []
+    def add(self, channel: str, person: str) -> None:
+        self.room.presences.create(reply_channel=channel, person=person, guest=person)
 
-    class Timer:
-        daemon = False
+    def leave(self, client: Client) -> None:
+        """End a connection whose disconnect is given up, so that its row stays."""
+        client.leave()
+        self.layer.give_up(pull_one(self.layer), "it failed 31 times")
 
-        def __init__(self, seconds: float, function: Any, arguments: list[Any]) -> None:
-            self.seconds = seconds
-            self.fire = lambda: function(*arguments)
-
-        def start(self) -> None:
-            started.append(self)
-
-    monkeypatch.setattr(sweep.threading, "Timer", Timer)
-    # The connection of the test is not that of a timer's thread.
-    monkeypatch.setattr(sweep.connections, "close_all", lambda: None)
-    return started
-
-
-def populate(layer: InMemoryChannelLayer) -> None:
-    layer.register("living", About.this("server"))
-    room = Room.objects.at("lobby")
-    for server, person in (("living", "a"), ("gone", "a"), ("gone", "b")):
-        channel = f"{server}!{person}"
-        room.presences.create(reply_channel=channel, person=person, guest=person)
+    def revision(self) -> int:
+        return Room.objects.get().revision
 
 
 def present() -> list[str]:
-    return list(Presence.objects.order_by("pk").values_list("reply_channel", flat=True))
+    return list(Presence.objects.order_by("pk").values_list("person", flat=True))
 
 
-def test_a_layer_of_one_process_is_swept_at_once(layer: InMemoryChannelLayer) -> None:
-    sweep.start(layer)
-    assert present() == ["living!a"]
-    assert Room.objects.get().revision == 1  # b left; a is still here
-    sweep.start(layer)
-    assert Room.objects.get().revision == 1
+@pytest.fixture
+def site() -> Site:
+    return Site(SharedLayer())
 
 
-def test_a_shared_layer_is_looked_at_again_after_a_while(timers: list[Any]) -> None:
-    layer = SharedLayer()
-    populate(layer)
-    sweep.start(layer)
-    assert len(present()) == 3
-    (timer,) = timers
-    assert (timer.daemon, timer.seconds) == (True, sweep.GRACE)
-    timer.fire()
-    assert present() == ["living!a"]
+def test_what_is_gone_at_two_looks_is_taken_out(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.sweeper.look()
+    assert present() == ["a", "b", "c"]
+    site.leave(site.there)
+    site.sweeper.look()
+    assert present() == ["a", "b"]
+    site.sweeper.look()
+    assert present() == ["a"]
+    assert site.revision() == 2, "each departure is told to the room"
+    site.sweeper.look()
+    assert site.revision() == 2
+    assert [vars(record)["event"] for record in caplog.records] == ["sockets_swept"] * 2
 
 
-def test_a_server_that_registers_again_keeps_its_sockets(timers: list[Any]) -> None:
-    layer = SharedLayer()
-    populate(layer)
-    sweep.start(layer)
-    layer.register("gone", About.this("server"))
-    timers[0].fire()
-    assert len(present()) == 3
+def test_one_that_is_known_again_stays(site: Site) -> None:
+    site.sweeper.look()
+    record = site.layer.store.connections.records[site.here.reply_channel]
+    site.layer.store.connections.records["0123456789abcdef!gone"] = record
+    for _ in range(3):
+        site.sweeper.look()
+    assert present() == ["a", "b", "c"]
 
 
-def test_where_all_are_known_nobody_looks_again(timers: list[Any]) -> None:
-    layer = SharedLayer()
-    populate(layer)
-    layer.register("gone", About.this("server"))
-    sweep.start(layer)
-    assert timers == []
+def test_one_that_has_left_meanwhile_is_not_told_again(site: Site) -> None:
+    site.sweeper.look()
+    presence.leave("0123456789abcdef!gone")
+    assert site.revision() == 1
+    site.sweeper.look()
+    assert site.revision() == 1
 
 
-def test_old_departures_are_forgotten(layer: InMemoryChannelLayer) -> None:
-    room = Room.objects.get()
-    departure = room.departures.create(reply_channel="gone!x", person="x")
-    sweep.start(layer)
+def test_a_layer_of_one_process_is_swept_at_once() -> None:
+    site = Site(InMemoryChannelLayer())
+    site.sweeper.look()
+    assert present() == ["a", "b"]
+
+
+def test_a_connection_whose_disconnect_waits_is_no_suspect(site: Site) -> None:
+    site.there.leave()
+    for _ in range(3):
+        site.sweeper.look()
+    assert present() == ["a", "b"]
+
+
+def test_rows_are_compared_in_parts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "ROWS", 2)
+    asked: list[int] = []
+    connected = site.layer.connected
+
+    def count(channels: Any) -> set[str]:
+        asked.append(len(set(channels)))
+        return connected(channels)
+
+    monkeypatch.setattr(site.layer, "connected", count)
+    for number in range(5):
+        site.add(f"0123456789abcdef!{number}", f"ghost {number}")
+    site.sweeper.look()
+    assert asked == [2], "all of the first part live"
+    site.sweeper.look()
+    assert asked == [2, 2, 2, 2], "and none of the others: all of them are looked at"
+    site.sweeper.look()
+    assert present() == ["a", "b"]
+
+
+def test_a_layer_that_does_not_know_takes_nobody_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(channels: Any) -> set[str]:
+        raise LayerUnavailable("it has lost its data")
+
+    site.sweeper.look()
+    monkeypatch.setattr(site.layer, "connected", fail)
+    with pytest.raises(LayerUnavailable):
+        site.sweeper.look()
+    assert present() == ["a", "b", "c"]
+
+
+def test_old_departures_are_forgotten(site: Site) -> None:
+    departure = site.room.departures.create(reply_channel="gone!x", person="x")
+    site.sweeper.look()
     assert Departure.objects.filter(pk=departure.pk).exists()
     departure.timestamp -= 2 * presence.REMEMBERED
     departure.save()
-    sweep.start(layer)
+    site.sweeper.look()
     assert not Departure.objects.filter(pk=departure.pk).exists()
 
 
-def test_a_database_that_is_away_is_said_in_the_log(
-    layer: InMemoryChannelLayer,
-    timers: list[Any],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+def test_an_outage_is_said_once_and_the_sweeper_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(layer: object) -> None:
-        raise DatabaseError("away")
+    looks: list[int] = []
 
-    monkeypatch.setattr(sweep, "unknown_servers", fail)
-    sweep.start(layer)
-    sweep._sweep_if_still_unknown(layer, {"gone"})
-    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
-    assert len(present()) == 3
+    def look() -> None:
+        looks.append(len(looks))
+        if len(looks) <= 3:
+            raise OperationalError("away")
+        if len(looks) == 4:
+            raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(sweep, "PAUSE", 0.01)
+    # The connection of the test is not that of the thread.
+    monkeypatch.setattr(connections, "close_all", lambda: None)
+    monkeypatch.setattr(site.sweeper, "look", look)
+    site.sweeper.start()
+    wait_for(lambda: len(looks) > 5, "more looks")
+    site.sweeper.stopping.set()
+    site.sweeper.thread.join(20)
+    assert not site.sweeper.thread.is_alive()
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.ERROR]
 
 
 @pytest.mark.parametrize(
@@ -129,8 +178,15 @@ def test_a_database_that_is_away_is_said_in_the_log(
     [(0, channel_routing, True), (1, channel_routing, False), (0, [], False)],
 )
 def test_one_thread_of_a_worker_of_the_chat_sweeps(
-    layer: InMemoryChannelLayer, number: int, routing: Any, sweeps: bool
+    site: Site, number: int, routing: Any, sweeps: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    group = SimpleNamespace(router=Router(routing))
-    sweep.on_worker_ready(SimpleNamespace(number=number, group=group, channel_layer=layer))
-    assert (len(present()) == 1) is sweeps
+    started: list[Sweeper] = []
+
+    def start(sweeper: Sweeper) -> None:
+        started.append(sweeper)
+
+    monkeypatch.setattr(Sweeper, "start", start)
+    group = SimpleNamespace(router=Router(routing), stopping=threading.Event())
+    sweep.on_worker_ready(SimpleNamespace(number=number, group=group, channel_layer=site.layer))
+    assert bool(started) is sweeps
+    assert all(one.stopping is group.stopping for one in started)

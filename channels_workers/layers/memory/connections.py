@@ -119,7 +119,7 @@ class Connections:
 
     def _is_taken(self, record: Record) -> bool:
         waiting = self.streams[CONNECT].waiting.get(record.token)
-        return waiting is None or waiting.attempts > 0 or waiting.deaths > 0
+        return waiting is None or waiting.attempts + waiting.failures + waiting.deaths > 0
 
     def _publish_order(self, reply: str, record: Record, channel: str, payload: bytes) -> None:
         record.token = self.streams.add(

@@ -52,31 +52,31 @@ class Deliveries:
             self.connections.finish_order(reply, record)
         return Committed.DONE
 
-    def requeue(self, delivery: Delivery, attempts: int) -> Committed:
+    def requeue(self, delivery: Delivery, attempts: int, failures: int) -> Committed:
         """Hand a delivery back; see ``requeue.lua``."""
         if not self.streams.is_owner(delivery):
             return Committed.STALE
         held = self.streams[delivery.channel].pending[delivery.token]
-        self._put_again(held._replace(attempts=attempts))
+        self._put_again(held._replace(attempts=attempts, failures=failures))
         return Committed.DONE
 
-    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+    def give_up(self, delivery: Delivery, reason: str, refusal: bytes) -> Committed:
         """Make a delivery a dead letter; see ``give_up.lua``."""
         if not self.streams.is_owner(delivery):
             return Committed.STALE
-        self.letters.give_up(delivery, reason)
+        self.letters.give_up(delivery, reason, refusal)
         return Committed.DONE
 
-    def hand_on(self, names: Iterable[str]) -> list[GivenUp]:
+    def hand_on(self, names: Iterable[str], refusal: bytes) -> list[GivenUp]:
         """Let others have what a dead process held under its *names*; return what is given up."""
         held = [one for name in names for one in self.streams.held_by(name)]
-        return [GivenUp(one.channel, one.id) for one in held if not self._try_again(one)]
+        return [GivenUp(one.channel, one.id) for one in held if not self._try_again(one, refusal)]
 
-    def _try_again(self, held: Delivery) -> bool:
+    def _try_again(self, held: Delivery, refusal: bytes) -> bool:
         """Let others have the message; False if it was given up, as too many have died of it."""
         deaths = held.deaths + 1
         if deaths >= configuration().DELIVERIES:
-            self.letters.give_up(held, f"its worker died, {deaths} times")
+            self.letters.give_up(held, f"its worker died, {deaths} times", refusal)
             return False
         self._put_again(held._replace(deaths=deaths))
         return True

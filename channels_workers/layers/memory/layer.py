@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from channels_workers.layers.base import WorkerLayer
@@ -169,13 +169,14 @@ class InMemoryChannelLayer(WorkerLayer):
         """Finish a delivery in one step."""
         return self.store.commit(delivery, operations, session, self.get_capacity)
 
-    def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
+    def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
-        return self.store.requeue(delivery, delivery.attempts + counted)
+        attempts = delivery.attempts + (counted and not failed)
+        return self.store.requeue(delivery, attempts, delivery.failures + (counted and failed))
 
     def give_up(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter."""
-        return self.store.give_up(delivery, reason)
+        return self.store.give_up(delivery, reason, self.refusal)
 
     # Cleaning up after others
 
@@ -201,7 +202,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind."""
-        return self.store.clean(process)
+        return self.store.clean(process, self.refusal)
 
     # Dead letters
 
@@ -225,6 +226,10 @@ class InMemoryChannelLayer(WorkerLayer):
     async def aapply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now."""
         self.apply(operations)
+
+    def connected(self, reply_channels: Iterable[str]) -> set[str]:
+        """Return those of *reply_channels* whose connection has not ended."""
+        return self.store.connected(reply_channels)
 
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""

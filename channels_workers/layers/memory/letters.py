@@ -8,7 +8,7 @@ from channels_workers.conf import configuration
 from channels_workers.layers.memory.connections import Connections
 from channels_workers.layers.memory.outbox import Outbox
 from channels_workers.layers.memory.streams import Streams
-from channels_workers.layers.operations import DeadLetter, Delivery
+from channels_workers.layers.operations import CONNECT, DeadLetter, Delivery, Send
 
 
 class Letters:
@@ -30,14 +30,18 @@ class Letters:
         self.outbox = outbox
         self.kept: list[DeadLetter] = []
 
-    def give_up(self, delivery: Delivery, reason: str) -> None:
-        """Keep what is held; its connection goes on as if a consumer had run and done nothing."""
+    def give_up(self, delivery: Delivery, reason: str, refusal: bytes) -> None:
+        """Keep what is held; its connection goes on as if a consumer had run and done nothing.
+
+        If it was a handshake, *refusal* is sent.
+        """
         held = self.streams.acknowledge(delivery)
         self.kept.append(DeadLetter(self.next_token(), reason, held))
         del self.kept[: -configuration().DEAD_LETTERS]
         record = self.connections.waiting_for(held)
         if record is not None and held.reply_channel is not None:
-            plan = self.outbox.plan((), held.id, lambda channel: 0)
+            refused = [Send(held.reply_channel, refusal)] if held.channel == CONNECT else []
+            plan = self.outbox.plan(refused, held.id, lambda channel: 0)
             plan.release(held.reply_channel, record)
             self.outbox.write(plan)
             self.connections.finish_order(held.reply_channel, record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from channels_workers.layers.memory.connections import Connections
 from channels_workers.layers.memory.deliveries import Deliveries
@@ -119,12 +119,12 @@ class Store:
         with self.changed:
             return set(self.processes.remains)
 
-    def clean(self, process: str) -> list[GivenUp]:
+    def clean(self, process: str, refusal: bytes) -> list[GivenUp]:
         """Undo what a dead process left behind; see ``clean.lua``."""
         with self.changed:
             if process not in self.processes.remains:
                 return []
-            given_up = self.deliveries.hand_on(self.processes.names_of(process))
+            given_up = self.deliveries.hand_on(self.processes.names_of(process), refusal)
             for reply in self.connections.of(process):
                 self.connections.close(reply, 1006)
             self._forget(process)
@@ -149,6 +149,11 @@ class Store:
         """End a connection; see ``close.lua``."""
         with self.changed:
             return self.connections.close(reply, code)
+
+    def connected(self, reply_channels: Iterable[str]) -> set[str]:
+        """Return those of *reply_channels* that have a record; see ``connected.lua``."""
+        with self.changed:
+            return {reply for reply in reply_channels if reply in self.connections.records}
 
     def save_session(self, session: Session) -> None:
         """Save a session, if its connection lives; see ``save_session.lua``."""
@@ -203,17 +208,17 @@ class Store:
         with self.changed:
             return self.deliveries.commit(delivery, operations, session, capacity_of)
 
-    def requeue(self, delivery: Delivery, attempts: int) -> Committed:
+    def requeue(self, delivery: Delivery, attempts: int, failures: int) -> Committed:
         """Hand *delivery* back; see ``requeue.lua``."""
         with self.changed:
-            return self.deliveries.requeue(delivery, attempts)
+            return self.deliveries.requeue(delivery, attempts, failures)
 
     # Dead letters
 
-    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+    def give_up(self, delivery: Delivery, reason: str, refusal: bytes) -> Committed:
         """Make *delivery* a dead letter; see ``give_up.lua``."""
         with self.changed:
-            return self.deliveries.give_up(delivery, reason)
+            return self.deliveries.give_up(delivery, reason, refusal)
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were given up, from the oldest on."""

@@ -22,6 +22,7 @@ from channels_workers.layers.operations import (
     Operation,
     Published,
     Send,
+    server_of,
 )
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
@@ -109,6 +110,17 @@ def commit(
 def publish(message: Arguments) -> Request:
     """Return the request that puts *message*, the arguments of ``publish.lua``, into a channel."""
     return Request("publish", message, in_epoch=True, read=read_published)
+
+
+def connected(reply_channels: Iterable[str], size: int) -> Iterator[Request]:
+    """Return the requests for which of *reply_channels* live: *size* of a server in each."""
+    known: dict[str, list[Argument]] = {}
+    for reply in set(reply_channels):
+        if (server := server_of(reply)) is not None:
+            known.setdefault(server, []).append(reply)
+    for server, replies in known.items():
+        for at in range(0, len(replies), size):
+            yield Request("connected", [server, *replies[at : at + size]])
 
 
 class Connection(NamedTuple):
@@ -212,6 +224,7 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
             session=values.get(b"session"),
             attempts=int(values.get(b"attempts", 0)),
             deaths=int(values.get(b"deaths", 0)),
+            failures=int(values.get(b"failures", 0)),
         )
     except KeyError as error:
         raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -34,6 +34,9 @@ from channels_workers.layers.redis.processes import Processes
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.redis.upkeep import RedisUpkeep
 from channels_workers.layers.server import Departure, Server
+
+#: How many connections of a server are looked up in one request.
+LOOKED_AT = 1_000
 
 
 class RedisChannelLayer(RedisUpkeep, WorkerLayer):
@@ -228,16 +231,20 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         except Exception as error:  # noqa: BLE001  (whoever asked looks at it)
             return error
 
-    def requeue(self, delivery: Delivery, *, counted: bool) -> Committed:
+    def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
         held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
-        reply = self.client.call(Request("requeue", [*held, delivery.attempts + counted]))
+        name, count = "attempts", delivery.attempts
+        if failed:
+            name, count = "failures", delivery.failures
+        reply = self.client.call(Request("requeue", [*held, name, count + counted]))
         return Committed(reply.decode())
 
     def give_up(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter."""
         held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
-        reply = self.client.call(Request("give_up", [*held, reason, configuration().DEAD_LETTERS]))
+        kept = configuration().DEAD_LETTERS
+        reply = self.client.call(Request("give_up", [*held, reason, kept, self.refusal]))
         return Committed(reply.decode())
 
     # Everybody
@@ -262,6 +269,13 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     def _send_request(self, operations: Sequence[Operation]) -> Request:
         encoded = commands.encode_operations(operations, self.get_capacity)
         return Request("send", [new_id(), *encoded], repeatable=False)
+
+    def connected(self, reply_channels: Iterable[str]) -> set[str]:
+        """Return those of *reply_channels* whose connection has not ended."""
+        found: set[str] = set()
+        for request in commands.connected(reply_channels, LOOKED_AT):
+            found.update(each.decode() for each in self.client.call(request))
+        return found
 
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""

@@ -86,12 +86,12 @@ class Processes:
             found = cast("set[bytes]", self.client.redis.smembers(self.client.key("remains")))
         return {process.decode() for process in found}
 
-    def clean_up(self, process: str) -> list[GivenUp]:
+    def clean_up(self, process: str, refusal: bytes) -> list[GivenUp]:
         """Undo what a dead process left behind, a bit at each request; return what is given up."""
         limits = configuration()
         at, given_up = b"", list[bytes]()
         while at != b"done":
-            rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS]
+            rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, refusal]
             at, *found = self.client.call(Request("clean", [process, at, *rest]))
             given_up += found
         names = [name.decode() for name in given_up]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from channels_workers.layers.operations import DeadLetter, GivenUp
+from channels_workers.layers.codec import Codec
+from channels_workers.layers.operations import REFUSAL, DeadLetter, GivenUp
 from channels_workers.layers.redis import commands
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
@@ -17,6 +18,7 @@ class RedisUpkeep(Upkeep):
 
     client: Client
     _processes: Processes
+    codec: Codec
 
     # Cleaning up after others
 
@@ -42,7 +44,7 @@ class RedisUpkeep(Upkeep):
 
     def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind, a bit at each request."""
-        return self._processes.clean_up(process)
+        return self._processes.clean_up(process, self.codec.encode(REFUSAL))
 
     # Dead letters
 

@@ -573,6 +573,27 @@ class LayerContract:
         assert await process.publish(recorder, 0) is Published.REPEATED
         assert await process.commit(third) is Committed.DONE
 
+    async def test_failures_are_counted_for_themselves_and_outlive_a_worker(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.connect()
+        first = await process.pull()
+        assert (first.attempts, first.failures) == (0, 0)
+        process.layer.requeue(first, counted=True, failed=True)
+        second = await process.pull()
+        assert (second.id, second.attempts, second.failures) == (first.id, 0, 1)
+        process.layer.requeue(second, counted=True)
+        third = await other.pull()
+        assert (third.attempts, third.failures) == (1, 1)
+        await process.bury(other.name)
+        last = await process.pull()
+        assert (last.attempts, last.failures, last.deaths) == (1, 1, 1)
+
+    async def test_a_handshake_that_has_failed_is_not_withdrawn(self, process: Process) -> None:
+        recorder = await process.connect()
+        process.layer.requeue(await process.pull(), counted=True, failed=True)
+        assert await process.layer.close(recorder.channel, 1006) is Closed.CLOSING
+
     # Sessions
 
     async def test_a_session_comes_with_the_next_message(self, process: Process) -> None:
@@ -974,6 +995,7 @@ class LayerContract:
             given_up = await victim.bury(victim.name)
             assert given_up == ([GivenUp(CONNECT, delivery.id)] if number == 2 else [])
         await recorder.until(lambda: recorder.releases == [0])
+        assert recorder.messages == [{"accept": False}]
         last = Process(make_layer())
         await last.pull_nothing()
         assert last.layer.length(CONNECT) == 0
@@ -985,6 +1007,7 @@ class LayerContract:
         recorder = await process.connect()
         assert process.layer.give_up(await process.pull(), "no reason") is Committed.DONE
         await recorder.until(lambda: recorder.releases == [0])
+        assert recorder.messages == [{"accept": False}], "a handshake is refused"
         assert await process.publish(recorder, 1) is Published.PUBLISHED
         given_up = await process.pull()
         await process.layer.close(recorder.channel, 1000)
@@ -994,7 +1017,39 @@ class LayerContract:
         assert process.layer.give_up(last, "no reason") is Committed.DONE
         assert process.layer.give_up(last, "no reason") is Committed.STALE
         assert await process.publish(recorder, 3) is Published.GONE
+        assert recorder.messages == [{"accept": False}]
         assert [letter.message.order for letter in process.layer.dead_letters()] == [0, 1, 2]
+
+    # Which connections live
+
+    async def test_connections_live_until_their_disconnect_is_finished(
+        self, process: Process, other: Process
+    ) -> None:
+        here, there = await process.connected(), await other.connected()
+        opening = await process.connect()
+        known = [opening.channel, here.channel, there.channel]
+        strangers = [f"{server_of(here.channel)}!nobody", "0123456789abcdef!nobody", "work"]
+        assert other.layer.connected(known + strangers) == set(known)
+        assert other.layer.connected(iter(known[1:])) == set(known[1:])
+        assert other.layer.connected([]) == set()
+        await process.layer.close(here.channel, 1000)
+        assert here.channel in other.layer.connected(known), "its disconnect waits"
+        await process.commit(await process.pull(DISCONNECT))
+        assert other.layer.connected(known) == {opening.channel, there.channel}
+
+    async def test_a_connection_whose_disconnect_is_given_up_does_not_live(
+        self, process: Process
+    ) -> None:
+        recorder = await process.connected()
+        await process.layer.close(recorder.channel, 1000)
+        process.layer.give_up(await process.pull(), "no reason")
+        assert process.layer.connected([recorder.channel]) == set()
+
+    async def test_more_connections_than_are_looked_up_at_once(self, process: Process) -> None:
+        recorder = await process.connected()
+        server = server_of(recorder.channel)
+        asked = [f"{server}!{number}" for number in range(2_500)]
+        assert process.layer.connected([*asked, recorder.channel]) == {recorder.channel}
 
     async def test_a_dead_letter_is_read_again_and_sent_again(self, process: Process) -> None:
         for number in range(2):

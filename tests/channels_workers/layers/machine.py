@@ -238,10 +238,10 @@ class Machine(RuleBasedStateMachine):
         assert self.layer.orphans() == set()
         return multiple(*held)
 
-    @rule(delivery=consumes(deliveries), counted=st.booleans())
-    def requeue(self, delivery: Delivery, counted: bool) -> None:
-        requeued = self.layer.requeue(delivery, counted=counted)
-        never_ran = not (counted or delivery.attempts or delivery.deaths)
+    @rule(delivery=consumes(deliveries), counted=st.booleans(), failed=st.booleans())
+    def requeue(self, delivery: Delivery, counted: bool, failed: bool) -> None:
+        requeued = self.layer.requeue(delivery, counted=counted, failed=failed)
+        never_ran = not (counted or delivery.attempts or delivery.failures or delivery.deaths)
         if requeued is Committed.DONE and delivery.channel == CONNECT and never_ran:
             self.by_channel[str(delivery.reply_channel)].taken = False
 

@@ -3,7 +3,8 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 what the call before returned (first: ""), 3 how much to do at once,
---          4 how often a message is handed out, 5 how many dead letters are kept
+--          4 how often a message is handed out, 5 how many dead letters are kept,
+--          6 payload that refuses a handshake
 -- writes   channel:<name>, connections:<server>, session:<reply>, group:<name>, groups:<server>,
 --          inbox:<server>, dead, about, remains
 -- returns  {what to call with next, or "done"; channel and id of each message given up}
@@ -12,7 +13,7 @@
 -- its groups. A call that is repeated, by whomever, does no harm.
 
 local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local deliveries, kept = tonumber(ARGV[4]), ARGV[5]
+local deliveries, kept, refusal = tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local remains = prefix .. "remains"
 if redis.call("SISMEMBER", remains, process) == 0 then return {"done"} end
 
@@ -27,7 +28,8 @@ local function hand_on(channel, entry)
   local fields = found[1][2]
   local deaths = tonumber(field_of(fields, "deaths") or 0) + 1
   if deaths >= deliveries then
-    give_up(plan, channel, entry, fields, "its worker died, " .. deaths .. " times", kept)
+    local reason = "its worker died, " .. deaths .. " times"
+    give_up(plan, channel, entry, fields, reason, kept, refusal)
     given_up[#given_up + 1] = channel
     given_up[#given_up + 1] = field_of(fields, "id") or ""
   else

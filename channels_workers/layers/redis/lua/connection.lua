@@ -42,8 +42,9 @@ local function is_taken(channel, entry)
   if not held.err and #held > 0 then return true end
   local found = redis.call("XRANGE", stream_key(channel), entry, entry)
   if #found == 0 then return true end
-  local runs = tonumber(field_of(found[1][2], "attempts") or 0)
-  return runs > 0 or field_of(found[1][2], "deaths") ~= nil
+  local fields = found[1][2]
+  local runs = (field_of(fields, "attempts") or 0) + (field_of(fields, "failures") or 0)
+  return runs > 0 or field_of(fields, "deaths") ~= nil
 end
 
 -- End a connection; returns what became of it (see close.lua).

@@ -3,14 +3,15 @@
 --
 -- dead is a stream; an entry holds the fields of the message after channel and reason.
 
--- Its connection goes on as if a consumer had run and done nothing.
-local function give_up(plan, channel, entry, fields, reason, kept)
+-- Its connection goes on as if a consumer had run and done nothing, and a handshake is refused.
+local function give_up(plan, channel, entry, fields, reason, kept, refusal)
   local reply, order = field_of(fields, "reply"), tonumber(field_of(fields, "order") or 0)
   redis.call("XADD", dead, "MAXLEN", "~", kept, "*",
     "channel", channel, "reason", reason, unpack(fields))
   acknowledge(channel, entry)
   local record = reply and read_record(reply)
   if record and record.order == order and record.state ~= "i" then
+    if channel == "websocket.connect" then plan_send(plan, reply, "", refusal, 0) end
     plan_release(plan, reply, record)
     finish_order(reply, record)
   end

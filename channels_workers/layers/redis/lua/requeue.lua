@@ -2,13 +2,14 @@
 -- include: keys.lua again.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 channel, 2 entry, 3 consumer, 4 attempts to note
+-- ARGV     1 channel, 2 entry, 3 consumer, 4 what to note ("attempts", "failures"),
+--          5 how many
 -- writes   channel:<channel>, connections:<server>
 -- returns  "done"; "stale" (the delivery is not this consumer's any more: nothing was done)
 
-local channel, entry, consumer, attempts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local channel, entry, consumer, name, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 if not is_pending_for(channel, entry, consumer) then return "stale" end
 local found = redis.call("XRANGE", stream_key(channel), entry, entry)
 if #found == 0 then return "stale" end
-put_again(channel, entry, found[1][2], "attempts", attempts)
+put_again(channel, entry, found[1][2], name, count)
 return "done"

@@ -1,0 +1,18 @@
+-- connected.lua: find the connections that have not ended.
+-- include: keys.lua epoch.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 server, 2... reply channels of it
+-- returns  those that have a record
+
+local wait = not_now("")
+if wait then return wait end
+if redis.call("EXISTS", epoch) == 0 then
+  return redis.error_reply("LOST Redis has lost its data")
+end
+local found = {}
+local records = redis.call("HMGET", connections_key(ARGV[1]), unpack(ARGV, 2))
+for at, record in ipairs(records) do
+  if record then found[#found + 1] = ARGV[at + 1] end
+end
+return found
