@@ -15,6 +15,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from channels_workers import cookies
 from channels_workers.exceptions import ConsumeLater, MessageError
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
@@ -187,27 +188,30 @@ def browser_session_key(message: Message) -> str | None:
     ValueError for a message that is no handshake.
     """
     try:
-        request = _request(message)
-        key = request.GET.get("session_key", None)
-        return request.COOKIES.get(settings.SESSION_COOKIE_NAME) if key is None else key
+        key = _request(message).GET.get("session_key", None)
+        return _cookies(message).get(settings.SESSION_COOKIE_NAME) if key is None else key
     except Exception as error:
         raise ValueError(
             f"Cannot parse HTTP message - are you sure this is a HTTP consumer? {error!r}"
         ) from error
 
 
-def _request(message: Message) -> ASGIRequest:
+def _cookies(message: Message) -> dict[str, str]:
     headers = message.get("headers") or []
     if isinstance(headers, dict):
         headers = [(name.encode("latin1"), value) for name, value in headers.items()]
     # HTTP/2 may split the cookies over several headers, which Django joins by a comma.
-    cookies = b"; ".join(value for name, value in headers if name == b"cookie")
+    shown = b"; ".join(value for name, value in headers if name == b"cookie")
+    return cookies.parse(shown.decode("latin-1"))
+
+
+def _request(message: Message) -> ASGIRequest:
     query = message.get("query_string") or b""
     scope = {
         "type": "http",
         "method": "GET",
         "path": message["path"],
         "query_string": query.encode() if isinstance(query, str) else query,
-        "headers": [(b"cookie", cookies)],
+        "headers": [],
     }
     return ASGIRequest(scope, BytesIO())

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, parse_cookie
+from django.http import HttpRequest
 from django.utils import translation
 
+from channels_workers import cookies
 from channels_workers.message import Consumer, Message
 
 # Key of the channel session.
@@ -23,7 +24,7 @@ def language_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     found = {name: value.decode("latin-1") for name, value in headers}
     request = HttpRequest()
     request.META["HTTP_ACCEPT_LANGUAGE"] = found.get(b"accept-language", "")
-    request.COOKIES = parse_cookie(found.get(b"cookie", ""))
+    request.COOKIES = cookies.parse(found.get(b"cookie", ""))
     return translation.get_language_from_request(request)
 
 
