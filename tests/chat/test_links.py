@@ -52,7 +52,7 @@ def test_what_becomes_a_link(shared_browser: Chrome) -> None:
 
 
 #: A message has up to 4,000 characters; more show better how the time grows.
-GROWTH = """
+GROWTH = r"""
     const best = (text) => {
       let least = Infinity;
       for (let tries = 0; tries < 5; tries += 1) {
@@ -63,7 +63,7 @@ GROWTH = """
       return least;
     };
     const [start, piece] = given;
-    const make = (length) => start + piece.repeat(length / piece.length) + "x ";
+    const make = (length) => start + piece.repeat(length / piece.length) + "\u{1f600}x ";
     return [best(make(16_000)), best(make(64_000))];
 """
 
