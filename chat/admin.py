@@ -4,7 +4,7 @@ A message that is deleted here disappears from all open pages too. What is left 
 without text, as it is when its author deletes it.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
@@ -16,12 +16,29 @@ from chat.models import Message, Room
 if TYPE_CHECKING:
     RoomModelAdmin = admin.ModelAdmin[Room]
     MessageModelAdmin = admin.ModelAdmin[Message]
+    AnyModelAdmin = admin.ModelAdmin[Any]
 else:
-    RoomModelAdmin = MessageModelAdmin = admin.ModelAdmin
+    AnyModelAdmin = RoomModelAdmin = MessageModelAdmin = admin.ModelAdmin
+
+#: How much of what is typed into the search is looked for (characters).
+SEARCH_LENGTH = 200
+
+
+class BoundsSearch(AnyModelAdmin):
+    """Looks for the beginning of a long text alone."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return what has the words of the text, and whether it may have some twice."""
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(
+            request, queryset, search_term[:SEARCH_LENGTH]
+        )
+        return found
 
 
 @admin.register(Room)
-class RoomAdmin(RoomModelAdmin):
+class RoomAdmin(BoundsSearch, RoomModelAdmin):
     """Rooms, the latest active first; deleting one deletes what was said in it."""
 
     list_display = ["name", "label", "messages", "active"]
@@ -33,7 +50,8 @@ class RoomAdmin(RoomModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
         """Rooms with the number of their messages."""
-        return super().get_queryset(request).annotate(message_count=Count("messages"))
+        rooms: QuerySet[Room] = super().get_queryset(request)
+        return rooms.annotate(message_count=Count("messages"))
 
     @admin.display(ordering="message_count")
     def messages(self, room: Room) -> int:
@@ -49,7 +67,7 @@ class RoomAdmin(RoomModelAdmin):
 
 
 @admin.register(Message)
-class MessageAdmin(MessageModelAdmin):
+class MessageAdmin(BoundsSearch, MessageModelAdmin):
     """Messages, the latest first; they can be read and deleted, by nobody said otherwise."""
 
     list_display = ["timestamp", "room", "handle", "beginning", "person", "deleted"]

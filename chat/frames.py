@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
+from chat.characters import problem_in
 from chat.names import has_controls, is_visible
 
 NONCE_LENGTH = 64
@@ -186,6 +187,8 @@ def _handle(fields: Mapping[str, Any]) -> str:
         detail = gettext("The handle has control characters or line ends; leave them out.")
         _refuse("bad_message", detail)
     _check_length("handle", handle, settings.CHAT_HANDLE_LENGTH)
+    if problem := problem_in(handle):
+        _refuse("bad_message", problem)
     return handle
 
 

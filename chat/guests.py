@@ -69,17 +69,17 @@ def login_of(session_key: str) -> str:
 # In pages
 
 
-def person_in(cookies: Mapping[str, str]) -> str | None:
+def person_in(shown: Mapping[str, str]) -> str | None:
     """The guest in a browser's cookies; None without the cookie or with a forged one."""
     try:
-        return _signer.unsign(cookies.get(settings.CHAT_GUEST_COOKIE_NAME, ""))
+        return _signer.unsign(shown.get(settings.CHAT_GUEST_COOKIE_NAME, ""))
     except signing.BadSignature:
         return None
 
 
-def is_signed_anew(cookies: Mapping[str, str], person: str) -> bool:
+def is_signed_anew(shown: Mapping[str, str], person: str) -> bool:
     """Whether the cookie of this guest is signed with SECRET_KEY, and not with one of before."""
-    return cookies.get(settings.CHAT_GUEST_COOKIE_NAME) == _signer.sign(person)
+    return shown.get(settings.CHAT_GUEST_COOKIE_NAME) == _signer.sign(person)
 
 
 def person_of_request(request: HttpRequest) -> str | None:
@@ -107,8 +107,8 @@ def set_cookie(response: HttpResponseBase, person: str) -> None:
 
 def person_of_socket(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The guest who opens a socket; a new one for each socket of a program without the cookie."""
-    cookies = [value.decode("latin-1") for name, value in headers if name == b"cookie"]
-    return person_in(parse_cookie("; ".join(cookies))) or new_person()
+    shown = [value.decode("latin-1") for name, value in headers if name == b"cookie"]
+    return person_in(parse_cookie("; ".join(shown))) or new_person()
 
 
 def remember(message: Message) -> None:

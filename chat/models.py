@@ -33,6 +33,16 @@ class RoomManager(models.Manager["Room"]):
             room.save(update_fields=["name"])
         return room
 
+    def of_old(self, typed: str) -> Room | None:
+        """The room whose name can no longer be chosen, if there is one that has it."""
+        try:
+            name = names.collapsed(typed)
+        except names.BadName:
+            return None
+        if len(name) > names.NAME_LENGTH or names.has_controls(name):
+            return None
+        return self.filter(name=name, label=names.label_of(name)).first()
+
     def random(self) -> Room:
         """A new room with a random readable name."""
         while True:

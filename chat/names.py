@@ -19,6 +19,8 @@ import unicodedata
 
 from django.utils.translation import gettext, gettext_lazy
 
+from chat.characters import LONGEST, normalized, problem_in
+
 LABEL = "[a-zA-Z0-9_-]{1,50}"
 LABEL_RULE = gettext_lazy("1 to 50 of the letters a-z and A-Z, the digits 0-9, _ and -")
 NAME_LENGTH = 100
@@ -38,7 +40,7 @@ RESERVED = frozenset(
 
 _HASH_LENGTH = 10
 
-# Categories of Unicode. A format character (Cf) is no control: emoji are joined by one.
+# Categories of Unicode. A format character (Cf) is no control: messages may have any.
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INVISIBLE = _CONTROLS | {"Cf", "Zs"}
 
@@ -65,15 +67,28 @@ class BadName(ValueError):
 
 def clean(typed: str) -> str:
     """``typed`` as the room's name, or ``BadName``."""
-    name = " ".join(unicodedata.normalize("NFC", typed).split())
+    name = collapsed(typed)
     if len(name) > NAME_LENGTH:
-        rule = gettext("A room's name has up to %(limit)d characters; this has %(count)d.")
-        raise BadName(rule % {"limit": NAME_LENGTH, "count": len(name)})
+        raise _too_long(name)
     if has_controls(name):
         raise BadName(gettext("A room's name has no control characters."))
     if not is_visible(name):
         raise BadName(gettext("Type a name for the room."))
+    if problem := problem_in(name):
+        raise BadName(problem)
     return name
+
+
+def collapsed(typed: str) -> str:
+    """``typed`` in the form in which names are compared; ``BadName`` if it is far too long."""
+    if len(typed) > LONGEST:
+        raise _too_long(typed)
+    return " ".join(normalized("NFC", typed).split())
+
+
+def _too_long(name: str) -> BadName:
+    rule = gettext("A room's name has up to %(limit)d characters; this has %(count)d.")
+    return BadName(rule % {"limit": NAME_LENGTH, "count": len(name)})
 
 
 def is_visible(text: str) -> bool:
@@ -114,5 +129,5 @@ def random_label() -> str:
 
 def _ascii(name: str) -> str:
     """What of the name can be written in a label, with room left for the hash."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = normalized("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub("[^a-zA-Z0-9_]+", "-", plain)[: 50 - _HASH_LENGTH - 1].strip("-")

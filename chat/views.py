@@ -32,6 +32,9 @@ def door(request: HttpRequest) -> HttpResponse:
     try:
         return redirect(Room.objects.named(names.clean(typed)))
     except names.BadName as error:
+        if known := Room.objects.of_old(typed):
+            return redirect(known)
+        typed = typed[: names.NAME_LENGTH]
         return _door(request, status=400, typed=typed, error=str(error))
 
 

@@ -167,6 +167,13 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
+# What a form may send (bytes), and in how many fields: those of the chat need a few KB, those of
+# the admin one field for each row that is selected. Nobody reads a file, so it is kept nowhere.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
+FILE_UPLOAD_HANDLERS = ["chat_project.uploads.SkipsFiles"]
+
 # --------------------------------------------------------------------------------- the accounts
 
 # After a log-in, and after a log-out, one is led back to where one came from; else here.

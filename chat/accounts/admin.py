@@ -6,18 +6,20 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 
-from chat.accounts.forms import ChangedUserForm, NewUserForm
+from chat.accounts.forms import AdminLogInForm, ChangedUserForm, NewUserForm
+from chat.admin import BoundsSearch
 
 if TYPE_CHECKING:
     UserModelAdmin = UserAdmin[User]
 else:
     UserModelAdmin = UserAdmin
 
+admin.site.login_form = AdminLogInForm
 admin.site.unregister(User)
 
 
 @admin.register(User)
-class AccountAdmin(UserModelAdmin):
+class AccountAdmin(BoundsSearch, UserModelAdmin):
     """The accounts; those who are staff may delete what others said."""
 
     form = ChangedUserForm

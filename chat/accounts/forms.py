@@ -4,14 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import (
     AdminUserCreationForm,
     AuthenticationForm,
     BaseUserCreationForm,
+    PasswordChangeForm,
     UserChangeForm,
 )
 from django.contrib.auth.models import User
 from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.validators import MaxLengthValidator
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
 
@@ -25,6 +28,27 @@ else:
     SignUpFormOfDjango = BaseUserCreationForm
 
 
+#: How long a password may be (characters).
+PASSWORD_LENGTH = 1000
+
+
+class BoundsPasswords(forms.BaseForm):
+    """Refuses passwords that are far too long, before they are hashed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            if "password" in name and isinstance(field, forms.CharField):
+                bound(field, PASSWORD_LENGTH)
+
+
+def bound(field: forms.CharField, length: int) -> None:
+    """Let a field of a form have up to so many characters."""
+    field.max_length = length
+    field.widget.attrs["maxlength"] = length
+    field.validators.append(MaxLengthValidator(length))
+
+
 class ChecksName(FormOfUser):
     """Says beside the field why a name cannot be had."""
 
@@ -36,7 +60,7 @@ class ChecksName(FormOfUser):
         return name
 
 
-class SignUpForm(ChecksName, SignUpFormOfDjango):
+class SignUpForm(BoundsPasswords, ChecksName, SignUpFormOfDjango):
     """Asks for a name and, twice, for a password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,12 +90,26 @@ class SignUpForm(ChecksName, SignUpFormOfDjango):
         return user
 
 
-class LogInForm(AuthenticationForm):
+class LogInForm(BoundsPasswords, AuthenticationForm):
     """Asks for a name, which may be typed in any case, and for the password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name = self.fields["username"]
+        if isinstance(name, forms.CharField) and name.max_length is not None:
+            bound(name, name.max_length)  # of which Django tells the browser alone
 
     def clean_username(self) -> str:
         """Return the name as the account has it."""
         return Name.objects.as_known(self.cleaned_data["username"])
+
+
+class AdminLogInForm(LogInForm, AdminAuthenticationForm):
+    """Asks the staff for the same."""
+
+
+class ChangePasswordForm(BoundsPasswords, PasswordChangeForm):
+    """Asks for the old password and, twice, for the new one."""
 
 
 class NewUserForm(ChecksName, AdminUserCreationForm):  # type: ignore[type-arg]

@@ -9,6 +9,8 @@ direction looks like what it shows. Letters of two scripts that resemble each ot
 import re
 import unicodedata
 
+from chat.characters import BLANK, IGNORABLE, normalized
+
 # A longer one is no account's: an index holds no text of any length.
 KEY_LENGTH = 200
 
@@ -16,25 +18,21 @@ KEY_LENGTH = 200
 _FORMAT = "Cf"
 # From the mark to where its effect ends, letters of all scripts run from right to left.
 _TURNED = re.compile("\u202e([^\u202c]*)")
-# What else is not to be seen (Default_Ignorable_Code_Point in Unicode), and the blank of Braille.
-_INVISIBLE = frozenset(
-    map(
-        chr,
-        (
-            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2065, 0x2800, 0x3164, 0xFFA0),
-            *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9)),
-            *range(0xE0000, 0xE1000),
-        ),
-    )
-)
+_INVISIBLE = IGNORABLE | BLANK
 
 
 def key_of(name: str) -> str:
-    """What all names that look like this one have in common; "" if nothing is to be seen."""
+    """What all names that look like this one have in common; "" if nothing is to be seen.
+
+    Of a name of more than ``KEY_LENGTH`` characters, which no account has, it is only longer than
+    that: whoever asks has checked the length before.
+    """
+    if len(name) > KEY_LENGTH:
+        return name[: KEY_LENGTH + 1]
     shown = _TURNED.sub(lambda match: match[1][::-1], name)
     # Without the invisible first, which may stand between what belongs together.
-    text = unicodedata.normalize("NFKC", _visible(shown)).casefold()
-    return " ".join(_visible(unicodedata.normalize("NFKC", text)).split())
+    text = normalized("NFKC", _visible(shown)).casefold()
+    return " ".join(_visible(normalized("NFKC", text)).split())[: KEY_LENGTH + 1]
 
 
 def _visible(text: str) -> str:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 
 from chat import names
 from chat.accounts.lookalikes import KEY_LENGTH, key_of
+from chat.characters import problem_in
 
 
 class NameManager(models.Manager["Name"]):
@@ -85,7 +86,7 @@ def problem_with(name: str) -> str | None:
         return gettext("A name has no control characters.")
     if not key_of(name):
         return gettext("Choose a name that can be seen.")
-    return None
+    return problem_in(name)
 
 
 def taken() -> ValidationError:

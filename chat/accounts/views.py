@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import get_script_prefix, reverse
 
 from chat.accounts import attempts
-from chat.accounts.forms import LogInForm, SignUpForm
+from chat.accounts.forms import ChangePasswordForm, LogInForm, SignUpForm
 
 # Who has just signed up needs no other proof.
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -76,6 +76,7 @@ class LogOut(ComesBack, LogoutView):
 class ChangePassword(ComesBack, PasswordChangeView):
     """Ask for the old password and the new one; all other log-ins of the account end."""
 
+    form_class = ChangePasswordForm
     template_name = "registration/password.html"
 
     def get_success_url(self) -> str:

@@ -1,7 +1,7 @@
 /** Text with its http and https addresses as links. What a person typed only ever becomes text. */
 
 const ADDRESS = /\bhttps?:\/\/[^\s<>"]+/giu;
-const LAST_CHARACTERS = /[.,;:!?'*_~)\]}»”’]+$/u;
+const LAST_CHARACTERS = new Set(".,;:!?'*_~)]}»”’");
 
 export function withLinks(text) {
   const fragment = document.createDocumentFragment();
@@ -27,7 +27,10 @@ function link(address) {
 
 /** Without the punctuation of the sentence around it; a bracket stays that opens inside. */
 function trimmed(address) {
-  const short = address.replace(LAST_CHARACTERS, "");
+  let end = address.length;
+  // A regular expression would look at each of many dots once for each dot before it.
+  while (LAST_CHARACTERS.has(address[end - 1])) end -= 1;
+  const short = address.slice(0, end);
   const isWiki = short.includes("(") && !short.includes(")") && address[short.length] === ")";
   return isWiki ? `${short})` : short;
 }

@@ -46,7 +46,7 @@ def test_the_limits_count_characters_after_trimming() -> None:
     assert (len(said.handle), len(said.message)) == (40, 4000)
 
 
-@pytest.mark.parametrize("handle", ["👩\u200d💻", "مريم", "O'Neil <b>", "\u202eevil"])
+@pytest.mark.parametrize("handle", ["👩\u200d💻", "مريم", "O'Neil <b>", "Zoe\u0308"])
 def test_handles_in_any_script(handle: str) -> None:
     assert parse(frame(handle=handle)) == Said(handle, "hi")
 

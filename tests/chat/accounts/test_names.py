@@ -30,11 +30,19 @@ def test_every_new_user_has_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ann", "ANN", "\uff41\uff4e\uff4e", "a\u200bnn", "\u202enna", "ann\u3164"]
+    ("name", "reason"),
+    [
+        *(("ann", "is taken"), ("ANN", "is taken"), ("\uff41\uff4e\uff4e", "is taken")),
+        ("a\u200bnn", r"U\+200B ZERO WIDTH SPACE"),
+        ("\u202enna", r"U\+202E RIGHT-TO-LEFT OVERRIDE"),
+        ("ann\u115f", r"U\+115F HANGUL CHOSEONG FILLER"),
+        ("ann\ufffc", r"U\+FFFC OBJECT REPLACEMENT CHARACTER"),
+        ("an\u0323\u0308\u0332\u0301\u0300n", "up to 4"),
+    ],
 )
-def test_a_name_that_looks_like_an_accounts_is_refused(name: str) -> None:
+def test_a_name_that_looks_like_an_accounts_is_refused(name: str, reason: str) -> None:
     User.objects.create_user("Ann")
-    with pytest.raises(ValidationError, match="is taken"):
+    with pytest.raises(ValidationError, match=reason):
         User.objects.create_user(name)
     assert User.objects.count() == 1
 

@@ -1,0 +1,38 @@
+"""How the time of something grows with the length of what it is given.
+
+No time is compared with a clock: only the time of a long text with that of a short one, by the
+processor's time of this process, the best of some tries. Four times the text takes four times as
+long where time is linear, and sixteen times where it is quadratic.
+"""
+
+import time
+from collections.abc import Callable
+
+#: Characters of the short text; the long one has four times as many.
+SHORT = 15_000
+#: What takes less (s) is not measured: it is bounded, or so fast that nobody is harmed.
+NOTHING = 0.02
+#: Between the 4 of linear time and the 16 of quadratic time.
+MOST = 9
+
+
+def assert_linear(test: Callable[[str], object], text: Callable[[int], str]) -> None:
+    """Fail if `test(text(4 * n))` takes much more than four times as long as `test(text(n))`."""
+    long, short = text(4 * SHORT), text(SHORT)
+    needed = best(test, long, NOTHING)
+    if needed > NOTHING:
+        base = best(test, short, 0)
+        assert needed < MOST * base, (
+            f"{base:.3f} s for {len(short)}, {needed:.3f} s for {len(long)}"
+        )
+
+
+def best(test: Callable[[str], object], text: str, enough: float, tries: int = 3) -> float:
+    found = float("inf")
+    for _ in range(tries):
+        began = time.process_time()
+        test(text)
+        found = min(found, time.process_time() - began)
+        if found <= enough:
+            break
+    return found
