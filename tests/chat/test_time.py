@@ -175,9 +175,6 @@ PAGES: dict[str, Callable[[Client, str], Any]] = {
     "a language": lambda client, text: client.get(
         "/", headers={"Accept-Language": text.encode().decode("latin-1")}
     ),
-    "cookies": lambda client, text: client.get(
-        "/", headers={"Cookie": text.encode().decode("latin-1")}
-    ),
     "a path": lambda client, text: client.get(f"/{quote(text)}/"),
     "a path without end": lambda client, text: client.get(f"/{quote(text)}"),
     "a query": lambda client, text: client.get(f"/a/messages/?after={quote(text)}"),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from channels_workers import backlog, commits, health, interface, reaper, worker_thread
+from channels_workers import health, interface, reaper, retries, worker_thread
 from channels_workers.conf import Configuration
 from channels_workers.layers.redis import life, link, processes
 from channels_workers.management.commands import runserver
@@ -33,8 +33,8 @@ def of_lua(script: str, name: str) -> int:
 
 
 WAITS = [
-    min(backlog.LONGEST_WAIT, backlog.FIRST_WAIT * 2**number)
-    for number in range(commits.MAX_RETRIES)
+    min(retries.LONGEST_WAIT, retries.FIRST_WAIT * 2**number)
+    for number in range(retries.MAX_RETRIES)
 ]
 
 #: The page, what stands there with the numbers in brackets, and what they are.
