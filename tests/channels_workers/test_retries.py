@@ -6,10 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    transaction,
+)
 from pytest_django import Settings
 
 from channels_workers import retries
+from channels_workers.auth import channel_session_user_from_http
 from channels_workers.channel import Channel, Group
 from channels_workers.commits import finish, put_back
 from channels_workers.dispatch import dispatch
@@ -226,6 +236,52 @@ def test_an_empty_list_turns_it_off(
     run_next(Fails(1).consumer(is_async=False))
     assert connected.replies == [{"text": "run 1"}], "what it sent before goes out"
     assert "failed on websocket.connect" in caplog.text
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["def", "async def"])
+def test_an_error_while_a_decorator_loads_is_retried(
+    is_async: bool,
+    client_socket: Client,
+    run_next: RunNext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loads: list[str] = []
+
+    def fail_once(session: SessionStore) -> None:
+        loads.append(str(session.session_key))
+        if len(loads) == 1:
+            raise AWAY
+
+    def consumer(message: Any) -> None:
+        message.reply_channel.send({"text": str(message.user)})
+
+    async def async_consumer(message: Any) -> None:
+        consumer(message)
+
+    monkeypatch.setattr(SessionStore, "_get_session_from_db", fail_once)
+    client_socket.connect(headers=[[b"cookie", b"sessionid=" + b"a" * 32]], query_string=b"")
+    decorated = channel_session_user_from_http(async_consumer if is_async else consumer)
+    run_next(decorated)
+    assert client_socket.replies == []
+    run_next(decorated)
+    assert client_socket.replies == [{"text": "AnonymousUser"}]
+    assert len(loads) >= 2
+
+
+def test_an_error_in_a_transaction_undoes_it(connected: Client, run_next: RunNext) -> None:
+    runs: list[int] = []
+
+    def consumer(message: Any) -> None:
+        with transaction.atomic():
+            runs.append(User.objects.filter(username="ann").count())
+            User.objects.create(username="ann")
+            if len(runs) == 1:
+                raise AWAY
+
+    for _ in range(2):
+        run_next(consumer)
+    assert runs == [0, 0]
+    assert connected.released == [0]
 
 
 # At the limit
