@@ -18,6 +18,7 @@ from django.db import (
 )
 from pytest_django import Settings
 
+from channels_workers import dispatch as dispatching
 from channels_workers import retries
 from channels_workers.auth import channel_session_user_from_http
 from channels_workers.channel import Channel, Group
@@ -195,8 +196,11 @@ def test_the_disconnect_is_retried_too(
 
 
 def test_an_error_in_a_filter_of_the_routing_is_retried(
-    connected: Client, caplog: pytest.LogCaptureFixture
+    connected: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(dispatching, "close_unusable_connections", lambda: closed.append(True))
+
     class Asks:
         """A route that asks the database."""
 
@@ -218,6 +222,7 @@ def test_an_error_in_a_filter_of_the_routing_is_retried(
         outcome = run_once(delivery, layer, router)
         assert outcome is Committed.DONE
     assert connected.replies == [{"accept": True}]
+    assert closed == [True], "no signal does it, as no consumer has run"
     assert caplog.records == []
 
 
