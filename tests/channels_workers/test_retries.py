@@ -1,7 +1,9 @@
 """Messages whose consumers fail through no fault of theirs."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +29,14 @@ from channels_workers.dispatch import dispatch
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import CONNECT, RECEIVE, Committed, Delivery
-from channels_workers.retries import Failures, is_last, is_put_off, is_retried, wait_before_run
+from channels_workers.retries import (
+    Failures,
+    is_last,
+    is_put_off,
+    is_retried,
+    wait_before_run,
+    without_frames,
+)
 from channels_workers.routing import Router
 from channels_workers.sessions import channel_session
 from tests.channels_workers.clients import Client, pull_one
@@ -372,6 +381,34 @@ def test_another_row_has_lines_of_its_own(
     failures.succeeded(delivery())
     failures.failed(delivery(), AWAY)
     assert events(caplog) == ["failed for now", "works again", "failed for now"]
-    monkeypatch.setattr(retries, "SILENCE", -1.0)
+    monkeypatch.setattr(retries, "AGAIN", -1.0)
     failures.failed(delivery(), AWAY)
-    assert events(caplog)[3:] == ["failed for now"]
+    assert events(caplog)[3:] == ["failed for now"], "a row that lasts is told of again"
+
+
+def test_what_waits_holds_no_variables_of_its_consumer() -> None:
+    class Large:
+        """Something that a consumer has loaded."""
+
+    def fail() -> None:
+        large = Large()
+        seen.append(weakref.ref(large))
+        try:
+            raise LookupError(str(large))
+        except LookupError as error:
+            raise OperationalError from error
+
+    seen: list[weakref.ref[Large]] = []
+    errors = [_raised(fail), ExceptionGroup("", [_raised(fail)])]
+    assert [found() is None for found in seen] == [False, False]
+    assert list(map(without_frames, errors)) == errors
+    gc.collect()
+    assert [found() is None for found in seen] == [True, True]
+
+
+def _raised(fail: Callable[[], None]) -> Exception:
+    try:
+        fail()
+    except OperationalError as error:
+        return error
+    raise AssertionError
