@@ -7,8 +7,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from inspect import iscoroutine
 from typing import Any, NamedTuple
 
-from django.db import close_old_connections
-
 from channels_workers.exceptions import (
     AcceptConnection,
     ChannelSocketException,
@@ -16,6 +14,7 @@ from channels_workers.exceptions import (
     MessageError,
 )
 from channels_workers.isolation import (
+    close_unusable_connections,
     end_transactions,
     open_transactions,
     own_context,
@@ -144,8 +143,8 @@ def _consume(message: Message, match: Match, run_coroutine: RunCoroutine) -> Out
 
 
 def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Outcome:
+    close_unusable_connections()  # as the signals around a consumer do
     if is_put_off(error):
-        close_old_connections()  # the signals around a consumer do it else
         return Outcome([], error=error)
     logger.error(
         "Cannot route message %s on %s",

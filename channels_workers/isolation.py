@@ -58,6 +58,16 @@ def end_transactions(before: Collection[str], consumer: str) -> None:
         )
 
 
+def close_unusable_connections() -> None:
+    """Close the connections of this thread that are of no use any more, after an error.
+
+    One in a transaction belongs to somebody, such as a test.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
 async def with_database_care(coroutine: Coroutine[Any, Any, Any], consumer: str) -> Any:
     """Await *coroutine*, of *consumer*; look after the connections before and after it.
 

@@ -31,8 +31,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 MAX_RETRIES = 10
 
 #: A row of failures has ended when all that failed have run, or one of them has and none failed
-#: for so long (s); after a longer silence the next failure is the first of another row.
-CALM, SILENCE = 1.0, 60.0
+#: for so long (s). A row that lasts is told of again after a while (s).
+CALM, AGAIN = 1.0, 60.0
 
 #: So many messages that failed are remembered, to notice that all have run.
 REMEMBERED = 10_000
@@ -105,42 +105,47 @@ def refusal(reply_channel: str | None, channel: str, layer: WorkerLayer) -> list
 class Failures:
     """What the log says of the messages of one process that fail and run again; thread-safe.
 
-    Of a row of them, one line for the first, with its traceback, and one for the end. Of those that
-    fail too often a line for the 1st, the 10th, the 100th and so on.
+    Of a row of them, one line for the first, with its traceback, another one each minute, and one
+    for the end. Of those that fail too often a line for the 1st, the 10th, the 100th and so on.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._failed = self._lost = 0
-        self._last = -math.inf  # monotonic seconds
+        self._last = self._told = -math.inf  # monotonic seconds
         self._open: set[str] = set()  # ids of messages that failed and have not run since
 
     def failed(self, delivery: Delivery, error: BaseException) -> None:
         """Note that the consumer of *delivery* raised *error*."""
         with self._lock:
             now = time.monotonic()
-            if now - self._last > SILENCE:
+            if now - self._last > AGAIN:
                 self._begin()
             self._last = now
             self._failed += 1
             if len(self._open) < REMEMBERED:
                 self._open.add(delivery.id)
-            is_first = self._failed == 1
-        if is_first:
+            if is_due := now - self._told > AGAIN:
+                self._told = now
+            failed = self._failed
+        if is_due:
             limits = configuration()
             logger.error(
                 "Message %s on %s failed, and runs again up to %d times, as %s is in RETRY_ON of "
-                "CHANNEL_WORKERS. Others that fail so from now on do too, without a line here.",
+                "CHANNEL_WORKERS. (%d failures so far; the next line is due in %g s.)",
                 delivery.id,
                 delivery.channel,
                 limits.RETRIES,
                 _name(error),
+                failed,
+                AGAIN,
                 exc_info=error,
                 extra=about("failed_for_now", delivery),
             )
 
     def _begin(self) -> None:
         self._failed = self._lost = 0
+        self._told = -math.inf
         self._open.clear()
 
     def succeeded(self, delivery: Delivery) -> None:
@@ -188,6 +193,16 @@ def reason_of(delivery: Delivery, error: BaseException | None) -> str:
     if error is None or not is_retried(error):
         return f"it was put off {delivery.attempts} times by ConsumeLater"
     return f"it failed {delivery.failures + 1} times, at last with {_name(error)}"
+
+
+def without_frames(error: BaseException | None) -> BaseException | None:
+    """Take from *error* what holds the variables of the consumer, as it may be kept for a while."""
+    if error is not None:
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            without_frames(part)
+    return error
 
 
 def _name(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from channels_workers.dispatch import dispatch
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import Delivery, Finished, Operation, Send, server_of
 from channels_workers.logs import about, fields
-from channels_workers.retries import is_retried
+from channels_workers.retries import is_retried, without_frames
 from channels_workers.signals import worker_ready
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Worker:
     def _put_off(self, delivery: Delivery, error: BaseException | None) -> None:
         if is_retried(error):
             self.group.failures.failed(delivery, error)
-        self.group.postponed.add(delivery, error)
+        self.group.postponed.add(delivery, without_frames(error))
 
     def _tell_of_deaths(self, delivery: Delivery) -> None:
         logger.warning(

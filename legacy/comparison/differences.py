@@ -5,6 +5,7 @@ from legacy.comparison.difference import OnPurpose
 
 DIFFERENCES: tuple[OnPurpose, ...] = (
     answers.SILENCE,
+    answers.MISTAKE,
     answers.PAGE,
     order.ORDER,
     stopping.STOPPING,

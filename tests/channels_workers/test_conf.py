@@ -105,6 +105,30 @@ def test_origins_are_a_list_of_texts(value: Any, settings: Settings) -> None:
         configuration()
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("django.db.Error", "must be a list of dotted names of exceptions"),
+        ([OSError], "must be a list of dotted names of exceptions"),
+        (["django.db.NoError"], "names 'django.db.NoError', which cannot be imported"),
+        (["OSError"], "names 'OSError', which cannot be imported"),
+        (["django.db.connection"], "must name subclasses of Exception; 'django.db.connection' is"),
+        (["builtins.SystemExit"], "must name subclasses of Exception"),
+    ],
+)
+def test_what_is_retried_is_a_list_of_exceptions(
+    value: Any, message: str, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"RETRY_ON": value}
+    with pytest.raises(ImproperlyConfigured, match=message):
+        configuration()
+
+
+def test_nothing_may_be_retried(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"RETRY_ON": []}
+    assert configuration().RETRY_ON == []
+
+
 @pytest.mark.parametrize("name", ["DRAIN_TIME", "RETURN_TIME"])
 def test_some_times_may_be_zero_and_not_below(name: str, settings: Settings) -> None:
     for value in (0, 0.0, 2.5, 600):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from pytest_django import Settings
 
 from channels_workers import garbage, interface
@@ -120,6 +121,8 @@ class Consumers:
         message.channel_session["count"] = 0
         if message["path"] == "/denied":
             raise DenyConnection
+        if message["path"] == "/broken":
+            raise RuntimeError("broken")
         if message["path"] != "/silent":
             message.reply_channel.send({"accept": True})
             room(message).add(message.reply_channel)
@@ -212,6 +215,18 @@ async def test_a_denied_handshake(application: Interface, consumers: Consumers) 
     await consumers.until(lambda: len(consumers.seen) == 2)
     assert consumers.seen[-1][0] == "disconnect"
     await client.ended()
+
+
+async def test_a_handshake_whose_consumer_fails_is_refused_at_once(
+    application: Interface, consumers: Consumers, caplog: pytest.LogCaptureFixture
+) -> None:
+    with override_settings(CHANNEL_WORKERS={"HANDSHAKE_TIMEOUT": 1_000}):
+        client = Client(application, "/broken")
+        await client.until(lambda: client.types == ["close"])
+    client.leave(1006)
+    await client.ended()
+    await consumers.until(lambda: consumers.ends)
+    assert [vars(record)["event"] for record in caplog.records] == ["consumer_failed"]
 
 
 async def test_a_consumer_closes(application: Interface, consumers: Consumers) -> None:

@@ -15,6 +15,7 @@ from django.utils import timezone, translation
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
+from channels_workers.isolation import close_unusable_connections
 from channels_workers.layers.memory import InMemoryChannelLayer
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.consumers import TIMEOUT, Consumer, StartGroup
@@ -158,3 +159,14 @@ def test_a_transaction_that_is_left_open_is_rolled_back_and_logged(
     run_twice(memory_layer, start_group, coroutine if leave is begin_in_a_coroutine else consumer)
     assert seen == [False, False]
     assert caplog.text.count("left a transaction of the database 'default' open") == 2
+
+
+def test_after_an_error_connections_of_no_use_are_closed_and_others_stay() -> None:
+    with transaction.atomic():
+        connection.errors_occurred = True
+        close_unusable_connections()
+        assert connection.errors_occurred, "it is somebody's, in a transaction"
+    connection.errors_occurred = True
+    close_unusable_connections()
+    assert not connection.errors_occurred, "it was looked at, and works"
+    ask()

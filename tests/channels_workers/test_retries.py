@@ -1,22 +1,42 @@
 """Messages whose consumers fail through no fault of theirs."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    transaction,
+)
 from pytest_django import Settings
 
+from channels_workers import dispatch as dispatching
 from channels_workers import retries
+from channels_workers.auth import channel_session_user_from_http
 from channels_workers.channel import Channel, Group
 from channels_workers.commits import finish, put_back
 from channels_workers.dispatch import dispatch
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import CONNECT, RECEIVE, Committed, Delivery
-from channels_workers.retries import Failures, is_last, is_put_off, is_retried, wait_before_run
+from channels_workers.retries import (
+    Failures,
+    is_last,
+    is_put_off,
+    is_retried,
+    wait_before_run,
+    without_frames,
+)
 from channels_workers.routing import Router
 from channels_workers.sessions import channel_session
 from tests.channels_workers.clients import Client, pull_one
@@ -185,8 +205,11 @@ def test_the_disconnect_is_retried_too(
 
 
 def test_an_error_in_a_filter_of_the_routing_is_retried(
-    connected: Client, caplog: pytest.LogCaptureFixture
+    connected: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(dispatching, "close_unusable_connections", lambda: closed.append(True))
+
     class Asks:
         """A route that asks the database."""
 
@@ -208,6 +231,7 @@ def test_an_error_in_a_filter_of_the_routing_is_retried(
         outcome = run_once(delivery, layer, router)
         assert outcome is Committed.DONE
     assert connected.replies == [{"accept": True}]
+    assert closed == [True], "no signal does it, as no consumer has run"
     assert caplog.records == []
 
 
@@ -226,6 +250,52 @@ def test_an_empty_list_turns_it_off(
     run_next(Fails(1).consumer(is_async=False))
     assert connected.replies == [{"text": "run 1"}], "what it sent before goes out"
     assert "failed on websocket.connect" in caplog.text
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["def", "async def"])
+def test_an_error_while_a_decorator_loads_is_retried(
+    is_async: bool,
+    client_socket: Client,
+    run_next: RunNext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loads: list[str] = []
+
+    def fail_once(session: SessionStore) -> None:
+        loads.append(str(session.session_key))
+        if len(loads) == 1:
+            raise AWAY
+
+    def consumer(message: Any) -> None:
+        message.reply_channel.send({"text": str(message.user)})
+
+    async def async_consumer(message: Any) -> None:
+        consumer(message)
+
+    monkeypatch.setattr(SessionStore, "_get_session_from_db", fail_once)
+    client_socket.connect(headers=[[b"cookie", b"sessionid=" + b"a" * 32]], query_string=b"")
+    decorated = channel_session_user_from_http(async_consumer if is_async else consumer)
+    run_next(decorated)
+    assert client_socket.replies == []
+    run_next(decorated)
+    assert client_socket.replies == [{"text": "AnonymousUser"}]
+    assert len(loads) >= 2
+
+
+def test_an_error_in_a_transaction_undoes_it(connected: Client, run_next: RunNext) -> None:
+    runs: list[int] = []
+
+    def consumer(message: Any) -> None:
+        with transaction.atomic():
+            runs.append(User.objects.filter(username="ann").count())
+            User.objects.create(username="ann")
+            if len(runs) == 1:
+                raise AWAY
+
+    for _ in range(2):
+        run_next(consumer)
+    assert runs == [0, 0]
+    assert connected.released == [0]
 
 
 # At the limit
@@ -311,6 +381,34 @@ def test_another_row_has_lines_of_its_own(
     failures.succeeded(delivery())
     failures.failed(delivery(), AWAY)
     assert events(caplog) == ["failed for now", "works again", "failed for now"]
-    monkeypatch.setattr(retries, "SILENCE", -1.0)
+    monkeypatch.setattr(retries, "AGAIN", -1.0)
     failures.failed(delivery(), AWAY)
-    assert events(caplog)[3:] == ["failed for now"]
+    assert events(caplog)[3:] == ["failed for now"], "a row that lasts is told of again"
+
+
+def test_what_waits_holds_no_variables_of_its_consumer() -> None:
+    class Large:
+        """Something that a consumer has loaded."""
+
+    def fail() -> None:
+        large = Large()
+        seen.append(weakref.ref(large))
+        try:
+            raise LookupError(str(large))
+        except LookupError as error:
+            raise OperationalError from error
+
+    seen: list[weakref.ref[Large]] = []
+    errors = [_raised(fail), ExceptionGroup("", [_raised(fail)])]
+    assert [found() is None for found in seen] == [False, False]
+    assert list(map(without_frames, errors)) == errors
+    gc.collect()
+    assert [found() is None for found in seen] == [True, True]
+
+
+def _raised(fail: Callable[[], None]) -> Exception:
+    try:
+        fail()
+    except OperationalError as error:
+        return error
+    raise AssertionError

@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signing import JSONSerializer
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -103,8 +103,9 @@ def test_what_was_set_before_an_error_is_kept(
 
 
 @BOTH_KINDS
+@pytest.mark.parametrize("error", [ConsumeLater(), OperationalError("away")], ids=repr)
 def test_what_is_put_off_leaves_nothing_in_it(
-    consumer: Any, engine: str, client_socket: Client, run_next: RunNext
+    error: Exception, consumer: Any, engine: str, client_socket: Client, run_next: RunNext
 ) -> None:
     seen: list[Any] = []
 
@@ -113,14 +114,14 @@ def test_what_is_put_off_leaves_nothing_in_it(
         seen.append(message.channel_session.get("count"))
         message.channel_session["count"] = 40
         if len(seen) < 3:
-            raise ConsumeLater
+            raise error
 
     @channel_session
     async def put_off_async(message: Message) -> None:
         seen.append(await message.channel_session.aget("count"))
         await message.channel_session.aset("count", 40)
         if len(seen) < 3:
-            raise ConsumeLater
+            raise error
 
     client_socket.connect()
     for _ in range(3):

@@ -402,6 +402,21 @@ def test_what_a_disconnect_sends_on(board: Project) -> None:
         assert ann.recv(20) == "somebody left"
 
 
+def test_a_view_that_is_a_coroutine(board: Project) -> None:
+    board.write_all("board/async_views.py", 0)
+    (board.folder / "mysite" / "urls.py").write_text(
+        "from django.urls import path\n"
+        "from board.async_views import announce\n"
+        'urlpatterns = [path("announce/", announce)]\n'
+    )
+    board.manage("migrate")
+    server = board.serve()
+    with opened(server, "/board/news/") as socket:
+        with urllib.request.urlopen(f"{server.url}/announce/", timeout=20) as response:
+            assert response.read() == b"said"
+        assert socket.recv(20) == "a word to all"
+
+
 def test_the_tests_of_the_board(board: Project) -> None:
     board.write_all("board/tests.py", 0)
     board.manage("test", "board")

@@ -19,6 +19,11 @@ def connect_silent(message):
     """Forget to answer."""
 
 
+def connect_wrong(message):
+    """Have a mistake before the answer."""
+    raise RuntimeError("a mistake in a connect consumer")
+
+
 def echo(message):
     """Send a frame back, a slow one after a while."""
     if message["text"] == "slow":

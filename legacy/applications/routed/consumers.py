@@ -65,11 +65,6 @@ def connect_silent(message):
     """Forget to answer."""
 
 
-def connect_wrong(message):
-    """Have a mistake before the answer."""
-    raise RuntimeError("a mistake in a connect consumer")
-
-
 def connect_wrong_late(message):
     """Have a mistake after the answer."""
     message.reply_channel.send({"accept": True})

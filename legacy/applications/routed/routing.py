@@ -8,7 +8,6 @@ doors = [
     route("websocket.connect", consumers.connect_denied, path=r"^denied/$"),
     route("websocket.connect", consumers.connect_denied_late, path=r"^denied-late/$"),
     route("websocket.connect", consumers.connect_silent, path=r"^silent/$"),
-    route("websocket.connect", consumers.connect_wrong, path=r"^wrong/$"),
     route("websocket.connect", consumers.connect_wrong_late, path=r"^wrong-late/$"),
 ]
 

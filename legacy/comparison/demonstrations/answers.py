@@ -14,10 +14,20 @@ from legacy.comparison.site import Site
 
 def observe_silence(site: Site) -> Seen:
     """Open a socket whose connect consumer does not answer."""
+    return observe_handshake(site, "/silent/")
+
+
+def observe_mistake(site: Site) -> Seen:
+    """Open a socket whose connect consumer raises before it has answered."""
+    return observe_handshake(site, "/wrong/")
+
+
+def observe_handshake(site: Site, path: str) -> Seen:
+    """Open a socket at *path*."""
     start(site)
     since = time.monotonic()
     try:
-        open_socket(site, "/silent/").close()
+        open_socket(site, path).close()
     except InvalidStatus as error:
         what = f"refuses with {error.response.status_code}"
     except InvalidMessage:
@@ -45,6 +55,14 @@ SILENCE = OnPurpose(
     ours="refuses with 403",
     application=DIFFERENCES,
     observe=observe_silence,
+)
+MISTAKE = OnPurpose(
+    name="mistake-in-a-handshake",
+    reason="A connect consumer that raises before it has answered refuses its socket at once.",
+    genuine="cuts the line without an answer",
+    ours="refuses with 403",
+    application=DIFFERENCES,
+    observe=observe_mistake,
 )
 PAGE = OnPurpose(
     name="pages-without-workers",

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from channels.layers import channel_layers
 from django.contrib.auth.models import Group as Team
 from django.core.exceptions import ImproperlyConfigured
-from django.db import close_old_connections, connection, reset_queries
+from django.db import OperationalError, close_old_connections, connection, reset_queries
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from channels_workers.channel import Channel, Group
@@ -180,6 +180,16 @@ def test_a_disconnect_that_was_put_off_keeps_the_session(client: Client) -> None
     assert consume(client, count) == 2
 
 
+def test_a_message_whose_consumer_cannot_reach_the_database_waits_again(client: Client) -> None:
+    def fail(message: Any) -> None:
+        raise OperationalError("away")
+
+    with pytest.raises(OperationalError, match="away"):
+        consume(client, fail, number=1)
+    with apply_routes(route("x", lambda message: message["number"])):
+        assert client.consume("x") == 1
+
+
 def test_a_channel_session_that_cannot_be_saved_is_an_error(client: Client) -> None:
     @channel_session
     def consumer(message: Any) -> None:
@@ -303,8 +313,9 @@ def test_what_was_sent_goes_out_when_the_consumer_has_returned(client: Client) -
 @pytest.mark.parametrize(
     ("error", "sent"),
     [
-        (ValueError("broken"), [{"number": 1}]),
-        (SystemExit(1), [{"number": 1}]),
+        (ValueError("broken"), [{"number": 1}, {"accept": False}]),
+        (SystemExit(1), [{"number": 1}, {"accept": False}]),
+        (OperationalError("away"), []),
         (DenyConnection(), [{"number": 1}, {"close": True}]),
         (ConsumeLater(), []),
     ],
