@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
@@ -18,12 +19,26 @@ logger = logging.getLogger(__name__)
 #: How often a message runs again because its consumer raised ConsumeLater, as in 1.1.8.
 MAX_RETRIES = 10
 
+#: Waits so many seconds, or until the process has ended, and says whether it has.
+Rest = Callable[[float], bool]
 
-def finish(finished: Finished, layer: WorkerLayer) -> Committed:
-    """Commit what is *finished*, or, if that can never be, finish its message without."""
+never_ended = threading.Event()
+
+
+class Ended(Exception):
+    """The process has ended before a commit was possible: its message runs again elsewhere."""
+
+
+def finish(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait) -> Committed:
+    """Commit what is *finished*, or, if that can never be, finish its message without.
+
+    *rest* is how to wait between two attempts; raises :class:`Ended`.
+    """
     delivery = finished.delivery
     try:
-        return commit(finished, layer)
+        return commit(finished, layer, rest)
+    except Ended:
+        raise
     except Exception:
         logger.exception(
             "What message %s on %s did cannot be committed; it is finished without",
@@ -31,11 +46,14 @@ def finish(finished: Finished, layer: WorkerLayer) -> Committed:
             delivery.channel,
             extra=about("commit_refused", delivery),
         )
-        return commit(Finished(delivery), layer)
+        return commit(Finished(delivery), layer, rest)
 
 
-def commit(finished: Finished, layer: WorkerLayer) -> Committed:
-    """Commit; wait while the layer is away, and for a while when a channel is full."""
+def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait) -> Committed:
+    """Commit; wait while the layer is away, and for a while when a channel is full.
+
+    As :func:`finish` it raises :class:`Ended`.
+    """
     delivery, operations, session = finished
     unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
@@ -44,10 +62,12 @@ def commit(finished: Finished, layer: WorkerLayer) -> Committed:
         try:
             committed = layer.commit(delivery, operations, session)
         except LayerUnavailable as error:
-            time.sleep(unavailable.failed(error))
+            if rest(unavailable.failed(error)):
+                raise Ended(f"Message {delivery.id} is not committed: {error}") from error
         except ChannelFull as error:
             if time.monotonic() < deadline:
-                time.sleep(full.failed(error))
+                if rest(full.failed(error)):
+                    raise Ended(f"Message {delivery.id} is not committed: {error}") from error
             else:
                 operations = _without(operations, error.channel, delivery)
         else:
