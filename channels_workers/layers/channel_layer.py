@@ -150,7 +150,11 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         *prefix* has no part in it. The channel ends when nobody holds the name any more.
         """
         channel = await self.attach(Mailbox(self.capacity))
-        await self._until_registered()
+        try:
+            await self._until_registered()
+        except BaseException:  # nobody will ever read it, nor say that it has ended
+            self._detach_from_any_thread(channel)
+            raise
         return ChannelName.of(channel, self._detach_from_any_thread)
 
     async def receive(self, channel: str) -> Content:
