@@ -192,7 +192,10 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     @abstractmethod
     def _detach_from_any_thread(self, channel: str) -> None:
-        """Forget the receiver of *channel*, in the event loop that reads the inbox."""
+        """Forget the receiver of *channel*, in the event loop that reads the inbox.
+
+        The garbage collector calls this, at any moment: it takes no lock.
+        """
 
     @abstractmethod
     async def _until_registered(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from channels_workers.exceptions import LayerUnfit
+from channels_workers.futures import call_in
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.store import Store
@@ -86,11 +87,11 @@ class InMemoryChannelLayer(WorkerLayer):
             self.store.inbox_listeners[server.id] = _caller(
                 self._loop, self.drain, server.wake_mailboxes
             )
+            self._loop.call_soon(self.detach_ended)
             self.drain()
 
-    def _detach_from_any_thread(self, channel: str) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.detach, channel)
+    def _home(self) -> asyncio.AbstractEventLoop | None:
+        return self._loop
 
     def drain(self) -> int:
         """Carry out what waits in the inbox; return the number of entries."""
@@ -273,9 +274,7 @@ def _caller(
     """
 
     def call() -> None:
-        if loop.is_closed():
+        if not call_in(loop, callback):
             without_loop()
-        else:
-            loop.call_soon_threadsafe(callback)
 
     return call

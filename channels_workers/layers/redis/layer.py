@@ -97,14 +97,14 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         with self._lock:
             if self._link is None or self._link.ended():
                 self._link = Link(self, server)
+                self._link.loop.call_soon(self.detach_ended)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         if departures:
             self._living_link().depart(departures)
 
-    def _detach_from_any_thread(self, channel: str) -> None:
-        if self._link is not None and not self._link.ended():
-            self._link.loop.call_soon_threadsafe(self.detach, channel)
+    def _home(self) -> asyncio.AbstractEventLoop | None:
+        return None if self._link is None or self._link.ended() else self._link.loop
 
     def _living_link(self) -> Link:
         if self._link is None or self._server is None:

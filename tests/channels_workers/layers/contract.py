@@ -250,6 +250,30 @@ class LayerContract:
                 await process.layer.send(witness, {"n": 2})
                 await process.layer.receive(witness)
 
+    async def test_a_channel_that_ends_after_its_loop_leaves_nothing(
+        self, process: Process
+    ) -> None:
+        """As that of a view does, whose `async_to_sync()` has a loop of its own."""
+
+        async def make() -> str:
+            channel = await process.layer.new_channel()
+            await process.layer.group_add("group", channel)
+            return channel
+
+        def view() -> None:
+            channel = asyncio.run(make())
+            del channel
+            gc.collect()
+
+        await asyncio.to_thread(view)
+        assert len(process.layer.members("group")) == 1
+        witness = await process.layer.new_channel()
+        async with asyncio.timeout(TIMEOUT):
+            while process.layer.members("group"):
+                await process.layer.send(witness, {"n": 2})
+                await process.layer.receive(witness)
+        assert len(process.layer.start_server().receivers) == 1
+
     async def test_groups(self, process: Process, other: Process) -> None:
         first, second = await process.layer.new_channel(), await other.layer.new_channel()
         await process.layer.group_add("group", first)
