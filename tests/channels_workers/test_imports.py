@@ -35,7 +35,10 @@ ROWS = [
     ["layers.server", "layers.status"],
     ["layers.mailboxes"],
     ["layers.codec", "layers.operations"],
-    ["backoff", "conf", "exceptions", "futures", "garbage", "goodbye", "servers", "signals"],
+    [
+        *("backoff", "conf", "exceptions", "forks", "futures", "garbage", "goodbye", "servers"),
+        *("signals", "threads"),
+    ],
     ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]

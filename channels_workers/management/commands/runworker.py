@@ -22,11 +22,14 @@ from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.signals import worker_process_ready
 from channels_workers.threads import Duty
-from channels_workers.worker import GOODBYE_TIME, WorkerGroup
+from channels_workers.worker import WorkerGroup
 
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+#: How long the process has to end after the worker has stopped (s).
+EXIT_TIME = 1.0
 
 
 class Watch:
@@ -160,7 +163,7 @@ def end_late() -> None:
 
     Python waits without limit for the threads of ``asyncio.to_thread()`` and ``sync_to_async()``.
     """
-    time.sleep(GOODBYE_TIME)
+    time.sleep(EXIT_TIME)
     threads = threading.enumerate()
     names = ", ".join(each.name for each in threads if not each.daemon and each.is_alive())
     text = "The process ends without threads that a consumer has started: %s"
