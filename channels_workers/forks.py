@@ -11,6 +11,8 @@ import os
 from typing import Protocol
 from weakref import WeakSet
 
+from channels_workers.logs import fields
+
 logger = logging.getLogger(__name__)
 
 
@@ -39,7 +41,8 @@ def _begin_in_child() -> None:
         try:
             thing.begin_in_child()
         except Exception:  # the rest must not share anything either
-            logger.exception("%r is not fit for this forked child", thing)
+            extra = fields("fork_failed")
+            logger.exception("%r is not fit for this forked child", thing, extra=extra)
 
 
 os.register_at_fork(after_in_child=_begin_in_child)
