@@ -8,31 +8,37 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
 from typing import NamedTuple
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Attempts, AttemptsEach
 from channels_workers.layers.operations import Delivery
 from channels_workers.retries import wait_before_run
+from channels_workers.threads import Duty
 
 logger = logging.getLogger(__name__)
+
+#: How long what could not be finished, or put back, waits for the next attempt at most (s).
+LONGEST_PAUSE = 1.0
 
 
 class Backlog:
     """Deliveries that wait in this process, the longest waiting first; thread-safe.
 
-    Each is *due* for something, which is up to the caller, at a time (monotonic seconds).
+    Each is *due* at a time (monotonic seconds) for what :meth:`settle` is to do with it, which the
+    log calls *what*.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "Handing back") -> None:
+        self.attempts = AttemptsEach(logger, what, LONGEST_PAUSE)
         self._lock = threading.Lock()
         self._waiting: deque[tuple[float, Delivery]] = deque()
-        self._given: list[tuple[float, Delivery]] = []  # by `each`, and not done with yet
+        self._given: list[tuple[float, Delivery]] = []  # to `settle`, and not done with
 
     def all(self) -> list[Delivery]:
-        """Return what is here; what :meth:`each` gives is until its turn is over."""
+        """Return what is here; what :meth:`settle` works at is."""
         with self._lock:
             return [delivery for _, delivery in (*self._waiting, *self._given)]
 
@@ -54,34 +60,43 @@ class Backlog:
             begin(self._waiting[0][1])
             return self._waiting.popleft()[1]
 
-    @contextmanager
-    def each(self, until: float = math.inf) -> Iterator[Iterator[Delivery]]:
-        """Give those that are due *until* then, one by one.
+    def settle(self, action: Callable[[Delivery], object], until: float = math.inf) -> None:
+        """Do *action* with each that is due *until* then; those for which it fails stay.
 
-        When the block fails, the one under way and the rest stay.
+        One of them holds up no other; it is logged, and tried again after a while. Raises
+        :class:`LayerUnavailable`, which meets all.
         """
-        taken: list[tuple[float, Delivery]] = []
-
-        def take() -> Iterator[Delivery]:
-            while True:
-                with self._lock:
-                    found = next((each for each in self._waiting if each[0] <= until), None)
-                    if found is None:
-                        return
-                    self._waiting.remove(found)
-                    self._given.append(found)
-                    taken.append(found)
-                yield found[1]
-                with self._lock:
-                    self._given.remove(taken.pop())
-
+        kept: list[tuple[float, Delivery]] = []
+        with self._lock:
+            due = [waiting for waiting in self._waiting if waiting[0] <= until]
         try:
-            yield take()
+            for waiting in due:
+                if self._take(waiting):
+                    kept.append(waiting)
+                    if self.attempts.attempt(name_of(waiting[1]), partial(action, waiting[1])):
+                        self._put_away(kept.pop())
         finally:
             with self._lock:
-                for each in taken:
-                    self._waiting.appendleft(each)
-                    self._given.remove(each)
+                self._waiting.extendleft(reversed(kept))
+            for waiting in kept:
+                self._put_away(waiting)
+
+    def _take(self, waiting: tuple[float, Delivery]) -> bool:
+        with self._lock:
+            if waiting not in self._waiting:  # a thread runs it meanwhile
+                return False
+            self._waiting.remove(waiting)
+            self._given.append(waiting)
+            return True
+
+    def _put_away(self, waiting: tuple[float, Delivery]) -> None:
+        with self._lock:
+            self._given.remove(waiting)
+
+
+def name_of(delivery: Delivery) -> str:
+    """Return how the log names *delivery*."""
+    return f"{delivery.id} on {delivery.channel}"
 
 
 class Waiting(NamedTuple):
@@ -106,7 +121,8 @@ class Postponed:
         self._waiting: list[Waiting] = []  # a heap
         self._numbers = count()  # of two that are due at once the first comes first
         self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._attempts = AttemptsEach(logger, "Putting back", LONGEST_PAUSE)
+        self.thread = Duty("postponed", self._keep)
 
     def all(self) -> list[Delivery]:
         """Return what is here."""
@@ -119,18 +135,18 @@ class Postponed:
         with self._changed:
             heapq.heappush(self._waiting, Waiting(due, next(self._numbers), delivery, error))
             self._changed.notify()
-            if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._keep, name="postponed", daemon=True)
-                self._thread.start()
+            if self.thread.ident is None and not self._stopped:
+                self.thread.start()
 
-    def stop(self) -> None:
-        """Put all back now, and end the thread."""
+    def stop(self, deadline: float = math.inf) -> bool:
+        """Put all back now; say whether the thread ends by *deadline* (monotonic seconds)."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
+        if not self.thread.ends_by(deadline):
+            return False
         self._put_back_due(math.inf)
+        return True
 
     def _keep(self) -> None:
         attempts = Attempts(logger, "Putting messages back")
@@ -155,16 +171,15 @@ class Postponed:
         return max(0.0, self._waiting[0].due - time.monotonic()) if self._waiting else None
 
     def _put_back_due(self, now: float) -> None:
-        while True:
-            with self._changed:
-                if not self._waiting or self._waiting[0].due > now:
-                    return
-                first = self._waiting[0]
-            self._put_back(first.delivery, first.error)
+        with self._changed:
+            due = sorted(waiting for waiting in self._waiting if waiting.due <= now)
+        for waiting in due:
+            action = partial(self._put_back, waiting.delivery, waiting.error)
+            is_back = self._attempts.attempt(name_of(waiting.delivery), action)
             # Until here it was held: after a lost reply the layer may have given it again.
             with self._changed:
-                if self._waiting[0] is first:
-                    heapq.heappop(self._waiting)
-                else:  # another came meanwhile that is due before it
-                    self._waiting.remove(first)
-                    heapq.heapify(self._waiting)
+                self._waiting.remove(waiting)
+                heapq.heapify(self._waiting)
+                if not is_back:
+                    later = time.monotonic() + LONGEST_PAUSE
+                    heapq.heappush(self._waiting, waiting._replace(due=later))

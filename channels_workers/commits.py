@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
@@ -31,11 +32,26 @@ from channels_workers.retries import (
 logger = logging.getLogger(__name__)
 
 
-def finish(finished: Finished, layer: WorkerLayer) -> Committed:
-    """Commit what is *finished*, or, if that can never be, finish its message without."""
+#: Waits so many seconds, or until the process has ended, and says whether it has.
+Rest = Callable[[float], bool]
+
+never_ended = threading.Event()
+
+
+class Ended(Exception):
+    """The process has ended before a commit was possible: its message runs again elsewhere."""
+
+
+def finish(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait) -> Committed:
+    """Commit what is *finished*, or, if that can never be, finish its message without.
+
+    *rest* is how to wait between two attempts; raises :class:`Ended`.
+    """
     delivery = finished.delivery
     try:
-        return commit(finished, layer)
+        return commit(finished, layer, rest)
+    except Ended:
+        raise
     except Exception:
         logger.exception(
             "What message %s on %s did cannot be committed; it is finished without",
@@ -43,7 +59,7 @@ def finish(finished: Finished, layer: WorkerLayer) -> Committed:
             delivery.channel,
             extra=about("commit_refused", delivery),
         )
-        return commit(undone(delivery, layer), layer)
+        return commit(undone(delivery, layer), layer, rest)
 
 
 def undone(delivery: Delivery, layer: WorkerLayer) -> Finished:
@@ -51,8 +67,11 @@ def undone(delivery: Delivery, layer: WorkerLayer) -> Finished:
     return Finished(delivery, refusal(delivery.reply_channel, delivery.channel, layer))
 
 
-def commit(finished: Finished, layer: WorkerLayer) -> Committed:
-    """Commit; wait while the layer is away, and for a while when a channel is full."""
+def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait) -> Committed:
+    """Commit; wait while the layer is away, and for a while when a channel is full.
+
+    As :func:`finish` it raises :class:`Ended`.
+    """
     delivery, operations, session = finished
     unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
@@ -61,10 +80,12 @@ def commit(finished: Finished, layer: WorkerLayer) -> Committed:
         try:
             committed = layer.commit(delivery, operations, session)
         except LayerUnavailable as error:
-            time.sleep(unavailable.failed(error))
+            if rest(unavailable.failed(error)):
+                raise Ended(f"Message {delivery.id} is not committed: {error}") from error
         except ChannelFull as error:
             if time.monotonic() < deadline:
-                time.sleep(full.failed(error))
+                if rest(full.failed(error)):
+                    raise Ended(f"Message {delivery.id} is not committed: {error}") from error
             else:
                 operations = _without(operations, error.channel, delivery)
         else:

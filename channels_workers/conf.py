@@ -104,7 +104,8 @@ class Configuration:
     #: How many messages that were given up are kept, the newest, for ``manage.py deadletters``.
     DEAD_LETTERS: int = 1_000
 
-    #: How long a stopping worker waits for the consumers under way.
+    #: How long a stopping worker waits for the consumers under way. It takes 4 s more at most to
+    #: hand back what they hold, to leave the layer, and to end.
     STOP_TIMEOUT: float = 25.0
 
     #: Over how long an interface server closes its sockets after SIGTERM, evenly; 0 closes all at

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
+from channels_workers import forks
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Goodbye:
     def __init__(self, say: Callable[[int], Awaitable[None]]) -> None:
         self.say = say
         self.is_installed = False
+        self._process: object = None
         self._previous: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._saying_in: asyncio.AbstractEventLoop | None = None
@@ -45,11 +47,14 @@ class Goodbye:
         """
         self.is_installed = True
         if threading.current_thread() is threading.main_thread():
-            self._loop = asyncio.get_running_loop()
+            self._loop, self._process = asyncio.get_running_loop(), forks.current
             for number in SIGNALS:
                 self._previous[number] = signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._process is not forks.current:  # a forked child has no sockets, and no loop yet
+            self._pass_on(number, frame)
+            return
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
             self._saying_in = loop
@@ -68,8 +73,9 @@ class Goodbye:
             await self.say(number)
         except Exception:
             logger.exception("Saying goodbye failed", extra=fields("stop_failed"))
-        self._saying_in = None
-        self._pass_on(number, frame)
+        finally:  # a loop that ends cancels this task, and the server is to end all the same
+            self._saying_in = None
+            self._pass_on(number, frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         previous = self._previous[number]

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -21,13 +19,14 @@ from django.db.migrations.executor import MigrationExecutor
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.futures import settle
+from channels_workers.futures import call_in, settle
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import Event, Scope
 from channels_workers.reaper import DEAD_AFTER, Sight
 from channels_workers.script_name import path_info, script_name
+from channels_workers.threads import Duty
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +41,9 @@ OK = "ok"
 #: For how long what was found is told to all who ask (s).
 SHARED_FOR = 1.0
 
-#: How long a look may take (s); one that takes longer goes on, and no other begins meanwhile.
-TIMEOUT = 2.0
+#: How long a look may take (s); one that takes longer goes on, and no other begins meanwhile,
+#: but after so long (s): it may wait for a line that was cut unheard.
+TIMEOUT, ABANDONED_AFTER = 2.0, 30.0
 
 
 class Health:
@@ -112,7 +112,7 @@ class Look:
         """Return what is found now, or was a moment ago."""
         now = time.monotonic()
         task = self._task
-        if task is None or (task.done() and now - self._began > SHARED_FOR):
+        if task is None or now - self._began > (SHARED_FOR if task.done() else ABANDONED_AFTER):
             self._began = now
             task = self._task = asyncio.create_task(self.checks.look())
         await asyncio.wait([task], timeout=max(0.0, self._began + TIMEOUT - now))
@@ -176,12 +176,7 @@ class DatabaseChecks:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Checks] = loop.create_future()
 
-        def tell() -> None:
-            checks = self.look_now()
-            with suppress(RuntimeError):  # the loop is closed: the process ends
-                loop.call_soon_threadsafe(settle, found, checks)
-
-        threading.Thread(target=tell, name="database check", daemon=True).start()
+        Duty("database check", lambda: call_in(loop, settle, found, self.look_now())).start()
         return await found
 
     def look_now(self) -> Checks:

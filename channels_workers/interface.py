@@ -11,10 +11,11 @@ from channels_workers import garbage
 from channels_workers.addresses import LimitPerAddress, with_client
 from channels_workers.conf import configuration
 from channels_workers.cookies import with_readable_cookies
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.goodbye import Goodbye
 from channels_workers.health import Application, Health, Receive
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.logs import fields
+from channels_workers.logs import described, fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import CLOSED, CONNECTING, OPEN, Connection, Scope
 from channels_workers.requests import Requests
@@ -46,6 +47,7 @@ class Interface:
         self._served: set[Socket] = set()  # whose clients have not left
         self._goodbye = Goodbye(self._stop_upon)
         self._is_ready = False
+        self._announcing: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
@@ -73,8 +75,7 @@ class Interface:
         if self.stopping:  # and perhaps not in the layer any more
             await send({"type": "websocket.close", "code": 1000})
             return
-        if not self._is_ready:
-            self._get_ready()
+        self._start()
         self._leaving = None
         connection = Connection(scope, configuration())
         socket = Socket(self.get_layer(), self.sockets, connection, send)
@@ -101,18 +102,45 @@ class Interface:
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
-                self._get_ready()
+                self.get_ready()
             else:
                 await self.drain()
             await send({"type": f"{event['type']}.complete"})
             if event["type"] == "lifespan.shutdown":
                 return
 
-    def _get_ready(self) -> None:
-        # At the start, under a server that tells of it: the first socket does not wait for this.
+    def get_ready(self) -> None:
+        """Make this process a server of the layer; what is wrong is logged.
+
+        To be called in the event loop when the server program starts, if it tells of that, so that
+        the first socket need not wait. Else the first socket does it.
+        """
+        try:
+            self._start()
+        except Exception:
+            text = "The channel layer cannot be used; each socket will fail"
+            logger.exception(text, extra=fields("layer_lost"))
+
+    def _start(self) -> None:
+        if self._is_ready:
+            return
+        layer = self.get_layer()
+        layer.start_server()
         self._is_ready = True
         garbage.collect_less()
-        self.get_layer().start_server()
+        self._announcing = asyncio.create_task(self._announce(layer))
+
+    async def _announce(self, layer: WorkerLayer) -> None:
+        """Say at the start whether the layer's server can be used."""
+        try:
+            await layer.first_attempt()
+        except LayerUnavailable as error:
+            if self.stopping or self._leaving is not None:
+                return
+            text = "%s Sockets wait for it, and are refused at the handshake time-out."
+            logger.error(text, error, extra=fields("layer_lost"))
+        else:
+            logger.info("Sockets go to workers by %s", layer, extra=fields("server_starts"))
 
     async def _stop_upon(self, number: int) -> None:
         # A person who presses Ctrl-C does not want to wait; SIGTERM is what supervisors send.
@@ -203,4 +231,8 @@ class Interface:
     async def _leave(self) -> None:
         if self._leaving is None:
             self._leaving = asyncio.create_task(self.get_layer().retire_server())
-        await asyncio.wait([self._leaving], timeout=DRAIN_TIMEOUT)
+        ended, _ = await asyncio.wait([self._leaving], timeout=DRAIN_TIMEOUT)
+        error = self._leaving.exception() if ended and not self._leaving.cancelled() else None
+        if error is not None:
+            text = "Stopping without a goodbye to the layer: %s"
+            logger.error(text, described(error), extra=fields("stop_failed"))

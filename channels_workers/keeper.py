@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from channels_workers.backoff import Attempts
 from channels_workers.layers.operations import About, Delivery, Pulse, new_id
 from channels_workers.logs import fields
+from channels_workers.threads import Duty
 
 if TYPE_CHECKING:
     from channels_workers.worker import WorkerGroup
@@ -44,19 +46,19 @@ class Keeper:
         self._unknown: list[Delivery] = []
         self._search_at = time.monotonic() + SEARCH_INTERVAL
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self.thread = Duty("keeper", self._run)
 
     def start(self) -> None:
         """Begin: register, then pulse."""
-        self._thread.start()
+        self.thread.start()
 
     def end(self) -> None:
         """Pulse no more."""
         self._ended.set()
 
-    def join(self) -> None:
-        """Wait for what is under way after :meth:`end`."""
-        self._thread.join()
+    def join(self, deadline: float = math.inf) -> bool:
+        """Say whether what is under way after :meth:`end` ends by *deadline* (monotonic)."""
+        return self.thread.ends_by(deadline)
 
     def _run(self) -> None:
         # Others must not take a process for dead that only waits for its next attempt.

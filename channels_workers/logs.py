@@ -29,6 +29,12 @@ def fields(
     return {name: value for name, value in known.items() if value is not None}
 
 
+def described(error: BaseException) -> str:
+    """Return what *error* is and says; some errors have no text, and none says what it is."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def about(event: str, delivery: Delivery, consumer: str | None = None) -> dict[str, str | int]:
     """Return the ``extra`` of a line about a message that was handed to a worker."""
     return fields(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from typing import Self
 
+from channels_workers import forks
 from channels_workers.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
 from channels_workers.exceptions import OutboxFull
@@ -24,7 +25,8 @@ class Outbox:
     """The operations of one consumer on its message's layer, in order.
 
     In a ``with`` it keeps what is sent in that context, and in coroutines started from it. After
-    that it is closed: what a left-over task of the consumer does then goes out at once.
+    that it is closed: what a left-over task of the consumer does then goes out at once. So does
+    what a forked child of the consumer sends: nobody commits its copy of the outbox.
     """
 
     _token: Token[Outbox | None]
@@ -34,6 +36,7 @@ class Outbox:
         self.operations: list[Operation] = []
         self.size = 0  # bytes of what is sent
         self.closed = False
+        self.process = forks.current
 
     def __enter__(self) -> Self:
         self._token = _current.set(self)
@@ -42,6 +45,11 @@ class Outbox:
     def __exit__(self, *error: object) -> None:
         self.closed = True
         _current.reset(self._token)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what it keeps is going to be committed."""
+        return not self.closed and self.process is forks.current
 
     def add(self, operation: Operation) -> None:
         """Keep *operation*; :class:`OutboxFull` if there are too many, or too large ones."""
@@ -63,9 +71,9 @@ def carry_out(
 ) -> None:
     """Put *operation* into the outbox of the running consumer, or carry it out now.
 
-    It is carried out now when *immediately* is true, outside a consumer, and for a layer that
-    is not the one of the consumer's message (no commit spans two layers). *call* is who asks,
-    like ``Group.send``.
+    It is carried out now when *immediately* is true, outside a consumer, in a forked child of
+    one, and for a layer that is not the one of its message (no commit spans two layers). *call* is
+    who asks, like ``Group.send``.
     """
     outbox = None if immediately else _open_outbox(layer)
     if outbox is not None:
@@ -87,4 +95,5 @@ async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool
 
 def _open_outbox(layer: WorkerLayer) -> Outbox | None:
     outbox = _current.get()
-    return None if outbox is None or outbox.closed or outbox.layer is not layer else outbox
+    is_for_layer = outbox is not None and outbox.is_open and outbox.layer is layer
+    return outbox if is_for_layer else None

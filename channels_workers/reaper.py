@@ -7,12 +7,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Attempts, AttemptsEach
 from channels_workers.layers.operations import GivenUp
 from channels_workers.layers.upkeep import Upkeep
 from channels_workers.logs import fields
+from channels_workers.threads import Duty
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,9 @@ LOOK_INTERVAL, DEAD_AFTER = 1.0, 5.0
 
 #: How often to look for processes that hold messages and are not known (s).
 SEARCH_INTERVAL = 10.0
+
+#: How long it waits at most until it tries again what failed for one process (s).
+LONGEST_WAIT = 60.0
 
 #: After a longer pause between two looks (s), all is seen as if for the first time.
 LONGEST_PAUSE = 2.5
@@ -80,17 +85,25 @@ class Reaper:
         self.watch = Watch()
         self._orphans: set[str] = set()
         self._searched = -math.inf
+        #: One process that cannot be cleaned up after is not to hold up the others.
+        self._parts = AttemptsEach(logger, "Looking for", LONGEST_WAIT)
+        self._burials = AttemptsEach(logger, "Calling dead the process", LONGEST_WAIT)
+        self._cleaning = AttemptsEach(logger, "Cleaning up after process", LONGEST_WAIT)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
+        self.thread = Duty("reaper", self._run)
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self.thread.start()
 
-    def stop(self) -> None:
-        """End, after what is under way."""
+    def end(self) -> None:
+        """Look no more, after what is under way."""
         self._ended.set()
-        self._thread.join()
+
+    def stop(self, deadline: float = math.inf) -> bool:
+        """End; say whether what is under way has ended by *deadline* (monotonic seconds)."""
+        self.end()
+        return self.thread.ends_by(deadline)
 
     def _run(self) -> None:
         attempts = Attempts(logger, "Looking for dead processes", LOOK_INTERVAL, is_quiet=True)
@@ -103,24 +116,44 @@ class Reaper:
                 attempts.succeeded()
 
     def look(self, now: float) -> None:
-        """Look once; bury the dead, clean up after them and after those that others buried."""
+        """Look once; bury the dead, clean up after them and after those that others buried.
+
+        Raises :class:`LayerUnavailable` if the layer is away; other trouble is logged.
+        """
         counters = dict.fromkeys(self._orphans, 0) | self.layer.processes()
         for process, counter in self.watch.look(counters, self.own(), now).items():
             self._orphans.discard(process)
             self._bury(process, counter, WITHOUT_PULSE if counter else UNKNOWN)
+        self._burials.keep(counters)
+        self._parts.attempt("servers that do not read", self._bury_overfull)
+        self._parts.attempt("what the dead left", self._clean_up_all)
+        self._parts.attempt("unknown processes", lambda: self._search(now))
+
+    def _bury_overfull(self) -> None:
         for process, counter in self.layer.overfull().items():
             self._bury(process, counter, OVERFULL)
-        for process in self.layer.remains():
-            for given_up in self.layer.clean_up(process):
-                _tell_of(given_up, process)
-            extra = fields("process_cleaned_up", process_id=process)
-            logger.warning("Cleaned up after process %s", process, extra=extra)
-        self._search(now)
 
     def _bury(self, process: str, counter: int, why: str) -> None:
-        if self.layer.bury(process, counter):
-            extra = fields("process_dead", process_id=process)
-            logger.warning("Process %s %s", process, why, extra=extra)
+        def bury() -> None:
+            if self.layer.bury(process, counter):
+                extra = fields("process_dead", process_id=process)
+                logger.warning("Process %s %s", process, why, extra=extra)
+
+        self._burials.attempt(process, bury)
+
+    def _clean_up_all(self) -> None:
+        remains = self.layer.remains()
+        self._cleaning.keep(remains)
+        for process in remains:
+            if self._ended.is_set():  # another reaper goes on
+                return
+            self._cleaning.attempt(process, partial(self._clean_up, process))
+
+    def _clean_up(self, process: str) -> None:
+        for given_up in self.layer.clean_up(process):
+            _tell_of(given_up, process)
+        extra = fields("process_cleaned_up", process_id=process)
+        logger.warning("Cleaned up after process %s", process, extra=extra)
 
     def _search(self, now: float) -> None:
         # Whom nobody knows may be about to register: the watch takes it for a counter of 0.

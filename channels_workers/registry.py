@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 from channels import DEFAULT_CHANNEL_LAYER
-from channels.layers import channel_layers
+from channels.layers import ChannelLayerManager, channel_layers
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_workers import forks
 from channels_workers.layers.base import WorkerLayer
 
 __all__ = ["DEFAULT_CHANNEL_LAYER", "channel_layers", "get_channel_layer"]
+
+
+class OneLayerEach(ChannelLayerManager):  # type: ignore[misc]
+    """Makes one layer for each alias, however many threads ask for it at once.
+
+    Two layers would be two servers, of which one is never told that the process ends.
+    """
+
+    #: For the thread that makes a layer, which may ask for another one.
+    lock = threading.RLock()
+
+    def __getitem__(self, alias: str) -> Any:
+        """Return the layer of *alias*."""
+        with self.lock:
+            return super().__getitem__(alias)
+
+    def begin_in_child(self) -> None:
+        """Begin with a lock that no thread of the parent holds."""
+        type(self).lock = threading.RLock()
+
+
+# Libraries hold this very object and ask it themselves: it must be the one that takes care.
+channel_layers.__class__ = OneLayerEach
+forks.renew_in_child(channel_layers)
 
 
 def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> WorkerLayer:

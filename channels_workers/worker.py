@@ -8,12 +8,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from channels_workers.backlog import Backlog, Postponed
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Attempts, AttemptsEach
 from channels_workers.commits import put_back, undone
 from channels_workers.conf import configuration
 from channels_workers.event_loop import EventLoop
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.keeper import Keeper
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
@@ -22,10 +24,11 @@ from channels_workers.layers.operations import (
     RECEIVE,
     Delivery,
 )
-from channels_workers.logs import about, fields
+from channels_workers.logs import about, described, fields
 from channels_workers.reaper import Reaper
 from channels_workers.retries import Failures
 from channels_workers.routing import Router, get_router
+from channels_workers.threads import Duty
 from channels_workers.worker_thread import PATIENCE_ALONE, Worker
 
 logger = logging.getLogger(__name__)
@@ -33,6 +36,10 @@ logger = logging.getLogger(__name__)
 #: How soon what waits behind a consumer that takes long is helped on (s), and how long the next
 #: attempt waits at most when that failed (s).
 RELIEF_INTERVAL, LONGEST_PAUSE = 0.05, 1.0
+
+#: How long a stopping process takes, after its consumers, to hand back what it holds and to leave
+#: the layer (s).
+GOODBYE_TIME = 3.0
 
 CONNECTION_CHANNELS = frozenset((CONNECT, RECEIVE, DISCONNECT))
 
@@ -66,9 +73,10 @@ class WorkerGroup:
         self.keeps_order = n_threads == 1 and not CONNECTION_CHANNELS.issuperset(self.channels)
         self.loop = EventLoop()
         self.stopping = threading.Event()
-        self._ended = threading.Event()
+        #: Set when nothing is tried again any more.
+        self.ended = threading.Event()
         self.backlog = Backlog()
-        self.unfinished = Backlog()
+        self.unfinished = Backlog("Finishing")
         self.failures = Failures()
         self.postponed = Postponed(self._put_back)
         #: A message whose worker died runs here when no other such message does: it may kill again.
@@ -77,7 +85,8 @@ class WorkerGroup:
         self.workers = [Worker(self, number) for number in range(n_threads)]
         self._keeper = Keeper(self)
         self._crowded = threading.Event()
-        self._relief = threading.Thread(target=self._relieve, name="relief", daemon=True)
+        self._overdue = AttemptsEach(logger, "Committing what waits in the thread", LONGEST_PAUSE)
+        self._relief = Duty("relief", self._relieve)
         self._reaper = Reaper(channel_layer, lambda: self.process)
 
     @property
@@ -127,33 +136,52 @@ class WorkerGroup:
         # goes back to the others; then the pulse may stop and the process may be forgotten.
         limit = configuration().STOP_TIMEOUT if timeout is None else timeout
         deadline = time.monotonic() + limit
-        for worker in self.workers:
-            worker.thread.join(max(0.0, deadline - time.monotonic()))
-        late = [worker for worker in self.workers if worker.thread.is_alive()]
-        try:
-            self.hand_back()
-            self.postponed.stop()
-            self.finish_unfinished()
-            for worker in late:
-                worker.commit_overdue()
-                self._give_up(worker)
-            self._end()
-            self._keeper.join()
-            self._relief.join()
-            self._reaper.stop()
-            consumers = [worker.consumer for worker in self.workers]
-            self.channel_layer.retire(self.process, consumers, self.channels)
-        except Exception as error:  # noqa: BLE001  (logged; the process must end)
-            extra = fields("stop_failed", process_id=self.process)
-            logger.error("Stopping without a goodbye: %s", error, extra=extra)
+        late = [worker for worker in self.workers if not worker.thread.ends_by(deadline)]
+        deadline = max(deadline, time.monotonic() + GOODBYE_TIME)
+        # In a thread, as a layer that takes a request and does not answer holds up who asks it.
+        goodbye = Duty("goodbye", partial(self._say_goodbye, late, deadline))
+        goodbye.start()
+        goodbye.ends_by(deadline)
         self._end()
         if not late:
-            self.loop.stop()
+            self.loop.stop(deadline)
+        self._tell_of_late(late, goodbye)
         return not late
 
+    def _say_goodbye(self, late: Sequence[Worker], deadline: float) -> None:
+        handing_back = AttemptsEach(logger, "Handing back what runs in the thread")
+        try:
+            self.hand_back()
+            self.postponed.stop(deadline)
+            self.finish_unfinished()
+            for worker in late:
+                self._overdue.attempt(worker.thread.name, worker.commit_overdue)
+                handing_back.attempt(worker.thread.name, partial(self._give_up, worker))
+            self._end()
+            duties = (self._keeper.join, self._relief.ends_by, self._reaper.stop)
+            if all(has_ended(deadline) for has_ended in duties):  # else one may register again
+                consumers = [worker.consumer for worker in self.workers]
+                self.channel_layer.retire(self.process, consumers, self.channels)
+        except Exception as error:  # the process must end
+            extra = fields("stop_failed", process_id=self.process)
+            trace = None if isinstance(error, LayerUnavailable) else error
+            text = "Stopping without a goodbye: %s"
+            logger.error(text, described(error), exc_info=trace, extra=extra)
+
+    def _tell_of_late(self, late: Sequence[Worker], goodbye: Duty) -> None:
+        """Say which threads go on: what they hold goes to others when the process ends."""
+        duties = (goodbye, self._keeper.thread, self._relief, self._reaper.thread)
+        threads = [*(worker.thread for worker in late), *duties, self.postponed.thread]
+        if not late:
+            threads.append(self.loop.thread)
+        if names := [thread.name for thread in threads if thread.is_alive()]:
+            text, extra = "These threads have not ended: %s", fields("stop_failed")
+            logger.error(text, ", ".join(names), extra=extra)
+
     def _end(self) -> None:
-        self._ended.set()
+        self.ended.set()
         self._keeper.end()
+        self._reaper.end()
         self._crowded.set()
 
     def _give_up(self, worker: Worker) -> None:
@@ -206,18 +234,17 @@ class WorkerGroup:
     def hand_back(self, until: float = math.inf) -> None:
         """Give what has not begun, and is due *until* then, to other workers."""
         for backlog in (self.backlog, self.suspects):
-            with backlog.each(until) as deliveries:
-                for delivery in deliveries:
-                    self.channel_layer.requeue(delivery, counted=False)
+            backlog.settle(partial(self.channel_layer.requeue, counted=False), until)
 
     def _put_back(self, delivery: Delivery, error: BaseException | None) -> None:
         put_back(delivery, self.channel_layer, error, self.failures)
 
     def finish_unfinished(self) -> None:
         """Finish what could not be committed: its consumer ran, and its connection is to go on."""
-        with self.unfinished.each() as deliveries:
-            for delivery in deliveries:
-                self.channel_layer.commit(*undone(delivery, self.channel_layer))
+        self.unfinished.settle(self._finish)
+
+    def _finish(self, delivery: Delivery) -> None:
+        self.channel_layer.commit(*undone(delivery, self.channel_layer))
 
     # The relief
 
@@ -228,13 +255,13 @@ class WorkerGroup:
 
     def _relieve(self) -> None:
         attempts = Attempts(logger, "Helping on what waits", LONGEST_PAUSE)
-        while self._crowded.wait() and not self._ended.is_set():
+        while self._crowded.wait() and not self.ended.is_set():
             self._crowded.clear()
-            self._ended.wait(RELIEF_INTERVAL)
+            self.ended.wait(RELIEF_INTERVAL)
             try:
                 self._help_on()
             except Exception as error:  # noqa: BLE001  (logged; the thread must go on)
-                self._ended.wait(attempts.failed(error))
+                self.ended.wait(attempts.failed(error))
             else:
                 attempts.succeeded()
             if self.backlog or self.suspects or any(worker.finished for worker in self.workers):
@@ -243,7 +270,7 @@ class WorkerGroup:
     def _help_on(self) -> None:
         """Do what threads that are in a consumer for long cannot do."""
         for worker in self.workers:
-            worker.commit_overdue()
+            self._overdue.attempt(worker.thread.name, worker.commit_overdue)
         if not all(worker.committing.locked() for worker in self.workers):
             self.hand_back(time.monotonic())
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from channels_workers import forks
 from channels_workers.backoff import Attempts
-from channels_workers.commits import finish, note
+from channels_workers.commits import Ended, finish, note
 from channels_workers.dispatch import dispatch
-from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import Delivery, Finished, Operation, Send, server_of
 from channels_workers.logs import about, fields
 from channels_workers.retries import is_retried, without_frames
 from channels_workers.signals import worker_ready
+from channels_workers.threads import Duty
 
 if TYPE_CHECKING:
     from channels_workers.worker import WorkerGroup
@@ -54,7 +56,8 @@ class Worker:
         self.committing = threading.Lock()
         self._commit_by = 0.0  # monotonic seconds
         self._pace = TOGETHER  # seconds that a run takes, by experience
-        self.thread = threading.Thread(target=self.run, name=f"worker {number}", daemon=True)
+        self._process = forks.current
+        self.thread = Duty(f"worker {number}", self.run)
 
     @property
     def consumer(self) -> str:
@@ -72,10 +75,7 @@ class Worker:
         while not self.group.stopping.is_set():
             try:
                 delivery = self._next()
-            except LayerUnavailable as error:
-                self.group.stopping.wait(attempts.failed(error))
-            except Exception as error:
-                logger.exception("Waiting for messages failed", extra=fields("trying_again"))
+            except Exception as error:  # noqa: BLE001  (logged; the thread must go on)
                 self.group.stopping.wait(attempts.failed(error))
             else:
                 attempts.succeeded()
@@ -136,13 +136,14 @@ class Worker:
         began = time.monotonic()
         try:
             outcome = dispatch(delivery, layer, group.router, group.loop.run)
+            self._end_stray_child(delivery)
             if outcome.is_put_off:
                 self._put_off(delivery, outcome.error)
             else:
                 self._finish(outcome.of(delivery))
                 if delivery.failures:
                     group.failures.succeeded(delivery)
-        except Exception:
+        except BaseException:  # a receiver of a signal may call sys.exit()
             text, extra = "Message %s on %s is not finished yet", about("not_finished", delivery)
             logger.exception(text, delivery.id, delivery.channel, extra=extra)
             group.unfinished.add([delivery])
@@ -156,6 +157,14 @@ class Worker:
         if is_retried(error):
             self.group.failures.failed(delivery, error)
         self.group.postponed.add(delivery, without_frames(error))
+
+    def _end_stray_child(self, delivery: Delivery) -> None:
+        """End a child that a consumer forked and let return: it is no second worker."""
+        if self._process is not forks.current:
+            text = "The consumer of message %s forked and returned in the child, which ends: end it"
+            text += " in the consumer, by os._exit()"
+            logger.error(text, delivery.id, extra=about("consumer_failed", delivery))
+            os._exit(1)
 
     def _tell_of_deaths(self, delivery: Delivery) -> None:
         logger.warning(
@@ -206,7 +215,10 @@ class Worker:
     def _commit_each(self) -> None:
         while self.finished:
             try:
-                finish(self.finished[0], self.channel_layer)
+                finish(self.finished[0], self.channel_layer, self.group.ended.wait)
+            except Ended as error:  # what is left goes to others, with the process
+                logger.error("%s", error, extra=about("not_finished", self.finished[0].delivery))
+                return
             except Exception:
                 delivery = self.finished[0].delivery
                 extra = about("not_finished", delivery)
@@ -218,6 +230,8 @@ class Worker:
         """Commit what has run, and in the same request wait for what comes next."""
         channels, layer = self.group.channels, self.channel_layer
         with self.committing:
+            if not self.finished:  # another thread has committed it meanwhile
+                return
             try:
                 done = layer.commit_and_pull(self.finished, channels, PULL_TIMEOUT, count, keep)
             except Exception as error:  # noqa: BLE001  (each is tried again)

@@ -18,7 +18,7 @@ def check_presence(stage: Stage) -> None:
 
 
 def found(stage: Stage) -> dict[str, int]:
-    """Count; a server is known from its first socket on."""
+    """Count; a server is known from its start on."""
     site, status = stage.site, stage.site.status()
     workers = {worker.pid for worker in site.workers if worker.is_running}
     servers = {server.process.pid for server in site.servers if server.process.is_running}

@@ -18,13 +18,15 @@ implementation passes them.
 from __future__ import annotations
 
 import asyncio
+import threading
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from channels_workers.futures import settle
+from channels_workers import forks
+from channels_workers.futures import call_in, settle
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.operations import (
     REFUSAL,
@@ -63,6 +65,16 @@ class WorkerLayer(ChannelLayer, Upkeep):
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
         self._former: deque[str] = deque(maxlen=FORMER_NAMES)
+        self._lock = threading.Lock()
+        self._ended_channels: deque[str] = deque()
+        forks.renew_in_child(self)
+
+    def begin_in_child(self) -> None:
+        """Share nothing with the parent of this forked child: it is another process."""
+        self._former = deque(maxlen=FORMER_NAMES)
+        self._lock = threading.Lock()
+        self._ended_channels = deque()
+        self._server = None
 
     # The interface side
 
@@ -71,11 +83,20 @@ class WorkerLayer(ChannelLayer, Upkeep):
 
         To be called in the event loop of its sockets.
         """
-        if self._server is None:
-            self._server = Server(self.codec)
-            self._register_server(self._server)
-        self._make_home(self._server)
-        return self._server
+        with self._lock:  # views in threads make channels, too, each in a loop of its own
+            if self._server is None:
+                server = Server(self.codec)
+                self._register_server(server)
+                self._server = server
+            server = self._server
+        self._make_home(server)
+        return server
+
+    async def first_attempt(self) -> None:
+        """Wait until the layer knows this process's server, or was asked once in vain.
+
+        Then it raises what is wrong; it is tried again all the same.
+        """
 
     async def attach(self, receiver: Receiver) -> str:
         """Return a new reply channel whose messages *receiver* gets; it waits for nothing."""
@@ -90,6 +111,23 @@ class WorkerLayer(ChannelLayer, Upkeep):
         """Forget the receiver of *reply_channel*."""
         if self._server is not None:
             self._depart(self._server, self._server.detach(reply_channel))
+
+    def _detach_from_any_thread(self, channel: str) -> None:
+        self._ended_channels.append(channel)
+        if (loop := self._home()) is not None:
+            call_in(loop, self.detach_ended)
+
+    def detach_ended(self) -> None:
+        """Forget the channels that nobody holds any more; in the loop that reads the inbox.
+
+        One may end when that loop has ended, too: it is forgotten when the next loop begins.
+        """
+        while self._ended_channels:
+            self.detach(self._ended_channels.popleft())
+
+    @abstractmethod
+    def _home(self) -> asyncio.AbstractEventLoop | None:
+        """Return the event loop that reads the inbox, if one does."""
 
     @abstractmethod
     def _register_server(self, server: Server) -> None:

@@ -148,7 +148,11 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         *prefix* has no part in it. The channel ends when nobody holds the name any more.
         """
         channel = await self.attach(Mailbox(self.capacity))
-        await self._until_registered()
+        try:
+            await self._until_registered()
+        except BaseException:  # nobody will ever read it, nor say that it has ended
+            self._detach_from_any_thread(channel)
+            raise
         return ChannelName.of(channel, self._detach_from_any_thread)
 
     async def receive(self, channel: str) -> Content:
@@ -186,7 +190,10 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     @abstractmethod
     def _detach_from_any_thread(self, channel: str) -> None:
-        """Forget the receiver of *channel*, in the event loop that reads the inbox."""
+        """Forget the receiver of *channel*, in the event loop that reads the inbox.
+
+        The garbage collector calls this, at any moment: it takes no lock.
+        """
 
     @abstractmethod
     async def _until_registered(self) -> None:

@@ -9,6 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
+from channels_workers.futures import call_in, settle
 from channels_workers.layers.codec import Content
 from channels_workers.logs import fields
 
@@ -83,7 +84,7 @@ class Mailbox:
             waiting = list(self._waiting)
             self._waiting.clear()
         for future in waiting:
-            _call_soon(future.get_loop(), _wake, future)
+            call_in(future.get_loop(), settle, future, None)
 
     def _give_up(self, future: asyncio.Future[None]) -> None:
         with self._lock:
@@ -98,19 +99,5 @@ class Mailbox:
                 if not self._messages or not self._waiting:
                     return
                 future = self._waiting.popleft()
-            if _call_soon(future.get_loop(), _wake, future):
+            if call_in(future.get_loop(), settle, future, None):
                 return
-
-
-def _call_soon(
-    loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object
-) -> bool:
-    if loop.is_closed():
-        return False
-    loop.call_soon_threadsafe(function, *arguments)
-    return True
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -5,12 +5,25 @@ Daphne's `send` is a partial of ``Server.handle_reply`` and of the socket's prot
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 #: How long a client of Daphne may take to answer our close frame, before its line is reset (s): as
 #: under uvicorn. Autobahn's own second is too short for one that is slow, or far away: a reset can
 #: take the frame, and what was sent before it, away from who has not read it yet.
 CLOSE_HANDSHAKE_TIMEOUT = 10.0
+
+
+def when_running(function: Callable[[], object]) -> None:
+    """Have *function* called in the event loop of Daphne once it runs, if it ever does.
+
+    Daphne tells an application of nothing before its first client. It has Twisted's reactor
+    installed before it imports the application.
+    """
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is not None:
+        reactor.callWhenRunning(reactor.callFromThread, function)
 
 
 def is_of_daphne(send: Any) -> bool:

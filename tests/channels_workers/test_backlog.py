@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_workers import retries
-from channels_workers.backlog import Postponed
+from channels_workers import backlog, retries
+from channels_workers.backlog import Backlog, Postponed
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import Delivery
 from channels_workers.retries import wait_before_run
 from tests.processes.waiting import wait_for
@@ -27,6 +28,7 @@ class PutBack:
         self.tokens: list[str] = []
         self.times: list[float] = []
         self.failures = 0
+        self.refused: set[str] = set()
         self.held: list[bool] = []
         self.postponed = Postponed(self)
 
@@ -34,7 +36,9 @@ class PutBack:
         self.held.append(found in self.postponed.all())
         if self.failures:
             self.failures -= 1
-            raise OSError("The layer is away.")
+            raise LayerUnavailable("The layer is away.")
+        if found.token in self.refused:
+            raise ValueError(found.token)
         self.tokens.append(found.token)
         self.times.append(time.monotonic())
 
@@ -77,7 +81,7 @@ def test_it_is_held_until_it_is_back(put_back: PutBack) -> None:
     wait_for(lambda: delivery("a") not in put_back.postponed.all(), "its end")
 
 
-def test_a_failure_is_logged_and_tried_again(
+def test_an_outage_is_logged_and_tried_again(
     put_back: PutBack, caplog: pytest.LogCaptureFixture
 ) -> None:
     put_back.failures = 2
@@ -86,6 +90,20 @@ def test_a_failure_is_logged_and_tried_again(
         wait_for(lambda: "works again" in caplog.text, "the end of the failures")
     assert put_back.tokens == ["a"]
     assert caplog.text.count("Putting messages back: The layer is away.") == 1
+
+
+def test_one_that_cannot_be_put_back_holds_up_no_other(
+    put_back: PutBack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "LONGEST_PAUSE", 0.1)
+    put_back.refused = {"bad"}
+    for token in ("bad", "a", "b"):
+        put_back.postponed.add(delivery(token))
+    wait_for(lambda: set(put_back.tokens) == {"a", "b"}, "the others")
+    assert put_back.postponed.all() == [delivery("bad")]
+    put_back.refused = set()
+    wait_for(lambda: "bad" in put_back.tokens, "the bad one")
+    assert "Putting back id bad on background: ValueError was raised." in caplog.text
 
 
 def test_stopping_puts_all_back_at_once_and_ends_the_thread(
@@ -113,5 +131,47 @@ def test_a_failure_while_stopping_is_raised(put_back: PutBack) -> None:
     put_back.failures = 1
     put_back.postponed.stop()
     put_back.postponed.add(delivery("a"))
-    with pytest.raises(OSError, match="The layer is away"):
+    with pytest.raises(LayerUnavailable, match="The layer is away"):
         put_back.postponed.stop()
+
+
+# The backlog
+
+
+def test_what_cannot_be_settled_stays_in_its_place_and_holds_up_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    waiting, seen = Backlog(), []
+
+    def act(found: Delivery) -> None:
+        assert found in waiting.all()
+        if found.token in "ac":
+            raise ValueError(found.token)
+        seen.append(found.token)
+
+    waiting.add(map(delivery, "abcd"))
+    waiting.settle(act)
+    assert seen == ["b", "d"]
+    assert [each.token for each in waiting.all()] == ["a", "c"]
+    assert "Handing back id a on background: ValueError was raised." in caplog.text
+
+
+def test_an_outage_leaves_all_in_their_places() -> None:
+    waiting = Backlog()
+
+    def act(found: Delivery) -> None:
+        if found.token == "b":
+            raise LayerUnavailable("away")
+
+    waiting.add(map(delivery, "abc"))
+    with pytest.raises(LayerUnavailable):
+        waiting.settle(act)
+    assert [each.token for each in waiting.all()] == ["b", "c"]
+
+
+def test_only_what_is_due_is_settled() -> None:
+    waiting, seen = Backlog(), []
+    waiting.add([delivery("now")])
+    waiting.add([delivery("later")], patience=600)
+    waiting.settle(lambda found: seen.append(found.token), time.monotonic())
+    assert seen == ["now"]

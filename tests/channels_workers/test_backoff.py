@@ -2,7 +2,9 @@ import logging
 
 import pytest
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Attempts, AttemptsEach
+from channels_workers.exceptions import LayerUnavailable
+from tests.processes.waiting import wait_for
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ def test_waits_differ_so_that_processes_do_not_come_back_at_once() -> None:
 def test_a_row_of_failures_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     trying = attempts()
     for _ in range(3):
-        trying.failed(OSError("Nobody answers."))
+        trying.failed(LayerUnavailable("Nobody answers."))
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("ERROR", "Waiting for messages: Nobody answers. Trying again.")
     ]
@@ -60,3 +62,70 @@ def test_a_new_row_begins_with_a_short_wait_and_a_line(caplog: pytest.LogCapture
     caplog.clear()
     assert trying.failed(OSError("Gone.")) <= 0.05
     assert len(caplog.records) == 1
+
+
+def test_what_nobody_foresaw_is_told_with_its_kind_and_its_stack(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Some errors have no text; and a text may hold what anybody said."""
+    trying = attempts()
+    for error in (TimeoutError(), TimeoutError(), KeyError("secret"), TimeoutError()):
+        trying.failed(error)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Waiting for messages: TimeoutError was raised. Trying again.",
+        "Waiting for messages: KeyError was raised. Trying again.",
+    ]
+    assert all(record.exc_info for record in caplog.records)
+
+
+def test_one_that_is_quiet_is_so_of_outages_alone(caplog: pytest.LogCaptureFixture) -> None:
+    trying = Attempts(logger, "Looking", is_quiet=True)
+    with caplog.at_level(logging.DEBUG):
+        trying.failed(LayerUnavailable("Nobody answers."))
+        trying.succeeded()
+        trying.failed(ValueError())
+        trying.succeeded()
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["DEBUG", "DEBUG", "ERROR", "WARNING"]
+
+
+class Action:
+    """It fails with what stands in *errors*, one after the other."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.done = 0
+
+    def __call__(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.done += 1
+
+
+def test_what_fails_for_one_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    each = AttemptsEach(logger, "Cleaning up after", 0.05)
+    bad, good = Action(ValueError(), ValueError()), Action()
+    assert not each.attempt("a", bad)
+    assert not each.attempt("a", bad), "it waits"
+    assert len(bad.errors) == 1
+    assert each.attempt("b", good)
+    wait_for(lambda: each.attempt("a", bad), "the next attempts")
+    assert (bad.done, good.done) == (1, 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Cleaning up after a: ValueError was raised. Trying again.",
+        "Cleaning up after a: works again after 2 failures.",
+    ]
+
+
+def test_an_outage_is_raised_as_it_meets_all() -> None:
+    each = AttemptsEach(logger, "Cleaning up after")
+    with pytest.raises(LayerUnavailable):
+        each.attempt("a", Action(LayerUnavailable("away")))
+    assert each.attempt("a", Action())
+
+
+def test_who_is_gone_is_forgotten() -> None:
+    each = AttemptsEach(logger, "Cleaning up after", 600)
+    assert not each.attempt("a", Action(ValueError()))
+    each.keep({"b"})
+    assert each.attempt("a", Action())

@@ -158,3 +158,44 @@ def test_without_a_handler_of_a_server_the_process_ends() -> None:
     )
     assert done.stdout == "goodbye\n"
     assert done.returncode == -signal.SIGTERM
+
+
+FORKED = """
+import asyncio, os, signal, warnings
+from channels_workers.goodbye import Goodbye
+
+async def say(number):
+    print("goodbye", flush=True)
+
+async def main():
+    goodbye = Goodbye(say)
+    goodbye.install()
+    if not (child := os.fork()):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_forked_child_gets_signals_as_if_nobody_said_goodbye() -> None:
+    """The child's copy of the event loop does not run; the parent's must not hear of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{-signal.SIGTERM}\ngoodbye\n"
+    assert done.returncode == -signal.SIGTERM
+
+
+async def test_the_server_gets_the_signal_though_the_goodbye_is_cancelled(
+    server: Server, number: signal.Signals
+) -> None:
+    """As by an event loop that ends."""
+    await begin_to_say(asyncio.Event(), number)
+    [saying] = asyncio.all_tasks() - {asyncio.current_task()}
+    saying.cancel()
+    await server.wait()
+    assert server.got == [number]

@@ -213,6 +213,22 @@ class TestLook:
                 pass
         assert found["thing"].startswith("look ")
 
+    async def test_one_that_never_ends_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As one at a database whose line was cut unheard, when it answers again."""
+        counted = Counted()
+        look = Look(counted)
+        monkeypatch.setattr(health, "TIMEOUT", 0.02)
+        counted.go_on.clear()
+        assert await look.result() == {"thing": "no answer within 0.02 s"}
+        never = look._task
+        monkeypatch.setattr(health, "ABANDONED_AFTER", 0.0)
+        monkeypatch.setattr(health, "TIMEOUT", 10.0)
+        again = asyncio.create_task(look.result())
+        await asyncio.wait([again], timeout=0)
+        assert look._task is not never
+        counted.go_on.set()
+        assert (await asyncio.wait_for(again, TIMEOUT))["thing"] == "look 2"
+
 
 class TestDatabaseChecks:
     async def test_migrations_that_are_missing_are_looked_for_until_they_are_there(

@@ -36,16 +36,8 @@ ROWS = [
     ["layers.mailboxes"],
     ["layers.codec", "layers.operations"],
     [
-        "backoff",
-        "blocking",
-        "conf",
-        "exceptions",
-        "futures",
-        "garbage",
-        "goodbye",
-        "isolation",
-        "servers",
-        "signals",
+        *("backoff", "blocking", "conf", "exceptions", "forks", "futures", "garbage", "goodbye"),
+        *("isolation", "servers", "signals", "threads"),
     ],
     ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine

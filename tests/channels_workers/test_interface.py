@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from pytest_django import Settings
 
@@ -592,6 +594,39 @@ async def test_lifespan_is_answered(application: Interface) -> None:
         "lifespan.startup.complete",
         "lifespan.shutdown.complete",
     ]
+
+
+async def test_a_layer_that_cannot_be_made_is_told_at_the_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And at each socket; pages are served all the same."""
+
+    def fail() -> Any:
+        raise ImproperlyConfigured("CHANNEL_LAYERS has no 'default'; it has none.")
+
+    application = Interface(never, fail)
+    application.get_ready()
+    [record] = caplog.records
+    assert record.getMessage() == "The channel layer cannot be used; each socket will fail"
+    assert "CHANNEL_LAYERS has no 'default'" in caplog.text
+    with pytest.raises(ImproperlyConfigured):
+        await Client(application).task
+
+
+async def test_the_start_is_told_once_however_often_it_is_told_of(
+    layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    application = Interface(never, lambda: layer)
+    with caplog.at_level(logging.INFO, "channels_workers.interface"):
+        for _ in range(2):
+            application.get_ready()
+        assert application._announcing is not None
+        await application._announcing
+    assert caplog.text.count("Sockets go to workers by InMemoryChannelLayer") == 1
+
+
+async def never(scope: Event, receive: object, send: object) -> None:
+    raise AssertionError("This is no page.")
 
 
 async def test_a_server_that_tells_of_its_start_is_known_before_its_first_socket(

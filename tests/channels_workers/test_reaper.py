@@ -5,8 +5,10 @@ import pytest
 
 from channels_workers import reaper
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import About
+from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.reaper import (
     DEAD_AFTER,
     LONGEST_PAUSE,
@@ -15,6 +17,7 @@ from channels_workers.reaper import (
     Reaper,
     Watch,
 )
+from tests.processes.redis_server import RedisServer
 from tests.processes.waiting import wait_for
 
 
@@ -179,11 +182,11 @@ def test_trouble_does_not_end_the_reaper(
 class Watched:
     """A reaper at the process "own", which pulses, and the time that it sees."""
 
-    def __init__(self, layer: InMemoryChannelLayer) -> None:
+    def __init__(self, layer: WorkerLayer) -> None:
         self.layer = layer
         self.reaper = Reaper(layer, lambda: "own")
         self.now = 1000.0
-        layer.register("own", About.this("worker"))
+        layer.register("own", About.this("worker", 1, ["work"]))
 
     def pass_by(self, seconds: float) -> None:
         for _ in range(int(seconds / LOOK_INTERVAL)):
@@ -257,3 +260,32 @@ def test_nobody_counts_as_unknown_while_the_watcher_is_frozen(
     watched.now += 60
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
     assert memory_layer.pull(["work"], "own.0", 0) == []
+
+
+def test_a_process_that_cannot_be_cleaned_up_after_holds_up_no_other(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor the search for those that nobody knows; and it is told, not at DEBUG only."""
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    watched = Watched(layer)
+    layer.apply([layer.make_send("work", {"n": 1})])
+    assert layer.pull(["work"], "stray.0", 0.01)
+    names = ["bad", *(f"good{number}" for number in range(5))]
+    for name in names:
+        layer.register(name, About.this("server"))
+        assert layer.bury(name, 1)
+    with redis_server.client() as client:
+        client.set(layer.client.key("connections:bad"), "no hash")
+        watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER + 1)
+        assert layer.remains() == {"bad"}
+        [again] = layer.pull(["work"], "own.0", 0.01)
+        assert again.deaths == 1
+        told = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert [record.getMessage() for record in told] == [
+            "Cleaning up after process bad: ResponseError was raised. Trying again."
+        ]
+        assert told[0].exc_info
+        client.delete(layer.client.key("connections:bad"))
+    wait_for(lambda: [watched.pass_by(1), not layer.remains()][1], "the next attempt")
+    layer.retire("own", (), ())
+    layer.disconnect()

@@ -1,3 +1,8 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
 import pytest
 from channels.exceptions import InvalidChannelLayerError
 from channels.layers import get_channel_layer as get_layer_of_channels_4
@@ -22,6 +27,25 @@ def test_each_alias_has_one_layer(settings: Settings) -> None:
 
 def test_channels_4_has_the_same_layer(memory_layer: InMemoryChannelLayer) -> None:
     assert get_channel_layer() is get_layer_of_channels_4() is channel_layers["default"]
+
+
+class Slow(InMemoryChannelLayer):
+    """A layer that lets another thread make one, too, if it can."""
+
+    both = threading.Barrier(2)
+
+    def __init__(self, **config: Any) -> None:
+        with suppress(threading.BrokenBarrierError):
+            self.both.wait(0.5)
+        super().__init__(**config)
+
+
+@pytest.mark.parametrize("get_layer", [get_channel_layer, get_layer_of_channels_4])
+def test_threads_that_ask_at_once_get_the_same_layer(get_layer: Any, settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.Slow"}}
+    with ThreadPoolExecutor(2) as threads:
+        first, second = [threads.submit(get_layer) for _ in range(2)]
+    assert first.result() is second.result()
 
 
 def test_the_names_of_channels_1_stand_where_they_stood() -> None:

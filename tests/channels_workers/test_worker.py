@@ -1,9 +1,11 @@
 import asyncio
 import contextvars
 import itertools
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +19,11 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import (
     About,
     Delivery,
+    Finished,
 )
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.routing import Router
-from channels_workers.signals import worker_ready
+from channels_workers.signals import consumer_finished, worker_ready
 from channels_workers.worker import WorkerGroup, filter_channels
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import heard
@@ -574,10 +577,120 @@ def test_workers_go_on_after_an_error_that_nobody_foresaw(
     with redis_server.client() as client:
         client.set(layer.streams.key("background"), "no stream")
         start_group({"background": counted}, layer)
-        wait_for(lambda: "Waiting for messages failed" in caplog.text, "the log line")
+        text = "Waiting for messages: ResponseError was raised. Trying again."
+        wait_for(lambda: text in caplog.text, "the log line")
         client.delete(layer.streams.key("background"))
     Channel("background", channel_layer=layer).send({})
     assert counted.got_one.wait(TIMEOUT)
+
+
+def test_a_stop_ends_in_time_though_redis_answers_nothing(
+    tmp_path: Path, start_group: StartGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Redis that takes requests and does not answer is none that refuses them."""
+    server = RedisServer(tmp_path)
+    server.start()
+    host = {"address": server.url, "socket_timeout": 300}
+    group = start_group({"background": Counted()}, RedisChannelLayer(hosts=[host]))
+    group.wait_until_known()
+    server.process.signal(signal.SIGSTOP)
+    try:
+        group.stop()
+        began = time.monotonic()
+        group.join(0.2)
+        assert time.monotonic() - began < 30, "as long as a request waits"
+    finally:
+        server.process.signal(signal.SIGCONT)
+    assert "These threads have not ended: " in caplog.text
+    assert group.join(TIMEOUT), "they end when they are answered"
+    server.stop()
+
+
+def test_a_commit_that_waits_for_redis_ends_with_the_process(
+    redis_server: RedisServer, start_group: StartGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    held = Held()
+    group = start_group({"background": held}, layer)
+    Channel("background", channel_layer=layer).send({})
+    assert held.begun.wait(TIMEOUT)
+    redis_server.stop()
+    try:
+        held.let_go.set()
+        wait_for(lambda: "Committing" in caplog.text, "the outage")
+        group.stop()
+        assert not group.join(0.1)
+        [worker] = group.workers
+        assert worker.thread.ends_by(time.monotonic() + TIMEOUT)
+    finally:
+        redis_server.start()
+    assert "is not committed: Redis at" in caplog.text
+    assert "it is finished without" not in caplog.text
+
+
+def test_what_another_thread_has_committed_is_not_committed_again(
+    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may do so between the look at what is to be committed and the commit."""
+    [worker] = WorkerGroup(memory_layer, router=Router({"background": Counted()})).workers
+    Channel("background").send({})
+    [delivery] = memory_layer.pull(["background"], worker.consumer, 0)
+    asked = []
+    commit_and_pull = memory_layer.commit_and_pull
+
+    def note(finished: Any, *arguments: Any) -> Any:
+        asked.append(len(finished))
+        return commit_and_pull(finished, *arguments)
+
+    monkeypatch.setattr(memory_layer, "commit_and_pull", note)
+    worker.finished.append(Finished(delivery))
+    with worker.committing:
+        pulling = threading.Thread(target=worker._commit_and_pull, args=(1, list))
+        pulling.start()
+        worker.finished.clear()
+    pulling.join(TIMEOUT)
+    assert 0 not in asked
+
+
+def test_one_thread_that_cannot_commit_keeps_no_other_from_it(
+    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = WorkerGroup(memory_layer, n_threads=2, router=Router({"background": Counted()}))
+    commit = memory_layer.commit
+    for each in group.workers:
+        Channel("background").send({})
+        [delivery] = memory_layer.pull(["background"], each.consumer, 0)
+        each.finished.append(Finished(delivery))
+
+    def refuse(delivery: Delivery, *arguments: Any) -> Any:
+        if delivery.consumer == group.workers[0].consumer:
+            raise ValueError("nobody foresaw it")
+        return commit(delivery, *arguments)
+
+    monkeypatch.setattr(memory_layer, "commit", refuse)
+    group._help_on()
+    assert [len(each.finished) for each in group.workers] == [1, 0]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])
+def test_a_receiver_that_exits_ends_no_thread(
+    error: BaseException, start_group: StartGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors, counted = [error], Counted()
+
+    def end(**arguments: Any) -> None:
+        if errors:
+            raise errors.pop()
+
+    consumer_finished.connect(end)
+    try:
+        start_group({"background": counted})
+        for _ in range(2):
+            Channel("background").send({})
+        wait_for(lambda: len(counted.messages) == 2, "the second message")
+    finally:
+        consumer_finished.disconnect(end)
+    assert "is not finished yet" in caplog.text
 
 
 # The event loop

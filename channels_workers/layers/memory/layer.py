@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
+from channels_workers.exceptions import LayerUnfit
+from channels_workers.futures import call_in
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.store import Store
@@ -39,6 +41,13 @@ class InMemoryChannelLayer(WorkerLayer):
         super().__init__(**config)
         self.store = store or Store()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_cut_off = False  # in a forked child: those who would hear it are in its parent
+
+    def begin_in_child(self) -> None:
+        """Begin with an empty store: a copy of the parent's reaches nobody."""
+        super().begin_in_child()
+        self._is_cut_off = self._is_cut_off or bool(self.store.processes.counters)
+        self._loop, self.store = None, Store()
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer"
@@ -67,7 +76,7 @@ class InMemoryChannelLayer(WorkerLayer):
     # The interface side
 
     def _register_server(self, server: Server) -> None:
-        self.store.register(server.id, About.this("server"))
+        self._register(server.id, About.this("server"))
 
     async def _until_registered(self) -> None:
         pass  # it is, from the start
@@ -78,11 +87,11 @@ class InMemoryChannelLayer(WorkerLayer):
             self.store.inbox_listeners[server.id] = _caller(
                 self._loop, self.drain, server.wake_mailboxes
             )
+            self._loop.call_soon(self.detach_ended)
             self.drain()
 
-    def _detach_from_any_thread(self, channel: str) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.detach, channel)
+    def _home(self) -> asyncio.AbstractEventLoop | None:
+        return self._loop
 
     def drain(self) -> int:
         """Carry out what waits in the inbox; return the number of entries."""
@@ -138,6 +147,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def _register(self, process: str, about: About) -> None:
         """Make *process* known."""
+        self._is_cut_off = False
         self.store.register(process, about)
 
     def _pulse(self, process: str) -> Pulse:
@@ -221,6 +231,12 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def apply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now."""
+        if self._is_cut_off:
+            raise LayerUnfit(
+                "This process was forked from one that keeps its channel layer in memory: nobody "
+                "would hear what it sends. Send from the parent, or use "
+                "channels_workers.layers.redis.RedisChannelLayer."
+            )
         self.store.apply(operations, new_id(), self.get_capacity)
 
     async def aapply(self, operations: Sequence[Operation]) -> None:
@@ -263,9 +279,7 @@ def _caller(
     """
 
     def call() -> None:
-        if loop.is_closed():
+        if not call_in(loop, callback):
             without_loop()
-        else:
-            loop.call_soon_threadsafe(callback)
 
     return call

@@ -33,11 +33,15 @@ class Client:
     def __init__(self, hosts: Any, prefix: str) -> None:
         self.host = connections.read_hosts(hosts)
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
+        self._format = f"{prefix}:format"
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin with a new pool; connections of the old one are left as they are."""
         self.pool = connections.blocking_pool(self.host)
         self.redis = redis.Redis(connection_pool=self.pool)
         for command in ("XRANGE", "XREADGROUP"):
             self.redis.set_response_callback(command, commands.as_it_is)
-        self._format = f"{prefix}:format"
 
     def __str__(self) -> str:
         return connections.describe(self.host)

@@ -20,6 +20,7 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 from channels_workers.exceptions import LayerUnavailable, LayerUnfit
+from channels_workers.logs import described
 
 OLDEST_VERSION = (6, 2)
 
@@ -120,7 +121,7 @@ def unavailable(host: Host, error: Exception) -> LayerUnavailable:
     if isinstance(error, LayerUnavailable):
         return error
     return LayerUnavailable(
-        f"Redis at {describe(host)} does not answer ({error}). "
+        f"Redis at {describe(host)} does not answer ({described(error)}). "
         "Is it running, and is its address right?"
     )
 

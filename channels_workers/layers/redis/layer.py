@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, cast
@@ -52,7 +51,17 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         self.streams = Streams(self.client)
         self._processes = Processes(self.client)
         self._link: Link | None = None
-        self._lock = threading.Lock()
+        self._of_parents: list[Link] = []
+
+    def begin_in_child(self) -> None:
+        """Share no connection, registration or link with the parent of this forked child."""
+        super().begin_in_child()
+        if self._link is not None:  # kept: its end would reach into the parent's event loop
+            self._of_parents.append(self._link)
+        self._link = None
+        self.client.renew()
+        self.streams.begin_in_child()
+        self._processes.begin_in_child()
 
     def __str__(self) -> str:
         return f"RedisChannelLayer({self.client})"
@@ -79,21 +88,26 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         """Make *server* known, with the look of :meth:`register`."""
         return self._processes.register(server, About.this("server"))
 
+    async def first_attempt(self) -> None:
+        """Wait for the first answer to the registration; raise what is wrong."""
+        await self._living_link().first_attempt()
+
     async def _until_registered(self) -> None:
-        await self._living_link().registered()
+        while not await self._living_link().registered():
+            pass  # it ended with its event loop, which was another one; the next is in this one
 
     def _make_home(self, server: Server) -> None:
         with self._lock:
             if self._link is None or self._link.ended():
                 self._link = Link(self, server)
+                self._link.loop.call_soon(self.detach_ended)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         if departures:
             self._living_link().depart(departures)
 
-    def _detach_from_any_thread(self, channel: str) -> None:
-        if self._link is not None and not self._link.ended():
-            self._link.loop.call_soon_threadsafe(self.detach, channel)
+    def _home(self) -> asyncio.AbstractEventLoop | None:
+        return None if self._link is None or self._link.ended() else self._link.loop
 
     def _living_link(self) -> Link:
         if self._link is None or self._server is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import time
 from collections.abc import Iterable
@@ -61,9 +62,13 @@ class Link:
         inbox = layer.client.key(f"inbox:{server.id}")
         self._reader = Reader(self.host, inbox, server, self.depart)
         self._outage: LayerUnavailable | None = None
-        self._registered = self.loop.create_future()
+        #: Whether Redis knows the server, and what the first attempt to register it came to:
+        #: others wait for both in event loops of their own.
+        self._registered: concurrent.futures.Future[bool] = concurrent.futures.Future()
+        self._first_attempt: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._duties: list[asyncio.Task[None]] = []
         self._task = self.loop.create_task(self._run(), name="channels_workers link")
+        self._task.add_done_callback(self._tell_of_end)
 
     def ended(self) -> bool:
         """Say whether this link, or its event loop, has ended."""
@@ -73,9 +78,15 @@ class Link:
         """Say whether this link runs in the caller's event loop."""
         return not self.ended() and asyncio.get_running_loop() is self.loop
 
-    async def registered(self) -> None:
-        """Wait until Redis knows the server."""
-        await asyncio.shield(self._registered)
+    async def registered(self) -> bool:
+        """Wait until Redis knows the server; False if the link ends before that."""
+        if self._registered.done():
+            return self._registered.result()
+        return await asyncio.shield(asyncio.wrap_future(self._registered))
+
+    async def first_attempt(self) -> None:
+        """Wait until Redis knows the server, or the first attempt failed; raise what is wrong."""
+        await asyncio.shield(asyncio.wrap_future(self._first_attempt))
 
     def start(self, request: Request, done: Done) -> Call:
         """Have a script run; *done* is called with what it says, or with what is wrong.
@@ -129,7 +140,16 @@ class Link:
     def _end(self) -> None:
         self._ended = True
         self._writer.end()
+        if not self._first_attempt.done():
+            self._first_attempt.set_exception(LayerUnavailable("The link to Redis has ended."))
+        if not self._registered.done():
+            self._registered.set_result(False)
         self.server.wake_mailboxes()  # those that wait in another loop make a new link
+
+    def _tell_of_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            text = "The link of this server to Redis has ended; whoever needs one makes another"
+            logger.error(text, exc_info=error, extra=self._fields("link_failed"))
 
     async def _register(self) -> None:
         attempts = Attempts(logger, "Registering this server", PULSE_INTERVAL)
@@ -138,10 +158,14 @@ class Link:
                 self.life = await asyncio.to_thread(self.layer.register_server, self.server.id)
             except Exception as error:  # noqa: BLE001  (logged; nothing works without)
                 self._outage = connections.unavailable(self.host, error)
-                await asyncio.sleep(attempts.failed(self._outage))
+                if not self._first_attempt.done():
+                    self._first_attempt.set_exception(self._outage)
+                await asyncio.sleep(attempts.failed(error))
             else:
                 attempts.succeeded()
-                self._registered.set_result(None)
+                if not self._first_attempt.done():
+                    self._first_attempt.set_result(None)
+                self._registered.set_result(True)
                 return
 
     # Living
@@ -159,9 +183,10 @@ class Link:
                 logger.exception("The pulse failed", extra=self._fields("trying_again"))
 
     async def _pulse_once(self) -> None:
-        unsure, self.server.unsure = self.server.unsure, set()
+        unsure = set(self.server.unsure)
         reply = await self.call(self.life.pulse(self.server.position))
         pulse = self.life.read(reply, time.monotonic())
+        self.server.unsure -= unsure
         if pulse is Pulse.ALIVE:
             self.server.forget_ends(unsure)
         if (request := self.life.recovered(time.monotonic())) is not None:
@@ -190,8 +215,12 @@ class Link:
         text = "Redis does not know this server any more; its sockets are closed"
         logger.error(text, extra=self._fields("server_lost"))
         self.layer.forget_server()
-        for receiver in list(self.server.receivers.values()):
-            receiver.lose()
+        for channel, receiver in list(self.server.receivers.items()):
+            try:
+                receiver.lose()
+            except Exception:  # the others are to be told all the same
+                extra = fields("delivery_failed", connection=channel)
+                logger.exception("Telling %s of the loss failed", channel, extra=extra)
         self.server.forget_all()
 
 

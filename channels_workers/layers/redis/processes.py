@@ -26,6 +26,10 @@ class Processes:
         self.client = client
         self._lives: dict[str, Life] = {}
 
+    def begin_in_child(self) -> None:
+        """Forget the registrations, which are the parent's."""
+        self._lives = {}
+
     def register(self, process: str, about: About) -> Life:
         """Make *process* known, after a look at what kind of server answers."""
         self.client.check_server()

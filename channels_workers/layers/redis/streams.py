@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import GROUP, Request
 from channels_workers.layers.redis.lines import Command, Line, packed
-from channels_workers.logs import fields
+from channels_workers.logs import described, fields
 
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
@@ -29,6 +30,9 @@ GROUP_EXISTS = "BUSYGROUP"
 #: How many of its own deliveries a consumer reads again after a lost reply, of each channel, and
 #: for how long (s): Redis may hand out more to a line that is cut, until its last read is over.
 RECOVERED, RECOVERY_TIME = 1000, 3.0
+
+#: How long a coroutine that receives waits in one request (ms), and how often until it looks anew.
+RECEIVE_BLOCK, RECEIVE_TIMES = 2000, 15
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +76,17 @@ class Recovery:
         return [each for each in found if (each.channel, each.token) not in before]
 
 
+class Taken(NamedTuple):
+    """An *entry* with its *fields*; without any, the entry after which the next one will stand.
+
+    Without a *delivery* it could not be read.
+    """
+
+    entry: bytes
+    fields: Sequence[bytes] = ()
+    delivery: Delivery | None = None
+
+
 class Streams:
     """The streams of all ordinary channels; each message is handed to one reader.
 
@@ -83,6 +98,10 @@ class Streams:
         self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
         self._lines: dict[int, Line] = {}  # by the thread that alone uses it
+
+    def begin_in_child(self) -> None:
+        """Forget the lines of the parent, whose threads may be named as those of this child."""
+        self._recovering, self._lines = {}, {}
 
     def key(self, channel: str) -> str:
         """Return the key of a channel's stream."""
@@ -202,32 +221,54 @@ class Streams:
     # For coroutines
 
     async def receive(self, channel: str) -> Delivery:
-        """Wait for the next message of *channel*, on a connection of its own, and delete it."""
-        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.client.host))
-        client.set_response_callback("XREADGROUP", commands.as_it_is)
+        """Take the next message of *channel*; wait for it on a connection of its own.
+
+        Whoever is cancelled has taken none, or hands it back, behind those that wait.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            # No task: those are cancelled when their event loop ends.
+            taking = loop.run_in_executor(None, self._take, channel)
+            try:
+                taken = await asyncio.shield(taking)
+            except asyncio.CancelledError:
+                await _undisturbed(taking)
+                await _undisturbed(loop.run_in_executor(None, self._hand_back, channel, taking))
+                raise
+            if taken.delivery is not None:
+                return taken.delivery
+            if not taken.fields:
+                await self._wait_for_one(channel, taken.entry)
+
+    def _take(self, channel: str) -> Taken:
+        entry, *found = self.client.call(Request("take", [channel], repeatable=False))
+        if not found:
+            return Taken(entry)
+        reply = [[self.key(channel).encode(), [[entry, *found]]]]
+        readable = self._readable(reply, "")
+        return Taken(entry, found[0], readable[0] if readable else None)
+
+    def _hand_back(self, channel: str, taking: asyncio.Future[Taken]) -> None:
         try:
-            while True:
-                if found := await self._take(client, channel):
-                    return found[0]
+            if (taken := taking.result()).delivery is not None:
+                self.client.redis.execute_command("XADD", self.key(channel), "*", *taken.fields)  # type: ignore[no-untyped-call]
+        except Exception as error:  # noqa: BLE001  (logged; whoever was cancelled is to end)
+            text = "A message of channel %s may be lost, as its receiver was cancelled: %s"
+            extra = fields("message_lost", channel=channel)
+            logger.error(text, channel, described(error), extra=extra)
+
+    async def _wait_for_one(self, channel: str, entry: bytes) -> None:
+        """Wait until there is a message after *entry*, for :data:`RECEIVE_TIMES` at most."""
+        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.client.host))
+        client.set_response_callback("XREAD", commands.as_it_is)
+        wait = ("XREAD", "COUNT", 1, "BLOCK", RECEIVE_BLOCK, "STREAMS", self.key(channel), entry)
+        try:
+            with self.client.explained():
+                for _ in range(RECEIVE_TIMES):
+                    if await client.execute_command(*wait):  # type: ignore[no-untyped-call]
+                        return
         finally:
             await client.aclose(close_connection_pool=True)
-
-    async def _take(self, client: redis.asyncio.Redis, channel: str) -> list[Delivery]:
-        key = self.key(channel)
-        try:
-            reply = await client.execute_command(  # type: ignore[no-untyped-call]
-                *("XREADGROUP", "GROUP", GROUP, "receive", "COUNT", 1, "BLOCK", 2000, "NOACK"),
-                *("STREAMS", key, ">"),
-            )
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(NO_STREAM):
-                raise
-            await asyncio.to_thread(self._create_group, channel)
-            return []
-        found = await asyncio.to_thread(self._readable, reply, "")
-        for delivery in found:
-            await client.xdel(key, delivery.token)
-        return found
 
     # For both
 
@@ -241,15 +282,15 @@ class Streams:
                 self.client.redis.xdel(self.key(channel), token)
         return read.deliveries
 
-    def _create_group(self, channel: str) -> None:
-        try:
-            self.client.redis.execute_command(*self._group_command(channel))  # type: ignore[no-untyped-call]
-        except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(GROUP_EXISTS):
-                raise
-
     def _group_command(self, channel: str) -> Command:
         return ("XGROUP", "CREATE", self.key(channel), GROUP, "0", "MKSTREAM")
+
+
+async def _undisturbed(future: asyncio.Future[Any]) -> None:
+    """Wait for *future*, which may not be left alone, however often the caller is cancelled."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([future])
 
 
 def _raised(reply: Any) -> Any:

@@ -97,8 +97,9 @@ class Writer:
                 if is_unknown(error):
                     await self._teach(line)
                 elif error is not None:
-                    outage = connections.unavailable(self.host, error)
-                    await asyncio.sleep(self._attempts.failed(outage))
+                    if connections.is_temporary(error):
+                        error = connections.unavailable(self.host, error)
+                    await asyncio.sleep(self._attempts.failed(error))
                 await line.open()
                 self._trouble = self.loop.create_future()
                 self._line = line

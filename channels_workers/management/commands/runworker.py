@@ -6,6 +6,8 @@ import argparse
 import logging
 import os
 import signal
+import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -19,11 +21,58 @@ from channels_workers.layers.operations import (
 from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.signals import worker_process_ready
+from channels_workers.threads import Duty
 from channels_workers.worker import WorkerGroup
 
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+#: How long the process has to end after the worker has stopped (s).
+EXIT_TIME = 1.0
+
+
+class Watch:
+    """A file descriptor that gets the number of each signal, SIGTERM and SIGINT among them.
+
+    A second one of these ends the process at once. Python's own handler writes there at the very
+    moment: one in Python may have to wait for the end of a system call that waits for it.
+    """
+
+    def __init__(self) -> None:
+        self.reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        self._previous = {each: signal.signal(each, self._note) for each in SIGNALS}
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._masks = threading.local()
+        os.register_at_fork(
+            before=self._hold_back,
+            after_in_parent=self._let_through,
+            after_in_child=self._begin_in_child,
+        )
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+
+    def _hold_back(self) -> None:
+        # One that a child gets before it has let go of the descriptor would be read here.
+        self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def _let_through(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
+
+    def _begin_in_child(self) -> None:
+        """Let signals do as before: what the child of a consumer gets is not for this worker."""
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._let_through()
+
+    def wait(self) -> None:
+        """Wait until SIGTERM or SIGINT comes."""
+        while os.read(self.reader, 1)[0] not in SIGNALS:
+            pass
 
 
 class Command(BaseCommand):
@@ -57,6 +106,11 @@ class Command(BaseCommand):
             help="Number of consumers that run at once in this process (default: 1).",
         )
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run the command, and end the process after it whatever still runs in it."""
+        super().run_from_argv(argv)
+        Duty("end of the process", end_late).start()
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers; CommandError if they cannot start."""
         layer = get_channel_layer(options["layer"])
@@ -76,7 +130,7 @@ class Command(BaseCommand):
 
     def run(self, group: WorkerGroup) -> None:
         """Run *group* until a signal comes."""
-        signalled = watch_signals()
+        signals = Watch()
         self.say(
             f"Worker {group.process}: {len(group.workers)} thread(s) on {group.channel_layer}, "
             f"listening on channels {', '.join(group.channels)}",
@@ -84,7 +138,7 @@ class Command(BaseCommand):
         )
         worker_process_ready.send(sender=group)
         group.start()
-        wait_for_signal(signalled)
+        signals.wait()
         text = "Stopping: the messages under way are finished first"
         self.say(text, fields("worker_stops", process_id=group.process))
         group.stop()
@@ -104,29 +158,18 @@ class Command(BaseCommand):
         self.stdout.write(f"{delivery.channel} {delivery.id}")
 
 
-def watch_signals() -> int:
-    """Return a file descriptor that gets the number of each signal, SIGTERM and SIGINT among them.
+def end_late() -> None:
+    """End this process if it has not ended after a while.
 
-    A second one of these ends the process at once. Python's own handler writes there at the very
-    moment: one in Python may have to wait for the end of a system call that waits for it.
+    Python waits without limit for the threads of ``asyncio.to_thread()`` and ``sync_to_async()``.
     """
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-
-    for each in SIGNALS:
-        signal.signal(each, note)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    return reader
-
-
-def wait_for_signal(signalled: int) -> None:
-    """Wait until SIGTERM or SIGINT comes."""
-    while os.read(signalled, 1)[0] not in SIGNALS:
-        pass
+    time.sleep(EXIT_TIME)
+    threads = threading.enumerate()
+    names = ", ".join(each.name for each in threads if not each.daemon and each.is_alive())
+    text = "The process ends without threads that a consumer has started: %s"
+    logger.error(text, names, extra=fields("stop_failed"))
+    logging.shutdown()
+    os._exit(0)
 
 
 def _at_least_one(text: str) -> int:

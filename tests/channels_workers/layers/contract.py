@@ -190,6 +190,25 @@ class LayerContract:
         await process.layer.send(channel, {"n": 1})
         assert (await process.layer.receive(channel))["n"] == 1
 
+    async def test_a_cancelled_receive_of_an_ordinary_channel_loses_nothing(
+        self, process: Process, other: Process
+    ) -> None:
+        """Nor does it keep a place in the channel for what nobody will get."""
+        received = []
+        for number in range(40):
+            task = asyncio.create_task(process.layer.receive("test_channel"))
+            sending = asyncio.create_task(other.layer.send("test_channel", {"n": number}))
+            for _ in range(number):  # cancelled in another moment each time
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task, sending])
+            if not task.cancelled():
+                received.append(task.result()["n"])
+        while process.layer.length("test_channel"):
+            receiving = process.layer.receive("test_channel")
+            received.append((await asyncio.wait_for(receiving, TIMEOUT))["n"])
+        assert sorted(received) == list(range(40))
+
     async def test_receiving_a_channel_of_another_process_is_an_error(
         self, process: Process, other: Process
     ) -> None:
@@ -230,6 +249,30 @@ class LayerContract:
             while process.layer.members("group"):
                 await process.layer.send(witness, {"n": 2})
                 await process.layer.receive(witness)
+
+    async def test_a_channel_that_ends_after_its_loop_leaves_nothing(
+        self, process: Process
+    ) -> None:
+        """As that of a view does, whose `async_to_sync()` has a loop of its own."""
+
+        async def make() -> str:
+            channel = await process.layer.new_channel()
+            await process.layer.group_add("group", channel)
+            return channel
+
+        def view() -> None:
+            channel = asyncio.run(make())
+            del channel
+            gc.collect()
+
+        await asyncio.to_thread(view)
+        assert len(process.layer.members("group")) == 1
+        witness = await process.layer.new_channel()
+        async with asyncio.timeout(TIMEOUT):
+            while process.layer.members("group"):
+                await process.layer.send(witness, {"n": 2})
+                await process.layer.receive(witness)
+        assert len(process.layer.start_server().receivers) == 1
 
     async def test_groups(self, process: Process, other: Process) -> None:
         first, second = await process.layer.new_channel(), await other.layer.new_channel()

@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -27,8 +28,10 @@ REDIS = "channels_workers.layers.redis.RedisChannelLayer"
 
 #: The settings and the consumers of the project of these tests.
 PROJECT = """
+    import asyncio
     import os
     import sys
+    import time
 
     import redis
     from channels_workers import route
@@ -37,6 +40,7 @@ PROJECT = """
     SECRET_KEY = "for these tests"
     INSTALLED_APPS = ["channels_workers"]
     CHANNEL_ROUTING = "project.routing"
+    CHANNEL_WORKERS = {"STOP_TIMEOUT": 1 if "endless" in sys.argv else 25}
     CHANNEL_LAYERS = {
         "default": {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"},
         "redis": {"BACKEND": %r, "CONFIG": {"hosts": [os.environ["REDIS_URL"]]}},
@@ -58,6 +62,11 @@ PROJECT = """
         write("finished", message["text"])
 
 
+    async def endless(message):
+        write("begun", message["text"])
+        await asyncio.to_thread(time.sleep, 600)
+
+
     def process_ready(sender, **kwargs):
         write("process ready", type(sender).__name__, len(sender.workers))
 
@@ -68,7 +77,7 @@ PROJECT = """
 
     worker_process_ready.connect(process_ready)
     worker_ready.connect(thread_ready)
-    routing = [route("say", say), route("hold", hold)]
+    routing = [route("say", say), route("hold", hold), route("endless", endless)]
 """
 
 RunWorker = Callable[..., Process]
@@ -143,7 +152,7 @@ def test_it_says_what_it_listens_to_and_runs_messages(
 ) -> None:
     worker = run_worker()
     line = worker.wait_for_line(r"^Worker \w{16}: 1 thread\(s\) on RedisChannelLayer\(redis://")
-    channels = "hold, say, websocket.connect, websocket.disconnect, websocket.receive"
+    channels = "endless, hold, say, websocket.connect, websocket.disconnect, websocket.receive"
     assert line.string.endswith(f"listening on channels {channels}")
     send(redis_layer, "say", "hi")
     worker.wait_for_line("^said hi$")
@@ -171,7 +180,7 @@ def let_go(layer: RedisChannelLayer, number: int) -> None:
     [
         (["--only-channels", "s*"], "say"),
         (["--only-channels", "say", "--only-channels", "hold"], "hold, say"),
-        (["--exclude-channels", "websocket.*", "--exclude-channels", "h?ld"], "say"),
+        (["--exclude-channels", "websocket.*", "--exclude-channels", "h?ld"], "endless, say"),
     ],
 )
 def test_channels_can_be_chosen(options: list[str], channels: str, run_worker: RunWorker) -> None:
@@ -227,14 +236,13 @@ def test_its_last_lines_have_the_name_that_it_has_by_then(
     group = WorkerGroup(memory_layer, router=Router({}))
     former = group.process
 
-    def wait_until_renamed(signalled: int) -> None:
+    def wait_until_renamed() -> None:
         group.wait_until_known()
         counters = memory_layer.processes
         wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
         wait_for(lambda: group.process != former, "a new name")
 
-    monkeypatch.setattr(runworker, "watch_signals", lambda: 0)
-    monkeypatch.setattr(runworker, "wait_for_signal", wait_until_renamed)
+    monkeypatch.setattr(runworker, "Watch", lambda: SimpleNamespace(wait=wait_until_renamed))
     with caplog.at_level(logging.INFO, runworker.logger.name):
         runworker.Command().run(group)
     lines = [each for each in caplog.records if each.name == runworker.logger.name]
@@ -242,6 +250,20 @@ def test_its_last_lines_have_the_name_that_it_has_by_then(
     last = [("worker_stops", group.process), ("worker_stopped", group.process)]
     assert names == [("worker_starts", former), *last]
     memory_layer.clean_up(former)
+
+
+def test_it_ends_though_a_thread_of_a_consumer_does_not(
+    run_worker: RunWorker, redis_layer: RedisChannelLayer
+) -> None:
+    """Python itself waits for the threads of to_thread() and sync_to_async(), without limit."""
+    worker = run_worker("--only-channels", "endless")
+    send(redis_layer, "endless", "one")
+    worker.wait_for_line("^begun one$")
+    assert worker.terminate() == 0
+    assert "Worker stopped, not all finished" in worker.output
+    assert "The process ends without threads that a consumer has started" in worker.output
+    [left] = redis_layer.pull(["endless"], "worker of the test", 10)
+    assert redis_layer.content(left) == {"text": "one"}
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

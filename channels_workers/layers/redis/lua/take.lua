@@ -1,0 +1,24 @@
+-- take.lua: take the next message out of an ordinary channel, for a coroutine that receives.
+-- include: keys.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 channel
+-- writes   channel:<channel>
+-- returns  entry and fields of the message, which is not there any more; if there is none, the entry
+--          after which the next one will stand
+
+local key = stream_key(ARGV[1])
+if redis.call("EXISTS", key) == 0 then return {"0-0"} end
+local read = {"XREADGROUP", "GROUP", worker_group, "receive", "COUNT", 1, "NOACK", "STREAMS", key, ">"}
+local found = redis.pcall(unpack(read))
+if found and found.err then
+  redis.call("XGROUP", "CREATE", key, worker_group, "0")
+  found = redis.call(unpack(read))
+end
+if found then
+  local entry = found[1][2][1]
+  redis.call("XDEL", key, entry[1])
+  return entry
+end
+local last = redis.call("XREVRANGE", key, "+", "-", "COUNT", 1)[1]
+return {last and last[1] or "0-0"}

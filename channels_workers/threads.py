@@ -1,0 +1,41 @@
+"""The threads that the engine starts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+
+class Duty(threading.Thread):
+    """A thread that does *duty* until it is told to end, and holds up no process that exits.
+
+    What it does not catch is logged: Python itself says nothing of a ``SystemExit`` in a thread.
+    """
+
+    def __init__(self, name: str, duty: Callable[[], object]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._duty = duty
+
+    def run(self) -> None:
+        """Do the duty."""
+        try:
+            self._duty()
+        except BaseException:
+            text = "The thread %s of this process has ended; restart the process"
+            logger.critical(text, self.name, exc_info=True, extra=fields("thread_ended"))
+
+    def ends_by(self, deadline: float) -> bool:
+        """Wait until it has ended, to *deadline* (monotonic seconds) at most; say whether it has.
+
+        One that was never started has.
+        """
+        if self.ident is not None:
+            left = max(0.0, deadline - time.monotonic())
+            self.join(min(left, threading.TIMEOUT_MAX))
+        return not self.is_alive()

@@ -1,0 +1,51 @@
+"""Consumers that fork: what their children send goes out, and their worker stays as it was."""
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.conftest import StartWeb, StartWorker
+from tests.processes.process import Process
+from tests.processes.server import Server
+
+FORKING = {"DJANGO_SETTINGS_MODULE": "tests.processes.forking"}
+
+
+@pytest.fixture
+def worker(start_worker: StartWorker) -> Process:
+    return start_worker(env=FORKING)
+
+
+@pytest.fixture
+def web(start_web: StartWeb, worker: Process) -> Server:
+    return start_web(env=FORKING)
+
+
+def answers(web: Server, text: str, count: int) -> list[str | bytes]:
+    """What comes when *text* is sent, and then something else, which shows that all go on."""
+    with connect(f"{web.socket_url}/room/", open_timeout=30) as socket:
+        socket.send(text)
+        found = [socket.recv(20) for _ in range(count)]
+        socket.send("still here?")
+        assert socket.recv(20) == "still here?"
+    return found
+
+
+def test_what_a_forked_child_sends_goes_out(web: Server) -> None:
+    found = answers(web, "send", 3)
+    assert found == ["from the child", "from the child at once", "ended with 0"]
+
+
+def test_a_child_that_is_told_to_end_ends_and_its_worker_does_not(
+    web: Server, worker: Process
+) -> None:
+    assert answers(web, "end", 1) == ["ended with -15"]
+    assert worker.is_running
+    assert worker.terminate() == 0
+    assert "Worker stopped" in worker.output
+
+
+def test_a_child_that_returns_from_the_consumer_is_no_second_worker(
+    web: Server, worker: Process
+) -> None:
+    assert answers(web, "return", 2) == ["from both", "ended with 1"]
+    worker.wait_for_line(r"forked and returned in the child, which ends: .* os\._exit\(\)")

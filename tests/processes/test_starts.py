@@ -1,0 +1,100 @@
+"""Each way to start a server makes one server of the layer in each process, and tells of it."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.conftest import StartWeb, StartWorker
+from tests.processes.process import Process, Processes, free_port
+from tests.processes.redis_server import RedisServer
+from tests.processes.server import Server
+from tests.processes.waiting import wait_for
+
+ECHO = {"DJANGO_SETTINGS_MODULE": "tests.processes.echo"}
+APPLICATION = "chat_project.asgi:application"
+GUNICORN = ("gunicorn", "-k", "uvicorn_worker.UvicornWorker", "--no-control-socket")
+
+#: Commands by name: what takes the port, and how many processes serve.
+PROGRAMS: dict[str, tuple[Callable[[int], list[str]], int]] = {
+    "daphne": (lambda port: ["daphne", "-p", f"{port}", APPLICATION], 1),
+    "uvicorn": (lambda port: ["uvicorn", "--port", f"{port}", APPLICATION], 1),
+    "uvicorn with 2 processes": (
+        lambda port: ["uvicorn", "--workers", "2", "--port", f"{port}", APPLICATION],
+        2,
+    ),
+    "gunicorn": (lambda port: [*GUNICORN, "-w", "1", "-b", f"127.0.0.1:{port}", APPLICATION], 1),
+    "gunicorn with 2 processes that is loaded before it forks": (
+        lambda port: [*GUNICORN, "--preload", "-w", "2", "-b", f"127.0.0.1:{port}", APPLICATION],
+        2,
+    ),
+}
+
+
+def servers(redis_server: RedisServer) -> set[str]:
+    """The servers that the layer knows."""
+    with redis_server.client() as client:
+        about = {key: json.loads(value) for key, value in client.hgetall("chat:1:about").items()}
+        known = set(client.hkeys("chat:1:processes"))
+    return {name.decode() for name in known if about[name]["kind"] == "server"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_each_process_is_one_server_from_its_start_to_its_end(
+    program: str,
+    start_process: Processes,
+    start_worker: StartWorker,
+    chat_environment: dict[str, str],
+    redis_server: RedisServer,
+) -> None:
+    command, count = PROGRAMS[program]
+    port = free_port()
+    process = start_process(command(port), env=chat_environment | ECHO)
+    web = Server(port, process.wait_until_listening(port))
+    wait_for(lambda: len(servers(redis_server)) == count, process.describe)
+    known = servers(redis_server)
+    start_worker(env=ECHO)
+    for _ in range(4):
+        with connect(f"{web.socket_url}/a/", open_timeout=30) as socket:
+            socket.send("hello")
+            assert socket.recv(20) == "hello"
+    assert servers(redis_server) == known
+    process.terminate()
+    assert servers(redis_server) == set()
+
+
+def told(process: Process, event: str) -> dict[str, str]:
+    """The line of the log about *event*."""
+
+    def found() -> dict[str, str] | None:
+        lines = [json.loads(line) for line in process.output.splitlines() if line[:1] == "{"]
+        return next((line for line in lines if line.get("event") == event), None)
+
+    line = wait_for(found, lambda: f"{event}. {process.describe()}")
+    assert line is not None
+    return line
+
+
+@pytest.mark.parametrize("program", ["daphne", "uvicorn"])
+def test_a_server_says_at_its_start_by_which_layer_it_serves(
+    program: str, start_web: StartWeb, redis_server: RedisServer
+) -> None:
+    """Before anybody calls it: Daphne tells its application of nothing before that."""
+    web = start_web(program, env={"LOG_FORMAT": "json"})
+    assert redis_server.url in told(web.process, "server_starts")["message"]
+
+
+@pytest.mark.parametrize("program", ["daphne", "uvicorn"])
+def test_a_server_says_at_its_start_that_redis_is_away_and_serves_when_it_is_there(
+    program: str, start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    redis_server.stop()
+    web = start_web(program, env={"LOG_FORMAT": "json"} | ECHO)
+    assert "does not answer" in told(web.process, "layer_lost")["message"]
+    redis_server.start()
+    start_worker(env=ECHO)
+    with connect(f"{web.socket_url}/a/", open_timeout=30) as socket:
+        socket.send("hello")
+        assert socket.recv(20) == "hello"
+    assert len(servers(redis_server)) == 1
