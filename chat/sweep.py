@@ -16,7 +16,7 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import server_of
 from channels_workers.logs import fields
-from chat import presence
+from chat import presence, pruning
 from chat.models import Departure, Presence
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def _runs_chat(group: Any) -> bool:
 
 def start(layer: WorkerLayer) -> None:
     """Sweep now what can be known to be gone now, else look again after a while."""
+    pruning.now_and_then()
     try:
         gone = unknown_servers(layer)
         if not gone or layer.local_only:

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from chat import door as the_door
 from chat import guests, names, texts
-from chat.frames import LARGEST_ID
+from chat.accounts.attempts import address_of
+from chat.frames import LARGEST_ID, FrameError
 from chat.models import Message, Room
 
 LAST = 50
@@ -30,7 +31,9 @@ def door(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _door(request)
     try:
-        return redirect(Room.objects.named(names.clean(typed)))
+        return redirect(Room.objects.named(names.clean(typed), address_of(request)))
+    except FrameError as error:
+        return _door(request, status=429, typed=typed, error=str(error))
     except names.BadName as error:
         if known := Room.objects.of_old(typed):
             return redirect(known)
@@ -48,20 +51,20 @@ def _door(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
 @never_cache
 @require_safe
 def new(request: HttpRequest) -> HttpResponseRedirect:
-    """Make a room with a random name and lead to it."""
+    """Lead to a room with a random name, which its first socket makes."""
     return redirect(Room.objects.random())
 
 
 @cache_control(private=True, no_cache=True)
 @require_safe
 def room(request: HttpRequest, label: str) -> HttpResponse:
-    """The room, made on the first visit, with the last messages, and the visitor's cookie."""
+    """The room with the last messages, and the visitor's cookie; the first socket makes it."""
     if not names.is_label(label):
         return not_found(request)
     person = guests.person_of_request(request) or guests.new_person()
     # Read first: of a change that comes between the two the page hears a second time.
-    found = Room.objects.at(label)
-    last = list(Message.objects.newest(label, LAST + 1))
+    found = Room.objects.seen_at(label)
+    last = list(Message.objects.newest(label, LAST + 1)) if found.pk else []
     context = {
         "room": found,
         "who": guests.who_is(person),
@@ -97,7 +100,7 @@ async def history(request: HttpRequest, label: str) -> JsonResponse:
     room = await Room.objects.filter(label=label).afirst()
     if room is None:
         return _error(
-            404, "not_found", f"There is no room at /{label}/; visit the page to make it."
+            404, "not_found", f"There is no room at /{label}/; the first socket makes it."
         )
     try:
         before, after, change = (_number(request, key) for key in ("before", "after", "change"))
