@@ -5,7 +5,6 @@ reply channel or to a group of them, and what it sent goes out when it returns. 
 of one connection it keeps what it must remember in the channel session.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +18,7 @@ from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
 from channels_workers.security.websockets import configured_origins_only
 from chat import changes, door, guests, names, presence, pruning
-from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, parse
+from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, as_text, parse
 from chat.languages import in_language_of_socket
 from chat.models import Message, Room
 from chat.paces import ARRIVE, Pace
@@ -120,7 +119,7 @@ def tell_typing(message: ChannelMessage, typing: Typing) -> None:
     visitor = presence.visitor_of(message, typing.handle)
     message.channel_session["typing"] = now
     frame = {"type": "typing", **visitor.fields()}
-    hearers(message).send({"text": json.dumps(frame)})
+    hearers(message).send({"text": as_text(frame)})
 
 
 def tell_who_is_here(message: ChannelMessage, asked: WhoIsHere) -> None:

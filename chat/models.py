@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from chat import guests, limits, names
-from chat.frames import FrameError, Said
+from chat.frames import FrameError, Said, as_text
 from chat.paces import SAY, Pace
 from chat.rooms import RoomManager
 
@@ -184,12 +183,12 @@ class Message(models.Model):
 
     def frame(self) -> str:
         """The message as the text of a frame."""
-        return json.dumps(self.fields())
+        return as_text(self.fields())
 
     def change_frame(self) -> str:
         """The last edit, or the deletion, as the text of a frame."""
         kind = "deleted" if self.deleted else "edited"
-        return json.dumps({"type": kind, "change": self.change, **self.fields()})
+        return as_text({"type": kind, "change": self.change, **self.fields()})
 
 
 class Change(models.Model):

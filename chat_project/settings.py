@@ -301,6 +301,9 @@ CHAT_EDIT_TIME = environment.integer("CHAT_EDIT_TIME", 600)
 # Bytes of a whole frame in UTF-8; a client that sends more than 256 KiB at once is cut off.
 CHAT_FRAME_SIZE = environment.integer("CHAT_FRAME_SIZE", 64 * 1024, 256, 256 * 1024)
 
+# Bytes of an answer of the history, and of the messages in a room's page; at least one message.
+CHAT_HISTORY_SIZE = environment.integer("CHAT_HISTORY_SIZE", 256 * 1024, least=1)
+
 # --------------------------------------------------------------------------------- static files
 
 STATIC_URL = "/static/"
