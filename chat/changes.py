@@ -19,12 +19,15 @@ from chat import limits
 from chat.frames import Delete, Edit, FrameError
 from chat.guests import Speaker
 from chat.models import Change, Message, Room
+from chat.paces import SAY, Pace
 
 #: How many messages are deleted in one transaction.
 AT_ONCE = 200
 
 
-def edit(label: str, wanted: Edit, speaker: Speaker, delivery: str) -> tuple[Message, bool]:
+def edit(
+    label: str, wanted: Edit, speaker: Speaker, delivery: str, address: str = ""
+) -> tuple[Message, bool]:
     """Let a message say something else, and whether to tell the whole room.
 
     Raises ``FrameError``: not_found, forbidden for what another person said or what was said too
@@ -40,14 +43,16 @@ def edit(label: str, wanted: Edit, speaker: Speaker, delivery: str) -> tuple[Mes
         _check_own(message, speaker, now)
         if message.message == wanted.message:
             return message, False
-        _check_rate(speaker, now)
+        _check_rate(speaker, now, address)
         message.message, message.edited_at = wanted.message, now
         _save(room, message)
         _note(message, speaker.person, now, delivery)
     return message, True
 
 
-def delete(label: str, wanted: Delete, speaker: Speaker, delivery: str) -> tuple[Message, bool]:
+def delete(
+    label: str, wanted: Delete, speaker: Speaker, delivery: str, address: str = ""
+) -> tuple[Message, bool]:
     """Delete a message, and whether to tell the whole room; the staff may delete any, at any time.
 
     Raises ``FrameError`` as ``edit`` does.
@@ -59,7 +64,7 @@ def delete(label: str, wanted: Delete, speaker: Speaker, delivery: str) -> tuple
         now = timezone.now()
         if not speaker.is_staff:
             _check_own(message, speaker, now)
-            _check_rate(speaker, now)
+            _check_rate(speaker, now, address)
         _empty(message)
         _save(room, message)
         _note(message, speaker.person, now, delivery)
@@ -118,13 +123,13 @@ def _check_own(message: Message, speaker: Speaker, now: dt.datetime) -> None:
         raise FrameError("forbidden", detail % {"count": settings.CHAT_EDIT_TIME / 60})
 
 
-def _check_rate(speaker: Speaker, now: dt.datetime) -> None:
-    if (rate := settings.CHAT_RATE_LIMIT) is None:
-        return
-    since = limits.since(now, rate)
-    recent = Change.objects.filter(person=speaker.person, timestamp__gt=since)
-    times = recent.order_by("-timestamp").values_list("timestamp", flat=True)
-    limits.admit(list(times[: rate[0]]), now, rate)
+def _check_rate(speaker: Speaker, now: dt.datetime, address: str) -> None:
+    if (rate := settings.CHAT_RATE_LIMIT) is not None:
+        since = limits.since(now, rate)
+        recent = Change.objects.filter(person=speaker.person, timestamp__gt=since)
+        times = recent.order_by("-timestamp").values_list("timestamp", flat=True)
+        limits.admit(list(times[: rate[0]]), now, rate)
+    Pace.objects.admit(SAY, address)
 
 
 def _empty(message: Message) -> None:

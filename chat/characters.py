@@ -105,7 +105,7 @@ def _unseen_in(name: str) -> str | None:
         if unicodedata.category(character) == "Zs" and character not in _SPACES:
             rule = gettext("Type a plain space instead of %(character)s.")
         elif is_unseen(character):
-            rule = gettext("Leave out %(character)s: all of a name is seen, in its place.")
+            rule = gettext("Leave out %(character)s: it is invisible, or moves other characters.")
         else:
             continue
         return rule % {"character": _called(character)}

@@ -5,11 +5,12 @@ reply channel or to a group of them, and what it sent goes out when it returns. 
 of one connection it keeps what it must remember in the channel session.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+
+from django.contrib.sessions.backends.base import SessionBase
 
 from channels_workers import Group
 from channels_workers.auth import channel_session_user, channel_session_user_from_http
@@ -17,9 +18,10 @@ from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
 from channels_workers.security.websockets import configured_origins_only
 from chat import changes, door, guests, names, presence
-from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, parse
+from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, as_text, parse
 from chat.languages import in_language_of_socket
-from chat.models import Message
+from chat.models import Message, Room
+from chat.paces import ARRIVE, Pace
 
 #: How often (s) a connection may say that somebody is typing.
 TYPING_PAUSE = 3.0
@@ -34,9 +36,10 @@ def ws_connect(message: ChannelMessage) -> None:
     session["room"] = names.label_in(message["path"])
     guests.remember(message)
     try:
+        come_in(session)
         presence.join(message, presence.visitor_of(message, ""))
-    except FrameError:
-        raise DenyConnection(f"There is no room for the socket {message['path']!r}.") from None
+    except FrameError as error:
+        raise DenyConnection(f"The socket {message['path']!r} is refused: {error}") from None
     Group(f"chat-{session['room']}").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
 
@@ -64,12 +67,22 @@ def ws_disconnect(message: ChannelMessage) -> None:
     presence.leave(message.reply_channel.name)
 
 
+def come_in(session: SessionBase) -> None:
+    """Make the room that a socket comes to, if it is the first; or ``FrameError``."""
+    if session["room"] is None:
+        raise FrameError("forbidden", "This is no address of a room.")
+    address = guests.address_of(session)
+    Pace.objects.admit(ARRIVE, address)
+    Room.objects.at(session["room"], address)
+
+
 def say(message: ChannelMessage, said: Said) -> None:
     """Store what was said and tell the room."""
     visitor = presence.visitor_of(message, said.handle)
     signed = replace(said, handle=visitor.handle)
     stored, is_news = Message.objects.record(
-        room_of(message), signed, visitor.person, message.id, visitor.account
+        *(room_of(message), signed, visitor.person, message.id, visitor.account),
+        address=guests.address_of(message.channel_session),
     )
     hearers(message, is_news).send({"text": stored.frame()})
     if is_news:
@@ -80,14 +93,20 @@ def say(message: ChannelMessage, said: Said) -> None:
 def edit(message: ChannelMessage, wanted: Edit) -> None:
     """Let an own message say something else."""
     speaker = guests.speaker(message)
-    changed, is_news = changes.edit(room_of(message), wanted, speaker, message.id)
+    changed, is_news = changes.edit(
+        *(room_of(message), wanted, speaker, message.id),
+        address=guests.address_of(message.channel_session),
+    )
     hearers(message, is_news).send({"text": changed.change_frame()})
 
 
 def delete(message: ChannelMessage, wanted: Delete) -> None:
     """Delete an own message, or any for the staff."""
     speaker = guests.speaker(message)
-    changed, is_news = changes.delete(room_of(message), wanted, speaker, message.id)
+    changed, is_news = changes.delete(
+        *(room_of(message), wanted, speaker, message.id),
+        address=guests.address_of(message.channel_session),
+    )
     hearers(message, is_news).send({"text": changed.change_frame()})
 
 
@@ -99,15 +118,17 @@ def tell_typing(message: ChannelMessage, typing: Typing) -> None:
     visitor = presence.visitor_of(message, typing.handle)
     message.channel_session["typing"] = now
     frame = {"type": "typing", **visitor.fields()}
-    hearers(message).send({"text": json.dumps(frame)})
+    hearers(message).send({"text": as_text(frame)})
 
 
 def tell_who_is_here(message: ChannelMessage, asked: WhoIsHere) -> None:
     """Answer with all who are in the room, whether or not the name can be shown.
 
-    Raises ``FrameError`` (too_fast) for a socket that asks as fast as nobody may speak.
+    Raises ``FrameError`` (too_fast) for a socket that asks as fast as nobody may speak, and for an
+    address that asks as often as nobody may come in.
     """
     presence.check_pace(message.channel_session)
+    Pace.objects.admit(ARRIVE, guests.address_of(message.channel_session))
     try:
         presence.come_back(message, presence.visitor_of(message, asked.handle))
     finally:
@@ -138,6 +159,10 @@ ANSWERS: dict[type, Callable[[ChannelMessage, Any], None]] = {
 @configured_origins_only
 def door_connect(message: ChannelMessage) -> None:
     """Let a page of the door hear of all rooms."""
+    try:
+        Pace.objects.admit(ARRIVE, guests.address_of_socket(message))
+    except FrameError as error:
+        raise DenyConnection(f"The socket of the door is refused: {error}") from None
     Group(door.GROUP).add(message.reply_channel)
     message.reply_channel.send({"accept": True})
     message.reply_channel.send({"text": door.frame(door.rooms())})

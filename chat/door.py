@@ -5,13 +5,13 @@ changes.
 """
 
 import datetime as dt
-import json
 from typing import Any
 
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from channels_workers import Group
+from chat.frames import as_text
 from chat.models import Presence, Room
 
 GROUP = "door"
@@ -54,7 +54,7 @@ def _handles(room: Room) -> list[str]:
 
 def frame(rooms: list[Room]) -> str:
     """The rooms as the text of a frame."""
-    return json.dumps({"type": "rooms", "rooms": [_fields(room) for room in rooms]})
+    return as_text({"type": "rooms", "rooms": [_fields(room) for room in rooms]})
 
 
 def _fields(room: Room) -> dict[str, Any]:

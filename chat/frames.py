@@ -24,6 +24,11 @@ NONCE_LENGTH = 64
 LARGEST_ID = 2**63 - 1
 
 
+def as_text(fields: Any) -> str:
+    """The text of a frame: JSON, with letters as they are, which is shorter than to escape them."""
+    return json.dumps(fields, ensure_ascii=False)
+
+
 class FrameError(Exception):
     """A frame that is refused.
 
@@ -48,7 +53,7 @@ class FrameError(Exception):
         """The error as the text of a frame."""
         fields = {"type": "error", "code": self.code, "detail": self.detail}
         echo = {"nonce": self.nonce, "id": self.id}
-        return json.dumps(fields | {key: echo[key] for key in echo if echo[key] is not None})
+        return as_text(fields | {key: echo[key] for key in echo if echo[key] is not None})
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponseBase, parse_cookie
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext
 
+from channels_workers.addresses import client_address, network_of
 from channels_workers.auth import USER_KEYS
 from channels_workers.message import Message
 from channels_workers.session_stores import browser_session
@@ -33,6 +34,8 @@ YEAR = 365 * 24 * 3600
 # Keys of the channel session: the guest of the cookie; the key of the browser's session and, to be
 # told to others, its hash.
 GUEST, BROWSER, LOGIN = "guest", "browser", "login"
+# The address, or the network of IPv6, from which the socket was opened; "" for none.
+ADDRESS = "address"
 
 _signer = signing.Signer(salt="chat.guests")
 
@@ -111,6 +114,12 @@ def person_of_socket(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return person_in(parse_cookie("; ".join(shown))) or new_person()
 
 
+def address_of_socket(message: Message) -> str:
+    """The address that a handshake came from, as the trusted proxies tell it; "" if nobody does."""
+    client = message.get("client")
+    return network_of(client_address(str(client[0]), "", 0)) if client else ""
+
+
 def remember(message: Message) -> None:
     """Keep in the channel session who opens this socket: for ``websocket.connect``.
 
@@ -119,6 +128,7 @@ def remember(message: Message) -> None:
     session = message.channel_session
     session[GUEST] = person_of_socket(message.content["headers"])
     session[LOGIN] = ""
+    session[ADDRESS] = address_of_socket(message)
     browser = message.http_session
     if message.user.is_authenticated and browser is not None and browser.session_key:
         session[BROWSER] = browser.session_key
@@ -150,6 +160,12 @@ def _forget_login(session: SessionBase) -> None:
     for key in (BROWSER, *USER_KEYS):
         session.pop(key, None)
     session[LOGIN] = ""
+
+
+def address_of(session: SessionBase) -> str:
+    """The address from which a socket was opened; "" if nobody tells it."""
+    address: str = session.get(ADDRESS, "")
+    return address
 
 
 def check_handle(handle: str, speaker: Speaker) -> None:

@@ -28,10 +28,10 @@ def admit(times: Sequence[dt.datetime], now: dt.datetime, rate: Rate) -> None:
         return
     wait = (recent[-count] - since(now, rate)).total_seconds()
     detail = gettext("Up to %(count)d messages in %(span)g s; send it again in %(wait)s s.")
-    values = {"count": count, "span": span, "wait": _tenths(wait)}
+    values = {"count": count, "span": span, "wait": tenths(wait)}
     raise FrameError("too_fast", detail % values)
 
 
-def _tenths(seconds: float) -> str:
+def tenths(seconds: float) -> str:
     """Seconds, rounded up, and never none."""
     return f"{max(math.ceil(round(seconds * 10, 3)) / 10, 0.1):.1f}"

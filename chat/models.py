@@ -3,79 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
 
 from chat import guests, limits, names
-from chat.frames import FrameError, Said
-
-
-class RoomManager(models.Manager["Room"]):
-    """Finds and makes rooms."""
-
-    def at(self, label: str) -> Room:
-        """The room at ``/<label>/``, made on the first visit."""
-        return self.get_or_create(label=label, defaults={"name": label})[0]
-
-    def named(self, name: str) -> Room:
-        """The room for a clean name (``chat.names.clean``), made when it is not there yet."""
-        label = names.label_of(name)
-        room, _ = self.get_or_create(label=label, defaults={"name": name})
-        if room.name == room.label != name:
-            # Somebody came by the address before anybody had typed the name.
-            room.name = name
-            room.save(update_fields=["name"])
-        return room
-
-    def of_old(self, typed: str) -> Room | None:
-        """The room whose name can no longer be chosen, if there is one that has it."""
-        try:
-            name = names.collapsed(typed)
-        except names.BadName:
-            return None
-        if len(name) > names.NAME_LENGTH or names.has_controls(name):
-            return None
-        return self.filter(name=name, label=names.label_of(name)).first()
-
-    def random(self) -> Room:
-        """A new room with a random readable name."""
-        while True:
-            label = names.random_label()
-            room, created = self.get_or_create(label=label, defaults={"name": label})
-            if created:
-                return room
-
-    def recent(self, count: int) -> models.QuerySet[Room]:
-        """Rooms in which something was said, the latest first."""
-        return self.filter(active__isnull=False).order_by("-active")[:count]
-
-    def hold(self, label: str) -> Room:
-        """The room, its row locked until the transaction ends, so that what follows waits.
-
-        Raises ``FrameError`` (forbidden) when the room is no more.
-        """
-        try:
-            return self.select_for_update().get(label=label)
-        except self.model.DoesNotExist:
-            detail = gettext("This room is no more; load the page again.")
-            raise FrameError("forbidden", detail) from None
+from chat.frames import FrameError, Said, as_text
+from chat.paces import SAY, Pace
+from chat.rooms import RoomManager
 
 
 class Room(models.Model):
     """A room: ``label`` stands in its address, ``name`` is what was typed for it.
 
-    ``change`` counts its edits and deletions, ``revision`` what was told of who is there, and
-    ``told`` is when the door last heard that something was said.
+    ``made`` is when the first came in, ``change`` counts its edits and deletions, ``revision`` what
+    was told of who is there, and ``told`` is when the door last heard that something was said.
     """
 
     name = models.CharField(max_length=names.NAME_LENGTH)
     label = models.SlugField(max_length=50, unique=True)
+    made = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     active = models.DateTimeField("last message", null=True, editable=False, db_index=True)
     told = models.DateTimeField(null=True, editable=False)
     change = models.BigIntegerField(default=0, db_default=0, editable=False)
@@ -99,7 +50,13 @@ class MessageManager(models.Manager["Message"]):
     """Stores messages, each once, and reads them back in order."""
 
     def record(
-        self, label: str, said: Said, person: str, delivery: str | None, account: bool = False
+        self,
+        label: str,
+        said: Said,
+        person: str,
+        delivery: str | None,
+        account: bool = False,
+        address: str = "",
     ) -> tuple[Message, bool]:
         """Store what ``person`` said, unless it is stored, and whether to tell the whole room.
 
@@ -112,7 +69,7 @@ class MessageManager(models.Manager["Message"]):
         """
         try:
             with transaction.atomic():
-                room, now = self._enter(label, person)
+                room, now = self._enter(label, person, address)
                 fields = {"handle": said.handle, "message": said.message, "nonce": said.nonce}
                 of = {"room": room, "person": person, "account": account, "delivery": delivery}
                 return self.create(timestamp=now, **of, **fields), True
@@ -124,7 +81,7 @@ class MessageManager(models.Manager["Message"]):
                 return stored, False
             raise
 
-    def _enter(self, label: str, person: str) -> tuple[Room, dt.datetime]:
+    def _enter(self, label: str, person: str, address: str) -> tuple[Room, dt.datetime]:
         """The room, held and marked as active, and when that was.
 
         So the ids of one room become visible in ascending order: whoever asks for what came after
@@ -133,6 +90,7 @@ class MessageManager(models.Manager["Message"]):
         room, now = Room.objects.hold(label), timezone.now()
         if (rate := settings.CHAT_RATE_LIMIT) is not None:
             limits.admit(self._times(person, limits.since(now, rate), rate[0]), now, rate)
+        Pace.objects.admit(SAY, address)
         room.active = now
         Room.objects.filter(pk=room.pk).update(active=now)
         return room, now
@@ -226,12 +184,12 @@ class Message(models.Model):
 
     def frame(self) -> str:
         """The message as the text of a frame."""
-        return json.dumps(self.fields())
+        return as_text(self.fields())
 
     def change_frame(self) -> str:
         """The last edit, or the deletion, as the text of a frame."""
         kind = "deleted" if self.deleted else "edited"
-        return json.dumps({"type": kind, "change": self.change, **self.fields()})
+        return as_text({"type": kind, "change": self.change, **self.fields()})
 
 
 class Change(models.Model):

@@ -11,13 +11,12 @@ import threading
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
-from django.utils import timezone
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
-from chat import presence
-from chat.models import Departure, Presence
+from chat import presence, pruning
+from chat.models import Presence
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class Sweeper:
         self._suspects = self._next_suspects()
         if self.layer.local_only:  # nobody registers again
             self._take_out(self._suspects)
-        Departure.objects.filter(timestamp__lt=timezone.now() - presence.REMEMBERED).delete()
+        pruning.now_and_then()
 
     def _next_suspects(self) -> set[str]:
         suspects: set[str] = set()

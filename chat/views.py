@@ -10,7 +10,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from chat import door as the_door
 from chat import guests, names, texts
-from chat.frames import LARGEST_ID
+from chat.accounts.attempts import address_of
+from chat.frames import LARGEST_ID, FrameError
+from chat.history import Answer, fitting_into_page
 from chat.models import Message, Room
 
 LAST = 50
@@ -30,7 +32,9 @@ def door(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _door(request)
     try:
-        return redirect(Room.objects.named(names.clean(typed)))
+        return redirect(Room.objects.named(names.clean(typed), address_of(request)))
+    except FrameError as error:
+        return _door(request, status=429, typed=typed, error=str(error))
     except names.BadName as error:
         if known := Room.objects.of_old(typed):
             return redirect(known)
@@ -48,25 +52,26 @@ def _door(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
 @never_cache
 @require_safe
 def new(request: HttpRequest) -> HttpResponseRedirect:
-    """Make a room with a random name and lead to it."""
+    """Lead to a room with a random name, which its first socket makes."""
     return redirect(Room.objects.random())
 
 
 @cache_control(private=True, no_cache=True)
 @require_safe
 def room(request: HttpRequest, label: str) -> HttpResponse:
-    """The room, made on the first visit, with the last messages, and the visitor's cookie."""
+    """The room with the last messages, and the visitor's cookie; the first socket makes it."""
     if not names.is_label(label):
         return not_found(request)
     person = guests.person_of_request(request) or guests.new_person()
     # Read first: of a change that comes between the two the page hears a second time.
-    found = Room.objects.at(label)
-    last = list(Message.objects.newest(label, LAST + 1))
+    found = Room.objects.seen_at(label)
+    newest = list(Message.objects.newest(label, LAST + 1)) if found.pk else []
+    last = fitting_into_page(newest, LAST, settings.CHAT_HISTORY_SIZE)
     context = {
         "room": found,
         "who": guests.who_is(person),
-        "messages": last[:LAST][::-1],
-        "more": len(last) > LAST,
+        "messages": last[::-1],
+        "more": len(newest) > len(last),
         "handle_length": settings.CHAT_HANDLE_LENGTH,
         "message_length": settings.CHAT_MESSAGE_LENGTH,
         "edit_time": settings.CHAT_EDIT_TIME,
@@ -89,6 +94,7 @@ def _guest(person: str) -> str:
 async def history(request: HttpRequest, label: str) -> JsonResponse:
     """``{"messages": [...], "more": bool}``, the earliest first; 400 for a bad query.
 
+    An answer has up to ``CHAT_HISTORY_SIZE`` bytes, or one message.
     ``?before=<id>`` gives up to 50 older ones, ``?after=<id>`` up to 200 newer ones, neither the
     last 50; ``more`` says whether there are more of them in that direction. ``?after=<id>&
     change=<n>`` gives with the newer ones also ``changed``, up to 200 of those up to that id that
@@ -97,7 +103,7 @@ async def history(request: HttpRequest, label: str) -> JsonResponse:
     room = await Room.objects.filter(label=label).afirst()
     if room is None:
         return _error(
-            404, "not_found", f"There is no room at /{label}/; visit the page to make it."
+            404, "not_found", f"There is no room at /{label}/; the first socket makes it."
         )
     try:
         before, after, change = (_number(request, key) for key in ("before", "after", "change"))
@@ -107,31 +113,40 @@ async def history(request: HttpRequest, label: str) -> JsonResponse:
         return _error(400, "bad_query", "Expected before or after, got both; ask for one.")
     if change is not None and after is None:
         return _error(400, "bad_query", "Expected after with change, got change alone; send both.")
+    answer = Answer(settings.CHAT_HISTORY_SIZE)
     if after is None:
         upper = LARGEST_ID if before is None else before
-        return JsonResponse(await _page(Message.objects.older(label, upper, OLDER + 1), OLDER))
-    page = await _page(Message.objects.newer(label, after, NEWER + 1), NEWER)
+        await _page(answer, Message.objects.older(label, upper, OLDER + 1), OLDER)
+        answer.fields["messages"].reverse()
+        return _json(answer)
+    await _page(answer, Message.objects.newer(label, after, NEWER + 1), NEWER)
     if change is not None:
-        page |= await _changes(room, change, after, page["more"])
-    return JsonResponse(page)
+        await _changes(answer, room, change, after)
+    return _json(answer)
 
 
-async def _page(found: Any, count: int) -> dict[str, Any]:
-    """The first ``count`` of what was found, which is one more if there are more, in order."""
+async def _page(answer: Answer, found: Any, count: int) -> None:
+    """Put in what was found, which is one more than ``count`` if there are more."""
     messages = [message async for message in found]
-    page = sorted(messages[:count], key=lambda message: message.pk)
-    fields = [message.fields() for message in page]
-    return {"messages": fields, "more": len(messages) > count}
+    taken = answer.take("messages", messages, count)
+    answer.fields["more"] = len(messages) > len(taken)
 
 
-async def _changes(room: Room, since: int, until: int, more: bool) -> dict[str, Any]:
-    """What was changed of the messages up to an id; if that is too much, ``more`` is true too."""
+async def _changes(answer: Answer, room: Room, since: int, until: int) -> None:
+    """Put in what was changed of the messages up to an id; ``more`` if not all of it fits."""
     found = Message.objects.changed(room.label, since, until, CHANGED + 1)
     messages = [message async for message in found]
-    fields = {"changed": [message.fields() for message in messages[:CHANGED]]}
-    if len(messages) > CHANGED:
-        return {**fields, "change": messages[CHANGED - 1].change, "more": True}
-    return {**fields, "change": max(room.change, since), "more": more}
+    taken = answer.take("changed", messages, CHANGED)
+    if len(messages) > len(taken):
+        last = taken[-1].change if taken else since
+        answer.fields |= {"change": last, "more": True}
+    else:
+        answer.fields["change"] = max(room.change, since)
+
+
+def _json(answer: Answer) -> JsonResponse:
+    # Letters as they are: escaped, most scripts take twice as many bytes and emoji three times.
+    return JsonResponse(answer.fields, json_dumps_params={"ensure_ascii": False})
 
 
 def _number(request: HttpRequest, key: str) -> int | None:

@@ -188,6 +188,8 @@ AUTHENTICATION_BACKENDS = [
 # Failed log-ins in seconds: under one name from one address, and from one address. "0": no limit.
 LOGIN_RATE_LIMIT = environment.rate("LOGIN_RATE_LIMIT", "10/600")
 LOGIN_ADDRESS_RATE_LIMIT = environment.rate("LOGIN_ADDRESS_RATE_LIMIT", "50/600")
+# Log-ins from one address, good and bad ones, as a pace: see CHAT_ADDRESS_RATE_LIMIT.
+LOGIN_PACE = environment.rate("LOGIN_PACE", "300/600")
 # Forms for a new account, good and bad ones, from one address.
 SIGNUP_RATE_LIMIT = environment.rate("SIGNUP_RATE_LIMIT", "60/3600")
 
@@ -287,6 +289,15 @@ CHANNEL_BUDGET = {
 
 # Messages in seconds per person, "0" for no limit.
 CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
+# The same for all of one address, or one /64 of IPv6, at all servers: who has no cookie is another
+# person on each socket. "300/60" lets 300 through at once and then five a second, for a school may
+# share an address. Messages and their changes; sockets that are opened, and questions who is here;
+# new rooms.
+CHAT_ADDRESS_RATE_LIMIT = environment.rate("CHAT_ADDRESS_RATE_LIMIT", "0" if DEBUG else "300/60")
+CHAT_ARRIVAL_RATE_LIMIT = environment.rate("CHAT_ARRIVAL_RATE_LIMIT", "0" if DEBUG else "1200/60")
+CHAT_ROOM_RATE_LIMIT = environment.rate("CHAT_ROOM_RATE_LIMIT", "0" if DEBUG else "60/600")
+# Seconds after which a room is deleted in which nobody is and nothing was ever said; 0 for never.
+CHAT_EMPTY_ROOM_TIME = environment.integer("CHAT_EMPTY_ROOM_TIME", 24 * 3600)
 # Characters, after trimming; of the names of new accounts too. The handle's column holds 200.
 CHAT_HANDLE_LENGTH = environment.integer("CHAT_HANDLE_LENGTH", 40, least=1, most=200)
 CHAT_MESSAGE_LENGTH = environment.integer("CHAT_MESSAGE_LENGTH", 4000, least=1)
@@ -294,6 +305,9 @@ CHAT_MESSAGE_LENGTH = environment.integer("CHAT_MESSAGE_LENGTH", 4000, least=1)
 CHAT_EDIT_TIME = environment.integer("CHAT_EDIT_TIME", 600)
 # Bytes of a whole frame in UTF-8; a client that sends more than 256 KiB at once is cut off.
 CHAT_FRAME_SIZE = environment.integer("CHAT_FRAME_SIZE", 64 * 1024, 256, 256 * 1024)
+
+# Bytes of an answer of the history, and of the messages in a room's page; at least one message.
+CHAT_HISTORY_SIZE = environment.integer("CHAT_HISTORY_SIZE", 256 * 1024, least=1)
 
 # --------------------------------------------------------------------------------- static files
 

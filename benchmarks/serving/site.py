@@ -72,6 +72,8 @@ class Site:
             "DJANGO_SETTINGS_MODULE": self.room.settings,
             "ALLOWED_HOSTS": "127.0.0.1",
             "CHAT_RATE_LIMIT": "0",
+            "CHAT_ADDRESS_RATE_LIMIT": "0",
+            "CHAT_ARRIVAL_RATE_LIMIT": "0",
             "CONNECTIONS_PER_ADDRESS": "0",
             "DATABASE_URL": f"sqlite:///{self.folder / 'chat.sqlite3'}",
             "DEBUG": "0",

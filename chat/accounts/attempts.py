@@ -21,6 +21,7 @@ from channels_workers.logs import fields
 from chat.accounts.lookalikes import key_of
 from chat.accounts.models import Attempt
 from chat.limits import Rate
+from chat.paces import LOG_IN, Pace, TooFast
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,14 @@ def at_log_in(request: HttpRequest, name: str) -> Attempts:
     own = _count("name", f"{address} {key_of(name)}", settings.LOGIN_RATE_LIMIT)
     counts = _count("log in", address, settings.LOGIN_ADDRESS_RATE_LIMIT)
     return Attempts("log in", address, counts, own)
+
+
+def keep_pace(request: HttpRequest) -> None:
+    """Count one more log-in from this address, good or bad, or raise ``TooManyAttempts``."""
+    try:
+        Pace.objects.admit(LOG_IN, address_of(request))
+    except TooFast as error:
+        raise TooManyAttempts(error.seconds) from None
 
 
 def at_sign_up(request: HttpRequest) -> Attempts:

@@ -28,6 +28,7 @@ class LimitedBackend(ModelBackend):
         """Return the user of that name and password."""
         if request is None or username is None or password is None:
             return super().authenticate(request, username, password, **kwargs)
+        attempts.keep_pace(request)
         made = attempts.at_log_in(request, username)
         made.begin()
         user = super().authenticate(request, username, password, **kwargs)

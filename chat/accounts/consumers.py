@@ -1,13 +1,12 @@
 """What becomes of the sockets of a log-in that has ended."""
 
-import json
 from contextlib import suppress
 
 from channels_workers import Channel
 from channels_workers.message import Message
 from chat import presence
 from chat.accounts.signals import LOGGED_OUT
-from chat.frames import FrameError
+from chat.frames import FrameError, as_text
 from chat.models import Presence
 from chat.presence import Visitor
 
@@ -30,4 +29,4 @@ def _make_anonymous(row: Presence) -> None:
     handle = presence.show(row.room.label, row, Visitor(row.guest, ""))
     fields = Visitor(row.guest, handle).fields()
     frame = {"type": "account", **fields, "account": False}
-    Channel(row.reply_channel).send({"text": json.dumps(frame)})
+    Channel(row.reply_channel).send({"text": as_text(frame)})

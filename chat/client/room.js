@@ -158,6 +158,8 @@ function refused({ code, detail, nonce }) {
     pauseTimer = setTimeout(resume, PAUSE);
   }
   if (entry) show(entry);
+  // Many who share an address came back at once: who is here is asked for again.
+  else if (code === "too_fast" && !nonce) askForPeopleSoon();
   else if (!isSlow) undo(changes.remove(nonce), detail);
 }
 

@@ -27,6 +27,8 @@ class ConfigVars(Step):
             "ALLOWED_HOSTS": f".herokuapp.com,{OWN_HOST}",
             "WORKER_THREADS": "2",
             "CHAT_RATE_LIMIT": "0",
+            "CHAT_ADDRESS_RATE_LIMIT": "0",
+            "CHAT_ARRIVAL_RATE_LIMIT": "0",
             "CONNECTIONS_PER_ADDRESS": "0",
         }
         said = app.set_config(**changes)

@@ -128,6 +128,7 @@ def chat_servers(
         redis.start()
         env = {"DATABASE_URL": f"sqlite:///{chat_database}", "REDIS_URL": redis.url}
         env |= {"CHAT_RATE_LIMIT": "0", "SIGNUP_RATE_LIMIT": "0", "LOGIN_ADDRESS_RATE_LIMIT": "0"}
+        env["LOGIN_PACE"] = "0"
         env["DRAIN_TIME"] = "0"
         migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
         subprocess.run(migrate, cwd=ROOT, env=clean_environment() | env, check=True)
@@ -160,7 +161,8 @@ def other_server(chat_servers: list[Server]) -> Server:
 @pytest.fixture
 def store(chat_server: Server, chat_database: Path) -> Callable[..., None]:
     def store(room: str, *messages: dict[str, Any]) -> None:
-        chat_server.get(f"/{room}/")
+        with chat_server.join(room):  # which makes it
+            pass
         with closing(sqlite3.connect(chat_database)) as database, database:
             number = database.execute("SELECT id FROM chat_room WHERE label = ?", (room,))
             now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ")

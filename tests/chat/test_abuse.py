@@ -43,18 +43,23 @@ def test_html_is_text_in_every_field(
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("handle", "message"),
     [
-        "x" * 4000,
-        "\u202eexe.gpj\u2066 \u200b\u200d\ufeff.",
-        "Z" + "\u0301" * 500,
-        "👩‍👩‍👧‍👦🏳️‍🌈" * 200,
+        ("x" * 40, "x" * 4000),
+        ("مريم", "\u202eexe.gpj\u2066 \u200b\u200d\ufeff."),
+        ("Z\u0301\u0302\u0303\u0304" * 8, "Z" + "\u0301" * 500),
+        ("👩\u200d👩\u200d👧\u200d👦🏳️\u200d🌈" * 3, "👩\u200d👩\u200d👧\u200d👦🏳️\u200d🌈" * 200),
     ],
     ids=["a long word", "controls", "accents", "emoji"],
 )
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_strange_text_stays_in_its_place(
-    message: str, width: int, chat_server: Server, other_server: Server, open_tab: OpenTab
+    handle: str,
+    message: str,
+    width: int,
+    chat_server: Server,
+    other_server: Server,
+    open_tab: OpenTab,
 ) -> None:
     room = f"strange-{len(message)}-{width}"
     tab = open_tab(chat_server, f"/{room}/")
@@ -62,7 +67,7 @@ def test_a_strange_text_stays_in_its_place(
     tab.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     tab.wait_until("open")
     with other_server.join(room) as eve:
-        eve.say(message, handle=message[:40])
+        eve.say(message, handle=handle)
         eve.say("after", handle="eve")
         wait_for(lambda: len(tab.messages()) == 2, "both messages")
     shown = "return document.querySelector('.message .text').textContent"

@@ -13,6 +13,7 @@ from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
 from tests.processes.process import ROOT
 from tests.processes.server import Server
+from tests.processes.waiting import wait_for
 
 MANY = 40
 
@@ -73,6 +74,34 @@ def test_what_was_missed_comes_though_the_history_failed_for_a_while(
     tab.wait_for_messages("before", *said)
     tab.browser.execute_script("window.fetch = window.works;")
     tab.wait_for_messages("before", "missed", *said)
+
+
+def test_a_page_goes_on_where_an_answer_had_no_room_for_more(
+    start_runserver: StartServer, open_tab: OpenTab, database_url: str
+) -> None:
+    env = {"CHAT_HISTORY_SIZE": "1000"}  # some five messages
+    server = start_runserver(env=env)
+    tab = open_tab(server, "/lobby/")
+    tab.wait_until("open")
+    tab.say("before")
+    tab.wait_for_messages("before")
+    server.stop()
+    tab.wait_until("lost")
+    missed = [f"missed {number} {'x' * 100}" for number in range(30)]
+    for message in missed:
+        store(database_url, message)
+    server = start_runserver(port=server.port, env=env)
+    tab.wait_for_messages("before", *missed)
+    # A page that is new goes back in the same way.
+    tab.run("location.reload()")
+    tab.wait_until("open")
+    assert 0 < len(tab.messages()) < 30
+
+    def has_all() -> bool:
+        tab.run("document.getElementById('older').click()")
+        return tab.messages() == ["before", *missed]
+
+    wait_for(has_all, lambda: f"all messages; there are {tab.messages()}")
 
 
 HISTORY = ROOT / "chat" / "client" / "history.js"

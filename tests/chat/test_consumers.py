@@ -54,7 +54,13 @@ def test_a_socket_joins_the_group_of_its_room_and_is_accepted(connection: Connec
     assert connection.decode(accept) == {"accept": True}
 
 
-@pytest.mark.parametrize("path", ["/chat/nobody-was-here/", "/lobby/", "/chat/admin/", "/"])
+def test_the_first_socket_makes_the_room(connection: Connection) -> None:
+    accept = connection.connect(path="/chat/nobody-was-here/")[-1]
+    assert connection.decode(accept) == {"accept": True}
+    assert Room.objects.filter(label="nobody-was-here").exists()
+
+
+@pytest.mark.parametrize("path", ["/chat/nobody was here/", "/lobby/", "/chat/admin/", "/"])
 def test_a_socket_of_no_room_is_denied(connection: Connection, path: str) -> None:
     (denial,) = connection.connect(path=path)
     assert connection.decode(denial) == {"close": True}

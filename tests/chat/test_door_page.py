@@ -14,7 +14,6 @@ def test_the_list_is_live(chat_server: Server, other_server: Server, open_tab: O
     tab = open_tab(chat_server, "/")
     tab.browser.execute_script("window.waits = true")
     row = "li[data-label='live'] .here"
-    other_server.get("/live/")
     with other_server.join("live") as bob:
         bob.socket.send(json.dumps({"type": "presence", "handle": "bob"}))
         here = "li:has(a[href='/live/']) .here"

@@ -129,7 +129,6 @@ def test_what_a_crowd_does_at_once_is_numbered_without_gaps(
 
 def test_the_door_is_fed_live(start_runserver: StartServer) -> None:
     server = start_runserver()
-    server.get("/lobby/")
     with at_the_door(server) as visitor:
         assert next_of(visitor, "rooms")["rooms"] == []
         with server.join("lobby") as ann:

@@ -80,7 +80,8 @@ def test_a_person_with_fifty_tabs_is_one(
 def test_three_hundred_people_and_two_of_one_name(
     chat_server: Server, chat_database: Path, open_tab: OpenTab
 ) -> None:
-    chat_server.get("/crowd/")
+    with chat_server.join("crowd"):
+        pass
     row = (
         "INSERT INTO chat_presence (room_id, reply_channel, person, handle, account, guest,"
         ' login, "order")'

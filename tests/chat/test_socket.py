@@ -145,7 +145,7 @@ def test_a_frame_of_2_mib_ends_its_socket_alone(server: Server, label: str) -> N
         assert next_frame(bob)["message"] == "back"
 
 
-@pytest.mark.parametrize("path", ["/chat/nobody-was-here/", "/chat/new/", "/nothing/"])
+@pytest.mark.parametrize("path", ["/chat/nobody.was.here/", "/chat/new/", "/nothing/"])
 def test_a_path_of_no_room_is_refused(server: Server, path: str) -> None:
     assert status_of_handshake(server, path, server.url) == HTTPStatus.FORBIDDEN
 
@@ -230,11 +230,24 @@ def test_after_a_while_the_fast_one_may_speak_again(start_runserver: StartServer
 
 def test_a_refused_handshake_is_no_error_in_the_log(start_runserver: StartServer) -> None:
     server = start_runserver()
-    server.get("/lobby/")
     assert status_of_handshake(server, "/chat/lobby/", None) == HTTPStatus.FORBIDDEN
-    assert status_of_handshake(server, "/chat/nowhere/", server.url) == HTTPStatus.FORBIDDEN
+    assert status_of_handshake(server, "/chat/no.where/", server.url) == HTTPStatus.FORBIDDEN
     with server.join("lobby") as ann:  # by its answer, the workers are through with the others
         ann.say("hi")
         assert next_frame(ann)["message"] == "hi"
     server.process.terminate()
     assert "ERROR" not in server.process.output
+
+
+def test_guests_who_are_new_on_each_socket_have_one_limit(start_runserver: StartServer) -> None:
+    server = start_runserver(env={"CHAT_ADDRESS_RATE_LIMIT": "5/3600"})
+    answers = []
+    for number in range(8):
+        with server.join("lobby") as guest:  # who keeps no cookie
+            guest.say(f"m{number}")
+            frame = next_frame(guest)
+            answers.append(frame.get("code") or frame["message"])
+    assert answers == ["m0", "m1", "m2", "m3", "m4", "too_fast", "too_fast", "too_fast"]
+    output = server.process.output
+    assert output.count("The address 127.0.0.1 does too much (say)") == 1
+    assert "raise CHAT_ADDRESS_RATE_LIMIT" in output

@@ -12,7 +12,7 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.routing import Router
 from chat import presence, sweep
-from chat.models import Departure, Presence, Room
+from chat.models import Presence, Room
 from chat.routing import channel_routing
 from chat.sweep import Sweeper
 from tests.channels_workers.clients import Client, pull_one
@@ -137,16 +137,6 @@ def test_a_layer_that_does_not_know_takes_nobody_out(
     with pytest.raises(LayerUnavailable):
         site.sweeper.look()
     assert present() == ["a", "b", "c"]
-
-
-def test_old_departures_are_forgotten(site: Site) -> None:
-    departure = site.room.departures.create(reply_channel="gone!x", person="x")
-    site.sweeper.look()
-    assert Departure.objects.filter(pk=departure.pk).exists()
-    departure.timestamp -= 2 * presence.REMEMBERED
-    departure.save()
-    site.sweeper.look()
-    assert not Departure.objects.filter(pk=departure.pk).exists()
 
 
 def test_an_outage_is_said_once_and_the_sweeper_goes_on(

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from chat import changes, guests
+from chat import changes, guests, names
 from chat.frames import Edit, Said
 from chat.models import Message, Room
 
@@ -72,14 +72,26 @@ def test_a_name_that_cannot_be_says_why(client: Client, name: str) -> None:
 def test_a_new_room_has_a_random_readable_name(client: Client) -> None:
     locations = {client.get("/new/")["Location"] for _ in range(3)}
     assert len(locations) == 3
+    assert not Room.objects.exists()
     assert all(re.fullmatch("/[a-z]+-[a-z]+-[0-9]+/", location) for location in locations)
 
 
-def test_a_room_is_made_on_the_first_visit(client: Client) -> None:
+def test_who_only_looks_makes_no_room(client: Client) -> None:
+    for path in ("/lobby/", "/lobby/messages/", "/new/", "/"):
+        client.get(path, follow=True)
     response = client.get("/lobby/")
     assert response.status_code == 200
-    assert Room.objects.get().label == "lobby"
     assert 'data-socket="/chat/lobby/"' in response.content.decode()
+    assert 'data-change="0"' in response.content.decode()
+    assert not Room.objects.exists()
+
+
+def test_the_name_of_a_room_of_before_leads_to_it(client: Client) -> None:
+    name = "a\u200bb"  # which nobody can choose any more
+    assert client.post("/", {"name": name}).status_code == 400
+    room = Room.objects.create(name=name, label=names.label_of(name))
+    assert client.post("/", {"name": f" {name} "})["Location"] == f"/{room.label}/"
+    assert client.post("/", {"name": "a\0b"}).status_code == 400
 
 
 def test_a_room_shows_the_last_50_messages_the_most_recent_last(client: Client) -> None:

@@ -50,7 +50,7 @@ class Server:
 
     @contextmanager
     def join(self, label: str, **options: Any) -> Iterator["Person"]:
-        """Visit the room, which makes it, and open its socket, as a page would."""
+        """Visit the room and open its socket, which makes it, as a page would."""
         self.get(f"/{label}/")
         given: dict[str, Any] = {"origin": Origin(self.url), "open_timeout": 30, "max_size": None}
         with connect(f"{self.socket_url}/chat/{label}/", **(given | options)) as socket:

@@ -55,7 +55,7 @@ def test_an_account_speaks_under_its_name_until_it_logs_out(start_runserver: Sta
             assert (frame["handle"], frame["account"]) == ("", False)
         first.say("as Zoe?", handle="zoe")
         assert next_of(first, "error")["code"] == "forbidden"
-        bob.say("as Zoe?", handle="Z\u200boe")
+        bob.say("as Zoe?", handle="\uff3aoe")
         assert next_of(bob, "error")["code"] == "forbidden"
         second.say("as a guest", handle="ann")
         heard = bob.hear()

@@ -1,0 +1,47 @@
+"""How much of what was said goes into one answer: bounded in number and in bytes. No I/O.
+
+An answer that nobody reads waits in the server's memory, and messages may have thousands of
+characters of four bytes each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.html import escape
+
+from chat.frames import as_text
+from chat.models import Message
+
+
+@dataclass
+class Answer:
+    """Takes in messages while they fit: so many bytes of JSON, and the first in any case."""
+
+    size: int
+    fields: dict[str, Any] = field(default_factory=dict)
+    _is_empty: bool = True
+
+    def take(self, key: str, messages: Sequence[Message], count: int) -> list[Message]:
+        """Put the first of these messages under a key, as they come; return which fit."""
+        taken = []
+        for message in messages[:count]:
+            size = len(as_text(message.fields()).encode())
+            if size > self.size and not self._is_empty:
+                break
+            taken.append(message)
+            self.size -= size
+            self._is_empty = False
+        self.fields[key] = [message.fields() for message in taken]
+        return taken
+
+
+def fitting_into_page(newest: Sequence[Message], count: int, size: int) -> list[Message]:
+    """The newest messages, of as many as ``count``, whose HTML has up to ``size`` bytes."""
+    taken: list[Message] = []
+    for message in newest[:count]:
+        size -= len(escape(message.message).encode())
+        if size < 0 and taken:
+            break
+        taken.append(message)
+    return taken

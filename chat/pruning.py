@@ -1,0 +1,74 @@
+"""Forgets what strangers made and nobody needs, so that it does not grow for ever.
+
+The sweeper of each worker process does so at its start and every ten minutes;
+``manage.py prunechat`` does it at once.
+"""
+
+import datetime as dt
+import logging
+import time
+from contextlib import suppress
+from importlib import import_module
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from channels_workers.logs import fields
+from chat import presence
+from chat.frames import FrameError
+from chat.models import Change, Departure, Room
+from chat.paces import Pace
+
+logger = logging.getLogger(__name__)
+
+#: How often (s) a process looks.
+PAUSE = 600.0
+#: How long it is remembered who changed a message: longer than anybody may, and than a retry takes.
+CHANGES = dt.timedelta(days=1)
+#: How many rooms are looked at, at a time.
+ROOMS = 500
+
+_next = 0.0
+
+
+def now_and_then() -> None:
+    """Prune, if this process has not done so for a while; what fails is said in the log."""
+    global _next
+    if time.monotonic() < _next:
+        return
+    _next = time.monotonic() + PAUSE
+    try:
+        prune()
+    except DatabaseError as error:
+        text = "What nobody needs was not deleted, and will be tried again: %s"
+        logger.warning(text, error, extra=fields("prune_failed"))
+
+
+def prune() -> int:
+    """Delete it, and say how many rooms that were."""
+    now = timezone.now()
+    Departure.objects.filter(timestamp__lt=now - presence.REMEMBERED).delete()
+    Change.objects.filter(timestamp__lt=now - CHANGES).delete()
+    Pace.objects.forget()
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    return _prune_rooms(now)
+
+
+def _prune_rooms(now: dt.datetime) -> int:
+    """Rooms in which nothing was ever said, and in which nobody is."""
+    if not (life := settings.CHAT_EMPTY_ROOM_TIME):
+        return 0
+    old = Room.objects.filter(made__lt=now - dt.timedelta(seconds=life), active=None)
+    unused = old.filter(presences=None, messages=None).order_by("pk")
+    labels = list(unused.values_list("label", flat=True)[:ROOMS])
+    return sum(map(_delete_if_unused, labels))
+
+
+def _delete_if_unused(label: str) -> bool:
+    with suppress(FrameError), transaction.atomic():  # or it is gone by now
+        room = Room.objects.hold(label)  # whoever comes in just now waits, and makes it anew
+        if not (room.presences.exists() or room.messages.exists()):
+            room.delete()
+            return True
+    return False

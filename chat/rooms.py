@@ -1,0 +1,81 @@
+"""Which room is at an address, and when it is made: by the first who comes in, not by who looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils.translation import gettext
+
+from chat import names
+from chat.frames import FrameError
+from chat.paces import MAKE_ROOM, Pace
+
+if TYPE_CHECKING:
+    from chat.models import Room
+
+    RoomManagerOfDjango = models.Manager[Room]
+else:
+    RoomManagerOfDjango = models.Manager
+
+
+class RoomManager(RoomManagerOfDjango):
+    """Finds and makes rooms."""
+
+    def seen_at(self, label: str) -> Room:
+        """The room at ``/<label>/``; before anybody comes in it is in no row."""
+        return self.filter(label=label).first() or self.model(label=label, name=label)
+
+    def at(self, label: str, address: str = "", name: str | None = None) -> Room:
+        """The room at ``/<label>/``, made when the first comes in.
+
+        Raises ``FrameError`` (too_fast) when the address has made too many.
+        """
+        if (room := self.filter(label=label).first()) is not None:
+            return room
+        Pace.objects.admit(MAKE_ROOM, address)
+        return self.get_or_create(label=label, defaults={"name": name or label})[0]
+
+    def named(self, name: str, address: str = "") -> Room:
+        """The room for a clean name (``chat.names.clean``), made when it is not there yet.
+
+        Raises ``FrameError`` (too_fast) when the address has made too many.
+        """
+        room = self.at(names.label_of(name), address, name)
+        if room.name == room.label != name:
+            # Somebody came by the address before anybody had typed the name.
+            room.name = name
+            room.save(update_fields=["name"])
+        return room
+
+    def of_old(self, typed: str) -> Room | None:
+        """The room whose name can no longer be chosen, if there is one that has it."""
+        try:
+            name = names.collapsed(typed)
+        except names.BadName:
+            return None
+        if len(name) > names.NAME_LENGTH or names.has_controls(name):
+            return None
+        return self.filter(name=name, label=names.label_of(name)).first()
+
+    def random(self) -> Room:
+        """A room with a random readable name, which is nobody's and in no row yet."""
+        while True:
+            room = self.seen_at(names.random_label())
+            if room._state.adding:
+                return room
+
+    def recent(self, count: int) -> models.QuerySet[Room]:
+        """Rooms in which something was said, the latest first."""
+        return self.filter(active__isnull=False).order_by("-active")[:count]
+
+    def hold(self, label: str) -> Room:
+        """The room, its row locked until the transaction ends, so that what follows waits.
+
+        Raises ``FrameError`` (forbidden) when the room is no more.
+        """
+        try:
+            return self.select_for_update().get(label=label)
+        except self.model.DoesNotExist:
+            detail = gettext("This room is no more; load the page again.")
+            raise FrameError("forbidden", detail) from None

@@ -1,0 +1,147 @@
+"""What nobody needs is deleted, and nothing else."""
+
+import datetime as dt
+import io
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import DatabaseError
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from channels_workers.layers.memory import InMemoryChannelLayer
+from chat import pruning
+from chat.frames import Said
+from chat.models import Change, Departure, Message, Room
+from chat.paces import Pace
+from chat.sweep import Sweeper
+from tests.chat.connection import Connection
+
+pytestmark = pytest.mark.django_db
+
+DAY = dt.timedelta(days=1)
+
+
+def old_room(label: str) -> Room:
+    room = Room.objects.at(label)
+    Room.objects.filter(pk=room.pk).update(made=timezone.now() - 2 * DAY)
+    return room
+
+
+def labels() -> list[str]:
+    return list(Room.objects.order_by("label").values_list("label", flat=True))
+
+
+def say(label: str) -> Message:
+    return Message.objects.record(label, Said("ann", "hi"), "guest:a", None)[0]
+
+
+def test_rooms_that_were_never_used_are_deleted_after_a_day() -> None:
+    old_room("empty").departures.create(reply_channel="a!b", person="guest:a")
+    Room.objects.at("young")
+    old_room("visited").presences.create(reply_channel="a!c", person="guest:a", guest="guest:a")
+    old_room("used")
+    say("used")
+    old_room("moderated")
+    say("moderated")
+    Room.objects.filter(label="moderated").update(active=None)
+    assert pruning.prune() == 1
+    assert labels() == ["moderated", "used", "visited", "young"]
+
+
+def test_the_time_is_a_setting(settings: Settings) -> None:
+    old_room("empty")
+    settings.CHAT_EMPTY_ROOM_TIME = 0
+    assert pruning.prune() == 0
+    settings.CHAT_EMPTY_ROOM_TIME = 3 * 24 * 3600
+    assert pruning.prune() == 0
+    settings.CHAT_EMPTY_ROOM_TIME = 3600
+    assert pruning.prune() == 1
+
+
+def test_who_comes_in_just_now_keeps_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = old_room("empty")
+    hold = type(Room.objects).hold
+
+    def come_in_first(manager: Any, label: str) -> Room:
+        room.presences.create(reply_channel="a!b", person="guest:a", guest="guest:a")
+        return hold(manager, label)
+
+    monkeypatch.setattr(type(Room.objects), "hold", come_in_first)
+    assert pruning.prune() == 0
+    assert labels() == ["empty"]
+
+
+def test_who_comes_back_makes_the_room_anew(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["localhost"]
+    old_room("lobby")
+    pruning.prune()
+    accept = Connection().connect()[-1]
+    assert Connection().decode(accept) == {"accept": True}
+    assert labels() == ["lobby"]
+
+
+def test_what_is_remembered_for_a_while_is_forgotten() -> None:
+    now = timezone.now()
+    room = Room.objects.at("lobby")
+    message = say("lobby")
+    for age in (dt.timedelta(minutes=50), dt.timedelta(minutes=70), dt.timedelta(hours=25)):
+        room.departures.create(reply_channel=f"a!{age}", person="a", timestamp=now - age)
+        message.changes.create(person="a", timestamp=now - age)
+        Session.objects.create(session_key=f"{age}", session_data="", expire_date=now + DAY - age)
+        Pace.objects.create(key=f"{age}", until=(now + DAY - age).timestamp())
+    pruning.prune()
+    models = (Departure, Change, Session, Pace)
+    assert [model.objects.count() for model in models] == [1, 2, 2, 2]
+
+
+def test_a_command_does_it_at_once() -> None:
+    old_room("empty")
+    said = io.StringIO()
+    call_command("prunechat", stdout=said)
+    assert said.getvalue() == "1 rooms that were never used are deleted.\n"
+    assert labels() == []
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    monkeypatch.setattr(pruning, "_next", 0.0)
+
+    def at(moment: float) -> None:
+        monkeypatch.setattr(pruning.time, "monotonic", lambda: moment)
+        pruning.now_and_then()
+
+    return at
+
+
+def test_each_process_does_it_every_ten_minutes(at: Callable[[float], None]) -> None:
+    at(1000)
+    old_room("empty")
+    at(1599)
+    assert labels() == ["empty"]
+    at(1601)
+    assert labels() == []
+
+
+@pytest.mark.usefixtures("at")
+def test_the_sweeper_of_a_worker_does_it() -> None:
+    old_room("empty")
+    Sweeper(InMemoryChannelLayer(), threading.Event()).look()
+    assert labels() == []
+
+
+def test_a_database_that_is_away_is_said_in_the_log(
+    at: Callable[[float], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> int:
+        raise DatabaseError("away")
+
+    monkeypatch.setattr(pruning, "prune", fail)
+    at(1000)
+    (record,) = caplog.records
+    assert (record.levelno, vars(record)["event"]) == (logging.WARNING, "prune_failed")
