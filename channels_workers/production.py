@@ -18,9 +18,6 @@ from channels_workers.conf import configuration
 #: those of its threads.
 OF_SERVER, OF_WORKER = 4, 2
 
-#: Requests that an interface server answers at the same moment, each with a database connection.
-REQUESTS = 4
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -41,10 +38,12 @@ class Budget:
         """Return how many connections to Redis there are at most."""
         return self.servers * OF_SERVER + self.workers * (self.threads + OF_WORKER)
 
-    @property
-    def database_needed(self) -> int:
-        """Return how many connections to the database there are, without coroutines of workers."""
-        return self.servers * REQUESTS + self.workers * self.threads
+    def database_needed(self, at_once: int) -> int:
+        """Return how many connections to the database there are at most.
+
+        Without coroutines of workers; *at_once* requests are inside Django in each server.
+        """
+        return self.servers * at_once + self.workers * self.threads
 
 
 def read_budget() -> Budget | None:
@@ -87,15 +86,24 @@ def _over(budget: Budget) -> Iterator[CheckMessage]:
             'Redis, and say so in CHANNEL_BUDGET["redis"].',
             id="channels_workers.W005",
         )
-    if budget.database and budget.database_needed > budget.database:
-        yield checks.Warning(
-            f"The database allows {budget.database} connections, and {budget.database_needed} are "
-            + "needed: {servers} interface servers that answer {0} requests each, {workers} "
-            "workers with {threads} threads.".format(REQUESTS, **counts),
-            hint="Start fewer workers, or give them fewer threads (--threads); or put a pooler in "
-            'front, or take a larger database, and say so in CHANNEL_BUDGET["database"].',
-            id="channels_workers.W006",
-        )
+    yield from _over_database(budget)
+
+
+def _over_database(budget: Budget) -> Iterator[CheckMessage]:
+    at_once = _configured("REQUESTS_AT_ONCE")
+    needed = budget.database_needed(at_once or 0)
+    if at_once is None or not budget.database or (at_once and needed <= budget.database):
+        return
+    needs = f"{needed} are needed" if at_once else "there is no bound to those that are needed"
+    yield checks.Warning(
+        f"The database allows {budget.database} connections, and {needs}: {budget.servers} "
+        f"interface servers with {at_once or 'any number of'} requests inside Django each "
+        f"(REQUESTS_AT_ONCE), {budget.workers} workers with {budget.threads} threads.",
+        hint="Set CHANNEL_WORKERS[\"REQUESTS_AT_ONCE\"] to less; or start fewer workers, or give "
+        "them fewer threads (--threads); or put a pooler in front, or take a larger database, and "
+        'say so in CHANNEL_BUDGET["database"].',
+        id="channels_workers.W006",
+    )
 
 
 @register("channels_workers", deploy=True)

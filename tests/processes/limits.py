@@ -1,0 +1,79 @@
+"""Settings with the limits named in LIMITS, as JSON, and views that reach them."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from channels_workers.places import leave_place
+from chat_project.settings import *  # noqa: F403
+from chat_project.settings import CHANNEL_WORKERS as CHAT
+
+ROOT_URLCONF = "tests.processes.limits"
+CHANNEL_WORKERS = {**CHAT, **json.loads(os.environ.get("LIMITS", "{}"))}
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+
+
+def size(request: HttpRequest) -> HttpResponse:
+    """How many bytes came."""
+    return HttpResponse(str(len(request.body)))
+
+
+def large(request: HttpRequest, count: int) -> HttpResponse:
+    """So many bytes, made at once."""
+    return HttpResponse(b"x" * count)
+
+
+def stream(request: HttpRequest, count: int) -> StreamingHttpResponse:
+    """So many bytes, made when they are wanted."""
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(count // 65_536):
+            yield b"x" * 65_536
+
+    return StreamingHttpResponse(parts())
+
+
+def hold(request: HttpRequest) -> HttpResponse:
+    """What somebody writes into the FIFO named by PAGE; with a connection to the database."""
+    connection.ensure_connection()
+    return HttpResponse(Path(os.environ["PAGE"]).read_text())
+
+
+def poll(request: HttpRequest) -> HttpResponse:
+    """The same, without a place."""
+    leave_place(request)
+    return hold(request)
+
+
+async def events(request: HttpRequest) -> StreamingHttpResponse:
+    """One event, and then none."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"data: first\n\n"
+        while not Path(os.environ["PAGE"]).is_file():
+            await asyncio.sleep(0.1)
+
+    return StreamingHttpResponse(parts(), content_type="text/event-stream")
+
+
+def fail(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError("as asked for")
+
+
+urlpatterns = [
+    path("size/", csrf_exempt(size)),
+    path("large/<int:count>/", large),
+    path("stream/<int:count>/", stream),
+    path("hold/", hold),
+    path("poll/", poll),
+    path("events/", events),
+    path("fail/", fail),
+    re_path("^host/$", lambda request: HttpResponse(request.get_host())),
+]
