@@ -92,9 +92,11 @@ async def refuse_socket(scope: Scope, receive: Any, send: Any) -> None:
     body = {"type": "websocket.http.response.body", "body": b"Too many sockets of one address.\n"}
     await send(start)
     await send(body)
-    # uvicorn takes who returns before for one that has not answered, and logs an error.
+    # uvicorn takes who returns before the line is down for one that has not answered, and logs an
+    # error. It tells of the end twice: of that of the answer, then of that of the line.
     with suppress(TimeoutError):
         async with asyncio.timeout(REFUSED_WITHIN):
+            await receive()
             await receive()
 
 

@@ -46,6 +46,9 @@ class Line(Protocol):
     def unsent(self) -> int:
         """Return how many bytes the server holds that the client has not taken."""
 
+    def unread(self) -> int:
+        """Return how many bytes there are in all that the client has not taken, as far as known."""
+
     async def room(self) -> None:
         """Wait while the server holds many of them, if its `send` does not."""
 
@@ -63,6 +66,10 @@ class UnknownLine:
         self.key = self
 
     def unsent(self) -> int:
+        """Return 0."""
+        return 0
+
+    def unread(self) -> int:
         """Return 0."""
         return 0
 
@@ -102,7 +109,7 @@ class Reader:
     def look(self, now: float) -> bool:
         """Look how far it has read; return whether it still takes part."""
         waiting = self.waiting
-        read = self.put - waiting
+        read = self.put - self.queued - self.line.unread()
         if not waiting or read - self._read >= LEAST_READ:
             self._read, self.since = read, now
         return bool(waiting or self.answers)
@@ -208,6 +215,8 @@ class Answer:
         if self._reader.is_cut:
             return
         self._put(event)
+        if self._size > self._limit:
+            self._place.stream()
         while self._size > self._limit and self._writer is not None:
             self._taken.clear()
             await self._taken.wait()

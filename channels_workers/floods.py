@@ -12,9 +12,10 @@ from django.core.exceptions import SuspiciousOperation
 from channels_workers.conf import configuration
 from channels_workers.logs import QUIET
 
-#: Loggers to whose warnings and errors a client can add with each request. Those of
+#: Loggers to whose warnings and errors a client can add with each request, or socket. Those of
 #: ``django.security`` have the names of errors.
 LOGGERS = (
+    *("channels_workers.protocol", "channels_workers.sockets"),
     *("django.request", "django.security.csrf", "uvicorn.error", "asyncio"),
     *("daphne.server", "daphne.http_protocol", "daphne.ws_protocol"),
 )
@@ -63,6 +64,10 @@ class Flood(logging.Filter):
         if note:
             record.msg, record.args = f"{record.getMessage().rstrip()}{note}", ()
         return count <= limit
+
+    def forget(self) -> None:
+        """Count from the beginning, as tests want it."""
+        self._kinds.clear()
 
     def _count(self, kind: Kind) -> tuple[int, int]:
         """Return how many there were in the minute before, if a new one begins, and in this one."""

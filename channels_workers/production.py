@@ -99,7 +99,7 @@ def _over_database(budget: Budget) -> Iterator[CheckMessage]:
         f"The database allows {budget.database} connections, and {needs}: {budget.servers} "
         f"interface servers with {at_once or 'any number of'} requests inside Django each "
         f"(REQUESTS_AT_ONCE), {budget.workers} workers with {budget.threads} threads.",
-        hint="Set CHANNEL_WORKERS[\"REQUESTS_AT_ONCE\"] to less; or start fewer workers, or give "
+        hint='Set CHANNEL_WORKERS["REQUESTS_AT_ONCE"] to less; or start fewer workers, or give '
         "them fewer threads (--threads); or put a pooler in front, or take a larger database, and "
         'say so in CHANNEL_BUDGET["database"].',
         id="channels_workers.W006",

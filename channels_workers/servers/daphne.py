@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from channels_workers.conf import configuration
 from channels_workers.logs import Episode, fields
+from channels_workers.servers import kernel
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,10 @@ class AnswerLine:
     def unsent(self) -> int:
         """Return how many bytes Twisted holds that the client has not taken."""
         return unsent_bytes(self.key) if getattr(self.key, "connected", True) else 0
+
+    def unread(self) -> int:
+        """Return how many bytes these are, and those in the kernel that were not read."""
+        return self.unsent() + kernel.unread_bytes(getattr(self.key, "socket", None))
 
     async def room(self) -> None:
         """Wait while the transport is full."""

@@ -7,7 +7,8 @@ import logging
 from typing import Any
 
 from channels_workers.conf import configuration
-from channels_workers.logs import fields
+from channels_workers.logs import Episode, fields
+from channels_workers.servers import kernel
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,10 @@ class AnswerLine:
     def unsent(self) -> int:
         """Return how many bytes the transport holds that the client has not taken."""
         return int(self.key.get_write_buffer_size())
+
+    def unread(self) -> int:
+        """Return how many bytes these are, and those in the kernel that were not read."""
+        return self.unsent() + kernel.unread_bytes(self.key.get_extra_info("socket"))
 
     async def room(self) -> None:
         """Leave it to `send`."""
@@ -73,6 +78,7 @@ class BoundedHead:
 
     cycle: Any
     loop: asyncio.AbstractEventLoop
+    server_state: Any
     transport: Any
     _deadline: asyncio.TimerHandle | None = None
     _size = 0
@@ -84,7 +90,13 @@ class BoundedHead:
 
     def data_received(self, data: bytes) -> None:
         """Take *data*; see whether it makes a head whole."""
-        super().data_received(data)  # type: ignore[misc]
+        try:
+            super().data_received(data)  # type: ignore[misc]
+        except Exception as error:
+            if not self._take_back():
+                raise
+            note_broken(error)
+            self._end(BAD_REQUEST)
         if self.transport.get_protocol() is not self:
             self._hand_over(self.transport.get_protocol())
         elif self.cycle is not None and not self.cycle.response_complete:
@@ -119,6 +131,13 @@ class BoundedHead:
         elif not has_begun(protocol):
             self.transport.abort()
 
+    def _take_back(self) -> bool:
+        """Forget the WebSocket part, if it broke at this handshake: uvicorn would never stop."""
+        connections = self.server_state.connections
+        broken = [each for each in connections if each.transport is self.transport]
+        connections.difference_update(each for each in broken if each is not self)
+        return any(each is not self for each in broken)
+
     def _hand_over(self, protocol: Any) -> None:
         """Answer a handshake that the WebSocket part has refused, and forgotten to answer."""
         if has_begun(protocol):
@@ -136,6 +155,20 @@ class BoundedHead:
             head = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status
             self.transport.write(answer or head)
         self.transport.close()
+
+
+_broken = Episode()
+
+
+def note_broken(error: Exception) -> None:
+    """Say that uvicorn's WebSocket part fails at a handshake."""
+    if _broken.is_new():
+        logger.warning(
+            "A handshake is answered 400: uvicorn's WebSocket part fails at it, with %s. Said "
+            "once, until none was for a minute",
+            type(error).__name__,
+            extra=fields("request_refused"),
+        )
 
 
 def has_begun(protocol: Any) -> bool:

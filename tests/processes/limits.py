@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -17,6 +19,7 @@ from chat_project.settings import CHANNEL_WORKERS as CHAT
 
 ROOT_URLCONF = "tests.processes.limits"
 CHANNEL_WORKERS = {**CHAT, **json.loads(os.environ.get("LIMITS", "{}"))}
+PAGES = Path(os.environ.get("PAGES", "/nowhere"))
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 
 
@@ -33,17 +36,27 @@ def large(request: HttpRequest, count: int) -> HttpResponse:
 def stream(request: HttpRequest, count: int) -> StreamingHttpResponse:
     """So many bytes, made when they are wanted."""
 
-    def parts() -> Iterator[bytes]:
+    async def parts() -> AsyncIterator[bytes]:
         for _ in range(count // 65_536):
+            await asyncio.sleep(0)
             yield b"x" * 65_536
 
     return StreamingHttpResponse(parts())
 
 
 def hold(request: HttpRequest) -> HttpResponse:
-    """What somebody writes into the FIFO named by PAGE; with a connection to the database."""
+    """Wait with a connection to the database, until there is the file ``go`` in the folder PAGES.
+
+    Meanwhile it has a file ``in-...`` there; a file ``seen-N`` says that N were inside at once.
+    """
     connection.ensure_connection()
-    return HttpResponse(Path(os.environ["PAGE"]).read_text())
+    own = PAGES / f"in-{uuid4()}"
+    own.touch()
+    (PAGES / f"seen-{len([*PAGES.glob('in-*')])}").touch()
+    while not (PAGES / "go").exists():
+        time.sleep(0.01)
+    own.unlink()
+    return HttpResponse("late")
 
 
 def poll(request: HttpRequest) -> HttpResponse:
@@ -57,8 +70,8 @@ async def events(request: HttpRequest) -> StreamingHttpResponse:
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"data: first\n\n"
-        while not Path(os.environ["PAGE"]).is_file():
-            await asyncio.sleep(0.1)
+        while not (PAGES / "go").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     return StreamingHttpResponse(parts(), content_type="text/event-stream")
 

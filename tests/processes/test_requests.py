@@ -1,7 +1,6 @@
 """HTTP under real servers: what a client may send, how slowly, and how much it may leave unread."""
 
 import json
-import os
 import re
 import socket
 import threading
@@ -34,12 +33,12 @@ StartLimited = Callable[..., Server]
 
 
 @pytest.fixture
-def start_limited(start_web: StartWeb, tmp_path: Path) -> StartLimited:
+def start_limited(start_web: StartWeb, pages: Path) -> StartLimited:
     """Starts a server of the kind named, with these limits."""
 
     def start(kind: str, *, env: dict[str, str] | None = None, **limits: Any) -> Server:
         settings = {"DJANGO_SETTINGS_MODULE": "tests.processes.limits"}
-        given = {"LIMITS": json.dumps(limits), "PAGE": str(tmp_path / "page"), "DEBUG": "1"}
+        given = {"LIMITS": json.dumps(limits), "PAGES": str(pages), "DEBUG": "1"}
         return start_web(kind, env={**settings, **given, **(env or {})})
 
     return start
@@ -88,7 +87,7 @@ def temporary_bytes(server: Server) -> int:
     count = 0
     for file in Path(f"/proc/{server.process.pid}/fd").iterdir():
         try:
-            if "deleted" in os.readlink(file):
+            if "deleted" in str(file.readlink()):
                 count += file.stat().st_size
         except OSError:
             continue
@@ -248,90 +247,62 @@ def test_a_body_that_trickles_is_given_up(kind: str, start_limited: StartLimited
 
 
 def ask(server: Server, path: str, timeout: float = TIMEOUT) -> tuple[int, str]:
-    """Status, and text or Retry-After."""
+    """Status, and text or Retry-After; 0 if it takes too long."""
     try:
         with urllib.request.urlopen(server.url + path, timeout=timeout) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers["Retry-After"] or error.read().decode()
+    except TimeoutError:
+        return 0, ""
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Path:
-    fifo = tmp_path / "page"
-    os.mkfifo(fifo)
-    return fifo
+def pages(tmp_path: Path) -> Path:
+    """The folder that tells which pages wait, and lets them go on."""
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    return folder
 
 
 @contextmanager
-def held(server: Server, page: Path, count: int, path: str = "/hold/") -> Iterator[list[Any]]:
+def held(server: Server, pages: Path, count: int, path: str = "/hold/") -> Iterator[list[Any]]:
     """So many requests inside Django, which end afterwards."""
     with ThreadPoolExecutor(count) as browser:
         answers = [browser.submit(ask, server, path) for _ in range(count)]
-        wait_for(lambda: readers(server, page) == count, "the views to wait")
         try:
+            wait_for(lambda: len([*pages.glob("in-*")]) == count, "the views to wait")
             yield answers
         finally:
-            let_through(page, answers)
-
-
-def readers(server: Server, page: Path) -> int:
-    """How many threads of the server wait in the view: each has its own connection there."""
-    tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
-    return sum("wait_for_partner" in (each / "wchan").read_text() for each in tasks)
-
-
-def let_through(page: Path, answers: list[Any]) -> None:
-    """Write for whoever reads, until all are answered."""
-    while not all(each.done() for each in answers):
-        try:
-            opened = os.open(page, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads
-            threading.Event().wait(0.01)
-            continue
-        os.write(opened, b"late")
-        os.close(opened)
+            (pages / "go").touch()
+            assert {each.result() for each in answers} == {(200, "late")}
+            (pages / "go").unlink()
 
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_so_many_requests_are_inside_django_and_the_rest_waits(
-    kind: str, start_limited: StartLimited, page: Path
+    kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     server = start_limited(kind, REQUESTS_AT_ONCE=3, REQUEST_WAIT_TIMEOUT=600)
     with ThreadPoolExecutor(40) as browser:
         answers = [browser.submit(ask, server, "/hold/") for _ in range(40)]
-        wait_for(lambda: threads_inside(server) >= 3, "the views to wait")
-        assert ask(server, "/healthz")[0] == 200
-        most = 0
-        while not all(each.done() for each in answers):
-            most = max(most, threads_inside(server))
-            let_one_through(page)
-        assert most <= 3
-        assert {each.result()[0] for each in answers} == {200}
-
-
-def let_one_through(page: Path) -> None:
-    try:
-        opened = os.open(page, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:
-        threading.Event().wait(0.005)
-        return
-    os.write(opened, b"late")
-    os.close(opened)
-
-
-def threads_inside(server: Server) -> int:
-    return readers(server, Path())
+        try:
+            wait_for((pages / "seen-3").exists, "three views")
+            assert ask(server, "/healthz")[0] == 200
+        finally:
+            (pages / "go").touch()
+        assert {each.result() for each in answers} == {(200, "late")}
+    assert not (pages / "seen-4").exists()
 
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_who_waits_too_long_or_is_too_many_gets_503(
-    kind: str, start_limited: StartLimited, page: Path
+    kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     limits = {"REQUESTS_AT_ONCE": 1, "REQUESTS_WAITING": 1, "REQUEST_WAIT_TIMEOUT": 0.5}
     server = start_limited(kind, **limits)
-    with held(server, page, 1):
+    with held(server, pages, 1):
         assert ask(server, "/size/") == (503, "5")
         with ThreadPoolExecutor(5) as browser:
             assert {*browser.map(lambda _: ask(server, "/size/"), range(5))} == {(503, "5")}
@@ -342,12 +313,12 @@ def test_who_waits_too_long_or_is_too_many_gets_503(
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_who_leaves_while_it_waits_gives_its_place_back(
-    kind: str, start_limited: StartLimited, page: Path
+    kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     limits = {"REQUESTS_AT_ONCE": 1, "REQUESTS_WAITING": 1, "REQUEST_WAIT_TIMEOUT": 600}
     server = start_limited(kind, **limits)
     with ThreadPoolExecutor(1) as browser:
-        with held(server, page, 1):
+        with held(server, pages, 1):
             for _ in range(3):  # each could wait only when the one before has gone
                 with line(server) as leaving:
                     leaving.sendall(head("/size/"))
@@ -358,7 +329,7 @@ def test_who_leaves_while_it_waits_gives_its_place_back(
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_streams_and_long_polls_leave_their_places_to_others(
-    kind: str, start_limited: StartLimited, page: Path
+    kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     server = start_limited(kind, REQUESTS_AT_ONCE=1, REQUEST_WAIT_TIMEOUT=600)
     with ExitStack() as stack:
@@ -366,7 +337,7 @@ def test_streams_and_long_polls_leave_their_places_to_others(
             events = stack.enter_context(line(server))
             events.sendall(head("/events/"))
             assert b"data: first" in read_until(events, b"data: first")
-        stack.enter_context(held(server, page, 5, "/poll/"))
+        stack.enter_context(held(server, pages, 5, "/poll/"))
         assert ask(server, "/size/") == (200, "0")
 
 
@@ -380,7 +351,7 @@ def read_until(opened: socket.socket, text: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_stream_more_than_may_be_keeps_its_place(
-    kind: str, start_limited: StartLimited, page: Path
+    kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     limits = {"REQUESTS_AT_ONCE": 1, "STREAMS_AT_ONCE": 1, "REQUEST_WAIT_TIMEOUT": 0.2}
     server = start_limited(kind, **limits)
@@ -394,10 +365,10 @@ def test_a_stream_more_than_may_be_keeps_its_place(
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_requests_of_one_address_are_counted(
-    kind: str, start_limited: StartLimited, page: Path
+    kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     server = start_limited(kind, REQUESTS_PER_ADDRESS=2, REQUESTS_AT_ONCE=9, TRUSTED_PROXIES=1)
-    with held(server, page, 2):
+    with held(server, pages, 2):
         assert [ask(server, "/size/") for _ in range(20)] == [(429, "5")] * 20
         other = urllib.request.Request(
             f"{server.url}/size/", headers={"X-Forwarded-For": "203.0.113.7"}
@@ -425,13 +396,13 @@ def test_unread_answers_are_bounded_for_all_clients(kind: str, start_limited: St
             deaf.sendall(head(f"/large/{6 * MIB}/"))
         wait_for(lambda: lines_with(server, "ALL_ANSWER_BYTES_WAITING"), "the first cut")
         assert len(ask(server, f"/large/{6 * MIB}/")[1]) == 6 * MIB  # a place is left
-        assert resident(server) - before < 60 * MIB  # and not 240
+        assert resident(server) - before < 120 * MIB  # and not 240
     assert len(lines_with(server, "Cutting the line")) == 1
 
 
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("close", ["", "Connection: close\r\n"])
-@pytest.mark.parametrize("path", [f"/large/{2 * MIB}/", f"/stream/{20 * MIB}/"])
+@pytest.mark.parametrize("path", [f"/large/{7 * MIB}/", f"/stream/{20 * MIB}/"])
 def test_who_does_not_read_for_long_is_cut(
     kind: str, path: str, close: str, start_limited: StartLimited
 ) -> None:
@@ -439,7 +410,7 @@ def test_who_does_not_read_for_long_is_cut(
     with line(server, deaf=True) as deaf:
         deaf.sendall(head(path, more=close))
         wait_for(lambda: lines_with(server, "ANSWER_TIMEOUT"), "the cut", timeout=TIMEOUT)
-        assert len(read_all(deaf)) < 2 * MIB
+        assert len(read_all(deaf)) < 7 * MIB
     assert ask(server, "/size/") == (200, "0")
 
 
