@@ -2,16 +2,20 @@
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from channels_workers import answers as module
-from channels_workers.answers import PIECE, STREAM_BYTES, Answer, Answers, pieces
+from channels_workers.answers import PIECE, STREAM_BYTES, Answer, Answers, UnknownLine, pieces
 from channels_workers.places import Place, Places
 from channels_workers.protocol import Event
+from channels_workers.servers.kernel import unread_bytes
 
 START: Event = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -179,3 +183,45 @@ async def test_an_application_that_is_cancelled_leaves_nothing(place: Place) -> 
     await asyncio.wait([running])
     assert running.cancelled()
     assert answers.queued == 0
+
+
+# Lines of servers
+
+
+def daphne_send(request: Any) -> Any:
+    """What Daphne gives as `send` for a request."""
+
+    class Server:
+        __module__ = "daphne.server"
+
+        def handle_reply(self, protocol: Any, message: Any) -> None:
+            raise NotImplementedError
+
+    return partial(Server().handle_reply, request)
+
+
+def test_a_request_of_daphne_without_its_parts_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    class Request:
+        transport = None
+
+    for _ in range(2):
+        assert isinstance(module.line_behind(daphne_send(Request())), UnknownLine)
+    assert [record.event for record in caplog.records] == ["feature_missing"]  # type: ignore[attr-defined]
+    assert "registerProducer" in caplog.text
+
+
+def test_what_the_kernel_holds_is_not_read() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with client, accepted:
+            assert unread_bytes(accepted) == 0
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            accepted.setblocking(False)
+            sent = 0
+            with suppress(BlockingIOError):
+                while True:
+                    sent += accepted.send(b"x" * PIECE)
+            assert 0 < unread_bytes(accepted) <= sent
+        assert unread_bytes(accepted) == 0  # it is closed
+    assert unread_bytes(None) == 0
