@@ -1,6 +1,7 @@
 """A client of the tests: what an interface server does for one socket, on the memory layer."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels_workers.layers.codec import Content

@@ -21,6 +21,7 @@ from channels_workers.message import Message
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.worker import WorkerGroup
+from tests.channels_workers.clients import request_of
 
 TIMEOUT = 10
 CLOSE = "websocket.close"

@@ -14,8 +14,12 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from channels_workers.places import leave_place
+from channels_workers.servers import daphne
 from chat_project.settings import *  # noqa: F403
 from chat_project.settings import CHANNEL_WORKERS as CHAT
+
+if "WITHOUT" in os.environ:  # a Daphne of other versions
+    daphne.PARTS["WebRequest"] = ("noSuchPart",)
 
 ROOT_URLCONF = "tests.processes.limits"
 CHANNEL_WORKERS = {**CHAT, **json.loads(os.environ.get("LIMITS", "{}"))}

@@ -452,3 +452,30 @@ def test_pipelined_requests_wait_for_the_answers_before_them(
             pass  # it is not read any more
         assert ask(server, "/size/") == (200, "0")
         assert resident(server) - before < 30 * MIB
+
+
+# Versions of servers that lack a private part
+
+
+def test_without_parts_of_daphne_bodies_are_judged_when_they_are_here(
+    start_limited: StartLimited,
+) -> None:
+    server = start_limited("daphne", env={"WITHOUT": "1"}, REQUEST_BODY_SIZE=SIZE)
+    for path in ("/size/", "/healthz"):
+        with line(server) as opened:
+            opened.sendall(head(path, "POST", f"Content-Length: {SIZE + 1}\r\n"))
+            opened.sendall(b"x" * (SIZE + 1))
+            assert status_of(read_all(opened)) == 413  # and the line is closed
+    assert ask(server, "/size/") == (200, "0")
+    (said,) = lines_with(server, "WebRequest.noSuchPart")
+    assert "put a proxy in front" in said
+
+
+def test_a_uvicorn_that_does_not_tell_of_its_start_serves_and_says_so(
+    start_limited: StartLimited,
+) -> None:
+    server = start_limited("uvicorn", env={"UVICORN_LIFESPAN": "off"})
+    assert ask(server, "/size/") == (200, "0")
+    assert ask(server, "/size/") == (200, "0")
+    (said,) = lines_with(server, "heads of requests is not bounded")
+    assert "--lifespan auto" in said
