@@ -18,6 +18,9 @@ from channels_workers.conf import configuration
 #: those of its threads.
 OF_SERVER, OF_WORKER = 4, 2
 
+#: Settings that count by the address of a client.
+PER_ADDRESS = ("CONNECTIONS_PER_ADDRESS", "REQUESTS_PER_ADDRESS")
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -128,16 +131,13 @@ def check_origins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn of a limit for addresses where all clients have that of the proxy."""
     has_proxy = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) is not None
-    if (
-        not has_proxy
-        or _configured("TRUSTED_PROXIES")
-        or not _configured("CONNECTIONS_PER_ADDRESS")
-    ):
+    limits = [name for name in PER_ADDRESS if _configured(name)]
+    if not has_proxy or _configured("TRUSTED_PROXIES") or not limits:
         return []
     return [
         checks.Warning(
             "SECURE_PROXY_SSL_HEADER says that a proxy stands in front, and CHANNEL_WORKERS has "
-            "CONNECTIONS_PER_ADDRESS and no TRUSTED_PROXIES: all clients count as one address, "
+            f"{' and '.join(limits)} and no TRUSTED_PROXIES: all clients count as one address, "
             "that of the proxy.",
             hint='CHANNEL_WORKERS = {"TRUSTED_PROXIES": 1}, or as many as there are, where each '
             "adds whom it was asked by to X-Forwarded-For.",

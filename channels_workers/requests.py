@@ -79,9 +79,12 @@ class Requests:
         try:
             try:
                 await self.http(scope, body, answer.send)
-            finally:
+            except Exception:
                 place.leave()
-                await answer.finish()
+                await answer.finish()  # the server wants to know what was begun
+                raise
+            place.leave()
+            await answer.finish()
         finally:
             place.leave()
             answer.close()

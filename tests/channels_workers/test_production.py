@@ -107,6 +107,8 @@ def test_a_limit_for_addresses_behind_a_proxy_that_is_not_counted(settings: Sett
     found = problems(deploy=True)["W007"]
     assert "all clients count as one address" in found.msg
     assert '"TRUSTED_PROXIES": 1' in str(found.hint)
+    settings.CHANNEL_WORKERS = {"REQUESTS_PER_ADDRESS": 10}
+    assert "has REQUESTS_PER_ADDRESS and no TRUSTED_PROXIES" in problems(deploy=True)["W007"].msg
     settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 10, "TRUSTED_PROXIES": 1}
     assert problems(deploy=True) == {}
     settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 10}
