@@ -22,8 +22,8 @@ ROWS = [
     ["keeper", "worker_thread"],
     ["generic", "security", "test"],
     [
-        *("auth", "backlog", "commits", "dispatch", "event_loop", "health"),
-        *("outgoing", "protocol", "reaper", "requests", "sockets"),
+        *("answers", "auth", "backlog", "bodies", "commits", "dispatch", "event_loop", "health"),
+        *("outgoing", "places", "protocol", "reaper", "refusals", "requests", "sockets"),
     ],
     ["addresses", "cookies", "routing", "script_name", "sessions"],
     ["decorators", "session_stores"],
@@ -36,8 +36,8 @@ ROWS = [
     ["layers.mailboxes"],
     ["layers.codec", "layers.operations"],
     [
-        *("backoff", "blocking", "conf", "exceptions", "forks", "futures", "garbage", "goodbye"),
-        *("isolation", "servers", "signals", "threads"),
+        *("backoff", "blocking", "conf", "exceptions", "floods", "forks", "futures", "garbage"),
+        *("goodbye", "isolation", "servers", "signals", "threads"),
     ],
     ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
