@@ -74,7 +74,7 @@ class Interface:
         if not self._is_ready:
             self._get_ready()
         self._leaving = None
-        connection = Connection(scope, configuration())
+        connection = Connection(scope, configuration(), self.sockets.episodes)
         socket = Socket(self.get_layer(), self.sockets, connection, send)
         await socket.open()
         self._served.add(socket)

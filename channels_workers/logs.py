@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from channels_workers.layers.operations import Delivery
@@ -38,3 +40,47 @@ def about(event: str, delivery: Delivery, consumer: str | None = None) -> dict[s
         consumer=consumer,
         message_id=delivery.id,
     )
+
+
+#: How long lines of a kind are counted before the log says how many there were (s).
+EPISODE = 60.0
+
+
+class Episodes:
+    """Lines that clients can cause without end: the first is logged, those that follow are counted.
+
+    Every :data:`EPISODE` seconds a line says how many there were, until there was none. Without an
+    event loop each line is logged.
+    """
+
+    def __init__(self) -> None:
+        self._more: dict[tuple[str, str], int] = {}
+
+    def log(
+        self,
+        logger: logging.Logger,
+        level: int,
+        text: str,
+        *args: object,
+        extra: dict[str, str | int],
+    ) -> None:
+        """Log *text*, or count it; lines of one kind share *text* and the event of *extra*."""
+        kind = (str(extra["event"]), text)
+        if kind in self._more:
+            self._more[kind] += 1
+            return
+        logger.log(level, text, *args, extra=extra)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._more[kind] = 0
+        loop.call_later(EPISODE, self._look, loop, kind, (logger, level))
+
+    def _look(self, loop: asyncio.AbstractEventLoop, kind: tuple[str, str], by: Any) -> None:
+        count, (event, text), (logger, level) = self._more.pop(kind), kind, by
+        if count:
+            again = "%d more in the last %g s of: %s"
+            logger.log(level, again, count, EPISODE, text, extra=fields(event))
+            self._more[kind] = 0
+            loop.call_later(EPISODE, self._look, loop, kind, by)
