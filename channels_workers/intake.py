@@ -29,6 +29,9 @@ UNKNOWN = (
     "take is closed with 4008 instead. Use a version that channels_workers was tested with."
 )
 
+#: How many times READ_AHEAD is kept of a client that has left while it was held back.
+LEAVING = 4
+
 _reported: set[str] = set()
 
 
@@ -161,7 +164,9 @@ class Intake:
 
     def drops(self, event: Event) -> bool:
         """Say whether a frame is dropped: its client has left, and enough of it waits already."""
-        if not self.is_ending or self.connection.waiting < self.connection.limits.LEFT_FRAMES:
+        connection, limits = self.connection, self.connection.limits
+        has_room = connection.ahead < LEAVING * limits.READ_AHEAD
+        if not self.is_ending or (connection.waiting < limits.LEFT_FRAMES and has_room):
             return False
         self.dropped += 1
         self.dropped_bytes += frame_size(event.get("text"), event.get("bytes"))

@@ -17,6 +17,7 @@ from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import CLOSED, CONNECTING, OPEN, Connection, Scope
 from channels_workers.requests import Requests
+from channels_workers.servers import daphne, uvicorn
 from channels_workers.sockets import Socket, Sockets
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Interface:
     """Sockets go to workers by *layer*, HTTP goes to the ASGI application *http*."""
 
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
+        daphne.fold_lines()
+        uvicorn.fold_lines()
         self.http = Requests(http)
         self.get_layer = layer
         self.sockets = Sockets()

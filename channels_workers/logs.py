@@ -84,3 +84,39 @@ class Episodes:
             logger.log(level, again, count, EPISODE, text, extra=fields(event))
             self._more[kind] = 0
             loop.call_later(EPISODE, self._look, loop, kind, by)
+
+
+class ClientLines(logging.Filter):
+    """Lines of a server program about what single clients sent: the first is logged, as above.
+
+    *texts* are the beginnings of those lines. Their stack traces are left out: they say where the
+    server noticed it, which helps nobody.
+    """
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        super().__init__()
+        self._texts = texts
+        self._episodes = Episodes()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether *record* is logged; count it if not."""
+        text = next((text for text in self._texts if str(record.msg).startswith(text)), None)
+        if text is None or record.__dict__.get("event"):
+            return True
+        line = "A client sent what its server refuses: %s"
+        reason = str(record.msg).strip().splitlines()[-1]
+        self._episodes.log(
+            logging.getLogger(record.name),
+            logging.WARNING,
+            line,
+            reason,
+            extra=fields("bad_client"),
+        )
+        return False
+
+
+def fold_client_lines(name: str, texts: tuple[str, ...]) -> None:
+    """Let the logger *name* of a server program say once what single clients cause again."""
+    logger = logging.getLogger(name)
+    if not any(isinstance(each, ClientLines) for each in logger.filters):
+        logger.addFilter(ClientLines(texts))

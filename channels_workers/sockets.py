@@ -20,7 +20,6 @@ from channels_workers.layers.operations import (
 from channels_workers.logs import Episodes, fields
 from channels_workers.outgoing import SendEvent, Unread, outgoing_for
 from channels_workers.protocol import (
-    ABNORMAL,
     CONNECTION_LOST,
     FRAME_TOO_LARGE,
     GOING_AWAY,

@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from channels_workers.logs import fold_client_lines
 from channels_workers.servers.gate import Gate
 
 #: How long a client of Daphne may take to answer our close frame, before its line is reset (s): as
 #: under uvicorn. Autobahn's own second is too short for one that is slow, or far away: a reset can
 #: take the frame, and what was sent before it, away from who has not read it yet.
 CLOSE_HANDSHAKE_TIMEOUT = 10.0
+
+
+def fold_lines() -> None:
+    """Let the log say once what clients cause again: a stack trace for each odd handshake."""
+    fold_client_lines("daphne.ws_protocol", ("Traceback (most recent call last)",))
 
 
 def is_of_daphne(send: Any) -> bool:

@@ -7,11 +7,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from channels_workers.logs import fold_client_lines
 from channels_workers.servers.gate import PIECE, Gate
 
-#: Of compressed frames a server gets so much at once (bytes), which may become 2 MiB, and in a turn
-#: of its event loop so much of all clients, which may become 16 MiB.
-COMPRESSED_PIECE, COMPRESSED_TURN = 2 * 1024, 16 * 1024
+#: Of compressed frames a server gets so much at once (bytes), which may become 512 KiB, and in a
+#: turn of its event loop so much of all clients, which may become 16 MiB.
+COMPRESSED_PIECE, COMPRESSED_TURN = 512, 16 * 1024
 
 #: When the line of a client is dropped that does not read our close frame (s): uvicorn itself waits
 #: 10 s for its answer.
@@ -19,6 +20,12 @@ ABORT_TIMEOUT = 15.0
 
 #: How many messages uvicorn's older implementation may keep that the application has not taken.
 QUEUE = 4
+
+
+def fold_lines() -> None:
+    """Let the log say once what clients cause again: a stack trace for each frame not in UTF-8."""
+    lines = "Invalid UTF-8 sequence received from client.", "Invalid HTTP request received."
+    fold_client_lines("uvicorn.error", lines)
 
 
 def is_of_uvicorn(send: Any) -> bool:
@@ -97,7 +104,10 @@ compressed_turn = CompressedTurn()
 class UvicornGate(Gate, asyncio.Protocol):
     """The gate of a line of uvicorn: it stands between asyncio's transport and its protocol."""
 
-    __slots__ = ("_comes_back", "_is_compressed", "_message_size", "_protocol", "_transport")
+    __slots__ = (
+        *("_comes_back", "_is_compressed", "_is_older", "_message_size"),
+        *("_protocol", "_transport"),
+    )
 
     can_hold = True
 
@@ -113,6 +123,7 @@ class UvicornGate(Gate, asyncio.Protocol):
         self._transport: Any = self._protocol.transport
         self._message_size = message_size
         self._is_compressed = self._comes_back = False
+        self._is_older = hasattr(self._protocol, "messages")  # --ws websockets
         self._transport.set_protocol(self)
 
     def open(self) -> None:
@@ -123,13 +134,13 @@ class UvicornGate(Gate, asyncio.Protocol):
         super().open()
 
     def _may_be_compressed(self) -> bool:
-        protocol = self._protocol
-        agreed = getattr(getattr(protocol, "conn", protocol), "extensions", None)
-        return protocol.config.ws_per_message_deflate if agreed is None else bool(agreed)
+        agreed = getattr(getattr(self._protocol, "conn", None), "extensions", None)
+        may_be: bool = self._protocol.config.ws_per_message_deflate
+        return may_be if agreed is None else bool(agreed)
 
     def _bound_messages(self) -> None:
         protocol, size = self._protocol, min(self._message_size, self._protocol.config.ws_max_size)
-        if hasattr(protocol, "messages"):  # --ws websockets
+        if self._is_older:
             protocol.max_size = size
             protocol.max_queue = min(protocol.max_queue or QUEUE, QUEUE)
         elif hasattr(protocol, "buffer"):  # --ws wsproto
@@ -178,14 +189,16 @@ class UvicornGate(Gate, asyncio.Protocol):
         return COMPRESSED_PIECE if self._is_compressed else PIECE
 
     def _may_hand_on(self) -> bool:
-        if not super()._may_hand_on():
+        if not super()._may_hand_on() or self._comes_back:
             return False
-        if not self._is_compressed or compressed_turn.take():
-            return True
-        if not self._comes_back:
-            self._comes_back = True
-            asyncio.get_running_loop().call_soon(self._come_back)
-        return False
+        if self._is_compressed and not compressed_turn.take():
+            self._come_back_soon()
+            return False
+        return True
+
+    def _come_back_soon(self) -> None:
+        self._comes_back = True
+        asyncio.get_running_loop().call_soon(self._come_back)
 
     def _come_back(self) -> None:
         self._comes_back = False
@@ -197,12 +210,14 @@ class UvicornGate(Gate, asyncio.Protocol):
 
     def _is_busy(self) -> bool:
         protocol = self._protocol
-        if hasattr(protocol, "messages"):
+        if self._is_older:
             return bool(len(protocol.messages) >= protocol.max_queue)
         return not protocol.queue.empty()
 
     def _hand_on(self, data: bytes) -> None:
         self._protocol.data_received(data)
+        if self._is_older and not self._comes_back:
+            self._come_back_soon()  # a task of it makes frames of the data
 
     def _stop_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -222,7 +237,7 @@ class UvicornGate(Gate, asyncio.Protocol):
         protocol.ping_timeout = protocol.config.ws_ping_timeout if is_expected else None
         if is_expected:
             return
-        if hasattr(protocol, "pings"):
+        if self._is_older:
             for waiter, _ in protocol.pings.values():
                 if not waiter.done():
                     waiter.set_result(0.0)

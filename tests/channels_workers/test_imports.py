@@ -23,7 +23,7 @@ ROWS = [
     ["generic", "security", "test"],
     [
         *("auth", "backlog", "commits", "dispatch", "event_loop", "health"),
-        *("outgoing", "protocol", "reaper", "requests", "sockets"),
+        *("intake", "outgoing", "protocol", "reaper", "requests", "sockets"),
     ],
     ["addresses", "routing", "sessions"],
     ["decorators", "session_stores"],
