@@ -93,11 +93,28 @@ class Configuration:
     #: them are left out, and counted. 0 for no limit.
     LOG_LINES_PER_MINUTE: int = 20
 
-    #: Frames of one socket that may wait for a worker; one more closes it with 4008.
+    #: Memory of the frames of one socket that are read before workers take them; a client that
+    #: sends more is not read on, so TCP holds it back. Daphne and uvicorn allow that.
+    READ_AHEAD: int = 64 * 1024
+
+    #: Frames a second of one socket that may come while an earlier one is under way; more are not
+    #: read yet. A client that waits for its answers is not limited. 0 for no limit.
+    FRAME_RATE: int = 1_000
+
+    #: How many such frames may come at once before FRAME_RATE counts.
+    FRAME_BURST: int = 10_000
+
+    #: Frames of one socket that may wait for a worker where the server cannot be held back; one
+    #: more closes it with 4008.
     FRAMES_WAITING: int = 10_000
 
-    #: Bytes of the frames of one socket that may wait for a worker; more closes it with 4008.
+    #: Bytes of these frames; more closes it with 4008.
     FRAME_BYTES_WAITING: int = 8 * 1024 * 1024
+
+    #: Memory of the frames of all sockets of a server that wait for workers or are under way. From
+    #: a half of it on READ_AHEAD is 0; at the limit the socket with most waiting frames loses them
+    #: and is closed with 4008.
+    ALL_FRAME_BYTES_WAITING: int = 64 * 1024 * 1024
 
     #: The largest frame taken from a client; a larger one closes its socket with 4009.
     FRAME_SIZE: int = 256 * 1024
@@ -110,9 +127,22 @@ class Configuration:
     #: more cuts its line, as above.
     REPLY_BYTES_WAITING: int = 8 * 1024 * 1024
 
+    #: Bytes of what the clients of a server, all together, have not read; at the limit the lines of
+    #: those with most of it are cut, as above. Up to 64 KiB of each client do not count.
+    ALL_REPLY_BYTES_WAITING: int = 128 * 1024 * 1024
+
+    #: Frames that one client may leave behind for workers; what came after them is dropped.
+    LEFT_FRAMES: int = 500
+
+    #: How long the frames of a client that has left may wait for workers; then they are dropped.
+    LEFT_TIME: float = 60.0
+
     #: Frames of clients that have left which may wait for a worker, over all sockets of a server;
     #: with more, those of the client that leaves next are dropped.
-    LEFT_FRAMES_WAITING: int = 100_000
+    LEFT_FRAMES_WAITING: int = 10_000
+
+    #: Memory of these frames; with more, those of the client that leaves next are dropped.
+    LEFT_FRAME_BYTES_WAITING: int = 16 * 1024 * 1024
 
     #: Sends, joins and leaves of one consumer; one more raises OutboxFull in it.
     OUTBOX_OPERATIONS: int = 10_000
@@ -170,7 +200,7 @@ class Configuration:
 #: Numbers that may be 0.
 MAY_BE_ZERO = (
     *("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"),
-    *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE"),
+    *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
 )
 
 #: A limit for one, and the limit for all, which must not be less.

@@ -40,6 +40,8 @@ class Interface:
     """Sockets go to workers by *layer*, HTTP goes to the ASGI application *http*."""
 
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
+        daphne.fold_lines()
+        uvicorn.fold_lines()
         self.http = Requests(http)
         self.get_layer = layer
         self.sockets = Sockets()
@@ -88,7 +90,7 @@ class Interface:
             return
         self._start()
         self._leaving = None
-        connection = Connection(scope, configuration())
+        connection = Connection(scope, configuration(), self.sockets.episodes)
         socket = Socket(self.get_layer(), self.sockets, connection, send)
         await socket.open()
         self._served.add(socket)

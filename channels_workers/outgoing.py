@@ -23,24 +23,76 @@ logger = logging.getLogger(__name__)
 
 SendEvent = Callable[[Event], Awaitable[None]]
 
+#: What a client may have left unread without being counted among those that read slowly (bytes).
+COUNTED = 64 * 1024
 
-def outgoing_for(send: SendEvent, limits: Configuration, overflow: Callable[[], None]) -> Outgoing:
+
+class Unread:
+    """What the clients of a server have not read, all together: who has most of it is cut.
+
+    Sizes are those of the last look; they are looked at anew before anybody is cut.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: dict[Outgoing, int] = {}
+        self._total = 0
+
+    def note(self, outgoing: Outgoing, size: int, limit: int) -> None:
+        """Note *size* of a client; cut lines if all have more than *limit* now."""
+        self._set(outgoing, size)
+        if self._total > limit:
+            for each in list(self._sizes):
+                self._set(each, each.unsent())
+            if self._total > limit:
+                self._cut_down_to(limit * 3 // 4)
+
+    def _set(self, outgoing: Outgoing, size: int) -> None:
+        self._total += size - self._sizes.pop(outgoing, 0)
+        if size > COUNTED:
+            self._sizes[outgoing] = size
+        else:
+            self._total -= size
+
+    def _cut_down_to(self, aim: int) -> None:
+        for each in sorted(self._sizes, key=self._sizes.__getitem__, reverse=True):
+            if self._total <= aim:
+                return
+            self._set(each, 0)
+            each.overflow()
+
+    def forget(self, outgoing: Outgoing) -> None:
+        """Note that a client has gone."""
+        self._total -= self._sizes.pop(outgoing, 0)
+
+
+def outgoing_for(
+    send: SendEvent,
+    limits: Configuration,
+    overflow: Callable[[], None],
+    unread: Unread | None = None,
+) -> Outgoing:
     """Return what suits the server that *send* is of; *overflow* is called at a limit."""
     if daphne.is_of_daphne(send):
-        return DaphneOutgoing(send, limits, overflow)
-    kind = UvicornOutgoing if uvicorn.is_of_uvicorn(send) else Outgoing
-    return kind(send, limits, overflow)
+        kind: type[Outgoing] = DaphneOutgoing
+    else:
+        kind = UvicornOutgoing if uvicorn.is_of_uvicorn(send) else Outgoing
+    return kind(send, limits, overflow, Unread() if unread is None else unread)
 
 
 class Outgoing:
     """The events on their way to one client, by a task that waits for its server's `send`."""
 
     def __init__(
-        self, send: SendEvent, limits: Configuration, overflow: Callable[[], None]
+        self,
+        send: SendEvent,
+        limits: Configuration,
+        overflow: Callable[[], None],
+        unread: Unread,
     ) -> None:
         self.send = send
         self.limits = limits
         self.overflow = overflow
+        self.unread = unread
         self.writer: asyncio.Task[None] | None = None
         self._events: deque[Event] = deque()
         self._size = 0  # bytes, or characters, of the frames that wait
@@ -51,11 +103,22 @@ class Outgoing:
         self._size += size_of(event)
         if self.writer is None:
             self._start()
-        elif (
-            len(self._events) > self.limits.REPLIES_WAITING
-            or self._size > self.limits.REPLY_BYTES_WAITING
-        ):
+        elif len(self._events) > self.limits.REPLIES_WAITING:
             self.overflow()
+        else:
+            self.look()
+
+    def look(self) -> None:
+        """See how much the client has not read: of what was sent, and of its server's pongs."""
+        size = self.unsent()
+        if size > self.limits.REPLY_BYTES_WAITING:
+            self.overflow()
+        elif size > COUNTED:
+            self.unread.note(self, size, self.limits.ALL_REPLY_BYTES_WAITING)
+
+    def unsent(self) -> int:
+        """Return how many bytes wait for the client, as far as is known."""
+        return self._size
 
     def _start(self, begun: Awaitable[None] | None = None) -> None:
         self.writer = asyncio.get_running_loop().create_task(self._write(begun))
@@ -64,6 +127,7 @@ class Outgoing:
         """Send nothing of what waits."""
         self._events.clear()
         self._size = 0
+        self.unread.forget(self)
 
     def cut(self) -> None:
         """Drop the line, with all that waits for the client, where the server lets us."""
@@ -93,12 +157,18 @@ class Outgoing:
 class UvicornOutgoing(Outgoing):
     """The events on their way to one client of uvicorn, by a task only while it does not read."""
 
+    def unsent(self) -> int:
+        """Return how many bytes wait for the client, in uvicorn's transport too."""
+        return self._size + uvicorn.unsent_bytes(self.send)
+
     def put(self, event: Event) -> None:
         """Send *event* at once if nothing waits before it.
 
         A close has a task of its own: it may take its time, and what it waits for, such as a
         time-out, belongs to the task in which it began.
         """
+        if event["type"] == "websocket.close":
+            uvicorn.abort_later(self.send)
         if self.writer is not None or event["type"] == "websocket.close":
             super().put(event)
             return
@@ -161,17 +231,30 @@ class DaphneOutgoing(Outgoing):
         """Send *event*; a broadcast needs no task for each socket."""
         transport = daphne.transport_behind(self.send)
         is_behind = transport is not None and daphne.unsent_bytes(transport) > 0
-        if not (event["type"] == "websocket.close" and daphne.close_open(self.send, event)):
+        if not self._goes_round(event):
             drive(self.send(event))
         if transport is None:
             return
         if not is_behind and turn.is_first_of(transport):
             daphne.write_now(transport)
-        if daphne.unsent_bytes(transport) > self.limits.REPLY_BYTES_WAITING:
-            self.overflow()
+        if daphne.unsent_bytes(transport):
+            self.look()
+
+    def _goes_round(self, event: Event) -> bool:
+        """Do what Daphne's own `send` does not: reasons of a close, and empty frames."""
+        if event["type"] == "websocket.close":
+            return daphne.close_open(self.send, event)
+        if event["type"] == "websocket.send" and not size_of(event):
+            return daphne.send_empty(self.send, is_binary="bytes" in event)
+        return False
+
+    def unsent(self) -> int:
+        """Return how many bytes Twisted keeps for the client."""
+        return daphne.unsent_bytes(daphne.transport_behind(self.send))
 
     def cut(self) -> None:
         """Drop the line, with all that waits for the client behind it."""
+        self.clear()
         transport = daphne.transport_behind(self.send)
         if transport is not None:
             transport.abortConnection()

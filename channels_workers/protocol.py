@@ -6,6 +6,7 @@ Messages have the form of the ASGI 1.x drafts, events that of ASGI 3.
 from __future__ import annotations
 
 import logging
+import sys
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from channels_workers.layers.operations import (
     CONNECT,
     RECEIVE,
 )
-from channels_workers.logs import fields
+from channels_workers.logs import Episodes, fields
 from channels_workers.script_name import path_info
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,16 @@ NO_ANSWER = (
 )
 
 
-FRAME_KEYS = ("text", "bytes")
+NOT_OFFERED = (
+    "The connect consumer of %s accepts with the subprotocol %s, and its client offered %s. "
+    "Choose one of message['subprotocols'], or none. Refused."
+)
+
+#: The keys of a frame, and their types.
+FRAME_KEYS = {"text": str, "bytes": bytes}
+
+#: What Python needs for a frame that waits, beside its text or bytes (bytes).
+FRAME_COST = 320
 
 
 class Publish(NamedTuple):
@@ -72,8 +82,12 @@ class Connection:
     change. Methods that return events return what to send to the client.
     """
 
-    def __init__(self, scope: Scope, limits: Configuration) -> None:
+    def __init__(
+        self, scope: Scope, limits: Configuration, episodes: Episodes | None = None
+    ) -> None:
         self.path = consumers_path(scope)
+        self.offered: list[str] = list(scope.get("subprotocols", ()))
+        self.episodes = Episodes() if episodes is None else episodes
         self.name = ""  # its reply channel, once it has one
         self.limits = limits
         self.state = CONNECTING
@@ -82,9 +96,12 @@ class Connection:
         self.end_code: int | None = None  # set when the client is gone
         self.close_code: int | None = None  # set when we closed
         self.finished = False  # the layer was told of the end
-        #: What waits to be published, each with the bytes of its frame, and these together.
-        self._waiting: deque[tuple[Content, int]] = deque([(connect_content(scope), 0)])
+        #: What waits to be published, each with the bytes of its frame and the memory that it
+        #: takes, and these together.
+        self._waiting: deque[tuple[Content, int, int]] = deque([(connect_content(scope), 0, 0)])
         self._waiting_bytes = 0
+        self.ahead = 0
+        self._under_way_cost = 0
 
     # From the client
 
@@ -97,20 +114,23 @@ class Connection:
         if size > self.limits.FRAME_SIZE:
             return self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)
         frame = {"bytes": data} if text is None else {"text": text}
-        self._waiting.append(({"path": self.path, **frame}, size))
+        cost = FRAME_COST + sys.getsizeof(data if text is None else text)
+        self._waiting.append(({"path": self.path, **frame}, size, cost))
         self._waiting_bytes += size
+        self.ahead += cost
         if (
             len(self._waiting) > self.limits.FRAMES_WAITING
             or self._waiting_bytes > self.limits.FRAME_BYTES_WAITING
         ):
-            self._waiting.pop()
-            text = "%d frames of it wait for workers"
+            self._forget(self._waiting.pop())
+            text = "%d frames of it wait for workers (FRAMES_WAITING, FRAME_BYTES_WAITING)"
             return self._close_at_limit(TOO_MANY_FRAMES, text, len(self._waiting))
         return []
 
     def _close_at_limit(self, code: int, reason: str, count: int) -> list[Event]:
         extra = self._fields("socket_closed", code)
-        logger.warning(f"Closing %s: {reason}", shown(self.path), count, extra=extra)
+        text, path = f"Closing %s: {reason}", shown(self.path)
+        self.episodes.log(logger, logging.WARNING, text, path, count, extra=extra)
         return self.close(code)
 
     def _fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
@@ -124,8 +144,19 @@ class Connection:
 
     def abandon(self, code: int) -> None:
         """Note that the client is gone and that nothing waits for the frames that it sent."""
-        self._waiting.clear()
+        self.drop_all_but(0)
         self.end(code)
+
+    def drop_all_but(self, count: int) -> int:
+        """Drop what waits behind the first *count* frames; return how many were dropped."""
+        dropped = max(0, len(self._waiting) - count)
+        for _ in range(dropped):
+            self._forget(self._waiting.pop())
+        return dropped
+
+    def _forget(self, waiting: tuple[Content, int, int]) -> None:
+        self._waiting_bytes -= waiting[1]
+        self.ahead -= waiting[2]
 
     # From the layer
 
@@ -140,17 +171,29 @@ class Connection:
         if is_refusal(content):
             return self.refuse()
         events = frames.of(content)
-        if any(content.get(key) for key in ("accept", *FRAME_KEYS)):
-            events = [*self.accept(content.get("subprotocol")), *events]
+        if content.get("accept") or has_frame(content):
+            subprotocol = content.get("subprotocol")
+            if subprotocol and subprotocol not in self.offered:
+                return self._refuse_subprotocol(subprotocol)
+            events = [*self.accept(subprotocol), *events]
         if self.state == OPEN and content.get("close"):
             events = [*events, *self.close(content["close"])]
         return events
+
+    def _refuse_subprotocol(self, chosen: Any) -> list[Event]:
+        # RFC 6455, 4.1: a client fails the connection for it, and does not say why.
+        extra = self._fields("subprotocol_refused")
+        lists = shown(str(chosen)), shown(", ".join(self.offered)) or "none"
+        arguments = NOT_OFFERED, shown(self.path), *lists
+        self.episodes.log(logger, logging.ERROR, *arguments, extra=extra)
+        return self.refuse()
 
     def release(self, order: int) -> list[Event]:
         """Note that a worker has finished the message *order*."""
         if order != self.order:
             return []
         self.under_way = None
+        self._under_way_cost = 0
         if order == 0 and self.state == CONNECTING and self.limits.CONNECT == "accept":
             return self.accept()
         return []
@@ -193,7 +236,7 @@ class Connection:
         if self.finished:
             return None
         if self._waiting and self.released:
-            return self._publish(*self._waiting.popleft())
+            return self._publish(self._waiting.popleft())
         if self.end_code is not None and not self._waiting:
             self.finished = True
             return Close(self.end_code)
@@ -203,6 +246,7 @@ class Connection:
         """Note that the message that was to be published last cannot be, and never was."""
         self.order -= 1
         self.under_way = None
+        self._under_way_cost = 0
 
     @property
     def released(self) -> bool:
@@ -214,9 +258,15 @@ class Connection:
         """How many frames wait for the message under way."""
         return len(self._waiting)
 
-    def _publish(self, content: Content, size: int) -> Publish:
+    @property
+    def kept(self) -> int:
+        """The memory of the frames that wait, and of that under way."""
+        return self.ahead + self._under_way_cost
+
+    def _publish(self, waiting: tuple[Content, int, int]) -> Publish:
         self.order += 1
-        self._waiting_bytes -= size
+        self._forget(waiting)
+        content, _, self._under_way_cost = waiting
         self.under_way = Publish(RECEIVE if self.order else CONNECT, self.order, content)
         return self.under_way
 
@@ -252,12 +302,17 @@ def disconnect_content(path: str) -> Content:
 
 def is_answer(content: Content) -> bool:
     """Say whether a reply accepts or refuses a handshake."""
-    return is_refusal(content) or any(content.get(key) for key in ("accept", *FRAME_KEYS))
+    return is_refusal(content) or bool(content.get("accept")) or has_frame(content)
+
+
+def has_frame(content: Content) -> bool:
+    """Say whether a reply holds a text or bytes, empty ones among them."""
+    return any(isinstance(content.get(key), kind) for key, kind in FRAME_KEYS.items())
 
 
 def is_refusal(content: Content) -> bool:
     """Say whether a reply refuses a handshake: ``accept`` is False, or it only closes."""
-    accepts = content.get("accept") or any(content.get(key) for key in FRAME_KEYS)
+    accepts = content.get("accept") or has_frame(content)
     return content.get("accept") is False or bool(content.get("close") and not accepts)
 
 
@@ -300,14 +355,18 @@ frames = Frames()
 
 
 def send_events(content: Content) -> list[Event]:
-    """Return the event that sends the text or the bytes of *content*; none if it has neither."""
+    """Return the event that sends the text or the bytes of *content*; none if it has neither.
+
+    None is nothing. An empty one is a frame, but beside the other one it is nothing: contents as in
+    1.x carry both keys.
+    """
     text, data = content.get("text"), content.get("bytes")
-    if not text and not data:  # empty ones are none, as in 1.x
-        return []
-    if isinstance(text, str) and text and not data:
+    if isinstance(text, str) and not data:
         return [{"type": "websocket.send", "text": text}]
-    if isinstance(data, bytes) and data and not text:
+    if isinstance(data, bytes) and not text:
         return [{"type": "websocket.send", "bytes": data}]
+    if text is None and data is None:
+        return []
     logger.error(
         "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped",
         type(text).__name__,

@@ -9,6 +9,7 @@ from typing import Any
 
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
 from channels_workers.futures import settle
+from channels_workers.intake import Intake, gate_for
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
@@ -16,15 +17,16 @@ from channels_workers.layers.operations import (
     Published,
     UnderWay,
 )
-from channels_workers.logs import fields
-from channels_workers.outgoing import SendEvent, outgoing_for
+from channels_workers.logs import Episodes, fields
+from channels_workers.outgoing import SendEvent, Unread, outgoing_for
 from channels_workers.protocol import (
-    ABNORMAL,
     CONNECTION_LOST,
     FRAME_TOO_LARGE,
     GOING_AWAY,
+    OPEN,
     READS_TOO_SLOWLY,
     SERVER_STOPS,
+    TOO_MANY_FRAMES,
     Close,
     Connection,
     Event,
@@ -32,6 +34,8 @@ from channels_workers.protocol import (
     disconnect_content,
     shown,
 )
+from channels_workers.servers.gate import FRAGMENTS
+from channels_workers.servers.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +46,23 @@ class Sockets:
     def __init__(self) -> None:
         self.known: set[Socket] = set()
         self.left_frames = 0  # of clients that have left, waiting for workers
+        self.left_bytes = 0  # the memory that they take
+        self.kept = 0  # the memory of all frames that wait for workers or are under way
+        self.unread = Unread()
+        self.watch = Watch()
+        self.episodes = Episodes()
+
+    def make_room(self, limit: int) -> None:
+        """Let those with most waiting frames lose them, until all have *limit* bytes at most."""
+        while self.kept > limit:
+            greediest = max(self.known, key=_ahead, default=None)
+            if greediest is None or not greediest.connection.ahead:
+                return
+            greediest.lose_frames()
+
+
+def _ahead(socket: Socket) -> int:
+    return socket.connection.ahead
 
 
 class Socket:
@@ -56,12 +77,17 @@ class Socket:
         self.reply_channel = ""
         self.broken = False
         self.left_frames = 0  # waiting for workers since the client has left
+        self.left_bytes = 0  # the memory that they take
+        self.kept = 0  # of what the sockets keep in all, the part that is counted as its own
         self._is_publishing = False
         self._published_next: asyncio.Future[None] | None = None  # while somebody waits for it
         self._closing: asyncio.Task[None] | None = None
         self.task: asyncio.Task[Any] | None = None  # that serves it
-        self.outgoing = outgoing_for(send, connection.limits, self._overflow)
-        self._timer: asyncio.TimerHandle | None = None
+        self.outgoing = outgoing_for(send, connection.limits, self._overflow, sockets.unread)
+        gate = gate_for(send, connection.limits, self.outgoing.look, self._refuse_fragments)
+        self.intake = Intake(gate, connection, sockets.watch, self._regulate)
+        self._timer: asyncio.TimerHandle | None = None  # of the handshake
+        self._left_timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Publish the handshake."""
@@ -77,8 +103,48 @@ class Socket:
 
     def receive(self, event: Event) -> None:
         """Take a frame."""
-        self._emit(self.connection.receive(event))
+        if self.intake.drops(event):
+            if self.intake.dropped_bytes > self.connection.limits.FRAME_BYTES_WAITING:
+                self.outgoing.cut()  # or it would be read to the end of what anybody sends
+        else:
+            self._emit(self.connection.receive(event))
+            self._count()
+            self.sockets.make_room(self.connection.limits.ALL_FRAME_BYTES_WAITING)
+            self._step()
+            if self.connection.waiting:
+                self.intake.count()
+        self._regulate()
+
+    def _count(self) -> None:
+        kept = self.connection.kept
+        self.sockets.kept += kept - self.kept
+        self.kept = kept
+
+    def _regulate(self) -> None:
+        limits = self.connection.limits
+        is_crowded = self.sockets.kept > limits.ALL_FRAME_BYTES_WAITING // 2
+        self.intake.regulate(0 if is_crowded else limits.READ_AHEAD)
+
+    def lose_frames(self) -> None:
+        """Drop what waits, and close the socket: all of them together have too many frames."""
+        text = "Dropped %d frames of %s: those of all sockets exceed ALL_FRAME_BYTES_WAITING"
+        arguments = text, self.connection.waiting, shown(self.connection.path)
+        extra = self._fields("socket_closed", TOO_MANY_FRAMES)
+        self.sockets.episodes.log(logger, logging.WARNING, *arguments, extra=extra)
+        self.connection.drop_all_but(0)
+        if self.connection.state == OPEN:
+            self._emit(self.connection.close(TOO_MANY_FRAMES))
+        self._count()
         self._step()
+
+    def _refuse_fragments(self) -> None:
+        text = "Closing %s: a message of it has more than %d fragments"
+        extra = self._fields("socket_closed", FRAME_TOO_LARGE)
+        arguments = text, shown(self.connection.path), FRAGMENTS
+        self.sockets.episodes.log(logger, logging.WARNING, *arguments, extra=extra)
+        self._emit(self.connection.close(FRAME_TOO_LARGE))
+        self.intake.gate.shut()
+        self.outgoing.cut()  # as the message may go on without end
 
     def end(self, code: int | None) -> None:
         """Note that the client is gone."""
@@ -86,30 +152,49 @@ class Socket:
             self._timer.cancel()
         if self.connection.end_code is None:
             self._leave_frames(code)
+        self.intake.end()
         self.outgoing.clear()
         if self.reply_channel:
             self.layer.leave_groups(self.reply_channel)
         self._step()
 
     def _leave_frames(self, code: int | None) -> None:
+        """Note that the client has left; few of its frames, for a while, still go to workers."""
+        limits = self.connection.limits
         self.connection.end(code)
-        left = self.connection.waiting
-        if self.sockets.left_frames + left > self.connection.limits.LEFT_FRAMES_WAITING:
-            logger.error(
-                "%d frames of %s are dropped: too many of clients that have left wait for workers",
-                left,
-                shown(self.connection.path),
-                extra=self._fields("frames_dropped"),
-            )
-            self.connection.abandon(ABNORMAL)
-            left = 0
-        self.left_frames = left
-        self.sockets.left_frames += left
+        self._drop("LEFT_FRAMES", limits.LEFT_FRAMES, self.intake.dropped)
+        sockets, left = self.sockets, self.connection.waiting
+        if sockets.left_frames + left > limits.LEFT_FRAMES_WAITING:
+            self._drop("LEFT_FRAMES_WAITING")
+        if sockets.left_bytes + self.connection.ahead > limits.LEFT_FRAME_BYTES_WAITING:
+            self._drop("LEFT_FRAME_BYTES_WAITING")
+        self._keep_left_frames()
+        if self.left_frames:
+            loop = asyncio.get_running_loop()
+            self._left_timer = loop.call_later(limits.LEFT_TIME, self._drop_late)
+
+    def _drop_late(self) -> None:
+        self._drop("LEFT_TIME")
+        self._step()
+
+    def _drop(self, setting: str, count: int = 0, before: int = 0) -> None:
+        if dropped := self.connection.drop_all_but(count) + before:
+            text = "Dropped %d queued frames of %s, whose client has left: %s exceeded"
+            arguments = text, dropped, shown(self.connection.path), setting
+            extra = self._fields("frames_dropped")
+            self.sockets.episodes.log(logger, logging.ERROR, *arguments, extra=extra)
+
+    def _keep_left_frames(self) -> None:
+        waiting, ahead = self.connection.waiting, self.connection.ahead
+        self.sockets.left_frames += waiting - self.left_frames
+        self.sockets.left_bytes += ahead - self.left_bytes
+        self.left_frames, self.left_bytes = waiting, ahead
 
     def dismiss(self, reason: str) -> None:
         """Close the socket, as the server will stop; what it sent before still goes to workers."""
         self._emit(self.connection.close(SERVER_STOPS, reason))
-        self._leave_frames(SERVER_STOPS)
+        self.connection.end(SERVER_STOPS)
+        self._keep_left_frames()
         self.layer.leave_groups(self.reply_channel)
         self._step()
 
@@ -135,6 +220,7 @@ class Socket:
         """Note that a worker has finished the message *order*."""
         self._emit(self.connection.release(order))
         self._step()
+        self._regulate()
 
     def lose(self) -> None:
         """Close the socket: the layer does not know it any more."""
@@ -157,9 +243,9 @@ class Socket:
 
     def _step(self) -> None:
         step = self.connection.next_step()
+        self._count()
         if self.left_frames:
-            self.sockets.left_frames += self.connection.waiting - self.left_frames
-            self.left_frames = self.connection.waiting
+            self._keep_left_frames()
         if isinstance(step, Publish):
             self._publish(step)
         elif step is not None:
@@ -203,7 +289,8 @@ class Socket:
         path = shown(self.connection.path)
         if isinstance(error, MessageTooLarge):
             extra = self._fields("socket_closed", FRAME_TOO_LARGE)
-            logger.warning("Closing %s: %s", path, error, extra=extra)
+            text = "Closing %s: %s"
+            self.sockets.episodes.log(logger, logging.WARNING, text, path, error, extra=extra)
             self._give_up(FRAME_TOO_LARGE)
         elif isinstance(error, ServerGone):
             self.lose()
@@ -230,8 +317,12 @@ class Socket:
             self._forget()
 
     def _forget(self) -> None:
+        if self._left_timer is not None:
+            self._left_timer.cancel()
         self.sockets.left_frames -= self.left_frames
-        self.left_frames = 0
+        self.sockets.left_bytes -= self.left_bytes
+        self.sockets.kept -= self.kept
+        self.left_frames = self.left_bytes = self.kept = 0
         self.layer.detach(self.reply_channel)
         self.sockets.known.discard(self)
 
@@ -244,6 +335,10 @@ class Socket:
     def _emit(self, events: list[Event]) -> None:
         for event in events:
             self.outgoing.put(event)
+            if event["type"] == "websocket.accept":
+                self.intake.gate.open()
+            elif event["type"] == "websocket.close":
+                self._regulate()  # its answer is to be read
 
     def _overflow(self) -> None:
         # A close frame would wait behind what the client does not read: cut the line.
@@ -251,9 +346,11 @@ class Socket:
             return
         extra = self._fields("socket_closed", READS_TOO_SLOWLY)
         path = shown(self.connection.path)
-        logger.warning("Closing %s: its client reads too slowly", path, extra=extra)
+        text = "Closing %s: its client reads too slowly"
+        self.sockets.episodes.log(logger, logging.WARNING, text, path, extra=extra)
         self.broken = True
         self._leave_frames(READS_TOO_SLOWLY)
+        self.intake.gate.shut()
         self.outgoing.cut()
         if self.task is not None:
             self.task.cancel()

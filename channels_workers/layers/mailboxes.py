@@ -43,13 +43,16 @@ class Mailbox:
         self._lock = threading.Lock()
         self._messages: deque[Content] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._dropped = 0  # since it was full
 
     def deliver(self, content: Content) -> None:
         """Keep a message; a 1.x message, which has no type, gets ``websocket.send``."""
         with self._lock:
             if len(self._messages) >= self.capacity:
-                text = "A channel reads nothing: more than %d messages"
-                logger.warning(text, self.capacity, extra=fields("channel_full"))
+                self._dropped += 1
+                if self._dropped == 1:
+                    text = "A channel reads nothing: what comes is dropped, as %d messages wait"
+                    logger.warning(text, self.capacity, extra=fields("channel_full"))
                 return
             self._messages.append({"type": "websocket.send", **content})
         self._wake_one()
@@ -67,7 +70,7 @@ class Mailbox:
         """Wait for the next message; None after :meth:`wake_all`. Cancelling it loses none."""
         with self._lock:
             if self._messages:
-                return self._messages.popleft()
+                return self._take()
             future = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
         try:
@@ -76,7 +79,15 @@ class Mailbox:
             self._give_up(future)
             raise
         with self._lock:
-            return self._messages.popleft() if self._messages else None
+            return self._take() if self._messages else None
+
+    def _take(self) -> Content:
+        message = self._messages.popleft()
+        if self._dropped and len(self._messages) <= self.capacity // 2:  # or it might soon be full
+            text = "A channel reads again: %d messages to it were dropped"
+            logger.warning(text, self._dropped, extra=fields("channel_full"))
+            self._dropped = 0
+        return message
 
     def wake_all(self) -> None:
         """Let all that wait look again."""

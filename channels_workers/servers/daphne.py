@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from channels_workers.conf import configuration
-from channels_workers.logs import Episode, fields
+from channels_workers.logs import Episode, fields, fold_client_lines
 from channels_workers.servers import kernel
+from channels_workers.servers.gate import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,11 @@ def when_running(function: Callable[[], object]) -> None:
     reactor = sys.modules.get("twisted.internet.reactor")
     if reactor is not None:
         reactor.callWhenRunning(reactor.callFromThread, function)
+
+
+def fold_lines() -> None:
+    """Let the log say once what clients cause again: a stack trace for each odd handshake."""
+    fold_client_lines("daphne.ws_protocol", ("Traceback (most recent call last)",))
 
 
 def is_of_daphne(send: Any) -> bool:
@@ -72,6 +78,102 @@ def write_now(transport: Any) -> None:
         return
     if transport.doWrite() is not None:
         transport.startWriting()
+
+
+# Sockets
+
+
+def send_empty(send: Any, *, is_binary: bool) -> bool:
+    """Send an empty frame, which Daphne's own `send` drops; False if the socket is not open."""
+    protocol = send.args[0]
+    if getattr(protocol, "state", None) != getattr(protocol, "STATE_OPEN", ""):
+        return False
+    protocol.sendMessage(b"", is_binary)
+    return True
+
+
+#: What the gate needs of Daphne's protocol, and of Twisted's transport.
+PROTOCOL_PARTS = (
+    *("application_queue", "autoPingTimeout", "autoPingTimeoutCall", "dataReceived"),
+    *("maxMessagePayloadSize", "state", "STATE_CONNECTING", "transport"),
+)
+TRANSPORT_PARTS = ("getHandle", "pauseProducing", "resumeProducing")
+
+
+def missing_parts(send: Any) -> list[str]:
+    """Return what a :class:`DaphneGate` needs and this Daphne has not."""
+    protocol = send.args[0]
+    missing = [f"protocol.{name}" for name in PROTOCOL_PARTS if not hasattr(protocol, name)]
+    transport = getattr(protocol, "transport", None)
+    if transport is not None:
+        missing += [f"transport.{name}" for name in TRANSPORT_PARTS if not hasattr(transport, name)]
+    return missing
+
+
+class DaphneGate(Gate):
+    """The gate of a line of Daphne: it stands where Twisted hands on what it has read."""
+
+    __slots__ = ("_hand_over", "_protocol", "_transport")
+
+    can_hold = True
+
+    def __init__(
+        self,
+        send: Any,
+        message_size: int,
+        heard: Callable[[], object],
+        broken: Callable[[], object],
+    ) -> None:
+        super().__init__(heard, broken)
+        self._protocol: Any = send.args[0]
+        self._transport: Any = self._protocol.transport
+        self._hand_over: Any = self._protocol.dataReceived
+        self._protocol.dataReceived = self.take
+        limit = self._protocol.maxMessagePayloadSize
+        self._protocol.maxMessagePayloadSize = min(limit, message_size) if limit else message_size
+
+    def descriptor(self) -> int:
+        """Return the number of the file of the line; -1 if it has none."""
+        handle = self._transport.getHandle() if self._transport is not None else None
+        return int(handle.fileno()) if handle is not None else -1
+
+    def unsent(self) -> int:
+        """Return how many bytes were written that the client has not read."""
+        return unsent_bytes(self._transport)
+
+    def end(self) -> None:
+        """Forget the line, which has ended: Python frees it sooner without circles."""
+        self.shut()
+        if self._protocol is not None:
+            self._protocol.__dict__.pop("dataReceived", None)
+        self._protocol = self._transport = self._hand_over = None
+
+    def _fragments(self) -> int:
+        return len(getattr(self._protocol, "message_data", None) or ())
+
+    def _is_busy(self) -> bool:
+        return not self._protocol.application_queue.empty()
+
+    def _hand_on(self, data: bytes) -> None:
+        self._hand_over(data)
+
+    def _stop_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.pauseProducing()
+
+    def _resume(self) -> None:
+        if self._transport is not None:
+            self._transport.resumeProducing()
+
+    def _expect_pongs(self, is_expected: bool) -> None:
+        # Daphne goes on to send pings, which keeps proxies content.
+        protocol = self._protocol
+        if protocol is None:
+            return
+        protocol.autoPingTimeout = protocol.factory.autoPingTimeout if is_expected else 0
+        if not is_expected and protocol.autoPingTimeoutCall:
+            protocol.autoPingTimeoutCall.cancel()
+            protocol.autoPingTimeoutCall = None
 
 
 # Answers to HTTP requests

@@ -23,7 +23,7 @@ ROWS = [
     ["generic", "security", "test"],
     [
         *("answers", "auth", "backlog", "bodies", "commits", "dispatch", "event_loop", "health"),
-        *("outgoing", "places", "protocol", "reaper", "refusals", "requests", "sockets"),
+        *("intake", "outgoing", "places", "protocol", "reaper", "refusals", "requests", "sockets"),
     ],
     ["addresses", "cookies", "routing", "script_name", "sessions"],
     ["decorators", "session_stores"],

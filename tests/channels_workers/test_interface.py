@@ -300,6 +300,78 @@ async def test_frames_of_clients_that_have_left_are_bounded(
     assert layer.length("websocket.disconnect") == 0
 
 
+async def test_of_one_client_that_has_left_few_frames_are_kept(
+    application: Interface, settings: Settings, consumers: Consumers
+) -> None:
+    settings.CHANNEL_WORKERS = {"LEFT_FRAMES": 3}
+    client = await Client(application).accepted()
+    with consumers.held():
+        for number in range(10):
+            client.send(str(number))
+        client.leave()
+        await client.ended()
+        assert application.sockets.left_frames == 3
+    await consumers.until(lambda: consumers.seen[-1][0] == "disconnect")
+    assert consumers.ends == [(1001, 4)]
+    assert application.sockets.kept == 0
+
+
+async def test_frames_left_behind_are_bounded_in_bytes_over_all(
+    application: Interface, settings: Settings, consumers: Consumers
+) -> None:
+    settings.CHANNEL_WORKERS = {"LEFT_FRAME_BYTES_WAITING": 15_000}
+    clients = [await Client(application).accepted() for _ in range(2)]
+    with consumers.held():
+        for client in clients:
+            for _ in range(3):  # of which one is under way
+                client.send("x" * 5000)
+            client.leave()
+            await client.ended()
+        assert application.sockets.left_frames == 2
+        assert application.sockets.left_bytes < 15_000
+    await consumers.until(lambda: len(consumers.ends) == 2)
+    assert sorted(consumers.ends) == [(1001, 1), (1001, 3)]
+    assert application.sockets.left_bytes == 0
+
+
+async def test_frames_left_behind_do_not_wait_for_ever(
+    application: Interface, settings: Settings, consumers: Consumers
+) -> None:
+    settings.CHANNEL_WORKERS = {"LEFT_TIME": 0.05}
+    client = await Client(application).accepted()
+    with consumers.held():
+        for number in range(3):
+            client.send(str(number))
+        client.leave()
+        await client.ended()
+        async with asyncio.timeout(TIMEOUT):
+            while application.sockets.left_frames:  # noqa: ASYNC110  (nobody tells of it)
+                await asyncio.sleep(0.01)
+    await consumers.until(lambda: consumers.seen[-1][0] == "disconnect")
+    assert consumers.ends == [(1001, 1)]
+
+
+async def test_with_too_much_of_all_sockets_the_greediest_alone_is_closed(
+    application: Interface, settings: Settings, consumers: Consumers
+) -> None:
+    settings.CHANNEL_WORKERS = {"ALL_FRAME_BYTES_WAITING": 40_000}
+    greedy, modest = await Client(application).accepted(), await Client(application).accepted()
+    with consumers.held():
+        for _ in range(3):
+            greedy.send("x" * 10_000)
+        modest.send("one")
+        modest.send("y" * 10_000)
+        await greedy.until(lambda: greedy.close_codes == [4008])
+        assert application.sockets.kept <= 40_000
+        greedy.leave(4008)
+        await greedy.ended()
+    await modest.until(lambda: modest.texts[-1:] == ["y" * 10_000])
+    assert modest.close_codes == []
+    await consumers.until(lambda: consumers.ends == [(4008, 1)])
+    modest.leave()
+    await modest.ended()
+
+
 async def test_a_frame_over_the_limit_closes_its_own_socket(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:

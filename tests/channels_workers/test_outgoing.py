@@ -15,6 +15,7 @@ from channels_workers.conf import Configuration
 from channels_workers.outgoing import (
     DaphneOutgoing,
     Outgoing,
+    Unread,
     UvicornOutgoing,
     outgoing_for,
 )
@@ -283,3 +284,57 @@ async def test_a_line_of_daphne_that_was_cut_gets_nothing(line: Line) -> None:
     await asyncio.sleep(0)
     line.out.put(event("three"))
     assert line.received() == b"one"
+
+
+# All clients together
+
+
+class Reader(Outgoing):
+    """What goes out to a client that has not read so much."""
+
+    def __init__(self, unread: Unread) -> None:
+        super().__init__(Server().send, Configuration(), self.fall, unread)
+        self.size = 0
+        self.is_cut = False
+
+    def fall(self) -> None:
+        self.is_cut = True
+        self.size = 0
+        self.clear()
+
+    def unsent(self) -> int:
+        return self.size
+
+    def leave_unread(self, size: int) -> None:
+        self.size = size
+        self.look()
+
+
+def readers(number: int, limit: int) -> list[Reader]:
+    unread = Unread()
+    made = [Reader(unread) for _ in range(number)]
+    for each in made:
+        each.limits = Configuration(ALL_REPLY_BYTES_WAITING=limit)
+    return made
+
+
+def test_who_has_read_least_is_cut_when_all_together_have_too_much() -> None:
+    greedy, other, small = readers(3, limit=400_000)
+    greedy.leave_unread(250_000)
+    small.leave_unread(60_000)  # does not count
+    other.leave_unread(140_000)
+    assert not greedy.is_cut
+    other.leave_unread(160_000)
+    assert (greedy.is_cut, other.is_cut, small.is_cut) == (True, False, False)
+
+
+def test_what_was_read_meanwhile_does_not_count() -> None:
+    one, two = readers(2, limit=400_000)
+    one.leave_unread(300_000)
+    one.size = 0  # nobody has looked since
+    two.leave_unread(300_000)
+    assert not one.is_cut
+    assert not two.is_cut
+    two.clear()
+    one.leave_unread(390_000)
+    assert not one.is_cut

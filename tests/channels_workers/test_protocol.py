@@ -1,4 +1,5 @@
 import logging
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,9 @@ def test_the_end_says_where_it_was() -> None:
         ),
         ({"text": "hi"}, [ACCEPTED, sent("hi")], OPEN),
         ({"bytes": b"hi"}, [ACCEPTED, sent(b"hi")], OPEN),
+        ({"text": ""}, [ACCEPTED, sent("")], OPEN),
+        ({"bytes": b""}, [ACCEPTED, sent(b"")], OPEN),
+        ({"text": "", "close": True}, [ACCEPTED, sent(""), closed(1000)], CLOSED),
         ({"text": "hi", "bytes": None}, [ACCEPTED, sent("hi")], OPEN),
         ({"text": "hi", "close": True}, [ACCEPTED, sent("hi"), closed(1000)], CLOSED),
         ({"text": "hi", "close": False}, [ACCEPTED, sent("hi")], OPEN),
@@ -156,9 +160,31 @@ def test_replies_before_the_socket_is_open(reply: Any, events: list[Any], state:
     assert connection.state == state
 
 
+def offering(*subprotocols: str) -> Connection:
+    return Connection({"path": "/chat/tea/", "subprotocols": subprotocols}, Configuration())
+
+
 def test_accepting_may_choose_a_subprotocol() -> None:
-    events = connecting().reply({"accept": True, "subprotocol": "chat"})
+    events = offering("talk", "chat").reply({"accept": True, "subprotocol": "chat"})
     assert events == [{"type": "websocket.accept", "subprotocol": "chat"}]
+
+
+@pytest.mark.parametrize("subprotocol", [None, ""])
+def test_accepting_need_not_choose_a_subprotocol(subprotocol: str | None) -> None:
+    events = offering("talk").reply({"accept": True, "subprotocol": subprotocol})
+    assert [event["type"] for event in events] == ["websocket.accept"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "shown"), [((), "offered none"), (("talk", "ch\nat"), r"offered talk, ch\\nat\.")]
+)
+def test_a_subprotocol_that_was_not_offered_is_refused_with_both_lists(
+    offered: tuple[str, ...], shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = offering(*offered)
+    assert connection.reply({"text": "hi", "subprotocol": "chat"}) == [REFUSED]
+    assert connection.state == CLOSED
+    assert re.search(f"accepts with the subprotocol chat, and its client {shown}", caplog.text)
 
 
 # Replies while open
@@ -168,8 +194,14 @@ def test_accepting_may_choose_a_subprotocol() -> None:
     ("reply", "events", "state"),
     [
         ({"text": "hi"}, [sent("hi")], OPEN),
-        ({"text": ""}, [], OPEN),
+        ({"text": ""}, [sent("")], OPEN),
+        ({"bytes": b""}, [sent(b"")], OPEN),
+        ({"text": "", "bytes": None}, [sent("")], OPEN),
+        ({"text": "", "bytes": b""}, [sent("")], OPEN),
         ({"text": "", "bytes": b"hi"}, [sent(b"hi")], OPEN),
+        ({"text": "hi", "bytes": b""}, [sent("hi")], OPEN),
+        ({"text": None, "bytes": None}, [], OPEN),
+        ({"text": "", "close": True}, [sent(""), closed(1000)], CLOSED),
         ({"bytes": b"hi"}, [sent(b"hi")], OPEN),
         ({"bytes": b"hi", "text": None}, [sent(b"hi")], OPEN),
         ({"text": "hi", "close": True}, [sent("hi"), closed(1000)], CLOSED),

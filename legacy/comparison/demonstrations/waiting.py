@@ -53,8 +53,9 @@ def observe_long(site: Site) -> Seen:
 
 MANY = OnPurpose(
     name="many-messages-wait",
-    reason="What a socket sends while no worker is there waits, in order, up to FRAMES_WAITING "
-    "(10,000). 1.1.8 keeps 100 messages of all sockets together, and closes with 1013.",
+    reason="What a socket sends while no worker is there waits, in order; beyond READ_AHEAD the "
+    "client is not read on. 1.1.8 keeps 100 messages of all sockets together, and closes with "
+    "1013.",
     genuine="loses frames and closes the socket",
     ours="answers each frame, in order",
     application=DIFFERENCES,

@@ -8,6 +8,7 @@ import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.testing import WebsocketCommunicator
 
+from channels_workers.layers.mailboxes import Mailbox
 from channels_workers.layers.memory import InMemoryChannelLayer
 
 # Consumers of Channels look after the database's connections.
@@ -50,3 +51,22 @@ async def test_a_consumer_that_ended_leaves_nothing(memory_layer: InMemoryChanne
     await socket.disconnect(timeout=TIMEOUT)
     del socket
     await wait_until(lambda: not server.receivers)
+
+
+async def test_what_a_full_mailbox_drops_is_said_once_and_counted_at_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mailbox = Mailbox(4)
+    for number in range(4):
+        mailbox.deliver({"number": number})
+    for _ in range(10):
+        mailbox.deliver({"number": "too much"})
+    await mailbox.receive()
+    mailbox.deliver({"number": 4})
+    mailbox.deliver({"number": "too much"})  # it has not read much: the same episode
+    numbers = [(await mailbox.receive() or {})["number"] for _ in range(4)]
+    assert numbers == [1, 2, 3, 4]
+    assert [record.message for record in caplog.records] == [
+        "A channel reads nothing: what comes is dropped, as 4 messages wait",
+        "A channel reads again: 11 messages to it were dropped",
+    ]

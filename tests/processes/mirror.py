@@ -1,0 +1,65 @@
+"""Settings and consumers of a socket that sends back each frame as it came, on any path.
+
+The list `ended` of the Redis that the layer uses has path and code of each end, `run` the path of
+each frame that a consumer got. Those of /stuck/ wait for something in the list `go`. `LIMITS` in
+the environment is CHANNEL_WORKERS, as JSON.
+"""
+
+import json
+import os
+
+import redis
+
+from channels_workers import route
+from channels_workers.message import Message
+from chat_project.settings import *  # noqa: F403
+from chat_project.settings import REDIS_URL
+
+CHANNEL_ROUTING = "tests.processes.mirror.channel_routing"
+CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 15.0, **json.loads(os.environ.get("LIMITS", "{}"))}
+ENDED, RUN, GO = "ended", "run", "go"
+
+if os.environ.get("SERVER_PARTS_ARE_MISSING"):
+    from channels_workers.servers import daphne, uvicorn
+
+    daphne.TRANSPORT_PARTS = uvicorn.PARTS = ("what_none_has",)
+
+
+def connect(message: Message) -> None:
+    if message["path"] == "/empty/":
+        message.reply_channel.send({"text": ""})
+    elif message["path"] == "/other/":
+        message.reply_channel.send({"accept": True, "subprotocol": "other"})
+    else:
+        message.reply_channel.send({"accept": True})
+
+
+def receive(message: Message) -> None:
+    if message["path"] == "/stuck/":
+        wait_until_told()
+    note(RUN, message["path"])
+    key = "text" if "text" in message else "bytes"
+    message.reply_channel.send({key: message[key]})
+
+
+def disconnect(message: Message) -> None:
+    note(ENDED, f"{message['path']} {message['code']}")
+
+
+def wait_until_told() -> None:
+    with redis.Redis.from_url(REDIS_URL, socket_timeout=None) as client:
+        client.blpop([GO], 60)
+        client.rpush(GO, "on")  # for the next one
+
+
+def note(name: str, what: str) -> None:
+    if what != "/fast/":
+        with redis.Redis.from_url(REDIS_URL) as client:
+            client.rpush(name, what)
+
+
+channel_routing = [
+    route("websocket.connect", connect),
+    route("websocket.receive", receive),
+    route("websocket.disconnect", disconnect),
+]

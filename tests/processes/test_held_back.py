@@ -1,0 +1,260 @@
+"""Clients that send more than workers take, or read nothing: what servers keep is bounded."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartWorker
+from tests.processes import process as processes
+from tests.processes.mirror import ENDED, GO, RUN
+from tests.processes.process import Process, Processes
+from tests.processes.raw import PING, TEXT, RawSocket, deflated, frame
+from tests.processes.redis_server import RedisServer
+from tests.processes.server import Server
+from tests.processes.waiting import wait_for
+
+MIRROR = {"DJANGO_SETTINGS_MODULE": "tests.processes.mirror"}
+
+COMMANDS = {
+    "daphne": "daphne -v 0 -p $PORT --websocket_timeout -1 --websocket_connect_timeout 20",
+    **{
+        f"uvicorn-{name}": f"uvicorn --port $PORT --ws {name}"
+        for name in ("websockets-sansio", "wsproto", "websockets")
+    },
+}
+
+#: Lets a server end a client soon that answers no pings.
+PINGS = {
+    name: "--ping-interval 1 --ping-timeout 1"
+    if name == "daphne"
+    else "--ws-ping-interval 0.5 --ws-ping-timeout 0.5"
+    for name in COMMANDS
+}
+#: `--ws websockets` reads no further while its pongs are not read.
+CUTTING = [name for name in COMMANDS if name != "uvicorn-websockets"]
+COMPRESSING = [name for name in COMMANDS if name != "daphne"]
+
+Start = Callable[..., Server]
+OpenMany = Callable[..., list[RawSocket]]
+
+
+@pytest.fixture
+def start(start_process: Processes, chat_environment: dict[str, str]) -> Start:
+    def start(
+        kind: str, env: dict[str, str] | None = None, *, pings: bool = False, **limits: Any
+    ) -> Server:
+        port = processes.free_port()
+        given = {**chat_environment, **MIRROR, "LIMITS": json.dumps(limits), "PORT": str(port)}
+        words = (
+            "exec",
+            COMMANDS[kind],
+            PINGS[kind] if pings else "",
+            "chat_project.asgi:application",
+        )
+        command = ["/bin/sh", "-c", " ".join(words)]
+        started = start_process(command, name=kind, env=given | (env or {}))
+        return Server(port, started.wait_until_listening(port))
+
+    return start
+
+
+@pytest.fixture
+def open_many() -> Iterator[OpenMany]:
+    with ExitStack() as stack:
+
+        def open_many(number: int, server: Server, path: str = "/") -> list[RawSocket]:
+            sockets = (RawSocket(server.port, path, deflate=True) for _ in range(number))
+            return [stack.enter_context(each) for each in sockets]
+
+        yield open_many
+
+
+def notes(redis_server: RedisServer, name: str) -> list[str]:
+    with redis_server.client() as client:
+        return [each.decode() for each in client.lrange(name, 0, -1)]
+
+
+def go_on(redis_server: RedisServer) -> None:
+    """Let the consumers of /stuck/ go on."""
+    with redis_server.client() as client:
+        client.rpush(GO, "on")
+
+
+def memory(process: Process) -> float:
+    """What a process has of the machine's memory (MiB)."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+)", status)
+    assert found
+    return int(found[1]) / 1024
+
+
+def send_until_cut(client: RawSocket, data: bytes) -> None:
+    """Send *data* again and again until the line is cut; AssertionError after 200 MB."""
+    with suppress(ConnectionError):
+        for _ in range(200_000_000 // len(data)):
+            client.send(data)
+        raise AssertionError("The line is still there.")
+
+
+def texts(client: RawSocket) -> Iterator[bytes]:
+    for opcode, payload in client.frames():
+        assert opcode in (TEXT, PING), (opcode, payload)
+        if opcode == TEXT:
+            yield payload
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_what_is_sent_while_workers_are_busy_waits_in_order_at_the_client(
+    kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    server, _ = start(kind, pings=True), start_worker(env=MIRROR)
+    numbers = [b"%06d" % number + b" " * 16_000 for number in range(1000)]
+    with RawSocket(server.port, "/stuck/") as client:
+        assert client.is_open
+        before = memory(server.process)
+        all_of_them = b"".join(map(frame, numbers))
+        sender = threading.Thread(target=client.send, args=(all_of_them,))
+        sender.start()
+        pings = (opcode for opcode, _ in client.frames())
+        assert [next(pings) for _ in range(4)] == [PING] * 4  # it may leave one unanswered
+        assert sender.is_alive()
+        assert memory(server.process) - before < 12
+        go_on(redis_server)
+        heard = texts(client)
+        assert [next(heard)[:6] for _ in numbers] == [number[:6] for number in numbers]
+        sender.join()
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_who_leaves_while_held_back_is_noticed_and_leaves_little_work(
+    kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    server, _ = start(kind, LEFT_FRAMES=5), start_worker(env=MIRROR)
+    with RawSocket(server.port, "/stuck/") as client:
+        assert client.send_until_held(frame(b"x" * 2000) * 10, 10_000) < 10_000
+    server.process.wait_for_line("Dropped .* whose client has left: LEFT_FRAMES exceeded")
+    go_on(redis_server)
+    (end,) = wait_for(lambda: notes(redis_server, ENDED), "the disconnect consumer")
+    assert re.fullmatch("/stuck/ 100[56]", end)
+    assert len(notes(redis_server, RUN)) == 6  # one was under way
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_frames_that_wait_of_many_take_little_memory_and_those_left_behind_too(
+    kind: str,
+    start: Start,
+    start_worker: StartWorker,
+    open_many: OpenMany,
+    redis_server: RedisServer,
+) -> None:
+    server, _ = start(kind), start_worker(env=MIRROR)
+    clients = open_many(40, server, "/stuck/")
+    before = memory(server.process)
+    for client in clients:
+        data = deflated(b" " * 60_000) if "deflate" in client.answer else frame(b" " * 60_000)
+        client.send_until_held(data * 10, 15, patience=0.05)
+    assert memory(server.process) - before < 48
+    for client in clients:
+        client.close()
+    go_on(redis_server)
+    with RawSocket(server.port, "/fast/") as client:
+        client.send(frame(b"still here"))
+        assert next(texts(client)) == b"still here"
+    assert memory(server.process) - before < 48
+
+
+@pytest.mark.parametrize("kind", COMPRESSING)
+def test_small_frames_that_become_large_cost_little(
+    kind: str, start: Start, start_worker: StartWorker, open_many: OpenMany
+) -> None:
+    server, _ = start(kind), start_worker(env=MIRROR)
+    bomb = deflated(b" " * 12_000_000)
+    assert len(bomb) < 20_000
+    clients = open_many(20, server)
+    before = memory(server.process)
+    for client in clients:
+        client.send(bomb)
+    for client in clients:
+        assert client.until_cut() in ([1009], [4009])
+    assert memory(server.process) - before < 64
+
+
+@pytest.mark.parametrize("kind", CUTTING)
+def test_pings_whose_pongs_are_not_read_cut_the_line(
+    kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    server, _ = start(kind, REPLY_BYTES_WAITING=100_000), start_worker(env=MIRROR)
+    with RawSocket(server.port) as client:
+        send_until_cut(client, frame(b"p" * 125, PING) * 500)
+        ends = wait_for(lambda: notes(redis_server, ENDED), "the disconnect consumer")
+    assert ends == ["/ 4010"]
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_a_message_of_endless_fragments_cuts_the_line(
+    kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    server, _ = start(kind), start_worker(env=MIRROR)
+    with RawSocket(server.port) as client:
+        client.send(frame(b"x", fin=False))
+        empty = frame(b"", 0, fin=False) * 100
+        send_until_cut(client, empty + frame(b"x" * 100, 0, fin=False) * 5_000)
+        (end,) = wait_for(lambda: notes(redis_server, ENDED), "the disconnect consumer")
+    assert re.fullmatch(r"/ (4009|1009|1006)", end)
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
+def test_a_server_that_cannot_hold_back_closes_at_the_limit_and_says_so_once(
+    kind: str,
+    start: Start,
+    start_worker: StartWorker,
+    open_many: OpenMany,
+    redis_server: RedisServer,
+) -> None:
+    server = start(kind, {"SERVER_PARTS_ARE_MISSING": "yes"}, FRAMES_WAITING=50)
+    start_worker(env=MIRROR)
+    clients = open_many(2, server, "/stuck/")
+    for client in clients:
+        client.send(frame(b"x") * 60)
+        assert client.until_cut() == [4008]
+    go_on(redis_server)
+    output = server.process.output
+    assert len(re.findall("Clients of this .* cannot be held back", output)) == 1
+    assert len(re.findall(r"Closing /stuck/: 50 frames of it wait", output)) == 1
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
+def test_what_clients_can_repeat_is_logged_once(
+    kind: str, start: Start, start_worker: StartWorker
+) -> None:
+    server, _ = start(kind, FRAME_SIZE=100), start_worker(env=MIRROR)
+    for _ in range(3):
+        for data in (frame(b"\xff"), frame(b"x" * 101)):
+            with RawSocket(server.port) as client:
+                client.send(data)
+                client.until_cut()
+        with RawSocket(server.port, Sec_WebSocket_Protocol="\xff") as client:
+            assert not client.is_open
+        with RawSocket(server.port, "/other/") as client:
+            assert " 403 " in client.answer.splitlines()[0]
+    output = server.process.output
+    assert output.count("a frame of it has 101 bytes") == 1
+    assert output.count("Invalid UTF-8") == (kind != "daphne")
+    assert output.count("accepts with the subprotocol other, and its client offered none") == 1
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
+def test_who_was_held_back_and_answers_no_pings_is_closed(
+    kind: str, start: Start, start_worker: StartWorker
+) -> None:
+    server, _ = start(kind, pings=True), start_worker(env=MIRROR)
+    with RawSocket(server.port, "/fast/") as client:
+        client.send(frame(b"x") * 300)  # held back, and let go
+        assert client.until_cut() in ([], [1011])

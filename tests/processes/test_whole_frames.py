@@ -1,0 +1,81 @@
+"""Every valid frame arrives as it was, in both directions."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.conftest import StartWeb, StartWorker
+
+MIRROR = {"DJANGO_SETTINGS_MODULE": "tests.processes.mirror"}
+
+SIZES = (0, 1, 125, 126, 127, 65535, 65536)
+
+#: All of Unicode but surrogates, which no frame can hold.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+
+REUSED = settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
+)
+
+
+@pytest.fixture(params=["daphne", "uvicorn"])
+def address(request: pytest.FixtureRequest, start_web: StartWeb, start_worker: StartWorker) -> str:
+    server = start_web(request.param, env=MIRROR)
+    start_worker(env=MIRROR)
+    return server.socket_url
+
+
+@pytest.fixture(params=["deflate", None])
+def mirror(request: pytest.FixtureRequest, address: str) -> Iterator[ClientConnection]:
+    with connect(f"{address}/fast/", compression=request.param, open_timeout=30) as socket:
+        yield socket
+
+
+def test_frames_of_each_size(mirror: ClientConnection) -> None:
+    for letter in ("a", "é", "\x00", "\U0001f600", b"\xff"):
+        width = len(letter.encode()) if isinstance(letter, str) else 1
+        for size in SIZES:
+            sent = letter * (size // width)
+            mirror.send(sent)
+            assert mirror.recv(20) == sent
+
+
+@REUSED
+@given(st.lists(st.one_of(TEXTS, st.binary(max_size=300)), min_size=1, max_size=8))
+def test_any_frames_in_their_order(mirror: ClientConnection, sent: list[str | bytes]) -> None:
+    for each in sent:
+        mirror.send(each)
+    assert [mirror.recv(20) for _ in sent] == sent
+
+
+@REUSED
+@given(st.one_of(st.lists(TEXTS, min_size=1), st.lists(st.binary(max_size=300), min_size=1)))
+def test_frames_in_fragments(mirror: ClientConnection, fragments: list[str] | list[bytes]) -> None:
+    mirror.send(iter(fragments))
+    kind = type(fragments[0])
+    assert mirror.recv(20) == kind().join(fragments)  # type: ignore[arg-type]
+
+
+def test_an_empty_text_accepts_and_is_sent(address: str) -> None:
+    with connect(f"{address}/empty/", open_timeout=30) as socket:
+        assert socket.recv(20) == ""
+
+
+@pytest.mark.parametrize("offered", [None, ["chat", "talk"]])
+def test_a_subprotocol_that_was_not_offered_is_refused_at_once(
+    offered: list[Subprotocol] | None, address: str
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{address}/other/", subprotocols=offered, open_timeout=30)
+    assert refused.value.response.status_code == 403
+    with connect(
+        f"{address}/other/", subprotocols=[Subprotocol("other")], open_timeout=30
+    ) as socket:
+        assert socket.subprotocol == "other"
