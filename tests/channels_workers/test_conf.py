@@ -56,7 +56,7 @@ def test_it_must_be_a_dict(value: Any, settings: Settings) -> None:
 def test_an_unknown_key_is_named_with_those_known(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONECT": "accept"}
     with pytest.raises(
-        ImproperlyConfigured, match=r"unknown key 'CONECT'; known are ALLOWED_ORIGINS, ALL_FRAME_"
+        ImproperlyConfigured, match=r"unknown key 'CONECT'; known are ALLOWED_ORIGINS, ALL_ANSWER_"
     ):
         configuration()
 
