@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 #: So many places are remembered, each of which is told of once.
 PLACES = 1_000
 
-_OWN = str(Path(__file__).parent)
+_OWN = f"{Path(__file__).parent}{os.sep}"
 _told: set[tuple[str, int]] = set()
 
 

@@ -6,6 +6,7 @@ Each runs in a context of its own, and leaves no transaction open.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from contextvars import Context, copy_context
@@ -15,10 +16,29 @@ from asgiref.sync import sync_to_async
 from channels.db import aclose_old_connections
 from django.core.cache import caches
 from django.db import close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
+
+
+class _Thread(threading.local):
+    """What is known of a thread: to ask Django each time takes as long as half a message."""
+
+    def __init__(self) -> None:
+        self.databases: dict[str, BaseDatabaseWrapper] = {}  # that were connected to, by alias
+        self.caches: object = None  # the settings of the caches that are in its context
+
+
+_thread = _Thread()
+
+
+@receiver(connection_created)
+def _note(*, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    _thread.databases[connection.alias] = connection
 
 
 def own_context() -> Context:
@@ -27,16 +47,17 @@ def own_context() -> Context:
     Those that are made in a copy would be opened anew for each message. The connections of the
     database are the thread's, whatever the context.
     """
-    for alias in caches:
-        with suppress(Exception):  # a consumer that asks for it gets the error
-            caches[alias]
+    if _thread.caches is not caches.settings:
+        _thread.caches = caches.settings
+        for alias in caches:
+            with suppress(Exception):  # a consumer that asks for it gets the error
+                caches[alias]
     return copy_context()
 
 
-def open_transactions() -> set[str]:
+def open_transactions() -> list[str]:
     """Return the aliases of the databases in whose transactions this thread is."""
-    opened = connections.all(initialized_only=True)
-    return {connection.alias for connection in opened if connection.in_atomic_block}
+    return [alias for alias, one in _thread.databases.items() if one.in_atomic_block]
 
 
 def end_transactions(before: Collection[str], consumer: str) -> None:
@@ -44,11 +65,15 @@ def end_transactions(before: Collection[str], consumer: str) -> None:
 
     What later consumers of this thread write would become a part of them, and never be committed.
     """
-    for alias in open_transactions().difference(before):
+    for alias in open_transactions():
+        if alias in before:
+            continue
+        database = _thread.databases.pop(alias)
         with suppress(Exception):  # the line may be cut already
-            connections[alias].connection.rollback()
-            connections[alias].close()
-        del connections[alias]
+            database.connection.rollback()
+            database.close()
+        with suppress(AttributeError):  # the next who asks gets a new one
+            del connections[alias]
         logger.error(
             "%s left a transaction of the database %r open, which is rolled back. Begin and end "
             "it in one call: `with transaction.atomic():`.",

@@ -5,7 +5,7 @@ import gc
 import logging
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.contrib.auth.models import User
@@ -27,6 +27,7 @@ from channels_workers.channel import Channel, Group
 from channels_workers.commits import finish, put_back
 from channels_workers.dispatch import dispatch
 from channels_workers.exceptions import ConsumeLater
+from channels_workers.generic.websockets import WebsocketConsumer
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import CONNECT, RECEIVE, Committed, Delivery
 from channels_workers.retries import (
@@ -188,6 +189,25 @@ def test_frames_of_the_connection_wait_for_it(connected: Client, start_group: St
     connected.send("second")
     wait_for(lambda: connected.released == [0, 1, 2], "the second frame")
     assert seen == ["first"] * 4 + ["second"]
+
+
+def test_a_method_of_a_class_is_retried(connected: Client, run_next: RunNext) -> None:
+    class Consumer(WebsocketConsumer):
+        """A class-based consumer."""
+
+        runs: ClassVar[list[str]] = []
+
+        def connect(self, message: Any, **kwargs: Any) -> None:
+            self.runs.append(message.id)
+            self.group_send("chat", {"text": "joined"})
+            if len(self.runs) < 3:
+                raise AWAY
+            super().connect(message, **kwargs)
+
+    for _ in range(3):
+        assert connected.replies == []
+        run_next(Consumer)
+    assert connected.replies == [{"accept": True}]
 
 
 @KINDS
