@@ -76,6 +76,7 @@ class Backlog:
                     if self.attempts.attempt(name_of(waiting[1]), partial(action, waiting[1])):
                         self._put_away(kept.pop())
         finally:
+            self.attempts.keep({name_of(delivery) for _, delivery in kept})
             with self._lock:
                 self._waiting.extendleft(reversed(kept))
             for waiting in kept:
@@ -138,11 +139,15 @@ class Postponed:
             if self.thread.ident is None and not self._stopped:
                 self.thread.start()
 
-    def stop(self, deadline: float = math.inf) -> bool:
-        """Put all back now; say whether the thread ends by *deadline* (monotonic seconds)."""
+    def end(self) -> None:
+        """Put no more back, after what is under way."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
+
+    def stop(self, deadline: float = math.inf) -> bool:
+        """Put all back now; say whether the thread ends by *deadline* (monotonic seconds)."""
+        self.end()
         if not self.thread.ends_by(deadline):
             return False
         self._put_back_due(math.inf)

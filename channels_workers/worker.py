@@ -24,7 +24,7 @@ from channels_workers.layers.operations import (
     RECEIVE,
     Delivery,
 )
-from channels_workers.logs import about, described, fields
+from channels_workers.logs import about, fields
 from channels_workers.reaper import Reaper
 from channels_workers.retries import Failures
 from channels_workers.routing import Router, get_router
@@ -145,7 +145,7 @@ class WorkerGroup:
         self._end()
         if not late:
             self.loop.stop(deadline)
-        self._tell_of_late(late, goodbye)
+        self._tell_of_late(late, goodbye, deadline)
         return not late
 
     def _say_goodbye(self, late: Sequence[Worker], deadline: float) -> None:
@@ -164,17 +164,17 @@ class WorkerGroup:
                 self.channel_layer.retire(self.process, consumers, self.channels)
         except Exception as error:  # the process must end
             extra = fields("stop_failed", process_id=self.process)
-            trace = None if isinstance(error, LayerUnavailable) else error
-            text = "Stopping without a goodbye: %s"
-            logger.error(text, described(error), exc_info=trace, extra=extra)
+            is_away = isinstance(error, LayerUnavailable)
+            text, why = "Stopping without a goodbye: %s", error if is_away else type(error).__name__
+            logger.error(text, why, exc_info=None if is_away else error, extra=extra)
 
-    def _tell_of_late(self, late: Sequence[Worker], goodbye: Duty) -> None:
+    def _tell_of_late(self, late: Sequence[Worker], goodbye: Duty, deadline: float) -> None:
         """Say which threads go on: what they hold goes to others when the process ends."""
-        duties = (goodbye, self._keeper.thread, self._relief, self._reaper.thread)
-        threads = [*(worker.thread for worker in late), *duties, self.postponed.thread]
-        if not late:
-            threads.append(self.loop.thread)
-        if names := [thread.name for thread in threads if thread.is_alive()]:
+        duties = [goodbye, self._keeper.thread, self._relief, self._reaper.thread]
+        duties += [self.postponed.thread] if late else [self.postponed.thread, self.loop.thread]
+        names = [worker.thread.name for worker in late if worker.thread.is_alive()]
+        names += [duty.name for duty in duties if not duty.ends_by(deadline)]
+        if names:
             text, extra = "These threads have not ended: %s", fields("stop_failed")
             logger.error(text, ", ".join(names), extra=extra)
 
@@ -182,6 +182,7 @@ class WorkerGroup:
         self.ended.set()
         self._keeper.end()
         self._reaper.end()
+        self.postponed.end()
         self._crowded.set()
 
     def _give_up(self, worker: Worker) -> None:
