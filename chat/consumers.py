@@ -31,7 +31,7 @@ TYPING_PAUSE = 3.0
 @channel_session_user_from_http
 @in_language_of_socket
 def ws_connect(message: ChannelMessage) -> None:
-    """Let a browser into the room of ``/chat/<label>/``; refuse it when there is none."""
+    """Let a browser into the room of ``/chat/<label>/``, which the first one makes."""
     session = message.channel_session
     session["room"] = names.label_in(message["path"])
     guests.remember(message)

@@ -158,9 +158,10 @@ function refused({ code, detail, nonce }) {
     pauseTimer = setTimeout(resume, PAUSE);
   }
   if (entry) show(entry);
-  // Many who share an address came back at once: who is here is asked for again.
-  else if (code === "too_fast" && !nonce) askForPeopleSoon();
   else if (!isSlow) undo(changes.remove(nonce), detail);
+  // Perhaps who is here was not told: many who share an address asked at once, or the name that the
+  // browser remembers is none any more. So it is asked for again, without the name.
+  if (!nonce && (code === "too_fast" || code === "bad_message")) askForPeopleSoon();
 }
 
 /** What was asked of a message is not done; what was typed is not lost. */

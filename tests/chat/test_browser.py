@@ -109,7 +109,7 @@ def test_a_refused_message_says_why_and_can_be_edited(
 ) -> None:
     tab = open_tab(start_runserver(), "/lobby/")
     tab.wait_until("open")
-    tab.say("hello", name="a\u200b")
+    tab.say("hello")
     tab.wait_for_messages("hello")
     # The page knows the limits that the server has; a tab from before a change of them does not.
     tab.browser.execute_script("document.getElementById('text').value = 'a\\0b'")
@@ -123,6 +123,26 @@ def test_a_refused_message_says_why_and_can_be_edited(
     text = tab.browser.find_element(By.ID, "text")
     assert text.get_attribute("value") == "a\0b"
     tab.wait_for_messages("hello", selector="")
+
+
+def test_a_name_that_is_refused_says_which_character_it_is(
+    start_runserver: StartServer, open_tab: OpenTab
+) -> None:
+    tab = open_tab(start_runserver(), "/lobby/")
+    tab.run("localStorage.setItem('chat.handle', JSON.stringify('a\\u200b'))")  # from before
+    tab.browser.refresh()
+    tab.wait_until("open")
+    # Who is here comes though the name cannot be shown.
+    wait_for(lambda: "U+200B ZERO WIDTH SPACE" in "".join(tab.texts("#notice")), "the reason")
+    wait_for(lambda: tab.texts("#people .nameless"), "the list of who is here")
+    tab.say("hello", name="b\u202e")
+    failed = "[data-state=failed] .trouble"
+    wait_for(lambda: "U+202E RIGHT-TO-LEFT" in "".join(tab.texts(failed)), "the reason")
+    handle = tab.browser.find_element(By.ID, "handle")
+    handle.clear()
+    handle.send_keys("ann")
+    tab.find("[data-state=failed] .trouble button")[0].click()  # try again
+    tab.wait_for_messages("hello")
 
 
 def test_a_socket_that_swallows_messages_is_given_up(
