@@ -22,10 +22,12 @@ class Attempts:
         self.longest = longest
         self.is_quiet = is_quiet
         self.failures = 0
+        self._told: set[type[Exception]] = set()
 
     def failed(self, error: Exception) -> float:
-        """Note a failure, log the first of a row; return how many seconds to wait."""
-        if self.failures == 0:
+        """Note a failure, log the first of each kind in a row; return how many seconds to wait."""
+        if type(error) not in self._told:
+            self._told.add(type(error))
             level = logging.DEBUG if self.is_quiet else logging.ERROR
             text = "%s: %s Trying again."
             self.logger.log(level, text, self.what, error, extra=fields("trying_again"))
@@ -40,4 +42,4 @@ class Attempts:
             text = "%s: works again after %d failures."
             extra = fields("works_again")
             self.logger.log(level, text, self.what, self.failures, extra=extra)
-            self.failures = 0
+            self.failures, self._told = 0, set()
