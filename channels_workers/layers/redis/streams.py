@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import redis.asyncio
 import redis.exceptions
 
-from channels_workers.layers.operations import Delivery
+from channels_workers.conf import configuration
+from channels_workers.layers.aside import Aside
+from channels_workers.layers.operations import Delivery, Unreadable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import GROUP, Request
@@ -29,6 +31,14 @@ GROUP_EXISTS = "BUSYGROUP"
 #: How many of its own deliveries a consumer reads again after a lost reply, of each channel, and
 #: for how long (s): Redis may hand out more to a line that is cut, until its last read is over.
 RECOVERED, RECOVERY_TIME = 1000, 3.0
+
+#: How often what a read lacks is made before it is given up: a flush deletes one after another.
+REPAIRS = 100
+
+CURE = (
+    "It is a dead letter now, see `manage.py deadletters`; the others go on. Somebody else writes "
+    "to these keys, or a process of another release does."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +93,7 @@ class Streams:
         self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
         self._lines: dict[int, Line] = {}  # by the thread that alone uses it
+        self._aside = Aside(logger, CURE)
 
     def key(self, channel: str) -> str:
         """Return the key of a channel's stream."""
@@ -90,8 +101,7 @@ class Streams:
 
     def length(self, channel: str) -> int:
         """Return how many messages of *channel* wait or are under way."""
-        with self.client.explained():
-            return self.client.redis.xlen(self.key(channel))
+        return int(self.client.read("XLEN", f"channel:{channel}", "stream"))
 
     # For workers
 
@@ -116,7 +126,7 @@ class Streams:
             try:
                 reply = self.client.redis.execute_command(*pull.command(self._prefix, "0"))  # type: ignore[no-untyped-call]
             except redis.exceptions.ResponseError as error:
-                if str(error).startswith(NO_STREAM):
+                if self._lacks_group(error, pull.channels):
                     return []
                 raise
         return self._readable(reply, pull.consumer)
@@ -190,14 +200,22 @@ class Streams:
     def _read_group(self, pull: Pull, start: str) -> list[Delivery]:
         line = self._line()
         with self.client.explained():
-            (reply,) = line.execute(pull.command(self._prefix, start))
-            if not (isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)):
-                return self._readable(_raised(reply), pull.consumer)
-            groups = (self._group_command(channel) for channel in pull.channels)
-            for made in line.execute(*groups):
-                if not str(made).startswith(GROUP_EXISTS):
-                    _raised(made)
-        return self._read_group(pull, start)
+            for _ in range(REPAIRS):
+                (reply,) = line.execute(pull.command(self._prefix, start))
+                if not self._lacks_group(reply, pull.channels):
+                    break
+                made = line.execute(*map(self._group_command, pull.channels))
+                for failed in filter(is_failure, made):
+                    if not self._lacks_group(failed, pull.channels):
+                        raise failed
+            return self._readable(_raised(reply), pull.consumer)
+
+    def _lacks_group(self, reply: Any, channels: Sequence[str]) -> bool:
+        """Say whether a read failed as a channel has no group; set aside what is no stream."""
+        if connections.is_wrong_type(reply):
+            self.client.mend([f"channel:{channel}" for channel in channels], "stream")
+            return True
+        return isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)
 
     # For coroutines
 
@@ -206,11 +224,20 @@ class Streams:
         client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.client.host))
         client.set_response_callback("XREADGROUP", commands.as_it_is)
         try:
-            while True:
+            while connections.goes_on():
                 if found := await self._take(client, channel):
                     return found[0]
+            raise asyncio.CancelledError
         finally:
             await client.aclose(close_connection_pool=True)
+            await asyncio.to_thread(self._forget, channel)
+
+    def _forget(self, channel: str) -> None:
+        """Delete the stream of a channel that is empty, and that nobody else listens to."""
+        try:
+            self.client.call(Request("forget", [channel]))
+        except Exception as error:  # noqa: BLE001  (it takes some bytes, and no message)
+            logger.debug("The stream of %s stays: %s", channel, error)
 
     async def _take(self, client: redis.asyncio.Redis, channel: str) -> list[Delivery]:
         key = self.key(channel)
@@ -220,7 +247,7 @@ class Streams:
                 *("STREAMS", key, ">"),
             )
         except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(NO_STREAM):
+            if not await asyncio.to_thread(self._lacks_group, error, [channel]):
                 raise
             await asyncio.to_thread(self._create_group, channel)
             return []
@@ -234,22 +261,27 @@ class Streams:
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
         read = commands.read_streams(reply, self._prefix, consumer)
         for channel, token, error in read.unreadable:
+            where = f"A message of channel {channel}"
             extra = fields("unreadable", channel=channel)
-            logger.error("A message is given up: %s", error, extra=extra)
-            with self.client.explained():
-                self.client.redis.xack(self.key(channel), GROUP, token)
-                self.client.redis.xdel(self.key(channel), token)
+            self._aside.add(Unreadable(where, str(error)), extra)
+            letter = [channel, token, consumer, f"{commands.UNREADABLE}: {error}"]
+            self.client.call(Request("give_up", [*letter, configuration().DEAD_LETTERS]))
         return read.deliveries
 
     def _create_group(self, channel: str) -> None:
         try:
             self.client.redis.execute_command(*self._group_command(channel))  # type: ignore[no-untyped-call]
         except redis.exceptions.ResponseError as error:
-            if not str(error).startswith(GROUP_EXISTS):
+            if is_failure(error):
                 raise
 
     def _group_command(self, channel: str) -> Command:
         return ("XGROUP", "CREATE", self.key(channel), GROUP, "0", "MKSTREAM")
+
+
+def is_failure(reply: Any) -> bool:
+    """Say whether a group could not be made, and is not there either."""
+    return isinstance(reply, Exception) and not str(reply).startswith(GROUP_EXISTS)
 
 
 def _raised(reply: Any) -> Any:
