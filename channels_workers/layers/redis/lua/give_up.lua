@@ -2,13 +2,13 @@
 -- include: keys.lua connection.lua join.lua outbox.lua letter.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 channel, 2 entry, 3 consumer, 4 reason, 5 how many dead letters are kept
+-- ARGV     1 channel, 2 entry, 3 consumer, or "" if nobody is to hold it, 4 reason, 5 how many dead letters are kept
 -- writes   dead, channel:<name>, connections:<server>, inbox:<server>
 -- returns  "done"; "stale" (the delivery is not this consumer's any more: nothing was done)
 
 local channel, entry, consumer, reason, kept = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-if not is_pending_for(channel, entry, consumer) then return "stale" end
-local found = redis.call("XRANGE", stream_key(channel), entry, entry)
+if consumer ~= "" and not is_pending_for(channel, entry, consumer) then return "stale" end
+local found = on_key("XRANGE", stream_key(channel), entry, entry)
 if #found == 0 then return "stale" end
 local plan = new_plan()
 give_up(plan, channel, entry, found[1][2], reason, kept)
