@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from channels_workers.conf import configuration
-from channels_workers.exceptions import LayerUnavailable, LayerUnfit
+from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import get_router
 from channels_workers.security.websockets import check_entry
@@ -309,6 +309,13 @@ def _server_error(alias: str, error: LayerUnavailable) -> CheckMessage:
             f"The server of CHANNEL_LAYERS[{alias!r}] does not answer: {error}",
             hint="Start it, or correct its address; sockets and workers wait for it.",
             id="channels_workers.W002",
+        )
+    if isinstance(error, LayerRefused):
+        return Error(
+            f"The server of CHANNEL_LAYERS[{alias!r}] refuses us: {error}",
+            hint="Correct the user, the password and the database in `hosts`, or the user's rights "
+            "in Redis.",
+            id="channels_workers.E016",
         )
     return Error(
         f"The server of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",

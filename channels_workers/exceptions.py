@@ -10,6 +10,7 @@
     ├── ServerGone               the layer no longer knows this interface server
     └── LayerUnavailable         the layer's server does not answer, or not now
         └── LayerUnfit           it answers, and is of a version or kind that cannot be used
+            └── LayerRefused     it does not know our user, or does not allow what is needed
 
     AcceptConnection             raised by a consumer: accept the WebSocket (Channels 2)
     DenyConnection               raised by a consumer: refuse the WebSocket (1.1.8)
@@ -68,6 +69,10 @@ class LayerUnavailable(ChannelError):
 
 class LayerUnfit(LayerUnavailable):
     """The layer's server is too old, or of a kind that cannot be used."""
+
+
+class LayerRefused(LayerUnfit):
+    """The layer's server refuses our user: it knows another password, or lacks rights."""
 
 
 class AcceptConnection(Exception):

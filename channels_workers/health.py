@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from channels_workers.conf import configuration
-from channels_workers.exceptions import LayerUnavailable
+from channels_workers.exceptions import LayerRefused, LayerUnavailable
 from channels_workers.futures import call_in, settle
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
@@ -44,6 +44,12 @@ SHARED_FOR = 1.0
 #: How long a look may take (s); one that takes longer goes on, and no other begins meanwhile,
 #: but after so long (s): it may wait for a line that was cut unheard.
 TIMEOUT, ABANDONED_AFTER = 2.0, 30.0
+
+#: For how long an inbox may not be read to its end (s). A read waits 2 s for something to come.
+INBOX_STILL = 10.0
+
+#: What is told of a layer that does not answer.
+SILENT = "does not answer"
 
 
 class Health:
@@ -122,9 +128,9 @@ class Look:
 
 
 class LayerChecks:
-    """Whether the layer answers, and whether a worker lives."""
+    """Whether the layer answers, this server's inbox is read, and a worker lives."""
 
-    names: ClassVar[tuple[str, ...]] = ("layer", "workers")
+    names: ClassVar[tuple[str, ...]] = ("layer", "inbox", "workers")
 
     def __init__(self, layer: Callable[[], WorkerLayer]) -> None:
         self.get_layer = layer
@@ -133,14 +139,20 @@ class LayerChecks:
     async def look(self) -> Checks:
         """Look once, with no connection of its own."""
         try:
-            counters = await self.get_layer().workers()
-        except LayerUnavailable:
-            return {"layer": "does not answer", "workers": "not known"}
+            layer = self.get_layer()
+            counters = await layer.workers()
+        except LayerUnavailable as error:
+            told = "refuses its user; see the log" if isinstance(error, LayerRefused) else SILENT
+            return {"layer": told, "inbox": "not known", "workers": "not known"}
         except Exception:
             logger.exception("Looking for workers failed", extra=fields("not_ready"))
-            return {"layer": "failed; see the log", "workers": "not known"}
+            return {"layer": "failed; see the log", "inbox": "not known", "workers": "not known"}
         alive = self._pulses.alive(counters, time.monotonic())
-        return {"layer": OK, "workers": OK if alive else "none is alive"}
+        return {
+            "layer": OK,
+            "inbox": OK if layer.inbox_waits() < INBOX_STILL else "is not read; see the log",
+            "workers": OK if alive else "none is alive",
+        }
 
 
 class Pulses:

@@ -182,6 +182,13 @@ class WorkerLayer(ChannelLayer, Upkeep):
     async def retire_server(self) -> None:
         """Leave all groups, drop the inbox and the registration of this process's server."""
 
+    def inbox_waits(self) -> float:
+        """Return for how long the inbox of this process has not been read to its end (s).
+
+        A living one is below 3 s, unless more comes than the process can carry out.
+        """
+        return 0.0
+
     @abstractmethod
     async def workers(self) -> dict[str, int]:
         """Return the pulse counter of each worker that is known and takes sockets.

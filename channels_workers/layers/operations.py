@@ -57,7 +57,8 @@ class InboxOperation(NamedTuple):
     *kind*: ``s`` send to channel *target*, ``g`` send to group *target*, ``j`` and ``l`` let
     the channel in *value* join and leave group *target*, ``r`` release channel *target*, whose
     message of the order in *value* is finished, ``k`` keep the session of channel *target*, should
-    the layer lose it, ``e`` end channel *target*, whose disconnect is finished.
+    the layer lose it, ``e`` end channel *target*, whose disconnect is finished, ``f`` know of a
+    flush by server *target*, which has left its groups.
     """
 
     kind: str
@@ -65,11 +66,20 @@ class InboxOperation(NamedTuple):
     value: bytes
 
 
+class Unreadable(NamedTuple):
+    """Something that cannot be read: *where* it stood, *why* it cannot, and its *value*."""
+
+    where: str
+    why: str
+    value: bytes = b""
+
+
 class InboxEntry(NamedTuple):
     """What one commit left for one server; *id* grows."""
 
     id: str
-    operations: list[InboxOperation]
+    operations: Sequence[InboxOperation]
+    unreadable: Sequence[Unreadable] = ()
 
 
 class Session(NamedTuple):
@@ -133,11 +143,16 @@ class About(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """A message that was given up: *reason* says why, *id* names it among the dead letters."""
+    """A message that was given up: *reason* says why, *id* names it among the dead letters.
+
+    Of one that *is_unreadable* the message has its payload alone, if it has one; it cannot be sent
+    again.
+    """
 
     id: str
     reason: str
     message: Delivery
+    is_unreadable: bool = False
 
 
 class GivenUp(NamedTuple):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from channels_workers.exceptions import MessageError
+from channels_workers.layers.aside import Aside
 from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.mailboxes import Mailbox
 from channels_workers.layers.operations import (
@@ -13,6 +16,7 @@ from channels_workers.layers.operations import (
     InboxEntry,
     InboxOperation,
     Receiver,
+    Unreadable,
     new_id,
 )
 from channels_workers.logs import fields
@@ -22,6 +26,14 @@ logger = logging.getLogger(__name__)
 
 #: What stands for the entry of the last join of a server that was registered again.
 RESTORED = "restored"
+
+#: How many of the unreadable fields that came at once are kept for the layer, the newest.
+KEPT_UNREADABLE = 20
+
+CURE = (
+    "The rest of the inbox goes on. Somebody else writes to these keys, or processes of another "
+    "release or with other `symmetric_encryption_keys` do; see `manage.py deadletters aside`."
+)
 
 
 class Departure(NamedTuple):
@@ -54,6 +66,9 @@ class Server:
         #: Those of which the layer knew nothing when it was told of their end.
         self.unsure: set[str] = set()
         self.position = ""  # id of the last inbox entry that was processed
+        #: What came for this server and cannot be read, and of it what the layer may keep.
+        self.aside = Aside(logger, CURE)
+        self._unreadable: deque[Unreadable] = deque(maxlen=KEPT_UNREADABLE)
 
     def attach(self, receiver: Receiver) -> str:
         """Return a new reply channel for *receiver*."""
@@ -106,17 +121,32 @@ class Server:
     def process(self, entry: InboxEntry) -> list[Departure]:
         """Carry out one inbox entry; return the groups that are empty after all of it."""
         touched: set[str] = set()
+        for found in entry.unreadable:
+            self._set_aside(found)
         for operation in entry.operations:
             if operation.kind in "jl":
                 touched.add(operation.target)
             try:
                 self._carry_out(operation, entry.id)
+            except (MessageError, UnicodeDecodeError) as error:
+                where = f"Operation {operation.kind}{operation.target} of inbox entry {entry.id}"
+                self._set_aside(Unreadable(where, str(error), operation.value))
             except Exception:  # one operation's trouble must not stop the inbox
                 extra = fields("inbox_failed", process_id=self.id)
                 text = "Operation %s on %s failed"
                 logger.exception(text, operation.kind, operation.target, extra=extra)
         self.position = entry.id
         return self._departures(touched)
+
+    def _set_aside(self, found: Unreadable) -> None:
+        self.aside.add(found, fields("unreadable", process_id=self.id))
+        self._unreadable.append(found)
+
+    def take_unreadable(self) -> list[Unreadable]:
+        """Return the newest of what could not be read since the last call."""
+        found = list(self._unreadable)
+        self._unreadable.clear()
+        return found
 
     def forget_all(self) -> None:
         """Forget every channel: the layer does not know this server any more."""
@@ -142,16 +172,16 @@ class Server:
         kind, target, value = operation
         if kind in "jl":
             self._change_group(kind, target, value.decode(), entry)
-        elif kind == "g":
-            self._send_group(operation)
-        elif kind == "s":
+        elif kind in "gs":
             self._send(operation)
         elif kind == "r":
             self._release(operation)
         elif kind == "k" and target in self.receivers:
             self.sessions[target] = value
-        elif kind == "e":
-            self.forget_end(target)
+        elif kind in "ef":
+            self._forget(operation)
+        elif kind != "k":
+            raise MessageError(f"This release knows no operation {kind!r}.")
 
     def _change_group(self, kind: str, group: str, channel: str, entry: str) -> None:
         if kind == "j":
@@ -160,7 +190,16 @@ class Server:
         else:
             self._leave(group, channel)
 
-    def _send_group(self, operation: InboxOperation) -> None:
+    def _forget(self, operation: InboxOperation) -> None:
+        if operation.kind == "e":
+            self.forget_end(operation.target)
+        elif operation.target == self.id:
+            self.leave_all()
+
+    def _send(self, operation: InboxOperation) -> None:
+        if operation.kind == "s":
+            self._send_one(operation)
+            return
         members = self.groups.get(operation.target)
         if not members:
             return
@@ -168,7 +207,7 @@ class Server:
         for channel, receiver in list(members.items()):
             self._deliver(channel, receiver, content)
 
-    def _send(self, operation: InboxOperation) -> None:
+    def _send_one(self, operation: InboxOperation) -> None:
         receiver = self.receivers.get(operation.target)
         if receiver is not None:
             self._deliver(operation.target, receiver, self.codec.decode(operation.value))
@@ -183,7 +222,7 @@ class Server:
     def _release(self, operation: InboxOperation) -> None:
         receiver = self.receivers.get(operation.target)
         if receiver is not None:
-            receiver.release(int(operation.value))
+            receiver.release(_read_order(operation.value))
 
     def _join(self, group: str, channel: str) -> None:
         if channel in self.groups_of:  # else it has closed meanwhile
@@ -203,3 +242,9 @@ class Server:
                 if group in self.last_join:
                     departures.append(Departure(group, self.last_join.pop(group)))
         return departures
+
+
+def _read_order(value: bytes) -> int:
+    if not value.isdigit() or len(value) > 15:
+        raise MessageError("It is to release the message of an order that is no number.")
+    return int(value)

@@ -41,10 +41,16 @@ class ChannelStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything at one moment; *recovering*: all register again after a loss of data."""
+    """Everything at one moment; *recovering*: all register again after a loss of data.
+
+    *set_aside* counts notes of what came and nobody could read, *unreadable* what stands there and
+    cannot be read now.
+    """
 
     servers: list[ServerStatus] = field(default_factory=list)
     workers: list[WorkerStatus] = field(default_factory=list)
     channels: list[ChannelStatus] = field(default_factory=list)
     dead_letters: int = 0
     recovering: bool = False
+    set_aside: int = 0
+    unreadable: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from channels_workers.layers.operations import DeadLetter, GivenUp
+from channels_workers.layers.operations import DeadLetter, GivenUp, Unreadable
 from channels_workers.layers.status import Status
 
 
@@ -63,6 +63,11 @@ class Upkeep:
         """
         for found in self.dead_letters():
             if found.id == letter:
+                if found.is_unreadable:
+                    raise ValueError(
+                        f"Dead letter {letter} cannot be read, so it cannot be sent again. It can "
+                        "be dropped."
+                    )
                 if found.message.reply_channel is not None:
                     raise ValueError(
                         f"Dead letter {letter} is a message of a connection, which has gone on "
@@ -78,6 +83,10 @@ class Upkeep:
     @abstractmethod
     def drop_dead_letter(self, letter: str) -> bool:
         """Forget a dead letter; False if there is no such one."""
+
+    def set_aside(self) -> list[Unreadable]:
+        """Return the newest of what the layer held and nobody could read, as far as it is kept."""
+        return []
 
     # What goes on
 

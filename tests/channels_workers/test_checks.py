@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
-from django.core.management.base import SystemCheckError
+from django.core.management.base import CommandError, SystemCheckError
 from django.test import override_settings
 from pytest_django import Settings
 
@@ -385,6 +385,32 @@ def test_a_server_that_does_not_answer(settings: Settings) -> None:
     assert number == "channels_workers.W002"
     assert f"Redis at {url} does not answer" in message
     assert "sockets and workers wait for it" in hint
+
+
+@pytest.mark.parametrize("path", ["99", "0?password=s3cret"])
+def test_a_server_that_refuses_us(path: str, redis_server: RedisServer, settings: Settings) -> None:
+    use_redis(settings, f"{redis_server.url.removesuffix('0')}{path}")
+    number, message, hint = only_problem(databases=["default"])
+    assert number == "channels_workers.E016"
+    assert "refuses us" in message
+    assert "s3cret" not in message + hint
+
+
+def test_runworker_ends_with_one_line_where_it_is_refused(
+    redis_server: RedisServer, settings: Settings
+) -> None:
+    use_redis(settings, redis_server.url.removesuffix("0") + "99")
+    with pytest.raises(CommandError) as caught:
+        call_command("runworker")
+    assert str(caught.value).startswith("channels_workers.E016: The server of CHANNEL_LAYERS")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["runworker", "channelstatus", "deadletters"])
+def test_an_option_that_cannot_be_taken_ends_a_command(command: str, settings: Settings) -> None:
+    use_redis(settings, "redis://example.com/0?protocol=3")
+    with pytest.raises(CommandError, match="'protocol', which is to be '2'"):
+        call_command(command)
 
 
 def test_nobody_is_asked_unless_told_to(settings: Settings) -> None:

@@ -125,7 +125,7 @@ async def test_a_worker_makes_it_ready(
     after = await ask(application, "/ready")
     assert after.status == 200
     assert after.checks == dict.fromkeys(
-        ("server", "layer", "workers", "database", "migrations"), "ok"
+        ("server", "layer", "inbox", "workers", "database", "migrations"), "ok"
     )
     layer.register("server", About.this("server"))
     layer.retire("worker", (), ())

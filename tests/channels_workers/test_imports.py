@@ -33,7 +33,7 @@ ROWS = [
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.upkeep"],
     ["layers.server", "layers.status"],
-    ["layers.mailboxes"],
+    ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.operations"],
     [
         *("backoff", "blocking", "conf", "exceptions", "floods", "forks", "futures", "garbage"),

@@ -431,7 +431,7 @@ async def test_a_lost_connection_closes_its_socket(
     application: Interface, layer: InMemoryChannelLayer
 ) -> None:
     client = await Client(application).accepted()
-    layer.store.clear()
+    layer.store.connections.records.clear()
     client.send("hi")
     await client.until(lambda: client.close_codes == [4012])
     client.leave(4012)

@@ -176,8 +176,9 @@ async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
     person = await Client(application).accepted()
     person.send("hi")
     await person.until(lambda: person.texts == ["hi"])
-    assert caplog.text.count("A message is given up") == 2
+    assert caplog.text.count("A message of channel websocket.receive cannot be read") == 1
     await asyncio.to_thread(wait_for, lambda: not layers[0].length("websocket.receive"), "the end")
+    assert [letter.is_unreadable for letter in layers[0].dead_letters()] == [True, True]
     person.leave()
     await person.ended()
 

@@ -570,16 +570,22 @@ def test_workers_wait_for_a_redis_that_is_not_there(
 
 
 def test_workers_go_on_after_an_error_that_nobody_foresaw(
-    redis_server: RedisServer, start_group: StartGroup, caplog: pytest.LogCaptureFixture
+    redis_server: RedisServer,
+    start_group: StartGroup,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     counted = Counted()
-    with redis_server.client() as client:
-        client.set(layer.streams.key("background"), "no stream")
+
+    def fail(*arguments: Any) -> Any:
+        raise RuntimeError("nobody foresaw it")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(layer, "pull", fail)
         start_group({"background": counted}, layer)
-        text = "Waiting for messages: ResponseError was raised. Trying again."
+        text = "Waiting for messages: RuntimeError was raised. Trying again."
         wait_for(lambda: text in caplog.text, "the log line")
-        client.delete(layer.streams.key("background"))
     Channel("background", channel_layer=layer).send({})
     assert counted.got_one.wait(TIMEOUT)
 

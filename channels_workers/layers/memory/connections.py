@@ -12,6 +12,7 @@ from channels_workers.layers.operations import (
     DISCONNECT,
     Closed,
     Delivery,
+    Held,
     Published,
     Session,
     server_of,
@@ -34,14 +35,16 @@ class Record:
 class Connections:
     """The records and the sessions by reply channel; messages go into *streams*.
 
-    Only a server among *processes* can begin a connection.
+    Only a server among *processes* can begin a connection. *known* are those from before a flush.
     """
 
-    def __init__(self, processes: Processes, streams: Streams) -> None:
+    def __init__(
+        self, processes: Processes, streams: Streams, known: Connections | None = None
+    ) -> None:
         self.processes = processes
         self.streams = streams
-        self.records: dict[str, Record] = {}
-        self.sessions: dict[str, bytes] = {}
+        self.records: dict[str, Record] = known.records if known else {}
+        self.sessions: dict[str, bytes] = known.sessions if known else {}
 
     def of(self, server: str) -> list[str]:
         """Return the reply channels of a server's connections."""
@@ -79,6 +82,20 @@ class Connections:
         self._publish_order(reply, record, channel, payload)
         return Published.PUBLISHED
 
+    def republish(self, reply: str, held: Held) -> None:
+        """Publish the message under way again, if it is not there; see ``republish.lua``."""
+        record = self.records.get(reply)
+        if record is None or record.state == IDLE:
+            return
+        channel, payload = held.under_way or ("", b"")
+        if record.state == DISCONNECTING:
+            channel, payload = DISCONNECT, record.disconnect_payload
+        elif record.order != held.order:
+            return
+        stream = self.streams[channel]
+        if channel and record.token not in stream.waiting.keys() | stream.pending.keys():
+            self._publish_order(reply, record, channel, payload)
+
     def finish_order(self, reply: str, record: Record) -> None:
         """Go on after the message under way is finished."""
         if record.state == DISCONNECTING:
@@ -106,7 +123,7 @@ class Connections:
             self._publish_disconnect(reply, record)
             return Closed.PUBLISHED
         if record.order == 0 and not self._is_taken(record):
-            del self.streams[CONNECT].waiting[record.token]
+            self.streams.withdraw(CONNECT, record.token)
             self._delete(reply)
             return Closed.WITHDRAWN
         record.state = CLOSING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container
 
 from channels_workers.layers.server import Departure
 
@@ -16,6 +17,13 @@ class Groups:
 
     def __init__(self) -> None:
         self.members: dict[str, dict[str, str]] = defaultdict(dict)
+
+    def keep(self, before: Groups, servers: Container[str]) -> None:
+        """Take from *before* the members that are among *servers*."""
+        for group, members in before.members.items():
+            for member, entry in members.items():
+                if member in servers:
+                    self.join(group, member, entry)
 
     def join(self, group: str, member: str, entry: str) -> None:
         """Add a member, or note its last join."""

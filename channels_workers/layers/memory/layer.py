@@ -55,10 +55,8 @@ class InMemoryChannelLayer(WorkerLayer):
     # The Channels 4 face
 
     async def flush(self) -> None:
-        """Delete everything in the store."""
-        self.store.clear()
-        if self._server is not None:
-            self.store.register(self._server.id, About.this("server"))
+        """Delete everything in the store, but for what says which processes and sockets live."""
+        self.store.clear(self._server.id if self._server else "")
 
     async def _receive_ordinary(self, channel: str) -> Content:
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
@@ -101,7 +99,16 @@ class InMemoryChannelLayer(WorkerLayer):
         entries = self.store.read_inbox(server.id)
         for entry in entries:
             self._depart(server, server.process(entry))
+            if any(operation.kind == "f" for operation in entry.operations):
+                self._republish(server)
+        server.take_unreadable()
         return len(entries)
+
+    def _republish(self, server: Server) -> None:
+        held = {name: receiver.held() for name, receiver in server.receivers.items()}
+        for reply, found in {**held, **server.ending}.items():
+            if found is not None:
+                self.store.republish(reply, found)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         for departure in departures:

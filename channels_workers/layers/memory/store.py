@@ -22,7 +22,9 @@ from channels_workers.layers.operations import (
     DeadLetter,
     Delivery,
     GivenUp,
+    Held,
     InboxEntry,
+    InboxOperation,
     Operation,
     Published,
     Pulse,
@@ -45,22 +47,29 @@ class Store:
         self.inbox_listeners: dict[str, Callable[[], None]] = {}
         #: Called when any channel got a message; they must not block.
         self.stream_listeners: set[Callable[[], None]] = set()
+        self._last_token = 0
+        self.processes = Processes()
         self.clear()
 
-    def clear(self) -> None:
-        """Delete everything."""
+    def clear(self, own: str = "") -> None:
+        """Delete everything but what is of the living; the server *own* leaves its groups."""
         with self.changed:
-            self._last_token = 0
-            self.processes = Processes()
+            groups = getattr(self, "groups", None)
             self.streams = Streams(self._next_token, self._message_arrived)
-            self.connections = Connections(self.processes, self.streams)
+            known = getattr(self, "connections", None)
+            self.connections = Connections(self.processes, self.streams, known)
             self.inboxes = Inboxes(self._next_token)
             self.groups = Groups()
+            if groups is not None:
+                self.groups.keep(groups, self.processes.counters.keys() - {own})
             self.outbox = Outbox(
                 self.processes, self.inboxes, self.groups, self.streams, self.inbox_listeners
             )
             self.letters = Letters(self._next_token, self.streams, self.connections, self.outbox)
             self.deliveries = Deliveries(self.streams, self.connections, self.outbox, self.letters)
+            for server, _ in self.processes.of_kind("server"):
+                self.inboxes.add(server, [InboxOperation("f", own, b"")])
+                self.inbox_listeners.get(server, lambda: None)()
 
     def _next_token(self) -> str:
         """Return a token larger than all before."""
@@ -155,6 +164,11 @@ class Store:
         with self.changed:
             return {reply for reply in reply_channels if reply in self.connections.records}
 
+    def republish(self, reply: str, held: Held) -> None:
+        """Publish the message under way again, if a flush deleted it; see ``republish.lua``."""
+        with self.changed:
+            self.connections.republish(reply, held)
+
     def save_session(self, session: Session) -> None:
         """Save a session, if its connection lives; see ``save_session.lua``."""
         with self.changed:
@@ -189,8 +203,7 @@ class Store:
     def take(self, channel: str) -> Delivery | None:
         """Take the next message of *channel* away, None if there is none."""
         with self.changed:
-            stream = self.streams[channel]
-            return stream.take() if stream.waiting else None
+            return self.streams.take(channel)
 
     def length(self, channel: str) -> int:
         """Return how many messages of *channel* wait or are under way."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -31,7 +31,7 @@ class Stream:
 
 
 class Streams:
-    """The streams ``by_channel``, of each channel that was named so far.
+    """The streams ``by_channel``: of those with messages, and of those that workers listen to.
 
     *next_token* names a message in its stream; *arrived* is called when one got a message.
     """
@@ -39,20 +39,27 @@ class Streams:
     def __init__(self, next_token: Callable[[], str], arrived: Callable[[], None]) -> None:
         self.next_token = next_token
         self.arrived = arrived
-        self.by_channel: dict[str, Stream] = defaultdict(Stream)
+        self.by_channel: dict[str, Stream] = {}
+        self._listened: set[str] = set()
 
     def __getitem__(self, channel: str) -> Stream:
-        return self.by_channel[channel]
+        """Return the stream of *channel*, to look at; one that was never used is empty."""
+        return self.by_channel.get(channel, Stream())
 
     def add(self, message: Delivery) -> str:
         """Let *message* wait in its channel; return its token."""
         token = self.next_token()
-        self[message.channel].waiting[token] = message._replace(token=token)
+        stream = self.by_channel.setdefault(message.channel, Stream())
+        stream.waiting[token] = message._replace(token=token)
         self.arrived()
         return token
 
     def hand_out(self, channels: Sequence[str], consumer: str, count: int) -> list[Delivery]:
-        """Hand out *count* messages at most of each channel."""
+        """Hand out *count* messages at most of each channel, to which *consumer* listens now."""
+        for channel in channels:
+            if channel not in self._listened:
+                self._listened.add(channel)
+                self.by_channel.setdefault(channel, Stream())
         return [
             self[channel].hand_out(consumer)
             for channel in channels
@@ -66,7 +73,26 @@ class Streams:
 
     def acknowledge(self, delivery: Delivery) -> Delivery:
         """Take what is held away, and return it as the store has it; KeyError if it is not held."""
-        return self[delivery.channel].pending.pop(delivery.token)
+        held = self[delivery.channel].pending.pop(delivery.token)
+        self._forget_empty(delivery.channel)
+        return held
+
+    def take(self, channel: str) -> Delivery | None:
+        """Take the next message of *channel* away, None if there is none."""
+        stream = self[channel]
+        found = stream.take() if stream.waiting else None
+        self._forget_empty(channel)
+        return found
+
+    def withdraw(self, channel: str, token: str) -> None:
+        """Take a message away that waits."""
+        del self[channel].waiting[token]
+        self._forget_empty(channel)
+
+    def _forget_empty(self, channel: str) -> None:
+        """Forget a stream without messages, unless workers listen: anybody may name a channel."""
+        if channel not in self._listened and not self[channel]:
+            self.by_channel.pop(channel, None)
 
     def put_again(self, held: Delivery) -> str:
         """Put what is held at the end of its stream; return its new token; see ``again.lua``."""

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
 import redis
 import redis.exceptions
 
-from channels_workers.exceptions import LayerUnfit
+from channels_workers.exceptions import LayerRefused, LayerUnfit
+from channels_workers.layers.aside import printable
 from channels_workers.layers.base import FORMAT_VERSION
-from channels_workers.layers.redis import commands, connections
+from channels_workers.layers.redis import commands, connections, options, rights
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.lines import Command, Line
+from channels_workers.layers.redis.scripts import script
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
 
 #: What a request to Redis may raise.
 ERRORS = (redis.exceptions.RedisError, OSError)
 
-#: Keys that a flush leaves alone: without them it would be a loss of the data.
-KEPT = ("epoch", "run")
+#: Keys that a flush leaves alone: without them it would be a loss of the data. They say in which
+#: life of the data which processes live.
+KEPT = (
+    *("epoch", "run", "recovering", "recovered", "processes", "about", "buried", "remains"),
+    "told",
+)
+
+#: Keys of those that live, named by them, which it leaves alone too.
+KEPT_OF_LIVING = ("inbox", "connections", "session", "groups")
 
 
 class Client:
@@ -34,6 +47,7 @@ class Client:
         self.host = connections.read_hosts(hosts)
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
         self._format = f"{prefix}:format"
+        self._says_nothing = False  # it may not be asked for its version
         self.renew()
 
     def renew(self) -> None:
@@ -44,7 +58,7 @@ class Client:
             self.redis.set_response_callback(command, commands.as_it_is)
 
     def __str__(self) -> str:
-        return connections.describe(self.host)
+        return options.describe(self.host)
 
     def key(self, name: str) -> str:
         """Return the key *name* with the prefix before it."""
@@ -64,6 +78,22 @@ class Client:
         """Return the command that runs a script which Redis knows; *run* is that of the line."""
         return commands.evaluate(self.prefix, request, request.arguments, run)
 
+    def read(self, command: str, name: str, kind: str, *arguments: str) -> Any:
+        """Return what a command reads from the key *name*; it is set aside if it is no *kind*."""
+        words = (command, self.key(name), *arguments)
+        with self.explained():
+            try:
+                return self.redis.execute_command(*words)  # type: ignore[no-untyped-call]
+            except redis.exceptions.ResponseError as error:
+                if not connections.is_wrong_type(error):
+                    raise
+            self.mend([name], kind)
+            return self.redis.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    def mend(self, names: Iterable[str], kind: str) -> None:
+        """Set those of the keys *names* aside that are no *kind*."""
+        self.call(Request("mend", [part for name in names for part in (name, kind)]))
+
     def teach(self, *names: str) -> None:
         """Let Redis know the scripts *names*."""
         line = Line(self.pool)
@@ -76,7 +106,7 @@ class Client:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Raise :class:`LayerUnavailable` for an error of Redis that may pass."""
+        """Raise :class:`LayerUnavailable` for an error of Redis that may pass, or can be cured."""
         try:
             yield
         except Exception as error:
@@ -84,20 +114,52 @@ class Client:
             raise
 
     def explain(self, error: Exception) -> None:
-        """Raise :class:`LayerUnavailable` if *error* is one of Redis that may pass."""
+        """Raise :class:`LayerUnavailable` if *error* is one that may pass, or can be cured."""
         if isinstance(error, ERRORS) and connections.is_temporary(error):
             raise connections.unavailable(self.host, error) from error
 
     def check_server(self) -> None:
-        """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
+        """Raise :class:`LayerUnavailable` unless Redis answers, is fit, and lets us do our work."""
         with self.explained():
-            connections.check_server(self.redis.info("server"), str(self))
-            found = cast("bytes | None", self.redis.get(self._format))
+            connections.check_server(self._ask_server(), str(self))
+            self._check_format(cast("bytes | None", self.redis.get(self._format)))
+        self._check_rights()
+
+    def _ask_server(self) -> Mapping[str, Any]:
+        """Return what Redis says of itself."""
+        try:
+            return cast("Mapping[str, Any]", self.redis.info("server"))
+        except redis.exceptions.NoPermissionError:
+            if not self._says_nothing:
+                self._says_nothing = True
+                extra = fields("rights_missing")
+                text = (
+                    "The user of Redis at %s may not run INFO. So nobody has looked whether it is "
+                    "version 6.2 or later and no cluster, and that it was started again with data "
+                    "of before is noticed late. Let it: ACL SETUSER <user> +info"
+                )
+                logger.warning(text, self, extra=extra)
+            return {"redis_version": ".".join(map(str, connections.OLDEST_VERSION))}
+
+    def _check_format(self, found: bytes | None) -> None:
         if found is not None and found != str(FORMAT_VERSION).encode():
             raise LayerUnfit(
-                f"The data in the Redis at {self} are of format {found.decode()}, and this "
+                f"The data in the Redis at {self} are of format {printable(found, 20)}, and this "
                 f"process reads and writes format {FORMAT_VERSION}. Let all processes run "
                 "releases of one format, or give CHANNEL_LAYERS another prefix."
+            )
+
+    def _check_rights(self) -> None:
+        with self.explained():
+            self.redis.ping()
+            self.redis.script_load(script("rights").source)
+        refused: list[bytes] = self.call(Request("rights", []))
+        if refused:
+            names = ", ".join(name.decode().upper() for name in dict.fromkeys(refused[::2]))
+            said = connections.plain(printable(refused[1]))
+            raise LayerRefused(
+                f"Redis at {self} does not let its user run {names} on keys that begin with "
+                f"{self.prefix} ({said}). {rights.CURE}"
             )
 
     def claim_format(self) -> None:
@@ -105,15 +167,30 @@ class Client:
         with self.explained():
             self.redis.setnx(self._format, FORMAT_VERSION)
 
-    def delete_keys(self) -> None:
-        """Delete every key with the prefix, but for those that are :data:`KEPT`."""
+    def flush(self, own: str) -> None:
+        """Delete every key with the prefix, but for what is of the living; tell all servers.
+
+        The server *own*, if it is not "", leaves its groups.
+        """
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
-        kept = [self.key(name).encode() for name in KEPT]
+        living = self.read("HGETALL", "processes", "hash").keys()
+        left = self.key(f"groups:{own}").encode()
         with self.explained():
             for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
-                if key not in kept:
+                kind, _, name = key[len(self.prefix.encode()) :].partition(b":")
+                if kind == b"group":
+                    self.call(Request("empty_group", [name, own]))
+                elif not _is_kept(kind, name, living) or key == left:
                     self.redis.unlink(key)
+        self.call(Request("flush", [own]))
 
     def disconnect(self) -> None:
         """Close the connections; the next request opens new ones."""
         self.pool.disconnect()
+
+
+def _is_kept(kind: bytes, name: bytes, living: Collection[bytes]) -> bool:
+    word = kind.decode("utf-8", "replace")
+    if not name:
+        return word in KEPT
+    return word in KEPT_OF_LIVING and name.partition(b"!")[0] in living

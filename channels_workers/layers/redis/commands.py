@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from channels_workers.layers.operations import (
     Operation,
     Published,
     Send,
+    Unreadable,
     server_of,
 )
 from channels_workers.layers.redis.scripts import script
@@ -30,9 +32,21 @@ from channels_workers.layers.server import Server
 #: The consumer group of each channel's stream.
 GROUP = "workers"
 
+#: A message has no more names and values of fields than this; ``keys.lua`` knows it.
+MOST_FIELDS = 64
+
 #: What scripts mean, by what they reply.
 COMMITTED = {each.value.encode(): each for each in Committed}
 PUBLISHED = {each.value.encode(): each for each in Published}
+
+#: What the reason of a dead letter says that was given up unread, maybe in ``clean.lua``.
+UNREADABLE = "nobody can read it"
+
+#: A number that stands in a field: no longer than what is counted here ever gets.
+is_number = re.compile(rb"-?[0-9]{1,15}").fullmatch
+
+#: What stands for the counter of a process that is no number; ``bury.lua`` knows it.
+NO_COUNTER = -1
 
 Argument = str | bytes | int
 Arguments = list[Argument]
@@ -58,7 +72,8 @@ class Request(NamedTuple):
 def evaluate(prefix: str, request: Request, arguments: Arguments, run: str) -> Sequence[Argument]:
     """Return the command that runs a script which Redis knows; ``epoch.lua`` explains *run*.
 
-    *run* is the run of the Redis that the command's connection leads to, or "".
+    *run* is the run of the Redis that the command's connection leads to, "?" if that may not be
+    asked, or "".
     """
     keys = (2, prefix, f"{prefix}run:{run}") if run else (1, prefix)
     return ("EVALSHA", script(request.script).sha, *keys, *arguments)
@@ -139,6 +154,21 @@ def connections_of(server: Server) -> Iterator[Connection]:
             yield Connection(channel, found, server.sessions.get(channel, b""))
 
 
+def keep_aside(process: str, found: Iterable[Unreadable]) -> Request:
+    """Return the request to keep a note of what *process* could not read."""
+    notes: Arguments = [process]
+    for where, _, value in found:
+        notes += (where, value[:1000])
+    return Request("aside", notes, repeatable=False, ordered=False)
+
+
+def read_note(fields: Sequence[bytes]) -> Unreadable:
+    """Return what an entry of the stream of notes holds."""
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    where = values.get(b"what", b"").decode("utf-8", "backslashreplace")
+    return Unreadable(where, "", values.get(b"value", b""))
+
+
 def restore(server: Server, epoch: str, about: About, size: int) -> Iterator[Request]:
     """Return the requests that register *server* again, with *size* connections in each."""
     connections = list(connections_of(server))
@@ -152,6 +182,17 @@ def restore(server: Server, epoch: str, about: About, size: int) -> Iterator[Req
             arguments += (reply, held.order, channel, payload, held.disconnect_payload)
             arguments += (session, "" if held.code is None else held.code)
         yield Request("restore", arguments)
+
+
+def republish(server: Server, size: int) -> Iterator[Request]:
+    """Return the requests to publish again what of *server* is under way, and was flushed."""
+    waiting = [each for each in connections_of(server) if each.held.under_way or each.held.code]
+    for at in range(0, len(waiting), size):
+        arguments: Arguments = []
+        for reply, held, _ in waiting[at : at + size]:
+            channel, payload = held.under_way or ("", b"")
+            arguments += (reply, held.order, channel, payload)
+        yield Request("republish", arguments)
 
 
 def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:
@@ -185,10 +226,23 @@ class Read(NamedTuple):
     unreadable: list[tuple[str, str, MessageError]]
 
 
+def read_name(name: bytes) -> str:
+    """Return the name of a process; :func:`written_name` makes the same bytes of it."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def written_name(process: str) -> bytes:
+    """Return the bytes of a name that :func:`read_name` gave."""
+    return process.encode("utf-8", "surrogateescape")
+
+
 def read_counters(reply: Sequence[bytes]) -> dict[str, int]:
     """Return the pulse counters in *reply*: process id, counter, process id, counter ..."""
     pairs = zip(reply[::2], reply[1::2], strict=True)
-    return {process.decode(): int(counter) for process, counter in pairs}
+    return {
+        read_name(process): int(counter) if is_number(counter) else NO_COUNTER
+        for process, counter in pairs
+    }
 
 
 def read_streams(reply: Any, prefix: str, consumer: str) -> Read:
@@ -208,9 +262,9 @@ def read_streams(reply: Any, prefix: str, consumer: str) -> Read:
 
 def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: str) -> Delivery:
     """Return the delivery that a stream entry holds."""
+    if len(fields) > MOST_FIELDS:
+        raise MessageError(f"Entry {token} of channel {channel} has {len(fields) // 2} fields.")
     values = dict(zip(fields[::2], fields[1::2], strict=True))
-    reply = values.get(b"reply")
-    code = values.get(b"code")
     try:
         return Delivery(
             channel=channel,
@@ -218,13 +272,13 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
             consumer=consumer,
             id=values[b"id"].decode(),
             payload=values[b"payload"],
-            reply_channel=reply.decode() if reply else None,
-            order=int(values.get(b"order", 0)),
-            code=int(code) if code else None,
+            reply_channel=_read_reply(values.get(b"reply")),
+            order=_read_number(values.get(b"order")) or 0,
+            code=_read_number(values.get(b"code")),
             session=values.get(b"session"),
-            attempts=int(values.get(b"attempts", 0)),
-            deaths=int(values.get(b"deaths", 0)),
-            failures=int(values.get(b"failures", 0)),
+            attempts=_read_number(values.get(b"attempts")) or 0,
+            deaths=_read_number(values.get(b"deaths")) or 0,
+            failures=_read_number(values.get(b"failures")) or 0,
         )
     except KeyError as error:
         raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error
@@ -233,28 +287,61 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
         raise MessageError(text) from None
 
 
+def _read_reply(value: bytes | None) -> str | None:
+    if not value:
+        return None
+    reply = value.decode()
+    if not server_of(reply):
+        raise ValueError("a reply channel without a server")
+    return reply
+
+
+def _read_number(value: bytes | None) -> int | None:
+    if not value:
+        return None
+    if not is_number(value):
+        raise ValueError("no number")
+    return int(value)
+
+
 def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:
-    """Return the dead letter that an entry holds: channel and reason, then the message."""
-    channel, reason = fields[1].decode(), fields[3].decode()
-    message = read_delivery(channel, entry.decode(), fields[4:], "")
-    return DeadLetter(entry.decode(), reason, message)
+    """Return the dead letter that an entry holds: channel and reason, then the message.
+
+    One that nobody can read is a letter too, of what can be read of it.
+    """
+    letter, values = entry.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
+    channel, reason = (
+        values.get(name, b"").decode("utf-8", "backslashreplace")
+        for name in (b"channel", b"reason")
+    )
+    try:
+        message = read_delivery(channel, letter, fields[4:], "")
+        return DeadLetter(letter, reason, message, is_unreadable=UNREADABLE in reason)
+    except MessageError:
+        name = values.get(b"id", b"").decode("utf-8", "backslashreplace")
+        rest = Delivery(channel, letter, "", name, values.get(b"payload", b""))
+        return DeadLetter(letter, reason or UNREADABLE, rest, is_unreadable=True)
 
 
 def read_inbox(reply: Any) -> list[InboxEntry]:
-    """Return the entries in a reply of XREAD on an inbox."""
+    """Return the entries in a reply of XREAD on an inbox, each field read for itself."""
     return [
-        InboxEntry(token.decode(), _read_operations(fields))
+        _read_entry(token.decode(), fields)
         for _, entries in reply or ()
         for token, fields in entries
     ]
 
 
-def _read_operations(fields: Sequence[bytes]) -> list[InboxOperation]:
-    operations = []
+def _read_entry(token: str, fields: Sequence[bytes]) -> InboxEntry:
+    operations, unreadable = [], []
     for name, value in zip(fields[::2], fields[1::2], strict=True):
-        text = name.decode()
-        operations.append(InboxOperation(text[0], text[1:], value))
-    return operations
+        try:
+            text = name.decode()
+            operations.append(InboxOperation(text[0], text[1:], value))
+        except (UnicodeDecodeError, IndexError):
+            where = f"Field {name[:100]!r} of inbox entry {token}"
+            unreadable.append(Unreadable(where, "It names no operation.", value))
+    return InboxEntry(token, operations, unreadable)
 
 
 def as_it_is(response: Any, **kwargs: Any) -> Any:

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -16,10 +15,11 @@ import redis.sentinel
 from channels_redis.utils import create_pool, decode_hosts
 from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
-from redis.connection import parse_url
 from redis.retry import Retry
 
-from channels_workers.exceptions import LayerUnavailable, LayerUnfit
+from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
+from channels_workers.layers.redis import rights
+from channels_workers.layers.redis.options import Host, describe, read_options, refuse
 from channels_workers.logs import described
 
 OLDEST_VERSION = (6, 2)
@@ -36,10 +36,20 @@ NOT_NOW = (
     *("command not allowed", "You can't write against a read only"),
 )
 
+#: How it begins when the user may not do what we ask for; in a script Redis before 7.2 says it so.
+FORBIDDEN = (
+    *("NOPERM", "The user executing the script", "ACL failure in script"),
+    *("unknown command", "Unknown Redis command"),
+)
+
+#: How it begins when it does not know who asks.
+STRANGER = ("WRONGPASS", "NOAUTH", "invalid password", "AUTH ")
+
+#: How it begins when it has no database of the number in the address.
+NO_DATABASE = ("DB index", "invalid DB index", "SELECT is not allowed")
+
 #: How Redis before 7.0 writes the error of a command that a script of ours calls.
 _OF_SCRIPT = re.compile(r"(?:ERR )?Error running script .*?@user_script: \d+: -(?P<error>.+)")
-
-Host = dict[str, Any]
 
 
 def read_hosts(hosts: Any) -> Host:
@@ -56,47 +66,18 @@ def read_hosts(hosts: Any) -> Host:
             f"CONFIG['hosts'] of CHANNEL_LAYERS names {len(decoded)} servers; this layer keeps "
             "all its data in one. Name one Redis (or its Sentinels, as one entry)."
         )
-    host = dict(decoded[0])
-    if "address" in host:
-        _check_address(host["address"])
+    host = read_options(decoded[0])
+    for make_pool in (blocking_pool, asyncio_pool):
+        try:
+            make_pool(host).make_connection()  # none is opened
+        except Exception as error:  # noqa: BLE001  (each option has errors of its own)
+            raise refuse(host, error) from None
     return host
 
 
-def _check_address(address: Any) -> None:
-    try:
-        parse_url(address)  # type: ignore[no-untyped-call]
-        port = urlsplit(address).port
-    except (ValueError, TypeError, AttributeError):
-        # Without the parser's own words, which may hold a part of a password.
-        raise ImproperlyConfigured(
-            f"The address of Redis must be like redis://host:6379/0 (rediss:// for TLS, "
-            f"unix:// for a socket), not {describe({'address': address})!r}. In a password, "
-            "write / # ? and @ as %2F %23 %3F and %40."
-        ) from None
-    if port == 0:
-        raise ImproperlyConfigured(f"{describe({'address': address})!r} names port 0.")
-
-
-def describe(host: Host) -> str:
-    """Return *host* for logs and messages: nothing of it that may be a secret."""
-    if "address" not in host:
-        return str(host.get("master_name") or f"{host.get('host')}:{host.get('port')}")
-    address = str(host["address"])
-    if not set(address) & set("@?#"):
-        return address
-    try:
-        parts = urlsplit(address)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return f"{address.partition('://')[0][:10]}://... (not to be read)"
-    secret = "***@" if "@" in parts.netloc else ""
-    path = parts.path if re.fullmatch(r"(/\d+)?", parts.path) or parts.scheme == "unix" else "/..."
-    return f"{parts.scheme}://{secret}{parts.hostname or ''}{port}{path}"
-
-
 def is_temporary(error: Exception) -> bool:
-    """Say whether the same request may succeed later."""
-    if isinstance(error, DISCONNECTED):
+    """Say whether the same request may succeed later, perhaps when somebody has cured it."""
+    if isinstance(error, DISCONNECTED) or refusal(error):
         return True
     kinds = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
     return isinstance(error, kinds) or plain(str(error)).startswith(NOT_NOW)
@@ -113,29 +94,56 @@ def is_loss(error: Exception) -> bool:
     return str(error).startswith("LOST ")
 
 
+def is_wrong_type(error: Any) -> bool:
+    """Say whether a key has a type that we do not give it."""
+    return isinstance(error, redis.exceptions.ResponseError) and "WRONGTYPE" in str(error)
+
+
+def refusal(error: Exception) -> str:
+    """Return what is to be done if *error* says that Redis will have none of us, "" else."""
+    text = plain(str(error)).removeprefix("ERR ")
+    if isinstance(error, redis.exceptions.NoPermissionError) or text.startswith(FORBIDDEN):
+        return f"Its user lacks a right. {rights.CURE}"
+    kinds = (
+        redis.exceptions.AuthenticationError,
+        redis.exceptions.AuthenticationWrongNumberOfArgsError,
+    )
+    if isinstance(error, kinds) or text.startswith(STRANGER):
+        return "Correct the user and the password in the address, or those that Redis knows."
+    if text.startswith(NO_DATABASE):
+        return "Name a database that it has, as a rule 0: redis://host:6379/0."
+    return ""
+
+
 def unavailable(host: Host, error: Exception) -> LayerUnavailable:
-    """Return the error to raise, or to log, when the Redis at *host* does not answer.
+    """Return the error to raise, or to log, when the Redis at *host* does not do what we ask for.
 
     It is *error* itself if that says so already.
     """
     if isinstance(error, LayerUnavailable):
         return error
-    return LayerUnavailable(
-        f"Redis at {describe(host)} does not answer ({described(error)}). "
-        "Is it running, and is its address right?"
-    )
+    if cure := refusal(error):
+        return LayerRefused(f"Redis at {describe(host)} refuses us: {plain(str(error))}. {cure}")
+    if isinstance(error, DISCONNECTED) or is_temporary(error):
+        return LayerUnavailable(
+            f"Redis at {describe(host)} does not answer ({described(error)}). "
+            "Is it running, and is its address right?"
+        )
+    what = f"{type(error).__name__}: {plain(str(error))}"
+    return LayerUnavailable(f"Redis at {describe(host)} answers with what we cannot take ({what}).")
 
 
 def _options(host: Host) -> Host:
     # RESP 2, whose replies are flat lists; a time-out longer than any blocking read; a ping
     # before a connection that was idle is used (providers cut those).
-    defaults = {
+    defaults: Host = {
         "protocol": 2,
         "socket_timeout": 10.0,
         "socket_connect_timeout": 5.0,
-        "socket_keepalive": True,
         "health_check_interval": 30,
     }
+    if not str(host.get("address", "")).startswith("unix:"):
+        defaults["socket_keepalive"] = True
     options = {**defaults, **host}
     if options["socket_timeout"] is not None:  # shorter, it would end each blocking read
         options["socket_timeout"] = max(options["socket_timeout"], 5.0)

@@ -6,7 +6,7 @@ import asyncio
 import atexit
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
@@ -48,7 +48,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
         super().__init__(**config)
         self.client = Client(hosts, prefix)
-        self.streams = Streams(self.client)
+        self.streams = Streams(self.client, self.refusal)
         self._processes = Processes(self.client)
         self._link: Link | None = None
         self._of_parents: list[Link] = []
@@ -69,11 +69,12 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     # The Channels 4 face
 
     async def flush(self) -> None:
-        """Delete every key with the layer's prefix, and register this server again."""
-        await asyncio.to_thread(self.client.delete_keys)
-        if self._server is not None:
-            self._server.leave_all()
-            await asyncio.to_thread(self.register_server, self._server.id)
+        """Delete every key with the layer's prefix, but for what says which processes live.
+
+        Sockets stay: each server publishes again what was under way of them, and stays in its
+        groups, but for the one of this process.
+        """
+        await asyncio.to_thread(self.client.flush, self._server.id if self._server else "")
 
     async def _receive_ordinary(self, channel: str) -> Content:
         delivery = await self.streams.receive(channel)
@@ -153,6 +154,10 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         elif closed is Closed.GONE:  # it has ended, unless the next pulse says that all is lost
             server.unsure.add(reply_channel)
         return closed
+
+    def inbox_waits(self) -> float:
+        """Return for how long the inbox of this process has not been read to its end (s)."""
+        return 0.0 if self._link is None or self._link.ended() else self._link.inbox_waits()
 
     async def retire_server(self) -> None:
         """Leave all groups, drop inbox and registration, end the link."""
@@ -293,10 +298,8 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
 
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""
-        with self.client.explained():
-            return cast(
-                "bytes | None", self.client.redis.get(self.client.key(f"session:{reply_channel}"))
-            )
+        found: bytes | None = self.client.read("GET", f"session:{reply_channel}", "string")
+        return found
 
     def save_session(self, session: Session) -> None:
         """Save a channel session at once, if the connection lives."""
@@ -308,6 +311,5 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
 
     def members(self, group: str) -> set[str]:
         """Return the members of a group."""
-        with self.client.explained():
-            found = cast("list[bytes]", self.client.redis.hkeys(self.client.key(f"group:{group}")))
-        return {member.decode().lstrip("*") for member in found}
+        found: list[bytes] = self.client.read("HKEYS", f"group:{group}", "hash")
+        return {member.decode("utf-8", "backslashreplace").lstrip("*") for member in found}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from channels_workers.layers.operations import Pulse, new_id
 from channels_workers.layers.redis.commands import Arguments, Request
 
@@ -11,13 +14,18 @@ RECOVERY_TIME = 3.0
 
 
 class Life:
-    """The registration of *process*, in the life *epoch* of the data in Redis."""
+    """The registration of *process*, in the life *epoch* of the data in Redis.
 
-    def __init__(self, process: str, epoch: str) -> None:
+    *about* is what it told about itself, as JSON.
+    """
+
+    def __init__(self, process: str, epoch: str, about: str = "") -> None:
         self.process = process
         self.epoch = epoch
+        self.about = about
         self.counter = 1
-        self._recovering = ""  # the epoch in which all register again
+        self._is_described = True  # what it told is known in Redis
+        self._recovering = b""  # the epoch in which all register again
         self._since = 0.0  # when this was first seen (monotonic seconds)
 
     def pulse(self, position: str = "") -> Request:
@@ -25,26 +33,32 @@ class Life:
         known: Arguments = [self.process, position, self.epoch, self.counter, new_id()]
         return Request("pulse", known, ordered=False)
 
-    def read(self, reply: list[bytes], now: float) -> Pulse:
+    def read(self, reply: list[Any], now: float) -> Pulse:
         """Take the reply to a pulse."""
         pulse = Pulse(reply[0].decode())
         if pulse is Pulse.ALIVE:
             self.counter = int(reply[1])
-            self._see(reply[2].decode(), now)
+            self._see(reply[2], now)
+            self._is_described = bool(reply[3])
         elif pulse is Pulse.LOST:
-            self._see(reply[1].decode(), now)
+            self._see(reply[1], now)
         return pulse
 
     def begin_again(self, epoch: str) -> None:
         """Note that the process was registered once more."""
         self.epoch, self.counter = epoch, 1
 
-    def _see(self, recovering: str, now: float) -> None:
+    def _see(self, recovering: bytes, now: float) -> None:
         if recovering != self._recovering:
             self._recovering, self._since = recovering, now
 
-    def recovered(self, now: float) -> Request | None:
-        """Return the request that ends the time to register again, when it is over."""
+    def follow_up(self, now: float) -> Iterator[Request]:
+        """Return the requests that a pulse asks for.
+
+        One ends the time to register again, when it is over; one says again what the process told
+        about itself, if that is lost.
+        """
         if self._recovering and now - self._since >= RECOVERY_TIME:
-            return Request("recovered", [self._recovering], ordered=False)
-        return None
+            yield Request("recovered", [self._recovering], ordered=False)
+        if not self._is_described and self.about:
+            yield Request("describe", [self.process, self.about], ordered=False)

@@ -57,10 +57,14 @@ def new_reader() -> hiredis.Reader:
 ASK_RUN = ("INFO", "server")
 
 
+#: What stands for the run of a Redis that may not be asked for it.
+UNKNOWN_RUN = "?"
+
+
 def run_of(info: Any) -> str:
-    """Return the run id in the reply to :data:`ASK_RUN`; "" if it may not be asked."""
+    """Return the run id in the reply to :data:`ASK_RUN`."""
     found = re.search(rb"run_id:(\w+)", info) if isinstance(info, bytes) else None
-    return found[1].decode() if found else ""
+    return found[1].decode() if found else UNKNOWN_RUN
 
 
 class Line:
@@ -190,7 +194,7 @@ class AsyncLine(asyncio.Protocol):
         try:
             return run_of(await connection.read_response())
         except redis.exceptions.ResponseError:
-            return ""
+            return UNKNOWN_RUN
 
     async def close(self) -> None:
         """Close the connection and give it back to its pool."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.futures import settle
-from channels_workers.layers.operations import About, Pulse
+from channels_workers.layers.operations import About, Pulse, Unreadable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
@@ -60,7 +60,7 @@ class Link:
         self._ended = False
         self._writer = Writer(self.host, layer.client.prefix, PULSE_INTERVAL)
         inbox = layer.client.key(f"inbox:{server.id}")
-        self._reader = Reader(self.host, inbox, server, self.depart)
+        self._reader = Reader(self.host, inbox, server, self)
         self._outage: LayerUnavailable | None = None
         #: Whether Redis knows the server, and what the first attempt to register it came to:
         #: others wait for both in event loops of their own.
@@ -114,6 +114,24 @@ class Link:
         """Tell Redis, some time soon, which groups have no member here any more."""
         for group, entry in departures:
             self._writer.add(Request("leave", [self.server.id, group, entry]), ignore)
+
+    def inbox_waits(self) -> float:
+        """Return for how long the inbox has not been read to its end (s)."""
+        return time.monotonic() - self._reader.read_at if self._registered.done() else 0.0
+
+    def keep_unreadable(self, found: Iterable[Unreadable]) -> None:
+        """Let Redis keep a note, some time soon, of what could not be read."""
+        self._writer.add(commands.keep_aside(self.server.id, found), ignore)
+
+    def mend_inbox(self) -> None:
+        """Have the key of the inbox set aside, some time soon, if it is no stream."""
+        request = Request("mend", [f"inbox:{self.server.id}", "stream"], ordered=False)
+        self._writer.add(request, ignore)
+
+    def republish(self) -> None:
+        """Have what a flush deleted of connections published again, some time soon."""
+        for request in commands.republish(self.server, RESTORED_AT_ONCE):
+            self._writer.add(request, ignore)
 
     async def stop(self) -> None:
         """End the link and close its connections."""
@@ -189,7 +207,7 @@ class Link:
         self.server.unsure -= unsure
         if pulse is Pulse.ALIVE:
             self.server.forget_ends(unsure)
-        if (request := self.life.recovered(time.monotonic())) is not None:
+        for request in self.life.follow_up(time.monotonic()):
             await self.call(request)
         if pulse is Pulse.BURIED:
             raise LostServer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import cast
 
 from channels_workers.conf import configuration
 from channels_workers.layers.operations import About, GivenUp, Pulse, new_id
@@ -36,8 +35,12 @@ class Processes:
         self.client.claim_format()
         with self.client.explained():
             self.client.teach("commit")  # a worker's first one would wait for its next message
-        request = Request("register", [process, json.dumps(about._asdict()), new_id()])
-        life = Life(process, self.client.call(request).decode())
+        told = json.dumps(about._asdict())
+        life = Life(
+            process,
+            self.client.call(Request("register", [process, told, new_id()])).decode(),
+            told,
+        )
         self._lives[process] = life
         return life
 
@@ -47,7 +50,7 @@ class Processes:
         if life is None:
             return Pulse.LOST
         pulse = life.read(self.client.call(life.pulse()), time.monotonic())
-        if (request := life.recovered(time.monotonic())) is not None:
+        for request in life.follow_up(time.monotonic()):
             self.client.call(request)
         return pulse
 
@@ -62,10 +65,8 @@ class Processes:
 
     def counters(self) -> dict[str, int]:
         """Return the pulse counter of each process that is known."""
-        with self.client.explained():
-            key = self.client.key("processes")
-            found = cast("dict[bytes, bytes]", self.client.redis.hgetall(key))
-        return {process.decode(): int(counter) for process, counter in found.items()}
+        found: dict[bytes, bytes] = self.client.read("HGETALL", "processes", "hash")
+        return commands.read_counters([each for pair in found.items() for each in pair])
 
     def overfull(self) -> dict[str, int]:
         """Return the pulse counter of each server that does not keep up with its inbox."""
@@ -73,30 +74,35 @@ class Processes:
         found = self.client.call(Request("overfull", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
         return commands.read_counters(found)
 
+    def untold(self) -> list[str]:
+        """Return where Redis holds what nobody can read, and no log has said so; each once."""
+        found = self.client.call(Request("told", [], repeatable=False))
+        return [where.decode("utf-8", "backslashreplace") for where in found]
+
     def orphans(self) -> set[str]:
         """Return the processes that hold messages and are not known."""
-        return {process.decode() for process in self.client.call(Request("orphans", []))}
+        return set(map(commands.read_name, self.client.call(Request("orphans", []))))
 
     def bury(self, process: str, counter: int) -> bool:
         """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known.
 
         *counter* is 0 for one of the :meth:`orphans`.
         """
-        return bool(self.client.call(Request("bury", [process, counter, GRAVES])))
+        name = commands.written_name(process)
+        return bool(self.client.call(Request("bury", [name, counter, GRAVES])))
 
     def remains(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
-        with self.client.explained():
-            found = cast("set[bytes]", self.client.redis.smembers(self.client.key("remains")))
-        return {process.decode() for process in found}
+        found: set[bytes] = self.client.read("SMEMBERS", "remains", "set")
+        return set(map(commands.read_name, found))
 
     def clean_up(self, process: str, refusal: bytes) -> list[GivenUp]:
         """Undo what a dead process left behind, a bit at each request; return what is given up."""
-        limits = configuration()
+        limits, name = configuration(), commands.written_name(process)
         at, given_up = b"", list[bytes]()
         while at != b"done":
             rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, refusal]
-            at, *found = self.client.call(Request("clean", [process, at, *rest]))
+            at, *found = self.client.call(Request("clean", [name, at, *rest]))
             given_up += found
-        names = [name.decode() for name in given_up]
+        names = [each.decode("utf-8", "backslashreplace") for each in given_up]
         return [GivenUp(*pair) for pair in zip(names[::2], names[1::2], strict=True)]

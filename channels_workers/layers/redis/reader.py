@@ -6,15 +6,16 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from channels_workers.backoff import Attempts
-from channels_workers.layers.operations import InboxEntry
+from channels_workers.layers.operations import InboxEntry, Unreadable
 from channels_workers.layers.redis import commands, connections
-from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.lines import AsyncLine
+from channels_workers.layers.redis.options import Host
 from channels_workers.layers.server import Departure, Server
+from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
@@ -25,19 +26,43 @@ INBOX_COUNT, INBOX_BLOCK = 500, 2000
 TURN = 0.01
 
 
+#: An id of Redis is no longer than this before the year 5138, with 10 digits of its number.
+LONGEST_ID = 26
+
+
+class NoIdsLeft(Exception):
+    """Somebody has added an entry to an inbox with an id so large that none can follow."""
+
+
+class Listener(Protocol):
+    """What is told of an inbox; none of it waits."""
+
+    def depart(self, departures: Iterable[Departure]) -> None:
+        """Note which groups have no member here any more."""
+
+    def keep_unreadable(self, found: Iterable[Unreadable]) -> None:
+        """Note what could not be read."""
+
+    def republish(self) -> None:
+        """Note that the layer was flushed: what connections had published is not there any more."""
+
+    def mend_inbox(self) -> None:
+        """Note that the key of the inbox is no stream, or one that has no ids left."""
+
+
 class Reader:
     """Lets *server* process what comes to its inbox, the stream *key* of the Redis at *host*.
 
-    *depart* is told of the groups that have no member here any more.
+    *listener* is told what follows from it. *read_at* is when all that was there had been
+    processed, or nothing had come for a while (monotonic seconds).
     """
 
-    def __init__(
-        self, host: Host, key: str, server: Server, depart: Callable[[Iterable[Departure]], None]
-    ) -> None:
+    def __init__(self, host: Host, key: str, server: Server, listener: Listener) -> None:
         self.host = host
         self.key = key
         self.server = server
-        self.depart = depart
+        self.listener = listener
+        self.read_at = time.monotonic()
         self.loop = asyncio.get_running_loop()
         self._attempts = Attempts(logger, "Reading the inbox")
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
@@ -52,6 +77,8 @@ class Reader:
                 error = await self._trouble
             except Exception as failure:  # noqa: BLE001  (logged; whatever it is, the link goes on)
                 error = failure
+            if connections.is_wrong_type(error) or isinstance(error, NoIdsLeft):
+                self.listener.mend_inbox()
             outage = connections.unavailable(self.host, error)
             await asyncio.sleep(self._attempts.failed(outage))
 
@@ -75,13 +102,33 @@ class Reader:
         until = time.monotonic() + TURN
         try:
             while entries:
-                self.depart(self.server.process(entries.popleft()))
+                self._process_entry(entries.popleft())
                 if entries and time.monotonic() > until:
                     self.loop.call_soon(self._process, line, entries)
                     return
+            self.read_at = time.monotonic()
+            if unreadable := self.server.take_unreadable():
+                self.listener.keep_unreadable(unreadable)
             self._ask(line)
         except Exception as error:  # noqa: BLE001  (see read)
             self._stop(error)
+
+    def _process_entry(self, entry: InboxEntry) -> None:
+        before = self.server.position
+        self._try_process(entry)
+        if len(entry.id) > LONGEST_ID:
+            self.server.position = before  # all that comes after it will have a smaller id
+            raise NoIdsLeft(f"Entry {entry.id} of an inbox leaves no ids for others.")
+
+    def _try_process(self, entry: InboxEntry) -> None:
+        try:
+            self.listener.depart(self.server.process(entry))
+            if any(operation.kind == "f" for operation in entry.operations):
+                self.listener.republish()
+        except Exception:  # none may stop those behind it
+            extra = fields("inbox_failed", process_id=self.server.id)
+            logger.exception("Inbox entry %s failed", entry.id, extra=extra)
+            self.server.position = entry.id
 
     def _stop(self, error: Exception) -> None:
         if not self._trouble.done():

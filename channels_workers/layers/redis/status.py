@@ -3,87 +3,124 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import redis
 
+from channels_workers.layers.aside import printable
 from channels_workers.layers.operations import (
     About,
 )
 from channels_workers.layers.redis.commands import GROUP
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 
+#: The types of what a process tells about itself; pairs have a list of names.
+ABOUT: dict[str, Any] = {
+    "kind": str,
+    "host": str,
+    "pid": int,
+    "since": (int, float),
+    "threads": int,
+}
+
 
 def read_status(client: redis.Redis, prefix: str) -> Status:
-    """Return what goes on below *prefix*."""
-    known: Any = client.hgetall(f"{prefix}about")
-    alive: Any = client.hgetall(f"{prefix}processes")
-    about = {
-        process.decode(): _read_about(text) for process, text in known.items() if process in alive
-    }
-    names = sorted(
-        key.decode().removeprefix(f"{prefix}channel:")
-        for key in client.scan_iter(match=_pattern(f"{prefix}channel:"), count=1000)
-    )
-    busy = _busy(client, prefix, names)
+    """Return what goes on below *prefix*; what cannot be read is passed over, and counted."""
+    asked = Asked(client)
+    known: dict[bytes, bytes] = asked("HGETALL", f"{prefix}about") or {}
+    alive: dict[bytes, bytes] = asked("HGETALL", f"{prefix}processes") or {}
+    about = {process: _read_about(known[process]) for process in known.keys() & alive.keys()}
+    start = f"{prefix}channel:".encode()
+    keys = sorted(client.scan_iter(match=_pattern(start), count=1000))
+    busy = _busy(asked, keys)
     return Status(
-        servers=[_server(client, prefix, *item) for item in _of_kind(about, "server")],
-        workers=[WorkerStatus(*item, busy.get(item[0], 0)) for item in _of_kind(about, "worker")],
-        channels=[_channel(client, prefix, name) for name in names],
-        dead_letters=int(client.xlen(f"{prefix}dead")),
+        servers=[_server(asked, prefix, *item) for item in _of_kind(about, "server")],
+        workers=[
+            WorkerStatus(printable(name), each, busy.get(name, 0))
+            for name, each in _of_kind(about, "worker")
+        ],
+        channels=[_channel(asked, client.time(), key, key[len(start) :]) for key in keys],
+        dead_letters=asked("XLEN", f"{prefix}dead") or 0,
         recovering=bool(client.exists(f"{prefix}recovering")),
+        set_aside=asked("XLEN", f"{prefix}aside") or 0,
+        unreadable=asked.refused + sum(each is None for each in about.values()),
     )
 
 
-def _read_about(text: bytes) -> About:
-    values: dict[str, Any] = json.loads(text)
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return About(**(values | lists))
+class Asked:
+    """Commands on keys that may be of another type than ours: their answers are None, and counted.
 
+    So is that of one on a group that is not there, which is not *refused*.
+    """
 
-def _of_kind(about: Mapping[str, About], kind: str) -> list[tuple[str, About]]:
-    return sorted((name, found) for name, found in about.items() if found.kind == kind)
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self.refused = 0
 
-
-def _pattern(start: str) -> str:
-    return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in start) + "*"
-
-
-def _server(client: redis.Redis, prefix: str, name: str, about: About) -> ServerStatus:
-    with client.pipeline(transaction=False) as pipeline:
-        pipeline.hlen(f"{prefix}connections:{name}")
-        pipeline.scard(f"{prefix}groups:{name}")
-        pipeline.xlen(f"{prefix}inbox:{name}")
-        return ServerStatus(name, about, *pipeline.execute())
-
-
-def _busy(client: redis.Redis, prefix: str, names: list[str]) -> dict[str, int]:
-    holders: set[str] = set()
-    for name in names:
+    def __call__(self, *command: Any) -> Any:
+        """Return what *command* says, None if it cannot be carried out."""
         try:
-            found: Any = client.xpending(f"{prefix}channel:{name}", GROUP)
-        except redis.exceptions.ResponseError:  # nobody has listened to it yet
-            continue
-        holders |= {consumer["name"].decode() for consumer in found["consumers"]}
-    busy: dict[str, int] = {}
+            return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except redis.exceptions.ResponseError as error:
+            if "WRONGTYPE" in str(error):
+                self.refused += 1
+            elif not str(error).startswith("NOGROUP"):
+                raise
+            return None
+
+
+def _read_about(text: bytes) -> About | None:
+    try:
+        values = json.loads(text)
+        fits = all(isinstance(values[name], kind) for name, kind in ABOUT.items())
+        names = [tuple(map(str, values.get(name) or ())) for name in ("channels", "formerly")]
+        found = About(*(values[name] for name in ABOUT), *names)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return found._replace(host=printable(found.host)) if fits else None
+
+
+def _of_kind(about: Mapping[bytes, About | None], kind: str) -> list[tuple[bytes, About]]:
+    return sorted((name, each) for name, each in about.items() if each and each.kind == kind)
+
+
+def _pattern(start: bytes) -> bytes:
+    letters = (bytes([letter]) for letter in start)
+    return b"".join(b"\\" + letter if letter in b"*?[]\\" else letter for letter in letters) + b"*"
+
+
+def _server(asked: Asked, prefix: str, name: bytes, about: About) -> ServerStatus:
+    counts = (
+        asked(command, f"{prefix}{key}:".encode() + name) or 0
+        for command, key in (("HLEN", "connections"), ("SCARD", "groups"), ("XLEN", "inbox"))
+    )
+    return ServerStatus(printable(name), about, *counts)
+
+
+def _busy(asked: Asked, keys: Iterable[bytes]) -> dict[bytes, int]:
+    """Return how many consumers of each process hold something."""
+    holders: set[bytes] = set()
+    for key in keys:
+        found = Asked(asked.client)("XPENDING", key, GROUP)
+        holders |= {consumer["name"] for consumer in (found["consumers"] if found else ())}
+    busy: dict[bytes, int] = {}
     for holder in holders:
-        process = holder.rpartition(".")[0]
+        process = holder.rpartition(b".")[0]
         busy[process] = busy.get(process, 0) + 1
     return busy
 
 
-def _channel(client: redis.Redis, prefix: str, name: str) -> ChannelStatus:
-    key = f"{prefix}channel:{name}"
-    length = int(client.xlen(key))
-    try:
-        under_way = int(client.xpending(key, GROUP)["pending"])
-    except redis.exceptions.ResponseError:
-        under_way = 0
-    first: Any = client.execute_command("XRANGE", key, "-", "+", "COUNT", 1)  # type: ignore[no-untyped-call]
-    seconds, microseconds = client.time()
+def _channel(asked: Asked, now: Any, key: bytes, name: bytes) -> ChannelStatus:
+    length = asked("XLEN", key)
+    if length is None:
+        return ChannelStatus(printable(name), 0, 0, None)
+    pending = asked("XPENDING", key, GROUP)
+    under_way = int(pending["pending"]) if pending else 0
+    first = asked("XRANGE", key, "-", "+", "COUNT", 1)
     oldest = None
     if first:
-        milliseconds = int(first[0][0].decode().partition("-")[0])
+        seconds, microseconds = now
+        milliseconds = int(first[0][0].partition(b"-")[0])
         oldest = max(0.0, round(seconds + microseconds / 1e6 - milliseconds / 1000, 3))
-    return ChannelStatus(name, max(0, length - under_way), under_way, oldest)
+    return ChannelStatus(printable(name), max(0, length - under_way), under_way, oldest)

@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 import redis.asyncio
 import redis.exceptions
 
-from channels_workers.layers.operations import Delivery
+from channels_workers.conf import configuration
+from channels_workers.exceptions import MessageError
+from channels_workers.layers.aside import Aside
+from channels_workers.layers.operations import Delivery, Unreadable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import GROUP, Request
@@ -33,6 +36,14 @@ RECOVERED, RECOVERY_TIME = 1000, 3.0
 
 #: How long a coroutine that receives waits in one request (ms), and how often until it looks anew.
 RECEIVE_BLOCK, RECEIVE_TIMES = 2000, 15
+
+#: How often what a read lacks is made before it is given up: a flush deletes one after another.
+REPAIRS = 100
+
+CURE = (
+    "It is a dead letter now, see `manage.py deadletters`; the others go on. Somebody else writes "
+    "to these keys, or a process of another release does."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -93,11 +104,14 @@ class Streams:
     A message that cannot be read is given up alone.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, refusal: bytes) -> None:
         self.client = client
+        self._refusal = refusal  # of a handshake
+        self._dead = client.key("dead")
         self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
         self._lines: dict[int, Line] = {}  # by the thread that alone uses it
+        self._aside = Aside(logger, CURE)
 
     def begin_in_child(self) -> None:
         """Forget the lines of the parent, whose threads may be named as those of this child."""
@@ -109,8 +123,7 @@ class Streams:
 
     def length(self, channel: str) -> int:
         """Return how many messages of *channel* wait or are under way."""
-        with self.client.explained():
-            return self.client.redis.xlen(self.key(channel))
+        return int(self.client.read("XLEN", f"channel:{channel}", "stream"))
 
     # For workers
 
@@ -135,7 +148,7 @@ class Streams:
             try:
                 reply = self.client.redis.execute_command(*pull.command(self._prefix, "0"))  # type: ignore[no-untyped-call]
             except redis.exceptions.ResponseError as error:
-                if str(error).startswith(NO_STREAM):
+                if self._lacks_group(error, pull.channels):
                     return []
                 raise
         return self._readable(reply, pull.consumer)
@@ -209,14 +222,22 @@ class Streams:
     def _read_group(self, pull: Pull, start: str) -> list[Delivery]:
         line = self._line()
         with self.client.explained():
-            (reply,) = line.execute(pull.command(self._prefix, start))
-            if not (isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)):
-                return self._readable(_raised(reply), pull.consumer)
-            groups = (self._group_command(channel) for channel in pull.channels)
-            for made in line.execute(*groups):
-                if not str(made).startswith(GROUP_EXISTS):
-                    _raised(made)
-        return self._read_group(pull, start)
+            for _ in range(REPAIRS):
+                (reply,) = line.execute(pull.command(self._prefix, start))
+                if not self._lacks_group(reply, pull.channels):
+                    break
+                made = line.execute(*map(self._group_command, pull.channels))
+                for failed in filter(is_failure, made):
+                    if not self._lacks_group(failed, pull.channels):
+                        raise failed
+            return self._readable(_raised(reply), pull.consumer)
+
+    def _lacks_group(self, reply: Any, channels: Sequence[str]) -> bool:
+        """Say whether a read failed as a channel has no group; set aside what is no stream."""
+        if connections.is_wrong_type(reply):
+            self.client.mend([f"channel:{channel}" for channel in channels], "stream")
+            return True
+        return isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)
 
     # For coroutines
 
@@ -245,8 +266,18 @@ class Streams:
         if not found:
             return Taken(entry)
         reply = [[self.key(channel).encode(), [[entry, *found]]]]
-        readable = self._readable(reply, "")
-        return Taken(entry, found[0], readable[0] if readable else None)
+        read = commands.read_streams(reply, self._prefix, "")
+        for _, _, error in read.unreadable:
+            self._set_aside(channel, error)
+            self._bury(channel, error, found[0])
+        return Taken(entry, found[0], read.deliveries[0] if read.deliveries else None)
+
+    def _bury(self, channel: str, error: MessageError, message: Sequence[bytes]) -> None:
+        """Make a dead letter of a *message* that stands in no stream any more."""
+        kept = ("MAXLEN", "~", configuration().DEAD_LETTERS, "*")
+        about = ("channel", channel, "reason", f"{commands.UNREADABLE}: {error}")
+        with self.client.explained():
+            self.client.redis.execute_command("XADD", self._dead, *kept, *about, *message)  # type: ignore[no-untyped-call]
 
     def _hand_back(self, channel: str, taking: asyncio.Future[Taken]) -> None:
         try:
@@ -275,12 +306,15 @@ class Streams:
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
         read = commands.read_streams(reply, self._prefix, consumer)
         for channel, token, error in read.unreadable:
-            extra = fields("unreadable", channel=channel)
-            logger.error("A message is given up: %s", error, extra=extra)
-            with self.client.explained():
-                self.client.redis.xack(self.key(channel), GROUP, token)
-                self.client.redis.xdel(self.key(channel), token)
+            self._set_aside(channel, error)
+            letter = [channel, token, consumer, f"{commands.UNREADABLE}: {error}"]
+            rest: commands.Arguments = [configuration().DEAD_LETTERS, self._refusal]
+            self.client.call(Request("give_up", [*letter, *rest]))
         return read.deliveries
+
+    def _set_aside(self, channel: str, error: MessageError) -> None:
+        where, extra = f"A message of channel {channel}", fields("unreadable", channel=channel)
+        self._aside.add(Unreadable(where, str(error)), extra)
 
     def _group_command(self, channel: str) -> Command:
         return ("XGROUP", "CREATE", self.key(channel), GROUP, "0", "MKSTREAM")
@@ -291,6 +325,11 @@ async def _undisturbed(future: asyncio.Future[Any]) -> None:
     while not future.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([future])
+
+
+def is_failure(reply: Any) -> bool:
+    """Say whether a group could not be made, and is not there either."""
+    return isinstance(reply, Exception) and not str(reply).startswith(GROUP_EXISTS)
 
 
 def _raised(reply: Any) -> Any:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
+from channels_workers.layers.aside import Aside
 from channels_workers.layers.codec import Codec
-from channels_workers.layers.operations import REFUSAL, DeadLetter, GivenUp
+from channels_workers.layers.operations import REFUSAL, DeadLetter, GivenUp, Unreadable
 from channels_workers.layers.redis import commands
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
@@ -11,6 +15,14 @@ from channels_workers.layers.redis.processes import Processes
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.status import Status
 from channels_workers.layers.upkeep import Upkeep
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+CURE = (
+    "All else goes on. Somebody else writes to the keys of this layer; let nobody, and see "
+    "`manage.py deadletters aside`."
+)
 
 
 class RedisUpkeep(Upkeep):
@@ -20,6 +32,10 @@ class RedisUpkeep(Upkeep):
     _processes: Processes
     codec: Codec
 
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self._aside = Aside(logger, CURE)
+
     # Cleaning up after others
 
     def processes(self) -> dict[str, int]:
@@ -28,6 +44,9 @@ class RedisUpkeep(Upkeep):
 
     def overfull(self) -> dict[str, int]:
         """Return the pulse counter of each server that does not keep up with its inbox."""
+        for where in self._processes.untold():
+            extra = fields("unreadable")
+            self._aside.add(Unreadable(where, "It is none of ours."), extra)
         return self._processes.overfull()
 
     def orphans(self) -> set[str]:
@@ -50,8 +69,7 @@ class RedisUpkeep(Upkeep):
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were given up."""
-        with self.client.explained():
-            reply = self.client.redis.execute_command("XRANGE", self._dead, "-", "+")  # type: ignore[no-untyped-call]
+        reply = self.client.read("XRANGE", "dead", "stream", "-", "+")
         return [commands.read_dead_letter(entry, fields) for entry, fields in reply]
 
     def _send_dead_letter(self, letter: DeadLetter) -> bool:
@@ -62,11 +80,12 @@ class RedisUpkeep(Upkeep):
     def drop_dead_letter(self, letter: str) -> bool:
         """Forget a dead letter."""
         with self.client.explained():
-            return bool(self.client.redis.xdel(self._dead, letter))
+            return bool(self.client.redis.xdel(self.client.key("dead"), letter))
 
-    @property
-    def _dead(self) -> str:
-        return self.client.key("dead")
+    def set_aside(self) -> list[Unreadable]:
+        """Return the newest of what could not be read."""
+        reply = self.client.read("XRANGE", "aside", "stream", "-", "+")
+        return [commands.read_note(fields) for _, fields in reply]
 
     # What goes on
 

@@ -14,9 +14,9 @@ from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Argument, Request
-from channels_workers.layers.redis.connections import Host
 from channels_workers.layers.redis.life import Life
 from channels_workers.layers.redis.lines import AsyncLine, Command
+from channels_workers.layers.redis.options import Host
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from channels_workers.exceptions import LayerUnavailable
@@ -35,7 +36,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Show it once, or until Ctrl-C."""
-        layer = get_channel_layer(options["layer"])
+        try:
+            layer = get_channel_layer(options["layer"])
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
         while True:
             try:
                 status = layer.status()
@@ -72,8 +76,15 @@ def _lines(status: Status) -> Iterator[str]:
         age = "" if channel.oldest is None else f", the oldest for {channel.oldest:.1f} s"
         yield f"  {channel.name}  {channel.waiting} wait, {channel.under_way} under way{age}"
     yield f"{status.dead_letters} dead letters"
+    if status.set_aside:
+        yield f"{status.set_aside} set aside as unreadable: see `manage.py deadletters aside`"
+    if status.unreadable:
+        yield f"{status.unreadable} keys or fields cannot be read, and are not counted here"
 
 
 def _place(about: About) -> str:
-    since = datetime.fromtimestamp(about.since, UTC)
-    return f"{about.host}:{about.pid} since {since:%Y-%m-%d %H:%M:%S} UTC"
+    try:
+        since = f"{datetime.fromtimestamp(about.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):  # no time that there is
+        since = f"{about.since:g}"
+    return f"{about.host}:{about.pid} since {since}"

@@ -6,8 +6,11 @@ import pprint
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
+from channels_workers.exceptions import LayerUnavailable, MessageError
+from channels_workers.layers.aside import printable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.operations import (
     DeadLetter,
@@ -23,21 +26,39 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options of the command."""
         parser.add_argument(
-            "action", nargs="?", choices=["list", "show", "retry", "drop"], default="list"
+            "action",
+            nargs="?",
+            choices=["list", "show", "retry", "drop", "aside"],
+            default="list",
+            help="aside: what came and could not be read, and is no message",
         )
         parser.add_argument("ids", nargs="*", metavar="ID", help="as in the list; or: all")
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="alias of the layer")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what is asked for."""
-        layer = get_channel_layer(options["layer"])
+        try:
+            self._do(get_channel_layer(options["layer"]), options["action"], options["ids"])
+        except (LayerUnavailable, ImproperlyConfigured) as error:
+            raise CommandError(str(error)) from None
+
+    def _do(self, layer: WorkerLayer, action: str, ids: list[str]) -> None:
+        if action == "aside":
+            self._list_aside(layer)
+            return
         letters = layer.dead_letters()
-        if options["action"] == "list":
+        if action == "list":
             self._list(letters)
             self.stdout.write(f"{len(letters)} dead letters")
             return
-        for letter in self._chosen(letters, options["ids"]):
-            getattr(self, f"_{options['action']}")(layer, letter)
+        for letter in self._chosen(letters, ids):
+            getattr(self, f"_{action}")(layer, letter)
+
+    def _list_aside(self, layer: WorkerLayer) -> None:
+        notes = layer.set_aside()
+        for note in notes:
+            self.stdout.write(f"{printable(note.where)}  {note.value[:100]!r}")
+        self.stdout.write(f"{len(notes)} set aside as unreadable, the newest that are kept")
 
     def _chosen(self, letters: list[DeadLetter], ids: list[str]) -> list[DeadLetter]:
         if not ids:
@@ -52,11 +73,15 @@ class Command(BaseCommand):
     def _list(self, letters: list[DeadLetter]) -> None:
         for letter in letters:
             message = letter.message
-            self.stdout.write(f"{letter.id}  {message.channel}  {message.id}  {letter.reason}")
+            parts = (letter.id, message.channel, message.id, letter.reason)
+            self.stdout.write("  ".join(map(printable, parts)))
 
     def _show(self, layer: WorkerLayer, letter: DeadLetter) -> None:
         self._list([letter])
-        self.stdout.write(pprint.pformat(layer.content(letter.message)))
+        try:
+            self.stdout.write(pprint.pformat(layer.content(letter.message)))
+        except MessageError as error:
+            self.stdout.write(f"{error} Its bytes: {letter.message.payload[:1000]!r}")
 
     def _retry(self, layer: WorkerLayer, letter: DeadLetter) -> None:
         try:

@@ -11,8 +11,8 @@ import time
 from types import FrameType
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, CommandError, CommandParser
-from django.core.management.base import SystemCheckError
 
 from channels_workers.checks import check_worker
 from channels_workers.layers.operations import (
@@ -113,9 +113,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers; CommandError if they cannot start."""
-        layer = get_channel_layer(options["layer"])
+        try:
+            layer = get_channel_layer(options["layer"])
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
         if problems := check_worker(options["layer"]):
-            raise SystemCheckError("\n".join(map(str, problems)))
+            told = (f"{problem.id}: {problem.msg} {problem.hint}" for problem in problems)
+            raise CommandError("\n".join(told))
         try:
             group = WorkerGroup(
                 layer,

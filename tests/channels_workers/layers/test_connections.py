@@ -1,4 +1,6 @@
 import asyncio
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,6 +134,96 @@ def test_a_wrong_address_is_refused_with_the_right_form(address: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"must be like redis://host:6379/0") as caught:
         read_hosts([address])
     assert repr(address) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("redis://:s3cret/x@example.com/0", "redis://ann:1234/x@example.com:6379/0"),
+        *("redis://:12?s3cret@example.com:6379/0", "redis://:12#s3cret@example.com/0"),
+        *("redis://ann:s3cret@example.com/0#x", "redis:/ann:s3cret@example.com"),
+        *("ann:s3cret@example.com:6379", "s3cret@example.com", "redis://:s3cret"),
+        *("redis://ann:s3cret@example.com:port/0", "redis://[s3cret@example.com/0"),
+        *("rediss://ann:s3cret@example.com/0?db=x", "redis://ann:s3cret@example.com/abc"),
+        *("redis://ann:s3cret@example.com/0?foo=s3cret", "redis://a:s3cret@example.com/0/1"),
+        *("redis://example.com/0?password=s3cret&socket_timeout=s3cret", "http://a:s3cret@b"),
+        "rediss://ann:s3cret@example.com/0?ssl_cert_reqs=s3cret",
+        "rediss://ann:s3cret@example.com/0?ssl_min_version=s3cret",
+    ],
+)
+def test_a_wrong_address_shows_nothing_of_a_password(address: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        RedisChannelLayer(hosts=[address])
+    shown = "".join(traceback.format_exception(caught.value))
+    for secret in ("s3cret", "1234", ":12"):
+        assert secret not in shown.replace("line 12", "")
+
+
+@pytest.mark.parametrize("path", ["abc", "0/1", "-1", "0x", "%30"])
+def test_a_database_that_is_no_number_is_refused(path: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="names no database: a number is to follow"):
+        read_hosts([f"redis://example.com:6379/{path}"])
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        *(("decode_responses=True", "decode_responses"), ("protocol=3", "protocol")),
+        *(("encoding=utf-16", "encoding"), ("legacy_responses=False", "legacy_responses")),
+        *(("ssl_cert_reqs=maybe", "ssl_cert_reqs"), ("foo=1", "foo"), ("retry=1", "retry")),
+        *(("socket_timeout=soon", "socket_timeout"), ("connection_class=x", "connection_class")),
+        *(("db=one", "db"), ("parser_class=x", "parser_class"), ("ssl=True", "ssl")),
+    ],
+)
+def test_an_option_that_we_cannot_take_is_refused_by_name(option: str, name: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=rf"example.com:6379/0, \w+ '{name}'"):
+        read_hosts([f"rediss://example.com:6379/0?{option}"])
+    if "=" in option and name not in ("socket_timeout", "db"):
+        host = {"address": "rediss://example.com:6379/0", name: option.partition("=")[2]}
+        with pytest.raises(ImproperlyConfigured, match=f"'{name}'"):
+            read_hosts([host])
+
+
+@pytest.mark.parametrize(
+    ("option", "read"),
+    [
+        *(("protocol=2", {}), ("decode_responses=False", {}), ("decode_responses=false", {})),
+        *(("ssl_cert_reqs=CERT_NONE", {"ssl_cert_reqs": "none"}), ("db=3", {"db": 3})),
+        *(
+            ("ssl_cert_reqs=none", {"ssl_cert_reqs": "none"}),
+            ("client_name=a", {"client_name": "a"}),
+        ),
+        *(("ssl_cert_reqs=CERT_REQUIRED", {"ssl_cert_reqs": "required"}),),
+        ("socket_timeout=1", {"socket_timeout": 1.0}),
+        ("password=p%40ss%2F", {"password": "p@ss/"}),
+    ],
+)
+def test_an_option_of_an_address_is_read(option: str, read: dict[str, Any]) -> None:
+    address = "rediss://example.com:6379/0"
+    assert read_hosts([f"{address}?{option}"]) == {"address": address, **read}
+
+
+def test_a_time_out_of_an_address_ends_no_read_that_waits() -> None:
+    host = read_hosts(["redis://example.com:6379/0?socket_timeout=1"])
+    for pool in (blocking_pool(host), asyncio_pool(host)):
+        assert pool.connection_kwargs["socket_timeout"] == 5.0
+
+
+async def test_a_socket_in_the_file_system(tmp_path: Path) -> None:
+    path = tmp_path / "redis.sock"
+    server = RedisServer(tmp_path, "--unixsocket", str(path))
+    server.start()
+    try:
+        layer = RedisChannelLayer(hosts=[f"unix://{path}?db=2"])
+        channel = await layer.new_channel()
+        await layer.send(channel, {"n": 1})
+        assert (await layer.receive(channel))["n"] == 1
+        await layer.send("name", {"n": 2})
+        assert await layer.receive("name") == {"n": 2}
+        await layer.retire_server()
+        layer.disconnect()
+    finally:
+        server.stop()
 
 
 def test_port_0_is_refused() -> None:

@@ -97,7 +97,7 @@ def test_a_line_that_may_not_ask_knows_no_run(redis_server: RedisServer) -> None
     try:
         line = Line(blocking_pool({"address": redis_server.url.replace("//", "//ann:secret@")}))
         assert line.execute(("PING",)) == [b"PONG"]
-        assert line.run == ""
+        assert line.run == "?"
         line.release()
     finally:
         with redis_server.client() as client:

@@ -435,13 +435,12 @@ def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
 def test_the_time_to_register_again_ends_once_it_is_over() -> None:
     known = Life("process", "first")
     now = time.monotonic()
-    assert known.read([b"alive", b"2", b""], now) is Pulse.ALIVE
-    assert known.recovered(now + 60) is None
+    assert known.read([b"alive", b"2", b"", 1], now) is Pulse.ALIVE
+    assert not list(known.follow_up(now + 60))
     assert known.read([b"lost", b"second"], now) is Pulse.LOST
-    assert known.recovered(now + life.RECOVERY_TIME - 0.1) is None
-    request = known.recovered(now + life.RECOVERY_TIME)
-    assert request is not None
-    assert request.arguments == ["second"]
+    assert not list(known.follow_up(now + life.RECOVERY_TIME - 0.1))
+    (request,) = known.follow_up(now + life.RECOVERY_TIME)
+    assert request.arguments == [b"second"]
     known.begin_again("second")
-    assert known.read([b"alive", b"2", b""], now + 60) is Pulse.ALIVE
-    assert known.recovered(now + 60) is None
+    assert known.read([b"alive", b"2", b"", 1], now + 60) is Pulse.ALIVE
+    assert not list(known.follow_up(now + 60))

@@ -68,7 +68,9 @@ def test_a_script_gets_nothing_that_it_does_not_use(name: str) -> None:
 
 def test_the_definitions_of_a_small_script() -> None:
     included = script("leave").source.removesuffix(own("leave"))
-    assert defined(included) == ["prefix", "group_key", "groups_key"]
+    parts = ["prefix", "aside", "notes_kept", "note_aside", "set_key_aside", "on_key"]
+    names = [*parts, "group_key", "groups_key"]
+    assert defined(included) == names
 
 
 def test_redis_takes_each_script(redis_server: RedisServer) -> None:

@@ -15,7 +15,7 @@ local function put_again(channel, entry, fields, name, value)
   local reply = field_of(fields, "reply")
   local record = reply and read_record(reply)
   acknowledge(channel, entry)
-  local again = redis.call("XADD", stream_key(channel), "*", unpack(changed))
+  local again = on_key("XADD", stream_key(channel), "*", unpack(changed))
   if record and record.entry == entry then
     record.entry = again
     write_record(reply, record)

@@ -15,20 +15,21 @@
 local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local deliveries, kept, refusal = tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local remains = prefix .. "remains"
-if redis.call("SISMEMBER", remains, process) == 0 then return {"done"} end
+if on_key("SISMEMBER", remains, process) == 0 then return {"done"} end
 
 local plan, given_up = new_plan(), {}
 
 local function hand_on(channel, entry)
-  local found = redis.call("XRANGE", stream_key(channel), entry, entry)
+  local found = on_key("XRANGE", stream_key(channel), entry, entry)
   if #found == 0 then
-    redis.call("XACK", stream_key(channel), worker_group, entry)
+    on_key("XACK", stream_key(channel), worker_group, entry)
     return
   end
   local fields = found[1][2]
-  local deaths = tonumber(field_of(fields, "deaths") or 0) + 1
-  if deaths >= deliveries then
-    local reason = "its worker died, " .. deaths .. " times"
+  local deaths = (tonumber(field_of(fields, "deaths")) or 0) + 1
+  local reason = deaths >= deliveries and "its worker died, " .. deaths .. " times"
+    or #fields > most_fields and "its worker died, and nobody can read it"
+  if reason then
     give_up(plan, channel, entry, fields, reason, kept, refusal)
     given_up[#given_up + 1] = channel
     given_up[#given_up + 1] = field_of(fields, "id") or ""
@@ -39,7 +40,7 @@ end
 
 -- Returns how much may still be done.
 local function empty_consumer(channel, consumer, left)
-  local held = redis.call("XPENDING", stream_key(channel), worker_group, "-", "+", left, consumer)
+  local held = on_key("XPENDING", stream_key(channel), worker_group, "-", "+", left, consumer)
   for _, entry in ipairs(held) do hand_on(channel, entry[1]) end
   if #held < left then
     redis.call("XGROUP", "DELCONSUMER", stream_key(channel), worker_group, consumer)
@@ -50,12 +51,10 @@ end
 -- Returns the channels that it listened to, and all its names. One that told nothing, or of which
 -- that is forgotten, may have listened to any.
 local function read_own()
-  local text = redis.call("HGET", about, process)
-  if not text then return read_about(), {[process] = true} end
-  local known, channels, names = cjson.decode(text), {}, {[process] = true}
-  for _, channel in ipairs(known.channels) do channels[channel] = true end
-  for _, name in ipairs(known.formerly or {}) do names[name] = true end
-  return channels, names
+  local told = read_told(process)
+  if not told then return read_about(), {[process] = true} end
+  told.former[process] = true
+  return told.channels, told.former
 end
 
 local function empty_channels(left)
@@ -72,10 +71,12 @@ local function empty_channels(left)
 end
 
 local function close_connections(cursor)
-  local found = redis.call("HSCAN", connections_key(process), cursor, "COUNT", limit)
+  local found = on_key("HSCAN", connections_key(process), cursor, "COUNT", limit)
   for at = 1, #found[2], 2 do
     local reply = found[2][at]
-    close_connection(reply, read_record(reply), "1006")
+    local record = server_of(reply) == process and read_record(reply)
+    if record then close_connection(reply, record, "1006")
+    else on_key("HDEL", connections_key(process), reply) end
   end
   return found[1]
 end
@@ -88,10 +89,10 @@ end
 
 local cursor = close_connections(string.match(from, "%d+"))
 if cursor ~= "0" then return {"at " .. cursor} end
-for _, group in ipairs(redis.call("SMEMBERS", groups_key(process))) do
-  redis.call("HDEL", group_key(group), process)
+for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
+  on_key("HDEL", group_key(group), process)
 end
 redis.call("DEL", groups_key(process), inbox_key(process))
-redis.call("HDEL", about, process)
-redis.call("SREM", remains, process)
+on_key("HDEL", about, process)
+on_key("SREM", remains, process)
 return {"done"}

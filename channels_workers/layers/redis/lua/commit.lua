@@ -34,7 +34,7 @@ local full = plan_outbox(plan, 9, id)
 if full then return "full " .. full end
 local keeps_session = session_of ~= "" and not (record and record.state == "d")
   and (record and session_of == reply
-    or redis.call("HEXISTS", connections_key(server_of(session_of)), session_of) == 1)
+    or on_key("HEXISTS", connections_key(server_of(session_of)), session_of) == 1)
 if keeps_session and is_alive(plan, server_of(session_of)) then
   plan_inbox(plan, server_of(session_of), "k" .. session_of, session)
 end

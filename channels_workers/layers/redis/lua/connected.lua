@@ -11,7 +11,7 @@ if redis.call("EXISTS", epoch) == 0 then
   return redis.error_reply("LOST Redis has lost its data")
 end
 local found = {}
-local records = redis.call("HMGET", connections_key(ARGV[1]), unpack(ARGV, 2))
+local records = on_key("HMGET", connections_key(ARGV[1]), unpack(ARGV, 2))
 for at, record in ipairs(records) do
   if record then found[#found + 1] = ARGV[at + 1] end
 end

@@ -7,12 +7,12 @@ local function publish_order(reply, record, channel, payload)
   local fields = {
     "id", reply .. ":" .. order, "reply", reply, "order", order,
     "payload", payload, "code", record.code}
-  local session = redis.call("GET", session_key(reply))
+  local session = on_key("GET", session_key(reply))
   if session then
     fields[#fields + 1] = "session"
     fields[#fields + 1] = session
   end
-  record.entry = redis.call("XADD", stream_key(channel), "*", unpack(fields))
+  record.entry = on_key("XADD", stream_key(channel), "*", unpack(fields))
   write_record(reply, record)
 end
 
@@ -40,10 +40,10 @@ end
 local function is_taken(channel, entry)
   local held = redis.pcall("XPENDING", stream_key(channel), worker_group, entry, entry, 1)
   if not held.err and #held > 0 then return true end
-  local found = redis.call("XRANGE", stream_key(channel), entry, entry)
+  local found = redis.pcall("XRANGE", stream_key(channel), entry, entry)
   if #found == 0 then return true end
   local fields = found[1][2]
-  local runs = (field_of(fields, "attempts") or 0) + (field_of(fields, "failures") or 0)
+  local runs = (tonumber(field_of(fields, "attempts")) or 0) + (tonumber(field_of(fields, "failures")) or 0)
   return runs > 0 or field_of(fields, "deaths") ~= nil
 end
 
@@ -56,7 +56,7 @@ local function close_connection(reply, record, code)
     return "published"
   end
   if record.order == 0 and not is_taken("websocket.connect", record.entry) then
-    redis.call("XDEL", stream_key("websocket.connect"), record.entry)
+    on_key("XDEL", stream_key("websocket.connect"), record.entry)
     delete_connection(reply)
     return "withdrawn"
   end

@@ -5,10 +5,10 @@
 -- an ordinary channel. groups:<server> is the reverse index.
 
 local function join_server(group, server, entry)
-  redis.call("HSET", group_key(group), server, entry)
-  redis.call("SADD", groups_key(server), group)
+  on_key("HSET", group_key(group), server, entry)
+  on_key("SADD", groups_key(server), group)
 end
 
 local function join_channel(group, channel)
-  redis.call("HSET", group_key(group), "*" .. channel, "")
+  on_key("HSET", group_key(group), "*" .. channel, "")
 end

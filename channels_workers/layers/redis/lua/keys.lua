@@ -15,7 +15,42 @@ local buried = prefix .. "buried"
 local about = prefix .. "about"
 local dead = prefix .. "dead"
 local epoch = prefix .. "epoch"
+local aside = prefix .. "aside"
 local worker_group = "workers"
+local notes_kept = 100
+
+-- An entry with more field names and values than this is none of ours.
+local most_fields = 64
+
+-- Keep a note of what nobody can read: where it stood, and how it begins. *by* is the
+-- process whose log says it already, or "".
+local function note_aside(what, value, by)
+  local note = {"XADD", aside, "MAXLEN", notes_kept, "*", "what", string.sub(what, 1, 200),
+    "value", string.sub(value, 1, 1000), "by", by or ""}
+  if type(redis.pcall(unpack(note))) == "string" then return end
+  redis.pcall("DEL", aside)
+  redis.pcall(unpack(note))  -- whatever comes of it: the script goes on
+end
+
+local function set_key_aside(key)
+  local name = string.sub(key, #prefix + 1)
+  note_aside("key " .. name, "a " .. redis.call("TYPE", key).ok)
+  redis.call("RENAME", key, aside .. ":" .. name)
+end
+
+-- Carry out a command on a key. What has another type than we give it is set aside before, and so is a
+-- stream that has no ids left: an error in the middle of a script would leave the half of what it writes.
+local function on_key(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) ~= "table" or not reply.err then return reply end
+  if string.find(reply.err, "WRONGTYPE", 1, true) or string.find(reply.err, "exhausted", 1, true) then
+    set_key_aside(key)
+  end
+  return redis.call(command, key, ...)
+end
+
+-- Is this the counter of a process?
+local function is_counter(text) return #text < 16 and string.find(text, "^%d+$") ~= nil end
 
 local function stream_key(channel) return prefix .. "channel:" .. channel end
 local function inbox_key(server) return prefix .. "inbox:" .. server end
@@ -27,25 +62,36 @@ local function connections_key(server) return prefix .. "connections:" .. server
 -- The server of "<server>!<random>", or nil for the name of an ordinary channel.
 local function server_of(channel) return string.match(channel, "^([^!]+)!") end
 
+-- Returns nil for what is no record.
 local function parse_record(raw)
-  if not raw then return nil end
-  local order, state, code, entry, info = string.match(raw, "^(%d+):(%a):(%d*):([^:]*):(.*)$")
+  local order, state, code, entry, info = string.match(
+    raw or "", "^(%d+):([ibcd]):(%d*):([%d-]*):(.*)$")
+  if not order or #order > 15 or #code > 15 then return nil end
   return {order = tonumber(order), state = state, code = code, entry = entry, info = info}
 end
 
+local function delete_connection(reply)
+  on_key("HDEL", connections_key(server_of(reply)), reply)
+  redis.call("DEL", session_key(reply))
+end
+
+-- Returns nil without a record; one that cannot be read is set aside.
 local function read_record(reply)
-  return parse_record(redis.call("HGET", connections_key(server_of(reply)), reply))
+  local server = server_of(reply)
+  if not server then return nil end
+  local raw = on_key("HGET", connections_key(server), reply)
+  local record = parse_record(raw)
+  if raw and not record then
+    note_aside("connection " .. reply, raw)
+    delete_connection(reply)
+  end
+  return record
 end
 
 local function write_record(reply, record)
-  redis.call("HSET", connections_key(server_of(reply)), reply,
+  on_key("HSET", connections_key(server_of(reply)), reply,
     record.order .. ":" .. record.state .. ":" .. record.code .. ":" .. record.entry .. ":"
       .. record.info)
-end
-
-local function delete_connection(reply)
-  redis.call("HDEL", connections_key(server_of(reply)), reply)
-  redis.call("DEL", session_key(reply))
 end
 
 -- The value of a field of a stream entry, or nil.
@@ -53,6 +99,7 @@ local function field_of(fields, name)
   for at = 1, #fields, 2 do
     if fields[at] == name then return fields[at + 1] end
   end
+  return nil
 end
 
 -- Is this entry delivered to this consumer and not yet acknowledged? (XACK alone does not ask.)
@@ -63,6 +110,6 @@ local function is_pending_for(channel, entry, consumer)
 end
 
 local function acknowledge(channel, entry)
-  redis.call("XACK", stream_key(channel), worker_group, entry)
-  redis.call("XDEL", stream_key(channel), entry)
+  on_key("XACK", stream_key(channel), worker_group, entry)
+  on_key("XDEL", stream_key(channel), entry)
 end

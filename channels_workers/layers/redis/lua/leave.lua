@@ -7,7 +7,7 @@
 -- returns  1 if it left, 0 if a later join is on its way
 
 local server, group, entry = ARGV[1], ARGV[2], ARGV[3]
-if redis.call("HGET", group_key(group), server) ~= entry then return 0 end
-redis.call("HDEL", group_key(group), server)
-redis.call("SREM", groups_key(server), group)
+if on_key("HGET", group_key(group), server) ~= entry then return 0 end
+on_key("HDEL", group_key(group), server)
+on_key("SREM", groups_key(server), group)
 return 1

@@ -6,8 +6,8 @@
 -- Its connection goes on as if a consumer had run and done nothing, and a handshake is refused.
 local function give_up(plan, channel, entry, fields, reason, kept, refusal)
   local reply, order = field_of(fields, "reply"), tonumber(field_of(fields, "order") or 0)
-  redis.call("XADD", dead, "MAXLEN", "~", kept, "*",
-    "channel", channel, "reason", reason, unpack(fields))
+  on_key("XADD", dead, "MAXLEN", "~", kept, "*",
+    "channel", channel, "reason", reason, unpack(fields, 1, math.min(#fields, most_fields)))
   acknowledge(channel, entry)
   local record = reply and read_record(reply)
   if record and record.order == order and record.state ~= "i" then

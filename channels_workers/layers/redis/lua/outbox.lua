@@ -18,7 +18,7 @@ end
 
 local function is_alive(plan, server)
   if plan.alive[server] == nil then
-    plan.alive[server] = redis.call("HEXISTS", processes, server) == 1
+    plan.alive[server] = on_key("HEXISTS", processes, server) == 1
   end
   return plan.alive[server]
 end
@@ -26,7 +26,7 @@ end
 local function members_of(plan, group)
   if not plan.members[group] then
     local found = {}
-    for _, member in ipairs(redis.call("HKEYS", group_key(group))) do found[member] = true end
+    for _, member in ipairs(on_key("HKEYS", group_key(group))) do found[member] = true end
     plan.members[group] = found
   end
   return plan.members[group]
@@ -46,7 +46,7 @@ end
 
 -- Returns the channel when it is full.
 local function plan_stream(plan, channel, id, payload, capacity)
-  local length = plan.lengths[channel] or redis.call("XLEN", stream_key(channel))
+  local length = plan.lengths[channel] or on_key("XLEN", stream_key(channel))
   if length >= tonumber(capacity) then return channel end
   plan.lengths[channel] = length + 1
   plan.streams[#plan.streams + 1] = {channel, id, payload}
@@ -120,8 +120,7 @@ local function write_inbox(server, operations)
   local entries = {}
   for at = 1, #operations, 2 * pairs_per_entry do
     local last = math.min(at + 2 * pairs_per_entry - 1, #operations)
-    entries[#entries + 1] = redis.call(
-      "XADD", inbox_key(server), "*", unpack(operations, at, last))
+    entries[#entries + 1] = on_key("XADD", inbox_key(server), "*", unpack(operations, at, last))
   end
   return entries
 end
@@ -137,11 +136,11 @@ local function write_outbox(plan)
   end
   for _, change in ipairs(plan.channel_joins) do
     local group, channel, leaves = unpack(change)
-    if leaves then redis.call("HDEL", group_key(group), "*" .. channel)
+    if leaves then on_key("HDEL", group_key(group), "*" .. channel)
     else join_channel(group, channel) end
   end
   for _, message in ipairs(plan.streams) do
     local channel, id, payload = unpack(message)
-    redis.call("XADD", stream_key(channel), "*", "id", id, "payload", payload)
+    on_key("XADD", stream_key(channel), "*", "id", id, "payload", payload)
   end
 end

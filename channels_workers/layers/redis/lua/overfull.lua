@@ -8,10 +8,10 @@
 
 local entries, bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 local found = {}
-local known = redis.call("HGETALL", processes)
+local known = on_key("HGETALL", processes)
 for at = 1, #known, 2 do
   local inbox = inbox_key(known[at])
-  if redis.call("XLEN", inbox) > entries
+  if on_key("XLEN", inbox) > entries
     or (redis.call("MEMORY", "USAGE", inbox) or 0) > bytes then
     found[#found + 1] = known[at]
     found[#found + 1] = known[at + 1]

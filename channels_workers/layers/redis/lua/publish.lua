@@ -22,8 +22,8 @@ end
 local record = read_record(reply)
 
 if not record then
-  if redis.call("HEXISTS", processes, server_of(reply)) == 0 then
-    local is_buried = redis.call("LPOS", buried, server_of(reply))
+  if on_key("HEXISTS", processes, server_of(reply)) == 0 then
+    local is_buried = on_key("LPOS", buried, server_of(reply))
     return is_buried and "server gone" or lost_or("server gone")
   end
   if order ~= 0 then return lost_or("gone") end

@@ -6,7 +6,7 @@
 -- writes   recovering, recovered
 -- returns  1; 0 if it was so already
 
-if redis.call("GET", recovering) ~= ARGV[1] then return 0 end
+if on_key("GET", recovering) ~= ARGV[1] then return 0 end
 redis.call("DEL", recovering)
 redis.call("SET", recovered, ARGV[1])
 return 1

@@ -6,8 +6,8 @@
 -- writes   processes, about, epoch, run
 -- returns  the epoch: the name of the life of these data
 
-redis.call("HSET", processes, ARGV[1], 1)
-redis.call("HSET", about, ARGV[1], ARGV[2])
-local current, begun_in = unpack(redis.call("MGET", epoch, run))
+on_key("HSET", processes, ARGV[1], 1)
+on_key("HSET", about, ARGV[1], ARGV[2])
+local current, begun_in = read_epoch()
 if not current or is_other_run(begun_in) then return begin_epoch(ARGV[3]) end
 return current

@@ -9,7 +9,7 @@
 
 local channel, entry, consumer, name, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 if not is_pending_for(channel, entry, consumer) then return "stale" end
-local found = redis.call("XRANGE", stream_key(channel), entry, entry)
+local found = on_key("XRANGE", stream_key(channel), entry, entry)
 if #found == 0 then return "stale" end
 put_again(channel, entry, found[1][2], name, count)
 return "done"

@@ -16,16 +16,16 @@
 local server, known, description, first, last = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stale = prefix .. "stale:" .. server
 
-if redis.call("GET", epoch) ~= known then
+if on_key("GET", epoch) ~= known then
   return redis.error_reply("LOST Redis has lost its data once more")
 end
-if redis.call("LPOS", buried, server) then return "buried" end
+if on_key("LPOS", buried, server) then return "buried" end
 
 local function begin()
-  redis.call("HSET", processes, server, 1)
-  redis.call("HSET", about, server, description)
-  for _, group in ipairs(redis.call("SMEMBERS", groups_key(server))) do
-    redis.call("HDEL", group_key(group), server)
+  on_key("HSET", processes, server, 1)
+  on_key("HSET", about, server, description)
+  for _, group in ipairs(on_key("SMEMBERS", groups_key(server))) do
+    on_key("HDEL", group_key(group), server)
   end
   redis.call("DEL", groups_key(server), inbox_key(server))
   if redis.call("EXISTS", connections_key(server)) == 1 then
@@ -34,7 +34,7 @@ local function begin()
 end
 
 local function is_there(channel, record)
-  return #redis.call("XRANGE", stream_key(channel), record.entry, record.entry) > 0
+  return #redis.pcall("XRANGE", stream_key(channel), record.entry, record.entry) > 0
 end
 
 local function restore_message(reply, record, old, channel, payload)
@@ -48,8 +48,8 @@ local function restore_message(reply, record, old, channel, payload)
 end
 
 local function restore_connection(reply, order, channel, payload, info, session, code)
-  local old = parse_record(redis.call("HGET", stale, reply))
-  redis.call("HDEL", stale, reply)
+  local old = parse_record(on_key("HGET", stale, reply))
+  on_key("HDEL", stale, reply)
   if session == "" then redis.call("DEL", session_key(reply))
   else redis.call("SET", session_key(reply), session) end
   local ends = "websocket.disconnect"
@@ -63,17 +63,17 @@ local function restore_connection(reply, order, channel, payload, info, session,
   if code ~= "" then close_connection(reply, record, code) end
 end
 
-if first ~= "" then begin() else redis.call("HINCRBY", processes, server, 1) end  -- each part is a pulse
+if first ~= "" then begin() else on_key("HINCRBY", processes, server, 1) end  -- each part is a pulse
 for group in string.gmatch(ARGV[6], "%S+") do
-  redis.call("HSET", group_key(group), server, "restored")
-  redis.call("SADD", groups_key(server), group)
+  on_key("HSET", group_key(group), server, "restored")
+  on_key("SADD", groups_key(server), group)
 end
 for at = 7, #ARGV, 7 do
   restore_connection(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4],
     ARGV[at + 5], ARGV[at + 6])
 end
 if last ~= "" then
-  for _, reply in ipairs(redis.call("HKEYS", stale)) do redis.call("DEL", session_key(reply)) end
+  for _, reply in ipairs(on_key("HKEYS", stale)) do redis.call("DEL", session_key(reply)) end
   redis.call("DEL", stale)
 end
 return "done"

@@ -18,10 +18,10 @@ end
 if holding > 0 then return holding end
 
 local process = ARGV[1]
-for _, group in ipairs(redis.call("SMEMBERS", groups_key(process))) do
-  redis.call("HDEL", group_key(group), process)
+for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
+  on_key("HDEL", group_key(group), process)
 end
 redis.call("DEL", groups_key(process), inbox_key(process))
-redis.call("HDEL", processes, process)
-redis.call("HDEL", about, process)
+on_key("HDEL", processes, process)
+on_key("HDEL", about, process)
 return 0

@@ -7,6 +7,6 @@
 -- returns  1; 0 if there is no such letter (any more)
 
 local letter, channel, id, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if redis.call("XDEL", dead, letter) == 0 then return 0 end
-redis.call("XADD", stream_key(channel), "*", "id", id, "payload", payload)
+if on_key("XDEL", dead, letter) == 0 then return 0 end
+on_key("XADD", stream_key(channel), "*", "id", id, "payload", payload)
 return 1

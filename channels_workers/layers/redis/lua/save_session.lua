@@ -7,7 +7,7 @@
 -- returns  1 if it was saved
 
 local reply, session = ARGV[1], ARGV[2]
-if redis.call("HEXISTS", connections_key(server_of(reply)), reply) == 0 then return 0 end
+if on_key("HEXISTS", connections_key(server_of(reply)), reply) == 0 then return 0 end
 redis.call("SET", session_key(reply), session)
-redis.call("XADD", inbox_key(server_of(reply)), "*", "k" .. reply, session)
+on_key("XADD", inbox_key(server_of(reply)), "*", "k" .. reply, session)
 return 1

@@ -1,5 +1,5 @@
 -- take.lua: take the next message out of an ordinary channel, for a coroutine that receives.
--- include: keys.lua
+-- include: keys.lua empty.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel
@@ -7,7 +7,9 @@
 -- returns  entry and fields of the message, which is not there any more; if there is none, the entry
 --          after which the next one will stand
 
-local key = stream_key(ARGV[1])
+local channel = ARGV[1]
+local key = stream_key(channel)
+on_key("XLEN", key)  -- sets aside what is no stream
 if redis.call("EXISTS", key) == 0 then return {"0-0"} end
 local read = {"XREADGROUP", "GROUP", worker_group, "receive", "COUNT", 1, "NOACK", "STREAMS", key, ">"}
 local found = redis.pcall(unpack(read))
@@ -18,7 +20,9 @@ end
 if found then
   local entry = found[1][2][1]
   redis.call("XDEL", key, entry[1])
+  forget_empty(channel)
   return entry
 end
+if forget_empty(channel) == 1 then return {"0-0"} end
 local last = redis.call("XREVRANGE", key, "+", "-", "COUNT", 1)[1]
 return {last and last[1] or "0-0"}

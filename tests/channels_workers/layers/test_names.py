@@ -1,0 +1,171 @@
+"""Names that strangers choose leave nothing behind: as many keys as before, in both layers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.memory import InMemoryChannelLayer, Store
+from channels_workers.layers.operations import About, Committed, Session
+from channels_workers.layers.redis import RedisChannelLayer
+from tests.channels_workers.layers.contract import ALL, Process
+from tests.channels_workers.layers.recorder import TIMEOUT
+from tests.processes.redis_server import RedisServer
+
+NAMES = 40
+
+
+class Kept:
+    """Layers of one kind, and what they keep: names with how much stands there."""
+
+    def __init__(self, make: Callable[[], WorkerLayer], look: Callable[[], dict[str, Any]]) -> None:
+        self.layers: list[WorkerLayer] = []
+        self.make = make
+        self.look = look
+
+    def process(self, name: str) -> Process:
+        self.layers.append(self.make())
+        return Process(self.layers[-1], name)
+
+    async def until_as(self, before: dict[str, Any]) -> None:
+        """Wait until the layers keep what they kept before."""
+        async with asyncio.timeout(TIMEOUT):
+            while (now := await asyncio.to_thread(self.look)) != before:
+                self.now = now
+                await asyncio.sleep(0.02)
+
+
+def sizes_of(store: Store) -> dict[str, Any]:
+    """The number of names in each part of a memory layer."""
+    return {
+        "streams": len(store.streams.by_channel),
+        "records": len(store.connections.records),
+        "sessions": len(store.connections.sessions),
+        "groups": len(store.groups.members),
+        "processes": len(store.processes.counters),
+        "about": len(store.processes.about),
+    }
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def kept(request: pytest.FixtureRequest, redis_server: RedisServer) -> AsyncIterator[Kept]:
+    store, client = Store(), redis_server.client()
+
+    def keys() -> dict[str, Any]:
+        # An inbox is trimmed at each pulse; nobody's name is in that of its key.
+        return {name.decode(): 1 for name in client.scan_iter() if b":inbox:" not in name}
+
+    if request.param == "memory":
+        made = Kept(lambda: InMemoryChannelLayer(store), lambda: sizes_of(store))
+    else:
+        made = Kept(lambda: RedisChannelLayer(hosts=[redis_server.url]), keys)
+    yield made
+    for layer in made.layers:
+        await layer.retire_server()
+        if isinstance(layer, RedisChannelLayer):
+            layer.disconnect()
+    client.close()
+
+
+async def pass_through_a_channel(process: Process, name: str) -> None:
+    await process.layer.send(name, {"n": 1})
+    assert await process.layer.receive(name) == {"n": 1}
+
+
+async def wait_in_vain(process: Process, name: str) -> None:
+    waiting = asyncio.create_task(process.layer.receive(name))
+    await asyncio.wait([waiting], timeout=0.01)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+async def join_and_leave(process: Process, name: str) -> None:
+    recorder = await process.attach()
+    await process.layer.group_add(name, recorder.channel)
+    await process.layer.group_send(name, {"n": 1})
+    await recorder.until_got({"n": 1})
+    await process.layer.group_discard(name, recorder.channel)
+    await process.layer.group_add(f"{name}.ordinary", name)
+    await process.layer.group_discard(f"{name}.ordinary", name)
+    process.layer.detach(recorder.channel)
+
+
+async def join_and_end(process: Process, name: str) -> None:
+    recorder = await process.joined(name)
+    await process.layer.close(recorder.channel, 1000)
+    process.layer.detach(recorder.channel)
+    assert await process.commit(await process.pull()) is Committed.DONE
+
+
+async def keep_a_session(process: Process, name: str) -> None:
+    recorder = await process.connect()
+    session = Session(recorder.channel, b"session")
+    assert await process.commit(await process.pull(), session=session) is Committed.DONE
+    await asyncio.to_thread(process.layer.save_session, session)
+    await process.layer.close(recorder.channel, 1000)
+    process.layer.detach(recorder.channel)
+    assert await process.commit(await process.pull(), session=session) is Committed.DONE
+    await asyncio.to_thread(process.layer.save_session, session)
+
+
+async def send_to_nobody(process: Process, name: str) -> None:
+    await process.layer.group_send(name, {"n": 1})
+    await process.layer.group_discard(name, name)
+    await process.layer.send(f"nobody!{name}", {"n": 1})
+    await process.layer.group_add(name, f"nobody!{name}")
+    assert await asyncio.to_thread(process.layer.length, name) == 0
+    assert await asyncio.to_thread(process.layer.members, name) == set()
+
+
+async def come_and_go(process: Process, name: str) -> None:
+    process.layer.register(name, About("worker", "host", 1, 0.0, 1, tuple(ALL)))
+    await asyncio.to_thread(process.layer.pull, ALL, f"{name}.0", 0.0)
+    await asyncio.to_thread(process.layer.retire, name, [f"{name}.0"], ALL)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        *(pass_through_a_channel, wait_in_vain, join_and_leave, join_and_end, keep_a_session),
+        *(send_to_nobody, come_and_go),
+    ],
+)
+async def test_names_that_came_and_went_leave_nothing(
+    use: Callable[[Process, str], Any], kept: Kept
+) -> None:
+    process = kept.process("worker")
+    await use(process, "first")  # the streams of workers are made, and stay
+    await process.pull_nothing()
+    before = kept.look()
+    for number in range(NAMES):
+        await use(process, f"name-{number}")
+    await kept.until_as(before)
+
+
+async def test_an_empty_stream_takes_no_message_with_it(kept: Kept) -> None:
+    """Those who wait for a channel while its stream is deleted, and made again, get all."""
+    process, other = kept.process("worker"), kept.process("other worker")
+    readers = [
+        asyncio.create_task(each.layer.receive("name"))
+        for each in (process, other)
+        for _ in range(10)
+    ]
+    for number in range(20):
+        await process.layer.send("name", {"n": number})
+    done, _ = await asyncio.wait(readers, timeout=TIMEOUT)
+    assert sorted(task.result()["n"] for task in done) == list(range(20))
+
+
+async def test_a_stream_that_a_worker_listens_to_stays(kept: Kept) -> None:
+    process, other = kept.process("worker"), kept.process("other worker")
+    pulling = asyncio.create_task(
+        asyncio.to_thread(process.layer.pull, ["name"], process.consumer, TIMEOUT)
+    )
+    await wait_in_vain(other, "name")
+    await other.layer.send("name", {"n": 1})
+    (delivery,) = await pulling
+    await wait_in_vain(other, "name")
+    assert other.layer.length("name") == 1
+    assert await process.commit(delivery) is Committed.DONE
