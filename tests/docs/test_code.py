@@ -34,7 +34,8 @@ def wait_for_replies(client: Client, *replies: Any) -> None:
     wait_for(lambda: client.replies == list(replies), lambda: f"{replies}, not {client.replies}")
 
 
-def test_the_consumers_of_the_readme_run(settings: Settings) -> None:
+@pytest.mark.parametrize("room", ["lobby", "大厅", "with a space", "line\nend", "a" * 200])
+def test_the_consumers_of_the_readme_run(room: str, settings: Settings) -> None:
     backend = "channels_workers.layers.memory.InMemoryChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
     from channels.layers import channel_layers
@@ -47,7 +48,7 @@ def test_the_consumers_of_the_readme_run(settings: Settings) -> None:
     assert CONNECT in workers.channels
     workers.start()
     try:
-        people = [Client(layer, "/chat/lobby/"), Client(layer, "/chat/lobby/")]
+        people = [Client(layer, f"/chat/{room}/"), Client(layer, f"/chat/{room}/")]
         stranger = Client(layer, "/chat/other/")
         for client in (*people, stranger):
             client.connect()
