@@ -7,7 +7,7 @@ from channels_workers import reaper
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import About
+from channels_workers.layers.operations import About, GivenUp
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.reaper import (
     DEAD_AFTER,
@@ -263,7 +263,7 @@ def test_nobody_counts_as_unknown_while_the_watcher_is_frozen(
 
 
 def test_a_process_that_cannot_be_cleaned_up_after_holds_up_no_other(
-    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor the search for those that nobody knows; and it is told, not at DEBUG only."""
     layer = RedisChannelLayer(hosts=[redis_server.url])
@@ -274,18 +274,24 @@ def test_a_process_that_cannot_be_cleaned_up_after_holds_up_no_other(
     for name in names:
         layer.register(name, About.this("server"))
         assert layer.bury(name, 1)
-    with redis_server.client() as client:
-        client.set(layer.client.key("connections:bad"), "no hash")
+    clean_up = layer.clean_up
+
+    def fail(process: str) -> list[GivenUp]:
+        if process == "bad":
+            raise RuntimeError("nobody foresaw it")
+        return clean_up(process)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(layer, "clean_up", fail)
         watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER + 1)
         assert layer.remains() == {"bad"}
         [again] = layer.pull(["work"], "own.0", 0.01)
         assert again.deaths == 1
         told = [record for record in caplog.records if record.levelname == "ERROR"]
         assert [record.getMessage() for record in told] == [
-            "Cleaning up after process bad: ResponseError was raised. Trying again."
+            "Cleaning up after process bad: RuntimeError was raised. Trying again."
         ]
         assert told[0].exc_info
-        client.delete(layer.client.key("connections:bad"))
     wait_for(lambda: [watched.pass_by(1), not layer.remains()][1], "the next attempt")
     layer.retire("own", (), ())
     layer.disconnect()

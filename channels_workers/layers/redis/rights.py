@@ -6,20 +6,10 @@ from __future__ import annotations
 COMMANDS = (
     *("evalsha", "script|load", "ping", "select", "scan", "time", "type", "exists", "unlink"),
     *("del", "rename", "get", "set", "setnx", "mget", "memory|usage"),
-    *("hget", "hset", "hdel", "hkeys", "hgetall", "hexists", "hincrby", "hlen", "hscan"),
+    *("hget", "hset", "hdel", "hkeys", "hmget", "hgetall", "hexists", "hincrby", "hlen", "hscan"),
     *("sadd", "srem", "smembers", "sismember", "scard", "lpush", "lpos", "ltrim"),
-    *(
-        "xadd",
-        "xdel",
-        "xlen",
-        "xtrim",
-        "xrange",
-        "xrevrange",
-        "xread",
-        "xreadgroup",
-        "xack",
-        "xpending",
-    ),
+    *("xadd", "xdel", "xlen", "xtrim", "xrange", "xrevrange", "xread", "xreadgroup"),
+    *("xack", "xpending"),
     *("xgroup|create", "xgroup|delconsumer", "xinfo|consumers"),
 )
 

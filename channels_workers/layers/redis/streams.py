@@ -247,7 +247,7 @@ class Streams:
         Whoever is cancelled has taken none, or hands it back, behind those that wait.
         """
         loop = asyncio.get_running_loop()
-        while True:
+        while connections.goes_on():
             # No task: those are cancelled when their event loop ends.
             taking = loop.run_in_executor(None, self._take, channel)
             try:
@@ -260,6 +260,7 @@ class Streams:
                 return taken.delivery
             if not taken.fields:
                 await self._wait_for_one(channel, taken.entry)
+        raise asyncio.CancelledError
 
     def _take(self, channel: str) -> Taken:
         entry, *found = self.client.call(Request("take", [channel], repeatable=False))
@@ -296,7 +297,7 @@ class Streams:
         try:
             with self.client.explained():
                 for _ in range(RECEIVE_TIMES):
-                    if await client.execute_command(*wait):  # type: ignore[no-untyped-call]
+                    if await client.execute_command(*wait) or not connections.goes_on():  # type: ignore[no-untyped-call]
                         return
         finally:
             await client.aclose(close_connection_pool=True)

@@ -13,7 +13,7 @@ local tried = {
   {"EXISTS", rights}, {"RENAME", rights, rights}, {"MEMORY", "USAGE", rights}, {"TIME"},
   {"SCAN", "0", "COUNT", "1"}, {"UNLINK", rights .. ":none"},
   {"HGET", rights, ""}, {"HSET", rights, "", ""}, {"HDEL", rights, ""}, {"HKEYS", rights},
-  {"HGETALL", rights}, {"HEXISTS", rights, ""}, {"HINCRBY", rights, "", "1"}, {"HLEN", rights},
+  {"HMGET", rights, ""}, {"HGETALL", rights}, {"HEXISTS", rights, ""}, {"HINCRBY", rights, "", "1"}, {"HLEN", rights},
   {"HSCAN", rights, "0"}, {"SADD", rights, ""}, {"SREM", rights, ""}, {"SMEMBERS", rights},
   {"SISMEMBER", rights, ""}, {"SCARD", rights}, {"LPUSH", rights, ""}, {"LPOS", rights, ""},
   {"LTRIM", rights, "0", "0"}, {"XADD", rights, "*", "", ""}, {"XDEL", rights, "1"}, {"XLEN", rights},
