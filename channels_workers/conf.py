@@ -25,7 +25,8 @@ class Configuration:
     """The values of ``CHANNEL_WORKERS``; times in seconds, sizes in bytes."""
 
     #: A routed connect consumer that returns without an answer: ``explicit`` refuses the
-    #: socket at the handshake time-out (1.0 and later), ``accept`` accepts it (before 1.0).
+    #: socket at the handshake time-out (1.0 and later), ``accept`` accepts it (before 1.0). One
+    #: that raises without an answer refuses it at once.
     CONNECT: Connect = "explicit"
 
     #: Who answers HTTP: Django in the interface process.

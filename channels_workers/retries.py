@@ -31,8 +31,9 @@ FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 MAX_RETRIES = 10
 
 #: A row of failures has ended when all that failed have run, or one of them has and none failed
-#: for so long (s). A row that lasts is told of again after a while (s).
-CALM, AGAIN = 1.0, 60.0
+#: for so long (s). A row that lasts is told of again after a while (s), and another one not before
+#: some seconds have passed since the line of the last.
+CALM, AGAIN, SOON = 1.0, 60.0, 10.0
 
 #: So many messages that failed are remembered, to notice that all have run.
 REMEMBERED = 10_000
@@ -112,7 +113,8 @@ class Failures:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._failed = self._lost = 0
-        self._last = self._told = -math.inf  # monotonic seconds
+        self._last = self._told_at = -math.inf  # monotonic seconds
+        self._is_told = False  # the row that goes on
         self._open: set[str] = set()  # ids of messages that failed and have not run since
 
     def failed(self, delivery: Delivery, error: BaseException) -> None:
@@ -125,8 +127,8 @@ class Failures:
             self._failed += 1
             if len(self._open) < REMEMBERED:
                 self._open.add(delivery.id)
-            if is_due := now - self._told > AGAIN:
-                self._told = now
+            if is_due := now - self._told_at > (AGAIN if self._is_told else SOON):
+                self._told_at, self._is_told = now, True
             failed = self._failed
         if is_due:
             limits = configuration()
@@ -145,7 +147,7 @@ class Failures:
 
     def _begin(self) -> None:
         self._failed = self._lost = 0
-        self._told = -math.inf
+        self._is_told = False
         self._open.clear()
 
     def succeeded(self, delivery: Delivery) -> None:
@@ -155,8 +157,10 @@ class Failures:
             is_over = not self._open or time.monotonic() - self._last > CALM
             if not self._failed or not is_over:
                 return
-            failed, lost = self._failed, self._lost
+            failed, lost, is_told = self._failed, self._lost, self._is_told
             self._begin()
+        if not is_told:
+            return
         logger.warning(
             "Messages that failed run again: there were %d failures, and %d messages were given up",
             failed,

@@ -83,9 +83,10 @@ class Client:
         """Run the consumer of the next message on *channel*, and commit what it did.
 
         Return what it returned, for a class-based consumer the instance, and raise what it
-        raised. After ConsumeLater the message waits again, after ``websocket.disconnect`` the
-        channel session is gone. Without a message or a consumer it is AssertionError, or None
-        unless *fail_on_none*; MessageError if the channel session cannot be saved.
+        raised. After ConsumeLater, or an exception of ``RETRY_ON``, the message waits again, after
+        ``websocket.disconnect`` the channel session is gone. Without a message or a consumer it is
+        AssertionError, or None unless *fail_on_none*; MessageError if the channel session cannot be
+        saved.
         """
         refuse_event_loop()
         for delivery in self.channel_layer.pull([channel], "test", 0):

@@ -394,6 +394,7 @@ def test_lines_of_what_is_given_up_grow_slowly(caplog: pytest.LogCaptureFixture)
 def test_another_row_has_lines_of_its_own(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retries, "SOON", -1.0)
     failures = Failures()
     failures.failed(delivery(), AWAY)
     failures.failed(delivery(), AWAY)
@@ -404,6 +405,14 @@ def test_another_row_has_lines_of_its_own(
     monkeypatch.setattr(retries, "AGAIN", -1.0)
     failures.failed(delivery(), AWAY)
     assert events(caplog)[3:] == ["failed for now"], "a row that lasts is told of again"
+
+
+def test_rows_that_follow_each_other_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    failures = Failures()
+    for _ in range(1_000):
+        failures.failed(delivery(), AWAY)
+        failures.succeeded(delivery())
+    assert events(caplog) == ["failed for now", "works again"]
 
 
 def test_what_waits_holds_no_variables_of_its_consumer() -> None:
