@@ -161,7 +161,7 @@ def test_without_a_handler_of_a_server_the_process_ends() -> None:
 
 
 FORKED = """
-import asyncio, os, signal, warnings
+import asyncio, os, signal
 from channels_workers.goodbye import Goodbye
 
 async def say(number):
