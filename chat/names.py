@@ -19,7 +19,7 @@ import unicodedata
 
 from django.utils.translation import gettext, gettext_lazy
 
-from chat.characters import LONGEST, normalized, problem_in
+from chat.characters import BLANK, IGNORABLE, LONGEST, normalized, problem_in
 
 LABEL = "[a-zA-Z0-9_-]{1,50}"
 LABEL_RULE = gettext_lazy("1 to 50 of the letters a-z and A-Z, the digits 0-9, _ and -")
@@ -43,6 +43,8 @@ _HASH_LENGTH = 10
 # Categories of Unicode. A format character (Cf) is no control: messages may have any.
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INVISIBLE = _CONTROLS | {"Cf", "Zs"}
+# What else leaves no ink. The mark of a broken character does, where it stands in a message.
+_BLANK = (IGNORABLE | BLANK) - {"\ufffd"}
 
 _ADJECTIVES = _words(
     "able amber bold brave bright brisk calm clear clever cosy crisp curious deep eager early easy "
@@ -93,7 +95,9 @@ def _too_long(name: str) -> BadName:
 
 def is_visible(text: str) -> bool:
     """Whether there is anything to see: not only spaces and invisible characters."""
-    return not set(map(unicodedata.category, text)) <= _INVISIBLE
+    return any(
+        unicodedata.category(each) not in _INVISIBLE and each not in _BLANK for each in set(text)
+    )
 
 
 def has_controls(text: str) -> bool:

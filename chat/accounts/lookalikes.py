@@ -1,9 +1,9 @@
 """Which names look alike: those that have the same key. No I/O.
 
 A key is the name in Unicode's compatible form (NFKC) and without case, without the characters that
-nobody sees, its white space trimmed and collapsed. A part that is turned round by a mark of
-direction looks like what it shows. Letters of two scripts that resemble each other
-(the Latin and the Cyrillic "a") stay different.
+nobody sees, its white space trimmed and collapsed. A dot on the dot of an i or j is not seen. A
+part that is turned round by a mark of direction looks like what it shows. Letters of two scripts
+that resemble each other (the Latin and the Cyrillic "a") stay different.
 """
 
 import re
@@ -19,6 +19,8 @@ _FORMAT = "Cf"
 # From the mark to where its effect ends, letters of all scripts run from right to left.
 _TURNED = re.compile("\u202e([^\u202c]*)")
 _INVISIBLE = IGNORABLE | BLANK
+# A dot that takes the place of the letter's own.
+_DOTTED = re.compile("([ij])\u0307+")
 
 
 def key_of(name: str) -> str:
@@ -32,7 +34,8 @@ def key_of(name: str) -> str:
     shown = _TURNED.sub(lambda match: match[1][::-1], name)
     # Without the invisible first, which may stand between what belongs together.
     text = normalized("NFKC", _visible(shown)).casefold()
-    return " ".join(_visible(normalized("NFKC", text)).split())[: KEY_LENGTH + 1]
+    plain = _DOTTED.sub(r"\1", _visible(normalized("NFKC", text)))
+    return " ".join(plain.split())[: KEY_LENGTH + 1]
 
 
 def _visible(text: str) -> str:

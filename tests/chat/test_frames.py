@@ -92,6 +92,7 @@ def test_what_is_not_json(text: str) -> None:
         (frame(handle=" \u200b "), "handle is empty"),
         (frame(handle="a\nb"), "control"),
         (frame(message=" \n "), "message is empty"),
+        (frame(message="\u3164\u2800\ufffc"), "message is empty"),
         (frame(message="a\0b"), "NUL"),
         (frame(handle="\0"), "NUL"),
         (frame(message="\ud800"), "surrogate"),

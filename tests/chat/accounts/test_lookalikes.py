@@ -31,6 +31,12 @@ def test_names_that_do_not_have_two(other: str) -> None:
     assert key_of(other) != "ann"
 
 
+def test_a_dot_on_a_dot_is_not_seen() -> None:
+    assert key_of("mi\u0307ke") == key_of("m\u0130ke") == key_of("mi\u0307\u0307ke") == "mike"
+    assert key_of("mj\u0307") == "mj"
+    assert key_of("mo\u0307ke") != "moke"
+
+
 def test_white_space_inside_is_collapsed() -> None:
     assert key_of("Mary\u00a0 \u2003Ann") == key_of("mary ann") == "mary ann"
 

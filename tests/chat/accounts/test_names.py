@@ -180,3 +180,19 @@ def test_who_was_there_first_keeps_the_name(before: None) -> None:
     second.username = "anne"
     second.save()
     assert Name.objects.get(key="anne").user_id == second.pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_keys_of_before_are_made_anew_without_blanks(before: None) -> None:
+    migrate("0002_attempts")
+    users = User.objects.bulk_create(
+        User(username=name) for name in ("ann\ufffc", "bob", "bob\U0001d159")
+    )
+    Name.objects.bulk_create(Name(user=user, key=user.username) for user in users)
+    migrate("0003_keys_without_blanks")
+    assert keys() == ["ann", "bob", "bob\U0001d159"]
+    assert Name.objects.is_taken("Ann")
+    ann = User.objects.get(username="ann\ufffc")
+    ann.first_name = "Ann"
+    ann.save()  # goes on as before, under its name
+    assert Name.objects.as_known("ann\ufffc") == Name.objects.as_known("ann") == "ann\ufffc"
