@@ -379,7 +379,8 @@ async def test_what_a_worker_was_handed_unseen_runs(
             wait_for, lambda at=number: at in seen, f"{layer.content(unseen[0])}"
         )
     name = group.process
-    layers[0].bury(name, layers[0].processes()[name])
+    while not layers[0].bury(name, layers[0].processes()[name]):
+        pass  # it has pulsed in between
     await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
     while not layers[0].pull(["work"], f"{name}.0", 0):
         layer.apply([layer.make_send("work", {"n": "late"})])

@@ -35,16 +35,14 @@ class Record:
 class Connections:
     """The records and the sessions by reply channel; messages go into *streams*.
 
-    Only a server among *processes* can begin a connection. *known* are those from before a flush.
+    Only a server among *processes* can begin a connection.
     """
 
-    def __init__(
-        self, processes: Processes, streams: Streams, known: Connections | None = None
-    ) -> None:
+    def __init__(self, processes: Processes, streams: Streams) -> None:
         self.processes = processes
         self.streams = streams
-        self.records: dict[str, Record] = known.records if known else {}
-        self.sessions: dict[str, bytes] = known.sessions if known else {}
+        self.records: dict[str, Record] = {}
+        self.sessions: dict[str, bytes] = {}
 
     def of(self, server: str) -> list[str]:
         """Return the reply channels of a server's connections."""

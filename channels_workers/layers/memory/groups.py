@@ -18,12 +18,11 @@ class Groups:
     def __init__(self) -> None:
         self.members: dict[str, dict[str, str]] = defaultdict(dict)
 
-    def keep(self, before: Groups, servers: Container[str]) -> None:
-        """Take from *before* the members that are among *servers*."""
-        for group, members in before.members.items():
-            for member, entry in members.items():
-                if member in servers:
-                    self.join(group, member, entry)
+    def keep(self, servers: Container[str]) -> None:
+        """Remove the members that are not among *servers*."""
+        for group, members in list(self.members.items()):
+            for member in [each for each in members if each not in servers]:
+                self.leave(group, member)
 
     def join(self, group: str, member: str, entry: str) -> None:
         """Add a member, or note its last join."""

@@ -49,19 +49,18 @@ class Store:
         self.stream_listeners: set[Callable[[], None]] = set()
         self._last_token = 0
         self.processes = Processes()
+        self.inboxes = Inboxes(self._next_token)
+        self.streams = Streams(self._next_token, self._message_arrived)
+        self.connections = Connections(self.processes, self.streams)
+        self.groups = Groups()
         self.clear()
 
     def clear(self, own: str = "") -> None:
         """Delete everything but what is of the living; the server *own* leaves its groups."""
         with self.changed:
-            groups = getattr(self, "groups", None)
             self.streams = Streams(self._next_token, self._message_arrived)
-            known = getattr(self, "connections", None)
-            self.connections = Connections(self.processes, self.streams, known)
-            self.inboxes = Inboxes(self._next_token)
-            self.groups = Groups()
-            if groups is not None:
-                self.groups.keep(groups, self.processes.counters.keys() - {own})
+            self.connections.streams = self.streams
+            self.groups.keep(self.processes.counters.keys() - {own})
             self.outbox = Outbox(
                 self.processes, self.inboxes, self.groups, self.streams, self.inbox_listeners
             )

@@ -24,10 +24,12 @@ from channels_workers.layers.operations import (
     Delivery,
     Finished,
     GivenUp,
+    Held,
     Operation,
     Published,
     Pulse,
     Session,
+    UnderWay,
     server_of,
 )
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
@@ -120,6 +122,17 @@ class Process:
 
     def group_send(self, group: str, **content: Any) -> Operation:
         return self.layer.make_group_send(group, content)
+
+
+class Waiting(Recorder):
+    """A connection whose connect is under way."""
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__()
+        self.payload = payload
+
+    def held(self) -> Held:
+        return Held(0, self.payload, UnderWay(CONNECT, self.payload))
 
 
 @pytest.fixture
@@ -301,6 +314,29 @@ class LayerContract:
         assert process.layer.members("group") == set()
         await process.layer.send(channel, {"type": "still here"})
         assert await process.layer.receive(channel) == {"type": "still here"}
+
+    @pytest.mark.parametrize("is_own", [True, False])
+    async def test_a_flush_loses_no_message_of_a_socket(
+        self, is_own: bool, process: Process, other: Process
+    ) -> None:
+        recorder = Waiting(process.layer.encode({"path": "/"}))
+        recorder.channel = await process.layer.attach(recorder)
+        assert await process.publish(recorder, 0) is Published.PUBLISHED
+        await (process if is_own else other).layer.flush()
+        delivery = await other.pull()
+        assert (delivery.reply_channel, delivery.order) == (recorder.channel, 0)
+        assert await other.commit(delivery) is Committed.DONE
+        await recorder.until(lambda: recorder.releases == [0])
+        await other.pull_nothing()
+        assert not recorder.lost
+
+    async def test_a_flush_by_another_leaves_a_server_in_its_groups(
+        self, process: Process, other: Process
+    ) -> None:
+        recorder = await process.joined("group")
+        await other.layer.flush()
+        await other.layer.group_send("group", {"n": 1})
+        await recorder.until_got({"n": 1})
 
     async def test_channels_4_catches_channel_full(self, make_layer: MakeLayer) -> None:
         from channels.exceptions import ChannelFull as Channels4Full
