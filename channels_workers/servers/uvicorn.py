@@ -229,6 +229,10 @@ class UvicornGate(Gate, asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing() and not is_uvicorns:
             self._transport.resume_reading()
 
+    def _cut(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
     def _expect_pongs(self, is_expected: bool) -> None:
         # uvicorn goes on to send pings, which keeps proxies content.
         protocol = self._protocol
