@@ -90,6 +90,11 @@ class Bucket:
 class Intake:
     """What is read of one client. *go_on* is called when more may be read than could be before."""
 
+    __slots__ = (
+        *("_bucket", "_descriptor", "_timer", "connection", "dropped", "dropped_bytes"),
+        *("gate", "go_on", "is_ending", "watch"),
+    )
+
     def __init__(
         self,
         gate: Gate,

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from channels_workers.conf import Configuration
-from channels_workers.logs import fields
+from channels_workers.logs import Episodes, fields
 from channels_workers.protocol import Event
 from channels_workers.servers import daphne, uvicorn
 
@@ -33,7 +33,8 @@ class Unread:
     Sizes are those of the last look; they are looked at anew before anybody is cut.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, episodes: Episodes | None = None) -> None:
+        self.episodes = Episodes() if episodes is None else episodes
         self._sizes: dict[Outgoing, int] = {}
         self._total = 0
 
@@ -123,6 +124,11 @@ class Outgoing:
     def _start(self, begun: Awaitable[None] | None = None) -> None:
         self.writer = asyncio.get_running_loop().create_task(self._write(begun))
 
+    def _note_failure(self, error: Exception) -> None:
+        extra = fields("send_failed")
+        text = "Sending failed: %s"
+        self.unread.episodes.log(logger, logging.INFO, text, error, extra=extra)
+
     def clear(self) -> None:
         """Send nothing of what waits."""
         self._events.clear()
@@ -148,7 +154,7 @@ class Outgoing:
                 self._size -= size_of(event)
                 await self.send(event)
         except Exception as error:  # noqa: BLE001  (each server has errors of its own)
-            logger.info("Sending failed: %s", error, extra=fields("send_failed"))
+            self._note_failure(error)
             self.clear()
         finally:
             self.writer = None
@@ -178,7 +184,7 @@ class UvicornOutgoing(Outgoing):
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-            logger.info("Sending failed: %s", error, extra=fields("send_failed"))
+            self._note_failure(error)
             return
         self._start(go_on(sending, waits_for))
 
@@ -232,7 +238,7 @@ class DaphneOutgoing(Outgoing):
         transport = daphne.transport_behind(self.send)
         is_behind = transport is not None and daphne.unsent_bytes(transport) > 0
         if not self._goes_round(event):
-            drive(self.send(event))
+            self._drive(self.send(event))
         if transport is None:
             return
         if not is_behind and turn.is_first_of(transport):
@@ -247,6 +253,17 @@ class DaphneOutgoing(Outgoing):
         if event["type"] == "websocket.send" and not size_of(event):
             return daphne.send_empty(self.send, is_binary="bytes" in event)
         return False
+
+    def _drive(self, sending: Awaitable[None]) -> None:
+        """Run *sending*, which never waits, to its end."""
+        try:
+            next(sending.__await__())
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
+            self._note_failure(error)
+            return
+        raise RuntimeError("Daphne's send() waited, which it never did; please report this.")
 
     def unsent(self) -> int:
         """Return how many bytes Twisted keeps for the client."""
@@ -263,15 +280,3 @@ class DaphneOutgoing(Outgoing):
 def size_of(event: Event) -> int:
     """Return the length of an event's frame."""
     return len(event.get("text") or event.get("bytes") or b"")
-
-
-def drive(sending: Awaitable[None]) -> None:
-    """Run *sending*, which never waits, to its end."""
-    try:
-        next(sending.__await__())
-    except StopIteration:
-        return
-    except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-        logger.info("Sending failed: %s", error, extra=fields("send_failed"))
-        return
-    raise RuntimeError("Daphne's send() waited, which it never did; please report this.")

@@ -48,9 +48,9 @@ class Sockets:
         self.left_frames = 0  # of clients that have left, waiting for workers
         self.left_bytes = 0  # the memory that they take
         self.kept = 0  # the memory of all frames that wait for workers or are under way
-        self.unread = Unread()
-        self.watch = Watch()
         self.episodes = Episodes()
+        self.unread = Unread(self.episodes)
+        self.watch = Watch()
 
     def make_room(self, limit: int) -> None:
         """Let those with most waiting frames lose them, until all have *limit* bytes at most."""

@@ -165,6 +165,10 @@ class DaphneGate(Gate):
         if self._transport is not None:
             self._transport.resumeProducing()
 
+    def _cut(self) -> None:
+        if self._transport is not None:
+            self._transport.abortConnection()
+
     def _expect_pongs(self, is_expected: bool) -> None:
         # Daphne goes on to send pings, which keeps proxies content.
         protocol = self._protocol

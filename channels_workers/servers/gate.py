@@ -7,7 +7,13 @@ the last one held; and none of a client that is held back, whose line is not rea
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+
+from channels_workers.logs import Episodes, fields
+
+logger = logging.getLogger(__name__)
+episodes = Episodes()
 
 #: How much a server gets at once (bytes).
 PIECE = 16 * 1024
@@ -69,9 +75,22 @@ class Gate:
             piece = self._rest[at : self._at]
             if self._at >= len(self._rest):
                 self._rest = b""
-            self._hand_on(piece)
-            self._look()
+            if not self._is_taken(piece):
+                return
         self._read_or_pause()
+
+    def _is_taken(self, piece: bytes) -> bool:
+        try:
+            self._hand_on(piece)
+        except Exception as error:  # noqa: BLE001  (the server's own; it must harm this line alone)
+            text = "A server failed on what a client sent, whose line is cut: %s"
+            extra = fields("server_failed")
+            episodes.log(logger, logging.ERROR, text, type(error).__name__, extra=extra)
+            self.shut()
+            self._cut()
+            return False
+        self._look()
+        return True
 
     def _may_hand_on(self) -> bool:
         return self._is_open and not self.is_held and not self._is_busy()
@@ -129,6 +148,9 @@ class Gate:
 
     def _resume(self) -> None:
         """Read the line."""
+
+    def _cut(self) -> None:
+        """Drop the line."""
 
     def _expect_pongs(self, is_expected: bool) -> None:
         """Cut the line of a client that answers no pings, or do not."""

@@ -72,6 +72,23 @@ def _abort(reference: weakref.ref[asyncio.WriteTransport]) -> None:
 PARTS = ("config", "ping_timeout", "transport")
 PARTS_OF_QUEUE = ("pending_ping_payload", "pong_timer", "queue", "read_paused", "schedule_ping")
 PARTS_OF_MESSAGES = ("max_queue", "max_size", "messages", "pings")
+PARTS_OF_CONFIG = ("ws_max_size", "ws_per_message_deflate", "ws_ping_timeout")
+
+#: Where the limit of a message stands: in the protocol itself (``--ws websockets``), its buffer
+#: (``--ws wsproto``), or its connection, whose attribute has another name in older releases.
+LIMITS = (
+    *(("", "max_size"), ("buffer", "max_length")),
+    *(("conn", "max_message_size"), ("conn", "max_size")),
+)
+
+
+def message_limit(protocol: Any) -> tuple[Any, str] | None:
+    """Return the object and the attribute that bound a message; None if there is none."""
+    for part, name in LIMITS:
+        owner = getattr(protocol, part, None) if part else protocol
+        if hasattr(owner, name):
+            return owner, name
+    return None
 
 
 def missing_parts(send: Any) -> list[str]:
@@ -79,6 +96,10 @@ def missing_parts(send: Any) -> list[str]:
     protocol = send.__self__
     mine = PARTS_OF_MESSAGES if hasattr(protocol, "messages") else PARTS_OF_QUEUE
     missing = [f"protocol.{name}" for name in (*PARTS, *mine) if not hasattr(protocol, name)]
+    config = getattr(protocol, "config", None)
+    missing += [f"config.{name}" for name in PARTS_OF_CONFIG if not hasattr(config, name)]
+    if message_limit(protocol) is None:
+        missing.append("limit of messages")
     transport = getattr(protocol, "transport", None)
     get_protocol = getattr(transport, "get_protocol", None)
     if get_protocol is None or get_protocol() is not protocol:
@@ -144,14 +165,11 @@ class UvicornGate(Gate, asyncio.Protocol):
         return may_be if agreed is None else bool(agreed)
 
     def _bound_messages(self) -> None:
-        protocol, size = self._protocol, min(self._message_size, self._protocol.config.ws_max_size)
+        protocol = self._protocol
+        if limit := message_limit(protocol):
+            setattr(*limit, min(self._message_size, protocol.config.ws_max_size))
         if self._is_older:
-            protocol.max_size = size
             protocol.max_queue = min(protocol.max_queue or QUEUE, QUEUE)
-        elif hasattr(protocol, "buffer"):  # --ws wsproto
-            protocol.buffer.max_length = size
-        else:
-            protocol.conn.max_message_size = size
 
     # For the transport
 
@@ -233,6 +251,10 @@ class UvicornGate(Gate, asyncio.Protocol):
         is_uvicorns = getattr(self._protocol, "read_paused", False)
         if self._transport is not None and not self._transport.is_closing() and not is_uvicorns:
             self._transport.resume_reading()
+
+    def _cut(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def _expect_pongs(self, is_expected: bool) -> None:
         # uvicorn goes on to send pings, which keeps proxies content.

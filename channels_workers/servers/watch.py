@@ -12,8 +12,9 @@ from typing import Any
 #: How often it looks (s).
 INTERVAL = 1.0
 
-#: What tells of an end while what came before it has not been read; Linux alone has the first.
-ENDS = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+#: What tells of an end while what came before it has not been read; Linux alone has the first, and
+#: Windows none.
+ENDS = sum(getattr(select, name, 0) for name in ("POLLRDHUP", "POLLHUP", "POLLERR"))
 
 #: How a client that is gone without a word is found out: after so long without any answer of its
 #: kernel (s), asked so often (s).
@@ -24,13 +25,13 @@ class Watch:
     """Lines that are not read, each with what is to be called when its client has left."""
 
     def __init__(self) -> None:
-        self._poll: Any = select.poll()
+        self._poll: Any = select.poll() if ENDS else None
         self._lines: dict[int, Callable[[], object]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, descriptor: int, ended: Callable[[], object]) -> None:
         """Call *ended* once when the client of the line has left."""
-        if descriptor < 0:
+        if descriptor < 0 or self._poll is None:
             return
         self._lines[descriptor] = ended
         self._poll.register(descriptor, ENDS)

@@ -196,17 +196,16 @@ def test_pings_whose_pongs_are_not_read_cut_the_line(
     assert ends == ["/ 4010"]
 
 
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
 def test_a_message_of_endless_fragments_cuts_the_line(
     kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server, _ = start(kind), start_worker(env=MIRROR)
     with RawSocket(server.port) as client:
-        client.send(frame(b"x", fin=False))
-        empty = frame(b"", 0, fin=False) * 100
-        send_until_cut(client, empty + frame(b"x" * 100, 0, fin=False) * 5_000)
-        (end,) = wait_for(lambda: notes(redis_server, ENDED), "the disconnect consumer")
-    assert re.fullmatch(r"/ (4009|1009|1006)", end)
+        client.send(frame(b"", fin=False))
+        send_until_cut(client, frame(b"", 0, fin=False) * 5_000)
+        ends = wait_for(lambda: notes(redis_server, ENDED), "the disconnect consumer")
+    assert ends == ["/ 4009"]
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])

@@ -1,5 +1,7 @@
 """What a server gets of what its transport has read."""
 
+import pytest
+
 from channels_workers.servers.gate import EARLY, FRAGMENTS, PIECE, Gate
 
 
@@ -14,6 +16,7 @@ class Line(Gate):
         self.handed: list[bytes] = []
         self.is_full = False
         self.fills = False  # with each piece
+        self.fails = False
         self.unread = self.parts = 0
         self.is_reading = True
 
@@ -26,7 +29,12 @@ class Line(Gate):
     def _is_busy(self) -> bool:
         return self.is_full
 
+    def _cut(self) -> None:
+        self.calls.append("cut")
+
     def _hand_on(self, data: bytes) -> None:
+        if self.fails:
+            raise ValueError
         self.handed.append(data)
         self.is_full = self.fills
 
@@ -99,6 +107,18 @@ def test_pongs_that_are_not_read_and_fragments_are_told_of() -> None:
     line.unread, line.parts = 1, FRAGMENTS + 1
     line.take(b"x")
     assert line.calls == ["heard", "broken"]
+
+
+def test_a_server_that_fails_on_what_came_harms_that_line_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = opened()
+    line.fails = True
+    line.take(b"x")
+    line.take(b"y")
+    assert line.calls == ["cut"]
+    assert line.handed == []
+    assert "A server failed on what a client sent, whose line is cut: ValueError" in caplog.text
 
 
 def test_what_comes_after_a_cut_is_not_handed_on() -> None:
