@@ -317,6 +317,9 @@ def answer_line(send: Any) -> AnswerLine | None:
 #: Bytes of a head; as much as h11, and more than a proxy, lets through.
 HEAD_SIZE = 64 * 1024
 
+#: Requests that may be pipelined behind one under way.
+PIPELINED = 16
+
 BAD_REQUEST, TIMEOUT, TOO_LARGE = b"400 Bad Request", b"408 Request Timeout", b"431 Head Too Large"
 
 #: Where the classes of HTTP stand whose state is known here.
@@ -328,6 +331,7 @@ class BoundedHead:
 
     cycle: Any
     loop: asyncio.AbstractEventLoop
+    pipeline: Any  # of httptools alone; h11 reads on when a request is answered
     server_state: Any
     transport: Any
     _deadline: asyncio.TimerHandle | None = None
@@ -358,6 +362,12 @@ class BoundedHead:
                 self._end(TOO_LARGE)
             elif self._deadline is None:
                 self._expect()
+
+    def on_headers_complete(self) -> None:
+        """Hear from httptools of a whole head; it makes an object of each that is pipelined."""
+        if len(self.pipeline) >= PIPELINED:
+            raise ValueError("Too many requests are pipelined.")  # the answer is 400
+        super().on_headers_complete()  # type: ignore[misc]
 
     def connection_lost(self, error: Exception | None) -> None:
         """Wait no more."""
