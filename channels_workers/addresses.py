@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -21,6 +23,9 @@ FORWARDED = b"x-forwarded-for"
 
 #: Addresses of IPv6 are handed out in networks of this size: one client has all of them.
 NETWORK = 64
+
+#: How long a refused client may take to be gone (s).
+REFUSED_WITHIN = 10.0
 
 
 def client_address(peer: str, forwarded: str, proxies: int) -> str:
@@ -76,32 +81,60 @@ def _peer(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
-class LimitPerAddress:
-    """The ASGI application *websocket*, with ``CONNECTIONS_PER_ADDRESS`` at once for an address.
+async def refuse_socket(scope: Scope, receive: Any, send: Any) -> None:
+    """Refuse a handshake: with 429 where the server can say that, else with 403."""
+    await receive()  # websocket.connect
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"60")]
+    start = {"type": "websocket.http.response.start", "status": 429, "headers": headers}
+    body = {"type": "websocket.http.response.body", "body": b"Too many sockets of one address.\n"}
+    await send(start)
+    await send(body)
+    # uvicorn takes who returns before the line is down for one that has not answered, and logs an
+    # error. It tells of the end twice: of that of the answer, then of that of the line.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REFUSED_WITHIN):
+            await receive()
+            await receive()
 
-    One more is refused: with 429 where the server can say that, else with 403. Clients without an
-    address, as behind a Unix socket and no proxy that tells it, are not counted.
+
+class LimitPerAddress:
+    """The ASGI application *serve*, as often at once for an address as the setting *name* says.
+
+    One more is given to *refuse*. Clients without an address, as behind a Unix socket and no proxy
+    that tells it, are not counted.
     """
 
-    def __init__(self, websocket: Application) -> None:
-        self.websocket = websocket
+    def __init__(
+        self,
+        serve: Application,
+        name: str = "CONNECTIONS_PER_ADDRESS",
+        what: str = "sockets",
+        refuse: Application = refuse_socket,
+    ) -> None:
+        self.serve = serve
+        self.name = name
+        self.what = what  # is counted
+        self.refuse = refuse
         self.counts: Counter[str] = Counter()
         self._full: set[str] = set()  # those of which the log knows
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Serve one WebSocket, or refuse it."""
-        limit = configuration().CONNECTIONS_PER_ADDRESS
+        """Serve one, or refuse it."""
+        limit: int = getattr(configuration(), self.name)
         address = network_of(client_address(_peer(scope), "", 0)) if limit else ""
         if not address:
-            await self.websocket(scope, receive, send)
+            await self.serve(scope, receive, send)
             return
         if self.counts[address] >= limit:
             self._note(address, limit)
-            await _refuse(scope, receive, send)
+            await self.refuse(scope, receive, send)
             return
         self.counts[address] += 1
         try:
-            await self.websocket(scope, receive, send)
+            await self.serve(scope, receive, send)
         finally:
             self._leave(address, limit)
 
@@ -116,20 +149,10 @@ class LimitPerAddress:
         if address not in self._full:
             self._full.add(address)
             logger.warning(
-                "The address %s has %d sockets here, its limit; more of it are refused",
+                "The address %s has %d %s here, its limit; more of it are refused (%s)",
                 address,
                 limit,
+                self.what,
+                self.name,
                 extra=fields("address_full", client=address),
             )
-
-
-async def _refuse(scope: Scope, receive: Any, send: Any) -> None:
-    await receive()  # websocket.connect
-    if "websocket.http.response" not in (scope.get("extensions") or {}):
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"60")]
-    start = {"type": "websocket.http.response.start", "status": 429, "headers": headers}
-    body = {"type": "websocket.http.response.body", "body": b"Too many sockets of one address.\n"}
-    await send(start)
-    await send(body)

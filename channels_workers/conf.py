@@ -47,6 +47,51 @@ class Configuration:
     #: refused: 429 under uvicorn, 403 under Daphne.
     CONNECTIONS_PER_ADDRESS: int = 0
 
+    #: The largest body of an HTTP request; a larger one is answered 413, and the line is closed.
+    REQUEST_BODY_SIZE: int = 1024 * 1024
+
+    #: Bytes of the bodies of all requests of a server; a request that brings more is answered 503.
+    REQUEST_BYTES_WAITING: int = 64 * 1024 * 1024
+
+    #: How long a client may take to send the head of a request or of a handshake, from when it
+    #: connects. Its line is cut then.
+    REQUEST_HEAD_TIMEOUT: float = 20.0
+
+    #: How long it may take to send the body; it is answered 408 then, and the line is closed.
+    REQUEST_BODY_TIMEOUT: float = 60.0
+
+    #: HTTP requests of one address that are under way at each interface server; 0 for no limit.
+    #: One more is answered 429.
+    REQUESTS_PER_ADDRESS: int = 0
+
+    #: HTTP requests that are inside Django at once; 0 for no limit. Each may have a connection to
+    #: the database. One whose answer streams counts below instead.
+    REQUESTS_AT_ONCE: int = 10
+
+    #: Requests that may wait for a place inside Django; one more is answered 503.
+    REQUESTS_WAITING: int = 1_000
+
+    #: How long a request waits for such a place, before it is answered 503.
+    REQUEST_WAIT_TIMEOUT: float = 10.0
+
+    #: Answers that may stream beside `REQUESTS_AT_ONCE`; one more keeps its place there.
+    STREAMS_AT_ONCE: int = 100
+
+    #: Bytes of answers that may wait for one client to read them; then the view that streams waits.
+    ANSWER_BYTES_WAITING: int = 8 * 1024 * 1024
+
+    #: Bytes of answers that may wait for all clients of a server; with more, the lines of those
+    #: that have not read for longest are cut.
+    ALL_ANSWER_BYTES_WAITING: int = 64 * 1024 * 1024
+
+    #: How long a client may read less than 8 KiB of an answer that waits for it, before its line is
+    #: cut.
+    ANSWER_TIMEOUT: float = 30.0
+
+    #: Lines of one kind that clients cause in the logs of Django and of the server program; more of
+    #: them are left out, and counted. 0 for no limit.
+    LOG_LINES_PER_MINUTE: int = 20
+
     #: Frames of one socket that may wait for a worker; one more closes it with 4008.
     FRAMES_WAITING: int = 10_000
 
@@ -109,7 +154,16 @@ class Configuration:
 
 
 #: Numbers that may be 0.
-MAY_BE_ZERO = ("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS")
+MAY_BE_ZERO = (
+    *("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"),
+    *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE"),
+)
+
+#: A limit for one, and the limit for all, which must not be less.
+ONE_AND_ALL = (
+    ("REQUEST_BODY_SIZE", "REQUEST_BYTES_WAITING"),
+    ("ANSWER_BYTES_WAITING", "ALL_ANSWER_BYTES_WAITING"),
+)
 
 
 def _read(value: Any) -> Configuration:
@@ -125,7 +179,14 @@ def _read(value: Any) -> Configuration:
         )
     for name, given in value.items():
         _check(name, given)
-    return Configuration(**value)
+    read = Configuration(**value)
+    for one, for_all in ONE_AND_ALL:
+        if getattr(read, for_all) < getattr(read, one):
+            raise ImproperlyConfigured(
+                f"CHANNEL_WORKERS[{for_all!r}] must be at least {one}, "
+                f"{getattr(read, one)}, not {getattr(read, for_all)}. Raise it, or lower {one}."
+            )
+    return read
 
 
 def _check(name: str, given: Any) -> None:

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from channels_workers import garbage
 from channels_workers.addresses import LimitPerAddress, with_client
 from channels_workers.conf import configuration
+from channels_workers.floods import limit_lines
 from channels_workers.goodbye import Goodbye
 from channels_workers.health import Application, Health, Receive
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent
 from channels_workers.protocol import CLOSED, CONNECTING, OPEN, Connection, Scope
-from channels_workers.requests import Requests
+from channels_workers.requests import Requests, refuse_request
+from channels_workers.servers import daphne, uvicorn
 from channels_workers.sockets import Socket, Sockets
 
 logger = logging.getLogger(__name__)
@@ -39,24 +41,33 @@ class Interface:
         self.get_layer = layer
         self.sockets = Sockets()
         self.limited_websocket = LimitPerAddress(self.websocket)
+        self.limited_http = LimitPerAddress(
+            self.http, "REQUESTS_PER_ADDRESS", "requests under way", refuse_request
+        )
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
         self._served: set[Socket] = set()  # whose clients have not left
         self._goodbye = Goodbye(self._stop_upon)
         self._is_ready = False
         self._leaving: asyncio.Task[None] | None = None
+        daphne.judge_requests(self.http.bodies)
+        limit_lines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Serve one connection; ValueError for a type of scope that is not known here."""
         if not self._goodbye.is_installed and scope["type"] != "lifespan":
             self._goodbye.install()
+            if uvicorn.is_of_uvicorn(send) and not self._is_ready:
+                uvicorn.tell_unbounded("it does not tell of its start")
         scope = with_client(scope)
         match scope["type"]:
             case "websocket":
                 await self.limited_websocket(scope, receive, send)
             case "http":
-                http = self.health.check_at(scope["path"]) or self.http
-                await http(scope, receive, send)
+                if page := self.health.check_at(scope["path"]):
+                    await self.http.serve(scope, receive, send, page)
+                else:
+                    await self.limited_http(scope, receive, send)
             case "lifespan":
                 await self.lifespan(receive, send)
             case other:
@@ -99,6 +110,7 @@ class Interface:
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
+                uvicorn.bound_heads(send)
                 self._get_ready()
             else:
                 await self.drain()

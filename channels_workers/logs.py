@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,3 +39,19 @@ def about(event: str, delivery: Delivery, consumer: str | None = None) -> dict[s
         consumer=consumer,
         message_id=delivery.id,
     )
+
+
+#: For how long nothing of a kind must happen, before it is said again (s).
+QUIET = 60.0
+
+
+class Episode:
+    """Something that may happen again and again, and is said once."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def is_new(self) -> bool:
+        """Note that it happens; return whether it did not for a minute."""
+        before, self._last = self._last, time.monotonic()
+        return self._last - before > QUIET

@@ -18,8 +18,8 @@ from channels_workers.conf import configuration
 #: those of its threads.
 OF_SERVER, OF_WORKER = 4, 2
 
-#: Requests that an interface server answers at the same moment, each with a database connection.
-REQUESTS = 4
+#: Settings that count by the address of a client.
+PER_ADDRESS = ("CONNECTIONS_PER_ADDRESS", "REQUESTS_PER_ADDRESS")
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,12 @@ class Budget:
         """Return how many connections to Redis there are at most."""
         return self.servers * OF_SERVER + self.workers * (self.threads + OF_WORKER)
 
-    @property
-    def database_needed(self) -> int:
-        """Return how many connections to the database there are, without coroutines of workers."""
-        return self.servers * REQUESTS + self.workers * self.threads
+    def database_needed(self, at_once: int) -> int:
+        """Return how many connections to the database there are at most.
+
+        Without coroutines of workers; *at_once* requests are inside Django in each server.
+        """
+        return self.servers * at_once + self.workers * self.threads
 
 
 def read_budget() -> Budget | None:
@@ -87,15 +89,24 @@ def _over(budget: Budget) -> Iterator[CheckMessage]:
             'Redis, and say so in CHANNEL_BUDGET["redis"].',
             id="channels_workers.W005",
         )
-    if budget.database and budget.database_needed > budget.database:
-        yield checks.Warning(
-            f"The database allows {budget.database} connections, and {budget.database_needed} are "
-            + "needed: {servers} interface servers that answer {0} requests each, {workers} "
-            "workers with {threads} threads.".format(REQUESTS, **counts),
-            hint="Start fewer workers, or give them fewer threads (--threads); or put a pooler in "
-            'front, or take a larger database, and say so in CHANNEL_BUDGET["database"].',
-            id="channels_workers.W006",
-        )
+    yield from _over_database(budget)
+
+
+def _over_database(budget: Budget) -> Iterator[CheckMessage]:
+    at_once = _configured("REQUESTS_AT_ONCE")
+    needed = budget.database_needed(at_once or 0)
+    if at_once is None or not budget.database or (at_once and needed <= budget.database):
+        return
+    needs = f"{needed} are needed" if at_once else "there is no bound to those that are needed"
+    yield checks.Warning(
+        f"The database allows {budget.database} connections, and {needs}: {budget.servers} "
+        f"interface servers with {at_once or 'any number of'} requests inside Django each "
+        f"(REQUESTS_AT_ONCE), {budget.workers} workers with {budget.threads} threads.",
+        hint='Set CHANNEL_WORKERS["REQUESTS_AT_ONCE"] to less; or start fewer workers, or give '
+        "them fewer threads (--threads); or put a pooler in front, or take a larger database, and "
+        'say so in CHANNEL_BUDGET["database"].',
+        id="channels_workers.W006",
+    )
 
 
 @register("channels_workers", deploy=True)
@@ -120,16 +131,13 @@ def check_origins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn of a limit for addresses where all clients have that of the proxy."""
     has_proxy = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) is not None
-    if (
-        not has_proxy
-        or _configured("TRUSTED_PROXIES")
-        or not _configured("CONNECTIONS_PER_ADDRESS")
-    ):
+    limits = [name for name in PER_ADDRESS if _configured(name)]
+    if not has_proxy or _configured("TRUSTED_PROXIES") or not limits:
         return []
     return [
         checks.Warning(
             "SECURE_PROXY_SSL_HEADER says that a proxy stands in front, and CHANNEL_WORKERS has "
-            "CONNECTIONS_PER_ADDRESS and no TRUSTED_PROXIES: all clients count as one address, "
+            f"{' and '.join(limits)} and no TRUSTED_PROXIES: all clients count as one address, "
             "that of the proxy.",
             hint='CHANNEL_WORKERS = {"TRUSTED_PROXIES": 1}, or as many as there are, where each '
             "adds whom it was asked by to X-Forwarded-For.",

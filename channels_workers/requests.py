@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+from channels_workers.answers import Answer, Answers
+from channels_workers.bodies import Bodies, Body
 from channels_workers.health import Application, Receive
 from channels_workers.outgoing import SendEvent
+from channels_workers.places import KEY, NoPlace, Place, Places
 from channels_workers.protocol import Scope
+from channels_workers.refusals import refuse
 
-REFUSAL = b"This server ends. Please ask again.\n"
+ENDING = b"This server ends. Please ask again.\n"
 
 
 class Requests:
-    """The ASGI application *http*, which can be brought to an end.
+    """The ASGI application *http*, with its bounds, which can be brought to an end.
 
     Daphne ends the event loop under the requests that it answers. A thread of Django that waits for
     that loop would wait for ever, and the process with it.
@@ -21,6 +25,9 @@ class Requests:
     def __init__(self, http: Application) -> None:
         self.http = http
         self.ending = False
+        self.bodies = Bodies()
+        self.places = Places()
+        self.answers = Answers()
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -28,12 +35,12 @@ class Requests:
     async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
         """Answer a request: by *http*, or with 503 once the end has begun."""
         if self.ending:
-            await _refuse(send)
+            await refuse(receive, send, 503, ENDING, b"1")
             return
         self._under_way += 1
         self._idle.clear()
         try:
-            await self.http(scope, receive, send)
+            await self.serve(scope, receive, send, self._ask)
         finally:
             self._under_way -= 1
             if not self._under_way:
@@ -44,13 +51,45 @@ class Requests:
         self.ending = True
         await self._idle.wait()
 
+    async def serve(
+        self, scope: Scope, receive: Receive, send: SendEvent, page: Application
+    ) -> None:
+        """Answer a request by *page*, once its body is here and not too large."""
+        body = Body(receive, self.bodies)
+        try:
+            status = await body.collect(scope)
+            if status:
+                await refuse(receive, send, status)
+            elif not body.is_gone:
+                await page(scope, body, send)
+        finally:
+            body.release()
 
-async def _refuse(send: SendEvent) -> None:
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(REFUSAL)).encode()),
-        (b"retry-after", b"1"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": REFUSAL})
+    async def _ask(self, scope: Scope, body: Body, send: SendEvent) -> None:
+        try:
+            place = await self.places.take(body.gone)
+        except NoPlace:
+            await refuse(body, send, 503)
+            return
+        if place is not None:
+            await self._answer({**scope, KEY: place}, body, send, place)
+
+    async def _answer(self, scope: Scope, body: Body, send: SendEvent, place: Place) -> None:
+        answer = Answer(send, self.answers, place)
+        try:
+            try:
+                await self.http(scope, body, answer.send)
+            except Exception:
+                place.leave()
+                await answer.finish()  # the server wants to know what was begun
+                raise
+            place.leave()
+            await answer.finish()
+        finally:
+            place.leave()
+            answer.close()
+
+
+async def refuse_request(scope: Scope, receive: Receive, send: SendEvent) -> None:
+    """Refuse a request of an address that has too many."""
+    await refuse(receive, send, 429)

@@ -45,6 +45,7 @@ from typing import Protocol
 import pytest
 from selenium.webdriver import Chrome
 
+from channels_workers.floods import flood
 from tests.processes import process as processes
 from tests.processes.chromium import start_chromium
 from tests.processes.process import ROOT, Process, Processes, clean_environment
@@ -95,6 +96,12 @@ def pytest_runtest_makereport(
     if report.failed:
         item.stash[failed_key] = True
     return report
+
+
+@pytest.fixture(autouse=True)
+def all_lines() -> None:
+    """Let no test find lines of the log left out because of those before it."""
+    flood.forget()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A client of the tests: what an interface server does for one socket, on the memory layer."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels_workers.layers.codec import Content
@@ -89,3 +90,10 @@ def contents(layer: InMemoryChannelLayer, channel: str) -> list[Content]:
     while delivery := layer.store.take(channel):
         found.append(layer.content(delivery))
     return found
+
+
+def request_of(body: bytes = b"") -> Callable[[], Awaitable[dict[str, Any]]]:
+    """The `receive` of an HTTP request that is here as a whole, and whose client stays."""
+    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    events.put_nowait({"type": "http.request", "body": body, "more_body": False})
+    return events.get

@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from pytest_django import Settings
 
-from channels_workers.conf import MAY_BE_ZERO, Configuration, configuration
+from channels_workers.conf import MAY_BE_ZERO, ONE_AND_ALL, Configuration, configuration
 
 PATHS = ["HEALTH_PATH", "READY_PATH"]
 OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", *PATHS, *MAY_BE_ZERO]
@@ -56,7 +56,7 @@ def test_it_must_be_a_dict(value: Any, settings: Settings) -> None:
 def test_an_unknown_key_is_named_with_those_known(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONECT": "accept"}
     with pytest.raises(
-        ImproperlyConfigured, match=r"unknown key 'CONECT'; known are ALLOWED_ORIGINS, CONNECT, "
+        ImproperlyConfigured, match=r"unknown key 'CONECT'; known are ALLOWED_ORIGINS, .*CONNECT, "
     ):
         configuration()
 
@@ -146,3 +146,14 @@ def test_a_bad_value_is_told_each_time(settings: Settings) -> None:
     for _ in range(2):
         with pytest.raises(ImproperlyConfigured):
             configuration()
+
+
+@pytest.mark.parametrize(("one", "for_all"), ONE_AND_ALL)
+def test_the_limit_for_all_is_not_below_that_for_one(
+    one: str, for_all: str, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {one: 10, for_all: 10}
+    assert getattr(configuration(), for_all) == 10
+    settings.CHANNEL_WORKERS = {one: 11, for_all: 10}
+    with pytest.raises(ImproperlyConfigured, match=rf"'{for_all}'\] must be at least {one}, 11"):
+        configuration()

@@ -17,6 +17,7 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import About
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.reaper import DEAD_AFTER
+from tests.channels_workers.clients import request_of
 from tests.channels_workers.test_interface import TIMEOUT, Client
 from tests.docs.pages import page
 from tests.processes.redis_server import RedisServer
@@ -54,7 +55,7 @@ async def ask(application: Interface, path: str, method: str = "GET") -> Answer:
     answer = Answer()
     scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", b"10.0.0.7")]}
     async with asyncio.timeout(TIMEOUT):
-        await application(scope, asyncio.Queue[dict[str, Any]]().get, answer.send)
+        await application(scope, request_of(), answer.send)
     return answer
 
 

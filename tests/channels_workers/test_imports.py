@@ -22,8 +22,8 @@ ROWS = [
     ["keeper", "worker_thread"],
     ["generic", "security", "test"],
     [
-        *("auth", "backlog", "commits", "dispatch", "event_loop", "health"),
-        *("outgoing", "protocol", "reaper", "requests", "sockets"),
+        *("answers", "auth", "backlog", "bodies", "commits", "dispatch", "event_loop", "health"),
+        *("outgoing", "places", "protocol", "reaper", "refusals", "requests", "sockets"),
     ],
     ["addresses", "routing", "sessions"],
     ["decorators", "session_stores"],
@@ -35,7 +35,10 @@ ROWS = [
     ["layers.server", "layers.status"],
     ["layers.mailboxes"],
     ["layers.codec", "layers.operations"],
-    ["backoff", "conf", "exceptions", "futures", "garbage", "goodbye", "servers", "signals"],
+    [
+        *("backoff", "conf", "exceptions", "floods", "futures", "garbage", "goodbye"),
+        *("servers", "signals"),
+    ],
     ["logs"],
     ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
 ]

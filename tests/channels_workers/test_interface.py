@@ -21,6 +21,7 @@ from channels_workers.message import Message
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.worker import WorkerGroup
+from tests.channels_workers.clients import request_of
 
 TIMEOUT = 10
 CLOSE = "websocket.close"
@@ -447,7 +448,7 @@ async def test_http_goes_to_its_application(application: Interface) -> None:
     async def send(event: Event) -> None:
         sent.append(event)
 
-    await application({"type": "http", "path": "/page"}, asyncio.Queue[Event]().get, send)
+    await application({"type": "http", "path": "/page"}, request_of(), send)
     assert sent == [{"type": "http.response.start", "status": 204, "path": "/page"}]
 
 
@@ -501,7 +502,7 @@ async def test_a_page_that_goes_on_is_said_in_a_warning(
 
     application.http.http = for_ever
     scope = {"type": "http", "path": "/page", "method": "GET", "headers": []}
-    page = asyncio.create_task(application(scope, asyncio.Queue[Event]().get, None))  # type: ignore[arg-type]
+    page = asyncio.create_task(application(scope, request_of(), print))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     await application.stop()
     assert [(record.levelname, record.event) for record in caplog.records][-1] == (  # type: ignore[attr-defined]

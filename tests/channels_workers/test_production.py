@@ -32,7 +32,7 @@ def budget(*numbers: int) -> dict[str, int]:
 )
 def test_what_processes_need(processes: tuple[int, int, int], redis: int, database: int) -> None:
     needed = Budget(*processes)
-    assert (needed.redis_needed, needed.database_needed) == (redis, database)
+    assert (needed.redis_needed, needed.database_needed(4)) == (redis, database)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,13 @@ def test_what_processes_need(processes: tuple[int, int, int], redis: int, databa
     ],
 )
 def test_more_than_there_is_is_a_warning(given: Any, ids: list[str], settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 4}
     settings.CHANNEL_BUDGET = given
     assert sorted(problems()) == ids
 
 
 def test_the_warnings_say_what_is_needed_and_the_cure(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 4}
     settings.CHANNEL_BUDGET = budget(2, 3, 8, 20, 20)
     redis, database = problems()["W005"], problems()["W006"]
     assert redis.msg == (
@@ -62,7 +64,18 @@ def test_the_warnings_say_what_is_needed_and_the_cure(settings: Settings) -> Non
     )
     assert 'CHANNEL_BUDGET["redis"]' in str(redis.hint)
     assert "The database allows 20 connections, and 32 are needed" in database.msg
+    assert "2 interface servers with 4 requests inside Django each" in database.msg
     assert 'CHANNEL_BUDGET["database"]' in str(database.hint)
+
+
+def test_requests_without_a_bound_need_any_number_of_connections(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 0}
+    settings.CHANNEL_BUDGET = budget(1, 1, 4, 0, 100)
+    found = problems()["W006"]
+    assert "there is no bound to those that are needed" in found.msg
+    assert '"REQUESTS_AT_ONCE"' in str(found.hint)
+    settings.CHANNEL_BUDGET = budget(1, 1, 4, 0, 0)
+    assert problems() == {}
 
 
 @pytest.mark.parametrize("given", [[], "x", {"threds": 1}, {"threads": "4"}, {"threads": -1}])
@@ -94,6 +107,8 @@ def test_a_limit_for_addresses_behind_a_proxy_that_is_not_counted(settings: Sett
     found = problems(deploy=True)["W007"]
     assert "all clients count as one address" in found.msg
     assert '"TRUSTED_PROXIES": 1' in str(found.hint)
+    settings.CHANNEL_WORKERS = {"REQUESTS_PER_ADDRESS": 10}
+    assert "has REQUESTS_PER_ADDRESS and no TRUSTED_PROXIES" in problems(deploy=True)["W007"].msg
     settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 10, "TRUSTED_PROXIES": 1}
     assert problems(deploy=True) == {}
     settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 10}

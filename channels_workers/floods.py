@@ -1,0 +1,95 @@
+"""Lines of the log that clients cause in Django and in the server program: so many, and no more."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+from django.core.exceptions import SuspiciousOperation
+
+from channels_workers.conf import configuration
+from channels_workers.logs import QUIET
+
+#: Loggers to whose warnings and errors a client can add with each request, or socket. Those of
+#: ``django.security`` have the names of errors.
+LOGGERS = (
+    *("channels_workers.protocol", "channels_workers.sockets"),
+    *("django.request", "django.security.csrf", "uvicorn.error", "asyncio"),
+    *("daphne.server", "daphne.http_protocol", "daphne.ws_protocol"),
+)
+
+#: The setting that lets more lines through.
+SETTING = 'CHANNEL_WORKERS["LOG_LINES_PER_MINUTE"]'
+
+Kind = tuple[object, ...]
+
+
+def limit_lines() -> None:
+    """Let the loggers that clients can fill write ``LOG_LINES_PER_MINUTE`` of each kind."""
+    for name in (*LOGGERS, *(f"django.security.{kind.__name__}" for kind in _suspicious())):
+        logging.getLogger(name).addFilter(flood)  # which does nothing the second time
+
+
+def _suspicious(kind: type[Exception] = SuspiciousOperation) -> Iterator[type[Exception]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _suspicious(each)
+
+
+class Flood(logging.Filter):
+    """Lets warnings and errors through that are not too many of one kind in one minute.
+
+    Of one kind are those of one place in the code, level, status and error. The last one of a
+    minute says that more are left out, and the first one after that how many were.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._kinds: dict[Kind, tuple[float, int]] = {}  # when the minute began, and how many
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the line is written; add to it what is left out."""
+        limit = configuration().LOG_LINES_PER_MINUTE
+        if record.levelno < logging.WARNING or not limit:
+            return True
+        before, count = self._count(kind_of(record))
+        note = ""
+        if before > limit:
+            note = f" [{before - limit} more like this one were left out]"
+        if count == limit:
+            note += f" [more like this one within a minute are left out: {SETTING} is {limit}]"
+        if note:
+            record.msg, record.args = f"{record.getMessage().rstrip()}{note}", ()
+        return count <= limit
+
+    def forget(self) -> None:
+        """Count from the beginning, as tests want it."""
+        self._kinds.clear()
+
+    def _count(self, kind: Kind) -> tuple[int, int]:
+        """Return how many there were in the minute before, if a new one begins, and in this one."""
+        now = time.monotonic()
+        with self._lock:
+            began, count = self._kinds.get(kind, (now, 0))
+            before = 0
+            if now - began >= QUIET:
+                began, count, before = now, 0, count
+            self._kinds[kind] = began, count + 1
+        return before, count + 1
+
+
+flood = Flood()
+
+
+def kind_of(record: logging.LogRecord) -> Kind:
+    """Return what is the same for lines of one kind: nothing in it is what a client said."""
+    error = record.exc_info[1] if record.exc_info else None
+    trace, where = error.__traceback__ if error else None, None
+    while trace is not None:
+        where = trace.tb_frame.f_code, trace.tb_lineno
+        trace = trace.tb_next
+    status = getattr(record, "status_code", None)
+    return record.name, record.levelno, record.pathname, record.lineno, status, type(error), where

@@ -1,0 +1,138 @@
+"""Handshakes that are wrong, under each way in which a server speaks WebSocket; and its log."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.conftest import StartWeb, StartWorker
+from tests.processes.server import Server
+from tests.processes.test_requests import (
+    SERVERS,
+    StartLimited,
+    head,
+    line,
+    lines_with,
+    pages,
+    read_all,
+    start_limited,
+)
+from tests.processes.waiting import wait_for
+
+__all__ = ["pages", "start_limited"]  # fixtures
+
+#: The server, and for uvicorn its part for WebSockets.
+WAYS = ("daphne", "websockets-sansio", "websockets", "wsproto")
+
+UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+VERSION = "Sec-WebSocket-Version: 13\r\n"
+KEY = f"Sec-WebSocket-Key: {'A' * 22}==\r\n"
+RIGHT = UPGRADE + VERSION + KEY
+
+WRONG = {
+    "a long header": head("/", more=RIGHT + f"X-A: {'a' * 15_000}\r\n"),
+    "many headers": head("/", more=RIGHT + "".join(f"X-{n}: a\r\n" for n in range(130))),
+    "a long path": head("/" + "a" * 9_000, more=RIGHT),
+    "a body": head("/", more=RIGHT + "Content-Length: 10\r\n") + b"0123456789",
+    "a body in chunks": head("/", more=RIGHT + "Transfer-Encoding: chunked\r\n") + b"1\r\nx\r\n",
+    "half a body": head("/", more=RIGHT + "Content-Length: 10\r\n") + b"01",
+    "no key": head("/", more=UPGRADE + VERSION),
+    "a bad key": head("/", more=UPGRADE + VERSION + "Sec-WebSocket-Key: x\r\n"),
+    "two keys": head("/", more=RIGHT + KEY),
+    "another version": head("/", more=UPGRADE + KEY + "Sec-WebSocket-Version: 12\r\n"),
+    "no version": head("/", more=UPGRADE + KEY),
+    "POST": head("/", "POST", more=RIGHT),
+    "bad extensions": head("/", more=RIGHT + "Sec-WebSocket-Extensions: ;;;\r\n"),
+    "bad protocols": head("/", more=RIGHT + "Sec-WebSocket-Protocol: \xff\r\n"),
+    "no host": head("/", more=RIGHT).replace(b"Host: 127.0.0.1\r\n", b""),
+    "half a handshake": head("/", more=RIGHT)[:-2],
+    "nothing": b"",
+}
+
+
+def start(start_limited: StartLimited, way: str, **limits: Any) -> Server:
+    if way == "daphne":
+        return start_limited("daphne", **limits)
+    return start_limited("uvicorn", env={"UVICORN_WS": way}, **limits)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_handshake_waits_for_ever(way: str, start_limited: StartLimited) -> None:
+    server = start(start_limited, way, REQUEST_HEAD_TIMEOUT=1, HANDSHAKE_TIMEOUT=1)
+    with ExitStack() as stack:
+        lines = {name: stack.enter_context(line(server)) for name in WRONG}
+        for name, opened in lines.items():
+            opened.sendall(WRONG[name])
+        ended = {}
+        for name, opened in lines.items():
+            ended[name] = read_all(opened)  # a time-out is an error
+    assert b" 101 " not in b"".join(ended.values())
+    assert server.process.is_running
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_sockets_above_the_limit_of_an_address_fill_no_log(
+    way: str, start_limited: StartLimited
+) -> None:
+    server = start(start_limited, way, CONNECTIONS_PER_ADDRESS=1, HANDSHAKE_TIMEOUT=60)
+    with line(server) as waiting:
+        waiting.sendall(head("/", more=RIGHT))
+        wait_for(lambda: status_of_another(server) in {403, 429}, "a refusal")
+        assert {status_of_another(server) for _ in range(30)} == {403 if way == "daphne" else 429}
+    assert len(lines_with(server, "has 1 sockets here")) == 1
+    assert not lines_with(server, "without"), server.process.describe()
+    assert not lines_with(server, "ERROR"), server.process.describe()
+
+
+def status_of_another(server: Server) -> int:
+    with pytest.raises((InvalidStatus, TimeoutError)) as refused:
+        connect(f"{server.socket_url}/", open_timeout=1)
+    response = getattr(refused.value, "response", None)
+    return response.status_code if response else 0
+
+
+LIMIT = 3
+PRODUCTION = {
+    "DEBUG": "0",
+    "HTTPS": "0",
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "SECRET_KEY": "".join(chr(97 + number % 26) for number in range(60)),
+}
+NOISE = {
+    "Invalid HTTP_HOST header": head("/host/").replace(b"127.0.0.1", b"evil-%d.example"),
+    "Not Found: /nowhere-": head("/nowhere-%d/"),
+    "Internal Server Error": head("/fail/"),
+    "Invalid HTTP request": b"nonsense %d\r\n\r\n",
+    "Unsupported upgrade": head("/size/", more="Upgrade: h2c\r\nConnection: Upgrade\r\n"),
+    "codec can't decode": head("/", more=RIGHT + "Sec-WebSocket-Protocol: \xff\r\n"),
+}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_no_request_adds_a_line_without_end(kind: str, start_limited: StartLimited) -> None:
+    server = start_limited(kind, env=PRODUCTION, LOG_LINES_PER_MINUTE=LIMIT)
+    for number in range(4 * LIMIT):
+        for request in NOISE.values():
+            with line(server) as opened:
+                opened.sendall(request.replace(b"%d", b"%d" % number))
+                opened.recv(1000)
+    for text in NOISE:
+        # A traceback may say it as well.
+        assert len(lines_with(server, text)) <= 3 * LIMIT, server.process.describe()
+    assert len(lines_with(server, "LOG_LINES_PER_MINUTE")) >= 3
+    assert len(server.process.lines) < 250, server.process.describe()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_sockets_are_served_beside_all_this(
+    kind: str, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    server = start_web(kind)
+    start_worker()
+    with server.join("lobby") as person, ExitStack() as stack:
+        for each in WRONG.values():
+            stack.enter_context(line(server)).sendall(each)
+        person.say("hello")
+        assert person.hear()["message"] == "hello"

@@ -1,0 +1,481 @@
+"""HTTP under real servers: what a client may send, how slowly, and how much it may leave unread."""
+
+import json
+import re
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartWeb
+from tests.processes.server import Server
+from tests.processes.waiting import wait_for
+
+SERVERS = ("daphne", "uvicorn")
+TIMEOUT = 60
+SIZE = 50_000
+KIB, MIB = 1024, 1024 * 1024
+
+HEAD = "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n"
+HANDSHAKE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    f"Sec-WebSocket-Key: {'A' * 22}==\r\n"
+)
+
+StartLimited = Callable[..., Server]
+
+
+@pytest.fixture
+def start_limited(start_web: StartWeb, pages: Path) -> StartLimited:
+    """Starts a server of the kind named, with these limits."""
+
+    def start(kind: str, *, env: dict[str, str] | None = None, **limits: Any) -> Server:
+        settings = {"DJANGO_SETTINGS_MODULE": "tests.processes.limits"}
+        given = {"LIMITS": json.dumps(limits), "PAGES": str(pages), "DEBUG": "1"}
+        return start_web(kind, env={**settings, **given, **(env or {})})
+
+    return start
+
+
+@contextmanager
+def line(server: Server, *, deaf: bool = False) -> Iterator[socket.socket]:
+    """A line to the server; a deaf one has room for little that is not read."""
+    with socket.socket() as opened:
+        if deaf:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        opened.settimeout(TIMEOUT)
+        opened.connect(("127.0.0.1", server.port))
+        yield opened
+
+
+def head(path: str, method: str = "GET", more: str = "") -> bytes:
+    return HEAD.format(method=method, path=path, more=more).encode()
+
+
+def read_all(opened: socket.socket) -> bytes:
+    """What comes until the server closes; a reset is an end too."""
+    data = b""
+    try:
+        while part := opened.recv(65_536):
+            data += part
+    except ConnectionError:
+        pass
+    return data
+
+
+def status_of(answer: bytes) -> int:
+    found = re.match(rb"HTTP/1.1 (\d+)", answer)
+    assert found, answer[:200]
+    return int(found[1])
+
+
+def resident(server: Server) -> int:
+    """Bytes of memory that the server holds."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * KIB  # type: ignore[index]
+
+
+def temporary_bytes(server: Server) -> int:
+    """Bytes of the deleted files that it holds open."""
+    count = 0
+    for file in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        try:
+            if "deleted" in str(file.readlink()):
+                count += file.stat().st_size
+        except OSError:
+            continue
+    return count
+
+
+def lines_with(server: Server, text: str) -> list[str]:
+    return [each for each in server.process.lines if text in each]
+
+
+# Bodies
+
+
+def chunked(data: bytes) -> bytes:
+    return b"%x\r\n" % len(data) + data + b"\r\n"
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("path", ["/size/", "/healthz", "/readyz", "/nowhere/"])
+def test_a_body_above_the_limit_is_refused_before_it_comes(
+    kind: str, path: str, start_limited: StartLimited
+) -> None:
+    server = start_limited(kind, REQUEST_BODY_SIZE=SIZE)
+    with line(server) as told, line(server) as in_chunks, line(server, deaf=True) as handshake:
+        told.sendall(head(path, "POST", f"Content-Length: {SIZE + 1}\r\n"))
+        assert status_of(read_all(told)) == 413  # though nothing of it has come
+        in_chunks.sendall(head(path, "POST", "Transfer-Encoding: chunked\r\n"))
+        in_chunks.sendall(chunked(b"x" * SIZE) + chunked(b"x"))
+        assert status_of(read_all(in_chunks)) == 413  # though it has not ended
+        more = f"{HANDSHAKE}Content-Length: {SIZE + 1}\r\n"
+        handshake.sendall(head(path, "GET", more))
+        assert status_of(read_all(handshake)) in {400, 413}
+    assert len(lines_with(server, "REQUEST_BODY_SIZE")) == 1, server.process.describe()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_body_of_the_limit_arrives_whole(kind: str, start_limited: StartLimited) -> None:
+    server = start_limited(kind, REQUEST_BODY_SIZE=SIZE)
+    body = b"x" * SIZE
+    with line(server) as told:
+        told.sendall(head("/size/", "POST", f"Content-Length: {SIZE}\r\nConnection: close\r\n"))
+        told.sendall(body)
+        assert read_all(told).endswith(str(SIZE).encode())
+    with line(server) as in_chunks:
+        more = "Transfer-Encoding: chunked\r\nConnection: close\r\nExpect: 100-continue\r\n"
+        in_chunks.sendall(head("/size/", "POST", more))
+        assert in_chunks.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        in_chunks.sendall(chunked(body[:1]) + chunked(body[1:]) + b"0\r\n\r\n")
+        assert b"50000" in read_all(in_chunks)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_client_that_goes_on_sending_reads_the_answer(
+    kind: str, start_limited: StartLimited
+) -> None:
+    """Its line is not reset under the answer; what it sends is thrown away."""
+    server = start_limited(kind)
+    count = 100 * MIB
+    before = resident(server)
+    with line(server) as opened:
+        opened.sendall(head("/size/", "POST", f"Content-Length: {count}\r\n"))
+        block, sent = b"x" * MIB, 0
+        try:
+            while sent < 20 * MIB:
+                sent += opened.send(block)
+            assert temporary_bytes(server) == 0
+        except ConnectionError:
+            assert sent > MIB
+        assert status_of(read_all(opened)) == 413
+    assert resident(server) - before < 20 * MIB
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_bodies_of_all_together_are_bounded(kind: str, start_limited: StartLimited) -> None:
+    server = start_limited(kind, REQUEST_BODY_SIZE=SIZE, REQUEST_BYTES_WAITING=2 * SIZE)
+    more = f"Content-Length: {SIZE}\r\nConnection: close\r\n"
+    with ExitStack() as stack:
+        lines = [stack.enter_context(line(server)) for _ in range(6)]
+        for each in lines:
+            each.sendall(head("/size/", "POST", more) + b"x" * (SIZE - 1))
+        wait_for(lambda: lines_with(server, "REQUEST_BYTES_WAITING"), "the first refusal")
+        refused = stack.enter_context(line(server))
+        refused.sendall(head("/size/", "POST", more) + b"x" * (SIZE - 1))
+        answer = read_all(refused)
+        assert status_of(answer) == 503
+        assert b"retry-after" in answer.lower()
+    assert status_of_post(server) == 200  # those are forgotten
+
+
+def status_of_post(server: Server) -> int:
+    with line(server) as opened:
+        more = f"Content-Length: {SIZE}\r\nConnection: close\r\n"
+        opened.sendall(head("/size/", "POST", more) + b"x" * SIZE)
+        return status_of(read_all(opened))
+
+
+# Slow clients
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("first", [b"", b"G", head("/size/")[:-2], head("/", more=HANDSHAKE)[:-2]])
+def test_heads_that_never_end_hold_nothing_for_ever(
+    kind: str, first: bytes, start_limited: StartLimited
+) -> None:
+    """It trickles: time-outs between two bytes would never come."""
+    server = start_limited(kind, REQUEST_HEAD_TIMEOUT=1)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(line(server)) for _ in range(50)]
+        for each in lines:
+            each.sendall(first)
+        ended = [ends_while_it_trickles(each, trickle=bool(first)) for each in lines]
+    assert all(ended)
+    assert server.get("/size/") == "0"
+
+
+def ends_while_it_trickles(opened: socket.socket, *, trickle: bool) -> bool:
+    opened.settimeout(0.05)
+
+    def is_ended() -> bool:
+        try:
+            if trickle:
+                opened.send(b"X: y\r\n" if trickle else b"")
+            return opened.recv(100) == b""
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+
+    return wait_for(is_ended, "the end of a line", timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_the_second_head_of_a_line_may_not_trickle_either(
+    kind: str, start_limited: StartLimited
+) -> None:
+    server = start_limited(kind, REQUEST_HEAD_TIMEOUT=1)
+    with line(server) as opened:
+        opened.sendall(head("/size/"))
+        assert status_of(opened.recv(65_536)) == 200
+        opened.sendall(b"GET /size/")
+        if kind == "uvicorn":  # Twisted counts the idle time too, a minute
+            assert ends_while_it_trickles(opened, trickle=True)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_body_that_trickles_is_given_up(kind: str, start_limited: StartLimited) -> None:
+    server = start_limited(kind, REQUEST_BODY_TIMEOUT=1, REQUESTS_AT_ONCE=1)
+    with line(server) as opened:
+        opened.sendall(head("/size/", "POST", "Content-Length: 1000\r\n") + b"x")
+        assert server.get("/size/") == "0"  # it has no place meanwhile
+        opened.sendall(b"x")
+        assert status_of(read_all(opened)) == 408
+    wait_for(lambda: lines_with(server, "REQUEST_BODY_TIMEOUT"), "the line of the log")
+
+
+# Places
+
+
+def ask(server: Server, path: str, timeout: float = TIMEOUT) -> tuple[int, str]:
+    """Status, and text or Retry-After; 0 if it takes too long."""
+    try:
+        with urllib.request.urlopen(server.url + path, timeout=timeout) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Retry-After"] or error.read().decode()
+    except TimeoutError:
+        return 0, ""
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    """The folder that tells which pages wait, and lets them go on."""
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def held(server: Server, pages: Path, count: int, path: str = "/hold/") -> Iterator[list[Any]]:
+    """So many requests inside Django, which end afterwards."""
+    with ThreadPoolExecutor(count) as browser:
+        answers = [browser.submit(ask, server, path) for _ in range(count)]
+        try:
+            wait_for(lambda: len([*pages.glob("in-*")]) == count, "the views to wait")
+            yield answers
+        finally:
+            (pages / "go").touch()
+            assert {each.result() for each in answers} == {(200, "late")}
+            (pages / "go").unlink()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_so_many_requests_are_inside_django_and_the_rest_waits(
+    kind: str, start_limited: StartLimited, pages: Path
+) -> None:
+    server = start_limited(kind, REQUESTS_AT_ONCE=3, REQUEST_WAIT_TIMEOUT=600)
+    with ThreadPoolExecutor(40) as browser:
+        answers = [browser.submit(ask, server, "/hold/") for _ in range(40)]
+        try:
+            wait_for((pages / "seen-3").exists, "three views")
+            assert ask(server, "/healthz")[0] == 200
+        finally:
+            (pages / "go").touch()
+        assert {each.result() for each in answers} == {(200, "late")}
+    assert not (pages / "seen-4").exists()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_who_waits_too_long_or_is_too_many_gets_503(
+    kind: str, start_limited: StartLimited, pages: Path
+) -> None:
+    limits = {"REQUESTS_AT_ONCE": 1, "REQUESTS_WAITING": 1, "REQUEST_WAIT_TIMEOUT": 0.5}
+    server = start_limited(kind, **limits)
+    with held(server, pages, 1):
+        assert ask(server, "/size/") == (503, "5")
+        with ThreadPoolExecutor(5) as browser:
+            assert {*browser.map(lambda _: ask(server, "/size/"), range(5))} == {(503, "5")}
+        assert ask(server, "/healthz")[0] == 200
+    assert ask(server, "/size/") == (200, "0")
+    assert len(lines_with(server, "REQUESTS_AT_ONCE")) == 1
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_who_leaves_while_it_waits_gives_its_place_back(
+    kind: str, start_limited: StartLimited, pages: Path
+) -> None:
+    limits = {"REQUESTS_AT_ONCE": 1, "REQUESTS_WAITING": 1, "REQUEST_WAIT_TIMEOUT": 600}
+    server = start_limited(kind, **limits)
+    with ThreadPoolExecutor(1) as browser:
+        with held(server, pages, 1):
+            for _ in range(3):  # each could wait only when the one before has gone
+                with line(server) as leaving:
+                    leaving.sendall(head("/size/"))
+                    wait_for(lambda: ask(server, "/size/", 1)[0] == 503, "it to wait")
+            waiting = browser.submit(wait_for, lambda: ask(server, "/size/")[0] == 200, "a place")
+        assert waiting.result()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_streams_and_long_polls_leave_their_places_to_others(
+    kind: str, start_limited: StartLimited, pages: Path
+) -> None:
+    server = start_limited(kind, REQUESTS_AT_ONCE=1, REQUEST_WAIT_TIMEOUT=600)
+    with ExitStack() as stack:
+        for _ in range(5):
+            events = stack.enter_context(line(server))
+            events.sendall(head("/events/"))
+            assert b"data: first" in read_until(events, b"data: first")
+        stack.enter_context(held(server, pages, 5, "/poll/"))
+        assert ask(server, "/size/") == (200, "0")
+
+
+def read_until(opened: socket.socket, text: bytes) -> bytes:
+    data = b""
+    while text not in data:
+        data += (part := opened.recv(65_536))
+        assert part, data
+    return data
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_stream_more_than_may_be_keeps_its_place(
+    kind: str, start_limited: StartLimited, pages: Path
+) -> None:
+    limits = {"REQUESTS_AT_ONCE": 1, "STREAMS_AT_ONCE": 1, "REQUEST_WAIT_TIMEOUT": 0.2}
+    server = start_limited(kind, **limits)
+    with line(server) as first, line(server) as second:
+        for events in (first, second):
+            events.sendall(head("/events/"))
+            read_until(events, b"data: first")
+        assert ask(server, "/size/")[0] == 503
+    wait_for(lambda: ask(server, "/size/")[0] == 200, "the place of a stream that is gone")
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_requests_of_one_address_are_counted(
+    kind: str, start_limited: StartLimited, pages: Path
+) -> None:
+    server = start_limited(kind, REQUESTS_PER_ADDRESS=2, REQUESTS_AT_ONCE=9, TRUSTED_PROXIES=1)
+    with held(server, pages, 2):
+        assert [ask(server, "/size/") for _ in range(20)] == [(429, "5")] * 20
+        other = urllib.request.Request(
+            f"{server.url}/size/", headers={"X-Forwarded-For": "203.0.113.7"}
+        )
+        with urllib.request.urlopen(other, timeout=TIMEOUT) as response:
+            assert response.status == 200
+        assert ask(server, "/healthz")[0] == 200
+    wait_for(lambda: ask(server, "/size/")[0] == 200, "them to be forgotten")
+    assert len(lines_with(server, "requests under way here")) == 1
+
+
+# Answers that nobody reads
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_unread_answers_are_bounded_for_all_clients(kind: str, start_limited: StartLimited) -> None:
+    server = start_limited(
+        kind, ANSWER_BYTES_WAITING=4 * MIB, ALL_ANSWER_BYTES_WAITING=8 * MIB, REQUESTS_AT_ONCE=2
+    )
+    ask(server, f"/large/{6 * MIB}/")
+    before = resident(server)
+    with ExitStack() as stack:
+        for _ in range(40):
+            deaf = stack.enter_context(line(server, deaf=True))
+            deaf.sendall(head(f"/large/{6 * MIB}/"))
+        wait_for(lambda: lines_with(server, "ALL_ANSWER_BYTES_WAITING"), "the first cut")
+        assert len(ask(server, f"/large/{6 * MIB}/")[1]) == 6 * MIB  # a place is left
+        assert resident(server) - before < 120 * MIB  # and not 240
+    assert len(lines_with(server, "Cutting the line")) == 1
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("close", ["", "Connection: close\r\n"])
+@pytest.mark.parametrize("path", [f"/large/{7 * MIB}/", f"/stream/{20 * MIB}/"])
+def test_who_does_not_read_for_long_is_cut(
+    kind: str, path: str, close: str, start_limited: StartLimited
+) -> None:
+    server = start_limited(kind, ANSWER_TIMEOUT=1, REQUESTS_AT_ONCE=1)
+    with line(server, deaf=True) as deaf:
+        deaf.sendall(head(path, more=close))
+        wait_for(lambda: lines_with(server, "ANSWER_TIMEOUT"), "the cut", timeout=TIMEOUT)
+        assert len(read_all(deaf)) < 7 * MIB
+    assert ask(server, "/size/") == (200, "0")
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_slow_reader_gets_the_whole_of_a_large_stream(
+    kind: str, start_limited: StartLimited
+) -> None:
+    """It reads a piece when the server has waited for it, and is not cut; others are served."""
+    server = start_limited(
+        kind, ANSWER_TIMEOUT=2, REQUESTS_AT_ONCE=1, ALL_ANSWER_BYTES_WAITING=8 * MIB
+    )
+    count = 6 * MIB
+    before = resident(server)
+    with line(server, deaf=True) as slow:
+        slow.sendall(head(f"/stream/{count}/", more="Connection: close\r\n"))
+        got = 0
+        while part := slow.recv(256 * KIB):
+            got += len(part)
+            if got < MIB:
+                threading.Event().wait(0.02)
+                assert ask(server, "/size/") == (200, "0")
+        assert got > count
+    assert resident(server) - before < 20 * MIB
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_pipelined_requests_wait_for_the_answers_before_them(
+    kind: str, start_limited: StartLimited
+) -> None:
+    server = start_limited(kind, ANSWER_TIMEOUT=600)
+    ask(server, f"/large/{MIB}/")
+    before = resident(server)
+    with line(server, deaf=True) as deaf:
+        deaf.settimeout(1)
+        try:
+            for _ in range(20_000):
+                deaf.sendall(head(f"/large/{MIB}/"))
+        except TimeoutError:
+            pass  # it is not read any more
+        assert ask(server, "/size/") == (200, "0")
+        assert resident(server) - before < 30 * MIB
+
+
+# Versions of servers that lack a private part
+
+
+def test_without_parts_of_daphne_bodies_are_judged_when_they_are_here(
+    start_limited: StartLimited,
+) -> None:
+    server = start_limited("daphne", env={"WITHOUT": "1"}, REQUEST_BODY_SIZE=SIZE)
+    for path in ("/size/", "/healthz"):
+        with line(server) as opened:
+            opened.sendall(head(path, "POST", f"Content-Length: {SIZE + 1}\r\n"))
+            opened.sendall(b"x" * (SIZE + 1))
+            assert status_of(read_all(opened)) == 413  # and the line is closed
+    assert ask(server, "/size/") == (200, "0")
+    (said,) = lines_with(server, "WebRequest.noSuchPart")
+    assert "put a proxy in front" in said
+
+
+def test_a_uvicorn_that_does_not_tell_of_its_start_serves_and_says_so(
+    start_limited: StartLimited,
+) -> None:
+    server = start_limited("uvicorn", env={"UVICORN_LIFESPAN": "off"})
+    assert ask(server, "/size/") == (200, "0")
+    assert ask(server, "/size/") == (200, "0")
+    (said,) = lines_with(server, "heads of requests is not bounded")
+    assert "--lifespan auto" in said
