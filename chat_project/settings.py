@@ -250,6 +250,12 @@ CHANNEL_WORKERS = {
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
     # Sockets of one address at each interface server, 0 for no limit: a school may share one.
     "CONNECTIONS_PER_ADDRESS": environment.integer("CONNECTIONS_PER_ADDRESS", 0 if DEBUG else 200),
+    # HTTP requests of one address that each interface server answers at the same moment.
+    "REQUESTS_PER_ADDRESS": environment.integer("REQUESTS_PER_ADDRESS", 0 if DEBUG else 50),
+    # Requests inside Django at once, in each interface server: each may have a database connection.
+    "REQUESTS_AT_ONCE": environment.integer("REQUESTS_AT_ONCE", 4, least=1),
+    # Lines of one kind that clients can cause in a minute; a developer wants to see all.
+    "LOG_LINES_PER_MINUTE": 0 if DEBUG else 20,
     # Seconds over which a web process that gets SIGTERM closes its sockets, and after which each
     # of their clients is told to come back.
     "DRAIN_TIME": environment.seconds("DRAIN_TIME", 10.0, may_be_zero=True),
