@@ -12,7 +12,6 @@ number before may never have been told, and those who miss it ask.
 """
 
 import datetime as dt
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from django.utils import timezone
 from channels_workers import Group
 from channels_workers.message import Message as ChannelMessage
 from chat import door, guests, limits
-from chat.frames import FrameError
+from chat.frames import FrameError, as_text
 from chat.models import Departure, Presence, Room
 
 #: How long a socket that has left is remembered: longer than a worker is frozen and goes on.
@@ -198,7 +197,7 @@ def whole(label: str, you: dict[str, Any] | None = None) -> str:
     # Read after the revision: what is newer than that is told again, and changes nothing.
     here = [visitor.fields() for visitor in _entries(room).values()]
     frame = {"type": "presence", "revision": room.revision, "here": here}
-    return json.dumps(frame if you is None else frame | {"you": you})
+    return as_text(frame if you is None else frame | {"you": you})
 
 
 def _entries(room: Room, persons: Iterable[str] | None = None) -> dict[str, Visitor]:
@@ -221,7 +220,7 @@ def _number(room: Room, deltas: list[Delta]) -> list[str]:
     frames = []
     for delta in deltas:
         room.revision += 1
-        frames.append(json.dumps({"type": "presence", "revision": room.revision, **delta}))
+        frames.append(as_text({"type": "presence", "revision": room.revision, **delta}))
     if frames:
         room.save(update_fields=["revision"])
     return frames

@@ -221,8 +221,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # Seconds to wait for another's write.
         "timeout": 20,
     }
-elif environment.flag("DATABASE_SSL", default=ON_HEROKU):
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("sslmode", "require")
+else:
+    OPTIONS = DATABASES["default"].setdefault("OPTIONS", {})
+    if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        # A server that drops packets is given up after so many seconds; libpq waits for minutes.
+        OPTIONS.setdefault("connect_timeout", 5)
+    if environment.flag("DATABASE_SSL", default=ON_HEROKU):
+        OPTIONS.setdefault("sslmode", "require")
 
 # ------------------------------------------------------------------------- channels and workers
 

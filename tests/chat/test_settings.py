@@ -157,7 +157,10 @@ def test_on_heroku_the_default_is_production() -> None:
     settings = read(DYNO="web.1", SECRET_KEY=PRODUCTION["SECRET_KEY"], DATABASE_URL=url)
     assert settings["DEBUG"] is False
     assert settings["ALLOWED_HOSTS"] == [".herokuapp.com"]
-    assert settings["DATABASES"]["default"]["OPTIONS"] == {"sslmode": "require"}
+    assert settings["DATABASES"]["default"]["OPTIONS"] == {
+        "connect_timeout": 5,
+        "sslmode": "require",
+    }
 
 
 def test_https_is_expected_in_production_unless_it_is_switched_off() -> None:
