@@ -131,7 +131,11 @@ def put_back(
         return _put_back_failed(delivery, layer, error, failures or Failures())
     if not is_last(delivery, error):
         return layer.requeue(delivery, counted=True)
-    reason = reason_of(delivery, error)
+    return give_up(delivery, layer, reason_of(delivery, error))
+
+
+def give_up(delivery: Delivery, layer: WorkerLayer, reason: str) -> Committed:
+    """Make *delivery* a dead letter, and log it."""
     committed = layer.give_up(delivery, reason)
     extra = about("dead_letter", delivery)
     logger.error(f"{GIVEN_UP}: %s", delivery.id, delivery.channel, reason, extra=extra)

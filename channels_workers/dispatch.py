@@ -47,13 +47,15 @@ RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
 class Outcome(NamedTuple):
     """What a consumer did to the layer, what it returned, and what it raised.
 
-    *error* may also say why its channel session cannot be saved.
+    *error* may also say why its channel session cannot be saved. No consumer runs for a message
+    that is *unreadable*.
     """
 
     operations: list[Operation]
     session: Session | None = None
     result: Any = None
     error: BaseException | None = None
+    unreadable: MessageError | None = None
 
     @property
     def is_put_off(self) -> bool:
@@ -72,8 +74,8 @@ def dispatch(
 
     Whatever the consumer raises is logged and harms this message only; what it sent before
     still goes out. An outcome that is put off (after ConsumeLater, or an exception of ``RETRY_ON``,
-    which is not logged here) the caller is to put back after a while, any other one to finish; see
-    :mod:`channels_workers.commits`.
+    which is not logged here) the caller is to put back after a while, an unreadable one to give up,
+    any other one to finish; see :mod:`channels_workers.commits`.
     """
 
     def run_with_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -106,7 +108,11 @@ def _run(
     delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
 ) -> Outcome:
     try:
-        message = Message(layer.content(delivery), delivery.channel, layer, delivery)
+        content = layer.content(delivery)
+    except MessageError as error:
+        return Outcome([], error=error, unreadable=error)
+    try:
+        message = Message(content, delivery.channel, layer, delivery)
         match = router.match(message)
     except Exception as error:  # noqa: BLE001  (it is logged, or looked at)
         return _not_routed(error, delivery, layer)

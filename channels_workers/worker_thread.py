@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from channels_workers import forks
 from channels_workers.backoff import Attempts
-from channels_workers.commits import Ended, finish, note
-from channels_workers.dispatch import dispatch
+from channels_workers.commits import Ended, finish, give_up, note
+from channels_workers.dispatch import Outcome, dispatch
 from channels_workers.layers.operations import Delivery, Finished, Operation, Send, server_of
 from channels_workers.logs import about, fields
 from channels_workers.retries import is_retried, without_frames
@@ -137,12 +137,7 @@ class Worker:
         try:
             outcome = dispatch(delivery, layer, group.router, group.loop.run)
             self._end_stray_child(delivery)
-            if outcome.is_put_off:
-                self._put_off(delivery, outcome.error)
-            else:
-                self._finish(outcome.of(delivery))
-                if delivery.failures:
-                    group.failures.succeeded(delivery)
+            self._settle(outcome, delivery)
         except BaseException:  # a receiver of a signal may call sys.exit()
             text, extra = "Message %s on %s is not finished yet", about("not_finished", delivery)
             logger.exception(text, delivery.id, delivery.channel, extra=extra)
@@ -152,6 +147,16 @@ class Worker:
             self.delivery = None
             if delivery.deaths:
                 group.quarantine.release()
+
+    def _settle(self, outcome: Outcome, delivery: Delivery) -> None:
+        if outcome.unreadable is not None:
+            give_up(delivery, self.channel_layer, str(outcome.unreadable))
+        elif outcome.is_put_off:
+            self._put_off(delivery, outcome.error)
+        else:
+            self._finish(outcome.of(delivery))
+            if delivery.failures:
+                self.group.failures.succeeded(delivery)
 
     def _put_off(self, delivery: Delivery, error: BaseException | None) -> None:
         if is_retried(error):

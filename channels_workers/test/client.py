@@ -8,7 +8,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from channels_workers.channel import Channel, Group
-from channels_workers.commits import finish, put_back
+from channels_workers.commits import finish, give_up, put_back
 from channels_workers.dispatch import run
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
@@ -106,7 +106,9 @@ class Client:
             return None
         with connections_left_alone():
             outcome = run(delivery, layer, router, _run_here)
-            if outcome.is_put_off:
+            if outcome.unreadable is not None:
+                give_up(delivery, layer, str(outcome.unreadable))
+            elif outcome.is_put_off:
                 put_back(delivery, layer, outcome.error)
             else:
                 finish(outcome.of(delivery), layer)

@@ -27,7 +27,7 @@ from channels.layers import channel_layers
 from django.dispatch import Signal
 from pytest_django import Settings
 
-from channels_workers.commits import finish, put_back
+from channels_workers.commits import finish, give_up, put_back
 from channels_workers.dispatch import dispatch
 from channels_workers.event_loop import EventLoop
 from channels_workers.layers.memory import InMemoryChannelLayer
@@ -115,6 +115,8 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
         delivery = pull_one(memory_layer, *channels)
         router = Router({delivery.channel: consumer})
         outcome = dispatch(delivery, memory_layer, router, loop.run)
+        if outcome.unreadable is not None:
+            return give_up(delivery, memory_layer, str(outcome.unreadable))
         if outcome.is_put_off:
             return put_back(delivery, memory_layer, outcome.error)
         return finish(outcome.of(delivery), memory_layer)

@@ -9,6 +9,7 @@ from django.dispatch import Signal
 
 from channels_workers import isolation
 from channels_workers.channel import Channel, Group
+from channels_workers.commits import give_up
 from channels_workers.dispatch import Outcome, dispatch, run
 from channels_workers.exceptions import (
     AcceptConnection,
@@ -276,13 +277,15 @@ def test_another_message_without_a_route_is_logged_and_finished(
     assert f"No route for message {delivery.id} on background" in caplog.text
 
 
-def test_a_message_that_cannot_be_read_is_logged_and_finished(
-    connected: Client, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_message_that_cannot_be_read_becomes_a_dead_letter(connected: Client) -> None:
     delivery = pull_one(connected.layer)._replace(payload=b"\xc1")
-    assert run_and_finish(delivery, connected.layer, Router([])) is Committed.DONE
+    outcome = dispatch(delivery, connected.layer, Router([]), not_called)
+    assert "cannot be decoded" in str(outcome.unreadable)
+    assert give_up(delivery, connected.layer, "no reason") is Committed.DONE
+    [letter] = connected.layer.dead_letters()
+    assert letter.message.id == delivery.id
     assert connected.released == [0]
-    assert f"Cannot route message {delivery.id} on websocket.connect" in caplog.text
+    assert refuses(connected)
 
 
 # Signals
@@ -565,12 +568,6 @@ def test_a_connect_that_cannot_be_routed_is_refused(connected: Client) -> None:
             return {"websocket.connect"}
 
     run_and_finish(pull_one(connected.layer), connected.layer, Router([Broken()]))
-    assert refuses(connected)
-
-
-def test_a_connect_that_cannot_be_read_is_refused(connected: Client) -> None:
-    delivery = pull_one(connected.layer)._replace(payload=b"\xc1")
-    run_and_finish(delivery, connected.layer, Router([]))
     assert refuses(connected)
 
 

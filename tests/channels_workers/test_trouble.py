@@ -17,7 +17,14 @@ from pytest_django import Settings
 from channels_workers import Channel, keeper, reaper, worker, worker_thread
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import Interface
-from channels_workers.layers.operations import About, Committed, Delivery, Finished
+from channels_workers.layers.operations import (
+    CONNECT,
+    RECEIVE,
+    About,
+    Committed,
+    Delivery,
+    Finished,
+)
 from channels_workers.layers.redis import RedisChannelLayer, streams
 from channels_workers.layers.redis.streams import Pull
 from channels_workers.message import Message
@@ -161,6 +168,32 @@ async def test_a_payload_that_a_server_cannot_read_harms_no_other(
     assert "cannot be decoded" in caplog.text
     client.leave()
     await client.ended()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_payload_that_a_worker_cannot_read_becomes_a_dead_letter(
+    application: Interface,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its connection goes on, and its handshake is refused at once."""
+    foreign = RedisChannelLayer(hosts=[redis_server.url], symmetric_encryption_keys=["other"])
+    client = await Client(application).accepted()
+    with monkeypatch.context() as encrypted:
+        encrypted.setattr(layers[0], "encode", foreign.encode)
+        client.send("secret")
+        refused = Client(application)
+        await refused.until(lambda: refused.types == ["close"])
+    client.send("hi")
+    await client.until(lambda: client.texts == ["hi"])
+    letters = await asyncio.to_thread(layers[0].dead_letters)
+    assert sorted(letter.message.channel for letter in letters) == [CONNECT, RECEIVE]
+    assert all("symmetric_encryption_keys" in letter.reason for letter in letters)
+    foreign.disconnect()
+    for each in (client, refused):
+        each.leave()
+        await each.ended()
 
 
 @pytest.mark.usefixtures("workers")
