@@ -312,9 +312,8 @@ def _server_error(alias: str, error: LayerUnavailable) -> CheckMessage:
         )
     if isinstance(error, LayerRefused):
         return Error(
-            f"The server of CHANNEL_LAYERS[{alias!r}] refuses us: {error}",
-            hint="Correct the user, the password and the database in `hosts`, or the user's rights "
-            "in Redis.",
+            f"The server of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
+            hint="Correct `hosts`, or the user in Redis.",
             id="channels_workers.E016",
         )
     return Error(

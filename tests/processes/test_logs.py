@@ -118,7 +118,12 @@ def test_a_password_that_redis_refuses_is_not_logged(
     )
     lost = wait_for_event(web.process, "layer_lost")
     assert f"redis://***@127.0.0.1:{guarded_redis.port}/0" in lost["message"]
-    wait_for_event(worker, "trying_again")
+    assert worker.wait() == 1
+    line = worker.output.splitlines()[-1]
+    assert "Traceback" not in worker.output
+    assert line.startswith("CommandError: channels_workers.E015: ")
+    assert f"redis://***@127.0.0.1:{guarded_redis.port}/0" in line
+    assert not any(secret in line for secret in SECRETS)
 
 
 def test_a_database_that_is_away_tells_no_password(

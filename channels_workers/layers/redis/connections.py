@@ -123,7 +123,8 @@ def unavailable(host: Host, error: Exception) -> LayerUnavailable:
     if isinstance(error, LayerUnavailable):
         return error
     if cure := refusal(error):
-        return LayerRefused(f"Redis at {describe(host)} refuses us: {plain(str(error))}. {cure}")
+        said = plain(str(error)).rstrip(".")
+        return LayerRefused(f"Redis at {describe(host)} refuses us: {said}. {cure}")
     if isinstance(error, DISCONNECTED) or is_temporary(error):
         return LayerUnavailable(
             f"Redis at {describe(host)} does not answer ({described(error)}). "
