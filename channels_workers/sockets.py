@@ -79,7 +79,7 @@ class Socket:
         self.left_frames = 0  # waiting for workers since the client has left
         self.left_bytes = 0  # the memory that they take
         self.kept = 0  # of what the sockets keep in all, the part that is counted as its own
-        self._is_publishing = False
+        self._is_publishing = self._is_forgotten = False
         self._published_next: asyncio.Future[None] | None = None  # while somebody waits for it
         self._closing: asyncio.Task[None] | None = None
         self.task: asyncio.Task[Any] | None = None  # that serves it
@@ -116,7 +116,7 @@ class Socket:
         self._regulate()
 
     def _count(self) -> None:
-        kept = self.connection.kept
+        kept = 0 if self._is_forgotten else self.connection.kept
         self.sockets.kept += kept - self.kept
         self.kept = kept
 
@@ -321,8 +321,9 @@ class Socket:
             self._left_timer.cancel()
         self.sockets.left_frames -= self.left_frames
         self.sockets.left_bytes -= self.left_bytes
-        self.sockets.kept -= self.kept
-        self.left_frames = self.left_bytes = self.kept = 0
+        self.left_frames = self.left_bytes = 0
+        self._is_forgotten = True
+        self._count()
         self.layer.detach(self.reply_channel)
         self.sockets.known.discard(self)
 

@@ -437,6 +437,7 @@ async def test_a_lost_connection_closes_its_socket(
     client.leave(4012)
     await client.ended()
     assert application.sockets.known == set()
+    assert application.sockets.kept == 0
 
 
 async def test_no_socket_is_left(application: Interface, consumers: Consumers) -> None:
