@@ -121,7 +121,7 @@ def test_a_password_that_redis_refuses_is_not_logged(
     assert worker.wait() == 1
     line = worker.output.splitlines()[-1]
     assert "Traceback" not in worker.output
-    assert line.startswith("CommandError: channels_workers.E015: ")
+    assert line.startswith("CommandError: channels_workers.E016: ")
     assert f"redis://***@127.0.0.1:{guarded_redis.port}/0" in line
     assert not any(secret in line for secret in SECRETS)
 
