@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from channels_workers.conf import configuration
-from channels_workers.logs import Episode, fields
+from channels_workers.floods import Episodes
+from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent, go_on
 from channels_workers.places import Place
 from channels_workers.protocol import Event
@@ -123,7 +124,7 @@ class Answers:
         self.queued = 0  # bytes that wait here, for all clients
         self._unsent = 0  # bytes that wait in the server, when that was last looked at
         self._looking: asyncio.TimerHandle | None = None
-        self._cut = Episode()
+        self._episodes = Episodes()
 
     def reader_behind(self, send: SendEvent) -> Reader:
         """Return the client that *send* is for."""
@@ -153,13 +154,13 @@ class Answers:
         return True
 
     def _end(self, reader: Reader, reason: str) -> None:
-        if self._cut.is_new():
-            logger.warning(
-                "Cutting the line of the client that reads its answers slowest: %s. Said once, "
-                "until none was cut for a minute",
-                reason,
-                extra=fields("answer_cut"),
-            )
+        self._episodes.log(
+            logger,
+            logging.WARNING,
+            "Cutting the line of the client that reads its answers slowest: %s",
+            reason,
+            extra=fields("answer_cut"),
+        )
         self.queued -= reader.queued
         reader.queued = 0
         reader.is_cut = True

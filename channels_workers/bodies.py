@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from tempfile import SpooledTemporaryFile
 
 from channels_workers.conf import configuration
-from channels_workers.logs import Episode, fields
+from channels_workers.floods import Episodes
+from channels_workers.logs import fields
 from channels_workers.protocol import Event, Scope
 
 logger = logging.getLogger(__name__)
@@ -33,33 +34,34 @@ class Bodies:
 
     def __init__(self) -> None:
         self.kept = 0
-        self._large, self._full, self._late = Episode(), Episode(), Episode()
+        self._episodes = Episodes()
 
     def judge_length(self, length: int) -> int:
         """Return 0 if a body of *length* bytes is taken, else the status to answer."""
         limit = configuration().REQUEST_BODY_SIZE
         if length <= limit:
             return 0
-        if self._large.is_new():
-            logger.warning(
-                "A request is answered 413: its body has more than %d bytes, REQUEST_BODY_SIZE. "
-                "Said once, until none had for a minute",
-                limit,
-                extra=fields("request_refused"),
-            )
+        self._episodes.log(
+            logger,
+            logging.WARNING,
+            "A request is answered 413: its body has more than %d bytes, REQUEST_BODY_SIZE",
+            limit,
+            extra=fields("request_refused"),
+        )
         return TOO_LARGE
 
     def keep(self, size: int) -> int:
         """Count *size* more bytes, and return 0; or the status to answer, if they are too many."""
         limit = configuration().REQUEST_BYTES_WAITING
         if self.kept + size > limit:
-            if self._full.is_new():
-                logger.warning(
-                    "Requests are answered 503: bodies of more than %d bytes are here, "
-                    "REQUEST_BYTES_WAITING. Said once, until none was for a minute",
-                    limit,
-                    extra=fields("request_refused"),
-                )
+            self._episodes.log(
+                logger,
+                logging.WARNING,
+                "Requests are answered 503: bodies of more than %d bytes are here, "
+                "REQUEST_BYTES_WAITING",
+                limit,
+                extra=fields("request_refused"),
+            )
             return TOO_MUCH
         self.kept += size
         return 0
@@ -70,13 +72,13 @@ class Bodies:
 
     def note_late(self) -> int:
         """Say that a body took too long, and return the status to answer."""
-        if self._late.is_new():
-            logger.warning(
-                "A request is answered 408: its body did not come within %g s, "
-                "REQUEST_BODY_TIMEOUT. Said once, until none was late for a minute",
-                configuration().REQUEST_BODY_TIMEOUT,
-                extra=fields("request_refused"),
-            )
+        self._episodes.log(
+            logger,
+            logging.WARNING,
+            "A request is answered 408: its body did not come within %g s, REQUEST_BODY_TIMEOUT",
+            configuration().REQUEST_BODY_TIMEOUT,
+            extra=fields("request_refused"),
+        )
         return TOO_LATE
 
 

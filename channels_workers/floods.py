@@ -1,16 +1,22 @@
-"""Lines of the log that clients cause in Django and in the server program: so many, and no more."""
+"""Lines of the log that clients can cause without end: so many, and no more.
+
+What the engine itself says of clients is folded (:class:`Episodes`): written once, then counted. Of
+what Django and the server program say, ``LOG_LINES_PER_MINUTE`` of each kind are written.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 
 from channels_workers.conf import configuration
-from channels_workers.logs import QUIET
+from channels_workers.logs import fields
 
 #: Loggers to whose warnings and errors a client can add with each request, or socket. Those of
 #: ``django.security`` have the names of errors.
@@ -19,6 +25,9 @@ LOGGERS = (
     *("django.request", "django.security.csrf", "uvicorn.error", "asyncio"),
     *("daphne.server", "daphne.http_protocol", "daphne.ws_protocol"),
 )
+
+#: For how long lines of a kind are counted together (s).
+MINUTE = 60.0
 
 #: The setting that lets more lines through.
 SETTING = 'CHANNEL_WORKERS["LOG_LINES_PER_MINUTE"]'
@@ -75,7 +84,7 @@ class Flood(logging.Filter):
         with self._lock:
             began, count = self._kinds.get(kind, (now, 0))
             before = 0
-            if now - began >= QUIET:
+            if now - began >= MINUTE:
                 began, count, before = now, 0, count
             self._kinds[kind] = began, count + 1
         return before, count + 1
@@ -93,3 +102,79 @@ def kind_of(record: logging.LogRecord) -> Kind:
         trace = trace.tb_next
     status = getattr(record, "status_code", None)
     return record.name, record.levelno, record.pathname, record.lineno, status, type(error), where
+
+
+class Episodes:
+    """Lines that clients can cause without end: the first is logged, those that follow are counted.
+
+    Every :data:`MINUTE` seconds a line says how many there were, until there was none. Without an
+    event loop each line is logged.
+    """
+
+    def __init__(self) -> None:
+        self._more: dict[tuple[str, str], int] = {}
+
+    def log(
+        self,
+        logger: logging.Logger,
+        level: int,
+        text: str,
+        *args: object,
+        extra: dict[str, str | int],
+    ) -> None:
+        """Log *text*, or count it; lines of one kind share *text* and the event of *extra*."""
+        kind = (str(extra["event"]), text)
+        if kind in self._more:
+            self._more[kind] += 1
+            return
+        logger.log(level, text, *args, extra=extra)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._more[kind] = 0
+        loop.call_later(MINUTE, self._look, loop, kind, (logger, level))
+
+    def _look(self, loop: asyncio.AbstractEventLoop, kind: tuple[str, str], by: Any) -> None:
+        count, (event, text), (logger, level) = self._more.pop(kind), kind, by
+        if count:
+            again = "%d more in the last %g s of: %s"
+            logger.log(level, again, count, MINUTE, text, extra=fields(event))
+            self._more[kind] = 0
+            loop.call_later(MINUTE, self._look, loop, kind, by)
+
+
+class ClientLines(logging.Filter):
+    """Lines of a server program about what single clients sent: the first is logged, as above.
+
+    *texts* are the beginnings of those lines. Their stack traces are left out: they say where the
+    server noticed it, which helps nobody.
+    """
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        super().__init__()
+        self._texts = texts
+        self._episodes = Episodes()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether *record* is logged; count it if not."""
+        text = next((text for text in self._texts if str(record.msg).startswith(text)), None)
+        if text is None or record.__dict__.get("event"):
+            return True
+        line = "A client sent what its server refuses: %s"
+        reason = str(record.msg).strip().splitlines()[-1]
+        self._episodes.log(
+            logging.getLogger(record.name),
+            logging.WARNING,
+            line,
+            reason,
+            extra=fields("bad_client"),
+        )
+        return False
+
+
+def fold_client_lines(name: str, texts: tuple[str, ...]) -> None:
+    """Let the logger *name* of a server program say once what single clients cause again."""
+    logger = logging.getLogger(name)
+    if not any(isinstance(each, ClientLines) for each in logger.filters):
+        logger.addFilter(ClientLines(texts))

@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from channels_workers.conf import Configuration
-from channels_workers.logs import Episodes, fields
+from channels_workers.floods import Episodes
+from channels_workers.logs import fields
 from channels_workers.protocol import Event
 from channels_workers.servers import daphne, uvicorn
 

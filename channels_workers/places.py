@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from django.http import HttpRequest
 
 from channels_workers.conf import configuration
-from channels_workers.logs import Episode, fields
+from channels_workers.floods import Episodes
+from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Places:
         self.taken = 0
         self.streams = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._full = Episode()
+        self._episodes = Episodes()
 
     @property
     def waiting(self) -> int:
@@ -83,15 +84,16 @@ class Places:
             self._waiting.popleft().set_result(None)
 
     def _refuse(self) -> None:
-        if self._full.is_new():
-            logger.warning(
-                "All %d places inside Django are taken, and %d requests wait: they are answered "
-                "503. Look for views that take long; or raise REQUESTS_AT_ONCE, if the database "
-                "allows more connections. Said once, until none was refused for a minute",
-                self.taken,
-                len(self._waiting),
-                extra=fields("pages_full"),
-            )
+        self._episodes.log(
+            logger,
+            logging.WARNING,
+            "All %d places inside Django are taken, and %d requests wait: they are answered "
+            "503. Look for views that take long; or raise REQUESTS_AT_ONCE, if the database "
+            "allows more connections",
+            self.taken,
+            len(self._waiting),
+            extra=fields("pages_full"),
+        )
         raise NoPlace
 
 

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 from channels_workers.conf import Configuration
 from channels_workers.exceptions import is_close_code
+from channels_workers.floods import Episodes
 from channels_workers.layers.codec import Content
 from channels_workers.layers.operations import (
     CONNECT,
     RECEIVE,
 )
-from channels_workers.logs import Episodes, fields
+from channels_workers.logs import fields
 from channels_workers.script_name import path_info
 
 logger = logging.getLogger(__name__)

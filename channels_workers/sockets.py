@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
+from channels_workers.floods import Episodes
 from channels_workers.futures import settle
 from channels_workers.intake import Intake, gate_for
 from channels_workers.layers.base import WorkerLayer
@@ -17,7 +18,7 @@ from channels_workers.layers.operations import (
     Published,
     UnderWay,
 )
-from channels_workers.logs import Episodes, fields
+from channels_workers.logs import fields
 from channels_workers.outgoing import SendEvent, Unread, outgoing_for
 from channels_workers.protocol import (
     CONNECTION_LOST,

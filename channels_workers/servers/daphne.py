@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from channels_workers.conf import configuration
-from channels_workers.logs import Episode, fields, fold_client_lines
+from channels_workers.floods import fold_client_lines
+from channels_workers.logs import fields
 from channels_workers.servers import kernel
 from channels_workers.servers.gate import Gate
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 #: under uvicorn. Autobahn's own second is too short for one that is slow, or far away: a reset can
 #: take the frame, and what was sent before it, away from who has not read it yet.
 CLOSE_HANDSHAKE_TIMEOUT = 10.0
+
+_told: set[str] = set()  # what this Daphne lacks, once the log has it
 
 
 def when_running(function: Callable[[], object]) -> None:
@@ -234,9 +237,6 @@ class AnswerLine:
         self._room.set()
 
 
-_no_answer_line = Episode()
-
-
 def answer_line(send: Any) -> AnswerLine | None:
     """Return the line that Daphne's *send* writes to; None for a *send* that is not Daphne's."""
     if not is_of_daphne(send):
@@ -245,7 +245,8 @@ def answer_line(send: Any) -> AnswerLine | None:
     parts = ("registerProducer", "unregisterProducer", "notifyFinish", "transport")
     missing = [part for part in parts if not hasattr(request, part)]
     if missing or not hasattr(request.transport, "abortConnection"):
-        if missing and _no_answer_line.is_new():
+        if missing and not _told.intersection(missing):
+            _told.update(missing)
             _tell(missing, "Answers that clients do not read pile up in its memory")
         return None
     if getattr(request, "channel", None) is None:  # the client is gone

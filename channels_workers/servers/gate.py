@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from channels_workers.logs import Episodes, fields
+from channels_workers.floods import Episodes
+from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 episodes = Episodes()

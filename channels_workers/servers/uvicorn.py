@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from channels_workers.conf import configuration
-from channels_workers.logs import Episode, fields, fold_client_lines
+from channels_workers.floods import Episodes, fold_client_lines
+from channels_workers.logs import fields
 from channels_workers.servers import kernel
 from channels_workers.servers.gate import PIECE, Gate
 
@@ -417,18 +418,18 @@ class BoundedHead:
         self.transport.close()
 
 
-_broken = Episode()
+_broken = Episodes()
 
 
 def note_broken(error: Exception) -> None:
     """Say that uvicorn's WebSocket part fails at a handshake."""
-    if _broken.is_new():
-        logger.warning(
-            "A handshake is answered 400: uvicorn's WebSocket part fails at it, with %s. Said "
-            "once, until none was for a minute",
-            type(error).__name__,
-            extra=fields("request_refused"),
-        )
+    _broken.log(
+        logger,
+        logging.WARNING,
+        "A handshake is answered 400: uvicorn's WebSocket part fails at it, with %s",
+        type(error).__name__,
+        extra=fields("request_refused"),
+    )
 
 
 def has_begun(protocol: Any) -> bool:
