@@ -1,14 +1,14 @@
-/** Messages from the room's history, as `{messages, more}`. It imports nothing. */
+/** Messages from the history of the page's room, as `{messages, more}`. It imports nothing. */
 
-async function fetchPage(url, query) {
-  const response = await fetch(`${url}?${query}`, { headers: { Accept: "application/json" } });
+async function fetchPage(query) {
+  const response = await fetch(`messages/?${query}`, { headers: { Accept: "application/json" } });
   if (!response.ok) throw new Error(`The history answered ${response.status}.`);
   const page = await response.json();
   return { ...page, moment: response.headers?.get("Date") };
 }
 
-export function before(url, id) {
-  return fetchPage(url, `before=${id}`);
+export function before(id) {
+  return fetchPage(`before=${id}`);
 }
 
 /**
@@ -20,14 +20,12 @@ export function before(url, id) {
  * Of edits and deletions it remembers the room's count up to which it knows them all.
  */
 export class CatchUp {
-  #url;
   #complete;
   #change;
   #runs = 0;
   #isDone = false;
 
-  constructor(url, complete, change = 0) {
-    this.#url = url;
+  constructor(complete, change = 0) {
     this.#complete = complete;
     this.#change = change;
   }
@@ -45,7 +43,7 @@ export class CatchUp {
     const run = ++this.#runs;
     let page;
     do {
-      page = await fetchPage(this.#url, `after=${this.#complete}&change=${this.#change}`);
+      page = await fetchPage(`after=${this.#complete}&change=${this.#change}`);
       yield page;
       this.#complete = Math.max(this.#complete, page.messages.at(-1)?.id ?? 0);
       this.#change = Math.max(this.#change, page.change ?? 0);

@@ -2,7 +2,7 @@
 
 // Chats below two prefixes of one host share the storage.
 const { door } = document.body.dataset;
-const keyHere = (key) => (door === "/" ? key : `${door}:${key}`);
+const keyHere = (key) => door.slice(1) + key;
 
 export function recall(storage, key) {
   try {

@@ -70,11 +70,7 @@ const people = new People({
 });
 const presence = new Presence({ onChange: showPeople, onGap: askForPeopleSoon });
 const status = new Status(find("status"), () => connection.open());
-const catchUp = new history.CatchUp(
-  page.history,
-  log.messages.last?.id ?? 0,
-  Number(page.change ?? 0),
-);
+const catchUp = new history.CatchUp(log.messages.last?.id ?? 0, Number(page.change ?? 0));
 const connection = new Connection(page.socket, { onState, onFrame, onProbe: askForPeople });
 const composer = new Composer(find("composer"), {
   label: page.label,
@@ -297,7 +293,7 @@ async function loadOlder() {
   olderIsLoading = true;
   try {
     const told = toldEarly;
-    const { messages, more } = await history.before(page.history, log.messages.first.id);
+    const { messages, more } = await history.before(log.messages.first.id);
     // A change that came meanwhile may not be in the answer: so it is asked for again.
     if (told === toldEarly) {
       scroll.keep(() => log.addEarlier(messages));

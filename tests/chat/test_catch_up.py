@@ -121,7 +121,7 @@ def asked(browser: Chrome, script: str) -> Any:
           return { ok: true, json: async () => ({ messages, more: pages.length > 0 }) };
         };
         import(module).then(async ({ CatchUp }) => {
-          const catchUp = new CatchUp("/asked/messages/", 10);
+          const catchUp = new CatchUp(10);
           const run = async (settled, ...given) => {
             pages = given;
             try { for await (const _ of catchUp.pages(settled)); } catch {}

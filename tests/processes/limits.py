@@ -25,6 +25,7 @@ ROOT_URLCONF = "tests.processes.limits"
 CHANNEL_WORKERS = {**CHAT, **json.loads(os.environ.get("LIMITS", "{}"))}
 PAGES = Path(os.environ.get("PAGES", "/nowhere"))
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # that of the chat is smaller than the limits here
 
 
 def size(request: HttpRequest) -> HttpResponse:

@@ -16,7 +16,8 @@ from chat_project.settings import *  # noqa: F403
 from chat_project.settings import REDIS_URL
 
 CHANNEL_ROUTING = "tests.processes.mirror.channel_routing"
-CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 15.0, **json.loads(os.environ.get("LIMITS", "{}"))}
+LIMITS = {"HANDSHAKE_TIMEOUT": 15.0, "DRAIN_TIME": 0}
+CHANNEL_WORKERS = {**LIMITS, **json.loads(os.environ.get("LIMITS", "{}"))}
 ENDED, RUN, GO = "ended", "run", "go"
 
 if os.environ.get("SERVER_PARTS_ARE_MISSING"):

@@ -60,7 +60,9 @@ def start(start_limited: StartLimited, way: str, **limits: Any) -> Server:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_handshake_waits_for_ever(way: str, start_limited: StartLimited) -> None:
-    server = start(start_limited, way, REQUEST_HEAD_TIMEOUT=1, HANDSHAKE_TIMEOUT=1)
+    server = start(
+        start_limited, way, REQUEST_HEAD_TIMEOUT=1, REQUEST_BODY_TIMEOUT=1, HANDSHAKE_TIMEOUT=1
+    )
     with ExitStack() as stack:
         lines = {name: stack.enter_context(line(server)) for name in WRONG}
         for name, opened in lines.items():

@@ -16,13 +16,11 @@ class ChatConsumer(AsyncWebsocketConsumer):
     """One socket in its room."""
 
     async def connect(self) -> None:
-        """Let the socket into its room; refuse it when there is none."""
+        """Let the socket into its room, which the first one makes."""
         self.label = self.scope["url_route"]["kwargs"]["label"]
         self.room_group_name = f"chat_{self.label}"
         self.person = guests.person_of_socket(self.scope["headers"])
-        if not await Room.objects.filter(label=self.label).aexists():
-            await self.close()
-            return
+        await Room.objects.aget_or_create(label=self.label, defaults={"name": self.label})
         await self.channel_layer.group_add(self.room_group_name, self.channel_name)
         await self.accept()
 

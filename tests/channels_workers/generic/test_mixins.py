@@ -59,7 +59,7 @@ async def test_text_and_bytes_are_sent(
 ) -> None:
     await send(memory_layer, {"text": "hello"}, {"text": ""}, {"bytes": b"\xff", "text": None})
     binary = {"type": "websocket.send", "bytes": b"\xff"}
-    assert await outputs(socket, 2) == [text("hello"), binary]
+    assert await outputs(socket, 3) == [text("hello"), text(""), binary]
 
 
 async def test_a_message_that_asks_for_nothing_is_ignored(

@@ -24,18 +24,18 @@ class Running:
     process: Process
     port: int
 
-    def handshake(self) -> int:
+    def handshake(self, room: str = "lobby") -> int:
         """The status of a handshake with a room; 101 if the socket opened."""
         try:
-            with self.connect():
+            with self.connect(room):
                 return 101
         except InvalidStatus as error:
             return error.response.status_code
 
-    def connect(self) -> ClientConnection:
+    def connect(self, room: str = "lobby") -> ClientConnection:
         """A socket in the room."""
         origin = Origin(f"http://127.0.0.1:{self.port}")
-        return connect(f"ws://127.0.0.1:{self.port}/chat/lobby/", origin=origin, proxy=None)
+        return connect(f"ws://127.0.0.1:{self.port}/chat/{room}/", origin=origin, proxy=None)
 
     def visit(self) -> None:
         """Make the room, as a visit to its page does."""
@@ -85,7 +85,8 @@ def test_without_workers_a_handshake_is_refused_with_the_cure(run_server: RunSer
 
 def test_with_workers_a_consumer_answers_the_handshake(run_server: RunServer) -> None:
     running = run_server()
-    assert running.handshake() == 403, "there is no such room"
+    assert running.handshake("no/room") == 403
+    assert running.handshake() == 101
     assert "No worker answered" not in running.process.output
 
 
