@@ -44,13 +44,16 @@ class RedisUpkeep(Upkeep):
 
     def overfull(self) -> dict[str, int]:
         """Return the pulse counter of each server that does not keep up with its inbox."""
-        for where in self._processes.untold():
-            extra = fields("unreadable")
-            self._aside.add(Unreadable(where, "It is none of ours."), extra)
         return self._processes.overfull()
 
     def orphans(self) -> set[str]:
-        """Return the processes that hold messages and are not known."""
+        """Return the processes that hold messages and are not known.
+
+        It is asked for rarely, so this is also when the log is told of what scripts set aside.
+        """
+        for where in self._processes.untold():
+            extra = fields("unreadable")
+            self._aside.add(Unreadable(where, "It is none of ours."), extra)
         return self._processes.orphans()
 
     def bury(self, process: str, counter: int) -> bool:
