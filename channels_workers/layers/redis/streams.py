@@ -277,6 +277,7 @@ class Streams:
         """Make a dead letter of a *message* that stands in no stream any more."""
         kept = ("MAXLEN", "~", configuration().DEAD_LETTERS, "*")
         about = ("channel", channel, "reason", f"{commands.UNREADABLE}: {error}")
+        message = message[: commands.MOST_FIELDS]
         with self.client.explained():
             self.client.redis.execute_command("XADD", self._dead, *kept, *about, *message)  # type: ignore[no-untyped-call]
 

@@ -36,6 +36,7 @@ from channels_workers.layers.operations import (
     Unreadable,
 )
 from channels_workers.layers.redis import RedisChannelLayer, life, link, reader
+from channels_workers.layers.redis.commands import MOST_FIELDS
 from channels_workers.registry import channel_layers
 from tests.channels_workers.layers.recorder import Recorder
 from tests.processes.redis_server import RedisServer
@@ -419,10 +420,15 @@ def test_a_message_that_nobody_can_read_is_a_dead_letter(
 async def test_whoever_receives_gets_the_next_that_can_be_read(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     with redis_server.client() as client:
-        client.xadd(layer.streams.key("name"), {"x": "y"})
+        for number in (1, 9000):
+            fields: Any = {f"x{each}": "y" for each in range(number)}
+            client.xadd(layer.streams.key("name"), fields)
     await layer.send("name", {"n": 1})
     assert await asyncio.wait_for(layer.receive("name"), TIMEOUT) == {"n": 1}
-    assert [letter.is_unreadable for letter in layer.dead_letters()] == [True]
+    assert [letter.is_unreadable for letter in layer.dead_letters()] == [True, True]
+    with redis_server.client() as client:
+        kept: Any = client.xrange(layer.client.key("dead"))
+    assert [len(fields) for _, fields in kept] == [2 + 1, 2 + MOST_FIELDS // 2]
     layer.disconnect()
 
 
