@@ -45,7 +45,7 @@ from typing import Protocol
 import pytest
 from selenium.webdriver import Chrome
 
-from channels_workers.floods import flood
+from channels_workers.log_limits import flood
 from tests.processes import process as processes
 from tests.processes.chromium import start_chromium
 from tests.processes.process import ROOT, Process, Processes, clean_environment

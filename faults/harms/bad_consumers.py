@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from channels_workers.layers.operations import DeadLetter
 from channels_workers.layers.redis.layer import RedisChannelLayer
+from channels_workers.layers.types import DeadLetter
 from faults.diaries import read_runs
 from faults.fault import Fault
 from faults.hearing import delays

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     CONNECT,
 )
 from channels_workers.routing import Router

@@ -4,12 +4,14 @@ import re
 
 import pytest
 
-from channels_workers import health, interface, reaper, retries, worker_thread
 from channels_workers.conf import Configuration
+from channels_workers.interface import application, health
+from channels_workers.interface.servers import daphne
+from channels_workers.layers import liveness
 from channels_workers.layers.redis import life, link, processes
 from channels_workers.management.commands import runserver
-from channels_workers.servers import daphne
 from channels_workers.session_stores import LONGEST_KEY
+from channels_workers.worker import reaper, retries, thread
 from chat import consumers, door, frames, names, views
 from tests.docs.pages import page
 from tests.processes.process import ROOT
@@ -40,13 +42,13 @@ WAITS = [
 #: The page, what stands there with the numbers in brackets, and what they are.
 NUMBERS = [
     ("architecture", r"Every (\w+) seconds", reaper.SEARCH_INTERVAL),
-    ("architecture", r"seen stand still for (\w+) seconds", reaper.DEAD_AFTER),
+    ("architecture", r"seen stand still for (\w+) seconds", liveness.DEAD_AFTER),
     ("architecture", r"For (\w+) seconds publishes, commits and sends wait", life.RECOVERY_TIME),
-    ("architecture", r"waits (\d+) ms at most", worker_thread.TOGETHER * 1000),
-    ("architecture", r"takes up to (\d+) at once", worker_thread.MOST_TOGETHER),
+    ("architecture", r"waits (\d+) ms at most", thread.TOGETHER * 1000),
+    ("architecture", r"takes up to (\d+) at once", thread.MOST_TOGETHER),
     ("architecture", r"entries of up to ([\d,]+) operations", of_lua("outbox", "pairs_per_entry")),
     ("architecture", r"called dead, the newest ([\d,]+)", processes.GRAVES),
-    ("guarantees", r"are (\w+) times the interval", reaper.DEAD_AFTER / link.PULSE_INTERVAL),
+    ("guarantees", r"are (\w+) times the interval", liveness.DEAD_AFTER / link.PULSE_INTERVAL),
     ("using", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
     ("using", r"twice as long, up to (\d+) s", max(WAITS)),
     ("using", r"after (\d+) more runs", len(WAITS)),
@@ -55,10 +57,10 @@ NUMBERS = [
     ("using", r"A client has (\w+) seconds to answer", daphne.CLOSE_HANDSHAKE_TIMEOUT),
     ("using", r"a space, more than (\d+) characters\) is no session", LONGEST_KEY),
     ("using", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
-    ("operating", r"waits up to (\d+) s for clients to answer", interface.CLOSE_TIMEOUT),
-    ("operating", r"are finished, for up to (\d+) s", interface.DRAIN_TIMEOUT),
+    ("operating", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
+    ("operating", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
     ("operating", r"no result of a look within (\d+) s", health.TIMEOUT),
-    ("operating", r"its pulse has stood still for (\d+) s", reaper.DEAD_AFTER),
+    ("operating", r"its pulse has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat", r"one in (\d+) s is told", consumers.TYPING_PAUSE),
     ("chat", r"with the last (\d+) messages", views.LAST),
     ("chat", r"JSON: up to (\d+) before", views.OLDER),

@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 import pytest
 
-from channels_workers import protocol
 from channels_workers.conf import Configuration
+from channels_workers.interface import protocol
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
@@ -69,7 +69,8 @@ def test_close_codes() -> None:
 
 def test_system_checks() -> None:
     files = [
-        ROOT / "channels_workers" / f"{name}.py" for name in ("checks", "installed", "production")
+        ROOT / "channels_workers" / "checks" / f"{name}.py"
+        for name in ("apps", "configuration", "deployment")
     ]
     source = "".join(file.read_text() for file in files)
     ids = re.findall(r'"(channels_workers\.[EWC]\d+)"', source)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_workers.protocol import SERVER_STOPS
+from channels_workers.interface.protocol import SERVER_STOPS
 from tests.conftest import StartWeb, StartWorker
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Person

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_workers.protocol import SERVER_STOPS
+from channels_workers.interface.protocol import SERVER_STOPS
 from tests.conftest import StartWeb, StartWorker
 from tests.docs.pages import page
 from tests.processes.process import Process, Processes, free_port, is_listening

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
-from channels_workers.layers.operations import About, Committed, Delivery, Pulse
 from channels_workers.layers.redis import RedisChannelLayer, rights
+from channels_workers.layers.types import About, Committed, Delivery, Pulse
 from tests.channels_workers.layers.contract import (
     LayerContract,
     MakeLayer,

@@ -6,7 +6,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
-from channels_workers.layers.operations import About
+from channels_workers.layers.types import About
 from tests.channels_workers.clients import Client
 from tests.processes.process import free_port
 
