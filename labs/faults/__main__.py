@@ -20,7 +20,7 @@ from labs.faults.row import Row
 from labs.faults.size import FULL, QUICK, Size
 from labs.faults.table import describe, heading, say, write_json, write_markdown
 from labs.faults.trial import try_fault
-from tests.processes.signals import interruptible
+from labs.harness.signals import interruptible
 
 #: The exit status after SIGINT or SIGTERM.
 INTERRUPTED = 130

@@ -48,7 +48,7 @@ class ChatFault(Fault):
         Messages of one connection are told in order. What one who came back had said by a
         connection before may be told behind what is said now; the page shows it where it belongs.
         """
-        assert isinstance(stage.site, ChatSite)  # noqa: S101  (see above)
+        assert isinstance(stage.site, ChatSite)
         back = {person.name for person in transcript.people if len(person.visits) > 1}
         yield hearing.find(transcript, (), stage.since, back)
         yield chat_rows.find(transcript, stage.site.rows())

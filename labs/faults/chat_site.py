@@ -12,7 +12,8 @@ from typing import Self
 
 from labs.faults.chat_rows import Stored
 from labs.faults.site import Site
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 
 
 class ChatSite(Site):
@@ -47,7 +48,7 @@ class ChatSite(Site):
         command = [sys.executable, "-m", "django", "migrate", "--verbosity", "0"]
         command += ["--skip-checks"]
         environment = clean_environment() | self.environment(self.engine)
-        subprocess.run(command, env=environment, cwd=self.folder, check=True)  # noqa: S603
+        subprocess.run(command, env=environment, cwd=self.folder, check=True)
         return super().__enter__()
 
     def rows(self) -> list[Stored]:

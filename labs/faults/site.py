@@ -14,10 +14,12 @@ from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.status import Status
 from labs.faults.clock.wall_clock import WallClock
 from labs.faults.proxy import Proxy
-from tests.processes.process import ROOT, Process, Processes, free_port
-from tests.processes.procfile import read_procfile
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 
 #: Said by a worker when it starts.
 WORKER_READY = r"\bWorker \w+: .* listening on channels"

@@ -12,8 +12,8 @@ from labs.faults.load.transcript import Transcript
 from labs.faults.site import Server, Site
 from labs.faults.size import Size
 from labs.faults.traffic import Traffic
-from tests.processes.process import Process
-from tests.processes.waiting import wait_for
+from labs.harness.processes import Process
+from labs.harness.waiting import wait_for
 
 
 @dataclass

@@ -13,8 +13,9 @@ from typing import Any, Protocol, Self
 
 from labs.faults.load.plan import Plan
 from labs.faults.load.transcript import Transcript
-from tests.processes.process import ROOT, Processes
-from tests.processes.waiting import wait_for
+from labs.harness.processes import Processes
+from labs.harness.project import ROOT
+from labs.harness.waiting import wait_for
 
 #: How long all people may take to be let in (s).
 JOIN_TIMEOUT = 60.0

@@ -16,7 +16,7 @@ from labs.faults.site import ENGINE, Site
 from labs.faults.size import Size
 from labs.faults.stage import Stage
 from labs.faults.traffic import Traffic
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 #: How long all flows before the harm, how long the last disconnects may take (s).
 BEFORE, LAST = 3.0, 20.0

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from labs.harness.signals import interruptible
 from labs.rehearsal.registry import STEPS
 from labs.rehearsal.row import Row
 from labs.rehearsal.site import Site
@@ -19,7 +20,6 @@ from labs.rehearsal.slug import Repository
 from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step
 from labs.rehearsal.table import describe, say, write_json, write_markdown
-from tests.processes.signals import interruptible
 
 #: The exit status after SIGINT or SIGTERM.
 INTERRUPTED = 130

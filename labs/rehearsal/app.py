@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from labs.faults.site import WORKER_READY
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
 from labs.rehearsal.slug import Slug
-from tests.processes.process import Process, Processes, free_port
 
 #: SIGKILL follows SIGTERM after so long; a web dyno must listen within that of its start (s).
 GRACE, BOOT = 30.0, 60.0

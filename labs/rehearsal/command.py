@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.processes.process import clean_environment
+from labs.harness.processes import clean_environment
 
 #: How long one may take (s).
 PATIENCE = 600.0
@@ -20,7 +20,7 @@ def run(
     *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None, stdin: bytes = b""
 ) -> bytes:
     """Return what a command writes; :exc:`Failed` if its status is not 0."""
-    done = subprocess.run(  # noqa: S603  (commands of this package)
+    done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
         env=clean_environment() | dict(env or {}),

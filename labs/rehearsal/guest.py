@@ -18,9 +18,9 @@ from urllib.error import HTTPError
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from labs.harness.server import Person
+from labs.harness.visitor import Visitor
 from labs.rehearsal.router import HOST, Router
-from tests.chat.accounts.visitor import Visitor
-from tests.processes.server import Person
 
 #: How long an answer may take (s).
 PATIENCE = 300.0
@@ -117,9 +117,7 @@ class Guest(Visitor):
         opener = urllib.request.build_opener(ByRouter(self.router), NoRedirect())
         cookies = self.headers if self.cookies else {}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(  # noqa: S310  (of our own router)
-            f"{scheme}://{HOST}{path}", headers={**cookies, **named}
-        )
+        request = urllib.request.Request(f"{scheme}://{HOST}{path}", headers={**cookies, **named})
         response: HTTPResponse | HTTPError
         try:
             response = opener.open(request, timeout=PATIENCE)

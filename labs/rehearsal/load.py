@@ -11,8 +11,8 @@ from labs.faults import chat_rows, hearing
 from labs.faults.load.plan import Plan
 from labs.faults.load.transcript import Transcript
 from labs.faults.traffic import Traffic
+from labs.harness.processes import Processes
 from labs.rehearsal.site import Site
-from tests.processes.process import Processes
 
 #: How many people in how many rooms, who say something every so often (s).
 ROOMS, EACH, INTERVAL = 8, 5, 0.8

@@ -13,9 +13,10 @@ from typing import Any
 
 import psycopg
 
+from labs.harness.ports import free_port
+from labs.harness.processes import Process
 from labs.rehearsal.certificate import make_certificate
 from labs.rehearsal.command import run
-from tests.processes.process import Process, free_port
 
 #: What the plan allows.
 CONNECTIONS = 20

@@ -6,11 +6,12 @@ import os
 import signal
 from pathlib import Path
 
+from labs.harness.nginx import FILES, nginx_program
+from labs.harness.ports import free_port, is_listening
+from labs.harness.processes import Process
+from labs.harness.waiting import wait_for
 from labs.rehearsal.certificate import make_certificate
 from labs.rehearsal.command import run
-from tests.processes.nginx import FILES, nginx_program
-from tests.processes.process import Process, free_port, is_listening
-from tests.processes.waiting import wait_for
 
 #: The name that the platform gives the app, and one of its owner's.
 HOST, OWN_HOST = "chat-rehearsed.herokuapp.com", "localhost"
@@ -82,7 +83,7 @@ class Router:
 
     def lead_to(self, ports: list[int]) -> None:
         """Lead new requests to these ports; open sockets stay where they are."""
-        assert self.process is not None  # noqa: S101  (the site starts it first)
+        assert self.process is not None
         before = self._workers()
         self._write(ports)
         self.process.signal(signal.SIGHUP)
@@ -96,7 +97,7 @@ class Router:
 
     def _workers(self) -> set[int]:
         """Return the ids of nginx's worker processes."""
-        assert self.process is not None  # noqa: S101  (see above)
+        assert self.process is not None
         tasks = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return {int(child) for child in tasks.read_text().split()}
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from labs.faults.chat_rows import Stored
+from labs.harness.processes import Processes
 from labs.rehearsal.app import App
 from labs.rehearsal.gauge import Gauge
 from labs.rehearsal.key_value import KeyValue
 from labs.rehearsal.postgres import Postgres
 from labs.rehearsal.router import Router
 from labs.rehearsal.slug import Slug
-from tests.processes.process import Processes
 
 #: The messages of rooms whose labels begin alike, in the order of their ids.
 ROWS = """SELECT chat_message.id, chat_room.label, nonce FROM chat_message

@@ -16,9 +16,9 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from labs.faults.mutants.mutant import Patch
+from labs.harness.procfile import parse_procfile
+from labs.harness.project import ROOT
 from labs.rehearsal.command import run
-from tests.processes.process import ROOT
-from tests.processes.procfile import parse_procfile
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from labs.harness.server import Person
+from labs.harness.waiting import wait_for
 from labs.rehearsal.guest import Guest
 from labs.rehearsal.router import Router
-from tests.processes.server import Person
-from tests.processes.waiting import wait_for
 
 #: How often something is said (s).
 PAUSE = 0.1

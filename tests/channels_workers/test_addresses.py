@@ -10,9 +10,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from channels_workers.addresses import LimitPerAddress, client_address, network_of, with_client
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 PROXY = "10.0.0.1"
 

@@ -12,7 +12,7 @@ from channels_workers.backlog import Backlog, Postponed
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.operations import Delivery
 from channels_workers.retries import wait_before_run
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 TIMEOUT = 20.0
 

@@ -8,9 +8,9 @@ from channels_workers.channel import Channel
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.operations import About
+from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
 from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
-from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

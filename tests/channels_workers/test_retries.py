@@ -40,10 +40,10 @@ from channels_workers.retries import (
 )
 from channels_workers.routing import Router
 from channels_workers.sessions import channel_session
+from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client, pull_one
 from tests.channels_workers.conftest import RunNext
 from tests.channels_workers.consumers import StartGroup, not_called
-from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

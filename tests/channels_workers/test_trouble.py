@@ -30,9 +30,9 @@ from channels_workers.layers.redis.streams import Pull
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
 from channels_workers.worker import WorkerGroup
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 from tests.channels_workers.test_interface import TIMEOUT, Client, Consumers
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

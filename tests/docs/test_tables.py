@@ -25,12 +25,12 @@ from chat.frames import Frame, parse
 from labs.faults.registry import FAULTS
 from labs.genuine.comparison.differences import DIFFERENCES
 from labs.genuine.comparison.repertoire import applications
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
+from labs.harness.requirements import locked
 from tests.channels_workers.test_imports import ROWS
 from tests.docs.names import written_row
 from tests.docs.pages import code, first_codes, page
-from tests.processes.process import ROOT
-from tests.processes.procfile import read_procfile
-from tests.project.locks import locked
 
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
 SETTINGS = ROOT / "chat_project" / "settings.py"

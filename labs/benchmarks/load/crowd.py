@@ -115,5 +115,5 @@ def _http(url: str) -> str:
 
 
 def _get(address: str) -> None:
-    with urllib.request.urlopen(address, timeout=VISIT_TIMEOUT) as response:  # noqa: S310  (http)
+    with urllib.request.urlopen(address, timeout=VISIT_TIMEOUT) as response:
         response.read()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labs.benchmarks.measuring.progress import say
-from tests.processes.signals import interruptible
+from labs.harness.signals import interruptible
 
 #: Measures, with a folder for logs; says whether all could be measured.
 Run = Callable[[Path], bool]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from labs.genuine.comparison.engine import GENUINE
-from tests.processes.process import ROOT
-from tests.processes.redis_server import redis_command
+from labs.harness.project import ROOT
+from labs.harness.redis_server import redis_command
 
 PACKAGES = (
     "django",
@@ -46,9 +46,7 @@ def conditions(command: str, arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _output(command: Sequence[str]) -> str:
-    done = subprocess.run(  # noqa: S603  (fixed commands)
-        command, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
 

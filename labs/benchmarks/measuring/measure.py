@@ -17,7 +17,7 @@ from labs.benchmarks.measuring.subject import Measurement
 from labs.benchmarks.serving.cores import pinned
 from labs.benchmarks.serving.rooms import find_room
 from labs.benchmarks.serving.site import Site
-from tests.processes.process import Process
+from labs.harness.processes import Process
 
 #: How long a load may take (s).
 LOAD_TIMEOUT = 180.0

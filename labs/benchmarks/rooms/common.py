@@ -7,7 +7,7 @@ from typing import Any
 #: Made by ``serving.site.Site``: ``redis``, an address, and ``layer``, BACKEND and CONFIG.
 given: dict[str, Any] = json.loads(os.environ["BENCHMARK"])
 
-SECRET_KEY = "benchmark"  # noqa: S105  (nothing is served but to this machine)
+SECRET_KEY = "benchmark"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "labs.benchmarks.rooms.urls"

@@ -18,7 +18,7 @@ from labs.benchmarks.serving.cores import ANY, parse_cores
 from labs.benchmarks.serving.room import SERVERS
 from labs.benchmarks.serving.rooms import ROOMS, find_room
 from labs.benchmarks.serving.site import Site
-from tests.processes.signals import interruptible
+from labs.harness.signals import interruptible
 
 
 def parse() -> argparse.Namespace:

@@ -12,8 +12,10 @@ from typing import Any, Self
 from labs.benchmarks.serving.arrangement import Arrangement
 from labs.benchmarks.serving.cores import pinned
 from labs.benchmarks.serving.room import Room
-from tests.processes.process import ROOT, Process, Processes, clean_environment, free_port
-from tests.processes.redis_server import RedisServer
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes, clean_environment
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
 
 #: Said by a worker of either engine when it is ready.
 WORKER_READY = r"(?i)\blistening on channels"
@@ -134,7 +136,7 @@ class Site:
         return self._processes(command, name=name, env=self.environment, cwd=self.folder)
 
     def _run(self, *arguments: str) -> None:
-        done = subprocess.run(  # noqa: S603  (a command of this project)
+        done = subprocess.run(
             self.room.django(*arguments),
             cwd=self.folder,
             env=clean_environment() | self.environment,

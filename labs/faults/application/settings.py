@@ -7,7 +7,7 @@ from typing import Any
 #: Made by ``site.Site``: the address of Redis, the folder of diaries, CHANNEL_WORKERS.
 given: dict[str, Any] = json.loads(os.environ["FAULTS"])
 
-SECRET_KEY = "harm"  # noqa: S105  (nothing is served but to this machine)
+SECRET_KEY = "harm"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["channels_workers", "daphne"]

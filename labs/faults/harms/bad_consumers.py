@@ -10,7 +10,7 @@ from labs.faults.hearing import delays
 from labs.faults.load.transcript import Transcript
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 
 class Poison(Fault):

@@ -12,8 +12,8 @@ from labs.faults.chat_fault import ChatFault
 from labs.faults.harms.redis_lost import lose_data
 from labs.faults.site import Setting, Site
 from labs.faults.stage import Stage
-from tests.processes.process import Process
-from tests.processes.waiting import wait_for
+from labs.harness.processes import Process
+from labs.harness.waiting import wait_for
 
 #: How long workers stand still (s).
 FROZEN = 0.5

@@ -7,7 +7,7 @@ import signal
 from labs.faults.fault import Fault
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
-from tests.processes.process import Process
+from labs.harness.processes import Process
 
 
 def freeze(stage: Stage, process: Process, seconds: float) -> None:

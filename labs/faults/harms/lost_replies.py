@@ -8,7 +8,7 @@ from labs.faults.fault import Fault
 from labs.faults.proxy import KINDS, Proxy
 from labs.faults.site import Setting
 from labs.faults.stage import Stage
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 
 class LostReplies(Fault):

@@ -10,8 +10,9 @@ from labs.faults.fault import Fault
 from labs.faults.mutants.mutant import Mutant, Patch
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
-from tests.processes.process import Process, free_port
-from tests.processes.procfile import read_procfile
+from labs.harness.ports import free_port
+from labs.harness.processes import Process
+from labs.harness.procfile import read_procfile
 
 OTHER = FORMAT_VERSION + 1
 NEWER = Mutant(

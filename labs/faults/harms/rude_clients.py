@@ -14,7 +14,7 @@ from labs.faults.load.transcript import Transcript
 from labs.faults.site import Setting
 from labs.faults.size import Size
 from labs.faults.stage import Stage
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 #: What p95 may be in any case (s): doubling of nothing is nothing.
 FLOOR = 0.05

@@ -7,7 +7,7 @@ from labs.faults.fault import Fault
 from labs.faults.load.transcript import Transcript
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 #: How long the disconnects of its sockets may take (s).
 DISCONNECTS = 15.0

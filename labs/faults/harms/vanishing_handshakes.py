@@ -8,7 +8,7 @@ from itertools import cycle
 from labs.faults.fault import Fault
 from labs.faults.site import Server
 from labs.faults.stage import Stage
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 REQUEST = (
     "GET /room/door/?key=door{number} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"

@@ -34,7 +34,7 @@ SETTLED, STALE, PAUSE = 60.0, 20.0, 2.0
 def fetch(url: str) -> tuple[bytes, str]:
     """Return what the site has at *url*, and the cookie that it sets."""
     response: HTTPResponse
-    with urllib.request.urlopen(url, timeout=20) as response:  # noqa: S310  (of our own server)
+    with urllib.request.urlopen(url, timeout=20) as response:
         return response.read(), (response.headers["Set-Cookie"] or "").partition(";")[0]
 
 
@@ -56,14 +56,14 @@ class ChatVisitor(Visitor):
         return self.plan.servers[self.server].replace("ws", "http", 1)
 
     def _next_server(self) -> int:
-        return random.randrange(len(self.plan.servers))  # noqa: S311  (nobody is to guess it)
+        return random.randrange(len(self.plan.servers))
 
     def _pause(self, visit: Visit) -> float:
         if visit.joined and visit.ended and visit.ended - visit.joined > STEADY:
             self._failures = 0
         longest = min(LONGEST, FIRST * 2**self._failures)
         self._failures += 1
-        return random.uniform(longest / 2, longest)  # noqa: S311  (nobody is to guess it)
+        return random.uniform(longest / 2, longest)
 
     async def _open(self, visit: Visit) -> ClientConnection:
         if not self._cookie:

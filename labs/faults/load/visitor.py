@@ -87,7 +87,7 @@ class Visitor:
 
     def _pause(self, visit: Visit) -> float:
         """Return how long (s) to wait after *visit* before the next."""
-        return random.uniform(*WAIT)  # noqa: S311  (nobody is to guess it)
+        return random.uniform(*WAIT)
 
     def _new_visit(self) -> Visit:
         key = f"{self.person.name}.{len(self.person.visits)}"

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 PACKAGE = "channels_workers"
 

@@ -43,7 +43,7 @@ class Pages:
 
     def cookies(self) -> str | None:
         """Return the header with all cookies."""
-        request = urllib.request.Request(self.origin)  # noqa: S310  (http, as it says)
+        request = urllib.request.Request(self.origin)
         self._jar.add_cookie_header(request)
         return request.get_header("Cookie")
 

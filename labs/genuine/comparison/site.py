@@ -12,8 +12,10 @@ from typing import Self
 from labs.genuine.comparison.application import Application
 from labs.genuine.comparison.database import Database
 from labs.genuine.comparison.engine import Engine
-from tests.processes.process import ROOT, Process, Processes, clean_environment, free_port
-from tests.processes.redis_server import RedisServer
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes, clean_environment
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
 
 NO_URLS = "labs.genuine.comparison.settings.urls"
 
@@ -81,7 +83,7 @@ class Site:
             self.redis.stop()
 
     def _migrate(self) -> None:
-        done = subprocess.run(  # noqa: S603  (a command of the engine)
+        done = subprocess.run(
             self.engine.django("migrate", "--verbosity", "0"),
             cwd=self.folder,
             env=clean_environment() | self.environment,

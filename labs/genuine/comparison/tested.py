@@ -11,7 +11,7 @@ from hypothesis.strategies import nothing
 from labs.genuine.comparison.application import Application
 from labs.genuine.comparison.engine import ENGINES, Engine
 from labs.genuine.comparison.stage import Stage
-from tests.processes.process import clean_environment
+from labs.harness.processes import clean_environment
 
 NAME = "tested"
 
@@ -41,7 +41,7 @@ def run_tests(stage: Stage) -> list[Tested]:
 def _run_tests(stage: Stage, engine: Engine) -> Tested:
     # The tests put a layer in memory in the place of Redis, so nothing is started.
     site = stage.site(APPLICATION, engine)
-    done = subprocess.run(  # noqa: S603  (a command of the engine)
+    done = subprocess.run(
         engine.django("test", NAME),
         cwd=site.code,
         env=clean_environment() | site.environment,

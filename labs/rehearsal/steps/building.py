@@ -10,11 +10,11 @@ from collections.abc import Callable
 import psycopg
 import redis
 
+from labs.harness.requirements import locked
 from labs.rehearsal.command import run
 from labs.rehearsal.slug import Slug, find_python, make_environment
 from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step
-from tests.project.locks import locked
 
 #: What the name of a hashed file has.
 HASHED = re.compile(r"\.[0-9a-f]{12}(\.|$)")

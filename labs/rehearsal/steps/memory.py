@@ -6,10 +6,10 @@ import asyncio
 
 import redis
 
+from labs.harness.waiting import wait_for
 from labs.rehearsal.crowd import crowd, hear, say
 from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step
-from tests.processes.waiting import wait_for
 
 #: How many sockets; characters of a message that waits.
 SOCKETS, CHARACTERS = 300, 200

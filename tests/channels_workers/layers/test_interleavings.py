@@ -17,8 +17,8 @@ from channels_workers.layers.operations import (
 from channels_workers.layers.redis import RedisChannelLayer, commands
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.server import Departure, Server
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.machine import Bus, Machine
-from tests.processes.redis_server import RedisServer
 
 SETTINGS = hypothesis.settings(
     deadline=None,

@@ -13,8 +13,9 @@ from websockets.typing import Origin
 
 from channels_workers.management.commands.runserver import Command
 from channels_workers.reaper import DEAD_AFTER, LOOK_INTERVAL
-from tests.processes.process import Process, Processes, free_port
-from tests.processes.server import Server
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.server import Server
 
 
 @dataclass

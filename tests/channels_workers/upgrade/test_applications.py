@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 
 FOLDER = ROOT / "labs" / "genuine" / "applications"
 APPLICATIONS = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.processes.process import ROOT, Process, clean_environment, free_port
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, clean_environment
+from labs.harness.project import ROOT
 
 Load = Callable[..., dict[str, Any]]
 

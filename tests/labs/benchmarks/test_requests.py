@@ -7,8 +7,8 @@ import pytest
 from labs.benchmarks.load.redis_time import RedisTime
 from labs.benchmarks.load.report import Report
 from labs.benchmarks.measuring.requests import RequestCounter, time_of_request
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 
 
 @pytest.mark.parametrize(

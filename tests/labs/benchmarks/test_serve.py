@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from tests.processes.process import ROOT, Process, Processes, clean_environment
-from tests.processes.waiting import wait_for
+from labs.harness.processes import Process, Processes, clean_environment
+from labs.harness.project import ROOT
+from labs.harness.waiting import wait_for
 
 SERVE = [sys.executable, "-m", "labs.benchmarks.serving"]
 

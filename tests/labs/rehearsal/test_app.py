@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from labs.harness.processes import Processes
+from labs.harness.waiting import wait_for
 from labs.rehearsal import app as apps
 from labs.rehearsal.app import App
 from labs.rehearsal.slug import Slug
-from tests.processes.process import Processes
-from tests.processes.waiting import wait_for
 
 WORKER = "trap 'exit 0' TERM; echo Worker w: 1 on redis, listening on channels a; sleep 60 & wait"
 

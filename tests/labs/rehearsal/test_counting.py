@@ -6,13 +6,13 @@ from pathlib import Path
 from labs.faults import chat_rows
 from labs.faults.chat_rows import Stored
 from labs.faults.load.transcript import Heard, Person, Said, Transcript, Visit
+from labs.harness.project import ROOT
 from labs.rehearsal.gauge import Peaks
 from labs.rehearsal.load import Counted, count
 from labs.rehearsal.registry import STEPS
 from labs.rehearsal.row import Row
 from labs.rehearsal.site import config_vars
 from labs.rehearsal.table import describe, markdown, write_json
-from tests.processes.process import ROOT
 
 
 def talk() -> Transcript:

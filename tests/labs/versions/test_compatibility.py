@@ -12,6 +12,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from channels_workers.layers.redis.connections import OLDEST_VERSION
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
+from labs.harness.requirements import WRITTEN, locked
 from labs.versions.combinations import COMBINATIONS, LOWEST, Combination
 from labs.versions.environment import MissingPython, find_python
 from labs.versions.selection import PATHS
@@ -19,8 +22,6 @@ from labs.versions.servers import SERVERS, MissingServer, Server, require_server
 from labs.versions.table import describe, markdown, merge, read_json, rows, write_json
 from labs.versions.trial import Result, read_report
 from tests.docs.pages import page
-from tests.processes.process import ROOT, clean_environment
-from tests.project.locks import WRITTEN, locked
 
 RESULTS = read_json(ROOT / "labs" / "versions" / "results.json")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

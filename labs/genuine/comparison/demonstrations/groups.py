@@ -13,7 +13,7 @@ from labs.genuine.comparison.demonstrations.visitor import (
 )
 from labs.genuine.comparison.difference import OnPurpose, Seen
 from labs.genuine.comparison.site import Site
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 #: For the demonstration (s).
 EXPIRY = 1

@@ -10,8 +10,8 @@ from websockets.sync.client import ClientConnection, connect
 from labs.genuine.comparison.application import Application
 from labs.genuine.comparison.quiet import count_blocked
 from labs.genuine.comparison.site import Site
-from tests.processes.process import Process
-from tests.processes.waiting import wait_for
+from labs.harness.processes import Process
+from labs.harness.waiting import wait_for
 
 DIFFERENCES = Application(
     name="differences",

@@ -1,4 +1,4 @@
-"""An interface server of the tests, and how to talk to it."""
+"""An interface server, and how to talk to it."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.processes.process import Process
+from labs.harness.processes import Process
 
 
 @dataclass

@@ -34,7 +34,7 @@ def deflated(payload: bytes) -> bytes:
 
 
 class RawSocket:
-    """An open socket of a server on this machine; AssertionError if it is refused."""
+    """A socket of a server on this machine, with the `answer` to its handshake."""
 
     def __init__(
         self, port: int, path: str = "/", *, deflate: bool = False, **headers: str
@@ -112,7 +112,7 @@ class RawSocket:
 
     def until_cut(self) -> list[int]:
         """Read until the line ends; the close codes that came."""
-        codes = []
+        codes: list[int] = []
         for opcode, payload in self.frames():
             if opcode == CLOSE and not payload:
                 return codes

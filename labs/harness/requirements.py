@@ -8,7 +8,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 WRITTEN = (ROOT / "requirements.in", ROOT / "tests" / "requirements.in")
 PIN = re.compile(r"(?P<name>[A-Za-z0-9-]+)(\[[a-z,]+\])?==(?P<version>[0-9][0-9a-z.]*)")
@@ -30,6 +30,7 @@ class Locked:
 
     @property
     def is_for_this_machine(self) -> bool:
+        """Whether it is installed here."""
         return self.is_for({})
 
     def is_for(self, machine: dict[str, str]) -> bool:

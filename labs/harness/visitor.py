@@ -5,7 +5,7 @@ import urllib.request
 from http.client import HTTPResponse
 from http.cookiejar import CookieJar
 
-from tests.processes.server import Server
+from labs.harness.server import Server
 
 PASSWORD = "correct horse battery"
 
@@ -41,6 +41,7 @@ class Visitor:
 
     @property
     def cookies(self) -> dict[str, str]:
+        """Names and values."""
         return {cookie.name: cookie.value or "" for cookie in self.jar}
 
     @property

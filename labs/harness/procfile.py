@@ -1,6 +1,6 @@
 """The commands of the Procfile."""
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 
 def parse_procfile(text: str) -> dict[str, str]:

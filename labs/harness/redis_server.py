@@ -1,4 +1,4 @@
-"""A real Redis server for the tests."""
+"""A real Redis server."""
 
 import shutil
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import redis
 
-from tests.processes.process import Process, free_port
+from labs.harness.ports import free_port
+from labs.harness.processes import Process
 
 
 def redis_command() -> str:
@@ -43,6 +44,7 @@ class RedisServer:
 
     @property
     def is_running(self) -> bool:
+        """Whether it was started, and has not ended."""
         return self._process is not None and self._process.is_running
 
     @property

@@ -1,10 +1,8 @@
-"""Child processes of the tests: their own environment, their own log, ended by their own handle."""
+"""Child processes: their own environment, their own log, ended by their own handle."""
 
 import os
 import re
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,34 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.processes.waiting import wait_for
+from labs.harness.ports import is_listening
+from labs.harness.project import ROOT
+from labs.harness.waiting import wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 35.0
 KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_FILE")
-
-
-#: Above the last that browsers refuse to open (10080), below those that Linux gives to connections
-#: of clients (ip_local_port_range).
-PORTS = range(10_081, 32_768)
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on, and that no client's connection takes meanwhile."""
-    while True:
-        port = secrets.choice(PORTS)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-
-
-def is_listening(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether something takes connections on `port` of `host`."""
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def clean_environment() -> dict[str, str]:
@@ -111,6 +88,7 @@ class Process:
 
     @property
     def is_running(self) -> bool:
+        """Whether it has not ended."""
         return self.returncode is None
 
     @property
