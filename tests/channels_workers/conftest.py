@@ -36,10 +36,10 @@ from channels_workers.worker.commit import finish, give_up, put_back
 from channels_workers.worker.dispatch import dispatch
 from channels_workers.worker.event_loop import EventLoop
 from channels_workers.worker.group import WorkerGroup
+from labs.harness.ports import PORTS, free_port
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.clients import Client, pull_one
 from tests.channels_workers.consumers import TIMEOUT, StartGroup
-from tests.processes.process import PORTS, free_port
-from tests.processes.redis_server import RedisServer
 
 #: How far above its port a Redis in cluster mode listens for the others of its cluster.
 CLUSTER_BUS = 10_000

@@ -17,8 +17,8 @@ from channels_workers.layers.redis import RedisChannelLayer, lines
 from channels_workers.layers.redis.scripts import script
 from channels_workers.routing import Router, route
 from channels_workers.worker.group import WorkerGroup
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
-from tests.processes.redis_server import RedisServer
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

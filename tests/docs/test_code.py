@@ -12,9 +12,9 @@ from channels_workers.layers.types import (
 )
 from channels_workers.routing import Router
 from channels_workers.worker import WorkerGroup
+from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
 from tests.docs.pages import PATHS, Block, Page, page
-from tests.processes.waiting import wait_for
 
 BLOCKS = [block for path in PATHS for block in Page(path).blocks if block.language == "python"]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from labs.harness.project import ROOT
 from tests.docs.pages import PATHS, Page
-from tests.processes.process import ROOT
 
 PAGES = [Page(path) for path in PATHS]
 

@@ -13,8 +13,8 @@ from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
 from channels_workers.worker import reaper, retries, thread
 from chat import consumers, door, frames, names, views
+from labs.harness.project import ROOT
 from tests.docs.pages import page
-from tests.processes.process import ROOT
 
 CLIENT = ROOT / "chat" / "client"
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"

@@ -22,15 +22,15 @@ from channels_workers.upgrade.names import SECTIONS
 from channels_workers.upgrade.packages import FORM, LEAST
 from channels_workers.upgrade.processes import OLD_OPTIONS
 from chat.frames import Frame, parse
-from faults.registry import FAULTS
-from legacy.comparison.differences import DIFFERENCES
-from legacy.comparison.repertoire import applications
+from labs.faults.registry import FAULTS
+from labs.genuine.comparison.differences import DIFFERENCES
+from labs.genuine.comparison.repertoire import applications
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
+from labs.harness.requirements import locked
 from tests.channels_workers.test_imports import ROWS
 from tests.docs.names import written_row
 from tests.docs.pages import code, first_codes, page
-from tests.processes.process import ROOT
-from tests.processes.procfile import read_procfile
-from tests.project.locks import locked
 
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
 SETTINGS = ROOT / "chat_project" / "settings.py"
@@ -252,7 +252,7 @@ def test_every_folder_has_its_line() -> None:
         assert (ROOT / name).exists(), name
     folders = {
         f"{folder.relative_to(ROOT)}/"
-        for pattern in ("*", "channels_workers/*", "channels_workers/layers/*")
+        for pattern in ("*", "channels_workers/*", "channels_workers/layers/*", "labs/*")
         for folder in ROOT.glob(pattern)
         if (folder / "__init__.py").exists()
     }
@@ -311,10 +311,10 @@ def test_differences_on_purpose() -> None:
 
 def test_the_readme_of_the_comparison_counts_what_is_there() -> None:
     found = list(applications())
-    text = " ".join((ROOT / "legacy" / "README.md").read_text().split())
+    text = " ".join((ROOT / "labs" / "genuine" / "README.md").read_text().split())
     packages = {one.package for one in found}
     assert f"{len(found)} applications in {len(packages)} folders" in text
-    for folder in (ROOT / "legacy" / "applications").glob("*/__init__.py"):
+    for folder in (ROOT / "labs" / "genuine" / "applications").glob("*/__init__.py"):
         assert f"| `{folder.parent.name}/` |" in text
     for one in found:
         assert f"`{one.name}`" in text

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from labs.harness.processes import Processes, clean_environment
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
 from tests.docs.test_tutorial import Project, opened, start_daphne, start_worker
-from tests.processes.process import ROOT, Processes, clean_environment
-from tests.processes.redis_server import RedisServer
 from tests.project.test_package import copy_source
 
 UV = Path(sys.executable).with_name("uv")

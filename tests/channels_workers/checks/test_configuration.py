@@ -14,9 +14,10 @@ from pytest_django import Settings
 
 from channels_workers.apps import ChannelsWorkersConfig
 from channels_workers.checks.configuration import OTHER_BACKENDS
+from labs.harness.ports import free_port
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.conftest import MEMORY
-from tests.processes.process import ROOT, free_port
-from tests.processes.redis_server import RedisServer
 
 REDIS = "channels_workers.layers.redis.RedisChannelLayer"
 DJANGOS = ["django.contrib.contenttypes", "django.contrib.auth"]

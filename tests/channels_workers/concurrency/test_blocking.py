@@ -15,7 +15,7 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.outbox import Outbox
 from channels_workers.sessions import session_for_reply_channel
-from tests.processes.redis_server import RedisServer
+from labs.harness.redis_server import RedisServer
 
 REPLY_CHANNEL = "0123456789abcdef!a"
 

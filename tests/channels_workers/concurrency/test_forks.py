@@ -9,8 +9,9 @@ import textwrap
 
 import pytest
 
-from tests.processes.process import ROOT, clean_environment
-from tests.processes.redis_server import RedisServer
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
 
 #: Both do what is in `act`, the parent before and after its child; what they print is compared.
 FORK = """

@@ -15,9 +15,9 @@ from channels_workers.interface.client_address import (
     network_of,
     with_client,
 )
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 PROXY = "10.0.0.1"
 

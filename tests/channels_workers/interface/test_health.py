@@ -17,10 +17,10 @@ from channels_workers.layers.liveness import DEAD_AFTER
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.types import About
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.clients import request_of
 from tests.channels_workers.interface.test_application import TIMEOUT, Client
 from tests.docs.pages import page
-from tests.processes.redis_server import RedisServer
 
 PATHS = {"HEALTH_PATH": "/up", "READY_PATH": "/ready"}
 

@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 
 from channels_workers.interface.shutdown import Goodbye
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 TIMEOUT = 10
 

@@ -38,8 +38,8 @@ from channels_workers.layers.types import (
     Unreadable,
 )
 from channels_workers.registry import channel_layers
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import Recorder
-from tests.processes.redis_server import RedisServer
 
 TIMEOUT = 20
 

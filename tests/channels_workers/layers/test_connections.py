@@ -20,8 +20,8 @@ from channels_workers.layers.redis.connections import (
 )
 from channels_workers.layers.redis.lines import error_of
 from channels_workers.layers.types import About, Pulse
-from tests.processes.process import free_port
-from tests.processes.redis_server import RedisServer
+from labs.harness.ports import free_port
+from labs.harness.redis_server import RedisServer
 
 ADDRESS = "redis://redis.example.com:6379/0"
 SENTINELS = {"sentinels": [("10.0.0.1", 26379)], "master_name": "chat"}

@@ -18,9 +18,9 @@ from channels_workers.layers.types import (
     Published,
     UnderWay,
 )
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import ALL, Process
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
-from tests.processes.redis_server import RedisServer
 
 MakeLayer = Callable[[], RedisChannelLayer]
 

@@ -17,8 +17,8 @@ from channels_workers.layers.types import (
     Closed,
     Published,
 )
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.machine import Bus, Machine
-from tests.processes.redis_server import RedisServer
 
 SETTINGS = hypothesis.settings(
     deadline=None,

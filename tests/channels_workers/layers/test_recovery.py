@@ -27,8 +27,8 @@ from channels_workers.layers.types import (
     Session,
     UnderWay,
 )
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
-from tests.processes.redis_server import RedisServer
 
 CHANNELS = [CONNECT, RECEIVE, DISCONNECT]
 WORKER = "worker.0"

@@ -9,7 +9,8 @@ import pytest
 
 from channels_workers.upgrade.findings import is_done
 from channels_workers.upgrade.project import Project
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 
 FILES = {
     "manage.py": """\

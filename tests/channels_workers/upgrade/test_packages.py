@@ -8,7 +8,7 @@ import pytest
 
 from channels_workers.upgrade.packages import FORM, LEAST, find_installed, find_packages
 from channels_workers.upgrade.processes import find_processes
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 OLD = [
     "channels<2",

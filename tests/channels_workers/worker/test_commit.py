@@ -14,10 +14,10 @@ from channels_workers.routing import Router
 from channels_workers.sessions import channel_session
 from channels_workers.worker.commit import commit
 from channels_workers.worker.dispatch import run
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext
 from tests.channels_workers.consumers import Consumer, not_called, run_and_finish
-from tests.processes.redis_server import RedisServer
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

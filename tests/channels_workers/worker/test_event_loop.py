@@ -9,7 +9,7 @@ import pytest
 
 from channels_workers.worker import event_loop
 from channels_workers.worker.event_loop import EventLoop
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 
 @pytest.fixture

@@ -27,11 +27,11 @@ from channels_workers.worker import heartbeat, retries
 from channels_workers.worker import thread as worker_thread
 from channels_workers.worker.event_loop import ConsumerExit, EventLoop
 from channels_workers.worker.group import WorkerGroup, filter_channels
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

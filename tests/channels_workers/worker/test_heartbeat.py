@@ -9,9 +9,9 @@ from channels_workers.layers import liveness
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import About
 from channels_workers.worker import heartbeat, reaper, thread
+from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
 from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
-from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from channels_workers.layers.types import Delivery
 from channels_workers.worker import in_flight, retries
 from channels_workers.worker.in_flight import Backlog, Postponed
 from channels_workers.worker.retries import wait_before_run
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 TIMEOUT = 20.0
 

@@ -17,9 +17,9 @@ from pytest_django import Settings
 from channels_workers.channel import Channel
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.worker.isolation import close_unusable_connections
+from labs.harness.waiting import wait_for
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.consumers import TIMEOUT, Consumer, StartGroup
-from tests.processes.waiting import wait_for
 
 # Workers have connections of their own to the database of the tests.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -16,8 +16,8 @@ from channels_workers.worker.reaper import (
     SEARCH_INTERVAL,
     Reaper,
 )
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 
 
 class Clock:

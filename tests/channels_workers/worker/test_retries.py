@@ -39,10 +39,10 @@ from channels_workers.worker.retries import (
     wait_before_run,
     without_frames,
 )
+from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client, pull_one
 from tests.channels_workers.conftest import RunNext
 from tests.channels_workers.consumers import StartGroup, not_called
-from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

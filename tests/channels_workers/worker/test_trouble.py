@@ -34,9 +34,9 @@ from channels_workers.worker import group as worker_group
 from channels_workers.worker import heartbeat, reaper
 from channels_workers.worker import thread as worker_thread
 from channels_workers.worker.group import WorkerGroup
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db
