@@ -40,15 +40,11 @@ ROWS = [
         *("goodbye", "isolation", "servers", "signals", "threads"),
     ],
     ["logs"],
-    ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
+    ["upgrade"],  # stands alone: it hands over to another distribution
 ]
 
-#: A system check is registered when the apps are ready, as Django wants it; the upgrade says
-#: what to install when the library that it needs is not there.
-INSIDE_FUNCTIONS = {
-    *(("apps", name) for name in ("checks", "installed", "production")),
-    ("upgrade.__main__", "upgrade.command"),
-}
+#: A system check is registered when the apps are ready, as Django wants it.
+INSIDE_FUNCTIONS = {("apps", name) for name in ("checks", "installed", "production")}
 
 
 class Import(NamedTuple):

@@ -1,6 +1,6 @@
 """How docs/migrating.md writes what has become of names of Channels 1.1.8."""
 
-from channels_workers.upgrade.fates import Row
+from channels_workers_upgrade.fates import Row
 
 
 def written_row(row: Row) -> list[str]:
