@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from channels_workers_upgrade.fates import NEW
 from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.lists import Written, written
-from channels_workers_upgrade.literals import text_of
+from channels_workers_upgrade.renames import NEW
 from channels_workers_upgrade.routing import assigned
+from channels_workers_upgrade.strings import text_of
 
 APPS = "INSTALLED_APPS"
 STATIC = "django.contrib.staticfiles"

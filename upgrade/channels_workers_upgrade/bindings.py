@@ -17,8 +17,8 @@ from libcst.metadata import (
     ScopeProvider,
 )
 
-from channels_workers_upgrade.fates import OLD
 from channels_workers_upgrade.lookup import is_old_module
+from channels_workers_upgrade.renames import OLD
 
 Parents = Mapping[cst.CSTNode, cst.CSTNode]
 Statement = cst.Import | cst.ImportFrom

@@ -9,9 +9,8 @@ from libcst.helpers import get_full_name_for_node_or_raise as dotted_name
 from libcst.metadata import MetadataWrapper
 
 from channels_workers_upgrade.bindings import Statement, bindings, source_module
-from channels_workers_upgrade.decisions import decide
-from channels_workers_upgrade.fates import Fate
 from channels_workers_upgrade.lookup import find, names_of, new_module
+from channels_workers_upgrade.rewrites import plan
 from channels_workers_upgrade.statements import (
     divide,
     dotted,
@@ -28,11 +27,11 @@ def rewrite_imports(module: cst.Module) -> cst.Module:
     wrapper = MetadataWrapper(module)
     rewriter = _Rewriter(_names_in(wrapper.module))
     for binding in bindings(wrapper):
-        decision = decide(binding)
-        rewriter.modules.update(decision.modules)
-        rewriter.keeps_name |= decision.keeps_name
-        rewriter.expressions.update(decision.expressions)
-        rewriter.added.setdefault(binding.imports[0].statement, []).extend(decision.added)
+        rewrite = plan(binding)
+        rewriter.modules.update(rewrite.modules)
+        rewriter.keeps_name |= rewrite.keeps_name
+        rewriter.expressions.update(rewrite.expressions)
+        rewriter.added.setdefault(binding.imports[0].statement, []).extend(rewrite.added)
     return wrapper.module.visit(rewriter)
 
 
@@ -42,7 +41,7 @@ def _names_in(node: cst.CSTNode) -> set[str]:
 
 
 class _Rewriter(cst.CSTTransformer):
-    """Writes what was decided; statements that become several get lines of their own."""
+    """Writes what the rewrites plan; statements that become several get lines of their own."""
 
     def __init__(self, names: set[str]) -> None:
         super().__init__()
@@ -138,8 +137,8 @@ class _Rewriter(cst.CSTTransformer):
         path = f"{module}.{alias.evaluated_name}"
         if alias in self.modules:
             return self.modules[alias]
-        entry = find(path)
-        return entry.target if entry and entry.fate is Fate.SAME else path
+        rename = find(path)
+        return rename.target if rename and rename.is_same else path
 
 
 def _renamed(alias: cst.ImportAlias, name: str) -> cst.ImportAlias:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from channels_workers_upgrade.fates import NEW, OLD, Entry, Fate
 from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
+from channels_workers_upgrade.renames import NEW, OLD, Rename, Status
 
 #: Packages of 1.1.8 that define no name themselves, and one that was an old name of another.
 _PACKAGES = {
@@ -20,12 +20,12 @@ class Found(NamedTuple):
     """The beginning of a dotted path that is a name of 1.1.8, what it is now, and the rest."""
 
     name: str
-    entry: Entry
+    rename: Rename
     rest: str
 
 
-def find(name: str) -> Entry | None:
-    """Return the fate of a whole name such as ``channels.sessions.channel_session``."""
+def find(name: str) -> Rename | None:
+    """Return the status of a whole name such as ``channels.sessions.channel_session``."""
     name = _without_old_alias(name)
     if name in NAMES:
         return NAMES[name]
@@ -38,9 +38,9 @@ def find_beginning(path: str) -> Found | None:
     parts = path.split(".")
     for end in range(2, len(parts) + 1):
         name = ".".join(parts[:end])
-        entry = find(name)
-        if entry is not None:
-            return Found(name, entry, ".".join(parts[end:]))
+        rename = find(name)
+        if rename is not None:
+            return Found(name, rename, ".".join(parts[end:]))
     return None
 
 
@@ -49,9 +49,8 @@ def names_of(module: str) -> dict[str, str]:
     module = _without_old_alias(module)
     defined = [name.rpartition(".")[2] for name in NAMES if name.rpartition(".")[0] == module]
     found = {name: find(f"{module}.{name}") for name in defined + PASSED_ON.get(module, "").split()}
-    return {
-        name: entry.target for name, entry in found.items() if entry and entry.fate is Fate.SAME
-    }
+    same = {name: rename for name, rename in found.items() if rename and rename.is_same}
+    return {name: rename.target for name, rename in same.items()}
 
 
 def is_old_module(name: str) -> bool:
@@ -70,20 +69,20 @@ def _without_old_alias(name: str) -> str:
 
 
 def _place_of(module: str) -> str:
-    places = {row.here for row in ROWS if row.module == module and row.fate is Fate.SAME}
+    places = {row.here for row in ROWS if row.module == module and row.status is Status.SAME}
     places = {place for place in places if place.partition(".")[0] == NEW}
     as_before = NEW + module.removeprefix(OLD)
     return as_before if as_before in places else next(iter(places)) if len(places) == 1 else ""
 
 
-def _passed_on() -> dict[str, Entry]:
-    """Return the fate of each name that modules pass on, by its last part."""
+def _passed_on() -> dict[str, Rename]:
+    """Return the status of each name that modules pass on, by its last part."""
     wanted = {name for names in PASSED_ON.values() for name in names.split()}
-    found: dict[str, Entry] = {}
-    for name, entry in NAMES.items():
+    found: dict[str, Rename] = {}
+    for name, rename in NAMES.items():
         last = name.rpartition(".")[2]
         if last in wanted:
-            found.setdefault(last, entry)
+            found.setdefault(last, rename)
     return found
 
 

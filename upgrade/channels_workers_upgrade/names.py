@@ -5,7 +5,7 @@ The tables of names in docs/migrating.md say the same; a test compares them.
 
 from __future__ import annotations
 
-from channels_workers_upgrade.fates import Entry, Row, changed, entries, gone, not_yet, same
+from channels_workers_upgrade.renames import Rename, Row, changed, gone, not_yet, renames, same
 
 _BY_DAPHNE = "Django answers HTTP in the interface process, by its own ASGI handler"
 _NO_BINDING = "send to groups from signals of your models"
@@ -152,7 +152,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
 ROWS = [row for rows in SECTIONS.values() for row in rows]
 
 #: Each whole name, such as ``channels.sessions.channel_session``.
-NAMES: dict[str, Entry] = entries(ROWS)
+NAMES: dict[str, Rename] = renames(ROWS)
 
 #: Names that modules of 1.1.8 imported from each other, so that projects import them from there.
 PASSED_ON = {

@@ -7,10 +7,10 @@ import re
 import libcst as cst
 from libcst.metadata import ParentNodeProvider, PositionProvider
 
+from channels_workers_upgrade.dicts import keys_of, value_of
 from channels_workers_upgrade.findings import Finding
-from channels_workers_upgrade.literals import keys_of, text_of, value_of
 from channels_workers_upgrade.routing import SETTING, assigned
-from channels_workers_upgrade.strings import MEMORY_LAYER
+from channels_workers_upgrade.strings import MEMORY_LAYER, text_of
 
 _TO_SEND = "a coroutine here; in sync code: Channel(name).send(content)"
 _GROUP = "a coroutine here; in sync code: Group(name)"

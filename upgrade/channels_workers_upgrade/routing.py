@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from channels_workers_upgrade.literals import element_of, without
+from channels_workers_upgrade.dicts import element_of, without
 
 SETTING = "CHANNEL_LAYERS"
 ROUTING = "CHANNEL_ROUTING"

@@ -11,10 +11,10 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from channels_workers_upgrade.apps import DAPHNE, STATIC
-from channels_workers_upgrade.fates import NEW
 from channels_workers_upgrade.findings import Finding
-from channels_workers_upgrade.literals import text_of
+from channels_workers_upgrade.renames import NEW
 from channels_workers_upgrade.routing import APPLICATION, SETTING, assigned
+from channels_workers_upgrade.strings import text_of
 
 _ORDER = f'the order in INSTALLED_APPS is "{NEW}", "{DAPHNE}", "{STATIC}"'
 _MADE = "the path of what asgi.py makes with get_application()"

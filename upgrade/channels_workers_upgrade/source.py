@@ -13,7 +13,7 @@ from channels_workers_upgrade.entry import FILE, rewrite_entry
 from channels_workers_upgrade.files import application_beside
 from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.imports import rewrite_imports
-from channels_workers_upgrade.remains import find_remains
+from channels_workers_upgrade.leftovers import find_leftovers
 from channels_workers_upgrade.routing import move_routing
 from channels_workers_upgrade.settings import Settings
 from channels_workers_upgrade.strings import rewrite_strings
@@ -49,7 +49,7 @@ def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
     module, gone = rewrite_apps(rewrite_imports(module))
     module = move_routing(rewrite_strings(module), application_beside(path))
     settings.read(module, path)
-    return Moved(module.bytes, [*find_remains(module), *taken_out(module, gone)])
+    return Moved(module.bytes, [*find_leftovers(module), *taken_out(module, gone)])
 
 
 def _unparsed(error: Exception) -> Finding:

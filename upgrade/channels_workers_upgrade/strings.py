@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider
 
-from channels_workers_upgrade.fates import NEW, OLD, Fate
-from channels_workers_upgrade.literals import text_of
 from channels_workers_upgrade.lookup import find_beginning, is_old_module, new_module
+from channels_workers_upgrade.renames import NEW, OLD
 
 REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
 MEMORY_LAYER = "channels_workers.layers.memory.InMemoryChannelLayer"
@@ -47,6 +46,13 @@ _TAKES_CHANNEL = {
 _TAKES_APP = {"is_installed", "get_app_config"}
 
 Parents = Mapping[cst.CSTNode, cst.CSTNode]
+
+
+def text_of(node: cst.CSTNode | None) -> str:
+    """Return the value of a string literal, "" for anything else."""
+    if isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
+        return node.evaluated_value
+    return ""
 
 
 def rewrite_strings(module: cst.Module) -> cst.Module:
@@ -90,9 +96,9 @@ class _Rewriter(cst.CSTTransformer):
         found = find_beginning(text)
         if found is None:
             return new_module(text) if is_old_module(text) else ""
-        if found.entry.fate is not Fate.SAME:
+        if not found.rename.is_same:
             return ""
-        return ".".join(filter(None, (found.entry.target, found.rest)))
+        return ".".join(filter(None, (found.rename.target, found.rest)))
 
 
 def called(node: cst.CSTNode, parents: Parents) -> str:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels_workers_upgrade.fates import Fate
 from channels_workers_upgrade.names import NAMES
+from channels_workers_upgrade.renames import Status
 from upgrade.tests.moving import move
 
 CASES = {
@@ -209,7 +209,7 @@ def test_format_line_ends_and_encoding_stay() -> None:
 
 # Imports in any combination
 
-SAME_NAMES = sorted(name for name, entry in NAMES.items() if entry.fate is Fate.SAME)
+SAME_NAMES = sorted(name for name, rename in NAMES.items() if rename.status is Status.SAME)
 MODULES_OF_NAMES = sorted({name.rpartition(".")[0] for name in SAME_NAMES} - {"channels.utils"})
 LEFT = re.compile(r"^\s*(from|import) channels(?!_workers)\b", re.MULTILINE)
 

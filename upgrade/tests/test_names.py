@@ -1,13 +1,13 @@
-"""Each public name of Channels 1.1.8 has its fate, and what is said of it is so."""
+"""Each public name of Channels 1.1.8 has its status, and what is said of it is so."""
 
 import importlib
 from pathlib import Path
 
 import pytest
 
-from channels_workers_upgrade.fates import NEW, OLD, Fate
 from channels_workers_upgrade.lookup import MODULES, find, find_beginning, names_of, new_module
 from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
+from channels_workers_upgrade.renames import NEW, OLD, Status
 
 LINES = (Path(__file__).parent / "names_of_1_1_8.txt").read_text().splitlines()
 GENUINE = [line for line in LINES if not line.startswith("#")]
@@ -31,14 +31,14 @@ def test_no_name_stands_in_two_rows() -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_what_is_said_of_a_name_is_so(name: str) -> None:
-    entry = NAMES[name]
-    if entry.fate in {Fate.SAME, Fate.CHANGED}:
-        assert exists(entry.target)
+    rename = NAMES[name]
+    if rename.status in {Status.SAME, Status.CHANGED}:
+        assert exists(rename.target)
     else:
-        assert entry.target == ""
-        assert not exists(NEW + name.removeprefix(OLD)), "it is here now: change its fate"
-    if entry.fate is not Fate.SAME:
-        assert entry.remark, "what is different, or what to do instead"
+        assert rename.target == ""
+        assert not exists(NEW + name.removeprefix(OLD)), "it is here now: change its status"
+    if rename.status is not Status.SAME:
+        assert rename.remark, "what is different, or what to do instead"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

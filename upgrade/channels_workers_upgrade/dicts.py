@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import libcst as cst
 
+from channels_workers_upgrade.strings import text_of
+
 
 class Removed(NamedTuple):
     """A dict without a key, the comments above the key, and the one at the end of its line."""
@@ -14,13 +16,6 @@ class Removed(NamedTuple):
     rest: cst.Dict
     above: list[cst.EmptyLine]
     beside: cst.Comment | None
-
-
-def text_of(node: cst.CSTNode | None) -> str:
-    """Return the value of a text literal, "" for anything else."""
-    if isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
-        return node.evaluated_value
-    return ""
 
 
 def value_of(node: cst.CSTNode, key: str) -> cst.BaseExpression | None:
@@ -38,7 +33,7 @@ def element_of(node: cst.CSTNode, key: str) -> cst.DictElement | None:
 
 
 def keys_of(node: cst.CSTNode) -> list[str]:
-    """Return the keys of a dict literal that are text literals."""
+    """Return the keys of a dict literal that are string literals."""
     elements = node.elements if isinstance(node, cst.Dict) else ()
     return [text_of(item.key) for item in elements if isinstance(item, cst.DictElement)]
 

@@ -10,7 +10,7 @@ OLD = "channels"
 NEW = "channels_workers"
 
 
-class Fate(Enum):
+class Status(Enum):
     """What has become of it; the value is the word in the documentation."""
 
     #: It is here, maybe in another place: imports and uses are rewritten.
@@ -25,7 +25,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """Names of one module of 1.1.8 that have the same fate: a row of the documentation.
+    """Names of one module of 1.1.8 that have the same status: a row of the documentation.
 
     *module* and *here* are whole dotted names of modules; *called* is the name that a single
     one has now, if it is another. *remark* says what is different, or why it is not here and
@@ -34,19 +34,24 @@ class Row:
 
     module: str
     names: tuple[str, ...]
-    fate: Fate
+    status: Status
     here: str = ""
     remark: str = ""
     called: str = ""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """The fate of one name; *target* is its dotted name now, "" if there is none."""
+class Rename:
+    """The status of one name; *target* is its dotted name now, "" if there is none."""
 
-    fate: Fate
+    status: Status
     target: str
     remark: str
+
+    @property
+    def is_same(self) -> bool:
+        """Whether imports and uses of the name are rewritten."""
+        return self.status is Status.SAME
 
 
 def same(module: str, names: str, remark: str = "", here: str = "", called: str = "") -> Row:
@@ -54,28 +59,29 @@ def same(module: str, names: str, remark: str = "", here: str = "", called: str 
 
     *module* is without ``channels``, and is the place here too unless *here* says otherwise.
     """
-    return Row(_old(module), tuple(names.split()), Fate.SAME, here or _new(module), remark, called)
+    here = here or _new(module)
+    return Row(_old(module), tuple(names.split()), Status.SAME, here, remark, called)
 
 
 def changed(module: str, names: str, remark: str, here: str = "") -> Row:
     """Return the row of *names* that are here and used in another way."""
-    return Row(_old(module), tuple(names.split()), Fate.CHANGED, here or _new(module), remark)
+    return Row(_old(module), tuple(names.split()), Status.CHANGED, here or _new(module), remark)
 
 
 def not_yet(module: str, names: str, remark: str) -> Row:
     """Return the row of *names* that may come."""
-    return Row(_old(module), tuple(names.split()), Fate.NOT_YET, remark=remark)
+    return Row(_old(module), tuple(names.split()), Status.NOT_YET, remark=remark)
 
 
 def gone(module: str, names: str, remark: str) -> Row:
     """Return the row of *names* that have no place here."""
-    return Row(_old(module), tuple(names.split()), Fate.GONE, remark=remark)
+    return Row(_old(module), tuple(names.split()), Status.GONE, remark=remark)
 
 
-def entries(rows: Iterable[Row]) -> dict[str, Entry]:
-    """Return the fate of each whole name in *rows*."""
+def renames(rows: Iterable[Row]) -> dict[str, Rename]:
+    """Return the status of each whole name in *rows*."""
     return {
-        f"{row.module}.{name}": Entry(row.fate, _target(row, name), row.remark)
+        f"{row.module}.{name}": Rename(row.status, _target(row, name), row.remark)
         for row in rows
         for name in row.names
     }

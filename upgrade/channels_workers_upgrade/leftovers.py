@@ -7,13 +7,12 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 
 from channels_workers_upgrade.apps import DAPHNE
 from channels_workers_upgrade.bindings import bindings, source_module
-from channels_workers_upgrade.fates import NEW, OLD, Entry, Fate
 from channels_workers_upgrade.findings import Finding
-from channels_workers_upgrade.literals import text_of
 from channels_workers_upgrade.lookup import find_beginning, is_old_module, new_module
 from channels_workers_upgrade.patterns import Patterns
+from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_sends
-from channels_workers_upgrade.strings import DOTTED, channels_of
+from channels_workers_upgrade.strings import DOTTED, channels_of, text_of
 
 _MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
 _MAYBE_APP = f'if it is a list of apps, write "{NEW}", "{DAPHNE}"; nothing is to be done otherwise'
@@ -30,7 +29,7 @@ _LAYERS_OF_THEN = (
 _LAYERS_HERE = "layers are in channels_workers.layers.redis and channels_workers.layers.memory"
 
 
-class Remains(cst.CSTVisitor):
+class Leftovers(cst.CSTVisitor):
     """Collects :class:`Finding` for imports and uses of what could not be carried over."""
 
     METADATA_DEPENDENCIES = (PositionProvider,)
@@ -103,8 +102,8 @@ class Remains(cst.CSTVisitor):
         self._add_name(node, text)
         self._add_module(node, text)
         found = find_beginning(text)
-        if found and found.entry.fate is Fate.SAME:
-            self.report(node, f'"{text}"', f'write "{_joined(found.entry.target, found.rest)}"')
+        if found and found.rename.is_same:
+            self.report(node, f'"{text}"', f'write "{_joined(found.rename.target, found.rest)}"')
         elif not found and (here := new_module(text)):
             self.report(node, f'"{text}"', f'write "{here}"')
 
@@ -116,8 +115,8 @@ class Remains(cst.CSTVisitor):
 
     def _add_name(self, node: cst.CSTNode, path: str) -> None:
         found = find_beginning(path)
-        if found and found.entry.fate is not Fate.SAME:
-            self.report(node, f"`{found.name}`", reason(found.entry))
+        if found and not found.rename.is_same:
+            self.report(node, f"`{found.name}`", reason(found.rename))
 
     def report(self, node: cst.CSTNode, what: str, cure: str) -> None:
         """Add a finding at the line of *node*."""
@@ -129,15 +128,15 @@ def _joined(name: str, rest: str) -> str:
     return f"{name}.{rest}" if rest else name
 
 
-def reason(entry: Entry) -> str:
+def reason(rename: Rename) -> str:
     """Return what the report says of a name of 1.1.8 that is not carried over."""
-    return f"{entry.fate.value}: {entry.remark}"
+    return f"{rename.status.value}: {rename.remark}"
 
 
-def find_remains(module: cst.Module) -> list[Finding]:
+def find_leftovers(module: cst.Module) -> list[Finding]:
     """Return what is left in *module* of 1.1.8, and what is good to know."""
     wrapper = MetadataWrapper(module)
-    visitor, patterns = Remains(), Patterns()
+    visitor, patterns = Leftovers(), Patterns()
     wrapper.visit(visitor)
     wrapper.visit(patterns)
     positions = wrapper.resolve(PositionProvider)
@@ -146,12 +145,12 @@ def find_remains(module: cst.Module) -> list[Finding]:
             found = find_beginning(use.path)
             if found:
                 line = positions[use.node].start.line
-                visitor.findings.append(Finding(line, f"`{found.name}`", _of_use(found.entry)))
+                visitor.findings.append(Finding(line, f"`{found.name}`", _of_use(found.rename)))
     return sorted({*visitor.findings, *patterns.findings, *find_sends(wrapper)})
 
 
-def _of_use(entry: Entry) -> str:
+def _of_use(rename: Rename) -> str:
     """Return what is to be said of a use that still stands there."""
-    if entry.fate is Fate.SAME:
-        return f"write {entry.target}; the module is a value here too, so it was left alone"
-    return reason(entry)
+    if rename.is_same:
+        return f"write {rename.target}; the module is a value here too, so it was left alone"
+    return reason(rename)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from channels_workers_upgrade.bindings import Binding, Use
-from channels_workers_upgrade.fates import NEW, OLD, Fate
 from channels_workers_upgrade.lookup import Found, find_beginning, new_module
+from channels_workers_upgrade.renames import NEW, OLD
 
 
 @dataclass
-class Decision:
+class Rewrite:
     """What is to be written for a binding.
 
     *modules*: the module that an import names from now on, where it changes. *kept_names*: it
@@ -26,77 +26,77 @@ class Decision:
     expressions: dict[cst.CSTNode, str] = field(default_factory=dict)
 
 
-def decide(binding: Binding) -> Decision:
+def plan(binding: Binding) -> Rewrite:
     """Return what is to be written for *binding*."""
     if not binding.is_plain:
-        return _decide_named(binding)
-    return _decide_value(binding) if binding.is_value else _decide_plain(binding)
+        return _plan_named(binding)
+    return _plan_value(binding) if binding.is_value else _plan_plain(binding)
 
 
-def _decide_named(binding: Binding) -> Decision:
+def _plan_named(binding: Binding) -> Rewrite:
     """``import channels.sessions as s``, ``from channels import sessions``."""
-    decision = Decision()
+    rewrite = Rewrite()
     target = new_module(binding.module)
     if target and not _kept(binding):
-        decision.modules = {imported.alias: target for imported in binding.imports}
+        rewrite.modules = {imported.alias: target for imported in binding.imports}
     else:
         target = ""
-    _spell_out(binding, decision, target, binding.module)
-    return decision
+    _spell_out(binding, rewrite, target, binding.module)
+    return rewrite
 
 
-def _decide_value(binding: Binding) -> Decision:
+def _plan_value(binding: Binding) -> Rewrite:
     """``import channels``, where the name is a value too: it goes on under that name."""
-    decision = Decision()
+    rewrite = Rewrite()
     if _kept(binding):
-        return decision
+        return rewrite
     for imported in binding.imports:
         if target := new_module(imported.module):
-            decision.modules[imported.alias] = target
+            rewrite.modules[imported.alias] = target
         if imported.module == OLD:
-            decision.keeps_name.add(imported.alias)
-    if not decision.keeps_name and decision.modules:
-        decision.added.append(f"{NEW} as {OLD}")
-    _spell_out(binding, decision, NEW, OLD)
-    return decision
+            rewrite.keeps_name.add(imported.alias)
+    if not rewrite.keeps_name and rewrite.modules:
+        rewrite.added.append(f"{NEW} as {OLD}")
+    _spell_out(binding, rewrite, NEW, OLD)
+    return rewrite
 
 
-def _decide_plain(binding: Binding) -> Decision:
+def _plan_plain(binding: Binding) -> Rewrite:
     """``import channels``, ``import channels.sessions``: each use is spelled anew."""
-    decision = Decision()
-    _spell_out(binding, decision, "", binding.module)
+    rewrite = Rewrite()
+    _spell_out(binding, rewrite, "", binding.module)
     if not _kept(binding):
         for imported in binding.imports:
             if target := new_module(imported.module):
-                decision.modules[imported.alias] = target
-    have = {*decision.modules.values(), *decision.added}
-    decision.added = [
+                rewrite.modules[imported.alias] = target
+    have = {*rewrite.modules.values(), *rewrite.added}
+    rewrite.added = [
         module
-        for module in decision.added
-        if module not in decision.modules.values()
+        for module in rewrite.added
+        if module not in rewrite.modules.values()
         and not any(other.startswith(f"{module}.") for other in have)
     ]
-    return decision
+    return rewrite
 
 
-def _spell_out(binding: Binding, decision: Decision, target: str, module: str) -> None:
+def _spell_out(binding: Binding, rewrite: Rewrite, target: str, module: str) -> None:
     """Write the whole new name for each use that *target* in place of *module* does not fit."""
     for use in binding.uses:
         found = _same(use)
         if found is None:
             continue
-        if target and found.entry.target == target + found.name.removeprefix(module):
+        if target and found.rename.target == target + found.name.removeprefix(module):
             continue
         rest = f".{found.rest}" if found.rest else ""
-        decision.expressions[use.node] = found.entry.target + rest
-        home = found.entry.target.rpartition(".")[0]
-        if home not in decision.added:
-            decision.added.append(home)
+        rewrite.expressions[use.node] = found.rename.target + rest
+        home = found.rename.target.rpartition(".")[0]
+        if home not in rewrite.added:
+            rewrite.added.append(home)
 
 
 def _same(use: Use) -> Found | None:
     found = find_beginning(use.path)
-    return found if found and found.entry.fate is Fate.SAME else None
+    return found if found and found.rename.is_same else None
 
 
 def _kept(binding: Binding) -> bool:
