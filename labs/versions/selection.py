@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-#: What is run. The command that moves projects (`upgrade`) imports nothing of the engine.
+#: What is run.
 PATHS = (
     "tests/channels_workers",
     "tests/chat",
     "tests/examples",
     "tests/processes/test_procfile.py",
-    "--ignore=tests/channels_workers/upgrade",
     "--ignore=tests/chat/test_bundle.py",
 )
 

@@ -36,15 +36,11 @@ ROWS = [
     ["transient"],
     ["backoff", "concurrency", "conf", "exceptions", "log_limits", "signals"],
     ["logs"],
-    ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
+    ["upgrade"],  # stands alone: it hands over to another distribution
 ]
 
-#: A system check is registered when the apps are ready, as Django wants it; the upgrade says
-#: what to install when the library that it needs is not there.
-INSIDE_FUNCTIONS = {
-    *(("apps", f"checks.{name}") for name in ("apps", "configuration", "deployment")),
-    ("upgrade.__main__", "upgrade.command"),
-}
+#: A system check is registered when the apps are ready, as Django wants it.
+INSIDE_FUNCTIONS = {("apps", f"checks.{name}") for name in ("apps", "configuration", "deployment")}
 
 
 class Import(NamedTuple):

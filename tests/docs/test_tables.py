@@ -17,10 +17,10 @@ from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.logs import fields as log_fields
-from channels_workers.upgrade.files import SCRIPTS, is_procfile, is_requirements
-from channels_workers.upgrade.names import SECTIONS
-from channels_workers.upgrade.packages import FORM, LEAST
-from channels_workers.upgrade.processes import OLD_OPTIONS
+from channels_workers_upgrade.files import SCRIPTS, is_procfile, is_requirements
+from channels_workers_upgrade.names import SECTIONS
+from channels_workers_upgrade.packages import FORM, LEAST
+from channels_workers_upgrade.processes import OLD_OPTIONS
 from chat.frames import Frame, parse
 from labs.faults.registry import FAULTS
 from labs.genuine.comparison.differences import DIFFERENCES

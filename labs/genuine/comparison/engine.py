@@ -71,7 +71,9 @@ def copy_applications(engine: Engine, folder: Path) -> None:
     shutil.copytree(APPLICATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     if not engine.rewritten:
         return
-    command = [sys.executable, "-m", "channels_workers.upgrade", "--write", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "channels_workers_upgrade", "--write", str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT / "upgrade", capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"The upgrade leaves work to do by hand:\n{done.stderr}")

@@ -38,7 +38,7 @@ def run(folder: Path, *command: str) -> str:
     """What a command that succeeds writes to its standard error."""
     environment = {
         "COMPARISON": json.dumps(COMPARISON),
-        "PYTHONPATH": f"{folder}:{ROOT}",
+        "PYTHONPATH": f"{folder}:{ROOT}:{ROOT / 'upgrade'}",
         "PYTHONWARNINGS": "ignore",
     }
     done = subprocess.run(
@@ -54,7 +54,7 @@ def run(folder: Path, *command: str) -> str:
 
 
 def test_they_pass_here(folder: Path) -> None:
-    run(folder, sys.executable, "-m", "channels_workers.upgrade", "--write", "tested")
     settings = "labs.genuine.comparison.settings.ours"
+    run(folder, sys.executable, "-m", "channels_workers_upgrade", "--write", "tested")
     written = run(folder, sys.executable, "-m", "django", "test", "tested", "--settings", settings)
     assert "\nOK\n" in written
