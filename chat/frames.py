@@ -32,7 +32,7 @@ def as_text(fields: Any) -> str:
 class FrameError(Exception):
     """A frame that is refused.
 
-    ``code`` is one of those in ``docs/chat.md``; ``detail`` says what was expected, what came, and
+    ``code`` is one of those in ``docs/chat/socket.md``; ``detail`` says what was expected, what came, and
     the cure; ``nonce`` and ``id`` are those of the frame, if it had them.
     """
 

@@ -15,7 +15,7 @@ from channels_workers.upgrade.patterns import Patterns
 from channels_workers.upgrade.sends import find_sends
 from channels_workers.upgrade.strings import DOTTED, channels_of
 
-_MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
+_MODULE_GONE = "nothing of this module is here; see the names in docs/how-to/from-channels-1.md"
 _MAYBE_APP = f'if it is a list of apps, write "{NEW}", "{DAPHNE}"; nothing is to be done otherwise'
 
 #: Modules of other packages of 2017, which cannot be installed beside this one.

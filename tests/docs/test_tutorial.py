@@ -1,4 +1,4 @@
-"""The tutorial of docs/using.md, followed step by step in an empty project."""
+"""The tutorial and the guides to consumers, followed step by step in an empty project."""
 
 import re
 import subprocess
@@ -19,7 +19,21 @@ from tests.processes.process import ROOT, Process, Processes, clean_environment,
 from tests.processes.redis_server import RedisServer
 from tests.processes.server import Server
 
-BLOCKS = [block for block in page("using").blocks if block.file]
+#: The pages whose code makes the board and changes it. A later one may write a file again.
+PAGES = (
+    "tutorial/board",
+    "reference/messages",
+    "reference/routing",
+    "how-to/authenticate",
+    "how-to/classes",
+    "how-to/guard",
+    "how-to/tasks",
+    "how-to/push",
+    "how-to/exactly-once-sql",
+    "how-to/test-consumers",
+    "how-to/channels-4",
+)
+BLOCKS = [block for name in PAGES for block in page(name).blocks if block.file]
 #: The tutorial says 6379, which may be in use here.
 REDIS = "redis://127.0.0.1:6379/0"
 
@@ -46,7 +60,7 @@ class Project:
     def start(self) -> None:
         """Do the first steps: an empty project and an app, settings and asgi.py."""
         self.folder.mkdir()
-        console = page("using").blocks[0].text
+        console = page("tutorial/board").blocks[0].text
         for command in re.findall(r"^\$ (django-admin .*)$", console, re.MULTILINE):
             subprocess.run(
                 [self.python, "-m", "django", *command.split()[1:]],
@@ -176,7 +190,7 @@ def test_who_is_refused(board: Project, path: str, origin: str | None) -> None:
 def start_daphne(project: Project) -> Server:
     """Start Daphne by the line of the page, on a port that is free."""
     port = free_port()
-    found = page("using").text.partition("\n$ daphne ")[2].partition("\n")[0]
+    (found,) = re.findall(r"^\$ daphne (.+)$", page("tutorial/board").text, re.M)
     command = [project.python.with_name("daphne"), "-p", str(port), *found.split()]
     process = project.start_process(command, name="daphne", env=project.env, cwd=project.folder)
     return Server(port, process.wait_until_listening(port))
@@ -184,7 +198,9 @@ def start_daphne(project: Project) -> Server:
 
 def start_worker(project: Project) -> Process:
     """Start a worker by the line of the page, and wait until it listens."""
-    found = page("using").text.partition("\n$ python manage.py runworker ")[2].partition("\n")[0]
+    (found,) = re.findall(
+        r"^\$ python manage.py runworker (.+)$", page("tutorial/board").text, re.M
+    )
     command = [project.python, "manage.py", "runworker", *found.split()]
     process = project.start_process(command, name="worker", env=project.env, cwd=project.folder)
     process.wait_for_line("listening on channels")
@@ -214,7 +230,7 @@ def test_several_processes_and_background_tasks(board: Project) -> None:
         ann.send("while no worker runs")
         start_worker(board)
         assert ann.recv(20) == '{"line": "while no worker runs", "number": 1}'
-        flush = page("operating").marked("command", "flush")
+        flush = page("how-to/recover").marked("command", "flush")
         found = re.search(r'-c "(.*)"$', flush.strip())
         assert found
         board.manage("shell", "-c", found[1])
