@@ -14,7 +14,7 @@ project = PROJECT["name"]
 author = PROJECT["authors"][0]["name"]
 copyright = author  # noqa: A001 - Sphinx names it
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "diagrams"]
 exclude_patterns = ["_build", "_ext"]
 
 # A name that leads nowhere is a warning, and scripts/docs takes warnings for errors. Addresses
@@ -22,6 +22,8 @@ exclude_patterns = ["_build", "_ext"]
 nitpicky = True
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
+# Diagrams stand in blocks that GitHub and GitLab draw too.
+myst_fence_as_directive = ["mermaid"]
 # Headings are link targets, under the names that GitHub gives them.
 myst_heading_anchors = 4
 
