@@ -275,7 +275,7 @@ def test_three_hundred_people_are_all_in_the_list() -> None:
 
 @dataclass
 class Page:
-    """A client that keeps to the rules of ``docs/chat.md``."""
+    """A client that keeps to the rules of ``docs/chat/socket.md``."""
 
     label: str
     revision: int = 0

@@ -130,13 +130,13 @@ def test_scale_refuses_what_is_no_number(given: list[str], systemctl: Path) -> N
     assert not (systemctl.parent / "asked").exists()
 
 
-# Gunicorn, which the Procfile does not start, stands in a unit and in docs/deploying.md.
+# Gunicorn, which the Procfile does not start, stands in a unit and in docs/how-to/deploy-nginx.md.
 
 
 def test_the_page_starts_gunicorn_as_the_unit_does() -> None:
     program, *arguments = started(FOLDER / "chat-pages.service")
     assert program == f"{PLACE}/.venv/bin/gunicorn"
-    assert f"gunicorn {' '.join(arguments)} " in page("deploying").text
+    assert f"gunicorn {' '.join(arguments)} " in page("how-to/deploy-nginx").text
 
 
 def test_the_gunicorn_of_the_page_is_that_of_the_tests() -> None:
@@ -147,4 +147,4 @@ def test_the_gunicorn_of_the_page_is_that_of_the_tests() -> None:
     ]
     assert str(written.requirement) == str(tested.requirement)
     assert written.hashes == tested.hashes
-    assert "gunicorn==" not in page("deploying").text
+    assert "gunicorn==" not in page("how-to/deploy-nginx").text

@@ -28,7 +28,7 @@ def layer(settings: Settings) -> InMemoryChannelLayer:
 
 
 def shown(name: str) -> str:
-    return page("operating").marked("output", name)
+    return page("how-to/recover").marked("output", name)
 
 
 def output(*command: str) -> str:

@@ -179,8 +179,8 @@ def test_honcho_starts_the_procfile(
 def test_honcho_lets_web_close_its_sockets(
     start_process: Processes, chat_environment: dict[str, str]
 ) -> None:
-    """With what docs/deploying.md puts into .env: honcho kills what takes longer."""
-    (line,) = re.findall(r"printf '%s\\n' (.+) > \.env", page("deploying").text)
+    """With what docs/how-to/deploy.md puts into .env: honcho kills what takes longer."""
+    (line,) = re.findall(r"printf '%s\\n' (.+) > \.env", page("how-to/deploy").text)
     written = dict(pair.split("=", 1) for pair in line.split())
     env = {**chat_environment, "BIND": written["BIND"], "DRAIN_TIME": written["DRAIN_TIME"]}
     server = start_honcho(start_process, env)

@@ -1,4 +1,4 @@
-"""Another SECRET_KEY, changed as docs/operating.md says, with real servers and one database."""
+"""Another SECRET_KEY, changed as docs/chat/running.md says, with real servers and one database."""
 
 import json
 from typing import Any

@@ -14,7 +14,7 @@ from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_sends
 from channels_workers_upgrade.strings import DOTTED, channels_of, text_of
 
-_MODULE_GONE = "nothing of this module is here; see the names in docs/migrating.md"
+_MODULE_GONE = "nothing of this module is here; see the names in docs/how-to/from-channels-1.md"
 _MAYBE_APP = f'if it is a list of apps, write "{NEW}", "{DAPHNE}"; nothing is to be done otherwise'
 
 #: Modules of other packages of 2017, which cannot be installed beside this one.

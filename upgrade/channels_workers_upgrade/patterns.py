@@ -21,7 +21,7 @@ ATTRIBUTES = {
     "`Client.receive` and `get_next_message`",
     "send_group": "Group(name).send(content)",
     "group_channels": "no layer tells who is in a group; keep such a list yourself: "
-    "see the recipe in docs/migrating.md",
+    "see the recipe in docs/how-to/from-channels-1.md",
     "check_default": "take it out: each router has the defaults",
     "__doomed__": "nothing marks a message before its last try; ConsumeLater logs an error then",
 }

@@ -6,12 +6,11 @@ from errno import ENOSPC
 from pathlib import Path
 
 import pytest
-from channels_workers.upgrade.findings import is_done
-from channels_workers.upgrade.project import Project
 
+from channels_workers_upgrade.findings import is_done
+from channels_workers_upgrade.project import Project
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
-from tests.processes.process import ROOT, clean_environment
 
 FILES = {
     "manage.py": """\
@@ -286,7 +285,7 @@ def test_a_written_file_keeps_its_mode_and_its_links(project: Path) -> None:
 
 
 def test_the_name_in_the_engine_starts_the_command(project: Path) -> None:
-    by_old_name = python(project, "-m", "channels_workers.upgrade", ".")
+    by_old_name = python(project, "-m", "channels_workers_upgrade", ".")
     by_new_name = run(project, ".")
     assert by_old_name.returncode == by_new_name.returncode == 1
     assert by_old_name.stdout == by_new_name.stdout

@@ -5,11 +5,10 @@ import tomllib
 from importlib.metadata import requires
 
 import pytest
-from channels_workers.upgrade.packages import FORM, LEAST, find_installed, find_packages
-from channels_workers.upgrade.processes import find_processes
 
+from channels_workers_upgrade.packages import FORM, LEAST, find_installed, find_packages
+from channels_workers_upgrade.processes import find_processes
 from labs.harness.project import ROOT
-from tests.processes.process import ROOT
 
 OLD = [
     "channels<2",

@@ -90,7 +90,7 @@ def _numbers(counts: Sequence[bytes | str | None]) -> tuple[int, int]:
 
 
 class OurEar:
-    """For channels_workers: see the keys in docs/architecture.md."""
+    """For channels_workers: see the keys in docs/reference/redis.md."""
 
     def __init__(self, redis: Redis, threads: int = 1) -> None:
         self.redis = redis

@@ -120,7 +120,7 @@ async def test_a_worker_makes_it_ready(
     assert (await ask(application, "/up")).status == 200
     before = await ask(application, "/ready")
     assert before.status == 503
-    assert before.body.decode() == page("operating").marked("output", "readyz")
+    assert before.body.decode() == page("how-to/monitor").marked("output", "readyz")
     layer.register("worker", About.this("worker", 1, ["websocket.connect"]))
     after = await ask(application, "/ready")
     assert after.status == 200

@@ -97,7 +97,7 @@ def _raw(value: Any) -> Any:
 
 
 def test_the_documentation_lists_the_rights() -> None:
-    assert rights.rules("chat") in page("operating").text
+    assert rights.rules("chat") in page("reference/redis").text
 
 
 # SELECT is needed for another database than 0 alone.

@@ -1,4 +1,4 @@
-"""The versions that are claimed are those that were tried, and docs/compatibility.md says so."""
+"""The versions that are claimed are those that were tried, and docs/project/versions.md says so."""
 
 import re
 import subprocess
@@ -108,7 +108,7 @@ def test_what_is_tried_is_allowed(combination: Combination) -> None:
 
 
 def test_the_page_has_the_results() -> None:
-    assert page("compatibility").table("matrix") == rows(RESULTS)
+    assert page("project/versions").table("matrix") == rows(RESULTS)
     assert all(one.name in {row[0] for row in rows(RESULTS)} for one in COMBINATIONS)
 
 
@@ -130,7 +130,7 @@ def test_what_is_pinned_was_tried() -> None:
 
 
 def test_the_page_names_what_is_run_and_where_the_servers_are_from() -> None:
-    text = page("compatibility").text
+    text = page("project/versions").text
     assert all(f"`{path}`" in text for path in PATHS if not path.startswith("--"))
     for server in SERVERS.values():
         version = re.search(r"_?(\d+\.\d+\.\d+)", server.url.rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""Settings of the room on channels_workers, as docs/using.md gives them."""
+"""Settings of the room on channels_workers, as docs/tutorial/board.md gives them."""
 
 from labs.benchmarks.rooms.common import *  # noqa: F403
 from labs.benchmarks.rooms.common import layer
