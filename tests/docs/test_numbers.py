@@ -58,7 +58,7 @@ NUMBERS = [
     ("reference/redis", r"called dead, the newest ([\d,]+)", processes.GRAVES),
     (
         "explanation/guarantees",
-        r"are (\w+) times the interval",
+        r"which are (\w+) heartbeat intervals",
         liveness.DEAD_AFTER / link.PULSE_INTERVAL,
     ),
     ("how-to/push", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
