@@ -93,7 +93,7 @@ def report(options: argparse.Namespace, folder: Path) -> int:
         return 2
     if options.list:
         listed = chosen if wanted else known
-        say("\n".join(f"{fault.name:<24} {fault.description}" for fault in listed))
+        say("\n".join(f"{fault.name:<27} {fault.description}" for fault in listed))
         return 0
     rows = run(chosen, QUICK if options.quick else FULL, options.repeat, folder)
     if options.json:
