@@ -31,7 +31,7 @@ from labs.harness.project import ROOT
 from labs.harness.requirements import locked
 from tests.channels_workers.test_imports import ROWS
 from tests.docs.names import written_row
-from tests.docs.pages import code, first_codes, page
+from tests.docs.pages import Page, code, first_codes, page
 
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
 SETTINGS = ROOT / "chat_project" / "settings.py"
@@ -284,25 +284,25 @@ def test_every_folder_of_tests_has_its_line() -> None:
             assert f"`tests/{folder.name}/`" in section
 
 
-# how-to/from-channels-1.md
+# how-to/from-channels-1.md and the pages of reference/ beside it
 
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_what_has_become_of_each_name_of_1_x(section: str) -> None:
     rows = [written_row(row) for row in SECTIONS[section]]
-    assert page("how-to/from-channels-1").table(section) == rows
-    assert f"\n### {section}\n" in page("how-to/from-channels-1").text
+    assert page("reference/channels-1-names").table(section) == rows
+    assert f"\n## {section}\n" in page("reference/channels-1-names").text
 
 
 def test_daphnes_options_that_are_gone() -> None:
-    section = page("how-to/from-channels-1").section("Processes")
+    section = page("how-to/from-channels-1").section("7. Change the processes")
     gone = next(line for line in section.splitlines() if line.startswith("* Daphne's `--"))
     assert code(gone) == list(OLD_OPTIONS)
 
 
 def test_the_files_that_the_command_reads() -> None:
     packages, procfiles, scripts = (
-        code(row[0]) for row in page("how-to/from-channels-1").table("files")
+        code(row[0]) for row in page("reference/upgrade-command").table("files")
     )
     assert all(is_requirements(Path(name.replace("*", "-dev"))) for name in packages)
     assert all(is_procfile(Path(name.replace("*", "dev"))) for name in procfiles)
@@ -310,23 +310,23 @@ def test_the_files_that_the_command_reads() -> None:
 
 
 def test_the_pins_that_the_command_reports() -> None:
-    section = page("how-to/from-channels-1").section("Requirements")
+    section = page("reference/upgrade-command").section("What it only reports")
     written = dict(re.findall(r"`([\w-]+)`\s+below\s+(\d+(?:\.\d+)*)", section))
     least = {name: ".".join(map(str, version)) for name, version in LEAST.items()}
     assert {name.lower() for name in written} == {*least} - {"channels", "daphne", "django"}
     assert all(least[name.lower()] == version for name, version in written.items())
-    assert FORM in section
+    assert FORM in page("how-to/from-channels-1").section("6. Change the requirements")
 
 
 def test_applications_that_are_compared() -> None:
     rows = [[f"`{one.name}`", one.shows] for one in applications()]
-    assert page("how-to/from-channels-1").table("applications") == rows
+    assert Page(ROOT / "labs" / "genuine" / "README.md").table("applications") == rows
     assert all(shows for _, shows in rows)
 
 
 def test_differences_on_purpose() -> None:
     rows = [[f"`{one.name}`", one.genuine, one.ours, one.reason] for one in DIFFERENCES]
-    assert page("how-to/from-channels-1").table("differences") == rows
+    assert page("reference/channels-1-differences").table("differences") == rows
 
 
 def test_the_readme_of_the_comparison_counts_what_is_there() -> None:

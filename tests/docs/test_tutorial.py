@@ -37,6 +37,7 @@ PAGES = (
     "how-to/exactly-once-sql",
     "how-to/test-consumers",
     "how-to/channels-4",
+    "how-to/from-channels-4",
 )
 BLOCKS = [block for name in PAGES for block in page(name).blocks if block.file]
 #: The tutorial says 6379, which may be in use here.
@@ -388,6 +389,24 @@ def test_the_class_in_a_group_of_functions(board: Project) -> None:
         assert [function.recv(20), instance.recv(20)] == ['{"line": "one", "number": 1}'] * 2
         instance.send("two")
         assert [function.recv(20), instance.recv(20)] == ["two", "two"]
+
+
+def test_the_room_that_came_from_channels_4(project: Project) -> None:
+    project.write_all("board/room.py", 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.room.channel_routing"\n')
+    project.manage("migrate")
+    key = project.log_in("ann")
+    server = project.serve()
+    with (
+        opened(server, "/room/lobby/", session_key=key) as ann,
+        opened(server, "/room/lobby/") as bob,
+        opened(server, "/room/other/") as eve,
+    ):
+        ann.send('{"text": "hi"}')
+        assert [ann.recv(20), bob.recv(20)] == ['{"name": "ann", "text": "hi"}'] * 2
+        eve.send('{"text": "alone"}')
+        assert eve.recv(20) == '{"name": "", "text": "alone"}'
 
 
 def test_the_members(project: Project) -> None:

@@ -1,6 +1,6 @@
 """Every public name of Channels 1.1.8, and what has become of it.
 
-The tables of names in docs/how-to/from-channels-1.md say the same; a test compares them.
+The tables of names in docs/reference/channels-1-names.md say the same; a test compares them.
 """
 
 from __future__ import annotations
