@@ -59,7 +59,7 @@ NUMBERS = [
     (
         "explanation/guarantees",
         r"which are (\w+) heartbeat intervals",
-        liveness.DEAD_AFTER / link.PULSE_INTERVAL,
+        liveness.DEAD_AFTER / link.HEARTBEAT_INTERVAL,
     ),
     ("how-to/push", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
     ("how-to/push", r"twice as long, up to (\d+) s", max(WAITS)),
@@ -81,7 +81,7 @@ NUMBERS = [
     ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
     ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
     ("how-to/monitor", r"no result of a look within (\d+) s", health.TIMEOUT),
-    ("how-to/monitor", r"its pulse has stood still for (\d+) s", liveness.DEAD_AFTER),
+    ("how-to/monitor", r"its heartbeat has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat/socket", r"one in (\d+) s is told", consumers.TYPING_PAUSE),
     ("chat/index", r"with the last (\d+) messages", views.LAST),
     ("chat/index", r"JSON: up to (\d+) before", views.OLDER),
