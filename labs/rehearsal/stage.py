@@ -29,7 +29,7 @@ class Stage:
 
     def note(self, fact: str) -> None:
         """Add a fact to the row."""
-        self.row.facts.append(fact)
+        self.row.notes.append(fact)
 
     def expect(self, fact: bool, what: str) -> None:
         """Note what did not come as it should, unless *fact*."""
