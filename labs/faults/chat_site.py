@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
-from labs.faults.chat_rows import Stored
 from labs.faults.site import Site
+from labs.harness.crowd.chat_rows import Stored
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
 

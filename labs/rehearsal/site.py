@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from labs.faults.chat_rows import Stored
+from labs.harness.crowd.chat_rows import Stored
 from labs.harness.processes import Processes
 from labs.rehearsal.app import App
 from labs.rehearsal.gauge import Gauge

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from labs.faults.mutants.mutant import Patch
+from labs.harness.patch import Patch
 from labs.harness.procfile import parse_procfile
 from labs.harness.project import ROOT
 from labs.rehearsal.command import run

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from channels_workers.layers.base import FORMAT_VERSION
 from labs.faults.fault import Fault
-from labs.faults.mutants.mutant import Mutant, Patch
+from labs.faults.mutants.mutant import Mutant
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
+from labs.harness.patch import Patch
 from labs.harness.ports import free_port
 from labs.harness.processes import Process
 from labs.harness.procfile import read_procfile

@@ -12,9 +12,9 @@ from websockets.sync.client import connect
 
 from labs.faults.fault import Fault
 from labs.faults.harms.server_killed import judge_disconnects
-from labs.faults.load.transcript import Transcript
 from labs.faults.site import Server, Setting
 from labs.faults.stage import Stage
+from labs.harness.crowd.transcript import Transcript
 
 #: How long the disconnects of its sockets may take (s).
 DISCONNECTS = 2.0
@@ -45,7 +45,7 @@ class ServerStopped(Fault):
         stage.count_from_now()
         since = time.monotonic()
         victim.process.terminate()
-        stage.notes.append(f"it ended after {time.monotonic() - since:.1f} s")
+        stage.note(f"it ended after {time.monotonic() - since:.1f} s")
         for thread in threads:
             thread.join(10)
         stage.expect(not any(map(threading.Thread.is_alive, threads)), "a handshake hangs")
@@ -60,7 +60,7 @@ class ServerStopped(Fault):
             if visit.server in stage.doomed and visit.joined and visit.ended
         ]
         without = taken.count(None)
-        stage.notes.append(f"close codes {sorted({code for code in taken if code})}")
+        stage.note(f"close codes {sorted({code for code in taken if code})}")
         stage.expect(not without, f"{without} of {len(taken)} clients got no close frame")
 
 

@@ -2,9 +2,9 @@
 
 import json
 
-from labs.faults import chat_rows
-from labs.faults.chat_rows import Stored
-from labs.faults.load.transcript import Heard, Person, Said, Transcript, Visit
+from labs.harness.crowd import chat_rows
+from labs.harness.crowd.chat_rows import Stored
+from labs.harness.crowd.transcript import Heard, Person, Said, Transcript, Visit
 from labs.harness.project import ROOT
 from labs.rehearsal.gauge import Peaks
 from labs.rehearsal.load import Counted, count
