@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from labs.faults.diaries import Moment, Run, read_runs
 from labs.faults.row import Row
-from labs.faults.site import Server, Site
+from labs.faults.site import Site
 from labs.faults.size import Size
 from labs.harness import stage as harness
 from labs.harness.crowd.traffic import Traffic
 from labs.harness.crowd.transcript import Transcript
 from labs.harness.processes import Process
+from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 
 

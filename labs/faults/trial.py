@@ -40,7 +40,7 @@ def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> 
 
 
 def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
-    plan = fault.plan(tuple(server.url for server in site.servers), size)
+    plan = fault.plan(tuple(server.socket_url for server in site.servers), size)
     with Traffic(site.folder, site.processes, plan) as traffic:
         stage = Stage(site, traffic, size, row)
         traffic.wait_until_calm(30)

@@ -27,7 +27,7 @@ class Poison(Fault):
         stage.traffic.order("r0s0", do="kill", times=99, silent=True)
 
         def is_given_up() -> bool:
-            if stage.site.restart_dead_workers():
+            if stage.site.replace_dead_workers():
                 stage.excuse()
             return bool(dead_letters(stage))
 

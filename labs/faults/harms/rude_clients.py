@@ -90,14 +90,14 @@ class SlowReader(Fault):
         stage.last(5)
         server = stage.site.servers[0]
         stage.count_from_now()
-        before = peak = memory(server.process.pid)
+        before = peak = server.process.memory / 1024
         sleeper = Sleeper(server, "room0")
         stage.last(1)
         deadline = stage.since + 90
 
         def is_over() -> bool:
             nonlocal peak
-            peak = max(peak, memory(server.process.pid))
+            peak = max(peak, server.process.memory / 1024)
             return sleeper.is_closed(server) or time.monotonic() > deadline
 
         wait_for(is_over, "the end of the client", 120)
@@ -114,9 +114,3 @@ class SlowReader(Fault):
     def judge(self, stage: Stage, transcript: Transcript) -> None:
         """See how long others waited meanwhile."""
         compare_delays(stage, transcript, stage.since, self.end)
-
-
-def memory(process: int) -> float:
-    """Return the memory of a *process* that is in use (MiB)."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))

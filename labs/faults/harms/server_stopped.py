@@ -12,9 +12,10 @@ from websockets.sync.client import connect
 
 from labs.faults.fault import Fault
 from labs.faults.harms.server_killed import judge_disconnects
-from labs.faults.site import Server, Setting
+from labs.faults.site import Setting
 from labs.faults.stage import Stage
 from labs.harness.crowd.transcript import Transcript
+from labs.harness.server import Server
 
 #: How long the disconnects of its sockets may take (s).
 DISCONNECTS = 2.0
@@ -68,4 +69,6 @@ def knock(server: Server) -> None:
     """Open and close sockets until *server* takes none any more."""
     while server.process.is_running:
         with suppress(WebSocketException, OSError, TimeoutError):
-            connect(f"{server.url}/room/door/?key=door", open_timeout=8, close_timeout=1).close()
+            connect(
+                f"{server.socket_url}/room/door/?key=door", open_timeout=8, close_timeout=1
+            ).close()
