@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from typing import Any
 
 from labs.faults.row import Row
+from labs.harness.report import table
 
 COLUMNS: tuple[tuple[str, int, Callable[[Row], str]], ...] = (
     ("fault", -24, lambda row: row.fault),
@@ -23,11 +23,6 @@ COLUMNS: tuple[tuple[str, int, Callable[[Row], str]], ...] = (
     ("  target", -32, lambda row: f"  {row.limits.describe()}"),
     ("", -6, lambda row: "ok" if row.is_met else "MISSED"),
 )
-
-
-def say(text: str) -> None:
-    """Print *text* at once."""
-    print(text, flush=True)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -57,20 +52,13 @@ def describe(row: Row) -> str:
     )
 
 
-def write_json(file: Path, rows: Sequence[Row]) -> None:
-    """Write everything to *file*."""
-    content = [{**asdict(row), "met": row.is_met, "missed": list(row.missed())} for row in rows]
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return everything, for programs."""
+    return [{**asdict(row), "met": row.is_met, "missed": list(row.missed())} for row in rows]
 
 
-def write_markdown(file: Path, rows: Sequence[Row], conditions: Sequence[str]) -> None:
-    """Write the table and its *conditions* to *file*, as the documentation has it."""
-    file.write_text("\n".join((*_markdown(rows), "", *conditions)) + "\n")
-
-
-def _markdown(rows: Sequence[Row]) -> Iterator[str]:
-    yield "| " + " | ".join(name.strip() for name, _, _ in COLUMNS) + " |"
-    yield "|" + " --- |" * len(COLUMNS)
-    for row in rows:
-        cells = [cell(row).strip() for _, _, cell in COLUMNS]
-        yield "| " + " | ".join([f"`{cells[0]}`", *cells[1:]]) + " |"
+def markdown(rows: Sequence[Row]) -> list[str]:
+    """Return the table as the documentation has it."""
+    cells = [[cell(row).strip() for _, _, cell in COLUMNS] for row in rows]
+    named = [[f"`{first}`", *others] for first, *others in cells]
+    return table([name.strip() for name, _, _ in COLUMNS], named)
