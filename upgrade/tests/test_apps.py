@@ -7,7 +7,8 @@ import pytest
 from channels_workers_upgrade.files import application_beside
 from channels_workers_upgrade.settings import Settings
 from channels_workers_upgrade.source import move_source
-from upgrade.tests.moving import findings, move
+
+from .moving import findings, move
 
 STATIC = '"django.contrib.staticfiles"'
 
