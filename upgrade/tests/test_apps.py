@@ -87,7 +87,7 @@ def test_apps_that_are_not_here(case: str) -> None:
     assert move(before, "settings.py") == after
     (note,) = findings(before, "settings.py")
     assert (note.line, note.is_note) == (1, True)
-    assert "was taken out" in note.cure
+    assert "removed: " in note.cure
 
 
 @pytest.mark.parametrize(
