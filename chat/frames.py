@@ -32,8 +32,8 @@ def as_text(fields: Any) -> str:
 class FrameError(Exception):
     """A frame that is refused.
 
-    ``code`` is one of those in ``docs/chat.md``; ``detail`` says what was expected, what came, and
-    the cure; ``nonce`` and ``id`` are those of the frame, if it had them.
+    ``code`` is one of those in ``docs/chat/socket.md``; ``detail`` says what was expected, what
+    came, and the cure; ``nonce`` and ``id`` are those of the frame, if it had them.
     """
 
     def __init__(self, code: str, detail: str, nonce: str | None = None) -> None:

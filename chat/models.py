@@ -166,7 +166,7 @@ class Message(models.Model):
         return guests.who_is(self.person)
 
     def fields(self) -> dict[str, Any]:
-        """The message as pages get it; see ``docs/chat.md``."""
+        """The message as pages get it; see ``docs/chat/socket.md``."""
         fields: dict[str, Any] = {
             "handle": self.handle,
             "message": self.message,

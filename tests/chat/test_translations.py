@@ -11,7 +11,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 from django.utils.translation.template import templatize
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 FOLDER = ROOT / "chat" / "locale" / "zh_Hans" / "LC_MESSAGES"
 KEYWORDS = [*DEFAULT_KEYWORDS, "gettext_lazy", "gettext_noop", "ngettext_lazy", "pgettext_lazy"]
@@ -59,7 +59,7 @@ def test_every_text_of_the_sources_stands_there_and_no_other(written: Catalog) -
     texts = set().union(*map(texts_in, sources()))
     assert len(texts) > 50
     known = {_first(message.id) for message in written if message.id}
-    assert known == texts, "Run makemessages and compilemessages: see docs/developing.md."
+    assert known == texts, "Run makemessages and compilemessages: see docs/project/developing.md."
 
 
 def test_every_text_is_translated_and_none_is_a_guess(written: Catalog) -> None:

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from channels_workers.conf import Configuration
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
 from tests.deploy.variables import known_variables
 from tests.docs.pages import page
-from tests.processes.process import ROOT
-from tests.processes.procfile import read_procfile
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 Manifest = dict[str, Any]
@@ -76,14 +76,16 @@ def test_each_variable_is_one_of_the_chat_and_no_secret_is_here() -> None:
 
 
 def test_the_page_makes_each_secret_that_is_named() -> None:
-    made = re.findall(r"kubectl create secret (\S+) (\S+) ", page("deploying").text)
+    made = re.findall(r"kubectl create secret (\S+) (\S+) ", page("how-to/deploy-kubernetes").text)
     named = {ref["secretRef"]["name"] for c in containers() for ref in c["envFrom"][1:]}
     (tls,) = one("Ingress")["spec"]["tls"]
     assert dict(made) == {"generic": named.pop(), "tls": tls["secretName"]}
 
 
 def test_the_page_runs_commands_in_a_pod_that_there_is() -> None:
-    (name,) = re.findall(r"kubectl exec .*deployment/(\S+) -- python", page("deploying").text)
+    (name,) = re.findall(
+        r"kubectl exec .*deployment/(\S+) -- python", page("how-to/deploy-kubernetes").text
+    )
     assert one("Deployment", name)
 
 

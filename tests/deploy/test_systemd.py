@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from channels_workers.conf import Configuration
+from labs.harness.processes import clean_environment
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
+from labs.harness.requirements import locked
 from tests.deploy.variables import known_variables, variables_of
 from tests.docs.pages import page
-from tests.processes.process import ROOT, clean_environment
-from tests.processes.procfile import read_procfile
-from tests.project.locks import locked
 
 FOLDER = ROOT / "deploy" / "systemd"
 COMMON = FOLDER / "chat-.service.d" / "chat.conf"
@@ -129,13 +130,13 @@ def test_scale_refuses_what_is_no_number(given: list[str], systemctl: Path) -> N
     assert not (systemctl.parent / "asked").exists()
 
 
-# Gunicorn, which the Procfile does not start, stands in a unit and in docs/deploying.md.
+# Gunicorn, which the Procfile does not start, stands in a unit and in docs/how-to/deploy-nginx.md.
 
 
 def test_the_page_starts_gunicorn_as_the_unit_does() -> None:
     program, *arguments = started(FOLDER / "chat-pages.service")
     assert program == f"{PLACE}/.venv/bin/gunicorn"
-    assert f"gunicorn {' '.join(arguments)} " in page("deploying").text
+    assert f"gunicorn {' '.join(arguments)} " in page("how-to/deploy-nginx").text
 
 
 def test_the_gunicorn_of_the_page_is_that_of_the_tests() -> None:
@@ -146,4 +147,4 @@ def test_the_gunicorn_of_the_page_is_that_of_the_tests() -> None:
     ]
     assert str(written.requirement) == str(tested.requirement)
     assert written.hashes == tested.hashes
-    assert "gunicorn==" not in page("deploying").text
+    assert "gunicorn==" not in page("how-to/deploy-nginx").text

@@ -1,4 +1,4 @@
-"""Which environment variables the chat knows, by the table of docs/deploying.md."""
+"""Which environment variables the chat knows, by the table of docs/chat/running.md."""
 
 import re
 
@@ -7,7 +7,7 @@ from tests.docs.pages import first_codes, page
 
 def known_variables() -> set[str]:
     """The names in the table, which a test compares with the settings and the Procfile."""
-    return set(first_codes([[row[0]] for row in page("deploying").table("environment")]))
+    return set(first_codes([[row[0]] for row in page("chat/running").table("environment")]))
 
 
 def variables_of(text: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How docs/migrating.md writes what has become of names of Channels 1.1.8."""
+"""How docs/how-to/from-channels-1.md writes what has become of names of Channels 1.1.8."""
 
 from channels_workers_upgrade.renames import Row
 

@@ -1,15 +1,20 @@
-"""Reads the pages: README.md, CHANGELOG.md and docs/."""
+"""Reads the pages: those of docs/, and those that stand beside code."""
 
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
-PATHS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+#: The pages of the site.
+SITE = sorted(path for path in DOCS.rglob("*.md") if DOCS / "_build" not in path.parents)
+PATHS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *SITE]
 
-_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+#: A page of the site may be one that stands elsewhere.
+_INCLUDE = re.compile(r"^```\{include\} (\S+)$", re.MULTILINE)
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
 
@@ -34,7 +39,7 @@ class Block:
         return self.text.partition("\n")[0].endswith(" (add)")
 
     def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,11 @@ class Page:
 
     @property
     def blocks(self) -> list[Block]:
-        """Its code, in order."""
+        """Its code, in order. What is for Sphinx, such as a table of contents, is none."""
         return [
             Block(self.path, self.text.count("\n", 0, found.start()) + 1, found[1], found[2])
             for found in _FENCE.finditer(self.text)
+            if not found["language"].startswith("{")
         ]
 
     @property
@@ -69,7 +75,14 @@ class Page:
     def anchors(self) -> set[str]:
         """The fragments that lead to its headings, as GitHub makes them."""
         headings = re.findall(r"^#+ (.+)$", self.prose, re.MULTILINE)
-        return {_anchor(heading) for heading in headings}
+        included = (Page(self.path.parent / name) for name in _INCLUDE.findall(self.text))
+        return {_anchor(heading) for heading in headings}.union(*(one.anchors for one in included))
+
+    def section(self, heading: str) -> str:
+        """What stands below this heading of the second level."""
+        _, found, rest = self.text.partition(f"\n## {heading}\n")
+        assert found, f"{self.path.name} has no section {heading}."
+        return rest.partition("\n## ")[0]
 
     def table(self, name: str) -> list[list[str]]:
         """The rows of the table below ``<!-- table: name -->``, without its head."""
@@ -92,8 +105,9 @@ def _anchor(heading: str) -> str:
 
 
 def page(name: str) -> Page:
-    """The page of this name, without its ending: ``using``, ``README``."""
-    return Page(next(path for path in PATHS if path.stem == name))
+    """The page of this name, without its ending: ``how-to/scale``, ``README``."""
+    folder = DOCS if "/" in name else ROOT
+    return Page(folder / f"{name}.md")
 
 
 def code(cell: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What docs/migrating.md shows before and after is what the command makes."""
+"""What docs/how-to/from-channels-1.md shows before and after is what the command makes."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from upgrade.tests.moving import move
 
 def blocks_of(heading: str) -> list[str]:
     """The Python below a heading of the page."""
-    whole = page("migrating")
+    whole = page("how-to/from-channels-1")
     lines = whole.text.splitlines()
     start = lines.index(f"## {heading}") + 1
     end = next(n for n in range(start, len(lines)) if lines[n].startswith("## "))

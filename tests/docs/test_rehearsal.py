@@ -1,4 +1,4 @@
-"""What docs/heroku.md says of the rehearsal, and computes of its figures.
+"""What docs/how-to/deploy-heroku.md says of the rehearsal, and computes of its figures.
 
 Where one fails after a new run, the page is to be brought up to date.
 """
@@ -7,19 +7,19 @@ import re
 
 import pytest
 
-from rehearsal.registry import STEPS
+from labs.rehearsal.registry import STEPS
 from tests.docs.pages import code, page
 
 
 def test_the_table_of_a_rehearsal() -> None:
-    rows = page("heroku").table("rehearsal")
+    rows = page("how-to/deploy-heroku").table("rehearsal")
     written = [(code(row[0])[0], row[1]) for row in rows]
     assert written == [(step.name, step.description) for step in STEPS]
     assert {row[-1] for row in rows} == {"ok"}
 
 
 def test_the_budget_of_connections() -> None:
-    for formation, redis, restarting in page("heroku").table("connections"):
+    for formation, redis, restarting in page("how-to/deploy-heroku").table("connections"):
         web, workers, threads = map(int, re.findall(r"\d+", formation))
         assert redis == str(4 * web + (threads + 2) * workers)
         assert int(re.findall(r"\d+", restarting)[0]) == 2 * int(redis)
@@ -27,12 +27,14 @@ def test_the_budget_of_connections() -> None:
 
 def test_the_budget_of_memory() -> None:
     """How many sockets fit is computed of what the rehearsal measured."""
-    section = page("heroku").text.partition("## What the smallest plans hold")[2]
-    rows = page("heroku").table("memory")
+    section = page("how-to/deploy-heroku").section("What the smallest plans hold")
+    rows = page("how-to/deploy-heroku").table("memory")
     base, socket, room, message = (
         float(re.findall(r"[\d.,]+", row[1])[0].replace(",", "")) for row in rows[:4]
     )
-    measured = next(row[2] for row in page("heroku").table("rehearsal") if "memory" in row[0])
+    measured = next(
+        row[2] for row in page("how-to/deploy-heroku").table("rehearsal") if "memory" in row[0]
+    )
     assert f"{base:.2f} MiB without" in measured
     for figure in (socket, room, message):
         assert f"{figure:.0f} bytes" in measured

@@ -1,4 +1,4 @@
-"""The arithmetic of docs/scaling.md follows from its table of figures, within a tenth.
+"""The arithmetic of docs/explanation/past-one-redis.md follows from its figures, within a tenth.
 
 Where one fails after a new figure, the page is to be computed again.
 """
@@ -21,7 +21,7 @@ def numbers(cell: str) -> list[float]:
 
 def table(name: str) -> dict[str, list[list[float]]]:
     """The numbers of each row by its first word."""
-    rows = page("scaling").table(name)
+    rows = page("explanation/past-one-redis").table(name)
     return {row[0].split()[0].strip("*:,"): [numbers(cell) for cell in row] for row in rows}
 
 
@@ -82,7 +82,7 @@ def test_cores_of_servers_and_workers() -> None:
 
 
 def test_what_one_redis_carries() -> None:
-    rows = {row[0]: row for row in page("scaling").table("carries")}
+    rows = {row[0]: row for row in page("explanation/past-one-redis").table("carries")}
     carried = {name: [numbers(cell) for cell in row[1:]] for name, row in rows.items()}
     full, patience = FULL * 1e6, FULL * PATIENCE * 1e6
     for name, costs in {"presence, spread": presence, "chat, spread": chat}.items():
@@ -108,7 +108,7 @@ def test_sizes_of_processes() -> None:
 
 
 def test_a_commit_that_spans_hosts() -> None:
-    rows = {row[0].split(":")[0]: row for row in page("scaling").table("hosts")}
+    rows = {row[0].split(":")[0]: row for row in page("explanation/past-one-redis").table("hosts")}
     by_room = A + HOST + servers_of(SOCKETS) * B
     assert numbers(rows["by room"][2])[-1] == pytest.approx(by_room, rel=0.1)
     assert numbers(rows["by room"][3]) == [pytest.approx(by_room / 60 / FULL, abs=1)]
@@ -118,6 +118,6 @@ def test_a_commit_that_spans_hosts() -> None:
 
 
 def test_a_storm() -> None:
-    found = re.search(r"sockets . d / 0.7 = (\d+) s", page("scaling").text)
+    found = re.search(r"sockets . d / 0.7 = (\d+) s", page("explanation/past-one-redis").text)
     assert found
     assert float(found[1]) == pytest.approx(OPEN / FULL, rel=0.1)

@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 import pytest
 
-from channels_workers import protocol
 from channels_workers.conf import Configuration
+from channels_workers.interface import protocol
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
@@ -22,15 +22,15 @@ from channels_workers_upgrade.names import SECTIONS
 from channels_workers_upgrade.packages import FORM, LEAST
 from channels_workers_upgrade.processes import OLD_OPTIONS
 from chat.frames import Frame, parse
-from faults.registry import FAULTS
-from legacy.comparison.differences import DIFFERENCES
-from legacy.comparison.repertoire import applications
+from labs.faults.registry import FAULTS
+from labs.genuine.comparison.differences import DIFFERENCES
+from labs.genuine.comparison.repertoire import applications
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
+from labs.harness.requirements import locked
 from tests.channels_workers.test_imports import ROWS
 from tests.docs.names import written_row
 from tests.docs.pages import code, first_codes, page
-from tests.processes.process import ROOT
-from tests.processes.procfile import read_procfile
-from tests.project.locks import locked
 
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
 SETTINGS = ROOT / "chat_project" / "settings.py"
@@ -41,11 +41,11 @@ def defaults_in(rows: list[list[str]]) -> dict[str, Any]:
     return {code(row[0])[0]: ast.literal_eval(code(row[1])[0]) for row in rows}
 
 
-# using.md
+# reference/
 
 
 def test_channel_workers() -> None:
-    written = defaults_in(page("using").table("workers"))
+    written = defaults_in(page("reference/settings").table("workers"))
     assert written == {field.name: field.default for field in fields(Configuration)}
 
 
@@ -55,7 +55,7 @@ def test_config_of_the_layers() -> None:
         for name, parameter in inspect.signature(layer.__init__).parameters.items():
             if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
                 taken[name] = parameter.default
-    assert defaults_in(page("using").table("config")) == taken
+    assert defaults_in(page("reference/settings").table("config")) == taken
 
 
 def test_close_codes() -> None:
@@ -64,16 +64,19 @@ def test_close_codes() -> None:
         for name, value in vars(protocol).items()
         if name.isupper() and isinstance(value, int) and 3000 <= value <= 4999
     }
-    assert {(row[0], code(row[1])[0]) for row in page("using").table("codes")} == codes
+    assert {
+        (row[0], code(row[1])[0]) for row in page("reference/close-codes").table("codes")
+    } == codes
 
 
 def test_system_checks() -> None:
     files = [
-        ROOT / "channels_workers" / f"{name}.py" for name in ("checks", "installed", "production")
+        ROOT / "channels_workers" / "checks" / f"{name}.py"
+        for name in ("apps", "configuration", "deployment")
     ]
     source = "".join(file.read_text() for file in files)
     ids = re.findall(r'"(channels_workers\.[EWC]\d+)"', source)
-    assert first_codes(page("using").table("checks")) == sorted(set(ids))
+    assert first_codes(page("reference/checks").table("checks")) == sorted(set(ids))
 
 
 def test_versions() -> None:
@@ -84,7 +87,7 @@ def test_versions() -> None:
     pinned = {one.name: one.version for one in locked(ROOT / "requirements.in")}
     rows = {
         code(row[0])[0]: (code(row[1])[0], code(row[2])[0])
-        for row in page("using").table("versions")
+        for row in page("project/versions").table("versions")
     }
     assert rows == {name: (needed[name], pinned[name]) for name in needed}
 
@@ -93,8 +96,8 @@ def test_versions() -> None:
 def test_options_exist(command: str, heading: int) -> None:
     module = importlib.import_module(f"channels_workers.management.commands.{command}")
     parser = module.Command().create_parser("manage.py", command)
-    section = page("using").text.partition("## The commands")[2].partition("## Settings")[0]
-    tables = re.findall(r"\| option \| meaning \|\n\| --- \| --- \|\n((?:\|.*\n)+)", section)
+    text = page("reference/commands").text
+    tables = re.findall(r"\| option \| meaning \|\n\| --- \| --- \|\n((?:\|.*\n)+)", text)
     options = re.findall(r"`(--?[\w-]+)", tables[heading])
     assert options
     for option in options:
@@ -104,43 +107,45 @@ def test_options_exist(command: str, heading: int) -> None:
         assert own <= set(options)
 
 
-# architecture.md
+# reference/redis.md, explanation/architecture.md and project/developing.md
 
 
 def test_keys_in_redis() -> None:
     source = "".join(file.read_text() for file in LUA.glob("*.lua"))
     names = set(re.findall(r'prefix \.\. "(\w+)', source))
-    rows = page("architecture").table("keys")
+    rows = page("reference/redis").table("keys")
     assert {name.partition(":")[0] for name in first_codes(rows)} == names
-    assert f"`chat:{FORMAT_VERSION}:`" in page("architecture").text
+    assert f"`chat:{FORMAT_VERSION}:`" in page("reference/redis").text
 
 
 def test_scripts() -> None:
-    rows = page("architecture").table("scripts")
+    rows = page("reference/redis").table("scripts")
     names = [name for row in rows for name in code(row[0])]
     assert sorted(names) == sorted(file.name for file in LUA.glob("*.lua"))
 
 
 def test_order_of_modules() -> None:
-    written = page("architecture").marked("block", "modules").splitlines()
+    written = page("project/developing").marked("block", "modules").splitlines()
     assert written == [", ".join(name or "channels_workers" for name in row) for row in ROWS]
 
 
 def test_methods_of_the_contract_exist() -> None:
-    section = page("architecture").text.partition("| face | for |")[2].partition("\n\n")[0]
+    section = (
+        page("explanation/architecture").text.partition("| face | for |")[2].partition("\n\n")[0]
+    )
     for row in section.splitlines()[2:]:
         for name in code(row.split("|")[3]):
             assert callable(getattr(WorkerLayer, name)), name
 
 
-# deploying.md and operating.md
+# how-to/deploy.md, chat/running.md, reference/limits.md and reference/log-events.md
 
 
 def test_environment_variables() -> None:
     source = SETTINGS.read_text()
     read = re.findall(r"environment\.\w+\(\s*\"([A-Z_]+)\"", source)
     procfile = re.findall(r"\$\{?([A-Z_]+)", " ".join(read_procfile().values()))
-    written = first_codes([[row[0]] for row in page("deploying").table("environment")])
+    written = first_codes([[row[0]] for row in page("chat/running").table("environment")])
     assert len(written) == len(set(written))
     assert set(written) == {*read, *procfile}
 
@@ -151,20 +156,22 @@ def test_defaults_of_environment_variables(call: str) -> None:
     if found is None:
         return
     default = str(ast.literal_eval(found[2]))
-    row = next(row for row in page("deploying").table("environment") if row[0] == f"`{found[1]}`")
+    row = next(
+        row for row in page("chat/running").table("environment") if row[0] == f"`{found[1]}`"
+    )
     assert row[1] == default
 
 
 def test_the_web_command_is_that_of_the_procfile() -> None:
-    assert page("deploying").marked("command", "web").strip() == read_procfile()["web"]
-    section = page("deploying").text.partition("## Daphne's options")[2].partition("\n## ")[0]
+    assert page("how-to/deploy").marked("command", "web").strip() == read_procfile()["web"]
+    section = page("how-to/deploy").section("Daphne's options, and why")
     for option in re.findall(r" (--?[a-z][\w-]*)", read_procfile()["web"]):
         if option != "-p":
             assert f"* `{option}" in section
 
 
 def test_limits_name_settings_that_exist() -> None:
-    section = page("operating").text.partition("## Limits")[2].partition("\n## ")[0]
+    section = page("reference/limits").section("Limits")
     names = {field.name for field in fields(Configuration)}
     written = {name for row in section.splitlines() for name in code(row) if name.isupper()}
     chat = {name for name in written if name.startswith("CHAT_")}
@@ -198,7 +205,7 @@ def test_each_line_of_the_log_has_its_fields() -> None:
 
 
 def test_fields_of_the_log() -> None:
-    assert first_codes(page("operating").table("log-fields")) == [
+    assert first_codes(page("reference/log-events").table("log-fields")) == [
         *inspect.signature(log_fields).parameters
     ]
 
@@ -209,49 +216,49 @@ def test_events_of_the_log() -> None:
         file for folder in ("channels_workers", "chat") for file in (ROOT / folder).rglob("*.py")
     ]
     used = {event for file in files for event in re.findall(makers, file.read_text())}
-    written = first_codes(page("operating").table("log-events"))
+    written = first_codes(page("reference/log-events").table("log-events"))
     assert len(written) == len(set(written))
     assert set(written) == used
 
 
-# guarantees.md
+# explanation/guarantees.md and project/fault-runs.md
 
 
 def test_each_fault_shows_a_promise() -> None:
-    written = page("guarantees").text.partition("## What is not promised")[0]
+    written = page("explanation/guarantees").text.partition("## What is not promised")[0]
     assert {fault.name for fault in FAULTS} <= set(code(written))
 
 
 def test_the_table_of_a_fault_run() -> None:
-    rows = page("guarantees").table("faults")
+    rows = page("project/fault-runs").table("faults")
     assert [code(row[0])[0] for row in rows] == [fault.name for fault in FAULTS]
     assert {row[-1] for row in rows} == {"ok"}
 
 
-# chat.md
+# chat/socket.md
 
 
 def test_error_codes_of_the_chat() -> None:
     source = "".join(file.read_text() for file in ROOT.glob("chat/*.py"))
     used = set(re.findall(r'(?:FrameError|_refuse)\(\s*"(\w+)"', source))
-    assert set(first_codes(page("chat").table("errors"))) == used
+    assert set(first_codes(page("chat/socket").table("errors"))) == used
 
 
 def test_frames_that_the_chat_takes() -> None:
-    taken = [parse(text) for text in first_codes(page("chat").table("frames"))]
+    taken = [parse(text) for text in first_codes(page("chat/socket").table("frames"))]
     assert {type(frame) for frame in taken} == set(get_args(Frame))
 
 
-# developing.md
+# project/developing.md
 
 
 def test_every_folder_has_its_line() -> None:
-    written = first_codes(page("developing").table("layout"))
+    written = first_codes(page("project/developing").table("layout"))
     for name in written:
         assert (ROOT / name).exists(), name
     folders = {
         f"{folder.relative_to(ROOT)}/"
-        for pattern in ("*", "channels_workers/*", "channels_workers/layers/*")
+        for pattern in ("*", "channels_workers/*", "channels_workers/layers/*", "labs/*")
         for folder in ROOT.glob(pattern)
         if (folder / "__init__.py").exists()
     }
@@ -259,37 +266,39 @@ def test_every_folder_has_its_line() -> None:
 
 
 def test_every_folder_of_tests_has_its_line() -> None:
-    section = page("developing").text.partition("## The tests")[2].partition("\n## ")[0]
+    section = page("project/developing").section("The tests")
     for folder in Path(ROOT / "tests").iterdir():
         if (folder / "__init__.py").exists():
             assert f"`tests/{folder.name}/`" in section
 
 
-# migrating.md
+# how-to/from-channels-1.md
 
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_what_has_become_of_each_name_of_1_x(section: str) -> None:
     rows = [written_row(row) for row in SECTIONS[section]]
-    assert page("migrating").table(section) == rows
-    assert f"\n### {section}\n" in page("migrating").text
+    assert page("how-to/from-channels-1").table(section) == rows
+    assert f"\n### {section}\n" in page("how-to/from-channels-1").text
 
 
 def test_daphnes_options_that_are_gone() -> None:
-    section = page("migrating").text.partition("\n## Processes\n")[2].partition("\n## ")[0]
+    section = page("how-to/from-channels-1").section("Processes")
     gone = next(line for line in section.splitlines() if line.startswith("* Daphne's `--"))
     assert code(gone) == list(OLD_OPTIONS)
 
 
 def test_the_files_that_the_command_reads() -> None:
-    packages, procfiles, scripts = (code(row[0]) for row in page("migrating").table("files"))
+    packages, procfiles, scripts = (
+        code(row[0]) for row in page("how-to/from-channels-1").table("files")
+    )
     assert all(is_requirements(Path(name.replace("*", "-dev"))) for name in packages)
     assert all(is_procfile(Path(name.replace("*", "dev"))) for name in procfiles)
     assert scripts == list(SCRIPTS)
 
 
 def test_the_pins_that_the_command_reports() -> None:
-    section = page("migrating").text.partition("\n## Requirements\n")[2].partition("\n## ")[0]
+    section = page("how-to/from-channels-1").section("Requirements")
     written = dict(re.findall(r"`([\w-]+)`\s+below\s+(\d+(?:\.\d+)*)", section))
     least = {name: ".".join(map(str, version)) for name, version in LEAST.items()}
     assert {name.lower() for name in written} == {*least} - {"channels", "daphne", "django"}
@@ -299,21 +308,21 @@ def test_the_pins_that_the_command_reports() -> None:
 
 def test_applications_that_are_compared() -> None:
     rows = [[f"`{one.name}`", one.shows] for one in applications()]
-    assert page("migrating").table("applications") == rows
+    assert page("how-to/from-channels-1").table("applications") == rows
     assert all(shows for _, shows in rows)
 
 
 def test_differences_on_purpose() -> None:
     rows = [[f"`{one.name}`", one.genuine, one.ours, one.reason] for one in DIFFERENCES]
-    assert page("migrating").table("differences") == rows
+    assert page("how-to/from-channels-1").table("differences") == rows
 
 
 def test_the_readme_of_the_comparison_counts_what_is_there() -> None:
     found = list(applications())
-    text = " ".join((ROOT / "legacy" / "README.md").read_text().split())
+    text = " ".join((ROOT / "labs" / "genuine" / "README.md").read_text().split())
     packages = {one.package for one in found}
     assert f"{len(found)} applications in {len(packages)} folders" in text
-    for folder in (ROOT / "legacy" / "applications").glob("*/__init__.py"):
+    for folder in (ROOT / "labs" / "genuine" / "applications").glob("*/__init__.py"):
         assert f"| `{folder.parent.name}/` |" in text
     for one in found:
         assert f"`{one.name}`" in text

@@ -1,10 +1,11 @@
-"""The tutorial of docs/using.md, followed step by step in an empty project."""
+"""The tutorial and the guides to consumers, followed step by step in an empty project."""
 
+import os
 import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,30 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes, clean_environment
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
 from tests.docs.pages import Block, page
-from tests.processes.process import ROOT, Process, Processes, clean_environment, free_port
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Server
 
-BLOCKS = [block for block in page("using").blocks if block.file]
+#: The pages whose code makes the board and changes it. A later one may write a file again.
+PAGES = (
+    "tutorial/board",
+    "tutorial/processes",
+    "tutorial/deploy",
+    "reference/messages",
+    "reference/routing",
+    "how-to/authenticate",
+    "how-to/classes",
+    "how-to/guard",
+    "how-to/tasks",
+    "how-to/push",
+    "how-to/exactly-once-sql",
+    "how-to/test-consumers",
+    "how-to/channels-4",
+)
+BLOCKS = [block for name in PAGES for block in page(name).blocks if block.file]
 #: The tutorial says 6379, which may be in use here.
 REDIS = "redis://127.0.0.1:6379/0"
 
@@ -46,7 +65,7 @@ class Project:
     def start(self) -> None:
         """Do the first steps: an empty project and an app, settings and asgi.py."""
         self.folder.mkdir()
-        console = page("using").blocks[0].text
+        console = page("tutorial/board").blocks[0].text
         for command in re.findall(r"^\$ (django-admin .*)$", console, re.MULTILINE):
             subprocess.run(
                 [self.python, "-m", "django", *command.split()[1:]],
@@ -58,12 +77,12 @@ class Project:
         self.write_all("mysite/settings.py", 0)
         self.write_all("mysite/asgi.py", 0)
 
-    def manage(self, *arguments: str) -> str:
+    def manage(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run `manage.py` to its end; what it wrote."""
         result = subprocess.run(
             [self.python, "manage.py", *arguments],
             cwd=self.folder,
-            env=clean_environment() | self.env,
+            env=clean_environment() | self.env | dict(env or {}),
             check=False,
             capture_output=True,
             text=True,
@@ -176,7 +195,7 @@ def test_who_is_refused(board: Project, path: str, origin: str | None) -> None:
 def start_daphne(project: Project) -> Server:
     """Start Daphne by the line of the page, on a port that is free."""
     port = free_port()
-    found = page("using").text.partition("\n$ daphne ")[2].partition("\n")[0]
+    (found,) = re.findall(r"^\$ daphne (.+)$", page("tutorial/processes").text, re.M)
     command = [project.python.with_name("daphne"), "-p", str(port), *found.split()]
     process = project.start_process(command, name="daphne", env=project.env, cwd=project.folder)
     return Server(port, process.wait_until_listening(port))
@@ -184,7 +203,9 @@ def start_daphne(project: Project) -> Server:
 
 def start_worker(project: Project) -> Process:
     """Start a worker by the line of the page, and wait until it listens."""
-    found = page("using").text.partition("\n$ python manage.py runworker ")[2].partition("\n")[0]
+    (found,) = re.findall(
+        r"^\$ python manage.py runworker (.+)$", page("tutorial/processes").text, re.M
+    )
     command = [project.python, "manage.py", "runworker", *found.split()]
     process = project.start_process(command, name="worker", env=project.env, cwd=project.folder)
     process.wait_for_line("listening on channels")
@@ -214,12 +235,44 @@ def test_several_processes_and_background_tasks(board: Project) -> None:
         ann.send("while no worker runs")
         start_worker(board)
         assert ann.recv(20) == '{"line": "while no worker runs", "number": 1}'
-        flush = page("operating").marked("command", "flush")
+        flush = page("how-to/recover").marked("command", "flush")
         found = re.search(r'-c "(.*)"$', flush.strip())
         assert found
         board.manage("shell", "-c", found[1])
         ann.send("and after it")
         assert ann.recv(20) == '{"line": "and after it", "number": 2}'
+
+
+def test_the_deployed_board(board: Project) -> None:
+    for number in (1, 2):
+        board.write_all("mysite/settings.py", number)
+    deploy = page("tutorial/deploy")
+    (board.folder / "Procfile").write_text(deploy.marked("file", "Procfile"))
+    (release,) = re.findall(
+        r"^release: python manage.py (.+)$", deploy.marked("file", "Procfile"), re.M
+    )
+    (started,) = re.findall(r"^\$ honcho start --port 8000 (.+)$", deploy.text, re.M)
+    env = board.env | {"SECRET_KEY": "x" * 50, "PATH": path_of(board.python)}
+    board.manage(release, env=env)
+    board.manage("check", "--deploy", "--database", "default", env=env)
+    port = free_port()
+    command = [sys.executable, "-m", "honcho", "start", "--port", str(port), *started.split()]
+    honcho = board.start_process(command, name="honcho", env=env, cwd=board.folder)
+    server = Server(port, honcho.wait_until_listening(port))
+    honcho.wait_for_line(r"worker\.2.*listening on channels")
+    with opened(server, "/board/news/") as ann, opened(server, "/board/news/") as bob:
+        ann.send("one")
+        assert [ann.recv(20), bob.recv(20)] == ['{"line": "one", "number": 1}'] * 2
+    with (
+        pytest.raises(InvalidStatus, match="403"),
+        opened(server, "/board/news/", "https://a.test"),
+    ):
+        pass
+
+
+def path_of(python: Path) -> str:
+    """The PATH of an activated virtual environment."""
+    return os.pathsep.join([str(python.parent), os.environ["PATH"]])
 
 
 # The other consumers of the page, each in the routing of a project with a model

@@ -1,4 +1,4 @@
-"""What docs/operating.md tells operators to watch is there, under these names and limits."""
+"""What docs/how-to/monitor.md tells operators to watch is there, under these names and limits."""
 
 import inspect
 import json
@@ -13,12 +13,12 @@ from pytest_django import Settings
 
 from channels_workers.conf import Configuration
 from channels_workers.layers.channel_layer import ChannelLayer
-from channels_workers.layers.operations import RECEIVE, About
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
+from channels_workers.layers.types import RECEIVE, About
 from chat_project import settings as chat_settings
 from tests.docs.pages import code, first_codes, page
 
-ROWS = page("operating").table("watch")
+ROWS = page("how-to/monitor").table("watch")
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_each_field_is_there_and_none_is_left_out(shown: dict[str, Any]) -> None
 
 
 def test_the_line_for_prometheus_reads_fields_that_there_are(shown: dict[str, Any]) -> None:
-    (line,) = re.findall(r"channelstatus --json \| jq .*", page("operating").text)
+    (line,) = re.findall(r"channelstatus --json \| jq .*", page("how-to/monitor").text)
     for name in re.findall(r"\(\.(\w+) \| length", line):
         assert isinstance(shown[name], list)
     assert set(re.findall(r"\\\(\.(\w+)\)", line)) == {"dead_letters", "name"}
@@ -78,8 +78,8 @@ def test_limits_are_those_of_the_settings() -> None:
 
 
 def test_each_event_is_one_of_the_log() -> None:
-    known = {code(row[0])[0]: row[1] for row in page("operating").table("log-events")}
-    watched = first_codes(page("operating").table("watch-events"))
+    known = {code(row[0])[0]: row[1] for row in page("reference/log-events").table("log-events")}
+    watched = first_codes(page("how-to/monitor").table("watch-events"))
     assert len(watched) == len(set(watched))
     assert set(watched) <= set(known)
     assert all(known[event] != "INFO" for event in watched)

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_workers.protocol import SERVER_STOPS
+from channels_workers.interface.protocol import SERVER_STOPS
+from labs.harness.ports import free_port, is_listening
+from labs.harness.processes import Process, Processes
+from labs.harness.procfile import shell_command
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Person, Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
 from tests.docs.pages import page
-from tests.processes.process import Process, Processes, free_port, is_listening
-from tests.processes.procfile import shell_command
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Person, Server
-from tests.processes.waiting import wait_for
 
 FRAMES = 2000
 SERVERS = ("daphne", "uvicorn")
@@ -178,8 +179,8 @@ def test_honcho_starts_the_procfile(
 def test_honcho_lets_web_close_its_sockets(
     start_process: Processes, chat_environment: dict[str, str]
 ) -> None:
-    """With what docs/deploying.md puts into .env: honcho kills what takes longer."""
-    (line,) = re.findall(r"printf '%s\\n' (.+) > \.env", page("deploying").text)
+    """With what docs/how-to/deploy.md puts into .env: honcho kills what takes longer."""
+    (line,) = re.findall(r"printf '%s\\n' (.+) > \.env", page("how-to/deploy").text)
     written = dict(pair.split("=", 1) for pair in line.split())
     env = {**chat_environment, "BIND": written["BIND"], "DRAIN_TIME": written["DRAIN_TIME"]}
     server = start_honcho(start_process, env)

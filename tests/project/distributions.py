@@ -3,7 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 
 
 def build(folder: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 PACKAGE = ROOT / "channels_workers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from django.urls import resolve
 
+from labs.harness.processes import clean_environment
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
 from tests.docs.pages import code, page
-from tests.processes.process import ROOT, clean_environment
-from tests.processes.procfile import read_procfile
 
 APP_KEYS = {
     "name": str,
@@ -138,11 +139,11 @@ def test_keywords_are_words(app: dict[str, Any]) -> None:
 
 def test_values_are_those_of_production_or_the_defaults(app: dict[str, Any]) -> None:
     """What somebody leaves as it is must not differ from what the pages say."""
-    rows = {code(row[0])[0]: row[1] for row in page("deploying").table("environment")}
+    rows = {code(row[0])[0]: row[1] for row in page("chat/running").table("environment")}
     for name, entry in app["env"].items():
-        assert name in rows, f"docs/deploying.md does not say what {name} means"
+        assert name in rows, f"docs/chat/running.md does not say what {name} means"
         if not entry.get("required", True):
-            assert entry["value"] == rows[name], f"{name} in app.json and in docs/deploying.md"
+            assert entry["value"] == rows[name], f"{name} in app.json and in docs/chat/running.md"
 
 
 def test_settings_of_a_new_app(app: dict[str, Any]) -> None:

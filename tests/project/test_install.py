@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from labs.harness.processes import Processes, clean_environment
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
 from tests.docs.pages import Page
 from tests.docs.test_tutorial import Project, opened, start_daphne, start_worker
-from tests.processes.process import ROOT, Processes, clean_environment
-from tests.processes.redis_server import RedisServer
 from tests.project.distributions import build
 
 UV = Path(sys.executable).with_name("uv")

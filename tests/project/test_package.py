@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
+from labs.harness.requirements import WRITTEN, locked, requirements
 from tests.project.distributions import build
-from tests.project.locks import WRITTEN, locked, requirements
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

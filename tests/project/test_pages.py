@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from labs.harness.project import ROOT
 from tests.docs.pages import Page
-from tests.processes.process import ROOT
 
 DISTRIBUTIONS = (ROOT, ROOT / "upgrade")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 FUNCTIONS = {"compile", "match", "search", "fullmatch", "sub", "split", "finditer", "findall"}
 FILES = [

@@ -1,4 +1,4 @@
-"""The applications of legacy/ are moved: nothing is left to do, and they can be imported."""
+"""The applications of labs/genuine/ are moved: nothing is left to do, and they can be imported."""
 
 import shutil
 import subprocess
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 
-FOLDER = ROOT / "legacy" / "applications"
+FOLDER = ROOT / "labs" / "genuine" / "applications"
 APPLICATIONS = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
 
 #: Imports each module of the application in the argument, where Django and our engine are.

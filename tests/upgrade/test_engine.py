@@ -14,7 +14,8 @@ from channels_workers_upgrade.lookup import MODULES
 from channels_workers_upgrade.names import NAMES
 from channels_workers_upgrade.packages import LEAST
 from channels_workers_upgrade.renames import NEW, OLD
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 from upgrade.tests.sample import run, write_project
 
 BINDING = "from channels.binding.websockets import WebsocketBinding\n"

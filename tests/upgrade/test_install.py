@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from channels_workers_upgrade import __version__
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 from upgrade.tests.sample import contents, write_project
 
 UV = Path(sys.executable).with_name("uv")

@@ -14,7 +14,7 @@ from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_sends
 from channels_workers_upgrade.strings import DOTTED, channels_of, text_of
 
-_MODULE_GONE = 'the engine has nothing of this module; see the names in "Coming from Channels 1.x"'
+_MODULE_GONE = 'the engine has nothing of this module; see the names in "Come from Channels 1.x"'
 _MAYBE_APP = f'if this is a list of apps, write "{NEW}", "{DAPHNE}"; otherwise leave it'
 
 #: Modules of other packages of 2017, which cannot be installed beside the engine.

@@ -24,7 +24,7 @@ def rules(prefix: str) -> str:
 
 
 CURE = (
-    "Give it those that docs/operating.md lists, or more roughly: ACL SETUSER <user> "
+    "Give it those that docs/reference/redis.md lists, or more roughly: ACL SETUSER <user> "
     "~<prefix>:* +@read +@write +@connection +@scripting +info; <prefix> is that in the CONFIG "
     "of CHANNEL_LAYERS."
 )

@@ -1,0 +1,39 @@
+"""Builds the pages of this folder into a site: scripts/docs."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+sys.path[:0] = [str(ROOT), str(DOCS / "_ext")]
+
+project = PROJECT["name"]
+author = PROJECT["authors"][0]["name"]
+copyright = author  # noqa: A001 - Sphinx names it
+
+extensions = ["myst_parser", "diagrams"]
+exclude_patterns = ["_build", "_ext"]
+
+# A name that leads nowhere is a warning, and scripts/docs takes warnings for errors. Addresses
+# of other sites are not fetched.
+nitpicky = True
+
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
+# Diagrams stand in blocks that GitHub and GitLab draw too.
+myst_fence_as_directive = ["mermaid"]
+# Headings are link targets, under the names that GitHub gives them.
+myst_heading_anchors = 4
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+# What the visitor gets is this site alone: no fonts or scripts from elsewhere.
+html_theme_options = {"top_of_page_buttons": []}
+html_copy_source = False
+html_show_sphinx = False
+pygments_style = "default"
+pygments_dark_style = "github-dark"

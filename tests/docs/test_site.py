@@ -1,0 +1,64 @@
+"""The site of the pages is built, without a network and without a warning."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labs.harness.project import ROOT, clean_environment
+from tests.docs.pages import DOCS, SITE
+
+#: What a page may load by itself: neither a font nor a script from elsewhere.
+_LOADED = re.compile(r"""(?:\ssrc="|<link [^>]*href="|url\(["']?|@import ["'])([^"')]+)""")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site that scripts/docs would make."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "--builder", "html", "--fail-on-warning", "--quiet"]
+    # No proxy and no name server: what is fetched fails.
+    blocked = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
+    result = subprocess.run(
+        [*command, "--doctree-dir", folder / "doctrees", DOCS, folder / "html"],
+        cwd=ROOT,
+        env=clean_environment() | blocked,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder / "html"
+
+
+def test_each_page_is_there_and_in_the_contents(site: Path) -> None:
+    contents = (site / "index.html").read_text()
+    for page in SITE:
+        address = page.relative_to(DOCS).with_suffix(".html")
+        assert (site / address).is_file()
+        if address.name != "index.html" or address.parent.name:
+            assert f'href="{address}"' in contents
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    files = [*site.rglob("*.html"), *site.rglob("*.css")]
+    assert len(files) > len(SITE)
+    for file in files:
+        for address in _LOADED.findall(file.read_text()):
+            assert "//" not in address or address.startswith("data:"), f"{file} loads {address}"
+
+
+def test_links_of_the_built_pages_lead_to_what_is_there(site: Path) -> None:
+    texts = {file: file.read_text() for file in site.rglob("*.html")}
+    targets = {file: set(re.findall(r'\sid="([^"]+)"', text)) for file, text in texts.items()}
+    for file, text in texts.items():
+        for link in re.findall(r'<a [^>]*href="([^"]+)"', text):
+            name, _, fragment = link.partition("#")
+            if re.match(r"[a-z]+:", link):
+                continue
+            target = (file.parent / name).resolve() if name else file
+            assert target.is_file(), f"{file.name} links to {link}"
+            if fragment and target in targets:
+                assert fragment in targets[target], f"{file.name} links to {link}"
