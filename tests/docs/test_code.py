@@ -26,7 +26,7 @@ def test_it_compiles(block: Block) -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_the_language_of_each_block_is_known(path: Path) -> None:
-    known = {"python", "console", "js", "json", "ini", "nginx", ""}
+    known = {"python", "console", "js", "json", "ini", "nginx", "mermaid", ""}
     assert {block.language for block in Page(path).blocks} <= known
 
 
