@@ -12,4 +12,4 @@ class ChannelsWorkersConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks."""
         # Apps must be ready.
-        from channels_workers import checks, installed, production  # noqa: F401, PLC0415
+        from channels_workers.checks import apps, configuration, deployment  # noqa: F401, PLC0415

@@ -6,10 +6,10 @@ from functools import partial
 
 from django.core.asgi import get_asgi_application
 
-from channels_workers.health import Application
-from channels_workers.interface import Interface
+from channels_workers.interface.application import Interface
+from channels_workers.interface.health import Application
+from channels_workers.interface.servers import daphne
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
-from channels_workers.servers import daphne
 
 __all__ = ["channel_layers", "get_application", "get_channel_layer"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.operations import GroupSend, Send
+from channels_workers.layers.types import GroupSend, Send
 from channels_workers.outbox import acarry_out, carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 

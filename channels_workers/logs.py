@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from channels_workers.layers.operations import Delivery
+    from channels_workers.layers.types import Delivery
 
 
 def fields(

@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from channels_workers.channel import Channel
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     Delivery,
 )
 

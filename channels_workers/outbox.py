@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from typing import Self
 
-from channels_workers import forks
-from channels_workers.blocking import warn_in_event_loop
+from channels_workers.concurrency import forks
+from channels_workers.concurrency.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
 from channels_workers.exceptions import OutboxFull
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     GroupSend,
     Operation,
     Send,

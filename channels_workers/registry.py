@@ -10,7 +10,7 @@ from channels.layers import ChannelLayerManager, channel_layers
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from channels_workers import forks
+from channels_workers.concurrency import forks
 from channels_workers.layers.base import WorkerLayer
 
 __all__ = ["DEFAULT_CHANNEL_LAYER", "channel_layers", "get_channel_layer"]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,

@@ -16,10 +16,10 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from channels_workers.blocking import warn_in_event_loop
+from channels_workers.concurrency.blocking import warn_in_event_loop
 from channels_workers.exceptions import ConsumeLater, MessageError
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     Session,
 )
 from channels_workers.message import Message

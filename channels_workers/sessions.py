@@ -9,7 +9,6 @@ from django.contrib.sessions.backends.base import UpdateError
 
 from channels_workers.decorators import ConsumerDecorator, never
 from channels_workers.message import Consumer, Message
-from channels_workers.retries import is_put_off
 from channels_workers.session_stores import (
     ChannelSession,
     browser_session,
@@ -19,6 +18,7 @@ from channels_workers.session_stores import (
     session_for_message,
     session_for_reply_channel,
 )
+from channels_workers.transient import is_put_off
 
 __all__ = [
     "channel_and_http_session",

@@ -22,8 +22,8 @@ from django.http import HttpRequest, HttpResponseBase, parse_cookie
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext
 
-from channels_workers.addresses import client_address, network_of
 from channels_workers.auth import USER_KEYS
+from channels_workers.interface.client_address import client_address, network_of
 from channels_workers.message import Message
 from channels_workers.session_stores import browser_session
 from chat.accounts.models import Name

@@ -45,13 +45,14 @@ from typing import Protocol
 import pytest
 from selenium.webdriver import Chrome
 
-from channels_workers.floods import flood
-from tests.processes import process as processes
+from channels_workers.log_limits import flood
+from labs.harness import ports
+from labs.harness.processes import Process, Processes, clean_environment
+from labs.harness.procfile import shell_command
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
 from tests.processes.chromium import start_chromium
-from tests.processes.process import ROOT, Process, Processes, clean_environment
-from tests.processes.procfile import shell_command
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Server
 
 UVICORN = "exec uvicorn --host 0.0.0.0 --port $PORT --log-level info chat_project.asgi:application"
 WORKER_READY = r"\bWorker \w+: .* listening on channels"
@@ -106,7 +107,7 @@ def all_lines() -> None:
 
 @pytest.fixture
 def free_port() -> Callable[[], int]:
-    return processes.free_port
+    return ports.free_port
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def database_url(migrated_database: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def start_runserver(start_process: Processes, database_url: str) -> StartServer:
     def start(*, env: Mapping[str, str] = {}, port: int | None = None) -> Server:
-        port = port or processes.free_port()
+        port = port or ports.free_port()
         command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
         process = start_process(
             command, name="runserver", env={"DATABASE_URL": database_url, "DRAIN_TIME": "0", **env}
@@ -182,7 +183,7 @@ def start_web(start_process: Processes, chat_environment: dict[str, str]) -> Sta
     def start(
         server: str = "daphne", *, env: Mapping[str, str] = {}, port: int | None = None
     ) -> Server:
-        port = port or processes.free_port()
+        port = port or ports.free_port()
         commands = {"daphne": shell_command("web"), "uvicorn": ["/bin/sh", "-c", UVICORN]}
         environment = {**chat_environment, "PORT": str(port), **env}
         process = start_process(commands[server], name=server, env=environment)

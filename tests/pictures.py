@@ -19,12 +19,14 @@ from urllib.request import urlopen
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from labs.harness.ports import free_port
+from labs.harness.processes import Processes, clean_environment
+from labs.harness.procfile import shell_command
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Person, Server
+from labs.harness.waiting import wait_for
 from tests.processes.chromium import start_chromium
-from tests.processes.process import ROOT, Processes, clean_environment, free_port
-from tests.processes.procfile import shell_command
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Person, Server
-from tests.processes.waiting import wait_for
 from tests.terminal import draw
 
 FOLDER = ROOT / "docs" / "images"

@@ -14,8 +14,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple, Protocol
 
+from channels_workers.interface.protocol import Event, close_code, send_events
 from channels_workers.layers.codec import Content
-from channels_workers.protocol import Event, close_code, send_events
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from channels_workers.channel import Channel, Group
 from channels_workers.exceptions import SendNotAvailableOnDemultiplexer
 from channels_workers.generic.base import BaseConsumer, call
 from channels_workers.layers.codec import Content
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,

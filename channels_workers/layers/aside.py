@@ -6,7 +6,7 @@ import logging
 import math
 import time
 
-from channels_workers.layers.operations import Unreadable
+from channels_workers.layers.types import Unreadable
 
 #: So long after what is unreadable was logged, the next is only counted (s).
 EPISODE = 60.0

@@ -25,10 +25,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from channels_workers import forks
-from channels_workers.futures import call_in, settle
+from channels_workers.concurrency import forks
+from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.layers.channel_layer import ChannelLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.types import (
     REFUSAL,
     About,
     Closed,
@@ -41,7 +42,6 @@ from channels_workers.layers.operations import (
     Receiver,
     Session,
 )
-from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.upkeep import Upkeep
 
 #: The version of keys and formats; processes of another version never read them.

@@ -12,7 +12,8 @@ from channels.layers import BaseChannelLayer
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.mailboxes import ChannelName, Mailbox
-from channels_workers.layers.operations import (
+from channels_workers.layers.server import Server
+from channels_workers.layers.types import (
     Delivery,
     GroupSend,
     Join,
@@ -22,7 +23,6 @@ from channels_workers.layers.operations import (
     Send,
     server_of,
 )
-from channels_workers.layers.server import Server
 
 #: Names as Channels 4 documents them. Its own patterns also take a line end after a name, and
 #: digits and letters beyond ASCII.

@@ -9,7 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-from channels_workers.futures import call_in, settle
+from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.layers.codec import Content
 from channels_workers.logs import fields
 

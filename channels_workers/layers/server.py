@@ -11,7 +11,7 @@ from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.mailboxes import Mailbox
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     Held,
     InboxEntry,
     InboxOperation,

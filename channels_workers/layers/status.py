@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     About,
 )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from channels_workers.layers.operations import DeadLetter, GivenUp, Unreadable
 from channels_workers.layers.status import Status
+from channels_workers.layers.types import DeadLetter, GivenUp, Unreadable
 
 
 class Upkeep:

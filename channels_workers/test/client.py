@@ -8,11 +8,9 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from channels_workers.channel import Channel, Group
-from channels_workers.commits import finish, give_up, put_back
-from channels_workers.dispatch import run
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
-from channels_workers.layers.operations import DISCONNECT, Delivery
+from channels_workers.layers.types import DISCONNECT, Delivery
 from channels_workers.message import Consumer, Message
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.routing import get_router
@@ -25,6 +23,8 @@ from channels_workers.test.connection import (
 )
 from channels_workers.test.database import connections_left_alone
 from channels_workers.test.layers import memory_layer
+from channels_workers.worker.commit import finish, give_up, put_back
+from channels_workers.worker.dispatch import run
 
 
 class Client:

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.connections import IDLE, Record
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
-from channels_workers.layers.operations import server_of
+from channels_workers.layers.types import server_of
 from channels_workers.message import Message
 
 #: The messages that make connections known to the layer; none stays there.

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 
 from channels_workers.conf import configuration
 from channels_workers.layers.codec import Content
-from channels_workers.layers.operations import CONNECT
+from channels_workers.layers.types import CONNECT
 from channels_workers.message import Message
 from channels_workers.session_stores import channel_session_store, session_for_message
 from channels_workers.test.client import Client

@@ -15,8 +15,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from channels_workers.addresses import client_address, network_of
 from channels_workers.conf import configuration
+from channels_workers.interface.client_address import client_address, network_of
 from channels_workers.logs import fields
 from chat.accounts.lookalikes import key_of
 from chat.accounts.models import Attempt

@@ -6,7 +6,7 @@ from typing import Any
 
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,

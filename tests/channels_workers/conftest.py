@@ -27,19 +27,19 @@ from channels.layers import channel_layers
 from django.dispatch import Signal
 from pytest_django import Settings
 
-from channels_workers.commits import finish, give_up, put_back
-from channels_workers.dispatch import dispatch
-from channels_workers.event_loop import EventLoop
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     Committed,
 )
 from channels_workers.routing import Router
-from channels_workers.worker import WorkerGroup
+from channels_workers.worker.commit import finish, give_up, put_back
+from channels_workers.worker.dispatch import dispatch
+from channels_workers.worker.event_loop import EventLoop
+from channels_workers.worker.group import WorkerGroup
+from labs.harness.ports import PORTS, free_port
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.clients import Client, pull_one
 from tests.channels_workers.consumers import TIMEOUT, StartGroup
-from tests.processes.process import PORTS, free_port
-from tests.processes.redis_server import RedisServer
 
 #: How far above its port a Redis in cluster mode listens for the others of its cluster.
 CLUSTER_BUS = 10_000

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from channels_workers.commits import finish
-from channels_workers.dispatch import dispatch
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import Committed, Delivery
+from channels_workers.layers.types import Committed, Delivery
 from channels_workers.routing import Router
-from channels_workers.worker import WorkerGroup
+from channels_workers.worker.commit import finish
+from channels_workers.worker.dispatch import dispatch
+from channels_workers.worker.group import WorkerGroup
 
 TIMEOUT = 20.0
 

@@ -4,7 +4,7 @@ import pytest
 
 from channels_workers.backoff import Attempts, AttemptsEach
 from channels_workers.exceptions import LayerUnavailable
-from tests.processes.waiting import wait_for
+from labs.harness.waiting import wait_for
 
 logger = logging.getLogger(__name__)
 

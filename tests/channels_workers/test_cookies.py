@@ -5,8 +5,8 @@ import pytest
 from django.http import parse_cookie
 
 from channels_workers.cookies import LONGEST_ESCAPED, with_readable_cookies
-from channels_workers.interface import Interface
-from tests.channels_workers.test_health import ask
+from channels_workers.interface.application import Interface
+from tests.channels_workers.interface.test_health import ask
 
 LONG = LONGEST_ESCAPED + 1
 COSTLY = [

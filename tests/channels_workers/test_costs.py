@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from channels_workers.interface import Interface
+from channels_workers.interface.application import Interface
 from channels_workers.layers.redis import RedisChannelLayer, lines
 from channels_workers.layers.redis.scripts import script
 from channels_workers.routing import Router, route
-from channels_workers.worker import WorkerGroup
-from tests.channels_workers.test_interface import TIMEOUT, Client, Consumers
-from tests.processes.redis_server import RedisServer
+from channels_workers.worker.group import WorkerGroup
+from labs.harness.redis_server import RedisServer
+from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
 
 # The signals around a consumer look after the database's connections.
 pytestmark = pytest.mark.django_db

@@ -17,38 +17,30 @@ ROOT = Path(channels_workers.__file__).parent
 #: From the top: a module imports from its own row and from those below, never from above.
 ROWS = [
     [""],  # the package itself, the door for projects
-    ["apps", "checks", "installed", "management", "production"],
-    ["asgi", "interface", "worker"],
-    ["keeper", "worker_thread"],
-    ["generic", "security", "test"],
-    [
-        *("answers", "auth", "backlog", "bodies", "commits", "dispatch", "event_loop", "health"),
-        *("intake", "outgoing", "places", "protocol", "reaper", "refusals", "requests", "sockets"),
-    ],
-    ["addresses", "cookies", "routing", "script_name", "sessions"],
-    ["decorators", "session_stores"],
-    ["channel", "message"],
-    ["outbox", "registry", "retries"],
+    ["apps", "checks", "management"],
+    ["asgi", "interface.application", "test"],
+    ["worker"],
+    ["generic", "interface", "security"],
+    ["auth"],
+    ["sessions"],
+    ["cookies", "decorators", "routing", "script_name", "session_stores"],
+    ["message"],
+    ["channel"],
+    ["outbox", "registry"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.upkeep"],
     ["layers.server", "layers.status"],
     ["layers.aside", "layers.mailboxes"],
-    ["layers.codec", "layers.operations"],
-    [
-        *("backoff", "blocking", "conf", "exceptions", "floods", "forks", "futures", "garbage"),
-        *("goodbye", "isolation", "servers", "signals", "threads"),
-    ],
+    ["layers.codec", "layers.liveness", "layers.types"],
+    ["transient"],
+    ["backoff", "concurrency", "conf", "exceptions", "log_limits", "signals"],
     ["logs"],
-    ["upgrade"],  # stands alone: it reads projects, and runs nothing of the engine
+    ["upgrade"],  # stands alone: it hands over to another distribution
 ]
 
-#: A system check is registered when the apps are ready, as Django wants it; the upgrade says
-#: what to install when the library that it needs is not there.
-INSIDE_FUNCTIONS = {
-    *(("apps", name) for name in ("checks", "installed", "production")),
-    ("upgrade.__main__", "upgrade.command"),
-}
+#: A system check is registered when the apps are ready, as Django wants it.
+INSIDE_FUNCTIONS = {("apps", f"checks.{name}") for name in ("apps", "configuration", "deployment")}
 
 
 class Import(NamedTuple):
@@ -160,7 +152,7 @@ def test_the_walk_finds_the_modules_and_their_imports() -> None:
     assert {"", "apps", "layers.redis.link", "management.commands.runworker"} <= set(trees())
     assert Import("channel", "outbox", "carry_out", True) in all_imports()
     assert Import("layers.redis.link", "layers.redis.commands", "", True) in all_imports()
-    assert Import("apps", "checks", "", False) in all_imports()
+    assert Import("apps", "checks.apps", "", False) in all_imports()
 
 
 @pytest.mark.parametrize("module", sorted(trees()))

@@ -7,7 +7,7 @@ from pytest_django import Settings
 from channels_workers.channel import Channel
 from channels_workers.exceptions import OutboxFull
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     Send,
 )
 from channels_workers.outbox import Outbox, carry_out

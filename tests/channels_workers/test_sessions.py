@@ -16,7 +16,7 @@ from channels_workers.channel import Channel
 from channels_workers.exceptions import ConsumeLater, MessageError
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     Committed,
 )
 from channels_workers.message import Message

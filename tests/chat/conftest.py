@@ -32,13 +32,15 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 
+from labs.harness.ports import free_port
+from labs.harness.processes import Processes, clean_environment
+from labs.harness.procfile import shell_command
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
 from tests.chat.tab import OpenTab, Tab
 from tests.conftest import WORKER_READY
 from tests.processes.chromium import start_chromium
-from tests.processes.process import ROOT, Processes, clean_environment, free_port
-from tests.processes.procfile import shell_command
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Server
 
 Store = Callable[..., None]
 RunFirst = Callable[[str], None]

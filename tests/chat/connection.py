@@ -9,9 +9,8 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 
-from channels_workers.dispatch import run
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
@@ -23,6 +22,7 @@ from channels_workers.layers.operations import (
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import Router
 from channels_workers.test.database import connections_left_alone
+from channels_workers.worker.dispatch import run
 from chat import guests
 from chat.routing import channel_routing
 

@@ -9,8 +9,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 
 
 class Tab:

@@ -6,9 +6,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 HTML = "<img src=x onerror=\"document.title='hacked'\">"
 WIDTH = "return document.documentElement.scrollWidth <= window.innerWidth"

@@ -6,11 +6,11 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.chat.axe import violations
 from tests.chat.conftest import Store
 from tests.chat.tab import OpenTab
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 SCREENS = {
     "desktop": {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False},

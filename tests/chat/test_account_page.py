@@ -6,9 +6,9 @@ from pathlib import Path
 
 from selenium.webdriver.common.by import By
 
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab, Tab
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 PASSWORD = "raised-beds-42"
 

@@ -5,9 +5,9 @@ import re
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
-from tests.processes.waiting import wait_for
 
 
 def test_two_tabs_talk(start_runserver: StartServer, open_tab: OpenTab) -> None:

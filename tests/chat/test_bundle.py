@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 
+from labs.harness.project import ROOT
+from labs.harness.server import Server
 from tests.chat.conftest import Store
 from tests.chat.tab import OpenTab
-from tests.processes.process import ROOT
-from tests.processes.server import Server
 
 BUNDLES = ["door.css", "door.js", "room.css", "room.js"]
 STATIC = ROOT / "chat" / "static" / "chat"

@@ -9,11 +9,11 @@ from typing import Any
 
 from selenium.webdriver import Chrome
 
+from labs.harness.project import ROOT
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
-from tests.processes.process import ROOT
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 MANY = 40
 

@@ -2,10 +2,10 @@
 
 import re
 
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.chat.conftest import KeepSockets
 from tests.chat.tab import OpenTab
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 
 def test_a_banner_says_when_the_next_try_is_and_lets_one_try_now(

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from channels_workers.layers.operations import DISCONNECT, RECEIVE, GroupSend, Join, Leave, Send
+from channels_workers.layers.types import DISCONNECT, RECEIVE, GroupSend, Join, Leave, Send
 from chat import consumers
 from chat.models import Change, Message, Presence, Room
 from tests.chat.connection import ORIGIN, Connection, cookie_of, login_of

@@ -4,10 +4,10 @@ import json
 
 from selenium.webdriver.common.by import By
 
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 
 def test_the_list_is_live(chat_server: Server, other_server: Server, open_tab: OpenTab) -> None:

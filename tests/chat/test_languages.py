@@ -18,7 +18,7 @@ from chat import guests
 from chat.frames import FrameError
 from chat.languages import in_language_of_socket, language_of
 from chat.texts import TEXTS, texts
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 SCRIPT = re.compile(r"""(?<![\w.$])t\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|`([^`]*)`)""")
 

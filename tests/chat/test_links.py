@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 LINKS = ROOT / "chat" / "client" / "links.js"
 

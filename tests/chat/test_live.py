@@ -11,9 +11,9 @@ from typing import Any
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from labs.harness.server import Person, Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartServer, StartWeb, StartWorker
-from tests.processes.server import Person, Server
-from tests.processes.waiting import wait_for
 
 
 def send(person: Person, kind: str, **fields: Any) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from labs.harness.server import Person, Server
+from labs.harness.waiting import wait_for
 from tests.chat.conftest import KeepSockets, Store
 from tests.chat.tab import OpenTab, Tab
-from tests.processes.server import Person, Server
-from tests.processes.waiting import wait_for
 
 
 def text_of(tab: Tab) -> str:

@@ -10,7 +10,7 @@ from django.db import connection as database
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from channels_workers.layers.operations import Send
+from channels_workers.layers.types import Send
 from chat import paces
 from chat.models import Message, Room
 from chat.paces import ARRIVE, MAKE_ROOM, SAY, Pace, TooFast

@@ -6,9 +6,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
-from tests.processes.waiting import wait_for
 
 HTML = "<script>document.title = 'hacked'</script><img src=x onerror=\"document.title='hacked'\">"
 

@@ -9,9 +9,9 @@ from urllib.request import urlopen
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from labs.harness.server import Person, Server
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
-from tests.processes.server import Person, Server
-from tests.processes.waiting import wait_for
 
 
 def name(person: Person, handle: str) -> None:

@@ -16,11 +16,12 @@ from selenium.webdriver.common.keys import Keys
 
 from chat.frames import Said
 from chat.models import Message, Room
-from tests.chat.accounts.visitor import PASSWORD, Visitor
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
+from labs.harness.visitor import PASSWORD, Visitor
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
-from tests.processes.process import ROOT, clean_environment
-from tests.processes.waiting import wait_for
 
 PAGES = [
     *("/", "/lobby/", "/no such room/", "/accounts/signup/", "/accounts/login/"),

@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from channels_workers.layers.operations import CONNECT, DISCONNECT, Delivery
+from channels_workers.layers.types import CONNECT, DISCONNECT, Delivery
 from chat import guests, presence
 from chat.models import Departure, Presence, Room
 from chat.presence import Visitor

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.chat.conftest import KeepSockets, RunFirst, Store
 from tests.chat.tab import OpenTab, Tab
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 ZONE = "Pacific/Auckland"
 

@@ -3,9 +3,9 @@
 import re
 import signal
 
+from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.waiting import wait_for
 
 LATER = {"DRAIN_TIME": "0.1", "RETURN_TIME": "500"}
 SOON = {"DRAIN_TIME": "0.1", "RETURN_TIME": "0.5"}

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 
 NAMES = [
     *("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASES", "INSTALLED_APPS", "CHAT_RATE_LIMIT"),

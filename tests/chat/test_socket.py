@@ -15,10 +15,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from labs.harness import ports
+from labs.harness.processes import Processes
+from labs.harness.server import Person, Server
 from tests.conftest import StartServer
-from tests.processes import process as processes
-from tests.processes.process import Processes
-from tests.processes.server import Person, Server
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def server(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("socket")
     file = shutil.copy(migrated_database, folder / "chat.sqlite3")
     environment = {"DATABASE_URL": f"sqlite:///{file}", "CHAT_RATE_LIMIT": "0"}
-    port = processes.free_port()
+    port = ports.free_port()
     command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
     started = Processes(folder)
     process = started(command, name="runserver", env=environment)

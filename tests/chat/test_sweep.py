@@ -15,8 +15,8 @@ from chat import presence, sweep
 from chat.models import Presence, Room
 from chat.routing import channel_routing
 from chat.sweep import Sweeper
+from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client, pull_one
-from tests.processes.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 from django.utils.translation.template import templatize
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 FOLDER = ROOT / "chat" / "locale" / "zh_Hans" / "LC_MESSAGES"
 KEYWORDS = [*DEFAULT_KEYWORDS, "gettext_lazy", "gettext_noop", "ngettext_lazy", "pgettext_lazy"]

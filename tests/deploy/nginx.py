@@ -5,10 +5,12 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from labs.harness.nginx import FILES, nginx_program
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.project import ROOT
+from labs.harness.waiting import wait_for
 from tests.deploy.certificate import write_certificate
-from tests.processes.nginx import FILES, nginx_program
-from tests.processes.process import ROOT, Process, Processes, free_port
-from tests.processes.waiting import wait_for
 
 CONFIGURATION = ROOT / "deploy" / "nginx" / "chat.conf"
 HOST = "chat.example.org"

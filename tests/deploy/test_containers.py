@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
 from tests.deploy.variables import known_variables, variables_of
-from tests.processes.process import ROOT
-from tests.processes.procfile import read_procfile
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 IGNORED = (ROOT / ".dockerignore").read_text().splitlines()

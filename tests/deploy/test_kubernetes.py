@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from channels_workers.conf import Configuration
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
 from tests.deploy.variables import known_variables
 from tests.docs.pages import page
-from tests.processes.process import ROOT
-from tests.processes.procfile import read_procfile
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 Manifest = dict[str, Any]

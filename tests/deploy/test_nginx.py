@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from labs.harness.processes import Processes
+from labs.harness.server import Person
 from tests.deploy.conftest import Site
 from tests.deploy.nginx import HOST, Nginx
 from tests.deploy.visitor import Visitor
-from tests.processes.process import Processes
-from tests.processes.server import Person
 
 
 def assert_they_talk(ann: Person, bob: Person, text: str) -> None:

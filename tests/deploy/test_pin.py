@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 
 TOKEN = "for-anybody"
 FILES = ("Dockerfile", "compose.yaml", "deploy/pin")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.process import ROOT, Process, Processes, free_port
-from tests.processes.procfile import read_procfile
-from tests.processes.server import Server
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
+from labs.harness.server import Server
 
 START = str(ROOT / "deploy" / "start")
 

@@ -9,15 +9,16 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from tests.chat.accounts.visitor import PASSWORD
+from labs.harness.nginx import FILES, nginx_program
+from labs.harness.ports import free_port
+from labs.harness.processes import Processes
+from labs.harness.visitor import PASSWORD
+from labs.harness.waiting import wait_for
 from tests.chat.tab import Tab
 from tests.conftest import StartWeb, StartWorker
 from tests.deploy.conftest import Site, StartSite
 from tests.deploy.nginx import AROUND, HOST
 from tests.docs.pages import page
-from tests.processes.nginx import FILES, nginx_program
-from tests.processes.process import Processes, free_port
-from tests.processes.waiting import wait_for
 
 PREFIX = "/talk"
 ENV = {"FORCE_SCRIPT_NAME": PREFIX}

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from channels_workers.conf import Configuration
+from labs.harness.processes import clean_environment
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
+from labs.harness.requirements import locked
 from tests.deploy.variables import known_variables, variables_of
 from tests.docs.pages import page
-from tests.processes.process import ROOT, clean_environment
-from tests.processes.procfile import read_procfile
-from tests.project.locks import locked
 
 FOLDER = ROOT / "deploy" / "systemd"
 COMMON = FOLDER / "chat-.service.d" / "chat.conf"

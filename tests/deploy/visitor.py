@@ -14,8 +14,8 @@ from pathlib import Path
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from tests.chat.accounts.visitor import PASSWORD
-from tests.processes.server import Person
+from labs.harness.server import Person
+from labs.harness.visitor import PASSWORD
 
 
 @dataclass

@@ -1,11 +1,11 @@
 """How docs/how-to/from-channels-1.md writes what has become of names of Channels 1.1.8."""
 
-from channels_workers.upgrade.fates import Row
+from channels_workers_upgrade.renames import Row
 
 
 def written_row(row: Row) -> list[str]:
-    """The cells of a row: the names, their fate, where they are or what to do instead."""
+    """The cells of a row: the names, their status, where they are or what to do instead."""
     first, *others = row.names
     names = [f"`{row.module}.{first}`", *(f"`{name}`" for name in others)]
     place = f"`{row.here}{f'.{row.called}' if row.called else ''}`" if row.here else ""
-    return [", ".join(names), row.fate.value, ": ".join(filter(None, (place, row.remark)))]
+    return [", ".join(names), row.status.value, ": ".join(filter(None, (place, row.remark)))]

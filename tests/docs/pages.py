@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 DOCS = ROOT / "docs"
 #: The pages of the site.

@@ -7,14 +7,14 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     CONNECT,
 )
 from channels_workers.routing import Router
 from channels_workers.worker import WorkerGroup
+from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
 from tests.docs.pages import PATHS, Block, Page, page
-from tests.processes.waiting import wait_for
 
 BLOCKS = [block for path in PATHS for block in Page(path).blocks if block.language == "python"]
 
@@ -26,7 +26,7 @@ def test_it_compiles(block: Block) -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_the_language_of_each_block_is_known(path: Path) -> None:
-    known = {"python", "console", "js", "json", "ini", "nginx", "mermaid", ""}
+    known = {"python", "console", "js", "json", "ini", "mermaid", "nginx", ""}
     assert {block.language for block in Page(path).blocks} <= known
 
 

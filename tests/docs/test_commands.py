@@ -9,8 +9,8 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import RECEIVE, About, DeadLetter, Delivery
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
+from channels_workers.layers.types import RECEIVE, About, DeadLetter, Delivery
 from tests.docs.pages import page
 
 SERVER, WORKER = "5dad1f71facde3e2", "180e1ca5c30c4f95"

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
+from labs.harness.project import ROOT
 from tests.docs.pages import PATHS, Page
-from tests.processes.process import ROOT
 
 LABS = [*ROOT.glob("*/README.md"), *ROOT.glob("labs/*/README.md")]
 PAGES = [Page(path) for path in [*PATHS, *LABS]]

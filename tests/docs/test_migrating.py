@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.channels_workers.upgrade.moving import move
 from tests.docs.pages import page
+from upgrade.tests.moving import move
 
 
 def blocks_of(heading: str) -> list[str]:

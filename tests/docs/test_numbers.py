@@ -4,15 +4,17 @@ import re
 
 import pytest
 
-from channels_workers import health, interface, reaper, retries, worker_thread
 from channels_workers.conf import Configuration
+from channels_workers.interface import application, health
+from channels_workers.interface.servers import daphne
+from channels_workers.layers import liveness
 from channels_workers.layers.redis import life, link, processes
 from channels_workers.management.commands import runserver
-from channels_workers.servers import daphne
 from channels_workers.session_stores import LONGEST_KEY
+from channels_workers.worker import reaper, retries, thread
 from chat import consumers, door, frames, names, views
+from labs.harness.project import ROOT
 from tests.docs.pages import page
-from tests.processes.process import ROOT
 
 CLIENT = ROOT / "chat" / "client"
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
@@ -40,14 +42,14 @@ WAITS = [
 #: The page, what stands there with the numbers in brackets, and what they are.
 NUMBERS = [
     ("explanation/architecture", r"Every (\w+) seconds", reaper.SEARCH_INTERVAL),
-    ("explanation/architecture", r"seen stand still for (\w+) seconds", reaper.DEAD_AFTER),
+    ("explanation/architecture", r"seen stand still for (\w+) seconds", liveness.DEAD_AFTER),
     (
         "explanation/architecture",
         r"For (\w+) seconds publishes, commits and sends wait",
         life.RECOVERY_TIME,
     ),
-    ("explanation/architecture", r"waits (\d+) ms at most", worker_thread.TOGETHER * 1000),
-    ("explanation/architecture", r"takes up to (\d+) at once", worker_thread.MOST_TOGETHER),
+    ("explanation/architecture", r"waits (\d+) ms at most", thread.TOGETHER * 1000),
+    ("explanation/architecture", r"takes up to (\d+) at once", thread.MOST_TOGETHER),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",
@@ -57,7 +59,7 @@ NUMBERS = [
     (
         "explanation/guarantees",
         r"are (\w+) times the interval",
-        reaper.DEAD_AFTER / link.PULSE_INTERVAL,
+        liveness.DEAD_AFTER / link.PULSE_INTERVAL,
     ),
     ("reference/sending", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
     ("reference/sending", r"twice as long, up to (\d+) s", max(WAITS)),
@@ -76,10 +78,10 @@ NUMBERS = [
         Configuration().HANDSHAKE_TIMEOUT,
     ),
     ("reference/sending", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
-    ("how-to/scale", r"waits up to (\d+) s for clients to answer", interface.CLOSE_TIMEOUT),
-    ("how-to/scale", r"are finished, for up to (\d+) s", interface.DRAIN_TIMEOUT),
+    ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
+    ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
     ("how-to/monitor", r"no result of a look within (\d+) s", health.TIMEOUT),
-    ("how-to/monitor", r"its pulse has stood still for (\d+) s", reaper.DEAD_AFTER),
+    ("how-to/monitor", r"its pulse has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat/socket", r"forwards one in (\d+) s", consumers.TYPING_PAUSE),
     ("chat/index", r"with the last (\d+) messages", views.LAST),
     ("chat/index", r"up to (\d+) before that id", views.OLDER),

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from rehearsal.registry import STEPS
+from labs.rehearsal.registry import STEPS
 from tests.docs.pages import code, page
 
 

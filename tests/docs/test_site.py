@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from labs.harness.project import ROOT, clean_environment
 from tests.docs.pages import DOCS, SITE
-from tests.processes.process import ROOT, clean_environment
 
 #: What a page may load by itself: neither a font nor a script from elsewhere.
 _LOADED = re.compile(r"""(?:\ssrc="|<link [^>]*href="|url\(["']?|@import ["'])([^"')]+)""")

@@ -11,26 +11,26 @@ from typing import Any, get_args
 
 import pytest
 
-from channels_workers import protocol
 from channels_workers.conf import Configuration
+from channels_workers.interface import protocol
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.logs import fields as log_fields
-from channels_workers.upgrade.files import SCRIPTS, is_procfile, is_requirements
-from channels_workers.upgrade.names import SECTIONS
-from channels_workers.upgrade.packages import FORM, LEAST
-from channels_workers.upgrade.processes import OLD_OPTIONS
+from channels_workers_upgrade.files import SCRIPTS, is_procfile, is_requirements
+from channels_workers_upgrade.names import SECTIONS
+from channels_workers_upgrade.packages import FORM, LEAST
+from channels_workers_upgrade.processes import OLD_OPTIONS
 from chat.frames import Frame, parse
-from faults.registry import FAULTS
-from legacy.comparison.differences import DIFFERENCES
-from legacy.comparison.repertoire import applications
+from labs.faults.registry import FAULTS
+from labs.genuine.comparison.differences import DIFFERENCES
+from labs.genuine.comparison.repertoire import applications
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
+from labs.harness.requirements import locked
 from tests.channels_workers.test_imports import ROWS
 from tests.docs.names import written_row
 from tests.docs.pages import code, first_codes, page
-from tests.processes.process import ROOT
-from tests.processes.procfile import read_procfile
-from tests.project.locks import locked
 
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
 SETTINGS = ROOT / "chat_project" / "settings.py"
@@ -71,7 +71,8 @@ def test_close_codes() -> None:
 
 def test_system_checks() -> None:
     files = [
-        ROOT / "channels_workers" / f"{name}.py" for name in ("checks", "installed", "production")
+        ROOT / "channels_workers" / "checks" / f"{name}.py"
+        for name in ("apps", "configuration", "deployment")
     ]
     source = "".join(file.read_text() for file in files)
     ids = re.findall(r'"(channels_workers\.[EWC]\d+)"', source)
@@ -257,7 +258,7 @@ def test_every_folder_has_its_line() -> None:
         assert (ROOT / name).exists(), name
     folders = {
         f"{folder.relative_to(ROOT)}/"
-        for pattern in ("*", "channels_workers/*", "channels_workers/layers/*")
+        for pattern in ("*", "channels_workers/*", "channels_workers/layers/*", "labs/*")
         for folder in ROOT.glob(pattern)
         if (folder / "__init__.py").exists()
     }
@@ -318,10 +319,10 @@ def test_differences_on_purpose() -> None:
 
 def test_the_readme_of_the_comparison_counts_what_is_there() -> None:
     found = list(applications())
-    text = " ".join((ROOT / "legacy" / "README.md").read_text().split())
+    text = " ".join((ROOT / "labs" / "genuine" / "README.md").read_text().split())
     packages = {one.package for one in found}
     assert f"{len(found)} applications in {len(packages)} folders" in text
-    for folder in (ROOT / "legacy" / "applications").glob("*/__init__.py"):
+    for folder in (ROOT / "labs" / "genuine" / "applications").glob("*/__init__.py"):
         assert f"| `{folder.parent.name}/` |" in text
     for one in found:
         assert f"`{one.name}`" in text

@@ -16,10 +16,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes, clean_environment
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
 from tests.docs.pages import Block, page
-from tests.processes.process import ROOT, Process, Processes, clean_environment, free_port
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Server
 
 #: The pages whose code makes the board and changes it. A later one may write a file again.
 PAGES = (

@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from channels_workers.conf import Configuration
 from channels_workers.layers.channel_layer import ChannelLayer
-from channels_workers.layers.operations import RECEIVE, About
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
+from channels_workers.layers.types import RECEIVE, About
 from chat_project import settings as chat_settings
 from tests.docs.pages import code, first_codes, page
 

@@ -10,10 +10,11 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from channels_workers.layers.memory import InMemoryChannelLayer
-from tests.processes.process import Process, Processes, free_port
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 
 COMMANDS = {
     "daphne": ["daphne", "--bind", "127.0.0.1", "--port"],

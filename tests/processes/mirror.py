@@ -21,7 +21,7 @@ CHANNEL_WORKERS = {**LIMITS, **json.loads(os.environ.get("LIMITS", "{}"))}
 ENDED, RUN, GO = "ended", "run", "go"
 
 if os.environ.get("SERVER_PARTS_ARE_MISSING"):
-    from channels_workers.servers import daphne, uvicorn
+    from channels_workers.interface.servers import daphne, uvicorn
 
     daphne.TRANSPORT_PARTS = uvicorn.PARTS = ("what_none_has",)
 

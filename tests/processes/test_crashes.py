@@ -12,11 +12,11 @@ from contextlib import ExitStack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_workers.protocol import SERVER_STOPS
+from channels_workers.interface.protocol import SERVER_STOPS
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Person
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Person
-from tests.processes.waiting import wait_for
 
 PEOPLE, FRAMES = 6, 40
 

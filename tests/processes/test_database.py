@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from labs.harness.server import Person
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.server import Person
 
 
 class Database:

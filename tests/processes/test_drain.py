@@ -17,13 +17,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.protocol import State
 
-from channels_workers.protocol import SERVER_STOPS
+from channels_workers.interface.protocol import SERVER_STOPS
+from labs.harness.processes import Process
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
 from tests.processes.echo import ENDED
-from tests.processes.process import Process
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 SERVERS = ("daphne", "uvicorn")
 SOCKETS = 200

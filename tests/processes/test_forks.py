@@ -3,9 +3,9 @@
 import pytest
 from websockets.sync.client import connect
 
+from labs.harness.processes import Process
+from labs.harness.server import Server
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.process import Process
-from tests.processes.server import Server
 
 FORKING = {"DJANGO_SETTINGS_MODULE": "tests.processes.forking"}
 

@@ -7,8 +7,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.server import Server
 from tests.processes.test_requests import (
     SERVERS,
     StartLimited,
@@ -19,7 +20,6 @@ from tests.processes.test_requests import (
     read_all,
     start_limited,
 )
-from tests.processes.waiting import wait_for
 
 __all__ = ["pages", "start_limited"]  # fixtures
 

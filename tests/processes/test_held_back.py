@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from labs.harness import ports
+from labs.harness.processes import Process, Processes
+from labs.harness.raw_socket import PING, TEXT, RawSocket, deflated, frame
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWorker
-from tests.processes import process as processes
 from tests.processes.mirror import ENDED, GO, RUN
-from tests.processes.process import Process, Processes
-from tests.processes.raw import PING, TEXT, RawSocket, deflated, frame
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 MIRROR = {"DJANGO_SETTINGS_MODULE": "tests.processes.mirror"}
 
@@ -49,7 +49,7 @@ def start(start_process: Processes, chat_environment: dict[str, str]) -> Start:
     def start(
         kind: str, env: dict[str, str] | None = None, *, pings: bool = False, **limits: Any
     ) -> Server:
-        port = processes.free_port()
+        port = ports.free_port()
         given = {**chat_environment, **MIRROR, "LIMITS": json.dumps(limits), "PORT": str(port)}
         words = (
             "exec",

@@ -10,10 +10,11 @@ import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.process import Process, Processes, free_port
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
 
 TEXT = "Rhabarberbarbara"
 PASSWORD = secrets.token_urlsafe(20)

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_workers.protocol import SERVER_STOPS
+from channels_workers.interface.protocol import SERVER_STOPS
+from labs.harness.ports import free_port, is_listening
+from labs.harness.processes import Process, Processes
+from labs.harness.procfile import shell_command
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Person, Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
 from tests.docs.pages import page
-from tests.processes.process import Process, Processes, free_port, is_listening
-from tests.processes.procfile import shell_command
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Person, Server
-from tests.processes.waiting import wait_for
 
 FRAMES = 2000
 SERVERS = ("daphne", "uvicorn")

@@ -14,11 +14,13 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from tests.processes.process import ROOT, Processes, free_port
-from tests.processes.procfile import shell_command
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Person, Server
-from tests.processes.waiting import wait_for
+from labs.harness.ports import free_port
+from labs.harness.processes import Processes
+from labs.harness.procfile import shell_command
+from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Person, Server
+from labs.harness.waiting import wait_for
 
 DEPLOYED = ("channels_workers", "chat", "chat_project", "manage.py", "Procfile")
 HOST = "chat.herokuapp.com"

@@ -2,9 +2,9 @@
 
 import pytest
 
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 SERVERS = ("daphne", "uvicorn")
 TIMEOUT = 60

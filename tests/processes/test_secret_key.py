@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from tests.chat.accounts.visitor import Visitor
+from labs.harness.server import Person
+from labs.harness.visitor import Visitor
 from tests.conftest import StartServer
-from tests.processes.server import Person
 
 OLD, NEW = (f"the-{age}-key-of-this-test-0123456789-0123456789-0123" for age in ("old", "new"))
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 from websockets.sync.client import connect
 
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
-from tests.processes.process import Process, Processes, free_port
-from tests.processes.redis_server import RedisServer
-from tests.processes.server import Server
-from tests.processes.waiting import wait_for
 
 ECHO = {"DJANGO_SETTINGS_MODULE": "tests.processes.echo"}
 APPLICATION = "chat_project.asgi:application"

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import pytest
 from websockets.sync.client import connect
 
+from labs.harness.ports import free_port
+from labs.harness.processes import Processes
+from labs.harness.server import Server
 from tests.conftest import StartWorker
-from tests.processes.process import Processes, free_port
-from tests.processes.server import Server
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.processes.mounted"}
 APPLICATION = "tests.processes.mounted_asgi:application"

@@ -12,14 +12,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 PACKAGE = ROOT / "channels_workers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = PROJECT["optional-dependencies"]
-
-#: Parts that only somebody who asked for the extra imports.
-PARTS_OF_EXTRAS = {"upgrade": PACKAGE / "upgrade"}
 
 
 def names(lines: list[str]) -> set[str]:
@@ -46,13 +42,10 @@ def packages_of() -> dict[str, set[str]]:
 
 def undeclared(file: Path) -> dict[str, set[str]]:
     """The modules that come from a package that is not asked for, with these packages."""
-    allowed = set(NEEDED)
-    for extra, folder in PARTS_OF_EXTRAS.items():
-        allowed |= names(EXTRAS[extra]) if folder in file.parents else set()
     others = set(imported(file)) - sys.stdlib_module_names - {PACKAGE.name}
     known = packages_of()
     assert others <= set(known), f"{file} imports {others - set(known)}, which is not installed"
-    return {module: known[module] for module in others if not known[module] & allowed}
+    return {module: known[module] for module in others if not known[module] & NEEDED}
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from django.urls import resolve
 
+from labs.harness.processes import clean_environment
+from labs.harness.procfile import read_procfile
+from labs.harness.project import ROOT
 from tests.docs.pages import code, page
-from tests.processes.process import ROOT, clean_environment
-from tests.processes.procfile import read_procfile
 
 APP_KEYS = {
     "name": str,

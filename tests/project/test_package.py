@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.processes.process import ROOT, clean_environment
-from tests.project.locks import locked
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
+from labs.harness.requirements import locked
 
 SOURCE = ("pyproject.toml", "LICENSE", "README.md", "channels_workers", "chat", "chat_project")
 

@@ -8,8 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.processes.process import ROOT
-from tests.project.locks import PIN, WRITTEN, Locked, locked, requirements
+from labs.harness.project import ROOT
+from labs.harness.requirements import PIN, WRITTEN, Locked, locked, requirements
 
 CURE = "Run scripts/lock."
 

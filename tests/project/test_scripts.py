@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.process import ROOT, Processes, clean_environment
-from tests.processes.server import Server
+from labs.harness.processes import Processes, clean_environment
+from labs.harness.project import ROOT
+from labs.harness.server import Server
 
 # What a machine has that has nothing else.
 BARE_PROGRAMS = ("bash", "cat", "cksum", "dirname", "env", "id")

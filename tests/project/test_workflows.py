@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.process import ROOT
+from labs.harness.project import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d\S*")

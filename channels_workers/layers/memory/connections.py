@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from channels_workers.exceptions import ServerGone
 from channels_workers.layers.memory.processes import Processes
 from channels_workers.layers.memory.streams import Streams
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     Closed,

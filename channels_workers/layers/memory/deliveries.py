@@ -9,7 +9,7 @@ from channels_workers.layers.memory.connections import DISCONNECTING, Connection
 from channels_workers.layers.memory.letters import Letters
 from channels_workers.layers.memory.outbox import Outbox
 from channels_workers.layers.memory.streams import Streams
-from channels_workers.layers.operations import Committed, Delivery, GivenUp, Operation, Session
+from channels_workers.layers.types import Committed, Delivery, GivenUp, Operation, Session
 
 
 class Deliveries:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from channels_workers.conf import configuration
-from channels_workers.layers.operations import InboxEntry, InboxOperation
+from channels_workers.layers.types import InboxEntry, InboxOperation
 
 
 class Inboxes:

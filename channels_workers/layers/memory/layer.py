@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
+from channels_workers.concurrency.futures import call_in
 from channels_workers.exceptions import LayerUnfit
-from channels_workers.futures import call_in
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.store import Store
-from channels_workers.layers.operations import (
+from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.status import Status
+from channels_workers.layers.types import (
     CONNECT,
     About,
     Closed,
@@ -25,8 +27,6 @@ from channels_workers.layers.operations import (
     Session,
     new_id,
 )
-from channels_workers.layers.server import Departure, Server
-from channels_workers.layers.status import Status
 
 
 class InMemoryChannelLayer(WorkerLayer):

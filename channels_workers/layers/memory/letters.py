@@ -8,7 +8,7 @@ from channels_workers.conf import configuration
 from channels_workers.layers.memory.connections import Connections
 from channels_workers.layers.memory.outbox import Outbox
 from channels_workers.layers.memory.streams import Streams
-from channels_workers.layers.operations import CONNECT, DeadLetter, Delivery, Send
+from channels_workers.layers.types import CONNECT, DeadLetter, Delivery, Send
 
 
 class Letters:

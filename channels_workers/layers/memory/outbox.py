@@ -9,7 +9,7 @@ from channels_workers.layers.memory.inboxes import Inboxes
 from channels_workers.layers.memory.plan import Plan
 from channels_workers.layers.memory.processes import Processes
 from channels_workers.layers.memory.streams import Streams
-from channels_workers.layers.operations import Operation
+from channels_workers.layers.types import Operation
 
 
 class Outbox:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from channels_workers.exceptions import ChannelFull
 from channels_workers.layers.memory.connections import CLOSING, DISCONNECTING, Record
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     Delivery,
     GroupSend,
     InboxOperation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channels_workers.layers.operations import About, Pulse
+from channels_workers.layers.types import About, Pulse
 
 
 class Processes:

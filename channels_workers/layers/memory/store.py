@@ -15,7 +15,9 @@ from channels_workers.layers.memory.outbox import Outbox
 from channels_workers.layers.memory.processes import Processes
 from channels_workers.layers.memory.status import read_status
 from channels_workers.layers.memory.streams import Streams
-from channels_workers.layers.operations import (
+from channels_workers.layers.server import Departure
+from channels_workers.layers.status import Status
+from channels_workers.layers.types import (
     About,
     Closed,
     Committed,
@@ -30,8 +32,6 @@ from channels_workers.layers.operations import (
     Pulse,
     Session,
 )
-from channels_workers.layers.server import Departure
-from channels_workers.layers.status import Status
 
 
 class Store:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from channels_workers.layers.operations import Delivery
+from channels_workers.layers.types import Delivery
 
 
 @dataclass

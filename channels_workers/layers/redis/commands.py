@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from channels_workers.exceptions import ChannelFull, MessageError, ServerGone
-from channels_workers.layers.operations import (
+from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.server import Server
+from channels_workers.layers.types import (
     About,
     Committed,
     DeadLetter,
@@ -26,8 +28,6 @@ from channels_workers.layers.operations import (
     Unreadable,
     server_of,
 )
-from channels_workers.layers.redis.scripts import script
-from channels_workers.layers.server import Server
 
 #: The consumer group of each channel's stream.
 GROUP = "workers"

@@ -12,7 +12,16 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.operations import (
+from channels_workers.layers.redis import commands
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.commands import Request
+from channels_workers.layers.redis.life import Life
+from channels_workers.layers.redis.link import Link
+from channels_workers.layers.redis.processes import Processes
+from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
+from channels_workers.layers.redis.upkeep import RedisUpkeep
+from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.types import (
     About,
     Closed,
     Committed,
@@ -24,15 +33,6 @@ from channels_workers.layers.operations import (
     Session,
     new_id,
 )
-from channels_workers.layers.redis import commands
-from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.commands import Request
-from channels_workers.layers.redis.life import Life
-from channels_workers.layers.redis.link import Link
-from channels_workers.layers.redis.processes import Processes
-from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
-from channels_workers.layers.redis.upkeep import RedisUpkeep
-from channels_workers.layers.server import Departure, Server
 
 #: How many connections of a server are looked up in one request.
 LOOKED_AT = 1_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from channels_workers.layers.operations import Pulse, new_id
 from channels_workers.layers.redis.commands import Arguments, Request
+from channels_workers.layers.types import Pulse, new_id
 
 #: How long all have time to register again after Redis has lost its data (s); publishes, sends and
 #: commits wait meanwhile.

@@ -19,7 +19,7 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
-from channels_workers.futures import settle
+from channels_workers.concurrency.futures import settle
 from channels_workers.layers.redis.connections import goes_on, plain
 
 #: A command with its arguments.

@@ -11,9 +11,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from channels_workers.backoff import Attempts
+from channels_workers.concurrency.futures import settle
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.futures import settle
-from channels_workers.layers.operations import About, Pulse, Unreadable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
@@ -22,6 +21,7 @@ from channels_workers.layers.redis.lines import AsyncLine
 from channels_workers.layers.redis.reader import Reader
 from channels_workers.layers.redis.writer import Call, Done, Writer
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.types import About, Pulse, Unreadable
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 
 from channels_workers.conf import configuration
-from channels_workers.layers.operations import About, GivenUp, Pulse, new_id
 from channels_workers.layers.redis import commands
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
+from channels_workers.layers.types import About, GivenUp, Pulse, new_id
 
 #: How many messages or connections of a dead process are dealt with at once, and how many dead
 #: processes are remembered, so that one that comes back knows what happened.

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from channels_workers.backoff import Attempts
-from channels_workers.layers.operations import InboxEntry, Unreadable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.lines import AsyncLine
 from channels_workers.layers.redis.options import Host
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.types import InboxEntry, Unreadable
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)

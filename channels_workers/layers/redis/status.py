@@ -9,11 +9,11 @@ from typing import Any
 import redis
 
 from channels_workers.layers.aside import printable
-from channels_workers.layers.operations import (
-    About,
-)
 from channels_workers.layers.redis.commands import GROUP
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
+from channels_workers.layers.types import (
+    About,
+)
 
 #: The types of what a process tells about itself; pairs have a list of names.
 ABOUT: dict[str, Any] = {

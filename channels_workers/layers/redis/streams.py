@@ -17,11 +17,11 @@ import redis.exceptions
 from channels_workers.conf import configuration
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
-from channels_workers.layers.operations import Delivery, Unreadable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import GROUP, Request
 from channels_workers.layers.redis.lines import Command, Line, packed
+from channels_workers.layers.types import Delivery, Unreadable
 from channels_workers.logs import described, fields
 
 #: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.

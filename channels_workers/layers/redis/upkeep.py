@@ -7,13 +7,13 @@ from typing import Any
 
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.codec import Codec
-from channels_workers.layers.operations import REFUSAL, DeadLetter, GivenUp, Unreadable
 from channels_workers.layers.redis import commands
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.processes import Processes
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.status import Status
+from channels_workers.layers.types import REFUSAL, DeadLetter, GivenUp, Unreadable
 from channels_workers.layers.upkeep import Upkeep
 from channels_workers.logs import fields
 

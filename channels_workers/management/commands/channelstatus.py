@@ -14,10 +14,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.operations import (
+from channels_workers.layers.status import Status
+from channels_workers.layers.types import (
     About,
 )
-from channels_workers.layers.status import Status
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
 

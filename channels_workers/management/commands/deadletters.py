@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from channels_workers.exceptions import LayerUnavailable, MessageError
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     DeadLetter,
 )
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer

@@ -12,7 +12,7 @@ from django.core.management import CommandParser
 
 from channels_workers.conf import configuration
 from channels_workers.registry import get_channel_layer
-from channels_workers.worker import WorkerGroup
+from channels_workers.worker.group import WorkerGroup
 
 #: As many as 1.x started.
 THREADS = 4

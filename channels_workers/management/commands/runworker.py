@@ -14,15 +14,15 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from channels_workers.checks import check_worker
-from channels_workers.layers.operations import (
+from channels_workers.checks.configuration import check_worker
+from channels_workers.concurrency.threads import Duty
+from channels_workers.layers.types import (
     Delivery,
 )
 from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.signals import worker_process_ready
-from channels_workers.threads import Duty
-from channels_workers.worker import WorkerGroup
+from channels_workers.worker.group import WorkerGroup
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge, ServerGone
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,

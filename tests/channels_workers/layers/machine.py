@@ -30,8 +30,10 @@ from hypothesis.stateful import (
 
 from channels_workers.conf import Configuration
 from channels_workers.exceptions import ServerGone
+from channels_workers.interface.protocol import Connection, Publish
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.operations import (
+from channels_workers.layers.server import Server
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
@@ -44,8 +46,6 @@ from channels_workers.layers.operations import (
     Pulse,
     Session,
 )
-from channels_workers.layers.server import Server
-from channels_workers.protocol import Connection, Publish
 
 CHANNELS = [CONNECT, RECEIVE, DISCONNECT, "work"]
 GROUPS = ["red", "blue"]

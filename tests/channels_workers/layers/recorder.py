@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from channels_workers.layers.operations import Held
+from channels_workers.layers.types import Held
 
 TIMEOUT = 10
 

@@ -18,12 +18,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from channels_workers import health
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.health import LayerChecks
+from channels_workers.interface import health
+from channels_workers.interface.health import LayerChecks
 from channels_workers.layers import aside
 from channels_workers.layers.aside import Aside, printable
-from channels_workers.layers.operations import (
+from channels_workers.layers.redis import RedisChannelLayer, life, link, reader
+from channels_workers.layers.redis.commands import MOST_FIELDS
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
@@ -35,11 +37,9 @@ from channels_workers.layers.operations import (
     UnderWay,
     Unreadable,
 )
-from channels_workers.layers.redis import RedisChannelLayer, life, link, reader
-from channels_workers.layers.redis.commands import MOST_FIELDS
 from channels_workers.registry import channel_layers
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import Recorder
-from tests.processes.redis_server import RedisServer
 
 TIMEOUT = 20
 

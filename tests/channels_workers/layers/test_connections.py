@@ -9,7 +9,6 @@ import redis.sentinel
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.operations import About, Pulse
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.connections import (
     asyncio_pool,
@@ -20,8 +19,9 @@ from channels_workers.layers.redis.connections import (
     read_hosts,
 )
 from channels_workers.layers.redis.lines import error_of
-from tests.processes.process import free_port
-from tests.processes.redis_server import RedisServer
+from channels_workers.layers.types import About, Pulse
+from labs.harness.ports import free_port
+from labs.harness.redis_server import RedisServer
 
 ADDRESS = "redis://redis.example.com:6379/0"
 SENTINELS = {"sentinels": [("10.0.0.1", 26379)], "master_name": "chat"}

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from channels_workers.layers.operations import (
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
@@ -17,10 +18,9 @@ from channels_workers.layers.operations import (
     Published,
     UnderWay,
 )
-from channels_workers.layers.redis import RedisChannelLayer
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import ALL, Process
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
-from tests.processes.redis_server import RedisServer
 
 MakeLayer = Callable[[], RedisChannelLayer]
 

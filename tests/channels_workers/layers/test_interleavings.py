@@ -10,15 +10,15 @@ from pytest_django import Settings as DjangoSettings
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.operations import (
-    Closed,
-    Published,
-)
 from channels_workers.layers.redis import RedisChannelLayer, commands
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.types import (
+    Closed,
+    Published,
+)
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.machine import Bus, Machine
-from tests.processes.redis_server import RedisServer
 
 SETTINGS = hypothesis.settings(
     deadline=None,

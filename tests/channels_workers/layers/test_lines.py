@@ -9,7 +9,7 @@ import redis.exceptions
 
 from channels_workers.layers.redis.connections import asyncio_pool, blocking_pool
 from channels_workers.layers.redis.lines import AsyncLine, Line
-from tests.processes.redis_server import RedisServer
+from labs.harness.redis_server import RedisServer
 
 
 class SwallowingPool(redis.asyncio.ConnectionPool):

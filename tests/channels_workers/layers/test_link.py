@@ -14,9 +14,9 @@ from channels_workers.layers import base
 from channels_workers.layers.codec import Codec
 from channels_workers.layers.redis import RedisChannelLayer, link
 from channels_workers.layers.server import Server
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
 
 
 @pytest.fixture

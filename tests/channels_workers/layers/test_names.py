@@ -8,11 +8,11 @@ import pytest
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
-from channels_workers.layers.operations import About, Committed, Session
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.types import About, Committed, Session
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import ALL, Process
 from tests.channels_workers.layers.recorder import TIMEOUT
-from tests.processes.redis_server import RedisServer
 
 NAMES = 40
 

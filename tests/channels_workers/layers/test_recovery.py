@@ -10,7 +10,9 @@ import redis
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import FORMAT_VERSION
-from channels_workers.layers.operations import (
+from channels_workers.layers.redis import RedisChannelLayer, commands, life, link
+from channels_workers.layers.redis.life import Life
+from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
@@ -25,10 +27,8 @@ from channels_workers.layers.operations import (
     Session,
     UnderWay,
 )
-from channels_workers.layers.redis import RedisChannelLayer, commands, life, link
-from channels_workers.layers.redis.life import Life
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
-from tests.processes.redis_server import RedisServer
 
 CHANNELS = [CONNECT, RECEIVE, DISCONNECT]
 WORKER = "worker.0"

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from channels_workers.layers.redis import RedisChannelLayer
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
-from tests.processes.redis_server import RedisServer
 
 __all__ = ["other", "process"]
 

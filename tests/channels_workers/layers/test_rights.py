@@ -11,8 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
-from channels_workers.layers.operations import About, Committed, Delivery, Pulse
 from channels_workers.layers.redis import RedisChannelLayer, rights
+from channels_workers.layers.types import About, Committed, Delivery, Pulse
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import (
     LayerContract,
     MakeLayer,
@@ -22,7 +23,6 @@ from tests.channels_workers.layers.contract import (
 )
 from tests.channels_workers.layers.recorder import TIMEOUT
 from tests.docs.pages import page
-from tests.processes.redis_server import RedisServer
 
 __all__ = ["other", "process"]
 

@@ -6,7 +6,7 @@ from importlib import resources
 import pytest
 
 from channels_workers.layers.redis.scripts import script
-from tests.processes.redis_server import RedisServer
+from labs.harness.redis_server import RedisServer
 
 LUA = resources.files("channels_workers.layers.redis").joinpath("lua")
 FILES = {file.name: file.read_text() for file in LUA.iterdir()}

@@ -10,8 +10,8 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.link import Link
+from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import TIMEOUT
-from tests.processes.redis_server import RedisServer
 
 
 @pytest.fixture

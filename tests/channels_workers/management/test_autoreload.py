@@ -10,8 +10,10 @@ import pytest
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from tests.processes.process import ROOT, Process, Processes, free_port
-from tests.processes.waiting import wait_for
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.project import ROOT
+from labs.harness.waiting import wait_for
 
 SETTINGS = """
 from pathlib import Path

@@ -6,9 +6,9 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
-from channels_workers.layers.operations import About
+from channels_workers.layers.types import About
+from labs.harness.ports import free_port
 from tests.channels_workers.clients import Client
-from tests.processes.process import free_port
 
 
 def run(*arguments: str) -> str:

@@ -11,10 +11,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from channels_workers.layers.liveness import DEAD_AFTER
 from channels_workers.management.commands.runserver import Command
-from channels_workers.reaper import DEAD_AFTER, LOOK_INTERVAL
-from tests.processes.process import Process, Processes, free_port
-from tests.processes.server import Server
+from channels_workers.worker.reaper import LOOK_INTERVAL
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.server import Server
 
 
 @dataclass

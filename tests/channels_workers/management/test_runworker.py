@@ -18,10 +18,11 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.management.commands import runworker
 from channels_workers.routing import Router
-from channels_workers.worker import WorkerGroup
-from tests.processes.process import Process, Processes, free_port
-from tests.processes.redis_server import RedisServer
-from tests.processes.waiting import wait_for
+from channels_workers.worker.group import WorkerGroup
+from labs.harness.ports import free_port
+from labs.harness.processes import Process, Processes
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 
 REDIS = "channels_workers.layers.redis.RedisChannelLayer"
 

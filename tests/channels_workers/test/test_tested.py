@@ -1,4 +1,7 @@
-"""The tests in legacy/applications/tested pass here when upgraded; legacy/compare runs both."""
+"""The tests in labs/genuine/applications/tested pass here when upgraded.
+
+`labs/genuine/compare` runs them on both engines.
+"""
 
 import json
 import shutil
@@ -8,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.process import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 
 COMPARISON = {
     "package": "tested",
     "routing": "tested.routing.channel_routing",
-    "urls": "legacy.comparison.settings.urls",
+    "urls": "labs.genuine.comparison.settings.urls",
     "database": ":memory:",
     # The tests put a layer in memory in the place of Redis; nothing asks this one.
     "redis": "redis://nowhere",
@@ -25,7 +29,7 @@ COMPARISON = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a copy of the package."""
-    source = ROOT / "legacy" / "applications" / "tested"
+    source = ROOT / "labs" / "genuine" / "applications" / "tested"
     shutil.copytree(source, tmp_path / "tested", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -34,7 +38,7 @@ def run(folder: Path, *command: str) -> str:
     """What a command that succeeds writes to its standard error."""
     environment = {
         "COMPARISON": json.dumps(COMPARISON),
-        "PYTHONPATH": f"{folder}:{ROOT}",
+        "PYTHONPATH": f"{folder}:{ROOT}:{ROOT / 'upgrade'}",
         "PYTHONWARNINGS": "ignore",
     }
     done = subprocess.run(
@@ -50,7 +54,7 @@ def run(folder: Path, *command: str) -> str:
 
 
 def test_they_pass_here(folder: Path) -> None:
-    run(folder, sys.executable, "-m", "channels_workers.upgrade", "--write", "tested")
-    settings = "legacy.comparison.settings.ours"
+    settings = "labs.genuine.comparison.settings.ours"
+    run(folder, sys.executable, "-m", "channels_workers_upgrade", "--write", "tested")
     written = run(folder, sys.executable, "-m", "django", "test", "tested", "--settings", settings)
     assert "\nOK\n" in written

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from chat.accounts.models import Attempt
-from tests.chat.accounts.visitor import Visitor
+from labs.harness.visitor import Visitor
 from tests.conftest import StartWeb
 
 PASSWORD = "correct horse battery"

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 from pytest_django.fixtures import Settings
 
-from channels_workers.layers.operations import Delivery, Operation, Send
+from channels_workers.layers.types import Delivery, Operation, Send
 from chat import guests, presence
 from chat.accounts.signals import LOGGED_OUT
 from chat.models import Message, Presence, Room

@@ -4,9 +4,9 @@ import json
 import threading
 from typing import Any
 
-from tests.chat.accounts.visitor import Visitor
+from labs.harness.server import Person
+from labs.harness.visitor import Visitor
 from tests.conftest import StartServer, StartWeb, StartWorker
-from tests.processes.server import Person
 
 
 def test_of_many_sign_ups_at_once_one_gets_the_name(start_runserver: StartServer) -> None:

@@ -1,1 +1,0 @@
-"""Compares the rooms with each other and with the goals; ``benchmarks/compare`` runs it."""

@@ -1,9 +1,0 @@
-"""Settings of the room on channels_workers, as docs/tutorial/board.md gives them."""
-
-from benchmarks.rooms.common import *  # noqa: F403
-from benchmarks.rooms.common import layer
-
-INSTALLED_APPS = ["channels_workers", "daphne"]
-ASGI_APPLICATION = "benchmarks.rooms.workers.asgi.application"
-CHANNEL_ROUTING = "benchmarks.rooms.workers.routing.channel_routing"
-CHANNEL_LAYERS = {"default": layer()}

@@ -1,0 +1,1 @@
+"""System checks: what is commonly wrong in a project, each with its cure."""

@@ -1,0 +1,1 @@
+"""The interface server's side: sockets and HTTP requests, between clients and the channel layer."""

@@ -1,0 +1,252 @@
+"""The interface server: an ASGI 3 application that holds the sockets and runs no consumer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+from channels_workers.conf import configuration
+from channels_workers.cookies import with_readable_cookies
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.interface import gc_tuning
+from channels_workers.interface.client_address import LimitPerAddress, with_client
+from channels_workers.interface.health import Application, Health, Receive
+from channels_workers.interface.http.gate import Requests, refuse_request
+from channels_workers.interface.outgoing import SendEvent
+from channels_workers.interface.protocol import CLOSED, CONNECTING, OPEN, Connection, Scope
+from channels_workers.interface.servers import daphne, uvicorn
+from channels_workers.interface.shutdown import Goodbye
+from channels_workers.interface.socket import Socket, Sockets
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.log_limits import limit_lines
+from channels_workers.logs import described, fields
+from channels_workers.script_name import mounted
+
+logger = logging.getLogger(__name__)
+
+#: How long a stopping server waits until the layer knows of its sockets' end (s).
+DRAIN_TIMEOUT = 5.0
+
+#: How often it looks whether frames of closed sockets still wait for workers (s).
+LOOK_INTERVAL = 0.05
+
+#: How long it waits for clients to answer its close frames, before it cuts their lines (s).
+CLOSE_TIMEOUT = 2.0
+
+
+class Interface:
+    """Sockets go to workers by *layer*, HTTP goes to the ASGI application *http*."""
+
+    def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
+        daphne.fold_lines()
+        uvicorn.fold_lines()
+        self.http = Requests(http)
+        self.get_layer = layer
+        self.sockets = Sockets()
+        self.limited_websocket = LimitPerAddress(self.websocket)
+        self.limited_http = LimitPerAddress(
+            self.http, "REQUESTS_PER_ADDRESS", "requests under way", refuse_request
+        )
+        self.stopping = False
+        self.health = Health(layer, lambda: self.stopping)
+        self._served: set[Socket] = set()  # whose clients have not left
+        self._goodbye = Goodbye(self._stop_upon)
+        self._is_ready = False
+        self._announcing: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
+        daphne.judge_requests(self.http.bodies)
+        limit_lines()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Serve one connection; ValueError for a type of scope that is not known here."""
+        if not self._goodbye.is_installed and scope["type"] != "lifespan":
+            self._goodbye.install()
+            if uvicorn.is_of_uvicorn(send) and not self._is_ready:
+                uvicorn.tell_unbounded("it does not tell of its start")
+        scope = mounted(with_client(with_readable_cookies(scope)))
+        match scope["type"]:
+            case "websocket":
+                await self.limited_websocket(scope, receive, send)
+            case "http":
+                if page := self.health.check_at(scope):
+                    await self.http.serve(scope, receive, send, page)
+                else:
+                    await self.limited_http(scope, receive, send)
+            case "lifespan":
+                await self.lifespan(receive, send)
+            case other:
+                raise ValueError(
+                    f"This application serves http, websocket and lifespan, not {other!r}; "
+                    "route it to another application."
+                )
+
+    async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Serve one WebSocket until its client is gone."""
+        await receive()  # websocket.connect
+        if self.stopping:  # and perhaps not in the layer any more
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        self._start()
+        self._leaving = None
+        connection = Connection(scope, configuration(), self.sockets.episodes)
+        socket = Socket(self.get_layer(), self.sockets, connection, send)
+        await socket.open()
+        self._served.add(socket)
+        try:
+            while not socket.broken:
+                event = await receive()
+                if event["type"] == "websocket.disconnect":
+                    socket.end(event.get("code"))
+                    return
+                socket.receive(event)
+        except asyncio.CancelledError:
+            if not socket.broken:
+                socket.abandon()
+                await self.drain_ended()
+                raise
+        finally:
+            self._served.discard(socket)
+            socket.end(None)
+
+    async def lifespan(self, receive: Receive, send: SendEvent) -> None:
+        """Answer the server's start; at its end, let the layer know of all sockets first."""
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup":
+                uvicorn.bound_heads(send)
+                self.get_ready()
+            else:
+                await self.drain()
+            await send({"type": f"{event['type']}.complete"})
+            if event["type"] == "lifespan.shutdown":
+                return
+
+    def get_ready(self) -> None:
+        """Make this process a server of the layer; what is wrong is logged.
+
+        To be called in the event loop when the server program starts, if it tells of that, so that
+        the first socket need not wait. Else the first socket does it.
+        """
+        try:
+            self._start()
+        except Exception:
+            text = "The channel layer cannot be used; each socket will fail"
+            logger.exception(text, extra=fields("layer_lost"))
+
+    def _start(self) -> None:
+        if self._is_ready:
+            return
+        layer = self.get_layer()
+        layer.start_server()
+        self._is_ready = True
+        gc_tuning.tune_gc()
+        self._announcing = asyncio.create_task(self._announce(layer))
+
+    async def _announce(self, layer: WorkerLayer) -> None:
+        """Say at the start whether the layer's server can be used."""
+        try:
+            await layer.first_attempt()
+        except LayerUnavailable as error:
+            if self.stopping or self._leaving is not None:
+                return
+            text = "%s Sockets wait for it, and are refused at the handshake time-out."
+            logger.error(text, error, extra=fields("layer_lost"))
+        else:
+            logger.info("Sockets go to workers by %s", layer, extra=fields("server_starts"))
+
+    async def _stop_upon(self, number: int) -> None:
+        # A person who presses Ctrl-C does not want to wait; SIGTERM is what supervisors send.
+        limits = configuration()
+        await self.stop(limits.DRAIN_TIME if number == signal.SIGTERM else 0.0)
+
+    async def stop(self, drain_time: float = 0.0) -> None:
+        """Close all sockets, over *drain_time* seconds; tell the layer of their end, and leave it.
+
+        Until the sockets are closed pages are served, then only those under way are finished.
+        It takes :data:`DRAIN_TIMEOUT` longer at most; what has not ended by then is left alone.
+        """
+        self.stopping = True
+        text = "This server stops: it closes %d sockets over %g s"
+        count = sum(socket.connection.state != CLOSED for socket in self.sockets.known)
+        logger.info(text, count, drain_time, extra=fields("server_stops"))
+        await self._close_one_by_one(drain_time)
+        pages = asyncio.create_task(self.http.end())
+        sockets = asyncio.create_task(self._end_sockets())
+        ended, late = await asyncio.wait([pages, sockets], timeout=DRAIN_TIMEOUT)
+        if pages in late:
+            text = "Pages under way are not waited for any longer"
+            logger.warning(text, extra=fields("pages_cut"))
+        if sockets in late:
+            text = "The end of %d sockets is not told: the layer takes too long"
+            logger.error(text, len(self.sockets.known), extra=fields("stop_failed"))
+        for task in late:
+            task.cancel()
+        for task in ended:
+            task.result()
+
+    async def _close_one_by_one(self, drain_time: float) -> None:
+        """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds.
+
+        For so long what they, and those that have left, sent before may go to workers.
+        """
+        loop = asyncio.get_running_loop()
+        opened = [socket for socket in self.sockets.known if socket.connection.state == OPEN]
+        for socket in list(self.sockets.known):
+            if socket.connection.state == CONNECTING:
+                socket.stop()
+        if not drain_time:
+            return
+        reason = f"retry-after: {configuration().RETURN_TIME:g}"
+        began = loop.time()
+        for number, socket in enumerate(opened):
+            if socket.connection.state == OPEN:
+                due = began + drain_time * number / len(opened)
+                await asyncio.sleep(max(0.0, due - loop.time()))
+            if socket.connection.state == OPEN:  # as its client may have left meanwhile
+                socket.dismiss(reason)
+        while self._has_frames() and loop.time() < began + drain_time:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    def _has_frames(self) -> bool:
+        return any(socket.connection.waiting for socket in self.sockets.known)
+
+    async def _end_sockets(self) -> None:
+        await self._close_all()
+        await self.drain()
+
+    async def _close_all(self) -> None:
+        """Close what is not closed yet; cut the lines of clients that do not answer."""
+        for socket in list(self.sockets.known):
+            socket.stop()
+        if tasks := [socket.task for socket in self._served if socket.task]:
+            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
+        for socket in self._served:
+            socket.outgoing.cut()
+
+    async def drain(self) -> None:
+        """Wait until the layer knows the end of every socket; leave it."""
+        await self.drain_ended()
+        await self._leave()
+
+    async def drain_ended(self) -> None:
+        """Wait until the layer knows of all sockets that have ended; after the last, leave it."""
+        # Daphne cancels all applications at once, and exits when the first of them returns:
+        # so all of them take note first, and then all wait for the same.
+        await asyncio.sleep(0)
+        ended = [socket for socket in self.sockets.known if socket.connection.end_code is not None]
+        waiting = [each for socket in ended for each in socket.under_way()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
+        if not self.sockets.known:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self.get_layer().retire_server())
+        ended, _ = await asyncio.wait([self._leaving], timeout=DRAIN_TIMEOUT)
+        error = self._leaving.exception() if ended and not self._leaving.cancelled() else None
+        if error is not None:
+            text = "Stopping without a goodbye to the layer: %s"
+            logger.error(text, described(error), extra=fields("stop_failed"))

@@ -1,0 +1,244 @@
+"""Answers probes over HTTP: whether this process is alive, and whether it serves sockets.
+
+The interface server does it before Django sees the request: a prober speaks plain HTTP to an
+address, which ALLOWED_HOSTS and a redirect to HTTPS would refuse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Protocol
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+
+from channels_workers.concurrency.futures import call_in, settle
+from channels_workers.concurrency.threads import Duty
+from channels_workers.conf import configuration
+from channels_workers.exceptions import LayerRefused, LayerUnavailable
+from channels_workers.interface.outgoing import SendEvent
+from channels_workers.interface.protocol import Event, Scope
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.liveness import DEAD_AFTER, Sample
+from channels_workers.logs import fields
+from channels_workers.script_name import path_info, script_name
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[Event]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+#: The name of each check with its result, ``ok`` or what is wrong.
+Checks = dict[str, str]
+
+OK = "ok"
+
+#: For how long what was found is told to all who ask (s).
+SHARED_FOR = 1.0
+
+#: How long a look may take (s); one that takes longer goes on, and no other begins meanwhile,
+#: but after so long (s): it may wait for a line that was cut unheard.
+TIMEOUT, ABANDONED_AFTER = 2.0, 30.0
+
+#: For how long an inbox may not be read to its end (s). A read waits 2 s for something to come.
+INBOX_STILL = 10.0
+
+#: What is told of a layer that does not answer.
+SILENT = "does not answer"
+
+
+class Health:
+    """The two pages of one interface server, at the paths that ``CHANNEL_WORKERS`` names."""
+
+    def __init__(self, layer: Callable[[], WorkerLayer], is_draining: Callable[[], bool]) -> None:
+        self.is_draining = is_draining
+        self._looks = (
+            Look(LayerChecks(layer)),
+            Look(DatabaseChecks()),
+        )
+        self._was_ready: bool | None = None
+
+    def check_at(self, scope: Scope) -> Application | None:
+        """Return what answers at the path of *scope*, if anything here does.
+
+        A proxy asks with the prefix of the site, a prober beside the server without it: both are
+        answered, also where the server puts its ``--root-path`` in front of a path that has it.
+        """
+        prefix, limits = script_name(scope), configuration()
+        path = path_info(path_info(scope["path"], prefix), prefix)
+        if not path:
+            return None
+        return {limits.HEALTH_PATH: self.alive, limits.READY_PATH: self.ready}.get(path)
+
+    async def alive(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Answer that the process is alive; 200, as it does answer."""
+        await answer(scope, send, {"process": OK})
+
+    async def ready(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Answer whether sockets that are opened here are served: 200 or 503."""
+        checks = {"server": "draining" if self.is_draining() else OK}
+        for found in await asyncio.gather(*(look.result() for look in self._looks)):
+            checks |= found
+        self._log(checks)
+        await answer(scope, send, checks)
+
+    def _log(self, checks: Checks) -> None:
+        ready = is_fine(checks)
+        if ready is not self._was_ready:
+            wrong = ", ".join(f"{name}: {found}" for name, found in checks.items() if found != OK)
+            level = logging.INFO if ready else logging.WARNING
+            text = "This server is ready" if ready else f"Not ready: {wrong}"
+            logger.log(level, text, extra=fields("ready" if ready else "not_ready"))
+        self._was_ready = ready
+
+
+class Looking(Protocol):
+    """Some checks: their *names*, and what finds their results."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    async def look(self) -> Checks:
+        """Look once; it raises nothing."""
+
+
+class Look:
+    """The result of *checks*, which it shares between all who ask: one look at a time."""
+
+    def __init__(self, checks: Looking) -> None:
+        self.checks = checks
+        self._task: asyncio.Task[Checks] | None = None
+        self._began = 0.0
+
+    async def result(self) -> Checks:
+        """Return what is found now, or was a moment ago."""
+        now = time.monotonic()
+        task = self._task
+        if task is None or now - self._began > (SHARED_FOR if task.done() else ABANDONED_AFTER):
+            self._began = now
+            task = self._task = asyncio.create_task(self.checks.look())
+        await asyncio.wait([task], timeout=max(0.0, self._began + TIMEOUT - now))
+        if task.done():
+            return task.result()
+        return dict.fromkeys(self.checks.names, f"no answer within {TIMEOUT:g} s")
+
+
+class LayerChecks:
+    """Whether the layer answers, this server's inbox is read, and a worker lives."""
+
+    names: ClassVar[tuple[str, ...]] = ("layer", "inbox", "workers")
+
+    def __init__(self, layer: Callable[[], WorkerLayer]) -> None:
+        self.get_layer = layer
+        self._pulses = Pulses()
+
+    async def look(self) -> Checks:
+        """Look once, with no connection of its own."""
+        try:
+            layer = self.get_layer()
+            counters = await layer.workers()
+        except LayerUnavailable as error:
+            told = "refuses its user; see the log" if isinstance(error, LayerRefused) else SILENT
+            return {"layer": told, "inbox": "not known", "workers": "not known"}
+        except Exception:
+            logger.exception("Looking for workers failed", extra=fields("not_ready"))
+            return {"layer": "failed; see the log", "inbox": "not known", "workers": "not known"}
+        alive = self._pulses.alive(counters, time.monotonic())
+        return {
+            "layer": OK,
+            "inbox": OK if layer.inbox_waits() < INBOX_STILL else "is not read; see the log",
+            "workers": OK if alive else "none is alive",
+        }
+
+
+class Pulses:
+    """Which workers live: those whose counter has not stood still for too long, as far as seen.
+
+    A worker that is seen for the first time counts as alive.
+    """
+
+    def __init__(self) -> None:
+        self._samples: dict[str, Sample] = {}
+
+    def alive(self, counters: Mapping[str, int], now: float) -> list[str]:
+        """Return the living of those with these *counters*; *now* in monotonic seconds."""
+        seen = {name: Sample(counter, now) for name, counter in counters.items()}
+        for name, before in self._samples.items():
+            if name in seen and seen[name].counter == before.counter:
+                seen[name] = before
+        self._samples = seen
+        return [name for name, sample in seen.items() if now - sample.since < DEAD_AFTER]
+
+
+class DatabaseChecks:
+    """Whether the database answers, and whether all migrations are applied to it."""
+
+    names: ClassVar[tuple[str, ...]] = ("database", "migrations")
+
+    def __init__(self) -> None:
+        self._are_applied = False  # once they are, they stay so for the code that runs
+        self._told = ""  # the error that the log knows of
+
+    async def look(self) -> Checks:
+        """Look once, in a thread that nothing waits for when the process ends."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[Checks] = loop.create_future()
+
+        Duty("database check", lambda: call_in(loop, settle, found, self.look_now())).start()
+        return await found
+
+    def look_now(self) -> Checks:
+        """Look once, with a connection of this thread that is closed afterwards."""
+        try:
+            connection = connections[DEFAULT_DB_ALIAS]
+            try:
+                checks = self._look(connection)
+                self._told = ""
+                return checks
+            finally:
+                # Not `connection.close`: SQLite's leaves a database in memory open for ever.
+                BaseDatabaseWrapper.close(connection)
+        except Exception as error:  # noqa: BLE001  (each database has errors of its own)
+            self._tell(type(error).__name__)
+            migrations = OK if self._are_applied else "not known"
+            return {"database": "does not answer", "migrations": migrations}
+
+    def _tell(self, error: str) -> None:
+        if error != self._told:
+            logger.warning("The database cannot be used: %s", error, extra=fields("not_ready"))
+        self._told = error
+
+    def _look(self, connection: BaseDatabaseWrapper) -> Checks:
+        if connection.vendor == "unknown":  # Django's dummy: the project has no database
+            return {}
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not self._are_applied:
+            executor = MigrationExecutor(connection)
+            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            self._are_applied = not plan
+        return {"database": OK, "migrations": OK if self._are_applied else "not applied"}
+
+
+def is_fine(checks: Checks) -> bool:
+    """Say whether all *checks* found what they should."""
+    return all(found == OK for found in checks.values())
+
+
+async def answer(scope: Scope, send: SendEvent, checks: Checks) -> None:
+    """Send *checks* as JSON: 200 if all are fine, 503 if not, 405 but for GET and HEAD."""
+    fine = is_fine(checks)
+    status = 200 if fine else 503
+    told: dict[str, Any] = {"status": OK if fine else "unavailable", "checks": checks}
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    if scope["method"] not in ("GET", "HEAD"):
+        status, told = 405, {"status": "use GET or HEAD"}
+        headers.append((b"allow", b"GET, HEAD"))
+    body = f"{json.dumps(told)}\n".encode()
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -1,0 +1,1 @@
+"""What an interface server allows HTTP clients: sizes, rates, and places in Django."""

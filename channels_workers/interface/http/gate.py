@@ -1,0 +1,95 @@
+"""The HTTP requests that an interface server answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from channels_workers.interface.health import Application, Receive
+from channels_workers.interface.http.bodies import Bodies, Body
+from channels_workers.interface.http.refusals import refuse
+from channels_workers.interface.http.responses import Answer, Answers
+from channels_workers.interface.http.slots import KEY, NoPlace, Place, Places
+from channels_workers.interface.outgoing import SendEvent
+from channels_workers.interface.protocol import Scope
+
+ENDING = b"This server ends. Please ask again.\n"
+
+
+class Requests:
+    """The ASGI application *http*, with its bounds, which can be brought to an end.
+
+    Daphne ends the event loop under the requests that it answers. A thread of Django that waits for
+    that loop would wait for ever, and the process with it.
+    """
+
+    def __init__(self, http: Application) -> None:
+        self.http = http
+        self.ending = False
+        self.bodies = Bodies()
+        self.places = Places()
+        self.answers = Answers()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+        """Answer a request: by *http*, or with 503 once the end has begun."""
+        if self.ending:
+            await refuse(receive, send, 503, ENDING, b"1")
+            return
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            await self.serve(scope, receive, send, self._ask)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def end(self) -> None:
+        """Take no more requests, and wait for those under way."""
+        self.ending = True
+        await self._idle.wait()
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: SendEvent, page: Application
+    ) -> None:
+        """Answer a request by *page*, once its body is here and not too large."""
+        body = Body(receive, self.bodies)
+        try:
+            status = await body.collect(scope)
+            if status:
+                await refuse(receive, send, status)
+            elif not body.is_gone:
+                await page(scope, body, send)
+        finally:
+            body.release()
+
+    async def _ask(self, scope: Scope, body: Body, send: SendEvent) -> None:
+        try:
+            place = await self.places.take(body.gone)
+        except NoPlace:
+            await refuse(body, send, 503)
+            return
+        if place is not None:
+            await self._answer({**scope, KEY: place}, body, send, place)
+
+    async def _answer(self, scope: Scope, body: Body, send: SendEvent, place: Place) -> None:
+        answer = Answer(send, self.answers, place)
+        try:
+            try:
+                await self.http(scope, body, answer.send)
+            except Exception:
+                place.leave()
+                await answer.finish()  # the server wants to know what was begun
+                raise
+            place.leave()
+            await answer.finish()
+        finally:
+            place.leave()
+            answer.close()
+
+
+async def refuse_request(scope: Scope, receive: Receive, send: SendEvent) -> None:
+    """Refuse a request of an address that has too many."""
+    await refuse(receive, send, 429)

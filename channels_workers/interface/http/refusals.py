@@ -1,0 +1,46 @@
+"""Answers of the interface server itself to HTTP requests that it does not pass on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from channels_workers.interface.http.bodies import Receive
+from channels_workers.interface.outgoing import SendEvent
+from channels_workers.interface.servers import daphne
+
+#: For how long what still comes is thrown away after the answer (s). If the line were closed at
+#: once, TCP would reset it, and the client might not see the answer.
+LINGER = 2.0
+
+TEXTS = {
+    408: b"The body of the request took too long.\n",
+    413: b"The body of the request is too large.\n",
+    429: b"Too many requests of one address.\n",
+    503: b"Too much to do. Please ask again.\n",
+}
+
+#: After which time to ask again (s).
+RETRY_AFTER = {429: b"5", 503: b"5"}
+
+
+async def refuse(
+    receive: Receive, send: SendEvent, status: int, text: bytes = b"", retry_after: bytes = b""
+) -> None:
+    """Answer *status*, throw away what is left of the request, and let the line be closed."""
+    body = text or TEXTS[status]
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    if retry_after := retry_after or RETRY_AFTER.get(status, b""):
+        headers.append((b"retry-after", retry_after))
+    daphne.close_after_answer(send)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            while (event := await receive())["type"] == "http.request" and event.get("more_body"):
+                pass
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

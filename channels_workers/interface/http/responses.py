@@ -1,0 +1,317 @@
+"""The HTTP answers on their way to clients: bounded for each and for all, and cut if nobody reads.
+
+An answer that a view has made is taken over at once, up to a limit: Django is done with it, and so
+is its connection to the database, however slowly it is read. An answer that streams waits for its
+client after some hundred KiB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from channels_workers.conf import configuration
+from channels_workers.interface.http.slots import Place
+from channels_workers.interface.outgoing import SendEvent, go_on
+from channels_workers.interface.protocol import Event
+from channels_workers.interface.servers import daphne, uvicorn
+from channels_workers.log_limits import Episodes
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of an answer that streams which may wait for its client, before the view waits.
+STREAM_BYTES = 256 * 1024
+
+#: Bytes that a server gets at once.
+PIECE = 64 * 1024
+
+#: Bytes that a client reads within ``ANSWER_TIMEOUT``, or it counts as one that does not read.
+LEAST_READ = 8 * 1024
+
+#: How often it is looked whether clients read (s).
+LOOK_INTERVAL = 1.0
+
+
+class Line(Protocol):
+    """What a server tells of the line to a client, and lets us do with it."""
+
+    @property
+    def key(self) -> Any:
+        """Return what is the same for all requests on one line."""
+
+    def unsent(self) -> int:
+        """Return how many bytes the server holds that the client has not taken."""
+
+    def unread(self) -> int:
+        """Return how many bytes there are in all that the client has not taken, as far as known."""
+
+    async def room(self) -> None:
+        """Wait while the server holds many of them, if its `send` does not."""
+
+    def cut(self) -> None:
+        """Drop the line with all that waits."""
+
+    def release(self) -> None:
+        """Do no more for the request."""
+
+
+class UnknownLine:
+    """The line of a server that is not known here, of which nothing can be told."""
+
+    def __init__(self) -> None:
+        self.key = self
+
+    def unsent(self) -> int:
+        """Return 0."""
+        return 0
+
+    def unread(self) -> int:
+        """Return 0."""
+        return 0
+
+    async def room(self) -> None:
+        """Leave it to the server's `send`."""
+
+    def cut(self) -> None:
+        """Leave it to the server."""
+
+    def release(self) -> None:
+        """Do nothing."""
+
+
+def line_behind(send: SendEvent) -> Line:
+    """Return the line that a server's *send* writes to."""
+    line: Line | None = daphne.answer_line(send) or uvicorn.answer_line(send)
+    return line or UnknownLine()
+
+
+class Reader:
+    """The client at the end of one line: what waits for it, and whether it reads."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.queued = 0  # bytes that wait here
+        self.put = 0  # bytes that were ever put
+        self.answers: set[Answer] = set()  # under way
+        self.is_cut = False
+        self.since = time.monotonic()  # when it was last seen to read
+        self._read = 0
+
+    @property
+    def waiting(self) -> int:
+        """Return how many bytes wait for it, here and in the server."""
+        return self.queued + self.line.unsent()
+
+    def look(self, now: float) -> bool:
+        """Look how far it has read; return whether it still takes part."""
+        waiting = self.waiting
+        read = self.put - self.queued - self.line.unread()
+        if not waiting or read - self._read >= LEAST_READ:
+            self._read, self.since = read, now
+        return bool(waiting or self.answers)
+
+
+class Answers:
+    """All answers of one interface server."""
+
+    def __init__(self) -> None:
+        self.readers: dict[Any, Reader] = {}
+        self.queued = 0  # bytes that wait here, for all clients
+        self._unsent = 0  # bytes that wait in the server, when that was last looked at
+        self._looking: asyncio.TimerHandle | None = None
+        self._episodes = Episodes()
+
+    def reader_behind(self, send: SendEvent) -> Reader:
+        """Return the client that *send* is for."""
+        line = line_behind(send)
+        reader = self.readers.get(line.key)
+        if reader is None:
+            reader = self.readers[line.key] = Reader(line)
+        reader.line = line
+        if self._looking is None:
+            self._look_later()
+        return reader
+
+    def count(self, size: int) -> None:
+        """Count *size* more bytes that wait here; cut who reads slowest if they are too many."""
+        self.queued += size
+        limit = configuration().ALL_ANSWER_BYTES_WAITING
+        while self.queued + self._unsent > limit and self._cut_slowest(limit):
+            pass
+
+    def _cut_slowest(self, limit: int) -> bool:
+        readers = [each for each in self.readers.values() if each.waiting and not each.is_cut]
+        if not readers:
+            return False
+        slowest = min(readers, key=lambda each: each.since)
+        self._unsent -= min(self._unsent, slowest.line.unsent())
+        self._end(slowest, f"answers of more than {limit} bytes wait, ALL_ANSWER_BYTES_WAITING")
+        return True
+
+    def _end(self, reader: Reader, reason: str) -> None:
+        self._episodes.log(
+            logger,
+            logging.WARNING,
+            "Cutting the line of the client that reads its answers slowest: %s",
+            reason,
+            extra=fields("answer_cut"),
+        )
+        self.queued -= reader.queued
+        reader.queued = 0
+        reader.is_cut = True
+        reader.line.cut()
+        for answer in reader.answers:
+            answer.abandon()
+
+    def _look_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._looking = loop.call_later(LOOK_INTERVAL, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        now, timeout = time.monotonic(), configuration().ANSWER_TIMEOUT
+        self._unsent = 0
+        for key, reader in list(self.readers.items()):
+            if not reader.look(now):
+                del self.readers[key]
+            elif now - reader.since > timeout and not reader.is_cut and reader.waiting:
+                self._end(reader, f"it has not read for {timeout:g} s, ANSWER_TIMEOUT")
+            elif not reader.is_cut:
+                self._unsent += reader.line.unsent()
+        self.count(0)
+        if self.readers:
+            self._look_later()
+
+
+class Answer:
+    """One answer: what the application gets as `send`, and what goes on to the server's *send*."""
+
+    def __init__(self, send: SendEvent, answers: Answers, place: Place) -> None:
+        self._send = send
+        self._answers = answers
+        self._place = place
+        self._reader = answers.reader_behind(send)
+        self._reader.answers.add(self)
+        self._line = self._reader.line
+        self._size = 0  # bytes that wait here
+        self._failure: Exception | None = None
+        self._events: deque[Event] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._taken = asyncio.Event()  # some of what waited
+        self._limit = configuration().ANSWER_BYTES_WAITING
+        self._yielding: asyncio.Handle | None = None
+
+    async def send(self, event: Event) -> None:
+        """Take *event*; wait only where too much waits for the client."""
+        if self._yielding is not None:
+            self._yielding.cancel()
+            self._yielding = None
+        if self._failure is not None:
+            raise self._failure
+        if self._reader.is_cut:
+            return
+        self._put(event)
+        if self._size > self._limit:
+            self._place.stream()
+        while self._size > self._limit and self._writer is not None:
+            self._taken.clear()
+            await self._taken.wait()
+        if event.get("more_body"):
+            # A view that has made its answer sends the next part before anything else runs.
+            self._yielding = asyncio.get_running_loop().call_soon(self._stream)
+
+    def _stream(self) -> None:
+        self._yielding = None
+        self._limit = min(self._limit, STREAM_BYTES)
+        self._place.stream()
+
+    def _put(self, event: Event) -> None:
+        size = len(event.get("body") or b"")
+        self._reader.put += size
+        if self._writer is None and size <= PIECE:
+            writing = self._write(event).__await__()
+            try:
+                waits_for = next(writing)
+            except StopIteration:
+                return
+            self._keep(size)
+            begun = go_on(writing, waits_for)
+            self._writer = asyncio.get_running_loop().create_task(self._run(begun, size))
+            return
+        self._events.append(event)
+        self._keep(size)
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._run())
+
+    def _keep(self, size: int) -> None:
+        self._size += size
+        self._reader.queued += size
+        self._answers.count(size)
+
+    def _drop(self, size: int) -> None:
+        self._size -= size
+        if not self._reader.is_cut:
+            self._reader.queued -= size
+            self._answers.queued -= size
+        self._taken.set()
+
+    async def _write(self, event: Event) -> None:
+        await self._line.room()
+        if event["type"] == "http.response.body" and not event.get("more_body"):
+            self._line.release()
+        await self._send(event)
+
+    async def _run(self, begun: Any = None, size: int = 0) -> None:
+        """Write what waits, at the pace of the client."""
+        try:
+            if begun is not None:
+                await begun
+                self._drop(size)
+            while self._events:
+                for piece in pieces(self._events.popleft()):
+                    await self._write(piece)
+                    self._drop(len(piece.get("body") or b""))
+        except Exception as error:  # noqa: BLE001  (it is the application's, which gets it)
+            self._failure = error
+        finally:
+            self._writer = None
+            self._taken.set()
+
+    async def finish(self) -> None:
+        """Wait until the server has all of it."""
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
+        if self._failure is not None and not self._reader.is_cut:
+            raise self._failure
+
+    def abandon(self) -> None:
+        """Write no more of it."""
+        self._events.clear()
+        if self._writer is not None:
+            self._writer.cancel()
+        self._taken.set()
+
+    def close(self) -> None:
+        """Forget what is left of it."""
+        if self._yielding is not None:
+            self._yielding.cancel()
+        self.abandon()
+        self._drop(self._size)
+        self._reader.answers.discard(self)
+        self._line.release()
+
+
+def pieces(event: Event) -> Iterator[Event]:
+    """Yield *event*, in parts if its body is large."""
+    body = event.get("body") or b""
+    if len(body) <= PIECE:
+        yield event
+        return
+    for at in range(0, len(body), PIECE):
+        more_body = at + PIECE < len(body) or event.get("more_body", False)
+        yield {"type": event["type"], "body": body[at : at + PIECE], "more_body": more_body}

@@ -1,0 +1,185 @@
+"""Messages that run again: after ConsumeLater, and after errors that no consumer is to blame for.
+
+Those are the exceptions of ``CHANNEL_WORKERS["RETRY_ON"]``: a database that is away, mostly.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+
+from channels_workers.conf import configuration
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.types import CONNECT, REFUSAL, Delivery, Operation
+from channels_workers.logs import about, fields
+from channels_workers.transient import is_retried
+
+logger = logging.getLogger(__name__)
+
+#: How long a message waits for its first new run (s); each wait is twice as long as the one before,
+#: up to the longest: after ConsumeLater this one, else ``CHANNEL_WORKERS["RETRY_PAUSE"]``.
+FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
+
+#: How often a message runs again because its consumer raised ConsumeLater, as in 1.1.8.
+MAX_RETRIES = 10
+
+#: A row of failures has ended when all that failed have run, or one of them has and none failed
+#: for so long (s). A row that lasts is told of again after a while (s), and another one not before
+#: some seconds have passed since the line of the last.
+CALM, AGAIN, SOON = 1.0, 60.0, 10.0
+
+#: So many messages that failed are remembered, to notice that all have run.
+REMEMBERED = 10_000
+
+
+def wait_before_run(delivery: Delivery, error: BaseException | None = None) -> float:
+    """Return how long *delivery*, whose consumer raised *error*, waits for its next run (s).
+
+    One that does not run again waits for nothing.
+    """
+    if not is_retried(error):
+        return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(delivery.attempts, 10))
+    return 0.0 if is_last(delivery, error) else _pause(delivery.failures)
+
+
+def _pause(failures: int) -> float:
+    return min(configuration().RETRY_PAUSE, FIRST_WAIT * 2.0 ** min(failures, 30))
+
+
+def is_last(delivery: Delivery, error: BaseException | None) -> bool:
+    """Say whether this run of *delivery*, which raised *error*, was the last one.
+
+    A handshake does not wait longer than ``CHANNEL_WORKERS["HANDSHAKE_TIMEOUT"]``.
+    """
+    if not is_retried(error):
+        return delivery.attempts >= MAX_RETRIES
+    limits = configuration()
+    if delivery.failures >= limits.RETRIES:
+        return True
+    if delivery.channel != CONNECT:
+        return False
+    waited = sum(map(_pause, range(delivery.failures + 1)))
+    return waited >= limits.HANDSHAKE_TIMEOUT
+
+
+def refusal(reply_channel: str | None, channel: str, layer: WorkerLayer) -> list[Operation]:
+    """Return what refuses the handshake that came over *channel*, unless it was accepted before.
+
+    That is nothing for other messages, and for those of no socket.
+    """
+    if channel != CONNECT or not reply_channel:
+        return []
+    return [layer.make_send(reply_channel, REFUSAL)]
+
+
+class Failures:
+    """What the log says of the messages of one process that fail and run again; thread-safe.
+
+    Of a row of them, one line for the first, with its traceback, another one each minute, and one
+    for the end. Of those that fail too often a line for the 1st, the 10th, the 100th and so on.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failed = self._lost = 0
+        self._last = self._told_at = -math.inf  # monotonic seconds
+        self._is_told = False  # the row that goes on
+        self._open: set[str] = set()  # ids of messages that failed and have not run since
+
+    def failed(self, delivery: Delivery, error: BaseException) -> None:
+        """Note that the consumer of *delivery* raised *error*."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._last > AGAIN:
+                self._begin()
+            self._last = now
+            self._failed += 1
+            if len(self._open) < REMEMBERED:
+                self._open.add(delivery.id)
+            if is_due := now - self._told_at > (AGAIN if self._is_told else SOON):
+                self._told_at, self._is_told = now, True
+            failed = self._failed
+        if is_due:
+            limits = configuration()
+            logger.error(
+                "Message %s on %s failed, and runs again up to %d times, as %s is in RETRY_ON of "
+                "CHANNEL_WORKERS. (%d failures so far; the next line is due in %g s.)",
+                delivery.id,
+                delivery.channel,
+                limits.RETRIES,
+                _name(error),
+                failed,
+                AGAIN,
+                exc_info=error,
+                extra=about("failed_for_now", delivery),
+            )
+
+    def _begin(self) -> None:
+        self._failed = self._lost = 0
+        self._is_told = False
+        self._open.clear()
+
+    def succeeded(self, delivery: Delivery) -> None:
+        """Note that *delivery* has run, which failed before."""
+        with self._lock:
+            self._open.discard(delivery.id)
+            is_over = not self._open or time.monotonic() - self._last > CALM
+            if not self._failed or not is_over:
+                return
+            failed, lost, is_told = self._failed, self._lost, self._is_told
+            self._begin()
+        if not is_told:
+            return
+        logger.warning(
+            "Messages that failed run again: there were %d failures, and %d messages were given up",
+            failed,
+            lost,
+            extra=fields("works_again"),
+        )
+
+    def gave_up(self, delivery: Delivery, error: BaseException) -> None:
+        """Note that *delivery* is a dead letter, or a refused handshake: it failed too often."""
+        with self._lock:
+            self._open.discard(delivery.id)
+            self._lost += 1
+            lost = self._lost
+        if str(lost).strip("0") != "1":
+            return
+        is_handshake = delivery.channel == CONNECT
+        text = "The handshake of message %s on %s is refused" if is_handshake else GIVEN_UP
+        logger.error(
+            f"{text}: %s (%d so far; the next line is for number %d)",
+            delivery.id,
+            delivery.channel,
+            reason_of(delivery, error),
+            lost,
+            10 * lost,
+            extra=about("handshake_failed" if is_handshake else "dead_letter", delivery),
+        )
+
+
+GIVEN_UP = "Message %s on %s is given up"
+
+
+def reason_of(delivery: Delivery, error: BaseException | None) -> str:
+    """Return why *delivery*, whose last run raised *error*, does not run again."""
+    if error is None or not is_retried(error):
+        return f"it was put off {delivery.attempts} times by ConsumeLater"
+    return f"it failed {delivery.failures + 1} times, at last with {_name(error)}"
+
+
+def without_frames(error: BaseException | None) -> BaseException | None:
+    """Take from *error* what holds the variables of the consumer, as it may be kept for a while."""
+    if error is not None:
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            without_frames(part)
+    return error
+
+
+def _name(error: BaseException) -> str:
+    kind = type(error)
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,87 @@
+"""A goal: a ratio of two figures, or one figure, and what it is to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from labs.benchmarks.measuring.results import Results
+
+#: Returns a value of the results; None if it was not measured.
+Value = Callable[[Results], float | None]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """*least* is what the value must reach, *aim* what is wanted, if that is more.
+
+    Where *is_lower*, the value is to be that or less. *words* say what *least* is, where a number
+    would not.
+    """
+
+    what: str
+    value: Value
+    least: float
+    aim: float | None = None
+    is_lower: bool = False
+    words: str = ""
+
+    def verdict(self, results: Results) -> str:
+        """Return ``aim``, ``reached``, ``missed`` or ``not measured``."""
+        value = self.value(results)
+        if value is None:
+            return "not measured"
+        if self.aim is not None and self._reaches(value, self.aim):
+            return "aim"
+        return "reached" if self._reaches(value, self.least) else "missed"
+
+    def _reaches(self, value: float, wanted: float) -> bool:
+        return value <= wanted if self.is_lower else value >= wanted
+
+    @property
+    def least_in_words(self) -> str:
+        """What the value must reach."""
+        return self.words or self._in_words(self.least)
+
+    @property
+    def aim_in_words(self) -> str:
+        """What is wanted."""
+        return "" if self.aim is None else self._in_words(self.aim)
+
+    def _in_words(self, wanted: float) -> str:
+        return f"{wanted:,g} or less" if self.is_lower else f"{wanted:,g}"
+
+
+def figure(subject: str, name: str, key: str) -> Value:
+    """Return the median of a figure."""
+    return lambda results: results.median(subject, name, key)
+
+
+def ratio(above: Value, below: Value) -> Value:
+    """Return one value divided by another."""
+
+    def divide(results: Results) -> float | None:
+        top, bottom = above(results), below(results)
+        return None if top is None or not bottom else top / bottom
+
+    return divide
+
+
+def less(value: Value, by: float) -> Value:
+    """Return a value less a number."""
+
+    def subtract(results: Results) -> float | None:
+        found = value(results)
+        return None if found is None else found - by
+
+    return subtract
+
+
+def whole_flood(subject: str) -> Value:
+    """Return the messages of a flood in a second; 0 if one was lost, came twice or out of order."""
+
+    def look(results: Results) -> float | None:
+        rate = results.median(subject, "flood", "messages_per_s")
+        return 0.0 if rate is not None and results.harm(subject, "flood") else rate
+
+    return look

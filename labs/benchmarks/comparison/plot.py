@@ -1,0 +1,57 @@
+"""Draws a comparison: ``python -m labs.benchmarks.comparison.plot FILE.json`` writes FILE.svg."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from labs.benchmarks.comparison.report import COLUMNS
+from labs.benchmarks.comparison.subjects import TABLE
+
+OURS, LIMIT, OTHER = "#1f6feb", "#8c959f", "#d4a72c"
+
+
+def draw(content: dict[str, Any], file: Path) -> None:
+    """Draw a chart with a bar for each room, for each column of the table."""
+    medians = {
+        (row["subject"], row["measurement"]): row["medians"] for row in content["measurements"]
+    }
+    figure = Figure(figsize=(16, 7), layout="constrained")
+    charts = figure.subplots(2, 4, sharey=True)
+    names = [subject.name for subject in TABLE]
+    colours = [_colour(subject.room) for subject in TABLE]
+    for chart, (title, name, key) in zip(charts.flat, COLUMNS, strict=True):
+        values = [medians.get((subject, name), {}).get(key, 0.0) for subject in names]
+        bars = chart.barh(names, values, color=colours)
+        chart.bar_label(bars, labels=[_label(value) for value in values], padding=2, fontsize=8)
+        chart.set_title(title, fontsize=10)
+        chart.margins(x=0.22)
+        chart.spines[["top", "right"]].set_visible(False)
+    charts.flat[0].invert_yaxis()
+    conditions = content["conditions"]
+    figure.suptitle(f"{conditions['machine']}, {conditions['date']}", fontsize=10)
+    figure.savefig(file)
+
+
+def _colour(room: str) -> str:
+    return {"channels_workers": OURS, "bare": LIMIT}.get(room, OTHER)
+
+
+def _label(value: float) -> str:
+    if not value:
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def main() -> None:
+    """Draw the file that the command line names."""
+    file = Path(sys.argv[1])
+    draw(json.loads(file.read_text()), file.with_suffix(".svg"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# What the commands of labs/benchmarks/ need: .venv, labs/genuine/.venv, a Redis server. To be sourced.
+
+# shellcheck source=scripts/environment.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/environment.sh"
+# shellcheck source=scripts/tools.sh
+. "$project/scripts/tools.sh"
+# shellcheck source=labs/genuine/environment.sh
+. "$project/labs/genuine/environment.sh"
+
+# Make .venv hold what the load generator and the rooms need, and Redis stand on the PATH.
+require_benchmark_environment() {
+  require_test_environment
+  has_redis || install_redis || true
+  has_redis || fail "The benchmarks need redis-server on the PATH (Debian: redis-server, brew: redis)."
+}

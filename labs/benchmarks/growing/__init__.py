@@ -1,0 +1,1 @@
+"""What the room on channels_workers costs as it grows; ``labs/benchmarks/growth`` runs it."""

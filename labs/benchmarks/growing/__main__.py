@@ -1,0 +1,82 @@
+"""Measures what the room on channels_workers costs as one thing grows and all else stays.
+
+Room sizes, numbers of rooms, interface servers and workers, sizes of messages; and the memory of
+each process as idle sockets grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from labs.benchmarks.growing.axes import chosen
+from labs.benchmarks.growing.axis import Axis
+from labs.benchmarks.growing.report import as_lines, as_text
+from labs.benchmarks.measuring.command import parser_of, run_command
+from labs.benchmarks.measuring.conditions import conditions
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.progress import say
+from labs.benchmarks.measuring.series import measure_all
+from labs.benchmarks.measuring.subject import Measurement
+from labs.benchmarks.serving.cores import require_two_cores
+
+COMMAND = "labs/benchmarks/growth"
+
+#: With --quick nothing grows above this.
+QUICK_MOST = 1_000
+
+
+def shortened(axes: Sequence[Axis]) -> list[Axis]:
+    """Return *axes* without what takes long."""
+    return [
+        replace(axis, values=tuple(value for value in axis.values if value <= QUICK_MOST))
+        for axis in axes
+    ]
+
+
+def timed(measurement: Measurement, seconds: float | None) -> Measurement:
+    """Return *measurement* with another time in which is measured, if there is any."""
+    if seconds is None or "seconds" not in measurement.options:
+        return measurement
+    return replace(measurement, options={**measurement.options, "seconds": seconds})
+
+
+def grow(options: argparse.Namespace, logs: Path) -> bool:
+    """Measure, write the results, and say whether all could be measured."""
+    axes = chosen(options.only)
+    if options.list:
+        say("\n".join(f"{axis.name}: {axis.title}" for axis in axes))
+        return True
+    require_two_cores()
+    axes = shortened(axes) if options.quick else axes
+    seconds = options.seconds or (0.5 if options.quick else None)
+    measurements = [timed(one, seconds) for axis in axes for one in axis.measurements()]
+    since, given = time.monotonic(), conditions(COMMAND, sys.argv[1:])
+    results = measure_all(measurements, options.repeats or 1, logs)
+    given["minutes"] = round((time.monotonic() - since) / 60, 1)
+    given["all measured"] = "yes" if results.is_complete else "no"
+    content = {
+        "conditions": given,
+        "axes": as_lines(axes, results),
+        "measurements": results.as_dict(),
+    }
+    folder = options.folder or (QUICK_RESULTS if options.quick else RESULTS)
+    text = as_text(axes, results, given)
+    for file in write(folder, "growth", text, content, "labs.benchmarks.growing.plot"):
+        say(str(file))
+    return results.is_complete
+
+
+def main() -> int:
+    """Grow, and return the exit status."""
+    options = parser_of(COMMAND, __doc__, "what grows (see --list)").parse_args()
+    return run_command(partial(grow, options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""All that grows."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from labs.benchmarks.comparison.subjects import OURS, on_one_core
+from labs.benchmarks.growing.axis import Axis, Column
+from labs.benchmarks.measuring.subject import Measurement, Subject
+from labs.benchmarks.serving.arrangement import Arrangement
+from labs.benchmarks.serving.cores import ANY
+
+SECONDS, QUIET = 2.0, 2.0
+
+ROLES = ("server", "worker", "redis")
+SPEED: tuple[Column, ...] = (("messages/s", "messages_per_s"), ("p50 ms", "p50_ms"))
+CPU: tuple[Column, ...] = tuple((f"{role}: us CPU per message", f"cpu_us {role}") for role in ROLES)
+IN_REDIS: tuple[Column, ...] = (("us in Redis per message", "redis_us_per_message"),)
+DELIVERY: tuple[Column, ...] = (("server: us CPU per delivery", "cpu_us_per_delivery server"),)
+MEMORY: tuple[Column, ...] = (
+    *((f"{role}: MiB", f"mib {role}") for role in ROLES),
+    *((f"{role}: KiB per socket", f"{role}_kib_per_socket") for role in ROLES),
+)
+CPU_LINES = tuple(f"cpu_us {role}" for role in ROLES)
+
+
+def talk(subject: Subject, name: str, seconds: float = SECONDS, **options: float) -> Measurement:
+    """Return the measurement of a talk in which the time of Redis is taken too."""
+    times = {"seconds": seconds, "settle": QUIET}
+    return Measurement(subject, name, "rtt1", {**options, **times}, times_redis=True)
+
+
+def room_of(sockets: int) -> Measurement:
+    """One room; broadcasts to 10,000 take long, so there is more time for them."""
+    seconds = SECONDS * (3 if sockets > 1_000 else 1)
+    return talk(OURS, f"room-{sockets}", seconds, clients=sockets, rooms=1)
+
+
+def rooms_of_one(rooms: int) -> Measurement:
+    """Many rooms, which talk one after the other."""
+    return talk(OURS, f"rooms-{rooms}", clients=rooms, rooms=rooms, at_once=1)
+
+
+def spread_over(servers: int) -> Measurement:
+    """A room of 1,000 on several servers."""
+    subject = on_one_core("channels_workers", servers=servers)
+    return talk(subject, f"servers-{servers}", clients=1_000, rooms=1)
+
+
+def worked_by(room: str, workers: int) -> Measurement:
+    """50 rooms, with nothing pinned, so that workers run side by side."""
+    arrangement = Arrangement(workers=workers, cores=ANY)
+    subject = Subject(f"{room}, {workers} workers", room, arrangement, load=ANY)
+    return talk(subject, f"workers-{workers}", clients=50, rooms=50)
+
+
+def filled_with(size: int) -> Measurement:
+    """A room of 100 with messages of so many bytes."""
+    return talk(OURS, f"size-{size}", clients=100, rooms=1, size=size)
+
+
+def held_by(room: str, server: str, sockets: int) -> Measurement:
+    """Sockets in a room each that do nothing."""
+    options = {"clients": sockets, "settle": QUIET}
+    return Measurement(on_one_core(room, server), f"memory-{sockets}", "connect", options)
+
+
+AXES = (
+    Axis(
+        "room",
+        "Sockets in one room",
+        (100, 300, 1_000, 3_000, 10_000),
+        room_of,
+        (*SPEED, *CPU, *DELIVERY, *IN_REDIS),
+        CPU_LINES,
+        "us CPU per broadcast",
+    ),
+    Axis(
+        "rooms",
+        "Rooms with one socket each, one message under way",
+        (1, 10, 100, 1_000, 10_000),
+        rooms_of_one,
+        (*SPEED, *CPU, *IN_REDIS),
+        CPU_LINES,
+        "us CPU per message",
+    ),
+    Axis(
+        "servers",
+        "Interface servers of one room of 1,000 sockets",
+        (1, 2, 3, 4),
+        spread_over,
+        (*SPEED, *CPU, *DELIVERY, *IN_REDIS),
+        CPU_LINES,
+        "us CPU per broadcast",
+    ),
+    Axis(
+        "workers",
+        "Workers of 50 rooms, nothing pinned",
+        (1, 2, 3, 4),
+        partial(worked_by, OURS.room),
+        (*SPEED, *CPU, *IN_REDIS),
+        CPU_LINES,
+        "us CPU per message",
+    ),
+    Axis(
+        "waiting",
+        "Workers of 50 rooms whose consumers wait 2 ms, nothing pinned",
+        (1, 2, 3, 4),
+        partial(worked_by, "channels_workers-waiting"),
+        (*SPEED, *CPU, *IN_REDIS),
+        ("messages_per_s",),
+        "messages/s",
+    ),
+    Axis(
+        "size",
+        "Bytes of a message in a room of 100 sockets",
+        (32, 256, 2_048, 8_192, 32_768),
+        filled_with,
+        (*SPEED, *CPU, *DELIVERY, *IN_REDIS),
+        CPU_LINES,
+        "us CPU per broadcast",
+    ),
+    *(
+        Axis(
+            f"memory-{room}-{server}",
+            f"Idle sockets: {room}, {server}",
+            (100, 1_000, 3_000, 10_000),
+            partial(held_by, room, server),
+            MEMORY if room == "channels_workers" else (MEMORY[0], MEMORY[3]),
+            tuple(f"mib {role}" for role in ROLES),
+            "MiB",
+        )
+        for room in ("channels_workers", "bare")
+        for server in ("daphne", "uvicorn")
+    ),
+)
+
+
+def chosen(only: list[str]) -> list[Axis]:
+    """Return the axes of these names, or all; ValueError for a name that is none."""
+    names = [axis.name for axis in AXES]
+    if unknown := sorted(set(only) - set(names)):
+        there = ", ".join(names)
+        raise ValueError(f"Expected what can grow, got {unknown[0]!r}; there are: {there}.")
+    return [axis for axis in AXES if not only or axis.name in only]

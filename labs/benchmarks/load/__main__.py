@@ -1,0 +1,101 @@
+"""Puts load on a room, and prints one line of JSON that says what was measured and counted.
+
+rtt1, rtt50: clients in a room each, with one message under way each.
+bc100, bc1000: clients in one room; one of them sends the next message when all have the last.
+connect: 1,000 handshakes, 50 at a time; with --watch, the memory of an idle socket.
+flood: one client sends 2,000 messages without waiting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import sys
+from urllib.parse import urlsplit
+
+from labs.benchmarks.load.mode import Target
+from labs.benchmarks.load.modes import MODES, AnyMode, adapt
+from labs.benchmarks.serving.site import raise_file_limit
+
+#: What may be chosen, its type and its meaning.
+OPTIONS: dict[str, tuple[type, str]] = {
+    "clients": (int, "how many sockets"),
+    "rooms": (int, "in how many rooms"),
+    "at_once": (int, "how many rooms talk at once"),
+    "messages": (int, "how many messages a flood has"),
+    "size": (int, "characters of a message"),
+    "settle": (float, "seconds of silence before it begins, or before memory is looked at"),
+    "warmup": (float, "seconds of talk before it is measured"),
+    "seconds": (float, "seconds in which is measured"),
+    "patience": (float, "seconds after which a message is given up"),
+    "quiet": (float, "seconds of silence after which a flood is over"),
+}
+
+
+def parse() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m labs.benchmarks.load",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("mode", choices=MODES, help="what to do")
+    text = "an interface server, such as ws://127.0.0.1:8000; may be repeated"
+    parser.add_argument("--url", type=_local, action="append", required=True, help=text)
+    text = "a process whose memory and CPU time is measured, such as server:123; may be repeated"
+    parser.add_argument("--watch", type=_watched, action="append", metavar="ROLE:PID", help=text)
+    text = "the Redis whose time is measured"
+    parser.add_argument("--redis", type=int, metavar="PORT", help=text)
+    parser.add_argument("--visit", action="store_true", help="get the page of each room first")
+    for name, (kind, meaning) in OPTIONS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=meaning)
+    return parser.parse_args()
+
+
+def _local(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "ws" or parts.hostname not in ("127.0.0.1", "localhost"):
+        raise argparse.ArgumentTypeError(f"must be ws://127.0.0.1:PORT, not {url!r}")
+    return url.rstrip("/")
+
+
+def _watched(text: str) -> tuple[str, int]:
+    role, _, pid = text.partition(":")
+    if not role or not pid.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"must be a role and an id such as server:123, not {text!r}"
+        )
+    return role, int(pid)
+
+
+async def run(mode: AnyMode, target: Target) -> None:
+    """Put the load on, and say what came of it."""
+    report, crowd = await mode.run(target)
+    print(json.dumps(report.as_dict()), flush=True)
+    await crowd.leave()
+
+
+def main() -> int:
+    """Run, and return the exit status."""
+    options = parse()
+    watched: dict[str, list[int]] = {}
+    for role, pid in options.watch or ():
+        watched.setdefault(role, []).append(pid)
+    target = Target(options.url, watched, options.visit, options.redis)
+    raise_file_limit()
+    # The collector would pause all clients at some moments.
+    gc.freeze()
+    gc.disable()
+    try:
+        mode = adapt(MODES[options.mode], **{name: getattr(options, name) for name in OPTIONS})
+        asyncio.run(run(mode, target))
+    except (ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""A client of a room: one socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from labs.benchmarks.load.account import Ear
+
+#: Looked up for each frame.
+TEXT = WSMsgType.TEXT
+
+Hear = Callable[["Client", str], None]
+
+
+class Members:
+    """A room, as seen from the clients: who is in it, and whether their sockets are open."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.clients: list[Client] = []
+        self.open = 0
+
+
+class Client(WSListener):
+    """Holds one socket; *hear* gets the text of each frame."""
+
+    def __init__(self, number: int, room: Members, hear: Hear) -> None:
+        self.number = number
+        self.room = room
+        self.ear = Ear()
+        self.is_leaving = False
+        self.has_ended = False
+        #: The close code that its server gave; 0 without one.
+        self.code = 0
+        self._hear = hear
+        self._parts: list[bytes] = []
+        self._transport: WSTransport | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames may come and go."""
+        return self._transport is not None and not self.is_leaving
+
+    @property
+    def was_dropped(self) -> bool:
+        """Whether its socket was closed by its server, or cut."""
+        return self.has_ended and not self.is_leaving
+
+    def send(self, text: str) -> None:
+        """Send a frame, if the socket is open."""
+        if self._transport is not None:
+            self._transport.send(TEXT, text.encode())
+
+    def leave(self) -> None:
+        """Close the socket, if it is open."""
+        self.is_leaving = not self.has_ended
+        if self._transport is not None:
+            self._transport.send_close(WSCloseCode.OK)
+
+    def cut(self) -> None:
+        """End a socket that has not closed."""
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Note that the socket is open."""
+        self._transport = transport
+        self.room.open += 1
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Hand the text of a frame on; one in parts is joined first."""
+        kind = frame.msg_type
+        if kind is TEXT and frame.fin:
+            self._hear(self, frame.get_payload_as_utf8_text())
+        elif kind is TEXT or kind is WSMsgType.CONTINUATION:
+            self._parts.append(frame.get_payload_as_bytes())
+            if frame.fin:
+                text = b"".join(self._parts).decode()
+                self._parts.clear()
+                self._hear(self, text)
+        elif kind is WSMsgType.CLOSE:
+            self.code = int.from_bytes(frame.get_payload_as_bytes()[:2])
+            if not self.is_leaving:
+                transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Note that the socket has ended."""
+        self.has_ended = True
+        self._transport = None
+        self.room.open -= 1

@@ -1,0 +1,52 @@
+"""What a load does, and what all kinds of it have in common."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from labs.benchmarks.load.crowd import Crowd
+from labs.benchmarks.load.processes import Roles
+from labs.benchmarks.load.report import Report
+
+
+@dataclass(frozen=True)
+class Target:
+    """*urls* are those of interface servers; *watched* the processes whose cost is measured.
+
+    *visit*: rooms are made by a visit to their page. *redis* is the port of the Redis whose time is
+    measured, if any.
+    """
+
+    urls: Sequence[str]
+    watched: Roles = field(default_factory=dict)
+    visit: bool = False
+    redis: int | None = None
+
+
+class Mode(Protocol):
+    """A kind of load."""
+
+    async def run(self, target: Target) -> tuple[Report, Crowd]:
+        """Do it; return what was measured, and the crowd, whose sockets are still open.
+
+        RuntimeError if no socket could be opened.
+        """
+        ...
+
+
+def new_run() -> str:
+    """Return a name for a run, which no other has."""
+    return secrets.token_hex(3)
+
+
+async def gather_crowd(crowd: Crowd, target: Target) -> None:
+    """Open the sockets of *crowd*; RuntimeError if there is none."""
+    if target.visit:
+        await crowd.visit()
+    await crowd.enter()
+    if not crowd.open:
+        reasons = "; ".join(crowd.failures) or "all were closed at once"
+        raise RuntimeError(f"Expected {len(crowd.clients)} open sockets, got none: {reasons}.")

@@ -1,0 +1,49 @@
+"""Sockets that are opened, and then do nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from labs.benchmarks.load.crowd import Crowd
+from labs.benchmarks.load.mode import Target, gather_crowd, new_run
+from labs.benchmarks.load.moment import Moment
+from labs.benchmarks.load.processes import memory
+from labs.benchmarks.load.report import Report, quantiles
+
+#: How long a server has for what it makes with its first socket (s).
+FIRST = 0.5
+
+
+@dataclass(frozen=True)
+class Opening:
+    """*clients* in *rooms* (each in its own, if 0); memory is looked at after *settle* seconds.
+
+    A first socket, which is not counted, makes the server make what it makes only once.
+    """
+
+    clients: int = 1000
+    rooms: int = 0
+    settle: float = 1.0
+
+    async def run(self, target: Target) -> tuple[Report, Crowd]:
+        """Open; see ``Mode``."""
+        report = Report()
+        first = Crowd(new_run(), 1, 1, target.urls)
+        await gather_crowd(first, target)
+        await asyncio.sleep(FIRST)
+        crowd = Crowd(new_run(), self.clients, self.rooms or self.clients, target.urls)
+        before, start = memory(target.watched), Moment.now(target.watched)
+        await gather_crowd(crowd, target)
+        end = Moment.now(target.watched, 0, crowd.open)
+        await asyncio.sleep(self.settle)
+        after = memory(target.watched)
+        end.since(start, report)
+        report.figures = {"connects_per_s": crowd.open / crowd.seconds}
+        report.figures |= quantiles(crowd.handshakes)
+        report.memory = {role: (before[role], after[role]) for role in before}
+        for role, (empty, full) in report.memory.items():
+            report.figures[f"{role}_kib_per_socket"] = (full - empty) / max(crowd.open, 1)
+        report.count(crowd)
+        await first.leave()
+        return report, crowd

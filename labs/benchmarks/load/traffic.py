@@ -1,0 +1,95 @@
+"""Messages under way: each is done when all members of its room have it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from labs.benchmarks.load.account import Account
+from labs.benchmarks.load.client import Client
+from labs.benchmarks.load.text import Key, compose, read
+
+#: How long something that comes too often is waited for (s).
+LINGER = 0.2
+
+
+@dataclass(slots=True)
+class Message:
+    """One message: who said it and when (s), and how many have yet to hear it."""
+
+    sender: Client
+    at: float
+    left: int
+
+
+class Traffic:
+    """Sends messages of *size* characters, and counts; *finish* gets each that all have heard."""
+
+    def __init__(self, run: str, size: int, finish: Callable[[Message], None]) -> None:
+        self.run = run
+        self.size = size
+        self.account = Account()
+        self.under_way: dict[Key, Message] = {}
+        #: By their numbers.
+        self.clients: list[Client] = []
+        self._finish = finish
+        self._all_done = asyncio.Event()
+        # Members of a room get the same text one after the other: it is read once.
+        self._text = ""
+        self._key: Key | None = None
+
+    def say(self, client: Client) -> None:
+        """Let *client* send a message to its room."""
+        hearers = client.room.open
+        key = self.account.send(client.number, hearers)
+        self.under_way[key] = Message(client, time.perf_counter(), hearers)
+        client.send(compose(self.run, key, self.size))
+
+    def hear(self, client: Client, text: str) -> None:
+        """Count a frame."""
+        if text != self._text:
+            self._text, self._key = text, read(self.run, text)
+        key = self._key
+        if key is None or not self._is_of_room(client, key):
+            self.account.foreign += 1
+            return
+        if not self.account.hear(client.ear, key):
+            return
+        message = self.under_way.get(key)
+        if message is None:
+            return
+        message.left -= 1
+        if message.left <= 0:
+            del self.under_way[key]
+            self._finish(message)
+            if not self.under_way:
+                self._all_done.set()
+
+    def _is_of_room(self, client: Client, key: Key) -> bool:
+        sender = key[0]
+        is_one = 0 <= sender < len(self.clients)
+        return is_one and self.clients[sender].room is client.room
+
+    async def wait_until_done(self, patience: float) -> None:
+        """Wait until nothing is under way, or no longer than *patience* (s).
+
+        What comes twice may come after that: see `linger`.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self.under_way:
+                    self._all_done.clear()
+                    await self._all_done.wait()
+
+    async def linger(self) -> None:
+        """Wait for what comes too often."""
+        await asyncio.sleep(LINGER)
+
+    def give_up(self, age: float) -> list[Message]:
+        """Wait no longer for messages older than *age* (s); return them."""
+        before = time.perf_counter() - age
+        old = [key for key, message in self.under_way.items() if message.at < before]
+        return [self.under_way.pop(key) for key in old]

@@ -1,0 +1,81 @@
+"""The conditions that something was measured under."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from labs.genuine.comparison.engine import GENUINE
+from labs.harness.project import ROOT
+from labs.harness.redis_server import redis_command
+
+PACKAGES = (
+    "django",
+    "channels",
+    "daphne",
+    "uvicorn",
+    "websockets",
+    "channels-redis",
+    "redis",
+    "hiredis",
+    "picows",
+)
+PACKAGES_OF_2017 = ("channels", "asgi-redis", "daphne", "Django", "redis")
+
+
+def conditions(command: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return date, machine and versions; *command* with *arguments* is what was run."""
+    return {
+        "date": datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": shlex.join([command, *arguments]),
+        "commit": _output(["git", "describe", "--always", "--dirty"]),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()} GiB",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "redis-server": _output([redis_command(), "--version"]).partition("v=")[2].split(" ")[0],
+        "packages": {name: version(name) for name in PACKAGES},
+        "packages of 2017": _of_2017(),
+    }
+
+
+def _output(command: Sequence[str]) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _memory() -> int:
+    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30)
+
+
+def _of_2017() -> dict[str, str]:
+    """Return the versions in the environment of 2017, or nothing if there is none."""
+    if not GENUINE.python.exists():
+        return {}
+    code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    found = _output([str(GENUINE.python), "-c", code, *PACKAGES_OF_2017]).split()
+    return dict(zip(PACKAGES_OF_2017, found, strict=False))
+
+
+def as_markdown(given: dict[str, Any]) -> list[str]:
+    """Return the lines of a table of conditions."""
+    lines = ["| condition | |", "| --- | --- |"]
+    for name, value in given.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{key} {number}" for key, number in value.items()) or "none"
+        else:
+            text = f"`{value}`" if name == "command" else str(value)
+        lines.append(f"| {name} | {text} |")
+    return lines

@@ -1,0 +1,34 @@
+"""Where results go: Markdown, JSON, and a plot of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from labs.harness.project import ROOT
+
+RESULTS = ROOT / "labs" / "benchmarks" / "results"
+
+#: Results of short runs, which are not kept in the repository.
+QUICK_RESULTS = RESULTS / "quick"
+
+
+def write(folder: Path, name: str, text: str, content: dict[str, Any], plot: str) -> list[Path]:
+    """Write the files of *name* into *folder*; return those that were written.
+
+    *plot* is the module that draws the JSON; without matplotlib none is drawn.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    markdown, data = folder / f"{name}.md", folder / f"{name}.json"
+    data.write_text(json.dumps(content, indent=1) + "\n")
+    if find_spec("matplotlib") is None:
+        markdown.write_text(text)
+        return [markdown, data]
+    command = [sys.executable, "-m", plot, str(data)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    markdown.write_text(f"{text}\n![{name}]({name}.svg)\n")
+    return [markdown, data, folder / f"{name}.svg"]

@@ -1,0 +1,45 @@
+"""Saying how far a run is."""
+
+from __future__ import annotations
+
+import time
+
+from labs.benchmarks.load.report import Report
+from labs.benchmarks.measuring.tables import number
+
+#: The figures that are said, if they are there.
+SAID = (
+    "messages_per_s",
+    "deliveries_per_s",
+    "p50_ms",
+    "connects_per_s",
+    "server_kib_per_socket",
+    "requests_per_message",
+    "redis_us_per_message",
+)
+
+
+def say(text: str) -> None:
+    """Print *text* at once."""
+    print(text, flush=True)
+
+
+class Progress:
+    """Counts what has been measured of *total*."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+        self._since = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Say that one more is done."""
+        self.done += 1
+        seconds = time.monotonic() - self._since
+        say(f"{self.done:4}/{self.total} {seconds:6.0f} s  {text}")
+
+    def report(self, name: str, report: Report) -> None:
+        """Say what one more has measured."""
+        figures = [f"{key} {number(report.figures[key])}" for key in SAID if key in report.figures]
+        trouble = [f"{what}: {count}" for what, count in report.trouble.items()]
+        self.say(f"{name}: {', '.join(figures + trouble)}")

@@ -1,0 +1,103 @@
+"""The figures of a run: of each measurement all repeats, and their median."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from labs.benchmarks.load.report import Report
+from labs.benchmarks.measuring.subject import Measurement
+
+#: Of what a figure is: the names of a subject and of a measurement.
+Place = tuple[str, str]
+
+#: What must be 0 if all that was sent arrived, once and in order.
+HARM = ("lost", "duplicated", "out_of_order", "foreign", "failed", "dropped", "given_up")
+
+
+@dataclass
+class Results:
+    """What was measured."""
+
+    reports: dict[Place, list[Report]] = field(default_factory=dict)
+    failures: dict[Place, list[str]] = field(default_factory=dict)
+    #: Whether the run was told to end before all was measured.
+    is_interrupted: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all was measured."""
+        return not self.failures and not self.is_interrupted
+
+    def add(self, measurement: Measurement, report: Report) -> None:
+        """Note what a repeat has measured."""
+        self.reports.setdefault(place_of(measurement), []).append(report)
+
+    def fail(self, measurement: Measurement, reason: str) -> None:
+        """Note why a repeat has measured nothing."""
+        self.failures.setdefault(place_of(measurement), []).append(reason)
+
+    def values(self, subject: str, name: str, figure: str) -> list[float]:
+        """Return a figure of all repeats."""
+        reports = self.reports.get((subject, name), [])
+        return [value for report in reports if (value := value_of(report, figure)) is not None]
+
+    def median(self, subject: str, name: str, figure: str) -> float | None:
+        """Return the median of a figure; None if it was not measured."""
+        values = self.values(subject, name, figure)
+        return median(values) if values else None
+
+    def client(self, subject: str, name: str) -> float | None:
+        """Return the median share of its core that the load took."""
+        shares = [report.cpu["client"] for report in self.reports.get((subject, name), [])]
+        return median(shares) if shares else None
+
+    def harm(self, subject: str, name: str) -> dict[str, int]:
+        """Return what went wrong, over all repeats; nothing if nothing did."""
+        reports = self.reports.get((subject, name), [])
+        sums = {kind: sum(report.counts.get(kind, 0) for report in reports) for kind in HARM}
+        return {kind: count for kind, count in sums.items() if count}
+
+    def as_dict(self) -> list[dict[str, Any]]:
+        """Return all of it for JSON."""
+        return [
+            {
+                "subject": subject,
+                "measurement": name,
+                "medians": self.medians(subject, name),
+                "harm": self.harm(subject, name),
+                "repeats": [report.as_dict() for report in self.reports.get((subject, name), [])],
+                "failures": self.failures.get((subject, name), []),
+            }
+            for subject, name in dict.fromkeys([*self.reports, *self.failures])
+        ]
+
+    def medians(self, subject: str, name: str) -> dict[str, float]:
+        """Return the medians of all figures of a measurement."""
+        reports = self.reports.get((subject, name), [])
+        figures = dict.fromkeys(figure for report in reports for figure in report.figures)
+        return {figure: median(self.values(subject, name, figure)) for figure in figures}
+
+
+def place_of(measurement: Measurement) -> Place:
+    """Return where the figures of *measurement* are kept."""
+    return measurement.subject.name, measurement.name
+
+
+def value_of(report: Report, key: str) -> float | None:
+    """Return a figure of one report; None if it is not there.
+
+    Beside the figures by their names there are, with the name of a role behind it, ``cpu_us`` and
+    ``cpu_us_per_delivery`` (CPU time for a message and for a delivery, us) and ``mib`` (memory).
+    """
+    kind, _, role = key.partition(" ")
+    if not role:
+        return report.figures.get(kind)
+    if kind == "mib":
+        return report.memory[role][1] / 1024 if role in report.memory else None
+    cpu = report.cpu_us.get(role)
+    if kind == "cpu_us" or cpu is None:
+        return cpu
+    deliveries = report.figures["deliveries_per_s"]
+    return cpu * report.figures["messages_per_s"] / deliveries if deliveries else None

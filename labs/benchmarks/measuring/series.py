@@ -1,0 +1,42 @@
+"""Measuring many things, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from labs.benchmarks.measuring.measure import Failed, measure
+from labs.benchmarks.measuring.progress import Progress
+from labs.benchmarks.measuring.results import Results
+from labs.benchmarks.measuring.subject import Measurement
+
+
+def measure_all(measurements: Sequence[Measurement], repeats: int, folder: Path) -> Results:
+    """Measure all, again and again, so that a noisy minute hits all alike; say what comes.
+
+    Logs of what fails stay in *folder*. If it is interrupted, what was measured until then is kept;
+    KeyboardInterrupt if that is nothing.
+    """
+    results = Results()
+    progress = Progress(len(measurements) * repeats)
+    try:
+        for _ in range(repeats):
+            for measurement in measurements:
+                _measure(measurement, folder, results, progress)
+    except KeyboardInterrupt:
+        if not results.reports:
+            raise
+        results.is_interrupted = True
+        progress.say("Interrupted: what was measured until now is written")
+    return results
+
+
+def _measure(measurement: Measurement, folder: Path, results: Results, progress: Progress) -> None:
+    try:
+        report = measure(measurement, folder)
+    except Failed as failure:
+        results.fail(measurement, str(failure))
+        progress.say(f"FAILED: {failure}")
+    else:
+        results.add(measurement, report)
+        progress.report(f"{measurement.subject.name}: {measurement.name}", report)

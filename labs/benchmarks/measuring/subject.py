@@ -1,0 +1,39 @@
+"""What is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from labs.benchmarks.serving.arrangement import Arrangement
+from labs.benchmarks.serving.cores import Cores
+from labs.benchmarks.serving.rooms import find_room
+
+#: All processes of a site share one core, and the load has another.
+SITE, LOAD = frozenset({0}), frozenset({1})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A room, how it is served, and the cores of the load."""
+
+    name: str
+    room: str
+    arrangement: Arrangement
+    load: Cores = LOAD
+
+    def __post_init__(self) -> None:
+        find_room(self.room)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A load on a subject, under a *name* of its own; *options* are those of the mode."""
+
+    subject: Subject
+    name: str
+    mode: str
+    options: Mapping[str, float] = field(default_factory=dict)
+    #: Whether the requests to Redis are counted, which makes all slower, or their time is taken.
+    counts_requests: bool = False
+    times_redis: bool = False

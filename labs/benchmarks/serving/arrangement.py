@@ -1,0 +1,18 @@
+"""How many processes of which kind serve a room, and on which cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labs.benchmarks.serving.cores import ANY, Cores
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """*server* is the kind of the interface servers; each worker has so many *threads*."""
+
+    server: str = "daphne"
+    servers: int = 1
+    workers: int = 1
+    threads: int = 1
+    cores: Cores = ANY

@@ -1,0 +1,95 @@
+"""All rooms that can be served."""
+
+from __future__ import annotations
+
+from labs.benchmarks.serving.room import Room
+from labs.genuine.comparison.engine import GENUINE
+
+OURS = {"BACKEND": "channels_workers.layers.redis.RedisChannelLayer", "CONFIG": {}}
+CORE = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {}}
+PUBSUB = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {}}
+#: With the default of 100 messages a room of 1,000 loses a part of each broadcast.
+OF_2017 = {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {"capacity": 100_000}}
+
+ROOMS = (
+    Room(
+        name="bare",
+        describes="plain ASGI, one process, no layer: the limit of its server",
+        application="labs.benchmarks.rooms.bare.asgi:application",
+    ),
+    Room(
+        name="channels_workers",
+        describes="function consumers, channel session, routing, no database",
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.workers.settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
+        name="channels_workers-waiting",
+        describes="the same, with a consumer that waits 2 ms, as for a database",
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.workers.waiting_settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
+        name="channels_workers-computing",
+        describes="the same, with a consumer that computes for 0.5 ms",
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.workers.computing_settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
+        name="channels4-core",
+        describes="Channels 4 with the core layer of channels-redis",
+        application="labs.benchmarks.rooms.channels4.asgi:application",
+        settings="labs.benchmarks.rooms.channels4.settings",
+        layer=CORE,
+    ),
+    Room(
+        name="channels4-pubsub",
+        describes="Channels 4 with the pub/sub layer of channels-redis",
+        application="labs.benchmarks.rooms.channels4.asgi:application",
+        settings="labs.benchmarks.rooms.channels4.settings",
+        layer=PUBSUB,
+    ),
+    Room(
+        name="channels1",
+        describes="Channels 1.1.8, asgi-redis and Daphne 1.4, channel session in Redis",
+        application="labs.benchmarks.rooms.channels1.asgi:channel_layer",
+        settings="labs.benchmarks.rooms.channels1.settings",
+        layer=OF_2017,
+        has_workers=True,
+        python=GENUINE.python,
+        servers=("daphne",),
+        daphne_options=(),
+    ),
+    Room(
+        name="chat",
+        describes="the chat: function consumers that write each message to SQLite (WAL)",
+        application="chat_project.asgi:application",
+        settings="chat_project.settings",
+        layer=OURS,
+        has_workers=True,
+        has_pages=True,
+    ),
+    Room(
+        name="channels4-chat",
+        describes="Channels 4 with the core layer, and the database write of the chat",
+        application="labs.benchmarks.rooms.channels4_chat.asgi:application",
+        settings="labs.benchmarks.rooms.channels4_chat.settings",
+        layer=CORE,
+        has_pages=True,
+    ),
+)
+
+
+def find_room(name: str) -> Room:
+    """Return the room of that name; ValueError with all names if there is none."""
+    for room in ROOMS:
+        if room.name == name:
+            return room
+    known = ", ".join(room.name for room in ROOMS)
+    raise ValueError(f"Expected the name of a room, got {name!r}; there are: {known}.")

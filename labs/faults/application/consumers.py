@@ -1,0 +1,57 @@
+"""Rooms as a group each. Every run of a consumer stands in the diary of its process."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels_workers import Group
+from channels_workers.message import Message
+from channels_workers.sessions import channel_session
+from labs.faults.application.diary import entered
+from labs.faults.application.ledger import is_news
+from labs.faults.application.orders import obey
+
+
+@channel_session
+def connect(message: Message, room: str) -> None:
+    """Let a socket into a room; the key in its query string names it in diaries."""
+    key = parse_qs(message["query_string"].decode()).get("key", ["?"])[0]
+    with entered(message, key):
+        message.channel_session.update({"room": room, "key": key, "count": 0})
+        Group(f"room-{room}").add(message.reply_channel)
+        message.reply_channel.send({"accept": True})
+        message.reply_channel.send({"text": json.dumps({"joined": key})})
+
+
+@channel_session
+def receive(message: Message) -> None:
+    """Tell the room; a nonce that is known from another message is for its sender alone."""
+    said = json.loads(message["text"])
+    session = message.channel_session
+    with entered(message, session.get("key", "?"), said.get("number")):
+        session["count"] = session.get("count", 0) + 1
+        obey(said.get("order"), message.id)
+        frame = frame_of(message, said, session["count"])
+        if "room" not in session:
+            message.reply_channel.send({"text": json.dumps({**frame, "lost": "session"})})
+        elif is_news(said.get("nonce"), message.id):
+            Group(f"room-{session['room']}").send({"text": json.dumps(frame)})
+        else:
+            message.reply_channel.send({"text": json.dumps({**frame, "known": True})})
+
+
+def frame_of(message: Message, said: dict[str, Any], count: int) -> dict[str, Any]:
+    """What the room hears: the message, with how many the session and the layer have counted."""
+    names: tuple[str, ...] = ("sender", "number", "filling")
+    kept = {name: said[name] for name in names if name in said}
+    return {**kept, "count": count, "order": message["order"]}
+
+
+@channel_session
+def disconnect(message: Message) -> None:
+    """Take a socket out of its room."""
+    with entered(message, message.channel_session.get("key", "?")):
+        if room := message.channel_session.get("room"):
+            Group(f"room-{room}").discard(message.reply_channel)

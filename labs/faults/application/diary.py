@@ -1,0 +1,51 @@
+"""What a process has consumed: a file of lines, which outlives whatever kills the process.
+
+Each run of a consumer has a line before its work and one after it. A line is one `write` to a file
+opened with O_APPEND, so that it is there as a whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from channels_workers.message import Message
+from labs.faults.application.settings import given
+
+
+@cache
+def _file(process: int) -> int:
+    path = Path(given["folder"]) / f"{process}.diary"
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+
+def _write(what: str, message: Message, key: str, number: int | None) -> None:
+    line = {
+        "what": what,
+        "at": time.monotonic(),
+        "process": os.getpid(),
+        "thread": threading.current_thread().name,
+        "channel": message.channel.name.rpartition(".")[2],
+        "socket": message["reply_channel"],
+        "order": message["order"],
+        "id": message.id,
+        "key": key,
+        "number": number,
+    }
+    os.write(_file(os.getpid()), json.dumps(line).encode() + b"\n")
+
+
+@contextmanager
+def entered(message: Message, key: str, number: int | None = None) -> Iterator[None]:
+    """Write the lines of one run around it; *number* is the sender's own of its message."""
+    _write("before", message, key, number)
+    try:
+        yield
+    finally:
+        _write("after", message, key, number)

@@ -1,0 +1,36 @@
+"""Harm that a message brings to the worker that runs it, on the order of its sender."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from labs.faults.application.ledger import count_run
+
+
+class Ordered(Exception):
+    """What a consumer raises when it is told to raise."""
+
+
+def obey(order: dict[str, Any] | None, message: str) -> None:
+    """Carry out *order* in its first ``times`` runs of *message*.
+
+    ``do`` is ``slow`` (for ``seconds``), ``raise``, ``exit`` (sys.exit) or ``kill`` (SIGKILL to its
+    own process).
+    """
+    if order is None or count_run(message) > order.get("times", 1):
+        return
+    match order["do"]:
+        case "slow":
+            time.sleep(order["seconds"])
+        case "raise":
+            raise Ordered("A consumer was told to raise.")
+        case "exit":
+            sys.exit("A consumer was told to end its process.")
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case other:
+            raise ValueError(f"No such order: {other!r}; slow, raise, exit and kill are known.")

@@ -1,0 +1,61 @@
+"""Harm to the real chat, on SQLite, with people who do what its page does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from labs.faults import chat_rows, hearing
+from labs.faults.chat_site import ChatSite
+from labs.faults.fault import Fault
+from labs.faults.load.plan import Plan
+from labs.faults.load.transcript import Transcript
+from labs.faults.presence import check_presence
+from labs.faults.size import Size
+from labs.faults.stage import Stage
+
+#: How long what is under way may take to come to its end, and frames to arrive (s).
+UNDER_WAY, ARRIVAL = 20.0, 1.0
+
+
+class ChatFault(Fault):
+    """Each message is stored once, and each that is stored is shown to all in its room."""
+
+    def site(self, folder: Path, engine: Path) -> ChatSite:
+        """Run the chat."""
+        return ChatSite(folder, self.setting(folder), engine)
+
+    def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
+        """Ask for 100 messages a second (quick: 40)."""
+        return Plan(servers, int(size.choose(8, 4)), size.each, size.choose(0.4, 0.5), chat=True)
+
+    def check(self, stage: Stage) -> None:
+        """Wait for what others do for those that died; look for people who are gone."""
+
+        def left() -> int:
+            return sum(one.waiting + one.under_way for one in stage.site.status().channels)
+
+        stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", UNDER_WAY)
+        dead = stage.site.status().dead_letters
+        stage.expect(not dead, f"{dead} messages were given up")
+        check_presence(stage)
+        stage.last(ARRIVAL)
+
+    def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
+        """Compare what was said, stored and shown.
+
+        Messages of one connection are told in order. What one who came back had said by a
+        connection before may be told behind what is said now; the page shows it where it belongs.
+        """
+        assert isinstance(stage.site, ChatSite)
+        back = {person.name for person in transcript.people if len(person.visits) > 1}
+        yield hearing.find(transcript, (), stage.since, back)
+        yield chat_rows.find(transcript, stage.site.rows())
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """Say how messages came."""
+        people = transcript.people
+        fetched = sum(len(visit.fetched) for person in people for visit in person.visits)
+        again = sum(person.again for person in people)
+        stage.notes.append(f"{fetched} came by the history, {again} again and were dropped")

@@ -1,0 +1,60 @@
+"""What a fault is: harm that is done to a site under load, and what it may lead to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from labs.faults import endings, hearing
+from labs.faults.diaries import read_runs
+from labs.faults.load.plan import Plan
+from labs.faults.load.transcript import Transcript
+from labs.faults.row import Limits
+from labs.faults.site import Setting, Site
+from labs.faults.size import Size
+from labs.faults.stage import Stage
+
+
+class Fault(ABC):
+    """What has a row: each has a module in ``harms/`` and stands in ``registry.py``."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    limits: Limits = Limits()
+
+    #: How long all of it may take to become calm after the harm (s).
+    patience: float = 30.0
+
+    def setting(self, folder: Path) -> Setting:
+        """Return what the harm is done to; *folder* may hold files of it."""
+        return Setting()
+
+    def site(self, folder: Path, engine: Path) -> Site:
+        """Return the processes, not started yet."""
+        return Site(folder, self.setting(folder), engine)
+
+    def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
+        """Return how much load there is on *servers* (addresses)."""
+        return Plan(servers, size.rooms, size.each, size.interval)
+
+    @abstractmethod
+    def harm(self, stage: Stage) -> None:
+        """Do the harm, and return when nothing more is done.
+
+        Call ``stage.strike()`` at each moment of harm; it also sets the moment from which on
+        pauses are counted, as does ``stage.count_from_now()``.
+        """
+
+    def check(self, stage: Stage) -> None:  # noqa: B027  (few need it)
+        """Look for more than the table counts, while the sockets are still open."""
+
+    def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
+        """Find what the table counts: dataclasses with fields of ``Row``, lists of facts."""
+        runs = read_runs(stage.site.folder)
+        yield hearing.find(transcript, runs, stage.since)
+        yield endings.find(transcript, runs, stage.moments)
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:  # noqa: B027  (few need it)
+        """Look for more than the table counts, after all sockets are closed."""

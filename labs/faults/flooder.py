@@ -1,0 +1,84 @@
+"""Clients that do not behave: one sends all at once, one reads nothing."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import closing
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from labs.faults.site import Server
+
+
+class Flooder:
+    """Sends *frames* to a room of its own without waiting, and notes what comes back."""
+
+    def __init__(self, server: Server, frames: int) -> None:
+        self.frames = frames
+        self.heard: list[int] = []
+        self.code: int | None = None
+        self._socket: ClientConnection = connect(
+            f"{server.url}/room/flood/?key=flood", compression=None, ping_interval=None
+        )
+        self._hearer = threading.Thread(target=self._hear, daemon=True)
+
+    def run(self, timeout: float) -> None:
+        """Send all, and wait until all has come back or the socket is closed."""
+        self._hearer.start()
+        try:
+            for number in range(self.frames):
+                self._socket.send(json.dumps({"sender": "flood", "number": number}))
+        except ConnectionClosed:
+            pass
+        self._hearer.join(timeout)
+        self._socket.close()
+
+    def _hear(self) -> None:
+        try:
+            while len(self.heard) < self.frames:
+                frame = json.loads(self._socket.recv())
+                if "number" in frame:
+                    self.heard.append(frame["number"])
+        except ConnectionClosed as closed:
+            self.code = closed.rcvd.code if closed.rcvd else None
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether what came back is the beginning of what was sent, or all of it."""
+        return self.heard == list(range(len(self.heard)))
+
+
+class Sleeper:
+    """Enters a room and reads nothing; its kernel keeps as little as it can."""
+
+    REQUEST = (
+        "GET /room/{room}/?key=sleeper HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n"
+    )
+
+    def __init__(self, server: Server, room: str) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.connect(("127.0.0.1", server.port))
+        self._socket.sendall(self.REQUEST.format(room=room).encode())
+        self._address = self._socket.getsockname()
+
+    def is_closed(self, server: Server) -> bool:
+        """Whether the server's end of the connection is gone, or is being ended."""
+        mine, theirs = f"{self._address[1]:04X}", f"{server.port:04X}"
+        with open("/proc/net/tcp") as table:  # noqa: PTH123  (a file of the kernel)
+            states = [
+                fields[3]
+                for fields in map(str.split, table)
+                if fields[1].endswith(f":{theirs}") and fields[2].endswith(f":{mine}")
+            ]
+        return "01" not in states  # 01: established
+
+    def close(self) -> None:
+        """Go."""
+        with closing(self._socket):
+            pass

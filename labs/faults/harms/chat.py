@@ -1,0 +1,133 @@
+"""The real chat: its workers, its servers and its Redis are killed."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from labs.faults.chat_fault import ChatFault
+from labs.faults.harms.redis_lost import lose_data
+from labs.faults.site import Setting, Site
+from labs.faults.stage import Stage
+from labs.harness.processes import Process
+from labs.harness.waiting import wait_for
+
+#: How long workers stand still (s).
+FROZEN = 0.5
+
+chance = random.SystemRandom()
+
+
+class ChatWorkersKilled(ChatFault):
+    """SIGKILL to a worker at a random moment, again and again."""
+
+    name = "chat-killed"
+    description = "kill -9 of a worker of the real chat at random moments, 10 times (quick: 4)"
+
+    def harm(self, stage: Stage) -> None:
+        """Kill one, start another, wait a while."""
+        for _ in range(int(stage.size.choose(10, 4))):
+            kill_worker(stage)
+            stage.last(chance.uniform(0.2, 3))
+
+
+class ChatServerKilled(ChatFault):
+    """SIGKILL to a server, which is started again."""
+
+    name = "chat-server-killed"
+    description = "kill -9 of an interface server of the real chat, and a new one in its place"
+
+    def harm(self, stage: Stage) -> None:
+        """Kill it, and start another at its port."""
+        victim = stage.site.servers[0]
+        stage.doom(victim)
+        with frozen_workers(stage):
+            stage.strike()
+            victim.process.kill()
+        stage.site.start_server(victim.kind, victim.port)
+
+
+class ChatServerStopped(ChatFault):
+    """SIGTERM to a server, which is started again."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.name = f"chat-server-stopped-{kind}"  # type: ignore[misc]
+        self.description = f"SIGTERM to an interface server of the real chat, {kind}"  # type: ignore[misc]
+
+    def setting(self, folder: Path) -> Setting:
+        """Ask for two servers of the kind."""
+        return Setting(servers=(self.kind, self.kind))
+
+    def harm(self, stage: Stage) -> None:
+        """Stop it, and start another at its port."""
+        victim = stage.site.servers[0]
+        stage.doom(victim)
+        with frozen_workers(stage):
+            stage.count_from_now()
+            victim.process.signal(signal.SIGTERM)
+            stage.last(FROZEN)
+        victim.process.wait()
+        stage.site.start_server(victim.kind, victim.port)
+
+
+class ChatBothKilled(ChatServerKilled):
+    """SIGKILL to a worker and, before others do its work, to a server."""
+
+    name = "chat-both-killed"
+    description = "kill -9 of a worker of the real chat, and 4 s later of an interface server"
+
+    def harm(self, stage: Stage) -> None:
+        """Kill both."""
+        kill_worker(stage)
+        stage.last(4)
+        super().harm(stage)
+
+
+class ChatRedisEmptied(ChatFault):
+    """SIGKILL to Redis, which comes back with nothing."""
+
+    name = "chat-redis-emptied"
+    description = "Redis is killed and comes back empty, under the real chat"
+
+    def harm(self, stage: Stage) -> None:
+        """Kill it, start it."""
+        lose_data(stage)
+
+
+@contextmanager
+def frozen_workers(stage: Stage) -> Iterator[None]:
+    """Let workers stand still, so that the server has messages under way when harm is done."""
+    for worker in stage.site.workers:
+        worker.signal(signal.SIGSTOP)
+    stage.last(FROZEN)
+    yield
+    for worker in stage.site.workers:
+        worker.signal(signal.SIGCONT)
+
+
+def kill_worker(stage: Stage) -> None:
+    """Kill a worker at a random moment of those in which it has messages; start another."""
+    site = stage.site
+
+    def catch() -> list[Process]:
+        worker = chance.choice(site.workers)
+        worker.signal(signal.SIGSTOP)  # or it would be done before it is known what it does
+        if worker.pid in busy_workers(site):
+            return [worker]
+        worker.signal(signal.SIGCONT)
+        return []
+
+    (victim,) = wait_for(catch, "a worker in the middle of a message", 60)
+    victim.signal(signal.SIGKILL)
+    victim.wait()
+    stage.strike(victim)
+    site.restart_dead_workers()
+
+
+def busy_workers(site: Site) -> set[int]:
+    """Return the process ids of the workers that hold messages."""
+    return {worker.about.pid for worker in site.status().workers if worker.busy}

@@ -1,0 +1,71 @@
+"""A process stands still for a while: a worker, an interface server, Redis."""
+
+from __future__ import annotations
+
+import signal
+
+from labs.faults.fault import Fault
+from labs.faults.row import Limits
+from labs.faults.stage import Stage
+from labs.harness.processes import Process
+
+
+def freeze(stage: Stage, process: Process, seconds: float) -> None:
+    """Let *process* stand still for a while."""
+    process.signal(signal.SIGSTOP)
+    stage.strike(process)
+    stage.last(seconds)
+    process.signal(signal.SIGCONT)
+    stage.excuse(process)
+
+
+class WorkerFrozen(Fault):
+    """SIGSTOP to a worker in the middle of its consumers, SIGCONT when others have run them."""
+
+    name = "worker-frozen"
+    description = "SIGSTOP to a worker in the middle of its consumers for 15 s"
+
+    def harm(self, stage: Stage) -> None:
+        """Freeze the one that runs the most."""
+        stage.keep_busy(3)
+        running = [run.process for run in stage.running()]
+        victim = max(stage.site.workers, key=lambda worker: running.count(worker.pid))
+        cut = running.count(victim.pid)
+        stage.notes.append(f"{cut} consumers were under way in it")
+        stage.expect(cut > 0, "the harm met no consumer")
+        freeze(stage, victim, 15)
+
+
+class RedisFrozen(Fault):
+    """SIGSTOP to Redis."""
+
+    name = "redis-frozen"
+    description = "SIGSTOP to Redis for 10 s"
+
+    def harm(self, stage: Stage) -> None:
+        """Freeze it."""
+        freeze(stage, stage.site.redis.process, 10)
+        stage.excuse()
+        stage.count_from_now()
+
+
+class ServerFrozen(Fault):
+    """SIGSTOP to an interface server, until it was taken for dead; then SIGCONT."""
+
+    name = "server-frozen"
+    description = "SIGSTOP to an interface server for 30 s (quick: 12 s)"
+    limits = Limits()
+    patience = 40.0
+
+    def harm(self, stage: Stage) -> None:
+        """Freeze one."""
+        victim = stage.site.servers[0]
+        stage.doom(victim)
+        freeze(stage, victim.process, stage.size.choose(30, 12))
+        stage.count_from_now()
+
+    def check(self, stage: Stage) -> None:
+        """Look for ghosts: records and groups of sockets that are gone."""
+        joined = stage.traffic.status().joined
+        stage.expect(stage.records() == joined, f"{stage.records()} records of {joined} sockets")
+        stage.site.wait_for_keys("session:*", joined, 10)

@@ -1,0 +1,37 @@
+"""Redis does what it was asked, and nobody hears of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labs.faults.fault import Fault
+from labs.faults.proxy import KINDS, Proxy
+from labs.faults.site import Setting
+from labs.faults.stage import Stage
+from labs.harness.waiting import wait_for
+
+
+class LostReplies(Fault):
+    """Connections break between what Redis did and its reply."""
+
+    name = "lost-replies"
+    description = "replies of Redis to publish, pull and commit are lost, 10 of each (quick: 3)"
+
+    def setting(self, folder: Path) -> Setting:
+        """Ask for a proxy before Redis."""
+        return Setting(proxied=True)
+
+    def harm(self, stage: Stage) -> None:
+        """Lose them."""
+        stage.count_from_now()
+        proxy, times = stage.site.proxy, int(stage.size.choose(10, 3))
+        for kind in KINDS * times:
+            cut_one(proxy, kind)
+        stage.notes.append(f"lost: {dict(proxy.cuts)}")
+
+
+def cut_one(proxy: Proxy, kind: str) -> None:
+    """Lose one reply; return when it is lost."""
+    wanted = proxy.cuts[kind] + 1
+    proxy.arm(kind, 1)
+    wait_for(lambda: proxy.cuts[kind] >= wanted, f"a {kind} to be cut")

@@ -1,0 +1,62 @@
+"""Processes of another format version are started on the same Redis."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+from channels_workers.layers.base import FORMAT_VERSION
+from labs.faults.fault import Fault
+from labs.faults.mutants.mutant import Mutant, Patch
+from labs.faults.row import Limits
+from labs.faults.stage import Stage
+from labs.harness.ports import free_port
+from labs.harness.processes import Process
+from labs.harness.procfile import read_procfile
+
+OTHER = FORMAT_VERSION + 1
+NEWER = Mutant(
+    "other-format",
+    "another format version",
+    (
+        Patch(
+            "layers/base.py",
+            f"FORMAT_VERSION = {FORMAT_VERSION}",
+            f"FORMAT_VERSION = {OTHER}",
+        ),
+    ),
+)
+
+#: A message that names both versions, in one line.
+BOTH = rf"(?i)(?=.*format)(?=.*\b{FORMAT_VERSION}\b)(?=.*\b{OTHER}\b)"
+
+
+class OtherFormat(Fault):
+    """A worker and a server of the next format version."""
+
+    name = "other-format"
+    description = "a worker and a server of another format version start"
+    limits = Limits(seconds=3)
+
+    def harm(self, stage: Stage) -> None:
+        """Start both; they are to refuse."""
+        stage.count_from_now()
+        site, engine = stage.site, NEWER.build(stage.site.folder / "newer")
+        port = {"PORT": str(free_port())}
+        started = [
+            site.start(read_procfile()["worker"], "newer-worker", port, engine),
+            site.start(read_procfile()["web"], "newer-server", port, engine),
+        ]
+        with ThreadPoolExecutor() as pool:
+            answers = list(pool.map(refusal, started))
+        for process, said in zip(started, answers, strict=True):
+            stage.expect(bool(said), f"{process.name} does not say that the formats differ")
+            process.kill()
+
+
+def refusal(process: Process) -> str:
+    """Return the line that names both versions; empty if none comes."""
+    try:
+        return process.wait_for_line(BOTH, timeout=10).string
+    except AssertionError as error:
+        return "" if not re.search(BOTH, str(error)) else str(error)

@@ -1,0 +1,122 @@
+"""Clients that do not behave, and those who suffer from them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from labs.faults.diaries import read_runs
+from labs.faults.fault import Fault
+from labs.faults.flooder import Flooder, Sleeper
+from labs.faults.hearing import percentile
+from labs.faults.load.plan import Plan
+from labs.faults.load.transcript import Transcript
+from labs.faults.site import Setting
+from labs.faults.size import Size
+from labs.faults.stage import Stage
+from labs.harness.waiting import wait_for
+
+#: What p95 may be in any case (s): doubling of nothing is nothing.
+FLOOR = 0.05
+
+#: How much an interface server may grow (MiB) for one client that does not read.
+GROWTH = 64
+
+FRAMES = 5000
+
+#: Documented codes for one who sends too much.
+TOO_MUCH = (4008,)
+
+
+def compare_delays(stage: Stage, transcript: Transcript, begin: float, end: float) -> None:
+    """Compare p95 of what was said from *begin* to *end* with that of before."""
+    first = min(person.said[0].at for person in transcript.people)
+    before = percentile(transcript, first + 1, begin)
+    during = percentile(transcript, begin, end)
+    stage.notes.append(f"p95 {before * 1000:.0f} ms before, {during * 1000:.0f} ms meanwhile")
+    limit = max(2 * before, FLOOR)
+    stage.expect(during <= limit, f"p95 {during:.3f} s, at most {limit:.3f}")
+
+
+class Flood(Fault):
+    """One client sends 5,000 frames without waiting for anything."""
+
+    name = "flood"
+    description = "a client sends 5,000 frames without waiting"
+
+    def harm(self, stage: Stage) -> None:
+        """Send them."""
+        stage.last(5)
+        stage.count_from_now()
+        flooder = Flooder(stage.site.servers[0], FRAMES)
+        flooder.run(timeout=120)
+        self.end = time.monotonic()
+        stage.expect(flooder.is_in_order, "what came back is not in order")
+        whole = len(flooder.heard) == FRAMES or flooder.code in TOO_MUCH
+        heard = f"{len(flooder.heard)} of {FRAMES} came back, close code {flooder.code}"
+        stage.notes.append(f"{heard}, in {self.end - stage.since:.1f} s")
+        stage.expect(whole, heard)
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """See how long others waited meanwhile."""
+        compare_delays(stage, transcript, stage.since, self.end)
+
+
+class SlowReader(Fault):
+    """One client of a big room reads nothing of what it is sent.
+
+    20,000 frames a second, of 4 KiB, go to the others meanwhile. (Quick: 20 messages a second, of
+    16 KiB, to 20 sockets.)
+    """
+
+    description = "a client of a room of 100 reads nothing, 200 messages of 4 KiB a second"
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.name = f"slow-reader-{kind}"  # type: ignore[misc]
+
+    def setting(self, folder: Path) -> Setting:
+        """Ask for two servers of the kind."""
+        return Setting(servers=(self.kind, self.kind))
+
+    def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
+        """Ask for one room."""
+        each = int(size.choose(100, 20))
+        interval = each / size.choose(200, 20)
+        return Plan(servers, 1, each, interval, int(size.choose(4096, 16384)))
+
+    def harm(self, stage: Stage) -> None:
+        """Let the client in, and wait until it is thrown out."""
+        stage.last(5)
+        server = stage.site.servers[0]
+        stage.count_from_now()
+        before = peak = memory(server.process.pid)
+        sleeper = Sleeper(server, "room0")
+        stage.last(1)
+        deadline = stage.since + 90
+
+        def is_over() -> bool:
+            nonlocal peak
+            peak = max(peak, memory(server.process.pid))
+            return sleeper.is_closed(server) or time.monotonic() > deadline
+
+        wait_for(is_over, "the end of the client", 120)
+        self.end = time.monotonic()
+        closed, grown = sleeper.is_closed(server), peak - before
+        stage.notes.append(f"the server grew by {grown:.0f} MiB in {self.end - stage.since:.0f} s")
+        stage.expect(closed, "the connection of the client that reads nothing is still there")
+        runs = read_runs(stage.site.folder)
+        ended = any(run.key == "sleeper" and run.channel == "disconnect" for run in runs)
+        stage.notes.append(f"its disconnect consumer {'ran' if ended else 'did not run'}")
+        stage.expect(grown <= GROWTH, f"the server grew by {grown:.0f} MiB, at most {GROWTH}")
+        sleeper.close()
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """See how long others waited meanwhile."""
+        compare_delays(stage, transcript, stage.since, self.end)
+
+
+def memory(process: int) -> float:
+    """Return the memory of a *process* that is in use (MiB)."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))

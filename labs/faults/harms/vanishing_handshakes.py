@@ -1,0 +1,49 @@
+"""Clients that go away in the middle of their handshake."""
+
+from __future__ import annotations
+
+import socket
+from itertools import cycle
+
+from labs.faults.fault import Fault
+from labs.faults.site import Server
+from labs.faults.stage import Stage
+from labs.harness.waiting import wait_for
+
+REQUEST = (
+    "GET /room/door/?key=door{number} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Version: 13\r\n\r\n"
+)
+
+#: How long clients wait before they go (s), in turn.
+WAITS = (0.0, 0.001, 0.003, 0.01, 0.03)
+
+
+class VanishingHandshakes(Fault):
+    """Each opens a connection, asks for a socket, and is gone."""
+
+    name = "vanishing-handshakes"
+    description = "clients leave in the middle of their handshake, 200 times"
+
+    def harm(self, stage: Stage) -> None:
+        """Let them come and go."""
+        stage.count_from_now()
+        servers = cycle(stage.site.servers)
+        for number, wait in zip(range(200), cycle(WAITS), strict=False):
+            self.vanish(next(servers), number, stage, wait)
+
+    def vanish(self, server: Server, number: int, stage: Stage, wait: float) -> None:
+        """Ask *server* for a socket and go after a *wait* (s)."""
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(REQUEST.format(number=number).encode())
+            stage.last(wait)
+
+    def check(self, stage: Stage) -> None:
+        """Look for records of those that are gone."""
+        joined = stage.traffic.status().joined
+        wait_for(
+            lambda: stage.records() == joined,
+            lambda: f"{joined} records; there are {stage.records()}",
+            10,
+        )

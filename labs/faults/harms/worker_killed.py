@@ -1,0 +1,27 @@
+"""A worker is killed in the middle of its consumers."""
+
+from __future__ import annotations
+
+import signal
+
+from labs.faults.fault import Fault
+from labs.faults.stage import Stage
+
+
+class WorkerKilled(Fault):
+    """SIGKILL to a worker whose threads run consumers that take a while."""
+
+    name = "worker-killed"
+    description = "kill -9 of a worker in the middle of its consumers"
+
+    def harm(self, stage: Stage) -> None:
+        """Keep threads busy, then kill the worker that runs the most."""
+        stage.keep_busy(3)
+        running = [run.process for run in stage.running()]
+        victim = max(stage.site.workers, key=lambda worker: running.count(worker.pid))
+        victim.signal(signal.SIGKILL)
+        stage.strike(victim)
+        victim.wait()
+        cut = sum(run.process == victim.pid for run in stage.running())
+        stage.notes.append(f"{cut} consumers were under way in it")
+        stage.expect(cut > 0, "the harm met no consumer")

@@ -1,0 +1,39 @@
+"""Workers are stopped in order, one of them, or all of them one by one."""
+
+from __future__ import annotations
+
+from labs.faults.fault import Fault
+from labs.faults.row import Limits
+from labs.faults.site import WORKER_READY
+from labs.faults.stage import Stage
+
+
+class WorkerStopped(Fault):
+    """SIGTERM to one worker."""
+
+    name = "worker-stopped"
+    description = "SIGTERM to a worker"
+    limits = Limits(seconds=1)
+
+    def harm(self, stage: Stage) -> None:
+        """Stop it, wait for its end."""
+        stage.count_from_now()
+        status = stage.site.workers[0].terminate()
+        stage.expect(status == 0, f"its exit status is {status}, not 0")
+
+
+class RollingRestart(Fault):
+    """Each worker in turn is stopped and replaced."""
+
+    name = "rolling-restart"
+    description = "SIGTERM to each worker in turn, and a new one in its place"
+    limits = Limits(seconds=1)
+
+    def harm(self, stage: Stage) -> None:
+        """Go through all of them."""
+        stage.count_from_now()
+        for worker in list(stage.site.workers):
+            status = worker.terminate()
+            stage.expect(status == 0, f"an exit status is {status}, not 0")
+            stage.site.restart_dead_workers()
+            stage.site.workers[-1].wait_for_line(WORKER_READY)

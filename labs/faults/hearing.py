@@ -1,0 +1,192 @@
+"""What people should have heard, and did: lost, twice, out of order, and how late.
+
+A message was *accepted* if its sender tries again until it comes back, or kept the socket that it
+was sent by, or if anybody heard it, or a consumer of it came to its end. What a plain person sent
+by a socket that was dropped, and that left no such trace, counts as never sent.
+
+An accepted message is *lost* if one who must have heard it did not: whoever joined the room before
+it was said, and either stayed to the end or heard a later one of the same sender by that socket.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from labs.faults.diaries import Run
+from labs.faults.load.transcript import Person, Said, Transcript, Visit
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of the messages of all people; each fact is a text that names the message.
+
+    *seconds* is the latest of all, after a moment.
+    """
+
+    said: int
+    unsent: int
+    lost: list[str]
+    twice: list[str]
+    disordered: list[str]
+    wrong_sessions: list[str]
+    seconds: float
+
+
+def find(
+    transcript: Transcript, runs: Iterable[Run], since: float, loose: Collection[str] = ()
+) -> Found:
+    """Find; a message is late by the time after *since* that it took (monotonic s).
+
+    What *loose* senders said may be heard in any order.
+    """
+    accepted = _accepted(transcript, runs)
+    said = sum(len(person.said) for person in transcript.people)
+    return Found(
+        said,
+        said - len(accepted),
+        _missed(transcript, accepted),
+        [what for person in transcript.people for what in _heard_twice(person)],
+        [
+            what
+            for person in transcript.people
+            for visit in person.visits
+            for what in _out_of_order(visit, loose)
+        ],
+        _wrong_sessions(transcript),
+        max((late for _, late in delays(transcript, since)), default=0.0),
+    )
+
+
+def _accepted(transcript: Transcript, runs: Iterable[Run]) -> set[tuple[str, int]]:
+    finished = {(run.key, run.number) for run in runs if run.after is not None}
+    heard = _heard_by_anybody(transcript)
+    return {
+        (person.name, message.number)
+        for person in transcript.people
+        for message in person.said
+        if is_accepted(person, message, heard, finished)
+    }
+
+
+def _heard_by_anybody(transcript: Transcript) -> set[tuple[str, int]]:
+    visits = (visit for person in transcript.people for visit in person.visits)
+    return {(heard.sender, heard.number) for visit in visits for heard in visit.heard}
+
+
+def is_accepted(
+    person: Person,
+    message: Said,
+    heard: set[tuple[str, int]],
+    finished: set[tuple[str, int | None]],
+) -> bool:
+    """Say whether a message counts; see the top of this file."""
+    if message.is_silent:
+        return False
+    if person.retries or not any(visit.joined and visit.ended for visit in person.visits):
+        return True
+    keys = (visit.key for visit in person.visits)
+    return (person.name, message.number) in heard or any(
+        (key, message.number) in finished for key in keys
+    )
+
+
+def _missed(transcript: Transcript, accepted: set[tuple[str, int]]) -> list[str]:
+    """Say each accepted message that was lost, and by whom."""
+    lost: dict[tuple[str, int], str] = {}
+    for visit, speaker in _audience(transcript):
+        came = [*visit.heard, *visit.fetched]
+        numbers = {heard.number for heard in came if heard.sender == speaker.name}
+        last = max(numbers, default=-1)
+        for message in speaker.said:
+            is_due = visit.ended is None or message.number < last
+            was_there = visit.joined is not None and visit.joined <= message.at
+            named = (speaker.name, message.number)
+            if was_there and is_due and message.number not in numbers and named in accepted:
+                lost[named] = f"{speaker.name} {message.number} was not heard by {visit.key}"
+    return list(lost.values())
+
+
+def _audience(transcript: Transcript) -> Iterator[tuple[Visit, Person]]:
+    """Each visit with each person of its room."""
+    rooms: dict[str, list[Person]] = defaultdict(list)
+    for person in transcript.people:
+        rooms[person.room].append(person)
+    for people in rooms.values():
+        for hearer in people:
+            for visit in hearer.visits:
+                for speaker in people:
+                    yield visit, speaker
+
+
+def _heard_twice(person: Person) -> Iterator[str]:
+    known: set[tuple[str, int]] = set()
+    for visit in person.visits:
+        for heard in visit.heard:
+            if (heard.sender, heard.number) in known:
+                yield f"{heard.sender} {heard.number} was heard again by {visit.key}"
+            known.add((heard.sender, heard.number))
+
+
+def _out_of_order(visit: Visit, loose: Collection[str]) -> Iterator[str]:
+    last: dict[str, int] = {}
+    for heard in visit.heard:
+        before = last.get(heard.sender, -1)
+        if heard.number < before and heard.sender not in loose:
+            yield f"{heard.sender} {heard.number} was heard after {before} by {visit.key}"
+        last[heard.sender] = max(heard.number, before)
+
+
+def _wrong_sessions(transcript: Transcript) -> list[str]:
+    """Say where a session has not counted what the layer has, or was not there."""
+    spoilt = {
+        person.name
+        for person in transcript.people
+        if any(message.is_silent for message in person.said)  # it may be given up
+    }
+    wrong = {
+        (heard.sender, heard.number): f"{heard.sender} {heard.number} is the {heard.order}. of its "
+        f"socket, its session counted {heard.count}"
+        for person in transcript.people
+        for visit in person.visits
+        for heard in visit.heard
+        if heard.count != heard.order and heard.sender not in spoilt
+    }
+    lost = [
+        f"{person.name} had no session for {person.sessions_lost} messages"
+        for person in transcript.people
+        if person.sessions_lost
+    ]
+    return [*wrong.values(), *lost]
+
+
+def delays(
+    transcript: Transcript, since: float = 0.0, without: Collection[str] = ()
+) -> Iterator[tuple[float, float]]:
+    """When each message was said, and how late each came to one who was there (s).
+
+    What those *without* said is left out.
+    """
+    times = {person.name: [said.at for said in person.said] for person in transcript.people}
+    for person in transcript.people:
+        if person.name not in without:
+            yield from _delays_back(person, since)
+        for visit in person.visits:
+            for heard in visit.heard:
+                at = times[heard.sender][heard.number]
+                was_there = visit.joined is not None and visit.joined <= at
+                if was_there and heard.at > since and heard.sender not in without:
+                    yield at, heard.at - max(at, since)
+
+
+def _delays_back(person: Person, since: float) -> Iterator[tuple[float, float]]:
+    for message in person.said:
+        if message.back is not None and not message.is_silent and message.back > since:
+            yield message.at, message.back - max(message.at, since)
+
+
+def percentile(transcript: Transcript, begin: float, end: float, part: float = 0.95) -> float:
+    """Return how late (s) that part of what was said from *begin* to *end* came at most."""
+    late = sorted(late for at, late in delays(transcript) if begin <= at < end)
+    return late[min(len(late) - 1, int(len(late) * part))] if late else 0.0

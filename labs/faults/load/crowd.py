@@ -1,0 +1,82 @@
+"""All people of the load together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from labs.faults.load.chat_visitor import ChatVisitor
+from labs.faults.load.plan import Plan
+from labs.faults.load.transcript import Transcript
+from labs.faults.load.visitor import Visitor
+
+#: How many handshakes are under way at once.
+AT_ONCE = 12
+
+#: How far behind (s) the load may be before it leaves out what it has not said, as after a
+#: standstill of the whole machine.
+BEHIND = 2.0
+
+
+class Crowd:
+    """Lets all visitors in, lets them talk until it is to be quiet, and sends them home."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        gate = asyncio.Semaphore(AT_ONCE)
+        kind = ChatVisitor if plan.chat else Visitor
+        self.visitors = [kind(person, server, plan, gate) for person, server in plan.people()]
+        self.quiet = asyncio.Event()
+        self._talking: asyncio.Task[None] | None = None
+        self._living = [asyncio.create_task(visitor.live()) for visitor in self.visitors]
+
+    async def _talk(self) -> None:
+        """Let everybody say something in each interval, one after the other."""
+        pause = self.plan.interval / len(self.visitors)
+        due = time.monotonic()
+        while not self.quiet.is_set():
+            for visitor in self.visitors:
+                if not visitor.is_lost and not self.quiet.is_set():
+                    visitor.say()
+                due = max(due + pause, time.monotonic() - BEHIND)
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def status(self) -> dict[str, Any]:
+        """Return who is there, and the age (s) of the oldest message that has not come back."""
+        lost = sum(visitor.is_lost for visitor in self.visitors)
+        joined = sum(visitor.joined.is_set() for visitor in self.visitors)
+        oldest = min(
+            (visitor.oldest() for visitor in self.visitors if not visitor.is_lost),
+            default=float("inf"),
+        )
+        return {
+            "joined": joined,
+            "lost": lost,
+            "away": len(self.visitors) - joined - lost,
+            "age": max(0.0, time.monotonic() - oldest) if oldest < float("inf") else 0.0,
+        }
+
+    async def obey(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Carry out a command of the harness."""
+        match command["do"]:
+            case "talk":
+                self._talking = asyncio.create_task(self._talk())
+            case "order":
+                named = (one for one in self.visitors if one.person.name == command["person"])
+                next(named).order = command["order"]
+            case "quiet":
+                self.quiet.set()
+            case "leave":
+                await self.leave()
+        return self.status()
+
+    async def leave(self) -> None:
+        """Close all sockets."""
+        self.quiet.set()
+        await asyncio.gather(*(visitor.leave() for visitor in self.visitors))
+        await asyncio.wait(self._living, timeout=5)
+
+    def transcript(self) -> Transcript:
+        """Return all that was said and heard."""
+        return Transcript([visitor.person for visitor in self.visitors])

@@ -1,0 +1,51 @@
+"""How much load is wanted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from labs.faults.load.transcript import Person
+
+
+@dataclass(frozen=True)
+class Plan:
+    """*each* people in each of the *rooms*; each person says something every *interval* (s).
+
+    *servers* are addresses such as ``ws://127.0.0.1:8000``; the people of a room are spread over
+    them. *filling* is how many characters each message has beside its number. *chat*: the servers
+    run the real chat, and everybody does as its page does. *label* begins the names of rooms and
+    people, so that several loads may follow each other on one database; *authority* is the file of
+    the certificate that servers of ``wss://`` are verified with.
+    """
+
+    servers: tuple[str, ...]
+    rooms: int
+    each: int
+    interval: float = 1.0
+    filling: int = 0
+    chat: bool = False
+    label: str = ""
+    authority: str = ""
+
+    def people(self) -> Iterator[tuple[Person, int]]:
+        """Each person with the number of the server to go to; every other pair retries.
+
+        In the chat all do.
+        """
+        for room in range(self.rooms):
+            for seat in range(self.each):
+                retries = self.chat or seat // len(self.servers) % 2 == 1
+                person = Person(f"{self.label}r{room}s{seat}", f"{self.label}room{room}", retries)
+                yield person, seat % len(self.servers)
+
+    def dump(self) -> str:
+        """Write it as an argument of a command."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, text: str) -> Plan:
+        """Read what :meth:`dump` wrote."""
+        fields = json.loads(text)
+        return cls(**{**fields, "servers": tuple(fields["servers"])})

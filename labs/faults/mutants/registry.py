@@ -1,0 +1,80 @@
+"""All mutants, each with rows of which one must miss its target."""
+
+from __future__ import annotations
+
+from labs.faults.mutants.mutant import Mutant, Patch
+
+LUA = "layers/redis/lua"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "no-owner",
+        "a commit does not ask whether the delivery is still the worker's",
+        (
+            Patch(
+                f"{LUA}/commit.lua",
+                'if not is_pending_for(channel, entry, consumer) then return "stale" end\n',
+                "",
+            ),
+            Patch(
+                f"{LUA}/commit.lua",
+                'if not record or record.order ~= order or record.state == "i" then',
+                "if not record then",
+            ),
+        ),
+        ("worker-frozen", "lost-replies"),
+    ),
+    Mutant(
+        "no-order",
+        "a publish does not look at the order of the connection",
+        (
+            Patch(
+                f"{LUA}/publish.lua",
+                'if order <= record.order and record.state ~= "d" then return "repeated" end\n',
+                "",
+            ),
+            Patch(
+                f"{LUA}/publish.lua",
+                'if record.state ~= "i" or order ~= record.order + 1 then',
+                "if false then",
+            ),
+        ),
+        ("lost-replies", "redis-cut"),
+    ),
+    Mutant(
+        "blind-retries",
+        "after a lost reply a worker asks again, without a look at what it was handed",
+        (
+            Patch(
+                "layers/redis/streams.py",
+                "        self._recovering[consumer] = Recovery()\n",
+                "        del consumer\n",
+            ),
+        ),
+        ("lost-replies", "redis-cut"),
+    ),
+    Mutant(
+        "ruthless-reaper",
+        "the reaper deletes what a dead worker held, instead of handing it on",
+        (
+            Patch(
+                f"{LUA}/clean.lua",
+                'put_again(channel, entry, fields, "deaths", deaths)',
+                "acknowledge(channel, entry)",
+            ),
+        ),
+        ("worker-killed",),
+    ),
+    Mutant(
+        "hasty-reaper",
+        "the reaper publishes the disconnect of a connection whose message is still under way",
+        (
+            Patch(
+                f"{LUA}/connection.lua",
+                'if record.state == "i" then\n    publish_disconnect',
+                "if true then\n    publish_disconnect",
+            ),
+        ),
+        ("server-killed-busy",),
+    ),
+)

@@ -1,0 +1,33 @@
+"""Whether the layer knows who is there, and nobody else."""
+
+from __future__ import annotations
+
+from labs.faults.stage import Stage
+
+#: How long it may take until it does (s).
+KNOWN = 10.0
+
+
+def check_presence(stage: Stage) -> None:
+    """Compare what stands in Redis with the sockets, rooms and processes that are there."""
+    joined, rooms = stage.traffic.status().joined, stage.traffic.plan.rooms
+    wanted = {"connections": joined, "sessions": joined, "groups": rooms, "unknown": 0, "dead": 0}
+    stage.expect_soon(
+        lambda: found(stage) == wanted, lambda: f"{wanted}; there are {found(stage)}", KNOWN
+    )
+
+
+def found(stage: Stage) -> dict[str, int]:
+    """Count; a server is known from its start on."""
+    site, status = stage.site, stage.site.status()
+    workers = {worker.pid for worker in site.workers if worker.is_running}
+    servers = {server.process.pid for server in site.servers if server.process.is_running}
+    known = {server.about.pid for server in status.servers}
+    known |= {worker.about.pid for worker in status.workers}
+    return {
+        "connections": sum(server.connections for server in status.servers),
+        "sessions": len(site.keys("session:*")),
+        "groups": len(site.keys("group:*")),
+        "unknown": len(workers - known),
+        "dead": len(known - workers - servers),
+    }

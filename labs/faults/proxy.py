@@ -1,0 +1,140 @@
+"""A line to Redis that breaks after Redis has done what it was asked, and before it can say so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+#: The kinds of commands whose replies may be lost.
+KINDS = ("publish", "commit", "pull")
+
+#: How the reply to a pull begins that hands out a message; others say that there is none.
+MESSAGE = re.compile(rb"(?:^|(?<=\r\n))\*1\r\n")
+
+SHAS = (
+    "from channels_workers.layers.redis.scripts import script;"
+    "print(script('publish').sha, script('commit').sha)"
+)
+
+
+def find_marks(engine: Path) -> dict[str, bytes]:
+    """Return what each kind of command is recognised by; scripts have a name of their content."""
+    environment = {**os.environ, "PYTHONPATH": str(engine)}
+    command = [sys.executable, "-c", SHAS]
+    said = subprocess.run(command, env=environment, cwd=engine, capture_output=True, check=True)
+    publish, commit = said.stdout.split()
+    return {"publish": publish, "commit": commit, "pull": b"XREADGROUP"}
+
+
+class Proxy:
+    """Listens on *port* for Redis on *target*; runs in a thread of its own.
+
+    :meth:`arm` says how many replies are lost of each kind of command; *cuts* counts them.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.marks: dict[str, bytes] = {}
+        self.port = 0
+        self.cuts: Counter[str] = Counter()
+        self._armed: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+
+    def start(self, engine: Path) -> None:
+        """Listen, to processes whose engine is in that folder."""
+        self.marks = find_marks(engine)
+        self._thread.start()
+        self._listening.wait()
+
+    def stop(self) -> None:
+        """End, with all lines."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop.close()
+
+    def arm(self, kind: str, count: int) -> None:
+        """Lose the next *count* replies to commands of a *kind*."""
+        self._loop.call_soon_threadsafe(self._armed.update, {kind: count})
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(
+            asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**20)
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self._listening.set()
+        self._loop.run_forever()
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.CancelledError):
+            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+            line = Line(self)
+            await asyncio.wait(
+                [
+                    asyncio.create_task(line.ask(reader, back)),
+                    asyncio.create_task(line.answer(there, writer)),
+                ],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            back.close()
+        writer.close()
+
+    def takes(self, kind: str) -> bool:
+        """Say whether the reply to a command of this kind is to be lost, and count it."""
+        if self._armed[kind] <= 0:
+            return False
+        self._armed[kind] -= 1
+        self.cuts[kind] += 1
+        return True
+
+
+class Line:
+    """One connection; *kinds* is what was asked last, if its replies may be lost.
+
+    A worker asks for a commit and for its next message at once: two replies, one after the other.
+    """
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.kinds: list[str] = []
+
+    async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass requests on, and note what they ask for."""
+        with suppress(OSError):
+            while data := await reader.read(2**16):
+                self.kinds = [kind for kind, mark in self.proxy.marks.items() if mark in data]
+                writer.write(data)
+                await writer.drain()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass replies back, until one is to be lost."""
+        with suppress(OSError):
+            while data := await reader.read(2**16):
+                end = self.end_of(data)
+                writer.write(data[:end])
+                await writer.drain()
+                if end is not None:
+                    return
+
+    def end_of(self, data: bytes) -> int | None:
+        """Return where in *data* a reply begins that is to be lost; None if there is none."""
+        if self.kinds and self.kinds[0] != "pull" and self.proxy.takes(self.kinds.pop(0)):
+            return 0
+        found = MESSAGE.search(data) if "pull" in self.kinds else None
+        if found is None or not self.proxy.takes("pull"):
+            return None
+        return found.start()

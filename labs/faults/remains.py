@@ -1,0 +1,40 @@
+"""What stands in Redis and should not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labs.faults.site import Site
+
+#: Keys that name a server, and those that are there for sockets only.
+OF_SERVERS = ("connections", "inbox", "groups")
+OF_SOCKETS = ("connections", "session", "group", "groups")
+
+
+def ghosts(site: Site) -> list[str]:
+    """Return what is left of servers that the layer does not know (any more)."""
+    with site.redis.client() as client:
+        known = {
+            name.decode() for key in client.keys("faults:*:processes") for name in client.hkeys(key)
+        }
+        members = {
+            (key.decode(), name.decode())
+            for key in client.keys("faults:*:group:*")
+            for name in client.hkeys(key)
+        }
+    of_servers = ((key, key.rpartition(":")[2]) for key in _found(site, OF_SERVERS))
+    return [f"{key} of {name}" for key, name in [*of_servers, *members] if name not in known]
+
+
+def leftovers(site: Site) -> list[str]:
+    """Return the keys of sockets; there should be none when all sockets are closed."""
+    return list(_found(site, OF_SOCKETS))
+
+
+def _found(site: Site, kinds: tuple[str, ...]) -> Iterator[str]:
+    for kind in kinds:
+        yield from (f"{kind}:{name}" for name in _names(site, kind))
+
+
+def _names(site: Site, kind: str) -> list[str]:
+    return [key.partition(":")[2] for key in site.keys(f"{kind}:*")]

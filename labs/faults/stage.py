@@ -1,0 +1,94 @@
+"""Where harm is done: a site, its load, and what is noted about it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from labs.faults.diaries import Moment, Run, read_runs
+from labs.faults.load.transcript import Transcript
+from labs.faults.site import Server, Site
+from labs.faults.size import Size
+from labs.faults.traffic import Traffic
+from labs.harness.processes import Process
+from labs.harness.waiting import wait_for
+
+
+@dataclass
+class Stage:
+    """*moments* are those of harm, *since* the one from which pauses count (monotonic s)."""
+
+    site: Site
+    traffic: Traffic
+    size: Size
+    moments: list[Moment] = field(default_factory=list)
+    since: float = 0.0
+    doomed: set[int] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def strike(self, process: Process | None = None) -> None:
+        """Note that harm is done now to a *process*, or to Redis, which all of them need."""
+        self.since = time.monotonic()
+        self.excuse(process)
+
+    def excuse(self, process: Process | None = None) -> None:
+        """Note that what a worker *process* (or any) runs now may not be committed."""
+        self.moments.append(Moment(time.monotonic(), process.pid if process else None))
+
+    def count_from_now(self) -> None:
+        """Count pauses from now on, not from the last moment of harm."""
+        self.since = time.monotonic()
+
+    def keep_busy(self, seconds: float) -> None:
+        """Let two of three worker threads run a consumer that takes some *seconds*.
+
+        Returns when they do.
+        """
+        setting = self.site.setting
+        rooms = min(self.size.rooms, setting.workers * setting.threads * 2 // 3)
+        for room in range(rooms):
+            self.traffic.order(f"r{room}s0", do="slow", seconds=seconds)
+        wait_for(lambda: len(self.running()) >= rooms, "consumers that take a while")
+
+    def running(self) -> list[Run]:
+        """Return the runs of consumers that have not come to their end."""
+        return [run for run in read_runs(self.site.folder) if run.after is None]
+
+    def records(self) -> int:
+        """Return how many connections the layer knows."""
+        with self.site.redis.client() as client:
+            keys = client.keys("faults:*:connections:*")
+            return sum(int(client.hlen(key)) for key in keys)
+
+    def doom(self, server: Server) -> None:
+        """Note that the sockets of *server* are to be dropped."""
+        self.doomed.add(self.site.servers.index(server))
+
+    def last(self, seconds: float) -> None:
+        """Let a state last."""
+        threading.Event().wait(seconds)
+
+    def expect(self, fact: bool, what: str) -> None:
+        """Note a target that was missed, unless *fact*."""
+        if not fact:
+            self.failures.append(what)
+
+    def expect_soon(self, fact: Callable[[], bool], what: Callable[[], str], wait: float) -> None:
+        """Note a target that was missed, unless *fact* comes true within some seconds."""
+        try:
+            wait_for(fact, what, wait)
+        except AssertionError as missed:
+            self.failures.append(str(missed))
+
+    def drops(self, transcript: Transcript) -> tuple[int, int]:
+        """Return how many sockets were dropped of servers that live, and of those that do not."""
+        ended = [
+            visit.server in self.doomed
+            for person in transcript.people
+            for visit in person.visits
+            if visit.joined is not None and visit.ended is not None
+        ]
+        return len(ended) - sum(ended), sum(ended)

@@ -1,0 +1,130 @@
+"""The load as the harness sees it: a process, told what to do by a Unix socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from labs.faults.load.plan import Plan
+from labs.faults.load.transcript import Transcript
+from labs.harness.processes import Processes
+from labs.harness.project import ROOT
+from labs.harness.waiting import wait_for
+
+#: How long all people may take to be let in (s).
+JOIN_TIMEOUT = 60.0
+
+#: All flows if, for this time (s), nothing has waited longer than that (s).
+CALM_FOR, CALM_AGE = 2.0, 1.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """Who is there now; *age* (s) is that of the oldest message that has not come back."""
+
+    joined: int
+    lost: int
+    away: int
+    age: float
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether everybody who comes back is back, and nothing waits."""
+        return self.away == 0 and self.age < CALM_AGE
+
+
+class Ground(Protocol):
+    """Where a load runs: a folder for what it writes, and what starts its process."""
+
+    folder: Path
+    processes: Processes
+
+
+class Traffic:
+    """Starts the load of *plan* on *site*, whose processes end with it."""
+
+    def __init__(self, site: Ground, plan: Plan) -> None:
+        self.folder = site.folder
+        self.plan = plan
+        self.count = plan.rooms * plan.each
+        address = self.folder / "load.socket"
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "labs.faults.load",
+            plan.dump(),
+            address,
+            self._transcript,
+        ]
+        self.process = site.processes(command, name="load", cwd=ROOT)
+        self.process.wait_for_line("The load listens")
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(60)
+        self._socket.connect(str(address))
+        self._answers = self._socket.makefile("r")
+
+    @property
+    def _transcript(self) -> Path:
+        return self.folder / "transcript.json"
+
+    def __enter__(self) -> Self:
+        """Let all people in, and let them talk."""
+        wait_for(self._all_joined, self._describe, JOIN_TIMEOUT)
+        self._tell({"do": "talk"})
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._answers.close()
+        self._socket.close()
+
+    def _all_joined(self) -> bool:
+        return self.status().joined == self.count
+
+    def _describe(self) -> str:
+        return f"{self.count} people in their rooms; there are {self.status()}"
+
+    def _tell(self, command: Mapping[str, Any]) -> Status:
+        self._socket.sendall(json.dumps(command).encode() + b"\n")
+        return Status(**json.loads(self._answers.readline()))
+
+    def status(self) -> Status:
+        """Return how it is now."""
+        return self._tell({"do": "status"})
+
+    def order(self, person: str, **order: Any) -> None:
+        """Let the next message of *person* carry an order (``application.orders``)."""
+        self._tell({"do": "order", "person": person, "order": order})
+
+    def wait_until_calm(self, timeout: float) -> bool:
+        """Wait until all flows again; say whether it does."""
+        deadline = time.monotonic() + timeout
+        calm_since = time.monotonic()
+
+        def is_calm() -> bool:
+            nonlocal calm_since
+            now = time.monotonic()
+            if not self.status().is_calm:
+                calm_since = now
+            return now - calm_since >= CALM_FOR or now > deadline
+
+        wait_for(is_calm, "calm", timeout + 60)
+        return time.monotonic() - calm_since >= CALM_FOR
+
+    def fall_silent(self, timeout: float) -> bool:
+        """Let nobody say anything more; wait until all has come back, say whether it has."""
+        self._tell({"do": "quiet"})
+        deadline = time.monotonic() + timeout
+        wait_for(lambda: self.status().age == 0 or time.monotonic() > deadline, "", timeout + 60)
+        return self.status().age == 0
+
+    def leave(self) -> Transcript:
+        """Close all sockets; return what everybody said and heard."""
+        self._tell({"do": "leave"})
+        self.process.wait()
+        return Transcript.read(self._transcript)

@@ -1,0 +1,138 @@
+"""Compares both engines; exit status 1 if anything differs that is not on purpose."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+from labs.genuine.comparison.difference import Demonstrated, OnPurpose, demonstrate
+from labs.genuine.comparison.differences import DIFFERENCES
+from labs.genuine.comparison.repertoire import applications
+from labs.genuine.comparison.report import (
+    describe_difference,
+    describe_result,
+    describe_tests,
+    say,
+    write_json,
+)
+from labs.genuine.comparison.result import Result, compare_application
+from labs.genuine.comparison.stage import Stage
+from labs.genuine.comparison.tested import NAME as TESTED
+from labs.genuine.comparison.tested import Tested, run_tests
+
+T = TypeVar("T")
+
+#: How many random conversations of each application, and how many applications at once.
+EXAMPLES, AT_ONCE = 12, 3
+
+
+def parse() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="labs/genuine/compare", description=__doc__)
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="compare this application, show this difference on purpose, or run the tests of "
+        f"consumers ({TESTED}); may be repeated",
+    )
+    parser.add_argument(
+        "--examples",
+        type=int,
+        default=EXAMPLES,
+        metavar="N",
+        help=f"random conversations of each application (default: {EXAMPLES})",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="try others than those of each run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
+    return parser.parse_args()
+
+
+def run(
+    names: Sequence[str],
+    differences: Sequence[OnPurpose],
+    stage: Stage,
+    options: argparse.Namespace,
+) -> tuple[list[Result], list[Demonstrated]]:
+    """Compare and demonstrate, several at once; say what came of each as soon as it is known.
+
+    Each application has a process of its own, as Hypothesis is not fond of threads.
+    """
+    arguments = stage, options.examples, options.seed
+    with (
+        ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as processes,
+        ThreadPoolExecutor(AT_ONCE) as threads,
+    ):
+        compared = [processes.submit(compare_application, name, *arguments) for name in names]
+        shown = [threads.submit(demonstrate, difference, stage) for difference in differences]
+        results = [tell(describe_result, future) for future in compared]
+        if shown:
+            say("\nDifferences on purpose:")
+        return results, [tell(describe_difference, future) for future in shown]
+
+
+def tell(describe: Callable[[T], str], future: Future[T]) -> T:
+    """Wait for a result, say what it is, and return it."""
+    result = future.result()
+    say(describe(result))
+    return result
+
+
+def is_the_same(tested: Sequence[Tested]) -> bool:
+    """Say whether all tests passed on both engines."""
+    return not any(one.trouble for one in tested) and len({one.passed for one in tested}) <= 1
+
+
+def known_names() -> list[str]:
+    """Return what `--only` may name: applications, differences, and the tests of consumers."""
+    return [*(one.name for one in applications()), *(one.name for one in DIFFERENCES), TESTED]
+
+
+def main() -> int:
+    """Run, report, and return the exit status."""
+    options, since = parse(), time.monotonic()
+    if unknown := sorted(set(options.only or ()) - set(known_names())):
+        say(f"There is nothing of the name {', '.join(unknown)}; there are:")
+        say(textwrap.fill(", ".join(known_names()), 92, break_on_hyphens=False))
+        return 2
+    folder = Path(tempfile.mkdtemp(prefix="legacy-compare-"))
+    is_right = compare_all(options, folder)
+    say(f"in {time.monotonic() - since:.0f} s")
+    if not is_right:
+        say(f"Not as in Channels 1.1.8. What the processes wrote is in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+def compare_all(options: argparse.Namespace, folder: Path) -> bool:
+    """Compare what was asked for, and say whether nothing differs but what is to."""
+    wanted = set(options.only or known_names())
+    stage = Stage(folder)
+    stage.prepare()
+    chosen = [one.name for one in applications() if one.name in wanted]
+    differences = [one for one in DIFFERENCES if one.name in wanted]
+    results, shown = run(chosen, differences, stage, options)
+    tested = run_tests(stage) if TESTED in wanted else []
+    say(describe_tests(tested))
+    if options.json:
+        write_json(options.json, results, shown, tested)
+    say(f"\n{len(results)} applications, {len(shown)} differences on purpose")
+    return (
+        all(one.is_equal for one in results)
+        and all(one.is_as_expected for one in shown)
+        and is_the_same(tested)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""A client of a site: one person with cookies, and one socket at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.protocol import State
+from websockets.typing import Subprotocol
+
+from labs.genuine.comparison.pages import Pages
+from labs.genuine.comparison.times import without_times
+
+#: How long a server may take for a pong, or to end a socket (s).
+TIMEOUT = 10.0
+
+#: How long a handshake may stay without an answer when the engine has nothing left to do (s).
+ANSWER_TIMEOUT = 0.5
+
+Handshake = asyncio.Task[ClientConnection]
+
+
+class Client:
+    """What it has got is taken by `take_events`: texts, each a frame, an answer or an end."""
+
+    def __init__(self, port: int) -> None:
+        self.pages = Pages(port)
+        self.address = f"ws://127.0.0.1:{port}"
+        self.frames_sent = 0
+        self._handshake: Handshake | None = None
+        self._socket: ClientConnection | None = None
+        self._events: list[str] = []
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether its handshake has no answer yet."""
+        return self._handshake is not None and not self._handshake.done()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has a socket, or is getting one, as far as it knows."""
+        self._note_handshake()
+        return self.is_connecting or self._is_open()
+
+    def _is_open(self) -> bool:
+        return self._socket is not None and self._socket.state is not State.CLOSED
+
+    def take_events(self) -> list[str]:
+        """Return what has come since the last time."""
+        events, self._events = self._events, []
+        return events
+
+    # What it does
+
+    def begin_to_connect(
+        self, path: str, headers: Mapping[str, str], subprotocols: Sequence[str]
+    ) -> None:
+        """Send a handshake, and do not wait for the answer."""
+        cookies = self.pages.cookies()
+        given = {**({"Cookie": cookies} if cookies else {}), **headers}
+        self.frames_sent = 0
+        self._handshake = asyncio.create_task(
+            self._connect(path, given, [Subprotocol(name) for name in subprotocols])
+        )
+
+    async def _connect(
+        self, path: str, headers: Mapping[str, str], subprotocols: list[Subprotocol]
+    ) -> ClientConnection:
+        return await connect(
+            self.address + path,
+            additional_headers=headers,
+            subprotocols=subprotocols or None,
+            compression=None,
+            open_timeout=None,
+            ping_interval=None,
+            max_size=None,
+            max_queue=None,  # else a pong would wait behind frames that nobody has read
+            proxy=None,
+        )
+
+    async def send(self, *frames: str | bytes) -> None:
+        """Send *frames* without waiting for anything."""
+        for frame in frames:
+            if self._socket is None or not self._is_open():
+                return
+            try:
+                await self._socket.send(frame)
+            except ConnectionClosed:
+                return
+            self.frames_sent += 1
+
+    async def close(self, code: int = 1000) -> None:
+        """Close the socket with *code*."""
+        if self._socket is not None:
+            await self._socket.close(code)
+
+    async def abandon(self) -> None:
+        """Drop a handshake that has no answer yet."""
+        if self._handshake is not None and not self._handshake.done():
+            self._handshake.cancel()
+            await asyncio.wait([self._handshake], timeout=TIMEOUT)
+
+    async def request(self, path: str, form: Mapping[str, str] | None = None) -> None:
+        """Request a page."""
+        answer = await asyncio.to_thread(self.pages.request, path, form)
+        self._events.append(without_times(answer))
+
+    # What it gets
+
+    async def wait_for_answer(self) -> None:
+        """Wait for the answer of the handshake, which is on its way or will never come."""
+        if self._handshake is not None:
+            await asyncio.wait([self._handshake], timeout=ANSWER_TIMEOUT)
+
+    async def hear(self) -> None:
+        """Let the server take all that was sent, and read all that it has written till then."""
+        self._note_handshake()
+        if self._socket is None:
+            return
+        with suppress(ConnectionClosed):  # which is read after the last frames
+            await asyncio.wait_for(await self._socket.ping(), TIMEOUT)
+        await self._read(self._socket)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            while True:
+                async with asyncio.timeout(0):  # reads what is there, and waits for nothing
+                    self._events.append(describe_frame(await socket.recv()))
+        except TimeoutError:
+            return
+        except ConnectionClosed:
+            self._socket = None
+            self._events.append(f"closed {socket.close_code}")
+
+    def _note_handshake(self) -> None:
+        handshake = self._handshake
+        if handshake is None or not handshake.done():
+            return
+        self._handshake = None
+        self._events.append(self._describe_answer(handshake))
+
+    def _describe_answer(self, handshake: Handshake) -> str:
+        try:
+            self._socket = handshake.result()
+        except asyncio.CancelledError:
+            return "no answer to the handshake"
+        except InvalidStatus as error:
+            return f"refused {error.response.status_code}"
+        except (InvalidHandshake, OSError, EOFError) as error:
+            return f"failed {type(error).__name__}"
+        return f"accepted {self._socket.subprotocol or ''}".strip()
+
+
+def describe_frame(frame: str | bytes) -> str:
+    """Return a frame as it is compared: with times replaced."""
+    return f"text {without_times(frame)}" if isinstance(frame, str) else f"bytes {frame!r}"

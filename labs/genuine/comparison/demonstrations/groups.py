@@ -1,0 +1,95 @@
+"""When a member joins a group, and when it is not one any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labs.genuine.comparison.demonstrations.visitor import (
+    DIFFERENCES,
+    PATIENCE,
+    hear,
+    open_socket,
+    start,
+)
+from labs.genuine.comparison.difference import OnPurpose, Seen
+from labs.genuine.comparison.site import Site
+from labs.harness.waiting import wait_for
+
+#: For the demonstration (s).
+EXPIRY = 1
+
+
+def observe_join(site: Site) -> Seen:
+    """Join a group that was sent to just before."""
+    start(site)
+    with open_socket(site, "/welcome/") as socket:
+        socket.send("that is all")
+        heard = hear(socket, 2, PATIENCE)
+    got_it = "somebody comes" in heard
+    return Seen("gets what was sent before" if got_it else "gets nothing", ", ".join(heard))
+
+
+def observe_leave(site: Site) -> Seen:
+    """Go without a discard, and look into the group when the disconnect has run."""
+    start(site)
+    with site.redis.client() as redis:
+        socket = open_socket(site, "/members/")
+        if not count_members(site, redis):
+            return Seen("was never in the group")
+        socket.close()
+        try:
+            wait_for(lambda: not count_members(site, redis), "an empty group", PATIENCE)
+        except AssertionError:
+            return Seen("stays in the group")
+    return Seen("is out of the group")
+
+
+def count_members(site: Site, redis: Any) -> int:
+    """Return how many channels are in the group in 1.1.8, and how many servers in ours."""
+    if site.engine.rewritten:
+        return int(redis.hlen("channels:1:group:members"))
+    return int(redis.zcard("asgi::group:members"))
+
+
+def observe_expiry(site: Site) -> Seen:
+    """Stay in a group for longer than memberships live in 1.1.8, and be told something."""
+    start(site)
+    with open_socket(site, "/members/") as socket, site.redis.client() as redis:
+        heard = hear(socket, 1, EXPIRY + 4)  # its Daphne looks every 2 s
+        members = count_members(site, redis)
+        if not heard:
+            socket.send("still here")
+            heard = hear(socket, 1)
+    stays = heard == ["still here"] and members > 0
+    is_gone = not stays and members == 0
+    what = "stays a member" if stays else "is closed, out of the group" if is_gone else "is closed"
+    return Seen(what, ", ".join(heard))
+
+
+JOIN = OnPurpose(
+    name="send-before-join",
+    reason="What a consumer does goes out in the order of its program. In 1.1.8 a join is carried "
+    "out at once, sends when the consumer returns: so a new member gets earlier sends.",
+    genuine="gets what was sent before",
+    ours="gets nothing",
+    application=DIFFERENCES,
+    observe=observe_join,
+)
+LEAVE = OnPurpose(
+    name="leave-without-discard",
+    reason="A socket that is gone is in no group. In 1.1.8 it stays for a day, and is sent to.",
+    genuine="stays in the group",
+    ours="is out of the group",
+    application=DIFFERENCES,
+    observe=observe_leave,
+)
+EXPIRES = OnPurpose(
+    name="memberships-stay",
+    reason="No membership expires, and no socket is closed for its age. In 1.1.8 both happen after "
+    "a day; here after 1 s, by its setting.",
+    genuine="is closed, out of the group",
+    ours="stays a member",
+    application=DIFFERENCES,
+    observe=observe_expiry,
+    layer={"group_expiry": EXPIRY},
+)

@@ -1,0 +1,69 @@
+"""What Redis has to do."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+from labs.genuine.comparison.demonstrations.visitor import (
+    DIFFERENCES,
+    TIMEOUT,
+    count_commands,
+    count_requests,
+    hear,
+    open_socket,
+    start,
+)
+from labs.genuine.comparison.difference import OnPurpose, Seen
+from labs.genuine.comparison.site import Site
+
+#: How long to count (s), and more requests in a second than this are called polling.
+PERIOD, POLLING = 4, 13
+
+MEMBERS = 50
+
+
+def observe_idle(site: Site) -> Seen:
+    """Count requests while a socket is open and nothing happens."""
+    start(site)
+    with open_socket(site, "/echo/") as socket, site.redis.client() as redis:
+        socket.send("ready")
+        hear(socket, 1, TIMEOUT)
+        before = count_requests(redis)
+        time.sleep(PERIOD)
+        rate = (count_requests(redis) - before) / PERIOD
+    return Seen("polls" if rate > POLLING else "waits", f"{rate:.1f} requests a second")
+
+
+def observe_group(site: Site) -> Seen:
+    """Count commands while a group of many is told something."""
+    start(site)
+    with ExitStack() as stack, site.redis.client() as redis:
+        members = [stack.enter_context(open_socket(site, "/members/")) for _ in range(MEMBERS)]
+        before = count_commands(redis)
+        members[0].send("hello")
+        for member in members:
+            hear(member, 1, TIMEOUT)
+        number = count_commands(redis) - before
+    what = "a command or more for each member" if number >= MEMBERS else "fewer than members"
+    return Seen(what, f"{number} commands for {MEMBERS} members")
+
+
+IDLE = OnPurpose(
+    name="no-polling",
+    reason="All processes wait in blocking reads, and tell once a second that they live. "
+    "Daphne 1.4.2 asks Redis for replies 20 times a second.",
+    genuine="polls",
+    ours="waits",
+    application=DIFFERENCES,
+    observe=observe_idle,
+)
+GROUP = OnPurpose(
+    name="cost-of-a-group",
+    reason="A group send is one entry for each interface server, which knows its members. "
+    "1.1.8 sends to each member.",
+    genuine="a command or more for each member",
+    ours="fewer than members",
+    application=DIFFERENCES,
+    observe=observe_group,
+)

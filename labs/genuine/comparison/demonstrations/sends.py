@@ -1,0 +1,96 @@
+"""What becomes of sends when something is wrong with one of them, or with their consumer."""
+
+from __future__ import annotations
+
+from labs.genuine.comparison.demonstrations.visitor import (
+    DIFFERENCES,
+    TIMEOUT,
+    hear,
+    open_socket,
+    start,
+)
+from labs.genuine.comparison.difference import OnPurpose, Seen
+from labs.genuine.comparison.pages import Pages
+from labs.genuine.comparison.site import Site
+
+
+def observe_poison(site: Site) -> Seen:
+    """Send something that has no encoding, between other things."""
+    worker = start(site)
+    with open_socket(site, "/poison/") as socket:
+        socket.send("now")
+        heard = hear(socket, 3)
+    what = "raises at the send" if "cannot be sent" in heard else "raises nothing"
+    lives = "its worker lives" if worker.is_running else "its worker dies"
+    return Seen(f"{what}, {lives}", ", ".join(heard))
+
+
+def observe_later(site: Site) -> Seen:
+    """Let a consumer send something, and put its message off."""
+    start(site)
+    with open_socket(site, "/later/") as socket:
+        socket.send("now")
+        heard = hear(socket, 3)
+    what = f"{heard.count('a run')} of 2 runs are heard"
+    return Seen(what, ", ".join(heard))
+
+
+def observe_view(site: Site) -> Seen:
+    """Let a view send about a row, in a transaction that goes on for a while."""
+    start(site)
+    with open_socket(site, "/members/") as socket:
+        answer = Pages(site.port).request("/store/")
+        (heard,) = hear(socket, 1, TIMEOUT)
+    return Seen(heard, answer)
+
+
+def observe_close(site: Site) -> Seen:
+    """Close with a code that is not allowed, and go on."""
+    start(site)
+    with open_socket(site, "/close/") as socket:
+        socket.send("close")
+        heard = hear(socket, 1)
+        if not heard:
+            socket.send("still here")
+            heard = hear(socket, 1)
+    is_open = heard == ["still here"]
+    return Seen("stays open" if is_open else ", ".join(heard))
+
+
+VIEW = OnPurpose(
+    name="views-send-at-once",
+    reason="What a view sends goes out at once, so a consumer may run before the view's "
+    "transaction ends; transaction.on_commit is the cure. In 1.1.8 a view was a consumer of "
+    "http.request, and its sends waited until it returned.",
+    genuine="the row is there",
+    ours="there is no row",
+    application=DIFFERENCES,
+    observe=observe_view,
+)
+CLOSE = OnPurpose(
+    name="close-code-not-allowed",
+    reason="A close closes: a code that no server may send (1001) becomes 1000, with a line in "
+    "the log. In 1.1.8 Daphne logs an error, and the socket stays open.",
+    genuine="stays open",
+    ours="closed with 1000",
+    application=DIFFERENCES,
+    observe=observe_close,
+)
+POISON = OnPurpose(
+    name="message-without-encoding",
+    reason="What cannot travel raises where it is sent. In 1.1.8 it raises when the consumer has "
+    "returned, which ends the worker, and what should be sent after it is lost.",
+    genuine="raises nothing, its worker dies",
+    ours="raises at the send, its worker lives",
+    application=DIFFERENCES,
+    observe=observe_poison,
+)
+LATER = OnPurpose(
+    name="put-off",
+    reason="A run that ends in ConsumeLater is undone: only the last one sends. In 1.1.8 "
+    "each does.",
+    genuine="2 of 2 runs are heard",
+    ours="1 of 2 runs are heard",
+    application=DIFFERENCES,
+    observe=observe_later,
+)

@@ -1,0 +1,38 @@
+"""A worker that is told to stop in the middle of a message."""
+
+from __future__ import annotations
+
+import signal
+
+from labs.genuine.comparison.demonstrations.visitor import (
+    DIFFERENCES,
+    TIMEOUT,
+    hear,
+    open_socket,
+    start,
+)
+from labs.genuine.comparison.difference import OnPurpose, Seen
+from labs.genuine.comparison.site import Site
+
+
+def observe(site: Site) -> Seen:
+    """Stop the worker when a consumer has begun."""
+    worker = start(site, threads=2)
+    with open_socket(site, "/work/") as socket:
+        socket.send("work")
+        begun = hear(socket, 1, TIMEOUT)
+        worker.signal(signal.SIGTERM)
+        heard = begun + hear(socket, 1)
+    is_done = heard == ["begun", "done"]
+    return Seen("finishes the message" if is_done else "breaks it off", ", ".join(heard))
+
+
+STOPPING = OnPurpose(
+    name="worker-stops",
+    reason="A worker that gets SIGTERM finishes what is under way. 1.1.8 does so with one thread; "
+    "with several it breaks the messages off, and what they were to send is lost.",
+    genuine="breaks it off",
+    ours="finishes the message",
+    application=DIFFERENCES,
+    observe=observe,
+)

@@ -1,0 +1,78 @@
+"""Somebody who looks at one engine: the application of all demonstrations, and sockets."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from redis import Redis
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from labs.genuine.comparison.application import Application
+from labs.genuine.comparison.quiet import count_blocked
+from labs.genuine.comparison.site import Site
+from labs.harness.processes import Process
+from labs.harness.waiting import wait_for
+
+DIFFERENCES = Application(
+    name="differences",
+    package="differences",
+    routing="differences.routing.channel_routing",
+    recorded={},
+    random=st.nothing(),
+    urls="differences.urls",
+)
+
+#: How long to wait for what is to come (s).
+TIMEOUT = 20.0
+
+#: How long to wait for what may never come (s).
+PATIENCE = 3.0
+
+
+def start(site: Site, threads: int = 1) -> Process:
+    """Start a server and a worker, and return the worker when it waits for messages."""
+    site.start_server()
+    return start_worker(site, threads)
+
+
+def start_worker(site: Site, threads: int = 1) -> Process:
+    """Start a worker, and return it when it waits for messages."""
+    worker = site.start_worker(threads)
+    with site.redis.client() as redis:
+        wait_for(lambda: count_waiting(site, redis) == threads, worker.describe, TIMEOUT)
+    return worker
+
+
+def count_waiting(site: Site, redis: Redis) -> int:
+    """Return how many threads of workers wait for messages."""
+    return count_blocked(redis.client_list(), site.engine.waits_in)[1]
+
+
+def open_socket(site: Site, path: str) -> ClientConnection:
+    """Open a socket at *path*; it waits for the worker."""
+    address = f"ws://127.0.0.1:{site.port}{path}"
+    return connect(address, open_timeout=40, ping_interval=None, proxy=None, max_queue=None)
+
+
+def hear(socket: ClientConnection, number: int, patience: float = PATIENCE) -> list[str]:
+    """Return up to *number* frames, fewer if none comes for a while; the last may be the end."""
+    heard: list[str] = []
+    while len(heard) < number:
+        try:
+            heard.append(str(socket.recv(patience)))
+        except TimeoutError:
+            break
+        except ConnectionClosed:
+            heard.append(f"closed with {socket.close_code}")
+            break
+    return heard
+
+
+def count_commands(redis: Redis) -> int:
+    """Return how many commands Redis has carried out, those in scripts included."""
+    return sum(command["calls"] for command in redis.info("commandstats").values())
+
+
+def count_requests(redis: Redis) -> int:
+    """Say how often Redis has read from a connection."""
+    return int(redis.info("stats")["total_reads_processed"])

@@ -1,0 +1,72 @@
+"""What waits for a worker: how much of it, and how long."""
+
+from __future__ import annotations
+
+import time
+
+from labs.genuine.comparison.demonstrations.visitor import (
+    DIFFERENCES,
+    TIMEOUT,
+    hear,
+    open_socket,
+    start,
+    start_worker,
+)
+from labs.genuine.comparison.difference import OnPurpose, Seen
+from labs.genuine.comparison.site import Site
+
+FRAMES = [str(number) for number in range(300)]
+
+#: How long messages and memberships live in 1.1.8, set for the demonstration (s).
+EXPIRY = 2
+
+
+def observe_many(site: Site) -> Seen:
+    """Send many frames while there is no worker."""
+    worker = start(site)
+    with open_socket(site, "/echo/") as socket:
+        worker.terminate()
+        for frame in FRAMES:
+            socket.send(frame)
+        site.start_worker()
+        heard = hear(socket, len(FRAMES), TIMEOUT)
+    if heard == FRAMES:
+        return Seen("answers each frame, in order", f"{len(heard)} frames")
+    return Seen(
+        "loses frames and closes the socket", f"after {len(heard) - 1} answers: {heard[-1]}"
+    )
+
+
+def observe_long(site: Site) -> Seen:
+    """Send a frame, and bring a worker only when all that can expire has expired."""
+    worker = start(site)
+    with open_socket(site, "/echo/") as socket:
+        worker.terminate()
+        socket.send("early")
+        time.sleep(EXPIRY + 2)  # the list expires a second after the message
+        start_worker(site)
+        socket.send("late")
+        heard = hear(socket, 2)
+    is_lost = "early" not in heard
+    return Seen("loses the frame" if is_lost else "answers the frame", ", ".join(heard))
+
+
+MANY = OnPurpose(
+    name="many-messages-wait",
+    reason="What a socket sends while no worker is there waits, in order; beyond READ_AHEAD the "
+    "client is not read on. 1.1.8 keeps 100 messages of all sockets together, and closes with "
+    "1013.",
+    genuine="loses frames and closes the socket",
+    ours="answers each frame, in order",
+    application=DIFFERENCES,
+    observe=observe_many,
+)
+LONG = OnPurpose(
+    name="messages-wait-long",
+    reason="No message expires. In 1.1.8 it does after 60 s; here after 2 s, by its setting.",
+    genuine="loses the frame",
+    ours="answers the frame",
+    application=DIFFERENCES,
+    observe=observe_long,
+    layer={"expiry": EXPIRY},
+)

@@ -1,0 +1,31 @@
+"""All differences on purpose; the slowest first, as they are shown side by side."""
+
+from labs.genuine.comparison.demonstrations import (
+    answers,
+    groups,
+    load,
+    order,
+    sends,
+    stopping,
+    waiting,
+)
+from labs.genuine.comparison.difference import OnPurpose
+
+DIFFERENCES: tuple[OnPurpose, ...] = (
+    answers.SILENCE,
+    answers.MISTAKE,
+    answers.PAGE,
+    order.ORDER,
+    stopping.STOPPING,
+    waiting.MANY,
+    waiting.LONG,
+    groups.JOIN,
+    groups.LEAVE,
+    groups.EXPIRES,
+    sends.VIEW,
+    sends.CLOSE,
+    sends.POISON,
+    sends.LATER,
+    load.IDLE,
+    load.GROUP,
+)

@@ -1,0 +1,77 @@
+"""One application on both engines at once."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Self
+
+from labs.genuine.comparison.application import Application
+from labs.genuine.comparison.engine import GENUINE, OURS
+from labs.genuine.comparison.player import Player
+from labs.genuine.comparison.site import Site
+from labs.genuine.comparison.stage import Stage
+from labs.genuine.comparison.steps import Conversation
+from labs.genuine.comparison.transcript import Difference, Transcript, first_difference
+
+
+class Duel:
+    """Use it in a `with`. It has an event loop of its own, in the thread that made it."""
+
+    def __init__(self, application: Application, stage: Stage) -> None:
+        self.sites = [stage.site(application, engine) for engine in (GENUINE, OURS)]
+        self.conversations = self.steps = self.frames = 0
+        self._stack = ExitStack()
+        self._runner = asyncio.Runner()
+        self._players: list[Player] = []
+
+    def __enter__(self) -> Self:
+        """Start both sites."""
+        with self._stack as stack:
+            for site in self.sites:
+                stack.callback(site.__exit__)
+            with ThreadPoolExecutor(len(self.sites)) as pool:
+                list(pool.map(start, self.sites))
+            stack.enter_context(self._runner)
+            for site in self.sites:
+                self._players.append(self._runner.run(_open(site)))
+                stack.callback(self._close, self._players[-1])
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _close(self, player: Player) -> None:
+        self._runner.run(player.__aexit__())
+
+    def compare(self, conversation: Conversation) -> Difference | None:
+        """Play *conversation* on both; return where they differ."""
+        genuine, ours = self._runner.run(self._play(conversation))
+        self.conversations += 1
+        self.steps += len(genuine.moments)
+        self.frames += genuine.frames
+        return first_difference(genuine, ours)
+
+    async def _play(self, conversation: Conversation) -> tuple[Transcript, Transcript]:
+        genuine, ours = self._players
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(genuine.play(conversation))
+            second = tasks.create_task(ours.play(conversation))
+        return first.result(), second.result()
+
+    def describe(self) -> str:
+        """Return what all processes wrote."""
+        return "\n\n".join(site.describe() for site in self.sites)
+
+
+def start(site: Site) -> None:
+    """Start all that *site* needs."""
+    site.__enter__()
+    site.start_worker()
+    site.start_server()
+
+
+async def _open(site: Site) -> Player:
+    return await Player(site).__aenter__()

@@ -1,0 +1,134 @@
+"""Knowing from outside that an engine has nothing left to do.
+
+Nothing of the engines is instrumented. Redis tells who waits in a blocking read: a worker that
+does has finished and sent everything, and has no message to take. What its interface server has
+published is read from the counters of asgi-redis, and from the connection records of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from redis.asyncio import Redis
+
+from labs.genuine.comparison.engine import GENUINE, OURS
+
+#: How long all of it may take to become quiet, and the pause between two looks (s).
+TIMEOUT, PAUSE = 15.0, 0.004
+
+
+#: Where asgi-redis counts what was ever sent to these channels.
+PUBLISHED = [f"asgi-meta:websocket.{event}:messages_count" for event in ("connect", "disconnect")]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What clients have done: in this step, and by the sockets that are live now."""
+
+    handshakes: int
+    ended: int
+    live: int
+    connecting: int
+    frames: int
+
+
+class Ear(Protocol):
+    """Listens to one engine's Redis."""
+
+    async def begin(self) -> None:
+        """Note what has been published before this step."""
+
+    async def noise(self, traffic: Traffic) -> str:
+        """Say what is left to do, given *traffic*; nothing if all is quiet."""
+
+
+def count_blocked(clients: list[dict[str, str]], command: str) -> tuple[int, int]:
+    """Return how many clients have sent *command* last, and how many of these wait in it."""
+    asked = [client for client in clients if client["cmd"].split("|")[0] == command]
+    return len(asked), sum("b" in client["flags"] for client in asked)
+
+
+class GenuineEar:
+    """For asgi-redis: workers wait in BLPOP, replies stand in lists, all sends are counted."""
+
+    def __init__(self, redis: Redis, threads: int = 1) -> None:
+        self.redis = redis
+        self.threads = threads
+        self._before = (0, 0)
+
+    async def begin(self) -> None:
+        """Note what has been published before this step."""
+        self._before = _numbers(await self.redis.mget(PUBLISHED))
+
+    async def noise(self, traffic: Traffic) -> str:
+        """Say what is left to do."""
+        async with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.client_list()
+            pipeline.keys("asgi:*!")
+            pipeline.mget(PUBLISHED)
+            clients, replies, counts = await pipeline.execute()
+        connects, disconnects = (
+            now - before for now, before in zip(_numbers(counts), self._before, strict=True)
+        )
+        _, blocked = count_blocked(clients, GENUINE.waits_in)
+        checks = {
+            f"{traffic.handshakes - connects} connects": connects >= traffic.handshakes,
+            f"{traffic.ended - disconnects} disconnects": disconnects >= traffic.ended,
+            f"{self.threads - blocked} workers": blocked >= self.threads,
+            f"replies in {replies}": not replies,
+        }
+        return ", ".join(what for what, is_done in checks.items() if not is_done)
+
+
+def _numbers(counts: Sequence[bytes | str | None]) -> tuple[int, int]:
+    connects, disconnects = (int(count or 0) for count in counts)
+    return connects, disconnects
+
+
+class OurEar:
+    """For channels_workers: see the keys in docs/reference/redis.md."""
+
+    def __init__(self, redis: Redis, threads: int = 1) -> None:
+        self.redis = redis
+        self.threads = threads
+
+    async def begin(self) -> None:
+        """Note nothing: a connection record tells how far its connection is."""
+
+    async def noise(self, traffic: Traffic) -> str:
+        """Say what is left to do."""
+        keys = await self.redis.keys("channels:1:connections:*")
+        async with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.client_list()
+            for key in keys:
+                pipeline.hvals(key)
+            clients, *records = await pipeline.execute()
+        fields = [record.split(b":", 2) for server in records for record in server]
+        orders = sum(int(order) for order, *_ in fields)
+        readers, waiting = count_blocked(clients, "xread")
+        _, blocked = count_blocked(clients, OURS.waits_in)
+        checks = {
+            f"{len(fields)} connections of {traffic.live}": len(fields) == traffic.live,
+            f"{traffic.frames - orders} frames": orders == traffic.frames,
+            "messages under way": all(state == b"i" for _, state, _ in fields),
+            f"{self.threads - blocked} workers": blocked >= self.threads,
+            "an inbox": readers == waiting and (waiting > 0 or not traffic.live),
+        }
+        return ", ".join(what for what, is_done in checks.items() if not is_done)
+
+
+async def wait_for_quiet(ear: Ear, ask: Callable[[], Traffic]) -> Traffic:
+    """Wait until *ear* hears nothing; return the traffic, which is asked for each time.
+
+    TimeoutError with what is left to do, if that takes too long.
+    """
+    deadline = time.monotonic() + TIMEOUT
+    while noise := await ear.noise(traffic := ask()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Still to do after {TIMEOUT:g} s: {noise}")
+        await asyncio.sleep(PAUSE)
+    return traffic

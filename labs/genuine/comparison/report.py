@@ -1,0 +1,73 @@
+"""What a run says: lines for people, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from labs.genuine.comparison.difference import Demonstrated
+from labs.genuine.comparison.result import Finding, Result
+from labs.genuine.comparison.tested import Tested
+
+
+def say(text: str) -> None:
+    """Print *text* at once."""
+    print(text, flush=True)
+
+
+def describe_result(result: Result) -> str:
+    """Return a line for an application, and what differs."""
+    verdict = "equal" if result.is_equal else "DIFFERENT"
+    line = (
+        f"{result.application:<28} {result.conversations:4} conversations {result.steps:5} steps "
+        f"{result.frames:5} frames {result.seconds:6.1f} s  {verdict}"
+    )
+    parts = [line, *map(_describe_finding, result.findings)]
+    if result.trouble:
+        parts.append(textwrap.indent(result.trouble, "    "))
+    return "\n".join(parts)
+
+
+def _describe_finding(finding: Finding) -> str:
+    again = "" if finding.repeats else " (once; played again, it was equal)"
+    text = f"in {finding.conversation}{again}\n{finding.difference}\n{finding.code}"
+    return textwrap.indent(text, "    ")
+
+
+def describe_difference(shown: Demonstrated) -> str:
+    """Return what was seen of a difference on purpose."""
+    verdict = "as expected" if shown.is_as_expected else "NOT AS EXPECTED"
+    lines = [f"{shown.name}: {verdict}", textwrap.indent(textwrap.fill(shown.reason, 92), "    ")]
+    lines += [f"    {engine + ':':<18}{seen}" for engine, seen in shown.seen.items()]
+    if not shown.is_as_expected:
+        lines += [f"    expected of {engine}: {what}" for engine, what in shown.expected.items()]
+    return "\n".join(lines)
+
+
+def describe_tests(tested: Sequence[Tested]) -> str:
+    """Return how many tests of consumers passed on each engine."""
+    lines = [
+        f"{one.engine}: {one.passed} tests of consumers pass\n{one.trouble}".strip()
+        for one in tested
+    ]
+    return "\n".join(["", *lines])
+
+
+def write_json(
+    file: Path,
+    results: Sequence[Result],
+    differences: Sequence[Demonstrated],
+    tested: Sequence[Tested],
+) -> None:
+    """Write everything to *file*."""
+    content = {
+        "applications": [{**asdict(result), "equal": result.is_equal} for result in results],
+        "differences": [
+            {**asdict(shown), "as_expected": shown.is_as_expected} for shown in differences
+        ],
+        "tests": [asdict(one) for one in tested],
+    }
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,80 @@
+"""Looks for a short random conversation that differs, by Hypothesis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from labs.genuine.comparison.steps import Conversation
+from labs.genuine.comparison.transcript import Difference
+
+Compare = Callable[[Conversation], Difference | None]
+
+#: How long to look for a shorter one (s).
+SHRINK_TIME = 60.0
+
+
+class Found(Exception):
+    """A conversation that differs."""
+
+    def __init__(self, conversation: Conversation, difference: Difference) -> None:
+        super().__init__(conversation, difference)
+        self.conversation = conversation
+        self.difference = difference
+
+
+class Memory:
+    """Plays each conversation once, and no new one when the time to shrink is over.
+
+    Then what is not known passes for equal, so that Hypothesis ends with the best one so far.
+    """
+
+    def __init__(self, compare: Compare) -> None:
+        self.compare = compare
+        self.deadline: float | None = None
+        self._known: dict[str, Difference | None] = {}
+
+    def check(self, conversation: Conversation) -> None:
+        """Raise `Found` if *conversation* differs."""
+        key = repr(conversation)
+        if key not in self._known:
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                return
+            self._known[key] = self.compare(conversation)
+        difference = self._known[key]
+        if difference is not None:
+            self.deadline = self.deadline or time.monotonic() + SHRINK_TIME
+            raise Found(conversation, difference)
+
+
+def find_difference(
+    conversations: SearchStrategy[Conversation], compare: Compare, examples: int, seed: int | None
+) -> Found | None:
+    """Return one of the shortest of *conversations* that differ, None if none of *examples* does.
+
+    Without *seed* it tries the same ones each time.
+    """
+    memory = Memory(compare)
+
+    @settings(
+        max_examples=examples,
+        derandomize=seed is None,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(conversations)
+    def both_engines_agree(conversation: Conversation) -> None:
+        memory.check(conversation)
+
+    try:
+        (both_engines_agree if seed is None else hypothesis.seed(seed)(both_engines_agree))()
+    except Found as found:
+        return found
+    return None

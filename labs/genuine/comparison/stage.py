@@ -1,0 +1,35 @@
+"""Where sites are set up: the code of all applications for each engine, and folders."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labs.genuine.comparison.application import Application
+from labs.genuine.comparison.engine import ENGINES, Engine, copy_applications
+from labs.genuine.comparison.site import Site
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything stands in *folder*, which exists; what processes write stays there as logs."""
+
+    folder: Path
+
+    def prepare(self) -> None:
+        """Copy the applications, which all sites have in common."""
+        for engine in ENGINES:
+            copy_applications(engine, self._code(engine))
+
+    def _code(self, engine: Engine) -> Path:
+        return self.folder / "applications" / engine.module
+
+    def site(
+        self, application: Application, engine: Engine, layer: Mapping[str, object] | None = None
+    ) -> Site:
+        """Return a new site; see :class:`Site`."""
+        prefix = f"{application.name}-{engine.module}-"
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.folder))
+        return Site(application, engine, self._code(engine), folder, layer)

@@ -1,0 +1,1 @@
+"""What the labs and the tests have in common: processes, servers, sites, crowds, reports."""

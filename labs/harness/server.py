@@ -1,0 +1,87 @@
+"""An interface server, and how to talk to it."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPResponse
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from labs.harness.processes import Process
+
+
+@dataclass
+class Server:
+    """A running server: its port and its process."""
+
+    port: int
+    process: Process
+
+    @property
+    def url(self) -> str:
+        """The address of the pages, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def socket_url(self) -> str:
+        """The address of the sockets, without a slash at the end."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    def get(self, path: str, timeout: float = 20) -> str:
+        """The body of the page at `path`; urllib's HTTPError for an error status."""
+        response: HTTPResponse
+        with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
+            return response.read().decode()
+
+    def probe(self, path: str, timeout: float = 20) -> tuple[int, dict[str, str]]:
+        """Status and checks that the server answers to a prober."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
+                return response.status, json.load(response)["checks"]
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)["checks"]
+
+    @contextmanager
+    def join(self, label: str, **options: Any) -> Iterator["Person"]:
+        """Visit the room and open its socket, which makes it, as a page would."""
+        self.get(f"/{label}/")
+        given: dict[str, Any] = {"origin": Origin(self.url), "open_timeout": 30, "max_size": None}
+        with connect(f"{self.socket_url}/chat/{label}/", **(given | options)) as socket:
+            yield Person(socket)
+
+    def stop(self) -> None:
+        """End the server."""
+        self.process.stop()
+
+
+@dataclass
+class Person:
+    """Somebody in a room, by the socket that the page would hold."""
+
+    socket: ClientConnection
+    seen: list[dict[str, Any]] = field(default_factory=list)
+
+    def say(self, message: str, handle: str = "ann", **more: Any) -> None:
+        """Send a message; do not wait for it to come back."""
+        self.socket.send(json.dumps({"handle": handle, "message": message} | more))
+
+    def hear(self, timeout: float = 20) -> dict[str, Any]:
+        """The next chat message; frames of other types are kept in `seen` alone."""
+        while True:
+            frame: dict[str, Any] = json.loads(self.socket.recv(timeout))
+            self.seen.append(frame)
+            if frame.get("type", "message") == "message":
+                return frame
+
+    def hear_message(self, pattern: str, timeout: float = 20) -> dict[str, Any]:
+        """The next chat message whose text matches the regular expression."""
+        while not re.search(pattern, (frame := self.hear(timeout))["message"]):
+            pass
+        return frame

@@ -1,0 +1,1 @@
+"""A rehearsal of a deployment on Heroku, on this machine; ``python -m labs.rehearsal``."""

@@ -1,0 +1,35 @@
+"""Commands that are run to their end."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from labs.harness.processes import clean_environment
+
+#: How long one may take (s).
+PATIENCE = 600.0
+
+
+class Failed(Exception):
+    """A command ended with another status than 0; what it wrote is in the message."""
+
+
+def run(
+    *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None, stdin: bytes = b""
+) -> bytes:
+    """Return what a command writes; :exc:`Failed` if its status is not 0."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=clean_environment() | dict(env or {}),
+        input=stdin,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
+        raise Failed(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{said}")
+    return done.stdout

@@ -1,0 +1,64 @@
+"""Many sockets that do nothing but stay."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from labs.rehearsal.guest import Guest, trusting
+from labs.rehearsal.router import OWN_HOST, Router
+
+#: How many handshakes are under way at once.
+AT_ONCE = 10
+
+#: How long one may take, and an answer (s).
+PATIENCE = 300.0
+
+
+@asynccontextmanager
+async def crowd(router: Router, rooms: Sequence[str]) -> AsyncIterator[list[ClientConnection]]:
+    """Open a socket in each of the *rooms*, which may be the same; close them with the block."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    trusted = trusting(router)
+
+    async def enter(room: str) -> ClientConnection:
+        async with gate:
+            guest = Guest(router)
+            await asyncio.to_thread(guest.get, f"/{room}/")
+            return await connect(
+                f"{router.socket_url}/chat/{room}/",
+                ssl=trusted,
+                origin=Origin(f"https://{OWN_HOST}:{router.https}"),
+                additional_headers=guest.headers,
+                open_timeout=PATIENCE,
+                ping_interval=None,
+                compression=None,
+            )
+
+    sockets = await asyncio.gather(*(enter(room) for room in rooms))
+    try:
+        yield sockets
+    finally:
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+
+async def say(sockets: Sequence[ClientConnection], text: str) -> None:
+    """Let each say the same once."""
+    frame = json.dumps({"handle": "somebody", "message": text})
+    await asyncio.gather(*(socket.send(frame) for socket in sockets))
+
+
+async def hear(sockets: Sequence[ClientConnection], text: str) -> None:
+    """Wait until each has heard it once."""
+
+    async def hear_one(socket: ClientConnection) -> None:
+        while json.loads(await socket.recv()).get("message") != text:
+            pass
+
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*(hear_one(socket) for socket in sockets))

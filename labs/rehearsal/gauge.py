@@ -1,0 +1,114 @@
+"""How full Redis and PostgreSQL have been: looked at all the time, from outside."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+import redis
+
+from labs.rehearsal.key_value import KeyValue
+from labs.rehearsal.postgres import Postgres
+
+#: How often it is looked (s).
+PAUSE = 0.05
+
+#: How many of the app's connections are open, and how many of them without TLS.
+OPEN = """SELECT count(*), count(*) FILTER (WHERE NOT ssl)
+FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE usename = 'chat'"""
+
+
+@dataclass
+class Peaks:
+    """The most that was seen; *refused* are connections that Redis refused, *memory* is in bytes.
+
+    *plain*: connections to PostgreSQL without TLS; *stood* is how long (s) the machine did nothing.
+    """
+
+    redis: int = 0
+    database: int = 0
+    memory: int = 0
+    refused: int = 0
+    plain: int = 0
+    stood: float = 0.0
+
+    def see(self, other: Peaks) -> None:
+        """Keep the higher of each."""
+        for name, value in vars(other).items():
+            setattr(self, name, max(getattr(self, name), value))
+
+
+class Gauge:
+    """Looks while its `with` lasts; *whole* has the peaks since then."""
+
+    def __init__(self, key_value: KeyValue, postgres: Postgres) -> None:
+        self.key_value = key_value
+        self.postgres = postgres
+        self.whole = Peaks()
+        self._since = Peaks()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._look_at, args=(look,), daemon=True)
+            for look in (self._look_at_redis, self._look_at_postgres, self._look_at_clock)
+        ]
+
+    @contextmanager
+    def running(self) -> Iterator[Gauge]:
+        """Look at both."""
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._ended.set()
+            for thread in self._threads:
+                thread.join()
+
+    def since(self) -> Peaks:
+        """Return the peaks since this was called last."""
+        with self._lock:
+            found, self._since = self._since, Peaks()
+        return found
+
+    def _see(self, found: Peaks) -> None:
+        with self._lock:
+            self.whole.see(found)
+            self._since.see(found)
+
+    def _look_at(self, look: Callable[[], None]) -> None:
+        """Look again and again, also after a restart."""
+        while not self._ended.is_set():
+            try:
+                look()
+            except (redis.RedisError, psycopg.Error, OSError):
+                self._ended.wait(PAUSE)
+
+    def _look_at_redis(self) -> None:
+        with closing(self.key_value.client()) as client:
+            while not self._ended.wait(PAUSE):
+                memory, stats = client.info("memory"), client.info("stats")
+                self._see(
+                    Peaks(
+                        redis=len(self.key_value.connections(client)),
+                        memory=int(memory["used_memory_peak"]),
+                        refused=int(stats["rejected_connections"]),
+                    )
+                )
+
+    def _look_at_postgres(self) -> None:
+        with self.postgres.owner() as owner:
+            while not self._ended.wait(PAUSE):
+                row = owner.execute(OPEN).fetchone()
+                if row:
+                    self._see(Peaks(database=row[0], plain=row[1]))
+
+    def _look_at_clock(self) -> None:
+        since = time.monotonic()
+        while not self._ended.wait(PAUSE):
+            since, before = time.monotonic(), since
+            self._see(Peaks(stood=since - before - PAUSE))

@@ -1,0 +1,115 @@
+"""People who talk through the router while something is done to the app, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labs.faults import chat_rows, hearing
+from labs.faults.load.plan import Plan
+from labs.faults.load.transcript import Transcript
+from labs.faults.traffic import Traffic
+from labs.harness.processes import Processes
+from labs.rehearsal.site import Site
+
+#: How many people in how many rooms, who say something every so often (s).
+ROOMS, EACH, INTERVAL = 8, 5, 0.8
+
+#: How long all may take to be calm again, and to hear the last message (s).
+CALM, LAST = 300.0, 300.0
+
+
+@dataclass
+class Counted:
+    """What was counted; *seconds* is the longest that a message took to somebody who is there.
+
+    *fetched* counts what the history showed.
+    """
+
+    sockets: int = 0
+    said: int = 0
+    dropped: int = 0
+    lost: int = 0
+    twice: int = 0
+    disordered: int = 0
+    fetched: int = 0
+    seconds: float = 0.0
+    examples: list[str] = field(default_factory=list)
+
+    def describe(self) -> str:
+        """Say it in a line of the table."""
+        return (
+            f"{self.sockets} sockets, {self.said} messages: {self.dropped} dropped, "
+            f"{self.lost} lost, {self.twice} twice, {self.disordered} out of order; "
+            f"the slowest took {self.seconds:.1f} s"
+        )
+
+    def faults(self, *allowed: str) -> Iterator[str]:
+        """Say what should have been 0, but for what is *allowed*."""
+        for name in ("dropped", "lost", "twice", "disordered"):
+            count = getattr(self, name)
+            if count and name not in allowed:
+                shown = "; ".join(each for each in self.examples if each.startswith(name))
+                yield f"{name}: expected 0, came {count}. {shown}"
+
+
+@dataclass
+class Ground:
+    """Where the load of a step runs."""
+
+    folder: Path
+    processes: Processes
+
+
+@contextmanager
+def load(site: Site, label: str, *, by_rows: bool = False) -> Iterator[Counted]:
+    """Let people talk in rooms of their own; what is yielded is filled in when the block ends.
+
+    *by_rows*: see :func:`count`.
+    """
+    folder = site.folder / f"load-{label}"
+    folder.mkdir()
+    plan = Plan(
+        (site.router.socket_url,),
+        ROOMS,
+        EACH,
+        INTERVAL,
+        chat=True,
+        label=label,
+        authority=str(site.router.certificate.file),
+    )
+    counted = Counted(sockets=ROOMS * EACH)
+    with Traffic(Ground(folder, site.processes), plan) as traffic:
+        traffic.wait_until_calm(CALM)
+        yield counted
+        if not traffic.wait_until_calm(CALM):
+            raise AssertionError(f"All must flow again, but after {CALM:g} s {traffic.status()}")
+        if not traffic.fall_silent(LAST):
+            raise AssertionError(f"All must come back, but there are {traffic.status()}")
+        transcript = traffic.leave()
+    count(counted, transcript, chat_rows.find(transcript, site.rows(label)), by_rows=by_rows)
+
+
+def count(
+    counted: Counted, transcript: Transcript, stored: chat_rows.Found, *, by_rows: bool = False
+) -> None:
+    """Fill it in.
+
+    *by_rows*: lost is only what is not stored, or was not shown to somebody in the end. What pages
+    say again comes late, behind messages said after it, and perhaps to the next socket of a person.
+    """
+    people = transcript.people
+    back = {person.name for person in people if len(person.visits) > 1}
+    heard = hearing.find(transcript, (), 0.0, back)
+    visits = [visit for person in people for visit in person.visits]
+    counted.said = heard.said
+    counted.dropped = sum(1 for visit in visits if visit.joined and visit.ended)
+    counted.fetched = sum(len(visit.fetched) for visit in visits)
+    counted.seconds = heard.seconds
+    for name in ("lost", "twice", "disordered"):
+        live = () if by_rows and name == "lost" else getattr(heard, name)
+        facts = [*live, *getattr(stored, name)]
+        setattr(counted, name, len(facts))
+        counted.examples += [f"{name}: {fact}" for fact in facts[:3]]

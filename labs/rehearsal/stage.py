@@ -1,0 +1,74 @@
+"""Where the rehearsal takes place: what earlier steps leave to later ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from labs.rehearsal.app import App
+from labs.rehearsal.load import Counted, load
+from labs.rehearsal.row import Row
+from labs.rehearsal.site import Site
+from labs.rehearsal.slug import Repository, Slug
+
+
+@dataclass
+class Stage:
+    """*row* is that of the step that is being played."""
+
+    folder: Path
+    repository: Repository
+    site: Site
+    row: Row
+    slug: Slug | None = None
+    app: App | None = None
+    workers: App | None = None
+
+    def note(self, fact: str) -> None:
+        """Add a fact to the row."""
+        self.row.facts.append(fact)
+
+    def expect(self, fact: bool, what: str) -> None:
+        """Note what did not come as it should, unless *fact*."""
+        if not fact:
+            self.row.failures.append(what)
+
+    @property
+    def built(self) -> Slug:
+        """The slug of the checkout's commit."""
+        if self.slug is None:
+            raise LookupError("A step wants the slug before there is one.")
+        return self.slug
+
+    @property
+    def chat(self) -> App:
+        """The app that has the web dyno."""
+        if self.app is None:
+            raise LookupError("A step wants the app before there is one.")
+        return self.app
+
+    @property
+    def worker_app(self) -> App:
+        """The app that has only workers."""
+        if self.workers is None:
+            raise LookupError("A step wants the second app before there is one.")
+        return self.workers
+
+    @contextmanager
+    def load(self, *allowed: str, by_rows: bool = False) -> Iterator[Counted]:
+        """Let people talk meanwhile; nothing may be lost, nor anything else but what is *allowed*.
+
+        *by_rows*: see :func:`~labs.rehearsal.load.count`.
+        """
+        with load(self.site, self.row.step, by_rows=by_rows) as counted:
+            yield counted
+        self.note(counted.describe())
+        self.row.failures += counted.faults(*allowed)
+
+    @staticmethod
+    def last(seconds: float) -> None:
+        """Let a state last."""
+        threading.Event().wait(seconds)

@@ -1,0 +1,75 @@
+"""What sockets, rooms and waiting messages take of the memory of Redis."""
+
+from __future__ import annotations
+
+import asyncio
+
+import redis
+
+from labs.harness.waiting import wait_for
+from labs.rehearsal.crowd import crowd, hear, say
+from labs.rehearsal.stage import Stage
+from labs.rehearsal.step import Step
+
+#: How many sockets; characters of a message that waits.
+SOCKETS, CHARACTERS = 300, 200
+
+#: How often, and for how long, it is looked how much is used (s).
+PAUSE, LOOKS = 0.1, 25
+
+
+class Memory(Step):
+    """The budget of 25 MB, by what is used with and without."""
+
+    name = "memory"
+    description = f"memory of Redis with {SOCKETS} sockets, in one room and in as many"
+
+    def play(self, stage: Stage) -> None:
+        """Compare what is used."""
+        with stage.site.key_value.client() as client:
+            asyncio.run(self.measure(stage, client))
+
+    async def measure(self, stage: Stage, client: redis.Redis) -> None:
+        """Open sockets, let messages wait, close."""
+        router = stage.site.router
+        base = await used(client)
+        async with crowd(router, ["memory"] * SOCKETS):
+            together = await used(client) - base
+        await asyncio.to_thread(wait_until_empty, client)
+        base = await used(client)
+        async with crowd(router, [f"memory-{number}" for number in range(SOCKETS)]) as sockets:
+            apart = await used(client) - base
+            await asyncio.to_thread(stage.worker_app.scale, "worker", 0)
+            before = await used(client)
+            text = "x" * CHARACTERS
+            await say(sockets, text)
+            await asyncio.to_thread(wait_for, lambda: waiting(client) == SOCKETS, "messages", 300)
+            waits = await used(client) - before
+            await asyncio.to_thread(stage.worker_app.scale, "worker", 1)
+            await hear(sockets, text)
+        stage.note(f"{base / 2**20:.2f} MiB without sockets")
+        stage.note(f"{together / SOCKETS:.0f} bytes for a socket in a room with others")
+        stage.note(f"{apart / SOCKETS:.0f} bytes for a socket with a room of its own")
+        stage.note(f"{waits / SOCKETS:.0f} bytes for a message of {CHARACTERS} letters that waits")
+        stage.note(f"all {SOCKETS} were answered when there was a worker again")
+        for what, found in {"a socket": together, "a room": apart, "a message": waits}.items():
+            stage.expect(found > 0, f"{what} to take memory, but it took {found} bytes")
+
+
+async def used(client: redis.Redis) -> int:
+    """Return the least that is used within some seconds: without what comes and goes."""
+    least = []
+    for _ in range(LOOKS):
+        least.append(int(client.info("memory")["used_memory"]))
+        await asyncio.sleep(PAUSE)
+    return min(least)
+
+
+def waiting(client: redis.Redis) -> int:
+    """Return how many messages of sockets wait for a worker."""
+    return sum(int(client.xlen(key)) for key in client.keys("*:channel:websocket.receive"))
+
+
+def wait_until_empty(client: redis.Redis) -> None:
+    """Wait until the sockets that were closed have left nothing."""
+    wait_for(lambda: not client.keys("*:session:*"), "the end of all sessions", 300)

@@ -1,0 +1,111 @@
+"""People at the site, by the router."""
+
+from __future__ import annotations
+
+import re
+
+from websockets.exceptions import InvalidStatus
+
+from labs.rehearsal.guest import Guest, say_and_hear
+from labs.rehearsal.router import HOST
+from labs.rehearsal.stage import Stage
+from labs.rehearsal.step import Step
+from labs.rehearsal.steps.building import HASHED
+
+#: What a client may not make the app believe.
+FORGED = {"X_Forwarded_Proto": "http", "X_Forwarded_For": "203.0.113.7"}
+
+#: Seconds that browsers may keep what has a hash in its name.
+FOREVER = "max-age=315360000"
+
+
+class Talk(Step):
+    """Two people talk."""
+
+    name = "chat"
+    description = "two people talk by the router with TLS, one logged in"
+
+    def play(self, stage: Stage) -> None:
+        """Look at pages, cookies and headers; sign up; talk; be refused from elsewhere."""
+        ann, bob = Guest(stage.site.router), Guest(stage.site.router)
+        self.look_at_pages(stage, ann)
+        self.look_at_static_files(stage, ann)
+        ann.sign_up("ann")
+        cookies = {cookie.name: cookie.secure for cookie in ann.jar}
+        logged_in = any(name.endswith("sessionid") for name in cookies)
+        stage.expect(logged_in, f"a session after signing up; cookies: {cookies}")
+        stage.note(f"cookies {', '.join(f'`{name}`' for name in sorted(cookies))}, all secure")
+        stage.expect(all(cookies.values()), f"cookies for TLS alone, but they are {cookies}")
+        with ann.enter("lobby") as first, bob.enter("lobby") as second:
+            frame = say_and_hear(first, [first, second], "hello from ann", "eve")
+            stage.expect(frame["handle"] == "ann", f"the account's name, not {frame['handle']!r}")
+            say_and_hear(second, [first, second], "hello from bob", "bob")
+        stage.note("both heard both")
+        try:
+            bob.connect("/chat/lobby/", "https://elsewhere.example.com").close()
+            stage.expect(False, "a page of another site to be refused, but it got a socket")
+        except InvalidStatus as refused:
+            status = refused.response.status_code
+            stage.note(f"a page of another site gets {status}")
+            stage.expect(status == 403, f"403 for a page of another site, not {status}")
+        said = stage.chat.dynos["web"][0].process.output
+        stage.expect("127.0.0.1" in said, "the client's address in the log of the web dyno")
+        stage.expect("203.0.113.7" not in said, "no forged address in the log of the web dyno")
+
+    @staticmethod
+    def look_at_pages(stage: Stage, guest: Guest) -> None:
+        """Come by http, by https, and by https with forged headers."""
+        plain = guest.ask("/lobby/", "http")
+        there = plain.headers.get("Location")
+        stage.note(f"http: {plain.status} to https")
+        stage.expect(
+            plain.status == 301 and there == f"https://{HOST}/lobby/",
+            f"301 to https://{HOST}/lobby/, not {plain.status} to {there}",
+        )
+        secure = guest.ask("/lobby/", **FORGED)
+        lasts = secure.headers.get("Strict-Transport-Security", "")
+        stage.note(f"https: {secure.status}, HSTS `{lasts}`, forged headers not believed")
+        stage.expect(secure.status == 200, f"a page, whatever a client forges: {secure.status}")
+        stage.expect("max-age=" in lasts, f"HSTS, not {lasts!r}")
+
+    @staticmethod
+    def look_at_static_files(stage: Stage, guest: Guest) -> None:
+        """Fetch what the page loads."""
+        page = guest.get("/lobby/")
+        names = re.findall(r'(?:src|href)="(/static/[^"]+\.(?:js|css))"', page)
+        for name in names:
+            answer = guest.ask(name, Accept_Encoding="gzip")
+            kept = answer.headers.get("Cache-Control", "")
+            packed = answer.headers.get("Content-Encoding", "")
+            stage.expect(HASHED.search(name) is not None, f"a hash in {name}")
+            stage.expect(packed == "gzip", f"{name} compressed, not {packed!r}")
+            stage.expect(FOREVER in kept, f"{name} to be kept for ever, not {kept!r}")
+        stage.note(f"{len(names)} static files of the page: hashed, compressed, kept for ever")
+        stage.expect(bool(names), "static files in the page, but there is none")
+
+
+class Idle(Step):
+    """What the platform's Redis does to idle connections."""
+
+    name = "idle"
+    description = "Redis closes connections that were idle; its time-out is 2 s here, not 300"
+
+    #: How long nobody says anything (s); Redis looks now and then.
+    SILENCE = 8.0
+
+    def play(self, stage: Stage) -> None:
+        """Be silent for longer than the time-out, then go on by the same sockets."""
+        ann, bob = Guest(stage.site.router), Guest(stage.site.router)
+        with ann.enter("quiet") as first, bob.enter("quiet") as second:
+            say_and_hear(first, [first, second], "before", "carol")
+            with stage.site.key_value.client() as client:
+                before = stage.site.key_value.connections(client)
+                client.config_set("timeout", 2)
+                stage.last(self.SILENCE)
+                client.config_set("timeout", 300)
+                cut = before - stage.site.key_value.connections(client)
+            say_and_hear(first, [first, second], "afterwards", "carol")
+        stage.note(
+            f"{self.SILENCE:g} s of silence: {len(cut)} of {len(before)} connections were closed"
+        )
+        stage.note("both sockets are the same, both heard the next message")

@@ -1,0 +1,63 @@
+"""The results as JSON and as a table in Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from labs.versions.combinations import COMBINATIONS
+from labs.versions.trial import Result
+
+COLUMNS = ("python", "django", "redis", "channels", "daphne", "server")
+HEADINGS = ("combination", "Python", "Django", "redis-py", "channels", "daphne", "server")
+
+
+def read_json(file: Path) -> list[Result]:
+    """The results that stand in a file; none if there is no file."""
+    if not file.exists():
+        return []
+    return [Result(**entry) for entry in json.loads(file.read_text())]
+
+
+def write_json(file: Path, results: Sequence[Result]) -> None:
+    """Write them, in the order of the combinations."""
+    file.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+
+
+def merge(old: Sequence[Result], new: Sequence[Result]) -> list[Result]:
+    """The newest of each combination that there still is, in the order of the combinations."""
+    newest = {result.name: result for result in (*old, *new)}
+    return [newest[one.name] for one in COMBINATIONS if one.name in newest]
+
+
+def rows(results: Sequence[Result]) -> list[list[str]]:
+    """The cells of the table; a combination without a result has a row that says so."""
+    known = {result.name: result for result in results}
+    return [
+        _cells(known[one.name]) if one.name in known else _not_run(one.name) for one in COMBINATIONS
+    ]
+
+
+def describe(result: Result) -> str:
+    """What came of the tests, in some words."""
+    if result.is_good:
+        repeated = f", {len(result.repeated)} at the second try" if result.repeated else ""
+        return f"{result.passed} passed{repeated}"
+    return f"**{result.failed} failed, {result.skipped} skipped**, {result.passed} passed"
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """The table."""
+    lines = [(*HEADINGS, "tests", "date"), ("---",) * (len(HEADINGS) + 2), *rows(results)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cells(result: Result) -> list[str]:
+    versions = [result.versions[column] for column in COLUMNS]
+    return [result.name, *versions, describe(result), result.date]
+
+
+def _not_run(name: str) -> list[str]:
+    return [name, *("",) * len(COLUMNS), "not run", ""]

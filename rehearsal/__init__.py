@@ -1,1 +1,0 @@
-"""A rehearsal of a deployment on Heroku, on this machine; ``python -m rehearsal``."""

@@ -1,0 +1,122 @@
+"""The checks of what shows in production only."""
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from pytest_django import Settings
+
+from channels_workers.checks.deployment import Budget
+
+KEYS = ["servers", "workers", "threads", "redis", "database"]
+OWN = ("W004", "W005", "W006", "W007", "E014")
+
+
+def problems(deploy: bool = False) -> dict[str, CheckMessage]:
+    """What the checks of this module find, by id."""
+    found = run_checks(tags=["channels_workers"], include_deployment_checks=deploy)
+    ids = {str(problem.id).rpartition(".")[2]: problem for problem in found}
+    return {number: ids[number] for number in ids if number in OWN}
+
+
+def budget(*numbers: int) -> dict[str, int]:
+    return dict(zip(KEYS, numbers, strict=False))
+
+
+# CHANNEL_BUDGET
+
+
+@pytest.mark.parametrize(
+    ("processes", "redis", "database"),
+    [((1, 1, 4), 10, 8), ((2, 2, 4), 20, 16), ((1, 3, 4), 22, 16), ((0, 1, 1), 3, 1)],
+)
+def test_what_processes_need(processes: tuple[int, int, int], redis: int, database: int) -> None:
+    needed = Budget(*processes)
+    assert (needed.redis_needed, needed.database_needed(4)) == (redis, database)
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        (None, []),
+        ({}, []),
+        (budget(1, 1, 4, 20, 20), []),
+        (budget(2, 2, 4, 20, 20), []),
+        (budget(1, 3, 4, 20, 20), ["W005"]),
+        (budget(1, 3, 4, 0, 0), []),
+        (budget(1, 3, 6, 0, 20), ["W006"]),
+        (budget(9, 9, 9, 20, 20), ["W005", "W006"]),
+    ],
+)
+def test_more_than_there_is_is_a_warning(given: Any, ids: list[str], settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 4}
+    settings.CHANNEL_BUDGET = given
+    assert sorted(problems()) == ids
+
+
+def test_the_warnings_say_what_is_needed_and_the_cure(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 4}
+    settings.CHANNEL_BUDGET = budget(2, 3, 8, 20, 20)
+    redis, database = problems()["W005"], problems()["W006"]
+    assert redis.msg == (
+        "Redis allows 20 connections, and up to 38 are needed: 2 interface servers with 4 each, "
+        "3 workers with 8 threads + 2."
+    )
+    assert 'CHANNEL_BUDGET["redis"]' in str(redis.hint)
+    assert "The database allows 20 connections, and 32 are needed" in database.msg
+    assert "2 interface servers with 4 requests inside Django each" in database.msg
+    assert 'CHANNEL_BUDGET["database"]' in str(database.hint)
+
+
+def test_requests_without_a_bound_need_any_number_of_connections(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 0}
+    settings.CHANNEL_BUDGET = budget(1, 1, 4, 0, 100)
+    found = problems()["W006"]
+    assert "there is no bound to those that are needed" in found.msg
+    assert '"REQUESTS_AT_ONCE"' in str(found.hint)
+    settings.CHANNEL_BUDGET = budget(1, 1, 4, 0, 0)
+    assert problems() == {}
+
+
+@pytest.mark.parametrize("given", [[], "x", {"threds": 1}, {"threads": "4"}, {"threads": -1}])
+def test_a_budget_that_is_none_is_an_error(given: Any, settings: Settings) -> None:
+    settings.CHANNEL_BUDGET = given
+    assert list(problems()) == ["E014"]
+
+
+# Origins and proxies
+
+
+def test_all_hosts_and_no_origins(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {}
+    settings.ALLOWED_HOSTS = ["chat.example.com"]
+    assert problems(deploy=True) == {}
+    settings.ALLOWED_HOSTS = ["*"]
+    assert problems(deploy=False) == {}
+    found = problems(deploy=True)["W004"]
+    assert "pages of every site may open sockets" in found.msg
+    assert '"ALLOWED_ORIGINS": ["https://chat.example.com"]' in str(found.hint)
+    settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": ["https://chat.example.com"]}
+    assert problems(deploy=True) == {}
+
+
+def test_a_limit_for_addresses_behind_a_proxy_that_is_not_counted(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["chat.example.com"]
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 10}
+    found = problems(deploy=True)["W007"]
+    assert "all clients count as one address" in found.msg
+    assert '"TRUSTED_PROXIES": 1' in str(found.hint)
+    settings.CHANNEL_WORKERS = {"REQUESTS_PER_ADDRESS": 10}
+    assert "has REQUESTS_PER_ADDRESS and no TRUSTED_PROXIES" in problems(deploy=True)["W007"].msg
+    settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 10, "TRUSTED_PROXIES": 1}
+    assert problems(deploy=True) == {}
+    settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 10}
+    settings.SECURE_PROXY_SSL_HEADER = None
+    assert problems(deploy=True) == {}
+
+
+def test_what_is_wrong_in_channel_workers_is_for_another_check(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["chat.example.com"]
+    settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": "many"}
+    assert problems(deploy=True) == {}

@@ -1,0 +1,176 @@
+"""Calls that wait for the layer in a running event loop, and those that do not hold it up."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from pytest_django import Settings
+
+from channels_workers.channel import Channel, Group
+from channels_workers.concurrency import blocking
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.outbox import Outbox
+from channels_workers.sessions import session_for_reply_channel
+from labs.harness.redis_server import RedisServer
+
+REPLY_CHANNEL = "0123456789abcdef!a"
+
+CALLS: dict[str, Callable[[], Any]] = {
+    "Channel.send": lambda: Channel("work").send({}),
+    "Group.send": lambda: Group("chat").send({}),
+    "Group.add": lambda: Group("chat").add("work"),
+    "Group.discard": lambda: Group("chat").discard("work"),
+    "session_for_reply_channel()": lambda: session_for_reply_channel(REPLY_CHANNEL),
+}
+
+Told = Callable[[], list[str]]
+
+
+@pytest.fixture
+def told(
+    settings: Settings, caplog: pytest.LogCaptureFixture, memory_layer: InMemoryChannelLayer
+) -> Iterator[Told]:
+    """What the log says under DEBUG; nothing was told before."""
+    settings.DEBUG = True
+    blocking._told.clear()
+    yield lambda: [record.getMessage() for record in caplog.records]
+    blocking._told.clear()
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_under_debug_it_is_told_with_the_place_and_the_cure(name: str, told: Told) -> None:
+    CALLS[name]()
+    [text] = told()
+    _, line = inspect.getsourcelines(CALLS[name])
+    assert f"{__file__}:{line} calls {name} in a running event loop" in text
+    kind, _, method = name.rpartition(".")
+    assert (f"Await {kind}.a{method} there." if kind else "sync_to_async()") in text
+
+
+async def test_each_place_is_told_once(told: Told) -> None:
+    for _ in range(3):
+        Group("chat").send({})
+        Group("chat").send({})
+    assert len(told()) == 2
+
+
+async def test_what_is_immediate_holds_up_the_consumers_of_a_worker(
+    told: Told, memory_layer: InMemoryChannelLayer
+) -> None:
+    with Outbox(memory_layer):
+        Group("chat").send({}, immediately=True)
+    assert len(told()) == 1
+
+
+async def test_a_session_that_is_saved_at_once(told: Told) -> None:
+    session = await sync_to_async(session_for_reply_channel)(REPLY_CHANNEL)
+    session["a"] = 1
+    assert told() == []
+    session.save()
+    assert ["asave()" in text for text in told()] == [True]
+    await session.asave()
+    assert len(told()) == 1
+
+
+async def test_nothing_is_told_of_what_holds_nothing_up(
+    told: Told, memory_layer: InMemoryChannelLayer
+) -> None:
+    group, channel = Group("chat"), Channel("work")
+    await group.asend({})
+    await group.aadd("work")
+    await group.adiscard("work")
+    await channel.asend({})
+    await channel.asend({}, immediately=True)
+    await sync_to_async(channel.send)({})
+    with Outbox(memory_layer):
+        channel.send({})
+        group.send({})
+        group.add("work")
+    assert told() == []
+
+
+def test_nothing_is_told_without_an_event_loop(told: Told) -> None:
+    Group("chat").send({})
+    assert told() == []
+
+
+async def test_nothing_is_told_in_production(told: Told, settings: Settings) -> None:
+    settings.DEBUG = False
+    Group("chat").send({})
+    assert told() == []
+
+
+async def test_the_places_that_are_remembered_are_bounded(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocking, "PLACES", 2)
+    for number in range(5):
+        code = compile("Group('chat').send({})", f"made up {number}", "exec")
+        exec(code, {"Group": Group})
+    assert len(told()) == 2
+
+
+# What is awaited instead
+
+
+async def test_outside_a_consumer_it_is_done_when_it_was_awaited(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
+    await Group("chat").aadd("work")
+    await Group("chat").asend({"n": 1})
+    await Channel("work").asend({"n": 2})
+    await Group("chat").adiscard("work")
+    await Group("chat").asend({"n": 3})
+    assert [(await memory_layer.receive("work"))["n"] for _ in range(2)] == [1, 2]
+    assert memory_layer.length("work") == 0
+
+
+async def test_in_a_consumer_both_kinds_keep_one_order(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
+    with Outbox(memory_layer) as outbox:
+        Channel("work").send({"n": 1})
+        await Channel("work").asend({"n": 2})
+        Group("chat").send({"n": 3})
+        await Group("chat").asend({"n": 4})
+        await Group("chat").aadd("work")
+        Group("chat").discard("work")
+        await Channel("work").asend({"n": 0}, immediately=True)
+    kinds = [type(operation).__name__ for operation in outbox.operations]
+    assert kinds == ["Send", "Send", "GroupSend", "GroupSend", "Join", "Leave"]
+    sent = [memory_layer.codec.decode(one[1])["n"] for one in outbox.operations[:4]]  # type: ignore[arg-type]
+    assert sent == [1, 2, 3, 4]
+    assert await memory_layer.receive("work") == {"n": 0}
+    assert memory_layer.length("work") == 0
+
+
+async def test_errors_are_raised_where_it_is_called(memory_layer: InMemoryChannelLayer) -> None:
+    with pytest.raises(TypeError, match="You can only send dicts"):
+        await Channel("work").asend("text")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="You can only send dicts"):
+        await Group("chat").asend("text")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="name must be"):
+        await Group("with space").aadd("work")
+
+
+async def test_an_event_loop_goes_on_while_redis_is_slow(redis_server: RedisServer) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    group = Group("chat", channel_layer=layer)
+    try:
+        await group.aadd("work")
+        with redis_server.client() as client:
+            client.client_pause(8_000)
+        sending = [asyncio.create_task(group.asend({"n": number})) for number in range(3)]
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+        assert not any(task.done() for task in sending)
+        with redis_server.client() as client:
+            client.client_unpause()
+        await asyncio.gather(*sending)
+        assert layer.length("work") == 3
+    finally:
+        layer.disconnect()

@@ -1,0 +1,234 @@
+"""Answers on their way, at servers that are made up: one that waits, and one that fails."""
+
+import asyncio
+import gc
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from channels_workers.interface.http import responses as module
+from channels_workers.interface.http.responses import (
+    PIECE,
+    STREAM_BYTES,
+    Answer,
+    Answers,
+    UnknownLine,
+    pieces,
+)
+from channels_workers.interface.http.slots import Place, Places
+from channels_workers.interface.protocol import Event
+from channels_workers.interface.servers.kernel import unread_bytes
+
+START: Event = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+def body(data: bytes, more: bool = False) -> Event:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+class Client:
+    """A server's `send` to a client that reads when it is told to."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.reads = asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def __call__(self, event: Event) -> None:
+        await self.reads.wait()
+        if self.failure:
+            raise self.failure
+        self.events.append(event)
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(event.get("body", b"") for event in self.events)
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    place = await Places().take(never)
+    assert place is not None
+    yield place
+    place.leave()
+
+
+def test_pieces_are_the_whole() -> None:
+    data = bytes(range(256)) * 1000
+    for more in (True, False):
+        cut = [*pieces(body(data, more))]
+        assert b"".join(each["body"] for each in cut) == data
+        assert max(len(each["body"]) for each in cut) == PIECE
+        assert [each["more_body"] for each in cut] == [True] * (len(cut) - 1) + [more]
+    assert [*pieces(START)] == [START]
+    assert [*pieces(body(b""))] == [body(b"")]
+
+
+async def test_what_is_made_is_taken_over_however_slowly_it_is_read(place: Place) -> None:
+    client, answers = Client(), Answers()
+    answer = Answer(client, answers, place)
+    async with asyncio.timeout(10):
+        await answer.send(START)
+        for number in range(20):
+            await answer.send(body(b"x" * PIECE, more=number < 19))
+    assert answers.queued == 20 * PIECE
+    client.reads.set()
+    await answer.finish()
+    assert len(client.data) == 20 * PIECE
+    assert client.events[0] == START
+    answer.close()
+    assert answers.queued == 0
+
+
+async def test_a_stream_waits_for_its_client_and_leaves_its_place(place: Place) -> None:
+    client, answers = Client(), Answers()
+    answer = Answer(client, answers, place)
+
+    async def stream() -> None:
+        await answer.send(START)
+        for _ in range(100):
+            await answer.send(body(b"x" * PIECE, more=True))
+            await asyncio.sleep(0)
+        await answer.send(body(b""))
+
+    streaming = asyncio.create_task(stream())
+    await asyncio.wait([streaming], timeout=0.1)
+    assert not streaming.done()
+    assert STREAM_BYTES < answers.queued <= STREAM_BYTES + PIECE
+    assert place._is_stream
+    client.reads.set()
+    await streaming
+    await answer.finish()
+    assert len(client.data) == 100 * PIECE
+    answer.close()
+    assert answers.queued == 0
+
+
+async def test_an_error_of_the_server_reaches_the_application(place: Place) -> None:
+    client, answers = Client(), Answers()
+    client.failure = RuntimeError("Response content longer than Content-Length")
+    answer = Answer(client, answers, place)
+    await answer.send(START)
+    client.reads.set()
+    with pytest.raises(RuntimeError, match="longer than"):
+        await answer.finish()
+    with pytest.raises(RuntimeError, match="longer than"):
+        await answer.send(body(b"x"))
+    answer.close()
+    gc.collect()  # no task complains that nobody asked
+
+
+async def test_too_much_for_all_cuts_who_has_not_read_for_longest(
+    place: Place, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {
+        "ANSWER_BYTES_WAITING": 4 * PIECE,
+        "ALL_ANSWER_BYTES_WAITING": 10 * PIECE,
+    }
+    answers, taken = Answers(), []
+    for _ in range(4):
+        answer = Answer(Client(), answers, place)
+        taken.append(answer)
+        await answer.send(START)
+        await answer.send(body(b"x" * 3 * PIECE, more=True))
+    assert [answer._reader.is_cut for answer in taken] == [True, False, False, False]
+    assert answers.queued == 9 * PIECE
+    await taken[0].send(body(b"more"))  # goes nowhere
+    await taken[0].finish()
+    assert [record.event for record in caplog.records] == ["answer_cut"]  # type: ignore[attr-defined]
+    for answer in taken:
+        answer.close()
+    assert answers.queued == 0
+
+
+async def test_who_does_not_read_is_cut_and_who_reads_slowly_is_not(
+    place: Place, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CHANNEL_WORKERS = {"ANSWER_TIMEOUT": 10}
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    answers = Answers()
+    deaf, slow = (Answer(Client(), answers, place) for _ in range(2))
+    for answer in (deaf, slow):
+        await answer.send(START)
+        await answer.send(body(b"x" * 4 * PIECE))
+    for _ in range(30):
+        now[0] += 1
+        slow._reader.put += 1024  # as if so much had gone
+        answers._look()
+    assert (deaf._reader.is_cut, slow._reader.is_cut) == (True, False)
+    for answer in (deaf, slow):
+        answer.close()
+    answers._look()
+    assert not answers.readers
+    assert answers._looking is None or not answers.readers
+
+
+async def test_an_application_that_is_cancelled_leaves_nothing(place: Place) -> None:
+    answers = Answers()
+    answer = Answer(Client(), answers, place)
+
+    async def application() -> None:
+        try:
+            await answer.send(START)
+            await answer.send(body(b"x" * 10 * PIECE))
+            await answer.finish()
+        finally:
+            answer.close()
+
+    running: asyncio.Task[Any] = asyncio.create_task(application())
+    await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert answers.queued == 0
+
+
+# Lines of servers
+
+
+def daphne_send(request: Any) -> Any:
+    """What Daphne gives as `send` for a request."""
+
+    class Server:
+        __module__ = "daphne.server"
+
+        def handle_reply(self, protocol: Any, message: Any) -> None:
+            raise NotImplementedError
+
+    return partial(Server().handle_reply, request)
+
+
+def test_a_request_of_daphne_without_its_parts_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    class Request:
+        transport = None
+
+    for _ in range(2):
+        assert isinstance(module.line_behind(daphne_send(Request())), UnknownLine)
+    assert [record.event for record in caplog.records] == ["feature_missing"]  # type: ignore[attr-defined]
+    assert "registerProducer" in caplog.text
+
+
+def test_what_the_kernel_holds_is_not_read() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with client, accepted:
+            assert unread_bytes(accepted) == 0
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            accepted.setblocking(False)
+            sent = 0
+            with suppress(BlockingIOError):
+                while True:
+                    sent += accepted.send(b"x" * PIECE)
+            assert 0 < unread_bytes(accepted) <= sent
+        assert unread_bytes(accepted) == 0  # it is closed
+    assert unread_bytes(None) == 0

@@ -1,0 +1,133 @@
+"""What a server gets of what its transport has read."""
+
+import pytest
+
+from channels_workers.interface.servers.gate import EARLY, FRAGMENTS, PIECE, Gate
+
+
+class Line(Gate):
+    """A gate whose server and transport are lists."""
+
+    can_hold = True
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        super().__init__(lambda: self.calls.append("heard"), lambda: self.calls.append("broken"))
+        self.handed: list[bytes] = []
+        self.is_full = False
+        self.fills = False  # with each piece
+        self.fails = False
+        self.unread = self.parts = 0
+        self.is_reading = True
+
+    def unsent(self) -> int:
+        return self.unread
+
+    def _fragments(self) -> int:
+        return self.parts
+
+    def _is_busy(self) -> bool:
+        return self.is_full
+
+    def _cut(self) -> None:
+        self.calls.append("cut")
+
+    def _hand_on(self, data: bytes) -> None:
+        if self.fails:
+            raise ValueError
+        self.handed.append(data)
+        self.is_full = self.fills
+
+    def _stop_reading(self) -> None:
+        self.is_reading = False
+
+    def _resume(self) -> None:
+        self.is_reading = True
+
+    def _expect_pongs(self, is_expected: bool) -> None:
+        self.calls.append("expects pongs" if is_expected else "expects none")
+
+
+def opened() -> Line:
+    line = Line()
+    line.open()
+    return line
+
+
+def test_what_is_small_is_handed_on_as_it_came() -> None:
+    line = opened()
+    line.take(b"one")
+    line.take(b"two")
+    assert line.handed == [b"one", b"two"]
+    assert line.is_reading
+
+
+def test_what_is_large_is_handed_on_in_pieces_as_the_application_takes_them() -> None:
+    line, data = opened(), bytes(range(256)) * (PIECE // 64)
+    line.fills = True
+    line.take(data)
+    assert [len(piece) for piece in line.handed] == [PIECE]
+    assert not line.is_reading
+    line.take(b"more")
+    while not line.is_reading:
+        line.is_full = False
+        line.go_on()
+    assert b"".join(line.handed) == data + b"more"
+    assert max(map(len, line.handed)) == PIECE
+
+
+def test_nothing_of_a_client_that_is_held_back_is_handed_on_or_read() -> None:
+    line = opened()
+    line.hold()
+    line.hold()
+    line.take(b"one")
+    assert (line.handed, line.is_reading, line.calls) == ([], False, ["expects none"])
+    line.let_go()
+    line.let_go()
+    assert (line.handed, line.is_reading) == ([b"one"], True)
+    assert line.calls == ["expects none", "expects pongs"]
+
+
+def test_before_the_handshake_is_answered_little_is_kept() -> None:
+    line = Line()
+    line.take(b"x" * EARLY)
+    assert line.is_reading
+    line.take(b"y")
+    assert not line.is_reading
+    assert line.handed == []
+    line.open()
+    assert b"".join(line.handed) == b"x" * EARLY + b"y"
+    assert line.is_reading
+
+
+def test_pongs_that_are_not_read_and_fragments_are_told_of() -> None:
+    line = opened()
+    line.take(b"x")
+    assert line.calls == []
+    line.unread, line.parts = 1, FRAGMENTS + 1
+    line.take(b"x")
+    assert line.calls == ["heard", "broken"]
+
+
+def test_a_server_that_fails_on_what_came_harms_that_line_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = opened()
+    line.fails = True
+    line.take(b"x")
+    line.take(b"y")
+    assert line.calls == ["cut"]
+    assert line.handed == []
+    assert "A server failed on what a client sent, whose line is cut: ValueError" in caplog.text
+
+
+def test_what_comes_after_a_cut_is_not_handed_on() -> None:
+    line = opened()
+    line.shut()
+    line.take(b"x")
+    assert line.handed == []
+
+
+def test_a_server_that_nothing_is_known_of_is_left_alone() -> None:
+    line = Gate(lambda: None, lambda: None)
+    assert (line.can_hold, line.descriptor(), line.unsent()) == (False, -1, 0)

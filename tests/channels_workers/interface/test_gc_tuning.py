@@ -1,0 +1,35 @@
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from channels_workers.interface import gc_tuning
+
+
+@pytest.fixture
+def as_python_starts() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(gc_tuning.DEFAULTS[0], 10, 10)
+    yield
+    gc.unfreeze()
+    gc.enable()
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("as_python_starts")
+def test_what_was_made_before_is_left_out_and_new_objects_are_looked_at_less() -> None:
+    gc_tuning.tune_gc()
+    assert gc.get_threshold() == (gc_tuning.NEW_OBJECTS, 10, 10)
+    assert gc.get_freeze_count() > 10_000
+
+
+@pytest.mark.usefixtures("as_python_starts")
+def test_what_somebody_has_set_is_left_alone() -> None:
+    gc.set_threshold(900, 5, 5)
+    gc_tuning.tune_gc()
+    assert gc.get_threshold() == (900, 5, 5)
+    gc.set_threshold(gc_tuning.DEFAULTS[0], 10, 10)
+    gc.disable()
+    gc_tuning.tune_gc()
+    assert gc.get_threshold() == (gc_tuning.DEFAULTS[0], 10, 10)
+    assert gc.get_freeze_count() == 0

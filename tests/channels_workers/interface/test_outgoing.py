@@ -1,0 +1,340 @@
+"""What goes out to one client: at once, and later while the client reads nothing."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import daphne.server
+import pytest
+from twisted.internet import main, tcp
+
+from channels_workers.conf import Configuration
+from channels_workers.interface.outgoing import (
+    DaphneOutgoing,
+    Outgoing,
+    Unread,
+    UvicornOutgoing,
+    outgoing_for,
+)
+from channels_workers.interface.servers.daphne import unsent_bytes
+
+
+class Server:
+    """Sends while it is `writable`, as the protocols of uvicorn do."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.error: Exception | None = None
+
+    async def send(self, event: dict[str, Any]) -> None:
+        await self.writable.wait()
+        if self.error is not None:
+            raise self.error
+        self.sent.append(event["text"])
+
+
+Server.__module__ = "uvicorn.protocols.test"
+
+
+def event(text: str) -> dict[str, Any]:
+    return {"type": "websocket.send", "text": text}
+
+
+def no_overflow() -> None:
+    raise AssertionError("nothing should overflow")
+
+
+def outgoing(server: Server, overflow: Callable[[], None] = no_overflow, **limits: Any) -> Outgoing:
+    found = outgoing_for(server.send, Configuration(**limits), overflow)
+    assert isinstance(found, UvicornOutgoing)
+    return found
+
+
+async def test_a_client_that_reads_needs_no_task() -> None:
+    server = Server()
+    to_client = outgoing(server)
+    to_client.put(event("one"))
+    to_client.put(event("two"))
+    assert server.sent == ["one", "two"]
+    assert to_client.writer is None
+
+
+async def test_a_handshake_is_answered_without_a_task() -> None:
+    server = Server()
+    to_client = outgoing(server)
+    to_client.put({"type": "websocket.accept", "subprotocol": None, "text": "accepted"})
+    assert server.sent == ["accepted"]
+    assert to_client.writer is None
+
+
+async def test_what_a_client_does_not_read_yet_waits_in_order() -> None:
+    server = Server()
+    server.writable.clear()
+    to_client = outgoing(server)
+    for text in ("one", "two", "three"):
+        to_client.put(event(text))
+    assert server.sent == []
+    server.writable.set()
+    assert to_client.writer is not None
+    await to_client.writer
+    assert server.sent == ["one", "two", "three"]
+    to_client.put(event("four"))
+    assert server.sent[-1] == "four"
+
+
+async def test_too_much_that_waits_overflows() -> None:
+    server = Server()
+    server.writable.clear()
+    overflows: list[None] = []
+    to_client = outgoing(server, lambda: overflows.append(None), REPLIES_WAITING=2)
+    for _ in range(3):
+        to_client.put(event("one is under way, two wait"))
+    assert not overflows
+    to_client.put(event("one too many"))
+    assert overflows == [None]
+    to_client.cut()
+
+
+async def test_a_cut_ends_what_was_begun() -> None:
+    server = Server()
+    server.writable.clear()
+    to_client = outgoing(server)
+    to_client.put(event("one"))
+    to_client.put(event("two"))
+    writer = to_client.writer
+    assert writer is not None
+    await asyncio.sleep(0)
+    to_client.cut()
+    with pytest.raises(asyncio.CancelledError):
+        await writer
+    server.writable.set()
+    assert server.sent == []
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_server_that_fails_harms_nobody_else(
+    is_late: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "channels_workers.interface.outgoing")
+    server = Server()
+    server.error = ConnectionError("gone")
+    if is_late:
+        server.writable.clear()
+    to_client = outgoing(server)
+    to_client.put(event("one"))
+    if to_client.writer is not None:
+        server.writable.set()
+        await to_client.writer
+    assert "Sending failed: gone" in caplog.text
+
+
+async def test_a_close_has_a_task_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    class Slow(Server):
+        async def send(self, event: dict[str, Any]) -> None:
+            async with asyncio.timeout(0.01):  # it cancels the task in which it began
+                await asyncio.Event().wait()
+
+    Slow.__module__ = Server.__module__
+    caplog.set_level("INFO", "channels_workers.interface.outgoing")
+    to_client = outgoing(Slow())
+    to_client.put({"type": "websocket.close", "code": 1000})
+    assert to_client.writer is not None
+    await to_client.writer
+    assert "Sending failed" in caplog.text
+
+
+# Daphne: its own `send`, and a transport of Twisted between two real sockets
+
+
+class Reactor:
+    """Knows which transports wait until they can write."""
+
+    def __init__(self) -> None:
+        self.writers: set[Any] = set()
+
+    def addReader(self, reader: Any) -> None:  # noqa: N802
+        """Read nothing."""
+
+    def removeReader(self, reader: Any) -> None:  # noqa: N802
+        """Read nothing."""
+
+    def addWriter(self, writer: Any) -> None:  # noqa: N802
+        self.writers.add(writer)
+
+    def callLater(self, seconds: float, *call: Any) -> None:  # noqa: N802
+        """Call nothing."""
+
+    def removeWriter(self, writer: Any) -> None:  # noqa: N802
+        self.writers.discard(writer)
+
+
+class Line:
+    """What Daphne has of a client, and the client's end of it."""
+
+    def __init__(self) -> None:
+        near, self.client = socket.socketpair()
+        near.setblocking(False)
+        self.client.setblocking(False)
+        self.reactor = Reactor()
+        self.transport = tcp.Connection(near, None, self.reactor)
+        self.transport.connected = 1
+        server = daphne.server.Server(application=None, endpoints=["unused"])
+        server.connections = {self: {}}
+        self.cut = 0
+        send = partial(server.handle_reply, self)
+        self.out = outgoing_for(send, Configuration(), self.overflow)
+        assert isinstance(self.out, DaphneOutgoing)
+
+    def overflow(self) -> None:
+        self.cut += 1
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """What Daphne calls with each event."""
+        self.transport.write(message["text"].encode())
+
+    def received(self) -> bytes:
+        """What the client can read now."""
+        data = b""
+        with suppress(BlockingIOError):
+            while part := self.client.recv(2**20):
+                data += part
+        return data
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    line = Line()
+    yield line
+    line.client.close()
+    line.transport.socket.close()
+
+
+async def test_daphne_writes_a_frame_without_another_turn_of_its_reactor(line: Line) -> None:
+    for text in ("one", "two"):
+        line.out.put(event(text))
+        assert line.received() == text.encode()
+        assert not line.reactor.writers
+        await asyncio.sleep(0)
+
+
+async def test_what_daphne_gets_in_one_turn_goes_out_in_two_writes(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[bytes] = []
+    write = line.transport.writeSomeData
+
+    def count(data: bytes) -> Any:
+        writes.append(bytes(data))
+        return write(data)
+
+    monkeypatch.setattr(line.transport, "writeSomeData", count)
+    for number in range(20):
+        line.out.put(event(f"{number} "))
+    assert line.reactor.writers
+    line.transport.doWrite()  # the reactor's turn
+    assert writes == [b"0 ", "".join(f"{number} " for number in range(1, 20)).encode()]
+    assert not line.reactor.writers
+
+
+async def test_what_a_client_of_daphne_does_not_read_is_left_to_the_reactor(line: Line) -> None:
+    sent = b""
+    while not line.reactor.writers:
+        line.out.put(event("x" * 10_000))
+        sent += b"x" * 10_000
+        await asyncio.sleep(0)
+    line.out.put(event("last"))
+    received = b""
+    while line.reactor.writers:
+        received += line.received()
+        line.transport.doWrite()
+    assert received + line.received() == sent + b"last"
+
+
+async def test_who_reads_too_slowly_under_daphne_is_told_of(line: Line) -> None:
+    line.out.limits = Configuration(REPLY_BYTES_WAITING=50_000)
+    while not line.cut:
+        line.out.put(event("x" * 10_000))
+    assert unsent_bytes(line.transport) > 50_000
+
+
+async def test_a_client_of_daphne_that_is_gone_is_left_to_the_reactor(line: Line) -> None:
+    line.client.close()
+    line.out.put(event("one"))
+    assert line.reactor.writers == {line.transport}  # which meets the error, and ends the line
+    assert line.transport.doWrite() is main.CONNECTION_LOST
+
+
+async def test_a_line_of_daphne_that_ends_is_ended_by_the_reactor(line: Line) -> None:
+    line.transport.loseConnection()
+    line.out.put(event("the last"))
+    assert line.received() == b"the last"
+    assert line.reactor.writers == {line.transport}
+    assert line.transport.doWrite() is main.CONNECTION_DONE
+
+
+async def test_a_line_of_daphne_that_was_cut_gets_nothing(line: Line) -> None:
+    line.out.put(event("one"))
+    line.out.cut()
+    line.out.put(event("two"))
+    await asyncio.sleep(0)
+    line.out.put(event("three"))
+    assert line.received() == b"one"
+
+
+# All clients together
+
+
+class Reader(Outgoing):
+    """What goes out to a client that has not read so much."""
+
+    def __init__(self, unread: Unread) -> None:
+        super().__init__(Server().send, Configuration(), self.fall, unread)
+        self.size = 0
+        self.is_cut = False
+
+    def fall(self) -> None:
+        self.is_cut = True
+        self.size = 0
+        self.clear()
+
+    def unsent(self) -> int:
+        return self.size
+
+    def leave_unread(self, size: int) -> None:
+        self.size = size
+        self.look()
+
+
+def readers(number: int, limit: int) -> list[Reader]:
+    unread = Unread()
+    made = [Reader(unread) for _ in range(number)]
+    for each in made:
+        each.limits = Configuration(ALL_REPLY_BYTES_WAITING=limit)
+    return made
+
+
+def test_who_has_read_least_is_cut_when_all_together_have_too_much() -> None:
+    greedy, other, small = readers(3, limit=400_000)
+    greedy.leave_unread(250_000)
+    small.leave_unread(60_000)  # does not count
+    other.leave_unread(140_000)
+    assert not greedy.is_cut
+    other.leave_unread(160_000)
+    assert (greedy.is_cut, other.is_cut, small.is_cut) == (True, False, False)
+
+
+def test_what_was_read_meanwhile_does_not_count() -> None:
+    one, two = readers(2, limit=400_000)
+    one.leave_unread(300_000)
+    one.size = 0  # nobody has looked since
+    two.leave_unread(300_000)
+    assert not one.is_cut
+    assert not two.is_cut
+    two.clear()
+    one.leave_unread(390_000)
+    assert not one.is_cut

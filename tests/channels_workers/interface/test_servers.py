@@ -1,0 +1,89 @@
+"""Private parts of server programs that are not there, or are of parts that are not installed."""
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from channels_workers.interface.http.bodies import Bodies
+from channels_workers.interface.servers import daphne
+from channels_workers.interface.servers.uvicorn import PIPELINED, BoundedHead, bound_heads
+
+
+def lifespan_send(protocol: Any) -> Any:
+    """uvicorn's `send` of lifespan, of a configuration with this class of HTTP."""
+
+    class LifespanOn:
+        config = SimpleNamespace(http_protocol_class=protocol)
+
+        async def send(self, event: Any) -> None:
+            raise NotImplementedError
+
+    return LifespanOn().send
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.event for record in caplog.records]  # type: ignore[attr-defined]
+
+
+def test_heads_of_uvicorn_are_bounded_once(caplog: pytest.LogCaptureFixture) -> None:
+    send = lifespan_send(H11Protocol)
+    bound_heads(send)
+    config = send.__self__.config
+    bounded = config.http_protocol_class
+    assert issubclass(bounded, BoundedHead)
+    assert issubclass(bounded, H11Protocol)
+    bound_heads(send)
+    assert config.http_protocol_class is bounded
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("protocol", [None, SimpleNamespace, object()])
+def test_an_http_of_uvicorn_that_is_not_known_is_said(
+    protocol: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    send = lifespan_send(protocol)
+    bound_heads(send)
+    assert send.__self__.config.http_protocol_class is protocol
+    assert events(caplog) == ["feature_missing"]
+    assert "h11 or httptools" in caplog.text
+
+
+def test_requests_that_are_pipelined_at_httptools_are_bounded() -> None:
+    class HttpTools:
+        heads = 0
+        pipeline: list[Any]
+
+        def on_headers_complete(self) -> None:
+            self.heads += 1
+            self.pipeline.append(None)
+
+    bounded: Any = type("Bounded", (BoundedHead, HttpTools), {"pipeline": []})()
+    for _ in range(PIPELINED):
+        bounded.on_headers_complete()
+    with pytest.raises(ValueError, match="pipelined"):
+        bounded.on_headers_complete()
+    assert bounded.heads == PIPELINED
+
+
+def test_a_daphne_that_lacks_parts_keeps_its_classes(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = SimpleNamespace(HTTPFactory=object)
+    monkeypatch.setitem(sys.modules, "daphne.server", server)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "daphne.http_protocol", SimpleNamespace(http=None))  # type: ignore[arg-type]
+    daphne.judge_requests(Bodies())
+    assert server.HTTPFactory is object
+    assert events(caplog) == ["feature_missing"]
+    assert "HTTPFactory.buildProtocol" in caplog.text
+    assert "WebRequest" in caplog.text
+
+
+def test_where_daphne_does_not_run_nothing_is_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "daphne.server", raising=False)
+    daphne.judge_requests(Bodies())
+    assert not caplog.records

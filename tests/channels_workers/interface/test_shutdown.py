@@ -1,0 +1,201 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from channels_workers.interface.shutdown import Goodbye
+from labs.harness.project import ROOT
+
+TIMEOUT = 10
+
+
+class Server:
+    """The handler that a server program has set."""
+
+    def __init__(self) -> None:
+        self.got: list[int] = []
+        self.got_one = asyncio.Event()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.got.append(number)
+        self.got_one.set()
+
+    async def wait(self) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            await self.got_one.wait()
+
+
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGINT])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal, whose handler is as it was after the test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield request.param
+    for changed, handler in before.items():
+        signal.signal(changed, handler)
+
+
+async def test_the_server_gets_the_signal_when_goodbye_was_said(number: signal.Signals) -> None:
+    server, said = Server(), []
+    signal.signal(number, server)
+
+    async def say(number: int) -> None:
+        await asyncio.sleep(0)
+        said.append((number, list(server.got)))
+
+    Goodbye(say).install()
+    os.kill(os.getpid(), number)
+    await server.wait()
+    assert said == [(number, [])]
+    assert server.got == [number]
+
+
+async def begin_to_say(goes_on: asyncio.Event, number: signal.Signals) -> None:
+    """Send a signal, and return while its goodbye is being said."""
+    begun = asyncio.Event()
+
+    async def say(number: int) -> None:
+        begun.set()
+        await goes_on.wait()
+
+    Goodbye(say).install()
+    os.kill(os.getpid(), number)
+    async with asyncio.timeout(TIMEOUT):
+        await begun.wait()
+
+
+@pytest.fixture
+def server(number: signal.Signals) -> Server:
+    """A server that has handlers for both signals."""
+    server = Server()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, server)
+    return server
+
+
+async def test_sigint_goes_to_the_server_at_once_in_the_middle(
+    server: Server, number: signal.Signals
+) -> None:
+    goes_on = asyncio.Event()
+    await begin_to_say(goes_on, number)
+    assert server.got == []
+    os.kill(os.getpid(), signal.SIGINT)
+    assert server.got == [signal.SIGINT]
+    server.got_one.clear()
+    goes_on.set()
+    await server.wait()
+    assert server.got == [signal.SIGINT, number]
+
+
+async def test_sigterm_comes_once_however_often_it_is_sent(
+    server: Server, number: signal.Signals
+) -> None:
+    """To a whole group of processes, and again by a parent to its children."""
+    goes_on = asyncio.Event()
+    await begin_to_say(goes_on, number)
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert server.got == []
+    goes_on.set()
+    await server.wait()
+    assert server.got == [number]
+
+
+async def test_who_cannot_say_goodbye_ends_all_the_same(
+    number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    signal.signal(number, server)
+
+    async def say(number: int) -> None:
+        raise LookupError
+
+    Goodbye(say).install()
+    os.kill(os.getpid(), number)
+    await server.wait()
+    assert "Saying goodbye failed" in caplog.text
+
+
+async def test_in_another_thread_nothing_is_installed(number: signal.Signals) -> None:
+    server = Server()
+    signal.signal(number, server)
+
+    async def install() -> None:
+        goodbye = Goodbye(lambda number: asyncio.sleep(0))
+        goodbye.install()
+        assert goodbye.is_installed
+
+    thread = threading.Thread(target=lambda: asyncio.run(install()))
+    thread.start()
+    thread.join()
+    assert signal.getsignal(number) is server
+
+
+ALONE = """
+import asyncio, os, signal
+from channels_workers.interface.shutdown import Goodbye
+
+async def say(number):
+    print("goodbye", flush=True)
+
+async def main():
+    Goodbye(say).install()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_without_a_handler_of_a_server_the_process_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "goodbye\n"
+    assert done.returncode == -signal.SIGTERM
+
+
+FORKED = """
+import asyncio, os, signal
+from channels_workers.interface.shutdown import Goodbye
+
+async def say(number):
+    print("goodbye", flush=True)
+
+async def main():
+    goodbye = Goodbye(say)
+    goodbye.install()
+    if not (child := os.fork()):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_forked_child_gets_signals_as_if_nobody_said_goodbye() -> None:
+    """The child's copy of the event loop does not run; the parent's must not hear of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{-signal.SIGTERM}\ngoodbye\n"
+    assert done.returncode == -signal.SIGTERM
+
+
+async def test_the_server_gets_the_signal_though_the_goodbye_is_cancelled(
+    server: Server, number: signal.Signals
+) -> None:
+    """As by an event loop that ends."""
+    await begin_to_say(asyncio.Event(), number)
+    [saying] = asyncio.all_tasks() - {asyncio.current_task()}
+    saying.cancel()
+    await server.wait()
+    assert server.got == [number]

@@ -1,0 +1,193 @@
+import logging
+import threading
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from channels_workers.channel import Channel
+from channels_workers.exceptions import ChannelFull, ConsumeLater
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.types import Committed
+from channels_workers.routing import Router
+from channels_workers.sessions import channel_session
+from channels_workers.worker.commit import commit
+from channels_workers.worker.dispatch import run
+from labs.harness.redis_server import RedisServer
+from tests.channels_workers.clients import Client, contents, pull_one
+from tests.channels_workers.conftest import RunNext
+from tests.channels_workers.consumers import Consumer, not_called, run_and_finish
+
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
+
+# Full channels
+
+
+@pytest.fixture
+def small_layer(settings: Settings) -> InMemoryChannelLayer:
+    """A layer whose channel `small` holds one message, which is there."""
+    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.2}
+    layer = InMemoryChannelLayer(channel_capacity={"small": 1})
+    Channel("small", channel_layer=layer).send({"number": 0})
+    return layer
+
+
+def run_on(client: Client, consumer: Consumer) -> Committed:
+    delivery = pull_one(client.layer)
+    return run_and_finish(delivery, client.layer, Router({delivery.channel: consumer}))
+
+
+def test_an_immediate_send_tells_that_the_channel_is_full(
+    small_layer: InMemoryChannelLayer,
+) -> None:
+    client = Client(small_layer)
+    caught: list[str] = []
+
+    def consumer(message: Any) -> None:
+        try:
+            Channel("small", channel_layer=small_layer).send({}, immediately=True)
+        except ChannelFull as error:
+            caught.append(error.channel)
+
+    client.connect()
+    run_on(client, consumer)
+    assert caught == ["small"]
+
+
+def test_what_stays_full_is_dropped_and_logged_and_the_rest_goes_out(
+    small_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(small_layer)
+
+    @channel_session
+    def consumer(message: Any) -> None:
+        small = Channel("small", channel_layer=small_layer)
+        message.channel_session["room"] = "tea"
+        small.send({"number": 1})
+        message.reply_channel.send({"text": "answer"})
+        small.send({"number": 2})
+
+    client.connect()
+    assert run_on(client, consumer) is Committed.DONE
+    assert client.replies == [{"text": "answer"}]
+    assert client.released == [0]
+    assert contents(small_layer, "small") == [{"number": 0}]
+    assert small_layer.load_session(client.reply_channel) is not None
+    assert "Channel small stayed full: 2 messages that websocket.connect" in caplog.text
+
+
+def test_what_finds_room_in_time_goes_out(
+    small_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 20}
+    client = Client(small_layer)
+    small = Channel("small", channel_layer=small_layer)
+
+    class MakeRoom(logging.Handler):
+        """Takes the message out of the channel when the first attempt is logged."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            small_layer.store.take("small")
+
+    client.connect()
+    handler = MakeRoom()
+    logging.getLogger("channels_workers.worker.commit").addHandler(handler)
+    try:
+        run_on(client, lambda message: small.send({"number": 1}))
+    finally:
+        logging.getLogger("channels_workers.worker.commit").removeHandler(handler)
+    assert contents(small_layer, "small") == [{"number": 1}]
+    assert "stayed full" not in caplog.text
+
+
+# What is not to be committed, or not yet
+
+
+def test_a_delivery_that_was_taken_over_commits_nothing(
+    connected: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = connected.layer
+    delivery = pull_one(layer)
+    router = Router(
+        {"websocket.connect": lambda message: message.reply_channel.send({"text": "a"})}
+    )
+    outcome = run(delivery, layer, router, not_called)
+    layer.requeue(delivery, counted=False)
+    assert commit(outcome.of(delivery), layer) is Committed.STALE
+    assert connected.replies == []
+    assert run_and_finish(pull_one(layer), layer, router) is Committed.DONE
+    assert connected.replies == [{"text": "a"}]
+    assert f"Message {delivery.id} was finished elsewhere" in caplog.text
+
+
+def test_a_commit_waits_for_a_redis_that_is_away(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    router = Router({"background": lambda message: None})
+    tried, found = threading.Event(), []
+
+    class Tried(logging.Handler):
+        """Says that an attempt has failed."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            tried.set()
+
+    def work() -> None:
+        found.append(run_and_finish(delivery, layer, router))
+
+    layer.pull(["background"], "worker", 0)  # creates the stream
+    Channel("background", channel_layer=layer).send({})
+    [delivery] = layer.pull(["background"], "worker", 10)
+    handler = Tried(logging.ERROR)
+    logging.getLogger("channels_workers.worker.commit").addHandler(handler)
+    worker = threading.Thread(target=work)
+    redis_server.stop()
+    try:
+        worker.start()
+        assert tried.wait(20)
+    finally:
+        redis_server.start()
+        worker.join(20)
+        logging.getLogger("channels_workers.worker.commit").removeHandler(handler)
+    assert found == [Committed.STALE], "it came back empty: the delivery is not ours any more"
+    assert f"Committing {delivery.id}: Redis at {redis_server.url} does not answer" in caplog.text
+
+
+# Putting back
+
+
+def test_what_is_put_off_goes_behind_those_that_wait(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    seen: list[int] = []
+
+    def act(message: Any) -> None:
+        seen.append(message["number"])
+        if seen == [1]:
+            raise ConsumeLater
+
+    for number in (1, 2):
+        Channel("tasks").send({"number": number})
+    for _ in range(3):
+        run_next(act, "tasks")
+    assert seen == [1, 2, 1]
+
+
+def test_it_is_not_put_off_for_ever(
+    connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[int] = []
+
+    def act(message: Any) -> None:
+        runs.append(len(runs))
+        raise ConsumeLater
+
+    while not connected.released:
+        run_next(act)
+    assert len(runs) == 11
+    assert "is given up: it was put off 10 times by ConsumeLater" in caplog.text
+    assert len(caplog.records) == 1

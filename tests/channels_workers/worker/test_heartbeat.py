@@ -1,0 +1,157 @@
+import time
+from typing import Any
+
+import pytest
+
+from channels_workers.channel import Channel
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers import liveness
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.types import About
+from channels_workers.worker import heartbeat, reaper, thread
+from labs.harness.waiting import wait_for
+from tests.channels_workers.clients import Client
+from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
+
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
+
+async def test_the_server_in_the_process_of_workers_lives_as_long(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.02)
+    monkeypatch.setattr(liveness, "DEAD_AFTER", 0.2)
+    await memory_layer.new_channel()
+    (server,) = memory_layer.processes()
+    group = start_group({})
+
+    def pulses() -> int:
+        return memory_layer.processes().get(group.process, 0)
+
+    began = time.monotonic()
+    wait_for(lambda: pulses() > 30 and time.monotonic() - began > 5 * liveness.DEAD_AFTER, "pulses")
+    assert server in memory_layer.processes()
+    await memory_layer.retire_server()
+
+
+def test_a_process_is_known_while_it_runs(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    processes = memory_layer.store.processes.counters
+    group = start_group({})
+    wait_for(lambda: processes.get(group.process, 0) > 1, "a pulse")
+    stop(group)
+    assert group.process not in processes
+
+
+def test_a_process_that_was_forgotten_registers_again(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    processes = memory_layer.store.processes.counters
+    group = start_group({})
+    wait_for(lambda: group.process in processes, "the registration")
+    memory_layer.retire(group.process, (), ())
+    wait_for(lambda: group.process in processes, "the next registration")
+
+
+def test_a_worker_that_was_taken_for_dead_goes_on_under_a_new_name(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    consumer = Counted()
+    group = start_group({"background": consumer})
+    wait_for(lambda: group.process in memory_layer.processes(), "the first pulse")
+    old = group.process
+    wait_for(lambda: memory_layer.bury(old, memory_layer.processes().get(old, 0)), "the mistake")
+    wait_for(lambda: set(memory_layer.processes()) == {group.process} != {old}, "a new name")
+    Channel("background").send({})
+    assert consumer.got_one.wait(TIMEOUT)
+    assert "was taken for dead" in caplog.text
+    memory_layer.clean_up(old)
+
+
+def test_nothing_is_pulled_before_the_layer_knows_the_process(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would take it for dead, and run what it holds as well."""
+    register, refusals, counted = memory_layer.register, Counted(), Counted()
+
+    def refuse(process: str, about: About) -> None:
+        refusals(process)
+        raise LayerUnavailable("No connection is left.")
+
+    monkeypatch.setattr(memory_layer, "register", refuse)
+    Channel("background", channel_layer=memory_layer).send({})
+    group = start_group({"background": counted}, n_threads=2)
+    wait_for(lambda: len(refusals.messages) > 2, "attempts to register")
+    assert not list(memory_layer.held(["background"], [each.consumer for each in group.workers]))
+    assert not counted.messages
+    monkeypatch.setattr(memory_layer, "register", register)
+    assert counted.got_one.wait(TIMEOUT)
+
+
+def test_a_process_that_was_never_known_can_be_stopped(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(process: str, about: About) -> None:
+        raise LayerUnavailable("No connection is left.")
+
+    monkeypatch.setattr(memory_layer, "register", refuse)
+    stop(start_group({}, n_threads=2))
+
+
+def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(thread, "PULL_TIMEOUT", 0.02)
+    register, refusals, counted = memory_layer.register, Counted(), Counted()
+    pull, pulled = memory_layer.pull, set()
+
+    def refuse(process: str, about: About) -> None:
+        refusals(process)
+        raise LayerUnavailable("No memory is left.")
+
+    def note(channels: Any, consumer: str, *rest: Any) -> Any:
+        pulled.add(consumer.partition(".")[0])
+        return pull(channels, consumer, *rest)
+
+    monkeypatch.setattr(memory_layer, "pull", note)
+    group = start_group({"background": counted}, n_threads=2)
+    group.wait_until_known()
+    monkeypatch.setattr(memory_layer, "register", refuse)
+    former, counters = group.process, memory_layer.processes
+    wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
+    wait_for(lambda: len(refusals.messages) > 3, "attempts to register")
+    assert pulled <= {former}
+    monkeypatch.setattr(memory_layer, "register", register)
+    Channel("background", channel_layer=memory_layer).send({})
+    assert counted.got_one.wait(TIMEOUT)
+    assert pulled <= {former, group.process}
+    memory_layer.clean_up(former)
+
+
+def test_what_ran_is_committed_while_the_new_name_is_not_known(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 0.02)
+    register, refusals, held = memory_layer.register, Counted(), Held()
+
+    def refuse(process: str, about: About) -> None:
+        refusals(process)
+        raise LayerUnavailable("No memory is left.")
+
+    client = Client(memory_layer)
+    client.connect()
+    group = start_group({"websocket.connect": held})
+    assert held.begun.wait(TIMEOUT)
+    monkeypatch.setattr(memory_layer, "register", refuse)
+    former, counters = group.process, memory_layer.processes
+    wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
+    wait_for(lambda: len(refusals.messages) > 1, "attempts to register")
+    held.let_go.set()
+    wait_for(lambda: client.released == [0], "the commit")
+    monkeypatch.setattr(memory_layer, "register", register)
+    wait_for(lambda: group.process in memory_layer.processes(), "the registration")
+    memory_layer.clean_up(former)

@@ -1,0 +1,296 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers import liveness
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.liveness import DEAD_AFTER, LONGEST_PAUSE, StallDetector
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.types import About, GivenUp
+from channels_workers.worker import reaper
+from channels_workers.worker.reaper import (
+    LOOK_INTERVAL,
+    SEARCH_INTERVAL,
+    Reaper,
+)
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
+
+
+class Clock:
+    """A detector at the process "own", and the counters that it sees, second by second."""
+
+    def __init__(self) -> None:
+        self.detector = StallDetector()
+        self.now = 1000.0
+        self.counters = {"own": 1}
+
+    def look(self, **standing: int) -> dict[str, int]:
+        return self.detector.look({**self.counters, **standing}, "own", self.now)
+
+    def pass_by(self, seconds: float, *, step: float = 1.0, **standing: int) -> list[str]:
+        """Look every *step* seconds while the own counter rises; who was called dead."""
+        dead: list[str] = []
+        end = self.now + seconds
+        while self.now < end:
+            self.now += step
+            self.counters["own"] += 1
+            dead += self.look(**standing)
+        return dead
+
+
+def test_a_counter_that_stands_still_is_dead_after_a_while() -> None:
+    clock = Clock()
+    clock.look(other=7)
+    assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
+    assert clock.pass_by(1, other=7) == ["other"]
+    assert clock.look(other=7) == {"other": 7}
+
+
+def test_a_counter_that_rises_is_alive() -> None:
+    clock = Clock()
+    for counter in range(20):
+        assert clock.pass_by(1, other=counter) == []
+
+
+def test_a_counter_that_rises_late_is_alive() -> None:
+    clock = Clock()
+    for counter in range(5):
+        assert clock.pass_by(DEAD_AFTER - 1, other=counter) == []
+
+
+def test_nobody_calls_itself_dead() -> None:
+    clock = Clock()
+    for _ in range(20):
+        clock.now += 1
+        assert clock.look() == {}
+
+
+def test_who_was_frozen_calls_nobody_dead_for_that() -> None:
+    clock = Clock()
+    clock.look(other=7)
+    clock.now += 60
+    assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
+    assert clock.pass_by(2, other=7) == ["other"]
+
+
+def test_looks_that_are_too_far_apart_say_nothing() -> None:
+    clock = Clock()
+    assert clock.pass_by(60, step=LONGEST_PAUSE + 0.1, other=7) == []
+
+
+def test_a_watcher_whose_own_pulse_does_not_go_through_calls_nobody_dead() -> None:
+    clock = Clock()
+    for _ in range(60):
+        clock.now += 1
+        assert clock.look(other=7) == {}
+    assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
+    assert clock.pass_by(2, other=7)
+
+
+def test_a_process_that_is_gone_is_forgotten() -> None:
+    clock = Clock()
+    clock.look(other=7)
+    assert clock.pass_by(2) == []
+    assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
+
+
+def test_a_watcher_with_a_new_id_goes_on() -> None:
+    clock = Clock()
+    clock.look(other=7)
+    clock.counters = {"own": 1, "old": 5}
+    assert set(clock.pass_by(DEAD_AFTER + 1, other=7)) == {"old", "other"}
+
+
+# The reaper
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(liveness, "DEAD_AFTER", 0.2)
+
+
+@pytest.fixture
+def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
+    """The reaper of a process that pulses."""
+    memory_layer.register("own", About.this("worker"))
+    ended = threading.Event()
+
+    def pulse() -> None:
+        while not ended.wait(0.01):
+            memory_layer.pulse("own")
+
+    pulsing = threading.Thread(target=pulse)
+    pulsing.start()
+    found = Reaper(memory_layer, lambda: "own")
+    yield found
+    ended.set()
+    pulsing.join()
+
+
+@pytest.mark.usefixtures("quickly")
+def test_the_dead_are_buried_and_cleaned_up(
+    own: Reaper, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory_layer.register("other", About.this("worker"))
+    memory_layer.apply([memory_layer.make_send("work", {"n": 1})])
+    [held] = memory_layer.pull(["work"], "other.0", 0)
+    own.start()
+    wait_for(lambda: "Cleaned up after process other" in caplog.text, "the reaper")
+    own.stop()
+    assert set(memory_layer.processes()) == {"own"}
+    [again] = memory_layer.pull(["work"], "own.0", 0)
+    assert (again.id, again.deaths) == (held.id, 1)
+
+
+@pytest.mark.usefixtures("quickly")
+def test_what_another_reaper_left_is_cleaned_up(
+    own: Reaper, memory_layer: InMemoryChannelLayer
+) -> None:
+    memory_layer.register("other", About.this("worker"))
+    memory_layer.bury("other", 1)
+    own.start()
+    wait_for(lambda: not memory_layer.remains(), "the reaper")
+    own.stop()
+
+
+@pytest.mark.usefixtures("quickly")
+def test_trouble_does_not_end_the_reaper(
+    own: Reaper, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [LayerUnavailable("away"), ValueError("nobody foresaw it")]
+    processes = memory_layer.processes
+
+    def fail_first() -> dict[str, int]:
+        if failures:
+            raise failures.pop()
+        return processes()
+
+    monkeypatch.setattr(memory_layer, "processes", fail_first)
+    memory_layer.register("other", About.this("worker"))
+    own.start()
+    wait_for(lambda: set(processes()) == {"own"}, "the reaper")
+    own.stop()
+    assert not failures
+
+
+class Watched:
+    """A reaper at the process "own", which pulses, and the time that it sees."""
+
+    def __init__(self, layer: WorkerLayer) -> None:
+        self.layer = layer
+        self.reaper = Reaper(layer, lambda: "own")
+        self.now = 1000.0
+        layer.register("own", About.this("worker", 1, ["work"]))
+
+    def pass_by(self, seconds: float) -> None:
+        for _ in range(int(seconds / LOOK_INTERVAL)):
+            self.now += LOOK_INTERVAL
+            self.layer.pulse("own")
+            self.reaper.look(self.now)
+
+
+@pytest.fixture
+def watched(memory_layer: InMemoryChannelLayer) -> Watched:
+    """A watched layer in which "stray", that nobody knows, holds the only message."""
+    memory_layer.apply([memory_layer.make_send("work", {"n": 1})])
+    assert memory_layer.pull(["work"], "stray.0", 0)
+    return Watched(memory_layer)
+
+
+def test_what_nobody_known_holds_goes_back_after_a_while(
+    watched: Watched, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    assert memory_layer.pull(["work"], "own.0", 0) == []
+    watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER)
+    [again] = memory_layer.pull(["work"], "own.0", 0)
+    assert again.deaths == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "Process stray is dead: it holds messages, and is not known",
+        "Cleaned up after process stray",
+    ]
+
+
+def test_what_is_pulled_later_by_nobody_known_goes_back_too(
+    watched: Watched, memory_layer: InMemoryChannelLayer
+) -> None:
+    watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER)
+    assert memory_layer.pull(["work"], "stray.0", 0)
+    watched.pass_by(2 * SEARCH_INTERVAL + DEAD_AFTER)
+    [again] = memory_layer.pull(["work"], "own.0", 0)
+    assert again.deaths == 2
+
+
+def test_who_registers_again_meanwhile_keeps_what_it_holds(
+    watched: Watched, memory_layer: InMemoryChannelLayer
+) -> None:
+    watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    memory_layer.register("stray", About.this("worker"))
+    for _ in range(10):
+        memory_layer.pulse("stray")
+        watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    assert memory_layer.pull(["work"], "own.0", 0) == []
+    assert set(memory_layer.processes()) == {"own", "stray"}
+
+
+def test_who_goes_on_under_a_new_name_meanwhile_keeps_what_it_holds(
+    watched: Watched, memory_layer: InMemoryChannelLayer
+) -> None:
+    watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    stray = InMemoryChannelLayer(store=memory_layer.store)
+    stray.pulse("stray")
+    stray.register("new", About.this("worker"))
+    for _ in range(10):
+        stray.pulse("new")
+        watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    assert memory_layer.pull(["work"], "own.0", 0) == []
+    assert memory_layer.remains() == set()
+
+
+def test_nobody_counts_as_unknown_while_the_watcher_is_frozen(
+    watched: Watched, memory_layer: InMemoryChannelLayer
+) -> None:
+    watched.pass_by(2 * LOOK_INTERVAL)
+    watched.now += 60
+    watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
+    assert memory_layer.pull(["work"], "own.0", 0) == []
+
+
+def test_a_process_that_cannot_be_cleaned_up_after_holds_up_no_other(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the search for those that nobody knows; and it is told, not at DEBUG only."""
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    watched = Watched(layer)
+    layer.apply([layer.make_send("work", {"n": 1})])
+    assert layer.pull(["work"], "stray.0", 0.01)
+    names = ["bad", *(f"good{number}" for number in range(5))]
+    for name in names:
+        layer.register(name, About.this("server"))
+        assert layer.bury(name, 1)
+    clean_up = layer.clean_up
+
+    def fail(process: str) -> list[GivenUp]:
+        if process == "bad":
+            raise RuntimeError("nobody foresaw it")
+        return clean_up(process)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(layer, "clean_up", fail)
+        watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER + 1)
+        assert layer.remains() == {"bad"}
+        [again] = layer.pull(["work"], "own.0", 0.01)
+        assert again.deaths == 1
+        told = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert [record.getMessage() for record in told] == [
+            "Cleaning up after process bad: RuntimeError was raised. Trying again."
+        ]
+        assert told[0].exc_info
+    wait_for(lambda: [watched.pass_by(1), not layer.remains()][1], "the next attempt")
+    layer.retire("own", (), ())
+    layer.disconnect()

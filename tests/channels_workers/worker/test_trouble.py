@@ -1,0 +1,485 @@
+"""Trouble with Redis that ends by itself: afterwards every socket goes on and every end is told.
+
+Real Redis, with real errors: NOREPLICAS and READONLY by its configuration, a full memory,
+cut lines; and payloads and entries that nobody can read.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from channels_workers import Channel
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.interface.application import Interface
+from channels_workers.layers import liveness
+from channels_workers.layers.redis import RedisChannelLayer, streams
+from channels_workers.layers.redis.streams import Pull
+from channels_workers.layers.types import (
+    CONNECT,
+    RECEIVE,
+    About,
+    Committed,
+    Delivery,
+    Finished,
+)
+from channels_workers.message import Message
+from channels_workers.routing import Router, route
+from channels_workers.worker import group as worker_group
+from channels_workers.worker import heartbeat, reaper
+from channels_workers.worker import thread as worker_thread
+from channels_workers.worker.group import WorkerGroup
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
+from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
+
+# The signals around a consumer look after the database's connections.
+pytestmark = pytest.mark.django_db
+
+Trouble = Callable[[redis.Redis], Any]
+
+
+@pytest.fixture
+async def layers(redis_server: RedisServer) -> AsyncIterator[list[RedisChannelLayer]]:
+    """One for an interface server, one for workers."""
+    made = [RedisChannelLayer(hosts=[redis_server.url]) for _ in range(2)]
+    yield made
+    for layer in made:
+        await layer.retire_server()
+        layer.disconnect()
+
+
+@pytest.fixture
+async def consumers() -> Consumers:
+    return Consumers()
+
+
+@pytest.fixture
+async def workers(
+    layers: list[RedisChannelLayer], consumers: Consumers
+) -> AsyncIterator[WorkerGroup]:
+    router = Router(
+        [
+            route("websocket.connect", consumers.connect),
+            route("websocket.receive", consumers.receive),
+            route("websocket.disconnect", consumers.disconnect),
+        ]
+    )
+    group = WorkerGroup(layers[1], n_threads=2, router=router)
+    group.start()
+    yield group
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+
+
+@pytest.fixture
+def application(layers: list[RedisChannelLayer]) -> Interface:
+    async def http(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("no page is asked for")
+
+    return Interface(http, lambda: layers[0])
+
+
+@contextmanager
+def without_replicas(client: redis.Redis) -> Iterator[None]:
+    """Redis refuses writes that too few replicas would get (NOREPLICAS)."""
+    client.config_set("min-replicas-to-write", "1")
+    yield
+    client.config_set("min-replicas-to-write", "0")
+
+
+@contextmanager
+def read_only(client: redis.Redis) -> Iterator[None]:
+    """A failover: what was the master is a replica, of nobody that answers, for a while."""
+    client.config_set("replica-serve-stale-data", "yes")
+    client.replicaof("127.0.0.1", "1")
+    yield
+    client.replicaof("NO", "ONE")
+
+
+@contextmanager
+def full(client: redis.Redis) -> Iterator[None]:
+    client.config_set("maxmemory", "1mb")
+    yield
+    client.config_set("maxmemory", "0")
+
+
+@contextmanager
+def cut(client: redis.Redis) -> Iterator[None]:
+    """Every connection is cut, again and again."""
+    ended = threading.Event()
+
+    def cut_all() -> None:
+        while not ended.wait(0.05):
+            client.client_kill_filter(_type="normal", skipme=True)
+
+    thread = threading.Thread(target=cut_all)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+def pull_one(layer: RedisChannelLayer, consumer: str) -> Delivery:
+    return layer.pull(["websocket.receive"], consumer, 1)[0]
+
+
+@pytest.mark.usefixtures("workers")
+@pytest.mark.parametrize("trouble", [without_replicas, read_only, full, cut])
+async def test_trouble_that_passes_leaves_nothing_behind(
+    trouble: Any,
+    application: Interface,
+    consumers: Consumers,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stays, leaves = await Client(application).accepted(), await Client(application).accepted()
+    with redis_server.client() as client:
+        with trouble(client):
+            stays.send("meanwhile")
+            leaves.leave(1001)
+            await asyncio.to_thread(wait_for, lambda: "Trying again" in caplog.text, "the trouble")
+        stays.send("afterwards")
+        await stays.until(lambda: stays.texts == ["meanwhile", "afterwards"])
+        await consumers.until(lambda: ("disconnect", (1001, 0)) in consumers.seen)
+        stays.leave(1001)
+        await consumers.until(lambda: ("disconnect", (1001, 2)) in consumers.seen)
+        await application.drain_ended()
+        assert client.keys(f"{layers[0].client.prefix}connections:*") == []
+        assert client.keys(f"{layers[0].client.prefix}session:*") == []
+    assert application.sockets.known == set()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_payload_that_a_server_cannot_read_harms_no_other(
+    application: Interface,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = await Client(application).accepted()
+    foreign = RedisChannelLayer(hosts=[redis_server.url], symmetric_encryption_keys=["other"])
+    await asyncio.to_thread(foreign.apply, [foreign.make_group_send("room", {"text": "secret"})])
+    foreign.disconnect()
+    client.send("hi")
+    await client.until(lambda: client.texts == ["hi"])
+    assert "cannot be decoded" in caplog.text
+    client.leave()
+    await client.ended()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_payload_that_a_worker_cannot_read_becomes_a_dead_letter(
+    application: Interface,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its connection goes on, and its handshake is refused at once."""
+    foreign = RedisChannelLayer(hosts=[redis_server.url], symmetric_encryption_keys=["other"])
+    client = await Client(application).accepted()
+    with monkeypatch.context() as encrypted:
+        encrypted.setattr(layers[0], "encode", foreign.encode)
+        client.send("secret")
+        refused = Client(application)
+        await refused.until(lambda: refused.types == ["close"])
+    client.send("hi")
+    await client.until(lambda: client.texts == ["hi"])
+    letters = await asyncio.to_thread(layers[0].dead_letters)
+    assert sorted(letter.message.channel for letter in letters) == [CONNECT, RECEIVE]
+    assert all("symmetric_encryption_keys" in letter.reason for letter in letters)
+    foreign.disconnect()
+    for each in (client, refused):
+        each.leave()
+        await each.ended()
+
+
+@pytest.mark.usefixtures("workers")
+async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
+    application: Interface,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with redis_server.client() as client:
+        for fields in ({"strange": "entry"}, {"id": "1", "payload": "x", "order": "<Enum>"}):
+            client.xadd(layers[0].streams.key("websocket.receive"), fields)
+    person = await Client(application).accepted()
+    person.send("hi")
+    await person.until(lambda: person.texts == ["hi"])
+    assert caplog.text.count("A message of channel websocket.receive cannot be read") == 1
+    await asyncio.to_thread(wait_for, lambda: not layers[0].length("websocket.receive"), "the end")
+    assert [letter.is_unreadable for letter in layers[0].dead_letters()] == [True, True]
+    person.leave()
+    await person.ended()
+
+
+async def test_what_could_not_be_handed_back_is_handed_back_later(
+    layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = layers[0]
+    group = WorkerGroup(layer, router=Router([]))
+    for number in range(3):
+        layer.apply([layer.make_send("websocket.receive", {"n": number})])
+        group.backlog.add([pull_one(layer, group.workers[0].consumer)])
+    requeue, calls = layer.requeue, []
+
+    def fail_once(delivery: Delivery, *, counted: bool) -> Any:
+        calls.append(delivery)
+        if len(calls) == 2:
+            raise LayerUnavailable("a cut line")
+        return requeue(delivery, counted=counted)
+
+    monkeypatch.setattr(layer, "requeue", fail_once)
+    with pytest.raises(LayerUnavailable):
+        group.hand_back()
+    group.hand_back()
+    assert [layer.content(delivery)["n"] for delivery in calls] == [0, 1, 1, 2]
+    again = [pull_one(layer, "other") for _ in range(3)]
+    assert sorted(layer.content(delivery)["n"] for delivery in again) == [0, 1, 2]
+
+
+async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
+    layers: list[RedisChannelLayer],
+) -> None:
+    layer = layers[0]
+    group = WorkerGroup(layer, router=Router([]))
+    worker = group.workers[0]
+    for number in range(3):
+        layer.apply([layer.make_send("websocket.receive", {"n": number})])
+    worker.delivery = pull_one(layer, worker.consumer)
+    pull_one(layer, worker.consumer)  # its reply is lost
+    layer.streams.recover(worker.consumer)
+    found = [worker._pull(), worker._pull()]
+    numbers = [layer.content(delivery)["n"] for delivery in found if delivery is not None]
+    assert numbers == [1, 2]
+
+
+async def test_what_is_committed_while_a_lost_reply_is_looked_for_does_not_run_again(
+    layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = layers[0]
+    group = WorkerGroup(layer, n_threads=2, router=Router([]))
+    first, second = group.workers
+    layer.apply([layer.make_send("websocket.receive", {"n": number}) for number in range(2)])
+    second.delivery = pull_one(layer, first.consumer)  # pulled by the first, run by the second
+    lost = pull_one(layer, first.consumer)
+    layer.streams.recover(first.consumer)
+    pull = layer.streams.pull
+
+    def pull_and_commit_meanwhile(asked: Pull) -> list[Delivery]:
+        found = pull(asked)
+        if second.delivery is not None:
+            layer.commit(second.delivery)
+            second.delivery = None
+        return found
+
+    monkeypatch.setattr(layer.streams, "pull", pull_and_commit_meanwhile)
+    assert first._pull() == lost
+    assert group.backlog.all() == []
+
+
+async def test_what_is_handed_to_a_line_that_was_cut_is_found(
+    layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, consumer, recovered_for = layers[0], "worker.0", 1000.0
+    monkeypatch.setattr(streams, "RECOVERY_TIME", recovered_for)
+    command = Pull(("websocket.receive",), consumer, TIMEOUT).command(layer.streams.key(""))
+    assert layer.pull(["websocket.receive"], consumer, 0) == []
+    with redis_server.client() as client:
+        waiting = asyncio.create_task(asyncio.to_thread(client.execute_command, *command))
+        await asyncio.to_thread(
+            wait_for, lambda: client.info("clients")["blocked_clients"] == 1, "the blocked read"
+        )
+        layer.streams.recover(consumer)  # as if that read were of our line, which was cut
+        assert layer.pull(["websocket.receive"], consumer, 0) == []
+        layer.apply([layer.make_send("websocket.receive", {"n": 1})])
+        await waiting
+    [found] = layer.pull(["websocket.receive"], consumer, 0)
+    assert layer.content(found) == {"n": 1}
+    assert layer.pull(["websocket.receive"], consumer, 0) == []
+
+
+async def test_a_line_cut_while_the_next_message_is_waited_for(
+    layers: list[RedisChannelLayer], redis_server: RedisServer
+) -> None:
+    layer, kept = layers[1], []
+    layer.register("worker", About.this("worker"))
+    layer.apply([layer.make_send("websocket.receive", {"n": 1})])
+    first = pull_one(layer, "worker.0")
+    waiting = asyncio.create_task(
+        asyncio.to_thread(
+            *(layer.commit_and_pull, [Finished(first)], ["websocket.receive"], 5, 1, kept.extend)
+        )
+    )
+    with redis_server.client() as client:
+        await asyncio.to_thread(
+            wait_for, lambda: not layer.length("websocket.receive"), "the commit"
+        )
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert await waiting == [Committed.DONE]
+    assert kept == []
+    with pytest.raises(LayerUnavailable):  # the line of this thread was cut, too
+        pull_one(layer, "other.0")
+    layers[0].apply([layer.make_send("websocket.receive", {"n": 2})])
+    again = pull_one(layer, "worker.0")
+    assert layer.content(again) == {"n": 2}
+    assert layer.commit(again) is Committed.DONE
+
+
+async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(worker_thread, "PATIENCE_ALONE", 0.02)
+    monkeypatch.setattr(worker_group, "RELIEF_INTERVAL", 0.02)
+    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.3}
+    layer = RedisChannelLayer(hosts=[redis_server.url], channel_capacity={"full": 0})
+    seen: list[int] = []
+
+    def work(message: Message) -> None:
+        seen.append(message["n"])
+        Channel("full", channel_layer=layer).send({})
+
+    group = WorkerGroup(layer, router=Router([route("work", work)]))
+    layer.apply([layer.make_send("work", {"n": number}) for number in range(5)])
+    group.start()
+    await asyncio.to_thread(wait_for, lambda: len(seen) >= 5, "all messages")
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+    assert seen == [0, 1, 2, 3, 4]
+    layer.disconnect()
+
+
+async def test_what_is_handed_to_a_worker_that_does_not_know_of_a_loss_runs(
+    layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "DEAD_AFTER", 0.5)
+    monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.1)
+    layer, seen, goes_on = layers[1], [], threading.Event()
+
+    def work(message: Message) -> None:
+        seen.append(message["n"])
+        assert goes_on.wait(TIMEOUT)
+
+    group = WorkerGroup(layer, router=Router([route("work", work)]))
+    group.start()
+    layer.apply([layer.make_send("work", {"n": 1})])
+    await asyncio.to_thread(wait_for, lambda: seen == [1], "the first message")
+    name = group.process
+    redis_server.flush()
+    layer.apply([layer.make_send("work", {"n": 2})])
+    layer.pull(["work"], f"{name}.0", 1)  # nobody hears of it
+    await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
+    goes_on.set()
+    await asyncio.to_thread(wait_for, lambda: seen == [1, 2], "the second message")
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+
+
+async def test_what_a_worker_took_that_nobody_knows_runs(
+    layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "DEAD_AFTER", 0.5)
+    for name in ("LOOK_INTERVAL", "SEARCH_INTERVAL"):
+        monkeypatch.setattr(reaper, name, 0.1)
+    layer, seen = layers[1], []
+    layer.apply([layer.make_send("work", {"n": 1})])
+    layers[0].pull(["work"], "killed before its first pulse.0", 1)
+    group = WorkerGroup(
+        layer, router=Router([route("work", lambda message: seen.append(message["n"]))])
+    )
+    group.start()
+    await asyncio.to_thread(wait_for, lambda: seen == [1], "the message")
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+
+
+async def test_what_a_worker_was_handed_unseen_runs(
+    layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 0.1)
+    monkeypatch.setattr(heartbeat, "SEARCH_INTERVAL", 0.1)
+    layer, seen = layers[1], []
+    group = WorkerGroup(
+        layer, router=Router([route("work", lambda message: seen.append(message["n"]))])
+    )
+    group.start()
+    for number in range(3):  # as after a cut: a read of the past reaches Redis late
+        while not (unseen := layers[0].pull(["work"], group.workers[0].consumer, 0)):
+            layer.apply([layer.make_send("work", {"n": number})])
+        await asyncio.to_thread(
+            wait_for, lambda at=number: at in seen, f"{layer.content(unseen[0])}"
+        )
+    name = group.process
+    while not layers[0].bury(name, layers[0].processes()[name]):
+        pass  # it has pulsed in between
+    await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
+    while not layers[0].pull(["work"], f"{name}.0", 0):
+        layer.apply([layer.make_send("work", {"n": "late"})])
+    await asyncio.to_thread(wait_for, lambda: "late" in seen, "what came to the old name")
+    group.stop()
+    assert await asyncio.to_thread(group.join, TIMEOUT)
+    layers[0].clean_up(name)
+
+
+async def test_a_cancelled_call_of_an_unknown_script_holds_up_nobody(
+    layers: list[RedisChannelLayer], redis_server: RedisServer
+) -> None:
+    layer = layers[0]
+    await layer.new_channel()
+    with redis_server.client() as client:
+        client.script_flush()
+    sending = asyncio.create_task(layer.group_send("room", {"n": 1}))
+    await asyncio.sleep(0)  # it is written now
+    sending.cancel()
+    await asyncio.wait_for(layer.group_send("room", {"n": 2}), 5)
+
+
+async def test_a_lost_server_is_forgotten_with_all_its_sockets(
+    application: Interface, layers: list[RedisChannelLayer], redis_server: RedisServer
+) -> None:
+    clients = [Client(application) for _ in range(5)]
+    await layers[0].new_channel()  # when it is there, Redis knows the server
+    server = layers[0]._server
+    assert server is not None
+    while not layers[0].bury(server.id, layers[0].processes()[server.id]):
+        pass  # it has pulsed in between
+    for client in clients:
+        await client.until(lambda client=client: client.types == ["close"])
+        client.leave(1006)
+        await client.ended()
+    assert application.sockets.known == set()
+    assert server.receivers == {}
+
+
+async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLayer]) -> None:
+    layer = layers[0]
+    channel = await layer.new_channel()
+    waiting = [asyncio.ensure_future(layer.group_send("room", {"n": 1})) for _ in range(3)]
+    await asyncio.sleep(0)
+    await layer.retire_server()
+    results = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), TIMEOUT)
+    assert all(result is None or isinstance(result, LayerUnavailable) for result in results)
+    assert channel
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_frame_that_the_layer_does_not_take_ends_its_socket_alone(
+    application: Interface, consumers: Consumers, layers: list[RedisChannelLayer]
+) -> None:
+    """With FRAME_SIZE above the layer's `message_size`."""
+    client, other = [await Client(application).accepted() for _ in range(2)]
+    layers[0].codec.message_size = 1_000
+    client.send("x" * 2_000)
+    await client.until(lambda: client.close_codes == [4009])
+    client.leave()
+    await consumers.until(lambda: len(consumers.ends) == 1)
+    assert consumers.ends == [(4009, 0)]
+    other.send("hi")
+    await other.until(lambda: other.texts == ["hi"])

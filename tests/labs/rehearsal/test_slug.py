@@ -1,0 +1,67 @@
+"""What the platform makes of a commit."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from labs.harness.project import ROOT
+from labs.rehearsal.command import Failed, run
+from labs.rehearsal.slug import Repository, find_python, git
+from labs.rehearsal.steps.deploying import MARK, NEW_CONSUMER
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with one commit, and a file that is not in it."""
+    folder = tmp_path / "checkout"
+    (folder / "chat").mkdir(parents=True)
+    (folder / "chat" / "consumers.py").write_text((ROOT / "chat" / "consumers.py").read_text())
+    git("init", "--quiet", cwd=folder)
+    git("add", ".", cwd=folder)
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    git(*who, "commit", "--quiet", "--message", "One", cwd=folder)
+    (folder / "secret").write_text("not committed")
+    return folder
+
+
+def test_only_what_is_committed_is_taken(checkout: Path, tmp_path: Path) -> None:
+    repository = Repository(tmp_path, checkout)
+    repository.clone()
+    repository.unpack(repository.commit, tmp_path / "app")
+    files = [path.relative_to(tmp_path / "app") for path in (tmp_path / "app").rglob("*.*")]
+    assert files == [Path("chat/consumers.py")]
+    assert repository.changes() == 1
+
+
+def test_the_new_consumer_fits_and_is_python(checkout: Path, tmp_path: Path) -> None:
+    repository = Repository(tmp_path, checkout)
+    repository.clone()
+    commit = repository.commit_patches(NEW_CONSUMER, "Mark each message")
+    assert commit != repository.commit
+    repository.unpack(commit, tmp_path / "app-2")
+    changed = (tmp_path / "app-2" / "chat" / "consumers.py").read_text()
+    assert MARK in changed
+    compile(changed, "consumers.py", "exec")
+
+
+def test_a_command_that_fails_says_what_it_wrote(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="ended with 3:\n.*because") as caught:
+        run("/bin/sh", "-c", "echo because; exit 3", cwd=tmp_path)
+    assert "/bin/sh" in str(caught.value)
+
+
+def test_the_interpreter_is_that_of_runtime_txt_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = "{}.{}".format(*sys.version_info)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / f"python{version}").symlink_to(sys.executable)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    (tmp_path / "runtime.txt").write_text(f"python-{version}\n")
+    assert find_python(tmp_path) == folder / f"python{version}"
+    (tmp_path / "runtime.txt").write_text("python-2.0\n")
+    assert find_python(tmp_path) == Path(sys.executable)

@@ -1,0 +1,103 @@
+"""Writes lists of apps: takes out what is no app any more, and brings Daphne in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.lists import Written, written
+from channels_workers_upgrade.renames import NEW
+from channels_workers_upgrade.routing import assigned
+from channels_workers_upgrade.strings import text_of
+
+APPS = "INSTALLED_APPS"
+STATIC = "django.contrib.staticfiles"
+DAPHNE = "daphne"
+
+_OURS = {"channels", "channels.apps.ChannelsConfig"}
+
+#: Apps of 1.1.8 that are not here, with what to do instead.
+GONE = {
+    "channels.delay": "for delayed messages take a task queue",
+    "channels.delay.apps.DelayConfig": "for delayed messages take a task queue",
+    "channels.binding": "it had nothing that an app has",
+}
+
+
+class Apps(cst.CSTTransformer):
+    """Rewrites each list of apps, and remembers in *gone* what was taken out."""
+
+    def __init__(self, has_daphne: bool) -> None:
+        super().__init__()
+        self.has_daphne = has_daphne
+        self.gone: list[str] = []
+
+    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
+        """Rewrite ``INSTALLED_APPS = [...]``."""
+        name, value = assigned(updated_node)
+        return updated_node.with_changes(value=self._rewrite(name, value) or updated_node.value)
+
+    def leave_AugAssign(
+        self, original_node: cst.AugAssign, updated_node: cst.AugAssign
+    ) -> cst.AugAssign:
+        """Rewrite ``INSTALLED_APPS += [...]``, where Daphne may be in the other part."""
+        name = getattr(updated_node.target, "value", "")
+        value = self._rewrite(f"+{name}", updated_node.value)
+        return updated_node.with_changes(value=value or updated_node.value)
+
+    def _rewrite(self, name: object, value: cst.CSTNode | None) -> cst.CSTNode | None:
+        apps = written(value) if _is_apps(name) else None
+        if apps is None:
+            return None
+        for text in [text for text in _texts(apps) if text in GONE]:
+            apps.take(_texts(apps).index(text))
+            self.gone.append(text)
+        if name == APPS and not self.has_daphne:
+            _add_daphne(apps)
+        return apps.result()
+
+
+def rewrite_apps(module: cst.Module) -> tuple[cst.Module, list[str]]:
+    """Return *module* with its lists of apps in order, and the apps that were taken out."""
+    apps = Apps(f'"{DAPHNE}"' in module.code.replace("'", '"'))
+    return module.visit(apps), apps.gone
+
+
+def taken_out(module: cst.Module, gone: list[str]) -> Iterator[Finding]:
+    """Yield what is said of apps that were taken out of *module*."""
+    wrapper = MetadataWrapper(module)
+    positions = wrapper.resolve(PositionProvider)
+    lines = [
+        positions[line].start.line
+        for line in wrapper.module.body
+        if isinstance(line, cst.SimpleStatementLine) and _is_apps(assigned(line.body[0])[0])
+    ]
+    for name in gone:
+        what, cure = f'"{name}" in {APPS}', f"was taken out: {GONE[name]}"
+        yield Finding(min(lines, default=1), what, cure, is_note=True)
+
+
+def _is_apps(name: object) -> bool:
+    return isinstance(name, str) and name.upper().endswith("APPS")
+
+
+def _texts(apps: Written) -> list[str]:
+    return [text_of(element.value) for element in apps.elements]
+
+
+def _add_daphne(apps: Written) -> None:
+    """Put Daphne behind our app, and both before that of static files; see the system checks."""
+    texts = _texts(apps)
+    ours = next((index for index, text in enumerate(texts) if text in _OURS), None)
+    if ours is None or any(text.partition(".")[0] == NEW for text in texts):
+        return
+    value = apps.elements[ours].value
+    if STATIC in texts[:ours] and not apps.has_comments(ours):
+        apps.take(ours)
+        ours = texts.index(STATIC)
+        apps.put(ours, value)
+    quote = value.quote if isinstance(value, cst.SimpleString) else '"'
+    apps.put(ours + 1, cst.SimpleString(f"{quote}{DAPHNE}{quote}"))

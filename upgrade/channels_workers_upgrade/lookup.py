@@ -1,0 +1,90 @@
+"""Finds what has become of a dotted name of Channels 1.1.8."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
+from channels_workers_upgrade.renames import NEW, OLD, Rename, Status
+
+#: Packages of 1.1.8 that define no name themselves, and one that was an old name of another.
+_PACKAGES = {
+    "channels.security": "channels_workers.security",
+    "channels.management": "channels_workers.management",
+    "channels.management.commands": "channels_workers.management.commands",
+    "channels.tests": "channels_workers.test",
+}
+
+
+class Found(NamedTuple):
+    """The beginning of a dotted path that is a name of 1.1.8, what it is now, and the rest."""
+
+    name: str
+    rename: Rename
+    rest: str
+
+
+def find(name: str) -> Rename | None:
+    """Return the status of a whole name such as ``channels.sessions.channel_session``."""
+    name = _without_old_alias(name)
+    if name in NAMES:
+        return NAMES[name]
+    module, _, last = name.rpartition(".")
+    return _PASSED_ON.get(last) if last in PASSED_ON.get(module, "").split() else None
+
+
+def find_beginning(path: str) -> Found | None:
+    """Return the name of 1.1.8 that *path* begins with, which may go on with attributes."""
+    parts = path.split(".")
+    for end in range(2, len(parts) + 1):
+        name = ".".join(parts[:end])
+        rename = find(name)
+        if rename is not None:
+            return Found(name, rename, ".".join(parts[end:]))
+    return None
+
+
+def names_of(module: str) -> dict[str, str]:
+    """Return the names that a module of 1.1.8 gave to ``import *``, with what they are now."""
+    module = _without_old_alias(module)
+    defined = [name.rpartition(".")[2] for name in NAMES if name.rpartition(".")[0] == module]
+    found = {name: find(f"{module}.{name}") for name in defined + PASSED_ON.get(module, "").split()}
+    same = {name: rename for name, rename in found.items() if rename and rename.is_same}
+    return {name: rename.target for name, rename in same.items()}
+
+
+def is_old_module(name: str) -> bool:
+    """Say whether *name* is a module of 1.1.8."""
+    return name in MODULES
+
+
+def new_module(name: str) -> str:
+    """Return the module that holds now what the module *name* of 1.1.8 did, "" without one."""
+    return MODULES.get(name, "")
+
+
+def _without_old_alias(name: str) -> str:
+    module, dot, rest = name.partition(".tests")
+    return f"{module}.test{rest}" if dot and module == OLD and rest[:1] in {"", "."} else name
+
+
+def _place_of(module: str) -> str:
+    places = {row.here for row in ROWS if row.module == module and row.status is Status.SAME}
+    places = {place for place in places if place.partition(".")[0] == NEW}
+    as_before = NEW + module.removeprefix(OLD)
+    return as_before if as_before in places else next(iter(places)) if len(places) == 1 else ""
+
+
+def _passed_on() -> dict[str, Rename]:
+    """Return the status of each name that modules pass on, by its last part."""
+    wanted = {name for names in PASSED_ON.values() for name in names.split()}
+    found: dict[str, Rename] = {}
+    for name, rename in NAMES.items():
+        last = name.rpartition(".")[2]
+        if last in wanted:
+            found.setdefault(last, rename)
+    return found
+
+
+MODULES = {**{row.module: _place_of(row.module) for row in ROWS}, **_PACKAGES}
+_PASSED_ON = _passed_on()

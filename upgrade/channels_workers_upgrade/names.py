@@ -1,0 +1,175 @@
+"""Every public name of Channels 1.1.8, and what has become of it.
+
+The tables of names in docs/how-to/from-channels-1.md say the same; a test compares them.
+"""
+
+from __future__ import annotations
+
+from channels_workers_upgrade.renames import Rename, Row, changed, gone, not_yet, renames, same
+
+_BY_DAPHNE = "Django answers HTTP in the interface process, by its own ASGI handler"
+_NO_BINDING = "send to groups from signals of your models"
+_NO_DELAY = "a task queue, or a table of your own with a command that sends what is due"
+_INSIDE = "an inner part of 1.1.8"
+_LAYERS_BY_CHANNELS = "`channel_layers` is the manager of Channels 4, `channels.layers`"
+
+#: By the heading that they stand under in the documentation.
+SECTIONS: dict[str, tuple[Row, ...]] = {
+    "Channels, groups and messages": (
+        same("", "Channel Group route route_class include"),
+        same("", "channel_layers", here="channels_workers.asgi"),
+        same("", "DEFAULT_CHANNEL_LAYER", here="channels_workers.registry"),
+        gone("", "default_app_config", "Django finds the app's configuration by itself"),
+        same("channel", "Channel Group"),
+        same("message", "Message", "has an `id` too, the same whenever the message runs again"),
+        gone(
+            "message",
+            "PendingMessageStore pending_message_store",
+            "what a consumer sends waits in its outbox and goes out with its commit; "
+            "`immediately=True` sends at once",
+        ),
+    ),
+    "Routing": (
+        same(
+            "routing",
+            "Router Route RouteClass Include route route_class include null_consumer "
+            "connect_consumer",
+            "entries of your own define `match_values` and `channel_names`; a router has no "
+            "`check_default`",
+        ),
+    ),
+    "Sessions and users": (
+        same("sessions", "channel_session http_session channel_and_http_session"),
+        same("sessions", "enforce_ordering", "the order is always kept; take it off when you like"),
+        same("sessions", "session_for_reply_channel"),
+        gone("sessions", "wait_channel_name requeue_messages", "no message waits for its turn"),
+        same(
+            "auth",
+            "transfer_user channel_session_user http_session_user channel_session_user_from_http "
+            "channel_and_http_session_user_from_http",
+        ),
+        same(
+            "security.websockets",
+            "BaseOriginValidator AllowedHostsOnlyOriginValidator allowed_hosts_only",
+        ),
+    ),
+    "Exceptions and signals": (
+        same(
+            "exceptions",
+            "ConsumeLater DenyConnection ChannelSocketException WebsocketCloseException "
+            "SendNotAvailableOnDemultiplexer",
+        ),
+        not_yet("exceptions", "ResponseLater", "no worker answers HTTP; answer in the view"),
+        gone("exceptions", "RequestTimeout RequestAborted", _BY_DAPHNE),
+        same(
+            "signals",
+            "consumer_started consumer_finished worker_ready worker_process_ready",
+            "the sender of the first two is not the class `Worker`",
+        ),
+    ),
+    "Classes of consumers": (
+        same("generic", "BaseConsumer"),
+        same("generic.base", "BaseConsumer"),
+        same(
+            "generic.websockets",
+            "WebsocketConsumer JsonWebsocketConsumer WebsocketMultiplexer WebsocketDemultiplexer",
+        ),
+    ),
+    "Tests": (
+        same(
+            "test",
+            "ChannelTestCase TransactionChannelTestCase Client HttpClient WSClient apply_routes",
+            "by its older name `channels.tests` too",
+        ),
+        same(
+            "test.base",
+            "ChannelTestCaseMixin ChannelTestCase TransactionChannelTestCase Client apply_routes",
+        ),
+        same("test.http", "HttpClient"),
+        same("test.websocket", "WSClient json_module"),
+        not_yet(
+            "test",
+            "ChannelLiveServerTestCase",
+            "start `runserver`, or Daphne and `runworker`, as processes of the test",
+        ),
+        not_yet(
+            "test.liveserver",
+            "ChannelLiveServerTestCase ProcessSetup WorkerProcess DaphneProcess",
+            "start `runserver`, or Daphne and `runworker`, as processes of the test",
+        ),
+    ),
+    "Layers, workers and commands": (
+        changed(
+            "asgi",
+            "get_channel_layer",
+            "in `asgi.py` take `get_application`; elsewhere it gives a layer whose methods are "
+            "coroutines: `Channel(name).send(content)` and `Group(name)` do the same in sync code",
+        ),
+        same("asgi", "channel_layers"),
+        gone("asgi", "ChannelLayerManager InvalidChannelLayerError", _LAYERS_BY_CHANNELS),
+        gone("asgi", "ChannelLayerWrapper", "`channel_layers[alias]` is the layer itself"),
+        changed(
+            "worker",
+            "Worker WorkerGroup",
+            "run `manage.py runworker`; in a process of your own, `WorkerGroup(layer)` takes "
+            "messages from the layer by threads: `start()`, `stop()`, `join()`",
+        ),
+        changed("worker", "logger", "loggers are named after modules, not `django.channels`"),
+        same("apps", "ChannelsConfig", called="ChannelsWorkersConfig"),
+        same("management.commands.runserver", "Command", "it extends Daphne's"),
+        gone("management.commands.runserver", "WorkerThread", _INSIDE),
+        same("management.commands.runworker", "Command"),
+    ),
+    "HTTP in workers": (
+        not_yet("handler", "AsgiRequest AsgiHandler ViewConsumer", _BY_DAPHNE),
+        gone("handler", "logger", _BY_DAPHNE),
+        gone(
+            "staticfiles",
+            "StaticFilesHandler StaticFilesConsumer",
+            "`runserver` serves static files; under Daphne take WhiteNoise, or a proxy",
+        ),
+    ),
+    "Data binding": (
+        not_yet("binding", "Binding", _NO_BINDING),
+        not_yet("binding.base", "Binding BindingMetaclass CREATE UPDATE DELETE", _NO_BINDING),
+        not_yet("binding.websockets", "WebsocketBinding WebsocketBindingWithMembers", _NO_BINDING),
+    ),
+    "Delayed messages": (
+        gone("delay", "default_app_config", "Django finds an app's configuration by itself"),
+        not_yet("delay.apps", "DelayConfig", _NO_DELAY),
+        not_yet("delay.models", "DelayedMessage DelayedMessageQuerySet", _NO_DELAY),
+        not_yet("delay.worker", "Worker logger", _NO_DELAY),
+        not_yet("delay.management.commands.rundelay", "Command", _NO_DELAY),
+    ),
+    "Other inner parts": (
+        gone("hacks", "monkeypatch_django", "the order of INSTALLED_APPS chooses `runserver`"),
+        gone("log", "setup_logger handler", "configure the logger `channels_workers` by LOGGING"),
+        gone("package_checks", "check_all required_versions", "pip compares the versions"),
+        same("utils", "name_that_thing", here="channels.utils"),
+    ),
+}
+
+ROWS = [row for rows in SECTIONS.values() for row in rows]
+
+#: Each whole name, such as ``channels.sessions.channel_session``.
+NAMES: dict[str, Rename] = renames(ROWS)
+
+#: Names that modules of 1.1.8 imported from each other, so that projects import them from there.
+PASSED_ON = {
+    "channels.asgi": "Router name_that_thing",
+    "channels.auth": "channel_session http_session channel_and_http_session",
+    "channels.binding.base": "Group channel_session channel_session_user",
+    "channels.binding.websockets": "Binding WebsocketMultiplexer enforce_ordering",
+    "channels.channel": "DEFAULT_CHANNEL_LAYER channel_layers",
+    "channels.generic.base": "channel_session channel_session_user route_class",
+    "channels.generic.websockets": "BaseConsumer Group SendNotAvailableOnDemultiplexer "
+    "channel_and_http_session_user_from_http channel_session_user_from_http enforce_ordering",
+    "channels.message": "Channel consumer_finished consumer_started",
+    "channels.security.websockets": "DenyConnection",
+    "channels.sessions": "AsgiRequest ConsumeLater Message",
+    "channels.test.base": "DEFAULT_CHANNEL_LAYER ChannelSocketException Group Message Router "
+    "channel_layers consumer_finished consumer_started include",
+    "channels.test.websocket": "Client session_for_reply_channel",
+    "channels.worker": "ChannelSocketException ConsumeLater DenyConnection Message "
+    "consumer_finished consumer_started name_that_thing worker_ready",
+}

@@ -1,0 +1,202 @@
+"""Uses of Channels 1.1.8 that no import shows: methods of layers, keys of messages."""
+
+from __future__ import annotations
+
+import re
+
+import libcst as cst
+from libcst.metadata import ParentNodeProvider, PositionProvider
+
+from channels_workers_upgrade.dicts import keys_of, value_of
+from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.routing import SETTING, assigned
+from channels_workers_upgrade.strings import MEMORY_LAYER, text_of
+
+_TO_SEND = "a coroutine here; in sync code: Channel(name).send(content)"
+_GROUP = "a coroutine here; in sync code: Group(name)"
+
+#: Attributes that nothing else has.
+ATTRIBUTES = {
+    "receive_many": "no layer has it: workers get messages by the routing, tests by "
+    "`Client.receive` and `get_next_message`",
+    "send_group": "Group(name).send(content)",
+    "group_channels": "no layer tells who is in a group; keep such a list yourself: "
+    "see the recipe in docs/how-to/from-channels-1.md",
+    "check_default": "take it out: each router has the defaults",
+    "__doomed__": "nothing marks a message before its last try; ConsumeLater logs an error then",
+}
+
+#: Methods and attributes of a layer.
+OF_LAYERS = {
+    "send": _TO_SEND,
+    "receive": "a coroutine here; in tests: `Client.receive` and `get_next_message`",
+    "new_channel": "a coroutine here; without arguments, and for one process",
+    "group_add": f"{_GROUP}.add(channel)",
+    "group_discard": f"{_GROUP}.discard(channel)",
+    "flush": "a coroutine here; in sync code: async_to_sync(layer.flush)()",
+    "router": "channels_workers.routing.get_router() returns it",
+    "routing": "it is the setting CHANNEL_ROUTING",
+    "channel_layer": "`channel_layers[alias]` is the layer itself",
+    "extensions": "each layer has groups and flush",
+}
+
+#: Names of channels, where they are arguments, keys or items.
+CHANNELS = {
+    "http.request": "Django answers HTTP in the interface process, no worker does; write a view",
+    "http.disconnect": "Django answers HTTP in the interface process",
+}
+
+#: Texts that nothing else has.
+TEXTS = {
+    "__retries__": "a message does not carry how often it was tried; ConsumeLater counts by itself",
+    "asgi.delay": "nobody listens there, and messages would stay: a task queue with a delay, whose "
+    "task calls Channel(name).send(content)",
+    "__channels_next_order": "the order is kept by the layer, not by the session",
+}
+
+#: Settings that nothing reads any more.
+SETTINGS = {
+    "CHANNELS_WS_PROTOCOLS": 'accept with {"accept": True, "subprotocol": ...} in the consumer',
+}
+
+_OF_ALL_LAYERS = {
+    "capacity",
+    "channel_capacity",
+    "message_size",
+    "symmetric_encryption_keys",
+    "expiry",
+    "group_expiry",
+}
+
+#: What CONFIG may hold.
+CONFIG = {
+    "channels_workers.layers.redis.RedisChannelLayer": _OF_ALL_LAYERS | {"hosts", "prefix"},
+    MEMORY_LAYER: _OF_ALL_LAYERS,
+}
+
+#: Channels whose messages are not counted by `channel_capacity`, or which are not here.
+_OF_INTERFACES = ("http.", "websocket.", "daphne.")
+_NO_CAPACITY = "take it out: it is for ordinary channels; sockets have FRAMES_WAITING and others"
+
+_LAYER = re.compile(r"(^|_)layer$")
+
+
+class Patterns(cst.CSTVisitor):
+    """Collects :class:`Finding` for what is to be changed by hand, and for what to know."""
+
+    METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.findings: list[Finding] = []
+
+    def report(self, node: cst.CSTNode, what: str, cure: str, is_note: bool = False) -> None:
+        """Add a finding at the line of *node*."""
+        line = self.get_metadata(PositionProvider, node).start.line
+        self.findings.append(Finding(line, what, cure, is_note))
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        """Look for what only layers of 1.x had, or had in another form."""
+        name = node.attr.value
+        if name in ATTRIBUTES:
+            self.report(node, f"`.{name}`", ATTRIBUTES[name])
+        elif name in OF_LAYERS and _is_layer(node.value) and not self._is_awaited(node):
+            self.report(node, f"`.{name}` of a layer", OF_LAYERS[name])
+
+    def visit_SimpleString(self, node: cst.SimpleString) -> None:
+        """Look for keys and channels that are not here."""
+        text = text_of(node)
+        if text in TEXTS:
+            self.report(node, f'"{text}"', TEXTS[text])
+        if self._is_in_capacities(node):
+            if text.startswith(_OF_INTERFACES):
+                self.report(node, f'"{text}" in channel_capacity', _NO_CAPACITY)
+        elif text in CHANNELS and self._is_listed(node):
+            self.report(node, f'"{text}"', CHANNELS[text])
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        """Look for entries of a routing, which match in another way."""
+        names = {item.name.value for item in node.body.body if isinstance(item, cst.FunctionDef)}
+        bases = {_last_name(argument.value) for argument in node.bases}
+        is_entry = "channel_names" in names or bases & {"Route", "RouteClass", "Include"}
+        if "match" in names and is_entry and "match_values" not in names:
+            cure = "define match_values(channel, values): values.get(key) are those of the message"
+            self.report(node, f"`{node.name.value}.match`", cure)
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        """Look for settings."""
+        name, _ = assigned(node)
+        if name in SETTINGS:
+            self.report(node, f"`{name}`", SETTINGS[name])
+        target = node.targets[0].target
+        if isinstance(target, cst.Subscript) and _key_of(target) == "ROUTING":
+            self.report(node, f"ROUTING in {SETTING}", _ROUTING)
+
+    def visit_Dict(self, node: cst.Dict) -> None:
+        """Look for layers that could not be moved as a whole."""
+        backend = text_of(value_of(node, "BACKEND"))
+        if value_of(node, "BACKEND") and "ROUTING" in keys_of(node):
+            self.report(node, f"ROUTING in {SETTING}", _ROUTING)
+        if backend == MEMORY_LAYER:
+            cure = "for `runserver` and tests; `runworker` needs the Redis layer"
+            self.report(node, "a layer of one process", cure, is_note=True)
+        config = value_of(node, "CONFIG")
+        for key in keys_of(config) if config and backend in CONFIG else ():
+            if key not in CONFIG[backend]:
+                known = ", ".join(sorted(CONFIG[backend]))
+                self.report(node, f'"{key}" in CONFIG', f"the layer does not take it, but {known}")
+
+    def visit_Call(self, node: cst.Call) -> None:
+        """Look for layers that are written as calls of dict."""
+        keywords = {argument.keyword.value for argument in node.args if argument.keyword}
+        if {"BACKEND", "ROUTING"} <= keywords:
+            self.report(node, f"ROUTING in {SETTING}", _ROUTING)
+
+    def _is_listed(self, node: cst.SimpleString) -> bool:
+        """Whether it is an argument, a key or an item, and not compared as ASGI's types are."""
+        parent = self._parent(node)
+        is_key = isinstance(parent, cst.DictElement) and parent.key is node
+        return is_key or isinstance(parent, cst.Arg | cst.Element)
+
+    def _is_in_capacities(self, node: cst.SimpleString) -> bool:
+        """Whether it is a key of CONFIG's `channel_capacity`."""
+        element = self._parent(node)
+        if not isinstance(element, cst.DictElement) or element.key is not node:
+            return False
+        outer = self._parent(self._parent(element))
+        key = getattr(outer, "key", None) or getattr(outer, "keyword", None)
+        return "channel_capacity" in {text_of(key), getattr(key, "value", "")}
+
+    def _is_awaited(self, node: cst.Attribute) -> bool:
+        """Whether it is used as a coroutine, as Channels 4 does."""
+        call = self._parent(node)
+        if isinstance(call, cst.Arg):
+            return True  # async_to_sync(layer.send)
+        return isinstance(call, cst.Call) and isinstance(self._parent(call), cst.Await)
+
+    def _parent(self, node: cst.CSTNode) -> cst.CSTNode:
+        parent: cst.CSTNode = self.get_metadata(ParentNodeProvider, node)
+        return parent
+
+
+_ROUTING = 'a setting of its own: CHANNEL_ROUTING = "project.routing.channel_routing", one for all'
+
+
+def _is_layer(node: cst.BaseExpression) -> bool:
+    """Whether an expression is a layer, by its name."""
+    if isinstance(node, cst.Call):
+        return _last_name(node.func) == "get_channel_layer"
+    if isinstance(node, cst.Subscript):
+        return _last_name(node.value) == "channel_layers"
+    return bool(_LAYER.search(_last_name(node)))
+
+
+def _last_name(node: cst.CSTNode) -> str:
+    if isinstance(node, cst.Attribute):
+        return node.attr.value
+    return node.value if isinstance(node, cst.Name) else ""
+
+
+def _key_of(node: cst.Subscript) -> str:
+    index = node.slice[0].slice
+    return text_of(index.value) if isinstance(index, cst.Index) else ""

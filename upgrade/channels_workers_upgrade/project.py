@@ -1,0 +1,103 @@
+"""Moves the files of a project, and gathers what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from channels_workers_upgrade.files import (
+    is_procfile,
+    is_python,
+    is_requirements,
+    is_script,
+    read_text,
+    replace_content,
+)
+from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.packages import find_installed, find_packages
+from channels_workers_upgrade.patch import Patch
+from channels_workers_upgrade.processes import find_processes
+from channels_workers_upgrade.settings import Settings
+from channels_workers_upgrade.source import move_source
+
+Report = list[tuple[Path, Finding]]
+Reader = Callable[[str], Iterable[Finding]]
+
+
+class Project:
+    """A project on its way: the patches, and what is to be said of its files.
+
+    *write* says that files are changed; lines in the report are those of the changed files
+    then, and of the files as they are otherwise.
+    """
+
+    def __init__(self, write: bool = False) -> None:
+        self.write = write
+        self.settings = Settings()
+        self.patches: dict[Path, Patch] = {}
+        self._unwritten: dict[Path, Patch] = {}
+        self.report: Report = []
+
+    def take(self, path: Path) -> None:
+        """Move a file, or look at it."""
+        try:
+            if is_python(path):
+                self._move(path)
+            for is_of_kind, read in _READERS:
+                if is_of_kind(path):
+                    self._add(path, read(read_text(path)))
+        except OSError as error:
+            self._add(path, [Finding(1, "cannot be read", f"{error.strerror}")])
+        except Exception as error:  # noqa: BLE001  (the other files are to be moved all the same)
+            self._add(path, [Finding(1, "cannot be moved", f"{_describe(error)}; move it by hand")])
+
+    def finish(self) -> None:
+        """Say what the files lack together."""
+        for path, finding in self.settings.findings():
+            self._add(path, [finding])
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the report, file by file."""
+        for path, finding in sorted(self.report):
+            yield finding.in_file(path)
+
+    def _move(self, path: Path) -> None:
+        content = path.read_bytes()
+        moved = move_source(content, path, self.settings)
+        if moved.content != content:
+            patch = Patch(path, content, moved.content)
+            if self.write:
+                self._write(patch, moved.content)
+            else:
+                self.patches[path] = self._unwritten[path] = patch
+        self._add(path, moved.findings)
+
+    def _write(self, patch: Patch, content: bytes) -> None:
+        try:
+            replace_content(patch.path, content)
+        except OSError as error:
+            self._add(patch.path, [Finding(1, "cannot be written", f"{error.strerror}")])
+            self._unwritten[patch.path] = patch
+        else:
+            self.patches[patch.path] = patch
+
+    def _add(self, path: Path, findings: Iterable[Finding]) -> None:
+        patch = self._unwritten.get(path)
+        for finding in findings:
+            number = patch.old_line(finding.line) if patch else finding.line
+            self.report.append((path, replace(finding, line=number)))
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "an expression in it has too many parts"
+    return f"{type(error).__name__}: {error}"
+
+
+_READERS: list[tuple[Callable[[Path], bool], Reader]] = [
+    (is_requirements, find_packages),
+    (is_procfile, find_processes),
+    (is_script, find_processes),
+    (is_script, find_installed),
+]

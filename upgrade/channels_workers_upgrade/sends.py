@@ -1,0 +1,129 @@
+"""Sends that happen at another time than in Channels 1.1.8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.strings import called_name
+
+_AT_ONCE = (
+    "it goes out at once, and in 1.1.8 when the view returned, so after its transaction: "
+    "transaction.on_commit(lambda: ...) if a consumer reads rows that were written before it"
+)
+_BEFORE = {
+    "add": "in 1.1.8 the new member got this too, here it does not: put the add first if it is to",
+    "discard": "in 1.1.8 who leaves did not get this, here it does: put the discard first "
+    "if it is not to",
+}
+_OF_VIEWS = ("View", "ViewSet")
+
+
+class _Call(NamedTuple):
+    """``target.name(...)``, in the order of the text."""
+
+    node: cst.Call
+    target: cst.BaseExpression
+    name: str
+
+
+def find_sends(wrapper: MetadataWrapper) -> list[Finding]:
+    """Return notes of sends in views and receivers, and of sends before a join or a leave."""
+    visitor = _Functions()
+    wrapper.visit(visitor)
+    return visitor.findings
+
+
+class _Functions(cst.CSTVisitor):
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.findings: list[Finding] = []
+        self.classes: list[cst.ClassDef] = []
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        self.classes.append(node)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
+        self.classes.pop()
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        body = _Body()
+        node.body.visit(body)
+        place = _place(node, self.classes[-1] if self.classes else None)
+        for call in body.calls if place else ():
+            if call.name == "send" and called_name(call.target) in {"Channel", "Group"}:
+                self._note(call, f"`{called_name(call.target)}(...).send` in {place}", _AT_ONCE)
+        for send, other in _before(body.calls):
+            self._note(send, f"a send to a group before `.{other.name}`", _BEFORE[other.name])
+
+    def _note(self, call: _Call, what: str, cure: str) -> None:
+        line = self.get_metadata(PositionProvider, call.node).start.line
+        self.findings.append(Finding(line, what, cure, is_note=True))
+
+
+class _Body(cst.CSTVisitor):
+    """Collects calls of a function's own, and not those of functions in it, or after a commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[_Call] = []
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        return False
+
+    def visit_Call(self, node: cst.Call) -> bool:
+        if called_name(node) == "on_commit":
+            return False
+        if isinstance(node.func, cst.Attribute) and not _is_immediate(node):
+            self.calls.append(_Call(node, node.func.value, node.func.attr.value))
+        return True
+
+
+def _is_immediate(call: cst.Call) -> bool:
+    return any(item.keyword and item.keyword.value == "immediately" for item in call.args)
+
+
+def _before(calls: list[_Call]) -> Iterator[tuple[_Call, _Call]]:
+    """Yield each send to a group with the first join or leave of that group behind it."""
+    for index, send in enumerate(calls):
+        if send.name != "send" or not _is_group(send.target):
+            continue
+        later = (call for call in calls[index + 1 :] if call.name in _BEFORE)
+        found = next((call for call in later if call.target.deep_equals(send.target)), None)
+        if found:
+            yield send, found
+
+
+def _is_group(node: cst.BaseExpression) -> bool:
+    """Whether an expression is a group, by its name: ``Group(x)``, ``room.websocket_group``."""
+    name = node.attr if isinstance(node, cst.Attribute) else node
+    if isinstance(node, cst.Call):
+        return called_name(node) == "Group"
+    return isinstance(name, cst.Name) and "group" in name.value.lower()
+
+
+def _place(function: cst.FunctionDef, owner: cst.ClassDef | None) -> str:
+    """Say what runs *function*, if it is not a consumer or cannot be known: "" then."""
+    names = [parameter.name.value for parameter in function.params.params]
+    bases = [_name(base.value) for base in owner.bases] if owner else []
+    decorators = [_name(item.decorator) for item in function.decorators]
+    if names[:1] == ["sender"] or names[:2] == ["self", "sender"] or "receiver" in decorators:
+        return "a receiver of a signal"
+    if "request" in names[:2] or any(base.endswith(_OF_VIEWS) for base in bases):
+        return "a view"
+    if "Model" in bases and function.name.value in {"save", "delete"}:
+        return f"`{function.name.value}` of a model"
+    return ""
+
+
+def _name(node: cst.BaseExpression) -> str:
+    while isinstance(node, cst.Call):
+        node = node.func
+    last = node.attr if isinstance(node, cst.Attribute) else node
+    return last.value if isinstance(last, cst.Name) else ""

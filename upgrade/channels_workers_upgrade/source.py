@@ -1,0 +1,60 @@
+"""Moves one file of Python."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import libcst as cst
+
+from channels_workers_upgrade.apps import rewrite_apps, taken_out
+from channels_workers_upgrade.entry import FILE, rewrite_entry
+from channels_workers_upgrade.files import application_beside
+from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.imports import rewrite_imports
+from channels_workers_upgrade.leftovers import find_leftovers
+from channels_workers_upgrade.routing import move_routing
+from channels_workers_upgrade.settings import Settings
+from channels_workers_upgrade.strings import rewrite_strings
+
+#: What stands in each file that has to do with Channels; the others are not parsed.
+_MARKS = re.compile(
+    rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
+    rb"asgi_(redis|ipc|rabbitmq)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
+    rb"receive_many|send_group|group_channels|check_default|asgi\.delay"
+)
+
+
+class Moved(NamedTuple):
+    """A file after the move, and what is to be said of it, with the lines of the new text."""
+
+    content: bytes
+    findings: list[Finding]
+
+
+def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
+    """Return the *content* of a file moved as far as that can be done.
+
+    What it says as a part of the project's settings is noted in *settings*.
+    """
+    if not _MARKS.search(content):
+        return Moved(content, [])
+    try:
+        module = cst.parse_module(content)
+    except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError, LookupError) as error:
+        return Moved(content, [_unparsed(error)])
+    if path.name == FILE:
+        module = rewrite_entry(module)
+    module, gone = rewrite_apps(rewrite_imports(module))
+    module = move_routing(rewrite_strings(module), application_beside(path))
+    settings.read(module, path)
+    return Moved(module.bytes, [*find_leftovers(module), *taken_out(module, gone)])
+
+
+def _unparsed(error: Exception) -> Finding:
+    line, message = 1, str(error)
+    if isinstance(error, cst.ParserSyntaxError):
+        line, message = error.raw_line, error.message
+    cure = f"{message} Make it Python 3 (2to3, before 3.13, does), and run the command again"
+    return Finding(line, "cannot be parsed", cure)

@@ -1,0 +1,179 @@
+"""Rewrites texts that name something of Channels 1.1.8: dotted paths, and the app."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, ParentNodeProvider
+
+from channels_workers_upgrade.lookup import find_beginning, is_old_module, new_module
+from channels_workers_upgrade.renames import NEW, OLD
+
+REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
+MEMORY_LAYER = "channels_workers.layers.memory.InMemoryChannelLayer"
+
+#: Texts that are replaced as a whole: backends, and the logger of 1.1.8.
+PATHS = {
+    "asgi_redis.RedisChannelLayer": REDIS_LAYER,
+    "asgi_redis.core.RedisChannelLayer": REDIS_LAYER,
+    "asgi_redis.RedisLocalChannelLayer": REDIS_LAYER,
+    "asgi_redis.local.RedisLocalChannelLayer": REDIS_LAYER,
+    "asgi_redis.RedisSentinelChannelLayer": REDIS_LAYER,
+    "asgi_redis.sentinel.RedisSentinelChannelLayer": REDIS_LAYER,
+    "asgi_rabbitmq.RabbitmqChannelLayer": REDIS_LAYER,
+    "asgi_rabbitmq.RabbitmqLocalChannelLayer": REDIS_LAYER,
+    "asgiref.inmemory.ChannelLayer": MEMORY_LAYER,
+    "asgi_ipc.IPCChannelLayer": REDIS_LAYER,
+    "asgi_ipc.core.IPCChannelLayer": REDIS_LAYER,
+    "django.channels": NEW,
+}
+
+DOTTED = re.compile(rf"{OLD}(\.\w+)+")
+
+#: What takes the name of a channel, which may look like that of a module: as its first argument,
+#: or by this name.
+_TAKES_CHANNEL = {
+    "Channel": "name",
+    "Group": "name",
+    "route": "channels",
+    "Route": "channels",
+    "send": "to",
+    "send_and_consume": "channel",
+    "consume": "channel",
+}
+_TAKES_APP = {"is_installed", "get_app_config"}
+
+Parents = Mapping[cst.CSTNode, cst.CSTNode]
+
+
+def text_of(node: cst.CSTNode | None) -> str:
+    """Return the value of a string literal, "" for anything else."""
+    if isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
+        return node.evaluated_value
+    return ""
+
+
+def rewrite_strings(module: cst.Module) -> cst.Module:
+    """Return *module* with the new names in its texts."""
+    wrapper = MetadataWrapper(module)
+    return wrapper.module.visit(_Rewriter(wrapper.resolve(ParentNodeProvider)))
+
+
+class _Rewriter(cst.CSTTransformer):
+    def __init__(self, parents: Parents) -> None:
+        super().__init__()
+        self.parents = parents
+        self.channels: set[cst.CSTNode] = set()
+
+    def visit_Call(self, node: cst.Call) -> None:
+        self.channels.update(channels_of(node))
+
+    def visit_Expr(self, node: cst.Expr) -> bool:
+        return not isinstance(node.value, cst.BaseString)
+
+    def visit_ConcatenatedString(self, node: cst.ConcatenatedString) -> bool:
+        return False
+
+    def leave_SimpleString(
+        self, original_node: cst.SimpleString, updated_node: cst.SimpleString
+    ) -> cst.SimpleString:
+        text = text_of(original_node)
+        new = self._new_text(original_node, text)
+        if not new or original_node.raw_value != text:
+            return updated_node
+        quote = original_node.quote
+        return updated_node.with_changes(value=f"{original_node.prefix}{quote}{new}{quote}")
+
+    def _new_text(self, node: cst.SimpleString, text: str) -> str:
+        if text == OLD:
+            return NEW if names_app(node, self.parents) else ""
+        if text in PATHS:
+            return PATHS[text]
+        if not DOTTED.fullmatch(text) or node in self.channels:
+            return ""
+        found = find_beginning(text)
+        if found is None:
+            return new_module(text) if is_old_module(text) else ""
+        if not found.rename.is_same:
+            return ""
+        return ".".join(filter(None, (found.rename.target, found.rest)))
+
+
+def called(node: cst.CSTNode, parents: Parents) -> str:
+    """Return the last name of the function that *node* is an argument of."""
+    argument = parents[node]
+    return called_name(parents[argument]) if isinstance(argument, cst.Arg) else ""
+
+
+def called_name(call: cst.CSTNode) -> str:
+    """Return the last name of the function that is called, "" if it is no call."""
+    if not isinstance(call, cst.Call):
+        return ""
+    function = call.func.attr if isinstance(call.func, cst.Attribute) else call.func
+    return function.value if isinstance(function, cst.Name) else ""
+
+
+def channels_of(call: cst.Call) -> Iterator[cst.BaseExpression]:
+    """Yield the arguments of *call* that are names of channels, also those in a list."""
+    keyword = _TAKES_CHANNEL.get(called_name(call))
+    if keyword is None:
+        return
+    for index, argument in enumerate(call.args):
+        is_first = not index and not argument.keyword and not argument.star
+        if is_first or (argument.keyword and argument.keyword.value == keyword):
+            value = argument.value
+            yield value
+            if isinstance(value, cst.List | cst.Tuple):
+                yield from (element.value for element in value.elements)
+
+
+def names_app(node: cst.CSTNode, parents: Parents) -> bool:
+    """Say whether the text *node* is an entry of INSTALLED_APPS, which has no new one yet."""
+    if called(node, parents) in _TAKES_APP:
+        return True
+    parent = parents[node]
+    if not isinstance(parent, cst.Element | cst.Arg | cst.Comparison | cst.ComparisonTarget):
+        return False
+    if isinstance(parent, cst.Element) and _has_new_app(parents[parent]):
+        return False
+    return _is_about_apps(node, parents)
+
+
+def _has_new_app(items: cst.CSTNode) -> bool:
+    elements = (child for child in items.children if isinstance(child, cst.Element))
+    return any(text_of(element.value) == NEW for element in elements)
+
+
+def _is_about_apps(node: cst.CSTNode, parents: Parents) -> bool:
+    """Whether it stands in an assignment to, or a call or comparison of, a list of apps."""
+    while not isinstance(node, cst.BaseStatement):
+        if isinstance(node, cst.Arg) and node.keyword and _is_apps(node.keyword.value):
+            return True
+        if isinstance(node, cst.DictElement):
+            return _is_apps(text_of(node.key))
+        if any(_is_apps(name) for name in _subjects(node)):
+            return True
+        node = parents[node]
+    return False
+
+
+def _is_apps(name: str) -> bool:
+    return name.upper().endswith("APPS")
+
+
+def _subjects(node: cst.CSTNode) -> list[str]:
+    """Return the names that a statement assigns to, calls a method of, or compares with."""
+    parts: list[cst.CSTNode] = []
+    match node:
+        case cst.Assign():
+            parts = [target.target for target in node.targets]
+        case cst.AnnAssign() | cst.AugAssign():
+            parts = [node.target]
+        case cst.Comparison():
+            parts = [target.comparator for target in node.comparisons]
+        case cst.Call(func=cst.Attribute(value=owner)):
+            parts = [owner]
+    names = [part.attr if isinstance(part, cst.Attribute) else part for part in parts]
+    return [name.value for name in names if isinstance(name, cst.Name)]

@@ -1,0 +1,139 @@
+"""What could not be carried over is reported with its line, and with what to do."""
+
+import pytest
+
+from upgrade.tests.moving import findings, report
+
+CASES = {
+    "names that are not here": (
+        "from channels.handler import AsgiHandler, AsgiRequest\n",
+        ["1: `channels.handler.AsgiHandler`", "1: `channels.handler.AsgiRequest`"],
+    ),
+    "uses of them": (
+        "import channels.sessions\n\nchannels.sessions.requeue_messages(m)\n",
+        ["3: `channels.sessions.requeue_messages`"],
+    ),
+    "modules that are not here": (
+        "import channels.binding.websockets\nfrom channels.delay.models import *\n"
+        "from channels import staticfiles\n",
+        [
+            "1: `channels.binding.websockets`",
+            "2: `channels.delay.models`",
+            "3: `channels.staticfiles`",
+        ],
+    ),
+    "the server for tests": (
+        "from channels.test import ChannelLiveServerTestCase\n",
+        ["1: `channels.test.ChannelLiveServerTestCase`"],
+    ),
+    "workers": ("from channels.worker import Worker\n", ["1: `channels.worker.Worker`"]),
+    "the package as a value, with names of Channels 4": (
+        "import channels\nf(channels)\nchannels.Group\nchannels.layers.x\n",
+        ["3: `channels.Group`"],
+    ),
+    "methods of layers": (
+        "channel_layer.receive_many(['a'])\nmessage.channel_layer.send('a', {})\n"
+        "channel_layers['default'].group_add('a', 'b')\nget_channel_layer().flush()\n"
+        "self.layer.send_group('a', {})\nlayer.group_channels('a')\nchannel_layer.router\n",
+        [
+            "1: `.receive_many`",
+            "2: `.send` of a layer",
+            "3: `.group_add` of a layer",
+            "4: `.flush` of a layer",
+            "5: `.send_group`",
+            "6: `.group_channels`",
+            "7: `.router` of a layer",
+        ],
+    ),
+    "methods as coroutines": (
+        "async def f(): await channel_layer.send('a', {})\n"
+        "async_to_sync(channel_layer.group_send)('a', {})\n",
+        [],
+    ),
+    "other things with such methods": (
+        "message.reply_channel.send({})\nGroup('a').send({})\nclient.receive()\nbuffer.flush()\n"
+        "channel = 1\n",
+        [],
+    ),
+    "keys and channels": (
+        "route('http.request', f)\nmessage.content['__retries__']\nmessage.__doomed__\n"
+        "channel_routing = {'http.request': f}\n",
+        ['1: "http.request"', '2: "__retries__"', "3: `.__doomed__`", '4: "http.request"'],
+    ),
+    "layers of then": (
+        "from asgiref.inmemory import ChannelLayer\nimport asgi_redis.core\n"
+        "from asgiref import conformance\nfrom asgiref.sync import async_to_sync\n",
+        [
+            "1: `asgiref.inmemory.ChannelLayer`",
+            "2: `asgi_redis.core`",
+            "3: `asgiref.conformance`",
+        ],
+    ),
+    "types of events": (
+        "if event['type'] == 'http.request': ...\nawait_(type='a', x={'type': 'http.request'})\n",
+        [],
+    ),
+    "a full channel": (
+        "try: f()\nexcept message.channel_layer.ChannelFull: ...\n",
+        [],
+    ),
+    "entries of a routing": (
+        "from channels.routing import Route\nclass Mine(Route):\n    def match(self, m): ...\n"
+        "class Other:\n    def match(self, m): ...\n    def channel_names(self): ...\n"
+        "class Pattern:\n    def match(self, m): ...\n"
+        "class Done(Route):\n    def match(self): ...\n    def match_values(self): ...\n",
+        ["2: `Mine.match`", "4: `Other.match`"],
+    ),
+    "settings": (
+        "CHANNELS_WS_PROTOCOLS = ['chat']\nCHANNEL_SESSION_ENGINE = 'a.b'\n",
+        ["1: `CHANNELS_WS_PROTOCOLS`"],
+    ),
+    "keys of CONFIG": (
+        'CHANNEL_LAYERS = {"default": {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {\n'
+        '    "hosts": [], "stats_prefix": "x", "capacity": 5}}}\n',
+        ['1: "stats_prefix" in CONFIG'],
+    ),
+    "keys of channel_capacity": (
+        'CONFIG = {"channel_capacity": {"http.request": 5, "websocket.send*": 1, "a.b": 5}}\n'
+        'channels(channel_capacity={"http.response!*": 5})\n',
+        [
+            '1: "http.request" in channel_capacity',
+            '1: "websocket.send*" in channel_capacity',
+            '2: "http.response!*" in channel_capacity',
+        ],
+    ),
+    "delayed messages": (
+        "DELAY = 'asgi.delay'\nChannel('asgi.delay').send({'delay': 5})\n",
+        ['1: "asgi.delay"', '2: "asgi.delay"'],
+    ),
+    "what may be a list of apps": (
+        'THIRD_PARTY = [\n    "channels",\n]\nOTHER = ("a", "channels")\n'
+        "INSTALLED_APPS = ['a'] + THIRD_PARTY\n",
+        ['2: "channels" in a list', '4: "channels" in a list'],
+    ),
+    "lists of apps, and other lists": (
+        'INSTALLED_APPS = ["channels"]\nX = ["channels", "channels_workers"]\n'
+        'Channel("channels")\nroute(["channels"], f)\n',
+        [],
+    ),
+    "nothing of Channels": ("import re\n\nre.match('a', 'b')\nclass A(Route): ...\n", []),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_reported(case: str) -> None:
+    text, said = CASES[case]
+    assert report(text) == said
+    assert all(finding.cure and not finding.is_note for finding in findings(text))
+
+
+def test_the_layer_in_memory_is_a_note() -> None:
+    text = 'CHANNEL_LAYERS = {"default": {"BACKEND": "asgiref.inmemory.ChannelLayer"}}\n'
+    (finding,) = findings(text)
+    assert finding.is_note
+    assert "one process" in finding.what
+
+
+def test_what_cannot_be_parsed_is_reported() -> None:
+    (finding,) = findings("from channels import Group\nprint 'hello'\n")
+    assert (finding.line, finding.what) == (2, "cannot be parsed")

@@ -1,0 +1,73 @@
+"""Each public name of Channels 1.1.8 has its status, and what is said of it is so."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from channels_workers_upgrade.lookup import MODULES, find, find_beginning, names_of, new_module
+from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
+from channels_workers_upgrade.renames import NEW, OLD, Status
+
+LINES = (Path(__file__).parent / "names_of_1_1_8.txt").read_text().splitlines()
+GENUINE = [line for line in LINES if not line.startswith("#")]
+
+
+def exists(name: str) -> bool:
+    module, _, last = name.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), last)
+    except ModuleNotFoundError:
+        return False
+
+
+def test_each_name_of_1_1_8_has_its_fate_and_no_other_has() -> None:
+    assert sorted(NAMES) == sorted(GENUINE)
+
+
+def test_no_name_stands_in_two_rows() -> None:
+    assert sum(len(row.names) for row in ROWS) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_what_is_said_of_a_name_is_so(name: str) -> None:
+    rename = NAMES[name]
+    if rename.status in {Status.SAME, Status.CHANGED}:
+        assert exists(rename.target)
+    else:
+        assert rename.target == ""
+        assert not exists(NEW + name.removeprefix(OLD)), "it is here now: change its status"
+    if rename.status is not Status.SAME:
+        assert rename.remark, "what is different, or what to do instead"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_modules_are_there_or_not_as_said(module: str) -> None:
+    if MODULES[module]:
+        importlib.import_module(MODULES[module])
+
+
+@pytest.mark.parametrize("module", sorted(PASSED_ON))
+def test_names_that_modules_passed_on_are_known(module: str) -> None:
+    for name in PASSED_ON[module].split():
+        assert f"{module}.{name}" not in NAMES
+        assert find(f"{module}.{name}") is not None
+
+
+def test_the_old_name_of_the_tests_is_known() -> None:
+    assert find("channels.tests.ChannelTestCase") == find("channels.test.ChannelTestCase")
+    assert new_module("channels.tests") == "channels_workers.test"
+    assert find("channels.testsuite.Client") is None
+
+
+def test_a_path_may_go_on_behind_a_name() -> None:
+    found = find_beginning("channels.channel.Group.send.__name__")
+    assert found is not None
+    assert (found.name, found.rest) == ("channels.channel.Group", "send.__name__")
+    assert find_beginning("channels.layers.get_channel_layer") is None
+
+
+def test_names_that_a_star_imports() -> None:
+    assert names_of("channels")["channel_layers"] == "channels_workers.asgi.channel_layers"
+    assert names_of("channels.auth")["http_session"] == "channels_workers.sessions.http_session"
+    assert "Binding" not in names_of("channels.binding")

@@ -1,0 +1,66 @@
+"""Sends that happen at another time than in 1.1.8 are noted."""
+
+import pytest
+
+from upgrade.tests.moving import findings
+
+BEGINNING = "from channels import Channel, Group\n"
+
+CASES = {
+    "a view": (
+        "def invite(request, name):\n    save()\n    Channel('a').send({})\n",
+        ["4: `Channel(...).send` in a view"],
+    ),
+    "a method of a view": (
+        "class A:\n    def post(self, request):\n        channels.Group('a').send({})\n",
+        ["4: `Group(...).send` in a view"],
+    ),
+    "a class of views": (
+        "class A(generic.CreateView):\n    def form_valid(self, form):\n"
+        "        Group(a).send({})\n",
+        ["4: `Group(...).send` in a view"],
+    ),
+    "receivers": (
+        "@receiver(post_save, sender=A)\ndef f(instance, **kw):\n    Group('a').send({})\n"
+        "def g(sender, **kw):\n    Group('a').send({})\n",
+        [
+            "4: `Group(...).send` in a receiver of a signal",
+            "6: `Group(...).send` in a receiver of a signal",
+        ],
+    ),
+    "models": (
+        "class A(models.Model):\n    def save(self):\n        Group('a').send({})\n"
+        "    def other(self):\n        Group('a').send({})\n",
+        ["4: `Group(...).send` in `save` of a model"],
+    ),
+    "what is sent at once, or after the commit": (
+        "def f(request):\n    Channel('a').send({}, immediately=True)\n"
+        "    transaction.on_commit(lambda: Group('a').send({}))\n"
+        "    def send():\n        Group('a').send({})\n    mail.send({})\n",
+        [],
+    ),
+    "consumers": ("def f(message):\n    Group('a').send({})\n    Group('a').discard\n", []),
+    "before an add": (
+        "def f(message):\n    Group('a').send({})\n    if x:\n        Group('a').add(y)\n",
+        ["3: a send to a group before `.add`"],
+    ),
+    "before a discard": (
+        "class A:\n    def f(self, room):\n        room.websocket_group.send({})\n"
+        "        room.websocket_group.discard(y)\n        room.websocket_group.add(y)\n",
+        ["4: a send to a group before `.discard`"],
+    ),
+    "in the right order, or to others": (
+        "def f(message):\n    Group('a').add(y)\n    Group('a').send({})\n    Group('b').add(y)\n"
+        "    seen.send(y)\n    seen.add(y)\n    Group('b').discard(y)\n"
+        "def g(message):\n    Group('a').send({}, immediately=True)\n    Group('a').add(y)\n",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_noted(case: str) -> None:
+    text, said = CASES[case]
+    found = findings(BEGINNING + text)
+    assert [f"{note.line}: {note.what}" for note in found] == said
+    assert all(note.is_note for note in found)
