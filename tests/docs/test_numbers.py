@@ -80,7 +80,7 @@ NUMBERS = [
     ("reference/sending", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
     ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
     ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
-    ("how-to/monitor", r"no result of a look within (\d+) s", health.TIMEOUT),
+    ("how-to/monitor", r"without a result after (\d+) s", health.TIMEOUT),
     ("how-to/monitor", r"its heartbeat has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat/socket", r"forwards one in (\d+) s", consumers.TYPING_PAUSE),
     ("chat/index", r"with the last (\d+) messages", views.LAST),
