@@ -4,43 +4,61 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from labs.faults.row import Row
 from labs.harness.report import table
 
-COLUMNS: tuple[tuple[str, int, Callable[[Row], str]], ...] = (
-    ("fault", -24, lambda row: row.fault),
-    ("said", 6, lambda row: str(row.said)),
-    ("dropped", 9, lambda row: f"{row.dropped}+{row.taken}" if row.taken else str(row.dropped)),
-    ("lost", 5, lambda row: str(row.lost)),
-    ("twice", 6, lambda row: str(row.twice)),
-    ("order", 6, lambda row: str(row.disordered)),
-    ("no/two disc.", 13, lambda row: f"{row.missing}/{row.doubled}"),
-    ("conn.only", 10, lambda row: str(row.unpaired)),
-    ("seconds", 8, lambda row: f"{row.seconds:.2f}"),
-    ("  target", -32, lambda row: f"  {row.limits.describe()}"),
-    ("", -6, lambda row: "ok" if row.is_met else "MISSED"),
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table; the terminal pads it to *width*, on the left if that is negative."""
+
+    name: str
+    width: int
+    cell: Callable[[Row], str]
+
+    def pad(self, text: str) -> str:
+        """Return *text* as wide as the column."""
+        return text.ljust(-self.width) if self.width < 0 else text.rjust(self.width)
+
+
+COLUMNS = (
+    Column("fault", -27, lambda row: row.fault),
+    Column("frames sent", 6, lambda row: str(row.said)),
+    Column(
+        "clients cut",
+        7,
+        lambda row: f"{row.dropped}+{row.taken}" if row.taken else str(row.dropped),
+    ),
+    Column("lost", 4, lambda row: str(row.lost)),
+    Column("duplicated", 10, lambda row: str(row.twice)),
+    Column("out of order", 6, lambda row: str(row.disordered)),
+    Column("missing/extra disconnects", 13, lambda row: f"{row.missing}/{row.doubled}"),
+    Column("unpaired connects", 8, lambda row: str(row.unpaired)),
+    Column("longest outage (s)", 10, lambda row: f"{row.seconds:.2f}"),
+    Column("target", -28, lambda row: row.limits.describe()),
+    Column("result", -6, lambda row: "ok" if row.is_met else "MISSED"),
 )
 
 
 def _line(cells: Sequence[str]) -> str:
-    parts = [
-        cell.ljust(-width) if width < 0 else cell.rjust(width)
-        for cell, (_, width, _) in zip(cells, COLUMNS, strict=True)
-    ]
-    return " ".join(parts).rstrip()
+    padded = (column.pad(cell) for column, cell in zip(COLUMNS, cells, strict=True))
+    return "  ".join(padded).rstrip()
 
 
 def heading() -> str:
-    """Return the first line of the table."""
-    return _line([name for name, _, _ in COLUMNS])
+    """Return the first lines of the table: a long name takes several."""
+    names = [textwrap.wrap(column.name, abs(column.width)) for column in COLUMNS]
+    height = max(map(len, names))
+    lines = zip(*([""] * (height - len(name)) + name for name in names), strict=True)
+    return "\n".join(map(_line, lines))
 
 
 def describe(row: Row) -> str:
     """Return the line of a row, and below it what was missed, and notes."""
-    lines = [_line([cell(row) for _, _, cell in COLUMNS])]
+    lines = [_line([column.cell(row) for column in COLUMNS])]
     lines += [f"    missed: {what}" for what in row.missed()]
     lines += [f"    {note}" for note in row.notes]
     lines += [f"    {example}" for example in ([] if row.is_met else row.examples)]
@@ -59,6 +77,6 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def markdown(rows: Sequence[Row]) -> list[str]:
     """Return the table as the documentation has it."""
-    cells = [[cell(row).strip() for _, _, cell in COLUMNS] for row in rows]
+    cells = [[column.cell(row) for column in COLUMNS] for row in rows]
     named = [[f"`{first}`", *others] for first, *others in cells]
-    return table([name.strip() for name, _, _ in COLUMNS], named)
+    return table([column.name for column in COLUMNS], named)
