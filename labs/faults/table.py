@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
 from labs.faults.row import Row
+from labs.harness.report import table
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,6 @@ COLUMNS = (
 )
 
 
-def say(text: str) -> None:
-    """Print *text* at once."""
-    print(text, flush=True)
-
-
 def _line(cells: Sequence[str]) -> str:
     padded = (column.pad(cell) for column, cell in zip(COLUMNS, cells, strict=True))
     return "  ".join(padded).rstrip()
@@ -75,20 +70,13 @@ def describe(row: Row) -> str:
     )
 
 
-def write_json(file: Path, rows: Sequence[Row]) -> None:
-    """Write everything to *file*."""
-    content = [{**asdict(row), "met": row.is_met, "missed": list(row.missed())} for row in rows]
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return everything, for programs."""
+    return [{**asdict(row), "met": row.is_met, "missed": list(row.missed())} for row in rows]
 
 
-def write_markdown(file: Path, rows: Sequence[Row], conditions: Sequence[str]) -> None:
-    """Write the table and its *conditions* to *file*, as the documentation has it."""
-    file.write_text("\n".join((*_markdown(rows), "", *conditions)) + "\n")
-
-
-def _markdown(rows: Sequence[Row]) -> Iterator[str]:
-    yield "| " + " | ".join(column.name for column in COLUMNS) + " |"
-    yield "|" + " --- |" * len(COLUMNS)
-    for row in rows:
-        cells = [column.cell(row) for column in COLUMNS]
-        yield "| " + " | ".join([f"`{cells[0]}`", *cells[1:]]) + " |"
+def markdown(rows: Sequence[Row]) -> list[str]:
+    """Return the table as the documentation has it."""
+    cells = [[column.cell(row) for column in COLUMNS] for row in rows]
+    named = [[f"`{first}`", *others] for first, *others in cells]
+    return table([column.name for column in COLUMNS], named)

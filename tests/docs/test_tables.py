@@ -46,7 +46,11 @@ def defaults_in(rows: list[list[str]]) -> dict[str, Any]:
 
 
 def test_channel_workers() -> None:
-    written = defaults_in(page("reference/settings").table("workers"))
+    settings = page("reference/settings")
+    tables = re.findall(r"<!-- table: (workers-\w+) -->", settings.text)
+    rows = [row for name in tables for row in settings.table(name)]
+    written = defaults_in(rows)
+    assert len(written) == len(rows)
     assert written == {field.name: field.default for field in fields(Configuration)}
 
 

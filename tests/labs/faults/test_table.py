@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from labs.faults.row import LABELS, Limits, Row
-from labs.faults.table import COLUMNS, describe, heading, write_markdown
+from labs.faults.table import COLUMNS, describe, heading, markdown
+from labs.harness.report import write_markdown
 
 
 def a_row(**counted: float) -> Row:
@@ -53,7 +54,7 @@ def test_each_limit_has_a_label() -> None:
 
 def test_markdown(tmp_path: Path) -> None:
     file = tmp_path / "table.md"
-    write_markdown(file, [a_row()], ["On this machine."])
+    write_markdown(file, markdown([a_row()]), ["On this machine."])
     head, rule, row, *rest = file.read_text().splitlines()
     assert head == "| " + " | ".join(column.name for column in COLUMNS) + " |"
     assert rule == "|" + " --- |" * len(COLUMNS)
