@@ -21,6 +21,7 @@ from labs.harness.processes import Process, Processes, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.docs.pages import Block, page
 
 #: The pages whose code makes the board and changes it. A later one may write a file again.
@@ -403,6 +404,23 @@ def test_the_room_that_came_from_channels_4(project: Project) -> None:
         assert [ann.recv(20), bob.recv(20)] == ['{"name": "ann", "text": "hi"}'] * 2
         eve.send('{"text": "alone"}')
         assert eve.recv(20) == '{"name": "", "text": "alone"}'
+
+
+def test_who_is_connected(project: Project) -> None:
+    for block in page("how-to/presence").blocks:
+        project.write(block)
+    project.manage("makemigrations", "board")
+    project.manage("migrate")
+    key = project.log_in("ann")
+    server = project.serve()
+
+    def people() -> str:
+        command = 'from board.consumers import people; print(*people("news"))'
+        return project.manage("shell", "--no-imports", "-c", command).strip()
+
+    with opened(server, "/board/news/", session_key=key), opened(server, "/board/other/"):
+        assert people() == "ann"
+    wait_for(lambda: people() == "", lambda: f"nobody, not {people()}", 30)
 
 
 def test_the_members(project: Project) -> None:
