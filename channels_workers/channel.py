@@ -9,7 +9,7 @@ from channels_workers.outbox import acarry_out, carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
 
-class Named:
+class _Named:
     """What channels and groups have in common.
 
     *alias* or *channel_layer* choose a layer other than the default.
@@ -31,7 +31,7 @@ class Named:
         return f"{type(self).__name__}({self.name!r})"
 
 
-class Channel(Named):
+class Channel(_Named):
     """A named channel, to which messages can be sent."""
 
     def send(self, content: Content, immediately: bool = False) -> None:
@@ -58,7 +58,7 @@ class Channel(Named):
         return self.channel_layer.make_send(self.name, content)
 
 
-class Group(Named):
+class Group(_Named):
     """A named group of channels that can be sent to at once.
 
     Members stay until they are discarded or their socket is gone; nothing expires.

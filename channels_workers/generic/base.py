@@ -16,7 +16,7 @@ from channels_workers.sessions import channel_session
 class BaseConsumer:
     r"""A class whose methods are consumers; an instance lives for one message.
 
-    Route it with :func:`~channels_workers.route_class`, or :meth:`as_route`::
+    Route it with :func:`~channels_workers.routing.route_class`, or :meth:`as_route`::
 
         route_class(ChatConsumer, path=r"^/chat/(?P<room>[a-z0-9-]{1,50})/$")
 

@@ -55,7 +55,7 @@ class BaseOriginValidator:
         self.func = func
 
     def __call__(self, message: Message, *args: Any, **kwargs: Any) -> Any:
-        """Run the consumer, or raise :class:`DenyConnection`."""
+        """Run the consumer, or raise :class:`~channels_workers.exceptions.DenyConnection`."""
         if not self.validate_origin(message, self.get_origin(message)):
             raise DenyConnection
         return self.func(message, *args, **kwargs)
@@ -68,7 +68,11 @@ class BaseOriginValidator:
         raise KeyError(f'No header named "{name.decode()}"')
 
     def get_origin(self, message: Message) -> str:
-        """Return the Origin; :class:`DenyConnection` without a readable one, and of several."""
+        """Return the Origin.
+
+        Raises :class:`~channels_workers.exceptions.DenyConnection` if there is none that can be
+        read, or more than one.
+        """
         try:
             return _only(message, b"origin").decode("ascii")
         except (KeyError, UnicodeDecodeError):
