@@ -60,7 +60,7 @@ NUMBERS = [
     (
         "explanation/guarantees",
         r"are (\w+) times the interval",
-        liveness.DEAD_AFTER / link.PULSE_INTERVAL,
+        liveness.DEAD_AFTER / link.HEARTBEAT_INTERVAL,
     ),
     ("reference/sending", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
     ("reference/sending", r"twice as long, up to (\d+) s", max(WAITS)),
@@ -83,7 +83,7 @@ NUMBERS = [
     ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
     ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
     ("how-to/monitor", r"no result of a look within (\d+) s", health.TIMEOUT),
-    ("how-to/monitor", r"its pulse has stood still for (\d+) s", liveness.DEAD_AFTER),
+    ("how-to/monitor", r"its heartbeat has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat/socket", r"forwards one in (\d+) s", consumers.TYPING_PAUSE),
     ("chat/index", r"with the last (\d+) messages", views.LAST),
     ("chat/index", r"up to (\d+) before that id", views.OLDER),
