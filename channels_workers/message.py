@@ -1,4 +1,4 @@
-"""What a consumer is called with; source: Channels 1.1.8."""
+"""What a consumer is called with. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
