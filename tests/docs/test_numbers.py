@@ -43,14 +43,14 @@ WAITS = [
 #: The page, what stands there with the numbers in brackets, and what they are.
 NUMBERS = [
     ("explanation/architecture", r"Every (\w+) seconds", reaper.SEARCH_INTERVAL),
-    ("explanation/architecture", r"seen stand still for (\w+) seconds", liveness.DEAD_AFTER),
+    ("explanation/architecture", r"heartbeat has not moved for (\w+) seconds", liveness.DEAD_AFTER),
     (
         "explanation/architecture",
-        r"For (\w+) seconds publishes, commits and sends wait",
+        r"publishes, commits and sends pause for (\w+) seconds",
         life.RECOVERY_TIME,
     ),
-    ("explanation/architecture", r"waits (\d+) ms at most", thread.TOGETHER * 1000),
-    ("explanation/architecture", r"takes up to (\d+) at once", thread.MOST_TOGETHER),
+    ("explanation/architecture", r"waits at most (\d+) ms", thread.TOGETHER * 1000),
+    ("explanation/architecture", r"pulls up to (\d+) messages at once", thread.MOST_TOGETHER),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",
@@ -59,7 +59,7 @@ NUMBERS = [
     ("reference/redis", r"called dead, the newest ([\d,]+)", processes.GRAVES),
     (
         "explanation/guarantees",
-        r"are (\w+) times the interval",
+        r"which are (\w+) heartbeat intervals",
         liveness.DEAD_AFTER / link.HEARTBEAT_INTERVAL,
     ),
     ("reference/sending", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
@@ -82,7 +82,7 @@ NUMBERS = [
     ("reference/sending", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
     ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
     ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
-    ("how-to/monitor", r"no result of a look within (\d+) s", health.TIMEOUT),
+    ("how-to/monitor", r"without a result after (\d+) s", health.TIMEOUT),
     ("how-to/monitor", r"its heartbeat has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat/socket", r"forwards one in (\d+) s", consumers.TYPING_PAUSE),
     ("chat/index", r"with the last (\d+) messages", views.LAST),
