@@ -41,10 +41,10 @@ def mounted(scope: Scope) -> Scope:
 
 
 def at_script_name(application: Application) -> Application:
-    """Return *application* with scopes as :func:`mounted` makes them.
+    """Return *application*, served with the prefix of the site in its scopes.
 
-    For an outermost router of Channels 4, which knows nothing of ``FORCE_SCRIPT_NAME``, and refuses
-    paths without the prefix.
+    Put it around the outermost router of Channels 4. A router ignores ``FORCE_SCRIPT_NAME``, and
+    refuses a path from which a proxy took the prefix.
     """
 
     async def serve(scope: Scope, receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""The base of class-based consumers; source: Channels 1.1.8."""
+"""The base of class-based consumers. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from channels_workers.sessions import channel_session
 
 
 class BaseConsumer:
-    r"""A class whose methods are consumers; an instance lives for one message.
+    r"""A class whose methods are consumers. An instance lives for one message.
 
-    Route it with :func:`~channels_workers.route_class`, or :meth:`as_route`::
+    Route it with :func:`~channels_workers.routing.route_class`, or :meth:`as_route`::
 
         route_class(ChatConsumer, path=r"^/chat/(?P<room>[a-z0-9-]{1,50})/$")
 
-    The methods that are called for a message are ``def``: an ``async def`` one raises TypeError
-    when the class is made, or when it is called if it came later.
+    Methods that handle messages must be ``def``. An ``async def`` one raises ``TypeError`` when
+    the class is made, or when it is called if it was added later.
     """
 
-    #: Names of channels to names of methods.
+    #: From names of channels to names of methods.
     method_mapping: ClassVar[Mapping[str, str]] = {}
 
     #: Names of further methods that are called, and not awaited.
@@ -33,7 +33,7 @@ class BaseConsumer:
     #: Gives the methods ``self.message.channel_session``.
     channel_session = False
 
-    #: Gives the methods ``self.message.user``, and the session that it is kept in.
+    #: Gives the methods ``self.message.user``, and the channel session that keeps it.
     channel_session_user = False
 
     def __init__(self, message: Message, **kwargs: Any) -> None:

@@ -1,9 +1,9 @@
 """Class-based consumers of Channels 4 in the groups of function consumers.
 
 A function consumer sends ``{"text": ...}``, ``{"bytes": ...}`` or ``{"close": ...}``, without a
-type, to a reply channel or to a group. Where a class-based consumer reads such a message, the
-layer gives it the type ``websocket.send``. The mixins here handle it; without one the consumer
-would raise "No handler for message type websocket.send" and lose its socket. ::
+type, to a reply channel or a group. If a class-based consumer reads such a message, the layer
+gives it the type ``websocket.send``, which these mixins handle. Without one, the consumer
+raises "No handler for message type websocket.send" and loses its socket. ::
 
     class ChatConsumer(WorkerMessagesMixin, WebsocketConsumer):
         groups = ["chat-lobby"]
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerMessagesMixin:
-    """Lets a sync consumer (``WebsocketConsumer``) do what workers send to its socket."""
+    """Lets a sync consumer (``WebsocketConsumer``) send what workers send to its socket."""
 
-    #: A message has closed the socket; those that were still on their way to it are dropped.
+    #: Whether a message has closed the socket. Later messages to it are dropped.
     closed_by_message = False
 
     def websocket_send(self: _Consumer, event: Content) -> None:
-        """Send the text or the bytes; then close, if ``close`` is True (1000) or a code."""
+        """Send the text or the bytes, then close if ``close`` is True (1000) or a code."""
         if self.closed_by_message:
             return
         reply = _read(event)
@@ -39,13 +39,13 @@ class WorkerMessagesMixin:
 
 
 class AsyncWorkerMessagesMixin:
-    """Lets an async consumer (``AsyncWebsocketConsumer``) do what workers send to its socket."""
+    """Lets an async consumer (``AsyncWebsocketConsumer``) send what workers send to its socket."""
 
-    #: A message has closed the socket; those that were still on their way to it are dropped.
+    #: Whether a message has closed the socket. Later messages to it are dropped.
     closed_by_message = False
 
     async def websocket_send(self: _AsyncConsumer, event: Content) -> None:
-        """Send the text or the bytes; then close, if ``close`` is True (1000) or a code."""
+        """Send the text or the bytes, then close if ``close`` is True (1000) or a code."""
         if self.closed_by_message:
             return
         reply = _read(event)

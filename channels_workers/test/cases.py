@@ -1,4 +1,4 @@
-"""Test cases with layers of their own; source: Channels 1.1.8."""
+"""Test cases with layers of their own. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ else:
 
 
 class ChannelTestCaseMixin(_Mixin):
-    """Gives each test new, empty layers in memory; it stands before the test case that it is for.
+    """Gives each test new, empty layers in memory. Put it in front of your base class.
 
-    They are there from ``setUp()`` to the last cleanup, whether the test fails or not.
+    The layers exist from ``setUp()`` to the last cleanup, whether the test fails or not.
     """
 
     #: The layers of ``CHANNEL_LAYERS`` that are replaced.
@@ -38,7 +38,7 @@ class ChannelTestCaseMixin(_Mixin):
             return super().run(result)
 
     def debug(self) -> None:
-        """Run the test with layers of its own, and let what it raises through."""
+        """Run the test with layers of its own, without catching exceptions."""
         with fresh_layers(self.test_channel_aliases):
             super().debug()
 

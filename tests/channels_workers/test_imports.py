@@ -18,7 +18,7 @@ ROOT = Path(channels_workers.__file__).parent
 ROWS = [
     [""],  # the package itself, the door for projects
     ["apps", "checks", "management"],
-    ["asgi", "interface.application", "test"],
+    ["asgi", "interface.application", "places", "test"],
     ["worker"],
     ["generic", "interface", "security"],
     ["auth"],

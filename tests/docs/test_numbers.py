@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from channels_workers import cookies
 from channels_workers.conf import Configuration
 from channels_workers.interface import application, health
 from channels_workers.interface.servers import daphne
@@ -71,6 +72,7 @@ NUMBERS = [
         r"A client has (\w+) seconds to answer",
         daphne.CLOSE_HANDSHAKE_TIMEOUT,
     ),
+    ("how-to/authenticate", r"escapes and more than ([\d,]+) bytes", cookies.LONGEST_ESCAPED),
     ("how-to/authenticate", r"a space, or more than (\d+) characters\)", LONGEST_KEY),
     (
         "how-to/exactly-once-sql",

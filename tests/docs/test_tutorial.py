@@ -36,6 +36,7 @@ PAGES = (
     "how-to/classes",
     "how-to/guard",
     "how-to/tasks",
+    "how-to/pass-on",
     "how-to/exactly-once-sql",
     "how-to/push",
     "how-to/test-consumers",
@@ -507,10 +508,9 @@ def test_a_class_for_each_stream(project: Project) -> None:
 
 def test_one_socket_for_many_parts(project: Project) -> None:
     project.write_all("board/switch.py", 0)
-    project.route(
-        '[route("websocket.receive", "board.switch.ws_receive"),'
-        ' route("board.command", "board.switch.join", command="^join$")]'
-    )
+    project.write_all("board/parts.py", 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.parts.channel_routing"\n')
     project.manage("migrate")
     with opened(project.serve(), "/") as socket:
         socket.send('{"command": "join", "name": "tea"}')
