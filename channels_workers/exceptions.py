@@ -7,7 +7,7 @@
     ├── OutboxFull               a consumer sends more than one may
     ├── MessageError             content that cannot travel (also ValueError)
     │   └── MessageTooLarge
-    ├── ServerGone               the layer no longer knows this interface server
+    ├── ServerEvicted               the layer no longer knows this interface server
     └── LayerUnavailable         the layer's server does not answer, or not now
         └── LayerUnfit           it answers, and is of a version or kind that cannot be used
             └── LayerRefused     it does not know our user, or does not allow what is needed
@@ -59,7 +59,7 @@ class MessageTooLarge(MessageError):
     """An encoded message is over the layer's ``message_size``."""
 
 
-class ServerGone(ChannelError):
+class ServerEvicted(ChannelError):
     """The layer has no registration of this interface server any more."""
 
 

@@ -134,7 +134,7 @@ class LayerChecks:
 
     def __init__(self, layer: Callable[[], WorkerLayer]) -> None:
         self.get_layer = layer
-        self._pulses = Pulses()
+        self._heartbeats = Heartbeats()
 
     async def look(self) -> Checks:
         """Look once, with no connection of its own."""
@@ -147,7 +147,7 @@ class LayerChecks:
         except Exception:
             logger.exception("Looking for workers failed", extra=fields("not_ready"))
             return {"layer": "failed; see the log", "inbox": "not known", "workers": "not known"}
-        alive = self._pulses.alive(counters, time.monotonic())
+        alive = self._heartbeats.alive(counters, time.monotonic())
         return {
             "layer": OK,
             "inbox": OK if layer.inbox_waits() < INBOX_STILL else "is not read; see the log",
@@ -155,7 +155,7 @@ class LayerChecks:
         }
 
 
-class Pulses:
+class Heartbeats:
     """Which workers live: those whose counter has not stood still for too long, as far as seen.
 
     A worker that is seen for the first time counts as alive.

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from channels_workers.concurrency.futures import settle
-from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerGone
+from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerEvicted
 from channels_workers.interface.incoming import Intake, gate_for
 from channels_workers.interface.outgoing import SendEvent, Unread, outgoing_for
 from channels_workers.interface.protocol import (
@@ -223,7 +223,7 @@ class Socket:
         self._step()
         self._regulate()
 
-    def lose(self) -> None:
+    def evicted(self) -> None:
         """Close the socket: the layer does not know it any more."""
         self.connection.finished = True
         self._emit(self.connection.close(CONNECTION_LOST))
@@ -284,7 +284,7 @@ class Socket:
         if isinstance(published, Exception):
             self._fail(step, published)
         elif published is Published.GONE:
-            self.lose()
+            self.evicted()
 
     def _fail(self, step: Publish, error: Exception) -> None:
         path = shown(self.connection.path)
@@ -293,8 +293,8 @@ class Socket:
             text = "Closing %s: %s"
             self.sockets.episodes.log(logger, logging.WARNING, text, path, error, extra=extra)
             self._give_up(FRAME_TOO_LARGE)
-        elif isinstance(error, ServerGone):
-            self.lose()
+        elif isinstance(error, ServerEvicted):
+            self.evicted()
         else:
             text, extra = "Publishing order %d of %s failed", self._fields("publish_failed")
             logger.error(text, step.order, path, exc_info=error, extra=extra)

@@ -31,14 +31,14 @@ from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     REFUSAL,
-    About,
     Closed,
     Committed,
     Delivery,
     Finished,
+    Liveness,
     Operation,
+    ProcessInfo,
     Published,
-    Pulse,
     Receiver,
     Session,
 )
@@ -151,8 +151,8 @@ class WorkerLayer(ChannelLayer, Upkeep):
 
         With order 0 it makes the connection's record, which keeps *disconnect_payload* for
         the ``websocket.disconnect`` to come. *done* is called once with what the layer found, in
-        the event loop, perhaps before this returns: with :class:`ServerGone` if the layer does not
-        know this server, RuntimeError if the message before is still under way,
+        the event loop, perhaps before this returns: with :class:`ServerEvicted` if the layer does
+        not know this server, RuntimeError if the message before is still under way,
         :class:`LayerUnavailable` if the server leaves the layer meanwhile; raises the latter if it
         has left.
         """
@@ -191,7 +191,7 @@ class WorkerLayer(ChannelLayer, Upkeep):
 
     @abstractmethod
     async def workers(self) -> dict[str, int]:
-        """Return the pulse counter of each worker that is known and takes sockets.
+        """Return the heartbeat counter of each worker that is known and takes sockets.
 
         Raises :class:`LayerUnavailable` if the layer cannot say; it repeats nothing by itself.
         """
@@ -201,30 +201,30 @@ class WorkerLayer(ChannelLayer, Upkeep):
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless the layer's server can be used."""
 
-    def register(self, process: str, about: About) -> None:
+    def register(self, process: str, about: ProcessInfo) -> None:
         """Make *process* known; :class:`LayerUnavailable` if the layer cannot be used.
 
         A worker may still hold messages under names that it had before; those are told, too.
         """
-        self._register(process, about._replace(formerly=tuple(self._former)))
+        self._register(process, about._replace(previous_ids=tuple(self._former)))
 
     @abstractmethod
-    def _register(self, process: str, about: About) -> None:
+    def _register(self, process: str, about: ProcessInfo) -> None:
         """Make *process* known."""
 
-    def pulse(self, process: str) -> Pulse:
+    def heartbeat(self, process: str) -> Liveness:
         """Raise the counter of *process*.
 
-        It may be ``BURIED``, called dead by another, or ``LOST``, with the layer's data: then it
+        It may be ``EVICTED``, called dead by another, or ``LOST``, with the layer's data: then it
         registers again, a worker under another name.
         """
-        pulse = self._pulse(process)
-        if pulse is not Pulse.ALIVE and process not in self._former:
+        heartbeat = self._heartbeat(process)
+        if heartbeat is not Liveness.ALIVE and process not in self._former:
             self._former.append(process)
-        return pulse
+        return heartbeat
 
     @abstractmethod
-    def _pulse(self, process: str) -> Pulse:
+    def _heartbeat(self, process: str) -> Liveness:
         """Raise the counter of *process*."""
 
     @abstractmethod
@@ -289,7 +289,7 @@ class WorkerLayer(ChannelLayer, Upkeep):
         """
 
     @abstractmethod
-    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+    def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter; its connection goes on without it.
 
         A handshake that it was, and that nobody has answered, is refused.

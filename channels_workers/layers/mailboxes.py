@@ -60,7 +60,7 @@ class Mailbox:
     def release(self, order: int) -> None:
         """Do nothing: no message of a worker waits for this channel."""
 
-    def lose(self) -> None:
+    def evicted(self) -> None:
         """Do nothing: there is no connection record to lose."""
 
     def held(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from channels_workers.layers.types import (
-    About,
+    ProcessInfo,
 )
 
 
@@ -14,7 +14,7 @@ class ServerStatus:
     """An interface server; *inbox* counts entries that it has not dropped yet."""
 
     id: str
-    about: About
+    about: ProcessInfo
     connections: int
     groups: int
     inbox: int
@@ -25,7 +25,7 @@ class WorkerStatus:
     """A worker process; *busy* counts its threads that hold messages."""
 
     id: str
-    about: About
+    about: ProcessInfo
     busy: int
 
 

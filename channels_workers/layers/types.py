@@ -120,10 +120,10 @@ class Finished(NamedTuple):
     session: Session | None = None
 
 
-class About(NamedTuple):
+class ProcessInfo(NamedTuple):
     """What is known of a process: *kind* is ``server`` or ``worker``, *since* a Unix time (s).
 
-    A worker has *threads*, and *channels* that it listens to. *formerly* are the names that it had
+    A worker has *threads*, and *channels* that it listens to. *previous_ids* are the ids it had
     before, under which it may still hold messages.
     """
 
@@ -133,10 +133,10 @@ class About(NamedTuple):
     since: float
     threads: int = 0
     channels: tuple[str, ...] = ()
-    formerly: tuple[str, ...] = ()
+    previous_ids: tuple[str, ...] = ()
 
     @classmethod
-    def this(cls, kind: str, threads: int = 0, channels: Sequence[str] = ()) -> About:
+    def this(cls, kind: str, threads: int = 0, channels: Sequence[str] = ()) -> ProcessInfo:
         """Return what is known of the process that asks."""
         now = round(time.time(), 3)
         return cls(kind, socket.gethostname(), os.getpid(), now, threads, tuple(channels))
@@ -181,11 +181,11 @@ class Held(NamedTuple):
     code: int | None = None
 
 
-class Pulse(Enum):
-    """What :meth:`~channels_workers.layers.base.WorkerLayer.pulse` found."""
+class Liveness(Enum):
+    """What :meth:`~channels_workers.layers.base.WorkerLayer.heartbeat` found."""
 
     ALIVE = "alive"
-    BURIED = "buried"
+    EVICTED = "buried"
     LOST = "lost"
 
 
@@ -224,7 +224,7 @@ class Receiver(Protocol):
     def release(self, order: int) -> None:
         """Note that the message *order* of this connection is finished."""
 
-    def lose(self) -> None:
+    def evicted(self) -> None:
         """Note that the layer does not know this connection any more."""
 
     def held(self) -> Held | None:

@@ -15,11 +15,11 @@ class Upkeep:
 
     @abstractmethod
     def processes(self) -> dict[str, int]:
-        """Return the pulse counter of each process that is known."""
+        """Return the heartbeat counter of each process that is known."""
 
     @abstractmethod
-    def overfull(self) -> dict[str, int]:
-        """Return the pulse counter of each server that does not keep up with its inbox."""
+    def lagging(self) -> dict[str, int]:
+        """Return the heartbeat counter of each server that does not keep up with its inbox."""
 
     @abstractmethod
     def orphans(self) -> set[str]:
@@ -31,14 +31,14 @@ class Upkeep:
         """
 
     @abstractmethod
-    def bury(self, process: str, counter: int) -> bool:
-        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known.
+    def mark_dead(self, process: str, counter: int) -> bool:
+        """Declare *process* dead; False if its heartbeat rose beyond *counter*, or is not known.
 
         *counter* is 0 for one of the :meth:`orphans`; False if it is none any more.
         """
 
     @abstractmethod
-    def remains(self) -> set[str]:
+    def awaiting_cleanup(self) -> set[str]:
         """Return the processes that were declared dead, and not cleaned up after yet."""
 
     @abstractmethod

@@ -23,7 +23,7 @@ from channels_workers.test.connection import (
 )
 from channels_workers.test.database import connections_left_alone
 from channels_workers.test.layers import memory_layer
-from channels_workers.worker.commit import finish, give_up, put_back
+from channels_workers.worker.commit import dead_letter, finish, put_back
 from channels_workers.worker.dispatch import run
 
 
@@ -107,7 +107,7 @@ class Client:
         with connections_left_alone():
             outcome = run(delivery, layer, router, _run_here)
             if outcome.unreadable is not None:
-                give_up(delivery, layer, str(outcome.unreadable))
+                dead_letter(delivery, layer, str(outcome.unreadable))
             elif outcome.is_put_off:
                 put_back(delivery, layer, outcome.error)
             else:

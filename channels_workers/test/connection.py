@@ -50,7 +50,7 @@ class Connection:
     def release(self, order: int) -> None:
         """Do nothing: clients of tests do not wait for their messages."""
 
-    def lose(self) -> None:
+    def evicted(self) -> None:
         """Do nothing: the layer ends with the test."""
 
     def held(self) -> None:

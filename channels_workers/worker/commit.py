@@ -131,12 +131,12 @@ def put_back(
         return _put_back_failed(delivery, layer, error, failures or Failures())
     if not is_last(delivery, error):
         return layer.requeue(delivery, counted=True)
-    return give_up(delivery, layer, reason_of(delivery, error))
+    return dead_letter(delivery, layer, reason_of(delivery, error))
 
 
-def give_up(delivery: Delivery, layer: WorkerLayer, reason: str) -> Committed:
+def dead_letter(delivery: Delivery, layer: WorkerLayer, reason: str) -> Committed:
     """Make *delivery* a dead letter, and log it."""
-    committed = layer.give_up(delivery, reason)
+    committed = layer.dead_letter(delivery, reason)
     extra = about("dead_letter", delivery)
     logger.error(f"{GIVEN_UP}: %s", delivery.id, delivery.channel, reason, extra=extra)
     return committed
@@ -150,6 +150,6 @@ def _put_back_failed(
     if delivery.channel == CONNECT:  # nothing in it is worth to be kept
         committed = layer.commit(*undone(delivery, layer))
     else:
-        committed = layer.give_up(delivery, reason_of(delivery, error))
+        committed = layer.dead_letter(delivery, reason_of(delivery, error))
     failures.gave_up(delivery, error)
     return committed

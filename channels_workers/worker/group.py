@@ -25,7 +25,7 @@ from channels_workers.logs import about, fields
 from channels_workers.routing import Router, get_router
 from channels_workers.worker.commit import put_back, undone
 from channels_workers.worker.event_loop import EventLoop
-from channels_workers.worker.heartbeat import Keeper
+from channels_workers.worker.heartbeat import Heartbeat
 from channels_workers.worker.in_flight import Backlog, Postponed
 from channels_workers.worker.reaper import Reaper
 from channels_workers.worker.retries import Failures
@@ -83,7 +83,7 @@ class WorkerGroup:
         self.suspects = Backlog()
         self.quarantine = threading.Lock()
         self.workers = [Worker(self, number) for number in range(n_threads)]
-        self._keeper = Keeper(self)
+        self._keeper = Heartbeat(self)
         self._crowded = threading.Event()
         self._overdue = AttemptsEach(logger, "Committing what waits in the thread", LONGEST_PAUSE)
         self._relief = Duty("relief", self._relieve)
@@ -133,7 +133,7 @@ class WorkerGroup:
         *timeout* is in seconds, by default ``CHANNEL_WORKERS["STOP_TIMEOUT"]``.
         """
         # The order matters: nothing is pulled any more, what runs finishes, what never began
-        # goes back to the others; then the pulse may stop and the process may be forgotten.
+        # goes back to the others; then the heartbeat may stop and the process may be forgotten.
         limit = configuration().STOP_TIMEOUT if timeout is None else timeout
         deadline = time.monotonic() + limit
         late = [worker for worker in self.workers if not worker.thread.ends_by(deadline)]

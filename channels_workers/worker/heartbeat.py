@@ -1,4 +1,4 @@
-"""Keeps a worker process known to the layer, by its pulse, and under a new name when it must."""
+"""Keeps a worker process known to the layer by heartbeats, under a new id when it must."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from channels_workers.backoff import Attempts
 from channels_workers.concurrency.threads import Duty
-from channels_workers.layers.types import About, Delivery, Pulse, new_id
+from channels_workers.layers.types import Delivery, Liveness, ProcessInfo, new_id
 from channels_workers.logs import fields
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: How often the process pulses (s), and how often it looks for what it was handed unseen (s).
-PULSE_INTERVAL, SEARCH_INTERVAL = 1.0, 10.0
+#: How often the process heartbeats (s), and how often it looks for what it was handed unseen (s).
+HEARTBEAT_INTERVAL, SEARCH_INTERVAL = 1.0, 10.0
 
 #: How many former names of a process may hold something yet.
 NAMES = 100
 
 GONE = {
-    Pulse.BURIED: "was taken for dead, and what it held went to others",
-    Pulse.LOST: "is not known any more, as the layer has lost its data",
+    Liveness.EVICTED: "was taken for dead, and what it held went to others",
+    Liveness.LOST: "is not known any more, as the layer has lost its data",
 }
 
 
-class Keeper:
+class Heartbeat:
     """The name of the process that *group* works in, and the thread that keeps it known.
 
     It also finishes what could not be finished, and finds what the process was handed unseen.
@@ -46,14 +46,14 @@ class Keeper:
         self._unknown: list[Delivery] = []
         self._search_at = time.monotonic() + SEARCH_INTERVAL
         self._ended = threading.Event()
-        self.thread = Duty("keeper", self._run)
+        self.thread = Duty("heartbeat", self._run)
 
     def start(self) -> None:
-        """Begin: register, then pulse."""
+        """Begin: register, then heartbeat."""
         self.thread.start()
 
     def end(self) -> None:
-        """Pulse no more."""
+        """Liveness no more."""
         self._ended.set()
 
     def join(self, deadline: float = math.inf) -> bool:
@@ -62,15 +62,17 @@ class Keeper:
 
     def _run(self) -> None:
         # Others must not take a process for dead that only waits for its next attempt.
-        attempts = Attempts(logger, "Keeping this worker registered", PULSE_INTERVAL)
+        attempts = Attempts(logger, "Keeping this worker registered", HEARTBEAT_INTERVAL)
         registered = False
         while not self._ended.is_set():
             try:
-                if registered and (pulse := self.channel_layer.pulse(self.process)) in GONE:
+                if registered and (heartbeat := self.channel_layer.heartbeat(self.process)) in GONE:
                     self._hold_up_pulls()
-                    if pulse is Pulse.LOST:  # others clean up what was handed to the old name since
+                    if (
+                        heartbeat is Liveness.LOST
+                    ):  # others clean up what was handed to the old name since
                         self._register()
-                    self._take_new_name(GONE[pulse])
+                    self._take_new_name(GONE[heartbeat])
                     registered = False
                 if not registered:
                     self._register()
@@ -80,11 +82,11 @@ class Keeper:
                 if time.monotonic() > self._search_at:
                     self._search_at = time.monotonic() + SEARCH_INTERVAL
                     self._search()
-            except Exception as error:  # noqa: BLE001  (logged; the keeper must go on)
+            except Exception as error:  # noqa: BLE001  (logged; the heartbeat must go on)
                 self._ended.wait(attempts.failed(error))
             else:
                 attempts.succeeded()
-                self._ended.wait(PULSE_INTERVAL)
+                self._ended.wait(HEARTBEAT_INTERVAL)
 
     def _hold_up_pulls(self) -> None:
         self.known.clear()
@@ -93,7 +95,7 @@ class Keeper:
 
     def _register(self) -> None:
         threads, channels = len(self.group.workers), self.group.channels
-        self.channel_layer.register(self.process, About.this("worker", threads, channels))
+        self.channel_layer.register(self.process, ProcessInfo.this("worker", threads, channels))
 
     def _take_new_name(self, reason: str) -> None:
         former, self.process = self.process, new_id()

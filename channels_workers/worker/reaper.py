@@ -18,7 +18,7 @@ from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-#: How often to look at the pulse counters (s).
+#: How often to look at the heartbeat counters (s).
 LOOK_INTERVAL = 1.0
 
 #: How often to look for processes that hold messages and are not known (s).
@@ -27,9 +27,9 @@ SEARCH_INTERVAL = 10.0
 #: How long it waits at most until it tries again what failed for one process (s).
 LONGEST_WAIT = 60.0
 
-WITHOUT_PULSE = f"is dead: no pulse for {DEAD_AFTER:g} s"
+NO_HEARTBEAT = f"is dead: no heartbeat for {DEAD_AFTER:g} s"
 UNKNOWN = "is dead: it holds messages, and is not known"
-OVERFULL = "counts as dead: it does not read its inbox"
+LAGGING = "counts as dead: it does not read its inbox"
 
 
 class Reaper:
@@ -79,26 +79,26 @@ class Reaper:
         counters = dict.fromkeys(self._orphans, 0) | self.layer.processes()
         for process, counter in self.detector.look(counters, self.own(), now).items():
             self._orphans.discard(process)
-            self._bury(process, counter, WITHOUT_PULSE if counter else UNKNOWN)
+            self._mark_dead(process, counter, NO_HEARTBEAT if counter else UNKNOWN)
         self._burials.keep(counters)
-        self._parts.attempt("servers that do not read", self._bury_overfull)
+        self._parts.attempt("servers that do not read", self._mark_lagging_dead)
         self._parts.attempt("what the dead left", self._clean_up_all)
         self._parts.attempt("unknown processes", lambda: self._search(now))
 
-    def _bury_overfull(self) -> None:
-        for process, counter in self.layer.overfull().items():
-            self._bury(process, counter, OVERFULL)
+    def _mark_lagging_dead(self) -> None:
+        for process, counter in self.layer.lagging().items():
+            self._mark_dead(process, counter, LAGGING)
 
-    def _bury(self, process: str, counter: int, why: str) -> None:
-        def bury() -> None:
-            if self.layer.bury(process, counter):
+    def _mark_dead(self, process: str, counter: int, why: str) -> None:
+        def mark_dead() -> None:
+            if self.layer.mark_dead(process, counter):
                 extra = fields("process_dead", process_id=process)
                 logger.warning("Process %s %s", process, why, extra=extra)
 
-        self._burials.attempt(process, bury)
+        self._burials.attempt(process, mark_dead)
 
     def _clean_up_all(self) -> None:
-        remains = self.layer.remains()
+        remains = self.layer.awaiting_cleanup()
         self._cleaning.keep(remains)
         for process in remains:
             if self._ended.is_set():  # another reaper goes on

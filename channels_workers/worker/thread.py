@@ -17,7 +17,7 @@ from channels_workers.layers.types import Delivery, Finished, Operation, Send, s
 from channels_workers.logs import about, fields
 from channels_workers.signals import worker_ready
 from channels_workers.transient import is_retried
-from channels_workers.worker.commit import Ended, finish, give_up, note
+from channels_workers.worker.commit import Ended, dead_letter, finish, note
 from channels_workers.worker.dispatch import Outcome, dispatch
 from channels_workers.worker.retries import without_frames
 
@@ -151,7 +151,7 @@ class Worker:
 
     def _settle(self, outcome: Outcome, delivery: Delivery) -> None:
         if outcome.unreadable is not None:
-            give_up(delivery, self.channel_layer, str(outcome.unreadable))
+            dead_letter(delivery, self.channel_layer, str(outcome.unreadable))
         elif outcome.is_put_off:
             self._put_off(delivery, outcome.error)
         else:
@@ -186,7 +186,7 @@ class Worker:
         self._commit()
         try:
             self.group.hand_back()
-        except Exception as error:  # noqa: BLE001  (logged; the keeper tries again)
+        except Exception as error:  # noqa: BLE001  (logged; the heartbeat tries again)
             text = "What waits in this process is handed back later: %s"
             logger.warning(text, error, extra=fields("trying_again"))
 

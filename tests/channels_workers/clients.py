@@ -36,7 +36,7 @@ class Client:
     def release(self, order: int) -> None:
         self._released.append(order)
 
-    def lose(self) -> None:
+    def evicted(self) -> None:
         raise AssertionError(f"The layer lost {self.reply_channel}")
 
     def held(self) -> None:

@@ -32,7 +32,7 @@ from channels_workers.layers.types import (
     Committed,
 )
 from channels_workers.routing import Router
-from channels_workers.worker.commit import finish, give_up, put_back
+from channels_workers.worker.commit import dead_letter, finish, put_back
 from channels_workers.worker.dispatch import dispatch
 from channels_workers.worker.event_loop import EventLoop
 from channels_workers.worker.group import WorkerGroup
@@ -116,7 +116,7 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
         router = Router({delivery.channel: consumer})
         outcome = dispatch(delivery, memory_layer, router, loop.run)
         if outcome.unreadable is not None:
-            return give_up(delivery, memory_layer, str(outcome.unreadable))
+            return dead_letter(delivery, memory_layer, str(outcome.unreadable))
         if outcome.is_put_off:
             return put_back(delivery, memory_layer, outcome.error)
         return finish(outcome.of(delivery), memory_layer)

@@ -136,7 +136,7 @@ async def test_no_message_lets_redis_describe_itself(sites: Any, redis_server: R
 
     before = asked()
     await site.talk(clients)
-    # Pulses ask, one of each process a second, and so does this test.
+    # Heartbeats ask, one of each process a second, and so does this test.
     assert asked() - before < MESSAGES
 
 

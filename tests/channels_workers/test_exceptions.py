@@ -12,7 +12,7 @@ from channels_workers.exceptions import (
     LayerUnavailable,
     MessageError,
     MessageTooLarge,
-    ServerGone,
+    ServerEvicted,
     WebsocketCloseException,
     is_close_code,
 )
@@ -26,7 +26,7 @@ REFUSED = [-1, 0, 1, 999, 1001, 1006, 1011, 2999, 5000, 65536]
 
 
 def test_failures_share_a_base() -> None:
-    for error in (ChannelFull, MessageError, MessageTooLarge, ServerGone, LayerUnavailable):
+    for error in (ChannelFull, MessageError, MessageTooLarge, ServerEvicted, LayerUnavailable):
         assert issubclass(error, ChannelError)
 
 

@@ -45,7 +45,7 @@ class Site:
     def leave(self, client: Client) -> None:
         """End a connection whose disconnect is given up, so that its row stays."""
         client.leave()
-        self.layer.give_up(pull_one(self.layer), "it failed 31 times")
+        self.layer.dead_letter(pull_one(self.layer), "it failed 31 times")
 
     def revision(self) -> int:
         return Room.objects.get().revision

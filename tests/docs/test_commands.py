@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
-from channels_workers.layers.types import RECEIVE, About, DeadLetter, Delivery
+from channels_workers.layers.types import RECEIVE, DeadLetter, Delivery, ProcessInfo
 from tests.docs.pages import page
 
 SERVER, WORKER = "5dad1f71facde3e2", "180e1ca5c30c4f95"
@@ -43,8 +43,8 @@ def moment(second: int) -> float:
 
 def test_channelstatus(layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch) -> None:
     status = Status(
-        servers=[ServerStatus(SERVER, About("server", "vm", 30942, moment(45)), 3, 2, 0)],
-        workers=[WorkerStatus(WORKER, About("worker", "vm", 30981, moment(48), 4), 2)],
+        servers=[ServerStatus(SERVER, ProcessInfo("server", "vm", 30942, moment(45)), 3, 2, 0)],
+        workers=[WorkerStatus(WORKER, ProcessInfo("worker", "vm", 30981, moment(48), 4), 2)],
         channels=[
             ChannelStatus("websocket.connect", 0, 0, None),
             ChannelStatus("websocket.disconnect", 0, 0, None),

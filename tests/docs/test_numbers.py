@@ -59,7 +59,7 @@ NUMBERS = [
     (
         "explanation/guarantees",
         r"are (\w+) times the interval",
-        liveness.DEAD_AFTER / link.PULSE_INTERVAL,
+        liveness.DEAD_AFTER / link.HEARTBEAT_INTERVAL,
     ),
     ("how-to/push", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
     ("how-to/push", r"twice as long, up to (\d+) s", max(WAITS)),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from labs.harness.project import ROOT, clean_environment
+from labs.harness.processes import clean_environment
+from labs.harness.project import ROOT
 from tests.docs.pages import DOCS, SITE
 
 #: What a page may load by itself: neither a font nor a script from elsewhere.

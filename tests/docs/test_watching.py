@@ -14,7 +14,7 @@ from pytest_django import Settings
 from channels_workers.conf import Configuration
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
-from channels_workers.layers.types import RECEIVE, About
+from channels_workers.layers.types import RECEIVE, ProcessInfo
 from chat_project import settings as chat_settings
 from tests.docs.pages import code, first_codes, page
 
@@ -27,8 +27,8 @@ def shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
     backend = "channels_workers.layers.memory.InMemoryChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
     status = Status(
-        servers=[ServerStatus("server", About("server", "vm", 1, 0.0), 3, 2, 0)],
-        workers=[WorkerStatus("worker", About("worker", "vm", 2, 0.0, 4), 2)],
+        servers=[ServerStatus("server", ProcessInfo("server", "vm", 1, 0.0), 3, 2, 0)],
+        workers=[WorkerStatus("worker", ProcessInfo("worker", "vm", 2, 0.0, 4), 2)],
         channels=[ChannelStatus(RECEIVE, 0, 2, 2.7)],
     )
     monkeypatch.setattr(channel_layers["default"], "status", lambda: status)

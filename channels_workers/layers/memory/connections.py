@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from channels_workers.exceptions import ServerGone
+from channels_workers.exceptions import ServerEvicted
 from channels_workers.layers.memory.processes import Processes
 from channels_workers.layers.memory.streams import Streams
 from channels_workers.layers.types import (
@@ -60,12 +60,12 @@ class Connections:
     ) -> Published:
         """Put a message of a connection into *channel*, once; see ``publish.lua``.
 
-        ServerGone for a connection of nobody, RuntimeError for an order that cannot follow.
+        ServerEvicted for a connection of nobody, RuntimeError for an order that cannot follow.
         """
         record = self.records.get(reply)
         if record is None:
             if server_of(reply) not in self.processes.counters:
-                raise ServerGone(f"The server of {reply} is not registered.")
+                raise ServerEvicted(f"The server of {reply} is not registered.")
             if order != 0:
                 return Published.GONE
             record = Record(-1, IDLE, disconnect_payload)

@@ -60,11 +60,11 @@ class Deliveries:
         self._put_again(held._replace(attempts=attempts, failures=failures))
         return Committed.DONE
 
-    def give_up(self, delivery: Delivery, reason: str, refusal: bytes) -> Committed:
+    def dead_letter(self, delivery: Delivery, reason: str, refusal: bytes) -> Committed:
         """Make a delivery a dead letter; see ``give_up.lua``."""
         if not self.streams.is_owner(delivery):
             return Committed.STALE
-        self.letters.give_up(delivery, reason, refusal)
+        self.letters.dead_letter(delivery, reason, refusal)
         return Committed.DONE
 
     def hand_on(self, names: Iterable[str], refusal: bytes) -> list[GivenUp]:
@@ -76,7 +76,7 @@ class Deliveries:
         """Let others have the message; False if it was given up, as too many have died of it."""
         deaths = held.deaths + 1
         if deaths >= configuration().DELIVERIES:
-            self.letters.give_up(held, f"its worker died, {deaths} times", refusal)
+            self.letters.dead_letter(held, f"its worker died, {deaths} times", refusal)
             return False
         self._put_again(held._replace(deaths=deaths))
         return True

@@ -30,7 +30,7 @@ class Inboxes:
         """Return how many entries a server has not read."""
         return len(self._entries.get(server, ()))
 
-    def overfull(self) -> list[str]:
+    def lagging(self) -> list[str]:
         """Return the servers with more entries, or bytes in them, than the configuration allows."""
         limits = configuration()
         return [

@@ -15,15 +15,15 @@ from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import (
     CONNECT,
-    About,
     Closed,
     Committed,
     DeadLetter,
     Delivery,
     GivenUp,
+    Liveness,
     Operation,
+    ProcessInfo,
     Published,
-    Pulse,
     Session,
     new_id,
 )
@@ -74,7 +74,7 @@ class InMemoryChannelLayer(WorkerLayer):
     # The interface side
 
     def _register_server(self, server: Server) -> None:
-        self._register(server.id, About.this("server"))
+        self._register(server.id, ProcessInfo.this("server"))
 
     async def _until_registered(self) -> None:
         pass  # it is, from the start
@@ -143,7 +143,7 @@ class InMemoryChannelLayer(WorkerLayer):
             self._server = self._loop = None
 
     async def workers(self) -> dict[str, int]:
-        """Return the pulse counter of each worker that is known and takes sockets."""
+        """Return the heartbeat counter of each worker that is known and takes sockets."""
         workers = {
             each.id for each in self.store.status().workers if CONNECT in each.about.channels
         }
@@ -152,16 +152,16 @@ class InMemoryChannelLayer(WorkerLayer):
 
     # The worker side
 
-    def _register(self, process: str, about: About) -> None:
+    def _register(self, process: str, about: ProcessInfo) -> None:
         """Make *process* known."""
         self._is_cut_off = False
         self.store.register(process, about)
 
-    def _pulse(self, process: str) -> Pulse:
+    def _heartbeat(self, process: str) -> Liveness:
         """Raise the counter of *process*, and of the server that lives and dies with it."""
         if self._server is not None:
-            self.store.pulse(self._server.id)
-        return self.store.pulse(process)
+            self.store.heartbeat(self._server.id)
+        return self.store.heartbeat(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*, unless one of *consumers* still holds a delivery."""
@@ -191,31 +191,31 @@ class InMemoryChannelLayer(WorkerLayer):
         attempts = delivery.attempts + (counted and not failed)
         return self.store.requeue(delivery, attempts, delivery.failures + (counted and failed))
 
-    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+    def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter."""
-        return self.store.give_up(delivery, reason, self.refusal)
+        return self.store.dead_letter(delivery, reason, self.refusal)
 
     # Cleaning up after others
 
     def processes(self) -> dict[str, int]:
-        """Return the pulse counter of each process that is known."""
+        """Return the heartbeat counter of each process that is known."""
         return self.store.counters()
 
-    def overfull(self) -> dict[str, int]:
-        """Return the pulse counter of each server that does not keep up with its inbox."""
-        return self.store.overfull()
+    def lagging(self) -> dict[str, int]:
+        """Return the heartbeat counter of each server that does not keep up with its inbox."""
+        return self.store.lagging()
 
     def orphans(self) -> set[str]:
         """Return the processes that hold messages and are not known."""
         return self.store.orphans()
 
-    def bury(self, process: str, counter: int) -> bool:
+    def mark_dead(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""
-        return self.store.bury(process, counter)
+        return self.store.mark_dead(process, counter)
 
-    def remains(self) -> set[str]:
+    def awaiting_cleanup(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
-        return self.store.remains()
+        return self.store.awaiting_cleanup()
 
     def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind."""

@@ -30,7 +30,7 @@ class Letters:
         self.outbox = outbox
         self.kept: list[DeadLetter] = []
 
-    def give_up(self, delivery: Delivery, reason: str, refusal: bytes) -> None:
+    def dead_letter(self, delivery: Delivery, reason: str, refusal: bytes) -> None:
         """Keep what is held; its connection goes on as if a consumer had run and done nothing.
 
         If it was a handshake, *refusal* is sent.

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from channels_workers.layers.types import About, Pulse
+from channels_workers.layers.types import Liveness, ProcessInfo
 
 
 class Processes:
-    """Pulse counters of the living and what is known of all; ``remains`` are to be cleaned up."""
+    """Heartbeat counters of the living, what is known of all, and who awaits cleanup."""
 
     def __init__(self) -> None:
         self.counters: dict[str, int] = {}
-        self.about: dict[str, About] = {}
+        self.about: dict[str, ProcessInfo] = {}
         self.buried: set[str] = set()
         self.remains: set[str] = set()
 
-    def register(self, process: str, about: About) -> None:
+    def register(self, process: str, about: ProcessInfo) -> None:
         """Make *process* known."""
         self.counters[process] = 1
         self.about[process] = about
 
-    def pulse(self, process: str) -> Pulse:
+    def heartbeat(self, process: str) -> Liveness:
         """Raise the counter of *process*."""
         if process not in self.counters:
-            return Pulse.BURIED if process in self.buried else Pulse.LOST
+            return Liveness.EVICTED if process in self.buried else Liveness.LOST
         self.counters[process] += 1
-        return Pulse.ALIVE
+        return Liveness.ALIVE
 
     def forget(self, process: str) -> None:
         """Know *process* no more."""
@@ -34,14 +34,14 @@ class Processes:
     def names_of(self, process: str) -> set[str]:
         """Return the name of *process* and those that it had before."""
         about = self.about.get(process)
-        return {process, *about.formerly} if about else {process}
+        return {process, *about.previous_ids} if about else {process}
 
     def is_unknown(self, process: str) -> bool:
         """Say whether *process* is not registered, nor among the remains, nor a former name."""
-        former = {name for about in self.about.values() for name in about.formerly}
+        former = {name for about in self.about.values() for name in about.previous_ids}
         return process not in self.counters.keys() | self.remains | former
 
-    def bury(self, process: str, counter: int) -> bool:
+    def mark_dead(self, process: str, counter: int) -> bool:
         """Declare *process* dead; False unless its counter is still *counter*, 0 if not known."""
         if counter == 0 and not self.is_unknown(process):
             return False
@@ -52,7 +52,7 @@ class Processes:
         self.remains.add(process)
         return True
 
-    def of_kind(self, kind: str) -> list[tuple[str, About]]:
+    def of_kind(self, kind: str) -> list[tuple[str, ProcessInfo]]:
         """Return the living processes of a kind, by name, and what is known of each."""
         known = sorted((name, self.about[name]) for name in self.counters)
         return [(name, about) for name, about in known if about.kind == kind]

@@ -18,7 +18,6 @@ from channels_workers.layers.memory.streams import Streams
 from channels_workers.layers.server import Departure
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import (
-    About,
     Closed,
     Committed,
     DeadLetter,
@@ -27,9 +26,10 @@ from channels_workers.layers.types import (
     Held,
     InboxEntry,
     InboxOperation,
+    Liveness,
     Operation,
+    ProcessInfo,
     Published,
-    Pulse,
     Session,
 )
 
@@ -82,7 +82,7 @@ class Store:
 
     # Processes
 
-    def register(self, process: str, about: About) -> None:
+    def register(self, process: str, about: ProcessInfo) -> None:
         """Make *process* known; see ``register.lua``."""
         with self.changed:
             self.processes.register(process, about)
@@ -92,10 +92,10 @@ class Store:
         with self.changed:
             return dict(self.processes.counters)
 
-    def pulse(self, process: str) -> Pulse:
-        """Raise the counter of *process*; see ``pulse.lua``."""
+    def heartbeat(self, process: str) -> Liveness:
+        """Raise the counter of *process*; see ``heartbeat.lua``."""
         with self.changed:
-            return self.processes.pulse(process)
+            return self.processes.heartbeat(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """Forget *process*, unless *consumers* hold something; see ``retire.lua``."""
@@ -104,12 +104,12 @@ class Store:
             if not any(one.consumer in consumers and one.channel in channels for one in held):
                 self._forget(process)
 
-    def overfull(self) -> dict[str, int]:
+    def lagging(self) -> dict[str, int]:
         """Return the counter of each server that does not keep up; see ``overfull.lua``."""
         with self.changed:
             counters = self.processes.counters
             return {
-                server: counters[server] for server in self.inboxes.overfull() if server in counters
+                server: counters[server] for server in self.inboxes.lagging() if server in counters
             }
 
     def orphans(self) -> set[str]:
@@ -117,12 +117,12 @@ class Store:
         with self.changed:
             return set(filter(self.processes.is_unknown, self.streams.holders()))
 
-    def bury(self, process: str, counter: int) -> bool:
+    def mark_dead(self, process: str, counter: int) -> bool:
         """Declare *process* dead; see ``bury.lua``."""
         with self.changed:
-            return self.processes.bury(process, counter)
+            return self.processes.mark_dead(process, counter)
 
-    def remains(self) -> set[str]:
+    def awaiting_cleanup(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
         with self.changed:
             return set(self.processes.remains)
@@ -227,10 +227,10 @@ class Store:
 
     # Dead letters
 
-    def give_up(self, delivery: Delivery, reason: str, refusal: bytes) -> Committed:
+    def dead_letter(self, delivery: Delivery, reason: str, refusal: bytes) -> Committed:
         """Make *delivery* a dead letter; see ``give_up.lua``."""
         with self.changed:
-            return self.deliveries.give_up(delivery, reason, refusal)
+            return self.deliveries.dead_letter(delivery, reason, refusal)
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were given up, from the oldest on."""

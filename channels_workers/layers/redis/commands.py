@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from channels_workers.exceptions import ChannelFull, MessageError, ServerGone
+from channels_workers.exceptions import ChannelFull, MessageError, ServerEvicted
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
-    About,
     Committed,
     DeadLetter,
     Delivery,
@@ -23,6 +22,7 @@ from channels_workers.layers.types import (
     Join,
     Leave,
     Operation,
+    ProcessInfo,
     Published,
     Send,
     Unreadable,
@@ -169,7 +169,7 @@ def read_note(fields: Sequence[bytes]) -> Unreadable:
     return Unreadable(where, "", values.get(b"value", b""))
 
 
-def restore(server: Server, epoch: str, about: About, size: int) -> Iterator[Request]:
+def restore(server: Server, epoch: str, about: ProcessInfo, size: int) -> Iterator[Request]:
     """Return the requests that register *server* again, with *size* connections in each."""
     connections = list(connections_of(server))
     for at in range(0, max(1, len(connections)), size):
@@ -211,11 +211,11 @@ def read_committed(reply: bytes, capacity_of: Callable[[str], int]) -> Committed
 
 
 def read_published(reply: bytes) -> Published:
-    """Return what ``publish.lua`` says, or raise :class:`ServerGone`, or RuntimeError."""
+    """Return what ``publish.lua`` says, or raise :class:`ServerEvicted`, or RuntimeError."""
     if (published := PUBLISHED.get(reply)) is not None:
         return published
     if reply == b"server gone":
-        raise ServerGone("The layer has no registration of this server.")
+        raise ServerEvicted("The layer has no registration of this server.")
     raise RuntimeError(reply.decode())
 
 
@@ -237,7 +237,7 @@ def written_name(process: str) -> bytes:
 
 
 def read_counters(reply: Sequence[bytes]) -> dict[str, int]:
-    """Return the pulse counters in *reply*: process id, counter, process id, counter ..."""
+    """Return the heartbeat counters in *reply*: process id, counter, process id, counter ..."""
     pairs = zip(reply[::2], reply[1::2], strict=True)
     return {
         read_name(process): int(counter) if is_number(counter) else NO_COUNTER

@@ -22,14 +22,14 @@ from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.redis.upkeep import RedisUpkeep
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
-    About,
     Closed,
     Committed,
     Delivery,
     Finished,
+    Liveness,
     Operation,
+    ProcessInfo,
     Published,
-    Pulse,
     Session,
     new_id,
 )
@@ -87,7 +87,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
 
     def register_server(self, server: str) -> Life:
         """Make *server* known, with the look of :meth:`register`."""
-        return self._processes.register(server, About.this("server"))
+        return self._processes.register(server, ProcessInfo.this("server"))
 
     async def first_attempt(self) -> None:
         """Wait for the first answer to the registration; raise what is wrong."""
@@ -151,7 +151,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         closed = Closed(reply.decode())
         if closed is Closed.WITHDRAWN:
             server.forget_end(reply_channel)
-        elif closed is Closed.GONE:  # it has ended, unless the next pulse says that all is lost
+        elif closed is Closed.GONE:  # it has ended, unless the next heartbeat says that all is lost
             server.unsure.add(reply_channel)
         return closed
 
@@ -168,7 +168,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
             await asyncio.to_thread(self.retire, server.id, (), ())
 
     async def workers(self) -> dict[str, int]:
-        """Return the pulse counter of each worker, by the link if one is here."""
+        """Return the heartbeat counter of each worker, by the link if one is here."""
         request = Request("workers", [], repeatable=False, ordered=False)
         if self._link is None or not self._link.is_here():
             found = await asyncio.to_thread(self.client.call, request)
@@ -183,7 +183,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
 
     # The worker side
 
-    def _register(self, process: str, about: About) -> None:
+    def _register(self, process: str, about: ProcessInfo) -> None:
         """Make *process* known, after a look at what kind of server answers."""
         self._processes.register(process, about)
 
@@ -191,9 +191,9 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
         self.client.check_server()
 
-    def _pulse(self, process: str) -> Pulse:
+    def _heartbeat(self, process: str) -> Liveness:
         """Raise the counter of *process*; end a recovery whose time is over."""
-        return self._processes.pulse(process)
+        return self._processes.heartbeat(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*; consumers that still hold deliveries stay, with them."""
@@ -259,11 +259,11 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         reply = self.client.call(Request("requeue", [*held, name, count + counted]))
         return Committed(reply.decode())
 
-    def give_up(self, delivery: Delivery, reason: str) -> Committed:
+    def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter."""
         held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
         kept = configuration().DEAD_LETTERS
-        reply = self.client.call(Request("give_up", [*held, reason, kept, self.refusal]))
+        reply = self.client.call(Request("dead_letter", [*held, reason, kept, self.refusal]))
         return Committed(reply.decode())
 
     # Everybody

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from channels_workers.layers.redis.commands import Arguments, Request
-from channels_workers.layers.types import Pulse, new_id
+from channels_workers.layers.types import Liveness, new_id
 
 #: How long all have time to register again after Redis has lost its data (s); publishes, sends and
 #: commits wait meanwhile.
@@ -28,21 +28,21 @@ class Life:
         self._recovering = b""  # the epoch in which all register again
         self._since = 0.0  # when this was first seen (monotonic seconds)
 
-    def pulse(self, position: str = "") -> Request:
-        """Return the request of a pulse; a server says the *position* that it read its inbox to."""
+    def heartbeat(self, position: str = "") -> Request:
+        """Return the request of a heartbeat; a server says the *position* it read its inbox to."""
         known: Arguments = [self.process, position, self.epoch, self.counter, new_id()]
-        return Request("pulse", known, ordered=False)
+        return Request("heartbeat", known, ordered=False)
 
-    def read(self, reply: list[Any], now: float) -> Pulse:
-        """Take the reply to a pulse."""
-        pulse = Pulse(reply[0].decode())
-        if pulse is Pulse.ALIVE:
+    def read(self, reply: list[Any], now: float) -> Liveness:
+        """Take the reply to a heartbeat."""
+        heartbeat = Liveness(reply[0].decode())
+        if heartbeat is Liveness.ALIVE:
             self.counter = int(reply[1])
             self._see(reply[2], now)
             self._is_described = bool(reply[3])
-        elif pulse is Pulse.LOST:
+        elif heartbeat is Liveness.LOST:
             self._see(reply[1], now)
-        return pulse
+        return heartbeat
 
     def begin_again(self, epoch: str) -> None:
         """Note that the process was registered once more."""
@@ -53,7 +53,7 @@ class Life:
             self._recovering, self._since = recovering, now
 
     def follow_up(self, now: float) -> Iterator[Request]:
-        """Return the requests that a pulse asks for.
+        """Return the requests that a heartbeat asks for.
 
         One ends the time to register again, when it is over; one says again what the process told
         about itself, if that is lost.

@@ -1,4 +1,4 @@
-"""The asyncio connections of one interface server: it writes, it reads its inbox, it pulses."""
+"""The asyncio connections of one interface server: it writes, it reads its inbox, it heartbeats."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from channels_workers.layers.redis.lines import AsyncLine
 from channels_workers.layers.redis.reader import Reader
 from channels_workers.layers.redis.writer import Call, Done, Writer
 from channels_workers.layers.server import Departure, Server
-from channels_workers.layers.types import About, Pulse, Unreadable
+from channels_workers.layers.types import Liveness, ProcessInfo, Unreadable
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-#: How often to pulse (s).
-PULSE_INTERVAL = 1.0
+#: How often to heartbeat (s).
+HEARTBEAT_INTERVAL = 1.0
 
 #: Connections registered again in one request.
 RESTORED_AT_ONCE = 100
@@ -46,7 +46,7 @@ class Layer(Protocol):
 
 
 class Link:
-    """Writer, inbox reader and pulse of *server*, in the event loop that makes it.
+    """Writer, inbox reader and heartbeat of *server*, in the event loop that makes it.
 
     When Redis has lost its data, the server is registered again with all that it holds.
     """
@@ -58,7 +58,7 @@ class Link:
         self.life = Life(server.id, "")
         self.loop = asyncio.get_running_loop()
         self._ended = False
-        self._writer = Writer(self.host, layer.client.prefix, PULSE_INTERVAL)
+        self._writer = Writer(self.host, layer.client.prefix, HEARTBEAT_INTERVAL)
         inbox = layer.client.key(f"inbox:{server.id}")
         self._reader = Reader(self.host, inbox, server, self)
         self._outage: LayerUnavailable | None = None
@@ -147,7 +147,7 @@ class Link:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
                 writing = self._writer.write(AsyncLine(pool), self.life)
-                duties = (writing, self._reader.read(AsyncLine(pool)), self._pulse())
+                duties = (writing, self._reader.read(AsyncLine(pool)), self._heartbeat())
                 self._duties = [tasks.create_task(duty) for duty in duties]
         except* LostServer:
             self._lose()
@@ -170,7 +170,7 @@ class Link:
             logger.error(text, exc_info=error, extra=self._fields("link_failed"))
 
     async def _register(self) -> None:
-        attempts = Attempts(logger, "Registering this server", PULSE_INTERVAL)
+        attempts = Attempts(logger, "Registering this server", HEARTBEAT_INTERVAL)
         while True:
             try:
                 self.life = await asyncio.to_thread(self.layer.register_server, self.server.id)
@@ -188,36 +188,36 @@ class Link:
 
     # Living
 
-    async def _pulse(self) -> None:
+    async def _heartbeat(self) -> None:
         while connections.goes_on():
-            await asyncio.sleep(PULSE_INTERVAL)
+            await asyncio.sleep(HEARTBEAT_INTERVAL)
             try:
-                await self._pulse_once()
+                await self._heartbeat_once()
             except LayerUnavailable as error:
-                logger.error("The pulse failed: %s", error, extra=self._fields("trying_again"))
+                logger.error("The heartbeat failed: %s", error, extra=self._fields("trying_again"))
             except LostServer:
                 raise
             except Exception:
-                logger.exception("The pulse failed", extra=self._fields("trying_again"))
+                logger.exception("The heartbeat failed", extra=self._fields("trying_again"))
 
-    async def _pulse_once(self) -> None:
+    async def _heartbeat_once(self) -> None:
         unsure = set(self.server.unsure)
-        reply = await self.call(self.life.pulse(self.server.position))
-        pulse = self.life.read(reply, time.monotonic())
+        reply = await self.call(self.life.heartbeat(self.server.position))
+        heartbeat = self.life.read(reply, time.monotonic())
         self.server.unsure -= unsure
-        if pulse is Pulse.ALIVE:
+        if heartbeat is Liveness.ALIVE:
             self.server.forget_ends(unsure)
         for request in self.life.follow_up(time.monotonic()):
             await self.call(request)
-        if pulse is Pulse.BURIED:
+        if heartbeat is Liveness.EVICTED:
             raise LostServer
-        if pulse is Pulse.LOST:
+        if heartbeat is Liveness.LOST:
             await self._restore(reply[1].decode())
 
     async def _restore(self, epoch: str) -> None:
         text = "Redis has lost its data; this server registers again"
         logger.warning(text, extra=self._fields("data_lost"))
-        about = About.this("server")
+        about = ProcessInfo.this("server")
         requests = list(commands.restore(self.server, epoch, about, RESTORED_AT_ONCE))
         for request in requests:
             if await asyncio.to_thread(self.layer.client.call, request) == b"buried":
@@ -235,7 +235,7 @@ class Link:
         self.layer.forget_server()
         for channel, receiver in list(self.server.receivers.items()):
             try:
-                receiver.lose()
+                receiver.evicted()
             except Exception:  # the others are to be told all the same
                 extra = fields("delivery_failed", connection=channel)
                 logger.exception("Telling %s of the loss failed", channel, extra=extra)

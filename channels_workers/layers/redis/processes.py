@@ -1,4 +1,4 @@
-"""The processes that Redis knows: their registrations, their pulses, and what the dead leave."""
+"""The processes that Redis knows: registrations, heartbeats, and what the dead leave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from channels_workers.layers.redis import commands
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.life import Life
-from channels_workers.layers.types import About, GivenUp, Pulse, new_id
+from channels_workers.layers.types import GivenUp, Liveness, ProcessInfo, new_id
 
 #: How many messages or connections of a dead process are dealt with at once, and how many dead
 #: processes are remembered, so that one that comes back knows what happened.
@@ -29,7 +29,7 @@ class Processes:
         """Forget the registrations, which are the parent's."""
         self._lives = {}
 
-    def register(self, process: str, about: About) -> Life:
+    def register(self, process: str, about: ProcessInfo) -> Life:
         """Make *process* known, after a look at what kind of server answers."""
         self.client.check_server()
         self.client.claim_format()
@@ -44,15 +44,15 @@ class Processes:
         self._lives[process] = life
         return life
 
-    def pulse(self, process: str) -> Pulse:
+    def heartbeat(self, process: str) -> Liveness:
         """Raise the counter of *process*; end a recovery whose time is over."""
         life = self._lives.get(process)
         if life is None:
-            return Pulse.LOST
-        pulse = life.read(self.client.call(life.pulse()), time.monotonic())
+            return Liveness.LOST
+        heartbeat = life.read(self.client.call(life.heartbeat()), time.monotonic())
         for request in life.follow_up(time.monotonic()):
             self.client.call(request)
-        return pulse
+        return heartbeat
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*; consumers that still hold deliveries stay, with them."""
@@ -64,14 +64,14 @@ class Processes:
         self._lives.pop(process, None)
 
     def counters(self) -> dict[str, int]:
-        """Return the pulse counter of each process that is known."""
+        """Return the heartbeat counter of each process that is known."""
         found: dict[bytes, bytes] = self.client.read("HGETALL", "processes", "hash")
         return commands.read_counters([each for pair in found.items() for each in pair])
 
-    def overfull(self) -> dict[str, int]:
-        """Return the pulse counter of each server that does not keep up with its inbox."""
+    def lagging(self) -> dict[str, int]:
+        """Return the heartbeat counter of each server that does not keep up with its inbox."""
         limits = configuration()
-        found = self.client.call(Request("overfull", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
+        found = self.client.call(Request("lagging", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
         return commands.read_counters(found)
 
     def untold(self) -> list[str]:
@@ -83,15 +83,15 @@ class Processes:
         """Return the processes that hold messages and are not known."""
         return set(map(commands.read_name, self.client.call(Request("orphans", []))))
 
-    def bury(self, process: str, counter: int) -> bool:
-        """Declare *process* dead; False if it has pulsed beyond *counter*, or is not known.
+    def mark_dead(self, process: str, counter: int) -> bool:
+        """Declare *process* dead; False if its heartbeat rose beyond *counter*, or is not known.
 
         *counter* is 0 for one of the :meth:`orphans`.
         """
         name = commands.written_name(process)
-        return bool(self.client.call(Request("bury", [name, counter, GRAVES])))
+        return bool(self.client.call(Request("mark_dead", [name, counter, GRAVES])))
 
-    def remains(self) -> set[str]:
+    def awaiting_cleanup(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
         found: set[bytes] = self.client.read("SMEMBERS", "remains", "set")
         return set(map(commands.read_name, found))

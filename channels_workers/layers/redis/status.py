@@ -12,7 +12,7 @@ from channels_workers.layers.aside import printable
 from channels_workers.layers.redis.commands import GROUP
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import (
-    About,
+    ProcessInfo,
 )
 
 #: The types of what a process tells about itself; pairs have a list of names.
@@ -70,18 +70,20 @@ class Asked:
             return None
 
 
-def _read_about(text: bytes) -> About | None:
+def _read_about(text: bytes) -> ProcessInfo | None:
     try:
         values = json.loads(text)
         fits = all(isinstance(values[name], kind) for name, kind in ABOUT.items())
-        names = [tuple(map(str, values.get(name) or ())) for name in ("channels", "formerly")]
-        found = About(*(values[name] for name in ABOUT), *names)
+        names = [tuple(map(str, values.get(name) or ())) for name in ("channels", "previous_ids")]
+        found = ProcessInfo(*(values[name] for name in ABOUT), *names)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return found._replace(host=printable(found.host)) if fits else None
 
 
-def _of_kind(about: Mapping[bytes, About | None], kind: str) -> list[tuple[bytes, About]]:
+def _of_kind(
+    about: Mapping[bytes, ProcessInfo | None], kind: str
+) -> list[tuple[bytes, ProcessInfo]]:
     return sorted((name, each) for name, each in about.items() if each and each.kind == kind)
 
 
@@ -90,7 +92,7 @@ def _pattern(start: bytes) -> bytes:
     return b"".join(b"\\" + letter if letter in b"*?[]\\" else letter for letter in letters) + b"*"
 
 
-def _server(asked: Asked, prefix: str, name: bytes, about: About) -> ServerStatus:
+def _server(asked: Asked, prefix: str, name: bytes, about: ProcessInfo) -> ServerStatus:
     counts = (
         asked(command, f"{prefix}{key}:".encode() + name) or 0
         for command, key in (("HLEN", "connections"), ("SCARD", "groups"), ("XLEN", "inbox"))

@@ -270,10 +270,10 @@ class Streams:
         read = commands.read_streams(reply, self._prefix, "")
         for _, _, error in read.unreadable:
             self._set_aside(channel, error)
-            self._bury(channel, error, found[0])
+            self._mark_dead(channel, error, found[0])
         return Taken(entry, found[0], read.deliveries[0] if read.deliveries else None)
 
-    def _bury(self, channel: str, error: MessageError, message: Sequence[bytes]) -> None:
+    def _mark_dead(self, channel: str, error: MessageError, message: Sequence[bytes]) -> None:
         """Make a dead letter of a *message* that stands in no stream any more."""
         kept = ("MAXLEN", "~", configuration().DEAD_LETTERS, "*")
         about = ("channel", channel, "reason", f"{commands.UNREADABLE}: {error}")
@@ -311,7 +311,7 @@ class Streams:
             self._set_aside(channel, error)
             letter = [channel, token, consumer, f"{commands.UNREADABLE}: {error}"]
             rest: commands.Arguments = [configuration().DEAD_LETTERS, self._refusal]
-            self.client.call(Request("give_up", [*letter, *rest]))
+            self.client.call(Request("dead_letter", [*letter, *rest]))
         return read.deliveries
 
     def _set_aside(self, channel: str, error: MessageError) -> None:

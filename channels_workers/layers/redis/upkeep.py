@@ -39,12 +39,12 @@ class RedisUpkeep(Upkeep):
     # Cleaning up after others
 
     def processes(self) -> dict[str, int]:
-        """Return the pulse counter of each process that is known."""
+        """Return the heartbeat counter of each process that is known."""
         return self._processes.counters()
 
-    def overfull(self) -> dict[str, int]:
-        """Return the pulse counter of each server that does not keep up with its inbox."""
-        return self._processes.overfull()
+    def lagging(self) -> dict[str, int]:
+        """Return the heartbeat counter of each server that does not keep up with its inbox."""
+        return self._processes.lagging()
 
     def orphans(self) -> set[str]:
         """Return the processes that hold messages and are not known.
@@ -56,13 +56,13 @@ class RedisUpkeep(Upkeep):
             self._aside.add(Unreadable(where, "It is none of ours."), extra)
         return self._processes.orphans()
 
-    def bury(self, process: str, counter: int) -> bool:
+    def mark_dead(self, process: str, counter: int) -> bool:
         """Declare *process* dead."""
-        return self._processes.bury(process, counter)
+        return self._processes.mark_dead(process, counter)
 
-    def remains(self) -> set[str]:
+    def awaiting_cleanup(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
-        return self._processes.remains()
+        return self._processes.awaiting_cleanup()
 
     def clean_up(self, process: str) -> list[GivenUp]:
         """Undo what a dead process left behind, a bit at each request."""

@@ -32,7 +32,7 @@ class Call:
     It *is_over* when they were told, or do not want to know any more: it is not written then.
 
     *doubted_at*: epoch and counter of the server when Redis knew less than it should, which means
-    that its data are lost, or else, when a pulse after that says that they are not, what it says.
+    that its data are lost, or else, when a later heartbeat says that they are not, what it says.
     """
 
     request: Request

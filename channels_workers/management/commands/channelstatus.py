@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import (
-    About,
+    ProcessInfo,
 )
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 def _as_json(status: Status) -> dict[str, Any]:
     values = asdict(status)
     for process in (*values["servers"], *values["workers"]):
-        process["about"] = About(*process["about"])._asdict()
+        process["about"] = ProcessInfo(*process["about"])._asdict()
     return values
 
 
@@ -82,7 +82,7 @@ def _lines(status: Status) -> Iterator[str]:
         yield f"{status.unreadable} keys or fields cannot be read, and are not counted here"
 
 
-def _place(about: About) -> str:
+def _place(about: ProcessInfo) -> str:
     try:
         since = f"{datetime.fromtimestamp(about.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):  # no time that there is

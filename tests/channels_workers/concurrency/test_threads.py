@@ -13,12 +13,14 @@ def test_what_a_duty_raises_is_logged_whatever_it_is(caplog: pytest.LogCaptureFi
     def end() -> None:
         raise SystemExit(3)
 
-    duty = Duty("keeper", end)
+    duty = Duty("heartbeat", end)
     duty.start()
     assert duty.ends_by(time.monotonic() + 20)
     [record] = caplog.records
     assert record.levelno == logging.CRITICAL
-    assert record.getMessage() == "The thread keeper of this process has ended; restart the process"
+    assert (
+        record.getMessage() == "The thread heartbeat of this process has ended; restart the process"
+    )
     assert record.exc_info
 
 

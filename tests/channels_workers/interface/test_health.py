@@ -12,11 +12,11 @@ from pytest_django import Settings
 
 from channels_workers.interface import health
 from channels_workers.interface.application import Interface
-from channels_workers.interface.health import Checks, DatabaseChecks, Look, Pulses
+from channels_workers.interface.health import Checks, DatabaseChecks, Heartbeats, Look
 from channels_workers.layers.liveness import DEAD_AFTER
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import About
+from channels_workers.layers.types import ProcessInfo
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.clients import request_of
 from tests.channels_workers.interface.test_application import TIMEOUT, Client
@@ -121,13 +121,13 @@ async def test_a_worker_makes_it_ready(
     before = await ask(application, "/ready")
     assert before.status == 503
     assert before.body.decode() == page("how-to/monitor").marked("output", "readyz")
-    layer.register("worker", About.this("worker", 1, ["websocket.connect"]))
+    layer.register("worker", ProcessInfo.this("worker", 1, ["websocket.connect"]))
     after = await ask(application, "/ready")
     assert after.status == 200
     assert after.checks == dict.fromkeys(
         ("server", "layer", "inbox", "workers", "database", "migrations"), "ok"
     )
-    layer.register("server", About.this("server"))
+    layer.register("server", ProcessInfo.this("server"))
     layer.retire("worker", (), ())
     assert (await ask(application, "/ready")).checks["workers"] == "none is alive"
 
@@ -135,7 +135,7 @@ async def test_a_worker_makes_it_ready(
 async def test_a_server_that_stops_is_not_ready_and_is_alive(
     application: Interface, layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    layer.register("worker", About.this("worker", 1, ["websocket.connect"]))
+    layer.register("worker", ProcessInfo.this("worker", 1, ["websocket.connect"]))
     caplog.set_level("INFO", "channels_workers.interface.health")
     for _ in range(3):
         assert (await ask(application, "/ready")).status == 200
@@ -149,26 +149,26 @@ async def test_a_server_that_stops_is_not_ready_and_is_alive(
     assert said == ["This server is ready", "Not ready: server: draining"]
 
 
-class TestPulses:
+class TestHeartbeats:
     def test_a_worker_lives_as_long_as_its_counter_rises(self) -> None:
-        pulses = Pulses()
-        assert pulses.alive({}, 0.0) == []
-        assert pulses.alive({"one": 7}, 0.0) == ["one"]
-        assert pulses.alive({"one": 7, "two": 1}, DEAD_AFTER - 1) == ["one", "two"]
-        assert pulses.alive({"one": 7, "two": 2}, DEAD_AFTER) == ["two"]
-        assert pulses.alive({"one": 8, "two": 3}, DEAD_AFTER + 1) == ["one", "two"]
+        heartbeats = Heartbeats()
+        assert heartbeats.alive({}, 0.0) == []
+        assert heartbeats.alive({"one": 7}, 0.0) == ["one"]
+        assert heartbeats.alive({"one": 7, "two": 1}, DEAD_AFTER - 1) == ["one", "two"]
+        assert heartbeats.alive({"one": 7, "two": 2}, DEAD_AFTER) == ["two"]
+        assert heartbeats.alive({"one": 8, "two": 3}, DEAD_AFTER + 1) == ["one", "two"]
 
     def test_one_that_goes_and_comes_back_is_seen_as_new(self) -> None:
-        pulses = Pulses()
-        assert pulses.alive({"one": 1}, 0.0) == ["one"]
-        assert pulses.alive({}, 1.0) == []
-        assert pulses.alive({"one": 1}, DEAD_AFTER) == ["one"]
+        heartbeats = Heartbeats()
+        assert heartbeats.alive({"one": 1}, 0.0) == ["one"]
+        assert heartbeats.alive({}, 1.0) == []
+        assert heartbeats.alive({"one": 1}, DEAD_AFTER) == ["one"]
 
     def test_a_prober_that_comes_seldom_sees_the_living(self) -> None:
-        pulses = Pulses()
+        heartbeats = Heartbeats()
         for minute in range(5):
-            assert pulses.alive({"one": minute}, 60.0 * minute) == ["one"]
-        assert pulses.alive({"one": 4}, 300.0) == []
+            assert heartbeats.alive({"one": minute}, 60.0 * minute) == ["one"]
+        assert heartbeats.alive({"one": 4}, 300.0) == []
 
 
 class Counted:

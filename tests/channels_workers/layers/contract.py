@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge, ServerGone
+from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge, ServerEvicted
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
-    About,
     Closed,
     Committed,
     Delivery,
     Finished,
     GivenUp,
     Held,
+    Liveness,
     Operation,
+    ProcessInfo,
     Published,
-    Pulse,
     Session,
     UnderWay,
     server_of,
@@ -46,7 +46,7 @@ class Process:
         self.layer = layer
         self.name = name
         self.consumer = f"{name}.0"
-        layer.register(name, About("worker", "host", 1, 0.0, 1, tuple(ALL)))
+        layer.register(name, ProcessInfo("worker", "host", 1, 0.0, 1, tuple(ALL)))
 
     async def connect(self) -> Recorder:
         """Attach a receiver and publish its connect."""
@@ -92,17 +92,17 @@ class Process:
         )
         return done, kept
 
-    async def bury(self, process: str) -> list[GivenUp]:
+    async def mark_dead(self, process: str) -> list[GivenUp]:
         """Do what is done when *process* is dead; return what was given up."""
         counters = await asyncio.to_thread(self.layer.processes)
-        assert await asyncio.to_thread(self.layer.bury, process, counters[process])
-        assert process in await asyncio.to_thread(self.layer.remains)
+        assert await asyncio.to_thread(self.layer.mark_dead, process, counters[process])
+        assert process in await asyncio.to_thread(self.layer.awaiting_cleanup)
         return await asyncio.to_thread(self.layer.clean_up, process)
 
-    async def bury_orphan(self, process: str) -> None:
+    async def mark_orphan_dead(self, process: str) -> None:
         """Do what is done when nobody knows *process*, which holds messages, for a while."""
-        assert await asyncio.to_thread(self.layer.bury, process, 0)
-        assert await asyncio.to_thread(self.layer.remains) == {process}
+        assert await asyncio.to_thread(self.layer.mark_dead, process, 0)
+        assert await asyncio.to_thread(self.layer.awaiting_cleanup) == {process}
         await asyncio.to_thread(self.layer.clean_up, process)
 
     async def connected(self) -> Recorder:
@@ -465,8 +465,8 @@ class LayerContract:
     async def test_a_server_that_was_buried_is_gone(self, process: Process, other: Process) -> None:
         recorder = await process.connected()
         server = recorder.channel.partition("!")[0]
-        await other.bury(server)
-        with pytest.raises(ServerGone):
+        await other.mark_dead(server)
+        with pytest.raises(ServerEvicted):
             await process.publish(await process.attach(), 0)
 
     async def test_two_workers_share_the_messages(self, process: Process, other: Process) -> None:
@@ -503,7 +503,7 @@ class LayerContract:
     async def test_only_the_owner_commits(self, process: Process, other: Process) -> None:
         recorder = await process.connect()
         first = await process.pull()
-        await other.bury("worker")
+        await other.mark_dead("worker")
         second = await other.pull()
         assert (second.id, second.attempts, second.deaths) == (first.id, 0, 1)
         session = Session(recorder.channel, process.layer.encode({"by": "first"}))
@@ -664,7 +664,7 @@ class LayerContract:
         process.layer.requeue(second, counted=True)
         third = await other.pull()
         assert (third.attempts, third.failures) == (1, 1)
-        await process.bury(other.name)
+        await process.mark_dead(other.name)
         last = await process.pull()
         assert (last.attempts, last.failures, last.deaths) == (1, 1, 1)
 
@@ -890,65 +890,65 @@ class LayerContract:
 
     # Processes
 
-    async def test_a_pulse_says_whether_the_process_is_known(self, process: Process) -> None:
-        assert process.layer.pulse("somebody") is Pulse.LOST
-        process.layer.register("somebody", About.this("worker", 1, ALL))
-        assert process.layer.pulse("somebody") is Pulse.ALIVE
+    async def test_a_heartbeat_says_whether_the_process_is_known(self, process: Process) -> None:
+        assert process.layer.heartbeat("somebody") is Liveness.LOST
+        process.layer.register("somebody", ProcessInfo.this("worker", 1, ALL))
+        assert process.layer.heartbeat("somebody") is Liveness.ALIVE
         assert process.layer.processes() == {"worker": 1, "somebody": 2}
         process.layer.retire("somebody", ["somebody.0"], ALL)
-        assert process.layer.pulse("somebody") is Pulse.LOST
+        assert process.layer.heartbeat("somebody") is Liveness.LOST
         assert process.layer.processes() == {"worker": 1}
 
     async def test_workers_are_told_from_servers_and_from_those_of_other_channels(
         self, process: Process
     ) -> None:
-        process.layer.register("server", About.this("server"))
-        process.layer.register("of others", About.this("worker", 1, ["background"]))
-        process.layer.register("somebody", About.this("worker", 1, ALL))
-        assert process.layer.pulse("somebody") is Pulse.ALIVE
+        process.layer.register("server", ProcessInfo.this("server"))
+        process.layer.register("of others", ProcessInfo.this("worker", 1, ["background"]))
+        process.layer.register("somebody", ProcessInfo.this("worker", 1, ALL))
+        assert process.layer.heartbeat("somebody") is Liveness.ALIVE
         assert await process.layer.workers() == {"worker": 1, "somebody": 2}
         recorder = await process.connected()  # from now on there may be a line of its own
         process.layer.retire("somebody", ["somebody.0"], ALL)
         assert await process.layer.workers() == {"worker": 1}
         process.layer.leave_groups(recorder.channel)
 
-    async def test_who_pulses_is_not_buried(self, process: Process, other: Process) -> None:
+    async def test_who_heartbeats_is_not_buried(self, process: Process, other: Process) -> None:
         seen = process.layer.processes()["other worker"]
-        assert other.layer.pulse("other worker") is Pulse.ALIVE
-        assert not process.layer.bury("other worker", seen)
-        assert not process.layer.bury("nobody", seen)
-        assert process.layer.remains() == set()
-        assert other.layer.pulse("other worker") is Pulse.ALIVE
+        assert other.layer.heartbeat("other worker") is Liveness.ALIVE
+        assert not process.layer.mark_dead("other worker", seen)
+        assert not process.layer.mark_dead("nobody", seen)
+        assert process.layer.awaiting_cleanup() == set()
+        assert other.layer.heartbeat("other worker") is Liveness.ALIVE
 
     async def test_who_does_not_keep_up_is_named(
         self, process: Process, settings: Settings
     ) -> None:
         recorder = await process.connected()
         slow = "slow"
-        process.layer.register(slow, About.this("server"))
+        process.layer.register(slow, ProcessInfo.this("server"))
         operations = [process.send(f"{slow}!1", text="x" * 1000) for _ in range(3)]
         for operation in operations:
             process.layer.apply([operation])
-        assert process.layer.overfull() == {}
+        assert process.layer.lagging() == {}
         settings.CHANNEL_WORKERS = {"INBOX_ENTRIES": 2}
-        assert process.layer.overfull() == {slow: 1}
+        assert process.layer.lagging() == {slow: 1}
         settings.CHANNEL_WORKERS = {"INBOX_BYTES": 2000}
-        assert slow in process.layer.overfull()
+        assert slow in process.layer.lagging()
         await recorder.until(lambda: recorder.releases == [0])
 
-    async def test_who_was_buried_learns_it_by_its_pulse(
+    async def test_who_was_buried_learns_it_by_its_heartbeat(
         self, process: Process, other: Process
     ) -> None:
-        await process.bury("other worker")
-        assert process.layer.remains() == set()
-        assert other.layer.pulse("other worker") is Pulse.BURIED
+        await process.mark_dead("other worker")
+        assert process.layer.awaiting_cleanup() == set()
+        assert other.layer.heartbeat("other worker") is Liveness.EVICTED
         await process.pull_nothing()
 
     async def test_who_finds_remains_cleans_them_up(self, process: Process, other: Process) -> None:
         await process.connect()
         await process.pull()
-        assert other.layer.bury("worker", 1)
-        assert other.layer.remains() == {"worker"}  # and the one who buried it dies
+        assert other.layer.mark_dead("worker", 1)
+        assert other.layer.awaiting_cleanup() == {"worker"}  # and the one who buried it dies
         assert await asyncio.to_thread(other.layer.clean_up, "worker") == []
         assert (await other.pull()).deaths == 1
         assert await asyncio.to_thread(other.layer.clean_up, "worker") == []
@@ -957,54 +957,54 @@ class LayerContract:
     async def test_what_the_buried_pull_before_they_know_goes_back(
         self, process: Process, other: Process
     ) -> None:
-        await process.bury("other worker")
+        await process.mark_dead("other worker")
         await process.connect()
-        held = await other.pull()  # and it dies before its next pulse
+        held = await other.pull()  # and it dies before its next heartbeat
         assert process.layer.orphans() == {"other worker"}
-        await process.bury_orphan("other worker")
+        await process.mark_orphan_dead("other worker")
         assert process.layer.orphans() == set()
         again = await process.pull()
         assert (again.id, again.deaths) == (held.id, 1)
         assert await other.commit(held) is Committed.STALE
-        assert not process.layer.bury("other worker", 1)
+        assert not process.layer.mark_dead("other worker", 1)
 
     async def test_what_is_pulled_by_who_never_registers_goes_back(self, process: Process) -> None:
         await process.connect()
         found = await asyncio.to_thread(process.layer.pull, ALL, "starting.0", TIMEOUT)
         assert process.layer.orphans() == {"starting"}
-        await process.bury_orphan("starting")
+        await process.mark_orphan_dead("starting")
         assert (await process.pull()).id == found[0].id
 
     async def test_who_registers_at_last_is_no_orphan(self, process: Process) -> None:
         await process.connect()
         [held] = await asyncio.to_thread(process.layer.pull, ALL, "starting.0", TIMEOUT)
-        process.layer.register("starting", About.this("worker", 1, ALL))
+        process.layer.register("starting", ProcessInfo.this("worker", 1, ALL))
         assert process.layer.orphans() == set()
-        assert not process.layer.bury("starting", 0)
+        assert not process.layer.mark_dead("starting", 0)
         assert await process.commit(held) is Committed.DONE
 
     async def test_who_goes_on_under_a_new_name_keeps_what_it_holds(
         self, process: Process, other: Process
     ) -> None:
-        await process.bury("other worker")
+        await process.mark_dead("other worker")
         await process.connect()
         held = await other.pull()
-        assert other.layer.pulse("other worker") is Pulse.BURIED
-        other.layer.register("new name", About.this("worker", 1, ALL))
+        assert other.layer.heartbeat("other worker") is Liveness.EVICTED
+        other.layer.register("new name", ProcessInfo.this("worker", 1, ALL))
         assert process.layer.orphans() == set()
-        assert not process.layer.bury("other worker", 0)
-        assert process.layer.remains() == set()
+        assert not process.layer.mark_dead("other worker", 0)
+        assert process.layer.awaiting_cleanup() == set()
         assert await other.commit(held) is Committed.DONE
 
     async def test_what_is_held_under_a_former_name_goes_back_with_the_process(
         self, process: Process, other: Process
     ) -> None:
-        await process.bury("other worker")
+        await process.mark_dead("other worker")
         await process.connect()
         held = await other.pull()
-        other.layer.pulse("other worker")
-        other.layer.register("new name", About.this("worker", 1, ALL))
-        await process.bury("new name")
+        other.layer.heartbeat("other worker")
+        other.layer.register("new name", ProcessInfo.this("worker", 1, ALL))
+        await process.mark_dead("new name")
         again = await process.pull()
         assert (again.id, again.deaths) == (held.id, 1)
         assert process.layer.orphans() == set()
@@ -1015,11 +1015,11 @@ class LayerContract:
         await process.connect()
         await process.pull()
         assert other.layer.orphans() == set()
-        assert not other.layer.bury("worker", 0)
-        assert other.layer.bury("worker", 1)
+        assert not other.layer.mark_dead("worker", 0)
+        assert other.layer.mark_dead("worker", 1)
         assert other.layer.orphans() == set()
-        assert not other.layer.bury("worker", 0)
-        assert other.layer.remains() == {"worker"}
+        assert not other.layer.mark_dead("worker", 0)
+        assert other.layer.awaiting_cleanup() == {"worker"}
 
     async def test_who_retires_stays_known_while_it_holds_something(
         self, process: Process, other: Process
@@ -1038,7 +1038,7 @@ class LayerContract:
         await process.connect()
         held = await other.pull()
         other.layer.retire("other worker", ["other worker.0"], ALL)
-        await process.bury("other worker")
+        await process.mark_dead("other worker")
         again = await process.pull()
         assert (again.id, again.deaths) == (held.id, 1)
 
@@ -1060,7 +1060,7 @@ class LayerContract:
         assert set(waiting.values()) <= {(0, 0)}
         assert status.dead_letters == 0
         assert not status.recovering
-        process.layer.give_up(await process.pull("work"), "no reason")
+        process.layer.dead_letter(await process.pull("work"), "no reason")
         assert process.layer.status().dead_letters == 1
 
     async def test_a_message_that_kills_its_workers_becomes_a_dead_letter(
@@ -1071,7 +1071,7 @@ class LayerContract:
             victim = Process(make_layer(), f"victim {number}")
             delivery = await victim.pull()
             assert delivery.deaths == number
-            given_up = await victim.bury(victim.name)
+            given_up = await victim.mark_dead(victim.name)
             assert given_up == ([GivenUp(CONNECT, delivery.id)] if number == 2 else [])
         await recorder.until(lambda: recorder.releases == [0])
         assert recorder.messages == [{"accept": False}]
@@ -1084,17 +1084,17 @@ class LayerContract:
 
     async def test_after_a_dead_letter_its_connection_goes_on(self, process: Process) -> None:
         recorder = await process.connect()
-        assert process.layer.give_up(await process.pull(), "no reason") is Committed.DONE
+        assert process.layer.dead_letter(await process.pull(), "no reason") is Committed.DONE
         await recorder.until(lambda: recorder.releases == [0])
         assert recorder.messages == [{"accept": False}], "a handshake is refused"
         assert await process.publish(recorder, 1) is Published.PUBLISHED
         given_up = await process.pull()
         await process.layer.close(recorder.channel, 1000)
-        assert process.layer.give_up(given_up, "no reason") is Committed.DONE
+        assert process.layer.dead_letter(given_up, "no reason") is Committed.DONE
         last = await process.pull()
         assert last.channel == DISCONNECT
-        assert process.layer.give_up(last, "no reason") is Committed.DONE
-        assert process.layer.give_up(last, "no reason") is Committed.STALE
+        assert process.layer.dead_letter(last, "no reason") is Committed.DONE
+        assert process.layer.dead_letter(last, "no reason") is Committed.STALE
         assert await process.publish(recorder, 3) is Published.GONE
         assert recorder.messages == [{"accept": False}]
         assert [letter.message.order for letter in process.layer.dead_letters()] == [0, 1, 2]
@@ -1121,7 +1121,7 @@ class LayerContract:
     ) -> None:
         recorder = await process.connected()
         await process.layer.close(recorder.channel, 1000)
-        process.layer.give_up(await process.pull(), "no reason")
+        process.layer.dead_letter(await process.pull(), "no reason")
         assert process.layer.connected([recorder.channel]) == set()
 
     async def test_more_connections_than_are_looked_up_at_once(self, process: Process) -> None:
@@ -1133,7 +1133,7 @@ class LayerContract:
     async def test_a_dead_letter_is_read_again_and_sent_again(self, process: Process) -> None:
         for number in range(2):
             await process.layer.send("work", {"n": number})
-            process.layer.give_up(await process.pull(), "no reason")
+            process.layer.dead_letter(await process.pull(), "no reason")
         first, second = process.layer.dead_letters()
         assert process.layer.content(first.message) == {"n": 0}
         assert process.layer.retry_dead_letter(second.id)
@@ -1146,7 +1146,7 @@ class LayerContract:
 
     async def test_a_dead_letter_of_a_connection_is_not_sent_again(self, process: Process) -> None:
         await process.connect()
-        process.layer.give_up(await process.pull(), "no reason")
+        process.layer.dead_letter(await process.pull(), "no reason")
         [letter] = process.layer.dead_letters()
         with pytest.raises(ValueError, match="of a connection"):
             process.layer.retry_dead_letter(letter.id)
@@ -1161,7 +1161,7 @@ class LayerContract:
         under_way = await other.pull(RECEIVE)
         await process.layer.group_add("group", idle.channel)
         server = str(server_of(idle.channel))
-        await other.bury(server)
+        await other.mark_dead(server)
         assert other.layer.members("group") == set()
         first = await other.pull()
         assert (first.channel, first.reply_channel, first.code) == (DISCONNECT, idle.channel, 1006)
@@ -1189,11 +1189,11 @@ class LayerContract:
         self, process: Process, other: Process
     ) -> None:
         idle = await process.connected()
-        await other.bury(str(server_of(idle.channel)))
+        await other.mark_dead(str(server_of(idle.channel)))
         assert await process.publish(idle, 1) is Published.GONE
         assert await process.layer.close(idle.channel, 1000) is Closed.REPEATED
         await other.commit(await other.pull())
-        with pytest.raises(ServerGone):
+        with pytest.raises(ServerEvicted):
             await process.publish(idle, 1)
         assert await process.layer.close(idle.channel, 1000) is Closed.GONE
         await other.pull_nothing()
@@ -1203,7 +1203,7 @@ class LayerContract:
     ) -> None:
         recorder = await process.connect()
         await process.pull()
-        await other.bury("worker")
+        await other.mark_dead("worker")
         assert await process.layer.close(recorder.channel, 1000) is Closed.CLOSING
         await other.commit(await other.pull())
         last = await other.pull()
@@ -1215,11 +1215,11 @@ class LayerContract:
         recorders = [await process.connect() for _ in range(450)]
         for _ in recorders:
             await process.pull()
-        await other.bury("worker")
+        await other.mark_dead("worker")
         pulled = [await other.pull() for _ in recorders]
         assert {delivery.deaths for delivery in pulled} == {1}
         assert {await other.commit(delivery) for delivery in pulled} == {Committed.DONE}
-        await other.bury(str(server_of(recorders[0].channel)))
+        await other.mark_dead(str(server_of(recorders[0].channel)))
         ends = [await other.pull() for _ in recorders]
         assert {delivery.channel for delivery in ends} == {DISCONNECT}
         assert {delivery.reply_channel for delivery in ends} == {

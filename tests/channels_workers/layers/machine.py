@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 )
 
 from channels_workers.conf import Configuration
-from channels_workers.exceptions import ServerGone
+from channels_workers.exceptions import ServerEvicted
 from channels_workers.interface.protocol import Connection, Publish
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.server import Server
@@ -37,13 +37,13 @@ from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
-    About,
     Closed,
     Committed,
     Delivery,
+    Liveness,
     Operation,
+    ProcessInfo,
     Published,
-    Pulse,
     Session,
 )
 
@@ -96,7 +96,7 @@ class Client:
     def release(self, order: int) -> None:
         self.connection.release(order)
 
-    def lose(self) -> None:
+    def evicted(self) -> None:
         raise AssertionError("no connection is lost here")
 
     def held(self) -> None:
@@ -126,12 +126,12 @@ class Machine(RuleBasedStateMachine):
         self.layer = self.bus.layer
         self.servers = [Server(self.layer.codec) for _ in range(2)]
         for server in self.servers:
-            self.layer.register(server.id, About("server", "host", 1, 0.0))
+            self.layer.register(server.id, ProcessInfo("server", "host", 1, 0.0))
         self.workers = [self._new_worker() for _ in range(3)]
 
     def _new_worker(self) -> str:
         name = f"worker{next(self.names)}"
-        self.layer.register(name, About("worker", "host", 1, 0.0, 1, tuple(CHANNELS)))
+        self.layer.register(name, ProcessInfo("worker", "host", 1, 0.0, 1, tuple(CHANNELS)))
         return name
 
     # Servers
@@ -174,7 +174,7 @@ class Machine(RuleBasedStateMachine):
         server = self.servers[number]
         clients = [client for client in self.by_channel.values() if client.server is server]
         ends = [client for client in clients if not client.connection.finished]
-        self._bury(server.id)
+        self._mark_dead(server.id)
         for client in ends:
             order = client.connection.order
             client.connection.abandon(1006)
@@ -187,7 +187,7 @@ class Machine(RuleBasedStateMachine):
                 assert late in (Published.GONE, Published.REPEATED)
                 assert self.bus.close(client.channel, 1000) in (Closed.GONE, Closed.REPEATED)
         self.servers[number] = Server(self.layer.codec)
-        self.layer.register(self.servers[number].id, About("server", "host", 1, 0.0))
+        self.layer.register(self.servers[number].id, ProcessInfo("server", "host", 1, 0.0))
 
     @rule(number=st.integers(0, 1))
     def read_inbox(self, number: int) -> None:
@@ -205,21 +205,21 @@ class Machine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 2))
     def kill_worker(self, number: int) -> None:
         """A worker is called dead; it may commit later all the same."""
-        self._bury(self.workers[number])
+        self._mark_dead(self.workers[number])
         self.workers[number] = self._new_worker()
 
     @rule(number=st.integers(0, 2))
     def kill_worker_that_pulls_again(self, number: int) -> None:
         """A worker is called dead, pulls before it learns of that, and dies."""
         process = self.workers[number]
-        assert self.layer.bury(process, self.layer.processes()[process])
+        assert self.layer.mark_dead(process, self.layer.processes()[process])
         self.layer.clean_up(process)
         held = self.layer.pull(CHANNELS, f"{process}.0", 0)
         for delivery in held:
             self._began(delivery)
         assert self.layer.orphans() == ({process} if held else set())
         if held:
-            assert self.layer.bury(process, 0)
+            assert self.layer.mark_dead(process, 0)
             self.layer.clean_up(process)
         assert all(self.layer.commit(one) is Committed.STALE for one in held)
         self.workers[number] = self._new_worker()
@@ -228,12 +228,12 @@ class Machine(RuleBasedStateMachine):
     def take_worker_for_dead(self, number: int) -> Any:
         """A worker is called dead, pulls before it learns of that, and goes on under a new name."""
         process = self.workers[number]
-        assert self.layer.bury(process, self.layer.processes()[process])
+        assert self.layer.mark_dead(process, self.layer.processes()[process])
         self.layer.clean_up(process)
         held = self.layer.pull(CHANNELS, f"{process}.0", 0)
         for delivery in held:
             self._began(delivery)
-        assert self.layer.pulse(process) is Pulse.BURIED
+        assert self.layer.heartbeat(process) is Liveness.EVICTED
         self.workers[number] = self._new_worker()
         assert self.layer.orphans() == set()
         return multiple(*held)
@@ -313,10 +313,10 @@ class Machine(RuleBasedStateMachine):
 
     # How
 
-    def _bury(self, process: str) -> None:
+    def _mark_dead(self, process: str) -> None:
         self.buried.add(process)
-        assert self.layer.bury(process, self.layer.processes()[process])
-        assert self.layer.pulse(process) is Pulse.BURIED
+        assert self.layer.mark_dead(process, self.layer.processes()[process])
+        assert self.layer.heartbeat(process) is Liveness.EVICTED
         self.layer.clean_up(process)
 
     def _step(self, client: Client) -> None:
@@ -334,7 +334,7 @@ class Machine(RuleBasedStateMachine):
         payload = self.layer.encode({"text": content.get("text")})
         try:
             return self.bus.publish(channel, client.channel, order, payload)
-        except ServerGone:
+        except ServerEvicted:
             assert client.server.id in self.buried
             return Published.GONE
 

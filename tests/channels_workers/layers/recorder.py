@@ -27,7 +27,7 @@ class Recorder:
         self.releases.append(order)
         self._changed.set()
 
-    def lose(self) -> None:
+    def evicted(self) -> None:
         self.lost = True
         self._changed.set()
 

@@ -29,10 +29,10 @@ from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
-    About,
     Delivery,
     Held,
-    Pulse,
+    Liveness,
+    ProcessInfo,
     Send,
     UnderWay,
     Unreadable,
@@ -81,7 +81,7 @@ class Site:
         """Be a worker under a new name, as one that was lost does."""
         self.names += 1
         self.name = f"worker{self.names}"
-        self.worker.register(self.name, About("worker", "host", 1, 0.0, 1, CHANNELS))
+        self.worker.register(self.name, ProcessInfo("worker", "host", 1, 0.0, 1, CHANNELS))
 
     def name_of(self, key: str) -> str:
         """The name of one of `KEYS`, as it is now."""
@@ -122,7 +122,7 @@ class Site:
 
     def work(self, reply: str) -> None:
         """Pull once and commit, as a worker; answer the connection *reply*."""
-        if self.worker.pulse(self.name) is not Pulse.ALIVE:
+        if self.worker.heartbeat(self.name) is not Liveness.ALIVE:
             self.register()
         for delivery in self.worker.pull(CHANNELS, f"{self.name}.0", 0.1, 10):
             self.commit(delivery, delivery.reply_channel == reply)
@@ -139,7 +139,7 @@ class Site:
                 layer.commit(delivery, operations)
                 return
             except LayerUnavailable:  # all register again
-                layer.pulse(self.name)
+                layer.heartbeat(self.name)
         raise TimeoutError("it cannot be committed")
 
     def look_after(self) -> None:
@@ -147,9 +147,9 @@ class Site:
         layer = self.worker
         for process, counter in layer.processes().items():
             if process.startswith("dead") or counter == -1:
-                layer.bury(process, counter)
-        layer.overfull()
-        for process in layer.remains():
+                layer.mark_dead(process, counter)
+        layer.lagging()
+        for process in layer.awaiting_cleanup():
             layer.clean_up(process)
         layer.orphans()
         layer.status()
@@ -173,7 +173,7 @@ Change = Callable[[Site], object]
 
 @pytest.fixture
 def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(link, "PULSE_INTERVAL", 0.05)
+    monkeypatch.setattr(link, "HEARTBEAT_INTERVAL", 0.05)
     monkeypatch.setattr(life, "RECOVERY_TIME", 0.2)
     with redis_server.client() as client:
         made = Site(redis_server.url, client)
@@ -191,7 +191,7 @@ anything = st.one_of(
 about = st.one_of(
     anything,
     st.dictionaries(
-        st.sampled_from(About._fields),
+        st.sampled_from(ProcessInfo._fields),
         st.one_of(st.none(), st.integers(), st.text(max_size=3), st.lists(st.integers())),
     ).map(lambda values: json.dumps(values).encode()),
 )
@@ -450,8 +450,8 @@ def test_a_process_tells_again_what_was_lost_of_it(site: Site) -> None:
     site.redis.hset(site.key("about"), site.name, b"no json")
     site.redis.hset(site.key("processes"), site.name, b"no number")
     assert site.run(site.layer.workers()) == {}
-    assert site.worker.pulse(site.name) is Pulse.ALIVE
-    assert site.worker.pulse(site.name) is Pulse.ALIVE
+    assert site.worker.heartbeat(site.name) is Liveness.ALIVE
+    assert site.worker.heartbeat(site.name) is Liveness.ALIVE
     assert list(site.run(site.layer.workers())) == [site.name]
     assert site.worker.processes()[site.name] > 1
 
@@ -463,10 +463,10 @@ def test_a_dead_process_whose_counter_is_no_number(site: Site) -> None:
     found = {name for name, counter in site.worker.processes().items() if counter == -1}
     assert len(found) == 2
     for name in found:
-        assert site.worker.bury(name, -1)
-        assert name in site.worker.remains()
+        assert site.worker.mark_dead(name, -1)
+        assert name in site.worker.awaiting_cleanup()
         site.worker.clean_up(name)
-    assert site.worker.remains() == set()
+    assert site.worker.awaiting_cleanup() == set()
     assert found.isdisjoint(site.worker.processes())
 
 
@@ -495,7 +495,7 @@ def test_channelstatus_in_the_face_of_garbage(
     for text in (b"no json", b"[]", b'{"kind": 5}', b'{"kind": "server", "host": 5}', b"\xff"):
         site.redis.hset(site.key("about"), text, text)
         site.redis.hset(site.key("processes"), text, text)
-    telling = About("worker", "\x1b[2J\n", 1, 1e300, 1, ("\x1b",))._asdict()
+    telling = ProcessInfo("worker", "\x1b[2J\n", 1, 1e300, 1, ("\x1b",))._asdict()
     site.redis.hset(site.key("about"), b"\x1b[31m", json.dumps(telling).encode())
     site.redis.hset(site.key("processes"), b"\x1b[31m", b"1")
     site.redis.set(site.key("channel:\x1b[31m"), b"no stream")

@@ -19,7 +19,7 @@ from channels_workers.layers.redis.connections import (
     read_hosts,
 )
 from channels_workers.layers.redis.lines import error_of
-from channels_workers.layers.types import About, Pulse
+from channels_workers.layers.types import Liveness, ProcessInfo
 from labs.harness.ports import free_port
 from labs.harness.redis_server import RedisServer
 
@@ -57,8 +57,8 @@ def test_a_cluster_is_refused_with_the_cure(name: str) -> None:
 def test_a_real_server_is_taken(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     layer.check_server()
-    layer.register("process", About.this("worker"))
-    assert layer.pulse("process") is Pulse.ALIVE
+    layer.register("process", ProcessInfo.this("worker"))
+    assert layer.heartbeat("process") is Liveness.ALIVE
 
 
 def test_a_real_cluster_is_refused(redis_cluster: RedisServer) -> None:
@@ -66,7 +66,7 @@ def test_a_real_cluster_is_refused(redis_cluster: RedisServer) -> None:
     with pytest.raises(LayerUnavailable, match="is a cluster"):
         layer.check_server()
     with pytest.raises(LayerUnavailable, match="is a cluster"):
-        layer.register("process", About.this("worker"))
+        layer.register("process", ProcessInfo.this("worker"))
 
 
 def test_a_server_that_is_not_there_is_named(redis_server: RedisServer) -> None:

@@ -64,12 +64,12 @@ class Site:
         kinds = ("errorstat_LOST", "errorstat_RECOVERING")
         return sum(errors[kind]["count"] for kind in kinds if kind in errors)
 
-    async def pulsed(self) -> None:
-        """Wait until each process has pulsed twice, so that it had to notice a loss."""
+    async def beaten(self) -> None:
+        """Wait until each process has beaten twice, so that it had to notice a loss."""
         before = await asyncio.to_thread(self.worker.layer.processes)
         async with asyncio.timeout(TIMEOUT):
             while True:
-                await asyncio.to_thread(self.worker.layer.pulse, "worker")
+                await asyncio.to_thread(self.worker.layer.heartbeat, "worker")
                 now = await asyncio.to_thread(self.worker.layer.processes)
                 servers = [each.layer._server.id for each in self.servers]  # type: ignore[union-attr]
                 if all(now.get(name, 0) >= before.get(name, 0) + 2 for name in servers):
@@ -107,7 +107,7 @@ async def test_what_follows_a_flush_at_once_goes_through(site: Site) -> None:
         await others[-1].layer.flush()
         for server in site.servers:
             await talk(site, server)
-    await site.pulsed()
+    await site.beaten()
     assert (site.epoch(), site.lost()) == before
 
 

@@ -39,7 +39,7 @@ async def test_a_channel_is_made_though_the_link_of_another_loop_ends_first(
     redis_server.stop()
     begun = threading.Event()
 
-    async def give_up() -> None:
+    async def dead_letter() -> None:
         making = asyncio.create_task(layer.new_channel())
         await until(lambda: layer._link, "the link")
         begun.set()
@@ -47,7 +47,7 @@ async def test_a_channel_is_made_though_the_link_of_another_loop_ends_first(
         making.cancel()
         await asyncio.wait([making])
 
-    ending = asyncio.create_task(asyncio.to_thread(asyncio.run, give_up()))
+    ending = asyncio.create_task(asyncio.to_thread(asyncio.run, dead_letter()))
     await asyncio.to_thread(begun.wait, TIMEOUT)
     making = asyncio.create_task(layer.new_channel())
     await ending
@@ -126,18 +126,18 @@ def test_threads_that_make_channels_at_once_are_of_one_server(
 async def test_one_that_cannot_be_told_of_the_loss_keeps_it_from_nobody(
     layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(link, "PULSE_INTERVAL", 0.05)
+    monkeypatch.setattr(link, "HEARTBEAT_INTERVAL", 0.05)
     bad, good = Recorder(), Recorder()
 
     def fail() -> None:
         raise RuntimeError("broken receiver")
 
-    monkeypatch.setattr(bad, "lose", fail)
+    monkeypatch.setattr(bad, "evicted", fail)
     for receiver in (bad, good):
         receiver.channel = await layer.attach(receiver)
     await layer.first_attempt()
     server = layer.start_server()
-    await until(lambda: layer.bury(server.id, layer.processes()[server.id]), "the mistake")
+    await until(lambda: layer.mark_dead(server.id, layer.processes()[server.id]), "the mistake")
     await until(lambda: good.lost, "the loss")
     await until(lambda: not server.receivers, "the end of the server")
     assert "broken receiver" in caplog.text
@@ -147,7 +147,7 @@ async def test_one_that_cannot_be_told_of_the_loss_keeps_it_from_nobody(
 async def test_an_end_of_which_redis_knew_nothing_is_remembered_through_an_outage(
     layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is forgotten by the next pulse that goes through, not by one that fails."""
+    """It is forgotten by the next heartbeat that goes through, not by one that fails."""
     server = layer.start_server()
     await layer.first_attempt()
     server.unsure.add("some!channel")
@@ -159,7 +159,7 @@ async def test_an_end_of_which_redis_knew_nothing_is_remembered_through_an_outag
     with monkeypatch.context() as patched:
         patched.setattr(layer._link, "call", fail)
         with pytest.raises(LayerUnavailable):
-            await layer._link._pulse_once()
+            await layer._link._heartbeat_once()
     assert server.unsure == {"some!channel"}
-    await layer._link._pulse_once()
+    await layer._link._heartbeat_once()
     assert server.unsure == set()

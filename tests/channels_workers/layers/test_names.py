@@ -9,7 +9,7 @@ import pytest
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import About, Committed, Session
+from channels_workers.layers.types import Committed, ProcessInfo, Session
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import ALL, Process
 from tests.channels_workers.layers.recorder import TIMEOUT
@@ -54,7 +54,7 @@ async def kept(request: pytest.FixtureRequest, redis_server: RedisServer) -> Asy
     store, client = Store(), redis_server.client()
 
     def keys() -> dict[str, Any]:
-        # An inbox is trimmed at each pulse; nobody's name is in that of its key.
+        # An inbox is trimmed at each heartbeat; nobody's name is in that of its key.
         return {name.decode(): 1 for name in client.scan_iter() if b":inbox:" not in name}
 
     if request.param == "memory":
@@ -120,7 +120,7 @@ async def send_to_nobody(process: Process, name: str) -> None:
 
 
 async def come_and_go(process: Process, name: str) -> None:
-    process.layer.register(name, About("worker", "host", 1, 0.0, 1, tuple(ALL)))
+    process.layer.register(name, ProcessInfo("worker", "host", 1, 0.0, 1, tuple(ALL)))
     await asyncio.to_thread(process.layer.pull, ALL, f"{name}.0", 0.0)
     await asyncio.to_thread(process.layer.retire, name, [f"{name}.0"], ALL)
 

@@ -16,13 +16,13 @@ from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
-    About,
     Closed,
     Committed,
     Delivery,
     Held,
+    Liveness,
+    ProcessInfo,
     Published,
-    Pulse,
     Send,
     Session,
     UnderWay,
@@ -78,7 +78,7 @@ class Site:
         self.layer = RedisChannelLayer(hosts=[url])
         self.worker = RedisChannelLayer(hosts=[url])
         self.redis = redis_client
-        self.worker.register("worker", About("worker", "host", 1, 0.0, 1, tuple(CHANNELS)))
+        self.worker.register("worker", ProcessInfo("worker", "host", 1, 0.0, 1, tuple(CHANNELS)))
 
     async def socket(self) -> Socket:
         socket = Socket(self)
@@ -123,7 +123,7 @@ class Site:
             while not condition():  # noqa: ASYNC110  (Redis tells nobody)
                 await asyncio.sleep(0.01)
 
-    async def lose(self, snapshot: dict[bytes, Any] | None = None) -> None:
+    async def evicted(self, snapshot: dict[bytes, Any] | None = None) -> None:
         """Let Redis be empty, or as it was; return when all is registered again."""
         with self.redis.pipeline() as pipeline:
             pipeline.flushall()
@@ -137,7 +137,7 @@ class Site:
 
 @pytest.fixture
 async def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(link, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(link, "HEARTBEAT_INTERVAL", 0.02)
     monkeypatch.setattr(life, "RECOVERY_TIME", 0.2)
     with redis_server.client() as client:
         found = Site(redis_server.url, client)
@@ -149,7 +149,7 @@ async def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> As
 
 async def test_a_connection_goes_on(site: Site) -> None:
     socket = await site.socket()
-    await site.lose()
+    await site.evicted()
     await socket.say(text="hi")
     assert socket.releases == [0, 1]
     assert not socket.lost
@@ -162,7 +162,7 @@ async def test_groups_are_there_again(site: Site) -> None:
     await site.layer.group_add("mailboxes", mailbox)
     await site.layer.send(other.channel, {"n": 0})
     await other.until_got({"n": 0})
-    await site.lose()
+    await site.evicted()
     await site.layer.group_send("group", {"n": 1})
     await site.layer.group_send("mailboxes", {"n": 2})
     await socket.until_got({"n": 1})
@@ -181,7 +181,7 @@ async def test_sessions_are_there_again(site: Site) -> None:
     site.worker.save_session(Session(socket.channel, b"second"))
     await site.layer.send(socket.channel, {"n": 0})
     await socket.until_got({"n": 0})
-    await site.lose()
+    await site.evicted()
     assert site.worker.load_session(socket.channel) == b"second"
 
 
@@ -190,7 +190,7 @@ async def test_a_message_under_way_runs_again(is_begun: bool, site: Site) -> Non
     socket = await site.socket()
     assert await socket.publish(text="hi") is Published.PUBLISHED
     lost = await site.pull() if is_begun else None
-    await site.lose()
+    await site.evicted()
     if lost is not None:
         assert await site.commit(lost) is Committed.STALE
     again = await site.work()
@@ -201,7 +201,7 @@ async def test_a_message_under_way_runs_again(is_begun: bool, site: Site) -> Non
 
 async def test_a_message_that_is_published_meanwhile_runs_once(site: Site) -> None:
     socket = await site.socket()
-    losing = asyncio.create_task(site.lose())
+    losing = asyncio.create_task(site.evicted())
     publishing = asyncio.create_task(socket.publish(text="hi"))
     assert (await site.work()).order == 1
     await losing
@@ -212,7 +212,7 @@ async def test_a_message_that_is_published_meanwhile_runs_once(site: Site) -> No
 
 async def test_a_handshake_meanwhile_waits(site: Site) -> None:
     await site.socket()
-    losing = asyncio.create_task(site.lose())
+    losing = asyncio.create_task(site.evicted())
     socket = await site.socket()
     await losing
     await socket.say(text="hi")
@@ -224,13 +224,13 @@ async def test_a_disconnect_that_nobody_finished_runs_again(is_begun: bool, site
     socket = await site.socket()
     assert await socket.close() is Closed.PUBLISHED
     lost = await site.pull() if is_begun else None
-    await site.lose()
+    await site.evicted()
     if lost is not None:
         assert await site.commit(lost) is Committed.STALE
     last = await site.work()
     assert (last.channel, last.code) == (DISCONNECT, 1000)
     await site.nothing_waits()
-    await site.lose()  # it is known that it ended
+    await site.evicted()  # it is known that it ended
     await site.nothing_waits()
     assert site.redis.keys("*connections*") == []
 
@@ -239,7 +239,7 @@ async def test_a_message_and_the_end_after_it(site: Site) -> None:
     socket = await site.socket()
     await socket.publish(text="hi")
     assert await socket.close() is Closed.CLOSING
-    await site.lose()
+    await site.evicted()
     assert [(await site.work()).channel for _ in range(2)] == [RECEIVE, DISCONNECT]
     await site.nothing_waits()
 
@@ -249,7 +249,7 @@ async def test_many_connections(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
     sockets = [await site.socket() for _ in range(10)]
     for socket in sockets[::2]:
         await site.layer.group_add("group", socket.channel)
-    await site.lose()
+    await site.evicted()
     for socket in sockets:
         await socket.say(text="hi")
     await site.layer.group_send("group", {"n": 1})
@@ -261,7 +261,7 @@ async def test_many_connections(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_twice(site: Site) -> None:
     socket = await site.socket()
     for number in range(2):
-        await site.lose()
+        await site.evicted()
         await socket.say(text=str(number))
     assert socket.releases == [0, 1, 2]
 
@@ -274,7 +274,7 @@ async def test_old_records_give_way(site: Site) -> None:
     old = site.snapshot()
     for text in ("one", "two"):
         await socket.say(text=text)
-    await site.lose(old)
+    await site.evicted(old)
     await socket.say(text="three")
     assert socket.releases == [0, 1, 2, 3]
     await site.nothing_waits()
@@ -287,7 +287,7 @@ async def test_a_connection_that_ended_since_does_not_end_again(site: Site) -> N
     assert (await site.work()).channel == DISCONNECT
     await site.layer.send(open_.channel, {"n": 0})
     await open_.until_got({"n": 0})
-    await site.lose(old)
+    await site.evicted(old)
     await site.nothing_waits()
     await open_.close()
     assert (await site.work()).reply_channel == open_.channel
@@ -297,7 +297,7 @@ async def test_a_connection_that_ended_since_does_not_end_again(site: Site) -> N
 async def test_a_message_that_still_waits_is_not_published_again(site: Site) -> None:
     socket = await site.socket()
     await socket.publish(text="hi")
-    await site.lose(site.snapshot())
+    await site.evicted(site.snapshot())
     assert (await site.work()).id == f"{socket.channel}:1"
     await site.nothing_waits()
     await socket.until(lambda: socket.releases == [0, 1])
@@ -306,7 +306,7 @@ async def test_a_message_that_still_waits_is_not_published_again(site: Site) -> 
 async def test_a_disconnect_that_still_waits_is_not_published_again(site: Site) -> None:
     socket = await site.socket()
     await socket.close()
-    await site.lose(site.snapshot())
+    await site.evicted(site.snapshot())
     assert (await site.work()).channel == DISCONNECT
     await site.nothing_waits()
 
@@ -318,7 +318,7 @@ async def test_a_message_of_before_changes_nothing(site: Site) -> None:
     await site.work()
     await socket.until(lambda: socket.under_way is None)
     await socket.say(text="two")
-    await site.lose(old)
+    await site.evicted(old)
     again = await site.pull()
     assert again.order == 1
     send = site.worker.make_send(socket.channel, {"n": 1})
@@ -335,7 +335,7 @@ async def test_old_members_of_groups_go(site: Site) -> None:
     old = site.snapshot()
     site.layer.leave_groups(socket.channel)
     await site.until(lambda: not site.worker.members("group"))
-    await site.lose(old)
+    await site.evicted(old)
     assert site.worker.members("group") == set()
 
 
@@ -348,7 +348,7 @@ async def test_sends_and_commits_wait_until_all_are_registered_again(
     monkeypatch.setattr(life, "RECOVERY_TIME", 3600)
     socket = await site.socket()
     await socket.publish(text="hi")
-    losing = asyncio.create_task(site.lose())
+    losing = asyncio.create_task(site.evicted())
     await site.until(lambda: site.redis.exists(f"{site.layer.client.prefix}recovering"))
     delivery = await site.pull()
     with pytest.raises(LayerUnavailable, match="register again"):
@@ -360,14 +360,14 @@ async def test_sends_and_commits_wait_until_all_are_registered_again(
     assert await site.commit(delivery) is Committed.DONE
 
 
-async def test_each_part_of_a_restoration_is_a_pulse(site: Site) -> None:
+async def test_each_part_of_a_restoration_is_a_heartbeat(site: Site) -> None:
     for _ in range(4):
         await (await site.socket()).say(text="hi")
     server, client = site.layer._server, site.layer.client
     assert server is not None
     (epoch,) = client.redis.mget(client.key("epoch"))
     counters = []
-    for request in commands.restore(server, epoch.decode(), About.this("server"), size=2):
+    for request in commands.restore(server, epoch.decode(), ProcessInfo.this("server"), size=2):
         assert client.call(request) == b"done"
         counters.append(site.layer.processes()[server.id])
     assert counters[1] > counters[0]
@@ -385,10 +385,10 @@ async def test_a_server_that_was_buried_is_not_restored(site: Site) -> None:
 
 def test_a_worker_learns_that_it_is_not_known(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
-    layer.register("worker", About.this("worker"))
-    assert layer.pulse("worker") is Pulse.ALIVE
+    layer.register("worker", ProcessInfo.this("worker"))
+    assert layer.heartbeat("worker") is Liveness.ALIVE
     redis_server.flush()
-    assert layer.pulse("worker") is Pulse.LOST
+    assert layer.heartbeat("worker") is Liveness.LOST
     layer.disconnect()
 
 
@@ -400,7 +400,7 @@ def test_a_redis_that_was_started_again_is_recognised_at_once(
     redis_server.stop()
     redis_server.start()
     layer = RedisChannelLayer(hosts=[redis_server.url])
-    layer.register("worker", About.this("worker"))
+    layer.register("worker", ProcessInfo.this("worker"))
     if has_line:  # a connection that this thread keeps, which knows what it leads to
         layer.pull(["work"], WORKER, 0)
     layer.apply([Send("work", layer.encode({}))])
@@ -413,19 +413,19 @@ def test_a_redis_that_was_started_again_is_recognised_at_once(
             layer.apply([Send("work", layer.encode({}))])
     with pytest.raises(LayerUnavailable, match="LOST Redis was started again"):
         layer.apply([Send("work", layer.encode({}))])
-    assert layer.pulse("worker") is Pulse.LOST
+    assert layer.heartbeat("worker") is Liveness.LOST
     layer.disconnect()
 
 
 def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
-    layer.register("worker", About.this("worker"))
+    layer.register("worker", ProcessInfo.this("worker"))
     with redis_server.client() as client:
         assert client.get("channels:format") == str(FORMAT_VERSION).encode()
         client.set("channels:format", 99)
     with pytest.raises(LayerUnavailable, match=r"of format 99, .* format 1\. .* another prefix"):
-        layer.register("other", About.this("worker"))
-    assert layer.pulse("worker") is Pulse.ALIVE
+        layer.register("other", ProcessInfo.this("worker"))
+    assert layer.heartbeat("worker") is Liveness.ALIVE
     layer.disconnect()
 
 
@@ -435,12 +435,12 @@ def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
 def test_the_time_to_register_again_ends_once_it_is_over() -> None:
     known = Life("process", "first")
     now = time.monotonic()
-    assert known.read([b"alive", b"2", b"", 1], now) is Pulse.ALIVE
+    assert known.read([b"alive", b"2", b"", 1], now) is Liveness.ALIVE
     assert not list(known.follow_up(now + 60))
-    assert known.read([b"lost", b"second"], now) is Pulse.LOST
+    assert known.read([b"lost", b"second"], now) is Liveness.LOST
     assert not list(known.follow_up(now + life.RECOVERY_TIME - 0.1))
     (request,) = known.follow_up(now + life.RECOVERY_TIME)
     assert request.arguments == [b"second"]
     known.begin_again("second")
-    assert known.read([b"alive", b"2", b"", 1], now + 60) is Pulse.ALIVE
+    assert known.read([b"alive", b"2", b"", 1], now + 60) is Liveness.ALIVE
     assert not list(known.follow_up(now + 60))

@@ -12,7 +12,7 @@ import pytest
 
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer, rights
-from channels_workers.layers.types import About, Committed, Delivery, Pulse
+from channels_workers.layers.types import Committed, Delivery, Liveness, ProcessInfo
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import (
     LayerContract,
@@ -217,7 +217,7 @@ async def until_refused(worker: Process) -> None:
     async with asyncio.timeout(TIMEOUT):
         while True:
             try:
-                await asyncio.to_thread(worker.layer.pulse, worker.name)
+                await asyncio.to_thread(worker.layer.heartbeat, worker.name)
             except LayerRefused:
                 raise
             except LayerUnavailable:  # the line was cut
@@ -234,13 +234,13 @@ async def test_a_right_that_is_taken_away_meanwhile(
         client.execute_command("ACL", "SETUSER", "ann", "-evalsha")  # type: ignore[no-untyped-call]
         publishing = asyncio.create_task(worker.publish(recorder, 1))
         with pytest.raises(LayerRefused, match="evalsha"):
-            await asyncio.to_thread(layer.pulse, worker.name)
+            await asyncio.to_thread(layer.heartbeat, worker.name)
         assert not publishing.done()
         client.execute_command("ACL", "SETUSER", "ann", "+evalsha")  # type: ignore[no-untyped-call]
     await asyncio.wait_for(publishing, TIMEOUT)
     assert await worker.commit(await worker.pull()) is Committed.DONE
     await recorder.until(lambda: recorder.releases == [0, 1])
-    assert layer.pulse(worker.name) is Pulse.ALIVE
+    assert layer.heartbeat(worker.name) is Liveness.ALIVE
     await layer.retire_server()
     layer.disconnect()
 
@@ -248,4 +248,4 @@ async def test_a_right_that_is_taken_away_meanwhile(
 def test_a_new_worker_is_told_at_once(make_user: MakeUser) -> None:
     layer = RedisChannelLayer(hosts=[make_user("~other:*", "+@all")])
     with pytest.raises(LayerRefused, match="ACL SETUSER"):
-        layer.register("worker", About.this("worker"))
+        layer.register("worker", ProcessInfo.this("worker"))

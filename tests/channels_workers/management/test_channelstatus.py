@@ -6,7 +6,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
-from channels_workers.layers.types import About
+from channels_workers.layers.types import ProcessInfo
 from labs.harness.ports import free_port
 from tests.channels_workers.clients import Client
 
@@ -20,7 +20,9 @@ def run(*arguments: str) -> str:
 @pytest.fixture
 def client(client_socket: Client) -> Client:
     """A connection whose handshake is under way, beside a message that waits."""
-    client_socket.layer.register("w", About("worker", "host", 42, 0.0, 4, ("websocket.connect",)))
+    client_socket.layer.register(
+        "w", ProcessInfo("worker", "host", 42, 0.0, 4, ("websocket.connect",))
+    )
     client_socket.connect()
     client_socket.layer.pull(["websocket.connect"], "w.0", 0)
     Channel("tasks").send({})

@@ -14,9 +14,9 @@ def run(*arguments: str) -> str:
     return out.getvalue()
 
 
-def give_up(layer: InMemoryChannelLayer, number: int) -> str:
+def dead_letter(layer: InMemoryChannelLayer, number: int) -> str:
     Channel("tasks").send({"number": number})
-    layer.give_up(pull_one(layer, "tasks"), "its worker died, 3 times")
+    layer.dead_letter(pull_one(layer, "tasks"), "its worker died, 3 times")
     return layer.dead_letters()[-1].id
 
 
@@ -25,7 +25,7 @@ def test_nothing_was_given_up(memory_layer: InMemoryChannelLayer) -> None:
 
 
 def test_they_are_listed_and_shown(memory_layer: InMemoryChannelLayer) -> None:
-    first, second = give_up(memory_layer, 1), give_up(memory_layer, 2)
+    first, second = dead_letter(memory_layer, 1), dead_letter(memory_layer, 2)
     lines = run("list").splitlines()
     assert [line.split()[:2] for line in lines[:2]] == [[first, "tasks"], [second, "tasks"]]
     assert lines[0].endswith("its worker died, 3 times")
@@ -34,7 +34,7 @@ def test_they_are_listed_and_shown(memory_layer: InMemoryChannelLayer) -> None:
 
 
 def test_they_are_sent_again(memory_layer: InMemoryChannelLayer) -> None:
-    first, _ = give_up(memory_layer, 1), give_up(memory_layer, 2)
+    first, _ = dead_letter(memory_layer, 1), dead_letter(memory_layer, 2)
     assert run("retry", first) == f"{first} is sent again\n"
     assert contents(memory_layer, "tasks") == [{"number": 1}]
     run("retry", "all")
@@ -43,14 +43,14 @@ def test_they_are_sent_again(memory_layer: InMemoryChannelLayer) -> None:
 
 
 def test_they_are_dropped(memory_layer: InMemoryChannelLayer) -> None:
-    first, second = give_up(memory_layer, 1), give_up(memory_layer, 2)
+    first, second = dead_letter(memory_layer, 1), dead_letter(memory_layer, 2)
     assert run("drop", first) == f"{first} is dropped\n"
     assert [letter.id for letter in memory_layer.dead_letters()] == [second]
 
 
 def test_a_message_of_a_socket_is_not_sent_again(client_socket: Client) -> None:
     client_socket.connect()
-    client_socket.layer.give_up(pull_one(client_socket.layer), "no reason")
+    client_socket.layer.dead_letter(pull_one(client_socket.layer), "no reason")
     assert "is a message of a connection, which has gone on without it" in run("retry", "all")
     assert len(client_socket.layer.dead_letters()) == 1
 

@@ -92,7 +92,7 @@ def test_with_workers_a_consumer_answers_the_handshake(run_server: RunServer) ->
     assert "No worker answered" not in running.process.output
 
 
-def test_it_goes_on_for_longer_than_a_process_without_pulse(run_server: RunServer) -> None:
+def test_it_goes_on_for_longer_than_a_process_without_heartbeat(run_server: RunServer) -> None:
     running = run_server()
     running.visit()
     server = Server(running.port, running.process)

@@ -239,7 +239,7 @@ def test_its_last_lines_have_the_name_that_it_has_by_then(
     def wait_until_renamed() -> None:
         group.wait_until_known()
         counters = memory_layer.processes
-        wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
+        wait_for(lambda: memory_layer.mark_dead(former, counters().get(former, 0)), "the mistake")
         wait_for(lambda: group.process != former, "a new name")
 
     monkeypatch.setattr(runworker, "Watch", lambda: SimpleNamespace(wait=wait_until_renamed))

@@ -23,7 +23,7 @@ from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.signals import consumer_finished, consumer_started
 from channels_workers.worker import isolation
-from channels_workers.worker.commit import give_up
+from channels_workers.worker.commit import dead_letter
 from channels_workers.worker.dispatch import Outcome, dispatch, run
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext, heard
@@ -281,7 +281,7 @@ def test_a_message_that_cannot_be_read_becomes_a_dead_letter(connected: Client) 
     delivery = pull_one(connected.layer)._replace(payload=b"\xc1")
     outcome = dispatch(delivery, connected.layer, Router([]), not_called)
     assert "cannot be decoded" in str(outcome.unreadable)
-    assert give_up(delivery, connected.layer, "no reason") is Committed.DONE
+    assert dead_letter(delivery, connected.layer, "no reason") is Committed.DONE
     [letter] = connected.layer.dead_letters()
     assert letter.message.id == delivery.id
     assert connected.released == [0]

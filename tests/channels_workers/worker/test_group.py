@@ -16,9 +16,9 @@ from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.types import (
-    About,
     Delivery,
     Finished,
+    ProcessInfo,
 )
 from channels_workers.routing import Router
 from channels_workers.signals import consumer_finished, worker_ready
@@ -250,7 +250,7 @@ def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_thread, "TOGETHER", 0.1)
-    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 1000.0)  # it does not wait for a pulse
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 1000.0)  # it does not wait for a heartbeat
     held = Held()
 
     def consumer(message: Any) -> None:
@@ -325,9 +325,9 @@ def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
     channel = "websocket.connect"
     for _ in range(6):
         Client(memory_layer).connect()
-    memory_layer.register("victim", About.this("worker", 1, [channel]))
+    memory_layer.register("victim", ProcessInfo.this("worker", 1, [channel]))
     assert len(memory_layer.pull([channel], "victim.0", 0, 3)) == 3
-    memory_layer.bury("victim", 1)
+    memory_layer.mark_dead("victim", 1)
     memory_layer.clean_up("victim")
     seen: list[tuple[bool, int]] = []
 
@@ -351,10 +351,10 @@ def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
 
 def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
     """Let a worker die that holds a message of each channel."""
-    layer.register("victim", About.this("worker", 1, channels))
+    layer.register("victim", ProcessInfo.this("worker", 1, channels))
     for channel in channels:
         assert layer.pull([channel], "victim.0", 0)
-    layer.bury("victim", 1)
+    layer.mark_dead("victim", 1)
     layer.clean_up("victim")
 
 
@@ -423,7 +423,7 @@ def test_the_first_runs_follow_soon(start_group: StartGroup) -> None:
     wait_for(lambda: len(times) == 5, "the fifth run")
     waits = [after - before for before, after in itertools.pairwise(times)]
     assert all(wait >= least for wait, least in zip(waits, (0.05, 0.1, 0.2, 0.4), strict=True))
-    assert sum(waits) < 3, "they wait for each other, or for the pulse"
+    assert sum(waits) < 3, "they wait for each other, or for the heartbeat"
 
 
 @pytest.mark.usefixtures("a_second_between_runs")

@@ -7,7 +7,7 @@ from channels_workers.channel import Channel
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers import liveness
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import About
+from channels_workers.layers.types import ProcessInfo
 from channels_workers.worker import heartbeat, reaper, thread
 from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
@@ -20,18 +20,21 @@ pytestmark = pytest.mark.django_db
 async def test_the_server_in_the_process_of_workers_lives_as_long(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
     monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.02)
     monkeypatch.setattr(liveness, "DEAD_AFTER", 0.2)
     await memory_layer.new_channel()
     (server,) = memory_layer.processes()
     group = start_group({})
 
-    def pulses() -> int:
+    def heartbeats() -> int:
         return memory_layer.processes().get(group.process, 0)
 
     began = time.monotonic()
-    wait_for(lambda: pulses() > 30 and time.monotonic() - began > 5 * liveness.DEAD_AFTER, "pulses")
+    wait_for(
+        lambda: heartbeats() > 30 and time.monotonic() - began > 5 * liveness.DEAD_AFTER,
+        "heartbeats",
+    )
     assert server in memory_layer.processes()
     await memory_layer.retire_server()
 
@@ -41,7 +44,7 @@ def test_a_process_is_known_while_it_runs(
 ) -> None:
     processes = memory_layer.store.processes.counters
     group = start_group({})
-    wait_for(lambda: processes.get(group.process, 0) > 1, "a pulse")
+    wait_for(lambda: processes.get(group.process, 0) > 1, "a heartbeat")
     stop(group)
     assert group.process not in processes
 
@@ -61,9 +64,11 @@ def test_a_worker_that_was_taken_for_dead_goes_on_under_a_new_name(
 ) -> None:
     consumer = Counted()
     group = start_group({"background": consumer})
-    wait_for(lambda: group.process in memory_layer.processes(), "the first pulse")
+    wait_for(lambda: group.process in memory_layer.processes(), "the first heartbeat")
     old = group.process
-    wait_for(lambda: memory_layer.bury(old, memory_layer.processes().get(old, 0)), "the mistake")
+    wait_for(
+        lambda: memory_layer.mark_dead(old, memory_layer.processes().get(old, 0)), "the mistake"
+    )
     wait_for(lambda: set(memory_layer.processes()) == {group.process} != {old}, "a new name")
     Channel("background").send({})
     assert consumer.got_one.wait(TIMEOUT)
@@ -77,7 +82,7 @@ def test_nothing_is_pulled_before_the_layer_knows_the_process(
     """Others would take it for dead, and run what it holds as well."""
     register, refusals, counted = memory_layer.register, Counted(), Counted()
 
-    def refuse(process: str, about: About) -> None:
+    def refuse(process: str, about: ProcessInfo) -> None:
         refusals(process)
         raise LayerUnavailable("No connection is left.")
 
@@ -94,7 +99,7 @@ def test_nothing_is_pulled_before_the_layer_knows_the_process(
 def test_a_process_that_was_never_known_can_be_stopped(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(process: str, about: About) -> None:
+    def refuse(process: str, about: ProcessInfo) -> None:
         raise LayerUnavailable("No connection is left.")
 
     monkeypatch.setattr(memory_layer, "register", refuse)
@@ -104,12 +109,12 @@ def test_a_process_that_was_never_known_can_be_stopped(
 def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
     monkeypatch.setattr(thread, "PULL_TIMEOUT", 0.02)
     register, refusals, counted = memory_layer.register, Counted(), Counted()
     pull, pulled = memory_layer.pull, set()
 
-    def refuse(process: str, about: About) -> None:
+    def refuse(process: str, about: ProcessInfo) -> None:
         refusals(process)
         raise LayerUnavailable("No memory is left.")
 
@@ -122,7 +127,7 @@ def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
     group.wait_until_known()
     monkeypatch.setattr(memory_layer, "register", refuse)
     former, counters = group.process, memory_layer.processes
-    wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
+    wait_for(lambda: memory_layer.mark_dead(former, counters().get(former, 0)), "the mistake")
     wait_for(lambda: len(refusals.messages) > 3, "attempts to register")
     assert pulled <= {former}
     monkeypatch.setattr(memory_layer, "register", register)
@@ -135,10 +140,10 @@ def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
 def test_what_ran_is_committed_while_the_new_name_is_not_known(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 0.02)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
     register, refusals, held = memory_layer.register, Counted(), Held()
 
-    def refuse(process: str, about: About) -> None:
+    def refuse(process: str, about: ProcessInfo) -> None:
         refusals(process)
         raise LayerUnavailable("No memory is left.")
 
@@ -148,7 +153,7 @@ def test_what_ran_is_committed_while_the_new_name_is_not_known(
     assert held.begun.wait(TIMEOUT)
     monkeypatch.setattr(memory_layer, "register", refuse)
     former, counters = group.process, memory_layer.processes
-    wait_for(lambda: memory_layer.bury(former, counters().get(former, 0)), "the mistake")
+    wait_for(lambda: memory_layer.mark_dead(former, counters().get(former, 0)), "the mistake")
     wait_for(lambda: len(refusals.messages) > 1, "attempts to register")
     held.let_go.set()
     wait_for(lambda: client.released == [0], "the commit")

@@ -9,7 +9,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.liveness import DEAD_AFTER, LONGEST_PAUSE, StallDetector
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import About, GivenUp
+from channels_workers.layers.types import GivenUp, ProcessInfo
 from channels_workers.worker import reaper
 from channels_workers.worker.reaper import (
     LOOK_INTERVAL,
@@ -82,7 +82,7 @@ def test_looks_that_are_too_far_apart_say_nothing() -> None:
     assert clock.pass_by(60, step=LONGEST_PAUSE + 0.1, other=7) == []
 
 
-def test_a_watcher_whose_own_pulse_does_not_go_through_calls_nobody_dead() -> None:
+def test_a_watcher_whose_own_heartbeat_does_not_go_through_calls_nobody_dead() -> None:
     clock = Clock()
     for _ in range(60):
         clock.now += 1
@@ -116,15 +116,15 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
-    """The reaper of a process that pulses."""
-    memory_layer.register("own", About.this("worker"))
+    """The reaper of a process that heartbeats."""
+    memory_layer.register("own", ProcessInfo.this("worker"))
     ended = threading.Event()
 
-    def pulse() -> None:
+    def heartbeat() -> None:
         while not ended.wait(0.01):
-            memory_layer.pulse("own")
+            memory_layer.heartbeat("own")
 
-    pulsing = threading.Thread(target=pulse)
+    pulsing = threading.Thread(target=heartbeat)
     pulsing.start()
     found = Reaper(memory_layer, lambda: "own")
     yield found
@@ -136,7 +136,7 @@ def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
 def test_the_dead_are_buried_and_cleaned_up(
     own: Reaper, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    memory_layer.register("other", About.this("worker"))
+    memory_layer.register("other", ProcessInfo.this("worker"))
     memory_layer.apply([memory_layer.make_send("work", {"n": 1})])
     [held] = memory_layer.pull(["work"], "other.0", 0)
     own.start()
@@ -151,10 +151,10 @@ def test_the_dead_are_buried_and_cleaned_up(
 def test_what_another_reaper_left_is_cleaned_up(
     own: Reaper, memory_layer: InMemoryChannelLayer
 ) -> None:
-    memory_layer.register("other", About.this("worker"))
-    memory_layer.bury("other", 1)
+    memory_layer.register("other", ProcessInfo.this("worker"))
+    memory_layer.mark_dead("other", 1)
     own.start()
-    wait_for(lambda: not memory_layer.remains(), "the reaper")
+    wait_for(lambda: not memory_layer.awaiting_cleanup(), "the reaper")
     own.stop()
 
 
@@ -171,7 +171,7 @@ def test_trouble_does_not_end_the_reaper(
         return processes()
 
     monkeypatch.setattr(memory_layer, "processes", fail_first)
-    memory_layer.register("other", About.this("worker"))
+    memory_layer.register("other", ProcessInfo.this("worker"))
     own.start()
     wait_for(lambda: set(processes()) == {"own"}, "the reaper")
     own.stop()
@@ -179,18 +179,18 @@ def test_trouble_does_not_end_the_reaper(
 
 
 class Watched:
-    """A reaper at the process "own", which pulses, and the time that it sees."""
+    """A reaper at the process "own", which heartbeats, and the time that it sees."""
 
     def __init__(self, layer: WorkerLayer) -> None:
         self.layer = layer
         self.reaper = Reaper(layer, lambda: "own")
         self.now = 1000.0
-        layer.register("own", About.this("worker", 1, ["work"]))
+        layer.register("own", ProcessInfo.this("worker", 1, ["work"]))
 
     def pass_by(self, seconds: float) -> None:
         for _ in range(int(seconds / LOOK_INTERVAL)):
             self.now += LOOK_INTERVAL
-            self.layer.pulse("own")
+            self.layer.heartbeat("own")
             self.reaper.look(self.now)
 
 
@@ -230,9 +230,9 @@ def test_who_registers_again_meanwhile_keeps_what_it_holds(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
-    memory_layer.register("stray", About.this("worker"))
+    memory_layer.register("stray", ProcessInfo.this("worker"))
     for _ in range(10):
-        memory_layer.pulse("stray")
+        memory_layer.heartbeat("stray")
         watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
     assert memory_layer.pull(["work"], "own.0", 0) == []
     assert set(memory_layer.processes()) == {"own", "stray"}
@@ -243,13 +243,13 @@ def test_who_goes_on_under_a_new_name_meanwhile_keeps_what_it_holds(
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
     stray = InMemoryChannelLayer(store=memory_layer.store)
-    stray.pulse("stray")
-    stray.register("new", About.this("worker"))
+    stray.heartbeat("stray")
+    stray.register("new", ProcessInfo.this("worker"))
     for _ in range(10):
-        stray.pulse("new")
+        stray.heartbeat("new")
         watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
     assert memory_layer.pull(["work"], "own.0", 0) == []
-    assert memory_layer.remains() == set()
+    assert memory_layer.awaiting_cleanup() == set()
 
 
 def test_nobody_counts_as_unknown_while_the_watcher_is_frozen(
@@ -271,8 +271,8 @@ def test_a_process_that_cannot_be_cleaned_up_after_holds_up_no_other(
     assert layer.pull(["work"], "stray.0", 0.01)
     names = ["bad", *(f"good{number}" for number in range(5))]
     for name in names:
-        layer.register(name, About.this("server"))
-        assert layer.bury(name, 1)
+        layer.register(name, ProcessInfo.this("server"))
+        assert layer.mark_dead(name, 1)
     clean_up = layer.clean_up
 
     def fail(process: str) -> list[GivenUp]:
@@ -283,7 +283,7 @@ def test_a_process_that_cannot_be_cleaned_up_after_holds_up_no_other(
     with monkeypatch.context() as broken:
         broken.setattr(layer, "clean_up", fail)
         watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER + 1)
-        assert layer.remains() == {"bad"}
+        assert layer.awaiting_cleanup() == {"bad"}
         [again] = layer.pull(["work"], "own.0", 0.01)
         assert again.deaths == 1
         told = [record for record in caplog.records if record.levelname == "ERROR"]
@@ -291,6 +291,6 @@ def test_a_process_that_cannot_be_cleaned_up_after_holds_up_no_other(
             "Cleaning up after process bad: RuntimeError was raised. Trying again."
         ]
         assert told[0].exc_info
-    wait_for(lambda: [watched.pass_by(1), not layer.remains()][1], "the next attempt")
+    wait_for(lambda: [watched.pass_by(1), not layer.awaiting_cleanup()][1], "the next attempt")
     layer.retire("own", (), ())
     layer.disconnect()

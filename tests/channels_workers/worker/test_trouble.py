@@ -23,10 +23,10 @@ from channels_workers.layers.redis.streams import Pull
 from channels_workers.layers.types import (
     CONNECT,
     RECEIVE,
-    About,
     Committed,
     Delivery,
     Finished,
+    ProcessInfo,
 )
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
@@ -310,7 +310,7 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
     layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     layer, kept = layers[1], []
-    layer.register("worker", About.this("worker"))
+    layer.register("worker", ProcessInfo.this("worker"))
     layer.apply([layer.make_send("websocket.receive", {"n": 1})])
     first = pull_one(layer, "worker.0")
     waiting = asyncio.create_task(
@@ -390,7 +390,7 @@ async def test_what_a_worker_took_that_nobody_knows_runs(
         monkeypatch.setattr(reaper, name, 0.1)
     layer, seen = layers[1], []
     layer.apply([layer.make_send("work", {"n": 1})])
-    layers[0].pull(["work"], "killed before its first pulse.0", 1)
+    layers[0].pull(["work"], "killed before its first heartbeat.0", 1)
     group = WorkerGroup(
         layer, router=Router([route("work", lambda message: seen.append(message["n"]))])
     )
@@ -403,7 +403,7 @@ async def test_what_a_worker_took_that_nobody_knows_runs(
 async def test_what_a_worker_was_handed_unseen_runs(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "PULSE_INTERVAL", 0.1)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.1)
     monkeypatch.setattr(heartbeat, "SEARCH_INTERVAL", 0.1)
     layer, seen = layers[1], []
     group = WorkerGroup(
@@ -417,8 +417,8 @@ async def test_what_a_worker_was_handed_unseen_runs(
             wait_for, lambda at=number: at in seen, f"{layer.content(unseen[0])}"
         )
     name = group.process
-    while not layers[0].bury(name, layers[0].processes()[name]):
-        pass  # it has pulsed in between
+    while not layers[0].mark_dead(name, layers[0].processes()[name]):
+        pass  # it has beaten in between
     await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
     while not layers[0].pull(["work"], f"{name}.0", 0):
         layer.apply([layer.make_send("work", {"n": "late"})])
@@ -448,8 +448,8 @@ async def test_a_lost_server_is_forgotten_with_all_its_sockets(
     await layers[0].new_channel()  # when it is there, Redis knows the server
     server = layers[0]._server
     assert server is not None
-    while not layers[0].bury(server.id, layers[0].processes()[server.id]):
-        pass  # it has pulsed in between
+    while not layers[0].mark_dead(server.id, layers[0].processes()[server.id]):
+        pass  # it has beaten in between
     for client in clients:
         await client.until(lambda client=client: client.types == ["close"])
         client.leave(1006)

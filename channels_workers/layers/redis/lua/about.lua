@@ -17,7 +17,7 @@ local function read_told(process)
   if not text then return nil end
   local is_json, told = pcall(cjson.decode, text)
   if is_json and type(told) == "table" and type(told.channels) == "table" then
-    return {kind = told.kind, channels = names_in(told.channels), former = names_in(told.formerly)}
+    return {kind = told.kind, channels = names_in(told.channels), former = names_in(told.previous_ids)}
   end
   note_aside("about " .. process, text)
   on_key("HDEL", about, process)

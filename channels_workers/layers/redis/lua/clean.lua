@@ -1,5 +1,5 @@
 -- clean.lua: clean up after a process that was declared dead, a bit at each call.
--- include: keys.lua about.lua connection.lua join.lua outbox.lua again.lua letter.lua
+-- include: keys.lua about.lua connection.lua join.lua outbox.lua again.lua dead_letters.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 what the call before returned (first: ""), 3 how much to do at once,
@@ -30,7 +30,7 @@ local function hand_on(channel, entry)
   local reason = deaths >= deliveries and "its worker died, " .. deaths .. " times"
     or #fields > most_fields and "its worker died, and nobody can read it"
   if reason then
-    give_up(plan, channel, entry, fields, reason, kept, refusal)
+    dead_letter(plan, channel, entry, fields, reason, kept, refusal)
     given_up[#given_up + 1] = channel
     given_up[#given_up + 1] = field_of(fields, "id") or ""
   else

@@ -63,7 +63,7 @@ local function restore_connection(reply, order, channel, payload, info, session,
   if code ~= "" then close_connection(reply, record, code) end
 end
 
-if first ~= "" then begin() else on_key("HINCRBY", processes, server, 1) end  -- each part is a pulse
+if first ~= "" then begin() else on_key("HINCRBY", processes, server, 1) end  -- each part is a heartbeat
 for group in string.gmatch(ARGV[6], "%S+") do
   on_key("HSET", group_key(group), server, "restored")
   on_key("SADD", groups_key(server), group)

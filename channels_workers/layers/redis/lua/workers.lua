@@ -1,4 +1,4 @@
--- workers.lua: which workers that take sockets are known, and what are their pulse counters?
+-- workers.lua: which workers that take sockets are known, and what are their heartbeat counters?
 -- include: keys.lua about.lua
 --
 -- KEYS[1]  prefix

@@ -1,5 +1,5 @@
--- give_up.lua: make a delivery a dead letter.
--- include: keys.lua connection.lua join.lua outbox.lua letter.lua
+-- dead_letter.lua: make a delivery a dead letter.
+-- include: keys.lua connection.lua join.lua outbox.lua dead_letters.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4 reason, 5 how many dead letters are kept,
@@ -13,6 +13,6 @@ if not is_pending_for(channel, entry, consumer) then return "stale" end
 local found = on_key("XRANGE", stream_key(channel), entry, entry)
 if #found == 0 then return "stale" end
 local plan = new_plan()
-give_up(plan, channel, entry, found[1][2], reason, kept, refusal)
+dead_letter(plan, channel, entry, found[1][2], reason, kept, refusal)
 write_outbox(plan)
 return "done"

@@ -1,4 +1,4 @@
--- overfull.lua: which servers do not keep up with their inbox?
+-- lagging.lua: which servers do not keep up with their inbox?
 -- include: keys.lua
 --
 -- KEYS[1]  prefix

@@ -1,10 +1,10 @@
--- letter.lua: give a message up: it becomes a dead letter (a part of the other scripts).
+-- dead_letters.lua: give a message up: it becomes a dead letter (a part of the other scripts).
 -- Needs keys.lua, connection.lua and outbox.lua.
 --
 -- dead is a stream; an entry holds the fields of the message after channel and reason.
 
 -- Its connection goes on as if a consumer had run and done nothing, and a handshake is refused.
-local function give_up(plan, channel, entry, fields, reason, kept, refusal)
+local function dead_letter(plan, channel, entry, fields, reason, kept, refusal)
   local reply, order = field_of(fields, "reply"), tonumber(field_of(fields, "order") or 0)
   on_key("XADD", dead, "MAXLEN", "~", kept, "*",
     "channel", channel, "reason", reason, unpack(fields, 1, math.min(#fields, most_fields)))

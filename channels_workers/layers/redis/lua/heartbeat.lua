@@ -1,4 +1,4 @@
--- pulse.lua: raise a process's counter; a server also drops what it has read of its inbox.
+-- heartbeat.lua: raise a process's counter; a server also drops what it has read of its inbox.
 -- include: keys.lua epoch.lua
 --
 -- KEYS[1]  prefix
