@@ -79,7 +79,7 @@ NUMBERS = [
     ),
     ("how-to/push", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
     ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
-    ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
+    ("how-to/scale", r"running ones may finish within (\d+) s", application.DRAIN_TIMEOUT),
     ("how-to/monitor", r"without a result after (\d+) s", health.TIMEOUT),
     ("how-to/monitor", r"its heartbeat has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat/socket", r"one in (\d+) s is told", consumers.TYPING_PAUSE),
