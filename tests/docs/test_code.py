@@ -1,5 +1,7 @@
-"""Python in the pages compiles; the README's runs."""
+"""Python in the pages compiles and imports what exists; the README's runs."""
 
+import ast
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,15 @@ BLOCKS = [block for path in PATHS for block in Page(path).blocks if block.langua
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_it_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_names_of_the_engine_can_be_imported(block: Block) -> None:
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("channels_workers"):
+            module = import_module(str(node.module))
+            for name in node.names:
+                assert hasattr(module, name.name), f"{node.module}.{name.name}"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
