@@ -46,9 +46,7 @@ def defaults_in(rows: list[list[str]]) -> dict[str, Any]:
 
 
 def test_channel_workers() -> None:
-    settings = page("reference/settings")
-    tables = re.findall(r"<!-- table: (workers-\w+) -->", settings.text)
-    rows = [row for name in tables for row in settings.table(name)]
+    rows = page("reference/settings").tables("workers")
     written = defaults_in(rows)
     assert len(written) == len(rows)
     assert written == {field.name: field.default for field in fields(Configuration)}
@@ -221,7 +219,7 @@ def test_events_of_the_log() -> None:
         file for folder in ("channels_workers", "chat") for file in (ROOT / folder).rglob("*.py")
     ]
     used = {event for file in files for event in re.findall(makers, file.read_text())}
-    written = first_codes(page("reference/log-events").table("log-events"))
+    written = first_codes(page("reference/log-events").tables("log-events"))
     assert len(written) == len(set(written))
     assert set(written) == used
 
