@@ -65,7 +65,7 @@ NUMBERS = [
     ("reference/sending", r"twice as long, up to (\d+) s", max(WAITS)),
     ("reference/sending", r"After (\d+) more runs", len(WAITS)),
     ("reference/sending", r"more runs, or ([\d.]+) s", int(sum(WAITS) * 10) / 10),
-    ("reference/commands", r"Daphne's, with (\w+) worker threads", runserver.THREADS),
+    ("reference/commands", r"Daphne's `runserver` with (\w+) worker threads", runserver.THREADS),
     (
         "reference/close-codes",
         r"A client has (\w+) seconds to answer",

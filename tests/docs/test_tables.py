@@ -95,7 +95,9 @@ def test_versions() -> None:
     assert rows == {name: (needed[name], pinned[name]) for name in needed}
 
 
-@pytest.mark.parametrize(("command", "heading"), [("runworker", 0), ("runserver", 1)])
+@pytest.mark.parametrize(
+    ("command", "heading"), [("runworker", 0), ("runserver", 1), ("channelstatus", 2)]
+)
 def test_options_exist(command: str, heading: int) -> None:
     module = importlib.import_module(f"channels_workers.management.commands.{command}")
     parser = module.Command().create_parser("manage.py", command)
