@@ -55,7 +55,7 @@ NUMBERS = [
         r"entries of up to ([\d,]+) operations",
         of_lua("outbox", "pairs_per_entry"),
     ),
-    ("reference/redis", r"called dead, the newest ([\d,]+)", processes.GRAVES),
+    ("reference/redis", r"marked dead, the newest ([\d,]+)", processes.GRAVES),
     (
         "explanation/guarantees",
         r"which are (\w+) heartbeat intervals",
