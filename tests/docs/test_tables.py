@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pytest_django import Settings
 
+from channels_workers.checks.deployment import Budget, read_budget
 from channels_workers.conf import Configuration
 from channels_workers.interface import protocol
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
@@ -59,6 +61,23 @@ def test_config_of_the_layers() -> None:
             if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
                 taken[name] = parameter.default
     assert defaults_in(page("reference/settings").table("config")) == taken
+
+
+def test_forms_of_hosts_are_taken() -> None:
+    text = page("reference/settings").text.partition("### Forms of hosts")[2]
+    lines = text.partition("```python\n")[2].partition("```")[0].splitlines()
+    assert len(lines) > 3
+    for line in lines:
+        RedisChannelLayer(hosts=ast.literal_eval(line))
+
+
+def test_the_budget_has_keys_that_there_are(settings: Settings) -> None:
+    block = next(
+        one for one in page("reference/settings").blocks if one.text.startswith("CHANNEL_BUDGET = ")
+    )
+    settings.CHANNEL_BUDGET = ast.literal_eval(block.text.partition(" = ")[2])
+    assert set(settings.CHANNEL_BUDGET) == {field.name for field in fields(Budget)}
+    assert read_budget() is not None
 
 
 def test_close_codes() -> None:
