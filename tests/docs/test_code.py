@@ -1,4 +1,4 @@
-"""Python in the pages compiles; the README's runs."""
+"""Python in the pages compiles and imports what exists; the README's runs."""
 
 import ast
 import importlib

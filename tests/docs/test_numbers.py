@@ -56,7 +56,7 @@ NUMBERS = [
         r"entries of up to ([\d,]+) operations",
         of_lua("outbox", "pairs_per_entry"),
     ),
-    ("reference/redis", r"called dead, the newest ([\d,]+)", processes.GRAVES),
+    ("reference/redis", r"marked dead, the newest ([\d,]+)", processes.GRAVES),
     (
         "explanation/guarantees",
         r"which are (\w+) heartbeat intervals",
@@ -66,7 +66,7 @@ NUMBERS = [
     ("reference/sending", r"twice as long, up to (\d+) s", max(WAITS)),
     ("reference/sending", r"After (\d+) more runs", len(WAITS)),
     ("reference/sending", r"more runs, or ([\d.]+) s", int(sum(WAITS) * 10) / 10),
-    ("reference/commands", r"Daphne's, with (\w+) worker threads", runserver.THREADS),
+    ("reference/commands", r"Daphne's `runserver` with (\w+) worker threads", runserver.THREADS),
     (
         "reference/close-codes",
         r"A client has (\w+) seconds to answer",
@@ -81,7 +81,7 @@ NUMBERS = [
     ),
     ("reference/sending", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
     ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
-    ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
+    ("how-to/scale", r"running ones may finish within (\d+) s", application.DRAIN_TIMEOUT),
     ("how-to/monitor", r"without a result after (\d+) s", health.TIMEOUT),
     ("how-to/monitor", r"its heartbeat has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat/socket", r"forwards one in (\d+) s", consumers.TYPING_PAUSE),

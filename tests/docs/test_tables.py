@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pytest_django import Settings
 
+from channels_workers.checks.deployment import Budget, read_budget
 from channels_workers.conf import Configuration
 from channels_workers.interface import protocol
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
@@ -46,9 +48,7 @@ def defaults_in(rows: list[list[str]]) -> dict[str, Any]:
 
 
 def test_channel_workers() -> None:
-    settings = page("reference/settings")
-    tables = re.findall(r"<!-- table: (workers-\w+) -->", settings.text)
-    rows = [row for name in tables for row in settings.table(name)]
+    rows = page("reference/settings").tables("workers")
     written = defaults_in(rows)
     assert len(written) == len(rows)
     assert written == {field.name: field.default for field in fields(Configuration)}
@@ -61,6 +61,23 @@ def test_config_of_the_layers() -> None:
             if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
                 taken[name] = parameter.default
     assert defaults_in(page("reference/settings").table("config")) == taken
+
+
+def test_forms_of_hosts_are_taken() -> None:
+    text = page("reference/settings").text.partition("### Forms of hosts")[2]
+    lines = text.partition("```python\n")[2].partition("```")[0].splitlines()
+    assert len(lines) > 3
+    for line in lines:
+        RedisChannelLayer(hosts=ast.literal_eval(line))
+
+
+def test_the_budget_has_keys_that_there_are(settings: Settings) -> None:
+    block = next(
+        one for one in page("reference/settings").blocks if one.text.startswith("CHANNEL_BUDGET = ")
+    )
+    settings.CHANNEL_BUDGET = ast.literal_eval(block.text.partition(" = ")[2])
+    assert set(settings.CHANNEL_BUDGET) == {field.name for field in fields(Budget)}
+    assert read_budget() is not None
 
 
 def test_close_codes() -> None:
@@ -97,7 +114,9 @@ def test_versions() -> None:
     assert rows == {name: (needed[name], pinned[name]) for name in needed}
 
 
-@pytest.mark.parametrize(("command", "heading"), [("runworker", 0), ("runserver", 1)])
+@pytest.mark.parametrize(
+    ("command", "heading"), [("runworker", 0), ("runserver", 1), ("channelstatus", 2)]
+)
 def test_options_exist(command: str, heading: int) -> None:
     module = importlib.import_module(f"channels_workers.management.commands.{command}")
     parser = module.Command().create_parser("manage.py", command)
@@ -221,7 +240,7 @@ def test_events_of_the_log() -> None:
         file for folder in ("channels_workers", "chat") for file in (ROOT / folder).rglob("*.py")
     ]
     used = {event for file in files for event in re.findall(makers, file.read_text())}
-    written = first_codes(page("reference/log-events").table("log-events"))
+    written = first_codes(page("reference/log-events").tables("log-events"))
     assert len(written) == len(set(written))
     assert set(written) == used
 
