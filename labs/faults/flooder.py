@@ -10,6 +10,7 @@ from contextlib import closing
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from labs.harness.raw_socket import handshake
 from labs.harness.server import Server
 
 
@@ -54,17 +55,11 @@ class Flooder:
 class Sleeper:
     """Enters a room and reads nothing; its kernel keeps as little as it can."""
 
-    REQUEST = (
-        "GET /room/{room}/?key=sleeper HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n"
-    )
-
     def __init__(self, server: Server, room: str) -> None:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._socket.connect(("127.0.0.1", server.port))
-        self._socket.sendall(self.REQUEST.format(room=room).encode())
+        self._socket.sendall(handshake(server.port, f"/room/{room}/?key=sleeper"))
         self._address = self._socket.getsockname()
 
     def is_closed(self, server: Server) -> bool:

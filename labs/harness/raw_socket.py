@@ -33,6 +33,20 @@ def deflated(payload: bytes) -> bytes:
     return frame(packed[:-4], rsv1=True)
 
 
+def handshake(port: int, path: str, **headers: str) -> bytes:
+    """The request of a client that wants a socket. `X_Name` is the header X-Name."""
+    lines = {
+        "Host": f"127.0.0.1:{port}",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": b64encode(os.urandom(16)).decode(),
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+
+
 class RawSocket:
     """A socket of a server on this machine, with the `answer` to its handshake."""
 
@@ -44,17 +58,8 @@ class RawSocket:
         self.line.settimeout(60)
         self.line.connect(("127.0.0.1", port))
         self._read = b""
-        lines = {
-            "Host": f"127.0.0.1:{port}",
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": b64encode(os.urandom(16)).decode(),
-            **({"Sec-WebSocket-Extensions": "permessage-deflate"} if deflate else {}),
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self.line.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
+        offers = {"Sec_WebSocket_Extensions": "permessage-deflate"} if deflate else {}
+        self.line.sendall(handshake(port, path, **offers, **headers))
         while b"\r\n\r\n" not in self._read and (part := self.line.recv(4096)):
             self._read += part
         head_of_answer, _, self._read = self._read.partition(b"\r\n\r\n")
