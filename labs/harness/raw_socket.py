@@ -47,12 +47,23 @@ def handshake(port: int, path: str, **headers: str) -> bytes:
 
 
 class RawSocket:
-    """A socket of a server on this machine, with the `answer` to its handshake."""
+    """A socket of a server on this machine, with the `answer` to its handshake.
+
+    The kernel keeps little for a *deaf* one, of what comes and is not read.
+    """
 
     def __init__(
-        self, port: int, path: str = "/", *, deflate: bool = False, **headers: str
+        self,
+        port: int,
+        path: str = "/",
+        *,
+        deflate: bool = False,
+        deaf: bool = False,
+        **headers: str,
     ) -> None:
         self.line = socket.socket()
+        if deaf:
+            self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
         self.line.settimeout(60)
         self.line.connect(("127.0.0.1", port))
