@@ -15,7 +15,15 @@ from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
 from labs.harness.requirements import locked
 
-SOURCE = ("pyproject.toml", "LICENSE", "README.md", "channels_workers", "chat", "chat_project")
+SOURCE = (
+    "pyproject.toml",
+    "LICENSE",
+    "README.md",
+    "channels_workers",
+    "chat",
+    "chat_project",
+    "labs",
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,7 @@ def copy_source(target: Path) -> None:
     target.mkdir()
     for name in SOURCE:
         if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns("__pycache__", ".venv")
             shutil.copytree(ROOT / name, target / name, ignore=ignored)
         else:
             shutil.copy(ROOT / name, target)
