@@ -1,4 +1,4 @@
-"""Certificates that nobody but their owner has signed."""
+"""Self-signed certificates."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-#: How long before and after now they are valid.
+#: Validity before and after now.
 VALID = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Two files in PEM."""
+    """A certificate and its key, both as PEM files."""
 
     file: Path
     key: Path
 
 
 def make_certificate(folder: Path, name: str, *hosts: str) -> Certificate:
-    """Make a self-signed certificate for *hosts* and 127.0.0.1."""
+    """Create a certificate for *hosts* and 127.0.0.1."""
     made = Certificate(folder / f"{name}.crt", folder / f"{name}.key")
     key = ec.generate_private_key(ec.SECP256R1())
     signed = _describe(key, hosts).sign(key, hashes.SHA256())

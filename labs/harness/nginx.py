@@ -1,4 +1,4 @@
-"""nginx as it is started by somebody without rights, in a folder of its own."""
+"""nginx without root privileges, in its own folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from labs.harness.processes import Processes
 from labs.harness.waiting import wait_for
 
-# What stands in /etc/nginx/nginx.conf of a distribution, or is compiled in: for root alone.
+# Replaces /etc/nginx/nginx.conf and the compiled-in paths, which need root.
 AROUND = """
 daemon off;
 worker_processes 1;
@@ -32,7 +32,7 @@ http {{
 
 
 def nginx_program() -> str:
-    """The path of nginx, which Debian has where only root looks; FileNotFoundError without one."""
+    """The path of nginx, which Debian installs outside of the PATH of users."""
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if found is None:
         raise FileNotFoundError(
@@ -43,7 +43,7 @@ def nginx_program() -> str:
 
 
 class Nginx:
-    """Serves what *http* says, which stands in the block of that name; *folder* is its own."""
+    """Runs with *http* as its `http` block. *folder* is for its files alone."""
 
     def __init__(self, folder: Path, processes: Processes, http: str, port: int) -> None:
         self.folder = folder
@@ -54,9 +54,9 @@ class Nginx:
         self.process.wait_until_listening(port)
 
     def reload(self, http: str | None = None) -> None:
-        """Take another *http*, or read its files again; return when it alone gets what is new.
+        """Load another *http* block, or the files again.
 
-        Open connections stay with the process that they have.
+        Returns when the old worker process accepts no more connections. Open ones stay with it.
         """
         if http is not None:
             self._write(http)
@@ -65,11 +65,11 @@ class Nginx:
         wait_for(lambda: self._retired() > before, self.process.describe)
 
     def _retired(self) -> int:
-        """How many of its processes take no connections any more."""
+        """How many worker processes have begun to shut down."""
         return len(re.findall("gracefully shutting down", self.process.output))
 
     def _write(self, http: str) -> None:
-        # Else root's nginx could not enter the folders of root.
+        # Without it the worker processes of root's nginx could not enter folders of root.
         user = "" if os.geteuid() else "user root;"
         text = AROUND.format(folder=self.folder, user=user, http=http)
         (self.folder / "nginx.conf").write_text(text)

@@ -1,4 +1,4 @@
-"""A WebSocket client that does what no library would: frames by hand, and it need not read."""
+"""A WebSocket client with frames by hand, for behaviour that no library allows."""
 
 import os
 import select
@@ -33,7 +33,7 @@ def deflated(payload: bytes) -> bytes:
 
 
 def handshake(port: int, path: str, **headers: str) -> bytes:
-    """The request of a client that wants a socket. `X_Name` is the header X-Name."""
+    """The handshake request of a client. `X_Name` is the header X-Name."""
     lines = {
         "Host": f"127.0.0.1:{port}",
         "Upgrade": "websocket",
@@ -47,9 +47,9 @@ def handshake(port: int, path: str, **headers: str) -> bytes:
 
 
 class RawSocket:
-    """A socket of a server on this machine, with the `answer` to its handshake.
+    """A socket of a server on this machine. `answer` is the response to its handshake.
 
-    The kernel keeps little for a *deaf* one, of what comes and is not read.
+    A *deaf* one has a small receive buffer, so that the server soon notices if it does not read.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Somebody with a browser: pages, forms, cookies and sockets of a site, by TLS or without."""
+"""A browser without a screen: pages, forms, cookies and sockets, with or without TLS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came for a request of *path*."""
+    """The answer to a request for *path*."""
 
     path: str
     status: int
@@ -33,22 +33,22 @@ class Answer:
 
     @property
     def body(self) -> str:
-        """The content as text."""
+        """The decoded content."""
         return self.content.decode()
 
     @property
     def led_to(self) -> str:
-        """The path of a redirect; else that of the request."""
+        """The target path of a redirect, otherwise the requested path."""
         return urllib.parse.urlsplit(self.headers.get("Location", self.path)).path
 
 
 class Visitor:
     """Keeps the cookies of a site, sends forms as its pages do, and opens sockets.
 
-    The site has the name *host* and is at *port* of this machine, by TLS if there is a
-    *certificate*; *plain_port* is where it takes http then. *address* is where the visitor comes
-    from: any of 127.0.0.0/8 will do. All paths of the site begin with *prefix*. Answers may take
-    *patience* (s).
+    The site has the name *host* and listens on *port* of this machine: with TLS if there is a
+    *certificate*, and without TLS on *plain_port*. The visitor connects from *address*, which may
+    be any of 127.0.0.0/8. All paths of the site begin with *prefix*. *patience* is the time-out
+    (s).
     """
 
     def __init__(
@@ -69,26 +69,26 @@ class Visitor:
 
     @classmethod
     def of(cls, server: Server) -> Self:
-        """Somebody at a server of this machine, without TLS."""
+        """A visitor of a server of this machine, without TLS."""
         return cls(f"127.0.0.1:{server.port}", server.port)
 
     def go_to(self, server: Server) -> None:
-        """Be at another server of this machine, with the same cookies."""
+        """Move to another server of this machine and keep the cookies."""
         self.host, self.port = f"127.0.0.1:{server.port}", server.port
 
     @property
     def origin(self) -> str:
-        """The site, as a browser names it."""
+        """The origin of the site's pages."""
         return f"{'https' if self.context else 'http'}://{self.host}"
 
     @property
     def cookies(self) -> dict[str, str]:
-        """Names and values."""
+        """The value of each cookie."""
         return {name: one.value for name, one in self.jar.items()}
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header with all cookies: for a socket too."""
+        """The cookies as a header, for sockets too."""
         values = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         return {"Cookie": values} if values else {}
 
@@ -103,7 +103,7 @@ class Visitor:
         *,
         plain: bool = False,
     ) -> Answer:
-        """Send a request; no redirect is followed. *plain*: without TLS, where the site has it."""
+        """Send a request without following redirects. *plain*: without TLS."""
         connection = HTTPConnection(self.host)
         connection.sock = self._connect(plain)
         try:
@@ -120,7 +120,7 @@ class Visitor:
         return self.ask("GET", path, headers=named)
 
     def post(self, path: str, **fields: str) -> Answer:
-        """Send a form, as a page would."""
+        """Submit a form as a page does."""
         # A cookie may have a prefix that binds it to its host.
         tokens = [value for name, value in self.cookies.items() if name.endswith("csrftoken")]
         body = urllib.parse.urlencode(fields | {"csrfmiddlewaretoken": "".join(tokens)})
@@ -128,7 +128,7 @@ class Visitor:
         return self.ask("POST", path, body, {"Origin": self.origin, "Content-Type": kind})
 
     def sign_up(self, name: str) -> Answer:
-        """Make an account and be logged in."""
+        """Create an account, which also logs in."""
         path = f"{self.prefix}/accounts/signup/"
         self.get(path)
         return self.post(path, username=name, password1=PASSWORD, password2=PASSWORD)
@@ -145,14 +145,14 @@ class Visitor:
 
     @contextmanager
     def join(self, label: str, origin: str = "") -> Iterator[Person]:
-        """Visit the room, which makes it, and open its socket, as a page would."""
+        """Visit the room, which creates it, and open its socket as a page does."""
         visited = self.get(f"{self.prefix}/{label}/")
         assert visited.status == 200, visited
         with self.connect(f"{self.prefix}/chat/{label}/", origin) as opened:
             yield Person(opened)
 
     def connect(self, path: str, origin: str = "") -> ClientConnection:
-        """Open a socket, as a page of *origin* would: the site's own unless given."""
+        """Open a socket as a page of *origin* does, by default of the site itself."""
         secure: dict[str, Any] = {"ssl": self.context} if self.context else {}
         opened: ClientConnection = connect(
             self.origin.replace("http", "ws", 1) + path,
@@ -177,7 +177,7 @@ class Visitor:
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:
-    """What verifies a server by its certificate."""
+    """A TLS context that trusts this certificate alone."""
     context = ssl.create_default_context(cafile=certificate)
     # In 1.3 the server speaks of sessions just as the client writes its request, and the thread
     # of the socket reads that: before Python 3.13 nothing keeps the two apart.
