@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Backoff
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
@@ -73,9 +73,9 @@ def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
     As :func:`finish` it raises :class:`Ended`.
     """
     delivery, operations, session = finished
-    unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
+    unavailable = Backoff(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
-    full = Attempts(logger, f"Committing {delivery.id}", 0.2)
+    full = Backoff(logger, f"Committing {delivery.id}", 0.2)
     while True:
         try:
             committed = layer.commit(delivery, operations, session)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from channels_workers.backoff import Attempts, AttemptsEach
+from channels_workers.backoff import Backoff, BackoffEach
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
@@ -26,10 +26,10 @@ from channels_workers.routing import Router, get_router
 from channels_workers.worker.commit import put_back, undone
 from channels_workers.worker.event_loop import EventLoop
 from channels_workers.worker.heartbeat import Heartbeat
-from channels_workers.worker.in_flight import Backlog, Postponed
+from channels_workers.worker.in_flight import Backlog, RetryQueue
 from channels_workers.worker.reaper import Reaper
 from channels_workers.worker.retries import Failures
-from channels_workers.worker.thread import PATIENCE_ALONE, Worker
+from channels_workers.worker.thread import PREFETCH_LEASE_ALONE, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -78,14 +78,14 @@ class WorkerGroup:
         self.backlog = Backlog()
         self.unfinished = Backlog("Finishing")
         self.failures = Failures()
-        self.postponed = Postponed(self._put_back)
+        self.retry_queue = RetryQueue(self._put_back)
         #: A message whose worker died runs here when no other such message does: it may kill again.
         self.suspects = Backlog()
         self.quarantine = threading.Lock()
         self.workers = [Worker(self, number) for number in range(n_threads)]
         self._keeper = Heartbeat(self)
         self._crowded = threading.Event()
-        self._overdue = AttemptsEach(logger, "Committing what waits in the thread", LONGEST_PAUSE)
+        self._overdue = BackoffEach(logger, "Committing what waits in the thread", LONGEST_PAUSE)
         self._relief = Duty("relief", self._relieve)
         self._reaper = Reaper(channel_layer, lambda: self.process)
 
@@ -149,10 +149,10 @@ class WorkerGroup:
         return not late
 
     def _say_goodbye(self, late: Sequence[Worker], deadline: float) -> None:
-        handing_back = AttemptsEach(logger, "Handing back what runs in the thread")
+        handing_back = BackoffEach(logger, "Handing back what runs in the thread")
         try:
             self.hand_back()
-            self.postponed.stop(deadline)
+            self.retry_queue.stop(deadline)
             self.finish_unfinished()
             for worker in late:
                 self._overdue.attempt(worker.thread.name, worker.commit_overdue)
@@ -171,7 +171,7 @@ class WorkerGroup:
     def _tell_of_late(self, late: Sequence[Worker], goodbye: Duty, deadline: float) -> None:
         """Say which threads go on: what they hold goes to others when the process ends."""
         duties = [goodbye, self._keeper.thread, self._relief, self._reaper.thread]
-        duties += [self.postponed.thread] if late else [self.postponed.thread, self.loop.thread]
+        duties += [self.retry_queue.thread] if late else [self.retry_queue.thread, self.loop.thread]
         names = [worker.thread.name for worker in late if worker.thread.is_alive()]
         names += [duty.name for duty in duties if not duty.ends_by(deadline)]
         if names:
@@ -182,7 +182,7 @@ class WorkerGroup:
         self.ended.set()
         self._keeper.end()
         self._reaper.end()
-        self.postponed.end()
+        self.retry_queue.end()
         self._crowded.set()
 
     def _give_up(self, worker: Worker) -> None:
@@ -205,7 +205,7 @@ class WorkerGroup:
         return [*self._held(), *self._held()]
 
     def _held(self) -> Iterator[Delivery]:
-        for place in (self.backlog, self.suspects, self.unfinished, self.postponed):
+        for place in (self.backlog, self.suspects, self.unfinished, self.retry_queue):
             yield from place.all()
         for worker in self.workers:
             if (running := worker.delivery) is not None:
@@ -229,7 +229,7 @@ class WorkerGroup:
         while (delivery := self.backlog.next(begin)) is not None:
             if not delivery.deaths or self.quarantine.acquire(blocking=False):
                 return delivery
-            self.suspects.add([delivery], PATIENCE_ALONE)
+            self.suspects.add([delivery], PREFETCH_LEASE_ALONE)
         return None
 
     def hand_back(self, until: float = math.inf) -> None:
@@ -255,7 +255,7 @@ class WorkerGroup:
             self._crowded.set()
 
     def _relieve(self) -> None:
-        attempts = Attempts(logger, "Helping on what waits", LONGEST_PAUSE)
+        attempts = Backoff(logger, "Helping on what waits", LONGEST_PAUSE)
         while self._crowded.wait() and not self.ended.is_set():
             self._crowded.clear()
             self.ended.wait(RELIEF_INTERVAL)

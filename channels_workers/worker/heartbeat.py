@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Backoff
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.types import Delivery, Liveness, ProcessInfo, new_id
 from channels_workers.logs import fields
@@ -62,7 +62,7 @@ class Heartbeat:
 
     def _run(self) -> None:
         # Others must not take a process for dead that only waits for its next attempt.
-        attempts = Attempts(logger, "Keeping this worker registered", HEARTBEAT_INTERVAL)
+        attempts = Backoff(logger, "Keeping this worker registered", HEARTBEAT_INTERVAL)
         registered = False
         while not self._ended.is_set():
             try:

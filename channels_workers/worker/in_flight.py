@@ -13,7 +13,7 @@ from functools import partial
 from itertools import count
 from typing import NamedTuple
 
-from channels_workers.backoff import Attempts, AttemptsEach
+from channels_workers.backoff import Backoff, BackoffEach
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.types import Delivery
 from channels_workers.worker.retries import wait_before_run
@@ -32,7 +32,7 @@ class Backlog:
     """
 
     def __init__(self, what: str = "Handing back") -> None:
-        self.attempts = AttemptsEach(logger, what, LONGEST_PAUSE)
+        self.attempts = BackoffEach(logger, what, LONGEST_PAUSE)
         self._lock = threading.Lock()
         self._waiting: deque[tuple[float, Delivery]] = deque()
         self._given: list[tuple[float, Delivery]] = []  # to `settle`, and not done with
@@ -109,7 +109,7 @@ class Waiting(NamedTuple):
     error: BaseException | None
 
 
-class Postponed:
+class RetryQueue:
     """Deliveries that wait for their next run, after ConsumeLater for example; thread-safe.
 
     A thread, which the first of them starts, gives each to *put_back* when its wait is over, with
@@ -122,8 +122,8 @@ class Postponed:
         self._waiting: list[Waiting] = []  # a heap
         self._numbers = count()  # of two that are due at once the first comes first
         self._stopped = False
-        self._attempts = AttemptsEach(logger, "Putting back", LONGEST_PAUSE)
-        self.thread = Duty("postponed", self._keep)
+        self._attempts = BackoffEach(logger, "Putting back", LONGEST_PAUSE)
+        self.thread = Duty("retry_queue", self._keep)
 
     def all(self) -> list[Delivery]:
         """Return what is here."""
@@ -154,7 +154,7 @@ class Postponed:
         return True
 
     def _keep(self) -> None:
-        attempts = Attempts(logger, "Putting messages back")
+        attempts = Backoff(logger, "Putting messages back")
         while not self._stopped:
             try:
                 self._put_back_due(time.monotonic())

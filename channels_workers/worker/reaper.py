@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from channels_workers.backoff import Attempts, AttemptsEach
+from channels_workers.backoff import Backoff, BackoffEach
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.liveness import DEAD_AFTER, StallDetector
 from channels_workers.layers.types import GivenUp
@@ -42,9 +42,9 @@ class Reaper:
         self._orphans: set[str] = set()
         self._searched = -math.inf
         #: One process that cannot be cleaned up after is not to hold up the others.
-        self._parts = AttemptsEach(logger, "Looking for", LONGEST_WAIT)
-        self._burials = AttemptsEach(logger, "Calling dead the process", LONGEST_WAIT)
-        self._cleaning = AttemptsEach(logger, "Cleaning up after process", LONGEST_WAIT)
+        self._parts = BackoffEach(logger, "Looking for", LONGEST_WAIT)
+        self._burials = BackoffEach(logger, "Calling dead the process", LONGEST_WAIT)
+        self._cleaning = BackoffEach(logger, "Cleaning up after process", LONGEST_WAIT)
         self._ended = threading.Event()
         self.thread = Duty("reaper", self._run)
 
@@ -62,7 +62,8 @@ class Reaper:
         return self.thread.ends_by(deadline)
 
     def _run(self) -> None:
-        attempts = Attempts(logger, "Looking for dead processes", LOOK_INTERVAL, is_quiet=True)
+        what, level = "Looking for dead processes", logging.DEBUG
+        attempts = Backoff(logger, what, LOOK_INTERVAL, log_level=level)
         while not self._ended.wait(LOOK_INTERVAL):
             try:
                 self.look(time.monotonic())

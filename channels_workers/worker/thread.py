@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.types import Delivery, Finished, Operation, Send, server_of
@@ -31,14 +31,14 @@ PULL_TIMEOUT = 1.0
 
 #: What ran may wait this long (s) for what runs after it, to be committed in one request with it;
 #: so many messages at most.
-TOGETHER, MOST_TOGETHER = 0.002, 32
+BATCH_WINDOW, BATCH_SIZE = 0.002, 32
 
 #: What was pulled together with others is handed back when it has waited so long (s), as its thread
 #: is in a consumer that takes longer than expected; what was pulled alone waits longer.
-PATIENCE, PATIENCE_ALONE = 0.05, 1.0
+PREFETCH_LEASE, PREFETCH_LEASE_ALONE = 0.05, 1.0
 
 #: How much a run counts for the pace of its thread if it was quicker; a slower one counts fully.
-QUICKER = 0.01
+PACE_DECAY = 0.01
 
 
 class Worker:
@@ -56,7 +56,7 @@ class Worker:
         self.finished: list[Finished] = []
         self.committing = threading.Lock()
         self._commit_by = 0.0  # monotonic seconds
-        self._pace = TOGETHER  # seconds that a run takes, by experience
+        self._pace = BATCH_WINDOW  # seconds that a run takes, by experience
         self._process = forks.current
         self.thread = Duty(f"worker {number}", self.run)
 
@@ -72,7 +72,8 @@ class Worker:
                 text = "%r of worker_ready failed"
                 logger.error(text, receiver, exc_info=error, extra=fields("receiver_failed"))
         # All threads meet the same outage; the first of them speaks for them.
-        attempts = Attempts(logger, "Waiting for messages", is_quiet=self.number > 0)
+        level = logging.DEBUG if self.number else logging.ERROR
+        attempts = Backoff(logger, "Waiting for messages", log_level=level)
         while not self.group.stopping.is_set():
             try:
                 delivery = self._next()
@@ -105,7 +106,9 @@ class Worker:
 
     def _pull(self) -> Delivery | None:
         group, count = self.group, self._count()
-        keep = partial(group.backlog.add, patience=PATIENCE if count > 1 else PATIENCE_ALONE)
+        keep = partial(
+            group.backlog.add, patience=PREFETCH_LEASE if count > 1 else PREFETCH_LEASE_ALONE
+        )
         if self.finished and group.suspects:
             self._commit()
         if self.finished:
@@ -121,7 +124,7 @@ class Worker:
         """Return how many messages to pull at once."""
         if self.group.keeps_order:
             return 1
-        return max(1, min(MOST_TOGETHER, int(TOGETHER / self._pace)))
+        return max(1, min(BATCH_SIZE, int(BATCH_WINDOW / self._pace)))
 
     # Running
 
@@ -162,7 +165,7 @@ class Worker:
     def _put_off(self, delivery: Delivery, error: BaseException | None) -> None:
         if is_retried(error):
             self.group.failures.failed(delivery, error)
-        self.group.postponed.add(delivery, without_frames(error))
+        self.group.retry_queue.add(delivery, without_frames(error))
 
     def _end_stray_child(self, delivery: Delivery) -> None:
         """End a child that a consumer forked and let return: it is no second worker."""
@@ -191,7 +194,7 @@ class Worker:
             logger.warning(text, error, extra=fields("trying_again"))
 
     def _keep_pace(self, seconds: float) -> None:
-        self._pace += (seconds - self._pace) * (1.0 if seconds > self._pace else QUICKER)
+        self._pace += (seconds - self._pace) * (1.0 if seconds > self._pace else PACE_DECAY)
 
     def _call_back(self, callback: Callable[[Delivery], None], delivery: Delivery) -> None:
         try:
@@ -205,7 +208,7 @@ class Worker:
     def _finish(self, finished: Finished) -> None:
         """Commit, together with what runs next if that is fit."""
         if not self.finished:
-            self._commit_by = time.monotonic() + TOGETHER
+            self._commit_by = time.monotonic() + BATCH_WINDOW
         self.finished.append(finished)
         delivery = finished.delivery
         # What is pulled beside a commit that is refused would lose its place in its channel.

@@ -48,8 +48,8 @@ NUMBERS = [
         r"For (\w+) seconds publishes, commits and sends wait",
         life.RECOVERY_TIME,
     ),
-    ("explanation/architecture", r"waits (\d+) ms at most", thread.TOGETHER * 1000),
-    ("explanation/architecture", r"takes up to (\d+) at once", thread.MOST_TOGETHER),
+    ("explanation/architecture", r"waits (\d+) ms at most", thread.BATCH_WINDOW * 1000),
+    ("explanation/architecture", r"takes up to (\d+) at once", thread.BATCH_SIZE),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",

@@ -212,8 +212,8 @@ def test_what_was_pulled_but_not_begun_goes_back_uncounted(
 @pytest.fixture
 def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is, the second pull takes all, and all are committed together."""
-    monkeypatch.setattr(worker_thread, "TOGETHER", 1000.0)
-    monkeypatch.setattr(worker_thread, "QUICKER", 1.0)
+    monkeypatch.setattr(worker_thread, "BATCH_WINDOW", 1000.0)
+    monkeypatch.setattr(worker_thread, "PACE_DECAY", 1.0)
 
 
 def held_by(group: WorkerGroup) -> int:
@@ -249,7 +249,7 @@ def test_messages_that_wait_are_pulled_together_and_committed_together(
 def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_thread, "TOGETHER", 0.1)
+    monkeypatch.setattr(worker_thread, "BATCH_WINDOW", 0.1)
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 1000.0)  # it does not wait for a heartbeat
     held = Held()
 
@@ -274,7 +274,7 @@ def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
 def test_one_thread_runs_a_channel_of_ones_own_in_order(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_thread, "PATIENCE_ALONE", 0.01)
+    monkeypatch.setattr(worker_thread, "PREFETCH_LEASE_ALONE", 0.01)
     monkeypatch.setattr(worker_group, "RELIEF_INTERVAL", 0.01)
     seen, held = [], Held()
 
@@ -435,7 +435,7 @@ def test_a_process_holds_what_is_put_off(
     group = start_group({"background": consumer}, callback=found.append)
     Channel("background").send({"text": "hard"})
     assert consumer.put_off.wait(TIMEOUT)
-    wait_for(lambda: found[0] in group.postponed.all(), "the end of the first run")
+    wait_for(lambda: found[0] in group.retry_queue.all(), "the end of the first run")
     assert group.workers[0].delivery is None
     assert found[0] in group.held(), "after a lost reply it would run at once"
 

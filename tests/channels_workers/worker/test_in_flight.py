@@ -10,7 +10,7 @@ import pytest
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.types import Delivery
 from channels_workers.worker import in_flight, retries
-from channels_workers.worker.in_flight import Backlog, Postponed
+from channels_workers.worker.in_flight import Backlog, RetryQueue
 from channels_workers.worker.retries import wait_before_run
 from labs.harness.waiting import wait_for
 
@@ -30,10 +30,10 @@ class PutBack:
         self.failures = 0
         self.refused: set[str] = set()
         self.held: list[bool] = []
-        self.postponed = Postponed(self)
+        self.retry_queue = RetryQueue(self)
 
     def __call__(self, found: Delivery, error: BaseException | None) -> None:
-        self.held.append(found in self.postponed.all())
+        self.held.append(found in self.retry_queue.all())
         if self.failures:
             self.failures -= 1
             raise LayerUnavailable("The layer is away.")
@@ -47,7 +47,7 @@ class PutBack:
 def put_back() -> Iterator[PutBack]:
     put_back = PutBack()
     yield put_back
-    put_back.postponed.stop()
+    put_back.retry_queue.stop()
 
 
 def test_the_waits_grow() -> None:
@@ -59,7 +59,7 @@ def test_the_waits_grow() -> None:
 def test_each_is_put_back_when_its_wait_is_over(put_back: PutBack) -> None:
     begin = time.monotonic()
     for token, attempts in (("last", 3), ("first", 0), ("second", 2)):
-        put_back.postponed.add(delivery(token, attempts))
+        put_back.retry_queue.add(delivery(token, attempts))
     wait_for(lambda: len(put_back.tokens) == 3, "all three")
     assert put_back.tokens == ["first", "second", "last"]
     waited = [moment - begin for moment in put_back.times]
@@ -67,18 +67,18 @@ def test_each_is_put_back_when_its_wait_is_over(put_back: PutBack) -> None:
 
 
 def test_one_that_comes_later_may_be_due_first(put_back: PutBack) -> None:
-    put_back.postponed.add(delivery("later", 4))
-    put_back.postponed.add(delivery("sooner"))
+    put_back.retry_queue.add(delivery("later", 4))
+    put_back.retry_queue.add(delivery("sooner"))
     wait_for(lambda: put_back.tokens == ["sooner"], "the one with the shorter wait")
-    assert delivery("later", 4) in put_back.postponed.all()
-    assert delivery("sooner") not in put_back.postponed.all()
+    assert delivery("later", 4) in put_back.retry_queue.all()
+    assert delivery("sooner") not in put_back.retry_queue.all()
 
 
 def test_it_is_held_until_it_is_back(put_back: PutBack) -> None:
-    put_back.postponed.add(delivery("a"))
+    put_back.retry_queue.add(delivery("a"))
     wait_for(lambda: put_back.tokens == ["a"], "it")
     assert put_back.held == [True]
-    wait_for(lambda: delivery("a") not in put_back.postponed.all(), "its end")
+    wait_for(lambda: delivery("a") not in put_back.retry_queue.all(), "its end")
 
 
 def test_an_outage_is_logged_and_tried_again(
@@ -86,7 +86,7 @@ def test_an_outage_is_logged_and_tried_again(
 ) -> None:
     put_back.failures = 2
     with caplog.at_level(logging.WARNING):
-        put_back.postponed.add(delivery("a"))
+        put_back.retry_queue.add(delivery("a"))
         wait_for(lambda: "works again" in caplog.text, "the end of the failures")
     assert put_back.tokens == ["a"]
     assert caplog.text.count("Putting messages back: The layer is away.") == 1
@@ -98,9 +98,9 @@ def test_one_that_cannot_be_put_back_holds_up_no_other(
     monkeypatch.setattr(in_flight, "LONGEST_PAUSE", 0.1)
     put_back.refused = {"bad"}
     for token in ("bad", "a", "b"):
-        put_back.postponed.add(delivery(token))
+        put_back.retry_queue.add(delivery(token))
     wait_for(lambda: set(put_back.tokens) == {"a", "b"}, "the others")
-    assert put_back.postponed.all() == [delivery("bad")]
+    assert put_back.retry_queue.all() == [delivery("bad")]
     put_back.refused = set()
     wait_for(lambda: "bad" in put_back.tokens, "the bad one")
     assert "Putting back id bad on background: ValueError was raised." in caplog.text
@@ -113,26 +113,26 @@ def test_stopping_puts_all_back_at_once_and_ends_the_thread(
     monkeypatch.setattr(retries, "FIRST_WAIT", 600.0)
     before = threading.active_count()
     for token in ("a", "b"):
-        put_back.postponed.add(delivery(token))
+        put_back.retry_queue.add(delivery(token))
     assert threading.active_count() == before + 1
-    put_back.postponed.stop()
+    put_back.retry_queue.stop()
     assert put_back.tokens == ["a", "b"]
     assert threading.active_count() == before
 
 
 def test_without_a_delivery_there_is_no_thread(put_back: PutBack) -> None:
     before = threading.active_count()
-    put_back.postponed.stop()
-    Postponed(put_back).stop()
+    put_back.retry_queue.stop()
+    RetryQueue(put_back).stop()
     assert threading.active_count() == before
 
 
 def test_a_failure_while_stopping_is_raised(put_back: PutBack) -> None:
     put_back.failures = 1
-    put_back.postponed.stop()
-    put_back.postponed.add(delivery("a"))
+    put_back.retry_queue.stop()
+    put_back.retry_queue.add(delivery("a"))
     with pytest.raises(LayerUnavailable, match="The layer is away"):
-        put_back.postponed.stop()
+        put_back.retry_queue.stop()
 
 
 # The backlog

@@ -336,7 +336,7 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
 async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(worker_thread, "PATIENCE_ALONE", 0.02)
+    monkeypatch.setattr(worker_thread, "PREFETCH_LEASE_ALONE", 0.02)
     monkeypatch.setattr(worker_group, "RELIEF_INTERVAL", 0.02)
     settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.3}
     layer = RedisChannelLayer(hosts=[redis_server.url], channel_capacity={"full": 0})
