@@ -242,7 +242,8 @@ class Worker:
             if not self.finished:  # another thread has committed it meanwhile
                 return
             try:
-                done = layer.commit_and_pull(self.finished, channels, PULL_TIMEOUT, count, keep)
+                done, found = layer.commit_and_pull(self.finished, channels, PULL_TIMEOUT, count)
+                keep(found)
             except Exception as error:  # noqa: BLE001  (each is tried again)
                 done = [error] * len(self.finished)
             pairs = zip(self.finished, done, strict=True)
