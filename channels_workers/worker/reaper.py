@@ -107,8 +107,8 @@ class Reaper:
             self._cleaning.attempt(process, partial(self._clean_up, process))
 
     def _clean_up(self, process: str) -> None:
-        for given_up in self.layer.clean_up(process):
-            _tell_of(given_up, process)
+        for letter in self.layer.clean_up(process):
+            _log_dead_letter(letter, process)
         extra = fields("process_cleaned_up", process_id=process)
         logger.warning("Cleaned up after process %s", process, extra=extra)
 
@@ -119,15 +119,15 @@ class Reaper:
             self._orphans = self.layer.orphans()
 
 
-def _tell_of(given_up: GivenUp, process: str) -> None:
+def _log_dead_letter(letter: GivenUp, process: str) -> None:
     logger.error(
-        "Message %s on %s is given up: its worker died again; see `manage.py deadletters`",
-        given_up.message_id,
-        given_up.channel,
+        "Message %s on %s is a dead letter now: its worker died again; see `manage.py deadletters`",
+        letter.message_id,
+        letter.channel,
         extra=fields(
             "dead_letter",
-            channel=given_up.channel,
-            message_id=given_up.message_id,
+            channel=letter.channel,
+            message_id=letter.message_id,
             process_id=process,
         ),
     )

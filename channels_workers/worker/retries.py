@@ -139,7 +139,7 @@ class Failures:
             extra=fields("works_again"),
         )
 
-    def gave_up(self, delivery: Delivery, error: BaseException) -> None:
+    def ended(self, delivery: Delivery, error: BaseException) -> None:
         """Note that *delivery* is a dead letter, or a refused handshake: it failed too often."""
         with self._lock:
             self._open.discard(delivery.id)
@@ -148,7 +148,7 @@ class Failures:
         if str(lost).strip("0") != "1":
             return
         is_handshake = delivery.channel == CONNECT
-        text = "The handshake of message %s on %s is refused" if is_handshake else GIVEN_UP
+        text = "The handshake of message %s on %s is refused" if is_handshake else DEAD_LETTER
         logger.error(
             f"{text}: %s (%d so far; the next line is for number %d)",
             delivery.id,
@@ -160,7 +160,7 @@ class Failures:
         )
 
 
-GIVEN_UP = "Message %s on %s is given up"
+DEAD_LETTER = "Message %s on %s is a dead letter now"
 
 
 def reason_of(delivery: Delivery, error: BaseException | None) -> str:

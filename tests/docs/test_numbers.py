@@ -11,7 +11,7 @@ from channels_workers.layers import liveness
 from channels_workers.layers.redis import life, link, processes
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
-from channels_workers.worker import reaper, retries, thread
+from channels_workers.worker import batch, reaper, retries
 from chat import consumers, door, frames, names, views
 from labs.harness.project import ROOT
 from tests.docs.pages import page
@@ -48,8 +48,8 @@ NUMBERS = [
         r"For (\w+) seconds publishes, commits and sends wait",
         life.RECOVERY_TIME,
     ),
-    ("explanation/architecture", r"waits (\d+) ms at most", thread.BATCH_WINDOW * 1000),
-    ("explanation/architecture", r"takes up to (\d+) at once", thread.BATCH_SIZE),
+    ("explanation/architecture", r"waits (\d+) ms at most", batch.BATCH_WINDOW * 1000),
+    ("explanation/architecture", r"takes up to (\d+) at once", batch.BATCH_SIZE),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",

@@ -189,5 +189,5 @@ def test_it_is_not_put_off_for_ever(
     while not connected.released:
         run_next(act)
     assert len(runs) == 11
-    assert "is given up: it was put off 10 times by ConsumeLater" in caplog.text
+    assert "is a dead letter now: it was put off 10 times by ConsumeLater" in caplog.text
     assert len(caplog.records) == 1

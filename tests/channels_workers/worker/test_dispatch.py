@@ -589,7 +589,7 @@ def test_a_connect_that_returns_without_an_answer_is_left_to_its_time_out(
     assert connected.replies == []
 
 
-def test_a_connect_that_is_given_up_after_consume_later_is_refused(
+def test_a_handshake_that_is_put_off_too_often_is_refused(
     connected: Client, run_next: RunNext
 ) -> None:
     while not connected.released:

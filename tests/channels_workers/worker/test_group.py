@@ -22,9 +22,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.routing import Router
 from channels_workers.signals import consumer_finished, worker_ready
-from channels_workers.worker import group as worker_group
-from channels_workers.worker import heartbeat, retries
-from channels_workers.worker import thread as worker_thread
+from channels_workers.worker import batch, heartbeat, relief, retries
 from channels_workers.worker.event_loop import ConsumerExit, EventLoop
 from channels_workers.worker.group import WorkerGroup, filter_channels
 from labs.harness.redis_server import RedisServer
@@ -212,8 +210,8 @@ def test_what_was_pulled_but_not_begun_goes_back_uncounted(
 @pytest.fixture
 def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is, the second pull takes all, and all are committed together."""
-    monkeypatch.setattr(worker_thread, "BATCH_WINDOW", 1000.0)
-    monkeypatch.setattr(worker_thread, "PACE_DECAY", 1.0)
+    monkeypatch.setattr(batch, "BATCH_WINDOW", 1000.0)
+    monkeypatch.setattr(batch, "PACE_DECAY", 1.0)
 
 
 def held_by(group: WorkerGroup) -> int:
@@ -249,7 +247,7 @@ def test_messages_that_wait_are_pulled_together_and_committed_together(
 def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_thread, "BATCH_WINDOW", 0.1)
+    monkeypatch.setattr(batch, "BATCH_WINDOW", 0.1)
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 1000.0)  # it does not wait for a heartbeat
     held = Held()
 
@@ -274,8 +272,8 @@ def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
 def test_one_thread_runs_a_channel_of_ones_own_in_order(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_thread, "PREFETCH_LEASE_ALONE", 0.01)
-    monkeypatch.setattr(worker_group, "RELIEF_INTERVAL", 0.01)
+    monkeypatch.setattr(batch, "PREFETCH_LEASE_ALONE", 0.01)
+    monkeypatch.setattr(relief, "RELIEF_INTERVAL", 0.01)
     seen, held = [], Held()
 
     def consumer(message: Any) -> None:
@@ -361,21 +359,21 @@ def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
 def test_messages_whose_worker_died_run_one_at_a_time(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
-    suspects, other = {"one": Held(), "two": Held()}, Counted()
-    for channel in suspects:
+    quarantined, other = {"one": Held(), "two": Held()}, Counted()
+    for channel in quarantined:
         Channel(channel).send({})
-    let_die(memory_layer, *suspects)
-    group = start_group({**suspects, "other": other}, n_threads=3)
-    wait_for(lambda: any(held.begun.is_set() for held in suspects.values()), "the first")
+    let_die(memory_layer, *quarantined)
+    group = start_group({**quarantined, "other": other}, n_threads=3)
+    wait_for(lambda: any(held.begun.is_set() for held in quarantined.values()), "the first")
     Channel("other").send({})
     assert other.got_one.wait(TIMEOUT)
-    first, second = sorted(suspects.values(), key=lambda held: not held.begun.is_set())
+    first, second = sorted(quarantined.values(), key=lambda held: not held.begun.is_set())
     assert not second.begun.is_set()
     first.let_go.set()
     assert second.begun.wait(TIMEOUT)
     second.let_go.set()
     stop(group)
-    assert [memory_layer.length(channel) for channel in suspects] == [0, 0]
+    assert [memory_layer.length(channel) for channel in quarantined] == [0, 0]
 
 
 # ConsumeLater
@@ -435,9 +433,9 @@ def test_a_process_holds_what_is_put_off(
     group = start_group({"background": consumer}, callback=found.append)
     Channel("background").send({"text": "hard"})
     assert consumer.put_off.wait(TIMEOUT)
-    wait_for(lambda: found[0] in group.retry_queue.all(), "the end of the first run")
-    assert group.workers[0].delivery is None
-    assert found[0] in group.held(), "after a lost reply it would run at once"
+    wait_for(lambda: found[0] in group.in_flight.retry_queue.all(), "the end of the first run")
+    assert group.workers[0].slot.running is None
+    assert found[0] in group.in_flight.all(), "after a lost reply it would run at once"
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
@@ -480,7 +478,7 @@ def test_a_delivery_that_waits_for_a_thread_too_long_goes_to_others(
     held.let_go.set()
 
 
-def test_a_consumer_that_does_not_return_in_time_is_given_up(
+def test_the_message_of_a_consumer_that_is_late_is_handed_back(
     client_socket: Client, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held()
@@ -651,11 +649,11 @@ def test_what_another_thread_has_committed_is_not_committed_again(
         return commit_and_pull(finished, *arguments)
 
     monkeypatch.setattr(memory_layer, "commit_and_pull", note)
-    worker.finished.append(Finished(delivery))
-    with worker.committing:
-        pulling = threading.Thread(target=worker._commit_and_pull, args=(1, list))
+    worker.batch.finished.append(Finished(delivery))
+    with worker.batch.lock:
+        pulling = threading.Thread(target=worker.batch.commit_and_pull, args=([], 1))
         pulling.start()
-        worker.finished.clear()
+        worker.batch.finished.clear()
     pulling.join(TIMEOUT)
     assert 0 not in asked
 
@@ -668,7 +666,7 @@ def test_one_thread_that_cannot_commit_keeps_no_other_from_it(
     for each in group.workers:
         Channel("background").send({})
         [delivery] = memory_layer.pull(["background"], each.consumer, 0)
-        each.finished.append(Finished(delivery))
+        each.batch.finished.append(Finished(delivery))
 
     def refuse(delivery: Delivery, *arguments: Any) -> Any:
         if delivery.consumer == group.workers[0].consumer:
@@ -676,8 +674,8 @@ def test_one_thread_that_cannot_commit_keeps_no_other_from_it(
         return commit(delivery, *arguments)
 
     monkeypatch.setattr(memory_layer, "commit", refuse)
-    group._help_on()
-    assert [len(each.finished) for each in group.workers] == [1, 0]
+    group.relief.relieve()
+    assert [len(each.batch.finished) for each in group.workers] == [1, 0]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])

@@ -8,7 +8,7 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers import liveness
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import ProcessInfo
-from channels_workers.worker import heartbeat, reaper, thread
+from channels_workers.worker import batch, heartbeat, reaper
 from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
 from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
@@ -59,7 +59,7 @@ def test_a_process_that_was_forgotten_registers_again(
     wait_for(lambda: group.process in processes, "the next registration")
 
 
-def test_a_worker_that_was_taken_for_dead_goes_on_under_a_new_name(
+def test_a_worker_that_was_declared_dead_goes_on_under_a_new_name(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     consumer = Counted()
@@ -72,7 +72,7 @@ def test_a_worker_that_was_taken_for_dead_goes_on_under_a_new_name(
     wait_for(lambda: set(memory_layer.processes()) == {group.process} != {old}, "a new name")
     Channel("background").send({})
     assert consumer.got_one.wait(TIMEOUT)
-    assert "was taken for dead" in caplog.text
+    assert "was declared dead" in caplog.text
     memory_layer.clean_up(old)
 
 
@@ -110,7 +110,7 @@ def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(thread, "PULL_TIMEOUT", 0.02)
+    monkeypatch.setattr(batch, "PULL_TIMEOUT", 0.02)
     register, refusals, counted = memory_layer.register, Counted(), Counted()
     pull, pulled = memory_layer.pull, set()
 

@@ -133,7 +133,7 @@ def test_the_pauses_grow(settings: Settings) -> None:
 def test_the_runs_are_bounded() -> None:
     assert not is_last(delivery(failures=29), AWAY)
     assert is_last(delivery(failures=30), AWAY)
-    assert wait_before_run(delivery(failures=30), AWAY) == 0.0, "it is given up at once"
+    assert wait_before_run(delivery(failures=30), AWAY) == 0.0, "it does not run again"
 
 
 @pytest.mark.parametrize(("timeout", "runs"), [(4.0, 7), (0.04, 1), (0.1, 2), (30.0, 20)])
@@ -383,10 +383,10 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [vars(one).get("event", "").replace("_", " ") for one in caplog.records]
 
 
-def test_lines_of_what_is_given_up_grow_slowly(caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_of_dead_letters_grow_slowly(caplog: pytest.LogCaptureFixture) -> None:
     failures = Failures()
     for _ in range(10_000):
-        failures.gave_up(delivery(failures=30), AWAY)
+        failures.ended(delivery(failures=30), AWAY)
     assert [one.args[3] for one in caplog.records] == [1, 10, 100, 1_000, 10_000]  # type: ignore[index]
 
 

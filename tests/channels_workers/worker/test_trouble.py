@@ -30,9 +30,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
-from channels_workers.worker import group as worker_group
-from channels_workers.worker import heartbeat, reaper
-from channels_workers.worker import thread as worker_thread
+from channels_workers.worker import batch, heartbeat, reaper, relief
 from channels_workers.worker.group import WorkerGroup
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
@@ -201,7 +199,7 @@ async def test_a_payload_that_a_worker_cannot_read_becomes_a_dead_letter(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
+async def test_an_unreadable_entry_becomes_a_dead_letter_alone(
     application: Interface,
     layers: list[RedisChannelLayer],
     redis_server: RedisServer,
@@ -227,7 +225,7 @@ async def test_what_could_not_be_handed_back_is_handed_back_later(
     group = WorkerGroup(layer, router=Router([]))
     for number in range(3):
         layer.apply([layer.make_send("websocket.receive", {"n": number})])
-        group.backlog.add([pull_one(layer, group.workers[0].consumer)])
+        group.in_flight.backlog.add([pull_one(layer, group.workers[0].consumer)])
     requeue, calls = layer.requeue, []
 
     def fail_once(delivery: Delivery, *, counted: bool) -> Any:
@@ -238,8 +236,8 @@ async def test_what_could_not_be_handed_back_is_handed_back_later(
 
     monkeypatch.setattr(layer, "requeue", fail_once)
     with pytest.raises(LayerUnavailable):
-        group.hand_back()
-    group.hand_back()
+        group.in_flight.hand_back(layer)
+    group.in_flight.hand_back(layer)
     assert [layer.content(delivery)["n"] for delivery in calls] == [0, 1, 1, 2]
     again = [pull_one(layer, "other") for _ in range(3)]
     assert sorted(layer.content(delivery)["n"] for delivery in again) == [0, 1, 2]
@@ -253,7 +251,7 @@ async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
     worker = group.workers[0]
     for number in range(3):
         layer.apply([layer.make_send("websocket.receive", {"n": number})])
-    worker.delivery = pull_one(layer, worker.consumer)
+    worker.slot.running = pull_one(layer, worker.consumer)
     pull_one(layer, worker.consumer)  # its reply is lost
     layer.streams.recover(worker.consumer)
     found = [worker._pull(), worker._pull()]
@@ -268,21 +266,21 @@ async def test_what_is_committed_while_a_lost_reply_is_looked_for_does_not_run_a
     group = WorkerGroup(layer, n_threads=2, router=Router([]))
     first, second = group.workers
     layer.apply([layer.make_send("websocket.receive", {"n": number}) for number in range(2)])
-    second.delivery = pull_one(layer, first.consumer)  # pulled by the first, run by the second
+    second.slot.running = pull_one(layer, first.consumer)  # pulled by the first, run by the second
     lost = pull_one(layer, first.consumer)
     layer.streams.recover(first.consumer)
     pull = layer.streams.pull
 
     def pull_and_commit_meanwhile(asked: Pull) -> list[Delivery]:
         found = pull(asked)
-        if second.delivery is not None:
-            layer.commit(second.delivery)
-            second.delivery = None
+        if second.slot.running is not None:
+            layer.commit(second.slot.running)
+            second.slot.running = None
         return found
 
     monkeypatch.setattr(layer.streams, "pull", pull_and_commit_meanwhile)
     assert first._pull() == lost
-    assert group.backlog.all() == []
+    assert group.in_flight.backlog.all() == []
 
 
 async def test_what_is_handed_to_a_line_that_was_cut_is_found(
@@ -333,8 +331,8 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
 async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(worker_thread, "PREFETCH_LEASE_ALONE", 0.02)
-    monkeypatch.setattr(worker_group, "RELIEF_INTERVAL", 0.02)
+    monkeypatch.setattr(batch, "PREFETCH_LEASE_ALONE", 0.02)
+    monkeypatch.setattr(relief, "RELIEF_INTERVAL", 0.02)
     settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.3}
     layer = RedisChannelLayer(hosts=[redis_server.url], channel_capacity={"full": 0})
     seen: list[int] = []
