@@ -16,9 +16,9 @@ from channels_workers.layers.types import (
     Send,
     server_of,
 )
-from channels_workers.logs import about
 from channels_workers.worker.commit import Ended, finish, log_stale
 from channels_workers.worker.in_flight import PREFETCH_LEASE_ALONE, InFlight, Slot
+from channels_workers.worker.log_fields import delivery_fields
 
 logger = logging.getLogger(__name__)
 
@@ -87,13 +87,13 @@ class Batch:
     def _commit_each(self) -> None:
         while self.finished:
             delivery = self.finished[0].delivery
-            extra = about("not_finished", delivery)
             try:
                 finish(self.finished[0], self._layer, self._ended.wait)
             except Ended as error:  # the rest goes to other workers
-                logger.error("%s", error, extra=extra)
+                logger.error("%s", error, extra=delivery_fields("not_finished", delivery))
                 return
             except Exception:
+                extra = delivery_fields("not_finished", delivery)
                 logger.exception("Message %s is not finished yet", delivery.id, extra=extra)
                 self._in_flight.uncommitted.add([delivery])
             del self.finished[0]

@@ -19,8 +19,8 @@ from channels_workers.layers.types import (
     Operation,
     Send,
 )
-from channels_workers.logs import about
 from channels_workers.transient import is_retried
+from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import (
     DEAD_LETTER,
     Failures,
@@ -57,7 +57,7 @@ def finish(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
             "Cannot commit the effects of message %s on %s; it is finished without them",
             delivery.id,
             delivery.channel,
-            extra=about("commit_refused", delivery),
+            extra=delivery_fields("commit_refused", delivery),
         )
         return commit(undone(delivery, layer), layer, rest)
 
@@ -100,7 +100,7 @@ def _wait(seconds: float, rest: Rest, delivery: Delivery, error: Exception) -> N
 
 def log_stale(delivery: Delivery) -> None:
     """Log that another worker finished *delivery* before."""
-    extra = about("finished_elsewhere", delivery)
+    extra = delivery_fields("finished_elsewhere", delivery)
     logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
 
 
@@ -115,7 +115,7 @@ def _without(
         len(operations) - len(kept),
         delivery.channel,
         delivery.id,
-        extra=about("channel_full", delivery),
+        extra=delivery_fields("channel_full", delivery),
     )
     return kept
 
@@ -140,7 +140,7 @@ def put_back(
 def dead_letter(delivery: Delivery, layer: WorkerLayer, reason: str) -> Committed:
     """Make *delivery* a dead letter, and log it."""
     committed = layer.dead_letter(delivery, reason)
-    extra = about("dead_letter", delivery)
+    extra = delivery_fields("dead_letter", delivery)
     logger.error(f"{DEAD_LETTER}: %s", delivery.id, delivery.channel, reason, extra=extra)
     return committed
 

@@ -23,7 +23,7 @@ from channels_workers.layers.types import (
     Send,
     Session,
 )
-from channels_workers.logs import about, fields
+from channels_workers.logs import fields
 from channels_workers.message import Message
 from channels_workers.outbox import Outbox
 from channels_workers.routing import Match, Router, name_of
@@ -37,6 +37,7 @@ from channels_workers.worker.isolation import (
     own_context,
     with_database_care,
 )
+from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import refusal
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def dispatch(
             "Running message %s on %s failed",
             delivery.id,
             delivery.channel,
-            extra=about("message_failed", delivery),
+            extra=delivery_fields("message_failed", delivery),
         )
         return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
 
@@ -122,7 +123,7 @@ def _run(
             "No route for message %s on %s; look at CHANNEL_ROUTING",
             delivery.id,
             delivery.channel,
-            extra=about("not_routed", delivery),
+            extra=delivery_fields("not_routed", delivery),
         )
         return Outcome([])
     return _consume(message, match, run_coroutine)
@@ -158,7 +159,7 @@ def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Out
         delivery.id,
         delivery.channel,
         exc_info=error,
-        extra=about("not_routed", delivery),
+        extra=delivery_fields("not_routed", delivery),
     )
     return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
 
@@ -217,7 +218,7 @@ def _answer_handshake(
             name_of(match.consumer),
             type(raised).__name__,
             message.channel,
-            extra=_about("consumer_failed", message, match),
+            extra=_consumer_fields("consumer_failed", message, match),
         )
         return raised
     if isinstance(raised, AcceptConnection):
@@ -227,7 +228,7 @@ def _answer_handshake(
         "%s refuses the socket %s",
         name_of(match.consumer),
         shown(str(message.get("path", "-"))),
-        extra=_about("socket_refused", message, match),
+        extra=_consumer_fields("socket_refused", message, match),
     )
     message.reply_channel.send({"close": True})
     return raised
@@ -241,11 +242,11 @@ def _log_failure(error: BaseException, message: Message, match: Match) -> None:
         shown(str(message.get("path", "-"))),
         message.id,
         exc_info=error,
-        extra=_about("consumer_failed", message, match),
+        extra=_consumer_fields("consumer_failed", message, match),
     )
 
 
-def _about(event: str, message: Message, match: Match) -> dict[str, str | int]:
+def _consumer_fields(event: str, message: Message, match: Match) -> dict[str, str | int]:
     return fields(
         event,
         channel=message.channel.name,

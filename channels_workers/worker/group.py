@@ -20,13 +20,14 @@ from channels_workers.layers.types import (
     RECEIVE,
     Delivery,
 )
-from channels_workers.logs import about, fields
+from channels_workers.logs import fields
 from channels_workers.routing import Router, get_router
 from channels_workers.worker.commit import put_back
 from channels_workers.worker.event_loop import EventLoop
 from channels_workers.worker.heartbeat import Heartbeat
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
+from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.reaper import Reaper
 from channels_workers.worker.relief import Relief
 from channels_workers.worker.retry_queue import RetryQueue
@@ -183,7 +184,7 @@ class WorkerGroup:
                 "Message %s on %s did not finish in time; another worker runs it again",
                 delivery.id,
                 delivery.channel,
-                extra=about("handed_back", delivery),
+                extra=delivery_fields("handed_back", delivery),
             )
             self.channel_layer.requeue(delivery, counted=False)
 

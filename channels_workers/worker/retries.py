@@ -13,8 +13,9 @@ import time
 from channels_workers.conf import configuration
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import CONNECT, REFUSAL, Delivery, Operation
-from channels_workers.logs import about, fields
+from channels_workers.logs import fields
 from channels_workers.transient import is_retried
+from channels_workers.worker.log_fields import delivery_fields
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Failures:
                 failed,
                 AGAIN,
                 exc_info=error,
-                extra=about("failed_for_now", delivery),
+                extra=delivery_fields("failed_for_now", delivery),
             )
 
     def _begin(self) -> None:
@@ -156,7 +157,7 @@ class Failures:
             reason_of(delivery, error),
             lost,
             10 * lost,
-            extra=about("handshake_failed" if is_handshake else "dead_letter", delivery),
+            extra=delivery_fields("handshake_failed" if is_handshake else "dead_letter", delivery),
         )
 
 

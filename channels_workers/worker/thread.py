@@ -14,7 +14,7 @@ from channels_workers.concurrency import forks
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import Delivery
-from channels_workers.logs import about, fields
+from channels_workers.logs import fields
 from channels_workers.routing import Router
 from channels_workers.signals import worker_ready
 from channels_workers.transient import is_retried
@@ -23,6 +23,7 @@ from channels_workers.worker.commit import dead_letter
 from channels_workers.worker.dispatch import Outcome, RunCoroutine, dispatch
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
+from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import without_frames
 
 logger = logging.getLogger(__name__)
@@ -151,7 +152,8 @@ class Worker:
                 self._end_stray_child(delivery)
             self._settle(outcome, delivery)
         except BaseException:  # a receiver of a signal may call sys.exit()
-            text, extra = "Message %s on %s is not finished yet", about("not_finished", delivery)
+            text = "Message %s on %s is not finished yet"
+            extra = delivery_fields("not_finished", delivery)
             logger.exception(text, delivery.id, delivery.channel, extra=extra)
             in_flight.uncommitted.add([delivery])
         finally:
@@ -181,7 +183,7 @@ class Worker:
             "The consumer of message %s forked, and its child returned, so the child ends here. "
             "End the child in the consumer, with os._exit()",
             delivery.id,
-            extra=about("consumer_failed", delivery),
+            extra=delivery_fields("consumer_failed", delivery),
         )
         os._exit(1)
 
@@ -191,7 +193,7 @@ class Worker:
             delivery.id,
             delivery.channel,
             delivery.deaths,
-            extra=about("handed_over", delivery),
+            extra=delivery_fields("handed_over", delivery),
         )
 
     def _hold_nothing_else(self) -> None:
@@ -207,5 +209,5 @@ class Worker:
         try:
             callback(delivery)
         except Exception:
-            extra = about("receiver_failed", delivery)
+            extra = delivery_fields("receiver_failed", delivery)
             logger.exception("The callback for message %s failed", delivery.id, extra=extra)
