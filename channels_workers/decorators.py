@@ -68,7 +68,8 @@ class ConsumerDecorator:
                 raise
             if iscoroutine(result):
                 return self._finish_after(result, message)
-            self._finish(message, None)
+            if self.finish is not None:
+                self.finish(message, None)
             return result
 
         return inner

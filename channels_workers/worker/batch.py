@@ -17,7 +17,7 @@ from channels_workers.layers.types import (
     server_of,
 )
 from channels_workers.worker.commit import Ended, finish, log_stale
-from channels_workers.worker.in_flight import PREFETCH_LEASE_ALONE, InFlight, Slot
+from channels_workers.worker.in_flight import InFlight, Slot, lease_of
 from channels_workers.worker.log_fields import delivery_fields
 
 logger = logging.getLogger(__name__)
@@ -28,10 +28,6 @@ BATCH_WINDOW, BATCH_SIZE = 0.002, 32
 
 #: The weight of a run that was quicker than the pace of its thread; a slower run weighs 1.
 PACE_DECAY = 0.01
-
-#: How long a message that was pulled with others waits before it is handed back (s). Its thread is
-#: then in a consumer that is slower than expected. A message pulled alone waits longer.
-PREFETCH_LEASE = 0.05
 
 #: How long a pull waits, which bounds the time that an idle worker takes to stop (s).
 PULL_TIMEOUT = 1.0
@@ -139,11 +135,6 @@ class Batch:
                     del self.finished[0]
             finally:
                 self.lock.release()
-
-
-def lease_of(count: int) -> float:
-    """Return how long messages wait that were pulled *count* at once (s)."""
-    return PREFETCH_LEASE if count > 1 else PREFETCH_LEASE_ALONE
 
 
 def is_to_ordinary(operation: Operation) -> bool:

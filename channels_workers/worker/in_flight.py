@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 #: The longest wait for the next attempt to hand back or to finish a delivery (s).
 LONGEST_PAUSE = 1.0
 
-#: How long a message that was pulled alone waits in its process before it is handed back (s).
-PREFETCH_LEASE_ALONE = 1.0
+#: How long a message that was pulled with others waits before it is handed back (s). Its thread is
+#: then in a consumer that is slower than expected. A message pulled alone waits longer.
+PREFETCH_LEASE, PREFETCH_LEASE_ALONE = 0.05, 1.0
 
 
 class Slot:
@@ -115,6 +116,11 @@ class Backlog:
             self._settling.remove(waiting)
 
 
+def lease_of(count: int) -> float:
+    """Return how long messages wait that were pulled *count* at once (s)."""
+    return PREFETCH_LEASE if count > 1 else PREFETCH_LEASE_ALONE
+
+
 class InFlight:
     """The deliveries of a worker process with so many *threads*; thread-safe.
 
@@ -170,12 +176,12 @@ class InFlight:
         slot.running = None
         return None
 
-    def next_of(self, found: Sequence[Delivery], slot: Slot, lease: float) -> Delivery | None:
-        """Keep *found*, which was just pulled, for *lease* seconds; then as :meth:`next`."""
+    def next_of(self, found: Sequence[Delivery], count: int, slot: Slot) -> Delivery | None:
+        """Keep *found*, pulled *count* at once, in the backlog; then do :meth:`next`."""
         if len(found) == 1 and not found[0].deaths and not self.backlog.waiting:
             slot.running = found[0]
             return found[0]
-        self.backlog.add(found, lease)
+        self.backlog.add(found, lease_of(count))
         return self.next(slot)
 
     def end_quarantine(self) -> None:

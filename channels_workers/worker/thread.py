@@ -18,7 +18,7 @@ from channels_workers.logs import fields
 from channels_workers.routing import Router
 from channels_workers.signals import worker_ready
 from channels_workers.transient import is_retried
-from channels_workers.worker.batch import PULL_TIMEOUT, Batch, Pace, lease_of
+from channels_workers.worker.batch import PULL_TIMEOUT, Batch, Pace
 from channels_workers.worker.commit import dead_letter
 from channels_workers.worker.dispatch import Outcome, RunCoroutine, dispatch
 from channels_workers.worker.identity import Identity
@@ -130,7 +130,7 @@ class Worker:
             found = self.channel_layer.pull(job.channels, self.consumer, PULL_TIMEOUT, count)
             found = in_flight.unknown(found, before)
         if not self.stopping.is_set():
-            return in_flight.next_of(found, self.slot, lease_of(count))
+            return in_flight.next_of(found, count, self.slot)
         in_flight.backlog.add(found)
         return None
 
@@ -168,7 +168,7 @@ class Worker:
         elif outcome.error is not None and outcome.is_put_off:
             self._put_off(delivery, outcome.error)
         else:
-            self.batch.add(outcome.of(delivery), self.consumer)
+            self.batch.add(outcome.of(delivery), self._identity.consumers[self.number])
             if delivery.failures:
                 self._in_flight.failures.succeeded(delivery)
 

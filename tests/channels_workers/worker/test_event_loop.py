@@ -37,7 +37,7 @@ def test_a_task_that_is_left_over_and_exits_ends_the_loop_of_nobody(
 
     loop.run(leave_behind())
     assert loop.run(asyncio.wait_for(give(), 20)) == 1
-    text = f"A task that a consumer left behind raised {type(error).__name__}"
+    text = f"A left-over task of a consumer raised {type(error).__name__}"
     wait_for(lambda: text in caplog.text, "the log line")
     assert tasks[0].exception() is error
 

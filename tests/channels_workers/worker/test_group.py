@@ -22,7 +22,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.routing import Router
 from channels_workers.signals import consumer_finished, worker_ready
-from channels_workers.worker import batch, heartbeat, relief, retries
+from channels_workers.worker import batch, heartbeat, in_flight, relief, retries
 from channels_workers.worker.event_loop import ConsumerExit, EventLoop
 from channels_workers.worker.group import WorkerGroup, filter_channels
 from labs.harness.redis_server import RedisServer
@@ -272,7 +272,7 @@ def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
 def test_one_thread_runs_a_channel_of_ones_own_in_order(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "PREFETCH_LEASE_ALONE", 0.01)
+    monkeypatch.setattr(in_flight, "PREFETCH_LEASE_ALONE", 0.01)
     monkeypatch.setattr(relief, "RELIEF_INTERVAL", 0.01)
     seen, held = [], Held()
 

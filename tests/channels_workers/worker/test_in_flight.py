@@ -32,24 +32,24 @@ def test_the_longest_waiting_delivery_is_next(in_flight: InFlight) -> None:
 
 def test_one_that_was_pulled_alone_runs_at_once(in_flight: InFlight) -> None:
     slot = in_flight.slots[0]
-    assert in_flight.next_of([delivery("a")], slot, 1.0) == slot.running == delivery("a")
+    assert in_flight.next_of([delivery("a")], 1, slot) == slot.running == delivery("a")
     assert in_flight.backlog.all() == []
 
 
 def test_one_that_was_pulled_waits_for_those_before(in_flight: InFlight) -> None:
     slot = in_flight.slots[0]
     in_flight.backlog.add([delivery("a")])
-    assert in_flight.next_of([delivery("b")], slot, 1.0) == delivery("a")
+    assert in_flight.next_of([delivery("b")], 1, slot) == delivery("a")
     assert in_flight.backlog.all() == [delivery("b")]
 
 
 def test_quarantined_messages_run_one_at_a_time(in_flight: InFlight) -> None:
     first, second = in_flight.slots
     one, two = delivery("a", deaths=1), delivery("b", deaths=1)
-    assert in_flight.next_of([one], first, 1.0) == one
-    assert in_flight.next_of([two], second, 1.0) is second.running is None
+    assert in_flight.next_of([one], 1, first) == one
+    assert in_flight.next_of([two], 1, second) is second.running is None
     assert in_flight.quarantined.all() == [two]
-    assert in_flight.next_of([delivery("c")], second, 1.0) == delivery("c")
+    assert in_flight.next_of([delivery("c")], 1, second) == delivery("c")
     in_flight.end_quarantine()
     assert in_flight.next(first) == two
 

@@ -211,7 +211,7 @@ def test_what_nobody_known_holds_goes_back_after_a_while(
     [again] = memory_layer.pull(["work"], "own.0", 0)
     assert again.deaths == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "Process stray is dead: it holds messages, and is not known",
+        "Process stray is dead: it holds messages and is not registered",
         "Cleaned up after process stray",
     ]
 

@@ -30,7 +30,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
-from channels_workers.worker import batch, heartbeat, reaper, relief
+from channels_workers.worker import heartbeat, in_flight, reaper, relief
 from channels_workers.worker.group import WorkerGroup
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
@@ -331,7 +331,7 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
 async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(batch, "PREFETCH_LEASE_ALONE", 0.02)
+    monkeypatch.setattr(in_flight, "PREFETCH_LEASE_ALONE", 0.02)
     monkeypatch.setattr(relief, "RELIEF_INTERVAL", 0.02)
     settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.3}
     layer = RedisChannelLayer(hosts=[redis_server.url], channel_capacity={"full": 0})
