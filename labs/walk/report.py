@@ -64,7 +64,7 @@ def as_markdown(walks: Walks) -> str:
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     layer, calls = list(walks.items())[-1]
     listed = "\n".join(outline(calls))
-    return f"{table}\nThe functions, on the {layer} layer:\n\n```text\n{listed}\n```\n"
+    return f"{table}\nThe functions, on the {layer} layer:\n\n```\n{listed}\n```\n"
 
 
 def write_into(page: Path, text: str) -> None:

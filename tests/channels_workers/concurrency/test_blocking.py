@@ -36,9 +36,9 @@ def told(
 ) -> Iterator[Told]:
     """What the log says under DEBUG; nothing was told before."""
     settings.DEBUG = True
-    blocking._told.clear()
+    blocking._logged.clear()
     yield lambda: [record.getMessage() for record in caplog.records]
-    blocking._told.clear()
+    blocking._logged.clear()
 
 
 @pytest.mark.parametrize("name", CALLS)

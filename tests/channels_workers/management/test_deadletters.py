@@ -57,7 +57,7 @@ def test_a_message_of_a_socket_is_not_sent_again(client_socket: Client) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["show"], "Say which"), (["drop", "nonsense"], "There is no dead letter nonsense")],
+    [(["show"], "Give the ids"), (["drop", "nonsense"], "There is no dead letter nonsense")],
 )
 def test_who_asks_for_what_is_not_there(
     arguments: list[str], message: str, memory_layer: InMemoryChannelLayer

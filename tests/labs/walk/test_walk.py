@@ -41,7 +41,7 @@ def test_the_calls_of_the_hops_are_all_calls(page: str) -> None:
 
 
 def test_a_hop_lists_its_functions_by_file(page: str) -> None:
-    outline = page.partition("```text\n")[2].partition("```")[0].splitlines()
+    outline = page.partition("```\n")[2].partition("```")[0].splitlines()
     dispatch = outline[outline.index("dispatch") : outline.index("consumer")]
     assert any(
         line.startswith("  worker/dispatch.py: ") and "dispatch" in line for line in dispatch
