@@ -433,7 +433,7 @@ def test_a_connect_message_of_no_socket_cannot_be_answered(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_connections_are_looked_after_before_and_after_a_coroutine(
+def test_old_connections_are_closed_before_and_after_a_coroutine(
     fails: bool, connected: Client, run_next: RunNext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []

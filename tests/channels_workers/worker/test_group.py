@@ -17,7 +17,6 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.types import (
     Delivery,
-    Finished,
     ProcessInfo,
 )
 from channels_workers.routing import Router
@@ -632,50 +631,6 @@ def test_a_commit_that_waits_for_redis_ends_with_the_process(
         redis_server.start()
     assert "is not committed: Redis at" in caplog.text
     assert "it is finished without" not in caplog.text
-
-
-def test_what_another_thread_has_committed_is_not_committed_again(
-    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may do so between the look at what is to be committed and the commit."""
-    [worker] = WorkerGroup(memory_layer, router=Router({"background": Counted()})).workers
-    Channel("background").send({})
-    [delivery] = memory_layer.pull(["background"], worker.consumer, 0)
-    asked = []
-    commit_and_pull = memory_layer.commit_and_pull
-
-    def note(finished: Any, *arguments: Any) -> Any:
-        asked.append(len(finished))
-        return commit_and_pull(finished, *arguments)
-
-    monkeypatch.setattr(memory_layer, "commit_and_pull", note)
-    worker.batch.finished.append(Finished(delivery))
-    with worker.batch.lock:
-        pulling = threading.Thread(target=worker.batch.commit_and_pull, args=([], 1))
-        pulling.start()
-        worker.batch.finished.clear()
-    pulling.join(TIMEOUT)
-    assert 0 not in asked
-
-
-def test_one_thread_that_cannot_commit_keeps_no_other_from_it(
-    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    group = WorkerGroup(memory_layer, n_threads=2, router=Router({"background": Counted()}))
-    commit = memory_layer.commit
-    for each in group.workers:
-        Channel("background").send({})
-        [delivery] = memory_layer.pull(["background"], each.consumer, 0)
-        each.batch.finished.append(Finished(delivery))
-
-    def refuse(delivery: Delivery, *arguments: Any) -> Any:
-        if delivery.consumer == group.workers[0].consumer:
-            raise ValueError("nobody foresaw it")
-        return commit(delivery, *arguments)
-
-    monkeypatch.setattr(memory_layer, "commit", refuse)
-    group.relief.relieve()
-    assert [len(each.batch.finished) for each in group.workers] == [1, 0]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])

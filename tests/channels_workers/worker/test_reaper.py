@@ -69,7 +69,7 @@ def test_nobody_calls_itself_dead() -> None:
         assert clock.look() == {}
 
 
-def test_who_was_frozen_calls_nobody_dead_for_that() -> None:
+def test_a_frozen_reaper_declares_nobody_dead() -> None:
     clock = Clock()
     clock.look(other=7)
     clock.now += 60
@@ -77,7 +77,7 @@ def test_who_was_frozen_calls_nobody_dead_for_that() -> None:
     assert clock.pass_by(2, other=7) == ["other"]
 
 
-def test_looks_that_are_too_far_apart_say_nothing() -> None:
+def test_looks_that_are_too_far_apart_do_not_count() -> None:
     clock = Clock()
     assert clock.pass_by(60, step=LONGEST_PAUSE + 0.1, other=7) == []
 
@@ -133,7 +133,7 @@ def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
 
 
 @pytest.mark.usefixtures("quickly")
-def test_the_dead_are_buried_and_cleaned_up(
+def test_dead_processes_are_declared_dead_and_cleaned_up(
     own: Reaper, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory_layer.register("other", ProcessInfo.this("worker"))
@@ -226,7 +226,7 @@ def test_what_is_pulled_later_by_nobody_known_goes_back_too(
     assert again.deaths == 2
 
 
-def test_who_registers_again_meanwhile_keeps_what_it_holds(
+def test_a_process_that_registers_again_keeps_its_deliveries(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
@@ -238,7 +238,7 @@ def test_who_registers_again_meanwhile_keeps_what_it_holds(
     assert set(memory_layer.processes()) == {"own", "stray"}
 
 
-def test_who_goes_on_under_a_new_name_meanwhile_keeps_what_it_holds(
+def test_a_process_with_a_new_name_keeps_its_deliveries(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)

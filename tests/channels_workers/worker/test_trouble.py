@@ -259,7 +259,7 @@ async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
     assert numbers == [1, 2]
 
 
-async def test_what_is_committed_while_a_lost_reply_is_looked_for_does_not_run_again(
+async def test_a_commit_during_a_recovery_does_not_run_again(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = layers[0]
