@@ -1,6 +1,6 @@
 """The setting ``CHANNEL_WORKERS``: every key with its default and its meaning.
 
-Read late, at first use, and again whenever a test changes the setting.
+It is read at first use, and again whenever a test changes the setting.
 """
 
 from __future__ import annotations
@@ -24,177 +24,179 @@ Http = Literal["interface"]
 class Configuration:
     """The values of ``CHANNEL_WORKERS``; times in seconds, sizes in bytes."""
 
-    #: A routed connect consumer that returns without an answer: ``explicit`` refuses the
-    #: socket at the handshake time-out (1.0 and later), ``accept`` accepts it (before 1.0). One
-    #: that raises without an answer refuses it at once.
+    #: What happens when a routed connect consumer returns without an answer: ``explicit`` refuses
+    #: the socket at the handshake time-out (1.0 and later), ``accept`` accepts it (before 1.0). A
+    #: consumer that raises without an answer refuses the socket at once.
     CONNECT: Connect = "explicit"
 
     #: Who answers HTTP: Django in the interface process.
     HTTP: Http = "interface"
 
-    #: A handshake without an answer is refused (403) after this time. Keep it below the
-    #: server's own (Daphne: ``--websocket_connect_timeout``, 5 s), which only cuts the line.
+    #: A handshake without an answer is refused (403) after this time. Keep it below the server's
+    #: own time-out (Daphne: ``--websocket_connect_timeout``, 5 s), which only cuts the connection.
     HANDSHAKE_TIMEOUT: float = 4.0
 
-    #: Origins of the pages that may open sockets whose consumer has `configured_origins_only`;
-    #: without any, those of ALLOWED_HOSTS. An entry is an origin (``https://chat.example.com``), or
-    #: a host as in ALLOWED_HOSTS.
+    #: Origins whose pages may open sockets, for consumers with `configured_origins_only`. Empty:
+    #: those of ALLOWED_HOSTS. An entry is an origin (``https://chat.example.com``), or a host as
+    #: in ALLOWED_HOSTS.
     ALLOWED_ORIGINS: Sequence[str] = ()
 
-    #: How many proxies stand before the interface servers; from so many entries at the right of
-    #: X-Forwarded-For the client's address is taken. With 0 the header is not looked at.
+    #: How many proxies stand in front of the interface servers. The client's address is that many
+    #: entries from the right of X-Forwarded-For. With 0 the header is ignored.
     TRUSTED_PROXIES: int = 0
 
-    #: Sockets that one address may have at each interface server; 0 for no limit. One more is
-    #: refused: 429 under uvicorn, 403 under Daphne.
+    #: Sockets per address at each interface server; 0 for no limit. One more gets 429 under
+    #: uvicorn, 403 under Daphne.
     CONNECTIONS_PER_ADDRESS: int = 0
 
-    #: The largest body of an HTTP request; a larger one is answered 413, and the line is closed.
+    #: The largest body of an HTTP request. A larger one gets 413, and its connection is closed.
     REQUEST_BODY_SIZE: int = 1024 * 1024
 
-    #: Bytes of the bodies of all requests of a server; a request that brings more is answered 503.
+    #: Bytes of the bodies of all requests of a server. A request that exceeds it gets 503.
     REQUEST_BYTES_WAITING: int = 64 * 1024 * 1024
 
-    #: How long a client may take to send the head of a request or of a handshake, from when it
-    #: connects. Its line is cut then.
+    #: How long a client may take to connect and send the head of a request or handshake. Then its
+    #: connection is cut.
     REQUEST_HEAD_TIMEOUT: float = 20.0
 
-    #: How long it may take to send the body; it is answered 408 then, and the line is closed.
+    #: How long a client may take to send a body. Then it gets 408, and its connection is closed.
     REQUEST_BODY_TIMEOUT: float = 60.0
 
-    #: HTTP requests of one address that are under way at each interface server; 0 for no limit.
-    #: One more is answered 429.
+    #: Concurrent HTTP requests per address at each interface server; 0 for no limit. One more gets
+    #: 429.
     REQUESTS_PER_ADDRESS: int = 0
 
-    #: HTTP requests that are inside Django at once; 0 for no limit. Each may have a connection to
-    #: the database. One whose answer streams counts below instead.
+    #: Concurrent HTTP requests inside Django; 0 for no limit. Each may use a database connection.
+    #: A streaming response counts for STREAMS_AT_ONCE instead.
     REQUESTS_AT_ONCE: int = 10
 
-    #: Requests that may wait for a place inside Django; one more is answered 503.
+    #: Requests that may queue for a place inside Django. One more gets 503.
     REQUESTS_WAITING: int = 1_000
 
-    #: How long a request waits for such a place, before it is answered 503.
+    #: How long a request queues for such a place. Then it gets 503.
     REQUEST_WAIT_TIMEOUT: float = 10.0
 
-    #: Answers that may stream beside `REQUESTS_AT_ONCE`; one more keeps its place there.
+    #: Streaming responses beside `REQUESTS_AT_ONCE`. One more keeps its place there.
     STREAMS_AT_ONCE: int = 100
 
-    #: Bytes of answers that may wait for one client to read them; then the view that streams waits.
+    #: Bytes of responses that one client has not read yet. At the limit a streaming view waits.
     ANSWER_BYTES_WAITING: int = 8 * 1024 * 1024
 
-    #: Bytes of answers that may wait for all clients of a server; with more, the lines of those
-    #: that have not read for longest are cut.
+    #: Bytes of responses that all clients of a server have not read yet. At the limit the
+    #: connections that have not read for longest are cut.
     ALL_ANSWER_BYTES_WAITING: int = 64 * 1024 * 1024
 
-    #: How long a client may read less than 8 KiB of an answer that waits for it, before its line is
-    #: cut.
+    #: How long a client may read less than 8 KiB of a response that waits for it. Then its
+    #: connection is cut.
     ANSWER_TIMEOUT: float = 30.0
 
-    #: Lines of one kind that clients cause in the logs of Django and of the server program; more of
-    #: them are left out, and counted. 0 for no limit.
+    #: Log lines of one kind that clients cause, in Django, the server program and the engine. More
+    #: are left out, and counted. 0 for no limit.
     LOG_LINES_PER_MINUTE: int = 20
 
-    #: Memory of the frames of one socket that are read before workers take them; a client that
-    #: sends more is not read on, so TCP holds it back. Daphne and uvicorn allow that.
+    #: Memory for frames of one socket that wait for a worker. At the limit the server stops
+    #: reading the socket, so that TCP slows the client down. Daphne and uvicorn allow that.
     READ_AHEAD: int = 64 * 1024
 
-    #: Frames a second of one socket that may come while an earlier one is under way; more are not
-    #: read yet. A client that waits for its answers is not limited. 0 for no limit.
+    #: Frames a second that one socket may send while an earlier frame runs. More are not read yet.
+    #: A client that waits for each answer is never slowed. 0 for no limit.
     FRAME_RATE: int = 1_000
 
-    #: How many such frames may come at once before FRAME_RATE counts.
+    #: How many frames may exceed FRAME_RATE at once.
     FRAME_BURST: int = 10_000
 
-    #: Frames of one socket that may wait for a worker where the server cannot be held back; one
-    #: more closes it with 4008.
+    #: Frames of one socket that wait for a worker, where the server cannot stop reading. One more
+    #: closes the socket with 4008.
     FRAMES_WAITING: int = 10_000
 
-    #: Bytes of these frames; more closes it with 4008.
+    #: Bytes of these frames. More closes the socket with 4008.
     FRAME_BYTES_WAITING: int = 8 * 1024 * 1024
 
-    #: Memory of the frames of all sockets of a server that wait for workers or are under way. From
-    #: a half of it on READ_AHEAD is 0; at the limit the socket with most waiting frames loses them
-    #: and is closed with 4008.
+    #: Memory for frames of all sockets of a server that wait or run. From half of it on READ_AHEAD
+    #: is 0. At the limit the socket with the most waiting frames loses them, and is closed with
+    #: 4008.
     ALL_FRAME_BYTES_WAITING: int = 64 * 1024 * 1024
 
-    #: The largest frame taken from a client; a larger one closes its socket with 4009.
+    #: The largest frame from a client. A larger one closes its socket with 4009.
     FRAME_SIZE: int = 256 * 1024
 
-    #: Frames for one client that may wait because it reads slowly; one more cuts its line (the
-    #: disconnect consumer gets the code 4010). Under Daphne none waits here: its `send` takes all.
+    #: Frames that one slow client has not read yet. One more cuts its connection (the disconnect
+    #: consumer gets the code 4010). No effect under Daphne, whose `send` never waits.
     REPLIES_WAITING: int = 1_000
 
-    #: Bytes of the frames for one client that may wait because it reads slowly, under Daphne too;
-    #: more cuts its line, as above.
+    #: Bytes that one slow client has not read yet, under Daphne too. More cuts its connection, as
+    #: above.
     REPLY_BYTES_WAITING: int = 8 * 1024 * 1024
 
-    #: Bytes of what the clients of a server, all together, have not read; at the limit the lines of
-    #: those with most of it are cut, as above. Up to 64 KiB of each client do not count.
+    #: Bytes that all clients of a server have not read yet. At the limit the clients with the most
+    #: unread bytes are cut, as above. The first 64 KiB of each client do not count.
     ALL_REPLY_BYTES_WAITING: int = 128 * 1024 * 1024
 
-    #: Frames that one client may leave behind for workers; what came after them is dropped.
+    #: Orphaned frames, of a client that has left, that may wait for a worker. Later ones are
+    #: dropped.
     LEFT_FRAMES: int = 500
 
-    #: How long the frames of a client that has left may wait for workers; then they are dropped.
+    #: How long orphaned frames may wait for a worker. Then they are dropped.
     LEFT_TIME: float = 60.0
 
-    #: Frames of clients that have left which may wait for a worker, over all sockets of a server;
-    #: with more, those of the client that leaves next are dropped.
+    #: Orphaned frames of all sockets of a server. At the limit those of the next client that
+    #: leaves are dropped.
     LEFT_FRAMES_WAITING: int = 10_000
 
-    #: Memory of these frames; with more, those of the client that leaves next are dropped.
+    #: Memory of orphaned frames of all sockets of a server. At the limit those of the next client
+    #: that leaves are dropped.
     LEFT_FRAME_BYTES_WAITING: int = 16 * 1024 * 1024
 
-    #: Sends, joins and leaves of one consumer; one more raises OutboxFull in it.
+    #: Sends, joins and leaves of one run of a consumer. One more raises OutboxFull in it.
     OUTBOX_OPERATIONS: int = 10_000
 
-    #: Bytes of what one consumer sends; more raises OutboxFull in it.
+    #: Bytes that one run of a consumer sends. More raises OutboxFull in it.
     OUTBOX_BYTES: int = 32 * 1024 * 1024
 
-    #: Entries for one interface server that it has not read; one with more counts as dead: it is
-    #: too slow to live, and its clients come back elsewhere.
+    #: Entries in the inbox of one interface server that it has not read. A server with more lags
+    #: too far behind: it is marked dead, and its clients reconnect elsewhere.
     INBOX_ENTRIES: int = 100_000
 
-    #: Bytes of these entries; one with more counts as dead too.
+    #: Bytes of these entries. A server with more is marked dead too.
     INBOX_BYTES: int = 128 * 1024 * 1024
 
-    #: How long a finished consumer's sends are tried again while a channel is full; what
-    #: does not fit then is dropped and logged, and the rest is sent.
+    #: How long the sends of a finished consumer are retried while a channel is full. What does not
+    #: fit then is dropped and logged, and the rest is sent.
     FULL_TIMEOUT: float = 2.0
 
-    #: How often a message is handed out whose worker dies each time, before it is given up.
+    #: How often a message runs if its worker dies each time. Then it is a dead letter.
     DELIVERIES: int = 3
 
-    #: Exceptions, by dotted names, that no consumer is to blame for: a message whose consumer
-    #: raises one runs again after a pause, and nothing of this run goes out. Empty: none.
+    #: Exceptions, as dotted names, after which a message runs again after a pause. Nothing of the
+    #: failed run goes out. Empty: none.
     RETRY_ON: Sequence[str] = ("django.db.OperationalError", "django.db.InterfaceError")
 
-    #: How often such a message runs again before it is given up; that of a handshake is refused
-    #: when its pauses together would last longer than HANDSHAKE_TIMEOUT.
+    #: How often such a message runs again before it is a dead letter. A handshake is refused when
+    #: its pauses would exceed HANDSHAKE_TIMEOUT.
     RETRIES: int = 30
 
-    #: How long such a message waits for its next run at most; the first pause is 0.05 s, each next
-    #: one twice as long. With both defaults it is given up after 52 s.
+    #: The longest pause before such a run. The first pause is 0.05 s, and each next one twice as
+    #: long. With both defaults the message is a dead letter after 52 s.
     RETRY_PAUSE: float = 2.0
 
-    #: How many messages that were given up are kept, the newest, for ``manage.py deadletters``.
+    #: How many dead letters are kept, the newest, for ``manage.py deadletters``.
     DEAD_LETTERS: int = 1_000
 
-    #: How long a stopping worker waits for the consumers under way. It takes 4 s more at most to
-    #: hand back what they hold, to leave the layer, and to end.
+    #: How long a stopping worker waits for running consumers. It takes at most 4 s more to hand
+    #: back their messages, to leave the layer, and to end.
     STOP_TIMEOUT: float = 25.0
 
     #: Over how long an interface server closes its sockets after SIGTERM, evenly; 0 closes all at
-    #: once. Keep it 16 s below the time after which the server would be killed.
+    #: once. Keep it 16 s below the time before SIGKILL.
     DRAIN_TIME: float = 10.0
 
-    #: When a client whose socket such a server has closed is told to come back, counted from then.
+    #: After how long clients of closed sockets should reconnect, as the close reason says.
     RETURN_TIME: float = 1.0
 
-    #: The path where an interface server says that it is alive, such as ``/healthz``; empty: none.
+    #: Path of the liveness probe, such as ``/healthz``; empty: none.
     HEALTH_PATH: str = ""
 
-    #: The path where it says whether sockets are served, such as ``/readyz``; empty: none.
+    #: Path of the readiness probe, such as ``/readyz``; empty: none.
     READY_PATH: str = ""
 
 
@@ -204,7 +206,7 @@ MAY_BE_ZERO = (
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
 )
 
-#: A limit for one, and the limit for all, which must not be less.
+#: A limit for one client, and the limit for all, which must not be lower.
 ONE_AND_ALL = (
     ("REQUEST_BODY_SIZE", "REQUEST_BYTES_WAITING"),
     ("ANSWER_BYTES_WAITING", "ALL_ANSWER_BYTES_WAITING"),
@@ -219,8 +221,8 @@ def _read(value: Any) -> Configuration:
     known = {field.name for field in fields(Configuration)}
     if unknown := sorted(set(value) - known):
         raise ImproperlyConfigured(
-            f"CHANNEL_WORKERS has the unknown key {unknown[0]!r}; "
-            f"known are {', '.join(sorted(known))}."
+            f"CHANNEL_WORKERS has the unknown key {unknown[0]!r}. "
+            f"Known keys: {', '.join(sorted(known))}."
         )
     for name, given in value.items():
         _check(name, given)
@@ -257,7 +259,7 @@ def _check(name: str, given: Any) -> None:
 def _check_texts(name: str, given: Any) -> None:
     if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
         raise ImproperlyConfigured(
-            f"CHANNEL_WORKERS[{name!r}] must be a list of texts, such as "
+            f"CHANNEL_WORKERS[{name!r}] must be a list of strings, such as "
             f'["https://chat.example.com"], not {given!r}.'
         )
 
@@ -273,7 +275,7 @@ def _check_exceptions(name: str, given: Any) -> None:
 
 
 def exception_class(path: str) -> type[Exception]:
-    """Return the exception with the dotted name *path*, of which RETRY_ON is made.
+    """Return the exception with the dotted name *path*, an entry of RETRY_ON.
 
     Raises :class:`~django.core.exceptions.ImproperlyConfigured` if there is none.
     """
@@ -313,8 +315,8 @@ def _check_number(name: str, given: Any, *, is_whole: bool) -> None:
 def configuration() -> Configuration:
     """Return the setting ``CHANNEL_WORKERS`` with its defaults.
 
-    Raises :class:`~django.core.exceptions.ImproperlyConfigured` for an unknown
-    key or a value that does not fit.
+    Raises :class:`~django.core.exceptions.ImproperlyConfigured` for an unknown key or an
+    invalid value.
     """
     return _read(getattr(settings, "CHANNEL_WORKERS", {}))
 

@@ -36,7 +36,6 @@ their environment or replaces what stands there. They close their sockets at onc
 import gc
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -47,15 +46,14 @@ from selenium.webdriver import Chrome
 
 from channels_workers.log_limits import flood
 from labs.harness import ports
-from labs.harness.processes import Process, Processes, clean_environment
-from labs.harness.procfile import shell_command
+from labs.harness.commands import run
+from labs.harness.processes import Process, Processes
+from labs.harness.procfile import server_command, shell_command
 from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
+from labs.harness.site import WORKER_READY
 from tests.processes.chromium import start_chromium
-
-UVICORN = "exec uvicorn --host 0.0.0.0 --port $PORT --log-level info chat_project.asgi:application"
-WORKER_READY = r"\bWorker \w+: .* listening on channels"
 
 # An interface server that runs inside the tests leaves a collector alone that somebody has set.
 gc.set_threshold(1000, 10, 10)
@@ -138,12 +136,8 @@ def redis_server(redis_of_session: RedisServer) -> RedisServer:
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("database") / "migrated.sqlite3"
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"],
-        cwd=ROOT,
-        env=clean_environment() | {"DATABASE_URL": f"sqlite:///{file}"},
-        check=True,
-    )
+    migrate = (sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0")
+    run(*migrate, cwd=ROOT, env={"DATABASE_URL": f"sqlite:///{file}"})
     return file
 
 
@@ -184,10 +178,9 @@ def start_web(start_process: Processes, chat_environment: dict[str, str]) -> Sta
         server: str = "daphne", *, env: Mapping[str, str] = {}, port: int | None = None
     ) -> Server:
         port = port or ports.free_port()
-        commands = {"daphne": shell_command("web"), "uvicorn": ["/bin/sh", "-c", UVICORN]}
         environment = {**chat_environment, "PORT": str(port), **env}
-        process = start_process(commands[server], name=server, env=environment)
-        return Server(port, process.wait_until_listening(port))
+        process = start_process(server_command(server), name=server, env=environment)
+        return Server(port, process.wait_until_listening(port), server)
 
     return start
 

@@ -7,7 +7,6 @@ comes what an operator sees of more of them.
 import json
 import re
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,11 +18,8 @@ from urllib.request import urlopen
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from labs.harness.ports import free_port
-from labs.harness.processes import Processes, clean_environment
-from labs.harness.procfile import shell_command
+from labs.harness.chat_site import ChatSite
 from labs.harness.project import ROOT
-from labs.harness.redis_server import RedisServer
 from labs.harness.server import Person, Server
 from labs.harness.waiting import wait_for
 from tests.processes.chromium import start_chromium
@@ -52,44 +48,17 @@ SAID = (
 ROOMS = {"Garden": 8, "Book club": 55, "Café am Eck": 180, "Шахматы": 1500, "quiet-otter-42": 4200}
 
 
-class Chat:
+class Chat(ChatSite):
     """The processes of the chat, and its database."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.database = folder / "chat.sqlite3"
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.people: dict[str, str] = {}
-        redis = RedisServer(folder)
-        stack.callback(redis.stop)
-        redis.start()
-        port = free_port()
-        env = {"DATABASE_URL": f"sqlite:///{self.database}", "REDIS_URL": redis.url}
-        env["PORT"] = str(port)
-        self.env = env
-        migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
-        subprocess.run(migrate, cwd=ROOT, env=clean_environment() | env, check=True)
-        self.processes = processes = Processes(folder)
-        stack.callback(processes.stop)
-        web = processes(shell_command("web"), name="web", env=env)
-        self.start_worker()
-        self.server = Server(port, web.wait_until_listening(port))
 
-    def start_worker(self) -> None:
-        """Start one more worker."""
-        worker = self.processes(shell_command("worker"), name="worker", env=self.env)
-        worker.wait_for_line(r"\bWorker \w+: .* listening on channels")
-
-    def start_web(self) -> Server:
-        """Start one more interface server, on the same Redis."""
-        env = self.env | {"PORT": str(port := free_port())}
-        web = self.processes(shell_command("web"), name="web", env=env)
-        return Server(port, web.wait_until_listening(port))
-
-    def run(self, *command: str) -> list[str]:
-        """The lines that a command of the project writes."""
-        python = [sys.executable, "manage.py", *command]
-        env = clean_environment() | self.env
-        done = subprocess.run(python, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
-        return done.stdout.splitlines()
+    @property
+    def server(self) -> Server:
+        """The first interface server."""
+        return self.servers[0]
 
     def remember(self, room: str, minutes: int, handle: str, message: str) -> None:
         """Let something have been said some minutes ago."""
@@ -196,9 +165,10 @@ def show_status(chat: Chat, stack: ExitStack) -> str:
     """What `channelstatus` writes while two servers and three workers have something to do."""
     chat.start_worker()
     chat.start_worker()
+    chat.wait_for_workers()
     people = [
         stack.enter_context(server.join("book-club", ping_interval=None, close_timeout=1))
-        for server in (chat.server, chat.start_web())
+        for server in (chat.server, chat.start_server())
         for _ in range(8)
     ]
 
@@ -206,7 +176,7 @@ def show_status(chat: Chat, stack: ExitStack) -> str:
         for one in people:
             for number in range(200):
                 one.say(f"line {number}")
-        lines = chat.run("channelstatus")
+        lines = chat.manage("channelstatus").splitlines()
         return lines if any(re.search(r"receive.*oldest", line) for line in lines) else []
 
     return draw("python manage.py channelstatus", wait_for(busy_lines, "a busy moment", 60))
@@ -216,7 +186,10 @@ def take(folder: Path) -> None:
     """Take all pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        chat = Chat(Path(name), stack)
+        chat = stack.enter_context(Chat(Path(name)))
+        chat.start_server()
+        chat.start_worker()
+        chat.wait_for_workers()
         browser = start_chromium(Path(name) / "profile", Path(name) / "chromedriver.log")
         stack.callback(browser.quit)
         nadia = fill(chat, browser, stack)

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labs.faults import chat_rows, hearing
 from labs.faults.chat_site import ChatSite
 from labs.faults.fault import Fault
-from labs.faults.load.plan import Plan
-from labs.faults.load.transcript import Transcript
 from labs.faults.presence import check_presence
 from labs.faults.size import Size
 from labs.faults.stage import Stage
+from labs.harness.crowd import chat_rows, hearing
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.transcript import Transcript
 
 #: How long what is under way may take to come to its end, and frames to arrive (s).
 UNDER_WAY, ARRIVAL = 20.0, 1.0
@@ -50,7 +50,7 @@ class ChatFault(Fault):
         """
         assert isinstance(stage.site, ChatSite)
         back = {person.name for person in transcript.people if len(person.visits) > 1}
-        yield hearing.find(transcript, (), stage.since, back)
+        yield hearing.find(transcript, stage.since, loose=back)
         yield chat_rows.find(transcript, stage.site.rows())
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
@@ -58,4 +58,4 @@ class ChatFault(Fault):
         people = transcript.people
         fetched = sum(len(visit.fetched) for person in people for visit in person.visits)
         again = sum(person.again for person in people)
-        stage.notes.append(f"{fetched} came by the history, {again} again and were dropped")
+        stage.note(f"{fetched} came by the history, {again} again and were dropped")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Self
 
-from labs.faults.chat_rows import Stored
-from labs.faults.site import Site
-from labs.harness.processes import clean_environment
-from labs.harness.project import ROOT
+from labs.faults.site import Site, python_path
+from labs.harness.crowd.chat_rows import Stored
+from labs.harness.procfile import in_shell
 
 
 class ChatSite(Site):
@@ -24,8 +20,9 @@ class ChatSite(Site):
         """The file of its database."""
         return self.folder / "chat.sqlite3"
 
-    def environment(self, engine: Path) -> dict[str, str]:
-        """Return the variables of the processes."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of the processes."""
         return {
             "BIND": "127.0.0.1",
             "REDIS_URL": self.redis_url,
@@ -35,21 +32,17 @@ class ChatSite(Site):
             # Who is closed first comes back to this server, whose port is taken until the last is.
             "DRAIN_TIME": "3",
             "DJANGO_SETTINGS_MODULE": "chat_project.settings",
-            "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([engine, ROOT]))),
+            "PYTHONPATH": python_path(self.engine),
         }
 
     def command(self, line: str) -> list[str]:
         """Return a command of the Procfile; see :class:`Site`."""
-        own = line.replace("python manage.py", "python -m django")
-        return ["/bin/sh", "-c", f"exec {own}"]
+        return in_shell(line.replace("python manage.py", "python -m django"))
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         """Make the database, start everything."""
-        command = [sys.executable, "-m", "django", "migrate", "--verbosity", "0"]
-        command += ["--skip-checks"]
-        environment = clean_environment() | self.environment(self.engine)
-        subprocess.run(command, env=environment, cwd=self.folder, check=True)
-        return super().__enter__()
+        self.run(sys.executable, "-m", "django", "migrate", "--verbosity", "0", "--skip-checks")
+        super().start()
 
     def rows(self) -> list[Stored]:
         """Return all stored messages, by their ids."""

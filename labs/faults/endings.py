@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from labs.faults.diaries import Moment, Run, by_socket
-from labs.faults.load.transcript import Transcript
+from labs.harness.crowd.transcript import Transcript
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from labs.faults import endings, hearing
+from labs.faults import endings
 from labs.faults.diaries import read_runs
-from labs.faults.load.plan import Plan
-from labs.faults.load.transcript import Transcript
 from labs.faults.row import Limits
 from labs.faults.site import Setting, Site
 from labs.faults.size import Size
 from labs.faults.stage import Stage
+from labs.harness.crowd import hearing
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.transcript import Transcript
 
 
 class Fault(ABC):
@@ -53,7 +54,8 @@ class Fault(ABC):
     def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
         """Find what the table counts: dataclasses with fields of ``Row``, lists of facts."""
         runs = read_runs(stage.site.folder)
-        yield hearing.find(transcript, runs, stage.since)
+        finished = {(run.key, run.number) for run in runs if run.after is not None}
+        yield hearing.find(transcript, stage.since, finished=finished)
         yield endings.find(transcript, runs, stage.moments)
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:  # noqa: B027  (few need it)

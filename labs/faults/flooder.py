@@ -10,7 +10,7 @@ from contextlib import closing
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from labs.faults.site import Server
+from labs.harness.server import Server
 
 
 class Flooder:
@@ -21,7 +21,7 @@ class Flooder:
         self.heard: list[int] = []
         self.code: int | None = None
         self._socket: ClientConnection = connect(
-            f"{server.url}/room/flood/?key=flood", compression=None, ping_interval=None
+            f"{server.socket_url}/room/flood/?key=flood", compression=None, ping_interval=None
         )
         self._hearer = threading.Thread(target=self._hear, daemon=True)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
 import sys
 import threading
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+
+from labs.harness.commands import run
 
 #: The kinds of commands whose replies may be lost.
 KINDS = ("publish", "commit", "pull")
@@ -26,10 +26,8 @@ SHAS = (
 
 def find_marks(engine: Path) -> dict[str, bytes]:
     """Return what each kind of command is recognised by; scripts have a name of their content."""
-    environment = {**os.environ, "PYTHONPATH": str(engine)}
-    command = [sys.executable, "-c", SHAS]
-    said = subprocess.run(command, env=environment, cwd=engine, capture_output=True, check=True)
-    publish, commit = said.stdout.split()
+    said = run(sys.executable, "-c", SHAS, cwd=engine, env={"PYTHONPATH": str(engine)})
+    publish, commit = said.split()
     return {"publish": publish, "commit": commit, "pull": b"XREADGROUP"}
 
 

@@ -8,10 +8,23 @@ from dataclasses import dataclass, field, fields
 #: How many of each kind of fact are named.
 EXAMPLES = 3
 
+#: What the table calls what is counted.
+LABELS = {
+    "dropped": "clients cut",
+    "lost": "lost",
+    "twice": "duplicated",
+    "disordered": "out of order",
+    "missing": "missing disconnects",
+    "doubled": "extra disconnects",
+    "unpaired": "unpaired connects",
+    "wrong_sessions": "wrong sessions",
+    "seconds": "longest outage (s)",
+}
+
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may happen at most; None: as much as likes.
+    """How much may happen at most; None: no limit.
 
     *dropped* leaves out the sockets of servers that the fault itself ends.
     """
@@ -28,13 +41,12 @@ class Limits:
 
     def describe(self) -> str:
         """Say it in a cell of the table."""
-        named = {"disordered": "order", "wrong_sessions": "sessions"}
         names = [item.name for item in fields(self) if item.name != "seconds"]
-        free = [named.get(name, name) for name in names if getattr(self, name) is None]
-        parts = ["0" if not free else f"0 but {', '.join(free)}"]
+        free = [LABELS[name] for name in names if getattr(self, name) is None]
+        parts = ["all 0" if not free else f"all 0 but {', '.join(free)}"]
         if self.seconds is not None:
             parts.append(f"{self.seconds:g} s")
-        return "; ".join(parts)
+        return ", ".join(parts)
 
 
 @dataclass
@@ -70,14 +82,14 @@ class Row:
         facts = found if isinstance(found, list) else []
         count = len(facts) if isinstance(found, list) else found
         setattr(self, name, getattr(self, name) + count)
-        self.examples += [f"{name}: {fact}" for fact in facts[:EXAMPLES]]
+        self.examples += [f"{LABELS.get(name, name)}: {fact}" for fact in facts[:EXAMPLES]]
 
     def missed(self) -> Iterator[str]:
         """Say each target that was missed."""
         for item in fields(self.limits):
             limit, found = getattr(self.limits, item.name), getattr(self, item.name)
             if limit is not None and found > limit:
-                yield f"{item.name} {found:.3g}, at most {limit:g}"
+                yield f"{LABELS[item.name]}: {found:.3g}, at most {limit:g}"
         yield from self.failures
 
     @property

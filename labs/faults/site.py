@@ -7,27 +7,30 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.status import Status
 from labs.faults.clock.wall_clock import WallClock
 from labs.faults.proxy import Proxy
+from labs.harness import site as harness
 from labs.harness.ports import free_port
-from labs.harness.processes import Process, Processes
-from labs.harness.procfile import read_procfile
+from labs.harness.processes import Process
+from labs.harness.procfile import in_shell, read_procfile, server_line
 from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
+from labs.harness.server import Server
+from labs.harness.site import WORKER_READY
 from labs.harness.waiting import wait_for
-
-#: Said by a worker when it starts.
-WORKER_READY = r"\bWorker \w+: .* listening on channels"
-
-UVICORN = "uvicorn --host 127.0.0.1 --port $PORT chat_project.asgi:application"
 
 #: What starts a process: the engine's folder goes first on PYTHONPATH.
 ENGINE = ROOT
+
+
+def python_path(engine: Path) -> str:
+    """Return the PYTHONPATH of processes that import the engine of that folder."""
+    return os.pathsep.join(map(str, dict.fromkeys([engine, ROOT])))
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,7 @@ class Setting:
     """What a fault wants to be done to: how many processes of which kind, with which limits.
 
     *limits* are CHANNEL_WORKERS, *redis* options of the command line of Redis, *clock* that of
-    Redis, if it is not the machine's. *proxied*: processes
-    reach Redis by a proxy.
+    Redis, if it is not the machine's. *proxied*: processes reach Redis by a proxy.
     """
 
     servers: tuple[str, ...] = ("daphne", "daphne")
@@ -48,42 +50,24 @@ class Setting:
     proxied: bool = False
 
 
-@dataclass
-class Server:
-    """An interface server."""
+class Site(harness.Site):
+    """The project under load; see :class:`labs.harness.site.Site`.
 
-    kind: str
-    port: int
-    process: Process
-
-    @property
-    def url(self) -> str:
-        """The address of its sockets."""
-        return f"ws://127.0.0.1:{self.port}"
-
-
-class Site:
-    """Use it in a `with`; all of its processes end with the block.
-
-    *folder* is empty; *engine* is the folder that ``channels_workers`` is imported from.
+    *engine* is the folder that ``channels_workers`` is imported from.
     """
 
     def __init__(self, folder: Path, setting: Setting, engine: Path = ENGINE) -> None:
-        self.folder = folder
+        clock = setting.clock.environment if setting.clock else None
+        super().__init__(folder, RedisServer(folder, *setting.redis, env=clock))
         self.setting = setting
         self.engine = engine
-        self.redis = RedisServer(
-            folder, *setting.redis, env=setting.clock.environment if setting.clock else None
-        )
         #: Where processes look for Redis: itself, or a proxy before it.
         self.redis_url = self.redis.url
         self.proxy = Proxy(self.redis.port)
-        self.processes = Processes(folder)
-        self.servers: list[Server] = []
-        self.workers: list[Process] = []
 
-    def environment(self, engine: Path) -> dict[str, str]:
-        """Return the variables of the processes; FAULTS is read by ``application.settings``."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of the processes; FAULTS is read by ``application.settings``."""
         given = {
             "redis": self.redis_url,
             "folder": str(self.folder),
@@ -93,36 +77,26 @@ class Site:
             "FAULTS": json.dumps(given),
             "BIND": "127.0.0.1",
             "DJANGO_SETTINGS_MODULE": "labs.faults.application.settings",
-            "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([engine, ROOT]))),
+            "PYTHONPATH": python_path(self.engine),
         }
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         """Start everything."""
-        try:
-            self.redis.start()
-            if self.setting.proxied:
-                self.proxy.start(self.engine)
-                self.redis_url = f"redis://127.0.0.1:{self.proxy.port}/0"
-            for kind in self.setting.servers:
-                self.start_server(kind)
-            started = [self.start_worker() for _ in range(self.setting.workers)]
-            for worker in started:
-                worker.wait_for_line(WORKER_READY)
-        except BaseException:
-            self.end()
-            raise
-        return self
+        super().start()
+        if self.setting.proxied:
+            self.proxy.start(self.engine)
+            self.redis_url = f"redis://127.0.0.1:{self.proxy.port}/0"
+        for kind in self.setting.servers:
+            self.start_server(kind)
+        started = [self.start_worker() for _ in range(self.setting.workers)]
+        for worker in started:
+            worker.wait_for_line(WORKER_READY)
 
-    def __exit__(self, *error: object) -> None:
-        self.end()
-
-    def end(self) -> None:
+    def kill(self) -> None:
         """Kill what still runs."""
-        for process in reversed(self.processes.started):
-            process.kill()
+        self.processes.kill()
         self.proxy.stop()
-        if self.redis.is_running:
-            self.redis.process.kill()
+        super().kill()
 
     def command(self, line: str) -> list[str]:
         """Return a command of the Procfile, to be run for the project under load.
@@ -130,41 +104,25 @@ class Site:
         ``python -m django`` is what ``manage.py`` is, but imports nothing from its own folder.
         """
         own = line.replace("chat_project.asgi", "labs.faults.application.asgi")
-        own = own.replace("python manage.py", "python -m django")
-        return ["/bin/sh", "-c", f"exec {own}"]
+        return in_shell(own.replace("python manage.py", "python -m django"))
 
     def start_server(self, kind: str, port: int | None = None) -> Server:
         """Start an interface server; return when it takes connections."""
         port = port or free_port()
-        line = {"daphne": read_procfile()["web"], "uvicorn": UVICORN}[kind]
-        process = self.start(line, kind, {"PORT": str(port)})
-        server = Server(kind, port, process.wait_until_listening(port))
+        process = self.launch(self.command(server_line(kind)), kind, {"PORT": str(port)})
+        server = Server(port, process.wait_until_listening(port), kind)
         self.servers.append(server)
         return server
 
-    def start_worker(self, *, wait: bool = False) -> Process:
-        """Start a worker; return at once, or when it is ready."""
+    def start_worker(self) -> Process:
+        """Start a worker; return at once."""
         threads = {"WORKER_THREADS": str(self.setting.threads)}
-        worker = self.start(read_procfile()["worker"], "worker", threads)
-        self.workers.append(worker)
-        if wait:
-            worker.wait_for_line(WORKER_READY)
-        return worker
+        self.workers.append(self.start_line("worker", "worker", threads))
+        return self.workers[-1]
 
-    def restart_dead_workers(self) -> int:
-        """Start a worker for each that has ended, as a supervisor would; return how many."""
-        dead = [worker for worker in self.workers if not worker.is_running]
-        for worker in dead:
-            self.workers.remove(worker)
-            self.start_worker()
-        return len(dead)
-
-    def start(
-        self, line: str, name: str, env: Mapping[str, str], engine: Path | None = None
-    ) -> Process:
-        """Start a line of the Procfile, on this engine or another one."""
-        environment = {**self.environment(engine or self.engine), **env}
-        return self.processes(self.command(line), name=name, env=environment, cwd=self.folder)
+    def start_line(self, kind: str, name: str, env: Mapping[str, str]) -> Process:
+        """Start a line of the Procfile."""
+        return self.launch(self.command(read_procfile()[kind]), name, env)
 
     def status(self) -> Status:
         """Return what the layer knows."""

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from labs.faults.diaries import Moment, Run, read_runs
-from labs.faults.load.transcript import Transcript
-from labs.faults.site import Server, Site
+from labs.faults.row import Row
+from labs.faults.site import Site
 from labs.faults.size import Size
-from labs.faults.traffic import Traffic
+from labs.harness import stage as harness
+from labs.harness.crowd.traffic import Traffic
+from labs.harness.crowd.transcript import Transcript
 from labs.harness.processes import Process
+from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 
 
 @dataclass
-class Stage:
+class Stage(harness.Stage[Row]):
     """*moments* are those of harm, *since* the one from which pauses count (monotonic s)."""
 
     site: Site
     traffic: Traffic
     size: Size
+    row: Row
     moments: list[Moment] = field(default_factory=list)
     since: float = 0.0
     doomed: set[int] = field(default_factory=set)
-    failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     def strike(self, process: Process | None = None) -> None:
         """Note that harm is done now to a *process*, or to Redis, which all of them need."""
@@ -66,22 +66,6 @@ class Stage:
     def doom(self, server: Server) -> None:
         """Note that the sockets of *server* are to be dropped."""
         self.doomed.add(self.site.servers.index(server))
-
-    def last(self, seconds: float) -> None:
-        """Let a state last."""
-        threading.Event().wait(seconds)
-
-    def expect(self, fact: bool, what: str) -> None:
-        """Note a target that was missed, unless *fact*."""
-        if not fact:
-            self.failures.append(what)
-
-    def expect_soon(self, fact: Callable[[], bool], what: Callable[[], str], wait: float) -> None:
-        """Note a target that was missed, unless *fact* comes true within some seconds."""
-        try:
-            wait_for(fact, what, wait)
-        except AssertionError as missed:
-            self.failures.append(str(missed))
 
     def drops(self, transcript: Transcript) -> tuple[int, int]:
         """Return how many sockets were dropped of servers that live, and of those that do not."""

@@ -15,7 +15,7 @@ from labs.faults.row import Row
 from labs.faults.site import ENGINE, Site
 from labs.faults.size import Size
 from labs.faults.stage import Stage
-from labs.faults.traffic import Traffic
+from labs.harness.crowd.traffic import Traffic
 from labs.harness.waiting import wait_for
 
 #: How long all flows before the harm, how long the last disconnects may take (s).
@@ -40,10 +40,9 @@ def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> 
 
 
 def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
-    plan = fault.plan(tuple(server.url for server in site.servers), size)
-    with Traffic(site, plan) as traffic:
-        stage = Stage(site, traffic, size)
-        row.failures, row.notes = stage.failures, stage.notes
+    plan = fault.plan(tuple(server.socket_url for server in site.servers), size)
+    with Traffic(site.folder, site.processes, plan) as traffic:
+        stage = Stage(site, traffic, size, row)
         traffic.wait_until_calm(30)
         stage.last(BEFORE)
         fault.harm(stage)

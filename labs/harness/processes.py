@@ -92,6 +92,12 @@ class Process:
         return self.returncode is None
 
     @property
+    def memory(self) -> int:
+        """How much memory it has in use (KiB)."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+    @property
     def output(self) -> str:
         """All that it has written so far."""
         with self._changed:
@@ -188,7 +194,7 @@ class Process:
 
 
 class Processes:
-    """Starts processes, and ends those that are left when the test is over, youngest first."""
+    """Starts processes, and ends those that are left, the youngest first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -221,6 +227,11 @@ class Processes:
             except AssertionError as error:
                 stubborn.append(str(error))
         assert not stubborn, "\n\n".join(stubborn)
+
+    def kill(self) -> None:
+        """End what still runs at once."""
+        for process in reversed(self.started):
+            process.kill()
 
     def describe(self) -> str:
         """What each of them wrote."""

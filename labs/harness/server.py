@@ -18,10 +18,11 @@ from labs.harness.processes import Process
 
 @dataclass
 class Server:
-    """A running server: its port and its process."""
+    """A running server: its port, its process, and what it is."""
 
     port: int
     process: Process
+    kind: str = "daphne"
 
     @property
     def url(self) -> str:

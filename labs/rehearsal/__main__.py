@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from labs.harness.signals import interruptible
+from labs.harness.command import BAD, GOOD, add_files, make_parser, run_command
+from labs.harness.registry import listing, require_known
+from labs.harness.report import conditions, say, write_json, write_markdown
 from labs.rehearsal.registry import STEPS
 from labs.rehearsal.row import Row
 from labs.rehearsal.site import Site
 from labs.rehearsal.slug import Repository
 from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step
-from labs.rehearsal.table import describe, say, write_json, write_markdown
+from labs.rehearsal.table import as_json, describe, markdown
 
-#: The exit status after SIGINT or SIGTERM.
-INTERRUPTED = 130
+COMMAND = "scripts/rehearse"
 
 #: A machine that did nothing for so long (s) is worth a word.
 STOOD = 3.0
@@ -30,14 +28,12 @@ STOOD = 3.0
 
 def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
-    parser = argparse.ArgumentParser(prog="scripts/rehearse", description=__doc__)
-    parser.add_argument("--list", action="store_true", help="say what there is")
+    parser = make_parser(COMMAND, __doc__)
     parser.add_argument("--until", metavar="STEP", help="end after this step")
     parser.add_argument(
         "--without", action="append", default=[], metavar="STEP", help="leave out this one"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    add_files(parser, "json", "markdown")
     return parser.parse_args()
 
 
@@ -74,51 +70,31 @@ def rehearse(folder: Path, until: str | None, without: Sequence[str] = ()) -> li
     return rows
 
 
-def conditions(took: float) -> list[str]:
-    """Return lines that say how the rows came about."""
-    return [
-        f"{time.strftime('%Y-%m-%d')}, `scripts/rehearse`, {took:.0f} s.",
-        f"{os.cpu_count()} cores, {platform.system()}.",
-    ]
-
-
 def report(options: argparse.Namespace, folder: Path) -> int:
     """Rehearse; return the exit status."""
+    wanted = [*options.without, *([options.until] if options.until else [])]
+    require_known(wanted, [step.name for step in STEPS], "a step")
+    if options.list:
+        say(listing(STEPS))
+        return GOOD
     since = time.monotonic()
     rows = rehearse(folder, options.until, options.without)
     took = time.monotonic() - since
+    given = conditions(COMMAND, took)
     if options.json:
-        write_json(options.json, rows, conditions(took))
+        write_json(options.json, as_json(rows, given))
     if options.markdown:
-        write_markdown(options.markdown, rows, conditions(took))
+        write_markdown(options.markdown, markdown(rows), given)
     failed = sum(not row.is_met for row in rows)
     left = 0 if options.until else len(STEPS) - len(rows) - len(options.without)
     say(f"{len(rows)} steps, {failed} failed, {left} not played, {took:.0f} s")
-    return 1 if failed or left else 0
+    return BAD if failed or left else GOOD
 
 
 def main() -> int:
     """Rehearse, report, return the exit status."""
-    options = parse()
-    known = {step.name for step in STEPS}
-    if unknown := {options.until, *options.without} - known - {None}:
-        say(f"There is no step {', '.join(sorted(unknown))}; --list says which there are.")
-        return 2
-    if options.list:
-        say("\n".join(f"{step.name:<12} {step.description}" for step in STEPS))
-        return 0
-    folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
-    folder.chmod(0o711)  # PostgreSQL runs as another user
-    try:
-        with interruptible():
-            status = report(options, folder)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    if status:
-        say(f"What the processes wrote is in {folder}")
-    else:
-        shutil.rmtree(folder)
-    return status
+    # PostgreSQL runs as another user, who must get through the folder.
+    return run_command("rehearsal", partial(report, parse()), mode=0o711)
 
 
 if __name__ == "__main__":

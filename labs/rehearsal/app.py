@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from labs.faults.site import WORKER_READY
 from labs.harness.ports import free_port
 from labs.harness.processes import Process, Processes
+from labs.harness.site import WORKER_READY
 from labs.rehearsal.slug import Slug
 
 #: SIGKILL follows SIGTERM after so long; a web dyno must listen within that of its start (s).

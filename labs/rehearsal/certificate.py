@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from labs.rehearsal.command import run
+from labs.harness.commands import run
 
 
 @dataclass(frozen=True)

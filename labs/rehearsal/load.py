@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from labs.faults import chat_rows, hearing
-from labs.faults.load.plan import Plan
-from labs.faults.load.transcript import Transcript
-from labs.faults.traffic import Traffic
-from labs.harness.processes import Processes
+from labs.harness.crowd import chat_rows, hearing
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.traffic import Traffic
+from labs.harness.crowd.transcript import Transcript
 from labs.rehearsal.site import Site
 
 #: How many people in how many rooms, who say something every so often (s).
@@ -55,14 +53,6 @@ class Counted:
                 yield f"{name}: expected 0, came {count}. {shown}"
 
 
-@dataclass
-class Ground:
-    """Where the load of a step runs."""
-
-    folder: Path
-    processes: Processes
-
-
 @contextmanager
 def load(site: Site, label: str, *, by_rows: bool = False) -> Iterator[Counted]:
     """Let people talk in rooms of their own; what is yielded is filled in when the block ends.
@@ -81,7 +71,7 @@ def load(site: Site, label: str, *, by_rows: bool = False) -> Iterator[Counted]:
         authority=str(site.router.certificate.file),
     )
     counted = Counted(sockets=ROOMS * EACH)
-    with Traffic(Ground(folder, site.processes), plan) as traffic:
+    with Traffic(folder, site.processes, plan) as traffic:
         traffic.wait_until_calm(CALM)
         yield counted
         if not traffic.wait_until_calm(CALM):
@@ -102,7 +92,7 @@ def count(
     """
     people = transcript.people
     back = {person.name for person in people if len(person.visits) > 1}
-    heard = hearing.find(transcript, (), 0.0, back)
+    heard = hearing.find(transcript, 0.0, loose=back)
     visits = [visit for person in people for visit in person.visits]
     counted.said = heard.said
     counted.dropped = sum(1 for visit in visits if visit.joined and visit.ended)

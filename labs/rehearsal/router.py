@@ -6,12 +6,12 @@ import os
 import signal
 from pathlib import Path
 
+from labs.harness.commands import run
 from labs.harness.nginx import FILES, nginx_program
 from labs.harness.ports import free_port, is_listening
 from labs.harness.processes import Process
 from labs.harness.waiting import wait_for
 from labs.rehearsal.certificate import make_certificate
-from labs.rehearsal.command import run
 
 #: The name that the platform gives the app, and one of its owner's.
 HOST, OWN_HOST = "chat-rehearsed.herokuapp.com", "localhost"

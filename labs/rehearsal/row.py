@@ -11,7 +11,7 @@ class Row:
 
     step: str
     description: str
-    facts: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     redis: int = 0
     database: int = 0

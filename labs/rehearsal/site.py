@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from labs.faults.chat_rows import Stored
+from labs.harness.crowd.chat_rows import Stored
 from labs.harness.processes import Processes
 from labs.rehearsal.app import App
 from labs.rehearsal.gauge import Gauge
@@ -52,13 +52,9 @@ class Site:
             self.key_value.start()
             stack.callback(self.router.stop)
             self.router.start()
-            stack.callback(self._end_dynos)
+            stack.callback(self.processes.kill)
             stack.enter_context(self.gauge.running())
             yield self
-
-    def _end_dynos(self) -> None:
-        for process in reversed(self.processes.started):
-            process.kill()
 
     def new_app(self, name: str, slug: Slug) -> App:
         """Make an app, as its ``app.json`` says, with both services attached."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from labs.harness import stage as harness
 from labs.rehearsal.app import App
 from labs.rehearsal.load import Counted, load
 from labs.rehearsal.row import Row
@@ -16,7 +16,7 @@ from labs.rehearsal.slug import Repository, Slug
 
 
 @dataclass
-class Stage:
+class Stage(harness.Stage[Row]):
     """*row* is that of the step that is being played."""
 
     folder: Path
@@ -26,15 +26,6 @@ class Stage:
     slug: Slug | None = None
     app: App | None = None
     workers: App | None = None
-
-    def note(self, fact: str) -> None:
-        """Add a fact to the row."""
-        self.row.facts.append(fact)
-
-    def expect(self, fact: bool, what: str) -> None:
-        """Note what did not come as it should, unless *fact*."""
-        if not fact:
-            self.row.failures.append(what)
 
     @property
     def built(self) -> Slug:
@@ -67,8 +58,3 @@ class Stage:
             yield counted
         self.note(counted.describe())
         self.row.failures += counted.faults(*allowed)
-
-    @staticmethod
-    def last(seconds: float) -> None:
-        """Let a state last."""
-        threading.Event().wait(seconds)

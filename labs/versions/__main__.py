@@ -5,25 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from labs.versions.combinations import COMBINATIONS, Combination
+from labs.harness.command import BAD, GOOD, MISUSED, make_parser
+from labs.harness.registry import choose
+from labs.harness.report import say, write_json
+from labs.versions.combinations import COMBINATIONS
 from labs.versions.environment import MissingPython
 from labs.versions.servers import MissingServer
-from labs.versions.table import describe, markdown, merge, read_json, write_json
+from labs.versions.table import describe, markdown, merge, read_json
 from labs.versions.trial import TOOLS, Result, try_combination
-
-
-def say(text: str) -> None:
-    """Write a line at once."""
-    print(text, flush=True)
 
 
 def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
-    parser = argparse.ArgumentParser(prog="scripts/versions", description=__doc__)
-    parser.add_argument("--only", action="append", metavar="NAME", help="try this; repeatable")
-    parser.add_argument("--list", action="store_true", help="say what there is")
+    parser = make_parser("scripts/versions", __doc__, "a combination")
     parser.add_argument(
         "--python", action="append", default=[], metavar="VERSION=PATH", help="an interpreter"
     )
@@ -36,21 +33,12 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chosen(names: Sequence[str] | None) -> list[Combination]:
-    """The combinations of these names, or all; SystemExit for a name that there is not."""
-    known = {one.name: one for one in COMBINATIONS}
-    unknown = [name for name in names or () if name not in known]
-    if unknown:
-        raise SystemExit(f"There is no combination {unknown[0]!r}. There are: {', '.join(known)}.")
-    return [known[name] for name in names or known]
-
-
 def report(results: Sequence[Result], options: argparse.Namespace) -> None:
     """Write what there is so far, so that an end in between loses nothing."""
     old = read_json(options.json) if options.json else []
     merged = merge(old, results)
     if options.json:
-        write_json(options.json, merged)
+        write_json(options.json, [asdict(result) for result in merged])
     if options.markdown:
         replace_table(options.markdown, markdown(merged))
 
@@ -66,16 +54,12 @@ def replace_table(page: Path, table: str) -> None:
     page.write_text(before + mark + table + "".join(lines))
 
 
-def main() -> int:
+def try_all(options: argparse.Namespace) -> int:
     """Try, report, return the exit status."""
-    options = parse()
-    if options.list:
-        say("\n".join(one.name for one in COMBINATIONS))
-        return 0
     pythons = dict(pair.split("=", 1) for pair in options.python)
     results: list[Result] = []
     missing = []
-    for combination in chosen(options.only):
+    for combination in choose(COMBINATIONS, options.only, "a combination"):
         try:
             result = try_combination(combination, pythons)
         except (MissingPython, MissingServer) as error:
@@ -90,7 +74,20 @@ def main() -> int:
             say(f"  at the second try: {test}")
         report(results, options)
     say(f"Environments, reports and logs are in {TOOLS}.")
-    return 0 if not missing and all(result.is_good for result in results) else 1
+    return GOOD if not missing and all(result.is_good for result in results) else BAD
+
+
+def main() -> int:
+    """Try what is asked for; return the exit status."""
+    options = parse()
+    if options.list:
+        say("\n".join(one.name for one in COMBINATIONS))
+        return GOOD
+    try:
+        return try_all(options)
+    except ValueError as error:
+        say(str(error))
+        return MISUSED
 
 
 if __name__ == "__main__":

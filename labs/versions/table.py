@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
+from labs.harness.report import table
 from labs.versions.combinations import COMBINATIONS
 from labs.versions.trial import Result
 
@@ -19,11 +19,6 @@ def read_json(file: Path) -> list[Result]:
     if not file.exists():
         return []
     return [Result(**entry) for entry in json.loads(file.read_text())]
-
-
-def write_json(file: Path, results: Sequence[Result]) -> None:
-    """Write them, in the order of the combinations."""
-    file.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
 
 
 def merge(old: Sequence[Result], new: Sequence[Result]) -> list[Result]:
@@ -50,8 +45,7 @@ def describe(result: Result) -> str:
 
 def markdown(results: Sequence[Result]) -> str:
     """The table."""
-    lines = [(*HEADINGS, "tests", "date"), ("---",) * (len(HEADINGS) + 2), *rows(results)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return "".join(f"{line}\n" for line in table((*HEADINGS, "tests", "date"), rows(results)))
 
 
 def _cells(result: Result) -> list[str]:

@@ -20,10 +20,8 @@ store
 """
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,14 +30,9 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 
-from labs.harness.ports import free_port
-from labs.harness.processes import Processes, clean_environment
-from labs.harness.procfile import shell_command
-from labs.harness.project import ROOT
-from labs.harness.redis_server import RedisServer
+from labs.harness.chat_site import ChatSite
 from labs.harness.server import Server
 from tests.chat.tab import OpenTab, Tab
-from tests.conftest import WORKER_READY
 from tests.processes.chromium import start_chromium
 
 Store = Callable[..., None]
@@ -116,38 +109,31 @@ def open_tab(browser: Chrome) -> OpenTab:
 
 
 @pytest.fixture(scope="session")
-def chat_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("chat") / "chat.sqlite3"
+def chat_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatSite]:
+    settings = {
+        "CHAT_RATE_LIMIT": "0",
+        "SIGNUP_RATE_LIMIT": "0",
+        "LOGIN_ADDRESS_RATE_LIMIT": "0",
+        "LOGIN_PACE": "0",
+        "DRAIN_TIME": "0",
+    }
+    with ChatSite(tmp_path_factory.mktemp("chat"), settings) as site:
+        for _ in range(2):
+            site.start_server()
+            site.start_worker()
+        site.wait_for_workers()
+        yield site
+        site.stop()
 
 
 @pytest.fixture(scope="session")
-def chat_servers(
-    chat_database: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Server]]:
-    with ExitStack() as stack:
-        redis = RedisServer(tmp_path_factory.mktemp("redis-of-chat"))
-        stack.callback(redis.stop)
-        redis.start()
-        env = {"DATABASE_URL": f"sqlite:///{chat_database}", "REDIS_URL": redis.url}
-        env |= {"CHAT_RATE_LIMIT": "0", "SIGNUP_RATE_LIMIT": "0", "LOGIN_ADDRESS_RATE_LIMIT": "0"}
-        env["LOGIN_PACE"] = "0"
-        env["DRAIN_TIME"] = "0"
-        migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
-        subprocess.run(migrate, cwd=ROOT, env=clean_environment() | env, check=True)
-        processes = Processes(chat_database.parent)
-        stack.callback(processes.stop)
-        ports = [free_port(), free_port()]
-        webs = [
-            processes(shell_command("web"), name="web", env=env | {"PORT": str(port)})
-            for port in ports
-        ]
-        workers = [processes(shell_command("worker"), name="worker", env=env) for _ in range(2)]
-        for worker in workers:
-            worker.wait_for_line(WORKER_READY)
-        yield [
-            Server(port, web.wait_until_listening(port))
-            for port, web in zip(ports, webs, strict=True)
-        ]
+def chat_database(chat_site: ChatSite) -> Path:
+    return chat_site.database
+
+
+@pytest.fixture(scope="session")
+def chat_servers(chat_site: ChatSite) -> list[Server]:
+    return chat_site.servers
 
 
 @pytest.fixture

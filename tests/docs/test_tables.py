@@ -22,7 +22,8 @@ from channels_workers_upgrade.names import SECTIONS
 from channels_workers_upgrade.packages import FORM, LEAST
 from channels_workers_upgrade.processes import OLD_OPTIONS
 from chat.frames import Frame, parse
-from labs.faults.registry import FAULTS
+from labs.faults.registry import FAULTS, LONG
+from labs.faults.table import COLUMNS
 from labs.genuine.comparison.differences import DIFFERENCES
 from labs.genuine.comparison.repertoire import applications
 from labs.harness.procfile import read_procfile
@@ -45,7 +46,11 @@ def defaults_in(rows: list[list[str]]) -> dict[str, Any]:
 
 
 def test_channel_workers() -> None:
-    written = defaults_in(page("reference/settings").table("workers"))
+    settings = page("reference/settings")
+    tables = re.findall(r"<!-- table: (workers-\w+) -->", settings.text)
+    rows = [row for name in tables for row in settings.table(name)]
+    written = defaults_in(rows)
+    assert len(written) == len(rows)
     assert written == {field.name: field.default for field in fields(Configuration)}
 
 
@@ -233,6 +238,17 @@ def test_the_table_of_a_fault_run() -> None:
     rows = page("project/fault-runs").table("faults")
     assert [code(row[0])[0] for row in rows] == [fault.name for fault in FAULTS]
     assert {row[-1] for row in rows} == {"ok"}
+
+
+def test_the_columns_of_a_fault_run() -> None:
+    names = [column.name for column in COLUMNS]
+    assert f"<!-- table: faults -->\n| {' | '.join(names)} |\n" in page("project/fault-runs").text
+    assert [row[0] for row in page("project/fault-runs").table("columns")] == names
+
+
+def test_the_descriptions_of_faults() -> None:
+    rows = [[f"`{fault.name}`", fault.description] for fault in (*FAULTS, *LONG)]
+    assert page("project/fault-runs").table("descriptions") == rows
 
 
 # chat/socket.md

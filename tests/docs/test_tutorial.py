@@ -1,5 +1,6 @@
 """The tutorial and the guides to consumers, followed step by step in an empty project."""
 
+import json
 import os
 import re
 import subprocess
@@ -29,12 +30,13 @@ PAGES = (
     "tutorial/deploy",
     "reference/messages",
     "reference/routing",
+    "reference/sending",
     "how-to/authenticate",
     "how-to/classes",
     "how-to/guard",
     "how-to/tasks",
-    "how-to/push",
     "how-to/exactly-once-sql",
+    "how-to/push",
     "how-to/test-consumers",
     "how-to/channels-4",
 )
@@ -282,6 +284,7 @@ CASES = {
     "board/slow.py": ("ws_receive_slowly", ["hi"], ["after a while: hi"]),
     "board/progress.py": ("ws_receive", ["hi"], ["working", "done"]),
     "board/record.py": ("ws_receive", ["hi"], ["line 1 is stored"]),
+    "board/order.py": ("ws_receive", ["hi", "ho"], ["2 lines", "4 lines"]),
 }
 
 
@@ -373,14 +376,7 @@ def test_the_routing_with_an_include(board: Project) -> None:
 
 def test_the_class_in_a_group_of_functions(board: Project) -> None:
     board.write_all("board/classes.py", 0)
-    (board.folder / "mysite" / "asgi.py").write_text(
-        blocks_of("mysite/asgi.py")[0].text
-        + "from channels.routing import ProtocolTypeRouter, URLRouter\n"
-        + "from django.urls import path, re_path\n"
-        + "from board.classes import BoardConsumer\n"
-        + 'urls = [path("class/", BoardConsumer.as_asgi()), re_path("", application)]\n'
-        + 'application = ProtocolTypeRouter({"http": application, "websocket": URLRouter(urls)})\n'
-    )
+    board.write_all("mysite/asgi.py", 1)
     board.manage("migrate")
     server = board.serve()
     with opened(server, "/board/news/") as function, opened(server, "/class/") as instance:
@@ -407,6 +403,44 @@ def test_the_members(project: Project) -> None:
         assert socket.recv(20) == "ann says hi"
 
 
+def test_a_log_out_closes_the_sockets(project: Project) -> None:
+    project.write_all("mysite/settings.py", 1)
+    project.write_all("board/members.py", 0)
+    project.write_all("board/signals.py", 0)
+    with (project.folder / "board" / "apps.py").open("a") as file:
+        file.write("\n    def ready(self):\n        from board import signals\n")
+    project.route('{"websocket.connect": "board.members.ws_connect"}')
+    project.manage("migrate")
+    key = project.log_in("ann")
+    start_worker(project)
+    with opened(start_daphne(project), "/", session_key=key) as socket:
+        lines = (
+            "from django.conf import settings",
+            "from django.test import Client",
+            "client = Client()",
+            f"client.cookies[settings.SESSION_COOKIE_NAME] = {key!r}",
+            "client.logout()",
+        )
+        project.manage("shell", "--no-imports", "-c", "\n".join(lines))
+        with pytest.raises(ConnectionClosed) as caught:
+            socket.recv(20)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 4401
+
+
+def test_a_signal_that_tells_of_a_row(board: Project) -> None:
+    board.write_all("mysite/settings.py", 1)
+    board.write_all("board/models.py", 0)
+    board.write_all("board/models.py", 1)
+    board.manage("makemigrations", "board")
+    board.manage("migrate")
+    start_worker(board)
+    with opened(start_daphne(board), "/board/news/") as socket:
+        create = "from board.models import Line; Line.objects.create(text='tea', delivery='1')"
+        board.manage("shell", "--no-imports", "-c", create)
+        assert socket.recv(20) == "line 1: tea"
+
+
 def test_the_consumers_as_a_class(project: Project) -> None:
     project.write_all("board/generics.py", 0)
     with (project.folder / "mysite" / "settings.py").open("a") as file:
@@ -422,6 +456,16 @@ def test_the_consumers_as_a_class(project: Project) -> None:
         assert [ann.recv(20), bob.recv(20)] == ['{"line": "one", "by": "ann"}'] * 2
         bob.send('{"line": "two"}')
         assert [ann.recv(20), bob.recv(20)] == ['{"line": "two", "by": ""}'] * 2
+
+
+def test_a_class_for_each_stream(project: Project) -> None:
+    project.write_all("board/streams.py", 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.streams.channel_routing"\n')
+    project.manage("migrate")
+    with opened(project.serve(), "/streams/") as socket:
+        socket.send('{"stream": "echo", "payload": {"a": 1}}')
+        assert json.loads(socket.recv(20)) == {"stream": "echo", "payload": {"echo": {"a": 1}}}
 
 
 def test_one_socket_for_many_parts(project: Project) -> None:

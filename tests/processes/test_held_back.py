@@ -5,13 +5,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labs.harness import ports
-from labs.harness.processes import Process, Processes
+from labs.harness.processes import Processes
 from labs.harness.raw_socket import PING, TEXT, RawSocket, deflated, frame
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
@@ -86,14 +85,6 @@ def go_on(redis_server: RedisServer) -> None:
         client.rpush(GO, "on")
 
 
-def memory(process: Process) -> float:
-    """What a process has of the machine's memory (MiB)."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+)", status)
-    assert found
-    return int(found[1]) / 1024
-
-
 def send_until_cut(client: RawSocket, data: bytes) -> None:
     """Send *data* again and again until the line is cut; AssertionError after 200 MB."""
     with suppress(ConnectionError):
@@ -117,14 +108,14 @@ def test_what_is_sent_while_workers_are_busy_waits_in_order_at_the_client(
     numbers = [b"%06d" % number + b" " * 16_000 for number in range(1000)]
     with RawSocket(server.port, "/stuck/") as client:
         assert client.is_open
-        before = memory(server.process)
+        before = server.process.memory / 1024
         all_of_them = b"".join(map(frame, numbers))
         sender = threading.Thread(target=client.send, args=(all_of_them,))
         sender.start()
         pings = (opcode for opcode, _ in client.frames())
         assert [next(pings) for _ in range(4)] == [PING] * 4  # it may leave one unanswered
         assert sender.is_alive()
-        assert memory(server.process) - before < 12
+        assert server.process.memory / 1024 - before < 12
         go_on(redis_server)
         heard = texts(client)
         assert [next(heard)[:6] for _ in numbers] == [number[:6] for number in numbers]
@@ -155,18 +146,18 @@ def test_frames_that_wait_of_many_take_little_memory_and_those_left_behind_too(
 ) -> None:
     server, _ = start(kind), start_worker(env=MIRROR)
     clients = open_many(40, server, "/stuck/")
-    before = memory(server.process)
+    before = server.process.memory / 1024
     for client in clients:
         data = deflated(b" " * 60_000) if "deflate" in client.answer else frame(b" " * 60_000)
         client.send_until_held(data * 10, 15, patience=0.05)
-    assert memory(server.process) - before < 48
+    assert server.process.memory / 1024 - before < 48
     for client in clients:
         client.close()
     go_on(redis_server)
     with RawSocket(server.port, "/fast/") as client:
         client.send(frame(b"still here"))
         assert next(texts(client)) == b"still here"
-    assert memory(server.process) - before < 48
+    assert server.process.memory / 1024 - before < 48
 
 
 @pytest.mark.parametrize("kind", COMPRESSING)
@@ -177,12 +168,12 @@ def test_small_frames_that_become_large_cost_little(
     bomb = deflated(b" " * 12_000_000)
     assert len(bomb) < 20_000
     clients = open_many(20, server)
-    before = memory(server.process)
+    before = server.process.memory / 1024
     for client in clients:
         client.send(bomb)
     for client in clients:
         assert client.until_cut() in ([1009], [4009])
-    assert memory(server.process) - before < 64
+    assert server.process.memory / 1024 - before < 64
 
 
 @pytest.mark.parametrize("kind", CUTTING)

@@ -11,8 +11,9 @@ import pytest
 from labs.harness.processes import Processes, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
+from tests.docs.pages import Page
 from tests.docs.test_tutorial import Project, opened, start_daphne, start_worker
-from tests.project.test_package import copy_source
+from tests.project.distributions import build
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -45,10 +46,7 @@ def run(
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of the environment; versions are those of requirements.txt."""
     folder = tmp_path_factory.mktemp("install")
-    copy_source(folder / "source")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps"]
-    run(*pip, "--wheel-dir", folder, folder / "source")
-    wheel = next(folder.glob("*.whl"))
+    wheel = next(build(folder).glob("channels_workers-*.whl"))
     run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
     python = folder / "venv" / "bin" / "python"
     options = ["--no-verify-hashes", "--constraint", ROOT / "requirements.txt"]
@@ -108,3 +106,20 @@ def test_the_tutorial_up_to_several_processes(
         ann.send("while no worker runs")
         start_worker(board)
         assert bob.recv(20) == '{"line": "while no worker runs", "number": 2}'
+
+
+def test_the_package_page_from_an_empty_project(
+    python: Path, tmp_path: Path, start_process: Processes, redis_server: RedisServer
+) -> None:
+    """What an index shows is enough: install, three files, `manage.py runserver`."""
+    project = Project(tmp_path, start_process, redis_server, python, source="")
+    run(python, "-m", "django", "startproject", "mysite", tmp_path, cwd=tmp_path)
+    for block in Page(ROOT / "channels_workers" / "README.md").blocks:
+        if block.file:
+            project.write(block)
+    project.manage("check")
+    project.manage("migrate")
+    server = project.serve()
+    with opened(server, "/any/") as ann, opened(server, "/any/") as bob:
+        ann.send("hello")
+        assert [ann.recv(20), bob.recv(20)] == ["hello"] * 2

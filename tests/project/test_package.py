@@ -1,7 +1,8 @@
-"""What `pip install .` installs: the engine alone."""
+"""The distributions of the engine: a wheel with the engine alone, and its source with tests."""
 
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from email import message_from_bytes
@@ -13,39 +14,30 @@ from packaging.requirements import Requirement
 
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
-from labs.harness.requirements import locked
+from labs.harness.requirements import WRITTEN, locked, requirements
+from tests.project.distributions import build
 
-SOURCE = ("pyproject.toml", "LICENSE", "README.md", "channels_workers", "chat", "chat_project")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel, built from a copy, since a build leaves files behind."""
-    folder = tmp_path_factory.mktemp("package")
-    copy_source(folder / "source")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps"]
-    result = subprocess.run(
-        [*pip, "--wheel-dir", folder, folder / "source"],
-        env=clean_environment(),
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return zipfile.ZipFile(next(folder.glob("*.whl")))
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the distributions."""
+    return build(tmp_path_factory.mktemp("package"))
 
 
-def copy_source(target: Path) -> None:
-    """Copy what a checkout holds, without what running it has left there."""
-    import shutil
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(next(built.glob("channels_workers-*.whl")))
 
-    target.mkdir()
-    for name in SOURCE:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, target / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, target)
+
+@pytest.fixture(scope="module")
+def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the unpacked source distribution."""
+    folder = tmp_path_factory.mktemp("source")
+    with tarfile.open(next(built.glob("channels_workers-*.tar.gz"))) as archive:
+        archive.extractall(folder, filter="data")
+    return next(folder.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +73,45 @@ def test_its_name_version_and_licence(metadata: Message) -> None:
 
 
 def test_it_asks_for_the_packages_that_the_chat_pins() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pinned = {one.name: one.version for one in locked(ROOT / "requirements.in")}
-    for dependency in map(Requirement, project["dependencies"]):
+    for dependency in map(Requirement, PROJECT["dependencies"]):
         assert dependency.specifier.contains(pinned[dependency.name])
+
+
+@pytest.mark.parametrize("name", ["docs", "tests", "CHANGELOG.md", "LICENSE", "SECURITY.md"])
+def test_its_source_holds_docs_changes_and_tests(name: str, unpacked: Path) -> None:
+    assert (unpacked / name).exists()
+
+
+def test_its_source_holds_nothing_of_this_machine(unpacked: Path) -> None:
+    """The builder adds what a build needs: a list of files and the metadata."""
+    made = {"PKG-INFO", "setup.cfg", "channels_workers.egg-info"}
+    names = {path.name for path in unpacked.iterdir()} - made
+    assert names <= {path.name for path in ROOT.iterdir()}
+    assert not [path for path in unpacked.rglob("*") if path.name in {".venv", "__pycache__"}]
+
+
+def test_its_tests_run_from_its_source(unpacked: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/channels_workers/test_message.py"],
+        cwd=unpacked,
+        env=clean_environment(),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_packages_of_its_groups_are_pinned() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    chat, test = (
+        {Requirement(line).name for line in groups[name] if isinstance(line, str)}
+        for name in ("chat", "test")
+    )
+    engine = {Requirement(line).name for line in PROJECT["dependencies"]}
+    of_chat, of_tests = (
+        {Requirement(line).name for line, _ in requirements(file)} for file in WRITTEN
+    )
+    assert {name.lower() for name in of_chat} - engine == chat
+    assert test <= of_tests

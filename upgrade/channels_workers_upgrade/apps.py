@@ -1,4 +1,4 @@
-"""Writes lists of apps: takes out what is no app any more, and brings Daphne in."""
+"""Rewrites lists of apps: removes those that no longer exist and adds Daphne."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ DAPHNE = "daphne"
 
 _OURS = {"channels", "channels.apps.ChannelsConfig"}
 
-#: Apps of 1.1.8 that are not here, with what to do instead.
+#: Apps of 1.1.8 that the engine does not have, each with the alternative.
 GONE = {
-    "channels.delay": "for delayed messages take a task queue",
-    "channels.delay.apps.DelayConfig": "for delayed messages take a task queue",
-    "channels.binding": "it had nothing that an app has",
+    "channels.delay": "use a task queue for delayed messages",
+    "channels.delay.apps.DelayConfig": "use a task queue for delayed messages",
+    "channels.binding": "it was not an app",
 }
 
 
 class Apps(cst.CSTTransformer):
-    """Rewrites each list of apps, and remembers in *gone* what was taken out."""
+    """Rewrites each list of apps and collects the removed apps in *gone*."""
 
     def __init__(self, has_daphne: bool) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Apps(cst.CSTTransformer):
     def leave_AugAssign(
         self, original_node: cst.AugAssign, updated_node: cst.AugAssign
     ) -> cst.AugAssign:
-        """Rewrite ``INSTALLED_APPS += [...]``, where Daphne may be in the other part."""
+        """Rewrite ``INSTALLED_APPS += [...]``, without adding Daphne: another list may hold it."""
         name = getattr(updated_node.target, "value", "")
         value = self._rewrite(f"+{name}", updated_node.value)
         return updated_node.with_changes(value=value or updated_node.value)
@@ -61,13 +61,13 @@ class Apps(cst.CSTTransformer):
 
 
 def rewrite_apps(module: cst.Module) -> tuple[cst.Module, list[str]]:
-    """Return *module* with its lists of apps in order, and the apps that were taken out."""
+    """Return *module* with its lists of apps rewritten, and the removed apps."""
     apps = Apps(f'"{DAPHNE}"' in module.code.replace("'", '"'))
     return module.visit(apps), apps.gone
 
 
 def taken_out(module: cst.Module, gone: list[str]) -> Iterator[Finding]:
-    """Yield what is said of apps that were taken out of *module*."""
+    """Yield a note for each app that was removed from *module*."""
     wrapper = MetadataWrapper(module)
     positions = wrapper.resolve(PositionProvider)
     lines = [
@@ -76,7 +76,7 @@ def taken_out(module: cst.Module, gone: list[str]) -> Iterator[Finding]:
         if isinstance(line, cst.SimpleStatementLine) and _is_apps(assigned(line.body[0])[0])
     ]
     for name in gone:
-        what, cure = f'"{name}" in {APPS}', f"was taken out: {GONE[name]}"
+        what, cure = f'"{name}" in {APPS}', f"removed: {GONE[name]}"
         yield Finding(min(lines, default=1), what, cure, is_note=True)
 
 
@@ -89,7 +89,7 @@ def _texts(apps: Written) -> list[str]:
 
 
 def _add_daphne(apps: Written) -> None:
-    """Put Daphne behind our app, and both before that of static files; see the system checks."""
+    """Put Daphne after the engine, and both before static files, as system checks require."""
     texts = _texts(apps)
     ours = next((index for index, text in enumerate(texts) if text in _OURS), None)
     if ours is None or any(text.partition(".")[0] == NEW for text in texts):

@@ -1,4 +1,4 @@
-"""Names that a file's imports bind to modules of Channels 1.1.8, and where they are used."""
+"""Finds names that imports bind to modules of Channels 1.1.8, and their uses."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Statement = cst.Import | cst.ImportFrom
 
 
 class Use(NamedTuple):
-    """``channels.Group.send``: an expression, and the path that it stands for."""
+    """An expression such as ``channels.Group.send``, and the dotted path that it resolves to."""
 
     node: cst.Attribute | cst.Name
     path: str
 
 
 class Imported(NamedTuple):
-    """One name in an import statement, and the module that it names."""
+    """One name in an import statement, and its module."""
 
     statement: Statement
     alias: cst.ImportAlias
@@ -41,9 +41,9 @@ class Imported(NamedTuple):
 
 @dataclass
 class Binding:
-    """What one name in one scope is bound to: *module*, by *imports*.
+    """A name that *imports* bind to *module* in one scope.
 
-    *is_value* says that the name is used otherwise than by its attributes, or bound again.
+    *is_value*: the name is bound again, or used without an attribute, as in ``f(channels)``.
     """
 
     name: str
@@ -60,14 +60,14 @@ class Binding:
 
 
 def source_module(statement: cst.ImportFrom) -> str:
-    """Return the module that names are imported from, "" for a relative one."""
+    """Return the module of a ``from`` import, "" if it is relative."""
     if statement.relative or statement.module is None:
         return ""
     return dotted_name(statement.module)
 
 
 def bindings(wrapper: MetadataWrapper) -> list[Binding]:
-    """Return the names that are bound to modules of 1.1.8, and to the package itself."""
+    """Return the names bound to modules of 1.1.8 or to the package itself."""
     scopes = {scope for scope in wrapper.resolve(ScopeProvider).values() if scope is not None}
     parents = wrapper.resolve(ParentNodeProvider)
     return [binding for scope in scopes for binding in _in_scope(scope, parents)]
@@ -85,13 +85,13 @@ def _in_scope(scope: Scope, parents: Parents) -> Iterator[Binding]:
 
 
 def _statements(scope: Scope) -> list[Statement]:
-    """Return the import statements of a scope, each once, as they stand."""
+    """Return the import statements of a scope, each once, in the order of the file."""
     nodes = [item.node for item in scope.assignments if isinstance(item, ImportAssignment)]
     return [node for node in dict.fromkeys(nodes) if isinstance(node, Statement)]
 
 
 def _imported(statement: Statement) -> Iterator[tuple[str, str, Imported]]:
-    """Yield what is bound to a module: the name, the module, and by what."""
+    """Yield each name that *statement* binds to a module, the module, and the import."""
     if isinstance(statement.names, cst.ImportStar):
         return
     prefix = "" if isinstance(statement, cst.Import) else f"{source_module(statement)}."

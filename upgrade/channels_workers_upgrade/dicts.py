@@ -1,4 +1,4 @@
-"""Dicts as they are written: reading them, and taking a key out with its comments."""
+"""Reads dict literals, and removes a key together with its comments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from channels_workers_upgrade.strings import text_of
 
 
 class Removed(NamedTuple):
-    """A dict without a key, the comments above the key, and the one at the end of its line."""
+    """A dict without a key, the comments above that key, and the comment on its line."""
 
     rest: cst.Dict
     above: list[cst.EmptyLine]
@@ -19,13 +19,13 @@ class Removed(NamedTuple):
 
 
 def value_of(node: cst.CSTNode, key: str) -> cst.BaseExpression | None:
-    """Return the value that a dict literal has for *key*."""
+    """Return the value of *key* in a dict literal, None without it."""
     element = element_of(node, key)
     return element.value if element else None
 
 
 def element_of(node: cst.CSTNode, key: str) -> cst.DictElement | None:
-    """Return the element of a dict literal that has the *key*."""
+    """Return the element with *key* of a dict literal, None without it."""
     if not isinstance(node, cst.Dict):
         return None
     found = (item for item in node.elements if isinstance(item, cst.DictElement))
@@ -33,7 +33,7 @@ def element_of(node: cst.CSTNode, key: str) -> cst.DictElement | None:
 
 
 def keys_of(node: cst.CSTNode) -> list[str]:
-    """Return the keys of a dict literal that are string literals."""
+    """Return the keys of a dict literal; "" for a key that is no string literal."""
     elements = node.elements if isinstance(node, cst.Dict) else ()
     return [text_of(item.key) for item in elements if isinstance(item, cst.DictElement)]
 

@@ -1,4 +1,4 @@
-"""Rewrites ``asgi.py``, the entry of interface servers."""
+"""Rewrites ``asgi.py``, the entry point of interface servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _APPLICATION = "application"
 
 
 class _Found(NamedTuple):
-    """A use: what is called, by which imports, and what of these has no other use."""
+    """A call of the old function, its imports, and the imported names with no other use."""
 
     called: cst.CSTNode
     imports: list[Statement]
@@ -30,9 +30,9 @@ class _Found(NamedTuple):
 
 
 def rewrite_entry(module: cst.Module) -> cst.Module:
-    """Return *module* with an application in place of the layer that servers took in 1.x.
+    """Return *module* with an application in place of the layer that 1.x gave to servers.
 
-    Nothing is changed if the layer is used for anything else.
+    It stays as it is if the layer has another use.
     """
     wrapper = MetadataWrapper(module)
     scope = wrapper.resolve(ScopeProvider)[wrapper.module]
@@ -68,7 +68,7 @@ def _by_name(scope: Scope) -> Iterator[_Found]:
 
 
 def _local_names(node: cst.ImportFrom) -> list[str]:
-    """Return the names that an import gives to the function."""
+    """Return the names that an import binds to the function."""
     own = [alias for alias in _aliases(node) if alias.evaluated_name == _OLD]
     return [alias.evaluated_alias or _OLD for alias in own]
 

@@ -1,4 +1,4 @@
-"""Which files of a project are read."""
+"""Finds the files of a project to read, and writes them safely."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-#: Folders of tools, which hold nothing that the project's people wrote.
+#: Folders of tools: nothing in them is the project's own code.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
 
 _REQUIREMENTS = {"Pipfile", "setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "constraints.txt"}
 
 
-#: What else than a Procfile starts processes: scripts, and what Docker, supervisord, systemd read.
+#: Files that start processes, beside a Procfile: scripts, Docker, supervisord, systemd.
 SCRIPTS = (
     "docker-compose*.yml",
     "docker-compose*.yaml",
@@ -29,7 +29,7 @@ SCRIPTS = (
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield each file in *paths* once, in order; folders of tools and links are passed over."""
+    """Yield each file in *paths* once, in order; skip folders of tools, and links."""
     seen: set[Path] = set()
     for path in paths:
         for file in sorted(_walk(path)) if path.is_dir() else [path]:
@@ -51,9 +51,9 @@ def _is_of_tools(folder: Path) -> bool:
 
 
 def application_beside(settings: Path) -> str:
-    """Return the dotted path of the application in the asgi.py of the package of *settings*.
+    """Return the dotted path of the ASGI application in the package of *settings*.
 
-    It is beside the file, or above it if the settings are a package; "" if there is none.
+    Its asgi.py is beside *settings*, or one folder above if these are a package. "" without one.
     """
     for folder in (settings.parent, settings.parent.parent):
         if (folder / "asgi.py").is_file():
@@ -73,14 +73,14 @@ def _dotted(package: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file that is no Python."""
+    """Return the text of a file that is not Python."""
     return path.read_text(encoding="utf-8", errors="replace")
 
 
 def replace_content(path: Path, content: bytes) -> None:
-    """Write a file that is there: it is whole at any time, and as before if this fails."""
+    """Replace the content of an existing file atomically; a failure leaves it unchanged."""
     target = path.resolve()
-    target.open("r+b").close()  # a file that is not to be written is not to be replaced either
+    target.open("r+b").close()  # raises for a read-only file, which a rename would replace
     with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as new:
         temporary = Path(new.name)
         try:
@@ -94,21 +94,21 @@ def replace_content(path: Path, content: bytes) -> None:
 
 
 def is_python(path: Path) -> bool:
-    """Say whether a file is Python by its name."""
+    """Return whether a file's name says that it is Python."""
     return path.suffix in {".py", ".pyw"}
 
 
 def is_requirements(path: Path) -> bool:
-    """Say whether a file lists packages to be installed."""
+    """Return whether a file lists packages to install."""
     is_list = path.suffix in {".txt", ".in"} and "requirements" in str(path)
     return is_list or path.name in _REQUIREMENTS
 
 
 def is_procfile(path: Path) -> bool:
-    """Say whether a file lists the processes of the project."""
+    """Return whether a file lists the project's processes."""
     return path.name == "Procfile" or path.name.startswith("Procfile.")
 
 
 def is_script(path: Path) -> bool:
-    """Say whether a file starts processes, or says what is in their image."""
+    """Return whether a file starts processes or describes their image."""
     return any(fnmatchcase(path.name, pattern) for pattern in SCRIPTS)

@@ -1,4 +1,4 @@
-"""What the command has to say about a file."""
+"""What the command reports about a file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """Something at a line of a file: *what* was found, and the *cure*.
+    """*what* was found at a line of a file, and its *cure*.
 
-    *is_note*: it is good to know, and nothing is left to do.
+    *is_note*: for information, nothing has to be done.
     """
 
     line: int
@@ -20,11 +20,11 @@ class Finding:
     is_note: bool = False
 
     def in_file(self, path: Path) -> str:
-        """Return it as a line of the report."""
+        """Return the line of the report, with the *path* of the file."""
         kind = " (note)" if self.is_note else ""
         return f"{path}:{self.line}: {self.what}{kind}: {self.cure}"
 
 
 def is_done(findings: Iterable[Finding]) -> bool:
-    """Say whether nothing is left to do by hand."""
+    """Return whether nothing is left to change by hand."""
     return all(finding.is_note for finding in findings)

@@ -1,4 +1,4 @@
-"""Rewrites the imports of a file, and the expressions that go through them."""
+"""Rewrites the imports of a file, and the expressions that use them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Small = Sequence[cst.BaseSmallStatement]
 
 
 def rewrite_imports(module: cst.Module) -> cst.Module:
-    """Return *module* with what is the same here imported from here."""
+    """Return *module* with every name that works as before imported from the engine."""
     wrapper = MetadataWrapper(module)
     rewriter = _Rewriter(_names_in(wrapper.module))
     for binding in bindings(wrapper):
@@ -41,7 +41,7 @@ def _names_in(node: cst.CSTNode) -> set[str]:
 
 
 class _Rewriter(cst.CSTTransformer):
-    """Writes what the rewrites plan; statements that become several get lines of their own."""
+    """Applies the planned rewrites; a statement that becomes several gets several lines."""
 
     def __init__(self, names: set[str]) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class _Rewriter(cst.CSTTransformer):
         return body
 
     def _rewrite(self, node: cst.BaseSmallStatement) -> Small:
-        """Return what is written for an import, nothing for another statement."""
+        """Return the new statements for an import, none for another statement."""
         if isinstance(node, cst.Import):
             return [self._import(node), *self._added(node)]
         if isinstance(node, cst.ImportFrom) and source_module(node):
@@ -142,7 +142,7 @@ class _Rewriter(cst.CSTTransformer):
 
 
 def _renamed(alias: cst.ImportAlias, name: str) -> cst.ImportAlias:
-    """Return *alias* for what is called *name* now, bound to the same name as before."""
+    """Return *alias* importing *name*, and still binding the old name."""
     if alias.evaluated_name == name:
         return alias
     asname = alias.asname or cst.AsName(cst.Name(alias.evaluated_name))

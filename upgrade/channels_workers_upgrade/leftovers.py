@@ -1,4 +1,4 @@
-"""Finds what is left of Channels 1.1.8 in a file of Python: names that are not here."""
+"""Finds what is left of Channels 1.1.8 in a Python file: names that the engine lacks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_sends
 from channels_workers_upgrade.strings import DOTTED, channels_of, text_of
 
-_MODULE_GONE = "nothing of this module is here; see the names in docs/how-to/from-channels-1.md"
-_MAYBE_APP = f'if it is a list of apps, write "{NEW}", "{DAPHNE}"; nothing is to be done otherwise'
+_MODULE_GONE = 'the engine has nothing of this module; see the names in "Come from Channels 1.x"'
+_MAYBE_APP = f'if this is a list of apps, write "{NEW}", "{DAPHNE}"; otherwise leave it'
 
-#: Modules of other packages of 2017, which cannot be installed beside this one.
+#: Modules of other packages of 2017, which cannot be installed beside the engine.
 _LAYERS_OF_THEN = (
     "asgi_redis",
     "asgi_ipc",
@@ -26,11 +26,11 @@ _LAYERS_OF_THEN = (
     "asgiref.conformance",
     "asgiref.inmemory",
 )
-_LAYERS_HERE = "layers are in channels_workers.layers.redis and channels_workers.layers.memory"
+_LAYERS_HERE = "use the layers in channels_workers.layers.redis and channels_workers.layers.memory"
 
 
 class Leftovers(cst.CSTVisitor):
-    """Collects :class:`Finding` for imports and uses of what could not be carried over."""
+    """Collects a finding for each import and use that could not be rewritten."""
 
     METADATA_DEPENDENCIES = (PositionProvider,)
 
@@ -40,7 +40,7 @@ class Leftovers(cst.CSTVisitor):
         self.channel_names: set[cst.CSTNode] = set()
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        """Look at each name that is imported."""
+        """Check each imported name."""
         module = source_module(node)
         if isinstance(node.names, cst.ImportStar):
             self._add_module(node, module)
@@ -52,41 +52,41 @@ class Leftovers(cst.CSTVisitor):
         return False
 
     def visit_Import(self, node: cst.Import) -> bool:
-        """Look at each module that is imported."""
+        """Check each imported module."""
         for alias in node.names:
             self._add_module(alias, alias.evaluated_name)
         return False
 
     def visit_Call(self, node: cst.Call) -> None:
-        """Remember texts that are names of channels."""
+        """Remember the strings that name channels."""
         self.channel_names.update(channels_of(node))
 
     def visit_Expr(self, node: cst.Expr) -> bool:
-        """Pass over docstrings."""
+        """Skip docstrings."""
         return not isinstance(node.value, cst.BaseString)
 
     def visit_SimpleString(self, node: cst.SimpleString) -> None:
-        """Look at dotted paths."""
+        """Check dotted paths."""
         self._add_text(node, text_of(node))
 
     def visit_ConcatenatedString(self, node: cst.ConcatenatedString) -> bool:
-        """Look at dotted paths in parts."""
+        """Check dotted paths in adjacent strings."""
         text = node.evaluated_value
         self._add_text(node, text if isinstance(text, str) else "")
         return text is None
 
     def visit_FormattedString(self, node: cst.FormattedString) -> None:
-        """Look at dotted paths that have an f and no fields."""
+        """Check dotted paths in f-strings without fields."""
         texts = [part.value for part in node.parts if isinstance(part, cst.FormattedStringText)]
         if len(texts) == len(node.parts):
             self._add_text(node, "".join(texts))
 
     def visit_List(self, node: cst.List) -> None:
-        """Look at what may be a list of apps."""
+        """Check what may be a list of apps."""
         self._add_apps(node)
 
     def visit_Tuple(self, node: cst.Tuple) -> None:
-        """Look at what may be a list of apps."""
+        """Check what may be a list of apps."""
         self._add_apps(node)
 
     def _add_apps(self, node: cst.List | cst.Tuple) -> None:
@@ -96,7 +96,7 @@ class Leftovers(cst.CSTVisitor):
                 self.report(element, f'"{OLD}" in a list', _MAYBE_APP)
 
     def _add_text(self, node: cst.BaseString, text: str) -> None:
-        """Add what a dotted path names; most of what is here has its new name already."""
+        """Add a finding for a dotted path that still names something of 1.1.8."""
         if not DOTTED.fullmatch(text) or node in self.channel_names:
             return
         self._add_name(node, text)
@@ -129,12 +129,12 @@ def _joined(name: str, rest: str) -> str:
 
 
 def reason(rename: Rename) -> str:
-    """Return what the report says of a name of 1.1.8 that is not carried over."""
+    """Return the report's text for a name of 1.1.8 that could not be rewritten."""
     return f"{rename.status.value}: {rename.remark}"
 
 
 def find_leftovers(module: cst.Module) -> list[Finding]:
-    """Return what is left in *module* of 1.1.8, and what is good to know."""
+    """Return all findings and notes about 1.1.8 in *module*."""
     wrapper = MetadataWrapper(module)
     visitor, patterns = Leftovers(), Patterns()
     wrapper.visit(visitor)
@@ -150,7 +150,7 @@ def find_leftovers(module: cst.Module) -> list[Finding]:
 
 
 def _of_use(rename: Rename) -> str:
-    """Return what is to be said of a use that still stands there."""
+    """Return the report's text for a use that was left as it is."""
     if rename.is_same:
-        return f"write {rename.target}; the module is a value here too, so it was left alone"
+        return f"write {rename.target}: it was left alone, since the module is also used as a value"
     return reason(rename)

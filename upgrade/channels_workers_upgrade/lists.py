@@ -1,4 +1,4 @@
-"""Lists as they are written: putting an element in and taking one out, with format and comments."""
+"""Inserts and removes elements of list literals, and keeps format and comments."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Space = cst.BaseParenthesizableWhitespace
 
 
 class Written:
-    """The elements of a list or a tuple in parentheses, and the space before each and at the end.
+    """The elements of a list or a parenthesised tuple, and the spaces around them.
 
-    The space holds the comment beside the element before it, and those above the one after it.
+    A space holds the comment on the previous element's line, and those above the next element.
     """
 
     def __init__(self, node: cst.List | cst.Tuple) -> None:
@@ -23,7 +23,7 @@ class Written:
         self.spaces.append(_right(node).whitespace_before)
 
     def put(self, index: int, value: cst.BaseExpression) -> None:
-        """Put *value* before what is at *index* now, on a line of its own if others are."""
+        """Insert *value* at *index*, on its own line if the other elements are on theirs."""
         after = self.spaces[index]
         model = after if index < len(self.elements) else self.spaces[max(index - 1, 0)]
         before: Space = cst.SimpleWhitespace(" " if index else "")
@@ -36,7 +36,7 @@ class Written:
         self.spaces.insert(index, before)
 
     def take(self, index: int) -> None:
-        """Take the element at *index* out, and its comments."""
+        """Remove the element at *index* and its comments."""
         before, after = self.spaces[index : index + 2]
         over_lines = cst.ParenthesizedWhitespace
         space = after if index + 1 == len(self.elements) else before
@@ -46,7 +46,7 @@ class Written:
         self.spaces[index : index + 2] = [space]
 
     def has_comments(self, index: int) -> bool:
-        """Say whether there are comments above or beside the element at *index*."""
+        """Return whether the element at *index* has comments above it or on its line."""
         before, after = self.spaces[index : index + 2]
         above = isinstance(before, cst.ParenthesizedWhitespace) and any(
             line.comment for line in before.empty_lines
@@ -56,7 +56,7 @@ class Written:
         )
 
     def result(self) -> cst.List | cst.Tuple:
-        """Return what is written now."""
+        """Return the edited list or tuple."""
         first, *between, last = self.spaces if self.elements else [cst.SimpleWhitespace("")] * 2
         commas = [*(cst.Comma(whitespace_after=space) for space in between), self.final]
         pairs = zip(self.elements, commas, strict=False)
@@ -70,7 +70,7 @@ class Written:
 
 
 def written(node: cst.CSTNode | None) -> Written | None:
-    """Return *node* to be changed if it is a list, or a tuple in one pair of parentheses."""
+    """Return *node* for editing if it is a list or a parenthesised tuple, else None."""
     if isinstance(node, cst.List) or (isinstance(node, cst.Tuple) and len(node.lpar) == 1):
         return Written(node)
     return None

@@ -1,4 +1,4 @@
-"""Finds what has become of a dotted name of Channels 1.1.8."""
+"""Looks up the rename of a dotted name of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
 from channels_workers_upgrade.renames import NEW, OLD, Rename, Status
 
-#: Packages of 1.1.8 that define no name themselves, and one that was an old name of another.
+#: Packages of 1.1.8 that define no names, and ``channels.tests``, an alias of ``test``.
 _PACKAGES = {
     "channels.security": "channels_workers.security",
     "channels.management": "channels_workers.management",
@@ -17,7 +17,7 @@ _PACKAGES = {
 
 
 class Found(NamedTuple):
-    """The beginning of a dotted path that is a name of 1.1.8, what it is now, and the rest."""
+    """The part of a dotted path that is a name of 1.1.8, its rename, and the rest of the path."""
 
     name: str
     rename: Rename
@@ -25,7 +25,7 @@ class Found(NamedTuple):
 
 
 def find(name: str) -> Rename | None:
-    """Return the status of a whole name such as ``channels.sessions.channel_session``."""
+    """Return the rename of a full name such as ``channels.sessions.channel_session``."""
     name = _without_old_alias(name)
     if name in NAMES:
         return NAMES[name]
@@ -34,7 +34,7 @@ def find(name: str) -> Rename | None:
 
 
 def find_beginning(path: str) -> Found | None:
-    """Return the name of 1.1.8 that *path* begins with, which may go on with attributes."""
+    """Return the name of 1.1.8 at the beginning of *path*; attributes may follow it."""
     parts = path.split(".")
     for end in range(2, len(parts) + 1):
         name = ".".join(parts[:end])
@@ -45,7 +45,7 @@ def find_beginning(path: str) -> Found | None:
 
 
 def names_of(module: str) -> dict[str, str]:
-    """Return the names that a module of 1.1.8 gave to ``import *``, with what they are now."""
+    """Return the names that ``import *`` took from a module of 1.1.8, with their targets."""
     module = _without_old_alias(module)
     defined = [name.rpartition(".")[2] for name in NAMES if name.rpartition(".")[0] == module]
     found = {name: find(f"{module}.{name}") for name in defined + PASSED_ON.get(module, "").split()}
@@ -54,12 +54,12 @@ def names_of(module: str) -> dict[str, str]:
 
 
 def is_old_module(name: str) -> bool:
-    """Say whether *name* is a module of 1.1.8."""
+    """Return whether *name* is a module of 1.1.8."""
     return name in MODULES
 
 
 def new_module(name: str) -> str:
-    """Return the module that holds now what the module *name* of 1.1.8 did, "" without one."""
+    """Return the engine's module for the module *name* of 1.1.8, "" without one."""
     return MODULES.get(name, "")
 
 
@@ -76,7 +76,7 @@ def _place_of(module: str) -> str:
 
 
 def _passed_on() -> dict[str, Rename]:
-    """Return the status of each name that modules pass on, by its last part."""
+    """Return the rename of each re-exported name, by its last part."""
     wanted = {name for names in PASSED_ON.values() for name in names.split()}
     found: dict[str, Rename] = {}
     for name, rename in NAMES.items():

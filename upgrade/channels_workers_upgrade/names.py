@@ -1,31 +1,35 @@
-"""Every public name of Channels 1.1.8, and what has become of it.
+"""Every public name of Channels 1.1.8, and its rename.
 
-The tables of names in docs/how-to/from-channels-1.md say the same; a test compares them.
+The engine's documentation shows the same tables; a test compares them.
 """
 
 from __future__ import annotations
 
 from channels_workers_upgrade.renames import Rename, Row, changed, gone, not_yet, renames, same
 
-_BY_DAPHNE = "Django answers HTTP in the interface process, by its own ASGI handler"
-_NO_BINDING = "send to groups from signals of your models"
-_NO_DELAY = "a task queue, or a table of your own with a command that sends what is due"
-_INSIDE = "an inner part of 1.1.8"
+_BY_DAPHNE = "Django answers HTTP itself, in the interface server"
+_NO_BINDING = "send to groups from your models' signals"
+_NO_DELAY = "use a task queue, or your own table and a command that sends due messages"
+_INSIDE = "internal to 1.1.8"
 _LAYERS_BY_CHANNELS = "`channel_layers` is the manager of Channels 4, `channels.layers`"
 
-#: By the heading that they stand under in the documentation.
+#: By heading in the documentation.
 SECTIONS: dict[str, tuple[Row, ...]] = {
     "Channels, groups and messages": (
         same("", "Channel Group route route_class include"),
         same("", "channel_layers", here="channels_workers.asgi"),
         same("", "DEFAULT_CHANNEL_LAYER", here="channels_workers.registry"),
-        gone("", "default_app_config", "Django finds the app's configuration by itself"),
+        gone("", "default_app_config", "Django finds the app configuration itself"),
         same("channel", "Channel Group"),
-        same("message", "Message", "has an `id` too, the same whenever the message runs again"),
+        same(
+            "message",
+            "Message",
+            "also has an `id`, which stays the same when the message is retried",
+        ),
         gone(
             "message",
             "PendingMessageStore pending_message_store",
-            "what a consumer sends waits in its outbox and goes out with its commit; "
+            "sends of a consumer wait in its outbox and go out with its commit; "
             "`immediately=True` sends at once",
         ),
     ),
@@ -34,15 +38,19 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "routing",
             "Router Route RouteClass Include route route_class include null_consumer "
             "connect_consumer",
-            "entries of your own define `match_values` and `channel_names`; a router has no "
+            "your own entries define `match_values` and `channel_names`; a router has no "
             "`check_default`",
         ),
     ),
     "Sessions and users": (
         same("sessions", "channel_session http_session channel_and_http_session"),
-        same("sessions", "enforce_ordering", "the order is always kept; take it off when you like"),
+        same(
+            "sessions",
+            "enforce_ordering",
+            "messages of a socket always run in order, so you may remove it",
+        ),
         same("sessions", "session_for_reply_channel"),
-        gone("sessions", "wait_channel_name requeue_messages", "no message waits for its turn"),
+        gone("sessions", "wait_channel_name requeue_messages", "the layer keeps the order"),
         same(
             "auth",
             "transfer_user channel_session_user http_session_user channel_session_user_from_http "
@@ -59,12 +67,12 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "ConsumeLater DenyConnection ChannelSocketException WebsocketCloseException "
             "SendNotAvailableOnDemultiplexer",
         ),
-        not_yet("exceptions", "ResponseLater", "no worker answers HTTP; answer in the view"),
+        not_yet("exceptions", "ResponseLater", "workers do not answer HTTP; answer in a view"),
         gone("exceptions", "RequestTimeout RequestAborted", _BY_DAPHNE),
         same(
             "signals",
             "consumer_started consumer_finished worker_ready worker_process_ready",
-            "the sender of the first two is not the class `Worker`",
+            "the first two no longer have the class `Worker` as sender",
         ),
     ),
     "Classes of consumers": (
@@ -79,7 +87,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         same(
             "test",
             "ChannelTestCase TransactionChannelTestCase Client HttpClient WSClient apply_routes",
-            "by its older name `channels.tests` too",
+            "also under its older name, `channels.tests`",
         ),
         same(
             "test.base",
@@ -90,20 +98,20 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         not_yet(
             "test",
             "ChannelLiveServerTestCase",
-            "start `runserver`, or Daphne and `runworker`, as processes of the test",
+            "start `runserver`, or Daphne and `runworker`, as child processes of the test",
         ),
         not_yet(
             "test.liveserver",
             "ChannelLiveServerTestCase ProcessSetup WorkerProcess DaphneProcess",
-            "start `runserver`, or Daphne and `runworker`, as processes of the test",
+            "start `runserver`, or Daphne and `runworker`, as child processes of the test",
         ),
     ),
     "Layers, workers and commands": (
         changed(
             "asgi",
             "get_channel_layer",
-            "in `asgi.py` take `get_application`; elsewhere it gives a layer whose methods are "
-            "coroutines: `Channel(name).send(content)` and `Group(name)` do the same in sync code",
+            "in `asgi.py` use `get_application`; elsewhere it returns a layer whose methods are "
+            "coroutines: in sync code use `Channel(name).send(content)` and `Group(name)`",
         ),
         same("asgi", "channel_layers"),
         gone("asgi", "ChannelLayerManager InvalidChannelLayerError", _LAYERS_BY_CHANNELS),
@@ -111,10 +119,10 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         changed(
             "worker",
             "Worker WorkerGroup",
-            "run `manage.py runworker`; in a process of your own, `WorkerGroup(layer)` takes "
-            "messages from the layer by threads: `start()`, `stop()`, `join()`",
+            "run `manage.py runworker`; in your own process, `WorkerGroup(layer)` runs consumers "
+            "in threads: `start()`, `stop()`, `join()`",
         ),
-        changed("worker", "logger", "loggers are named after modules, not `django.channels`"),
+        changed("worker", "logger", "loggers have the names of modules, not `django.channels`"),
         same("apps", "ChannelsConfig", called="ChannelsWorkersConfig"),
         same("management.commands.runserver", "Command", "it extends Daphne's"),
         gone("management.commands.runserver", "WorkerThread", _INSIDE),
@@ -126,7 +134,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         gone(
             "staticfiles",
             "StaticFilesHandler StaticFilesConsumer",
-            "`runserver` serves static files; under Daphne take WhiteNoise, or a proxy",
+            "`runserver` serves static files; with Daphne use WhiteNoise or a proxy",
         ),
     ),
     "Data binding": (
@@ -135,26 +143,30 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         not_yet("binding.websockets", "WebsocketBinding WebsocketBindingWithMembers", _NO_BINDING),
     ),
     "Delayed messages": (
-        gone("delay", "default_app_config", "Django finds an app's configuration by itself"),
+        gone("delay", "default_app_config", "Django finds the app configuration itself"),
         not_yet("delay.apps", "DelayConfig", _NO_DELAY),
         not_yet("delay.models", "DelayedMessage DelayedMessageQuerySet", _NO_DELAY),
         not_yet("delay.worker", "Worker logger", _NO_DELAY),
         not_yet("delay.management.commands.rundelay", "Command", _NO_DELAY),
     ),
     "Other inner parts": (
-        gone("hacks", "monkeypatch_django", "the order of INSTALLED_APPS chooses `runserver`"),
-        gone("log", "setup_logger handler", "configure the logger `channels_workers` by LOGGING"),
-        gone("package_checks", "check_all required_versions", "pip compares the versions"),
+        gone(
+            "hacks",
+            "monkeypatch_django",
+            "the order of INSTALLED_APPS selects the `runserver` command",
+        ),
+        gone("log", "setup_logger handler", "configure the logger `channels_workers` in LOGGING"),
+        gone("package_checks", "check_all required_versions", "pip checks versions"),
         same("utils", "name_that_thing", here="channels.utils"),
     ),
 }
 
 ROWS = [row for rows in SECTIONS.values() for row in rows]
 
-#: Each whole name, such as ``channels.sessions.channel_session``.
+#: By full name, such as ``channels.sessions.channel_session``.
 NAMES: dict[str, Rename] = renames(ROWS)
 
-#: Names that modules of 1.1.8 imported from each other, so that projects import them from there.
+#: Names that modules of 1.1.8 re-exported from each other, so that projects import them there.
 PASSED_ON = {
     "channels.asgi": "Router name_that_thing",
     "channels.auth": "channel_session http_session channel_and_http_session",

@@ -1,4 +1,4 @@
-"""Lines of lists of packages that keep the old ones."""
+"""Finds old packages in requirements files, scripts and images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from channels_workers_upgrade.findings import Finding
 
-#: The least version that channels_workers needs, or what it brings, of what 1.x needed too.
+#: Of the packages that 1.x needed too, the lowest versions that fit the engine.
 LEAST = {
     "channels": (4, 3),
     "daphne": (4, 2, 2),
@@ -21,18 +21,18 @@ LEAST = {
     "autobahn": (24, 4, 2),
 }
 
-#: What nothing needs any more, with what takes its place.
+#: Packages that are no longer needed, each with its replacement.
 REPLACED = {
-    "asgi-redis": "channels-workers brings its layer for Redis",
-    "asgi-ipc": "channels-workers has a layer for one process, and one for Redis",
-    "asgi-rabbitmq": "channels-workers has a layer for Redis",
-    "msgpack-python": "msgpack, its new name, comes with channels-workers",
+    "asgi-redis": "channels-workers includes a layer for Redis",
+    "asgi-ipc": "channels-workers includes layers for one process and for Redis",
+    "asgi-rabbitmq": "channels-workers includes a layer for Redis",
+    "msgpack-python": "channels-workers installs msgpack, its new name",
 }
 
-#: How a list of packages asks for channels-workers, which is in no index.
+#: The line that requires channels-workers, which no index has yet.
 FORM = "channels-workers @ file:///path/to/checkout"
 
-#: The least version of Redis, and the images that are one.
+#: The lowest version of Redis, and how images name one.
 _REDIS = (6, 2)
 _IMAGE = re.compile(r"\b(?:image:|FROM)\s*[\"']?(?:[\w./-]+/)?redis:v?(\d+(?:\.\d+)?)")
 
@@ -47,7 +47,7 @@ _BOUND = re.compile(r"(?P<sign>===?|~=?|<=?|\^|[\"'])\s*(?P<version>\d+(?:\.\d+)
 
 
 def find_packages(text: str) -> Iterator[Finding]:
-    """Yield a finding for each line of *text* that asks for an old package."""
+    """Yield a finding for each line of *text* that requires an old package."""
     for number, line in enumerate(text.splitlines(), start=1):
         cure = next(filter(None, (_cure(*asked) for asked in _asked(line.strip()))), "")
         if cure:
@@ -55,7 +55,7 @@ def find_packages(text: str) -> Iterator[Finding]:
 
 
 def find_installed(text: str) -> Iterator[Finding]:
-    """Yield a finding for each line of a script or an image that installs an old package."""
+    """Yield a finding for each line of a script or image that installs an old package."""
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip().startswith("#"):
             continue
@@ -70,7 +70,7 @@ def find_installed(text: str) -> Iterator[Finding]:
 
 
 def _asked(line: str) -> Iterator[tuple[str, str]]:
-    """Yield the packages that a line may ask for, each with what follows its name."""
+    """Yield the packages that a line may require, each with the text after its name."""
     for found in (_BARE.match(line), *_QUOTED.finditer(line)):
         if found:
             yield found["name"].lower().replace("_", "-"), found["rest"]
@@ -78,21 +78,22 @@ def _asked(line: str) -> Iterator[tuple[str, str]]:
 
 def _cure(name: str, rest: str) -> str:
     if name in REPLACED:
-        return f"take it out: {REPLACED[name]}"
+        return f"remove it: {REPLACED[name]}"
     if name not in LEAST:
         return ""
     least = LEAST[name]
     bounds = _BOUND.finditer(rest)
     if not any(_excludes(bound["sign"], bound["version"], least) for bound in bounds):
         return ""
-    wanted = f"channels-workers needs {name}>={'.'.join(map(str, least))}"
+    wanted = f"{name}>={'.'.join(map(str, least))}"
     if name == "channels":
-        return f"put `{FORM}` in its place: {wanted}, and brings it"
-    return wanted + ("" if name == "django" else ", and brings it: take the bound out")
+        return f"replace it with `{FORM}`, which installs {wanted}"
+    remedy = "" if name == "django" else ", and installs it: remove the bound"
+    return f"channels-workers needs {wanted}{remedy}"
 
 
 def _excludes(sign: str, version: str, least: tuple[int, ...]) -> bool:
-    """Say whether a bound excludes the version *least*, as far as it is written."""
+    """Return whether a bound excludes *least*, compared to the bound's precision."""
     bound = tuple(map(int, version.split(".")))
     if sign == "<":
         return bound <= least

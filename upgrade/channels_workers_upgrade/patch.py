@@ -1,4 +1,4 @@
-"""The difference between a file and what it becomes."""
+"""The difference between a file before and after."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NO_NEWLINE = b"\\ No newline at end of file\n"
 class Patch:
     """The difference between the *old* content of a file and its *new* one.
 
-    It is in bytes, so in the encoding of the file, whichever that is.
+    It works on bytes, so that any encoding of the file is kept.
     """
 
     def __init__(self, path: Path, old: bytes, new: bytes) -> None:
@@ -22,7 +22,7 @@ class Patch:
         self.new = _lines(new)
 
     def __bytes__(self) -> bytes:
-        """Return it in the form that `git apply` and `patch -p1` take."""
+        """Return the patch in the format of `git apply` and `patch -p1`."""
         name = os.fsencode(Path(os.path.relpath(self.path)).as_posix())
         names = (b"a/" + name, b"b/" + name)
         lines = difflib.diff_bytes(difflib.unified_diff, self.old, self.new, *names)
@@ -31,7 +31,7 @@ class Patch:
         )
 
     def old_line(self, number: int) -> int:
-        """Return the number of the old line that a line of the new text comes from."""
+        """Return the number of the old line for line *number* of the new text."""
         if self.old == self.new:
             return number
         matcher = difflib.SequenceMatcher(None, self.old, self.new, autojunk=False)
@@ -42,5 +42,5 @@ class Patch:
 
 
 def _lines(content: bytes) -> list[bytes]:
-    """Return the lines with their ends, as git divides them: at line feeds alone."""
+    """Return the lines with their ends, split at line feeds alone, as git does."""
     return list(BytesIO(content))

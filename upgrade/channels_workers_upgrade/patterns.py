@@ -1,4 +1,4 @@
-"""Uses of Channels 1.1.8 that no import shows: methods of layers, keys of messages."""
+"""Finds uses of Channels 1.1.8 that no import shows: methods of layers, keys of messages."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.routing import SETTING, assigned
 from channels_workers_upgrade.strings import MEMORY_LAYER, text_of
 
-_TO_SEND = "a coroutine here; in sync code: Channel(name).send(content)"
-_GROUP = "a coroutine here; in sync code: Group(name)"
+_TO_SEND = "now a coroutine; in sync code use Channel(name).send(content)"
+_GROUP = "now a coroutine; in sync code use Group(name)"
 
-#: Attributes that nothing else has.
+#: Attributes that exist in Channels 1.x alone.
 ATTRIBUTES = {
-    "receive_many": "no layer has it: workers get messages by the routing, tests by "
+    "receive_many": "layers no longer have it: workers receive by the routing, tests by "
     "`Client.receive` and `get_next_message`",
-    "send_group": "Group(name).send(content)",
-    "group_channels": "no layer tells who is in a group; keep such a list yourself: "
-    "see the recipe in docs/how-to/from-channels-1.md",
-    "check_default": "take it out: each router has the defaults",
-    "__doomed__": "nothing marks a message before its last try; ConsumeLater logs an error then",
+    "send_group": "use Group(name).send(content)",
+    "group_channels": "layers do not list the members of a group; keep your own list: "
+    'see the recipe in "Come from Channels 1.x"',
+    "check_default": "remove it: every router has the defaults",
+    "__doomed__": "nothing marks the last attempt; ConsumeLater logs an error when it fails",
 }
 
 #: Methods and attributes of a layer.
 OF_LAYERS = {
     "send": _TO_SEND,
-    "receive": "a coroutine here; in tests: `Client.receive` and `get_next_message`",
-    "new_channel": "a coroutine here; without arguments, and for one process",
+    "receive": "now a coroutine; in tests use `Client.receive` and `get_next_message`",
+    "new_channel": "now a coroutine without arguments, for one process",
     "group_add": f"{_GROUP}.add(channel)",
     "group_discard": f"{_GROUP}.discard(channel)",
-    "flush": "a coroutine here; in sync code: async_to_sync(layer.flush)()",
-    "router": "channels_workers.routing.get_router() returns it",
-    "routing": "it is the setting CHANNEL_ROUTING",
+    "flush": "now a coroutine; in sync code use async_to_sync(layer.flush)()",
+    "router": "use channels_workers.routing.get_router()",
+    "routing": "use the setting CHANNEL_ROUTING",
     "channel_layer": "`channel_layers[alias]` is the layer itself",
-    "extensions": "each layer has groups and flush",
+    "extensions": "every layer has groups and flush",
 }
 
-#: Names of channels, where they are arguments, keys or items.
+#: Names of channels, as arguments, keys or items.
 CHANNELS = {
-    "http.request": "Django answers HTTP in the interface process, no worker does; write a view",
-    "http.disconnect": "Django answers HTTP in the interface process",
+    "http.request": "Django answers HTTP in the interface server, not in workers; write a view",
+    "http.disconnect": "Django answers HTTP in the interface server",
 }
 
-#: Texts that nothing else has.
+#: Strings that exist in Channels 1.x alone.
 TEXTS = {
-    "__retries__": "a message does not carry how often it was tried; ConsumeLater counts by itself",
-    "asgi.delay": "nobody listens there, and messages would stay: a task queue with a delay, whose "
-    "task calls Channel(name).send(content)",
-    "__channels_next_order": "the order is kept by the layer, not by the session",
+    "__retries__": "messages do not count their attempts; ConsumeLater does",
+    "asgi.delay": "nobody listens there, so messages would pile up: use a delayed task that calls "
+    "Channel(name).send(content)",
+    "__channels_next_order": "the layer keeps the order, not the session",
 }
 
-#: Settings that nothing reads any more.
+#: Settings that are no longer read.
 SETTINGS = {
     "CHANNELS_WS_PROTOCOLS": 'accept with {"accept": True, "subprotocol": ...} in the consumer',
 }
@@ -68,21 +68,21 @@ _OF_ALL_LAYERS = {
     "group_expiry",
 }
 
-#: What CONFIG may hold.
+#: The keys that each layer takes in CONFIG.
 CONFIG = {
     "channels_workers.layers.redis.RedisChannelLayer": _OF_ALL_LAYERS | {"hosts", "prefix"},
     MEMORY_LAYER: _OF_ALL_LAYERS,
 }
 
-#: Channels whose messages are not counted by `channel_capacity`, or which are not here.
+#: Prefixes of channels that `channel_capacity` does not limit, or that no longer exist.
 _OF_INTERFACES = ("http.", "websocket.", "daphne.")
-_NO_CAPACITY = "take it out: it is for ordinary channels; sockets have FRAMES_WAITING and others"
+_NO_CAPACITY = "remove it: it limits ordinary channels; for sockets set FRAMES_WAITING and others"
 
 _LAYER = re.compile(r"(^|_)layer$")
 
 
 class Patterns(cst.CSTVisitor):
-    """Collects :class:`Finding` for what is to be changed by hand, and for what to know."""
+    """Collects findings for changes by hand, and notes."""
 
     METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
@@ -96,7 +96,7 @@ class Patterns(cst.CSTVisitor):
         self.findings.append(Finding(line, what, cure, is_note))
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
-        """Look for what only layers of 1.x had, or had in another form."""
+        """Check for attributes and methods of 1.x layers."""
         name = node.attr.value
         if name in ATTRIBUTES:
             self.report(node, f"`.{name}`", ATTRIBUTES[name])
@@ -104,7 +104,7 @@ class Patterns(cst.CSTVisitor):
             self.report(node, f"`.{name}` of a layer", OF_LAYERS[name])
 
     def visit_SimpleString(self, node: cst.SimpleString) -> None:
-        """Look for keys and channels that are not here."""
+        """Check for keys and channels that no longer exist."""
         text = text_of(node)
         if text in TEXTS:
             self.report(node, f'"{text}"', TEXTS[text])
@@ -115,16 +115,16 @@ class Patterns(cst.CSTVisitor):
             self.report(node, f'"{text}"', CHANNELS[text])
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        """Look for entries of a routing, which match in another way."""
+        """Check for the project's own routing entries, which now match differently."""
         names = {item.name.value for item in node.body.body if isinstance(item, cst.FunctionDef)}
         bases = {_last_name(argument.value) for argument in node.bases}
         is_entry = "channel_names" in names or bases & {"Route", "RouteClass", "Include"}
         if "match" in names and is_entry and "match_values" not in names:
-            cure = "define match_values(channel, values): values.get(key) are those of the message"
+            cure = "define match_values(channel, values): values.get(key) reads the message"
             self.report(node, f"`{node.name.value}.match`", cure)
 
     def visit_Assign(self, node: cst.Assign) -> None:
-        """Look for settings."""
+        """Check for settings."""
         name, _ = assigned(node)
         if name in SETTINGS:
             self.report(node, f"`{name}`", SETTINGS[name])
@@ -133,27 +133,29 @@ class Patterns(cst.CSTVisitor):
             self.report(node, f"ROUTING in {SETTING}", _ROUTING)
 
     def visit_Dict(self, node: cst.Dict) -> None:
-        """Look for layers that could not be moved as a whole."""
+        """Check for layers that could not be rewritten completely."""
         backend = text_of(value_of(node, "BACKEND"))
         if value_of(node, "BACKEND") and "ROUTING" in keys_of(node):
             self.report(node, f"ROUTING in {SETTING}", _ROUTING)
         if backend == MEMORY_LAYER:
-            cure = "for `runserver` and tests; `runworker` needs the Redis layer"
+            cure = "only for `runserver` and tests: `runworker` needs the Redis layer"
             self.report(node, "a layer of one process", cure, is_note=True)
         config = value_of(node, "CONFIG")
         for key in keys_of(config) if config and backend in CONFIG else ():
             if key not in CONFIG[backend]:
                 known = ", ".join(sorted(CONFIG[backend]))
-                self.report(node, f'"{key}" in CONFIG', f"the layer does not take it, but {known}")
+                self.report(
+                    node, f'"{key}" in CONFIG', f"unknown to this layer, which takes {known}"
+                )
 
     def visit_Call(self, node: cst.Call) -> None:
-        """Look for layers that are written as calls of dict."""
+        """Check for layers written as calls of ``dict``."""
         keywords = {argument.keyword.value for argument in node.args if argument.keyword}
         if {"BACKEND", "ROUTING"} <= keywords:
             self.report(node, f"ROUTING in {SETTING}", _ROUTING)
 
     def _is_listed(self, node: cst.SimpleString) -> bool:
-        """Whether it is an argument, a key or an item, and not compared as ASGI's types are."""
+        """Whether it is an argument, a key or an item, not compared as types of ASGI are."""
         parent = self._parent(node)
         is_key = isinstance(parent, cst.DictElement) and parent.key is node
         return is_key or isinstance(parent, cst.Arg | cst.Element)
@@ -179,11 +181,11 @@ class Patterns(cst.CSTVisitor):
         return parent
 
 
-_ROUTING = 'a setting of its own: CHANNEL_ROUTING = "project.routing.channel_routing", one for all'
+_ROUTING = 'now one setting for all layers: CHANNEL_ROUTING = "project.routing.channel_routing"'
 
 
 def _is_layer(node: cst.BaseExpression) -> bool:
-    """Whether an expression is a layer, by its name."""
+    """Whether an expression's name says that it is a layer."""
     if isinstance(node, cst.Call):
         return _last_name(node.func) == "get_channel_layer"
     if isinstance(node, cst.Subscript):

@@ -1,4 +1,4 @@
-"""Lines that start the processes of Channels."""
+"""Finds the lines that start processes of Channels."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 from channels_workers_upgrade.findings import Finding
 
-#: Options that Daphne had before 2.0 and has not now.
+#: Options that Daphne dropped in 2.0, each with the alternative.
 OLD_OPTIONS = {
     "--ws-protocol": 'the consumer accepts with {"accept": True, "subprotocol": ...}',
-    "--force-sync": "there is nothing to force: the server is asyncio",
+    "--force-sync": "the server always runs on asyncio",
 }
 
 
 def find_processes(text: str) -> Iterator[Finding]:
-    """Yield what is to be said of each line of *text*, which starts the processes of a project.
+    """Yield findings for the lines of *text* that start processes of a project.
 
-    It is a Procfile, a script, or what Docker, supervisord or systemd read.
+    *text*: a Procfile, a script, or a file of Docker, supervisord or systemd.
     """
     has_daphne = re.search(r"\bdaphne\b", text)
     lines = text.splitlines()
@@ -25,7 +25,9 @@ def find_processes(text: str) -> Iterator[Finding]:
         if line.lstrip().startswith("#"):
             continue
         if re.search(r"\brundelay\b", line):
-            yield Finding(number, "`rundelay`", "there is no such command; see `channels.delay`")
+            yield Finding(
+                number, "`rundelay`", "this command no longer exists; see `channels.delay`"
+            )
         if re.search(r"\brunworker\b", line):
             yield _worker(number, _command(lines[number - 1 :]))
         if has_daphne:
@@ -33,27 +35,27 @@ def find_processes(text: str) -> Iterator[Finding]:
 
 
 def _command(lines: list[str]) -> str:
-    """Return the first of *lines* with those that it is continued on."""
+    """Return the first of *lines* joined with its continuation lines."""
     last = next((index for index, line in enumerate(lines) if not line.endswith("\\")), len(lines))
     return " ".join(line.rstrip("\\") for line in lines[: last + 1])
 
 
 def _worker(number: int, command: str) -> Finding:
-    """Return what is to be said of a worker, which may have no channel any more."""
+    """Return the finding for a worker; one for HTTP alone has no channel left."""
     command = command[command.index("runworker") :]
     only = re.findall(r"""--only-channels[\s=,"']+([^\s,"'\]]+)""", command)
     if only and all(pattern.startswith(("http.", "http*")) for pattern in only):
         what = f"`runworker --only-channels={only[0]}`"
-        cure = "no channel is left for it, as the server calls views itself: take this worker out"
+        cure = "remove this worker: the server calls views itself, so no channel is left for it"
         return Finding(number, what, cure)
-    return Finding(number, "`runworker`", "stays as it is", is_note=True)
+    return Finding(number, "`runworker`", "works as before", is_note=True)
 
 
 def _daphne(number: int, line: str) -> Iterator[Finding]:
-    """Yield what is to be said of a line of Daphne's, whose options may be over several."""
+    """Yield findings for a line of a command of Daphne, which may span several lines."""
     for option, cure in OLD_OPTIONS.items():
         if re.search(rf"{option}(?![\w-])", line):
-            yield Finding(number, f"`daphne {option}`", f"take it out: {cure}")
+            yield Finding(number, f"`daphne {option}`", f"remove it: {cure}")
     if ":channel_layer" in line:
-        cure = "stays as it is, as long as asgi.py has this name; the new one is `application`"
+        cure = "works as long as asgi.py defines this name; the new one is `application`"
         yield Finding(number, "`daphne ...:channel_layer`", cure, is_note=True)

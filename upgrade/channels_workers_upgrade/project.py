@@ -1,4 +1,4 @@
-"""Moves the files of a project, and gathers what is to be said of them."""
+"""Moves the files of a project and collects the report."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Reader = Callable[[str], Iterable[Finding]]
 
 
 class Project:
-    """A project on its way: the patches, and what is to be said of its files.
+    """The patches and the report of a project.
 
-    *write* says that files are changed; lines in the report are those of the changed files
-    then, and of the files as they are otherwise.
+    *write*: change the files. The report then has the line numbers of the changed files,
+    otherwise those of the files as they are.
     """
 
     def __init__(self, write: bool = False) -> None:
@@ -40,7 +40,7 @@ class Project:
         self.report: Report = []
 
     def take(self, path: Path) -> None:
-        """Move a file, or look at it."""
+        """Move a Python file; check any other file."""
         try:
             if is_python(path):
                 self._move(path)
@@ -49,11 +49,11 @@ class Project:
                     self._add(path, read(read_text(path)))
         except OSError as error:
             self._add(path, [Finding(1, "cannot be read", f"{error.strerror}")])
-        except Exception as error:  # noqa: BLE001  (the other files are to be moved all the same)
+        except Exception as error:  # noqa: BLE001  (move the other files all the same)
             self._add(path, [Finding(1, "cannot be moved", f"{_describe(error)}; move it by hand")])
 
     def finish(self) -> None:
-        """Say what the files lack together."""
+        """Add findings about settings, which may be spread over several files."""
         for path, finding in self.settings.findings():
             self._add(path, [finding])
 
@@ -91,7 +91,7 @@ class Project:
 
 def _describe(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "an expression in it has too many parts"
+        return "one of its expressions is nested too deeply"
     return f"{type(error).__name__}: {error}"
 
 

@@ -1,4 +1,4 @@
-"""What has become of a name of Channels 1.1.8."""
+"""The vocabulary of renames: from names of Channels 1.1.8 to names of the engine."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ NEW = "channels_workers"
 
 
 class Status(Enum):
-    """What has become of it; the value is the word in the documentation."""
+    """The state of a name in the engine; the value is the word in the documentation."""
 
-    #: It is here, maybe in another place: imports and uses are rewritten.
+    #: It exists, maybe in another module: the command rewrites imports and uses.
     SAME = "same"
-    #: Something of that name is here, which is used in another way: to be changed by hand.
+    #: It exists but is used differently: change it by hand.
     CHANGED = "changed"
-    #: It is not here, and may come.
+    #: It does not exist yet and may come.
     NOT_YET = "not yet"
-    #: It has no place in this engine.
+    #: It does not exist and will not come.
     GONE = "gone"
 
 
 @dataclass(frozen=True)
 class Row:
-    """Names of one module of 1.1.8 that have the same status: a row of the documentation.
+    """Names of one module of 1.1.8 with the same status: a row of the documentation.
 
-    *module* and *here* are whole dotted names of modules; *called* is the name that a single
-    one has now, if it is another. *remark* says what is different, or why it is not here and
-    what to do.
+    *module* and *here* are full names of the old and the new module. *called* is the new name of
+    a single name, if it changed. *remark* says what is different, or what to do instead.
     """
 
     module: str
@@ -42,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rename:
-    """The status of one name; *target* is its dotted name now, "" if there is none."""
+    """The status of one name; *target* is its new full name, "" without one."""
 
     status: Status
     target: str
@@ -50,21 +49,21 @@ class Rename:
 
     @property
     def is_same(self) -> bool:
-        """Whether imports and uses of the name are rewritten."""
+        """Whether the command rewrites imports and uses of the name."""
         return self.status is Status.SAME
 
 
 def same(module: str, names: str, remark: str = "", here: str = "", called: str = "") -> Row:
-    """Return the row of *names*, divided by spaces, that work as before.
+    """Return the row of *names*, separated by spaces, that work as before.
 
-    *module* is without ``channels``, and is the place here too unless *here* says otherwise.
+    *module* is given without ``channels``. The new module has the same name unless *here* is given.
     """
     here = here or _new(module)
     return Row(_old(module), tuple(names.split()), Status.SAME, here, remark, called)
 
 
 def changed(module: str, names: str, remark: str, here: str = "") -> Row:
-    """Return the row of *names* that are here and used in another way."""
+    """Return the row of *names* that exist but are used differently."""
     return Row(_old(module), tuple(names.split()), Status.CHANGED, here or _new(module), remark)
 
 
@@ -74,12 +73,12 @@ def not_yet(module: str, names: str, remark: str) -> Row:
 
 
 def gone(module: str, names: str, remark: str) -> Row:
-    """Return the row of *names* that have no place here."""
+    """Return the row of *names* that will not come."""
     return Row(_old(module), tuple(names.split()), Status.GONE, remark=remark)
 
 
 def renames(rows: Iterable[Row]) -> dict[str, Rename]:
-    """Return the status of each whole name in *rows*."""
+    """Return the rename of each full name in *rows*."""
     return {
         f"{row.module}.{name}": Rename(row.status, _target(row, name), row.remark)
         for row in rows

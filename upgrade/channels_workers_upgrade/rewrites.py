@@ -1,4 +1,4 @@
-"""Decides what becomes of a name that is bound to a module of Channels 1.1.8."""
+"""Plans the rewrite of a name that is bound to a module of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from channels_workers_upgrade.renames import NEW, OLD
 
 @dataclass
 class Rewrite:
-    """What is to be written for a binding.
+    """The new imports and uses of a binding.
 
-    *modules*: the module that an import names from now on, where it changes. *kept_names*: it
-    binds the old name to the new package. *added*: further modules to import, at the first of
-    its imports. *expressions*: what stands in place of uses.
+    *modules*: the new module of each import that changes. *keeps_name*: the imports that bind the
+    old name to the new package. *added*: more modules to import, after the first import.
+    *expressions*: the new expression of each use.
     """
 
     modules: dict[cst.ImportAlias, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Rewrite:
 
 
 def plan(binding: Binding) -> Rewrite:
-    """Return what is to be written for *binding*."""
+    """Return the rewrite of *binding*."""
     if not binding.is_plain:
         return _plan_named(binding)
     return _plan_value(binding) if binding.is_value else _plan_plain(binding)
@@ -46,7 +46,7 @@ def _plan_named(binding: Binding) -> Rewrite:
 
 
 def _plan_value(binding: Binding) -> Rewrite:
-    """``import channels``, where the name is a value too: it goes on under that name."""
+    """``import channels``, also used as a value: keep the name, bound to the new package."""
     rewrite = Rewrite()
     if _kept(binding):
         return rewrite
@@ -62,7 +62,7 @@ def _plan_value(binding: Binding) -> Rewrite:
 
 
 def _plan_plain(binding: Binding) -> Rewrite:
-    """``import channels``, ``import channels.sessions``: each use is spelled anew."""
+    """``import channels``, ``import channels.sessions``: write every use with its new path."""
     rewrite = Rewrite()
     _spell_out(binding, rewrite, "", binding.module)
     if not _kept(binding):
@@ -80,7 +80,7 @@ def _plan_plain(binding: Binding) -> Rewrite:
 
 
 def _spell_out(binding: Binding, rewrite: Rewrite, target: str, module: str) -> None:
-    """Write the whole new name for each use that *target* in place of *module* does not fit."""
+    """Write the full new name of each use that replacing *module* by *target* would not fix."""
     for use in binding.uses:
         found = _same(use)
         if found is None:
@@ -100,5 +100,5 @@ def _same(use: Use) -> Found | None:
 
 
 def _kept(binding: Binding) -> bool:
-    """Whether a use must stay as it is: of Channels 4, or of what is not here."""
+    """Whether a use must stay: it is of Channels 4, or the engine lacks the name."""
     return any(_same(use) is None for use in binding.uses)

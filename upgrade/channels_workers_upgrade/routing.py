@@ -23,9 +23,9 @@ def assigned(node: cst.CSTNode) -> tuple[str, cst.BaseExpression | None]:
 
 
 def move_routing(module: cst.Module, application: str = "") -> cst.Module:
-    """Return *module* with CHANNEL_ROUTING after each CHANNEL_LAYERS that names one routing.
+    """Return *module* with CHANNEL_ROUTING after each CHANNEL_LAYERS that has one routing.
 
-    *application* is written as ASGI_APPLICATION after it, if it is not "".
+    ASGI_APPLICATION follows with the value *application*, unless that is "".
     """
     return module.visit(_Mover(application if APPLICATION not in module.code else ""))
 
@@ -67,7 +67,7 @@ class _Mover(cst.CSTTransformer):
 
 
 def _routing_of(layers: cst.Dict) -> cst.BaseExpression | None:
-    """Return the one routing that all layers have, None if they have none or several."""
+    """Return the routing that all layers share, None if they have none or several."""
     found: list[cst.BaseExpression] = []
     for layer in layers.elements:
         element = element_of(layer.value, "ROUTING")
@@ -81,7 +81,7 @@ def _routing_of(layers: cst.Dict) -> cst.BaseExpression | None:
 def _without_routing(
     layers: cst.Dict,
 ) -> tuple[cst.Dict, list[cst.EmptyLine], cst.Comment | None]:
-    """Return the layers without their routings, and the comments of the first of these."""
+    """Return the layers without their routings, and the comments of the first routing."""
     elements: list[cst.BaseDictElement] = []
     above: list[cst.EmptyLine] = []
     beside: cst.Comment | None = None

@@ -1,4 +1,4 @@
-"""Sends that happen at another time than in Channels 1.1.8."""
+"""Finds sends that go out at another time than in Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.strings import called_name
 
 _AT_ONCE = (
-    "it goes out at once, and in 1.1.8 when the view returned, so after its transaction: "
-    "transaction.on_commit(lambda: ...) if a consumer reads rows that were written before it"
+    "it now goes out at once, not after the view and its transaction as in 1.1.8: "
+    "use transaction.on_commit(lambda: ...) if a consumer reads rows written before it"
 )
 _BEFORE = {
-    "add": "in 1.1.8 the new member got this too, here it does not: put the add first if it is to",
-    "discard": "in 1.1.8 who leaves did not get this, here it does: put the discard first "
-    "if it is not to",
+    "add": "the new member no longer gets this, as it did in 1.1.8: put the add first if it should",
+    "discard": "the leaving member now gets this, unlike in 1.1.8: put the discard first "
+    "if it should not",
 }
 _OF_VIEWS = ("View", "ViewSet")
 
 
 class _Call(NamedTuple):
-    """``target.name(...)``, in the order of the text."""
+    """A call ``target.name(...)``."""
 
     node: cst.Call
     target: cst.BaseExpression
@@ -32,7 +32,7 @@ class _Call(NamedTuple):
 
 
 def find_sends(wrapper: MetadataWrapper) -> list[Finding]:
-    """Return notes of sends in views and receivers, and of sends before a join or a leave."""
+    """Return notes about sends in views and receivers, and about sends before a join or leave."""
     visitor = _Functions()
     wrapper.visit(visitor)
     return visitor.findings
@@ -68,7 +68,7 @@ class _Functions(cst.CSTVisitor):
 
 
 class _Body(cst.CSTVisitor):
-    """Collects calls of a function's own, and not those of functions in it, or after a commit."""
+    """Collects the calls of a function, without those of inner functions or after a commit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def _is_immediate(call: cst.Call) -> bool:
 
 
 def _before(calls: list[_Call]) -> Iterator[tuple[_Call, _Call]]:
-    """Yield each send to a group with the first join or leave of that group behind it."""
+    """Yield each send to a group with the next join or leave of that group."""
     for index, send in enumerate(calls):
         if send.name != "send" or not _is_group(send.target):
             continue
@@ -101,7 +101,7 @@ def _before(calls: list[_Call]) -> Iterator[tuple[_Call, _Call]]:
 
 
 def _is_group(node: cst.BaseExpression) -> bool:
-    """Whether an expression is a group, by its name: ``Group(x)``, ``room.websocket_group``."""
+    """Whether an expression looks like a group: ``Group(x)``, ``room.websocket_group``."""
     name = node.attr if isinstance(node, cst.Attribute) else node
     if isinstance(node, cst.Call):
         return called_name(node) == "Group"
@@ -109,7 +109,7 @@ def _is_group(node: cst.BaseExpression) -> bool:
 
 
 def _place(function: cst.FunctionDef, owner: cst.ClassDef | None) -> str:
-    """Say what runs *function*, if it is not a consumer or cannot be known: "" then."""
+    """Return what kind of function *function* is; "" for a consumer, or if unknown."""
     names = [parameter.name.value for parameter in function.params.params]
     bases = [_name(base.value) for base in owner.bases] if owner else []
     decorators = [_name(item.decorator) for item in function.decorators]

@@ -1,4 +1,4 @@
-"""What the settings of a project say, over all its files."""
+"""Checks the settings of a project, which may be spread over several files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from channels_workers_upgrade.renames import NEW
 from channels_workers_upgrade.routing import APPLICATION, SETTING, assigned
 from channels_workers_upgrade.strings import text_of
 
-_ORDER = f'the order in INSTALLED_APPS is "{NEW}", "{DAPHNE}", "{STATIC}"'
-_MADE = "the path of what asgi.py makes with get_application()"
+_ORDER = f'in INSTALLED_APPS the order must be "{NEW}", "{DAPHNE}", "{STATIC}"'
+_MADE = "the path of the application in asgi.py"
 
 
 class Place(NamedTuple):
-    """A line of a file."""
+    """A line of a file, counted from 1."""
 
     file: Path
     line: int
@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 @dataclass
 class Settings:
-    """What was found so far: where layers are configured, where the app is listed."""
+    """What was found so far: the lines that configure layers and list the app."""
 
     layers: list[Place] = field(default_factory=list)
     app: list[Place] = field(default_factory=list)
@@ -39,11 +39,11 @@ class Settings:
     wrong_order: list[Place] = field(default_factory=list)
 
     def read(self, module: cst.Module, file: Path) -> None:
-        """Take in what *module* says."""
+        """Read the settings in *module*."""
         MetadataWrapper(module).visit(_Reader(self, file))
 
     def findings(self) -> Iterable[tuple[Path, Finding]]:
-        """Yield what is missing, with the file that it is to be put into."""
+        """Yield a finding for each missing setting, with the file to put it into."""
         if self.layers and not self.has_application:
             file, line = self.layers[0]
             path = self.wsgi_application.replace("wsgi", "asgi") or "project.asgi.application"

@@ -1,4 +1,4 @@
-"""Moves one file of Python."""
+"""Moves one Python file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from channels_workers_upgrade.routing import move_routing
 from channels_workers_upgrade.settings import Settings
 from channels_workers_upgrade.strings import rewrite_strings
 
-#: What stands in each file that has to do with Channels; the others are not parsed.
+#: Every file that uses Channels matches; the others are not parsed.
 _MARKS = re.compile(
     rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
     rb"asgi_(redis|ipc|rabbitmq)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
@@ -27,16 +27,16 @@ _MARKS = re.compile(
 
 
 class Moved(NamedTuple):
-    """A file after the move, and what is to be said of it, with the lines of the new text."""
+    """The new content of a file, and its findings, with line numbers of the new content."""
 
     content: bytes
     findings: list[Finding]
 
 
 def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
-    """Return the *content* of a file moved as far as that can be done.
+    """Return the *content* of a file, rewritten as far as possible.
 
-    What it says as a part of the project's settings is noted in *settings*.
+    *settings* collects the settings in it.
     """
     if not _MARKS.search(content):
         return Moved(content, [])
@@ -56,5 +56,5 @@ def _unparsed(error: Exception) -> Finding:
     line, message = 1, str(error)
     if isinstance(error, cst.ParserSyntaxError):
         line, message = error.raw_line, error.message
-    cure = f"{message} Make it Python 3 (2to3, before 3.13, does), and run the command again"
+    cure = f"{message} Convert it to Python 3 (with 2to3 of Python 3.12), then repeat the command"
     return Finding(line, "cannot be parsed", cure)

@@ -1,4 +1,4 @@
-"""Import statements, made and divided with their comments."""
+"""Creates import statements, and splits them with their comments."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import cast
 
 import libcst as cst
 
-#: A comment for a tool, which is to stand on each line that one has become.
+#: A comment for a tool: each of the new lines gets it.
 _DIRECTIVE = re.compile(r"#\s*(noqa|type:|isort|pylint|pragma)", re.IGNORECASE)
 
-#: Longer imports are written over several lines, if they were so before.
+#: Longer imports span several lines if they did before.
 _WIDTH = 79
 
 _INDENT = "    "
@@ -38,7 +38,7 @@ def import_names(module: str, names: Iterable[str]) -> cst.ImportFrom:
 def divide(
     node: cst.ImportFrom, groups: Mapping[str, Sequence[tuple[cst.ImportAlias, cst.ImportAlias]]]
 ) -> list[cst.ImportFrom]:
-    """Return one import for each module in *groups*, of its pairs of old and new aliases."""
+    """Return one import for each module in *groups*, with its new aliases."""
     if len(groups) == 1:
         ((module, pairs),) = groups.items()
         return [node.with_changes(module=dotted(module), names=[new for _, new in pairs])]
@@ -49,7 +49,7 @@ def divide(
 def lines(
     line: cst.SimpleStatementLine, statements: Sequence[cst.BaseSmallStatement]
 ) -> list[cst.SimpleStatementLine]:
-    """Return *line* as one line for each of *statements*, with its comments."""
+    """Return one line for each of *statements*; the first keeps the comments of *line*."""
     remark = line.trailing_whitespace.comment
     end = line.trailing_whitespace
     if remark is None or not _DIRECTIVE.match(remark.value):
@@ -91,7 +91,7 @@ def _remarks(node: cst.ImportFrom) -> _Remarks:
 def _comments(
     space: cst.BaseParenthesizableWhitespace | None,
 ) -> tuple[cst.Comment | None, list[cst.EmptyLine]]:
-    """Return the comment at the end of the line, and those that follow on lines of their own."""
+    """Return the comment at the end of the line, and the lines with comments below it."""
     if not isinstance(space, cst.ParenthesizedWhitespace):
         return None, []
     return space.first_line.comment, [line for line in space.empty_lines if line.comment]
@@ -129,7 +129,7 @@ def _over_lines(
 def _line_end(
     remark: cst.Comment | None, lines_before: Sequence[cst.EmptyLine] | None
 ) -> cst.ParenthesizedWhitespace:
-    """Return the end of a line in parentheses; None for *lines_before* if it is the last."""
+    """Return the end of a line in parentheses; *lines_before* is None for the last line."""
     end = cst.TrailingWhitespace(_space("  " if remark else ""), remark)
     indent = _INDENT if lines_before is not None else ""
     return cst.ParenthesizedWhitespace(end, lines_before or [], True, _space(indent))

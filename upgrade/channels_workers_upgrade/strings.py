@@ -1,4 +1,4 @@
-"""Rewrites texts that name something of Channels 1.1.8: dotted paths, and the app."""
+"""Rewrites strings that name something of Channels 1.1.8: dotted paths, and the app."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from channels_workers_upgrade.renames import NEW, OLD
 REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
 MEMORY_LAYER = "channels_workers.layers.memory.InMemoryChannelLayer"
 
-#: Texts that are replaced as a whole: backends, and the logger of 1.1.8.
+#: Strings that are replaced completely: backends, and the logger of 1.1.8.
 PATHS = {
     "asgi_redis.RedisChannelLayer": REDIS_LAYER,
     "asgi_redis.core.RedisChannelLayer": REDIS_LAYER,
@@ -32,8 +32,8 @@ PATHS = {
 
 DOTTED = re.compile(rf"{OLD}(\.\w+)+")
 
-#: What takes the name of a channel, which may look like that of a module: as its first argument,
-#: or by this name.
+#: Functions that take the name of a channel, which may look like a module: as the first argument,
+#: or as this keyword.
 _TAKES_CHANNEL = {
     "Channel": "name",
     "Group": "name",
@@ -56,7 +56,7 @@ def text_of(node: cst.CSTNode | None) -> str:
 
 
 def rewrite_strings(module: cst.Module) -> cst.Module:
-    """Return *module* with the new names in its texts."""
+    """Return *module* with the new names in its strings."""
     wrapper = MetadataWrapper(module)
     return wrapper.module.visit(_Rewriter(wrapper.resolve(ParentNodeProvider)))
 
@@ -102,13 +102,13 @@ class _Rewriter(cst.CSTTransformer):
 
 
 def called(node: cst.CSTNode, parents: Parents) -> str:
-    """Return the last name of the function that *node* is an argument of."""
+    """Return the last name of the function whose argument *node* is."""
     argument = parents[node]
     return called_name(parents[argument]) if isinstance(argument, cst.Arg) else ""
 
 
 def called_name(call: cst.CSTNode) -> str:
-    """Return the last name of the function that is called, "" if it is no call."""
+    """Return the last name of the called function, "" if *call* is no call."""
     if not isinstance(call, cst.Call):
         return ""
     function = call.func.attr if isinstance(call.func, cst.Attribute) else call.func
@@ -116,7 +116,7 @@ def called_name(call: cst.CSTNode) -> str:
 
 
 def channels_of(call: cst.Call) -> Iterator[cst.BaseExpression]:
-    """Yield the arguments of *call* that are names of channels, also those in a list."""
+    """Yield the arguments of *call* that name channels, also in lists."""
     keyword = _TAKES_CHANNEL.get(called_name(call))
     if keyword is None:
         return
@@ -130,7 +130,7 @@ def channels_of(call: cst.Call) -> Iterator[cst.BaseExpression]:
 
 
 def names_app(node: cst.CSTNode, parents: Parents) -> bool:
-    """Say whether the text *node* is an entry of INSTALLED_APPS, which has no new one yet."""
+    """Return whether *node* is an entry of INSTALLED_APPS, and the new one is missing."""
     if called(node, parents) in _TAKES_APP:
         return True
     parent = parents[node]
@@ -147,7 +147,7 @@ def _has_new_app(items: cst.CSTNode) -> bool:
 
 
 def _is_about_apps(node: cst.CSTNode, parents: Parents) -> bool:
-    """Whether it stands in an assignment to, or a call or comparison of, a list of apps."""
+    """Whether *node* is part of an assignment, a call or a comparison of a list of apps."""
     while not isinstance(node, cst.BaseStatement):
         if isinstance(node, cst.Arg) and node.keyword and _is_apps(node.keyword.value):
             return True
@@ -164,7 +164,7 @@ def _is_apps(name: str) -> bool:
 
 
 def _subjects(node: cst.CSTNode) -> list[str]:
-    """Return the names that a statement assigns to, calls a method of, or compares with."""
+    """Return the names that *node* assigns to, compares with, or calls methods of."""
     parts: list[cst.CSTNode] = []
     match node:
         case cst.Assign():

@@ -7,7 +7,8 @@ import pytest
 from channels_workers_upgrade.files import application_beside
 from channels_workers_upgrade.settings import Settings
 from channels_workers_upgrade.source import move_source
-from upgrade.tests.moving import findings, move
+
+from .moving import findings, move
 
 STATIC = '"django.contrib.staticfiles"'
 
@@ -86,7 +87,7 @@ def test_apps_that_are_not_here(case: str) -> None:
     assert move(before, "settings.py") == after
     (note,) = findings(before, "settings.py")
     assert (note.line, note.is_note) == (1, True)
-    assert "was taken out" in note.cure
+    assert "removed: " in note.cure
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from upgrade.tests.moving import move, report
+from .moving import move, report
 
 AFTER_IMPORT = "from channels_workers.asgi import get_application"
 MADE = "application = get_application()\nchannel_layer = application\n"

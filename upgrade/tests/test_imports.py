@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from channels_workers_upgrade.names import NAMES
 from channels_workers_upgrade.renames import Status
-from upgrade.tests.moving import move
+
+from .moving import move
 
 CASES = {
     "a name": (

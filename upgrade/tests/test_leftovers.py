@@ -2,7 +2,7 @@
 
 import pytest
 
-from upgrade.tests.moving import findings, report
+from .moving import findings, report
 
 CASES = {
     "names that are not here": (

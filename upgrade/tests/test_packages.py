@@ -1,14 +1,9 @@
 """Lists of packages, Procfiles and scripts: what is said of their lines."""
 
-import re
-import tomllib
-from importlib.metadata import requires
-
 import pytest
 
-from channels_workers_upgrade.packages import FORM, LEAST, find_installed, find_packages
+from channels_workers_upgrade.packages import FORM, find_installed, find_packages
 from channels_workers_upgrade.processes import find_processes
-from labs.harness.project import ROOT
 
 OLD = [
     "channels<2",
@@ -135,18 +130,3 @@ def test_what_scripts_install(line: str) -> None:
 def test_the_report_says_what_to_put_in() -> None:
     (finding,) = find_packages("channels==1.1.8")
     assert FORM in finding.cure
-
-
-def test_the_least_versions_are_those_of_the_packages() -> None:
-    """Of several bounds, the highest counts."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = list(project["dependencies"])
-    for name in ("channels", "channels-redis", "daphne"):
-        lines += [line for line in requires(name) or () if "extra ==" not in line]
-    least: dict[str, tuple[int, ...]] = {}
-    for line in lines:
-        found = re.match(r"([\w-]+)(?:\[\w+\])?.*?>=([\d.]+)", line)
-        if found:
-            bound = tuple(map(int, found[2].rstrip(".0").split(".")))
-            least[found[1].lower()] = max(bound, least.get(found[1].lower(), (0,)))
-    assert {name: least[name] for name in LEAST} == LEAST

@@ -2,7 +2,7 @@
 
 import pytest
 
-from upgrade.tests.moving import move, report
+from .moving import move, report
 
 CASES = {
     "over lines, with comments": (

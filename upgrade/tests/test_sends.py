@@ -2,7 +2,7 @@
 
 import pytest
 
-from upgrade.tests.moving import findings
+from .moving import findings
 
 BEGINNING = "from channels import Channel, Group\n"
 

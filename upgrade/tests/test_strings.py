@@ -2,7 +2,7 @@
 
 import pytest
 
-from upgrade.tests.moving import move, report
+from .moving import move, report
 
 REDIS = "channels_workers.layers.redis.RedisChannelLayer"
 MEMORY = "channels_workers.layers.memory.InMemoryChannelLayer"

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from labs.benchmarks.comparison.plan import FULL, QUICK, Size, chosen, sized
 from labs.benchmarks.comparison.report import as_text, goal_table
-from labs.benchmarks.measuring.command import parser_of, run_command
+from labs.benchmarks.measuring.command import parser_of
 from labs.benchmarks.measuring.conditions import conditions
 from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
-from labs.benchmarks.measuring.progress import say
 from labs.benchmarks.measuring.series import measure_all
 from labs.benchmarks.serving.cores import require_two_cores
+from labs.harness.command import BAD, GOOD, run_command
+from labs.harness.report import say
 
 COMMAND = "labs/benchmarks/compare"
 
@@ -34,12 +35,12 @@ def size_of(options: argparse.Namespace) -> Size:
     )
 
 
-def compare(options: argparse.Namespace, logs: Path) -> bool:
-    """Measure, write the results, and say whether all could be measured."""
+def compare(options: argparse.Namespace, logs: Path) -> int:
+    """Measure, write the results, and return the exit status: 1 if something was not measured."""
     measurements = chosen(options.only)
     if options.list:
         say("\n".join(f"{one.subject.name}: {one.name}" for one in measurements))
-        return True
+        return GOOD
     require_two_cores()
     since, size = time.monotonic(), size_of(options)
     given = conditions(COMMAND, sys.argv[1:])
@@ -52,14 +53,14 @@ def compare(options: argparse.Namespace, logs: Path) -> bool:
     say("\n".join(goal_table(results)))
     for file in write(folder, "compare", text, content, "labs.benchmarks.comparison.plot"):
         say(str(file))
-    return results.is_complete
+    return GOOD if results.is_complete else BAD
 
 
 def main() -> int:
     """Compare, and return the exit status."""
     what = "a measurement (rtt50), a room (channels4-core) or a row of the table"
     options = parser_of(COMMAND, __doc__, what).parse_args()
-    return run_command(partial(compare, options))
+    return run_command("benchmarks", partial(compare, options))
 
 
 if __name__ == "__main__":

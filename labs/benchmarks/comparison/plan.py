@@ -17,6 +17,7 @@ from labs.benchmarks.comparison.subjects import (
 from labs.benchmarks.load.modes import MODES
 from labs.benchmarks.load.talk import Talk
 from labs.benchmarks.measuring.subject import Measurement
+from labs.harness.registry import require_known
 
 #: The columns of the table.
 COLUMNS = ("rtt1", "rtt50", "bc100", "bc1000", "connect", "flood")
@@ -83,10 +84,8 @@ def chosen(only: Collection[str]) -> list[Measurement]:
     A name is that of a measurement, of a subject, or of a room.
     """
     found = measurements()
-    known = {name for one in found for name in names_of(one)}
-    if unknown := sorted(set(only) - known):
-        there = "; ".join(sorted(known))
-        raise ValueError(f"Expected what can be measured, got {unknown[0]!r}; there are: {there}.")
+    known = sorted({name for one in found for name in names_of(one)})
+    require_known(only, known, "what can be measured")
     return [one for one in found if not only or set(only) & names_of(one)]
 
 

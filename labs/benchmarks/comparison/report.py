@@ -9,7 +9,7 @@ from labs.benchmarks.comparison.goals import GOALS
 from labs.benchmarks.comparison.subjects import CHATS, SLOWER, TABLE, WORKERS
 from labs.benchmarks.measuring.conditions import as_markdown
 from labs.benchmarks.measuring.results import Results
-from labs.benchmarks.measuring.tables import number, table
+from labs.harness.report import number, table
 
 #: Each column: its heading, the measurement, and the figure.
 COLUMNS = (
@@ -70,7 +70,7 @@ def goal_table(results: Results) -> list[str]:
         [goal.what, number(goal.value(results)), *_wanted(goal), goal.verdict(results)]
         for goal in GOALS
     ]
-    return table(["goal", "measured", "at least", "aim", ""], rows)
+    return table(["goal", "measured", "at least", "aim", ""], rows, numbers=True)
 
 
 def _wanted(goal: Goal) -> list[str]:
@@ -85,7 +85,7 @@ def median_table(results: Results) -> list[str]:
         cells = [_cell(results, subject.name, name, key) for _, name, key in COLUMNS]
         if any(cells):
             rows.append([subject.name, *cells, _spread(results, subject.name)])
-    return table(heading, rows)
+    return table(heading, rows, numbers=True)
 
 
 def _cell(results: Results, subject: str, name: str, key: str) -> str:
@@ -128,7 +128,7 @@ def ratio_table(results: Results) -> list[str]:
             cells.append(number(own / other) if own is not None and other else "")
         if any(cells):
             rows.append([subject.name, *cells])
-    return table(["room", *(title for title, _, _ in COLUMNS)], rows)
+    return table(["room", *(title for title, _, _ in COLUMNS)], rows, numbers=True)
 
 
 def other_table(results: Results) -> list[str]:
@@ -140,7 +140,7 @@ def other_table(results: Results) -> list[str]:
         cells = [number(results.median(subject, name, key)) for _, key in OTHER_COLUMNS]
         if any(cells):
             rows.append([f"{subject}: {name}", *cells])
-    return table(["", *(title for title, _ in OTHER_COLUMNS)], rows)
+    return table(["", *(title for title, _ in OTHER_COLUMNS)], rows, numbers=True)
 
 
 def client_table(results: Results) -> list[str]:
@@ -155,7 +155,7 @@ def client_table(results: Results) -> list[str]:
             key = "connects_per_s" if name == "connect" else "deliveries_per_s"
             rate = results.median(subject.name, name, key) or 0.0
             rows.append([f"{subject.name}: {name}", f"{share:.2f}", number(share / rate * 1e6)])
-    return table(["", "share of its core", "us per delivery or handshake"], rows)
+    return table(["", "share of its core", "us per delivery or handshake"], rows, numbers=True)
 
 
 def failure_list(results: Results) -> list[str]:

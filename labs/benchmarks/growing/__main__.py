@@ -17,13 +17,14 @@ from pathlib import Path
 from labs.benchmarks.growing.axes import chosen
 from labs.benchmarks.growing.axis import Axis
 from labs.benchmarks.growing.report import as_lines, as_text
-from labs.benchmarks.measuring.command import parser_of, run_command
+from labs.benchmarks.measuring.command import parser_of
 from labs.benchmarks.measuring.conditions import conditions
 from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
-from labs.benchmarks.measuring.progress import say
 from labs.benchmarks.measuring.series import measure_all
 from labs.benchmarks.measuring.subject import Measurement
 from labs.benchmarks.serving.cores import require_two_cores
+from labs.harness.command import BAD, GOOD, run_command
+from labs.harness.report import say
 
 COMMAND = "labs/benchmarks/growth"
 
@@ -46,12 +47,12 @@ def timed(measurement: Measurement, seconds: float | None) -> Measurement:
     return replace(measurement, options={**measurement.options, "seconds": seconds})
 
 
-def grow(options: argparse.Namespace, logs: Path) -> bool:
-    """Measure, write the results, and say whether all could be measured."""
+def grow(options: argparse.Namespace, logs: Path) -> int:
+    """Measure, write the results, and return the exit status: 1 if something was not measured."""
     axes = chosen(options.only)
     if options.list:
         say("\n".join(f"{axis.name}: {axis.title}" for axis in axes))
-        return True
+        return GOOD
     require_two_cores()
     axes = shortened(axes) if options.quick else axes
     seconds = options.seconds or (0.5 if options.quick else None)
@@ -69,13 +70,13 @@ def grow(options: argparse.Namespace, logs: Path) -> bool:
     text = as_text(axes, results, given)
     for file in write(folder, "growth", text, content, "labs.benchmarks.growing.plot"):
         say(str(file))
-    return results.is_complete
+    return GOOD if results.is_complete else BAD
 
 
 def main() -> int:
     """Grow, and return the exit status."""
     options = parser_of(COMMAND, __doc__, "what grows (see --list)").parse_args()
-    return run_command(partial(grow, options))
+    return run_command("benchmarks", partial(grow, options))
 
 
 if __name__ == "__main__":

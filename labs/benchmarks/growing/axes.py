@@ -9,6 +9,7 @@ from labs.benchmarks.growing.axis import Axis, Column
 from labs.benchmarks.measuring.subject import Measurement, Subject
 from labs.benchmarks.serving.arrangement import Arrangement
 from labs.benchmarks.serving.cores import ANY
+from labs.harness.registry import choose
 
 SECONDS, QUIET = 2.0, 2.0
 
@@ -138,8 +139,4 @@ AXES = (
 
 def chosen(only: list[str]) -> list[Axis]:
     """Return the axes of these names, or all; ValueError for a name that is none."""
-    names = [axis.name for axis in AXES]
-    if unknown := sorted(set(only) - set(names)):
-        there = ", ".join(names)
-        raise ValueError(f"Expected what can grow, got {unknown[0]!r}; there are: {there}.")
-    return [axis for axis in AXES if not only or axis.name in only]
+    return choose(AXES, only, "what can grow")

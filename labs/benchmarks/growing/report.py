@@ -8,7 +8,7 @@ from typing import Any
 from labs.benchmarks.growing.axis import Axis
 from labs.benchmarks.measuring.conditions import as_markdown
 from labs.benchmarks.measuring.results import Place, Results, place_of
-from labs.benchmarks.measuring.tables import number, table
+from labs.harness.report import number, table
 
 INTRODUCTION = """\
 The room on channels_workers, under Daphne with one worker unless said; all of it on core 0, the
@@ -30,7 +30,7 @@ def axis_table(axis: Axis, results: Results) -> list[str]:
         place = place_of(axis.at(value))
         figures = (results.median(*place, key) for _, key in axis.columns)
         rows.append([f"{value:,}", *map(number, figures), _trouble(results, place)])
-    return table([axis.name, *(title for title, _ in axis.columns), ""], rows)
+    return table([axis.name, *(title for title, _ in axis.columns), ""], rows, numbers=True)
 
 
 def _trouble(results: Results, place: Place) -> str:

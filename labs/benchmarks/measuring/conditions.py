@@ -15,6 +15,7 @@ from typing import Any
 from labs.genuine.comparison.engine import GENUINE
 from labs.harness.project import ROOT
 from labs.harness.redis_server import redis_command
+from labs.harness.report import table
 
 PACKAGES = (
     "django",
@@ -71,11 +72,11 @@ def _of_2017() -> dict[str, str]:
 
 def as_markdown(given: dict[str, Any]) -> list[str]:
     """Return the lines of a table of conditions."""
-    lines = ["| condition | |", "| --- | --- |"]
+    rows = []
     for name, value in given.items():
         if isinstance(value, dict):
             text = ", ".join(f"{key} {number}" for key, number in value.items()) or "none"
         else:
             text = f"`{value}`" if name == "command" else str(value)
-        lines.append(f"| {name} | {text} |")
-    return lines
+        rows.append([name, text])
+    return table(["condition", ""], rows)

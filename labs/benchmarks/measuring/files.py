@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labs.harness.project import ROOT
+from labs.harness.report import write_json
 
 RESULTS = ROOT / "labs" / "benchmarks" / "results"
 
@@ -24,7 +24,7 @@ def write(folder: Path, name: str, text: str, content: dict[str, Any], plot: str
     """
     folder.mkdir(parents=True, exist_ok=True)
     markdown, data = folder / f"{name}.md", folder / f"{name}.json"
-    data.write_text(json.dumps(content, indent=1) + "\n")
+    write_json(data, content)
     if find_spec("matplotlib") is None:
         markdown.write_text(text)
         return [markdown, data]

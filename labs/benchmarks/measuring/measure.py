@@ -51,7 +51,7 @@ def _load(site: Site, measurement: Measurement) -> Report:
 
 def run_load(site: Site, measurement: Measurement) -> Report:
     """Put the load on *site*; return what it says. AssertionError if it says nothing."""
-    command = load_command(site.describe(), measurement.mode, measurement.options)
+    command = load_command(site.as_dict(), measurement.mode, measurement.options)
     if measurement.times_redis:
         command += ["--redis", str(site.redis.port)]
     with pinned(measurement.subject.load):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from labs.benchmarks.load.report import Report
-from labs.benchmarks.measuring.tables import number
+from labs.harness.report import number, say
 
 #: The figures that are said, if they are there.
 SAID = (
@@ -17,11 +17,6 @@ SAID = (
     "requests_per_message",
     "redis_us_per_message",
 )
-
-
-def say(text: str) -> None:
-    """Print *text* at once."""
-    print(text, flush=True)
 
 
 class Progress:

@@ -60,7 +60,7 @@ def serve(options: argparse.Namespace, folder: Path) -> None:
         cores=parse_cores(options.pin) if options.pin else ANY,
     )
     with Site(find_room(options.name), arrangement, folder) as site:
-        print(json.dumps(site.describe()), flush=True)
+        print(json.dumps(site.as_dict()), flush=True)
         try:
             wait_for_end(site)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labs.benchmarks.serving.room import Room
 from labs.genuine.comparison.engine import GENUINE
+from labs.harness.registry import choose
 
 OURS = {"BACKEND": "channels_workers.layers.redis.RedisChannelLayer", "CONFIG": {}}
 CORE = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {}}
@@ -88,8 +89,5 @@ ROOMS = (
 
 def find_room(name: str) -> Room:
     """Return the room of that name; ValueError with all names if there is none."""
-    for room in ROOMS:
-        if room.name == name:
-            return room
-    known = ", ".join(room.name for room in ROOMS)
-    raise ValueError(f"Expected the name of a room, got {name!r}; there are: {known}.")
+    (room,) = choose(ROOMS, [name], "the name of a room")
+    return room

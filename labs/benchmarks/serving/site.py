@@ -4,60 +4,48 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from labs.benchmarks.serving.arrangement import Arrangement
 from labs.benchmarks.serving.cores import pinned
 from labs.benchmarks.serving.room import Room
+from labs.harness import site as harness
 from labs.harness.ports import free_port
-from labs.harness.processes import Process, Processes, clean_environment
+from labs.harness.processes import Process
 from labs.harness.project import ROOT
-from labs.harness.redis_server import RedisServer
-
-#: Said by a worker of either engine when it is ready.
-WORKER_READY = r"(?i)\blistening on channels"
+from labs.harness.server import Server
+from labs.harness.site import WORKER_READY
 
 
-class Site:
-    """Use it in a `with`; all of its processes are killed with the block, unless stopped before.
-
-    *folder* is empty. RuntimeError if the room cannot be served so.
-    """
+class Site(harness.Site):
+    """A room; see :class:`labs.harness.site.Site`. RuntimeError if the room cannot be served so."""
 
     def __init__(self, room: Room, arrangement: Arrangement, folder: Path) -> None:
+        super().__init__(folder)
         self.room = room
         self.arrangement = arrangement
-        self.folder = folder
-        self.redis = RedisServer(folder)
-        self.ports = [free_port() for _ in range(arrangement.servers)]
-        self.servers: list[Process] = []
-        self.workers: list[Process] = []
-        self._processes = Processes(folder)
-        self._has_redis = False
 
     @property
     def urls(self) -> list[str]:
         """The addresses of the interface servers."""
-        return [f"ws://127.0.0.1:{port}" for port in self.ports]
+        return [server.socket_url for server in self.servers]
 
     @property
     def pids(self) -> dict[str, list[int]]:
         """The ids of its processes by role."""
         return {
-            "server": [process.pid for process in self.servers],
-            "worker": [process.pid for process in self.workers],
-            "redis": [self.redis.process.pid] if self._has_redis else [],
+            "server": [server.process.pid for server in self.servers],
+            "worker": [worker.pid for worker in self.workers],
+            "redis": [self.redis.process.pid] if self.room.layer else [],
         }
 
-    def describe(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Return what a load must know of it."""
         return {
             "room": self.room.name,
             "urls": self.urls,
-            "ports": self.ports,
+            "ports": [server.port for server in self.servers],
             "redis_port": self.redis.port if self.room.layer else None,
             "pids": self.pids,
             "visit": self.room.has_pages,
@@ -86,20 +74,12 @@ class Site:
             "STATIC_ROOT": str(self.folder / "static"),
         }
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         """Start everything; return when the servers take connections and the workers listen."""
         self._check()
         raise_file_limit()
-        try:
-            with pinned(self.arrangement.cores):
-                self._start()
-        except BaseException:
-            self.kill()
-            raise
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.kill()
+        with pinned(self.arrangement.cores):
+            self._start()
 
     def _check(self) -> None:
         room, kind = self.room, self.arrangement.server
@@ -117,55 +97,32 @@ class Site:
     def _start(self) -> None:
         if self.room.layer:
             self.redis.start()
-            self._has_redis = True
         if self.room.has_pages:
-            self._run("migrate", "--verbosity", "0")
-            self._run("collectstatic", "--no-input", "--verbosity", "0")
-        kind, count = self.arrangement.server, self.arrangement.workers
-        for port in self.ports:
-            self.servers.append(self._process(self.room.server(kind, port), kind))
-        for _ in range(count if self.room.has_workers else 0):
-            command = self.room.worker(self.arrangement.threads)
-            self.workers.append(self._process(command, "worker"))
-        for server, port in zip(self.servers, self.ports, strict=True):
-            server.wait_until_listening(port)
+            self.run(*self.room.django("migrate", "--verbosity", "0"))
+            self.run(*self.room.django("collectstatic", "--no-input", "--verbosity", "0"))
+        for _ in range(self.arrangement.servers):
+            self._start_server(self.arrangement.server)
+        for _ in range(self.arrangement.workers if self.room.has_workers else 0):
+            self.start_worker()
+        for server in self.servers:
+            server.process.wait_until_listening(server.port)
         for worker in self.workers:
             worker.wait_for_line(WORKER_READY)
 
-    def _process(self, command: list[str], name: str) -> Process:
-        return self._processes(command, name=name, env=self.environment, cwd=self.folder)
+    def _start_server(self, kind: str) -> None:
+        port = free_port()
+        self.servers.append(Server(port, self.launch(self.room.server(kind, port), kind), kind))
 
-    def _run(self, *arguments: str) -> None:
-        done = subprocess.run(
-            self.room.django(*arguments),
-            cwd=self.folder,
-            env=clean_environment() | self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{self.room.name}: {arguments[0]} failed:\n{done.stderr}")
+    def start_worker(self) -> Process:
+        """Start a worker; return at once."""
+        command = self.room.worker(self.arrangement.threads)
+        self.workers.append(self.launch(command, "worker"))
+        return self.workers[-1]
 
     def ended(self) -> list[Process]:
         """Return those of its processes that do not run any more."""
-        return [process for process in self._all() if not process.is_running]
-
-    def stop(self) -> None:
-        """End all processes in order, the youngest first; those that do not are killed."""
-        self._end(lambda process: process.stop())
-
-    def kill(self) -> None:
-        """End all processes at once."""
-        self._end(lambda process: process.kill())
-
-    def _all(self) -> list[Process]:
-        redis = [self.redis.process] if self._has_redis else []
-        return [*redis, *self._processes.started]
-
-    def _end(self, end: Callable[[Process], None]) -> None:
-        for process in reversed(self._all()):
-            end(process)
+        redis = [self.redis.process] if self.room.layer else []
+        return [process for process in [*redis, *self.processes] if not process.is_running]
 
 
 def raise_file_limit() -> None:

@@ -6,10 +6,10 @@ from channels_workers.layers.redis.layer import RedisChannelLayer
 from channels_workers.layers.types import DeadLetter
 from labs.faults.diaries import read_runs
 from labs.faults.fault import Fault
-from labs.faults.hearing import delays
-from labs.faults.load.transcript import Transcript
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
+from labs.harness.crowd.hearing import delays
+from labs.harness.crowd.transcript import Transcript
 from labs.harness.waiting import wait_for
 
 
@@ -27,7 +27,7 @@ class Poison(Fault):
         stage.traffic.order("r0s0", do="kill", times=99, silent=True)
 
         def is_given_up() -> bool:
-            if stage.site.restart_dead_workers():
+            if stage.site.replace_dead_workers():
                 stage.excuse()
             return bool(dead_letters(stage))
 
@@ -82,7 +82,7 @@ class BadConsumers(Fault):
 def judge_others(stage: Stage, transcript: Transcript, bad: set[str], limit: float) -> None:
     """Compare the longest wait for what others than the *bad* said with a *limit* (s)."""
     longest = max((late for _, late in delays(transcript, stage.since, bad)), default=0.0)
-    stage.notes.append(f"others waited {longest:.2f} s at most")
+    stage.note(f"others waited {longest:.2f} s at most")
     stage.expect(longest <= limit, f"others waited {longest:.1f} s, at most {limit:g}")
 
 

@@ -125,7 +125,7 @@ def kill_worker(stage: Stage) -> None:
     victim.signal(signal.SIGKILL)
     victim.wait()
     stage.strike(victim)
-    site.restart_dead_workers()
+    site.replace_dead_workers()
 
 
 def busy_workers(site: Site) -> set[int]:

@@ -7,10 +7,10 @@ import time
 
 from labs.faults.chat_fault import ChatFault
 from labs.faults.harms.chat import kill_worker
-from labs.faults.load.plan import Plan
-from labs.faults.site import WORKER_READY
 from labs.faults.size import Size
 from labs.faults.stage import Stage
+from labs.harness.crowd.plan import Plan
+from labs.harness.site import WORKER_READY
 
 #: How long nothing is harmed after each restart (s).
 PAUSE = 5.0
@@ -38,7 +38,7 @@ class ChatRestarts(ChatFault):
             kill_worker(stage)
             stage.last(PAUSE)
             rounds += 1
-        stage.notes.append(f"each server restarted {rounds} times, workers {2 * rounds} times")
+        stage.note(f"each server restarted {rounds} times, workers {2 * rounds} times")
 
     def _restart_server(self, stage: Stage, place: int, number: signal.Signals) -> None:
         site = stage.site
@@ -52,5 +52,5 @@ class ChatRestarts(ChatFault):
 
     def _restart_worker(self, stage: Stage) -> None:
         stage.site.workers[0].terminate()
-        stage.site.restart_dead_workers()
+        stage.site.replace_dead_workers()
         stage.site.workers[-1].wait_for_line(WORKER_READY)

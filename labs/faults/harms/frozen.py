@@ -31,7 +31,7 @@ class WorkerFrozen(Fault):
         running = [run.process for run in stage.running()]
         victim = max(stage.site.workers, key=lambda worker: running.count(worker.pid))
         cut = running.count(victim.pid)
-        stage.notes.append(f"{cut} consumers were under way in it")
+        stage.note(f"{cut} consumers were under way in it")
         stage.expect(cut > 0, "the harm met no consumer")
         freeze(stage, victim, 15)
 

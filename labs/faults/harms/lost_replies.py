@@ -27,7 +27,7 @@ class LostReplies(Fault):
         proxy, times = stage.site.proxy, int(stage.size.choose(10, 3))
         for kind in KINDS * times:
             cut_one(proxy, kind)
-        stage.notes.append(f"lost: {dict(proxy.cuts)}")
+        stage.note(f"lost: {dict(proxy.cuts)}")
 
 
 def cut_one(proxy: Proxy, kind: str) -> None:

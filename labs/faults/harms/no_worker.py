@@ -10,8 +10,8 @@ from websockets.sync.client import connect
 
 from labs.faults.fault import Fault
 from labs.faults.row import Limits
-from labs.faults.site import WORKER_READY
 from labs.faults.stage import Stage
+from labs.harness.site import WORKER_READY
 
 #: HANDSHAKE_TIMEOUT is 4 s unless set; how much longer a refusal may take (s).
 TIMEOUT, GRACE = 4.0, 2.0
@@ -30,14 +30,14 @@ class NoWorker(Fault):
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda worker: worker.terminate(), stage.site.workers))
             since = time.monotonic()
-            urls = [f"{server.url}/room/late/" for server in stage.site.servers]
+            urls = [f"{server.socket_url}/room/late/" for server in stage.site.servers]
             answers = list(pool.map(handshake, urls))
         for status, seconds in answers:
             refused = f"a handshake was answered by {status} after {seconds:.1f} s"
             stage.expect(status == 403 and seconds < TIMEOUT + GRACE, refused)
         stage.last(stage.size.choose(60, 5) - (time.monotonic() - since))
         stage.count_from_now()
-        stage.site.restart_dead_workers()
+        stage.site.replace_dead_workers()
         for worker in stage.site.workers:
             worker.wait_for_line(WORKER_READY)
 

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from channels_workers.layers.base import FORMAT_VERSION
 from labs.faults.fault import Fault
-from labs.faults.mutants.mutant import Mutant, Patch
+from labs.faults.mutants.mutant import Mutant
 from labs.faults.row import Limits
+from labs.faults.site import python_path
 from labs.faults.stage import Stage
+from labs.harness.patch import Patch
 from labs.harness.ports import free_port
 from labs.harness.processes import Process
-from labs.harness.procfile import read_procfile
 
 OTHER = FORMAT_VERSION + 1
 NEWER = Mutant(
@@ -42,11 +43,8 @@ class OtherFormat(Fault):
         """Start both; they are to refuse."""
         stage.count_from_now()
         site, engine = stage.site, NEWER.build(stage.site.folder / "newer")
-        port = {"PORT": str(free_port())}
-        started = [
-            site.start(read_procfile()["worker"], "newer-worker", port, engine),
-            site.start(read_procfile()["web"], "newer-server", port, engine),
-        ]
+        env = {"PORT": str(free_port()), "PYTHONPATH": python_path(engine)}
+        started = [site.start_line(kind, f"newer-{kind}", env) for kind in ("worker", "web")]
         with ThreadPoolExecutor() as pool:
             answers = list(pool.map(refusal, started))
         for process, said in zip(started, answers, strict=True):

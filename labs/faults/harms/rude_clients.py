@@ -8,12 +8,12 @@ from pathlib import Path
 from labs.faults.diaries import read_runs
 from labs.faults.fault import Fault
 from labs.faults.flooder import Flooder, Sleeper
-from labs.faults.hearing import percentile
-from labs.faults.load.plan import Plan
-from labs.faults.load.transcript import Transcript
 from labs.faults.site import Setting
 from labs.faults.size import Size
 from labs.faults.stage import Stage
+from labs.harness.crowd.hearing import percentile
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.transcript import Transcript
 from labs.harness.waiting import wait_for
 
 #: What p95 may be in any case (s): doubling of nothing is nothing.
@@ -33,7 +33,7 @@ def compare_delays(stage: Stage, transcript: Transcript, begin: float, end: floa
     first = min(person.said[0].at for person in transcript.people)
     before = percentile(transcript, first + 1, begin)
     during = percentile(transcript, begin, end)
-    stage.notes.append(f"p95 {before * 1000:.0f} ms before, {during * 1000:.0f} ms meanwhile")
+    stage.note(f"p95 {before * 1000:.0f} ms before, {during * 1000:.0f} ms meanwhile")
     limit = max(2 * before, FLOOR)
     stage.expect(during <= limit, f"p95 {during:.3f} s, at most {limit:.3f}")
 
@@ -54,7 +54,7 @@ class Flood(Fault):
         stage.expect(flooder.is_in_order, "what came back is not in order")
         whole = len(flooder.heard) == FRAMES or flooder.code in TOO_MUCH
         heard = f"{len(flooder.heard)} of {FRAMES} came back, close code {flooder.code}"
-        stage.notes.append(f"{heard}, in {self.end - stage.since:.1f} s")
+        stage.note(f"{heard}, in {self.end - stage.since:.1f} s")
         stage.expect(whole, heard)
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
@@ -90,33 +90,27 @@ class SlowReader(Fault):
         stage.last(5)
         server = stage.site.servers[0]
         stage.count_from_now()
-        before = peak = memory(server.process.pid)
+        before = peak = server.process.memory / 1024
         sleeper = Sleeper(server, "room0")
         stage.last(1)
         deadline = stage.since + 90
 
         def is_over() -> bool:
             nonlocal peak
-            peak = max(peak, memory(server.process.pid))
+            peak = max(peak, server.process.memory / 1024)
             return sleeper.is_closed(server) or time.monotonic() > deadline
 
         wait_for(is_over, "the end of the client", 120)
         self.end = time.monotonic()
         closed, grown = sleeper.is_closed(server), peak - before
-        stage.notes.append(f"the server grew by {grown:.0f} MiB in {self.end - stage.since:.0f} s")
+        stage.note(f"the server grew by {grown:.0f} MiB in {self.end - stage.since:.0f} s")
         stage.expect(closed, "the connection of the client that reads nothing is still there")
         runs = read_runs(stage.site.folder)
         ended = any(run.key == "sleeper" and run.channel == "disconnect" for run in runs)
-        stage.notes.append(f"its disconnect consumer {'ran' if ended else 'did not run'}")
+        stage.note(f"its disconnect consumer {'ran' if ended else 'did not run'}")
         stage.expect(grown <= GROWTH, f"the server grew by {grown:.0f} MiB, at most {GROWTH}")
         sleeper.close()
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
         """See how long others waited meanwhile."""
         compare_delays(stage, transcript, stage.since, self.end)
-
-
-def memory(process: int) -> float:
-    """Return the memory of a *process* that is in use (MiB)."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from labs.faults.diaries import read_runs
 from labs.faults.fault import Fault
-from labs.faults.load.transcript import Transcript
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
+from labs.harness.crowd.transcript import Transcript
 from labs.harness.waiting import wait_for
 
 #: How long the disconnects of its sockets may take (s).
@@ -62,5 +62,5 @@ def judge_disconnects(stage: Stage, transcript: Transcript, limit: float) -> Non
         if visit.ended and visit.server in stage.doomed and visit.key in begun
     ]
     longest = max(times, default=0.0)
-    stage.notes.append(f"disconnects {longest:.2f} s after the end of a socket at the latest")
+    stage.note(f"disconnects {longest:.2f} s after the end of a socket at the latest")
     stage.expect(longest <= limit, f"a disconnect came after {longest:.1f} s, at most {limit:g}")

@@ -12,9 +12,10 @@ from websockets.sync.client import connect
 
 from labs.faults.fault import Fault
 from labs.faults.harms.server_killed import judge_disconnects
-from labs.faults.load.transcript import Transcript
-from labs.faults.site import Server, Setting
+from labs.faults.site import Setting
 from labs.faults.stage import Stage
+from labs.harness.crowd.transcript import Transcript
+from labs.harness.server import Server
 
 #: How long the disconnects of its sockets may take (s).
 DISCONNECTS = 2.0
@@ -45,7 +46,7 @@ class ServerStopped(Fault):
         stage.count_from_now()
         since = time.monotonic()
         victim.process.terminate()
-        stage.notes.append(f"it ended after {time.monotonic() - since:.1f} s")
+        stage.note(f"it ended after {time.monotonic() - since:.1f} s")
         for thread in threads:
             thread.join(10)
         stage.expect(not any(map(threading.Thread.is_alive, threads)), "a handshake hangs")
@@ -60,7 +61,7 @@ class ServerStopped(Fault):
             if visit.server in stage.doomed and visit.joined and visit.ended
         ]
         without = taken.count(None)
-        stage.notes.append(f"close codes {sorted({code for code in taken if code})}")
+        stage.note(f"close codes {sorted({code for code in taken if code})}")
         stage.expect(not without, f"{without} of {len(taken)} clients got no close frame")
 
 
@@ -68,4 +69,6 @@ def knock(server: Server) -> None:
     """Open and close sockets until *server* takes none any more."""
     while server.process.is_running:
         with suppress(WebSocketException, OSError, TimeoutError):
-            connect(f"{server.url}/room/door/?key=door", open_timeout=8, close_timeout=1).close()
+            connect(
+                f"{server.socket_url}/room/door/?key=door", open_timeout=8, close_timeout=1
+            ).close()

@@ -6,8 +6,8 @@ import socket
 from itertools import cycle
 
 from labs.faults.fault import Fault
-from labs.faults.site import Server
 from labs.faults.stage import Stage
+from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 
 REQUEST = (

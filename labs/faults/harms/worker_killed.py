@@ -23,5 +23,5 @@ class WorkerKilled(Fault):
         stage.strike(victim)
         victim.wait()
         cut = sum(run.process == victim.pid for run in stage.running())
-        stage.notes.append(f"{cut} consumers were under way in it")
+        stage.note(f"{cut} consumers were under way in it")
         stage.expect(cut > 0, "the harm met no consumer")

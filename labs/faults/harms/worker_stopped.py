@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from labs.faults.fault import Fault
 from labs.faults.row import Limits
-from labs.faults.site import WORKER_READY
 from labs.faults.stage import Stage
+from labs.harness.site import WORKER_READY
 
 
 class WorkerStopped(Fault):
@@ -35,5 +35,5 @@ class RollingRestart(Fault):
         for worker in list(stage.site.workers):
             status = worker.terminate()
             stage.expect(status == 0, f"an exit status is {status}, not 0")
-            stage.site.restart_dead_workers()
+            stage.site.replace_dead_workers()
             stage.site.workers[-1].wait_for_line(WORKER_READY)

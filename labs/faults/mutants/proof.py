@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labs.faults.mutants.mutant import Mutant
-from labs.faults.mutants.registry import MUTANTS
 from labs.faults.registry import named
 from labs.faults.row import Row
 from labs.faults.size import Size
-from labs.faults.table import describe, heading, say
+from labs.faults.table import describe, heading
 from labs.faults.trial import try_fault
+from labs.harness.report import say
 
 
 @dataclass
@@ -28,12 +28,10 @@ class Proof:
         return any(not row.is_met and not row.broken for row in self.rows)
 
 
-def try_mutants(wanted: Sequence[str], size: Size, folder: Path) -> list[Proof]:
-    """Try all mutants, or those that are *wanted*, until a row misses its target for each."""
+def try_mutants(mutants: Sequence[Mutant], size: Size, folder: Path) -> list[Proof]:
+    """Try each of the *mutants* until a row misses its target."""
     proofs = []
-    for mutant in MUTANTS:
-        if wanted and mutant.name not in wanted:
-            continue
+    for mutant in mutants:
         say(f"\n{mutant.name}: {mutant.description}\n{heading()}")
         engine = mutant.build(folder / mutant.name)
         proofs.append(try_mutant(mutant, engine, size, folder))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from labs.faults.mutants.mutant import Mutant, Patch
+from labs.faults.mutants.mutant import Mutant
+from labs.harness.patch import Patch
 
 LUA = "layers/redis/lua"
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
-import textwrap
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -18,16 +16,18 @@ from labs.genuine.comparison.difference import Demonstrated, OnPurpose, demonstr
 from labs.genuine.comparison.differences import DIFFERENCES
 from labs.genuine.comparison.repertoire import applications
 from labs.genuine.comparison.report import (
+    as_json,
     describe_difference,
     describe_result,
     describe_tests,
-    say,
-    write_json,
 )
 from labs.genuine.comparison.result import Result, compare_application
 from labs.genuine.comparison.stage import Stage
 from labs.genuine.comparison.tested import NAME as TESTED
 from labs.genuine.comparison.tested import Tested, run_tests
+from labs.harness.command import BAD, GOOD, add_files, make_parser, run_command
+from labs.harness.registry import require_known
+from labs.harness.report import say, write_json
 
 T = TypeVar("T")
 
@@ -37,14 +37,8 @@ EXAMPLES, AT_ONCE = 12, 3
 
 def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
-    parser = argparse.ArgumentParser(prog="labs/genuine/compare", description=__doc__)
-    parser.add_argument(
-        "--only",
-        action="append",
-        metavar="NAME",
-        help="compare this application, show this difference on purpose, or run the tests of "
-        f"consumers ({TESTED}); may be repeated",
-    )
+    only = f"an application, a difference on purpose, or the tests of consumers ({TESTED})"
+    parser = make_parser("labs/genuine/compare", __doc__, only)
     parser.add_argument(
         "--examples",
         type=int,
@@ -53,7 +47,7 @@ def parse() -> argparse.Namespace:
         help=f"random conversations of each application (default: {EXAMPLES})",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="try others than those of each run")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
+    add_files(parser, "json")
     return parser.parse_args()
 
 
@@ -97,26 +91,23 @@ def known_names() -> list[str]:
     return [*(one.name for one in applications()), *(one.name for one in DIFFERENCES), TESTED]
 
 
-def main() -> int:
-    """Run, report, and return the exit status."""
-    options, since = parse(), time.monotonic()
-    if unknown := sorted(set(options.only or ()) - set(known_names())):
-        say(f"There is nothing of the name {', '.join(unknown)}; there are:")
-        say(textwrap.fill(", ".join(known_names()), 92, break_on_hyphens=False))
-        return 2
-    folder = Path(tempfile.mkdtemp(prefix="legacy-compare-"))
-    is_right = compare_all(options, folder)
+def compare(options: argparse.Namespace, folder: Path) -> int:
+    """Compare what was asked for; return the exit status."""
+    require_known(options.only, known_names(), "an application or a difference")
+    wanted = set(options.only or known_names())
+    if options.list:
+        say("\n".join(name for name in known_names() if name in wanted))
+        return GOOD
+    since = time.monotonic()
+    is_right = compare_all(wanted, options, folder)
     say(f"in {time.monotonic() - since:.0f} s")
     if not is_right:
-        say(f"Not as in Channels 1.1.8. What the processes wrote is in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+        say("Not as in Channels 1.1.8.")
+    return GOOD if is_right else BAD
 
 
-def compare_all(options: argparse.Namespace, folder: Path) -> bool:
-    """Compare what was asked for, and say whether nothing differs but what is to."""
-    wanted = set(options.only or known_names())
+def compare_all(wanted: set[str], options: argparse.Namespace, folder: Path) -> bool:
+    """Compare what is *wanted*, and say whether nothing differs but what is to."""
     stage = Stage(folder)
     stage.prepare()
     chosen = [one.name for one in applications() if one.name in wanted]
@@ -125,13 +116,18 @@ def compare_all(options: argparse.Namespace, folder: Path) -> bool:
     tested = run_tests(stage) if TESTED in wanted else []
     say(describe_tests(tested))
     if options.json:
-        write_json(options.json, results, shown, tested)
+        write_json(options.json, as_json(results, shown, tested))
     say(f"\n{len(results)} applications, {len(shown)} differences on purpose")
     return (
         all(one.is_equal for one in results)
         and all(one.is_as_expected for one in shown)
         and is_the_same(tested)
     )
+
+
+def main() -> int:
+    """Compare, and return the exit status."""
+    return run_command("genuine", partial(compare, parse()))
 
 
 if __name__ == "__main__":

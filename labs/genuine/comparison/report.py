@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
+from typing import Any
 
 from labs.genuine.comparison.difference import Demonstrated
 from labs.genuine.comparison.result import Finding, Result
 from labs.genuine.comparison.tested import Tested
-
-
-def say(text: str) -> None:
-    """Print *text* at once."""
-    print(text, flush=True)
 
 
 def describe_result(result: Result) -> str:
@@ -56,18 +50,14 @@ def describe_tests(tested: Sequence[Tested]) -> str:
     return "\n".join(["", *lines])
 
 
-def write_json(
-    file: Path,
-    results: Sequence[Result],
-    differences: Sequence[Demonstrated],
-    tested: Sequence[Tested],
-) -> None:
-    """Write everything to *file*."""
-    content = {
+def as_json(
+    results: Sequence[Result], differences: Sequence[Demonstrated], tested: Sequence[Tested]
+) -> dict[str, Any]:
+    """Return everything, for programs."""
+    return {
         "applications": [{**asdict(result), "equal": result.is_equal} for result in results],
         "differences": [
             {**asdict(shown), "as_expected": shown.is_as_expected} for shown in differences
         ],
         "tests": [asdict(one) for one in tested],
     }
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import psycopg
 import redis
 
+from labs.harness.commands import run
 from labs.harness.requirements import locked
-from labs.rehearsal.command import run
 from labs.rehearsal.slug import Slug, find_python, make_environment
 from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from labs.faults.mutants.mutant import Patch
+from labs.harness.patch import Patch
 from labs.rehearsal.app import App
 from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step

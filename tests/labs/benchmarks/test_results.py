@@ -12,7 +12,6 @@ from labs.benchmarks.comparison.subjects import OURS, on_one_core
 from labs.benchmarks.load.report import Report, quantiles
 from labs.benchmarks.measuring.results import Results, place_of, value_of
 from labs.benchmarks.measuring.subject import Measurement
-from labs.benchmarks.measuring.tables import number, table
 
 BARE = on_one_core("bare")
 
@@ -164,25 +163,3 @@ def test_quantiles() -> None:
     milliseconds = [number / 1000 for number in range(100, 0, -1)]
     found = quantiles(milliseconds)
     assert found == {"p50_ms": 51, "p95_ms": 96, "p99_ms": 100, "max_ms": 100}
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, ""),
-        (0, "0"),
-        (1234.5, "1,234"),
-        (99.94, "99.9"),
-        (9.876, "9.88"),
-        (0.5, "0.50"),
-        (0.0123, "0.012"),
-        (-0.5, "-0.50"),
-    ],
-)
-def test_numbers(value: float | None, text: str) -> None:
-    assert number(value) == text
-
-
-def test_tables() -> None:
-    lines = ["| a | b |", "| --- | ---: |", "| 1 | 2 |"]
-    assert table(["a", "b"], [["1", "2"]]) == lines

@@ -1,18 +1,17 @@
 """What is counted of a load, and what is said of it."""
 
 import json
-from pathlib import Path
 
-from labs.faults import chat_rows
-from labs.faults.chat_rows import Stored
-from labs.faults.load.transcript import Heard, Person, Said, Transcript, Visit
+from labs.harness.crowd import chat_rows
+from labs.harness.crowd.chat_rows import Stored
+from labs.harness.crowd.transcript import Heard, Person, Said, Transcript, Visit
 from labs.harness.project import ROOT
 from labs.rehearsal.gauge import Peaks
 from labs.rehearsal.load import Counted, count
 from labs.rehearsal.registry import STEPS
 from labs.rehearsal.row import Row
 from labs.rehearsal.site import config_vars
-from labs.rehearsal.table import describe, markdown, write_json
+from labs.rehearsal.table import as_json, describe, markdown
 
 
 def talk() -> Transcript:
@@ -103,13 +102,11 @@ def test_steps_have_names_of_their_own() -> None:
     assert len({step.name for step in STEPS}) == len(STEPS)
 
 
-def test_a_row_that_failed_says_so_in_each_form(tmp_path: Path) -> None:
+def test_a_row_that_failed_says_so_in_each_form() -> None:
     rows = [Row("one", "does", ["a | b"]), Row("two", "fails", failures=["lost: 3"])]
     assert "one          ok" in describe(rows[0])
     assert "FAILED: lost: 3" in describe(rows[1])
     lines = list(markdown(rows))
     assert lines[2] == r"| `one` | does | a \| b | 0 | 0 | 0 | ok |"
     assert lines[3].endswith("| FAILED |")
-    write_json(tmp_path / "rows.json", rows, ["today"])
-    written = json.loads((tmp_path / "rows.json").read_text())
-    assert [row["met"] for row in written["rows"]] == [True, False]
+    assert [row["met"] for row in as_json(rows, ["today"])["rows"]] == [True, False]

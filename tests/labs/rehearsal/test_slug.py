@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from labs.harness.commands import Failed, run
 from labs.harness.project import ROOT
-from labs.rehearsal.command import Failed, run
 from labs.rehearsal.slug import Repository, find_python, git
 from labs.rehearsal.steps.deploying import MARK, NEW_CONSUMER
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from packaging.version import Version
 from channels_workers.layers.redis.connections import OLDEST_VERSION
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
+from labs.harness.report import write_json
 from labs.harness.requirements import WRITTEN, locked
 from labs.versions.combinations import COMBINATIONS, LOWEST, Combination
 from labs.versions.environment import MissingPython, find_python
 from labs.versions.selection import PATHS
 from labs.versions.servers import SERVERS, MissingServer, Server, require_server
-from labs.versions.table import describe, markdown, merge, read_json, rows, write_json
+from labs.versions.table import describe, markdown, merge, read_json, rows
 from labs.versions.trial import Result, read_report
 from tests.docs.pages import page
 
@@ -193,7 +195,7 @@ def test_a_later_result_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     new = Result("as pinned", "2026-11-21", versions, 2, 0, 0, 9)
     gone = Result("no combination", "2026-11-20", versions, 2, 0, 0, 9)
     assert merge([old, gone], [new]) == [new]
-    write_json(tmp_path / "results.json", [new])
+    write_json(tmp_path / "results.json", [asdict(new)])
     assert read_json(tmp_path / "results.json") == [new]
     table = markdown([new])
     assert "| as pinned | 1 | 1 | 1 | 1 | 1 | 1 | 2 passed | 2026-11-21 |" in table

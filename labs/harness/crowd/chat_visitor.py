@@ -18,9 +18,9 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from labs.faults.load.plan import Plan
-from labs.faults.load.transcript import Heard, Person, Said, Visit
-from labs.faults.load.visitor import OPTIONS, Visitor
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.transcript import Heard, Person, Said, Visit
+from labs.harness.crowd.visitor import OPTIONS, Visitor
 
 #: As in connection.js (s): the first pause, the longest, and how long a socket that was a success
 #: lives at least.

@@ -6,10 +6,10 @@ import asyncio
 import time
 from typing import Any
 
-from labs.faults.load.chat_visitor import ChatVisitor
-from labs.faults.load.plan import Plan
-from labs.faults.load.transcript import Transcript
-from labs.faults.load.visitor import Visitor
+from labs.harness.crowd.chat_visitor import ChatVisitor
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.transcript import Transcript
+from labs.harness.crowd.visitor import Visitor
 
 #: How many handshakes are under way at once.
 AT_ONCE = 12
@@ -58,7 +58,7 @@ class Crowd:
         }
 
     async def obey(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Carry out a command of the harness."""
+        """Carry out a command."""
         match command["do"]:
             case "talk":
                 self._talking = asyncio.create_task(self._talk())

@@ -1,4 +1,4 @@
-"""The load as the harness sees it: a process, told what to do by a Unix socket."""
+"""A crowd as those see it who start it: a process, steered by a Unix socket."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from labs.faults.load.plan import Plan
-from labs.faults.load.transcript import Transcript
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.transcript import Transcript
 from labs.harness.processes import Processes
 from labs.harness.project import ROOT
 from labs.harness.waiting import wait_for
@@ -39,30 +39,23 @@ class Status:
         return self.away == 0 and self.age < CALM_AGE
 
 
-class Ground(Protocol):
-    """Where a load runs: a folder for what it writes, and what starts its process."""
-
-    folder: Path
-    processes: Processes
-
-
 class Traffic:
-    """Starts the load of *plan* on *site*, whose processes end with it."""
+    """Starts a crowd for *plan* among the *processes*; *folder* gets its files."""
 
-    def __init__(self, site: Ground, plan: Plan) -> None:
-        self.folder = site.folder
+    def __init__(self, folder: Path, processes: Processes, plan: Plan) -> None:
+        self.folder = folder
         self.plan = plan
         self.count = plan.rooms * plan.each
         address = self.folder / "load.socket"
         command: list[str | Path] = [
             sys.executable,
             "-m",
-            "labs.faults.load",
+            "labs.harness.crowd",
             plan.dump(),
             address,
             self._transcript,
         ]
-        self.process = site.processes(command, name="load", cwd=ROOT)
+        self.process = processes(command, name="load", cwd=ROOT)
         self.process.wait_for_line("The load listens")
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(60)
@@ -98,7 +91,7 @@ class Traffic:
         return self._tell({"do": "status"})
 
     def order(self, person: str, **order: Any) -> None:
-        """Let the next message of *person* carry an order (``application.orders``)."""
+        """Let the next message of *person* carry an order for the application."""
         self._tell({"do": "order", "person": person, "order": order})
 
     def wait_until_calm(self, timeout: float) -> bool:

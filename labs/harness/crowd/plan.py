@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from labs.faults.load.transcript import Person
+from labs.harness.crowd.transcript import Person
 
 
 @dataclass(frozen=True)

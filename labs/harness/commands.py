@@ -12,7 +12,7 @@ from labs.harness.processes import clean_environment
 PATIENCE = 600.0
 
 
-class Failed(Exception):
+class Failed(RuntimeError):
     """A command ended with another status than 0; what it wrote is in the message."""
 
 

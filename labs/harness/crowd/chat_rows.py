@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from labs.faults.load.transcript import Transcript
+from labs.harness.crowd.transcript import Transcript
 
 
 class Stored(NamedTuple):

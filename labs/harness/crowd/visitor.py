@@ -12,8 +12,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from labs.faults.load.plan import Plan
-from labs.faults.load.transcript import Heard, Person, Said, Visit
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.transcript import Heard, Person, Said, Visit
 
 #: How long one who was dropped waits before the next attempt (s), as pages do, but shorter.
 WAIT = (0.2, 0.8)

@@ -11,11 +11,10 @@ it was said, and either stayed to the end or heard a later one of the same sende
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from labs.faults.diaries import Run
-from labs.faults.load.transcript import Person, Said, Transcript, Visit
+from labs.harness.crowd.transcript import Person, Said, Transcript, Visit
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,23 @@ class Found:
     seconds: float
 
 
+#: The key of a socket, and the number of a message that came by it.
+Finished = Collection[tuple[str, int | None]]
+
+
 def find(
-    transcript: Transcript, runs: Iterable[Run], since: float, loose: Collection[str] = ()
+    transcript: Transcript,
+    since: float,
+    *,
+    finished: Finished = frozenset(),
+    loose: Collection[str] = (),
 ) -> Found:
     """Find; a message is late by the time after *since* that it took (monotonic s).
 
-    What *loose* senders said may be heard in any order.
+    The consumers of *finished* messages came to their end. What *loose* senders said may be heard
+    in any order.
     """
-    accepted = _accepted(transcript, runs)
+    accepted = _accepted(transcript, finished)
     said = sum(len(person.said) for person in transcript.people)
     return Found(
         said,
@@ -59,8 +67,7 @@ def find(
     )
 
 
-def _accepted(transcript: Transcript, runs: Iterable[Run]) -> set[tuple[str, int]]:
-    finished = {(run.key, run.number) for run in runs if run.after is not None}
+def _accepted(transcript: Transcript, finished: Finished) -> set[tuple[str, int]]:
     heard = _heard_by_anybody(transcript)
     return {
         (person.name, message.number)
@@ -79,7 +86,7 @@ def is_accepted(
     person: Person,
     message: Said,
     heard: set[tuple[str, int]],
-    finished: set[tuple[str, int | None]],
+    finished: Finished,
 ) -> bool:
     """Say whether a message counts; see the top of this file."""
     if message.is_silent:

@@ -1,4 +1,4 @@
-"""``python -m labs.faults.load PLAN SOCKET TRANSCRIPT``: the load.
+"""``python -m labs.harness.crowd PLAN SOCKET TRANSCRIPT`` runs a crowd.
 
 It takes its commands from a Unix socket: each line is one, as JSON. It answers with the status.
 """
@@ -11,12 +11,12 @@ import os
 import sys
 from pathlib import Path
 
-from labs.faults.load.crowd import Crowd
-from labs.faults.load.plan import Plan
+from labs.harness.crowd.crowd import Crowd
+from labs.harness.crowd.plan import Plan
 
 
 async def main(plan: Plan, address: str, transcript: Path) -> None:
-    """Run until the harness says ``leave``; then write the transcript."""
+    """Run until the command ``leave`` comes; then write the transcript."""
     crowd = Crowd(plan)
     left = asyncio.Event()
 

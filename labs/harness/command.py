@@ -1,0 +1,62 @@
+"""What the commands of the labs have in common: options, a folder for logs, an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from labs.harness.report import say
+from labs.harness.signals import interruptible
+
+#: Exit statuses: all went well, something did not, the command line is wrong, SIGINT or SIGTERM.
+GOOD, BAD, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+#: Runs, with a folder for logs; returns the exit status.
+Run = Callable[[Path], int]
+
+
+def make_parser(command: str, describes: str | None, only: str = "") -> argparse.ArgumentParser:
+    """A parser with ``--list`` and, if it is said what *only* may name, with ``--only``."""
+    parser = argparse.ArgumentParser(prog=command, description=describes)
+    parser.add_argument("--list", action="store_true", help="list what there is, and end")
+    if only:
+        parser.add_argument(
+            "--only", action="append", default=[], metavar="NAME", help=f"{only}; repeatable"
+        )
+    return parser
+
+
+def add_files(parser: argparse.ArgumentParser, *kinds: str) -> None:
+    """Let results be written to files of these *kinds* too, such as json and markdown."""
+    for kind in kinds:
+        text = f"write the results there too, as {kind}"
+        parser.add_argument(f"--{kind}", type=Path, metavar="FILE", help=text)
+
+
+def run_command(name: str, run: Run, *, mode: int = 0o700) -> int:
+    """Run, and return the exit status: 2 after a ValueError, 1 after a RuntimeError.
+
+    Both are printed without a stack trace. The folder, which has *mode*, stays after a failure,
+    with the logs of all processes.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    folder.chmod(mode)
+    try:
+        with interruptible():
+            status = run(folder)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except ValueError as error:
+        say(str(error))
+        status = MISUSED
+    except RuntimeError as error:
+        say(str(error))
+        status = BAD
+    if status in {BAD, INTERRUPTED}:
+        say(f"What the processes wrote is in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return status

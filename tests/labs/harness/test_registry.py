@@ -1,0 +1,37 @@
+"""Choosing by name."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from labs.harness.registry import choose, listing, require_known
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: str
+    description: str = ""
+
+
+THINGS = (Thing("one", "the first"), Thing("other", "the second"))
+
+
+def test_all_are_chosen_unless_some_are_named() -> None:
+    assert choose(THINGS, [], "a thing") == [*THINGS]
+    assert choose(THINGS, ["other", "one"], "a thing") == [*THINGS]
+    assert choose(THINGS, ["other"], "a thing") == [THINGS[1]]
+
+
+def test_a_name_that_is_not_known_is_refused_with_those_that_are() -> None:
+    with pytest.raises(ValueError, match="Expected a thing, got 'third'; there are: one, other"):
+        choose(THINGS, ["one", "third"], "a thing")
+
+
+def test_names_with_commas_are_told_apart() -> None:
+    with pytest.raises(ValueError, match="there are: bare, daphne; chat"):
+        require_known(["x"], ["bare, daphne", "chat"], "a room")
+
+
+def test_a_list_says_what_there_is() -> None:
+    assert listing(THINGS) == "one    the first\nother  the second"
+    assert listing(()) == ""
