@@ -1,4 +1,4 @@
-"""Channels and groups, for consumers and other code; source: Channels 1.1.8."""
+"""Channels and groups, as consumers and other code use them; source: Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
 
 class Named:
-    """The base of channels and groups.
+    """What channels and groups have in common.
 
-    Pass *alias* or *channel_layer* to use another layer than the default.
+    *alias* or *channel_layer* choose a layer other than the default.
     """
 
     def __init__(
@@ -37,18 +37,17 @@ class Channel(Named):
     def send(self, content: Content, immediately: bool = False) -> None:
         """Send *content*, a dict, over the channel.
 
-        In a consumer it goes out when the consumer has returned, or now with ``immediately=True``.
-        Outside consumers it goes out now. Raises
-        :class:`~channels_workers.exceptions.MessageError` for content that cannot be encoded or is
-        too large. A send that goes out now may raise
-        :class:`~channels_workers.exceptions.ChannelFull`.
+        In a consumer it goes out when the consumer has returned; ``immediately=True`` sends
+        it now, as does code outside consumers. What cannot be encoded, or is too large, raises
+        :class:`~channels_workers.exceptions.MessageError` here;
+        :class:`~channels_workers.exceptions.ChannelFull` comes from a send that happens now.
 
-        A send that goes out now waits for the layer. In a coroutine, await :meth:`asend`.
+        A send that happens now waits for the layer: in a coroutine await :meth:`asend`.
         """
         carry_out(self.channel_layer, self._send(content), immediately, "Channel.send")
 
     async def asend(self, content: Content, immediately: bool = False) -> None:
-        """Do the same as :meth:`send` from a coroutine; both keep one order in a consumer."""
+        """Do the same as :meth:`send`, from a coroutine; both keep one order in a consumer."""
         await acarry_out(self.channel_layer, self._send(content), immediately)
 
     def _send(self, content: Content) -> Send:
@@ -62,38 +61,38 @@ class Channel(Named):
 class Group(Named):
     """A named group of channels that can be sent to at once.
 
-    Members stay until you discard them or their socket ends; nothing expires.
+    Members stay until they are discarded or their socket is gone; nothing expires.
     """
 
     def add(self, channel: Channel | str) -> None:
-        """Add a channel, in a consumer when it has returned; adding it again changes nothing."""
+        """Add a channel (in a consumer: when it has returned); again changes nothing."""
         layer = self.channel_layer
         carry_out(layer, layer.make_join(self.name, _name_of(channel)), call="Group.add")
 
     async def aadd(self, channel: Channel | str) -> None:
-        """Do the same as :meth:`add` from a coroutine."""
+        """Do the same as :meth:`add`, from a coroutine."""
         layer = self.channel_layer
         await acarry_out(layer, layer.make_join(self.name, _name_of(channel)))
 
     def discard(self, channel: Channel | str) -> None:
-        """Remove a channel if it is a member, in a consumer when it has returned."""
+        """Remove a channel (in a consumer: when it has returned), if it is a member."""
         layer = self.channel_layer
         carry_out(layer, layer.make_leave(self.name, _name_of(channel)), call="Group.discard")
 
     async def adiscard(self, channel: Channel | str) -> None:
-        """Do the same as :meth:`discard` from a coroutine."""
+        """Do the same as :meth:`discard`, from a coroutine."""
         layer = self.channel_layer
         await acarry_out(layer, layer.make_leave(self.name, _name_of(channel)))
 
     def send(self, content: Content, immediately: bool = False) -> None:
-        """Send *content*, a dict, to each member, at the time of :meth:`Channel.send`.
+        """Send *content*, a dict, to each member; when it goes out: as :meth:`Channel.send`.
 
-        It skips members that are ordinary channels at their capacity, as in 1.x.
+        A member that is an ordinary channel at its capacity is passed over, as in 1.x.
         """
         carry_out(self.channel_layer, self._send(content), immediately, "Group.send")
 
     async def asend(self, content: Content, immediately: bool = False) -> None:
-        """Do the same as :meth:`send` from a coroutine; both keep one order in a consumer."""
+        """Do the same as :meth:`send`, from a coroutine; both keep one order in a consumer."""
         await acarry_out(self.channel_layer, self._send(content), immediately)
 
     def _send(self, content: Content) -> GroupSend:

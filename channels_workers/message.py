@@ -1,4 +1,4 @@
-"""The message that a consumer gets; source: Channels 1.1.8."""
+"""What a consumer is called with; source: Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from channels_workers.layers.types import (
     Delivery,
 )
 
-#: A callable that takes a message, and the named groups that its route found in it.
+#: It is called with a message, and with what its route found in the message.
 Consumer = Callable[..., Any]
 
 
 class Message:
     """A message of a channel.
 
-    * ``content``: its dict; you can read and write it through the message itself
+    * ``content``: its dict; the message itself reads and writes it like a dict
     * ``channel``: the :class:`Channel` that it came from
-    * ``reply_channel``: the :class:`Channel` of its socket, or None
-    * ``channel_layer``: its layer
-    * ``id``: the same in every run of this message, so that a consumer can make its writes
-      idempotent; "" for a message that came from no layer
+    * ``reply_channel``: the :class:`Channel` of its socket, None if it has none
+    * ``channel_layer``: the layer that carried it
+    * ``id``: stable over every re-sending and every other run, so that a consumer can make
+      its own writes idempotent; "" for a message that no layer carried
     * ``channel_session``: the session of its connection, set by ``@channel_session``
-    * ``http_session``: the session of the browser, or None, set by ``@http_session``
-    * ``user``: the logged-in user, set by the decorators of :mod:`channels_workers.auth`
+    * ``http_session``: that of the browser, or None, set by ``@http_session``
+    * ``user``: who is logged in, set by the decorators of :mod:`channels_workers.auth`
     """
 
     channel_session: SessionBase
@@ -50,7 +50,7 @@ class Message:
         self.delivery = delivery
         self.id = delivery.id if delivery else ""
         name = content.get("reply_channel")
-        #: A Channel, or None for a message without a socket.
+        #: A Channel; None for a message that did not come from a socket.
         self.reply_channel: Any = Channel(name, channel_layer=channel_layer) if name else None
 
     def __getitem__(self, key: str) -> Any:
@@ -75,7 +75,7 @@ class Message:
         return self.content.items()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a value of the content, or *default*."""
+        """Return a value of the content, *default* without one."""
         return self.content.get(key, default)
 
     def copy(self) -> Message:

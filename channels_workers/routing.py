@@ -1,4 +1,4 @@
-"""Routes from channel names and message contents to consumers; source: Channels 1.1.8.
+"""Channel names and message filters to consumers; source: Channels 1.1.8.
 
 A routing is a list of :class:`Route` and :class:`Include`, or a dict of channel names to
 consumers, or the dotted path of either.
@@ -23,12 +23,12 @@ from channels_workers.message import Consumer, Message
 
 Filters = dict[str, re.Pattern[str]]
 
-#: A ``$`` at the end of a pattern that is not escaped.
+#: A dollar at the end of a pattern, which no backslash makes a plain one.
 _END = re.compile(r"(?<!\\)(?:\\\\)*\$\Z")
 
 
 class Match(NamedTuple):
-    """A consumer and the named groups that its filters found."""
+    """A consumer and what the named groups of the filters found."""
 
     consumer: Consumer
     kwargs: dict[str, str]
@@ -37,9 +37,9 @@ class Match(NamedTuple):
 class Route:
     """A consumer for one channel or several.
 
-    *consumer* is a callable or its dotted path. Each further argument is the name of a key of the
-    message, with a regular expression that must match the beginning of its value. End it with ``$``
-    to match the whole value. Named groups become arguments of the consumer.
+    *consumer* is a callable or its dotted path. Each further argument names a key of the
+    message and gives a regular expression for its beginning, of which a ``$`` at the end means the
+    end itself; named groups become arguments.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Route:
         self.filters = compile_filters(filters, f"the route of {', '.join(self.channels)}")
 
     def match(self, message: Message) -> Match | None:
-        """Return the consumer and its arguments, or None if the message does not match."""
+        """Return the consumer and its arguments, None if this route is for other messages."""
         return self.match_values(message.channel.name, message)
 
     def match_values(self, channel: str, values: Message | Mapping[str, Any]) -> Match | None:
-        """Match *channel* and the *values* of a message, which an include may have shortened."""
+        """Match *channel* and the message's *values*, some of which an include has shortened."""
         if channel not in self.channels:
             return None
         kwargs: dict[str, str] = {}
@@ -70,7 +70,7 @@ class Route:
         return Match(self.consumer, kwargs)
 
     def channel_names(self) -> set[str]:
-        """Return the channels of this route."""
+        """Return the channels that this route listens to."""
         return set(self.channels)
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class Route:
 
 
 class RouteClass(Route):
-    """A class-based consumer, for the channels that its ``channel_names()`` returns."""
+    """A class-based consumer, for the channels that its ``channel_names()`` gives."""
 
     def __init__(self, consumer: str | Consumer, **filters: str | bytes) -> None:
         found = resolve_consumer(consumer)
@@ -94,7 +94,7 @@ class RouteClass(Route):
 
 
 class Include:
-    """Another routing; its filters see the message without the part that the prefixes matched."""
+    """Another routing, whose filters see the message without what the prefixes matched."""
 
     def __init__(self, routing: Any, **prefixes: str | bytes) -> None:
         self.routing = resolve_routing(routing)
@@ -103,11 +103,11 @@ class Include:
         self._counted = len(self.routing)
 
     def match(self, message: Message) -> Match | None:
-        """Return the consumer and its arguments, or None if nothing in the routing matches."""
+        """Return the consumer and its arguments, None if nothing in the routing matches."""
         return self.match_values(message.channel.name, message)
 
     def match_values(self, channel: str, values: Message | Mapping[str, Any]) -> Match | None:
-        """Match *channel* and the *values* of a message, which an include may have shortened."""
+        """Match *channel* and the message's *values*, some of which an include has shortened."""
         kwargs: dict[str, str] = {}
         shortened: dict[str, str] = {}
         for name, pattern in self.prefixes.items():
@@ -124,7 +124,7 @@ class Include:
         return None
 
     def entries_of(self, channel: str) -> list[Any]:
-        """Return the entries of the routing for *channel*, in order."""
+        """Return those entries of the routing that listen to *channel*, in order."""
         if self._counted != len(self.routing):  # some were added
             self._counted, self._entries_of = len(self.routing), {}
         known = self._entries_of
@@ -134,14 +134,14 @@ class Include:
         return found
 
     def channel_names(self) -> set[str]:
-        """Return the channels of the routing."""
+        """Return the channels that the routing listens to."""
         return set().union(*(entry.channel_names() for entry in self.routing))
 
 
 class Router:
-    """A whole routing, and below it the defaults for WebSockets.
+    """A whole routing, with the defaults for WebSockets below it.
 
-    Without a route of yours, a ``websocket.connect`` is accepted, and ``websocket.receive`` and
+    Without a route of their own, ``websocket.connect`` is accepted, ``websocket.receive`` and
     ``websocket.disconnect`` are ignored.
     """
 
@@ -162,7 +162,7 @@ class Router:
         self.root.routing.append(route)
 
     def match(self, message: Message) -> Match | None:
-        """Return the consumer for *message* and its arguments, or None."""
+        """Return the consumer for *message* and its arguments, None if there is none."""
         if (match := self.root.match_values(message.channel.name, message)) is not None:
             return match
         defaults = (route.match(message) for route in self.defaults)
@@ -170,7 +170,7 @@ class Router:
 
 
 class _Shortened:
-    """The values of a message without the parts that the prefixes of an include matched."""
+    """The values of a message, some of them without what the prefixes of an include matched."""
 
     def __init__(self, values: Any, shortened: dict[str, str]) -> None:
         self.values = values
@@ -206,7 +206,7 @@ def resolve_routing(routing: Any) -> list[Any]:
 
 
 def is_entry(item: Any) -> bool:
-    """Return whether *item* can be an entry of a routing."""
+    """Say whether *item* can stand in a routing."""
     return hasattr(item, "match_values") and hasattr(item, "channel_names")
 
 
@@ -262,7 +262,7 @@ def _match(pattern: re.Pattern[str], values: Any, name: str) -> re.Match[str] | 
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
     found = pattern.match(value) if isinstance(value, str) else None
-    # In Python, $ also matches before a final line end. Here it is the end, as in urls.py.
+    # To Python, $ is also before a line end that is last. Here it is the end, as in urls.py.
     if found and value[-1:] == "\n" and _ends_before_it(pattern, found):
         return None
     return found

@@ -1,4 +1,4 @@
-"""Decorators that give consumers their sessions; source: Channels 1.1.8."""
+"""Decorators that give consumers the sessions of their socket; source: Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ _with_channel_session = ConsumerDecorator(
 
 
 def channel_session(func: Consumer) -> Consumer:
-    """Give the consumer ``message.channel_session``, saved when it returns or raises.
+    """Give the consumer ``message.channel_session``, saved when it returns, or raises.
 
     A run that will be repeated, as after ConsumeLater, saves nothing. With the setting
-    ``CHANNEL_SESSION_ENGINE`` the session belongs to that engine of Django, and is saved apart from
-    the commit of the message.
+    ``CHANNEL_SESSION_ENGINE`` it is a session of that engine of Django, saved apart from the
+    message's commit.
     """
     return _with_channel_session(func)
 
@@ -82,10 +82,10 @@ _with_order = ConsumerDecorator("enforce_ordering", _check_order, blocks=never)
 
 
 def enforce_ordering(func: Consumer | None = None, slight: bool = False) -> Consumer:
-    """Give the consumer ``message.channel_session``; the order needs no decorator any more.
+    """Give the consumer ``message.channel_session``: the order is kept without a decorator.
 
-    You can use it with or without parentheses. *slight* raises ValueError, and so do messages
-    without an ``order``, which no interface server sends.
+    It may stand with or without brackets. *slight* raises ValueError, as do messages without
+    an ``order``, which no interface server sends.
     """
     if slight:
         raise ValueError(
@@ -104,8 +104,8 @@ def _finish_http_session(message: Message, error: BaseException | None) -> None:
     session = message.http_session
     if session is None or not session.modified or error is not None:
         return
-    # Saving a session that a log-out ended, or that never existed, would make a new one, and no
-    # browser would have its cookie.
+    # To save one that a logout has ended, or that never was, would make a new one, which no
+    # browser has the cookie of.
     if session.session_key and session.exists(session.session_key):
         with suppress(UpdateError):  # it ends just now
             session.save()
@@ -118,11 +118,11 @@ _with_http_session = ConsumerDecorator("http_session", _prepare_http_session, _f
 def http_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.http_session``, like ``request.session`` of a view, or None.
 
-    The key comes from the cookie of the handshake, or from its ``?session_key=``; an invalid key
-    gives None. Only ``websocket.connect`` has it: for other messages see
-    :func:`channel_and_http_session`. The session is saved when the consumer returns, outside the
-    commit of the message; not if the consumer raised, or the session has ended. The decorator
-    creates no session and sets no cookie: that is a task of views.
+    The session is that of the cookie, or of ``?session_key=``, with which the socket was
+    opened (what cannot be a key is none): so for ``websocket.connect``; other messages have
+    neither. It is saved when the consumer returns, unless it raised or the session is not there any
+    more, and is outside the message's commit. No session is made, and no cookie set: that is what
+    views do.
     """
     return _with_http_session(func)
 
@@ -141,7 +141,7 @@ _with_http_session_kept = ConsumerDecorator("channel_and_http_session", _keep_ht
 def channel_and_http_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.channel_session`` and ``message.http_session``.
 
-    The channel session keeps the key of the HTTP session, so that later messages of the
-    connection have it, too.
+    The key of the latter is kept in the former, so that later messages of the connection have
+    it too.
     """
     return http_session(channel_session(_with_http_session_kept(func)))

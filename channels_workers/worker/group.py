@@ -155,8 +155,8 @@ class WorkerGroup:
         except Exception as error:  # the process must end
             extra = fields("stop_failed", process_id=self.process)
             is_away = isinstance(error, LayerUnavailable)
-            text, why = "Stopping without leaving the layer: %s", type(error).__name__
-            why = str(error) if is_away else why
+            why = str(error) if is_away else type(error).__name__
+            text = "Stopping without leaving the layer: %s"
             logger.error(text, why, exc_info=None if is_away else error, extra=extra)
 
     def _log_late(self, late: Sequence[Worker], leaving: Duty, deadline: float) -> None:
