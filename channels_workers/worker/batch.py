@@ -107,6 +107,9 @@ class Batch:
                 done, found = layer.commit_and_pull(self.finished, channels, PULL_TIMEOUT, count)
             except Exception as error:  # noqa: BLE001  (each commit is tried again)
                 done, found = [error] * len(self.finished), []
+            if done.count(Committed.DONE) == len(done):
+                self.finished.clear()
+                return found
             self.finished[:] = self._failed(done)
             if not self.finished:
                 return found

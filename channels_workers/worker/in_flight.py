@@ -181,7 +181,8 @@ class InFlight:
         if len(found) == 1 and not found[0].deaths and not self.backlog.waiting:
             slot.running = found[0]
             return found[0]
-        self.backlog.add(found, lease_of(count))
+        if found:
+            self.backlog.add(found, lease_of(count))
         return self.next(slot)
 
     def end_quarantine(self) -> None:

@@ -106,10 +106,11 @@ class Worker:
                 logger.error(text, receiver, exc_info=error, extra=fields("receiver_failed"))
 
     def _next(self) -> Delivery | None:
-        batch = self.batch
+        batch, in_flight = self.batch, self._in_flight
         if batch.finished and time.monotonic() > batch.due:
             batch.commit()
-        if (delivery := self._in_flight.next(self.slot)) is not None:
+        waits = in_flight.backlog.waiting or in_flight.quarantined.waiting
+        if waits and (delivery := in_flight.next(self.slot)) is not None:
             return delivery
         if self._identity.known.is_set():
             return self._pull()

@@ -16,7 +16,7 @@ HOPS = {
     "dispatch": r"worker/thread\.py:Worker\._handle|worker/dispatch\.py:dispatch",
     "consumer": r"worker/dispatch\.py:_run_consumer",
     "commit": r"worker/thread\.py:Worker\._(finish|commit\w*)|layers/.*\._?commit\w*",
-    "inbox": r"layers/(server\.py:Server\.process|redis/reader\.py:.*|memory/.*\.drain)",
+    "inbox": r"layers/(server\.py:Server\.process|redis/(inbox_)?reader\.py:.*|memory/.*\.drain)",
     "frames": r"interface/socket\.py:Socket\.deliver|interface/outgoing\.py:.*",
 }
 
