@@ -66,7 +66,7 @@ async def test_what_is_immediate_holds_up_the_consumers_of_a_worker(
     assert len(logged()) == 1
 
 
-async def test_a_session_that_is_saved_at_once(logged: Logged) -> None:
+async def test_a_session_saved_at_once_is_logged(logged: Logged) -> None:
     session = await sync_to_async(session_for_reply_channel)(REPLY_CHANNEL)
     session["a"] = 1
     assert logged() == []

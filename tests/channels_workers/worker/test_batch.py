@@ -37,7 +37,7 @@ def test_after_one_slow_run_the_next_message_is_pulled_alone() -> None:
     assert pace.count == 1
 
 
-def test_what_another_thread_has_committed_is_not_committed_again(
+def test_a_batch_that_another_thread_committed_is_not_committed_again(
     memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other thread may commit just before this one takes the lock."""

@@ -30,7 +30,7 @@ from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 
@@ -170,7 +170,7 @@ def test_the_setting_names_the_routing(
 # Stopping
 
 
-def test_stopping_finishes_the_message_under_way_and_leaves_the_rest(
+def test_stopping_finishes_the_running_message_and_leaves_the_rest(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held = Held()
@@ -187,7 +187,7 @@ def test_stopping_finishes_the_message_under_way_and_leaves_the_rest(
     assert pull_one(memory_layer).id == left
 
 
-def test_what_was_pulled_but_not_begun_goes_back_uncounted(
+def test_prefetched_messages_are_handed_back_uncounted(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held = Held()
@@ -208,7 +208,7 @@ def test_what_was_pulled_but_not_begun_goes_back_uncounted(
 
 @pytest.fixture
 def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow this machine is, the second pull takes all, and all are committed together."""
+    """Make the second pull take all messages, on a machine of any speed."""
     monkeypatch.setattr(batch, "BATCH_WINDOW", 1000.0)
     monkeypatch.setattr(batch, "PACE_DECAY", 1.0)
 
@@ -220,7 +220,7 @@ def held_by(group: WorkerGroup) -> int:
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_messages_that_wait_are_pulled_together_and_committed_together(
+def test_waiting_messages_are_pulled_and_committed_in_a_batch(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together: list[int] = []
@@ -243,7 +243,7 @@ def test_messages_that_wait_are_pulled_together_and_committed_together(
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
+def test_finished_messages_are_committed_during_a_slow_consumer(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch, "BATCH_WINDOW", 0.1)
@@ -268,7 +268,7 @@ def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_one_thread_runs_a_channel_of_ones_own_in_order(
+def test_one_thread_runs_an_ordinary_channel_in_order(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_flight, "PREFETCH_LEASE_ALONE", 0.01)
@@ -316,7 +316,7 @@ def test_a_stopping_worker_commits_what_has_run(
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
+def test_a_process_holds_nothing_else_while_a_quarantined_message_runs(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     channel = "websocket.connect"
@@ -347,7 +347,7 @@ def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
 
 
 def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
-    """Let a worker die that holds a message of each channel."""
+    """Let a worker die with a message of each channel."""
     layer.register("victim", ProcessInfo.this("worker", 1, channels))
     for channel in channels:
         assert layer.pull([channel], "victim.0", 0)
@@ -355,7 +355,7 @@ def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
     layer.clean_up("victim")
 
 
-def test_messages_whose_worker_died_run_one_at_a_time(
+def test_quarantined_messages_of_a_process_run_one_at_a_time(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
     quarantined, other = {"one": Held(), "two": Held()}, Counted()
@@ -392,7 +392,7 @@ class PutOff:
             raise ConsumeLater
 
 
-def test_what_is_put_off_runs_again_and_others_run_meanwhile(start_group: StartGroup) -> None:
+def test_others_run_while_a_message_is_put_off(start_group: StartGroup) -> None:
     consumer = PutOff()
     start_group({"background": consumer})
     for text in ("hard", "easy"):
@@ -407,7 +407,7 @@ def a_second_between_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT", 1.0)
 
 
-def test_the_first_runs_follow_soon(start_group: StartGroup) -> None:
+def test_the_first_retries_follow_soon(start_group: StartGroup) -> None:
     times: list[float] = []
 
     def consumer(message: Any) -> None:
@@ -424,7 +424,7 @@ def test_the_first_runs_follow_soon(start_group: StartGroup) -> None:
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_a_process_holds_what_is_put_off(
+def test_a_message_that_is_put_off_stays_in_the_ledger(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
     found: list[Delivery] = []
@@ -438,7 +438,7 @@ def test_a_process_holds_what_is_put_off(
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_frames_wait_for_one_that_is_put_off(
+def test_frames_wait_for_a_frame_that_is_put_off(
     start_group: StartGroup, client_socket: Client
 ) -> None:
     consumer = PutOff()
@@ -453,7 +453,7 @@ def test_frames_wait_for_one_that_is_put_off(
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_a_stopping_worker_leaves_what_was_put_off_to_the_others(
+def test_a_stopping_worker_hands_on_messages_that_are_put_off(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
     consumer = PutOff()
@@ -464,7 +464,7 @@ def test_a_stopping_worker_leaves_what_was_put_off_to_the_others(
     assert pull_one(memory_layer, "background").attempts == 1
 
 
-def test_a_delivery_that_waits_for_a_thread_too_long_goes_to_others(
+def test_a_prefetched_message_is_handed_back_after_its_lease(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held, counted = Held(), Counted()
@@ -477,7 +477,7 @@ def test_a_delivery_that_waits_for_a_thread_too_long_goes_to_others(
     held.let_go.set()
 
 
-def test_the_message_of_a_consumer_that_is_late_is_handed_back(
+def test_the_message_of_a_late_consumer_is_handed_back(
     client_socket: Client, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held()
@@ -551,7 +551,7 @@ def test_a_worker_leaves_other_channels_alone(
 # A layer in trouble
 
 
-def test_workers_wait_for_a_redis_that_is_not_there(
+def test_workers_wait_for_redis(
     redis_server: RedisServer, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
@@ -568,7 +568,7 @@ def test_workers_wait_for_a_redis_that_is_not_there(
     wait_for(lambda: "registered: works again" in caplog.text, "the log line")
 
 
-def test_workers_go_on_after_an_error_that_nobody_foresaw(
+def test_workers_go_on_after_an_unforeseen_error(
     redis_server: RedisServer,
     start_group: StartGroup,
     caplog: pytest.LogCaptureFixture,
@@ -589,10 +589,10 @@ def test_workers_go_on_after_an_error_that_nobody_foresaw(
     assert counted.got_one.wait(TIMEOUT)
 
 
-def test_a_stop_ends_in_time_though_redis_answers_nothing(
+def test_a_stop_is_bounded_while_redis_hangs(
     tmp_path: Path, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A Redis that takes requests and does not answer is none that refuses them."""
+    """A Redis that hangs is not one that refuses connections."""
     server = RedisServer(tmp_path)
     server.start()
     host = {"address": server.url, "socket_timeout": 300}

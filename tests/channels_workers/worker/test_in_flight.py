@@ -79,7 +79,7 @@ def test_it_is_crowded_while_something_waits_for_a_thread(in_flight: InFlight) -
 # The backlog
 
 
-def test_what_cannot_be_settled_stays_in_its_place_and_holds_up_no_other(
+def test_a_delivery_that_cannot_be_settled_keeps_its_place_and_delays_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     waiting, seen = Backlog(), []
@@ -110,7 +110,7 @@ def test_an_outage_leaves_all_in_their_places() -> None:
     assert [each.token for each in waiting.all()] == ["b", "c"]
 
 
-def test_only_what_is_due_is_settled() -> None:
+def test_only_due_deliveries_are_settled() -> None:
     waiting, seen = Backlog(), []
     waiting.add([delivery("now")])
     waiting.add([delivery("later")], lease=600)

@@ -12,7 +12,7 @@ from channels_workers.worker.group import WorkerGroup
 from tests.channels_workers.consumers import Counted
 
 
-def test_one_thread_that_cannot_commit_keeps_no_other_from_it(
+def test_a_failed_commit_of_one_thread_delays_no_other(
     memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = WorkerGroup(memory_layer, n_threads=2, router=Router({"background": Counted()}))

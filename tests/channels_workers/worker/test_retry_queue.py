@@ -22,7 +22,7 @@ def delivery(token: str, attempts: int = 0) -> Delivery:
 
 
 class PutBack:
-    """Notes what is put back, and when; it fails as often as it is told to."""
+    """Records what is put back, and when. It fails `failures` times."""
 
     def __init__(self) -> None:
         self.tokens: list[str] = []
@@ -56,7 +56,7 @@ def test_the_waits_grow() -> None:
     assert wait_before_run(delivery("a", 5_000)) == 1.0
 
 
-def test_each_is_put_back_when_its_wait_is_over(put_back: PutBack) -> None:
+def test_deliveries_are_put_back_after_their_waits(put_back: PutBack) -> None:
     begin = time.monotonic()
     for token, attempts in (("last", 3), ("first", 0), ("second", 2)):
         put_back.queue.add(delivery(token, attempts))
@@ -66,7 +66,7 @@ def test_each_is_put_back_when_its_wait_is_over(put_back: PutBack) -> None:
     assert all(wait >= least for wait, least in zip(waited, (0.05, 0.2, 0.4), strict=True))
 
 
-def test_one_that_comes_later_may_be_due_first(put_back: PutBack) -> None:
+def test_a_later_delivery_may_be_due_first(put_back: PutBack) -> None:
     put_back.queue.add(delivery("later", 4))
     put_back.queue.add(delivery("sooner"))
     wait_for(lambda: put_back.tokens == ["sooner"], "the one with the shorter wait")
@@ -74,7 +74,7 @@ def test_one_that_comes_later_may_be_due_first(put_back: PutBack) -> None:
     assert delivery("sooner") not in put_back.queue.all()
 
 
-def test_it_is_held_until_it_is_back(put_back: PutBack) -> None:
+def test_a_delivery_stays_in_the_queue_until_it_is_put_back(put_back: PutBack) -> None:
     put_back.queue.add(delivery("a"))
     wait_for(lambda: put_back.tokens == ["a"], "it")
     assert put_back.held == [True]
@@ -92,7 +92,7 @@ def test_an_outage_is_logged_and_tried_again(
     assert caplog.text.count("Putting messages back: The layer is away.") == 1
 
 
-def test_one_that_cannot_be_put_back_holds_up_no_other(
+def test_a_failed_put_back_delays_no_other(
     put_back: PutBack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry_queue, "LONGEST_PAUSE", 0.1)
@@ -106,7 +106,7 @@ def test_one_that_cannot_be_put_back_holds_up_no_other(
     assert "Putting back id bad on background: ValueError was raised." in caplog.text
 
 
-def test_stopping_puts_all_back_at_once_and_ends_the_thread(
+def test_stop_puts_all_back_at_once_and_ends_the_thread(
     put_back: PutBack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "LONGEST_WAIT", 600.0)
@@ -120,7 +120,7 @@ def test_stopping_puts_all_back_at_once_and_ends_the_thread(
     assert threading.active_count() == before
 
 
-def test_without_a_delivery_there_is_no_thread(put_back: PutBack) -> None:
+def test_an_empty_queue_has_no_thread(put_back: PutBack) -> None:
     before = threading.active_count()
     put_back.queue.stop()
     RetryQueue(put_back).stop()

@@ -1,4 +1,4 @@
-"""Trouble with Redis that ends by itself: afterwards every socket goes on and every end is told.
+"""Outages of Redis, after which every socket goes on and every disconnect arrives.
 
 Real Redis, with real errors: NOREPLICAS and READONLY by its configuration, a full memory,
 cut lines; and payloads and entries that nobody can read.
@@ -36,7 +36,7 @@ from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
 from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 Trouble = Callable[[redis.Redis], Any]
@@ -93,7 +93,7 @@ def without_replicas(client: redis.Redis) -> Iterator[None]:
 
 @contextmanager
 def read_only(client: redis.Redis) -> Iterator[None]:
-    """A failover: what was the master is a replica, of nobody that answers, for a while."""
+    """A failover: for a while, the master is a replica of a server that does not answer."""
     client.config_set("replica-serve-stale-data", "yes")
     client.replicaof("127.0.0.1", "1")
     yield
@@ -129,7 +129,7 @@ def pull_one(layer: RedisChannelLayer, consumer: str) -> Delivery:
 
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("trouble", [without_replicas, read_only, full, cut])
-async def test_trouble_that_passes_leaves_nothing_behind(
+async def test_sockets_go_on_after_an_outage(
     trouble: Any,
     application: Interface,
     consumers: Consumers,
@@ -155,7 +155,7 @@ async def test_trouble_that_passes_leaves_nothing_behind(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_payload_that_a_server_cannot_read_harms_no_other(
+async def test_an_unreadable_payload_in_an_inbox_harms_no_other(
     application: Interface,
     layers: list[RedisChannelLayer],
     redis_server: RedisServer,
@@ -173,7 +173,7 @@ async def test_a_payload_that_a_server_cannot_read_harms_no_other(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_payload_that_a_worker_cannot_read_becomes_a_dead_letter(
+async def test_an_unreadable_payload_becomes_a_dead_letter(
     application: Interface,
     layers: list[RedisChannelLayer],
     redis_server: RedisServer,
@@ -218,7 +218,7 @@ async def test_an_unreadable_entry_becomes_a_dead_letter_alone(
     await person.ended()
 
 
-async def test_what_could_not_be_handed_back_is_handed_back_later(
+async def test_a_failed_hand_back_is_tried_again(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = layers[0]
@@ -243,7 +243,7 @@ async def test_what_could_not_be_handed_back_is_handed_back_later(
     assert sorted(layer.content(delivery)["n"] for delivery in again) == [0, 1, 2]
 
 
-async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
+async def test_after_a_lost_reply_every_delivery_runs_once(
     layers: list[RedisChannelLayer],
 ) -> None:
     layer = layers[0]
@@ -283,7 +283,7 @@ async def test_a_commit_during_a_recovery_does_not_run_again(
     assert group.in_flight.backlog.all() == []
 
 
-async def test_what_is_handed_to_a_line_that_was_cut_is_found(
+async def test_a_delivery_to_a_cut_connection_is_recovered(
     layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer, consumer, recovered_for = layers[0], "worker.0", 1000.0
@@ -304,7 +304,7 @@ async def test_what_is_handed_to_a_line_that_was_cut_is_found(
     assert layer.pull(["websocket.receive"], consumer, 0) == []
 
 
-async def test_a_line_cut_while_the_next_message_is_waited_for(
+async def test_a_connection_cut_while_a_pull_waits(
     layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     layer = layers[1]
@@ -328,7 +328,7 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
     assert layer.commit(again) is Committed.DONE
 
 
-async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
+async def test_a_refused_commit_keeps_the_order_of_its_channel(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     monkeypatch.setattr(in_flight, "PREFETCH_LEASE_ALONE", 0.02)
@@ -351,7 +351,7 @@ async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
     layer.disconnect()
 
 
-async def test_what_is_handed_to_a_worker_that_does_not_know_of_a_loss_runs(
+async def test_a_delivery_to_a_worker_that_is_unaware_of_data_loss_runs(
     layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "DEAD_AFTER", 0.5)
@@ -377,7 +377,7 @@ async def test_what_is_handed_to_a_worker_that_does_not_know_of_a_loss_runs(
     assert await asyncio.to_thread(group.join, TIMEOUT)
 
 
-async def test_what_a_worker_took_that_nobody_knows_runs(
+async def test_a_delivery_to_an_unknown_worker_runs(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "DEAD_AFTER", 0.5)
@@ -395,7 +395,7 @@ async def test_what_a_worker_took_that_nobody_knows_runs(
     assert await asyncio.to_thread(group.join, TIMEOUT)
 
 
-async def test_what_a_worker_was_handed_unseen_runs(
+async def test_a_delivery_handed_out_unseen_runs(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.1)
@@ -423,7 +423,7 @@ async def test_what_a_worker_was_handed_unseen_runs(
     layers[0].clean_up(name)
 
 
-async def test_a_cancelled_call_of_an_unknown_script_holds_up_nobody(
+async def test_a_cancelled_call_of_an_unknown_script_blocks_no_other(
     layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     layer = layers[0]
@@ -436,7 +436,7 @@ async def test_a_cancelled_call_of_an_unknown_script_holds_up_nobody(
     await asyncio.wait_for(layer.group_send("room", {"n": 2}), 5)
 
 
-async def test_a_lost_server_is_forgotten_with_all_its_sockets(
+async def test_an_evicted_server_forgets_all_its_sockets(
     application: Interface, layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     clients = [Client(application) for _ in range(5)]
@@ -465,7 +465,7 @@ async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLaye
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_frame_that_the_layer_does_not_take_ends_its_socket_alone(
+async def test_a_frame_that_is_too_large_for_the_layer_ends_its_socket_alone(
     application: Interface, consumers: Consumers, layers: list[RedisChannelLayer]
 ) -> None:
     """With FRAME_SIZE above the layer's `message_size`."""
