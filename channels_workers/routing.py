@@ -164,7 +164,7 @@ class Router:
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer for *message* and its arguments, None if there is none."""
-        if (match := self.root.match(message)) is not None:
+        if (match := self.root.match_values(message.channel.name, message)) is not None:
             return match
         defaults = (route.match(message) for route in self.defaults)
         return next(filter(None, defaults), None)

@@ -42,7 +42,7 @@ def _prepare_channel_session(message: Message) -> None:
 
 def _finish_channel_session(message: Message, error: BaseException | None) -> None:
     session = message.channel_session
-    if is_put_off(error) or not session.modified:
+    if not session.modified or is_put_off(error):
         return
     if isinstance(session, ChannelSession):
         session.save()

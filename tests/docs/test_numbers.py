@@ -12,7 +12,7 @@ from channels_workers.layers import liveness
 from channels_workers.layers.redis import life, link, processes
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
-from channels_workers.worker import reaper, retries, thread
+from channels_workers.worker import batch, reaper, retries
 from chat import consumers, door, frames, names, views
 from labs.harness.project import ROOT
 from tests.docs.pages import page
@@ -49,8 +49,8 @@ NUMBERS = [
         r"publishes, commits and sends pause for (\w+) seconds",
         life.RECOVERY_TIME,
     ),
-    ("explanation/architecture", r"waits at most (\d+) ms", thread.TOGETHER * 1000),
-    ("explanation/architecture", r"pulls up to (\d+) messages at once", thread.MOST_TOGETHER),
+    ("explanation/architecture", r"waits at most (\d+) ms", batch.BATCH_WINDOW * 1000),
+    ("explanation/architecture", r"pulls up to (\d+) messages at once", batch.BATCH_SIZE),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",

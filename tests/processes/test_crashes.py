@@ -84,7 +84,7 @@ def test_what_a_frozen_worker_was_given_is_done_by_another_and_once(
         finally:
             victim.signal(signal.SIGCONT)
         assert_complete(frames)
-        victim.wait_for_line("was taken for dead")
+        victim.wait_for_line("was declared dead")
         people[0].say("after it all", handle="person0")
         for person in people:
             assert person.hear()["message"] == "after it all"
