@@ -6,10 +6,7 @@ square of its length for them: 64 KB stop a process for 8 seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-Scope = Mapping[str, Any]
+from channels_workers.interface.types import Scope
 
 #: Bytes of a cookie with escapes, its name included; a longer one is left out. Django's own have no
 #: escape.

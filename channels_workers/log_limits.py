@@ -22,6 +22,7 @@ from channels_workers.logs import fields
 #: ``django.security`` have the names of errors.
 LOGGERS = (
     *("channels_workers.interface.protocol", "channels_workers.interface.socket"),
+    "channels_workers.interface.replies",
     *("django.request", "django.security.csrf", "uvicorn.error", "asyncio"),
     *("daphne.server", "daphne.http_protocol", "daphne.ws_protocol"),
 )

@@ -6,13 +6,11 @@ path that came, uvicorn puts its ``--root-path`` in front, as the ASGI specifica
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 
-Scope = Mapping[str, Any]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
+from channels_workers.interface.types import Application, Scope
 
 
 def script_name(scope: Scope) -> str:

@@ -12,13 +12,16 @@ from channels_workers.cookies import with_readable_cookies
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
 from channels_workers.interface.client_address import LimitPerAddress, with_client
-from channels_workers.interface.health import Application, Health, Receive
-from channels_workers.interface.http.gate import Requests, refuse_request
-from channels_workers.interface.outgoing import SendEvent
-from channels_workers.interface.protocol import CLOSED, CONNECTING, OPEN, Connection, Scope
-from channels_workers.interface.servers import daphne, uvicorn
-from channels_workers.interface.shutdown import Goodbye
+from channels_workers.interface.health import Health
+from channels_workers.interface.http.gate import HttpGate, refuse_request
+from channels_workers.interface.protocol import WebSocketProtocol
+from channels_workers.interface.servers.daphne import requests as daphne_requests
+from channels_workers.interface.servers.daphne import server as daphne
+from channels_workers.interface.servers.uvicorn import heads as uvicorn_heads
+from channels_workers.interface.servers.uvicorn import server as uvicorn
+from channels_workers.interface.shutdown import Shutdown
 from channels_workers.interface.socket import Socket, Sockets
+from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.log_limits import limit_lines
 from channels_workers.logs import described, fields
@@ -42,7 +45,7 @@ class Interface:
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
         daphne.fold_lines()
         uvicorn.fold_lines()
-        self.http = Requests(http)
+        self.http = HttpGate(http)
         self.get_layer = layer
         self.sockets = Sockets()
         self.limited_websocket = LimitPerAddress(self.websocket)
@@ -52,19 +55,19 @@ class Interface:
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
         self._served: set[Socket] = set()  # whose clients have not left
-        self._goodbye = Goodbye(self._stop_upon)
+        self._shutdown = Shutdown(self._stop_upon)
         self._is_ready = False
         self._announcing: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
-        daphne.judge_requests(self.http.bodies)
+        daphne_requests.judge_requests(self.http.bodies)
         limit_lines()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; ValueError for a type of scope that is not known here."""
-        if not self._goodbye.is_installed and scope["type"] != "lifespan":
-            self._goodbye.install()
+        if not self._shutdown.is_installed and scope["type"] != "lifespan":
+            self._shutdown.install()
             if uvicorn.is_of_uvicorn(send) and not self._is_ready:
-                uvicorn.tell_unbounded("it does not tell of its start")
+                uvicorn_heads.tell_unbounded("it does not tell of its start")
         scope = mounted(with_client(with_readable_cookies(scope)))
         match scope["type"]:
             case "websocket":
@@ -82,7 +85,7 @@ class Interface:
                     "route it to another application."
                 )
 
-    async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+    async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket until its client is gone."""
         await receive()  # websocket.connect
         if self.stopping:  # and perhaps not in the layer any more
@@ -90,8 +93,10 @@ class Interface:
             return
         self._start()
         self._leaving = None
-        connection = Connection(scope, configuration(), self.sockets.episodes)
-        socket = Socket(self.get_layer(), self.sockets, connection, send)
+        sockets = self.sockets
+        limits, episodes = configuration(), sockets.episodes
+        protocol = WebSocketProtocol(scope, limits, episodes, sockets.backlog)
+        socket = Socket(self.get_layer(), sockets, protocol, send)
         await socket.open()
         self._served.add(socket)
         try:
@@ -110,12 +115,12 @@ class Interface:
             self._served.discard(socket)
             socket.end(None)
 
-    async def lifespan(self, receive: Receive, send: SendEvent) -> None:
+    async def lifespan(self, receive: Receive, send: Send) -> None:
         """Answer the server's start; at its end, let the layer know of all sockets first."""
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
-                uvicorn.bound_heads(send)
+                uvicorn_heads.bound_heads(send)
                 self.get_ready()
             else:
                 await self.drain()
@@ -169,7 +174,7 @@ class Interface:
         """
         self.stopping = True
         text = "This server stops: it closes %d sockets over %g s"
-        count = sum(socket.connection.state != CLOSED for socket in self.sockets.known)
+        count = sum(not socket.protocol.is_closed for socket in self.sockets.known)
         logger.info(text, count, drain_time, extra=fields("server_stops"))
         await self._close_one_by_one(drain_time)
         pages = asyncio.create_task(self.http.end())
@@ -192,25 +197,25 @@ class Interface:
         For so long what they, and those that have left, sent before may go to workers.
         """
         loop = asyncio.get_running_loop()
-        opened = [socket for socket in self.sockets.known if socket.connection.state == OPEN]
+        opened = [socket for socket in self.sockets.known if socket.protocol.is_open]
         for socket in list(self.sockets.known):
-            if socket.connection.state == CONNECTING:
+            if socket.protocol.is_connecting:
                 socket.stop()
         if not drain_time:
             return
         reason = f"retry-after: {configuration().RETURN_TIME:g}"
         began = loop.time()
         for number, socket in enumerate(opened):
-            if socket.connection.state == OPEN:
+            if socket.protocol.is_open:
                 due = began + drain_time * number / len(opened)
                 await asyncio.sleep(max(0.0, due - loop.time()))
-            if socket.connection.state == OPEN:  # as its client may have left meanwhile
+            if socket.protocol.is_open:  # as its client may have left meanwhile
                 socket.dismiss(reason)
         while self._has_frames() and loop.time() < began + drain_time:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_INTERVAL)
 
     def _has_frames(self) -> bool:
-        return any(socket.connection.waiting for socket in self.sockets.known)
+        return any(socket.protocol.pending_frames for socket in self.sockets.known)
 
     async def _end_sockets(self) -> None:
         await self._close_all()
@@ -235,8 +240,8 @@ class Interface:
         # Daphne cancels all applications at once, and exits when the first of them returns:
         # so all of them take note first, and then all wait for the same.
         await asyncio.sleep(0)
-        ended = [socket for socket in self.sockets.known if socket.connection.end_code is not None]
-        waiting = [each for socket in ended for each in socket.under_way()]
+        ended = [socket for socket in self.sockets.known if socket.protocol.has_ended]
+        waiting = [each for socket in ended for each in socket.unsettled()]
         if waiting:
             await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
         if not self.sockets.known:

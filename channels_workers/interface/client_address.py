@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from channels_workers.conf import configuration
+from channels_workers.interface.types import Application, Scope
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
-
-Scope = Mapping[str, Any]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 #: The header to which each proxy adds, at its end, whom it was asked by.
 FORWARDED = b"x-forwarded-for"

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -21,17 +21,13 @@ from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
-from channels_workers.interface.outgoing import SendEvent
-from channels_workers.interface.protocol import Event, Scope
+from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.liveness import DEAD_AFTER, Sample
 from channels_workers.logs import fields
 from channels_workers.script_name import path_info, script_name
 
 logger = logging.getLogger(__name__)
-
-Receive = Callable[[], Awaitable[Event]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 #: The name of each check with its result, ``ok`` or what is wrong.
 Checks = dict[str, str]
@@ -57,9 +53,9 @@ class Health:
 
     def __init__(self, layer: Callable[[], WorkerLayer], is_draining: Callable[[], bool]) -> None:
         self.is_draining = is_draining
-        self._looks = (
-            Look(LayerChecks(layer)),
-            Look(DatabaseChecks()),
+        self._checks = (
+            CachedCheck(LayerChecks(layer)),
+            CachedCheck(DatabaseChecks()),
         )
         self._was_ready: bool | None = None
 
@@ -75,14 +71,14 @@ class Health:
             return None
         return {limits.HEALTH_PATH: self.alive, limits.READY_PATH: self.ready}.get(path)
 
-    async def alive(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+    async def alive(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer that the process is alive; 200, as it does answer."""
         await answer(scope, send, {"process": OK})
 
-    async def ready(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whether sockets that are opened here are served: 200 or 503."""
         checks = {"server": "draining" if self.is_draining() else OK}
-        for found in await asyncio.gather(*(look.result() for look in self._looks)):
+        for found in await asyncio.gather(*(check.result() for check in self._checks)):
             checks |= found
         self._log(checks)
         await answer(scope, send, checks)
@@ -97,7 +93,7 @@ class Health:
         self._was_ready = ready
 
 
-class Looking(Protocol):
+class Check(Protocol):
     """Some checks: their *names*, and what finds their results."""
 
     names: ClassVar[tuple[str, ...]]
@@ -106,10 +102,10 @@ class Looking(Protocol):
         """Look once; it raises nothing."""
 
 
-class Look:
+class CachedCheck:
     """The result of *checks*, which it shares between all who ask: one look at a time."""
 
-    def __init__(self, checks: Looking) -> None:
+    def __init__(self, checks: Check) -> None:
         self.checks = checks
         self._task: asyncio.Task[Checks] | None = None
         self._began = 0.0
@@ -229,7 +225,7 @@ def is_fine(checks: Checks) -> bool:
     return all(found == OK for found in checks.values())
 
 
-async def answer(scope: Scope, send: SendEvent, checks: Checks) -> None:
+async def answer(scope: Scope, send: Send, checks: Checks) -> None:
     """Send *checks* as JSON: 200 if all are fine, 503 if not, 405 but for GET and HEAD."""
     fine = is_fine(checks)
     status = 200 if fine else 503

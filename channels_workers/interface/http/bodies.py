@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from tempfile import SpooledTemporaryFile
 
 from channels_workers.conf import configuration
-from channels_workers.interface.protocol import Event, Scope
+from channels_workers.interface.types import Event, Receive, Scope
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
-
-Receive = Callable[[], Awaitable[Event]]
 
 #: Bytes of one body that are kept in memory; more go into a temporary file.
 IN_MEMORY = 256 * 1024

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from channels_workers.interface.http.bodies import Receive
-from channels_workers.interface.outgoing import SendEvent
-from channels_workers.interface.servers import daphne
+from channels_workers.interface.servers.daphne.server import close_after_answer
+from channels_workers.interface.types import Receive, Send
 
 #: For how long what still comes is thrown away after the answer (s). If the line were closed at
 #: once, TCP would reset it, and the client might not see the answer.
@@ -25,7 +24,7 @@ RETRY_AFTER = {429: b"5", 503: b"5"}
 
 
 async def refuse(
-    receive: Receive, send: SendEvent, status: int, text: bytes = b"", retry_after: bytes = b""
+    receive: Receive, send: Send, status: int, text: bytes = b"", retry_after: bytes = b""
 ) -> None:
     """Answer *status*, throw away what is left of the request, and let the line be closed."""
     body = text or TEXTS[status]
@@ -36,7 +35,7 @@ async def refuse(
     ]
     if retry_after := retry_after or RETRY_AFTER.get(status, b""):
         headers.append((b"retry-after", retry_after))
-    daphne.close_after_answer(send)
+    close_after_answer(send)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
     with suppress(TimeoutError):

@@ -16,9 +16,10 @@ from typing import Any, Protocol
 
 from channels_workers.conf import configuration
 from channels_workers.interface.http.slots import Place
-from channels_workers.interface.outgoing import SendEvent, go_on
-from channels_workers.interface.protocol import Event
-from channels_workers.interface.servers import daphne, uvicorn
+from channels_workers.interface.outgoing import go_on
+from channels_workers.interface.servers.daphne import answers as daphne
+from channels_workers.interface.servers.uvicorn import answers as uvicorn
+from channels_workers.interface.types import Event, Send
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
@@ -84,7 +85,7 @@ class UnknownLine:
         """Do nothing."""
 
 
-def line_behind(send: SendEvent) -> Line:
+def line_behind(send: Send) -> Line:
     """Return the line that a server's *send* writes to."""
     line: Line | None = daphne.answer_line(send) or uvicorn.answer_line(send)
     return line or UnknownLine()
@@ -126,7 +127,7 @@ class Answers:
         self._looking: asyncio.TimerHandle | None = None
         self._episodes = Episodes()
 
-    def reader_behind(self, send: SendEvent) -> Reader:
+    def reader_behind(self, send: Send) -> Reader:
         """Return the client that *send* is for."""
         line = line_behind(send)
         reader = self.readers.get(line.key)
@@ -191,7 +192,7 @@ class Answers:
 class Answer:
     """One answer: what the application gets as `send`, and what goes on to the server's *send*."""
 
-    def __init__(self, send: SendEvent, answers: Answers, place: Place) -> None:
+    def __init__(self, send: Send, answers: Answers, place: Place) -> None:
         self._send = send
         self._answers = answers
         self._place = place

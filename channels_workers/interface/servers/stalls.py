@@ -21,7 +21,7 @@ ENDS = sum(getattr(select, name, 0) for name in ("POLLRDHUP", "POLLHUP", "POLLER
 SILENCE, PROBES = 60, 15
 
 
-class Watch:
+class StallDetector:
     """Lines that are not read, each with what is to be called when its client has left."""
 
     def __init__(self) -> None:
