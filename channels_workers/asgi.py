@@ -17,11 +17,11 @@ __all__ = ["channel_layers", "get_application", "get_channel_layer"]
 def get_application(
     http: Application | None = None, alias: str = DEFAULT_CHANNEL_LAYER
 ) -> Interface:
-    """Return the application that gives sockets to workers, and HTTP to Django or to *http*.
+    """Return the application that sends sockets to workers, and HTTP to Django or to *http*.
 
-    Put it into ``asgi.py``; it sets Django up. *alias* names the layer in ``CHANNEL_LAYERS``.
-    Nothing else begins here, as a server may fork after it has imported this: the layer is made,
-    and its server is asked, when the event loop runs.
+    Call it in ``asgi.py``; it sets Django up. *alias* names the layer in ``CHANNEL_LAYERS``. The
+    layer is made, and connects, only when the event loop runs: a server may fork after it has
+    imported this.
     """
     django_application = get_asgi_application()
     interface = Interface(http or django_application, partial(get_channel_layer, alias))

@@ -20,20 +20,20 @@ class BaseConsumer:
 
         route_class(ChatConsumer, path=r"^/chat/(?P<room>[a-z0-9-]{1,50})/$")
 
-    The methods that are called for a message are ``def``: an ``async def`` one raises TypeError
-    when the class is made, or when it is called if it came later.
+    The methods for a message must be ``def``. An ``async def`` raises TypeError when the class is
+    defined, or when it is called if it was added later.
     """
 
     #: Names of channels to names of methods.
     method_mapping: ClassVar[Mapping[str, str]] = {}
 
-    #: Names of further methods that are called, and not awaited.
+    #: Names of further methods that must be ``def``.
     _called_methods: ClassVar[frozenset[str]] = frozenset({"get_handler", "dispatch"})
 
     #: Gives the methods ``self.message.channel_session``.
     channel_session = False
 
-    #: Gives the methods ``self.message.user``, and the session that it is kept in.
+    #: Gives the methods ``self.message.user``, and its channel session.
     channel_session_user = False
 
     def __init__(self, message: Message, **kwargs: Any) -> None:
@@ -42,7 +42,7 @@ class BaseConsumer:
         self.dispatch(message, **kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse methods that nobody would await."""
+        """Refuse ``async def`` methods, which would never be awaited."""
         super().__init_subclass__(**kwargs)
         for name in sorted(cls._called_methods.union(cls.method_mapping.values())):
             if iscoroutinefunction(getattr(cls, name, None)):
@@ -79,7 +79,7 @@ class BaseConsumer:
 
 
 def call(method: Consumer, *args: Any, **kwargs: Any) -> Any:
-    """Call *method*; TypeError if it returns a coroutine, which nobody would await."""
+    """Call *method*; TypeError if it returns a coroutine, which would never be awaited."""
     result = method(*args, **kwargs)
     if iscoroutine(result):
         result.close()

@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerMessagesMixin:
-    """Lets a sync consumer (``WebsocketConsumer``) do what workers send to its socket."""
+    """Lets a sync consumer (``WebsocketConsumer``) handle messages of workers."""
 
-    #: A message has closed the socket; those that were still on their way to it are dropped.
+    #: A message has closed the socket; later messages to it are dropped.
     closed_by_message = False
 
     def websocket_send(self: _Consumer, event: Content) -> None:
@@ -40,9 +40,9 @@ class WorkerMessagesMixin:
 
 
 class AsyncWorkerMessagesMixin:
-    """Lets an async consumer (``AsyncWebsocketConsumer``) do what workers send to its socket."""
+    """Lets an async consumer (``AsyncWebsocketConsumer``) handle messages of workers."""
 
-    #: A message has closed the socket; those that were still on their way to it are dropped.
+    #: A message has closed the socket; later messages to it are dropped.
     closed_by_message = False
 
     async def websocket_send(self: _AsyncConsumer, event: Content) -> None:
@@ -78,7 +78,7 @@ class _AsyncConsumer(Protocol):
 
 
 class _Reply(NamedTuple):
-    """What a message asks for: frames to send, then a code to close with, or None."""
+    """The content of a message: frames to send, then a code to close with, or None."""
 
     frames: list[Event]
     close_code: int | None

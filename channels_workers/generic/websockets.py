@@ -41,13 +41,13 @@ class WebsocketConsumer(BaseConsumer):
         "connection_groups",
     }
 
-    #: Takes the user over from the HTTP session, for ``self.message.user``.
+    #: Copies the user from the HTTP session, for ``self.message.user``.
     http_user = False
 
-    #: Takes the HTTP session over too, for ``self.message.http_session``.
+    #: Keeps the HTTP session too, for ``self.message.http_session``.
     http_user_and_session = False
 
-    #: Costs nothing and changes nothing: the order is always kept.
+    #: Has no effect and costs nothing: the order is always kept.
     strict_ordering = False
 
     #: Groups that sockets are in; see :meth:`connection_groups`.
@@ -84,7 +84,7 @@ class WebsocketConsumer(BaseConsumer):
         message.reply_channel.send({"accept": True})
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
-        """Give the text or the bytes of a frame to :meth:`receive`."""
+        """Pass the text or the bytes of a frame to :meth:`receive`."""
         if "text" in message:
             call(self.receive, text=message["text"], **kwargs)
         else:
@@ -138,13 +138,13 @@ class JsonWebsocketConsumer(WebsocketConsumer):
     """A consumer whose frames are JSON, in both directions."""
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
-        """Decode a frame for :meth:`receive`; ValueError for a binary one and for no JSON."""
+        """Decode a frame for :meth:`receive`; ValueError if it is binary or no JSON."""
         if "text" not in message:
             raise ValueError("No text section for incoming WebSocket frame!")
         call(self.receive, self.decode_json(message["text"]), **kwargs)
 
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Take what a frame held."""
+        """Take the decoded content of a frame."""
 
     def send(self, content: Any, close: bool | int = False) -> None:  # type: ignore[override]
         """Send *content* as JSON; *close* the socket then, with True or with a code."""
@@ -152,7 +152,7 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 
     @classmethod
     def decode_json(cls, text: str) -> Any:
-        """Return what *text* holds."""
+        """Return the value of the JSON *text*."""
         return json.loads(text)
 
     @classmethod
@@ -167,7 +167,7 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 
 
 class WebsocketMultiplexer:
-    """What a consumer of one stream sends with: ``{"stream": ..., "payload": ...}`` as JSON."""
+    """Sends for a consumer of one stream: ``{"stream": ..., "payload": ...}`` as JSON."""
 
     stream: Any = None
     reply_channel: Any = None
@@ -200,21 +200,21 @@ class WebsocketMultiplexer:
 
 
 class WebsocketDemultiplexer(JsonWebsocketConsumer):
-    """Several consumers on one WebSocket: each frame says which stream it is for.
+    """Several consumers on one WebSocket: each frame names its stream.
 
     A frame is ``{"stream": name, "payload": dict}``. The consumer of that name gets the payload
-    as its content, and a ``multiplexer`` as a keyword argument, to send with. Each consumer gets
-    the connect and the disconnect; the demultiplexer has accepted the socket.
+    as its content, and a keyword argument ``multiplexer`` for replies. Each consumer gets the
+    connect and the disconnect. The demultiplexer itself accepts the socket.
     """
 
     #: Names of streams to classes, subclasses of :class:`JsonWebsocketConsumer`.
     consumers: ClassVar[Mapping[Any, type[JsonWebsocketConsumer]]] = {}
 
-    #: What the consumers send with.
+    #: The class of ``multiplexer``.
     multiplexer_class: ClassVar[type[WebsocketMultiplexer]] = WebsocketMultiplexer
 
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Give the payload to its stream's consumer; ValueError for any other frame."""
+        """Pass the payload to its stream's consumer; ValueError for any other frame."""
         if not isinstance(content, dict) or not {"stream", "payload"} <= content.keys():
             raise ValueError("Invalid multiplexed **frame received (no channel/payload key)")
         stream, payload = content["stream"], content["payload"]
@@ -227,13 +227,13 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         self._run(names[0], self.message, kwargs)
 
     def connect(self, message: Message, **kwargs: Any) -> None:
-        """Accept the socket; give the connect to each consumer."""
+        """Accept the socket; pass the connect to each consumer."""
         message.reply_channel.send({"accept": True})
         for stream in self.consumers:
             self._run(stream, message, kwargs)
 
     def disconnect(self, message: Message, **kwargs: Any) -> None:
-        """Give the disconnect to each consumer."""
+        """Pass the disconnect to each consumer."""
         for stream in self.consumers:
             self._run(stream, message, kwargs)
 

@@ -29,13 +29,13 @@ from channels_workers.script_name import mounted
 
 logger = logging.getLogger(__name__)
 
-#: How long a stopping server waits until the layer knows of its sockets' end (s).
+#: How long a stopping server waits for the layer to take the end of its sockets (s).
 DRAIN_TIMEOUT = 5.0
 
-#: How often it looks whether frames of closed sockets still wait for workers (s).
+#: How often it checks whether frames of closed sockets still wait for workers (s).
 LOOK_INTERVAL = 0.05
 
-#: How long it waits for clients to answer its close frames, before it cuts their lines (s).
+#: How long it waits for clients to answer its close frames, before it drops their connections (s).
 CLOSE_TIMEOUT = 2.0
 
 
@@ -54,7 +54,7 @@ class Interface:
         )
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
-        self._served: set[Socket] = set()  # whose clients have not left
+        self._served: set[Socket] = set()  # those whose clients have not left
         self._shutdown = Shutdown(self._stop_upon)
         self._is_ready = False
         self._announcing: asyncio.Task[None] | None = None
@@ -63,11 +63,11 @@ class Interface:
         limit_lines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection; ValueError for a type of scope that is not known here."""
+        """Serve one connection; ValueError for an unknown type of scope."""
         if not self._shutdown.is_installed and scope["type"] != "lifespan":
             self._shutdown.install()
             if uvicorn.is_of_uvicorn(send) and not self._is_ready:
-                uvicorn_heads.tell_unbounded("it does not tell of its start")
+                uvicorn_heads.tell_unbounded("it sends no lifespan events")
         scope = mounted(with_client(with_readable_cookies(scope)))
         match scope["type"]:
             case "websocket":
@@ -116,7 +116,7 @@ class Interface:
             socket.end(None)
 
     async def lifespan(self, receive: Receive, send: Send) -> None:
-        """Answer the server's start; at its end, let the layer know of all sockets first."""
+        """Handle the server's start and end; the layer gets the end of all sockets first."""
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
@@ -129,10 +129,10 @@ class Interface:
                 return
 
     def get_ready(self) -> None:
-        """Make this process a server of the layer; what is wrong is logged.
+        """Register this process as a server of the layer; errors are logged.
 
-        To be called in the event loop when the server program starts, if it tells of that, so that
-        the first socket need not wait. Else the first socket does it.
+        Call it in the event loop when the server program starts, so that the first socket need not
+        wait. Otherwise the first socket does it.
         """
         try:
             self._start()
@@ -150,7 +150,7 @@ class Interface:
         self._announcing = asyncio.create_task(self._announce(layer))
 
     async def _announce(self, layer: WorkerLayer) -> None:
-        """Say at the start whether the layer's server can be used."""
+        """Log at the start whether the layer answers."""
         try:
             await layer.first_attempt()
         except LayerUnavailable as error:
@@ -162,15 +162,16 @@ class Interface:
             logger.info("Sockets go to workers by %s", layer, extra=fields("server_starts"))
 
     async def _stop_upon(self, number: int) -> None:
-        # A person who presses Ctrl-C does not want to wait; SIGTERM is what supervisors send.
+        # A person who presses Ctrl-C does not want to wait; supervisors send SIGTERM.
         limits = configuration()
         await self.stop(limits.DRAIN_TIME if number == signal.SIGTERM else 0.0)
 
     async def stop(self, drain_time: float = 0.0) -> None:
-        """Close all sockets, over *drain_time* seconds; tell the layer of their end, and leave it.
+        """Close all sockets over *drain_time* seconds, report their end to the layer, and leave it.
 
-        Until the sockets are closed pages are served, then only those under way are finished.
-        It takes :data:`DRAIN_TIMEOUT` longer at most; what has not ended by then is left alone.
+        It serves pages until the sockets are closed. Then it only finishes those in flight. All
+        this takes :data:`DRAIN_TIMEOUT` longer at most; tasks that are not done by then are
+        cancelled.
         """
         self.stopping = True
         text = "This server stops: it closes %d sockets over %g s"
@@ -194,7 +195,7 @@ class Interface:
     async def _close_one_by_one(self, drain_time: float) -> None:
         """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds.
 
-        For so long what they, and those that have left, sent before may go to workers.
+        During this time pending frames still go to workers, those of clients that have left too.
         """
         loop = asyncio.get_running_loop()
         opened = [socket for socket in self.sockets.known if socket.protocol.is_open]
@@ -222,7 +223,7 @@ class Interface:
         await self.drain()
 
     async def _close_all(self) -> None:
-        """Close what is not closed yet; cut the lines of clients that do not answer."""
+        """Close the remaining sockets; drop the connections of clients that do not answer."""
         for socket in list(self.sockets.known):
             socket.stop()
         if tasks := [socket.task for socket in self._served if socket.task]:
@@ -231,14 +232,14 @@ class Interface:
             socket.outgoing.cut()
 
     async def drain(self) -> None:
-        """Wait until the layer knows the end of every socket; leave it."""
+        """Wait until the layer has the end of every socket; then leave it."""
         await self.drain_ended()
         await self._leave()
 
     async def drain_ended(self) -> None:
-        """Wait until the layer knows of all sockets that have ended; after the last, leave it."""
-        # Daphne cancels all applications at once, and exits when the first of them returns:
-        # so all of them take note first, and then all wait for the same.
+        """Wait until the layer has the end of all ended sockets; after the last one, leave it."""
+        # Daphne cancels all applications at once, and exits when the first of them returns. So each
+        # of them notes its end first, and then all wait for the same.
         await asyncio.sleep(0)
         ended = [socket for socket in self.sockets.known if socket.protocol.has_ended]
         waiting = [each for socket in ended for each in socket.unsettled()]
@@ -253,5 +254,5 @@ class Interface:
         ended, _ = await asyncio.wait([self._leaving], timeout=DRAIN_TIMEOUT)
         error = self._leaving.exception() if ended and not self._leaving.cancelled() else None
         if error is not None:
-            text = "Stopping without a goodbye to the layer: %s"
+            text = "The server could not sign off from the layer: %s"
             logger.error(text, described(error), extra=fields("stop_failed"))

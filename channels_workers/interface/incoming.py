@@ -1,7 +1,8 @@
-"""How much is read of one client: what workers keep up with.
+"""Backpressure: how much is read of one client.
 
-A client that sends more is not read on, so TCP holds it back. Where its server does not allow that,
-the limits of :class:`~channels_workers.interface.protocol.WebSocketProtocol` close its socket.
+A client that sends more than workers take is not read, so TCP holds it back. Where its server does
+not allow that, the limits of :class:`~channels_workers.interface.protocol.WebSocketProtocol` close
+its socket.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from channels_workers.interface.servers.uvicorn.server import is_of_uvicorn
 from channels_workers.interface.types import Event, Send, frame_size
 from channels_workers.logs import fields
 
-#: How many times FRAME_SIZE a message may have for its server, which ends what is larger by itself.
-#: Up to that the close code is ours.
+#: How many times FRAME_SIZE the server program itself accepts. Up to that the close code is ours;
+#: larger messages it refuses by itself.
 SERVERS_SIZE = 4
 
 UNKNOWN = (
@@ -31,7 +32,7 @@ UNKNOWN = (
     "take is closed with 4008 instead. Use a version that channels_workers was tested with."
 )
 
-#: How many times READ_AHEAD is kept of a client that has left while it was held back.
+#: How many times READ_AHEAD may be pending of a client that has left while it was held back.
 LEAVING = 4
 
 
@@ -55,7 +56,7 @@ def gate_for(
 
 
 class Bucket:
-    """How many frames may come; it holds *burst*, and fills by *rate* a second."""
+    """A token bucket for frames: it holds *burst*, and *rate* are added each second."""
 
     __slots__ = ("_burst", "_left", "_rate", "_since")
 
@@ -69,7 +70,7 @@ class Bucket:
         return self._left >= 1
 
     def wait(self, now: float) -> float:
-        """Return in how many seconds another frame may come; 0 for at once.
+        """Return after how many seconds another frame may come; 0 for at once.
 
         A client that has emptied it waits until a tenth of a second's worth is in it again.
         """

@@ -1,4 +1,4 @@
-"""What goes out to one client: in order, holding up nobody else, and bounded.
+"""Frames for one client: in order, within limits, and without delay for other clients.
 
 Servers differ. uvicorn's `send` waits while a client does not read, and only then. Daphne's takes
 everything, and unread frames pile up in the transport behind it. So under both a broadcast needs no

@@ -1,7 +1,7 @@
-"""Lets an application act on SIGTERM and SIGINT before the server program that runs it does.
+"""Lets an application act on SIGTERM and SIGINT before its server program does.
 
-Daphne and uvicorn end the sockets' coroutines when they get one, in ways and orders of their own:
-Daphne, at times, ends none of them, and sends no close frame.
+On these signals Daphne and uvicorn end the coroutines of sockets, each in its own way and order.
+Daphne sometimes ends none of them, and sends no close frame.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown:
-    """On the first signal *say* runs, with its number, to its end; then the server gets it.
+    """Runs *act* with the number of the first signal; then the server gets the signal.
 
-    Meanwhile SIGINT goes to the server at once, and SIGTERM is one that was passed on twice: a
-    supervisor sends it to all processes, and a parent among them to its children.
+    Meanwhile a SIGINT goes to the server at once. A second SIGTERM is ignored as a duplicate: a
+    supervisor sends it to all processes, and a parent among them sends it to its children too.
     """
 
     def __init__(self, act: Callable[[int], Awaitable[None]]) -> None:
@@ -40,10 +40,10 @@ class Shutdown:
         self._task: asyncio.Task[None] | None = None
 
     def install(self) -> None:
-        """Stand before the server's handlers, which it has set by its first request.
+        """Install handlers before those of the server, which it has set by its first request.
 
-        Python allows that in the main thread alone: under Django's autoreloader, which runs the
-        server in another, nobody says goodbye.
+        Python allows this in the main thread alone. Django's autoreloader runs the server in
+        another one, so there the server alone acts on signals.
         """
         self.is_installed = True
         if threading.current_thread() is threading.main_thread():
@@ -72,7 +72,7 @@ class Shutdown:
         try:
             await self.act(number)
         except Exception:
-            logger.exception("Saying goodbye failed", extra=fields("stop_failed"))
+            logger.exception("Shutting down failed", extra=fields("stop_failed"))
         finally:  # a loop that ends cancels this task, and the server is to end all the same
             self._acting_in = None
             self._pass_on(number, frame)

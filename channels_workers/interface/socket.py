@@ -103,7 +103,7 @@ class Socket:
         intake = self.intake
         if intake.is_ending and intake.drops(event):
             if intake.dropped_bytes > self.protocol.limits.FRAME_BYTES_WAITING:
-                self.outgoing.cut()  # or it would be read to the end of what anybody sends
+                self.outgoing.cut()  # or it would be read however much it sends
         else:
             self._perform(self.protocol.receive(event))
             if self.protocol.pending_frames:
@@ -211,7 +211,7 @@ class Socket:
         try:
             last = b"" if step.order else encode(disconnect_content(self.protocol.path))
             message = (step.channel, self.reply_channel, step.order, encode(step.content), last)
-        except Exception as error:  # noqa: BLE001  (it is looked at)
+        except Exception as error:  # noqa: BLE001  (_fail looks at it)
             self.protocol.withdraw()
             self._fail(step, error)
             return

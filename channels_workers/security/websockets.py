@@ -1,11 +1,11 @@
-"""Decorators of ``websocket.connect`` consumers that look at the Origin; source: Channels 1.1.8.
+"""Decorators of ``websocket.connect`` consumers that check the Origin; source: Channels 1.1.8.
 
-A browser says in the Origin header which site's script opens a socket, and does not let
-scripts change it. A socket without a right Origin is refused with HTTP 403.
+A browser names in the Origin header the site whose script opens a socket, and scripts cannot change
+it. A socket without an allowed Origin is refused with HTTP 403.
 
-An Origin is read strictly, as RFC 6454 has browsers write it: ``scheme://host``, and a port that
-is not the scheme's own. A host in a list stands for its pages of http and https, on any port; what
-has another scheme, as the page of an extension, must be listed as an origin.
+The Origin is parsed strictly, as RFC 6454 has browsers write it: ``scheme://host``, and a port that
+is not the scheme's default. A host in a list allows its pages of http and https, on any port. Pages
+with another scheme, such as those of an extension, must be listed as an origin.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from channels_workers.message import Message
 
 Consumer = Callable[..., Any]
 
-#: A name in DNS has 253 characters; what is longer is not looked at.
+#: Longer origins are refused unread; a name in DNS has up to 253 characters.
 LONGEST_ORIGIN = 300
 
 _ORIGIN = re.compile(
@@ -37,7 +37,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Where a page is from: host without a dot at its end, None for a port that is not known."""
+    """The origin of a page: its host without a trailing dot, None for an unknown port."""
 
     scheme: str
     host: str
@@ -45,9 +45,9 @@ class Origin(NamedTuple):
 
 
 class BaseOriginValidator:
-    """Runs the consumer *func* if :meth:`validate_origin` says so, else denies the connection.
+    """Runs the consumer *func* if :meth:`validate_origin` returns True, else denies the connection.
 
-    A missing, empty or non-ASCII Origin is denied without asking, and so is a second one.
+    A missing, empty, repeated or non-ASCII Origin is always denied.
     """
 
     def __init__(self, func: Consumer) -> None:
@@ -82,8 +82,8 @@ class BaseOriginValidator:
 class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
     """Allows the hosts in ``ALLOWED_HOSTS``; with DEBUG and none set, this machine.
 
-    An entry with a dot before it, such as ``.herokuapp.com``, may be a domain below which anybody
-    can have a host: of it a page may open sockets at its own host alone.
+    An entry with a leading dot, such as ``.herokuapp.com``, may be a domain below which anybody can
+    get a host. So its pages may open sockets at their own host alone.
     """
 
     def validate_origin(self, message: Message, origin: str) -> bool:
@@ -92,7 +92,7 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
 
 
 class AllowedOriginsOnlyOriginValidator(BaseOriginValidator):
-    """Allows a list of its own, for sites whose ``ALLOWED_HOSTS`` says too much, or too little.
+    """Allows a list of its own, for sites whose ``ALLOWED_HOSTS`` allows too much or too little.
 
     An entry is an origin (``https://chat.example.com``, with a port if it is not the scheme's
     own), a host as in ``ALLOWED_HOSTS`` (``.example.com`` with its subdomains), or ``*``;
@@ -113,8 +113,7 @@ class AllowedOriginsOnlyOriginValidator(BaseOriginValidator):
 class ConfiguredOriginsOnlyOriginValidator(BaseOriginValidator):
     """Allows ``CHANNEL_WORKERS["ALLOWED_ORIGINS"]``; without any, the hosts in ``ALLOWED_HOSTS``.
 
-    Where those are all there are (``*``), a socket is for the pages of the host at which it is
-    opened.
+    If ``ALLOWED_HOSTS`` allows all hosts (``*``), pages may open sockets at their own origin alone.
     """
 
     def validate_origin(self, message: Message, origin: str) -> bool:
@@ -146,7 +145,7 @@ def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer
 
 
 def read_origin(text: str) -> Origin | None:
-    """Return the origin that *text* says, None if it says none."""
+    """Return the origin in *text*; None if it is invalid."""
     found = _ORIGIN.fullmatch(text.lower()) if len(text) <= LONGEST_ORIGIN else None
     if found is None:
         return None
@@ -195,7 +194,7 @@ def _is_of_host(origin: str, allowed: Iterable[str]) -> bool:
 
 
 def _own_host(message: Message) -> str:
-    """Return host and port at which the socket is opened; "" if that is not said once."""
+    """Return host and port at which the socket is opened; "" unless exactly one header has them."""
     try:
         if settings.USE_X_FORWARDED_HOST:
             with suppress(KeyError):
@@ -214,6 +213,6 @@ def _only(message: Message, name: bytes) -> bytes:
     return bytes(found[0][1])
 
 
-# Lower case, as it is used.
+# Lower case, because they are used as decorators.
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
 configured_origins_only = ConfiguredOriginsOnlyOriginValidator

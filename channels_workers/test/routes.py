@@ -1,4 +1,4 @@
-"""Routes for a while; source: Channels 1.1.8."""
+"""Temporary routes; source: Channels 1.1.8."""
 
 from __future__ import annotations
 

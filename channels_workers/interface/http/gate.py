@@ -14,10 +14,10 @@ ENDING = b"This server ends. Please ask again.\n"
 
 
 class HttpGate:
-    """The ASGI application *http*, with its bounds, which can be brought to an end.
+    """The ASGI application *http* with its limits; it can refuse new requests and drain.
 
-    Daphne ends the event loop under the requests that it answers. A thread of Django that waits for
-    that loop would wait for ever, and the process with it.
+    Daphne ends the event loop while it still answers requests. A thread of Django that waits for
+    that loop would hang, and the process with it.
     """
 
     def __init__(self, http: Application) -> None:
@@ -45,12 +45,12 @@ class HttpGate:
                 self._idle.set()
 
     async def end(self) -> None:
-        """Take no more requests, and wait for those under way."""
+        """Refuse new requests, and wait for those in flight."""
         self.ending = True
         await self._idle.wait()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, page: Application) -> None:
-        """Answer a request by *page*, once its body is here and not too large."""
+        """Answer a request by *page*, once its whole body has come and is not too large."""
         body = Body(receive, self.bodies)
         try:
             status = await body.collect(scope)
@@ -77,7 +77,7 @@ class HttpGate:
                 await self.http(scope, body, answer.send)
             except Exception:
                 place.leave()
-                await answer.finish()  # the server wants to know what was begun
+                await answer.finish()  # the server needs to know what was sent already
                 raise
             place.leave()
             await answer.finish()
@@ -87,5 +87,5 @@ class HttpGate:
 
 
 async def refuse_request(scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a request of an address that has too many."""
+    """Refuse a request of an address that has too many in flight."""
     await refuse(receive, send, 429)

@@ -118,7 +118,7 @@ async def test_who_cannot_say_goodbye_ends_all_the_same(
     Shutdown(say).install()
     os.kill(os.getpid(), number)
     await server.wait()
-    assert "Saying goodbye failed" in caplog.text
+    assert "Shutting down failed" in caplog.text
 
 
 async def test_in_another_thread_nothing_is_installed(number: signal.Signals) -> None:
