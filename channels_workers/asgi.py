@@ -7,8 +7,8 @@ from functools import partial
 from django.core.asgi import get_asgi_application
 
 from channels_workers.interface.application import Interface
-from channels_workers.interface.health import Application
-from channels_workers.interface.servers import daphne
+from channels_workers.interface.servers.daphne.twisted import when_running
+from channels_workers.interface.types import Application
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
 
 __all__ = ["channel_layers", "get_application", "get_channel_layer"]
@@ -25,5 +25,5 @@ def get_application(
     """
     django_application = get_asgi_application()
     interface = Interface(http or django_application, partial(get_channel_layer, alias))
-    daphne.when_running(interface.get_ready)
+    when_running(interface.get_ready)
     return interface

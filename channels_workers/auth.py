@@ -30,10 +30,10 @@ def transfer_user(from_session: SessionBase, to_session: SessionBase) -> None:
 
 
 class _BrowserSession:
-    """The session of a browser as get_user() sees it: it stays as it is.
+    """The session of a browser as get_user() sees it: read-only.
 
-    A new key needs a new cookie, which a consumer cannot set, and a session whose user is not
-    valid any more is ended as a whole: the next page does both.
+    A new key needs a new cookie, which a consumer cannot set. A session whose user is invalid has
+    to end as a whole. The next page request does both.
     """
 
     def __init__(self, session: SessionBase) -> None:
@@ -56,7 +56,7 @@ class _BrowserSession:
 
 
 class _ConnectionSession(_BrowserSession):
-    """A channel session as get_user() sees it: it keeps its key, and all but the user."""
+    """A channel session as get_user() sees it: a flush removes the user alone."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.session[key] = value
@@ -67,7 +67,7 @@ class _ConnectionSession(_BrowserSession):
 
 
 def _set_user(message: Message, session: _BrowserSession | None) -> None:
-    # Imported here: models cannot be before the apps are ready, and consumers are.
+    # Imported here: consumers are imported before the apps are ready, which models must not be.
     from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415
 
     # get_user() reads nothing of a request but its session.

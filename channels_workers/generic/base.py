@@ -27,7 +27,7 @@ class BaseConsumer:
     #: From names of channels to names of methods.
     method_mapping: ClassVar[Mapping[str, str]] = {}
 
-    #: Names of further methods that are called, and not awaited.
+    #: Names of further methods that must be ``def``.
     _called_methods: ClassVar[frozenset[str]] = frozenset({"get_handler", "dispatch"})
 
     #: Gives the methods ``self.message.channel_session``.
@@ -42,7 +42,7 @@ class BaseConsumer:
         self.dispatch(message, **kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse methods that nobody would await."""
+        """Refuse ``async def`` methods, which would never be awaited."""
         super().__init_subclass__(**kwargs)
         for name in sorted(cls._called_methods.union(cls.method_mapping.values())):
             if iscoroutinefunction(getattr(cls, name, None)):
@@ -79,7 +79,7 @@ class BaseConsumer:
 
 
 def call(method: Consumer, *args: Any, **kwargs: Any) -> Any:
-    """Call *method*; TypeError if it returns a coroutine, which nobody would await."""
+    """Call *method*; TypeError if it returns a coroutine, which would never be awaited."""
     result = method(*args, **kwargs)
     if iscoroutine(result):
         result.close()

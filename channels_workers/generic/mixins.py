@@ -14,7 +14,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple, Protocol
 
-from channels_workers.interface.protocol import Event, close_code, send_events
+from channels_workers.interface.replies import close_code, send_events
+from channels_workers.interface.types import Event
 from channels_workers.layers.codec import Content
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class _AsyncConsumer(Protocol):
 
 
 class _Reply(NamedTuple):
-    """What a message asks for: frames to send, then a code to close with, or None."""
+    """The content of a message: frames to send, then a code to close with, or None."""
 
     frames: list[Event]
     close_code: int | None

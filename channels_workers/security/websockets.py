@@ -25,7 +25,7 @@ from channels_workers.message import Message
 
 Consumer = Callable[..., Any]
 
-#: A name in DNS has 253 characters; what is longer is not looked at.
+#: Longer origins are refused unread; a name in DNS has up to 253 characters.
 LONGEST_ORIGIN = 300
 
 _ORIGIN = re.compile(
@@ -149,7 +149,7 @@ def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer
 
 
 def read_origin(text: str) -> Origin | None:
-    """Return the origin that *text* says, None if it says none."""
+    """Return the origin in *text*; None if it is invalid."""
     found = _ORIGIN.fullmatch(text.lower()) if len(text) <= LONGEST_ORIGIN else None
     if found is None:
         return None
@@ -198,7 +198,7 @@ def _is_of_host(origin: str, allowed: Iterable[str]) -> bool:
 
 
 def _own_host(message: Message) -> str:
-    """Return host and port at which the socket is opened; "" if that is not said once."""
+    """Return host and port at which the socket is opened; "" unless exactly one header has them."""
     try:
         if settings.USE_X_FORWARDED_HOST:
             with suppress(KeyError):
@@ -217,6 +217,6 @@ def _only(message: Message, name: bytes) -> bytes:
     return bytes(found[0][1])
 
 
-# Lower case, as it is used.
+# Lower case, because they are used as decorators.
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
 configured_origins_only = ConfiguredOriginsOnlyOriginValidator

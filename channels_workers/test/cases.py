@@ -13,7 +13,7 @@ from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.test.connection import next_message
 from channels_workers.test.layers import fresh_layers, memory_layer
 
-# A mixin that were a test case would be run as one, with what users add to it.
+# As a test case the mixin itself would be run as a test, with the tests of subclasses of it.
 if TYPE_CHECKING:
     _Mixin = unittest.TestCase
 else:
@@ -29,8 +29,8 @@ class ChannelTestCaseMixin(_Mixin):
     #: The layers of ``CHANNEL_LAYERS`` that are replaced.
     test_channel_aliases: ClassVar[Sequence[str]] = [DEFAULT_CHANNEL_LAYER]
 
-    # Overridden are unittest's own entrances: setUp() is the subclass's, which need not call
-    # super(), and Django's _pre_setup() is private and changes its form between versions.
+    # These are the entry points of unittest. setUp() belongs to subclasses, which need not call
+    # super(). Django's _pre_setup() is private and changes between versions.
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test with layers of its own."""

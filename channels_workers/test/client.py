@@ -15,7 +15,7 @@ from channels_workers.message import Consumer, Message
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.routing import get_router
 from channels_workers.test.connection import (
-    Connection,
+    TestConnection,
     give_session,
     next_message,
     refuse_event_loop,
@@ -37,7 +37,7 @@ class Client:
 
     def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
         self.alias = alias
-        self._connection: Connection | None = None
+        self._connection: TestConnection | None = None
         self._name: str | None = None
 
     @property
@@ -56,7 +56,7 @@ class Client:
             give_session(layer, self._name)
             return self._name
         if self._connection is None or self._connection.layer is not layer:
-            self._connection = Connection(layer)
+            self._connection = TestConnection(layer)
         return self._connection.reply_channel
 
     @reply_channel.setter

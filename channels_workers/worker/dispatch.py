@@ -13,7 +13,7 @@ from channels_workers.exceptions import (
     DenyConnection,
     MessageError,
 )
-from channels_workers.interface.protocol import is_answer, shown
+from channels_workers.interface.replies import is_answer, shown
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     CONNECT,

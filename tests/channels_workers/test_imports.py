@@ -43,7 +43,7 @@ ROWS = [
     ["layers.codec", "layers.liveness", "layers.types"],
     ["transient"],
     ["backoff", "concurrency", "conf", "exceptions", "log_limits", "signals"],
-    ["logs"],
+    ["interface.types", "logs"],
     ["upgrade"],  # stands alone: it hands over to another distribution
 ]
 

@@ -7,7 +7,7 @@ import pytest
 from channels_workers import cookies
 from channels_workers.conf import Configuration
 from channels_workers.interface import application, health
-from channels_workers.interface.servers import daphne
+from channels_workers.interface.servers.daphne import autobahn
 from channels_workers.layers import liveness
 from channels_workers.layers.redis import life, link, processes
 from channels_workers.management.commands import runserver
@@ -70,7 +70,7 @@ NUMBERS = [
     (
         "reference/close-codes",
         r"A client has (\w+) seconds to answer",
-        daphne.CLOSE_HANDSHAKE_TIMEOUT,
+        autobahn.CLOSE_HANDSHAKE_TIMEOUT,
     ),
     ("how-to/authenticate", r"escapes and more than ([\d,]+) bytes", cookies.LONGEST_ESCAPED),
     ("how-to/authenticate", r"a space, or more than (\d+) characters\)", LONGEST_KEY),
