@@ -45,7 +45,7 @@ from channels_workers.layers.types import (
 from channels_workers.layers.upkeep import Upkeep
 
 #: The version of keys and formats; processes of another version never read them.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 #: How many of its former names a worker process tells others.
 FORMER_NAMES = 100

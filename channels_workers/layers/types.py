@@ -185,7 +185,7 @@ class Liveness(Enum):
     """What :meth:`~channels_workers.layers.base.WorkerLayer.heartbeat` found."""
 
     ALIVE = "alive"
-    EVICTED = "buried"
+    EVICTED = "evicted"
     LOST = "lost"
 
 

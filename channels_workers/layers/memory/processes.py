@@ -11,8 +11,8 @@ class Processes:
     def __init__(self) -> None:
         self.counters: dict[str, int] = {}
         self.about: dict[str, ProcessInfo] = {}
-        self.buried: set[str] = set()
-        self.remains: set[str] = set()
+        self.dead: set[str] = set()
+        self.awaiting_cleanup: set[str] = set()
 
     def register(self, process: str, about: ProcessInfo) -> None:
         """Make *process* known."""
@@ -22,7 +22,7 @@ class Processes:
     def heartbeat(self, process: str) -> Liveness:
         """Raise the counter of *process*."""
         if process not in self.counters:
-            return Liveness.EVICTED if process in self.buried else Liveness.LOST
+            return Liveness.EVICTED if process in self.dead else Liveness.LOST
         self.counters[process] += 1
         return Liveness.ALIVE
 
@@ -37,9 +37,9 @@ class Processes:
         return {process, *about.previous_ids} if about else {process}
 
     def is_unknown(self, process: str) -> bool:
-        """Say whether *process* is not registered, nor among the remains, nor a former name."""
+        """Say whether *process* is not registered, nor awaiting cleanup, nor a former name."""
         former = {name for about in self.about.values() for name in about.previous_ids}
-        return process not in self.counters.keys() | self.remains | former
+        return process not in self.counters.keys() | self.awaiting_cleanup | former
 
     def mark_dead(self, process: str, counter: int) -> bool:
         """Declare *process* dead; False unless its counter is still *counter*, 0 if not known."""
@@ -48,8 +48,8 @@ class Processes:
         if self.counters.get(process, 0) != counter:
             return False
         self.counters.pop(process, None)
-        self.buried.add(process)
-        self.remains.add(process)
+        self.dead.add(process)
+        self.awaiting_cleanup.add(process)
         return True
 
     def of_kind(self, kind: str) -> list[tuple[str, ProcessInfo]]:

@@ -105,7 +105,7 @@ class Store:
                 self._forget(process)
 
     def lagging(self) -> dict[str, int]:
-        """Return the counter of each server that does not keep up; see ``overfull.lua``."""
+        """Return the counter of each server that does not keep up; see ``lagging.lua``."""
         with self.changed:
             counters = self.processes.counters
             return {
@@ -118,25 +118,25 @@ class Store:
             return set(filter(self.processes.is_unknown, self.streams.holders()))
 
     def mark_dead(self, process: str, counter: int) -> bool:
-        """Declare *process* dead; see ``bury.lua``."""
+        """Declare *process* dead; see ``mark_dead.lua``."""
         with self.changed:
             return self.processes.mark_dead(process, counter)
 
     def awaiting_cleanup(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
         with self.changed:
-            return set(self.processes.remains)
+            return set(self.processes.awaiting_cleanup)
 
     def clean(self, process: str, refusal: bytes) -> list[GivenUp]:
-        """Undo what a dead process left behind; see ``clean.lua``."""
+        """Undo what a dead process left behind; see ``clean_up.lua``."""
         with self.changed:
-            if process not in self.processes.remains:
+            if process not in self.processes.awaiting_cleanup:
                 return []
             given_up = self.deliveries.hand_on(self.processes.names_of(process), refusal)
             for reply in self.connections.of(process):
                 self.connections.close(reply, 1006)
             self._forget(process)
-            self.processes.remains.discard(process)
+            self.processes.awaiting_cleanup.discard(process)
             return given_up
 
     def _forget(self, process: str) -> None:
@@ -228,7 +228,7 @@ class Store:
     # Dead letters
 
     def dead_letter(self, delivery: Delivery, reason: str, refusal: bytes) -> Committed:
-        """Make *delivery* a dead letter; see ``give_up.lua``."""
+        """Make *delivery* a dead letter; see ``dead_letter.lua``."""
         with self.changed:
             return self.deliveries.dead_letter(delivery, reason, refusal)
 

@@ -28,8 +28,17 @@ ERRORS = (redis.exceptions.RedisError, OSError)
 #: Keys that a flush leaves alone: without them it would be a loss of the data. They say in which
 #: life of the data which processes live.
 KEPT = (
-    *("epoch", "run", "recovering", "recovered", "processes", "about", "buried", "remains"),
-    "told",
+    *(
+        "epoch",
+        "run",
+        "recovering",
+        "recovered",
+        "processes",
+        "process_info",
+        "dead",
+        "awaiting_cleanup",
+    ),
+    "aside_logged",
 )
 
 #: Keys of those that live, named by them, which it leaves alone too.
@@ -92,7 +101,7 @@ class Client:
 
     def mend(self, names: Iterable[str], kind: str) -> None:
         """Set those of the keys *names* aside that are no *kind*."""
-        self.call(Request("mend", [part for name in names for part in (name, kind)]))
+        self.call(Request("mend_keys", [part for name in names for part in (name, kind)]))
 
     def teach(self, *names: str) -> None:
         """Let Redis know the scripts *names*."""
@@ -152,8 +161,8 @@ class Client:
     def _check_rights(self) -> None:
         with self.explained():
             self.redis.ping()
-            self.redis.script_load(script("rights").source)
-        refused: list[bytes] = self.call(Request("rights", []))
+            self.redis.script_load(script("permissions").source)
+        refused: list[bytes] = self.call(Request("permissions", []))
         if refused:
             names = ", ".join(name.decode().upper() for name in dict.fromkeys(refused[::2]))
             said = connections.plain(printable(refused[1]))
@@ -179,10 +188,10 @@ class Client:
             for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
                 kind, _, name = key[len(self.prefix.encode()) :].partition(b":")
                 if kind == b"group":
-                    self.call(Request("empty_group", [name, own]))
+                    self.call(Request("prune_group", [name, own]))
                 elif not _is_kept(kind, name, living) or key == left:
                     self.redis.unlink(key)
-        self.call(Request("flush", [own]))
+        self.call(Request("announce_flush", [own]))
 
     def disconnect(self) -> None:
         """Close the connections; the next request opens new ones."""

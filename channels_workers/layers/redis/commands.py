@@ -39,13 +39,13 @@ MOST_FIELDS = 64
 COMMITTED = {each.value.encode(): each for each in Committed}
 PUBLISHED = {each.value.encode(): each for each in Published}
 
-#: What the reason of a dead letter says that was given up unread, maybe in ``clean.lua``.
-UNREADABLE = "nobody can read it"
+#: What the reason of a dead letter says that was given up unread, maybe in ``clean_up.lua``.
+UNREADABLE = "it is unreadable"
 
 #: A number that stands in a field: no longer than what is counted here ever gets.
 is_number = re.compile(rb"-?[0-9]{1,15}").fullmatch
 
-#: What stands for the counter of a process that is no number; ``bury.lua`` knows it.
+#: What stands for the counter of a process that is no number; ``mark_dead.lua`` knows it.
 NO_COUNTER = -1
 
 Argument = str | bytes | int
@@ -159,7 +159,7 @@ def keep_aside(process: str, found: Iterable[Unreadable]) -> Request:
     notes: Arguments = [process]
     for where, _, value in found:
         notes += (where, value[:1000])
-    return Request("aside", notes, repeatable=False, ordered=False)
+    return Request("set_aside", notes, repeatable=False, ordered=False)
 
 
 def read_note(fields: Sequence[bytes]) -> Unreadable:
@@ -214,7 +214,7 @@ def read_published(reply: bytes) -> Published:
     """Return what ``publish.lua`` says, or raise :class:`ServerEvicted`, or RuntimeError."""
     if (published := PUBLISHED.get(reply)) is not None:
         return published
-    if reply == b"server gone":
+    if reply == b"evicted":
         raise ServerEvicted("The layer has no registration of this server.")
     raise RuntimeError(reply.decode())
 

@@ -125,7 +125,7 @@ class Link:
 
     def mend_inbox(self) -> None:
         """Have the key of the inbox set aside, some time soon, if it is no stream."""
-        request = Request("mend", [f"inbox:{self.server.id}", "stream"], ordered=False)
+        request = Request("mend_keys", [f"inbox:{self.server.id}", "stream"], ordered=False)
         self._writer.add(request, ignore)
 
     def republish(self) -> None:
@@ -220,7 +220,7 @@ class Link:
         about = ProcessInfo.this("server")
         requests = list(commands.restore(self.server, epoch, about, RESTORED_AT_ONCE))
         for request in requests:
-            if await asyncio.to_thread(self.layer.client.call, request) == b"buried":
+            if await asyncio.to_thread(self.layer.client.call, request) == b"evicted":
                 raise LostServer
         self.server.restored()
         self.life.begin_again(epoch)

@@ -15,7 +15,7 @@ from channels_workers.layers.types import GivenUp, Liveness, ProcessInfo, new_id
 
 #: How many messages or connections of a dead process are dealt with at once, and how many dead
 #: processes are remembered, so that one that comes back knows what happened.
-CLEANED, GRAVES = 200, 10_000
+CLEANED, DEAD_REMEMBERED = 200, 10_000
 
 
 class Processes:
@@ -76,7 +76,7 @@ class Processes:
 
     def untold(self) -> list[str]:
         """Return where Redis holds what nobody can read, and no log has said so; each once."""
-        found = self.client.call(Request("told", [], repeatable=False))
+        found = self.client.call(Request("unlogged", [], repeatable=False))
         return [where.decode("utf-8", "backslashreplace") for where in found]
 
     def orphans(self) -> set[str]:
@@ -89,11 +89,11 @@ class Processes:
         *counter* is 0 for one of the :meth:`orphans`.
         """
         name = commands.written_name(process)
-        return bool(self.client.call(Request("mark_dead", [name, counter, GRAVES])))
+        return bool(self.client.call(Request("mark_dead", [name, counter, DEAD_REMEMBERED])))
 
     def awaiting_cleanup(self) -> set[str]:
         """Return the dead that were not cleaned up after yet."""
-        found: set[bytes] = self.client.read("SMEMBERS", "remains", "set")
+        found: set[bytes] = self.client.read("SMEMBERS", "awaiting_cleanup", "set")
         return set(map(commands.read_name, found))
 
     def clean_up(self, process: str, refusal: bytes) -> list[GivenUp]:
@@ -102,7 +102,7 @@ class Processes:
         at, given_up = b"", list[bytes]()
         while at != b"done":
             rest: commands.Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, refusal]
-            at, *found = self.client.call(Request("clean", [name, at, *rest]))
+            at, *found = self.client.call(Request("clean_up", [name, at, *rest]))
             given_up += found
         names = [each.decode("utf-8", "backslashreplace") for each in given_up]
         return [GivenUp(*pair) for pair in zip(names[::2], names[1::2], strict=True)]

@@ -107,7 +107,7 @@ class Streams:
     def __init__(self, client: Client, refusal: bytes) -> None:
         self.client = client
         self._refusal = refusal  # of a handshake
-        self._dead = client.key("dead")
+        self._dead = client.key("dead_letters")
         self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
         self._lines: dict[int, Line] = {}  # by the thread that alone uses it

@@ -72,7 +72,7 @@ class RedisUpkeep(Upkeep):
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were given up."""
-        reply = self.client.read("XRANGE", "dead", "stream", "-", "+")
+        reply = self.client.read("XRANGE", "dead_letters", "stream", "-", "+")
         return [commands.read_dead_letter(entry, fields) for entry, fields in reply]
 
     def _send_dead_letter(self, letter: DeadLetter) -> bool:
@@ -83,7 +83,7 @@ class RedisUpkeep(Upkeep):
     def drop_dead_letter(self, letter: str) -> bool:
         """Forget a dead letter."""
         with self.client.explained():
-            return bool(self.client.redis.xdel(self.client.key("dead"), letter))
+            return bool(self.client.redis.xdel(self.client.key("dead_letters"), letter))
 
     def set_aside(self) -> list[Unreadable]:
         """Return the newest of what could not be read."""

@@ -462,7 +462,7 @@ class LayerContract:
         assert await process.publish(recorder, 1) is Published.GONE
         assert await process.layer.close(recorder.channel, 1000) is Closed.GONE
 
-    async def test_a_server_that_was_buried_is_gone(self, process: Process, other: Process) -> None:
+    async def test_a_dead_server_is_gone(self, process: Process, other: Process) -> None:
         recorder = await process.connected()
         server = recorder.channel.partition("!")[0]
         await other.mark_dead(server)
@@ -912,7 +912,9 @@ class LayerContract:
         assert await process.layer.workers() == {"worker": 1}
         process.layer.leave_groups(recorder.channel)
 
-    async def test_who_heartbeats_is_not_buried(self, process: Process, other: Process) -> None:
+    async def test_a_process_that_heartbeats_is_not_marked_dead(
+        self, process: Process, other: Process
+    ) -> None:
         seen = process.layer.processes()["other worker"]
         assert other.layer.heartbeat("other worker") is Liveness.ALIVE
         assert not process.layer.mark_dead("other worker", seen)
@@ -936,7 +938,7 @@ class LayerContract:
         assert slow in process.layer.lagging()
         await recorder.until(lambda: recorder.releases == [0])
 
-    async def test_who_was_buried_learns_it_by_its_heartbeat(
+    async def test_a_dead_process_learns_it_by_its_heartbeat(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
@@ -948,13 +950,13 @@ class LayerContract:
         await process.connect()
         await process.pull()
         assert other.layer.mark_dead("worker", 1)
-        assert other.layer.awaiting_cleanup() == {"worker"}  # and the one who buried it dies
+        assert other.layer.awaiting_cleanup() == {"worker"}  # and the one that marked it dead dies
         assert await asyncio.to_thread(other.layer.clean_up, "worker") == []
         assert (await other.pull()).deaths == 1
         assert await asyncio.to_thread(other.layer.clean_up, "worker") == []
         await other.pull_nothing()
 
-    async def test_what_the_buried_pull_before_they_know_goes_back(
+    async def test_what_the_dead_pull_before_they_know_goes_back(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
@@ -1185,9 +1187,7 @@ class LayerContract:
         await recorder.until(lambda: recorder.releases == [0])
         return recorder
 
-    async def test_a_server_that_was_buried_publishes_nothing(
-        self, process: Process, other: Process
-    ) -> None:
+    async def test_a_dead_server_publishes_nothing(self, process: Process, other: Process) -> None:
         idle = await process.connected()
         await other.mark_dead(str(server_of(idle.channel)))
         assert await process.publish(idle, 1) is Published.GONE

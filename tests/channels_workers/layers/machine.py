@@ -118,7 +118,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = itertools.count(1)
         self.by_channel: dict[str, Client] = {}
-        self.buried: set[str] = set()
+        self.dead: set[str] = set()
 
     @initialize()
     def start(self) -> None:
@@ -314,7 +314,7 @@ class Machine(RuleBasedStateMachine):
     # How
 
     def _mark_dead(self, process: str) -> None:
-        self.buried.add(process)
+        self.dead.add(process)
         assert self.layer.mark_dead(process, self.layer.processes()[process])
         assert self.layer.heartbeat(process) is Liveness.EVICTED
         self.layer.clean_up(process)
@@ -335,7 +335,7 @@ class Machine(RuleBasedStateMachine):
         try:
             return self.bus.publish(channel, client.channel, order, payload)
         except ServerEvicted:
-            assert client.server.id in self.buried
+            assert client.server.id in self.dead
             return Published.GONE
 
     def _drain(self, server: Server) -> int:
@@ -359,7 +359,7 @@ class Machine(RuleBasedStateMachine):
         return Session(delivery.reply_channel, str(delivery.order).encode())
 
     def _finished(self, delivery: Delivery) -> None:
-        assert delivery.consumer.partition(".")[0] not in self.buried
+        assert delivery.consumer.partition(".")[0] not in self.dead
         if delivery.reply_channel is None:
             return
         client = self.by_channel[delivery.reply_channel]

@@ -231,10 +231,10 @@ operations = st.dictionaries(
 #: Keys by name, with the type that each is to have; {0} is the server, {1} its connection.
 KEYS = {
     "processes": "hash",
-    "about": "hash",
-    "buried": "list",
-    "remains": "set",
-    "dead": "stream",
+    "process_info": "hash",
+    "dead": "list",
+    "awaiting_cleanup": "set",
+    "dead_letters": "stream",
     "epoch": "string",
     "run": "string",
     "recovering": "string",
@@ -247,14 +247,17 @@ KEYS = {
     "groups:{0}": "set",
     "group:group": "hash",
     "session:{1}": "string",
-    "stale:{0}": "hash",
+    "stale_connections:{0}": "hash",
     "aside": "stream",
-    "told": "string",
+    "aside_logged": "string",
 }
 
 
 #: Those of them that are used when somebody has died, or all is lost.
-RARE = ("buried", "groups:{0}", "stale:{0}", "recovered", "recovering", "told")
+RARE = (
+    *("dead", "groups:{0}", "stale_connections:{0}"),
+    *("recovered", "recovering", "aside_logged"),
+)
 
 
 def put(client: redis.Redis, key: str, kind: str, value: bytes) -> None:
@@ -302,12 +305,14 @@ def one_of(*choices: str) -> st.SearchStrategy[str]:
 changes = st.one_of(
     st.tuples(st.just("inbox:{0}"), operations).map(in_stream),
     st.tuples(one_of(*(f"channel:{name}" for name in CHANNELS)), message_fields).map(in_stream),
-    st.tuples(one_of("dead", "aside"), message_fields).map(in_stream),
+    st.tuples(one_of("dead_letters", "aside"), message_fields).map(in_stream),
     st.tuples(one_of("connections:{0}"), st.none() | names, records).map(in_hash),
-    st.tuples(one_of("about", "processes"), st.none() | names, about).map(in_hash),
+    st.tuples(one_of("process_info", "processes"), st.none() | names, about).map(in_hash),
     st.tuples(one_of("group:group", "connections:dead"), names, anything).map(in_hash),
-    st.tuples(one_of("remains", "groups:dead"), names).map(in_set),
-    st.tuples(one_of("epoch", "run", "recovering", "told", "session:{1}"), anything).map(in_string),
+    st.tuples(one_of("awaiting_cleanup", "groups:dead"), names).map(in_set),
+    st.tuples(one_of("epoch", "run", "recovering", "aside_logged", "session:{1}"), anything).map(
+        in_string
+    ),
     st.tuples(one_of(*KEYS), st.binary(max_size=3)).map(of_another_type),
 )
 
@@ -341,7 +346,7 @@ def test_a_key_of_another_type_is_set_aside(site: Site, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["inbox:{0}", f"channel:{CONNECT}", "channel:work", "aside", "dead"]
+    "key", ["inbox:{0}", f"channel:{CONNECT}", "channel:work", "aside", "dead_letters"]
 )
 def test_a_stream_that_has_no_ids_left_is_set_aside(site: Site, key: str) -> None:
     name, last = site.name_of(key), f"{2**64 - 1}-{2**64 - 1}"
@@ -409,7 +414,7 @@ def test_a_message_that_nobody_can_read_is_a_dead_letter(
     (letter,) = site.worker.dead_letters()
     assert letter.is_unreadable
     assert letter.message.channel == "work"
-    assert letter.reason.startswith("nobody can read it: Entry ")
+    assert letter.reason.startswith("it is unreadable: Entry ")
     with pytest.raises(ValueError, match="cannot be read, so it cannot be sent again"):
         site.worker.retry_dead_letter(letter.id)
     assert len([text for text in errors(caplog) if "is set aside" in text]) == 1
@@ -427,7 +432,7 @@ async def test_whoever_receives_gets_the_next_that_can_be_read(redis_server: Red
     assert await asyncio.wait_for(layer.receive("name"), TIMEOUT) == {"n": 1}
     assert [letter.is_unreadable for letter in layer.dead_letters()] == [True, True]
     with redis_server.client() as client:
-        kept: Any = client.xrange(layer.client.key("dead"))
+        kept: Any = client.xrange(layer.client.key("dead_letters"))
     assert [len(fields) for _, fields in kept] == [2 + 1, 2 + MOST_FIELDS // 2]
     layer.disconnect()
 
@@ -447,7 +452,7 @@ def test_a_record_that_nobody_can_read(site: Site, caplog: pytest.LogCaptureFixt
 
 
 def test_a_process_tells_again_what_was_lost_of_it(site: Site) -> None:
-    site.redis.hset(site.key("about"), site.name, b"no json")
+    site.redis.hset(site.key("process_info"), site.name, b"no json")
     site.redis.hset(site.key("processes"), site.name, b"no number")
     assert site.run(site.layer.workers()) == {}
     assert site.worker.heartbeat(site.name) is Liveness.ALIVE
@@ -459,7 +464,7 @@ def test_a_process_tells_again_what_was_lost_of_it(site: Site) -> None:
 def test_a_dead_process_whose_counter_is_no_number(site: Site) -> None:
     for name in (b"dead", b"dead\xff"):
         site.redis.hset(site.key("processes"), name, b"no number")
-        site.redis.hset(site.key("about"), name, b"no json")
+        site.redis.hset(site.key("process_info"), name, b"no json")
     found = {name for name, counter in site.worker.processes().items() if counter == -1}
     assert len(found) == 2
     for name in found:
@@ -493,13 +498,13 @@ def test_channelstatus_in_the_face_of_garbage(
         "default": {"BACKEND": BACKEND, "CONFIG": {"hosts": [redis_server.url]}}
     }
     for text in (b"no json", b"[]", b'{"kind": 5}', b'{"kind": "server", "host": 5}', b"\xff"):
-        site.redis.hset(site.key("about"), text, text)
+        site.redis.hset(site.key("process_info"), text, text)
         site.redis.hset(site.key("processes"), text, text)
     telling = ProcessInfo("worker", "\x1b[2J\n", 1, 1e300, 1, ("\x1b",))._asdict()
-    site.redis.hset(site.key("about"), b"\x1b[31m", json.dumps(telling).encode())
+    site.redis.hset(site.key("process_info"), b"\x1b[31m", json.dumps(telling).encode())
     site.redis.hset(site.key("processes"), b"\x1b[31m", b"1")
     site.redis.set(site.key("channel:\x1b[31m"), b"no stream")
-    site.redis.set(site.key("dead"), b"no stream")
+    site.redis.set(site.key("dead_letters"), b"no stream")
     site.redis.set(site.key(f"connections:{site.server}"), b"no hash")
     written = StringIO()
     call_command(*arguments, stdout=written)
@@ -522,7 +527,7 @@ def test_deadletters_in_the_face_of_garbage(
         {b"channel": b"work", b"reason": b"x", b"id": b"a", b"payload": b"\x80", b"order": b"x"},
     ]
     for fields in letters:
-        site.redis.xadd(site.key("dead"), fields)  # type: ignore[arg-type]
+        site.redis.xadd(site.key("dead_letters"), fields)  # type: ignore[arg-type]
     site.redis.xadd(site.key("aside"), {b"what": b"\x1b\xff", b"value": b"\x1b"})
     for action in (["list"], ["show", "all"], ["retry", "all"], ["aside"], ["drop", "all"]):
         written, failed = StringIO(), StringIO()

@@ -228,6 +228,6 @@ async def test_only_what_says_who_lives_is_left(site: Site) -> None:
         await talk(site, server)
     await site.worker.layer.flush()
     left = {name.decode() for name in site.redis.scan_iter(match=site.key("*"))}
-    allowed = {"epoch", "run", "recovered", "processes", "about", "told"}
+    allowed = {"epoch", "run", "recovered", "processes", "process_info", "aside_logged"}
     rest = {name.removeprefix(site.key("")) for name in left} - allowed
     assert {name.partition(":")[0] for name in rest} <= {"inbox", "connections", "groups", "group"}

@@ -373,12 +373,12 @@ async def test_each_part_of_a_restoration_is_a_heartbeat(site: Site) -> None:
     assert counters[1] > counters[0]
 
 
-async def test_a_server_that_was_buried_is_not_restored(site: Site) -> None:
+async def test_a_dead_server_is_not_restored(site: Site) -> None:
     socket = await site.socket()
     server = socket.channel.partition("!")[0]
     with site.redis.pipeline() as pipeline:
         pipeline.hdel(f"{site.layer.client.prefix}processes", server)
-        pipeline.lpush(f"{site.layer.client.prefix}buried", server)
+        pipeline.lpush(f"{site.layer.client.prefix}dead", server)
         pipeline.execute()
     await socket.until(lambda: socket.lost)
 
@@ -411,7 +411,7 @@ def test_a_redis_that_was_started_again_is_recognised_at_once(
     if has_line:
         with pytest.raises(LayerUnavailable, match="does not answer"):
             layer.apply([Send("work", layer.encode({}))])
-    with pytest.raises(LayerUnavailable, match="LOST Redis was started again"):
+    with pytest.raises(LayerUnavailable, match="LOST Redis was restarted"):
         layer.apply([Send("work", layer.encode({}))])
     assert layer.heartbeat("worker") is Liveness.LOST
     layer.disconnect()
@@ -423,7 +423,7 @@ def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         assert client.get("channels:format") == str(FORMAT_VERSION).encode()
         client.set("channels:format", 99)
-    with pytest.raises(LayerUnavailable, match=r"of format 99, .* format 1\. .* another prefix"):
+    with pytest.raises(LayerUnavailable, match=r"of format 99, .* format 2\. .* another prefix"):
         layer.register("other", ProcessInfo.this("worker"))
     assert layer.heartbeat("worker") is Liveness.ALIVE
     layer.disconnect()

@@ -1,4 +1,4 @@
--- mend.lua: set keys aside that have another type than we give them, and streams that have no ids left.
+-- mend_keys.lua: set aside keys that have a foreign type, and streams that have no ids left.
 -- include: keys.lua
 --
 -- KEYS[1]  prefix

@@ -2,34 +2,35 @@
 --
 -- KEYS[1]  prefix of every key, with the format version: "<prefix>:<version>:"
 --
--- A connection record is "<order>:<state>:<code>:<entry>:<info>":
---   order  order of the message under way, or of the last one
---   state  i idle, b busy, c busy and closing, d disconnect under way
---   code   closing code, once the connection closes
---   entry  id of the stream entry under way
---   info   payload of the websocket.disconnect that will come (opaque)
+-- A connection record is "<order>:<state>:<code>:<entry>:<disconnect payload>":
+--   order  order of the pending message, or of the last one
+--   state  i idle, b busy, c busy and closing, d disconnect pending
+--   code   close code, once the connection closes
+--   entry  id of the pending stream entry
+--   disconnect payload  payload of the websocket.disconnect to come (opaque)
 
 local prefix = KEYS[1]
 local processes = prefix .. "processes"
-local buried = prefix .. "buried"
-local about = prefix .. "about"
+local process_info = prefix .. "process_info"
 local dead = prefix .. "dead"
+local awaiting_cleanup = prefix .. "awaiting_cleanup"
+local dead_letters = prefix .. "dead_letters"
 local epoch = prefix .. "epoch"
 local aside = prefix .. "aside"
 local worker_group = "workers"
 local notes_kept = 100
 
--- An entry with more field names and values than this is none of ours.
+-- An entry with more field names and values than this is foreign.
 local most_fields = 64
 
--- Keep a note of what nobody can read: where it stood, and how it begins. *by* is the
--- process whose log says it already, or "".
+-- Keep a note of unreadable data: where they stood, and how they begin. *by* is the process that has
+-- logged them, or "".
 local function note_aside(what, value, by)
   local note = {"XADD", aside, "MAXLEN", notes_kept, "*", "what", string.sub(what, 1, 200),
     "value", string.sub(value, 1, 1000), "by", by or ""}
   if type(redis.pcall(unpack(note))) == "string" then return end
   redis.pcall("DEL", aside)
-  redis.pcall(unpack(note))  -- whatever comes of it: the script goes on
+  redis.pcall(unpack(note))  -- the script goes on even if this fails
 end
 
 local function set_key_aside(key)
@@ -38,8 +39,8 @@ local function set_key_aside(key)
   redis.call("RENAME", key, aside .. ":" .. name)
 end
 
--- Carry out a command on a key. What has another type than we give it is set aside before, and so is a
--- stream that has no ids left: an error in the middle of a script would leave the half of what it writes.
+-- Run a command on a key. A key of a foreign type, or a stream with no ids left, is set aside first: an
+-- error in the middle of a script would leave half of its writes.
 local function on_key(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) ~= "table" or not reply.err then return reply end
@@ -49,7 +50,7 @@ local function on_key(command, key, ...)
   return redis.call(command, key, ...)
 end
 
--- Is this the counter of a process?
+-- Is this a heartbeat counter?
 local function is_counter(text) return #text < 16 and string.find(text, "^%d+$") ~= nil end
 
 local function stream_key(channel) return prefix .. "channel:" .. channel end
@@ -62,12 +63,13 @@ local function connections_key(server) return prefix .. "connections:" .. server
 -- The server of "<server>!<random>", or nil for the name of an ordinary channel.
 local function server_of(channel) return string.match(channel, "^([^!]+)!") end
 
--- Returns nil for what is no record.
+-- Returns nil if *raw* is no record.
 local function parse_record(raw)
-  local order, state, code, entry, info = string.match(
+  local order, state, code, entry, payload = string.match(
     raw or "", "^(%d+):([ibcd]):(%d*):([%d-]*):(.*)$")
   if not order or #order > 15 or #code > 15 then return nil end
-  return {order = tonumber(order), state = state, code = code, entry = entry, info = info}
+  return {order = tonumber(order), state = state, code = code, entry = entry,
+          disconnect_payload = payload}
 end
 
 local function delete_connection(reply)
@@ -75,7 +77,7 @@ local function delete_connection(reply)
   redis.call("DEL", session_key(reply))
 end
 
--- Returns nil without a record; one that cannot be read is set aside.
+-- Returns nil without a record. An unreadable record is set aside.
 local function read_record(reply)
   local server = server_of(reply)
   if not server then return nil end
@@ -91,7 +93,7 @@ end
 local function write_record(reply, record)
   on_key("HSET", connections_key(server_of(reply)), reply,
     record.order .. ":" .. record.state .. ":" .. record.code .. ":" .. record.entry .. ":"
-      .. record.info)
+      .. record.disconnect_payload)
 end
 
 -- The value of a field of a stream entry, or nil.
@@ -102,7 +104,7 @@ local function field_of(fields, name)
   return nil
 end
 
--- Is this entry delivered to this consumer and not yet acknowledged? (XACK alone does not ask.)
+-- Does this consumer still hold this entry? (XACK does not check the consumer.)
 local function is_pending_for(channel, entry, consumer)
   local found = redis.pcall(
     "XPENDING", stream_key(channel), worker_group, entry, entry, 1, consumer)

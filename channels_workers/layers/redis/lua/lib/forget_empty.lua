@@ -1,8 +1,9 @@
--- empty.lua: streams without messages (a part of the other scripts).
+-- forget_empty.lua: delete empty streams (a part of the other scripts).
 -- Needs keys.lua.
 
--- Delete the stream of a channel if it holds nothing and no worker listens to it: anybody may name a
--- channel. A coroutine that waits for a message of it is told by Redis, and waits for the next one.
+-- Delete the stream of a channel if it is empty and no worker listens to it. Channel names are
+-- arbitrary, so empty streams would pile up. A coroutine that blocks on the stream gets an error
+-- from Redis and waits again.
 local function forget_empty(channel)
   local key = stream_key(channel)
   if on_key("XLEN", key) > 0 then return 0 end

@@ -1,8 +1,8 @@
--- aside.lua: keep notes of what a process found that it cannot read; its log has said so.
+-- set_aside.lua: keep notes of unreadable data that a process found and logged.
 -- include: keys.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 process id, 2... pairs: where it stood, and what it is
+-- ARGV     1 process id, 2... pairs: where the data stood, and the data
 -- writes   aside
 -- returns  "done"
 

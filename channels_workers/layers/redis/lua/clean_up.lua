@@ -1,23 +1,22 @@
--- clean.lua: clean up after a process that was declared dead, a bit at each call.
--- include: keys.lua about.lua connection.lua join.lua outbox.lua again.lua dead_letters.lua
+-- clean_up.lua: clean up after a dead process, in small steps, one per call.
+-- include: keys.lua process_info.lua connection.lua join.lua outbox.lua put_back.lua dead_letters.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 process id, 2 what the call before returned (first: ""), 3 how much to do at once,
---          4 how often a message is handed out, 5 how many dead letters are kept,
---          6 payload that refuses a handshake
+-- ARGV     1 process id, 2 the cursor that the last call returned (first: ""),
+--          3 how much to do in this call, 4 how often a message is delivered,
+--          5 how many dead letters are kept, 6 payload that refuses a handshake
 -- writes   channel:<name>, connections:<server>, session:<reply>, group:<name>, groups:<server>,
---          inbox:<server>, dead, about, remains
--- returns  {what to call with next, or "done"; channel and id of each message given up}
+--          inbox:<server>, dead_letters, process_info, awaiting_cleanup
+-- returns  {the next cursor, or "done"; channel and id of each new dead letter}
 --
--- What it held, under its former names too, goes back to the others, its connections end, it leaves
--- its groups. A call that is repeated, by whomever, does no harm.
+-- Its deliveries, also those under its previous ids, go back to the other workers. Its connections
+-- end, and it leaves its groups. Any process may repeat a call without harm.
 
 local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local deliveries, kept, refusal = tonumber(ARGV[4]), ARGV[5], ARGV[6]
-local remains = prefix .. "remains"
-if on_key("SISMEMBER", remains, process) == 0 then return {"done"} end
+if on_key("SISMEMBER", awaiting_cleanup, process) == 0 then return {"done"} end
 
-local plan, given_up = new_plan(), {}
+local plan, new_letters = new_plan(), {}
 
 local function hand_on(channel, entry)
   local found = on_key("XRANGE", stream_key(channel), entry, entry)
@@ -28,13 +27,13 @@ local function hand_on(channel, entry)
   local fields = found[1][2]
   local deaths = (tonumber(field_of(fields, "deaths")) or 0) + 1
   local reason = deaths >= deliveries and "its worker died, " .. deaths .. " times"
-    or #fields > most_fields and "its worker died, and nobody can read it"
+    or #fields > most_fields and "its worker died, and it is unreadable"
   if reason then
     dead_letter(plan, channel, entry, fields, reason, kept, refusal)
-    given_up[#given_up + 1] = channel
-    given_up[#given_up + 1] = field_of(fields, "id") or ""
+    new_letters[#new_letters + 1] = channel
+    new_letters[#new_letters + 1] = field_of(fields, "id") or ""
   else
-    put_again(channel, entry, fields, "deaths", deaths)
+    put_back(channel, entry, fields, "deaths", deaths)
   end
 end
 
@@ -48,21 +47,21 @@ local function empty_consumer(channel, consumer, left)
   return left - #held
 end
 
--- Returns the channels that it listened to, and all its names. One that told nothing, or of which
--- that is forgotten, may have listened to any.
+-- Returns the channels that the process listened to, and all its ids. If its info is missing, it may
+-- have listened to any channel.
 local function read_own()
-  local told = read_told(process)
-  if not told then return read_about(), {[process] = true} end
-  told.former[process] = true
-  return told.channels, told.former
+  local info = read_process_info(process)
+  if not info then return read_all_process_info(), {[process] = true} end
+  info.previous_ids[process] = true
+  return info.channels, info.previous_ids
 end
 
 local function empty_channels(left)
-  local channels, names = read_own()
+  local channels, ids = read_own()
   for channel in pairs(channels) do
     local consumers = redis.pcall("XINFO", "CONSUMERS", stream_key(channel), worker_group)
     for _, consumer in ipairs(consumers.err and {} or consumers) do
-      if left > 0 and names[string.match(consumer[2], "^(.+)%.[^.]*$")] then
+      if left > 0 and ids[string.match(consumer[2], "^(.+)%.[^.]*$")] then
         left = empty_consumer(channel, consumer[2], left)
       end
     end
@@ -84,7 +83,7 @@ end
 if from == "" then
   local left = empty_channels(limit)
   write_outbox(plan)
-  return {left > 0 and "0" or "", unpack(given_up)}
+  return {left > 0 and "0" or "", unpack(new_letters)}
 end
 
 local cursor = close_connections(string.match(from, "%d+"))
@@ -93,6 +92,6 @@ for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
   on_key("HDEL", group_key(group), process)
 end
 redis.call("DEL", groups_key(process), inbox_key(process))
-on_key("HDEL", about, process)
-on_key("SREM", remains, process)
+on_key("HDEL", process_info, process)
+on_key("SREM", awaiting_cleanup, process)
 return {"done"}

@@ -1,9 +1,9 @@
--- outbox.lua: carry out what a consumer sent, joined and left (a part of the other scripts).
+-- outbox.lua: carry out the sends, joins and leaves of a consumer (a part of the other scripts).
 -- Needs keys.lua and join.lua.
 --
 -- An operation is four arguments: kind, target, value, capacity.
 --   s  send   target channel, value payload, capacity of that channel
---   g  send   target group, value payload, capacity of its ordinary channels (full: passed over)
+--   g  send   target group, value payload, capacity of its ordinary channels (full ones are skipped)
 --   j  join   target group, value channel
 --   l  leave  target group, value channel
 -- Each server gets one inbox entry (of up to 1,000 operations) whose fields are
@@ -44,7 +44,7 @@ local function plan_inbox(plan, server, field, value)
   return #operations / 2
 end
 
--- Returns the channel when it is full.
+-- Returns the channel if it is full.
 local function plan_stream(plan, channel, id, payload, capacity)
   local length = plan.lengths[channel] or on_key("XLEN", stream_key(channel))
   if length >= tonumber(capacity) then return channel end
@@ -56,7 +56,7 @@ local function plan_group_send(plan, group, id, payload, capacity)
   for member in pairs(members_of(plan, group)) do
     local channel = string.match(member, "^%*(.*)$")
     if channel then
-      plan_stream(plan, channel, id, payload, capacity)  -- a full one is passed over
+      plan_stream(plan, channel, id, payload, capacity)  -- a full channel is skipped
     elseif is_alive(plan, member) then
       plan_inbox(plan, member, "g" .. group, payload)
     end
@@ -91,7 +91,7 @@ local function plan_send(plan, channel, id, payload, capacity)
   if is_alive(plan, server) then plan_inbox(plan, server, "s" .. channel, payload) end
 end
 
--- Read the operations from ARGV[first] on; nothing is written. Returns the name of a full channel.
+-- Plan the operations from ARGV[first] on, without a write. Returns the name of a full channel.
 local function plan_outbox(plan, first, parent)
   local number = 0
   for at = first, #ARGV, 4 do
@@ -107,7 +107,7 @@ local function plan_outbox(plan, first, parent)
   end
 end
 
--- Tell the server that the message under way is finished; after the disconnect, that all is over.
+-- Plan the release that tells the server of a finished message, or, after the disconnect, of the end.
 local function plan_release(plan, reply, record)
   local server = server_of(reply)
   if record.state == "c" or not is_alive(plan, server) then return end
@@ -115,7 +115,7 @@ local function plan_release(plan, reply, record)
   else plan_inbox(plan, server, "r" .. reply, record.order) end
 end
 
--- Write one server's operations; returns the entry ids.
+-- Write the operations of one server. Returns the entry ids.
 local function write_inbox(server, operations)
   local entries = {}
   for at = 1, #operations, 2 * pairs_per_entry do

@@ -1,12 +1,12 @@
--- dead_letters.lua: give a message up: it becomes a dead letter (a part of the other scripts).
+-- dead_letters.lua: make a message a dead letter (a part of the other scripts).
 -- Needs keys.lua, connection.lua and outbox.lua.
 --
--- dead is a stream; an entry holds the fields of the message after channel and reason.
+-- dead_letters is a stream. An entry holds channel and reason, then the fields of the message.
 
--- Its connection goes on as if a consumer had run and done nothing, and a handshake is refused.
+-- The connection goes on as if a consumer had run and done nothing. A handshake is refused.
 local function dead_letter(plan, channel, entry, fields, reason, kept, refusal)
   local reply, order = field_of(fields, "reply"), tonumber(field_of(fields, "order") or 0)
-  on_key("XADD", dead, "MAXLEN", "~", kept, "*",
+  on_key("XADD", dead_letters, "MAXLEN", "~", kept, "*",
     "channel", channel, "reason", reason, unpack(fields, 1, math.min(#fields, most_fields)))
   acknowledge(channel, entry)
   local record = reply and read_record(reply)

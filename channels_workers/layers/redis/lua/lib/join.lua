@@ -1,8 +1,8 @@
--- join.lua: note a server, or an ordinary channel, as a member of a group (a part of outbox.lua).
+-- join.lua: make a server or an ordinary channel a member of a group (a part of outbox.lua).
 -- Needs keys.lua.
 --
--- group:<name> holds <server> = id of the inbox entry of its last join, and *<channel> = "" for
--- an ordinary channel. groups:<server> is the reverse index.
+-- group:<name> maps a server to the id of the inbox entry of its last join, and "*<channel>" to ""
+-- for an ordinary channel. groups:<server> is the reverse index.
 
 local function join_server(group, server, entry)
   on_key("HSET", group_key(group), server, entry)

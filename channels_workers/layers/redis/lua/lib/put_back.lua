@@ -1,8 +1,8 @@
--- again.lua: hand a delivery back under the same message id (a part of the other scripts).
+-- put_back.lua: hand a delivery back under the same message id (a part of the other scripts).
 -- Needs keys.lua.
 
--- Put an entry that some consumer holds at the end of its stream, with one field changed.
-local function put_again(channel, entry, fields, name, value)
+-- Move a pending entry to the end of its stream, with one field changed.
+local function put_back(channel, entry, fields, name, value)
   local changed = {}
   for at = 1, #fields, 2 do
     if fields[at] ~= name then
@@ -15,9 +15,9 @@ local function put_again(channel, entry, fields, name, value)
   local reply = field_of(fields, "reply")
   local record = reply and read_record(reply)
   acknowledge(channel, entry)
-  local again = on_key("XADD", stream_key(channel), "*", unpack(changed))
+  local new_entry = on_key("XADD", stream_key(channel), "*", unpack(changed))
   if record and record.entry == entry then
-    record.entry = again
+    record.entry = new_entry
     write_record(reply, record)
   end
 end

@@ -1,7 +1,7 @@
--- connection.lua: put a message of a connection into its stream (a part of the other scripts).
+-- connection.lua: publish the messages of a connection (a part of the other scripts).
 -- Needs keys.lua.
 
--- Publish the next message of a connection and note it as the one under way.
+-- Publish the next message of a connection and record it as pending.
 local function publish_order(reply, record, channel, payload)
   local order = tostring(record.order)
   local fields = {
@@ -16,14 +16,14 @@ local function publish_order(reply, record, channel, payload)
   write_record(reply, record)
 end
 
--- Publish the disconnect, the last message of a connection.
+-- Publish the disconnect, which is the last message of a connection.
 local function publish_disconnect(reply, record)
   record.order = record.order + 1
   record.state = "d"
-  publish_order(reply, record, "websocket.disconnect", record.info)
+  publish_order(reply, record, "websocket.disconnect", record.disconnect_payload)
 end
 
--- Go on after the message under way is finished.
+-- Go on after the pending message is finished.
 local function finish_order(reply, record)
   if record.state == "d" then
     delete_connection(reply)
@@ -36,7 +36,7 @@ local function finish_order(reply, record)
   end
 end
 
--- Has a worker this message, or had one and perhaps begun with it?
+-- Does a worker hold this message, or has one held it and perhaps begun to run it?
 local function is_taken(channel, entry)
   local held = redis.pcall("XPENDING", stream_key(channel), worker_group, entry, entry, 1)
   if not held.err and #held > 0 then return true end
@@ -47,7 +47,7 @@ local function is_taken(channel, entry)
   return runs > 0 or field_of(fields, "deaths") ~= nil
 end
 
--- End a connection; returns what became of it (see close.lua).
+-- End a connection. Returns its new state (see close.lua).
 local function close_connection(reply, record, code)
   if record.state == "c" or record.state == "d" then return "repeated" end
   record.code = code

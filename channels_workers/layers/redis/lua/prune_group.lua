@@ -1,8 +1,8 @@
--- empty_group.lua: let a group have no members but the servers that live, without one of them.
+-- prune_group.lua: remove all members from a group except living servers.
 -- include: keys.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 group, 2 the server that leaves, or ""
+-- ARGV     1 group, 2 a server to remove as well, or ""
 -- writes   group:<name>
 -- returns  "done"
 
