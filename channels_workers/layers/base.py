@@ -9,7 +9,7 @@ A layer has four faces:
 * the worker side (threads, blocking): :meth:`~WorkerLayer.pull`, :meth:`~WorkerLayer.commit`,
   :meth:`~WorkerLayer.requeue`, and :meth:`~WorkerLayer.apply` for code outside consumers;
 * cleaning up after processes that died (threads, blocking):
-  :class:`~channels_workers.layers.upkeep.Upkeep`.
+  :class:`~channels_workers.layers.admin.Upkeep`.
 
 ``tests/channels_workers/layers/contract.py`` is the same contract as tests; each
 implementation passes them.
@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.futures import call_in, settle
+from channels_workers.layers.admin import Upkeep
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -42,7 +43,6 @@ from channels_workers.layers.types import (
     Receiver,
     Session,
 )
-from channels_workers.layers.upkeep import Upkeep
 
 #: The version of keys and formats; processes of another version never read them.
 FORMAT_VERSION = 2

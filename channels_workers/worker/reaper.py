@@ -11,9 +11,9 @@ from functools import partial
 
 from channels_workers.backoff import Attempts, AttemptsEach
 from channels_workers.concurrency.threads import Duty
+from channels_workers.layers.admin import Upkeep
 from channels_workers.layers.liveness import DEAD_AFTER, StallDetector
 from channels_workers.layers.types import GivenUp
-from channels_workers.layers.upkeep import Upkeep
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from channels_workers.conf import Configuration
 from channels_workers.interface import application, health
 from channels_workers.interface.servers import daphne
 from channels_workers.layers import liveness
-from channels_workers.layers.redis import life, link, processes
+from channels_workers.layers.redis import processes, registration, session
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
 from channels_workers.worker import reaper, retries, thread
@@ -46,7 +46,7 @@ NUMBERS = [
     (
         "explanation/architecture",
         r"For (\w+) seconds publishes, commits and sends wait",
-        life.RECOVERY_TIME,
+        registration.RECOVERY_TIME,
     ),
     ("explanation/architecture", r"waits (\d+) ms at most", thread.TOGETHER * 1000),
     ("explanation/architecture", r"takes up to (\d+) at once", thread.MOST_TOGETHER),
@@ -59,7 +59,7 @@ NUMBERS = [
     (
         "explanation/guarantees",
         r"are (\w+) times the interval",
-        liveness.DEAD_AFTER / link.HEARTBEAT_INTERVAL,
+        liveness.DEAD_AFTER / session.HEARTBEAT_INTERVAL,
     ),
     ("how-to/push", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
     ("how-to/push", r"twice as long, up to (\d+) s", max(WAITS)),

@@ -14,9 +14,9 @@ import redis.exceptions
 from channels_workers.exceptions import LayerRefused, LayerUnfit
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import FORMAT_VERSION
-from channels_workers.layers.redis import commands, connections, options, rights
-from channels_workers.layers.redis.commands import Request
-from channels_workers.layers.redis.lines import Command, Line
+from channels_workers.layers.redis import hosts, options, permissions, requests
+from channels_workers.layers.redis.pipeline import BlockingPipeline, Command
+from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.scripts import script
 from channels_workers.logs import fields
 
@@ -53,7 +53,7 @@ class Client:
     """
 
     def __init__(self, hosts: Any, prefix: str) -> None:
-        self.host = connections.read_hosts(hosts)
+        self.host = hosts.read_hosts(hosts)
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
         self._format = f"{prefix}:format"
         self._says_nothing = False  # it may not be asked for its version
@@ -61,10 +61,10 @@ class Client:
 
     def renew(self) -> None:
         """Begin with a new pool; connections of the old one are left as they are."""
-        self.pool = connections.blocking_pool(self.host)
+        self.pool = hosts.blocking_pool(self.host)
         self.redis = redis.Redis(connection_pool=self.pool)
         for command in ("XRANGE", "XREADGROUP"):
-            self.redis.set_response_callback(command, commands.as_it_is)
+            self.redis.set_response_callback(command, requests.as_it_is)
 
     def __str__(self) -> str:
         return options.describe(self.host)
@@ -85,7 +85,7 @@ class Client:
 
     def command(self, request: Request, run: str = "") -> Command:
         """Return the command that runs a script which Redis knows; *run* is that of the line."""
-        return commands.evaluate(self.prefix, request, request.arguments, run)
+        return requests.evaluate(self.prefix, request, request.arguments, run)
 
     def read(self, command: str, name: str, kind: str, *arguments: str) -> Any:
         """Return what a command reads from the key *name*; it is set aside if it is no *kind*."""
@@ -94,7 +94,7 @@ class Client:
             try:
                 return self.redis.execute_command(*words)  # type: ignore[no-untyped-call]
             except redis.exceptions.ResponseError as error:
-                if not connections.is_wrong_type(error):
+                if not hosts.is_wrong_type(error):
                     raise
             self.mend([name], kind)
             return self.redis.execute_command(*words)  # type: ignore[no-untyped-call]
@@ -105,9 +105,9 @@ class Client:
 
     def teach(self, *names: str) -> None:
         """Let Redis know the scripts *names*."""
-        line = Line(self.pool)
+        line = BlockingPipeline(self.pool)
         try:
-            for reply in line.execute(*commands.teach(names)):
+            for reply in line.execute(*requests.teach(names)):
                 if isinstance(reply, Exception):
                     raise reply
         finally:
@@ -124,13 +124,13 @@ class Client:
 
     def explain(self, error: Exception) -> None:
         """Raise :class:`LayerUnavailable` if *error* is one that may pass, or can be cured."""
-        if isinstance(error, ERRORS) and connections.is_temporary(error):
-            raise connections.unavailable(self.host, error) from error
+        if isinstance(error, ERRORS) and hosts.is_temporary(error):
+            raise hosts.unavailable(self.host, error) from error
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is fit, and lets us do our work."""
         with self.explained():
-            connections.check_server(self._ask_server(), str(self))
+            hosts.check_server(self._ask_server(), str(self))
             self._check_format(cast("bytes | None", self.redis.get(self._format)))
         self._check_rights()
 
@@ -148,7 +148,7 @@ class Client:
                     "of before is noticed late. Let it: ACL SETUSER <user> +info"
                 )
                 logger.warning(text, self, extra=extra)
-            return {"redis_version": ".".join(map(str, connections.OLDEST_VERSION))}
+            return {"redis_version": ".".join(map(str, hosts.OLDEST_VERSION))}
 
     def _check_format(self, found: bytes | None) -> None:
         if found is not None and found != str(FORMAT_VERSION).encode():
@@ -165,10 +165,10 @@ class Client:
         refused: list[bytes] = self.call(Request("permissions", []))
         if refused:
             names = ", ".join(name.decode().upper() for name in dict.fromkeys(refused[::2]))
-            said = connections.plain(printable(refused[1]))
+            said = hosts.plain(printable(refused[1]))
             raise LayerRefused(
                 f"Redis at {self} does not let its user run {names} on keys that begin with "
-                f"{self.prefix} ({said}). {rights.CURE}"
+                f"{self.prefix} ({said}). {permissions.CURE}"
             )
 
     def claim_format(self) -> None:

@@ -1,4 +1,4 @@
-"""The Redis layer: the worker side with blocking connections, the interface side by a link."""
+"""The Redis layer: blocking connections for workers, a server session for an interface server."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.redis import commands
+from channels_workers.layers.redis import requests
+from channels_workers.layers.redis.admin import RedisUpkeep
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.commands import Request
-from channels_workers.layers.redis.life import Life
-from channels_workers.layers.redis.link import Link
 from channels_workers.layers.redis.processes import Processes
+from channels_workers.layers.redis.registration import Registration
+from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.redis.session import ServerSession
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
-from channels_workers.layers.redis.upkeep import RedisUpkeep
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     Closed,
@@ -50,15 +50,15 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         self.client = Client(hosts, prefix)
         self.streams = Streams(self.client, self.refusal)
         self._processes = Processes(self.client)
-        self._link: Link | None = None
-        self._of_parents: list[Link] = []
+        self._server_session: ServerSession | None = None
+        self._of_parents: list[ServerSession] = []
 
     def begin_in_child(self) -> None:
-        """Share no connection, registration or link with the parent of this forked child."""
+        """Share no connection, registration or session with the parent of this forked child."""
         super().begin_in_child()
-        if self._link is not None:  # kept: its end would reach into the parent's event loop
-            self._of_parents.append(self._link)
-        self._link = None
+        if self._server_session is not None:  # its end would reach into the parent's loop
+            self._of_parents.append(self._server_session)
+        self._server_session = None
         self.client.renew()
         self.streams.begin_in_child()
         self._processes.begin_in_child()
@@ -83,43 +83,48 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     # The interface side
 
     def _register_server(self, server: Server) -> None:
-        atexit.register(self._say_goodbye, server)  # the link registers it
+        atexit.register(self._say_goodbye, server)  # the session registers it
 
-    def register_server(self, server: str) -> Life:
+    def register_server(self, server: str) -> Registration:
         """Make *server* known, with the look of :meth:`register`."""
         return self._processes.register(server, ProcessInfo.this("server"))
 
     async def first_attempt(self) -> None:
         """Wait for the first answer to the registration; raise what is wrong."""
-        await self._living_link().first_attempt()
+        await self._living_session().first_attempt()
 
     async def _until_registered(self) -> None:
-        while not await self._living_link().registered():
+        while not await self._living_session().registered():
             pass  # it ended with its event loop, which was another one; the next is in this one
 
     def _make_home(self, server: Server) -> None:
         with self._lock:
-            if self._link is None or self._link.ended():
-                self._link = Link(self, server)
-                self._link.loop.call_soon(self.detach_ended)
+            if self._server_session is None or self._server_session.ended():
+                self._server_session = ServerSession(self, server)
+                self._server_session.loop.call_soon(self.detach_ended)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         if departures:
-            self._living_link().depart(departures)
+            self._living_session().depart(departures)
 
     def _home(self) -> asyncio.AbstractEventLoop | None:
-        return None if self._link is None or self._link.ended() else self._link.loop
+        session = self._running_session()
+        return session.loop if session else None
 
-    def _living_link(self) -> Link:
-        if self._link is None or self._server is None:
+    def _running_session(self) -> ServerSession | None:
+        session = self._server_session
+        return None if session is None or session.ended() else session
+
+    def _living_session(self) -> ServerSession:
+        if self._server_session is None or self._server is None:
             raise LayerUnavailable("No server of this layer runs in this process.")
-        if self._link.ended():
+        if self._server_session.ended():
             self._make_home(self._server)
-        return self._link
+        return self._server_session
 
     def forget_server(self) -> None:
         """Drop the server, which Redis does not know any more; the next call makes a new one."""
-        self._server = self._link = None
+        self._server = self._server_session = None
         atexit.unregister(self._say_goodbye)
 
     def _say_goodbye(self, server: Server) -> None:
@@ -138,16 +143,16 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         done: Callable[[Published | Exception], object],
     ) -> None:
         """Put a message of a connection into *channel*, once; *done* is called after that."""
-        message: commands.Arguments = [channel, reply_channel, order, payload, disconnect_payload]
-        self._living_link().start(commands.publish(message), done)
+        message: requests.Arguments = [channel, reply_channel, order, payload, disconnect_payload]
+        self._living_session().start(requests.publish(message), done)
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection; waits while Redis is away."""
-        link = self._living_link()
-        server = link.server
+        session = self._living_session()
+        server = session.server
         if not server.end(reply_channel, code):
             return Closed.GONE
-        reply = await link.call(Request("close", [reply_channel, code], in_epoch=True))
+        reply = await session.call(Request("close", [reply_channel, code], in_epoch=True))
         closed = Closed(reply.decode())
         if closed is Closed.WITHDRAWN:
             server.forget_end(reply_channel)
@@ -157,25 +162,26 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
 
     def inbox_waits(self) -> float:
         """Return for how long the inbox of this process has not been read to its end (s)."""
-        return 0.0 if self._link is None or self._link.ended() else self._link.inbox_waits()
+        session = self._running_session()
+        return session.inbox_waits() if session else 0.0
 
     async def retire_server(self) -> None:
-        """Leave all groups, drop inbox and registration, end the link."""
-        if self._server is not None and self._link is not None:
-            server, link = self._server, self._link
+        """Leave all groups, drop inbox and registration, end the session."""
+        if self._server is not None and self._server_session is not None:
+            server, session = self._server, self._server_session
             self.forget_server()
-            await link.stop()
+            await session.stop()
             await asyncio.to_thread(self.retire, server.id, (), ())
 
     async def workers(self) -> dict[str, int]:
-        """Return the heartbeat counter of each worker, by the link if one is here."""
+        """Return the heartbeat counter of each worker, by the session if one is here."""
         request = Request("workers", [], repeatable=False, ordered=False)
-        if self._link is None or not self._link.is_here():
+        if self._server_session is None or not self._server_session.is_here():
             found = await asyncio.to_thread(self.client.call, request)
         else:
             with self.client.explained():
-                found = await self._link.call(request)
-        return commands.read_counters(found)
+                found = await self._server_session.call(request)
+        return requests.read_counters(found)
 
     def disconnect(self) -> None:
         """Close the blocking connections; the next request opens new ones."""
@@ -219,7 +225,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     ) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
         request = self._commit_request(Finished(delivery, operations, session))
-        return commands.read_committed(self.streams.call(request), self.get_capacity)
+        return requests.read_committed(self.streams.call(request), self.get_capacity)
 
     def commit_and_pull(
         self,
@@ -239,20 +245,20 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         return [self._committed(reply) for reply in replies]
 
     def _commit_request(self, finished: Finished) -> Request:
-        return commands.commit(finished, self.get_capacity)
+        return requests.commit(finished, self.get_capacity)
 
     def _committed(self, reply: Any) -> Committed | Exception:
         try:
             if isinstance(reply, Exception):
                 self.client.explain(reply)
                 raise reply
-            return commands.read_committed(reply, self.get_capacity)
+            return requests.read_committed(reply, self.get_capacity)
         except Exception as error:  # noqa: BLE001  (whoever asked looks at it)
             return error
 
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
-        held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
+        held: requests.Arguments = [delivery.channel, delivery.token, delivery.consumer]
         name, count = "attempts", delivery.attempts
         if failed:
             name, count = "failures", delivery.failures
@@ -261,7 +267,7 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
 
     def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter."""
-        held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
+        held: requests.Arguments = [delivery.channel, delivery.token, delivery.consumer]
         kept = configuration().DEAD_LETTERS
         reply = self.client.call(Request("dead_letter", [*held, reason, kept, self.refusal]))
         return Committed(reply.decode())
@@ -274,25 +280,25 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         After :class:`LayerUnavailable` it is not known whether they were: nothing is repeated.
         """
         reply = self.streams.call(self._send_request(operations)).decode()
-        commands.read_full(reply, self.get_capacity)
+        requests.read_full(reply, self.get_capacity)
 
     async def aapply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now."""
-        if self._link is None or not self._link.is_here():
+        if self._server_session is None or not self._server_session.is_here():
             await asyncio.to_thread(self.apply, operations)
             return
         with self.client.explained():
-            reply = await self._link.call(self._send_request(operations))
-        commands.read_full(reply.decode(), self.get_capacity)
+            reply = await self._server_session.call(self._send_request(operations))
+        requests.read_full(reply.decode(), self.get_capacity)
 
     def _send_request(self, operations: Sequence[Operation]) -> Request:
-        encoded = commands.encode_operations(operations, self.get_capacity)
+        encoded = requests.encode_operations(operations, self.get_capacity)
         return Request("send", [new_id(), *encoded], repeatable=False)
 
     def connected(self, reply_channels: Iterable[str]) -> set[str]:
         """Return those of *reply_channels* whose connection has not ended."""
         found: set[str] = set()
-        for request in commands.connected(reply_channels, LOOKED_AT):
+        for request in requests.connected(reply_channels, LOOKED_AT):
             found.update(each.decode() for each in self.client.call(request))
         return found
 

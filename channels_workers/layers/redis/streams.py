@@ -17,10 +17,10 @@ import redis.exceptions
 from channels_workers.conf import configuration
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
-from channels_workers.layers.redis import commands, connections
+from channels_workers.layers.redis import hosts, requests
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.commands import GROUP, Request
-from channels_workers.layers.redis.lines import Command, Line, packed
+from channels_workers.layers.redis.pipeline import BlockingPipeline, Command, packed
+from channels_workers.layers.redis.requests import GROUP, Request
 from channels_workers.layers.types import Delivery, Unreadable
 from channels_workers.logs import described, fields
 
@@ -110,7 +110,7 @@ class Streams:
         self._dead = client.key("dead_letters")
         self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
-        self._lines: dict[int, Line] = {}  # by the thread that alone uses it
+        self._lines: dict[int, BlockingPipeline] = {}  # by the thread that alone uses it
         self._aside = Aside(logger, CURE)
 
     def begin_in_child(self) -> None:
@@ -192,18 +192,18 @@ class Streams:
             self.client.explain(error)
             raise
 
-    def _read_pulled(self, line: Line, consumer: str) -> list[Delivery]:
+    def _read_pulled(self, line: BlockingPipeline, consumer: str) -> list[Delivery]:
         try:
             return self._readable(_raised(line.read()), consumer)
         except Exception:  # noqa: BLE001  (the next pull meets it, too)
             self.recover(consumer)
             return []
 
-    def _known(self, line: Line, request: Request, reply: Any) -> Any:
+    def _known(self, line: BlockingPipeline, request: Request, reply: Any) -> Any:
         """Return *reply*, or that to another call if Redis did not know the script yet."""
         if not isinstance(reply, redis.exceptions.NoScriptError):
             return reply
-        teach = commands.teach([request.script])
+        teach = requests.teach([request.script])
         *taught, reply = line.execute(*teach, self.client.command(request))
         return next((each for each in taught if isinstance(each, Exception)), reply)
 
@@ -213,10 +213,10 @@ class Streams:
         for thread in self._lines.keys() - living:
             self._lines.pop(thread).release()
 
-    def _line(self) -> Line:
+    def _line(self) -> BlockingPipeline:
         thread = threading.get_ident()
         if thread not in self._lines:
-            self._lines[thread] = Line(self.client.pool)
+            self._lines[thread] = BlockingPipeline(self.client.pool)
         return self._lines[thread]
 
     def _read_group(self, pull: Pull, start: str) -> list[Delivery]:
@@ -234,7 +234,7 @@ class Streams:
 
     def _lacks_group(self, reply: Any, channels: Sequence[str]) -> bool:
         """Say whether a read failed as a channel has no group; set aside what is no stream."""
-        if connections.is_wrong_type(reply):
+        if hosts.is_wrong_type(reply):
             self.client.mend([f"channel:{channel}" for channel in channels], "stream")
             return True
         return isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)
@@ -247,7 +247,7 @@ class Streams:
         Whoever is cancelled has taken none, or hands it back, behind those that wait.
         """
         loop = asyncio.get_running_loop()
-        while connections.goes_on():
+        while hosts.goes_on():
             # No task: those are cancelled when their event loop ends.
             taking = loop.run_in_executor(None, self._take, channel)
             try:
@@ -267,7 +267,7 @@ class Streams:
         if not found:
             return Taken(entry)
         reply = [[self.key(channel).encode(), [[entry, *found]]]]
-        read = commands.read_streams(reply, self._prefix, "")
+        read = requests.read_streams(reply, self._prefix, "")
         for _, _, error in read.unreadable:
             self._set_aside(channel, error)
             self._mark_dead(channel, error, found[0])
@@ -276,8 +276,8 @@ class Streams:
     def _mark_dead(self, channel: str, error: MessageError, message: Sequence[bytes]) -> None:
         """Make a dead letter of a *message* that stands in no stream any more."""
         kept = ("MAXLEN", "~", configuration().DEAD_LETTERS, "*")
-        about = ("channel", channel, "reason", f"{commands.UNREADABLE}: {error}")
-        message = message[: commands.MOST_FIELDS]
+        about = ("channel", channel, "reason", f"{requests.UNREADABLE}: {error}")
+        message = message[: requests.MOST_FIELDS]
         with self.client.explained():
             self.client.redis.execute_command("XADD", self._dead, *kept, *about, *message)  # type: ignore[no-untyped-call]
 
@@ -292,13 +292,13 @@ class Streams:
 
     async def _wait_for_one(self, channel: str, entry: bytes) -> None:
         """Wait until there is a message after *entry*, for :data:`RECEIVE_TIMES` at most."""
-        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.client.host))
-        client.set_response_callback("XREAD", commands.as_it_is)
+        client = redis.asyncio.Redis(connection_pool=hosts.asyncio_pool(self.client.host))
+        client.set_response_callback("XREAD", requests.as_it_is)
         wait = ("XREAD", "COUNT", 1, "BLOCK", RECEIVE_BLOCK, "STREAMS", self.key(channel), entry)
         try:
             with self.client.explained():
                 for _ in range(RECEIVE_TIMES):
-                    if await client.execute_command(*wait) or not connections.goes_on():  # type: ignore[no-untyped-call]
+                    if await client.execute_command(*wait) or not hosts.goes_on():  # type: ignore[no-untyped-call]
                         return
         finally:
             await client.aclose(close_connection_pool=True)
@@ -306,11 +306,11 @@ class Streams:
     # For both
 
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
-        read = commands.read_streams(reply, self._prefix, consumer)
+        read = requests.read_streams(reply, self._prefix, consumer)
         for channel, token, error in read.unreadable:
             self._set_aside(channel, error)
-            letter = [channel, token, consumer, f"{commands.UNREADABLE}: {error}"]
-            rest: commands.Arguments = [configuration().DEAD_LETTERS, self._refusal]
+            letter = [channel, token, consumer, f"{requests.UNREADABLE}: {error}"]
+            rest: requests.Arguments = [configuration().DEAD_LETTERS, self._refusal]
             self.client.call(Request("dead_letter", [*letter, *rest]))
         return read.deliveries
 

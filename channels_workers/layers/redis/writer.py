@@ -12,11 +12,11 @@ import redis.exceptions
 
 from channels_workers.backoff import Attempts
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.redis import commands, connections
-from channels_workers.layers.redis.commands import Argument, Request
-from channels_workers.layers.redis.life import Life
-from channels_workers.layers.redis.lines import AsyncLine, Command
+from channels_workers.layers.redis import hosts, requests
 from channels_workers.layers.redis.options import Host
+from channels_workers.layers.redis.pipeline import AsyncPipeline, Command
+from channels_workers.layers.redis.registration import Registration
+from channels_workers.layers.redis.requests import Argument, Request
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Call:
     is_over: bool = False
     doubted_at: tuple[str, int] | None = None
 
-    def arguments(self, life: Life) -> list[Argument]:
+    def arguments(self, life: Registration) -> list[Argument]:
         """Return the arguments to write."""
         if not self.request.in_epoch:
             return self.request.arguments
@@ -48,7 +48,7 @@ class Call:
         is_sure = epoch == life.epoch and life.counter > counter
         return [*self.request.arguments, "" if is_sure else life.epoch]
 
-    def doubt(self, life: Life) -> None:
+    def doubt(self, life: Registration) -> None:
         """Note that Redis knows less than it should."""
         if self.doubted_at is None or self.doubted_at[0] != life.epoch:
             self.doubted_at = (life.epoch, life.counter)
@@ -67,11 +67,11 @@ class Writer:
         self.prefix = prefix
         self.loop = asyncio.get_running_loop()
         self._attempts = Attempts(logger, "Writing", longest)
-        self._life = Life("", "")
+        self._life = Registration("", "")
         self._calls: list[Call] = []
         self._in_flight: list[Call] = []
         #: The line while all is well; then *trouble* gets what goes wrong.
-        self._line: AsyncLine | None = None
+        self._line: AsyncPipeline | None = None
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
     def add(self, request: Request, done: Done) -> Call:
@@ -88,17 +88,17 @@ class Writer:
         for call in (*self._in_flight, *self._calls):
             _answer(call, LayerUnavailable("The connection of this server has ended."))
 
-    async def write(self, line: AsyncLine, life: Life) -> None:
+    async def write(self, line: AsyncPipeline, life: Registration) -> None:
         """Let requests go out by *line*, for the server of *life*, until cancelled."""
         self._life = life
         error: Exception | None = None
-        while connections.goes_on():
+        while hosts.goes_on():
             try:
                 if is_unknown(error):
                     await self._teach(line)
                 elif error is not None:
-                    if connections.is_temporary(error):
-                        error = connections.unavailable(self.host, error)
+                    if hosts.is_temporary(error):
+                        error = hosts.unavailable(self.host, error)
                     await asyncio.sleep(self._attempts.failed(error))
                 await line.open()
                 self._trouble = self.loop.create_future()
@@ -110,9 +110,9 @@ class Writer:
                 calls, self._calls = self._calls, []  # who is told may add others meanwhile
                 self._calls[:0] = self._keep_repeatable(calls, error)
 
-    async def _teach(self, line: AsyncLine) -> None:
+    async def _teach(self, line: AsyncPipeline) -> None:
         names = {call.request.script for call in self._calls}
-        for reply in await line.execute(*commands.teach(names)):
+        for reply in await line.execute(*requests.teach(names)):
             if isinstance(reply, Exception):
                 raise reply
 
@@ -132,7 +132,7 @@ class Writer:
             self._in_flight = calls
 
     def _command(self, call: Call, run: str) -> Command:
-        return commands.evaluate(self.prefix, call.request, call.arguments(self._life), run)
+        return requests.evaluate(self.prefix, call.request, call.arguments(self._life), run)
 
     def _written(self, replies: list[Any] | Exception) -> None:
         calls = self._in_flight  # until all are settled: what those add who are told waits
@@ -155,7 +155,7 @@ class Writer:
             return replies
         for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
             if isinstance(reply, Exception) and cannot_be_done_now(reply):
-                if connections.is_loss(reply):
+                if hosts.is_loss(reply):
                     call.doubt(self._life)
                 self._calls[:0] = self._keep_repeatable(calls[at:], reply, replies[at:])
                 return next(filter(is_unknown, replies[at:]), reply)
@@ -180,7 +180,7 @@ class Writer:
 
 def cannot_be_done_now(error: Exception) -> bool:
     """Say whether the same request may succeed later, or when Redis knows its script."""
-    return is_unknown(error) or connections.is_temporary(error)
+    return is_unknown(error) or hosts.is_temporary(error)
 
 
 def is_unknown(reply: Any) -> bool:

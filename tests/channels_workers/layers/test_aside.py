@@ -23,8 +23,8 @@ from channels_workers.interface import health
 from channels_workers.interface.health import LayerChecks
 from channels_workers.layers import aside
 from channels_workers.layers.aside import Aside, printable
-from channels_workers.layers.redis import RedisChannelLayer, life, link, reader
-from channels_workers.layers.redis.commands import MOST_FIELDS
+from channels_workers.layers.redis import RedisChannelLayer, inbox_reader, registration, session
+from channels_workers.layers.redis.requests import MOST_FIELDS
 from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
@@ -173,8 +173,8 @@ Change = Callable[[Site], object]
 
 @pytest.fixture
 def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(link, "HEARTBEAT_INTERVAL", 0.05)
-    monkeypatch.setattr(life, "RECOVERY_TIME", 0.2)
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 0.05)
+    monkeypatch.setattr(registration, "RECOVERY_TIME", 0.2)
     with redis_server.client() as client:
         made = Site(redis_server.url, client)
         yield made
@@ -588,7 +588,7 @@ def test_an_inbox_that_is_not_read_makes_a_server_not_ready(
     def fail(reply: Any) -> Any:
         raise ValueError("broken")
 
-    monkeypatch.setattr(reader.commands, "read_inbox", fail)
+    monkeypatch.setattr(inbox_reader.commands, "read_inbox", fail)
     site.redis.xadd(site.key(f"inbox:{site.server}"), {b"s": b"x"})
     until = time.monotonic() + TIMEOUT
     while site.run(looks.look())["inbox"] != "is not read; see the log":

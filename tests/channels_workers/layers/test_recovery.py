@@ -10,8 +10,8 @@ import redis
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import FORMAT_VERSION
-from channels_workers.layers.redis import RedisChannelLayer, commands, life, link
-from channels_workers.layers.redis.life import Life
+from channels_workers.layers.redis import RedisChannelLayer, registration, requests, session
+from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
@@ -137,8 +137,8 @@ class Site:
 
 @pytest.fixture
 async def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(link, "HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(life, "RECOVERY_TIME", 0.2)
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(registration, "RECOVERY_TIME", 0.2)
     with redis_server.client() as client:
         found = Site(redis_server.url, client)
         yield found
@@ -245,7 +245,7 @@ async def test_a_message_and_the_end_after_it(site: Site) -> None:
 
 
 async def test_many_connections(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "RESTORED_AT_ONCE", 3)
+    monkeypatch.setattr(session, "RESTORED_AT_ONCE", 3)
     sockets = [await site.socket() for _ in range(10)]
     for socket in sockets[::2]:
         await site.layer.group_add("group", socket.channel)
@@ -345,7 +345,7 @@ async def test_old_members_of_groups_go(site: Site) -> None:
 async def test_sends_and_commits_wait_until_all_are_registered_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life, "RECOVERY_TIME", 3600)
+    monkeypatch.setattr(registration, "RECOVERY_TIME", 3600)
     socket = await site.socket()
     await socket.publish(text="hi")
     losing = asyncio.create_task(site.evicted())
@@ -355,7 +355,7 @@ async def test_sends_and_commits_wait_until_all_are_registered_again(
         site.worker.commit(delivery)
     with pytest.raises(LayerUnavailable, match="register again"):
         site.worker.apply([site.worker.make_group_send("group", {"n": 1})])
-    monkeypatch.setattr(life, "RECOVERY_TIME", 0)
+    monkeypatch.setattr(registration, "RECOVERY_TIME", 0)
     await losing
     assert await site.commit(delivery) is Committed.DONE
 
@@ -367,7 +367,7 @@ async def test_each_part_of_a_restoration_is_a_heartbeat(site: Site) -> None:
     assert server is not None
     (epoch,) = client.redis.mget(client.key("epoch"))
     counters = []
-    for request in commands.restore(server, epoch.decode(), ProcessInfo.this("server"), size=2):
+    for request in requests.restore(server, epoch.decode(), ProcessInfo.this("server"), size=2):
         assert client.call(request) == b"done"
         counters.append(site.layer.processes()[server.id])
     assert counters[1] > counters[0]
@@ -429,17 +429,17 @@ def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
     layer.disconnect()
 
 
-# Life
+# Registration
 
 
 def test_the_time_to_register_again_ends_once_it_is_over() -> None:
-    known = Life("process", "first")
+    known = Registration("process", "first")
     now = time.monotonic()
     assert known.read([b"alive", b"2", b"", 1], now) is Liveness.ALIVE
     assert not list(known.follow_up(now + 60))
     assert known.read([b"lost", b"second"], now) is Liveness.LOST
-    assert not list(known.follow_up(now + life.RECOVERY_TIME - 0.1))
-    (request,) = known.follow_up(now + life.RECOVERY_TIME)
+    assert not list(known.follow_up(now + registration.RECOVERY_TIME - 0.1))
+    (request,) = known.follow_up(now + registration.RECOVERY_TIME)
     assert request.arguments == [b"second"]
     known.begin_again("second")
     assert known.read([b"alive", b"2", b"", 1], now + 60) is Liveness.ALIVE

@@ -1,4 +1,4 @@
-"""The link of a server to Redis: when it registers, ends, and is made anew; with a real Redis."""
+"""The session of a server with Redis: how it begins, ends and is made anew, on a real Redis."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ import pytest
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers import base
 from channels_workers.layers.codec import Codec
-from channels_workers.layers.redis import RedisChannelLayer, link
+from channels_workers.layers.redis import RedisChannelLayer, session
 from channels_workers.layers.server import Server
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
@@ -32,7 +32,7 @@ async def until(condition: Any, what: str) -> None:
     await asyncio.to_thread(wait_for, condition, what)
 
 
-async def test_a_channel_is_made_though_the_link_of_another_loop_ends_first(
+async def test_a_channel_is_made_though_the_server_session_of_another_loop_ends_first(
     layer: RedisChannelLayer, redis_server: RedisServer
 ) -> None:
     """As when two views of a WSGI process want one, each in a loop of its own."""
@@ -41,7 +41,7 @@ async def test_a_channel_is_made_though_the_link_of_another_loop_ends_first(
 
     async def dead_letter() -> None:
         making = asyncio.create_task(layer.new_channel())
-        await until(lambda: layer._link, "the link")
+        await until(lambda: layer._server_session, "the session")
         begun.set()
         await until(lambda: len(layer._server.receivers) == 2, "the other")  # type: ignore[union-attr]
         making.cancel()
@@ -126,7 +126,7 @@ def test_threads_that_make_channels_at_once_are_of_one_server(
 async def test_one_that_cannot_be_told_of_the_loss_keeps_it_from_nobody(
     layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(link, "HEARTBEAT_INTERVAL", 0.05)
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 0.05)
     bad, good = Recorder(), Recorder()
 
     def fail() -> None:
@@ -151,15 +151,15 @@ async def test_an_end_of_which_redis_knew_nothing_is_remembered_through_an_outag
     server = layer.start_server()
     await layer.first_attempt()
     server.unsure.add("some!channel")
-    assert layer._link is not None
+    assert layer._server_session is not None
 
     async def fail(request: Any) -> Any:
         raise LayerUnavailable("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(layer._link, "call", fail)
+        patched.setattr(layer._server_session, "call", fail)
         with pytest.raises(LayerUnavailable):
-            await layer._link._heartbeat_once()
+            await layer._server_session._heartbeat_once()
     assert server.unsure == {"some!channel"}
-    await layer._link._heartbeat_once()
+    await layer._server_session._heartbeat_once()
     assert server.unsure == set()

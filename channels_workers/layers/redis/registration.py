@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from channels_workers.layers.redis.commands import Arguments, Request
+from channels_workers.layers.redis.requests import Arguments, Request
 from channels_workers.layers.types import Liveness, new_id
 
 #: How long all have time to register again after Redis has lost its data (s); publishes, sends and
@@ -13,7 +13,7 @@ from channels_workers.layers.types import Liveness, new_id
 RECOVERY_TIME = 3.0
 
 
-class Life:
+class Registration:
     """The registration of *process*, in the life *epoch* of the data in Redis.
 
     *about* is what it told about itself, as JSON.

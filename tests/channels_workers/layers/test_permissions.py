@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
-from channels_workers.layers.redis import RedisChannelLayer, rights
+from channels_workers.layers.redis import RedisChannelLayer, permissions
 from channels_workers.layers.types import Committed, Delivery, Liveness, ProcessInfo
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import (
@@ -67,7 +67,7 @@ class TestLeastRights(LayerContract):
         self, redis_server: RedisServer, make_user: MakeUser
     ) -> AsyncIterator[MakeLayer]:
         redis_server.client().script_flush()
-        address = make_user(*rights.rules("channels").split())
+        address = make_user(*permissions.rules("channels").split())
         made: list[RedisChannelLayer] = []
 
         def make(**config: object) -> RedisChannelLayer:
@@ -97,13 +97,13 @@ def _raw(value: Any) -> Any:
 
 
 def test_the_documentation_lists_the_rights() -> None:
-    assert rights.rules("chat") in page("reference/redis").text
+    assert permissions.rules("chat") in page("reference/redis").text
 
 
 # SELECT is needed for another database than 0 alone.
-@pytest.mark.parametrize("command", [one for one in rights.COMMANDS if one != "select"])
+@pytest.mark.parametrize("command", [one for one in permissions.COMMANDS if one != "select"])
 def test_a_right_that_is_missing_is_named(command: str, make_user: MakeUser) -> None:
-    said = refusal(make_user(*rights.rules("channels").split(), f"-{command}"))
+    said = refusal(make_user(*permissions.rules("channels").split(), f"-{command}"))
     name, _, sub = command.partition("|")
     assert re.search(rf"\b{name}\b", said, re.IGNORECASE), said
     assert "ACL SETUSER <user>" in said
@@ -153,7 +153,7 @@ def test_a_database_that_is_not_there(redis_server: RedisServer) -> None:
 async def test_it_goes_on_without_info(
     make_user: MakeUser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    address = make_user(*rights.rules("channels").split(), f"-{rights.OPTIONAL}")
+    address = make_user(*permissions.rules("channels").split(), f"-{permissions.OPTIONAL}")
     layer = RedisChannelLayer(hosts=[address])
     worker = Process(layer)
     recorder = await worker.connect()

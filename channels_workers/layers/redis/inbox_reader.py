@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from channels_workers.backoff import Attempts
-from channels_workers.layers.redis import commands, connections
-from channels_workers.layers.redis.lines import AsyncLine
+from channels_workers.layers.redis import hosts, requests
 from channels_workers.layers.redis.options import Host
+from channels_workers.layers.redis.pipeline import AsyncPipeline
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import InboxEntry, Unreadable
 from channels_workers.logs import fields
@@ -50,7 +50,7 @@ class Listener(Protocol):
         """Note that the key of the inbox is no stream, or one that has no ids left."""
 
 
-class Reader:
+class InboxReader:
     """Lets *server* process what comes to its inbox, the stream *key* of the Redis at *host*.
 
     *listener* is told what follows from it. *read_at* is when all that was there had been
@@ -67,9 +67,9 @@ class Reader:
         self._attempts = Attempts(logger, "Reading the inbox")
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
-    async def read(self, line: AsyncLine) -> None:
+    async def read(self, line: AsyncPipeline) -> None:
         """Read by *line*, until cancelled."""
-        while connections.goes_on():
+        while hosts.goes_on():
             try:
                 await line.open()
                 self._trouble = self.loop.create_future()
@@ -77,28 +77,28 @@ class Reader:
                 error = await self._trouble
             except Exception as failure:  # noqa: BLE001  (logged; whatever it is, the link goes on)
                 error = failure
-            if connections.is_wrong_type(error) or isinstance(error, NoIdsLeft):
+            if hosts.is_wrong_type(error) or isinstance(error, NoIdsLeft):
                 self.listener.mend_inbox()
-            outage = connections.unavailable(self.host, error)
+            outage = hosts.unavailable(self.host, error)
             await asyncio.sleep(self._attempts.failed(outage))
 
-    def _ask(self, line: AsyncLine) -> None:
+    def _ask(self, line: AsyncPipeline) -> None:
         command = ("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK, "STREAMS", self.key)
         line.start([(*command, self.server.position or "0")], lambda reply: self._take(line, reply))
 
-    def _take(self, line: AsyncLine, replies: list[Any] | Exception) -> None:
+    def _take(self, line: AsyncPipeline, replies: list[Any] | Exception) -> None:
         reply = replies if isinstance(replies, Exception) else replies[0]
         try:
             if isinstance(reply, Exception):
                 raise reply
-            entries = deque(commands.read_inbox(reply))
+            entries = deque(requests.read_inbox(reply))
         except Exception as error:  # noqa: BLE001  (see read)
             self._stop(error)
         else:
             self._attempts.succeeded()
             self._process(line, entries)
 
-    def _process(self, line: AsyncLine, entries: deque[InboxEntry]) -> None:
+    def _process(self, line: AsyncPipeline, entries: deque[InboxEntry]) -> None:
         until = time.monotonic() + TURN
         try:
             while entries:

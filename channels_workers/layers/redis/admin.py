@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from channels_workers.layers.admin import Upkeep
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.codec import Codec
-from channels_workers.layers.redis import commands
+from channels_workers.layers.redis import requests
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.commands import Request
 from channels_workers.layers.redis.processes import Processes
+from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import REFUSAL, DeadLetter, GivenUp, Unreadable
-from channels_workers.layers.upkeep import Upkeep
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -73,11 +73,11 @@ class RedisUpkeep(Upkeep):
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were given up."""
         reply = self.client.read("XRANGE", "dead_letters", "stream", "-", "+")
-        return [commands.read_dead_letter(entry, fields) for entry, fields in reply]
+        return [requests.read_dead_letter(entry, fields) for entry, fields in reply]
 
     def _send_dead_letter(self, letter: DeadLetter) -> bool:
         message = letter.message
-        arguments: commands.Arguments = [letter.id, message.channel, message.id, message.payload]
+        arguments: requests.Arguments = [letter.id, message.channel, message.id, message.payload]
         return bool(self.client.call(Request("retry", arguments)))
 
     def drop_dead_letter(self, letter: str) -> bool:
@@ -88,7 +88,7 @@ class RedisUpkeep(Upkeep):
     def set_aside(self) -> list[Unreadable]:
         """Return the newest of what could not be read."""
         reply = self.client.read("XRANGE", "aside", "stream", "-", "+")
-        return [commands.read_note(fields) for _, fields in reply]
+        return [requests.read_note(fields) for _, fields in reply]
 
     # What goes on
 

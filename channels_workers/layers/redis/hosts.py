@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
-from channels_workers.layers.redis import rights
+from channels_workers.layers.redis import permissions
 from channels_workers.layers.redis.options import Host, describe, read_options, refuse
 from channels_workers.logs import described
 
@@ -103,7 +103,7 @@ def refusal(error: Exception) -> str:
     """Return what is to be done if *error* says that Redis will have none of us, "" else."""
     text = plain(str(error)).removeprefix("ERR ")
     if isinstance(error, redis.exceptions.NoPermissionError) or text.startswith(FORBIDDEN):
-        return f"Its user lacks a right. {rights.CURE}"
+        return f"Its user lacks a right. {permissions.CURE}"
     kinds = (
         redis.exceptions.AuthenticationError,
         redis.exceptions.AuthenticationWrongNumberOfArgsError,

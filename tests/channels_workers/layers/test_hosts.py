@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.redis.connections import (
+from channels_workers.layers.redis.hosts import (
     asyncio_pool,
     blocking_pool,
     check_server,
@@ -18,7 +18,7 @@ from channels_workers.layers.redis.connections import (
     is_temporary,
     read_hosts,
 )
-from channels_workers.layers.redis.lines import error_of
+from channels_workers.layers.redis.pipeline import error_of
 from channels_workers.layers.types import Liveness, ProcessInfo
 from labs.harness.ports import free_port
 from labs.harness.redis_server import RedisServer

@@ -20,7 +20,7 @@ import redis.asyncio
 import redis.exceptions
 
 from channels_workers.concurrency.futures import settle
-from channels_workers.layers.redis.connections import goes_on, plain
+from channels_workers.layers.redis.hosts import goes_on, plain
 
 #: A command with its arguments.
 Command = Sequence[str | bytes | int]
@@ -67,7 +67,7 @@ def run_of(info: Any) -> str:
     return found[1].decode() if found else UNKNOWN_RUN
 
 
-class Line:
+class BlockingPipeline:
     """A connection of *pool*, for one thread.
 
     It connects again with the next command after an error, or when Redis is a replica now.
@@ -151,10 +151,10 @@ class Line:
 Done = Callable[[list[Any] | Exception], object]
 
 
-class AsyncLine(asyncio.Protocol):
+class AsyncPipeline(asyncio.Protocol):
     """A connection of *pool*, for one event loop, without a task: replies come by callbacks.
 
-    *run* is as that of :class:`Line`.
+    *run* is as that of :class:`BlockingPipeline`.
     """
 
     def __init__(self, pool: redis.asyncio.ConnectionPool) -> None:

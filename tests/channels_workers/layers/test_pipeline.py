@@ -7,8 +7,8 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
-from channels_workers.layers.redis.connections import asyncio_pool, blocking_pool
-from channels_workers.layers.redis.lines import AsyncLine, Line
+from channels_workers.layers.redis.hosts import asyncio_pool, blocking_pool
+from channels_workers.layers.redis.pipeline import AsyncPipeline, BlockingPipeline
 from labs.harness.redis_server import RedisServer
 
 
@@ -44,7 +44,7 @@ def become_replica(client: redis.Redis) -> None:
 
 
 def test_a_line_gives_the_reply_to_each_command(redis_server: RedisServer) -> None:
-    line = Line(blocking_pool({"address": redis_server.url}))
+    line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     text, error, number = line.execute(("SET", "a", "x"), ("INCR", "a"), ("INCR", "b"))
     assert (text, number) == (b"OK", 1)
     assert isinstance(error, redis.exceptions.ResponseError)
@@ -52,7 +52,7 @@ def test_a_line_gives_the_reply_to_each_command(redis_server: RedisServer) -> No
 
 
 def test_a_line_that_was_cut_connects_again(redis_server: RedisServer) -> None:
-    line = Line(blocking_pool({"address": redis_server.url}))
+    line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     (number,) = line.execute(("CLIENT", "ID"))
     redis_server.client().execute_command("CLIENT", "KILL", "ID", number)
     with pytest.raises((redis.exceptions.ConnectionError, OSError)):
@@ -67,7 +67,7 @@ def run_of(server: RedisServer) -> str:
 
 
 def test_a_line_knows_the_run_of_its_redis(redis_server: RedisServer) -> None:
-    line = Line(blocking_pool({"address": redis_server.url}))
+    line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     assert line.run == ""
     line.open()
     before = line.run
@@ -84,7 +84,7 @@ def test_a_line_knows_the_run_of_its_redis(redis_server: RedisServer) -> None:
 
 def test_a_line_that_is_down_sends_nothing(redis_server: RedisServer) -> None:
     """What was made for the Redis of before may not reach another."""
-    line = Line(blocking_pool({"address": redis_server.url}))
+    line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     line.open()
     line.release()
     with pytest.raises(redis.exceptions.ConnectionError, match="is down"):
@@ -95,7 +95,9 @@ def test_a_line_that_may_not_ask_knows_no_run(redis_server: RedisServer) -> None
     with redis_server.client() as client:
         client.execute_command(*["ACL", "SETUSER", "ann", "on", ">secret", "~*", "+@all", "-info"])
     try:
-        line = Line(blocking_pool({"address": redis_server.url.replace("//", "//ann:secret@")}))
+        line = BlockingPipeline(
+            blocking_pool({"address": redis_server.url.replace("//", "//ann:secret@")})
+        )
         assert line.execute(("PING",)) == [b"PONG"]
         assert line.run == "?"
         line.release()
@@ -107,7 +109,7 @@ def test_a_line_that_may_not_ask_knows_no_run(redis_server: RedisServer) -> None
 def test_a_line_leaves_a_redis_that_became_a_replica(
     redis_server: RedisServer, replica: redis.Redis
 ) -> None:
-    line = Line(blocking_pool({"address": redis_server.url}))
+    line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     (before,) = line.execute(("CLIENT", "ID"))
     become_replica(replica)
     line.open()
@@ -126,7 +128,7 @@ def test_a_line_leaves_a_redis_that_became_a_replica(
 def test_an_asyncio_line_gives_the_reply_to_each_command(redis_server: RedisServer) -> None:
     async def ask() -> list[Any]:
         pool = asyncio_pool({"address": redis_server.url})
-        line = AsyncLine(pool)
+        line = AsyncPipeline(pool)
         replies = await line.execute(("SET", "a", "x"), ("INCR", "a"), ("INCR", "b"))
         await line.close()
         await pool.disconnect()
@@ -140,7 +142,7 @@ def test_an_asyncio_line_gives_the_reply_to_each_command(redis_server: RedisServ
 def test_an_asyncio_line_knows_the_run_of_its_redis(redis_server: RedisServer) -> None:
     async def ask() -> str:
         pool = asyncio_pool({"address": redis_server.url})
-        line = AsyncLine(pool)
+        line = AsyncPipeline(pool)
         await line.open()
         await line.close()
         await pool.disconnect()
@@ -154,7 +156,7 @@ def test_an_asyncio_line_leaves_a_redis_that_became_a_replica(
 ) -> None:
     async def ask() -> tuple[Any, Any]:
         pool = asyncio_pool({"address": redis_server.url})
-        line = AsyncLine(pool)
+        line = AsyncPipeline(pool)
         (before,) = await line.execute(("CLIENT", "ID"))
         become_replica(replica)
         (error,) = await line.execute(("SET", "a", "x"))
@@ -173,7 +175,7 @@ def test_a_cancellation_that_is_swallowed_while_it_connects_ends_a_line(
 ) -> None:
     async def cancel() -> None:
         pool = SwallowingPool(host="127.0.0.1", port=redis_server.port)
-        line = AsyncLine(pool)
+        line = AsyncPipeline(pool)
         opening = asyncio.create_task(line.open())
         await pool.is_connecting.wait()
         opening.cancel()
