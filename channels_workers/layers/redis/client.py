@@ -14,7 +14,17 @@ import redis.exceptions
 from channels_workers.exceptions import LayerRefused, LayerUnfit
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import FORMAT_VERSION
-from channels_workers.layers.redis import hosts, options, permissions, requests
+from channels_workers.layers.redis import options, permissions, requests
+from channels_workers.layers.redis.hosts import (
+    OLDEST_VERSION,
+    blocking_pool,
+    check_server,
+    is_temporary,
+    is_wrong_type,
+    plain,
+    read_hosts,
+    unavailable,
+)
 from channels_workers.layers.redis.pipeline import BlockingPipeline, Command
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.scripts import script
@@ -53,7 +63,7 @@ class Client:
     """
 
     def __init__(self, hosts: Any, prefix: str) -> None:
-        self.host = hosts.read_hosts(hosts)
+        self.host = read_hosts(hosts)
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
         self._format = f"{prefix}:format"
         self._says_nothing = False  # it may not be asked for its version
@@ -61,7 +71,7 @@ class Client:
 
     def renew(self) -> None:
         """Begin with a new pool; connections of the old one are left as they are."""
-        self.pool = hosts.blocking_pool(self.host)
+        self.pool = blocking_pool(self.host)
         self.redis = redis.Redis(connection_pool=self.pool)
         for command in ("XRANGE", "XREADGROUP"):
             self.redis.set_response_callback(command, requests.as_it_is)
@@ -94,7 +104,7 @@ class Client:
             try:
                 return self.redis.execute_command(*words)  # type: ignore[no-untyped-call]
             except redis.exceptions.ResponseError as error:
-                if not hosts.is_wrong_type(error):
+                if not is_wrong_type(error):
                     raise
             self.mend([name], kind)
             return self.redis.execute_command(*words)  # type: ignore[no-untyped-call]
@@ -124,13 +134,13 @@ class Client:
 
     def explain(self, error: Exception) -> None:
         """Raise :class:`LayerUnavailable` if *error* is one that may pass, or can be cured."""
-        if isinstance(error, ERRORS) and hosts.is_temporary(error):
-            raise hosts.unavailable(self.host, error) from error
+        if isinstance(error, ERRORS) and is_temporary(error):
+            raise unavailable(self.host, error) from error
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is fit, and lets us do our work."""
         with self.explained():
-            hosts.check_server(self._ask_server(), str(self))
+            check_server(self._ask_server(), str(self))
             self._check_format(cast("bytes | None", self.redis.get(self._format)))
         self._check_rights()
 
@@ -148,7 +158,7 @@ class Client:
                     "of before is noticed late. Let it: ACL SETUSER <user> +info"
                 )
                 logger.warning(text, self, extra=extra)
-            return {"redis_version": ".".join(map(str, hosts.OLDEST_VERSION))}
+            return {"redis_version": ".".join(map(str, OLDEST_VERSION))}
 
     def _check_format(self, found: bytes | None) -> None:
         if found is not None and found != str(FORMAT_VERSION).encode():
@@ -165,7 +175,7 @@ class Client:
         refused: list[bytes] = self.call(Request("permissions", []))
         if refused:
             names = ", ".join(name.decode().upper() for name in dict.fromkeys(refused[::2]))
-            said = hosts.plain(printable(refused[1]))
+            said = plain(printable(refused[1]))
             raise LayerRefused(
                 f"Redis at {self} does not let its user run {names} on keys that begin with "
                 f"{self.prefix} ({said}). {permissions.CURE}"
