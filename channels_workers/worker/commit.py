@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from channels_workers.backoff import Attempts
 from channels_workers.conf import configuration
@@ -16,7 +16,6 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
-    Operation,
     Send,
 )
 from channels_workers.logs import about
@@ -72,13 +71,13 @@ def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
 
     As :func:`finish` it raises :class:`Ended`.
     """
-    delivery, operations, session = finished
+    delivery = finished.delivery
     unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
     full = Attempts(logger, f"Committing {delivery.id}", 0.2)
     while True:
         try:
-            committed = layer.commit(delivery, operations, session)
+            committed = layer.commit(finished)
         except LayerUnavailable as error:
             if rest(unavailable.failed(error)):
                 raise Ended(f"Message {delivery.id} is not committed: {error}") from error
@@ -87,7 +86,7 @@ def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
                 if rest(full.failed(error)):
                     raise Ended(f"Message {delivery.id} is not committed: {error}") from error
             else:
-                operations = _without(operations, error.channel, delivery)
+                finished = _without(finished, error.channel)
         else:
             unavailable.succeeded()
             note(committed, delivery)
@@ -101,9 +100,8 @@ def note(committed: Committed, delivery: Delivery) -> None:
         logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
 
 
-def _without(
-    operations: Sequence[Operation], channel: str, delivery: Delivery
-) -> Sequence[Operation]:
+def _without(finished: Finished, channel: str) -> Finished:
+    delivery, operations, _ = finished
     kept = [item for item in operations if not (isinstance(item, Send) and item.channel == channel)]
     logger.error(
         "Channel %s stayed full: %d messages that %s (message %s) sent there are lost. Run more "
@@ -114,7 +112,7 @@ def _without(
         delivery.id,
         extra=about("channel_full", delivery),
     )
-    return kept
+    return finished._replace(operations=kept)
 
 
 def put_back(
@@ -148,7 +146,7 @@ def _put_back_failed(
     if not is_last(delivery, error):
         return layer.requeue(delivery, counted=True, failed=True)
     if delivery.channel == CONNECT:  # nothing in it is worth to be kept
-        committed = layer.commit(*undone(delivery, layer))
+        committed = layer.commit(undone(delivery, layer))
     else:
         committed = layer.dead_letter(delivery, reason_of(delivery, error))
     failures.gave_up(delivery, error)

@@ -87,7 +87,7 @@ class WorkerGroup:
         self._crowded = threading.Event()
         self._overdue = AttemptsEach(logger, "Committing what waits in the thread", LONGEST_PAUSE)
         self._relief = Duty("relief", self._relieve)
-        self._reaper = Reaper(channel_layer, lambda: self.process)
+        self._reaper = Reaper(channel_layer.admin, lambda: self.process)
 
     @property
     def process(self) -> str:
@@ -245,7 +245,7 @@ class WorkerGroup:
         self.unfinished.settle(self._finish)
 
     def _finish(self, delivery: Delivery) -> None:
-        self.channel_layer.commit(*undone(delivery, self.channel_layer))
+        self.channel_layer.commit(undone(delivery, self.channel_layer))
 
     # The relief
 

@@ -113,7 +113,7 @@ class Heartbeat:
         group = self.group
         consumers = [f"{name}.{worker.number}" for name in self._names for worker in group.workers]
         held_before = group.held()
-        found = self.channel_layer.held(group.channels, consumers)
+        found = self.channel_layer.pending_deliveries(group.channels, consumers)
         unknown = group.unknown(found, held_before)
         group.backlog.add([delivery for delivery in unknown if delivery in self._unknown])
         self._unknown = unknown

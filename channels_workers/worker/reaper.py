@@ -11,9 +11,9 @@ from functools import partial
 
 from channels_workers.backoff import Attempts, AttemptsEach
 from channels_workers.concurrency.threads import Duty
-from channels_workers.layers.admin import Upkeep
+from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.liveness import DEAD_AFTER, StallDetector
-from channels_workers.layers.types import GivenUp
+from channels_workers.layers.types import NewDeadLetter
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ LAGGING = "counts as dead: it does not read its inbox"
 class Reaper:
     """The duty of one worker process, whose id *own* gives, in a thread of its own."""
 
-    def __init__(self, layer: Upkeep, own: Callable[[], str]) -> None:
-        self.layer = layer
+    def __init__(self, admin: LayerAdmin, own: Callable[[], str]) -> None:
+        self.admin = admin
         self.own = own
         self.detector = StallDetector()
         self._orphans: set[str] = set()
@@ -76,7 +76,7 @@ class Reaper:
 
         Raises :class:`LayerUnavailable` if the layer is away; other trouble is logged.
         """
-        counters = dict.fromkeys(self._orphans, 0) | self.layer.processes()
+        counters = dict.fromkeys(self._orphans, 0) | self.admin.processes()
         for process, counter in self.detector.look(counters, self.own(), now).items():
             self._orphans.discard(process)
             self._mark_dead(process, counter, NO_HEARTBEAT if counter else UNKNOWN)
@@ -86,19 +86,19 @@ class Reaper:
         self._parts.attempt("unknown processes", lambda: self._search(now))
 
     def _mark_lagging_dead(self) -> None:
-        for process, counter in self.layer.lagging().items():
+        for process, counter in self.admin.lagging().items():
             self._mark_dead(process, counter, LAGGING)
 
     def _mark_dead(self, process: str, counter: int, why: str) -> None:
         def mark_dead() -> None:
-            if self.layer.mark_dead(process, counter):
+            if self.admin.mark_dead(process, counter):
                 extra = fields("process_dead", process_id=process)
                 logger.warning("Process %s %s", process, why, extra=extra)
 
         self._burials.attempt(process, mark_dead)
 
     def _clean_up_all(self) -> None:
-        remains = self.layer.awaiting_cleanup()
+        remains = self.admin.awaiting_cleanup()
         self._cleaning.keep(remains)
         for process in remains:
             if self._ended.is_set():  # another reaper goes on
@@ -106,7 +106,7 @@ class Reaper:
             self._cleaning.attempt(process, partial(self._clean_up, process))
 
     def _clean_up(self, process: str) -> None:
-        for given_up in self.layer.clean_up(process):
+        for given_up in self.admin.clean_up(process):
             _tell_of(given_up, process)
         extra = fields("process_cleaned_up", process_id=process)
         logger.warning("Cleaned up after process %s", process, extra=extra)
@@ -115,10 +115,10 @@ class Reaper:
         # Whom nobody knows may be about to register: the watch takes it for a counter of 0.
         if now - self._searched >= SEARCH_INTERVAL:
             self._searched = now
-            self._orphans = self.layer.orphans()
+            self._orphans = self.admin.orphans()
 
 
-def _tell_of(given_up: GivenUp, process: str) -> None:
+def _tell_of(given_up: NewDeadLetter, process: str) -> None:
     logger.error(
         "Message %s on %s is given up: its worker died again; see `manage.py deadletters`",
         given_up.message_id,

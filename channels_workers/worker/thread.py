@@ -259,7 +259,7 @@ class Worker:
             try:
                 while self.finished:
                     finished = self.finished[0]
-                    note(self.channel_layer.commit(*finished), finished.delivery)
+                    note(self.channel_layer.commit(finished), finished.delivery)
                     del self.finished[0]
             finally:
                 self.committing.release()

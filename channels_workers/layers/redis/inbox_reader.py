@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from channels_workers.backoff import Attempts
-from channels_workers.layers.redis import hosts, requests
+from channels_workers.layers.redis import hosts, wire
 from channels_workers.layers.redis.options import Host
 from channels_workers.layers.redis.pipeline import AsyncPipeline
 from channels_workers.layers.server import Departure, Server
@@ -22,39 +22,38 @@ logger = logging.getLogger(__name__)
 #: Entries read from the inbox at once, and how long a read waits (ms).
 INBOX_COUNT, INBOX_BLOCK = 500, 2000
 
-#: The event loop runs others after this time (s).
+#: After this time other callbacks of the event loop have their turn (s).
 TURN = 0.01
 
 
-#: An id of Redis is no longer than this before the year 5138, with 10 digits of its number.
+#: The longest id of Redis before the year 5138, with 10 digits after the dash.
 LONGEST_ID = 26
 
 
 class NoIdsLeft(Exception):
-    """Somebody has added an entry to an inbox with an id so large that none can follow."""
+    """A foreign entry of an inbox has an id so large that none can follow."""
 
 
 class Listener(Protocol):
-    """What is told of an inbox; none of it waits."""
+    """Is notified of events in an inbox; no method waits."""
 
     def depart(self, departures: Iterable[Departure]) -> None:
         """Note which groups have no member here any more."""
 
     def keep_unreadable(self, found: Iterable[Unreadable]) -> None:
-        """Note what could not be read."""
+        """Note unreadable data."""
 
     def republish(self) -> None:
-        """Note that the layer was flushed: what connections had published is not there any more."""
+        """Note a flush, which has deleted the pending messages of connections."""
 
     def mend_inbox(self) -> None:
-        """Note that the key of the inbox is no stream, or one that has no ids left."""
+        """Note that the key of the inbox is not a stream, or has no ids left."""
 
 
 class InboxReader:
-    """Lets *server* process what comes to its inbox, the stream *key* of the Redis at *host*.
+    """Reads the inbox of *server*, the stream *key* of the Redis at *host*.
 
-    *listener* is told what follows from it. *read_at* is when all that was there had been
-    processed, or nothing had come for a while (monotonic seconds).
+    *listener* is notified of events. *read_at* is when the inbox was last empty (monotonic s).
     """
 
     def __init__(self, host: Host, key: str, server: Server, listener: Listener) -> None:
@@ -67,13 +66,13 @@ class InboxReader:
         self._attempts = Attempts(logger, "Reading the inbox")
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
-    async def read(self, line: AsyncPipeline) -> None:
-        """Read by *line*, until cancelled."""
+    async def read(self, pipeline: AsyncPipeline) -> None:
+        """Read by *pipeline*, until cancelled."""
         while hosts.goes_on():
             try:
-                await line.open()
+                await pipeline.open()
                 self._trouble = self.loop.create_future()
-                self._ask(line)
+                self._ask(pipeline)
                 error = await self._trouble
             except Exception as failure:  # noqa: BLE001  (logged; whatever it is, the link goes on)
                 error = failure
@@ -82,34 +81,36 @@ class InboxReader:
             outage = hosts.unavailable(self.host, error)
             await asyncio.sleep(self._attempts.failed(outage))
 
-    def _ask(self, line: AsyncPipeline) -> None:
+    def _ask(self, pipeline: AsyncPipeline) -> None:
         command = ("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK, "STREAMS", self.key)
-        line.start([(*command, self.server.position or "0")], lambda reply: self._take(line, reply))
+        pipeline.start(
+            [(*command, self.server.position or "0")], lambda reply: self._take(pipeline, reply)
+        )
 
-    def _take(self, line: AsyncPipeline, replies: list[Any] | Exception) -> None:
+    def _take(self, pipeline: AsyncPipeline, replies: list[Any] | Exception) -> None:
         reply = replies if isinstance(replies, Exception) else replies[0]
         try:
             if isinstance(reply, Exception):
                 raise reply
-            entries = deque(requests.read_inbox(reply))
+            entries = deque(wire.read_inbox(reply))
         except Exception as error:  # noqa: BLE001  (see read)
             self._stop(error)
         else:
             self._attempts.succeeded()
-            self._process(line, entries)
+            self._process(pipeline, entries)
 
-    def _process(self, line: AsyncPipeline, entries: deque[InboxEntry]) -> None:
+    def _process(self, pipeline: AsyncPipeline, entries: deque[InboxEntry]) -> None:
         until = time.monotonic() + TURN
         try:
             while entries:
                 self._process_entry(entries.popleft())
                 if entries and time.monotonic() > until:
-                    self.loop.call_soon(self._process, line, entries)
+                    self.loop.call_soon(self._process, pipeline, entries)
                     return
             self.read_at = time.monotonic()
             if unreadable := self.server.take_unreadable():
                 self.listener.keep_unreadable(unreadable)
-            self._ask(line)
+            self._ask(pipeline)
         except Exception as error:  # noqa: BLE001  (see read)
             self._stop(error)
 
@@ -117,15 +118,17 @@ class InboxReader:
         before = self.server.position
         self._try_process(entry)
         if len(entry.id) > LONGEST_ID:
-            self.server.position = before  # all that comes after it will have a smaller id
+            self.server.position = before  # all later entries will have a smaller id
             raise NoIdsLeft(f"Entry {entry.id} of an inbox leaves no ids for others.")
 
     def _try_process(self, entry: InboxEntry) -> None:
         try:
-            self.listener.depart(self.server.process(entry))
-            if any(operation.kind == "f" for operation in entry.operations):
+            if departures := self.server.process(entry):
+                self.listener.depart(departures)
+            if self.server.was_flushed:
+                self.server.was_flushed = False
                 self.listener.republish()
-        except Exception:  # none may stop those behind it
+        except Exception:  # it must not stop those behind it
             extra = fields("inbox_failed", process_id=self.server.id)
             logger.exception("Inbox entry %s failed", entry.id, extra=extra)
             self.server.position = entry.id

@@ -21,9 +21,7 @@ import redis.exceptions
 
 from channels_workers.concurrency.futures import settle
 from channels_workers.layers.redis.hosts import goes_on, plain
-
-#: A command with its arguments.
-Command = Sequence[str | bytes | int]
+from channels_workers.layers.redis.requests import Command
 
 #: How many bytes are read at once.
 READ_SIZE = 65_536

@@ -1,4 +1,4 @@
-"""The asyncio connections of one interface server: it writes, it reads its inbox, it heartbeats."""
+"""The session of one interface server with Redis: it writes, reads its inbox and heartbeats."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.inbox_reader import InboxReader
 from channels_workers.layers.redis.pipeline import AsyncPipeline
 from channels_workers.layers.redis.registration import Registration
-from channels_workers.layers.redis.requests import Request
-from channels_workers.layers.redis.writer import Call, Done, Writer
+from channels_workers.layers.redis.requests import Done, Request, ignore
+from channels_workers.layers.redis.writer import Writer
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import Liveness, ProcessInfo, Unreadable
 from channels_workers.logs import fields
@@ -34,41 +34,41 @@ RESTORED_AT_ONCE = 100
 
 
 class Layer(Protocol):
-    """What a session needs of its layer."""
+    """The parts of a layer that a session uses."""
 
     client: Client
 
     def register_server(self, server: str) -> Registration:
-        """Make *server* known; it blocks."""
+        """Register *server*; this blocks."""
 
     def forget_server(self) -> None:
-        """Note that Redis does not know the server any more."""
+        """Drop the server, which Redis has evicted."""
 
 
 class ServerSession:
     """Writer, inbox reader and heartbeat of *server*, in the event loop that makes it.
 
-    When Redis has lost its data, the server is registered again with all that it holds.
+    After Redis has lost its data, it registers the server again, with all connections.
     """
 
     def __init__(self, layer: Layer, server: Server) -> None:
         self.layer = layer
         self.server = server
         self.host = layer.client.host
-        self.life = Registration(server.id, "")
+        self.registration = Registration(server.id, "")
         self.loop = asyncio.get_running_loop()
         self._ended = False
         self._writer = Writer(self.host, layer.client.prefix, HEARTBEAT_INTERVAL)
         inbox = layer.client.key(f"inbox:{server.id}")
         self._reader = InboxReader(self.host, inbox, server, self)
         self._outage: LayerUnavailable | None = None
-        #: Whether Redis knows the server, and what the first attempt to register it came to:
-        #: others wait for both in event loops of their own.
+        #: Whether the server is registered, and the result of the first attempt. Coroutines of
+        #: other event loops wait for them.
         self._registered: concurrent.futures.Future[bool] = concurrent.futures.Future()
         self._first_attempt: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._duties: list[asyncio.Task[None]] = []
         self._task = self.loop.create_task(self._run(), name="channels_workers server session")
-        self._task.add_done_callback(self._tell_of_end)
+        self._task.add_done_callback(self._log_failure)
 
     def ended(self) -> bool:
         """Say whether this session, or its event loop, has ended."""
@@ -79,20 +79,20 @@ class ServerSession:
         return not self.ended() and asyncio.get_running_loop() is self.loop
 
     async def registered(self) -> bool:
-        """Wait until Redis knows the server; False if the session ends before that."""
+        """Wait until the server is registered; return False if the session ends before that."""
         if self._registered.done():
             return self._registered.result()
         return await asyncio.shield(asyncio.wrap_future(self._registered))
 
     async def first_attempt(self) -> None:
-        """Wait until Redis knows the server, or the first attempt failed; raise what is wrong."""
+        """Wait for the first attempt to register the server; raise its error."""
         await asyncio.shield(asyncio.wrap_future(self._first_attempt))
 
-    def start(self, request: Request, done: Done) -> Call:
-        """Have a script run; *done* is called with what it says, or with what is wrong.
+    def start(self, request: Request, done: Done) -> Request:
+        """Send a request; call *done* with its result or an error.
 
-        A request that may be repeated waits while Redis is away; for another one that is what is
-        wrong. Raises :class:`LayerUnavailable` if the session has ended, or could not register yet.
+        A repeatable request waits while Redis is away; another one fails. Raises
+        :class:`LayerUnavailable` if the session has ended, or could not register yet.
         """
         if self._ended:
             raise LayerUnavailable("The connection of this server to Redis has ended.")
@@ -101,41 +101,41 @@ class ServerSession:
         return self._writer.add(request, done)
 
     async def call(self, request: Request) -> Any:
-        """Do the same as :meth:`start`, and wait for it; raise what is wrong."""
+        """Do the same as :meth:`start`, and wait for the result, or raise the error."""
         reply = self.loop.create_future()
-        call = self.start(request, partial(settle, reply))
+        self.start(request, partial(settle, reply))
         try:
             return await reply
         except asyncio.CancelledError:
-            call.is_over = True
+            request.is_over = True
             raise
 
     def depart(self, departures: Iterable[Departure]) -> None:
-        """Tell Redis, some time soon, which groups have no member here any more."""
+        """Take the server out of groups that have no member here any more, soon."""
         for group, entry in departures:
             self._writer.add(Request("leave", [self.server.id, group, entry]), ignore)
 
     def inbox_waits(self) -> float:
-        """Return for how long the inbox has not been read to its end (s)."""
+        """Return for how long the inbox was not read to its end (s)."""
         return time.monotonic() - self._reader.read_at if self._registered.done() else 0.0
 
     def keep_unreadable(self, found: Iterable[Unreadable]) -> None:
-        """Let Redis keep a note, some time soon, of what could not be read."""
-        self._writer.add(requests.keep_aside(self.server.id, found), ignore)
+        """Keep notes of unreadable data in Redis, soon."""
+        self._writer.add(requests.set_aside(self.server.id, found), ignore)
 
     def mend_inbox(self) -> None:
-        """Have the key of the inbox set aside, some time soon, if it is no stream."""
+        """Set the key of the inbox aside, soon, if it is not a stream."""
         request = Request("mend_keys", [f"inbox:{self.server.id}", "stream"], ordered=False)
         self._writer.add(request, ignore)
 
     def republish(self) -> None:
-        """Have what a flush deleted of connections published again, some time soon."""
+        """Publish the pending messages of connections again, soon, after a flush."""
         for request in requests.republish(self.server, RESTORED_AT_ONCE):
             self._writer.add(request, ignore)
 
     async def stop(self) -> None:
         """End the session and close its connections."""
-        # Again and again: a cancellation may be swallowed, see `hosts.goes_on`.
+        # In a loop, as a cancellation may be swallowed; see `hosts.goes_on`.
         while not self._task.done():
             for task in (self._task, *self._duties):
                 task.cancel()
@@ -146,7 +146,7 @@ class ServerSession:
         try:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
-                writing = self._writer.write(AsyncPipeline(pool), self.life)
+                writing = self._writer.write(AsyncPipeline(pool), self.registration)
                 duties = (writing, self._reader.read(AsyncPipeline(pool)), self._heartbeat())
                 self._duties = [tasks.create_task(duty) for duty in duties]
         except* ServerEvicted:
@@ -159,22 +159,24 @@ class ServerSession:
         self._ended = True
         self._writer.end()
         if not self._first_attempt.done():
-            self._first_attempt.set_exception(LayerUnavailable("The session to Redis has ended."))
+            self._first_attempt.set_exception(LayerUnavailable("The session with Redis has ended."))
         if not self._registered.done():
             self._registered.set_result(False)
-        self.server.wake_mailboxes()  # those that wait in another loop make a new session
+        self.server.wake_mailboxes()  # readers in other loops begin a new session
 
-    def _tell_of_end(self, task: asyncio.Task[None]) -> None:
+    def _log_failure(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            text = "The session of this server to Redis has ended; whoever needs one makes another"
+            text = "The session of this server with Redis has failed; the next call begins another"
             logger.error(text, exc_info=error, extra=self._fields("link_failed"))
 
     async def _register(self) -> None:
         attempts = Attempts(logger, "Registering this server", HEARTBEAT_INTERVAL)
         while True:
             try:
-                self.life = await asyncio.to_thread(self.layer.register_server, self.server.id)
-            except Exception as error:  # noqa: BLE001  (logged; nothing works without)
+                self.registration = await asyncio.to_thread(
+                    self.layer.register_server, self.server.id
+                )
+            except Exception as error:  # noqa: BLE001  (logged; nothing works without a registration)
                 self._outage = hosts.unavailable(self.host, error)
                 if not self._first_attempt.done():
                     self._first_attempt.set_exception(self._outage)
@@ -186,7 +188,7 @@ class ServerSession:
                 self._registered.set_result(True)
                 return
 
-    # Living
+    # Heartbeats
 
     async def _heartbeat(self) -> None:
         while hosts.goes_on():
@@ -202,16 +204,16 @@ class ServerSession:
 
     async def _heartbeat_once(self) -> None:
         unsure = set(self.server.unsure)
-        reply = await self.call(self.life.heartbeat(self.server.position))
-        heartbeat = self.life.read(reply, time.monotonic())
+        reply = await self.call(self.registration.heartbeat(self.server.position))
+        liveness = self.registration.read(reply, time.monotonic())
         self.server.unsure -= unsure
-        if heartbeat is Liveness.ALIVE:
+        if liveness is Liveness.ALIVE:
             self.server.forget_ends(unsure)
-        for request in self.life.follow_up(time.monotonic()):
+        for request in self.registration.follow_up(time.monotonic()):
             await self.call(request)
-        if heartbeat is Liveness.EVICTED:
+        if liveness is Liveness.EVICTED:
             raise ServerEvicted
-        if heartbeat is Liveness.LOST:
+        if liveness is Liveness.LOST:
             await self._restore(reply[1].decode())
 
     async def _restore(self, epoch: str) -> None:
@@ -223,24 +225,20 @@ class ServerSession:
             if await asyncio.to_thread(self.layer.client.call, request) == b"evicted":
                 raise ServerEvicted
         self.server.restored()
-        self.life.begin_again(epoch)
+        self.registration.begin_again(epoch)
         logger.warning("This server is registered again", extra=self._fields("data_restored"))
 
     def _fields(self, event: str) -> dict[str, str | int]:
         return fields(event, process_id=self.server.id)
 
     def _evict(self) -> None:
-        text = "Redis does not know this server any more; its sockets are closed"
+        text = "Redis has evicted this server; its sockets are closed"
         logger.error(text, extra=self._fields("server_lost"))
         self.layer.forget_server()
-        for channel, receiver in list(self.server.receivers.items()):
+        for channel, connection in list(self.server.connections.items()):
             try:
-                receiver.evicted()
-            except Exception:  # the others are to be told all the same
+                connection.evicted()
+            except Exception:  # one connection must not stop the others
                 extra = fields("delivery_failed", connection=channel)
-                logger.exception("Telling %s of the loss failed", channel, extra=extra)
+                logger.exception("Closing %s failed", channel, extra=extra)
         self.server.forget_all()
-
-
-def ignore(reply: Any) -> None:
-    """Do nothing with what a script says."""

@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from channels_workers.layers.aside import printable
-from channels_workers.layers.redis.requests import GROUP
+from channels_workers.layers.redis.wire import GROUP
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import (
     ProcessInfo,

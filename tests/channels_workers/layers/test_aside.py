@@ -29,12 +29,13 @@ from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    ConnectionSnapshot,
     Delivery,
-    Held,
+    Finished,
     Liveness,
+    PendingMessage,
     ProcessInfo,
     Send,
-    UnderWay,
     Unreadable,
 )
 from channels_workers.registry import channel_layers
@@ -54,9 +55,9 @@ class Connection(Recorder):
         super().__init__()
         self.payload = payload
 
-    def held(self) -> Held:
-        under_way = None if self.releases else UnderWay(CONNECT, self.payload)
-        return Held(0, self.payload, under_way)
+    def snapshot(self) -> ConnectionSnapshot:
+        under_way = None if self.releases else PendingMessage(CONNECT, self.payload)
+        return ConnectionSnapshot(0, self.payload, under_way)
 
 
 class Site:
@@ -136,7 +137,7 @@ class Site:
         until = time.monotonic() + TIMEOUT
         while time.monotonic() < until:
             try:
-                layer.commit(delivery, operations)
+                layer.commit(Finished(delivery, operations))
                 return
             except LayerUnavailable:  # all register again
                 layer.heartbeat(self.name)
@@ -145,16 +146,16 @@ class Site:
     def look_after(self) -> None:
         """Do what each worker does every second, and an operator now and then."""
         layer = self.worker
-        for process, counter in layer.processes().items():
+        for process, counter in layer.admin.processes().items():
             if process.startswith("dead") or counter == -1:
-                layer.mark_dead(process, counter)
-        layer.lagging()
-        for process in layer.awaiting_cleanup():
-            layer.clean_up(process)
-        layer.orphans()
-        layer.status()
-        layer.dead_letters()
-        layer.set_aside()
+                layer.admin.mark_dead(process, counter)
+        layer.admin.lagging()
+        for process in layer.admin.awaiting_cleanup():
+            layer.admin.clean_up(process)
+        layer.admin.orphans()
+        layer.admin.status()
+        layer.admin.dead_letters()
+        layer.admin.set_aside()
         self.run(self.layer.workers())
         layer.load_session(self.old.channel)
         layer.members("group")
@@ -382,7 +383,7 @@ def test_an_inbox_entry_that_nobody_can_read(site: Site, caplog: pytest.LogCaptu
     assert said.startswith("Field b'' of inbox entry ")
     assert "see `manage.py deadletters aside`" in said
     site.talk()
-    assert len(site.worker.set_aside()) == 4
+    assert len(site.worker.admin.set_aside()) == 4
 
 
 @pytest.mark.parametrize(
@@ -411,15 +412,15 @@ def test_a_message_that_nobody_can_read_is_a_dead_letter(
     site.redis.xadd(site.key("channel:work"), fields)  # type: ignore[arg-type]
     site.talk()
     assert site.worker.length("work") == 0
-    (letter,) = site.worker.dead_letters()
+    (letter,) = site.worker.admin.dead_letters()
     assert letter.is_unreadable
     assert letter.message.channel == "work"
     assert letter.reason.startswith("it is unreadable: Entry ")
     with pytest.raises(ValueError, match="cannot be read, so it cannot be sent again"):
-        site.worker.retry_dead_letter(letter.id)
+        site.worker.admin.retry(letter.id)
     assert len([text for text in errors(caplog) if "is set aside" in text]) == 1
-    assert site.worker.drop_dead_letter(letter.id)
-    assert site.worker.dead_letters() == []
+    assert site.worker.admin.drop(letter.id)
+    assert site.worker.admin.dead_letters() == []
 
 
 async def test_whoever_receives_gets_the_next_that_can_be_read(redis_server: RedisServer) -> None:
@@ -430,7 +431,7 @@ async def test_whoever_receives_gets_the_next_that_can_be_read(redis_server: Red
             client.xadd(layer.streams.key("name"), fields)
     await layer.send("name", {"n": 1})
     assert await asyncio.wait_for(layer.receive("name"), TIMEOUT) == {"n": 1}
-    assert [letter.is_unreadable for letter in layer.dead_letters()] == [True, True]
+    assert [letter.is_unreadable for letter in layer.admin.dead_letters()] == [True, True]
     with redis_server.client() as client:
         kept: Any = client.xrange(layer.client.key("dead_letters"))
     assert [len(fields) for _, fields in kept] == [2 + 1, 2 + MOST_FIELDS // 2]
@@ -444,7 +445,7 @@ def test_a_record_that_nobody_can_read(site: Site, caplog: pytest.LogCaptureFixt
     site.look_after()
     assert not site.redis.hexists(site.key(f"connections:{site.server}"), site.old.channel)
     assert not site.redis.exists(site.key(f"session:{site.old.channel}"))
-    (note,) = site.worker.set_aside()
+    (note,) = site.worker.admin.set_aside()
     assert (note.where, note.value) == (f"connection {site.old.channel}", b"garbage")
     assert sum(note.where in text for text in errors(caplog)) == 1
     site.look_after()
@@ -458,21 +459,21 @@ def test_a_process_tells_again_what_was_lost_of_it(site: Site) -> None:
     assert site.worker.heartbeat(site.name) is Liveness.ALIVE
     assert site.worker.heartbeat(site.name) is Liveness.ALIVE
     assert list(site.run(site.layer.workers())) == [site.name]
-    assert site.worker.processes()[site.name] > 1
+    assert site.worker.admin.processes()[site.name] > 1
 
 
 def test_a_dead_process_whose_counter_is_no_number(site: Site) -> None:
     for name in (b"dead", b"dead\xff"):
         site.redis.hset(site.key("processes"), name, b"no number")
         site.redis.hset(site.key("process_info"), name, b"no json")
-    found = {name for name, counter in site.worker.processes().items() if counter == -1}
+    found = {name for name, counter in site.worker.admin.processes().items() if counter == -1}
     assert len(found) == 2
     for name in found:
-        assert site.worker.mark_dead(name, -1)
-        assert name in site.worker.awaiting_cleanup()
-        site.worker.clean_up(name)
-    assert site.worker.awaiting_cleanup() == set()
-    assert found.isdisjoint(site.worker.processes())
+        assert site.worker.admin.mark_dead(name, -1)
+        assert name in site.worker.admin.awaiting_cleanup()
+        site.worker.admin.clean_up(name)
+    assert site.worker.admin.awaiting_cleanup() == set()
+    assert found.isdisjoint(site.worker.admin.processes())
 
 
 def test_only_so_many_notes_are_kept(site: Site) -> None:
@@ -480,7 +481,7 @@ def test_only_so_many_notes_are_kept(site: Site) -> None:
     for _ in range(15):
         site.redis.xadd(inbox, {b"z%d" % number: b"x" * 5000 for number in range(20)})
     site.talk()
-    notes = site.worker.set_aside()
+    notes = site.worker.admin.set_aside()
     assert 0 < len(notes) <= 100
     assert max(len(note.value) for note in notes) == 1000
     assert site.layer._server is not None
@@ -533,7 +534,7 @@ def test_deadletters_in_the_face_of_garbage(
         written, failed = StringIO(), StringIO()
         call_command("deadletters", *action, stdout=written, stderr=failed)
         assert "\x1b" not in written.getvalue() + failed.getvalue()
-    assert site.worker.dead_letters() == []
+    assert site.worker.admin.dead_letters() == []
     channel_layers["default"].disconnect()
 
 

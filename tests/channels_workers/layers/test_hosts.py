@@ -85,9 +85,9 @@ def test_whatever_asks_a_server_that_is_not_there_says_so(redis_server: RedisSer
         lambda: layer.members("group"),
         lambda: layer.load_session("server!1"),
         lambda: asyncio.run(layer.flush()),
-        layer.status,
-        layer.dead_letters,
-        layer.processes,
+        layer.admin.status,
+        layer.admin.dead_letters,
+        layer.admin.processes,
     ]
     for question in questions:
         with pytest.raises(LayerUnavailable, match="does not answer"):

@@ -18,14 +18,15 @@ from channels_workers.layers.types import (
     RECEIVE,
     Closed,
     Committed,
+    ConnectionSnapshot,
     Delivery,
-    Held,
+    Finished,
     Liveness,
+    PendingMessage,
     ProcessInfo,
     Published,
     Send,
     Session,
-    UnderWay,
 )
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
@@ -41,20 +42,20 @@ class Socket(Recorder):
         super().__init__()
         self.site = site
         self.order = -1
-        self.under_way: UnderWay | None = None
+        self.under_way: PendingMessage | None = None
 
     def release(self, order: int) -> None:
         if order == self.order:
             self.under_way = None
         super().release(order)
 
-    def held(self) -> Held | None:
-        return None if self.order < 0 else Held(self.order, b"\x80", self.under_way)
+    def snapshot(self) -> ConnectionSnapshot | None:
+        return None if self.order < 0 else ConnectionSnapshot(self.order, b"\x80", self.under_way)
 
     async def publish(self, **content: Any) -> Published:
         self.order += 1
         channel = RECEIVE if self.order else CONNECT
-        self.under_way = UnderWay(channel, self.site.layer.encode(content))
+        self.under_way = PendingMessage(channel, self.site.layer.encode(content))
         payload = self.under_way.payload
         return await self.site.layer.publish(channel, self.channel, self.order, payload, b"\x80")
 
@@ -98,7 +99,7 @@ class Site:
             while True:
                 try:
                     return await asyncio.to_thread(
-                        self.worker.commit, delivery, operations, more.get("session")
+                        self.worker.commit, Finished(delivery, operations, more.get("session"))
                     )
                 except LayerUnavailable:
                     await asyncio.sleep(0.01)
@@ -352,7 +353,7 @@ async def test_sends_and_commits_wait_until_all_are_registered_again(
     await site.until(lambda: site.redis.exists(f"{site.layer.client.prefix}recovering"))
     delivery = await site.pull()
     with pytest.raises(LayerUnavailable, match="register again"):
-        site.worker.commit(delivery)
+        site.worker.commit(Finished(delivery))
     with pytest.raises(LayerUnavailable, match="register again"):
         site.worker.apply([site.worker.make_group_send("group", {"n": 1})])
     monkeypatch.setattr(registration, "RECOVERY_TIME", 0)
@@ -369,7 +370,7 @@ async def test_each_part_of_a_restoration_is_a_heartbeat(site: Site) -> None:
     counters = []
     for request in requests.restore(server, epoch.decode(), ProcessInfo.this("server"), size=2):
         assert client.call(request) == b"done"
-        counters.append(site.layer.processes()[server.id])
+        counters.append(site.layer.admin.processes()[server.id])
     assert counters[1] > counters[0]
 
 

@@ -118,7 +118,7 @@ def test_threads_that_make_channels_at_once_are_of_one_server(
     with ThreadPoolExecutor(2) as threads:
         first, second = [threads.submit(make) for _ in range(2)]
     assert first.result() == second.result()
-    assert set(layer.processes()) == {first.result()}
+    assert set(layer.admin.processes()) == {first.result()}
     layer.forget_server()
     layer.disconnect()
 
@@ -137,11 +137,13 @@ async def test_one_that_cannot_be_told_of_the_loss_keeps_it_from_nobody(
         receiver.channel = await layer.attach(receiver)
     await layer.first_attempt()
     server = layer.start_server()
-    await until(lambda: layer.mark_dead(server.id, layer.processes()[server.id]), "the mistake")
+    await until(
+        lambda: layer.admin.mark_dead(server.id, layer.admin.processes()[server.id]), "the mistake"
+    )
     await until(lambda: good.lost, "the loss")
     await until(lambda: not server.receivers, "the end of the server")
     assert "broken receiver" in caplog.text
-    layer.clean_up(server.id)
+    layer.admin.clean_up(server.id)
 
 
 async def test_an_end_of_which_redis_knew_nothing_is_remembered_through_an_outage(

@@ -67,7 +67,7 @@ async def test_who_fails_when_told_harms_nobody_else(session: ServerSession) -> 
     await told.until(2)
     assert told.values == [[], []]
     (failure,) = failures
-    assert failure["message"] == "Whoever asked for workers could not be told"
+    assert failure["message"] == "The callback of a workers request failed"
     assert isinstance(failure["exception"], ValueError)
 
 

@@ -219,7 +219,7 @@ def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def held_by(group: WorkerGroup) -> int:
     layer = group.channel_layer
     assert isinstance(layer, InMemoryChannelLayer)
-    return len(layer.store.streams.held_by(group.process))
+    return len(layer.store.held_by(group.process))
 
 
 @pytest.mark.usefixtures("several_at_once")
@@ -327,8 +327,8 @@ def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
         Client(memory_layer).connect()
     memory_layer.register("victim", ProcessInfo.this("worker", 1, [channel]))
     assert len(memory_layer.pull([channel], "victim.0", 0, 3)) == 3
-    memory_layer.mark_dead("victim", 1)
-    memory_layer.clean_up("victim")
+    memory_layer.admin.mark_dead("victim", 1)
+    memory_layer.admin.clean_up("victim")
     seen: list[tuple[bool, int]] = []
 
     def consumer(message: Any) -> None:
@@ -354,8 +354,8 @@ def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
     layer.register("victim", ProcessInfo.this("worker", 1, channels))
     for channel in channels:
         assert layer.pull([channel], "victim.0", 0)
-    layer.mark_dead("victim", 1)
-    layer.clean_up("victim")
+    layer.admin.mark_dead("victim", 1)
+    layer.admin.clean_up("victim")
 
 
 def test_messages_whose_worker_died_run_one_at_a_time(
@@ -670,10 +670,10 @@ def test_one_thread_that_cannot_commit_keeps_no_other_from_it(
         [delivery] = memory_layer.pull(["background"], each.consumer, 0)
         each.finished.append(Finished(delivery))
 
-    def refuse(delivery: Delivery, *arguments: Any) -> Any:
-        if delivery.consumer == group.workers[0].consumer:
+    def refuse(finished: Finished) -> Any:
+        if finished.delivery.consumer == group.workers[0].consumer:
             raise ValueError("nobody foresaw it")
-        return commit(delivery, *arguments)
+        return commit(finished)
 
     monkeypatch.setattr(memory_layer, "commit", refuse)
     group._help_on()

@@ -215,7 +215,7 @@ async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
     await person.until(lambda: person.texts == ["hi"])
     assert caplog.text.count("A message of channel websocket.receive cannot be read") == 1
     await asyncio.to_thread(wait_for, lambda: not layers[0].length("websocket.receive"), "the end")
-    assert [letter.is_unreadable for letter in layers[0].dead_letters()] == [True, True]
+    assert [letter.is_unreadable for letter in layers[0].admin.dead_letters()] == [True, True]
     person.leave()
     await person.ended()
 
@@ -276,7 +276,7 @@ async def test_what_is_committed_while_a_lost_reply_is_looked_for_does_not_run_a
     def pull_and_commit_meanwhile(asked: Pull) -> list[Delivery]:
         found = pull(asked)
         if second.delivery is not None:
-            layer.commit(second.delivery)
+            layer.commit(Finished(second.delivery))
             second.delivery = None
         return found
 
@@ -330,7 +330,7 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
     layers[0].apply([layer.make_send("websocket.receive", {"n": 2})])
     again = pull_one(layer, "worker.0")
     assert layer.content(again) == {"n": 2}
-    assert layer.commit(again) is Committed.DONE
+    assert layer.commit(Finished(again)) is Committed.DONE
 
 
 async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
@@ -417,7 +417,7 @@ async def test_what_a_worker_was_handed_unseen_runs(
             wait_for, lambda at=number: at in seen, f"{layer.content(unseen[0])}"
         )
     name = group.process
-    while not layers[0].mark_dead(name, layers[0].processes()[name]):
+    while not layers[0].admin.mark_dead(name, layers[0].admin.processes()[name]):
         pass  # it has beaten in between
     await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
     while not layers[0].pull(["work"], f"{name}.0", 0):
@@ -425,7 +425,7 @@ async def test_what_a_worker_was_handed_unseen_runs(
     await asyncio.to_thread(wait_for, lambda: "late" in seen, "what came to the old name")
     group.stop()
     assert await asyncio.to_thread(group.join, TIMEOUT)
-    layers[0].clean_up(name)
+    layers[0].admin.clean_up(name)
 
 
 async def test_a_cancelled_call_of_an_unknown_script_holds_up_nobody(
@@ -448,7 +448,7 @@ async def test_a_lost_server_is_forgotten_with_all_its_sockets(
     await layers[0].new_channel()  # when it is there, Redis knows the server
     server = layers[0]._server
     assert server is not None
-    while not layers[0].mark_dead(server.id, layers[0].processes()[server.id]):
+    while not layers[0].admin.mark_dead(server.id, layers[0].admin.processes()[server.id]):
         pass  # it has beaten in between
     for client in clients:
         await client.until(lambda client=client: client.types == ["close"])
