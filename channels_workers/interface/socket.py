@@ -31,9 +31,9 @@ from channels_workers.interface.servers.watch import Watch
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
-    Held,
+    ConnectionSnapshot,
+    PendingMessage,
     Published,
-    UnderWay,
 )
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
@@ -230,15 +230,15 @@ class Socket:
         self.connection.abandon(CONNECTION_LOST)
         self._forget()
 
-    def held(self) -> Held | None:
-        """Return what a layer that has lost its data is to know of this connection."""
+    def snapshot(self) -> ConnectionSnapshot | None:
+        """Return the state that restores this connection after the layer lost its data."""
         connection, encode = self.connection, self.layer.encode
         if connection.order < 0:
             return None
         step = connection.under_way
         last = encode(disconnect_content(connection.path))
-        under_way = UnderWay(step.channel, encode(step.content)) if step else None
-        return Held(connection.order, last, under_way)
+        under_way = PendingMessage(step.channel, encode(step.content)) if step else None
+        return ConnectionSnapshot(connection.order, last, under_way)
 
     # To the layer
 

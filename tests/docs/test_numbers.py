@@ -8,7 +8,7 @@ from channels_workers.conf import Configuration
 from channels_workers.interface import application, health
 from channels_workers.interface.servers import daphne
 from channels_workers.layers import liveness
-from channels_workers.layers.redis import life, link, processes
+from channels_workers.layers.redis import processes, registration, session
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
 from channels_workers.worker import batch, reaper, retries
@@ -42,55 +42,55 @@ WAITS = [
 #: The page, what stands there with the numbers in brackets, and what they are.
 NUMBERS = [
     ("explanation/architecture", r"Every (\w+) seconds", reaper.SEARCH_INTERVAL),
-    ("explanation/architecture", r"heartbeat has not moved for (\w+) seconds", liveness.DEAD_AFTER),
+    ("explanation/architecture", r"seen stand still for (\w+) seconds", liveness.DEAD_AFTER),
     (
         "explanation/architecture",
-        r"publishes, commits and sends pause for (\w+) seconds",
-        life.RECOVERY_TIME,
+        r"For (\w+) seconds publishes, commits and sends wait",
+        registration.RECOVERY_TIME,
     ),
-    ("explanation/architecture", r"waits at most (\d+) ms", batch.BATCH_WINDOW * 1000),
-    ("explanation/architecture", r"pulls up to (\d+) messages at once", batch.BATCH_SIZE),
+    ("explanation/architecture", r"waits (\d+) ms at most", batch.BATCH_WINDOW * 1000),
+    ("explanation/architecture", r"takes up to (\d+) at once", batch.BATCH_SIZE),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",
-        of_lua("outbox", "pairs_per_entry"),
+        of_lua("lib/outbox", "pairs_per_entry"),
     ),
-    ("reference/redis", r"called dead, the newest ([\d,]+)", processes.GRAVES),
+    ("reference/redis", r"ids of the last ([\d,]+) processes", processes.DEAD_REMEMBERED),
     (
         "explanation/guarantees",
-        r"which are (\w+) heartbeat intervals",
-        liveness.DEAD_AFTER / link.HEARTBEAT_INTERVAL,
+        r"are (\w+) times the interval",
+        liveness.DEAD_AFTER / session.HEARTBEAT_INTERVAL,
     ),
-    ("reference/sending", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
-    ("reference/sending", r"twice as long, up to (\d+) s", max(WAITS)),
-    ("reference/sending", r"After (\d+) more runs", len(WAITS)),
-    ("reference/sending", r"more runs, or ([\d.]+) s", int(sum(WAITS) * 10) / 10),
+    ("how-to/push", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
+    ("how-to/push", r"twice as long, up to (\d+) s", max(WAITS)),
+    ("how-to/push", r"after (\d+) more runs", len(WAITS)),
+    ("how-to/push", r"more runs, or ([\d.]+) s", int(sum(WAITS) * 10) / 10),
     ("reference/commands", r"Daphne's, with (\w+) worker threads", runserver.THREADS),
     (
         "reference/close-codes",
         r"A client has (\w+) seconds to answer",
         daphne.CLOSE_HANDSHAKE_TIMEOUT,
     ),
-    ("how-to/authenticate", r"a space, or more than (\d+) characters\)", LONGEST_KEY),
+    ("how-to/authenticate", r"a space, more than (\d+) characters\) is no session", LONGEST_KEY),
     (
         "how-to/exactly-once-sql",
         r"`HANDSHAKE_TIMEOUT` of (\d+) s",
         Configuration().HANDSHAKE_TIMEOUT,
     ),
-    ("reference/sending", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
+    ("how-to/push", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
     ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
     ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
-    ("how-to/monitor", r"without a result after (\d+) s", health.TIMEOUT),
+    ("how-to/monitor", r"no result of a look within (\d+) s", health.TIMEOUT),
     ("how-to/monitor", r"its heartbeat has stood still for (\d+) s", liveness.DEAD_AFTER),
-    ("chat/socket", r"forwards one in (\d+) s", consumers.TYPING_PAUSE),
+    ("chat/socket", r"one in (\d+) s is told", consumers.TYPING_PAUSE),
     ("chat/index", r"with the last (\d+) messages", views.LAST),
-    ("chat/index", r"up to (\d+) before that id", views.OLDER),
-    ("chat/index", r"up to (\d+) after that id", views.NEWER),
-    ("chat/socket", r"1 to (\d+) characters, unique among your messages", frames.NONCE_LENGTH),
+    ("chat/index", r"JSON: up to (\d+) before", views.OLDER),
+    ("chat/index", r"JSON: up to (\d+) after", views.NEWER),
+    ("chat/socket", r"1 to (\d+) characters that no other message", frames.NONCE_LENGTH),
     ("chat/index", r"any name of up to (\d+) characters", names.NAME_LENGTH),
-    ("chat/socket", r"first frame has up to (\d+) rooms", door.ROOMS),
+    ("chat/socket", r"First up to (\d+) rooms", door.ROOMS),
     ("chat/socket", r"`handles` are up to (\d+) names", door.HANDLES),
-    ("chat/socket", r"at most every\s+(\d+) s", door.PAUSE.total_seconds()),
+    ("chat/socket", r"that at most every\s+(\d+) s", door.PAUSE.total_seconds()),
     ("chat/socket", r"\(the page waits (\d+) s\)", of_client("room", "STALE")),
     ("chat/socket", r"\(the page: 1 to (\d+) s", of_client("connection", "LONGEST_DELAY")),
     ("chat/socket", r"Show it for (\d+) s", of_client("doings", "TYPING")),
@@ -108,7 +108,7 @@ def test_a_number_is_that_of_the_code(name: str, pattern: str, number: float) ->
 
 def test_no_key_has_a_time_to_live() -> None:
     """So the pages say, of Redis and of groups."""
-    scripts = "".join(file.read_text() for file in LUA.glob("*.lua"))
+    scripts = "".join(file.read_text() for file in LUA.rglob("*.lua"))
     assert not re.search(r'"(P?EXPIRE(AT)?|P?SETEX|EX|PX)"', scripts)
     assert "No key has a time to live." in page("reference/redis").text
 
@@ -123,6 +123,8 @@ def test_most_modules_have_a_test_file_of_their_name() -> None:
 
 
 def test_a_second_key_is_passed_to_scripts_and_only_epoch_reads_it() -> None:
-    readers = [file.name for file in LUA.glob("*.lua") if re.search(r"KEYS\[2\]", file.read_text())]
+    readers = [
+        file.name for file in LUA.rglob("*.lua") if re.search(r"KEYS\[2\]", file.read_text())
+    ]
     assert readers == ["epoch.lua"]
     assert "`KEYS[2]`" in page("project/developing").text

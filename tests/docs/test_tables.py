@@ -116,7 +116,7 @@ def test_options_exist(command: str, heading: int) -> None:
 
 
 def test_keys_in_redis() -> None:
-    source = "".join(file.read_text() for file in LUA.glob("*.lua"))
+    source = "".join(file.read_text() for file in LUA.rglob("*.lua"))
     names = set(re.findall(r'prefix \.\. "(\w+)', source))
     rows = page("reference/redis").table("keys")
     assert {name.partition(":")[0] for name in first_codes(rows)} == names
@@ -126,7 +126,7 @@ def test_keys_in_redis() -> None:
 def test_scripts() -> None:
     rows = page("reference/redis").table("scripts")
     names = [name for row in rows for name in code(row[0])]
-    assert sorted(names) == sorted(file.name for file in LUA.glob("*.lua"))
+    assert sorted(names) == sorted(str(file.relative_to(LUA)) for file in LUA.rglob("*.lua"))
 
 
 def test_order_of_modules() -> None:
