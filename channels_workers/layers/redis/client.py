@@ -25,7 +25,7 @@ from channels_workers.layers.redis.hosts import (
     read_hosts,
     unavailable,
 )
-from channels_workers.layers.redis.pipeline import BlockingPipeline
+from channels_workers.layers.redis.pipeline import blocking_pipeline
 from channels_workers.layers.redis.requests import Command, Request, load_scripts
 from channels_workers.layers.redis.scripts import script
 from channels_workers.logs import fields
@@ -111,7 +111,7 @@ class Client:
 
     def load_scripts(self, *names: str) -> None:
         """Load the scripts *names* into Redis."""
-        pipeline = BlockingPipeline(self.pool)
+        pipeline = blocking_pipeline(self.pool)
         try:
             for reply in pipeline.execute(*load_scripts(names)):
                 wire.raised(reply)

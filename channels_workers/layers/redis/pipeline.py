@@ -1,14 +1,18 @@
-"""Connections to Redis that one thread or task keeps, for several commands in one write.
+"""Connections to Redis for one thread or one event loop, which send several commands in one write.
 
-redis-py opens them: it knows addresses, TLS, passwords and Sentinels. What is said then goes by
-hiredis alone, which costs a fraction of redis-py's time: a line repeats nothing, asks for no
-health (it is never idle for long) and has one time-out for all.
+redis-py opens them, as it knows addresses, TLS, passwords and Sentinels. After that, commands and
+replies pass through hiredis alone, in a fraction of the time of redis-py. A pipeline repeats
+nothing, checks no health, as it is never idle for long, and has one time-out for all.
+
+:func:`blocking_pipeline` and :func:`async_pipeline` return the fast kind, or that of redis-py's
+public methods if :mod:`~channels_workers.layers.redis.redis_py` lacks a private part.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -20,24 +24,25 @@ import redis.asyncio
 import redis.exceptions
 
 from channels_workers.concurrency.futures import settle
+from channels_workers.layers.redis import redis_py
 from channels_workers.layers.redis.hosts import goes_on, plain
 from channels_workers.layers.redis.requests import Command
 
 #: How many bytes are read at once.
 READ_SIZE = 65_536
 
-#: What a reader gives while the next reply is not complete.
+#: The result of a reader while the next reply is incomplete.
 INCOMPLETE = object()
 
 
 def packed(commands: Iterable[Command]) -> bytes:
-    """Return *commands* as they are written."""
-    pack: Any = hiredis.pack_command  # its types know only commands of one argument
+    """Return the bytes of *commands*."""
+    pack: Any = hiredis.pack_command  # its types are too narrow
     return b"".join([pack(tuple(command)) for command in commands])
 
 
 def error_of(text: str) -> redis.exceptions.ResponseError:
-    """Return what stands for an error that Redis replies."""
+    """Return the exception for an error reply."""
     text = plain(text)
     if text.startswith("NOSCRIPT"):
         return redis.exceptions.NoScriptError(text)
@@ -47,15 +52,15 @@ def error_of(text: str) -> redis.exceptions.ResponseError:
 
 
 def new_reader() -> hiredis.Reader:
-    """Return what makes replies of bytes."""
+    """Return a parser of replies."""
     return hiredis.Reader(replyError=error_of, notEnoughData=INCOMPLETE)
 
 
-#: What tells the run of a Redis: the name of the process, which it makes anew at each start.
+#: The command that shows the run id of a Redis, which is new at each start.
 ASK_RUN = ("INFO", "server")
 
 
-#: What stands for the run of a Redis that may not be asked for it.
+#: Stands for the run id if the user may not ask for it.
 UNKNOWN_RUN = "?"
 
 
@@ -68,42 +73,41 @@ def run_of(info: Any) -> str:
 class BlockingPipeline:
     """A connection of *pool*, for one thread.
 
-    It connects again with the next command after an error, or when Redis is a replica now.
-    *run* is the run of the Redis that it leads to, as long as it is open: what it is told cannot
-    reach a Redis that was started again.
+    After an error, or when Redis has become a replica, it connects again with the next command.
+    *run* is the run id of its Redis while it is open: no command reaches a restarted Redis.
     """
 
     def __init__(self, pool: redis.ConnectionPool) -> None:
         self.pool = pool
         self.run = ""
         self._connection: Any = None
-        self._socket: Any = None
-        self._reader: Any = new_reader()  # its types do not know that it reads a bytearray
+        self._socket: socket.socket | None = None
+        self._reader: Any = new_reader()  # its types lack bytearray
         self._buffer = bytearray(READ_SIZE)
 
     def open(self) -> None:
-        """Connect, unless the line is open; raises what redis-py raises."""
-        if self._connection is None or self._connection._sock is not self._socket:
+        """Connect, unless it is open; raises the errors of redis-py."""
+        if self._connection is None or redis_py.socket_of(self._connection) is not self._socket:
             self._connect()
 
     def execute(self, *commands: Command) -> list[Any]:
-        """Return the reply to each of *commands*, that may be a ``ResponseError``.
+        """Return the reply to each of *commands*, which may be a ``ResponseError``.
 
-        Raises ``OSError``, or what redis-py raises, when the line is cut; it is not known then
-        what Redis did.
+        Raises ``OSError`` or an error of redis-py if the connection is cut. It is then unknown
+        which commands Redis has run.
         """
         self.open()
         self.send(*commands)
         return [self.read() for _ in commands]
 
     def send(self, *commands: Command) -> None:
-        """Write *commands* to the open line; :meth:`read` gives the reply to each."""
+        """Write *commands* to the open connection; :meth:`read` returns the reply to each."""
         self.write(packed(commands))
 
     def write(self, data: bytes) -> None:
-        """Write commands that are :func:`packed`, as :meth:`send` does."""
+        """Write :func:`packed` commands."""
         if self._socket is None:
-            raise redis.exceptions.ConnectionError("The line to Redis is down.")
+            raise redis.exceptions.ConnectionError("The connection to Redis is down.")
         try:
             self._socket.sendall(data)
         except BaseException:
@@ -111,17 +115,17 @@ class BlockingPipeline:
             raise
 
     def read(self) -> Any:
-        """Return the next reply, that may be a ``ResponseError``."""
+        """Return the next reply, which may be a ``ResponseError``."""
         reader = self._reader
         try:
             while (reply := reader.gets()) is INCOMPLETE:
-                if self._socket is None:  # released, as the reply before said READONLY
+                if self._socket is None:  # released after a READONLY reply
                     raise redis.exceptions.ConnectionError("Redis is a replica now.")
                 size = self._socket.recv_into(self._buffer)
                 if not size:
                     raise redis.exceptions.ConnectionError("Redis closed the connection.")
                 reader.feed(self._buffer, 0, size)
-        except BaseException:  # what was to be read would be taken for the next reply
+        except BaseException:  # a late reply would be read as the next one
             self.release()
             raise
         if isinstance(reply, redis.exceptions.ReadOnlyError):
@@ -131,7 +135,7 @@ class BlockingPipeline:
     def _connect(self) -> None:
         self.release()
         self._connection = self.pool.get_connection()
-        self._socket = self._connection._sock
+        self._socket = redis_py.socket_of(self._connection)
         self._reader = new_reader()
         self.send(ASK_RUN)
         self.run = run_of(self.read())
@@ -145,14 +149,14 @@ class BlockingPipeline:
             self.run = ""
 
 
-#: Called with the reply to each command, that may be a ``ResponseError``, or with what cut it off.
+#: Called with the replies to all commands, which may be ``ResponseError``, or with one error.
 Done = Callable[[list[Any] | Exception], object]
 
 
 class AsyncPipeline(asyncio.Protocol):
-    """A connection of *pool*, for one event loop, without a task: replies come by callbacks.
+    """A connection of *pool*, for one event loop, without a task: callbacks get the replies.
 
-    *run* is as that of :class:`BlockingPipeline`.
+    *run* is as in :class:`BlockingPipeline`.
     """
 
     def __init__(self, pool: redis.asyncio.ConnectionPool) -> None:
@@ -166,22 +170,22 @@ class AsyncPipeline(asyncio.Protocol):
         self._expected = 0
         self._is_replica = False  # by its replies
         self._done: Done | None = None
-        self._watch = Watch(self._abort)
+        self._timeout = ReplyTimeout(self._abort)
 
     async def open(self) -> None:
-        """Connect, unless the line is open; raises what redis-py raises."""
+        """Connect, unless it is open; raises the errors of redis-py."""
         if self._transport is not None:
             return
         await self.close()
         connection: Any = await self.pool.get_connection()  # type: ignore[no-untyped-call]
-        self._connection, transport = connection, connection._writer.transport
+        self._connection, transport = connection, redis_py.transport_of(connection)
         self.run = await self._ask_run(connection)
-        if not goes_on():  # nobody would end what begins now
+        if not goes_on():  # the task was cancelled, which redis-py swallowed
             raise asyncio.CancelledError
         if transport.is_closing():
             raise redis.exceptions.ConnectionError("Redis closed the connection at once.")
         self._transport = transport
-        self._watch.limit = connection.socket_timeout
+        self._timeout.limit = connection.socket_timeout
         self._reader = new_reader()
         self._is_replica = False
         self._opened_by = transport.get_protocol()
@@ -202,23 +206,23 @@ class AsyncPipeline(asyncio.Protocol):
             await self.pool.release(connection)
 
     def start(self, commands: Sequence[Command], done: Done) -> None:
-        """Write *commands* and call *done* once; nothing else may be under way."""
+        """Write *commands* and call *done* once, after the replies to earlier ones."""
         if self._done is not None:
-            raise RuntimeError("Commands are under way on this line.")
+            raise RuntimeError("This pipeline still waits for replies.")
         if not commands:
             asyncio.get_running_loop().call_soon(done, [])
             return
         if self._transport is None:
-            error = redis.exceptions.ConnectionError("The line to Redis is down.")
+            error = redis.exceptions.ConnectionError("The connection to Redis is down.")
             asyncio.get_running_loop().call_soon(done, error)
             return
         data = packed(commands)
         self._done, self._replies, self._expected = done, [], len(commands)
-        self._watch.begin()
+        self._timeout.begin()
         self._transport.write(data)
 
     async def execute(self, *commands: Command) -> list[Any]:
-        """Do the same as :meth:`start`, opened if need be; raise what cuts the line."""
+        """Do the same as :meth:`start`, after :meth:`open`; raise the error."""
         await self.open()
         replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self.start(commands, partial(settle, replies))
@@ -227,7 +231,7 @@ class AsyncPipeline(asyncio.Protocol):
     # Called by the transport
 
     def data_received(self, data: bytes) -> None:
-        """Take replies."""
+        """Read replies."""
         self._reader.feed(data)
         try:
             while len(self._replies) < self._expected:
@@ -244,7 +248,7 @@ class AsyncPipeline(asyncio.Protocol):
         self._finish(self._replies)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Note that the line is down."""
+        """Note that the connection is down."""
         self._transport = None
         self._opened_by.connection_lost(error)
         reason = error or "Redis closed the connection, or was too slow"
@@ -252,7 +256,7 @@ class AsyncPipeline(asyncio.Protocol):
 
     def _finish(self, replies: list[Any] | Exception) -> None:
         done, self._done, self._expected = self._done, None, 0
-        self._watch.end()
+        self._timeout.end()
         if done is not None:
             done(replies)
 
@@ -261,10 +265,10 @@ class AsyncPipeline(asyncio.Protocol):
             self._transport.abort()
 
 
-class Watch:
-    """Calls *end_it* when something that began has not ended after *limit* seconds.
+class ReplyTimeout:
+    """Calls *end_it* if a reply takes longer than *limit* seconds.
 
-    One timer serves many that begin and end in its time, which are cheap.
+    One timer serves many short waits.
     """
 
     def __init__(self, end_it: Callable[[], None]) -> None:
@@ -274,13 +278,13 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """Note that it begins."""
+        """Note that a wait begins."""
         self._since = time.monotonic()
         if self._timer is None and self.limit is not None:
             self._set(self.limit)
 
     def end(self) -> None:
-        """Note that it has ended."""
+        """Note that the wait has ended."""
         self._since = None
 
     def _set(self, seconds: float) -> None:
@@ -295,3 +299,102 @@ class Watch:
             self._set(left)
         else:
             self._end_it()
+
+
+# The same by the public methods of redis-py
+
+
+class PublicBlockingPipeline(BlockingPipeline):
+    """The slower kind: *run* stays empty, so each script asks Redis for its run id."""
+
+    def open(self) -> None:
+        """Connect, unless it is open."""
+        if self._connection is None:
+            self._connection = self.pool.get_connection()
+
+    def write(self, data: bytes) -> None:
+        """Write :func:`packed` commands."""
+        if self._connection is None:
+            raise redis.exceptions.ConnectionError("The connection to Redis is down.")
+        try:
+            self._connection.send_packed_command([data], check_health=False)
+        except BaseException:
+            self.release()
+            raise
+
+    def read(self) -> Any:
+        """Return the next reply, which may be a ``ResponseError``."""
+        if self._connection is None:
+            raise redis.exceptions.ConnectionError("Redis is a replica now.")
+        try:
+            return self._connection.read_response(disable_decoding=True)
+        except redis.exceptions.ResponseError as error:
+            if isinstance(error, redis.exceptions.ReadOnlyError):
+                self.release()
+            return error
+        except BaseException:
+            self.release()
+            raise
+
+
+class PublicAsyncPipeline(AsyncPipeline):
+    """The slower kind: a task for each write; *run* stays empty, as above."""
+
+    def __init__(self, pool: redis.asyncio.ConnectionPool) -> None:
+        super().__init__(pool)
+        self._is_open = self._is_busy = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect, unless it is open."""
+        if self._is_open:
+            return
+        await self.close()
+        self._connection = await self.pool.get_connection()  # type: ignore[no-untyped-call]
+        if not goes_on():  # the task was cancelled, which redis-py swallowed
+            raise asyncio.CancelledError
+        self._is_open = True
+
+    def start(self, commands: Sequence[Command], done: Done) -> None:
+        """Write *commands* and call *done* once, after the replies to earlier ones."""
+        if self._is_busy:
+            raise RuntimeError("This pipeline still waits for replies.")
+        loop = asyncio.get_running_loop()
+        if not commands:
+            loop.call_soon(done, [])
+        elif not self._is_open:
+            error = redis.exceptions.ConnectionError("The connection to Redis is down.")
+            loop.call_soon(done, error)
+        else:
+            self._is_busy = True
+            exchange = self._exchange(packed(commands), len(commands), done)
+            self._task = loop.create_task(exchange, name="channels_workers pipeline")
+
+    async def _exchange(self, data: bytes, count: int, done: Done) -> None:
+        replies: list[Any] | Exception
+        try:
+            await self._connection.send_packed_command(data, check_health=False)
+            replies = [await self._read() for _ in range(count)]
+        except Exception as error:  # noqa: BLE001  (the callback gets it)
+            self._is_open, replies = False, error
+        finally:
+            self._is_busy = False
+        done(replies)
+
+    async def _read(self) -> Any:
+        try:
+            return await self._connection.read_response(disable_decoding=True)
+        except redis.exceptions.ResponseError as error:
+            if isinstance(error, redis.exceptions.ReadOnlyError):
+                self._is_open = False
+            return error
+
+
+def blocking_pipeline(pool: redis.ConnectionPool) -> BlockingPipeline:
+    """Return a pipeline of *pool* for one thread."""
+    return BlockingPipeline(pool) if redis_py.HAS_SOCKET else PublicBlockingPipeline(pool)
+
+
+def async_pipeline(pool: redis.asyncio.ConnectionPool) -> AsyncPipeline:
+    """Return a pipeline of *pool* for one event loop."""
+    return AsyncPipeline(pool) if redis_py.HAS_TRANSPORT else PublicAsyncPipeline(pool)

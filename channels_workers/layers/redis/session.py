@@ -16,7 +16,7 @@ from channels_workers.exceptions import LayerUnavailable, ServerEvicted
 from channels_workers.layers.redis import hosts, requests
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.inbox_reader import InboxReader
-from channels_workers.layers.redis.pipeline import AsyncPipeline
+from channels_workers.layers.redis.pipeline import async_pipeline
 from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.redis.requests import Done, Request, ignore
 from channels_workers.layers.redis.writer import Writer
@@ -146,8 +146,8 @@ class ServerSession:
         try:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
-                writing = self._writer.write(AsyncPipeline(pool), self.registration)
-                duties = (writing, self._reader.read(AsyncPipeline(pool)), self._heartbeat())
+                writing = self._writer.write(async_pipeline(pool), self.registration)
+                duties = (writing, self._reader.read(async_pipeline(pool)), self._heartbeat())
                 self._duties = [tasks.create_task(duty) for duty in duties]
         except* ServerEvicted:
             self._evict()

@@ -19,7 +19,7 @@ from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.redis import hosts, wire
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.pipeline import BlockingPipeline, packed
+from channels_workers.layers.redis.pipeline import BlockingPipeline, blocking_pipeline, packed
 from channels_workers.layers.redis.requests import Arguments, Command, Request, load_scripts
 from channels_workers.layers.redis.wire import GROUP, raised
 from channels_workers.layers.types import Delivery, Unreadable
@@ -218,7 +218,7 @@ class Streams:
     def _pipeline(self) -> BlockingPipeline:
         thread = threading.get_ident()
         if thread not in self._pipelines:
-            self._pipelines[thread] = BlockingPipeline(self.client.pool)
+            self._pipelines[thread] = blocking_pipeline(self.client.pool)
         return self._pipelines[thread]
 
     def _read_group(self, pull: Pull, start: str) -> list[Delivery]:
