@@ -32,7 +32,7 @@ from channels_workers.interface.servers.stalls import StallDetector
 from channels_workers.interface.types import Event, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import Held, Published, UnderWay
+from channels_workers.layers.types import ConnectionSnapshot, PendingMessage, Published
 from channels_workers.log_limits import Episodes
 
 logger = logging.getLogger(__name__)
@@ -174,15 +174,15 @@ class Socket:
         self._perform(self.protocol.evict())
         self._forget()
 
-    def held(self) -> Held | None:
-        """Return what a layer that has lost its data needs to know of this connection."""
+    def snapshot(self) -> ConnectionSnapshot | None:
+        """Return the state that restores this connection after the layer lost its data."""
         protocol, encode = self.protocol, self.layer.encode
         if protocol.order < 0:
             return None
         step = protocol.in_flight
         last = encode(disconnect_content(protocol.path))
-        in_flight = UnderWay(step.channel, encode(step.content)) if step else None
-        return Held(protocol.order, last, in_flight)
+        in_flight = PendingMessage(step.channel, encode(step.content)) if step else None
+        return ConnectionSnapshot(protocol.order, last, in_flight)
 
     # What the protocol wants done
 

@@ -1,18 +1,17 @@
 """The contract of a channel layer that feeds workers.
 
-A layer has four faces:
+A layer has four sides:
 
-* Channels 4's channel layer specification (coroutines), so that class-based consumers and
-  libraries use it as it is: :class:`~channels_workers.layers.channel_layer.ChannelLayer`;
+* the methods of Channels 4's layer specification (coroutines), for class-based consumers and
+  libraries: :class:`~channels_workers.layers.channel_layer.ChannelLayer`;
 * the interface side (asyncio): :meth:`~WorkerLayer.attach`, :meth:`~WorkerLayer.publish`,
   :meth:`~WorkerLayer.close`, :meth:`~WorkerLayer.detach`;
 * the worker side (threads, blocking): :meth:`~WorkerLayer.pull`, :meth:`~WorkerLayer.commit`,
   :meth:`~WorkerLayer.requeue`, and :meth:`~WorkerLayer.apply` for code outside consumers;
-* cleaning up after processes that died (threads, blocking):
-  :class:`~channels_workers.layers.upkeep.Upkeep`.
+* the admin side (threads, blocking): ``layer.admin``, a
+  :class:`~channels_workers.layers.admin.LayerAdmin`.
 
-``tests/channels_workers/layers/contract.py`` is the same contract as tests; each
-implementation passes them.
+``tests/channels_workers/layers/contract.py`` tests this contract; each implementation passes it.
 """
 
 from __future__ import annotations
@@ -22,56 +21,58 @@ import threading
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.futures import call_in, settle
+from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     REFUSAL,
     Closed,
     Committed,
+    Connection,
     Delivery,
     Finished,
     Liveness,
-    Operation,
     ProcessInfo,
     Published,
-    Receiver,
     Session,
 )
-from channels_workers.layers.upkeep import Upkeep
 
-#: The version of keys and formats; processes of another version never read them.
-FORMAT_VERSION = 1
+#: The version of keys and formats. Processes of different versions do not share data.
+FORMAT_VERSION = 2
 
-#: How many of its former names a worker process tells others.
-FORMER_NAMES = 100
+#: How many of its previous ids a worker process publishes.
+PREVIOUS_IDS = 100
 
 
-class WorkerLayer(ChannelLayer, Upkeep):
-    """A channel layer that feeds workers: interface side, worker side, and cleaning up.
+class WorkerLayer(ChannelLayer):
+    """A channel layer that feeds workers.
 
     Its options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
     """
 
     extensions: ClassVar[list[str]] = ["groups", "flush", "workers"]
 
-    #: Whether all of the layer lives in this process.
+    #: Whether all data of the layer are in this process.
     local_only: ClassVar[bool] = False
+
+    #: The admin side.
+    admin: LayerAdmin
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        self._former: deque[str] = deque(maxlen=FORMER_NAMES)
+        self._previous_ids: deque[str] = deque(maxlen=PREVIOUS_IDS)
         self._lock = threading.Lock()
         self._ended_channels: deque[str] = deque()
         forks.renew_in_child(self)
 
     def begin_in_child(self) -> None:
-        """Share nothing with the parent of this forked child: it is another process."""
-        self._former = deque(maxlen=FORMER_NAMES)
+        """Share nothing with the parent of this forked child, which is another process."""
+        self._previous_ids = deque(maxlen=PREVIOUS_IDS)
         self._lock = threading.Lock()
         self._ended_channels = deque()
         self._server = None
@@ -79,11 +80,11 @@ class WorkerLayer(ChannelLayer, Upkeep):
     # The interface side
 
     def start_server(self) -> Server:
-        """Make this process a server that reads its inbox, unless it is one; it waits for nothing.
+        """Return the server of this process; start it if there is none, without waiting.
 
-        To be called in the event loop of its sockets.
+        Call it in the event loop of its sockets.
         """
-        with self._lock:  # views in threads make channels, too, each in a loop of its own
+        with self._lock:  # views in threads open channels too, each in its own loop
             if self._server is None:
                 server = Server(self.codec)
                 self._register_server(server)
@@ -93,14 +94,14 @@ class WorkerLayer(ChannelLayer, Upkeep):
         return server
 
     async def first_attempt(self) -> None:
-        """Wait until the layer knows this process's server, or was asked once in vain.
+        """Wait for the first attempt to register the server of this process.
 
-        Then it raises what is wrong; it is tried again all the same.
+        Raises its error. The layer tries again all the same.
         """
 
-    async def attach(self, receiver: Receiver) -> str:
-        """Return a new reply channel whose messages *receiver* gets; it waits for nothing."""
-        return self.start_server().attach(receiver)
+    async def attach(self, connection: Connection) -> str:
+        """Return a new reply channel for *connection*, without waiting."""
+        return self.start_server().attach(connection)
 
     def leave_groups(self, reply_channel: str) -> None:
         """Take a channel of this process out of all groups; it cannot join one again."""
@@ -118,24 +119,24 @@ class WorkerLayer(ChannelLayer, Upkeep):
             call_in(loop, self.detach_ended)
 
     def detach_ended(self) -> None:
-        """Forget the channels that nobody holds any more; in the loop that reads the inbox.
+        """Forget the channels whose names are gone, in the loop that reads the inbox.
 
-        One may end when that loop has ended, too: it is forgotten when the next loop begins.
+        If that loop has ended, too, the next loop does it.
         """
         while self._ended_channels:
             self.detach(self._ended_channels.popleft())
 
     @abstractmethod
     def _home(self) -> asyncio.AbstractEventLoop | None:
-        """Return the event loop that reads the inbox, if one does."""
+        """Return the event loop that reads the inbox, if there is one."""
 
     @abstractmethod
     def _register_server(self, server: Server) -> None:
-        """Make the layer know a new server, at once or soon."""
+        """Register a new server, now or soon."""
 
     @abstractmethod
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
-        """Tell the layer which groups have no member on *server* any more."""
+        """Take *server* out of groups that have no member on it."""
 
     @abstractmethod
     def start_publish(
@@ -147,14 +148,13 @@ class WorkerLayer(ChannelLayer, Upkeep):
         disconnect_payload: bytes,
         done: Callable[[Published | Exception], object],
     ) -> None:
-        """Put the message *order* of a connection into *channel*, once however often called.
+        """Publish the message *order* of a connection to *channel*, exactly once, even if repeated.
 
-        With order 0 it makes the connection's record, which keeps *disconnect_payload* for
-        the ``websocket.disconnect`` to come. *done* is called once with what the layer found, in
-        the event loop, perhaps before this returns: with :class:`ServerEvicted` if the layer does
-        not know this server, RuntimeError if the message before is still under way,
-        :class:`LayerUnavailable` if the server leaves the layer meanwhile; raises the latter if it
-        has left.
+        Order 0 makes the record of the connection, with the *disconnect_payload* of the
+        ``websocket.disconnect`` to come. *done* is called once in the event loop, perhaps before
+        this returns, with the result or an error: :class:`ServerEvicted` if the server is not
+        registered, RuntimeError while the message before is pending, :class:`LayerUnavailable` if
+        the server leaves the layer meanwhile. Raises the latter if it has left.
         """
 
     async def publish(
@@ -165,9 +165,9 @@ class WorkerLayer(ChannelLayer, Upkeep):
         payload: bytes,
         disconnect_payload: bytes = b"",
     ) -> Published:
-        """Do the same as :meth:`start_publish`, and wait for it; raise what is wrong.
+        """Do the same as :meth:`start_publish`, and wait for the result, or raise the error.
 
-        To cancel it ends the waiting alone.
+        Cancelling it ends only the wait.
         """
         reply: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
         message = (channel, reply_channel, order, payload, disconnect_payload)
@@ -180,82 +180,78 @@ class WorkerLayer(ChannelLayer, Upkeep):
 
     @abstractmethod
     async def retire_server(self) -> None:
-        """Leave all groups, drop the inbox and the registration of this process's server."""
+        """Leave all groups, and delete inbox and registration of the server of this process."""
 
     def inbox_waits(self) -> float:
-        """Return for how long the inbox of this process has not been read to its end (s).
+        """Return for how long the inbox of this process was not read to its end (s).
 
-        A living one is below 3 s, unless more comes than the process can carry out.
+        A healthy server stays below 3 s, unless it receives more than it can process.
         """
         return 0.0
 
     @abstractmethod
     async def workers(self) -> dict[str, int]:
-        """Return the heartbeat counter of each worker that is known and takes sockets.
+        """Return the heartbeat counters of the registered workers that take sockets.
 
-        Raises :class:`LayerUnavailable` if the layer cannot say; it repeats nothing by itself.
+        Raises :class:`LayerUnavailable` at once if the layer does not answer.
         """
 
     # The worker side
 
     def check_server(self) -> None:
-        """Raise :class:`LayerUnavailable` unless the layer's server can be used."""
+        """Raise :class:`LayerUnavailable` unless the server behind the layer is usable."""
 
     def register(self, process: str, about: ProcessInfo) -> None:
-        """Make *process* known; :class:`LayerUnavailable` if the layer cannot be used.
+        """Register *process*; raise :class:`LayerUnavailable` if the layer is not usable.
 
-        A worker may still hold messages under names that it had before; those are told, too.
+        A worker may still hold messages under its previous ids, so it publishes them, too.
         """
-        self._register(process, about._replace(previous_ids=tuple(self._former)))
+        self._register(process, about._replace(previous_ids=tuple(self._previous_ids)))
 
     @abstractmethod
     def _register(self, process: str, about: ProcessInfo) -> None:
-        """Make *process* known."""
+        """Register *process*."""
 
     def heartbeat(self, process: str) -> Liveness:
-        """Raise the counter of *process*.
+        """Raise the heartbeat counter of *process*.
 
-        It may be ``EVICTED``, called dead by another, or ``LOST``, with the layer's data: then it
-        registers again, a worker under another name.
+        The result is ``EVICTED`` if another process declared it dead, and ``LOST`` if the layer
+        lost its data. The process then registers again, a worker under a new id.
         """
-        heartbeat = self._heartbeat(process)
-        if heartbeat is not Liveness.ALIVE and process not in self._former:
-            self._former.append(process)
-        return heartbeat
+        liveness = self._heartbeat(process)
+        if liveness is not Liveness.ALIVE and process not in self._previous_ids:
+            self._previous_ids.append(process)
+        return liveness
 
     @abstractmethod
     def _heartbeat(self, process: str) -> Liveness:
-        """Raise the counter of *process*."""
+        """Raise the heartbeat counter of *process*."""
 
     @abstractmethod
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
-        """End *process*; nothing is done to it if one of its *consumers* still holds a delivery.
+        """End *process*, unless one of its *consumers* still holds a delivery.
 
-        It then stays known until it is called dead, and what it holds goes to others.
+        It then stays registered until it is declared dead, and its deliveries go to other workers.
         """
 
     @abstractmethod
     def pull(
         self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
     ) -> list[Delivery]:
-        """Wait up to *timeout* seconds for messages; return *count* at most of each channel."""
+        """Wait up to *timeout* seconds for messages; return up to *count* of each channel."""
 
     @abstractmethod
-    def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
-        """Return what *consumers* were handed of *channels* and have not finished."""
+    def pending_deliveries(
+        self, channels: Sequence[str], consumers: Sequence[str]
+    ) -> list[Delivery]:
+        """Return the deliveries of *channels* that *consumers* have not finished."""
 
     @abstractmethod
-    def commit(
-        self,
-        delivery: Delivery,
-        operations: Sequence[Operation] = (),
-        session: Session | None = None,
-    ) -> Committed:
-        """Finish a delivery, in one step, if it still is this consumer's.
+    def commit(self, finished: Finished) -> Committed:
+        """Finish a delivery in one step, if its consumer still holds it.
 
-        That is: acknowledge it, save the session, carry out the operations and release its
-        connection.
-        :class:`ChannelFull` (nothing was done) when a channel is at its capacity.
+        The step acknowledges it, saves the session, carries out the operations and releases the
+        connection. After :class:`ChannelFull`, for a channel at its capacity, nothing was done.
         """
 
     def commit_and_pull(
@@ -265,48 +261,48 @@ class WorkerLayer(ChannelLayer, Upkeep):
         timeout: float,
         count: int,
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
-        """Do :meth:`commit` for each, then :meth:`pull` for their consumer, if that is fit.
+        """Do :meth:`commit` for each of *finished*, then :meth:`pull` for their consumer.
 
-        Return what each commit returns or raises, and what was pulled. Raises
-        :class:`LayerUnavailable` if it is not known which of them are done.
+        Return the result or error of each commit, and the new deliveries. Raises
+        :class:`LayerUnavailable` if it is unknown which commits were done.
         """
         done = [self._try_commit(each) for each in finished]
         return done, self.pull(channels, finished[0].delivery.consumer, timeout, count)
 
     def _try_commit(self, finished: Finished) -> Committed | Exception:
         try:
-            return self.commit(*finished)
-        except Exception as error:  # noqa: BLE001  (whoever asked looks at it)
+            return self.commit(finished)
+        except Exception as error:  # noqa: BLE001  (the caller handles it)
             return error
 
     @abstractmethod
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back under the same message id.
 
-        *counted* raises its attempts, or, if it *failed*, its failures.
+        *counted* raises its attempts or, if it *failed*, its failures.
         """
 
     @abstractmethod
     def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter; its connection goes on without it.
 
-        A handshake that it was, and that nobody has answered, is refused.
+        An unanswered handshake is refused.
         """
 
-    @property
+    @cached_property
     def refusal(self) -> bytes:
-        """What refuses a handshake that nobody has answered; an open socket does nothing."""
+        """The payload that refuses an unanswered handshake; an open socket ignores it."""
         return self.codec.encode(REFUSAL)
 
-    # Everybody
+    # Everywhere
 
     @abstractmethod
     def connected(self, reply_channels: Iterable[str]) -> set[str]:
         """Return those of *reply_channels* whose connection has not ended.
 
-        It has once its ``websocket.disconnect`` is finished, or given up. The cost is that of a
-        look-up for each, 1,000 of a server in a request. Raises :class:`LayerUnavailable` while it
-        is not known, as after a loss of the layer's data.
+        A connection ends when its ``websocket.disconnect`` is finished, or a dead letter. This
+        costs one look-up for each, with up to 1,000 of a server in one request. Raises
+        :class:`LayerUnavailable` while it is unknown, such as after a loss of data.
         """
 
     @abstractmethod
@@ -315,12 +311,12 @@ class WorkerLayer(ChannelLayer, Upkeep):
 
     @abstractmethod
     def save_session(self, session: Session) -> None:
-        """Save a channel session at once, if the connection lives."""
+        """Save a channel session now, if its connection has not ended."""
 
     @abstractmethod
     def length(self, channel: str) -> int:
-        """Return how many messages of an ordinary channel wait or are under way."""
+        """Return how many messages of an ordinary channel wait or are pending."""
 
     @abstractmethod
     def members(self, group: str) -> set[str]:
-        """Return the server ids and the ordinary channels that are in a group."""
+        """Return the server ids and the ordinary channels in a group."""

@@ -1,4 +1,4 @@
-"""A channel layer as Channels 4 specifies it; the layers that feed workers are built on it."""
+"""A channel layer as Channels 4 specifies it; the base of the layers that feed workers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from channels_workers.layers.types import (
     Join,
     Leave,
     Operation,
-    Receiver,
     Send,
     server_of,
 )
 
-#: Names as Channels 4 documents them. Its own patterns also take a line end after a name, and
-#: digits and letters beyond ASCII.
+#: Names as Channels 4 documents them. Its own patterns also match a trailing line end, and digits
+#: and letters beyond ASCII.
 is_group_name = re.compile(r"[a-zA-Z0-9._-]{1,99}").fullmatch
 is_channel_name = re.compile(r"(?=.{1,99}\Z)[a-zA-Z0-9._-]+(?:![a-zA-Z0-9._-]*)?").fullmatch
 
@@ -50,8 +49,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         expiry: int = 60,
         group_expiry: int = 86_400,
     ) -> None:
-        # expiry and group_expiry are taken so that a CONFIG made for channels-redis goes on
-        # working; nothing expires here.
+        # A CONFIG made for channels-redis has expiry and group_expiry. Nothing expires here.
         super().__init__(capacity=capacity)
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
         self.codec = Codec(message_size, symmetric_encryption_keys)
@@ -60,7 +58,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     # Names
 
     def require_valid_channel_name(self, name: Any, receive: bool = False) -> bool:
-        """Return True, or raise :class:`TypeError` that says what came."""
+        """Return True, or raise :class:`TypeError` that shows *name*."""
         if not (isinstance(name, str) and is_channel_name(name)):
             raise TypeError(_wrong_name("Channel", name))
         if receive and "!" in name and not name.endswith("!"):
@@ -68,31 +66,31 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         return True
 
     def require_valid_group_name(self, name: Any) -> bool:
-        """Return True, or raise :class:`TypeError` that says what came."""
+        """Return True, or raise :class:`TypeError` that shows *name*."""
         if isinstance(name, str) and is_group_name(name):
             return True
         raise TypeError(_wrong_name("Group", name))
 
-    # Encoded operations: what Channel and Group make, inside and outside consumers
+    # Operations, which Channel and Group make
 
     def make_send(self, channel: str, content: Content) -> Send:
-        """Return the operation; the name and the content are checked now, not when it runs."""
+        """Return the operation; it checks name and content now."""
         self.require_valid_channel_name(channel)
         return Send(channel, self.encode(content))
 
     def make_group_send(self, group: str, content: Content) -> GroupSend:
-        """Return the operation; the name and the content are checked now, not when it runs."""
+        """Return the operation; it checks name and content now."""
         self.require_valid_group_name(group)
         return GroupSend(group, self.encode(content))
 
     def make_join(self, group: str, channel: str) -> Join:
-        """Return the operation; the names are checked now, not when it runs."""
+        """Return the operation; it checks the names now."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         return Join(group, channel)
 
     def make_leave(self, group: str, channel: str) -> Leave:
-        """Return the operation; the names are checked now, not when it runs."""
+        """Return the operation; it checks the names now."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         return Leave(group, channel)
@@ -104,7 +102,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         return self.codec.encode(content)
 
     def content(self, delivery: Delivery) -> Content:
-        """Return the content of *delivery*, with what the layer itself carries beside it."""
+        """Return the content of *delivery*, with its reply channel, order and close code."""
         content = self.codec.decode(delivery.payload)
         if delivery.reply_channel is not None:
             content["reply_channel"] = delivery.reply_channel
@@ -113,7 +111,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             content["code"] = delivery.code
         return content
 
-    # Carried out now, outside consumers
+    # Operations outside consumers
 
     @abstractmethod
     def apply(self, operations: Sequence[Operation]) -> None:
@@ -126,7 +124,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def aapply(self, operations: Sequence[Operation]) -> None:
         """Do the same as :meth:`apply` from a coroutine."""
 
-    # The Channels 4 face
+    # The methods of Channels 4
 
     async def send(self, channel: str, message: Content) -> None:
         """Send *message* to a channel.
@@ -150,29 +148,29 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return the name of a new channel that this process receives.
 
-        It is ``<server id>!<random>``: the place of a message follows from the name, so
-        *prefix* has no part in it. The channel ends when nobody holds the name any more.
+        The name is ``<server id>!<random>``, without *prefix*: it tells where messages go. The
+        channel ends when the name is garbage-collected.
         """
-        channel = await self.attach(Mailbox(self.capacity))
+        channel = self.start_server().attach_mailbox(Mailbox(self.capacity))
         try:
             await self._until_registered()
-        except BaseException:  # nobody will ever read it, nor say that it has ended
+        except BaseException:  # no reader will end it
             self._detach_from_any_thread(channel)
             raise
         return ChannelName.of(channel, self._detach_from_any_thread)
 
     async def receive(self, channel: str) -> Content:
-        """Wait for the next message of *channel*: one of this process, or an ordinary one."""
+        """Wait for the next message of *channel*: one of this process, or an ordinary channel."""
         self.require_valid_channel_name(channel)
         if server_of(channel) is None:
             return await self._receive_ordinary(channel)
         server = self._server
-        receiver = server.receivers.get(channel) if server else None
-        if not isinstance(receiver, Mailbox):
-            raise ValueError(f"{channel!r} is no channel that new_channel() of this layer made.")
+        mailbox = server.mailboxes.get(channel) if server else None
+        if mailbox is None:
+            raise ValueError(f"{channel!r} is not a channel of new_channel() of this layer.")
         while server is not None and server is self._server:
             self._make_home(server)
-            content = await receiver.receive()
+            content = await mailbox.receive()
             if content is not None:
                 return content
         raise LayerUnavailable(f"The server of {channel!r} is gone.")
@@ -181,37 +179,37 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def flush(self) -> None:
         """Delete everything in the layer: channels, groups, sessions and connections."""
 
-    # What this face needs of the others
+    # Needed by the methods above
 
     @abstractmethod
-    async def attach(self, receiver: Receiver) -> str:
-        """Return a new reply channel whose messages *receiver* gets; it waits for nothing."""
+    def start_server(self) -> Server:
+        """Return the server of this process; start it if there is none, without waiting."""
 
     @abstractmethod
     def _make_home(self, server: Server) -> None:
-        """Have the inbox read in the running event loop, unless a living one reads it.
+        """Read the inbox in the running event loop, unless another open loop reads it.
 
-        A loop may end before the process does: each ``async_to_sync()`` makes one of its own.
+        A loop may end before the process: each ``async_to_sync()`` makes its own.
         """
 
     @abstractmethod
     def _detach_from_any_thread(self, channel: str) -> None:
         """Forget the receiver of *channel*, in the event loop that reads the inbox.
 
-        The garbage collector calls this, at any moment: it takes no lock.
+        The garbage collector calls this at any moment, so it takes no lock.
         """
 
     @abstractmethod
     async def _until_registered(self) -> None:
-        """Wait until the layer knows this process's server."""
+        """Wait until the server of this process is registered."""
 
     @abstractmethod
     async def _receive_ordinary(self, channel: str) -> Content:
-        """Wait for the next message of a channel that is not of a process."""
+        """Wait for the next message of an ordinary channel."""
 
 
 def _wrong_name(kind: str, name: Any) -> str:
     expected = BaseChannelLayer.invalid_name_error.format(kind)
-    cure = "For any other text use a hash of it, such as hashlib.sha256(text.encode()).hexdigest()."
+    cure = "For other text, use a hash of it, such as hashlib.sha256(text.encode()).hexdigest()."
     shown = repr(name[:200] + "..." if isinstance(name, str) and len(name) > 200 else name)
     return f"{expected} Got {shown}. {cure if isinstance(name, str) else ''}".rstrip()

@@ -1,4 +1,4 @@
-"""Content of messages to bytes and back."""
+"""Encodes and decodes the content of messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from channels_workers.exceptions import MessageError, MessageTooLarge
 
 Content = dict[str, Any]
 
-#: What may have keys in it.
+#: The types that can contain dicts.
 CONTAINERS = (dict, list, tuple)
 
 _unpack = partial(msgpack.unpackb, strict_map_key=False)
@@ -40,8 +40,8 @@ class Codec:
     def encode(self, content: Content) -> bytes:
         """Return *content* as bytes.
 
-        Raises :class:`MessageError` when msgpack has no form for a value or a key, and
-        :class:`MessageTooLarge` when the result is over ``message_size``.
+        Raises :class:`MessageError` if msgpack cannot encode a value or a key, and
+        :class:`MessageTooLarge` if the result exceeds ``message_size``.
         """
         try:
             check_keys(content)
@@ -59,10 +59,10 @@ class Codec:
         return payload
 
     def decode(self, payload: bytes) -> Content:
-        """Return the content of *payload*; :class:`MessageError` if it is none of ours."""
+        """Return the content of *payload*; raise :class:`MessageError` if it has none."""
         try:
             content = self._serializer.deserialize(payload)
-        except Exception as error:  # each serializer and cipher has errors of its own
+        except Exception as error:  # each serializer and cipher has its own errors
             raise MessageError(
                 f"A message cannot be decoded ({type(error).__name__}: {error}); do all "
                 "processes share the same `symmetric_encryption_keys`?"
@@ -73,7 +73,7 @@ class Codec:
 
 
 def check_keys(value: Any) -> None:
-    """Raise :class:`MessageError` for keys that would not be keys any more after the way."""
+    """Raise :class:`MessageError` for keys that do not survive encoding."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if isinstance(key, tuple):

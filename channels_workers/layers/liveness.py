@@ -1,29 +1,29 @@
-"""Who is alive: processes raise a counter, and others watch whether it stands still."""
+"""Liveness: processes raise a heartbeat counter, and others detect stalled counters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-#: How long a counter must stand still until its process counts as dead (s).
+#: A process counts as dead after its counter stood still for so long (s).
 DEAD_AFTER = 5.0
 
-#: After a longer pause between two looks (s), all is seen as if for the first time.
+#: After a longer pause between two looks (s), the detector starts afresh.
 LONGEST_PAUSE = 2.5
 
 
 class Sample(NamedTuple):
-    """A counter, and when it was first seen at this value (monotonic seconds)."""
+    """A counter, and when it was first seen with this value (monotonic seconds)."""
 
     counter: int
     since: float
 
 
 class StallDetector:
-    """Says whose counter has stood still, by the clock of the watching process alone.
+    """Finds stalled counters, by the clock of this process alone.
 
-    Time counts only while the watcher looks often and its own counter rises: whoever was frozen,
-    or cut off from the layer, calls nobody dead for that.
+    Time counts only while this process looks often and its own counter rises. A process that was
+    frozen, or cut off from the layer, therefore declares no other process dead.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class StallDetector:
         self._own_rose = -1.0
 
     def look(self, counters: Mapping[str, int], own: str, now: float) -> dict[str, int]:
-        """Return the dead, with the counters at which they stand; *own* is the watcher's id."""
+        """Return the dead processes with their counters; *own* is the id of this process."""
         if now - self._last > LONGEST_PAUSE or self._stands_still(own, counters, now):
             self._samples.clear()
         self._last = now

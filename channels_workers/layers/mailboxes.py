@@ -1,4 +1,4 @@
-"""The channels of Channels 4: mailboxes, each for the coroutine that reads it."""
+"""The channels of Channels 4: mailboxes that coroutines read."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ logger = logging.getLogger(__name__)
 
 
 class ChannelName(str):
-    """The name of a mailbox; when nobody holds this object any more, *end* is called with it.
+    """The name of a mailbox; the mailbox ends when this object is garbage-collected.
 
-    A class-based consumer holds it as ``channel_name`` and does not say when it has ended.
-    *end* is called by the garbage collector, so in any thread.
+    A class-based consumer holds it as ``channel_name``, and does not report its own end. The
+    garbage collector calls *end* with the name, in any thread.
     """
 
     @classmethod
     def of(cls, channel: str, end: Callable[[str], object]) -> ChannelName:
-        """Return the name to give out."""
+        """Return the name for its user."""
         name = cls(channel)
         weakref.finalize(name, end, str(channel)).atexit = False
         return name
 
 
 class Mailbox:
-    """A receiver that keeps what it gets until somebody asks: the channels of Channels 4.
+    """A receiver that keeps messages until a coroutine reads them.
 
-    Bounded by *capacity*; what comes beyond it is dropped and logged, as the reader has
-    stopped reading. It may be read from any event loop.
+    It keeps *capacity* messages at most. It drops and logs further ones, as the reader has stopped.
+    Any event loop may read it.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -46,25 +46,16 @@ class Mailbox:
         self._dropped = 0  # since it was full
 
     def deliver(self, content: Content) -> None:
-        """Keep a message; a 1.x message, which has no type, gets ``websocket.send``."""
+        """Keep a message; a 1.x message without a type gets ``websocket.send``."""
         with self._lock:
             if len(self._messages) >= self.capacity:
                 self._dropped += 1
                 if self._dropped == 1:
-                    text = "A channel reads nothing: what comes is dropped, as %d messages wait"
+                    text = "A channel is not read: messages to it are dropped, as %d messages wait"
                     logger.warning(text, self.capacity, extra=fields("channel_full"))
                 return
             self._messages.append({"type": "websocket.send", **content})
         self._wake_one()
-
-    def release(self, order: int) -> None:
-        """Do nothing: no message of a worker waits for this channel."""
-
-    def evicted(self) -> None:
-        """Do nothing: there is no connection record to lose."""
-
-    def held(self) -> None:
-        """Return None: there is no connection record."""
 
     async def receive(self) -> Content | None:
         """Wait for the next message; None after :meth:`wake_all`. Cancelling it loses none."""
@@ -76,7 +67,7 @@ class Mailbox:
         try:
             await future
         except asyncio.CancelledError:
-            self._give_up(future)
+            self._stop_waiting(future)
             raise
         with self._lock:
             return self._take() if self._messages else None
@@ -84,25 +75,25 @@ class Mailbox:
     def _take(self) -> Content:
         message = self._messages.popleft()
         if self._dropped and len(self._messages) <= self.capacity // 2:  # or it might soon be full
-            text = "A channel reads again: %d messages to it were dropped"
+            text = "A channel is read again: %d messages to it were dropped"
             logger.warning(text, self._dropped, extra=fields("channel_full"))
             self._dropped = 0
         return message
 
     def wake_all(self) -> None:
-        """Let all that wait look again."""
+        """Wake all readers, so that they look again."""
         with self._lock:
             waiting = list(self._waiting)
             self._waiting.clear()
         for future in waiting:
             call_in(future.get_loop(), settle, future, None)
 
-    def _give_up(self, future: asyncio.Future[None]) -> None:
+    def _stop_waiting(self, future: asyncio.Future[None]) -> None:
         with self._lock:
             if future in self._waiting:
                 self._waiting.remove(future)
                 return
-        self._wake_one()  # this one had been woken for a message that another may take
+        self._wake_one()  # it was woken for a message that another reader may take
 
     def _wake_one(self) -> None:
         while True:

@@ -1,10 +1,10 @@
-"""What one interface server knows of its own channels and groups; no I/O."""
+"""The state of one interface server: its channels and their groups; no I/O."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from channels_workers.exceptions import MessageError
@@ -12,8 +12,10 @@ from channels_workers.layers.aside import Aside
 from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.mailboxes import Mailbox
 from channels_workers.layers.types import (
-    Held,
+    Connection,
+    ConnectionSnapshot,
     InboxEntry,
+    InboxKind,
     InboxOperation,
     Receiver,
     Unreadable,
@@ -24,23 +26,23 @@ from channels_workers.logs import fields
 logger = logging.getLogger(__name__)
 
 
-#: What stands for the entry of the last join of a server that was registered again.
+#: The entry id of the last join to each group, after the layer restored the server.
 RESTORED = "restored"
 
-#: How many of the unreadable fields that came at once are kept for the layer, the newest.
+#: How many notes of unreadable fields are kept until the layer takes them: the newest.
 KEPT_UNREADABLE = 20
 
 CURE = (
-    "The rest of the inbox goes on. Somebody else writes to these keys, or processes of another "
-    "release or with other `symmetric_encryption_keys` do; see `manage.py deadletters aside`."
+    "The rest of the inbox is processed. Another program writes to these keys, or processes run "
+    "another release or other `symmetric_encryption_keys`. See `manage.py deadletters aside`."
 )
 
 
 class Departure(NamedTuple):
     """A group that has no member on this server any more.
 
-    *entry* is the inbox entry of the last join processed: the layer removes the server only
-    if no later join is on its way.
+    *entry* is the inbox entry of the last join processed. The layer removes the server only if no
+    later join is in its inbox.
     """
 
     group: str
@@ -48,40 +50,67 @@ class Departure(NamedTuple):
 
 
 class Server:
-    """The receivers of one server, and which of them are in which group.
+    """The channels of one server, and their groups; it lives in one event loop.
 
-    Operations come in the order of the inbox. It lives in one event loop.
+    Operations come in the order of the inbox.
     """
 
     def __init__(self, codec: Codec) -> None:
         self.id = new_id()
         self.codec = codec
+        #: All receivers by channel; each is a connection or a mailbox, too.
         self.receivers: dict[str, Receiver] = {}
+        self.connections: dict[str, Connection] = {}
+        self.mailboxes: dict[str, Mailbox] = {}
         self.groups: dict[str, dict[str, Receiver]] = {}
         self.groups_of: dict[str, set[str]] = {}
         self.last_join: dict[str, str] = {}
-        #: The last session of each connection, and connections whose disconnect is not finished.
+        #: The last session of each connection.
         self.sessions: dict[str, bytes] = {}
-        self.ending: dict[str, Held] = {}
-        #: Those of which the layer knew nothing when it was told of their end.
+        #: Connections whose disconnect is not finished.
+        self.ending: dict[str, ConnectionSnapshot] = {}
+        #: Ending connections that the layer did not know.
         self.unsure: set[str] = set()
         self.position = ""  # id of the last inbox entry that was processed
-        #: What came for this server and cannot be read, and of it what the layer may keep.
+        #: Whether an entry announced a flush; for the reader of the inbox, which resets it.
+        self.was_flushed = False
         self.aside = Aside(logger, CURE)
         self._unreadable: deque[Unreadable] = deque(maxlen=KEPT_UNREADABLE)
+        self._actions = {
+            InboxKind.SEND: self._send,
+            InboxKind.GROUP_SEND: self._send_to_group,
+            InboxKind.JOIN: self._join,
+            InboxKind.LEAVE: self._leave,
+            InboxKind.RELEASE: self._release,
+            InboxKind.KEEP_SESSION: self._keep_session,
+            InboxKind.END: self._end,
+            InboxKind.FLUSHED: self._note_flush,
+        }
 
-    def attach(self, receiver: Receiver) -> str:
-        """Return a new reply channel for *receiver*."""
+    # Channels
+
+    def attach(self, connection: Connection) -> str:
+        """Return a new reply channel for *connection*."""
+        channel = self._open(connection)
+        self.connections[channel] = connection
+        return channel
+
+    def attach_mailbox(self, mailbox: Mailbox) -> str:
+        """Return a new channel for *mailbox*."""
+        channel = self._open(mailbox)
+        self.mailboxes[channel] = mailbox
+        return channel
+
+    def _open(self, receiver: Receiver) -> str:
         channel = f"{self.id}!{new_id()}"
         self.receivers[channel] = receiver
         self.groups_of[channel] = set()
         return channel
 
     def wake_mailboxes(self) -> None:
-        """Let all that wait for a message look again; callable from any thread."""
-        for receiver in list(self.receivers.values()):
-            if isinstance(receiver, Mailbox):
-                receiver.wake_all()
+        """Wake all readers of mailboxes, so that they look again; callable from any thread."""
+        for mailbox in list(self.mailboxes.values()):
+            mailbox.wake_all()
 
     def leave_groups(self, channel: str) -> list[Departure]:
         """Take *channel* out of its groups for good; return the groups left empty."""
@@ -92,20 +121,21 @@ class Server:
 
     def detach(self, channel: str) -> list[Departure]:
         """Forget *channel*; return the groups left empty."""
-        self.receivers.pop(channel, None)
+        for known in (self.receivers, self.connections, self.mailboxes):
+            known.pop(channel, None)
         if channel not in self.ending:
             self.sessions.pop(channel, None)
         return self.leave_groups(channel)
 
     def end(self, channel: str, code: int) -> bool:
-        """Remember a connection that ends with *code*, until its disconnect is finished.
+        """Keep a connection that ends with *code* until its disconnect is finished.
 
-        False if the layer never heard of it.
+        Returns False if the connection has published nothing.
         """
-        receiver = self.receivers.get(channel)
-        held = receiver.held() if receiver else None
-        if held is not None:
-            self.ending[channel] = held._replace(code=code)
+        connection = self.connections.get(channel)
+        snapshot = connection.snapshot() if connection else None
+        if snapshot is not None:
+            self.ending[channel] = snapshot._replace(code=code)
         return channel in self.ending
 
     def forget_ends(self, channels: Iterable[str]) -> None:
@@ -118,43 +148,55 @@ class Server:
         self.ending.pop(channel, None)
         self.sessions.pop(channel, None)
 
+    def snapshots(self) -> Iterator[tuple[str, ConnectionSnapshot]]:
+        """Yield all connections with a record by channel, those that end too."""
+        found = {channel: each.snapshot() for channel, each in self.connections.items()}
+        for channel, snapshot in {**found, **self.ending}.items():
+            if snapshot is not None:
+                yield channel, snapshot
+
+    # The inbox
+
     def process(self, entry: InboxEntry) -> list[Departure]:
         """Carry out one inbox entry; return the groups that are empty after all of it."""
         touched: set[str] = set()
         for found in entry.unreadable:
             self._set_aside(found)
         for operation in entry.operations:
-            if operation.kind in "jl":
+            if operation.kind in GROUP_CHANGES:
                 touched.add(operation.target)
             try:
-                self._carry_out(operation, entry.id)
+                self._actions[operation.kind](operation, entry.id)
             except (MessageError, UnicodeDecodeError) as error:
-                where = f"Operation {operation.kind}{operation.target} of inbox entry {entry.id}"
-                self._set_aside(Unreadable(where, str(error), operation.value))
-            except Exception:  # one operation's trouble must not stop the inbox
+                kind, target, value = operation
+                where = f"Operation {kind}{target} of inbox entry {entry.id}"
+                self._set_aside(Unreadable(where, str(error), value))
+            except Exception:  # one operation must not stop the inbox
                 extra = fields("inbox_failed", process_id=self.id)
                 text = "Operation %s on %s failed"
                 logger.exception(text, operation.kind, operation.target, extra=extra)
         self.position = entry.id
-        return self._departures(touched)
+        return self._departures(touched) if touched else []
 
     def _set_aside(self, found: Unreadable) -> None:
         self.aside.add(found, fields("unreadable", process_id=self.id))
         self._unreadable.append(found)
 
     def take_unreadable(self) -> list[Unreadable]:
-        """Return the newest of what could not be read since the last call."""
+        """Return the newest unreadable data since the last call."""
         found = list(self._unreadable)
         self._unreadable.clear()
         return found
 
+    # The life of the server in the layer
+
     def forget_all(self) -> None:
-        """Forget every channel: the layer does not know this server any more."""
+        """Forget every channel: the layer has evicted this server."""
         self.wake_mailboxes()
-        for known in (self.receivers, self.groups, self.groups_of, self.last_join):
+        for known in (self.receivers, self.connections, self.mailboxes):
             known.clear()
-        self.sessions.clear()
-        self.ending.clear()
+        for state in (self.groups, self.groups_of, self.last_join, self.sessions, self.ending):
+            state.clear()
 
     def leave_all(self) -> None:
         """Take every channel out of its groups; they may join again."""
@@ -164,77 +206,65 @@ class Server:
             groups.clear()
 
     def restored(self) -> None:
-        """Note that the layer, which had lost its data, knows all of this again."""
+        """Note that the layer, which had lost its data, has all of this server again."""
         self.position = ""
         self.last_join = dict.fromkeys(self.groups, RESTORED)
 
-    def _carry_out(self, operation: InboxOperation, entry: str) -> None:
-        kind, target, value = operation
-        if kind in "jl":
-            self._change_group(kind, target, value.decode(), entry)
-        elif kind in "gs":
-            self._send(operation)
-        elif kind == "r":
-            self._release(operation)
-        elif kind == "k" and target in self.receivers:
-            self.sessions[target] = value
-        elif kind in "ef":
-            self._forget(operation)
-        elif kind != "k":
-            raise MessageError(f"This release knows no operation {kind!r}.")
+    # One method for each kind of operation
 
-    def _change_group(self, kind: str, group: str, channel: str, entry: str) -> None:
-        if kind == "j":
-            self.last_join[group] = entry
-            self._join(group, channel)
-        else:
-            self._leave(group, channel)
-
-    def _forget(self, operation: InboxOperation) -> None:
-        if operation.kind == "e":
-            self.forget_end(operation.target)
-        elif operation.target == self.id:
-            self.leave_all()
-
-    def _send(self, operation: InboxOperation) -> None:
-        if operation.kind == "s":
-            self._send_one(operation)
-            return
-        members = self.groups.get(operation.target)
-        if not members:
-            return
-        content = self.codec.decode(operation.value)
-        for channel, receiver in list(members.items()):
-            self._deliver(channel, receiver, content)
-
-    def _send_one(self, operation: InboxOperation) -> None:
+    def _send(self, operation: InboxOperation, entry: str) -> None:
         receiver = self.receivers.get(operation.target)
         if receiver is not None:
             self._deliver(operation.target, receiver, self.codec.decode(operation.value))
 
+    def _send_to_group(self, operation: InboxOperation, entry: str) -> None:
+        members = self.groups.get(operation.target)
+        if members:
+            content = self.codec.decode(operation.value)
+            for channel, receiver in list(members.items()):
+                self._deliver(channel, receiver, content)
+
     def _deliver(self, channel: str, receiver: Receiver, content: Content) -> None:
         try:
             receiver.deliver(content)
-        except Exception:  # one channel's trouble must not reach the others
+        except Exception:  # one channel must not stop the others
             extra = fields("delivery_failed", connection=channel)
             logger.exception("Delivering to %s failed", channel, extra=extra)
 
-    def _release(self, operation: InboxOperation) -> None:
-        receiver = self.receivers.get(operation.target)
-        if receiver is not None:
-            receiver.release(_read_order(operation.value))
-
-    def _join(self, group: str, channel: str) -> None:
+    def _join(self, operation: InboxOperation, entry: str) -> None:
+        group, channel = operation.target, operation.value.decode()
+        self.last_join[group] = entry
         if channel in self.groups_of:  # else it has closed meanwhile
             self.groups_of[channel].add(group)
             self.groups.setdefault(group, {})[channel] = self.receivers[channel]
 
-    def _leave(self, group: str, channel: str) -> None:
+    def _leave(self, operation: InboxOperation, entry: str) -> None:
+        group, channel = operation.target, operation.value.decode()
         self.groups.get(group, {}).pop(channel, None)
         self.groups_of.get(channel, set()).discard(group)
 
+    def _release(self, operation: InboxOperation, entry: str) -> None:
+        order = operation.value
+        if not order.isdigit() or len(order) > 15:
+            raise MessageError("The order of the message to release is not a number.")
+        connection = self.connections.get(operation.target)
+        if connection is not None:
+            connection.release(int(order))
+
+    def _keep_session(self, operation: InboxOperation, entry: str) -> None:
+        if operation.target in self.connections:
+            self.sessions[operation.target] = operation.value
+
+    def _end(self, operation: InboxOperation, entry: str) -> None:
+        self.forget_end(operation.target)
+
+    def _note_flush(self, operation: InboxOperation, entry: str) -> None:
+        self.was_flushed = True
+        if operation.target == self.id:
+            self.leave_all()
+
     def _departures(self, groups: Iterable[str]) -> list[Departure]:
-        # Asked only after a whole entry: all joins of an entry have the entry's id.
+        # Only after a whole entry: all joins of an entry have the id of the entry.
         departures = []
         for group in groups:
             if not self.groups.get(group):
@@ -244,7 +274,4 @@ class Server:
         return departures
 
 
-def _read_order(value: bytes) -> int:
-    if not value.isdigit() or len(value) > 15:
-        raise MessageError("It is to release the message of an order that is no number.")
-    return int(value)
+GROUP_CHANGES = (InboxKind.JOIN, InboxKind.LEAVE)

@@ -1,17 +1,15 @@
-"""What goes on in a layer, for people and for programs."""
+"""The state of a layer, for people and programs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from channels_workers.layers.types import (
-    ProcessInfo,
-)
+from channels_workers.layers.types import ProcessInfo
 
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """An interface server; *inbox* counts entries that it has not dropped yet."""
+    """An interface server; *inbox* counts the entries that were not trimmed yet."""
 
     id: str
     about: ProcessInfo
@@ -31,7 +29,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """A channel that workers listen to; *oldest* is the age of what waits longest (s)."""
+    """An ordinary channel; *oldest* is the age of its oldest message (s)."""
 
     name: str
     waiting: int
@@ -41,10 +39,10 @@ class ChannelStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything at one moment; *recovering*: all register again after a loss of data.
+    """Everything at one moment; *recovering* after a loss of data, while processes register again.
 
-    *set_aside* counts notes of what came and nobody could read, *unreadable* what stands there and
-    cannot be read now.
+    *set_aside* counts notes of unreadable data, *unreadable* the keys and fields that this very
+    status could not read.
     """
 
     servers: list[ServerStatus] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The words of the contract: messages handed out, what is done with them, what was found."""
+"""The vocabulary of the layer contract: operations, deliveries, connections and results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple, Protocol
 
 from channels_workers.layers.codec import Content
@@ -16,12 +16,12 @@ CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
-#: What refuses a handshake that nobody has answered; an open socket does nothing.
+#: The message that refuses an unanswered handshake; an open socket ignores it.
 REFUSAL: Content = {"accept": False}
 
 
 class Send(NamedTuple):
-    """Send *payload* to a channel: a reply channel, or one that workers listen to."""
+    """Send *payload* to a reply channel or an ordinary channel."""
 
     channel: str
     payload: bytes
@@ -51,23 +51,39 @@ class Leave(NamedTuple):
 Operation = Send | GroupSend | Join | Leave
 
 
-class InboxOperation(NamedTuple):
-    """One thing for an interface server to do.
+class InboxKind(StrEnum):
+    """The kinds of :class:`InboxOperation`, as they are written in an inbox."""
 
-    *kind*: ``s`` send to channel *target*, ``g`` send to group *target*, ``j`` and ``l`` let
-    the channel in *value* join and leave group *target*, ``r`` release channel *target*, whose
-    message of the order in *value* is finished, ``k`` keep the session of channel *target*, should
-    the layer lose it, ``e`` end channel *target*, whose disconnect is finished, ``f`` know of a
-    flush by server *target*, which has left its groups.
+    SEND = "s"
+    GROUP_SEND = "g"
+    JOIN = "j"
+    LEAVE = "l"
+    RELEASE = "r"
+    KEEP_SESSION = "k"
+    END = "e"
+    FLUSHED = "f"
+
+
+class InboxOperation(NamedTuple):
+    """One operation for an interface server.
+
+    ======================  =========================================================
+    SEND, GROUP_SEND        send the payload *value* to the channel or group *target*
+    JOIN, LEAVE             the channel in *value* joins or leaves the group *target*
+    RELEASE                 the message of channel *target* with the order in *value* is finished
+    KEEP_SESSION            keep the session *value* of channel *target*, should the layer lose it
+    END                     the disconnect of channel *target* is finished
+    FLUSHED                 the layer was flushed by server *target*, which has left its groups
+    ======================  =========================================================
     """
 
-    kind: str
+    kind: InboxKind
     target: str
     value: bytes
 
 
 class Unreadable(NamedTuple):
-    """Something that cannot be read: *where* it stood, *why* it cannot, and its *value*."""
+    """Unreadable data: *where* it stood, *why* it is unreadable, and its *value*."""
 
     where: str
     why: str
@@ -75,7 +91,7 @@ class Unreadable(NamedTuple):
 
 
 class InboxEntry(NamedTuple):
-    """What one commit left for one server; *id* grows."""
+    """The operations of one commit for one server; ids grow."""
 
     id: str
     operations: Sequence[InboxOperation]
@@ -83,7 +99,7 @@ class InboxEntry(NamedTuple):
 
 
 class Session(NamedTuple):
-    """The channel session of a connection, to be saved by a commit."""
+    """The channel session of a connection, which a commit saves."""
 
     reply_channel: str
     payload: bytes
@@ -92,10 +108,10 @@ class Session(NamedTuple):
 class Delivery(NamedTuple):
     """One message handed to one worker, with the token that commits it.
 
-    *token* and *consumer* say which handing-out this is; *id* stays the same when the message
-    is handed out again. *reply_channel* is set when a connection waits for this delivery.
-    *attempts* counts earlier runs that asked for a later one, *deaths* those whose worker died,
-    *failures* those that failed through no fault of the consumer.
+    *token* and *consumer* identify this delivery. *id* identifies the message, and stays the same
+    when it is delivered again. *reply_channel* is set if a connection waits for this delivery.
+    *attempts* counts earlier runs that asked to run later, *deaths* those whose worker died,
+    *failures* those with a transient error.
     """
 
     channel: str
@@ -113,7 +129,7 @@ class Delivery(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A delivery whose consumer has run, with what it did to the layer."""
+    """A delivery whose consumer has run, with its operations and session."""
 
     delivery: Delivery
     operations: Sequence[Operation] = ()
@@ -121,10 +137,10 @@ class Finished(NamedTuple):
 
 
 class ProcessInfo(NamedTuple):
-    """What is known of a process: *kind* is ``server`` or ``worker``, *since* a Unix time (s).
+    """What a process publishes about itself: *kind* is ``server`` or ``worker``.
 
-    A worker has *threads*, and *channels* that it listens to. *previous_ids* are the ids it had
-    before, under which it may still hold messages.
+    *since* is the Unix time of its start (s). A worker has *threads*, and *channels* that it
+    listens to. It may still hold messages under its *previous_ids*.
     """
 
     kind: str
@@ -137,16 +153,15 @@ class ProcessInfo(NamedTuple):
 
     @classmethod
     def this(cls, kind: str, threads: int = 0, channels: Sequence[str] = ()) -> ProcessInfo:
-        """Return what is known of the process that asks."""
+        """Return the info of this process."""
         now = round(time.time(), 3)
         return cls(kind, socket.gethostname(), os.getpid(), now, threads, tuple(channels))
 
 
 class DeadLetter(NamedTuple):
-    """A message that was given up: *reason* says why, *id* names it among the dead letters.
+    """A message that was given up for *reason*; *id* names it among the dead letters.
 
-    Of one that *is_unreadable* the message has its payload alone, if it has one; it cannot be sent
-    again.
+    If it *is_unreadable*, the message has at most its payload, and cannot be sent again.
     """
 
     id: str
@@ -155,42 +170,42 @@ class DeadLetter(NamedTuple):
     is_unreadable: bool = False
 
 
-class GivenUp(NamedTuple):
+class NewDeadLetter(NamedTuple):
     """A message that has just become a dead letter."""
 
     channel: str
     message_id: str
 
 
-class UnderWay(NamedTuple):
-    """A message of a connection that no worker has finished."""
+class PendingMessage(NamedTuple):
+    """A published message of a connection that no worker has finished."""
 
     channel: str
     payload: bytes
 
 
-class Held(NamedTuple):
-    """What a server keeps of a connection, to tell a layer that has lost its data.
+class ConnectionSnapshot(NamedTuple):
+    """The state of a connection that restores its record after the layer lost its data.
 
-    *order* is that of the message under way, or of the last one; *code* is set once it ends.
+    *order* is that of the pending message, or of the last one. *code* is set once it ends.
     """
 
     order: int
     disconnect_payload: bytes
-    under_way: UnderWay | None = None
+    pending: PendingMessage | None = None
     code: int | None = None
 
 
 class Liveness(Enum):
-    """What :meth:`~channels_workers.layers.base.WorkerLayer.heartbeat` found."""
+    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.heartbeat`."""
 
     ALIVE = "alive"
-    EVICTED = "buried"
+    EVICTED = "evicted"
     LOST = "lost"
 
 
 class Published(Enum):
-    """What :meth:`~channels_workers.layers.base.WorkerLayer.publish` found."""
+    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.publish`."""
 
     PUBLISHED = "published"
     REPEATED = "repeated"
@@ -198,7 +213,7 @@ class Published(Enum):
 
 
 class Closed(Enum):
-    """What :meth:`~channels_workers.layers.base.WorkerLayer.close` found."""
+    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.close`."""
 
     PUBLISHED = "published"
     CLOSING = "closing"
@@ -208,7 +223,7 @@ class Closed(Enum):
 
 
 class Committed(Enum):
-    """What :meth:`~channels_workers.layers.base.WorkerLayer.commit`, and a requeue, found."""
+    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.commit`, and of a requeue."""
 
     DONE = "done"
     STALE = "stale"
@@ -216,19 +231,23 @@ class Committed(Enum):
 
 
 class Receiver(Protocol):
-    """What an interface server attaches to a reply channel; called in its event loop."""
+    """Receives the messages of a reply channel, in the event loop of its server."""
 
     def deliver(self, content: Content) -> None:
-        """Take a message sent to the channel, or to a group that it is in."""
+        """Receive a message sent to the channel, or to one of its groups."""
+
+
+class Connection(Receiver, Protocol):
+    """A receiver whose own messages go to workers, with a record in the layer."""
 
     def release(self, order: int) -> None:
         """Note that the message *order* of this connection is finished."""
 
     def evicted(self) -> None:
-        """Note that the layer does not know this connection any more."""
+        """Note that the layer has dropped this connection, with its server."""
 
-    def held(self) -> Held | None:
-        """Return what the layer is to know of this connection; None if it is none."""
+    def snapshot(self) -> ConnectionSnapshot | None:
+        """Return the state that restores the record; None before the first message."""
 
 
 def server_of(channel: str) -> str | None:

@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from channels_workers.channel import Channel, Group
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
-from channels_workers.layers.types import DISCONNECT, Delivery
+from channels_workers.layers.types import DISCONNECT, Delivery, Finished
 from channels_workers.message import Consumer, Message
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.routing import get_router
@@ -100,7 +100,7 @@ class Client:
         message = Message(layer.content(delivery), delivery.channel, layer, delivery)
         # The defaults for WebSockets are no consumers that a test could mean.
         if router.root.match(message) is None:
-            layer.commit(delivery)
+            layer.commit(Finished(delivery))
             if fail_on_none:
                 raise AssertionError(f"Can't find consumer for message {message}")
             return None

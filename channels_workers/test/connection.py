@@ -8,9 +8,9 @@ from copy import deepcopy
 from weakref import WeakValueDictionary
 
 from channels_workers.layers.codec import Content
-from channels_workers.layers.memory.connections import IDLE, Record
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
-from channels_workers.layers.types import server_of
+from channels_workers.layers.memory.store import IDLE, Record
+from channels_workers.layers.types import Finished, server_of
 from channels_workers.message import Message
 
 #: The messages that make connections known to the layer; none stays there.
@@ -35,7 +35,7 @@ class TestConnection:
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             self.reply_channel = runner.run(self._open())
         for delivery in layer.pull([_OPENING], "test", 0):
-            layer.commit(delivery)
+            layer.commit(Finished(delivery))
         _connections[self.reply_channel] = self
 
     async def _open(self) -> str:
@@ -56,7 +56,7 @@ class TestConnection:
     def evicted(self) -> None:
         """Do nothing: the layer ends with the test."""
 
-    def held(self) -> None:
+    def snapshot(self) -> None:
         """Return None: the layer in memory never loses its data."""
 
     # What tests call
@@ -90,7 +90,7 @@ def give_session(layer: InMemoryChannelLayer, channel: str) -> None:
 
     ValueError for one of a process, but for those of open connections, as nothing reads it.
     """
-    if channel in layer.store.connections.records:
+    if channel in layer.store.records:
         return
     layer.require_valid_channel_name(channel)
     if server_of(channel) is not None:
@@ -98,12 +98,12 @@ def give_session(layer: InMemoryChannelLayer, channel: str) -> None:
             f"{channel!r} is of a process, and of no client here. Give the client the reply "
             "channel of another client, or a name without `!`."
         )
-    layer.store.connections.records[channel] = Record(0, IDLE, b"")
+    layer.store.records[channel] = Record(0, IDLE, b"")
 
 
 def take_session(layer: InMemoryChannelLayer, channel: str) -> None:
     """End the channel session of *channel*, as the end of a connection does."""
-    layer.store.connections.sessions.pop(channel, None)
+    layer.store.sessions.pop(channel, None)
 
 
 def refuse_event_loop() -> None:

@@ -133,7 +133,7 @@ class Batch:
             try:
                 while self.finished:
                     finished = self.finished[0]
-                    if self._layer.commit(*finished) is not Committed.DONE:
+                    if self._layer.commit(finished) is not Committed.DONE:
                         log_stale(finished.delivery)
                     del self.finished[0]
             finally:

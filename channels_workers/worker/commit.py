@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from channels_workers.backoff import Backoff
 from channels_workers.conf import configuration
@@ -16,7 +16,6 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
-    Operation,
     Send,
 )
 from channels_workers.transient import is_retried
@@ -72,20 +71,20 @@ def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
 
     *rest* and errors are those of :func:`finish`.
     """
-    delivery, operations, session = finished
+    delivery = finished.delivery
     unavailable = Backoff(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
     full = Backoff(logger, f"Committing {delivery.id}", 0.2)
     while True:
         try:
-            committed = layer.commit(delivery, operations, session)
+            committed = layer.commit(finished)
         except LayerUnavailable as error:
             _wait(unavailable.failed(error), rest, delivery, error)
         except ChannelFull as error:
             if time.monotonic() < deadline:
                 _wait(full.failed(error), rest, delivery, error)
             else:
-                operations = _without(operations, error.channel, delivery)
+                finished = _without(finished, error.channel)
         else:
             unavailable.succeeded()
             if committed is not Committed.DONE:
@@ -104,9 +103,8 @@ def log_stale(delivery: Delivery) -> None:
     logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
 
 
-def _without(
-    operations: Sequence[Operation], channel: str, delivery: Delivery
-) -> Sequence[Operation]:
+def _without(finished: Finished, channel: str) -> Finished:
+    delivery, operations, _ = finished
     kept = [item for item in operations if not (isinstance(item, Send) and item.channel == channel)]
     logger.error(
         "Channel %s stayed full: %d messages that %s (message %s) sent there are lost. Run more "
@@ -117,7 +115,7 @@ def _without(
         delivery.id,
         extra=delivery_fields("channel_full", delivery),
     )
-    return kept
+    return finished._replace(operations=kept)
 
 
 def put_back(
@@ -151,7 +149,7 @@ def _put_back_failed(
     if not is_last(delivery, error):
         return layer.requeue(delivery, counted=True, failed=True)
     if delivery.channel == CONNECT:  # a refused handshake is worth no dead letter
-        committed = layer.commit(*undone(delivery, layer))
+        committed = layer.commit(undone(delivery, layer))
     else:
         committed = layer.dead_letter(delivery, reason_of(delivery, error))
     failures.ended(delivery, error)

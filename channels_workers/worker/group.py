@@ -78,7 +78,7 @@ class WorkerGroup:
         batches = [worker.batch for worker in self.workers]
         self._heartbeat = Heartbeat(layer, identity, in_flight, self.channels, stopping)
         self.relief = Relief(layer, in_flight, batches, ended)
-        self._reaper = Reaper(layer, lambda: self.process)
+        self._reaper = Reaper(layer.admin, lambda: self.process)
 
     def _job(self, n_threads: int, callback: Callback | None) -> Job:
         # One thread alone runs the messages of a channel in order. Messages of a connection need no

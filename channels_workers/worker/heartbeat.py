@@ -121,7 +121,7 @@ class Heartbeat:
         """
         in_flight, consumers = self._in_flight, self._identity.all_consumers()
         before = in_flight.all()
-        found = self._layer.held(self._channels, consumers)
+        found = self._layer.pending_deliveries(self._channels, consumers)
         unknown = in_flight.unknown(found, before)
         in_flight.backlog.add([delivery for delivery in unknown if delivery in self._unknown])
         self._unknown = unknown

@@ -202,4 +202,4 @@ class InFlight:
 
     def finish_uncommitted(self, layer: WorkerLayer) -> None:
         """Finish deliveries with a failed commit, without it, so that connections go on."""
-        self.uncommitted.settle(lambda delivery: layer.commit(*undone(delivery, layer)))
+        self.uncommitted.settle(lambda delivery: layer.commit(undone(delivery, layer)))

@@ -11,9 +11,9 @@ from functools import partial
 
 from channels_workers.backoff import Backoff, BackoffEach
 from channels_workers.concurrency.threads import Duty
+from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.liveness import DEAD_AFTER, StallDetector
-from channels_workers.layers.types import GivenUp
-from channels_workers.layers.upkeep import Upkeep
+from channels_workers.layers.types import NewDeadLetter
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ LAGGING = "counts as dead: it does not keep up with its inbox"
 class Reaper:
     """The thread of one worker process that looks for dead ones; *own* returns its name."""
 
-    def __init__(self, layer: Upkeep, own: Callable[[], str]) -> None:
-        self.layer = layer
+    def __init__(self, admin: LayerAdmin, own: Callable[[], str]) -> None:
+        self.admin = admin
         self.own = own
         self.detector = StallDetector()
         self._orphans: set[str] = set()
@@ -77,7 +77,7 @@ class Reaper:
 
         Raises :class:`LayerUnavailable` if the layer is unavailable; other errors are logged.
         """
-        counters = dict.fromkeys(self._orphans, 0) | self.layer.processes()
+        counters = dict.fromkeys(self._orphans, 0) | self.admin.processes()
         for process, counter in self.detector.look(counters, self.own(), now).items():
             self._orphans.discard(process)
             self._mark_dead(process, counter, NO_HEARTBEAT if counter else UNKNOWN)
@@ -87,19 +87,19 @@ class Reaper:
         self._parts.attempt("unknown processes", lambda: self._search(now))
 
     def _mark_lagging_dead(self) -> None:
-        for process, counter in self.layer.lagging().items():
+        for process, counter in self.admin.lagging().items():
             self._mark_dead(process, counter, LAGGING)
 
     def _mark_dead(self, process: str, counter: int, why: str) -> None:
         def mark_dead() -> None:
-            if self.layer.mark_dead(process, counter):
+            if self.admin.mark_dead(process, counter):
                 extra = fields("process_dead", process_id=process)
                 logger.warning("Process %s %s", process, why, extra=extra)
 
         self._declaring.attempt(process, mark_dead)
 
     def _clean_up_all(self) -> None:
-        dead = self.layer.awaiting_cleanup()
+        dead = self.admin.awaiting_cleanup()
         self._cleaning.keep(dead)
         for process in dead:
             if self._ended.is_set():  # another reaper goes on
@@ -107,7 +107,7 @@ class Reaper:
             self._cleaning.attempt(process, partial(self._clean_up, process))
 
     def _clean_up(self, process: str) -> None:
-        for letter in self.layer.clean_up(process):
+        for letter in self.admin.clean_up(process):
             _log_dead_letter(letter, process)
         extra = fields("process_cleaned_up", process_id=process)
         logger.warning("Cleaned up after process %s", process, extra=extra)
@@ -116,10 +116,10 @@ class Reaper:
         # An unknown process may be about to register: the detector takes it for a counter of 0.
         if now - self._searched >= SEARCH_INTERVAL:
             self._searched = now
-            self._orphans = self.layer.orphans()
+            self._orphans = self.admin.orphans()
 
 
-def _log_dead_letter(letter: GivenUp, process: str) -> None:
+def _log_dead_letter(letter: NewDeadLetter, process: str) -> None:
     logger.error(
         "Message %s on %s is a dead letter now: its worker died again; see `manage.py deadletters`",
         letter.message_id,

@@ -39,7 +39,7 @@ class Client:
     def evicted(self) -> None:
         raise AssertionError(f"The layer lost {self.reply_channel}")
 
-    def held(self) -> None:
+    def snapshot(self) -> None:
         return None
 
     # What the tests call

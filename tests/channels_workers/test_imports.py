@@ -37,7 +37,7 @@ ROWS = [
     ["outbox", "registry"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
-    ["layers.channel_layer", "layers.upkeep"],
+    ["layers.channel_layer", "layers.admin"],
     ["layers.server", "layers.status"],
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
@@ -158,9 +158,9 @@ def wrong(imports: Iterable[Import]) -> list[str]:
 
 
 def test_the_walk_finds_the_modules_and_their_imports() -> None:
-    assert {"", "apps", "layers.redis.link", "management.commands.runworker"} <= set(trees())
+    assert {"", "apps", "layers.redis.session", "management.commands.runworker"} <= set(trees())
     assert Import("channel", "outbox", "carry_out", True) in all_imports()
-    assert Import("layers.redis.link", "layers.redis.commands", "", True) in all_imports()
+    assert Import("layers.redis.session", "layers.redis.requests", "", True) in all_imports()
     assert Import("apps", "checks.apps", "", False) in all_imports()
 
 

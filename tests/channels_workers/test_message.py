@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.types import Finished
 from channels_workers.message import Message
 from tests.channels_workers.clients import Client, pull_one
 
@@ -83,7 +84,7 @@ def test_a_message_that_a_layer_carried_has_its_stable_id(client_socket: Client)
 def test_a_frame_carries_reply_channel_path_and_order(client_socket: Client) -> None:
     layer = client_socket.layer
     client_socket.connect()
-    layer.commit(pull_one(layer))
+    layer.commit(Finished(pull_one(layer)))
     client_socket.send("hi")
     delivery = pull_one(layer)
     assert layer.content(delivery) == {
@@ -97,7 +98,7 @@ def test_a_frame_carries_reply_channel_path_and_order(client_socket: Client) -> 
 def test_a_disconnect_carries_code_and_order(client_socket: Client) -> None:
     layer = client_socket.layer
     client_socket.connect()
-    layer.commit(pull_one(layer))
+    layer.commit(Finished(pull_one(layer)))
     client_socket.leave(3001)
     assert layer.content(pull_one(layer)) == {
         "reply_channel": client_socket.reply_channel,

@@ -10,6 +10,7 @@ from django.db import OperationalError, connections
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.types import Finished
 from channels_workers.routing import Router
 from chat import presence, sweep
 from chat.models import Presence, Room
@@ -34,7 +35,7 @@ class Site:
         self.room = Room.objects.at("lobby")
         for client, person in ((self.here, "a"), (self.there, "b")):
             client.connect()
-            layer.commit(pull_one(layer))
+            layer.commit(Finished(pull_one(layer)))
             self.add(client.reply_channel, person)
         self.add("0123456789abcdef!gone", "c")
         self.sweeper = Sweeper(layer, threading.Event())
@@ -78,8 +79,8 @@ def test_what_is_gone_at_two_looks_is_taken_out(
 
 def test_one_that_is_known_again_stays(site: Site) -> None:
     site.sweeper.look()
-    record = site.layer.store.connections.records[site.here.reply_channel]
-    site.layer.store.connections.records["0123456789abcdef!gone"] = record
+    record = site.layer.store.records[site.here.reply_channel]
+    site.layer.store.records["0123456789abcdef!gone"] = record
     for _ in range(3):
         site.sweeper.look()
     assert present() == ["a", "b", "c"]

@@ -64,6 +64,6 @@ def test_deadletters(layer: InMemoryChannelLayer) -> None:
         order=1,
     )
     letter = DeadLetter(LETTER, "its worker died, 3 times", message)
-    layer.store.letters.kept.append(letter)
+    layer.store.dead_letters.append(letter)
     assert output("deadletters") == shown("deadletters").rstrip("\n")
     assert output("deadletters", "show", LETTER) == shown("show").rstrip("\n")

@@ -9,7 +9,7 @@ from channels_workers.conf import Configuration
 from channels_workers.interface import application, health
 from channels_workers.interface.servers.daphne import autobahn
 from channels_workers.layers import liveness
-from channels_workers.layers.redis import life, link, processes
+from channels_workers.layers.redis import processes, registration, session
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
 from channels_workers.worker import batch, reaper, retries
@@ -47,20 +47,20 @@ NUMBERS = [
     (
         "explanation/architecture",
         r"publishes, commits and sends pause for (\w+) seconds",
-        life.RECOVERY_TIME,
+        registration.RECOVERY_TIME,
     ),
     ("explanation/architecture", r"waits at most (\d+) ms", batch.BATCH_WINDOW * 1000),
     ("explanation/architecture", r"pulls up to (\d+) messages at once", batch.BATCH_SIZE),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",
-        of_lua("outbox", "pairs_per_entry"),
+        of_lua("lib/outbox", "pairs_per_entry"),
     ),
-    ("reference/redis", r"marked dead, the newest ([\d,]+)", processes.GRAVES),
+    ("reference/redis", r"ids of the last ([\d,]+) processes", processes.DEAD_REMEMBERED),
     (
         "explanation/guarantees",
         r"which are (\w+) heartbeat intervals",
-        liveness.DEAD_AFTER / link.HEARTBEAT_INTERVAL,
+        liveness.DEAD_AFTER / session.HEARTBEAT_INTERVAL,
     ),
     ("reference/sending", r"The first wait\s+is ([\d.]+) s", WAITS[0]),
     ("reference/sending", r"twice as long, up to (\d+) s", max(WAITS)),

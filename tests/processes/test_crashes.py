@@ -24,14 +24,14 @@ PEOPLE, FRAMES = 6, 40
 def keys(redis: RedisServer, pattern: str) -> list[str]:
     """The keys of the layer that match, without its prefix."""
     with redis.client() as client:
-        found = [key.decode() for key in client.keys(f"*:1:{pattern}")]
-    return sorted(key.partition(":1:")[2] for key in found)
+        found = [key.decode() for key in client.keys(f"*:{FORMAT_VERSION}:{pattern}")]
+    return sorted(key.partition(f":{FORMAT_VERSION}:")[2] for key in found)
 
 
 def waiting(redis: RedisServer, channel: str) -> int:
     """How many messages wait in a channel, or are under way."""
     with redis.client() as client:
-        return sum(client.xlen(key) for key in client.keys(f"*:1:channel:{channel}"))
+        return sum(client.xlen(key) for key in client.keys(f"*:{FORMAT_VERSION}:channel:{channel}"))
 
 
 def say_many(person: Person, handle: str) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 import pytest
 from websockets.sync.client import connect
 
+from channels_workers.layers.base import FORMAT_VERSION
 from labs.harness.ports import free_port
 from labs.harness.processes import Process, Processes
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
+
+PREFIX = f"chat:{FORMAT_VERSION}:"
 
 ECHO = {"DJANGO_SETTINGS_MODULE": "tests.processes.echo"}
 APPLICATION = "chat_project.asgi:application"
@@ -36,8 +39,10 @@ PROGRAMS: dict[str, tuple[Callable[[int], list[str]], int]] = {
 def servers(redis_server: RedisServer) -> set[str]:
     """The servers that the layer knows."""
     with redis_server.client() as client:
-        about = {key: json.loads(value) for key, value in client.hgetall("chat:1:about").items()}
-        known = set(client.hkeys("chat:1:processes"))
+        about = {
+            key: json.loads(value) for key, value in client.hgetall(f"{PREFIX}process_info").items()
+        }
+        known = set(client.hkeys(f"{PREFIX}processes"))
     return {name.decode() for name in known if about[name]["kind"] == "server"}
 
 

@@ -1,4 +1,4 @@
-"""The layer of one process: for ``runserver``, unit tests and property tests."""
+"""The layer of one process, for ``runserver`` and tests."""
 
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
 from channels_workers.layers.memory.store import Store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -10,16 +11,16 @@ from channels_workers.concurrency.futures import call_in
 from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.memory.store import Store
+from channels_workers.layers.memory.admin import MemoryAdmin
+from channels_workers.layers.memory.plan import Plan, commit, dead_letter
+from channels_workers.layers.memory.store import Store, Stream
 from channels_workers.layers.server import Departure, Server
-from channels_workers.layers.status import Status
 from channels_workers.layers.types import (
     CONNECT,
     Closed,
     Committed,
-    DeadLetter,
     Delivery,
-    GivenUp,
+    Finished,
     Liveness,
     Operation,
     ProcessInfo,
@@ -30,9 +31,9 @@ from channels_workers.layers.types import (
 
 
 class InMemoryChannelLayer(WorkerLayer):
-    """A channel layer inside one process; every message is encoded as for Redis.
+    """A channel layer inside one process; it encodes every message, as the Redis layer does.
 
-    Layers given the same *store* are to each other as processes with the same Redis.
+    Layers with the same *store* are to each other as processes with the same Redis.
     """
 
     local_only: ClassVar[bool] = True
@@ -40,22 +41,24 @@ class InMemoryChannelLayer(WorkerLayer):
     def __init__(self, store: Store | None = None, **config: Any) -> None:
         super().__init__(**config)
         self.store = store or Store()
+        self.admin = MemoryAdmin(self.store, self.refusal)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_cut_off = False  # in a forked child: those who would hear it are in its parent
+        self._is_cut_off = False  # in a forked child: the receivers are in its parent
 
     def begin_in_child(self) -> None:
-        """Begin with an empty store: a copy of the parent's reaches nobody."""
+        """Begin with an empty store: a copy of the parent's store reaches no receiver."""
         super().begin_in_child()
-        self._is_cut_off = self._is_cut_off or bool(self.store.processes.counters)
+        self._is_cut_off = self._is_cut_off or bool(self.store.counters)
         self._loop, self.store = None, Store()
+        self.admin = MemoryAdmin(self.store, self.refusal)
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer"
 
-    # The Channels 4 face
+    # The methods of Channels 4
 
     async def flush(self) -> None:
-        """Delete everything in the store, but for what says which processes and sockets live."""
+        """Delete everything in the store, except data of living processes and their sockets."""
         self.store.clear(self._server.id if self._server else "")
 
     async def _receive_ordinary(self, channel: str) -> Content:
@@ -77,7 +80,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self._register(server.id, ProcessInfo.this("server"))
 
     async def _until_registered(self) -> None:
-        pass  # it is, from the start
+        pass  # it is registered from the start
 
     def _make_home(self, server: Server) -> None:
         if self._loop is None or self._loop.is_closed():
@@ -92,23 +95,19 @@ class InMemoryChannelLayer(WorkerLayer):
         return self._loop
 
     def drain(self) -> int:
-        """Carry out what waits in the inbox; return the number of entries."""
+        """Process the inbox; return the number of entries."""
         server = self._server
         if server is None:
             return 0
         entries = self.store.read_inbox(server.id)
         for entry in entries:
             self._depart(server, server.process(entry))
-            if any(operation.kind == "f" for operation in entry.operations):
-                self._republish(server)
+        if server.was_flushed:
+            server.was_flushed = False
+            for reply, snapshot in server.snapshots():
+                self.store.republish(reply, snapshot)
         server.take_unreadable()
         return len(entries)
-
-    def _republish(self, server: Server) -> None:
-        held = {name: receiver.held() for name, receiver in server.receivers.items()}
-        for reply, found in {**held, **server.ending}.items():
-            if found is not None:
-                self.store.republish(reply, found)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         for departure in departures:
@@ -123,11 +122,11 @@ class InMemoryChannelLayer(WorkerLayer):
         disconnect_payload: bytes,
         done: Callable[[Published | Exception], object],
     ) -> None:
-        """Put a message of a connection into *channel*, once, before this returns."""
+        """Publish a message of a connection, exactly once, before this returns."""
         message = (channel, reply_channel, order, payload, disconnect_payload)
         try:
             published: Published | Exception = self.store.publish(*message)
-        except Exception as error:  # noqa: BLE001  (it is looked at)
+        except Exception as error:  # noqa: BLE001  (the caller handles it)
             published = error
         done(published)
 
@@ -136,115 +135,120 @@ class InMemoryChannelLayer(WorkerLayer):
         return self.store.close(reply_channel, code)
 
     async def retire_server(self) -> None:
-        """Leave all groups and drop the registration."""
+        """Leave all groups and delete the registration."""
         if self._server is not None:
             self.store.inbox_listeners.pop(self._server.id, None)
-            self.store.retire(self._server.id, (), ())
+            self.retire(self._server.id, (), ())
             self._server = self._loop = None
 
     async def workers(self) -> dict[str, int]:
-        """Return the heartbeat counter of each worker that is known and takes sockets."""
-        workers = {
-            each.id for each in self.store.status().workers if CONNECT in each.about.channels
-        }
-        counters = self.store.counters()
-        return {name: counter for name, counter in counters.items() if name in workers}
+        """Return the heartbeat counters of the registered workers that take sockets."""
+        with self.store.changed:
+            workers = self.store.of_kind("worker")
+            counters = self.store.counters
+            return {name: counters[name] for name, it in workers if CONNECT in it.channels}
 
     # The worker side
 
     def _register(self, process: str, about: ProcessInfo) -> None:
-        """Make *process* known."""
-        self._is_cut_off = False
-        self.store.register(process, about)
+        with self.store.changed:
+            self._is_cut_off = False
+            self.store.counters[process] = 1
+            self.store.process_info[process] = about
 
     def _heartbeat(self, process: str) -> Liveness:
-        """Raise the counter of *process*, and of the server that lives and dies with it."""
-        if self._server is not None:
-            self.store.heartbeat(self._server.id)
-        return self.store.heartbeat(process)
+        """Raise the counter of *process*, and of the server in the same process."""
+        with self.store.changed:
+            if self._server is not None and self._server.id in self.store.counters:
+                self.store.counters[self._server.id] += 1
+            if process not in self.store.counters:
+                return Liveness.EVICTED if process in self.store.dead else Liveness.LOST
+            self.store.counters[process] += 1
+            return Liveness.ALIVE
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process*, unless one of *consumers* still holds a delivery."""
-        self.store.retire(process, consumers, channels)
+        with self.store.changed:
+            if not self.pending_deliveries(channels, consumers):
+                self.store.forget_process(process)
 
     def pull(
         self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
     ) -> list[Delivery]:
         """Wait up to *timeout* seconds for messages."""
-        return self.store.pull(channels, consumer, timeout, count)
+        deadline = time.monotonic() + timeout
+        with self.store.changed:
+            self._listen_to(channels)
+            while True:
+                found = self._hand_out(channels, consumer, count)
+                left = deadline - time.monotonic()
+                if found or left <= 0:
+                    return found
+                self.store.changed.wait(left)
+                self._listen_to(channels)  # a flush forgets it
 
-    def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
-        """Return what *consumers* hold."""
-        return self.store.held(channels, consumers)
+    def _listen_to(self, channels: Sequence[str]) -> None:
+        for channel in channels:
+            if channel not in self.store.listened:
+                self.store.listened.add(channel)
+                self.store.streams.setdefault(channel, Stream())
 
-    def commit(
-        self,
-        delivery: Delivery,
-        operations: Sequence[Operation] = (),
-        session: Session | None = None,
-    ) -> Committed:
+    def _hand_out(self, channels: Sequence[str], consumer: str, count: int) -> list[Delivery]:
+        found = []
+        for channel in channels:
+            stream = self.store.stream(channel)
+            for _ in range(min(count, len(stream.waiting))):
+                message = stream.waiting.popitem(last=False)[1]._replace(consumer=consumer)
+                stream.pending[message.token] = message
+                found.append(message)
+        return found
+
+    def pending_deliveries(
+        self, channels: Sequence[str], consumers: Sequence[str]
+    ) -> list[Delivery]:
+        """Return the deliveries that *consumers* have not finished."""
+        with self.store.changed:
+            streams = [self.store.stream(channel) for channel in channels]
+            pending = [held for stream in streams for held in stream.pending.values()]
+            return [held for held in pending if held.consumer in consumers]
+
+    def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step."""
-        return self.store.commit(delivery, operations, session, self.get_capacity)
+        return commit(self.store, finished, self.get_capacity)
 
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
-        attempts = delivery.attempts + (counted and not failed)
-        return self.store.requeue(delivery, attempts, delivery.failures + (counted and failed))
+        with self.store.changed:
+            if not self.store.is_owner(delivery):
+                return Committed.STALE
+            held = self.store.stream(delivery.channel).pending[delivery.token]
+            attempts = delivery.attempts + (counted and not failed)
+            failures = delivery.failures + (counted and failed)
+            self.store.put_back(held._replace(attempts=attempts, failures=failures))
+            return Committed.DONE
 
     def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter."""
-        return self.store.dead_letter(delivery, reason, self.refusal)
+        with self.store.changed:
+            if not self.store.is_owner(delivery):
+                return Committed.STALE
+            dead_letter(self.store, delivery, reason, self.refusal)
+            return Committed.DONE
 
-    # Cleaning up after others
-
-    def processes(self) -> dict[str, int]:
-        """Return the heartbeat counter of each process that is known."""
-        return self.store.counters()
-
-    def lagging(self) -> dict[str, int]:
-        """Return the heartbeat counter of each server that does not keep up with its inbox."""
-        return self.store.lagging()
-
-    def orphans(self) -> set[str]:
-        """Return the processes that hold messages and are not known."""
-        return self.store.orphans()
-
-    def mark_dead(self, process: str, counter: int) -> bool:
-        """Declare *process* dead."""
-        return self.store.mark_dead(process, counter)
-
-    def awaiting_cleanup(self) -> set[str]:
-        """Return the dead that were not cleaned up after yet."""
-        return self.store.awaiting_cleanup()
-
-    def clean_up(self, process: str) -> list[GivenUp]:
-        """Undo what a dead process left behind."""
-        return self.store.clean(process, self.refusal)
-
-    # Dead letters
-
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the messages that were given up."""
-        return self.store.dead_letters()
-
-    def _send_dead_letter(self, letter: DeadLetter) -> bool:
-        return self.store.retry(letter)
-
-    def drop_dead_letter(self, letter: str) -> bool:
-        """Forget a dead letter."""
-        return self.store.drop_dead_letter(letter)
-
-    # Everybody
+    # Everywhere
 
     def apply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now."""
         if self._is_cut_off:
             raise LayerUnfit(
-                "This process was forked from one that keeps its channel layer in memory: nobody "
-                "would hear what it sends. Send from the parent, or use "
+                "This process was forked from one that keeps its channel layer in memory, so no "
+                "receiver gets its messages. Send from the parent, or use "
                 "channels_workers.layers.redis.RedisChannelLayer."
             )
-        self.store.apply(operations, new_id(), self.get_capacity)
+        with self.store.changed:
+            plan = Plan(self.store, self.get_capacity)
+            plan.add_all(operations, new_id())
+            plan.write()
 
     async def aapply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now."""
@@ -252,27 +256,27 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def connected(self, reply_channels: Iterable[str]) -> set[str]:
         """Return those of *reply_channels* whose connection has not ended."""
-        return self.store.connected(reply_channels)
+        with self.store.changed:
+            return {reply for reply in reply_channels if reply in self.store.records}
 
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""
-        return self.store.load_session(reply_channel)
+        with self.store.changed:
+            return self.store.sessions.get(reply_channel)
 
     def save_session(self, session: Session) -> None:
-        """Save a channel session at once."""
+        """Save a channel session now, if the connection has not ended."""
         self.store.save_session(session)
 
-    def status(self) -> Status:
-        """Return what goes on; nobody notes since when messages wait."""
-        return self.store.status()
-
     def length(self, channel: str) -> int:
-        """Return how many messages wait or are under way."""
-        return self.store.length(channel)
+        """Return how many messages wait or are pending."""
+        with self.store.changed:
+            return len(self.store.stream(channel))
 
     def members(self, group: str) -> set[str]:
         """Return the members of a group."""
-        return self.store.members(group)
+        with self.store.changed:
+            return {member.lstrip("*") for member in self.store.groups.get(group, {})}
 
 
 def _caller(
@@ -280,9 +284,9 @@ def _caller(
     callback: Callable[[], object],
     without_loop: Callable[[], object] = lambda: None,
 ) -> Callable[[], None]:
-    """Return a function that has *callback* called in *loop*, from any thread.
+    """Return a function that calls *callback* in *loop*, from any thread.
 
-    Once the loop is closed it calls *without_loop*, in the caller's thread.
+    Once the loop is closed, it calls *without_loop* in the thread of the caller.
     """
 
     def call() -> None:

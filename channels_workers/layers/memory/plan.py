@@ -1,16 +1,22 @@
-"""What a list of operations will write: all of it is checked first, as ``outbox.lua`` does."""
+"""A plan of the writes of a list of operations, which are all checked first; see ``outbox.lua``."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull
-from channels_workers.layers.memory.connections import CLOSING, DISCONNECTING, Record
+from channels_workers.layers.memory.store import CLOSING, DISCONNECTING, Record, Store
 from channels_workers.layers.types import (
+    CONNECT,
+    Committed,
+    DeadLetter,
     Delivery,
+    Finished,
     GroupSend,
+    InboxKind,
     InboxOperation,
     Join,
     Leave,
@@ -21,101 +27,146 @@ from channels_workers.layers.types import (
 
 
 class Plan:
-    """Collects what to write: ``inboxes`` by server, ``messages``, ``changes`` of groups.
+    """Collects writes into *store*; the caller holds its lock until :meth:`write`."""
 
-    *processes*, *groups* and *lengths* (messages by channel) are read, not changed.
-    """
-
-    def __init__(
-        self,
-        processes: Container[str],
-        groups: Mapping[str, Mapping[str, str]],
-        lengths: Mapping[str, int],
-        capacity_of: Callable[[str], int],
-    ) -> None:
-        self.processes = processes
-        self.groups = groups
-        self.lengths = dict(lengths)
+    def __init__(self, store: Store, capacity_of: Callable[[str], int]) -> None:
+        self.store = store
         self.capacity_of = capacity_of
-        self.inboxes: dict[str, list[InboxOperation]] = defaultdict(list)
-        self.messages: list[Delivery] = []
+        self._inboxes: dict[str, list[InboxOperation]] = defaultdict(list)
+        self._messages: list[Delivery] = []
         #: Group, member, and whether it joins; ordinary channels have ``*`` before their name.
-        self.changes: list[tuple[str, str, bool]] = []
+        self._changes: list[tuple[str, str, bool]] = []
+        self._lengths: dict[str, int] = {}
         self._members: dict[str, set[str]] = {}
 
     def add_all(self, operations: Sequence[Operation], parent: str) -> None:
-        """Plan *operations*, whose messages get ids below *parent*."""
+        """Plan *operations*; their messages get ids below *parent*."""
         for number, operation in enumerate(operations, 1):
             match operation:
                 case Send(channel, payload):
-                    self.send(Delivery(channel, "", "", f"{parent}.{number}", payload))
+                    self._send(Delivery(channel, "", "", f"{parent}.{number}", payload))
                 case GroupSend(group, payload):
-                    self.send_group(group, Delivery("", "", "", f"{parent}.{number}", payload))
+                    self._send_to_group(group, f"{parent}.{number}", payload)
                 case Join(group, channel):
-                    self.join(group, channel)
+                    self._join(group, channel)
                 case Leave(group, channel):
-                    self.leave(group, channel)
+                    self._leave(group, channel)
 
-    def add(self, server: str, kind: str, target: str, value: bytes) -> None:
-        """Plan one operation for the inbox of a server."""
-        self.inboxes[server].append(InboxOperation(kind, target, value))
+    def release(self, reply: str, record: Record) -> None:
+        """Plan the release that tells the server of a finished message, or of the end."""
+        server = server_of(reply)
+        if record.state == CLOSING or server is None or server not in self.store.counters:
+            return
+        if record.state == DISCONNECTING:
+            self._add(server, InboxKind.END, reply, b"")
+        else:
+            self._add(server, InboxKind.RELEASE, reply, str(record.order).encode())
 
-    def send(self, message: Delivery) -> None:
-        """Plan a message to its channel; :class:`ChannelFull` at the channel's capacity."""
+    def write(self) -> None:
+        """Write everything."""
+        store = self.store
+        entries = {server: store.add_to_inbox(server, it) for server, it in self._inboxes.items()}
+        for group, member, joins in self._changes:
+            if joins:
+                store.groups[group][member] = entries.get(member, "")
+            else:
+                store.leave_group(group, member)
+        for message in self._messages:
+            store.add_message(message)
+        for server in self._inboxes:
+            if server in store.inbox_listeners:
+                store.inbox_listeners[server]()
+
+    def _add(self, server: str, kind: InboxKind, target: str, value: bytes) -> None:
+        self._inboxes[server].append(InboxOperation(kind, target, value))
+
+    def _send(self, message: Delivery) -> None:
         channel = message.channel
         server = server_of(channel)
         if server is None:
-            length = self.lengths.get(channel, 0)
+            length = self._lengths.get(channel)
+            if length is None:
+                length = len(self.store.stream(channel))
             if length >= self.capacity_of(channel):
                 raise ChannelFull(channel, length)
-            self.lengths[channel] = length + 1
-            self.messages.append(message)
-        elif server in self.processes:
-            self.add(server, "s", channel, message.payload)
+            self._lengths[channel] = length + 1
+            self._messages.append(message)
+        elif server in self.store.counters:
+            self._add(server, InboxKind.SEND, channel, message.payload)
 
-    def send_group(self, group: str, message: Delivery) -> None:
-        """Plan a message to each member of a group; a full channel is passed over."""
-        for member in self.members(group):
+    def _send_to_group(self, group: str, message_id: str, payload: bytes) -> None:
+        for member in self._members_of(group):
             if member.startswith("*"):
-                with suppress(ChannelFull):
-                    self.send(message._replace(channel=member[1:]))
-            elif member in self.processes:
-                self.add(member, "g", group, message.payload)
+                with suppress(ChannelFull):  # a full channel is skipped
+                    self._send(Delivery(member[1:], "", "", message_id, payload))
+            elif member in self.store.counters:
+                self._add(member, InboxKind.GROUP_SEND, group, payload)
 
-    def join(self, group: str, channel: str) -> None:
-        """Plan that *channel* joins."""
+    def _join(self, group: str, channel: str) -> None:
         server = server_of(channel)
         if server is None:
             self._change(group, f"*{channel}", joins=True)
-        elif server in self.processes:
-            self.add(server, "j", group, channel.encode())
+        elif server in self.store.counters:
+            self._add(server, InboxKind.JOIN, group, channel.encode())
             self._change(group, server, joins=True)
 
-    def leave(self, group: str, channel: str) -> None:
-        """Plan that *channel* leaves; its server itself finds out when it has no member left."""
+    def _leave(self, group: str, channel: str) -> None:
+        # A server itself leaves the group, once it has no member left.
         server = server_of(channel)
         if server is None:
             self._change(group, f"*{channel}", joins=False)
-        elif server in self.processes:
-            self.add(server, "l", group, channel.encode())
+        elif server in self.store.counters:
+            self._add(server, InboxKind.LEAVE, group, channel.encode())
 
-    def release(self, reply: str, record: Record) -> None:
-        """Plan to tell the server that the message under way is finished, or that all is over."""
-        server = server_of(reply)
-        if record.state == CLOSING or server is None or server not in self.processes:
-            return
-        if record.state == DISCONNECTING:
-            self.add(server, "e", reply, b"")
-        else:
-            self.add(server, "r", reply, str(record.order).encode())
-
-    def members(self, group: str) -> set[str]:
-        """Return the members of a group after what is planned so far."""
+    def _members_of(self, group: str) -> set[str]:
+        """Return the members of a group after the planned changes."""
         if group not in self._members:
-            self._members[group] = set(self.groups.get(group, ()))
+            self._members[group] = set(self.store.groups.get(group, ()))
         return self._members[group]
 
     def _change(self, group: str, member: str, *, joins: bool) -> None:
-        members = self.members(group)
+        members = self._members_of(group)
         (members.add if joins else members.discard)(member)
-        self.changes.append((group, member, joins))
+        self._changes.append((group, member, joins))
+
+
+def commit(store: Store, finished: Finished, capacity_of: Callable[[str], int]) -> Committed:
+    """Finish a delivery in one step; see ``commit.lua``."""
+    delivery, operations, session = finished
+    with store.changed:
+        if not store.is_owner(delivery):
+            return Committed.STALE
+        reply = delivery.reply_channel or ""
+        record = store.waiting_for(delivery)
+        if reply and record is None:
+            store.acknowledge(delivery)
+            return Committed.GONE
+        plan = Plan(store, capacity_of)
+        plan.add_all(operations, delivery.id)
+        store.acknowledge(delivery)
+        if session is not None and not (record and record.state == DISCONNECTING):
+            store.save_session(session)
+        if record is not None:
+            plan.release(reply, record)
+        plan.write()
+        if record is not None:
+            store.finish_order(reply, record)
+        return Committed.DONE
+
+
+def dead_letter(store: Store, delivery: Delivery, reason: str, refusal: bytes) -> None:
+    """Make a pending delivery a dead letter; see ``lib/dead_letters.lua``.
+
+    Its connection goes on as if a consumer had run and done nothing. *refusal* refuses a handshake.
+    """
+    held = store.acknowledge(delivery)
+    store.dead_letters.append(DeadLetter(store.next_token(), reason, held))
+    del store.dead_letters[: -configuration().DEAD_LETTERS]
+    record = store.waiting_for(held)
+    if record is not None and held.reply_channel is not None:
+        plan = Plan(store, lambda channel: 0)
+        if held.channel == CONNECT:
+            plan.add_all([Send(held.reply_channel, refusal)], held.id)
+        plan.release(held.reply_channel, record)
+        plan.write()
+        store.finish_order(held.reply_channel, record)

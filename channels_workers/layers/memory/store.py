@@ -1,44 +1,61 @@
-"""The data of a memory layer: what Redis and its scripts are to the other layer."""
+"""The data of a memory layer: plain dicts under one lock, and the steps that change them."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
-from channels_workers.layers.memory.connections import Connections
-from channels_workers.layers.memory.deliveries import Deliveries
-from channels_workers.layers.memory.groups import Groups
-from channels_workers.layers.memory.inboxes import Inboxes
-from channels_workers.layers.memory.letters import Letters
-from channels_workers.layers.memory.outbox import Outbox
-from channels_workers.layers.memory.processes import Processes
-from channels_workers.layers.memory.status import read_status
-from channels_workers.layers.memory.streams import Streams
+from channels_workers.exceptions import ServerEvicted
 from channels_workers.layers.server import Departure
-from channels_workers.layers.status import Status
 from channels_workers.layers.types import (
+    CONNECT,
+    DISCONNECT,
     Closed,
-    Committed,
+    ConnectionSnapshot,
     DeadLetter,
     Delivery,
-    GivenUp,
-    Held,
     InboxEntry,
+    InboxKind,
     InboxOperation,
-    Liveness,
-    Operation,
     ProcessInfo,
     Published,
     Session,
+    server_of,
 )
+
+#: The states of a connection record.
+IDLE, BUSY, CLOSING, DISCONNECTING = "idle", "busy", "closing", "disconnecting"
+
+
+@dataclass
+class Record:
+    """The record of one connection; see ``lib/keys.lua``."""
+
+    order: int
+    state: str
+    disconnect_payload: bytes
+    token: str = ""
+    code: int | None = None
+
+
+@dataclass
+class Stream:
+    """The messages of one ordinary channel by token: waiting ones, and pending deliveries."""
+
+    waiting: OrderedDict[str, Delivery] = field(default_factory=OrderedDict)
+    pending: dict[str, Delivery] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.pending)
 
 
 class Store:
-    """All the data of a memory layer, behind one lock; several layers may share it.
+    """All data of a memory layer; several layers may share it.
 
-    Each public method is one atomic step, as each script of the Redis layer is: it takes the lock
-    first, and its parts, which have none, are used in here alone. Only tests look into them.
+    ``changed`` is the lock of all data, and wakes the workers that pull. It is re-entrant: a public
+    method takes it, and a caller that holds it may combine several methods into one atomic step.
     """
 
     def __init__(self) -> None:
@@ -48,245 +65,255 @@ class Store:
         #: Called when any channel got a message; they must not block.
         self.stream_listeners: set[Callable[[], None]] = set()
         self._last_token = 0
-        self.processes = Processes()
-        self.inboxes = Inboxes(self._next_token)
-        self.streams = Streams(self._next_token, self._message_arrived)
-        self.connections = Connections(self.processes, self.streams)
-        self.groups = Groups()
-        self.clear()
+        #: Heartbeat counters of the registered processes.
+        self.counters: dict[str, int] = {}
+        self.process_info: dict[str, ProcessInfo] = {}
+        self.dead: set[str] = set()
+        self.awaiting_cleanup: set[str] = set()
+        self.inboxes: dict[str, list[InboxEntry]] = defaultdict(list)
+        self.records: dict[str, Record] = {}
+        self.sessions: dict[str, bytes] = {}
+        #: The members of groups: a server has the id of the inbox entry of its last join, an
+        #: ordinary channel, with ``*`` before its name, an empty string.
+        self.groups: dict[str, dict[str, str]] = defaultdict(dict)
+        self.streams: dict[str, Stream] = {}
+        #: The channels that workers listen to.
+        self.listened: set[str] = set()
+        self.dead_letters: list[DeadLetter] = []
 
     def clear(self, own: str = "") -> None:
-        """Delete everything but what is of the living; the server *own* leaves its groups."""
+        """Delete everything except data of living processes; the server *own* leaves its groups."""
         with self.changed:
-            self.streams = Streams(self._next_token, self._message_arrived)
-            self.connections.streams = self.streams
-            self.groups.keep(self.processes.counters.keys() - {own})
-            self.outbox = Outbox(
-                self.processes, self.inboxes, self.groups, self.streams, self.inbox_listeners
-            )
-            self.letters = Letters(self._next_token, self.streams, self.connections, self.outbox)
-            self.deliveries = Deliveries(self.streams, self.connections, self.outbox, self.letters)
-            for server, _ in self.processes.of_kind("server"):
-                self.inboxes.add(server, [InboxOperation("f", own, b"")])
+            self.streams, self.listened, self.dead_letters = {}, set(), []
+            for group, members in list(self.groups.items()):
+                for member in set(members) - (self.counters.keys() - {own}):
+                    self.leave_group(group, member)
+            for server, _ in self.of_kind("server"):
+                self.add_to_inbox(server, [InboxOperation(InboxKind.FLUSHED, own, b"")])
                 self.inbox_listeners.get(server, lambda: None)()
 
-    def _next_token(self) -> str:
+    def next_token(self) -> str:
         """Return a token larger than all before."""
         self._last_token += 1
         return f"{self._last_token:020d}"
 
-    def _message_arrived(self) -> None:
+    # Processes
+
+    def of_kind(self, kind: str) -> list[tuple[str, ProcessInfo]]:
+        """Return the registered processes of a kind by id, with their info."""
+        known = sorted((name, self.process_info[name]) for name in self.counters)
+        return [(name, info) for name, info in known if info.kind == kind]
+
+    def is_unknown(self, process: str) -> bool:
+        """Say whether *process* is not registered, awaits no cleanup, and is no previous id."""
+        previous = {name for info in self.process_info.values() for name in info.previous_ids}
+        return process not in self.counters.keys() | self.awaiting_cleanup | previous
+
+    def forget_process(self, process: str) -> None:
+        """Delete all data of *process* except its messages and connections."""
+        for group in list(self.groups):
+            self.leave_group(group, process)
+        for known in (self.inboxes, self.counters, self.process_info):
+            known.pop(process, None)
+
+    # Inboxes and groups
+
+    def add_to_inbox(self, server: str, operations: list[InboxOperation]) -> str:
+        """Add an entry to an inbox; return its id."""
+        entry = InboxEntry(self.next_token(), operations)
+        self.inboxes[server].append(entry)
+        return entry.id
+
+    def read_inbox(self, server: str) -> list[InboxEntry]:
+        """Remove and return all entries of an inbox."""
+        with self.changed:
+            return self.inboxes.pop(server, [])
+
+    def leave(self, server: str, departure: Departure) -> None:
+        """Remove *server* from a group, unless it joined again; see ``leave.lua``."""
+        with self.changed:
+            if self.groups.get(departure.group, {}).get(server) == departure.entry:
+                self.leave_group(departure.group, server)
+
+    def leave_group(self, group: str, member: str) -> None:
+        """Remove a member; a group without members is deleted."""
+        if group in self.groups:
+            self.groups[group].pop(member, None)
+            if not self.groups[group]:
+                del self.groups[group]
+
+    # Streams
+
+    def stream(self, channel: str) -> Stream:
+        """Return the stream of *channel*, to read; it is empty if there is none."""
+        return self.streams.get(channel, Stream())
+
+    def add_message(self, message: Delivery) -> str:
+        """Add *message* to its channel; return its token."""
+        token = self.next_token()
+        stream = self.streams.setdefault(message.channel, Stream())
+        stream.waiting[token] = message._replace(token=token)
         self.changed.notify_all()
         for listener in tuple(self.stream_listeners):
             listener()
+        return token
 
-    # Processes
-
-    def register(self, process: str, about: ProcessInfo) -> None:
-        """Make *process* known; see ``register.lua``."""
+    def take(self, channel: str) -> Delivery | None:
+        """Remove and return the next message of *channel*; see ``take.lua``."""
         with self.changed:
-            self.processes.register(process, about)
+            stream = self.stream(channel)
+            found = stream.waiting.popitem(last=False)[1] if stream.waiting else None
+            self.forget_empty(channel)
+            return found
 
-    def counters(self) -> dict[str, int]:
-        """Return the counter of each process."""
-        with self.changed:
-            return dict(self.processes.counters)
+    def forget_empty(self, channel: str) -> None:
+        """Delete an empty stream, unless workers listen to it: channel names are arbitrary."""
+        if channel not in self.listened and not self.stream(channel):
+            self.streams.pop(channel, None)
 
-    def heartbeat(self, process: str) -> Liveness:
-        """Raise the counter of *process*; see ``heartbeat.lua``."""
-        with self.changed:
-            return self.processes.heartbeat(process)
+    def is_owner(self, delivery: Delivery) -> bool:
+        """Say whether the consumer of *delivery* still holds it."""
+        held = self.stream(delivery.channel).pending.get(delivery.token)
+        return held is not None and held.consumer == delivery.consumer
 
-    def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
-        """Forget *process*, unless *consumers* hold something; see ``retire.lua``."""
-        with self.changed:
-            held = self.streams.held()
-            if not any(one.consumer in consumers and one.channel in channels for one in held):
-                self._forget(process)
+    def acknowledge(self, delivery: Delivery) -> Delivery:
+        """Remove a pending delivery, and return it as it is stored; KeyError if there is none."""
+        held = self.stream(delivery.channel).pending.pop(delivery.token)
+        self.forget_empty(delivery.channel)
+        return held
 
-    def lagging(self) -> dict[str, int]:
-        """Return the counter of each server that does not keep up; see ``overfull.lua``."""
-        with self.changed:
-            counters = self.processes.counters
-            return {
-                server: counters[server] for server in self.inboxes.lagging() if server in counters
-            }
+    def put_back(self, held: Delivery) -> None:
+        """Move a pending delivery to the end of its stream; see ``lib/put_back.lua``."""
+        record = self.records.get(held.reply_channel or "")
+        is_current = record is not None and record.token == held.token
+        self.acknowledge(held)
+        token = self.add_message(held._replace(consumer=""))
+        if record is not None and is_current:
+            record.token = token
 
-    def orphans(self) -> set[str]:
-        """Return the processes that hold messages and are not known; see ``orphans.lua``."""
-        with self.changed:
-            return set(filter(self.processes.is_unknown, self.streams.holders()))
+    def pending(self) -> Iterator[Delivery]:
+        """Yield all pending deliveries."""
+        return (held for stream in self.streams.values() for held in stream.pending.values())
 
-    def mark_dead(self, process: str, counter: int) -> bool:
-        """Declare *process* dead; see ``bury.lua``."""
-        with self.changed:
-            return self.processes.mark_dead(process, counter)
-
-    def awaiting_cleanup(self) -> set[str]:
-        """Return the dead that were not cleaned up after yet."""
-        with self.changed:
-            return set(self.processes.remains)
-
-    def clean(self, process: str, refusal: bytes) -> list[GivenUp]:
-        """Undo what a dead process left behind; see ``clean.lua``."""
-        with self.changed:
-            if process not in self.processes.remains:
-                return []
-            given_up = self.deliveries.hand_on(self.processes.names_of(process), refusal)
-            for reply in self.connections.of(process):
-                self.connections.close(reply, 1006)
-            self._forget(process)
-            self.processes.remains.discard(process)
-            return given_up
-
-    def _forget(self, process: str) -> None:
-        self.groups.leave_all(process)
-        self.inboxes.take(process)
-        self.processes.forget(process)
+    def held_by(self, process: str) -> list[Delivery]:
+        """Return the pending deliveries of *process*."""
+        return [held for held in self.pending() if process_of(held.consumer) == process]
 
     # Connections
 
     def publish(
         self, channel: str, reply: str, order: int, payload: bytes, disconnect_payload: bytes
     ) -> Published:
-        """Put a message of a connection into *channel*, once; see ``publish.lua``."""
+        """Publish a message of a connection, exactly once; see ``publish.lua``.
+
+        Raises ServerEvicted if the server is not registered, RuntimeError for an order that cannot
+        follow.
+        """
         with self.changed:
-            return self.connections.publish(channel, reply, order, payload, disconnect_payload)
+            record = self.records.get(reply)
+            if record is None:
+                if server_of(reply) not in self.counters:
+                    raise ServerEvicted(f"The server of {reply} is not registered.")
+                if order != 0:
+                    return Published.GONE
+                record = Record(-1, IDLE, disconnect_payload)
+            if order <= record.order and record.state != DISCONNECTING:
+                return Published.REPEATED
+            if record.state in (CLOSING, DISCONNECTING):
+                return Published.GONE
+            if record.state != IDLE or order != record.order + 1:
+                raise RuntimeError(f"order {order} cannot follow {record.order} ({record.state})")
+            record.order, record.state = order, BUSY
+            self.records[reply] = record
+            self._publish_order(reply, record, channel, payload)
+            return Published.PUBLISHED
+
+    def republish(self, reply: str, snapshot: ConnectionSnapshot) -> None:
+        """Publish the pending message again, if a flush deleted it; see ``republish.lua``."""
+        with self.changed:
+            record = self.records.get(reply)
+            if record is None or record.state == IDLE:
+                return
+            channel, payload = snapshot.pending or ("", b"")
+            if record.state == DISCONNECTING:
+                channel, payload = DISCONNECT, record.disconnect_payload
+            elif record.order != snapshot.order:
+                return
+            stream = self.stream(channel)
+            if channel and record.token not in stream.waiting.keys() | stream.pending.keys():
+                self._publish_order(reply, record, channel, payload)
 
     def close(self, reply: str, code: int) -> Closed:
         """End a connection; see ``close.lua``."""
         with self.changed:
-            return self.connections.close(reply, code)
+            record = self.records.get(reply)
+            if record is None:
+                return Closed.GONE
+            if record.state in (CLOSING, DISCONNECTING):
+                return Closed.REPEATED
+            record.code = code
+            if record.state == IDLE:
+                self._publish_disconnect(reply, record)
+                return Closed.PUBLISHED
+            if record.order == 0 and not self._is_taken(record):
+                del self.stream(CONNECT).waiting[record.token]
+                self.forget_empty(CONNECT)
+                self._delete_connection(reply)
+                return Closed.WITHDRAWN
+            record.state = CLOSING
+            return Closed.CLOSING
 
-    def connected(self, reply_channels: Iterable[str]) -> set[str]:
-        """Return those of *reply_channels* that have a record; see ``connected.lua``."""
-        with self.changed:
-            return {reply for reply in reply_channels if reply in self.connections.records}
+    def waiting_for(self, delivery: Delivery) -> Record | None:
+        """Return the record of the connection that waits for *delivery*, if there is one."""
+        record = self.records.get(delivery.reply_channel or "")
+        if record is None or record.order != delivery.order or record.state == IDLE:
+            return None
+        return record
 
-    def republish(self, reply: str, held: Held) -> None:
-        """Publish the message under way again, if a flush deleted it; see ``republish.lua``."""
-        with self.changed:
-            self.connections.republish(reply, held)
+    def finish_order(self, reply: str, record: Record) -> None:
+        """Go on after the pending message is finished."""
+        if record.state == DISCONNECTING:
+            self._delete_connection(reply)
+        elif record.state == CLOSING:
+            self._publish_disconnect(reply, record)
+        else:
+            record.state, record.token = IDLE, ""
 
     def save_session(self, session: Session) -> None:
-        """Save a session, if its connection lives; see ``save_session.lua``."""
+        """Save a session, if its connection has not ended."""
         with self.changed:
-            self.connections.keep_session(session)
+            if session.reply_channel in self.records:
+                self.sessions[session.reply_channel] = session.payload
 
-    def load_session(self, reply: str) -> bytes | None:
-        """Return the session of a connection, None if it has none."""
-        with self.changed:
-            return self.connections.sessions.get(reply)
+    def _is_taken(self, record: Record) -> bool:
+        waiting = self.stream(CONNECT).waiting.get(record.token)
+        return waiting is None or waiting.attempts + waiting.failures + waiting.deaths > 0
 
-    # Deliveries
-
-    def pull(
-        self, channels: Sequence[str], consumer: str, timeout: float, count: int
-    ) -> list[Delivery]:
-        """Hand out *count* messages at most of each channel; wait up to *timeout* seconds."""
-        deadline = time.monotonic() + timeout
-        with self.changed:
-            while True:
-                found = self.streams.hand_out(channels, consumer, count)
-                left = deadline - time.monotonic()
-                if found or left <= 0:
-                    return found
-                self.changed.wait(left)
-
-    def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
-        """Return what *consumers* hold of *channels*."""
-        with self.changed:
-            pending = [held for name in channels for held in self.streams[name].pending.values()]
-            return [held for held in pending if held.consumer in consumers]
-
-    def take(self, channel: str) -> Delivery | None:
-        """Take the next message of *channel* away, None if there is none."""
-        with self.changed:
-            return self.streams.take(channel)
-
-    def length(self, channel: str) -> int:
-        """Return how many messages of *channel* wait or are under way."""
-        with self.changed:
-            return len(self.streams[channel])
-
-    def commit(
-        self,
-        delivery: Delivery,
-        operations: Sequence[Operation],
-        session: Session | None,
-        capacity_of: Callable[[str], int],
-    ) -> Committed:
-        """Finish a delivery; see ``commit.lua``."""
-        with self.changed:
-            return self.deliveries.commit(delivery, operations, session, capacity_of)
-
-    def requeue(self, delivery: Delivery, attempts: int, failures: int) -> Committed:
-        """Hand *delivery* back; see ``requeue.lua``."""
-        with self.changed:
-            return self.deliveries.requeue(delivery, attempts, failures)
-
-    # Dead letters
-
-    def dead_letter(self, delivery: Delivery, reason: str, refusal: bytes) -> Committed:
-        """Make *delivery* a dead letter; see ``give_up.lua``."""
-        with self.changed:
-            return self.deliveries.dead_letter(delivery, reason, refusal)
-
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the messages that were given up, from the oldest on."""
-        with self.changed:
-            return list(self.letters.kept)
-
-    def drop_dead_letter(self, letter: str) -> bool:
-        """Forget a dead letter."""
-        with self.changed:
-            return self.letters.drop(letter)
-
-    def retry(self, letter: DeadLetter) -> bool:
-        """Send a dead letter again; see ``retry.lua``."""
-        with self.changed:
-            message = letter.message
-            if not self.letters.drop(letter.id):
-                return False
-            self.streams.add(Delivery(message.channel, "", "", message.id, message.payload))
-            return True
-
-    # Operations
-
-    def apply(
-        self, operations: Sequence[Operation], parent: str, capacity_of: Callable[[str], int]
-    ) -> None:
-        """Carry out *operations*; see ``send.lua``."""
-        with self.changed:
-            self.outbox.write(self.outbox.plan(operations, parent, capacity_of))
-
-    # Servers
-
-    def read_inbox(self, server: str) -> list[InboxEntry]:
-        """Take all entries of a server's inbox away."""
-        with self.changed:
-            return self.inboxes.take(server)
-
-    def leave(self, server: str, departure: Departure) -> None:
-        """Let *server* leave a group; see ``leave.lua``."""
-        with self.changed:
-            self.groups.depart(server, departure)
-
-    def members(self, group: str) -> set[str]:
-        """Return the members of a group: servers and ordinary channels."""
-        with self.changed:
-            return self.groups.channels(group)
-
-    # Everything
-
-    def status(self) -> Status:
-        """Return what goes on."""
-        with self.changed:
-            return read_status(
-                self.processes,
-                self.streams,
-                self.connections,
-                self.inboxes,
-                self.groups,
-                self.letters,
+    def _publish_order(self, reply: str, record: Record, channel: str, payload: bytes) -> None:
+        record.token = self.add_message(
+            Delivery(
+                channel=channel,
+                token="",
+                consumer="",
+                id=f"{reply}:{record.order}",
+                payload=payload,
+                reply_channel=reply,
+                order=record.order,
+                code=record.code,
+                session=self.sessions.get(reply),
             )
+        )
+
+    def _publish_disconnect(self, reply: str, record: Record) -> None:
+        record.order += 1
+        record.state = DISCONNECTING
+        self._publish_order(reply, record, DISCONNECT, record.disconnect_payload)
+
+    def _delete_connection(self, reply: str) -> None:
+        self.records.pop(reply, None)
+        self.sessions.pop(reply, None)
+
+
+def process_of(consumer: str) -> str:
+    """Return the process of ``<process>.<thread>``; "" for another name."""
+    return consumer.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""The Redis layer: the worker side with blocking connections, the interface side by a link."""
+"""The Redis layer: blocking connections for workers, a server session for an interface server."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.redis import commands
+from channels_workers.layers.redis import requests, wire
+from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.commands import Request
-from channels_workers.layers.redis.life import Life
-from channels_workers.layers.redis.link import Link
-from channels_workers.layers.redis.processes import Processes
+from channels_workers.layers.redis.registration import Registration, Registrations
+from channels_workers.layers.redis.requests import Arguments, Request
+from channels_workers.layers.redis.session import ServerSession
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
-from channels_workers.layers.redis.upkeep import RedisUpkeep
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     Closed,
@@ -38,41 +37,42 @@ from channels_workers.layers.types import (
 LOOKED_AT = 1_000
 
 
-class RedisChannelLayer(RedisUpkeep, WorkerLayer):
+class RedisChannelLayer(WorkerLayer):
     """A channel layer in one Redis (6.2 or later), or a Sentinel pair.
 
-    *hosts* takes what channels-redis takes, for one server; *prefix* begins every key. The
-    other options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
+    *hosts* takes the forms of channels-redis, for one server. *prefix* begins every key. The other
+    options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
     """
 
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
         super().__init__(**config)
         self.client = Client(hosts, prefix)
         self.streams = Streams(self.client, self.refusal)
-        self._processes = Processes(self.client)
-        self._link: Link | None = None
-        self._of_parents: list[Link] = []
+        self.admin = RedisAdmin(self.client, self.refusal)
+        self._registrations = Registrations(self.client)
+        self._server_session: ServerSession | None = None
+        self._of_parents: list[ServerSession] = []
 
     def begin_in_child(self) -> None:
-        """Share no connection, registration or link with the parent of this forked child."""
+        """Share no connection, registration or session with the parent of this forked child."""
         super().begin_in_child()
-        if self._link is not None:  # kept: its end would reach into the parent's event loop
-            self._of_parents.append(self._link)
-        self._link = None
+        if self._server_session is not None:  # its end would reach into the loop of the parent
+            self._of_parents.append(self._server_session)
+        self._server_session = None
         self.client.renew()
         self.streams.begin_in_child()
-        self._processes.begin_in_child()
+        self._registrations.begin_in_child()
 
     def __str__(self) -> str:
         return f"RedisChannelLayer({self.client})"
 
-    # The Channels 4 face
+    # The methods of Channels 4
 
     async def flush(self) -> None:
-        """Delete every key with the layer's prefix, but for what says which processes live.
+        """Delete every key with the prefix of the layer, except those of living processes.
 
-        Sockets stay: each server publishes again what was under way of them, and stays in its
-        groups, but for the one of this process.
+        Sockets stay open. Each server publishes their pending messages again, and stays in its
+        groups, except the server of this process.
         """
         await asyncio.to_thread(self.client.flush, self._server.id if self._server else "")
 
@@ -83,47 +83,54 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     # The interface side
 
     def _register_server(self, server: Server) -> None:
-        atexit.register(self._say_goodbye, server)  # the link registers it
+        atexit.register(self._retire_idle_server, server)  # the session registers it
 
-    def register_server(self, server: str) -> Life:
-        """Make *server* known, with the look of :meth:`register`."""
-        return self._processes.register(server, ProcessInfo.this("server"))
+    def register_server(self, server: str) -> Registration:
+        """Register *server*, with the checks of :meth:`register`."""
+        return self._registrations.register(server, ProcessInfo.this("server"))
 
     async def first_attempt(self) -> None:
-        """Wait for the first answer to the registration; raise what is wrong."""
-        await self._living_link().first_attempt()
+        """Wait for the first attempt to register the server; raise its error."""
+        await self._living_session().first_attempt()
 
     async def _until_registered(self) -> None:
-        while not await self._living_link().registered():
-            pass  # it ended with its event loop, which was another one; the next is in this one
+        while not await self._living_session().registered():
+            pass  # it ended with another event loop; the next session is in this one
 
     def _make_home(self, server: Server) -> None:
         with self._lock:
-            if self._link is None or self._link.ended():
-                self._link = Link(self, server)
-                self._link.loop.call_soon(self.detach_ended)
+            if self._running_session() is None:
+                self._server_session = ServerSession(self, server)
+                self._server_session.loop.call_soon(self.detach_ended)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         if departures:
-            self._living_link().depart(departures)
+            self._living_session().depart(departures)
 
     def _home(self) -> asyncio.AbstractEventLoop | None:
-        return None if self._link is None or self._link.ended() else self._link.loop
+        session = self._running_session()
+        return session.loop if session else None
 
-    def _living_link(self) -> Link:
-        if self._link is None or self._server is None:
+    def _running_session(self) -> ServerSession | None:
+        session = self._server_session
+        return None if session is None or session.ended() else session
+
+    def _living_session(self) -> ServerSession:
+        session = self._server_session
+        if session is None or self._server is None:
             raise LayerUnavailable("No server of this layer runs in this process.")
-        if self._link.ended():
+        if session.ended():
             self._make_home(self._server)
-        return self._link
+            return self._living_session()
+        return session
 
     def forget_server(self) -> None:
-        """Drop the server, which Redis does not know any more; the next call makes a new one."""
-        self._server = self._link = None
-        atexit.unregister(self._say_goodbye)
+        """Drop the server, which Redis has evicted; the next call starts a new one."""
+        self._server = self._server_session = None
+        atexit.unregister(self._retire_idle_server)
 
-    def _say_goodbye(self, server: Server) -> None:
-        # A server that has sockets is left to whoever cleans up after it.
+    def _retire_idle_server(self, server: Server) -> None:
+        # A server with sockets is left to a reaper, which ends their connections.
         if server is self._server and not server.receivers:
             with suppress(LayerUnavailable):
                 self.retire(server.id, (), ())
@@ -137,45 +144,47 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         disconnect_payload: bytes,
         done: Callable[[Published | Exception], object],
     ) -> None:
-        """Put a message of a connection into *channel*, once; *done* is called after that."""
-        message: commands.Arguments = [channel, reply_channel, order, payload, disconnect_payload]
-        self._living_link().start(commands.publish(message), done)
+        """Publish a message of a connection, exactly once; call *done* after that."""
+        message: Arguments = [channel, reply_channel, order, payload, disconnect_payload]
+        request = Request("publish", message, in_epoch=True, read=wire.read_published)
+        self._living_session().start(request, done)
 
     async def close(self, reply_channel: str, code: int) -> Closed:
-        """End a connection; waits while Redis is away."""
-        link = self._living_link()
-        server = link.server
+        """End a connection; this waits while Redis is away."""
+        session = self._living_session()
+        server = session.server
         if not server.end(reply_channel, code):
             return Closed.GONE
-        reply = await link.call(Request("close", [reply_channel, code], in_epoch=True))
+        reply = await session.call(Request("close", [reply_channel, code], in_epoch=True))
         closed = Closed(reply.decode())
         if closed is Closed.WITHDRAWN:
             server.forget_end(reply_channel)
-        elif closed is Closed.GONE:  # it has ended, unless the next heartbeat says that all is lost
+        elif closed is Closed.GONE:  # it has ended, unless the next heartbeat reports a loss
             server.unsure.add(reply_channel)
         return closed
 
     def inbox_waits(self) -> float:
-        """Return for how long the inbox of this process has not been read to its end (s)."""
-        return 0.0 if self._link is None or self._link.ended() else self._link.inbox_waits()
+        """Return for how long the inbox of this process was not read to its end (s)."""
+        session = self._running_session()
+        return session.inbox_waits() if session else 0.0
 
     async def retire_server(self) -> None:
-        """Leave all groups, drop inbox and registration, end the link."""
-        if self._server is not None and self._link is not None:
-            server, link = self._server, self._link
+        """Leave all groups, delete inbox and registration, end the session."""
+        if self._server is not None and self._server_session is not None:
+            server, session = self._server, self._server_session
             self.forget_server()
-            await link.stop()
+            await session.stop()
             await asyncio.to_thread(self.retire, server.id, (), ())
 
     async def workers(self) -> dict[str, int]:
-        """Return the heartbeat counter of each worker, by the link if one is here."""
+        """Return the heartbeat counters of workers, by the session if it is in this loop."""
         request = Request("workers", [], repeatable=False, ordered=False)
-        if self._link is None or not self._link.is_here():
+        if self._server_session is None or not self._server_session.is_here():
             found = await asyncio.to_thread(self.client.call, request)
         else:
             with self.client.explained():
-                found = await self._link.call(request)
-        return commands.read_counters(found)
+                found = await self._server_session.call(request)
+        return wire.read_counters(found)
 
     def disconnect(self) -> None:
         """Close the blocking connections; the next request opens new ones."""
@@ -184,42 +193,37 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
     # The worker side
 
     def _register(self, process: str, about: ProcessInfo) -> None:
-        """Make *process* known, after a look at what kind of server answers."""
-        self._processes.register(process, about)
+        self._registrations.register(process, about)
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
         self.client.check_server()
 
     def _heartbeat(self, process: str) -> Liveness:
-        """Raise the counter of *process*; end a recovery whose time is over."""
-        return self._processes.heartbeat(process)
+        return self._registrations.heartbeat(process)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
-        """End *process*; consumers that still hold deliveries stay, with them."""
-        self._processes.retire(process, consumers, channels)
-        self.streams.release_lines()
+        """End *process*, unless one of *consumers* still holds a delivery."""
+        self._registrations.retire(process, consumers, channels)
+        self.streams.release_pipelines()
 
     def pull(
         self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
     ) -> list[Delivery]:
-        """Wait up to *timeout* seconds; after a lost reply, return what is still ours first."""
+        """Wait up to *timeout* seconds; after a lost reply, return pending deliveries first."""
         return self.streams.pull(Pull(tuple(channels), consumer, timeout, count))
 
-    def held(self, channels: Sequence[str], consumers: Sequence[str]) -> list[Delivery]:
-        """Return what *consumers* hold."""
+    def pending_deliveries(
+        self, channels: Sequence[str], consumers: Sequence[str]
+    ) -> list[Delivery]:
+        """Return the deliveries that *consumers* have not finished."""
         pulls = (Pull(tuple(channels), consumer, 0, RECOVERED) for consumer in consumers)
-        return [delivery for pull in pulls for delivery in self.streams.held(pull)]
+        return [delivery for pull in pulls for delivery in self.streams.pending(pull)]
 
-    def commit(
-        self,
-        delivery: Delivery,
-        operations: Sequence[Operation] = (),
-        session: Session | None = None,
-    ) -> Committed:
+    def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
-        request = self._commit_request(Finished(delivery, operations, session))
-        return commands.read_committed(self.streams.call(request), self.get_capacity)
+        reply = self.streams.call(requests.commit(finished, self.get_capacity))
+        return wire.read_committed(reply, self.get_capacity)
 
     def commit_and_pull(
         self,
@@ -228,29 +232,26 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         timeout: float,
         count: int,
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
-        """Commit and pull in one write, unless something is to be looked for first."""
+        """Commit and pull in one write, unless the pull must read pending deliveries first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
         if self.streams.is_recovering(pull.consumer):
             return [self._try_commit(each) for each in finished], []
-        requests = [self._commit_request(each) for each in finished]
-        replies, found = self.streams.call_and_pull(requests, pull)
+        commits = [requests.commit(each, self.get_capacity) for each in finished]
+        replies, found = self.streams.call_and_pull(commits, pull)
         return [self._committed(reply) for reply in replies], found
-
-    def _commit_request(self, finished: Finished) -> Request:
-        return commands.commit(finished, self.get_capacity)
 
     def _committed(self, reply: Any) -> Committed | Exception:
         try:
             if isinstance(reply, Exception):
                 self.client.explain(reply)
                 raise reply
-            return commands.read_committed(reply, self.get_capacity)
-        except Exception as error:  # noqa: BLE001  (whoever asked looks at it)
+            return wire.read_committed(reply, self.get_capacity)
+        except Exception as error:  # noqa: BLE001  (the caller handles it)
             return error
 
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
-        held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
+        held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
         name, count = "attempts", delivery.attempts
         if failed:
             name, count = "failures", delivery.failures
@@ -259,38 +260,38 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
 
     def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter."""
-        held: commands.Arguments = [delivery.channel, delivery.token, delivery.consumer]
+        held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
         kept = configuration().DEAD_LETTERS
         reply = self.client.call(Request("dead_letter", [*held, reason, kept, self.refusal]))
         return Committed(reply.decode())
 
-    # Everybody
+    # Everywhere
 
     def apply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now.
 
-        After :class:`LayerUnavailable` it is not known whether they were: nothing is repeated.
+        After :class:`LayerUnavailable` it is unknown whether they were: nothing is repeated.
         """
         reply = self.streams.call(self._send_request(operations)).decode()
-        commands.read_full(reply, self.get_capacity)
+        wire.read_full(reply, self.get_capacity)
 
     async def aapply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now."""
-        if self._link is None or not self._link.is_here():
+        if self._server_session is None or not self._server_session.is_here():
             await asyncio.to_thread(self.apply, operations)
             return
         with self.client.explained():
-            reply = await self._link.call(self._send_request(operations))
-        commands.read_full(reply.decode(), self.get_capacity)
+            reply = await self._server_session.call(self._send_request(operations))
+        wire.read_full(reply.decode(), self.get_capacity)
 
     def _send_request(self, operations: Sequence[Operation]) -> Request:
-        encoded = commands.encode_operations(operations, self.get_capacity)
+        encoded = requests.encode_operations(operations, self.get_capacity)
         return Request("send", [new_id(), *encoded], repeatable=False)
 
     def connected(self, reply_channels: Iterable[str]) -> set[str]:
         """Return those of *reply_channels* whose connection has not ended."""
         found: set[str] = set()
-        for request in commands.connected(reply_channels, LOOKED_AT):
+        for request in requests.connected(reply_channels, LOOKED_AT):
             found.update(each.decode() for each in self.client.call(request))
         return found
 
@@ -300,11 +301,11 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         return found
 
     def save_session(self, session: Session) -> None:
-        """Save a channel session at once, if the connection lives."""
+        """Save a channel session now, if the connection has not ended."""
         self.client.call(Request("save_session", list(session)))
 
     def length(self, channel: str) -> int:
-        """Return how many messages wait or are under way."""
+        """Return how many messages wait or are pending."""
         return self.streams.length(channel)
 
     def members(self, group: str) -> set[str]:

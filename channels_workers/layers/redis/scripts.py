@@ -23,10 +23,10 @@ class Script(NamedTuple):
 
 @cache
 def script(name: str) -> Script:
-    """Return ``lua/<name>.lua`` after what it uses of the files that its header includes."""
+    """Return ``lua/<name>.lua`` after the definitions that it uses of the included files."""
     text = _read(f"{name}.lua")
     included = _INCLUDE.search(text)
-    parts = "".join(_read(part) for part in included[1].split()) if included else ""
+    parts = "".join(_read(f"lib/{part}") for part in included[1].split()) if included else ""
     source = _add_definitions(_without_comments(parts), _without_comments(text))
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
@@ -49,4 +49,4 @@ def _without_comments(text: str) -> str:
 
 
 def _read(file: str) -> str:
-    return resources.files(__package__).joinpath("lua", file).read_text("utf-8")
+    return resources.files(__package__).joinpath("lua", *file.split("/")).read_text("utf-8")

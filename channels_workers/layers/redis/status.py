@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from channels_workers.layers.aside import printable
-from channels_workers.layers.redis.commands import GROUP
+from channels_workers.layers.redis.wire import GROUP
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import (
     ProcessInfo,
@@ -28,7 +28,7 @@ ABOUT: dict[str, Any] = {
 def read_status(client: redis.Redis, prefix: str) -> Status:
     """Return what goes on below *prefix*; what cannot be read is passed over, and counted."""
     asked = Asked(client)
-    known: dict[bytes, bytes] = asked("HGETALL", f"{prefix}about") or {}
+    known: dict[bytes, bytes] = asked("HGETALL", f"{prefix}process_info") or {}
     alive: dict[bytes, bytes] = asked("HGETALL", f"{prefix}processes") or {}
     about = {process: _read_about(known[process]) for process in known.keys() & alive.keys()}
     start = f"{prefix}channel:".encode()
@@ -41,7 +41,7 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
             for name, each in _of_kind(about, "worker")
         ],
         channels=[_channel(asked, client.time(), key, key[len(start) :]) for key in keys],
-        dead_letters=asked("XLEN", f"{prefix}dead") or 0,
+        dead_letters=asked("XLEN", f"{prefix}dead_letters") or 0,
         recovering=bool(client.exists(f"{prefix}recovering")),
         set_aside=asked("XLEN", f"{prefix}aside") or 0,
         unreadable=asked.refused + sum(each is None for each in about.values()),

@@ -1,4 +1,4 @@
-"""Reads the streams of ordinary channels, for workers and for coroutines."""
+"""Reads the streams of ordinary channels, for workers and for receiving coroutines."""
 
 from __future__ import annotations
 
@@ -17,39 +17,40 @@ import redis.exceptions
 from channels_workers.conf import configuration
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
-from channels_workers.layers.redis import commands, connections
+from channels_workers.layers.redis import hosts, wire
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.commands import GROUP, Request
-from channels_workers.layers.redis.lines import Command, Line, packed
+from channels_workers.layers.redis.pipeline import BlockingPipeline, blocking_pipeline, packed
+from channels_workers.layers.redis.requests import Arguments, Command, Request, load_scripts
+from channels_workers.layers.redis.wire import GROUP, raised
 from channels_workers.layers.types import Delivery, Unreadable
 from channels_workers.logs import described, fields
 
-#: How Redis begins when a stream, or its consumer group, is not there yet, or not any more.
+#: Errors of Redis if a stream, or its consumer group, does not exist (any more).
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
 
-#: How it begins when a stream has its consumer group already.
+#: The error if a stream has its consumer group already.
 GROUP_EXISTS = "BUSYGROUP"
 
-#: How many of its own deliveries a consumer reads again after a lost reply, of each channel, and
-#: for how long (s): Redis may hand out more to a line that is cut, until its last read is over.
+#: How many pending deliveries of each channel a consumer reads after a lost reply, and for how long
+#: (s): until its last read is over, Redis may deliver more to a connection that is cut.
 RECOVERED, RECOVERY_TIME = 1000, 3.0
 
-#: How long a coroutine that receives waits in one request (ms), and how often until it looks anew.
+#: How long a receiving coroutine waits in one request (ms), and how often until it starts afresh.
 RECEIVE_BLOCK, RECEIVE_TIMES = 2000, 15
 
-#: How often what a read lacks is made before it is given up: a flush deletes one after another.
+#: How often a read repairs its streams before it fails: a flush deletes one after another.
 REPAIRS = 100
 
 CURE = (
-    "It is a dead letter now, see `manage.py deadletters`; the others go on. Somebody else writes "
-    "to these keys, or a process of another release does."
+    "It is a dead letter now, see `manage.py deadletters`; the others go on. Another program "
+    "writes to these keys, or a process of another release."
 )
 
 logger = logging.getLogger(__name__)
 
 
 class Pull(NamedTuple):
-    """What to pull: *most* messages at most of each channel, after *timeout* seconds at most."""
+    """A pull: up to *most* messages of each channel, after *timeout* seconds at most."""
 
     channels: tuple[str, ...]
     consumer: str
@@ -57,7 +58,7 @@ class Pull(NamedTuple):
     most: int = 1
 
     def command(self, prefix: str, start: str = ">") -> Command:
-        """Return the command that reads from *start* on: new messages, or those held already.
+        """Return the command that reads new messages or, from "0" on, pending ones.
 
         *prefix* begins the keys of the streams.
         """
@@ -69,28 +70,28 @@ class Pull(NamedTuple):
 
 @lru_cache(256)
 def as_written(pull: Pull, prefix: str) -> bytes:
-    """Return the command that pulls new messages, as it is written: a thread repeats a few."""
+    """Return the bytes of the command that pulls new messages; a thread repeats a few."""
     return packed([pull.command(prefix)])
 
 
 class Recovery:
-    """What a consumer has read again since a reply to it was lost."""
+    """The pending deliveries that a consumer has read since a reply was lost."""
 
     def __init__(self) -> None:
         self.until = time.monotonic() + RECOVERY_TIME
         self._seen: set[tuple[str, str]] = set()
 
     def news(self, found: list[Delivery]) -> list[Delivery]:
-        """Return what of *found* was not there the last time."""
+        """Return those of *found* that are new since the last call."""
         before = self._seen
         self._seen = {(delivery.channel, delivery.token) for delivery in found}
         return [each for each in found if (each.channel, each.token) not in before]
 
 
 class Taken(NamedTuple):
-    """An *entry* with its *fields*; without any, the entry after which the next one will stand.
+    """An *entry* with its *fields*; without fields, the entry after which the next one will come.
 
-    Without a *delivery* it could not be read.
+    Without a *delivery*, the entry is unreadable.
     """
 
     entry: bytes
@@ -99,36 +100,36 @@ class Taken(NamedTuple):
 
 
 class Streams:
-    """The streams of all ordinary channels; each message is handed to one reader.
+    """The streams of all ordinary channels; each message goes to one reader.
 
-    A message that cannot be read is given up alone.
+    An unreadable message becomes a dead letter, alone.
     """
 
     def __init__(self, client: Client, refusal: bytes) -> None:
         self.client = client
         self._refusal = refusal  # of a handshake
-        self._dead = client.key("dead")
+        self._dead_letters = client.key("dead_letters")
         self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
-        self._lines: dict[int, Line] = {}  # by the thread that alone uses it
+        self._pipelines: dict[int, BlockingPipeline] = {}  # by the thread that alone uses it
         self._aside = Aside(logger, CURE)
 
     def begin_in_child(self) -> None:
-        """Forget the lines of the parent, whose threads may be named as those of this child."""
-        self._recovering, self._lines = {}, {}
+        """Forget the connections of the parent, whose threads may have the same ids."""
+        self._recovering, self._pipelines = {}, {}
 
     def key(self, channel: str) -> str:
         """Return the key of a channel's stream."""
         return self._prefix + channel
 
     def length(self, channel: str) -> int:
-        """Return how many messages of *channel* wait or are under way."""
+        """Return how many messages of *channel* wait or are pending."""
         return int(self.client.read("XLEN", f"channel:{channel}", "stream"))
 
     # For workers
 
     def pull(self, pull: Pull) -> list[Delivery]:
-        """Wait for messages; after a lost reply, return what is still ours first."""
+        """Wait for messages; after a lost reply, return pending deliveries first."""
         if (recovery := self._recovering.get(pull.consumer)) is not None:
             is_over = time.monotonic() > recovery.until
             found = self._read_group(pull._replace(timeout=0, most=RECOVERED), "0")
@@ -142,8 +143,8 @@ class Streams:
             self.recover(pull.consumer)
             raise
 
-    def held(self, pull: Pull) -> list[Delivery]:
-        """Return what the consumer was handed and has not finished; any thread may ask."""
+    def pending(self, pull: Pull) -> list[Delivery]:
+        """Return the deliveries that the consumer has not finished; callable from any thread."""
         with self.client.explained():
             try:
                 reply = self.client.redis.execute_command(*pull.command(self._prefix, "0"))  # type: ignore[no-untyped-call]
@@ -154,87 +155,88 @@ class Streams:
         return self._readable(reply, pull.consumer)
 
     def recover(self, consumer: str) -> None:
-        """Let the pulls of some seconds look first for what Redis may have handed out unseen."""
+        """For some seconds, let pulls first read deliveries whose reply may have been lost."""
         self._recovering[consumer] = Recovery()
 
     def is_recovering(self, consumer: str) -> bool:
-        """Say whether the next pull will look for that."""
+        """Say whether the next pull does so."""
         return consumer in self._recovering
 
     def call(self, request: Request) -> Any:
-        """Run a script, on the thread's own connection if it has one."""
-        line = self._lines.get(threading.get_ident())
-        if line is None:
+        """Run a script, on the own connection of the thread if it has one."""
+        pipeline = self._pipelines.get(threading.get_ident())
+        if pipeline is None:
             return self.client.call(request)
         with self.client.explained():
-            line.open()
-            line.send(self.client.command(request, line.run))
-            return _raised(self._known(line, request, line.read()))
+            pipeline.open()
+            pipeline.send(request.command(self.client.prefix, pipeline.run))
+            return raised(self._known(pipeline, request, pipeline.read()))
 
     def call_and_pull(
         self, requests: Sequence[Request], pull: Pull
     ) -> tuple[list[Any], list[Delivery]]:
-        """Run scripts and pull, in one write; return the scripts' replies and what was pulled.
+        """Run scripts and pull, in one write; return the replies and the deliveries.
 
-        A reply may be an error. One of the pull is left to the next pull.
+        A reply may be an error. An error of the pull is left to the next pull.
         """
-        line = self._line()
+        pipeline = self._pipeline()
         try:
-            line.open()
-            scripts = [self.client.command(request, line.run) for request in requests]
-            line.write(packed(scripts) + as_written(pull, self._prefix))
-            replies = [line.read() for _ in requests]
-            found = self._read_pulled(line, pull.consumer)
+            pipeline.open()
+            prefix, run = self.client.prefix, pipeline.run
+            scripts = [request.command(prefix, run) for request in requests]
+            pipeline.write(packed(scripts) + as_written(pull, self._prefix))
+            replies = [pipeline.read() for _ in requests]
+            found = self._read_pulled(pipeline, pull.consumer)
             known = zip(requests, replies, strict=True)
-            return [self._known(line, request, reply) for request, reply in known], found
+            return [self._known(pipeline, request, reply) for request, reply in known], found
         except Exception as error:
             self.recover(pull.consumer)
             self.client.explain(error)
             raise
 
-    def _read_pulled(self, line: Line, consumer: str) -> list[Delivery]:
+    def _read_pulled(self, pipeline: BlockingPipeline, consumer: str) -> list[Delivery]:
         try:
-            return self._readable(_raised(line.read()), consumer)
-        except Exception:  # noqa: BLE001  (the next pull meets it, too)
+            return self._readable(raised(pipeline.read()), consumer)
+        except Exception:  # noqa: BLE001  (the next pull raises it)
             self.recover(consumer)
             return []
 
-    def _known(self, line: Line, request: Request, reply: Any) -> Any:
-        """Return *reply*, or that to another call if Redis did not know the script yet."""
+    def _known(self, pipeline: BlockingPipeline, request: Request, reply: Any) -> Any:
+        """Return *reply*, or that of a second call if Redis did not know the script."""
         if not isinstance(reply, redis.exceptions.NoScriptError):
             return reply
-        teach = commands.teach([request.script])
-        *taught, reply = line.execute(*teach, self.client.command(request))
-        return next((each for each in taught if isinstance(each, Exception)), reply)
+        load = load_scripts([request.script])
+        *loaded, reply = pipeline.execute(*load, request.command(self.client.prefix))
+        return next(filter(_is_error, loaded), reply)
 
-    def release_lines(self) -> None:
-        """Give up the connections of threads that have ended."""
+    def release_pipelines(self) -> None:
+        """Release the connections of threads that have ended."""
         living = {thread.ident for thread in threading.enumerate()}
-        for thread in self._lines.keys() - living:
-            self._lines.pop(thread).release()
+        for thread in self._pipelines.keys() - living:
+            self._pipelines.pop(thread).release()
 
-    def _line(self) -> Line:
+    def _pipeline(self) -> BlockingPipeline:
         thread = threading.get_ident()
-        if thread not in self._lines:
-            self._lines[thread] = Line(self.client.pool)
-        return self._lines[thread]
+        if thread not in self._pipelines:
+            self._pipelines[thread] = blocking_pipeline(self.client.pool)
+        return self._pipelines[thread]
 
     def _read_group(self, pull: Pull, start: str) -> list[Delivery]:
-        line = self._line()
+        pipeline = self._pipeline()
         with self.client.explained():
             for _ in range(REPAIRS):
-                (reply,) = line.execute(pull.command(self._prefix, start))
+                (reply,) = pipeline.execute(pull.command(self._prefix, start))
                 if not self._lacks_group(reply, pull.channels):
                     break
-                made = line.execute(*map(self._group_command, pull.channels))
+                made = pipeline.execute(*map(self._group_command, pull.channels))
                 for failed in filter(is_failure, made):
                     if not self._lacks_group(failed, pull.channels):
                         raise failed
-            return self._readable(_raised(reply), pull.consumer)
+            return self._readable(raised(reply), pull.consumer)
 
     def _lacks_group(self, reply: Any, channels: Sequence[str]) -> bool:
-        """Say whether a read failed as a channel has no group; set aside what is no stream."""
-        if connections.is_wrong_type(reply):
+        """Say whether a read failed for lack of a group; set aside keys that are no stream."""
+        if hosts.is_wrong_type(reply):
             self.client.mend([f"channel:{channel}" for channel in channels], "stream")
             return True
         return isinstance(reply, Exception) and str(reply).startswith(NO_STREAM)
@@ -244,11 +246,11 @@ class Streams:
     async def receive(self, channel: str) -> Delivery:
         """Take the next message of *channel*; wait for it on a connection of its own.
 
-        Whoever is cancelled has taken none, or hands it back, behind those that wait.
+        A cancelled call takes none, or hands it back, behind those that wait.
         """
         loop = asyncio.get_running_loop()
-        while connections.goes_on():
-            # No task: those are cancelled when their event loop ends.
+        while hosts.goes_on():
+            # No task: the end of an event loop cancels those.
             taking = loop.run_in_executor(None, self._take, channel)
             try:
                 taken = await asyncio.shield(taking)
@@ -267,38 +269,40 @@ class Streams:
         if not found:
             return Taken(entry)
         reply = [[self.key(channel).encode(), [[entry, *found]]]]
-        read = commands.read_streams(reply, self._prefix, "")
+        read = wire.read_streams(reply, self._prefix, "")
         for _, _, error in read.unreadable:
             self._set_aside(channel, error)
-            self._mark_dead(channel, error, found[0])
+            self._keep_dead_letter(channel, error, found[0])
         return Taken(entry, found[0], read.deliveries[0] if read.deliveries else None)
 
-    def _mark_dead(self, channel: str, error: MessageError, message: Sequence[bytes]) -> None:
-        """Make a dead letter of a *message* that stands in no stream any more."""
+    def _keep_dead_letter(
+        self, channel: str, error: MessageError, message: Sequence[bytes]
+    ) -> None:
+        """Make a dead letter of a *message* that is in no stream any more."""
         kept = ("MAXLEN", "~", configuration().DEAD_LETTERS, "*")
-        about = ("channel", channel, "reason", f"{commands.UNREADABLE}: {error}")
-        message = message[: commands.MOST_FIELDS]
+        about = ("channel", channel, "reason", f"{wire.UNREADABLE}: {error}")
+        message = message[: wire.MOST_FIELDS]
         with self.client.explained():
-            self.client.redis.execute_command("XADD", self._dead, *kept, *about, *message)  # type: ignore[no-untyped-call]
+            self.client.redis.execute_command("XADD", self._dead_letters, *kept, *about, *message)  # type: ignore[no-untyped-call]
 
     def _hand_back(self, channel: str, taking: asyncio.Future[Taken]) -> None:
         try:
             if (taken := taking.result()).delivery is not None:
                 self.client.redis.execute_command("XADD", self.key(channel), "*", *taken.fields)  # type: ignore[no-untyped-call]
-        except Exception as error:  # noqa: BLE001  (logged; whoever was cancelled is to end)
+        except Exception as error:  # noqa: BLE001  (logged; the cancelled caller must end)
             text = "A message of channel %s may be lost, as its receiver was cancelled: %s"
             extra = fields("message_lost", channel=channel)
             logger.error(text, channel, described(error), extra=extra)
 
     async def _wait_for_one(self, channel: str, entry: bytes) -> None:
-        """Wait until there is a message after *entry*, for :data:`RECEIVE_TIMES` at most."""
-        client = redis.asyncio.Redis(connection_pool=connections.asyncio_pool(self.client.host))
-        client.set_response_callback("XREAD", commands.as_it_is)
+        """Wait for a message after *entry*, :data:`RECEIVE_TIMES` times at most."""
+        client = redis.asyncio.Redis(connection_pool=hosts.asyncio_pool(self.client.host))
+        client.set_response_callback("XREAD", wire.as_it_is)
         wait = ("XREAD", "COUNT", 1, "BLOCK", RECEIVE_BLOCK, "STREAMS", self.key(channel), entry)
         try:
             with self.client.explained():
                 for _ in range(RECEIVE_TIMES):
-                    if await client.execute_command(*wait) or not connections.goes_on():  # type: ignore[no-untyped-call]
+                    if await client.execute_command(*wait) or not hosts.goes_on():  # type: ignore[no-untyped-call]
                         return
         finally:
             await client.aclose(close_connection_pool=True)
@@ -306,11 +310,11 @@ class Streams:
     # For both
 
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
-        read = commands.read_streams(reply, self._prefix, consumer)
+        read = wire.read_streams(reply, self._prefix, consumer)
         for channel, token, error in read.unreadable:
             self._set_aside(channel, error)
-            letter = [channel, token, consumer, f"{commands.UNREADABLE}: {error}"]
-            rest: commands.Arguments = [configuration().DEAD_LETTERS, self._refusal]
+            letter = [channel, token, consumer, f"{wire.UNREADABLE}: {error}"]
+            rest: Arguments = [configuration().DEAD_LETTERS, self._refusal]
             self.client.call(Request("dead_letter", [*letter, *rest]))
         return read.deliveries
 
@@ -323,18 +327,16 @@ class Streams:
 
 
 async def _undisturbed(future: asyncio.Future[Any]) -> None:
-    """Wait for *future*, which may not be left alone, however often the caller is cancelled."""
+    """Wait for *future*, however often the caller is cancelled."""
     while not future.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([future])
 
 
+def _is_error(reply: Any) -> bool:
+    return isinstance(reply, Exception)
+
+
 def is_failure(reply: Any) -> bool:
-    """Say whether a group could not be made, and is not there either."""
+    """Say whether making a group failed, and it does not exist either."""
     return isinstance(reply, Exception) and not str(reply).startswith(GROUP_EXISTS)
-
-
-def _raised(reply: Any) -> Any:
-    if isinstance(reply, Exception):
-        raise reply
-    return reply

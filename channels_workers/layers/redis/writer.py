@@ -1,65 +1,30 @@
-"""Writes the requests of one interface server to Redis, and answers them."""
+"""Writes the requests of one interface server to Redis, and delivers their results."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import redis.exceptions
 
 from channels_workers.backoff import Backoff
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.redis import commands, connections
-from channels_workers.layers.redis.commands import Argument, Request
-from channels_workers.layers.redis.life import Life
-from channels_workers.layers.redis.lines import AsyncLine, Command
+from channels_workers.layers.redis import hosts
 from channels_workers.layers.redis.options import Host
+from channels_workers.layers.redis.pipeline import AsyncPipeline
+from channels_workers.layers.redis.registration import Registration
+from channels_workers.layers.redis.requests import Done, Request, load_scripts
 
 logger = logging.getLogger(__name__)
-
-
-#: Called once with what a script says, as the request reads it, or with what is wrong.
-Done = Callable[[Any], object]
-
-
-@dataclass(slots=True)
-class Call:
-    """A request that waits to be written, or for its reply, and who is told of that.
-
-    It *is_over* when they were told, or do not want to know any more: it is not written then.
-
-    *doubted_at*: epoch and counter of the server when Redis knew less than it should, which means
-    that its data are lost, or else, when a later heartbeat says that they are not, what it says.
-    """
-
-    request: Request
-    done: Done
-    is_over: bool = False
-    doubted_at: tuple[str, int] | None = None
-
-    def arguments(self, life: Life) -> list[Argument]:
-        """Return the arguments to write."""
-        if not self.request.in_epoch:
-            return self.request.arguments
-        epoch, counter = self.doubted_at or ("", 0)
-        is_sure = epoch == life.epoch and life.counter > counter
-        return [*self.request.arguments, "" if is_sure else life.epoch]
-
-    def doubt(self, life: Life) -> None:
-        """Note that Redis knows less than it should."""
-        if self.doubted_at is None or self.doubted_at[0] != life.epoch:
-            self.doubted_at = (life.epoch, life.counter)
 
 
 class Writer:
     """Writes requests to the Redis at *host*, in the event loop that makes it.
 
-    A request goes out at once; those that come until it is answered go out in one write then. While
-    Redis is away, repeatable requests wait, *longest* seconds at most between two attempts; the
-    others fail.
+    A request is written at once. Further requests wait for its reply, and then go out in one write.
+    While Redis is away, repeatable requests wait, *longest* seconds at most between two attempts;
+    the others fail.
     """
 
     def __init__(self, host: Host, prefix: str, longest: float) -> None:
@@ -67,120 +32,118 @@ class Writer:
         self.prefix = prefix
         self.loop = asyncio.get_running_loop()
         self._attempts = Backoff(logger, "Writing", longest)
-        self._life = Life("", "")
-        self._calls: list[Call] = []
-        self._in_flight: list[Call] = []
-        #: The line while all is well; then *trouble* gets what goes wrong.
-        self._line: AsyncLine | None = None
+        self._registration = Registration("", "")
+        self._waiting: list[Request] = []
+        self._in_flight: list[Request] = []
+        #: The pipeline while all is well; after that, *trouble* gets the error.
+        self._pipeline: AsyncPipeline | None = None
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
-    def add(self, request: Request, done: Done) -> Call:
-        """Have *request* written, some time soon; *done* is called in the event loop."""
-        call = Call(request, done)
-        self._calls.append(call)
+    def add(self, request: Request, done: Done) -> Request:
+        """Write *request* soon; call *done* in the event loop."""
+        request.done = done
+        self._waiting.append(request)
         if not self._in_flight:
             self._write_waiting()
-        return call
+        return request
 
     def end(self) -> None:
-        """Tell all whose requests are not answered yet: :class:`LayerUnavailable`."""
-        self._line = None
-        for call in (*self._in_flight, *self._calls):
-            _answer(call, LayerUnavailable("The connection of this server has ended."))
+        """Answer all open requests with :class:`LayerUnavailable`."""
+        self._pipeline = None
+        for request in (*self._in_flight, *self._waiting):
+            _answer(request, LayerUnavailable("The connection of this server has ended."))
 
-    async def write(self, line: AsyncLine, life: Life) -> None:
-        """Let requests go out by *line*, for the server of *life*, until cancelled."""
-        self._life = life
+    async def write(self, pipeline: AsyncPipeline, registration: Registration) -> None:
+        """Write by *pipeline*, for the server of *registration*, until cancelled."""
+        self._registration = registration
         error: Exception | None = None
-        while connections.goes_on():
+        while hosts.goes_on():
             try:
                 if is_unknown(error):
-                    await self._teach(line)
+                    await self._load_scripts(pipeline)
                 elif error is not None:
-                    if connections.is_temporary(error):
-                        error = connections.unavailable(self.host, error)
+                    if hosts.is_temporary(error):
+                        error = hosts.unavailable(self.host, error)
                     await asyncio.sleep(self._attempts.failed(error))
-                await line.open()
+                await pipeline.open()
                 self._trouble = self.loop.create_future()
-                self._line = line
+                self._pipeline = pipeline
                 self._write_waiting()
                 error = await self._trouble
-            except Exception as failure:  # noqa: BLE001  (logged; whatever it is, the link goes on)
+            except Exception as failure:  # noqa: BLE001  (logged; the session goes on)
                 error = failure
-                calls, self._calls = self._calls, []  # who is told may add others meanwhile
-                self._calls[:0] = self._keep_repeatable(calls, error)
+                requests, self._waiting = self._waiting, []  # callbacks may add others meanwhile
+                self._waiting[:0] = self._keep_repeatable(requests, error)
 
-    async def _teach(self, line: AsyncLine) -> None:
-        names = {call.request.script for call in self._calls}
-        for reply in await line.execute(*commands.teach(names)):
+    async def _load_scripts(self, pipeline: AsyncPipeline) -> None:
+        names = {request.script for request in self._waiting}
+        for reply in await pipeline.execute(*load_scripts(names)):
             if isinstance(reply, Exception):
                 raise reply
 
     def _write_waiting(self) -> None:
-        line = self._line
-        if line is None:
+        pipeline = self._pipeline
+        if pipeline is None:
             return
-        calls, self._calls = [call for call in self._calls if not call.is_over], []
-        if not calls:
+        requests, self._waiting = [each for each in self._waiting if not each.is_over], []
+        if not requests:
             return
+        prefix, run, known = self.prefix, pipeline.run, self._registration
         try:
-            line.start([self._command(call, line.run) for call in calls], self._written)
-        except (TypeError, UnicodeEncodeError) as error:  # nothing can be written of it, ever
-            for call in calls:
-                _answer(call, error)
+            pipeline.start([each.command(prefix, run, known) for each in requests], self._written)
+        except (TypeError, UnicodeEncodeError) as error:  # they can never be written
+            for request in requests:
+                _answer(request, error)
         else:
-            self._in_flight = calls
-
-    def _command(self, call: Call, run: str) -> Command:
-        return commands.evaluate(self.prefix, call.request, call.arguments(self._life), run)
+            self._in_flight = requests
 
     def _written(self, replies: list[Any] | Exception) -> None:
-        calls = self._in_flight  # until all are settled: what those add who are told waits
+        requests = self._in_flight  # until all have results: what callbacks add must wait
         try:
-            error = self._settle(calls, replies)
+            error = self._settle(requests, replies)
         finally:
             self._in_flight = []
         if error is None:
             self._attempts.succeeded()
             self._write_waiting()
-        elif self._line is not None:
-            self._line = None
+        elif self._pipeline is not None:
+            self._pipeline = None
             if not self._trouble.done():
                 self._trouble.set_result(error)
 
-    def _settle(self, calls: list[Call], replies: list[Any] | Exception) -> Exception | None:
-        """Answer *calls*; keep those from the first on that Redis cannot carry out now."""
+    def _settle(self, requests: list[Request], replies: list[Any] | Exception) -> Exception | None:
+        """Answer *requests*; keep those from the first that Redis cannot carry out now."""
         if isinstance(replies, Exception):
-            self._calls[:0] = self._keep_repeatable(calls, replies)
+            self._waiting[:0] = self._keep_repeatable(requests, replies)
             return replies
-        for at, (call, reply) in enumerate(zip(calls, replies, strict=True)):
+        for at, (request, reply) in enumerate(zip(requests, replies, strict=True)):
             if isinstance(reply, Exception) and cannot_be_done_now(reply):
-                if connections.is_loss(reply):
-                    call.doubt(self._life)
-                self._calls[:0] = self._keep_repeatable(calls[at:], reply, replies[at:])
+                if hosts.is_loss(reply):
+                    request.doubt(self._registration)
+                self._waiting[:0] = self._keep_repeatable(requests[at:], reply, replies[at:])
                 return next(filter(is_unknown, replies[at:]), reply)
-            _answer(call, reply)
+            _answer(request, reply)
         return None
 
     def _keep_repeatable(
-        self, calls: list[Call], error: Exception, replies: list[Any] | None = None
-    ) -> list[Call]:
-        # All that may be repeated is, from the first failure on and in its order: a close must
-        # not overtake the publish before it. What may not be repeated has its answer, unless
-        # Redis says that it did not even begin; so has what nothing else has to wait for.
+        self, requests: list[Request], error: Exception, replies: list[Any] | None = None
+    ) -> list[Request]:
+        # From the first failure on, all repeatable requests are kept in their order: a close must
+        # not overtake the publish before it. A request that is not repeatable has its answer,
+        # unless Redis did not even begin it. A request without order keeps the answer it has.
         kept = []
-        for call, reply in zip(calls, replies or [error] * len(calls), strict=True):
-            is_answered = not (call.request.ordered or isinstance(reply, Exception))
-            if is_unknown(reply) or (call.request.repeatable and not is_answered):
-                kept.append(call)
+        for request, reply in zip(requests, replies or [error] * len(requests), strict=True):
+            is_answered = not (request.ordered or isinstance(reply, Exception))
+            if is_unknown(reply) or (request.repeatable and not is_answered):
+                kept.append(request)
             else:
-                _answer(call, reply)
-        return [call for call in kept if not call.is_over]
+                _answer(request, reply)
+        return [request for request in kept if not request.is_over]
 
 
 def cannot_be_done_now(error: Exception) -> bool:
-    """Say whether the same request may succeed later, or when Redis knows its script."""
-    return is_unknown(error) or connections.is_temporary(error)
+    """Say whether the same request may succeed later, or once Redis knows its script."""
+    return is_unknown(error) or hosts.is_temporary(error)
 
 
 def is_unknown(reply: Any) -> bool:
@@ -188,18 +151,18 @@ def is_unknown(reply: Any) -> bool:
     return isinstance(reply, redis.exceptions.NoScriptError)
 
 
-def _answer(call: Call, value: Any) -> None:
-    if call.is_over:
+def _answer(request: Request, value: Any) -> None:
+    if request.is_over:
         return
-    call.is_over = True
-    if not isinstance(value, Exception):
+    request.is_over = True
+    if request.read is not None and not isinstance(value, Exception):
         try:
-            value = call.request.read(value)
-        except Exception as error:  # noqa: BLE001  (whoever asked is told)
+            value = request.read(value)
+        except Exception as error:  # noqa: BLE001  (the caller gets it)
             value = error
     try:
-        call.done(value)
-    except Exception as error:  # noqa: BLE001  (the other calls have their answers, too)
+        request.done(value)
+    except Exception as error:  # noqa: BLE001  (the other requests have their results, too)
         loop = asyncio.get_running_loop()
-        what = f"Whoever asked for {call.request.script} could not be told"
+        what = f"The callback of a {request.script} request failed"
         loop.call_exception_handler({"message": what, "exception": error})

@@ -47,7 +47,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         while True:
             try:
-                status = layer.status()
+                status = layer.admin.status()
             except LayerUnavailable as error:
                 raise CommandError(str(error)) from error
             lines = [json.dumps(_as_json(status))] if options["json"] else _lines(status)

@@ -46,7 +46,7 @@ class Command(BaseCommand):
         if action == "aside":
             self._list_aside(layer)
             return
-        letters = layer.dead_letters()
+        letters = layer.admin.dead_letters()
         if action == "list":
             self._list(letters)
             self.stdout.write(f"{len(letters)} dead letters")
@@ -55,7 +55,7 @@ class Command(BaseCommand):
             getattr(self, f"_{action}")(layer, letter)
 
     def _list_aside(self, layer: WorkerLayer) -> None:
-        notes = layer.set_aside()
+        notes = layer.admin.set_aside()
         for note in notes:
             self.stdout.write(f"{printable(note.where)}  {note.value[:100]!r}")
         self.stdout.write(f"{len(notes)} set aside as unreadable, the newest only")
@@ -85,12 +85,12 @@ class Command(BaseCommand):
 
     def _retry(self, layer: WorkerLayer, letter: DeadLetter) -> None:
         try:
-            is_sent = layer.retry_dead_letter(letter.id)
+            is_sent = layer.admin.retry(letter.id)
         except ValueError as error:
             self.stderr.write(str(error))
         else:
             self.stdout.write(f"{letter.id} {'is sent again' if is_sent else 'is gone'}")
 
     def _drop(self, layer: WorkerLayer, letter: DeadLetter) -> None:
-        layer.drop_dead_letter(letter.id)
+        layer.admin.drop(letter.id)
         self.stdout.write(f"{letter.id} is dropped")

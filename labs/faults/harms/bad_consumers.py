@@ -90,6 +90,6 @@ def dead_letters(stage: Stage) -> list[DeadLetter]:
     """Return what was given up."""
     layer = RedisChannelLayer(hosts=[stage.site.redis.url], prefix="faults")
     try:
-        return layer.dead_letters()
+        return layer.admin.dead_letters()
     finally:
         layer.disconnect()

@@ -59,8 +59,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "the reaper deletes what a dead worker held, instead of handing it on",
         (
             Patch(
-                f"{LUA}/clean.lua",
-                'put_again(channel, entry, fields, "deaths", deaths)',
+                f"{LUA}/clean_up.lua",
+                'put_back(channel, entry, fields, "deaths", deaths)',
                 "acknowledge(channel, entry)",
             ),
         ),
@@ -71,7 +71,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the reaper publishes the disconnect of a connection whose message is still under way",
         (
             Patch(
-                f"{LUA}/connection.lua",
+                f"{LUA}/lib/connection.lua",
                 'if record.state == "i" then\n    publish_disconnect',
                 "if true then\n    publish_disconnect",
             ),

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from redis.asyncio import Redis
 
+from channels_workers.layers.base import FORMAT_VERSION
 from labs.genuine.comparison.engine import GENUINE, OURS
 
 #: How long all of it may take to become quiet, and the pause between two looks (s).
@@ -101,7 +102,7 @@ class OurEar:
 
     async def noise(self, traffic: Traffic) -> str:
         """Say what is left to do."""
-        keys = await self.redis.keys("channels:1:connections:*")
+        keys = await self.redis.keys(f"channels:{FORMAT_VERSION}:connections:*")
         async with self.redis.pipeline(transaction=True) as pipeline:
             pipeline.client_list()
             for key in keys:

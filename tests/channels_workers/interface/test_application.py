@@ -432,7 +432,7 @@ async def test_a_lost_connection_closes_its_socket(
     application: Interface, layer: InMemoryChannelLayer
 ) -> None:
     client = await Client(application).accepted()
-    layer.store.connections.records.clear()
+    layer.store.records.clear()
     client.send("hi")
     await client.until(lambda: client.close_codes == [4012])
     client.leave(4012)
@@ -637,7 +637,7 @@ async def test_a_socket_that_comes_too_late_makes_no_server_known(
     late = Client(application)
     await late.until(lambda: late.types == ["close"])
     await late.ended()
-    assert layer.status().servers == []
+    assert layer.admin.status().servers == []
 
 
 async def test_who_has_left_is_not_counted_among_those_that_are_closed(
@@ -715,7 +715,7 @@ async def test_a_server_that_tells_of_its_start_is_known_before_its_first_socket
         incoming.put_nowait({"type": f"lifespan.{name}"})
         async with asyncio.timeout(TIMEOUT):
             assert (await sent.get())["type"] == f"lifespan.{name}.complete"
-        assert len(application.get_layer().status().servers) == servers
+        assert len(application.get_layer().admin.status().servers) == servers
     await lifespan
 
 

@@ -20,16 +20,16 @@ from channels_workers.layers.types import (
     RECEIVE,
     Closed,
     Committed,
+    ConnectionSnapshot,
     Delivery,
     Finished,
-    GivenUp,
-    Held,
     Liveness,
+    NewDeadLetter,
     Operation,
+    PendingMessage,
     ProcessInfo,
     Published,
     Session,
-    UnderWay,
     server_of,
 )
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
@@ -81,25 +81,25 @@ class Process:
     async def commit(
         self, delivery: Delivery, *operations: Operation, session: Session | None = None
     ) -> Committed:
-        return await asyncio.to_thread(self.layer.commit, delivery, operations, session)
+        return await asyncio.to_thread(self.layer.commit, Finished(delivery, operations, session))
 
     async def commit_and_pull(
         self, *finished: Finished, count: int = 1
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
         return await asyncio.to_thread(self.layer.commit_and_pull, finished, ALL, 0.01, count)
 
-    async def mark_dead(self, process: str) -> list[GivenUp]:
+    async def mark_dead(self, process: str) -> list[NewDeadLetter]:
         """Do what is done when *process* is dead; return what was given up."""
-        counters = await asyncio.to_thread(self.layer.processes)
-        assert await asyncio.to_thread(self.layer.mark_dead, process, counters[process])
-        assert process in await asyncio.to_thread(self.layer.awaiting_cleanup)
-        return await asyncio.to_thread(self.layer.clean_up, process)
+        counters = await asyncio.to_thread(self.layer.admin.processes)
+        assert await asyncio.to_thread(self.layer.admin.mark_dead, process, counters[process])
+        assert process in await asyncio.to_thread(self.layer.admin.awaiting_cleanup)
+        return await asyncio.to_thread(self.layer.admin.clean_up, process)
 
     async def mark_orphan_dead(self, process: str) -> None:
         """Do what is done when nobody knows *process*, which holds messages, for a while."""
-        assert await asyncio.to_thread(self.layer.mark_dead, process, 0)
-        assert await asyncio.to_thread(self.layer.awaiting_cleanup) == {process}
-        await asyncio.to_thread(self.layer.clean_up, process)
+        assert await asyncio.to_thread(self.layer.admin.mark_dead, process, 0)
+        assert await asyncio.to_thread(self.layer.admin.awaiting_cleanup) == {process}
+        await asyncio.to_thread(self.layer.admin.clean_up, process)
 
     async def connected(self) -> Recorder:
         """Attach, publish, run and commit the connect."""
@@ -127,8 +127,8 @@ class Waiting(Recorder):
         super().__init__()
         self.payload = payload
 
-    def held(self) -> Held:
-        return Held(0, self.payload, UnderWay(CONNECT, self.payload))
+    def snapshot(self) -> ConnectionSnapshot:
+        return ConnectionSnapshot(0, self.payload, PendingMessage(CONNECT, self.payload))
 
 
 @pytest.fixture
@@ -458,7 +458,7 @@ class LayerContract:
         assert await process.publish(recorder, 1) is Published.GONE
         assert await process.layer.close(recorder.channel, 1000) is Closed.GONE
 
-    async def test_a_server_that_was_buried_is_gone(self, process: Process, other: Process) -> None:
+    async def test_a_dead_server_is_gone(self, process: Process, other: Process) -> None:
         recorder = await process.connected()
         server = recorder.channel.partition("!")[0]
         await other.mark_dead(server)
@@ -890,10 +890,10 @@ class LayerContract:
         assert process.layer.heartbeat("somebody") is Liveness.LOST
         process.layer.register("somebody", ProcessInfo.this("worker", 1, ALL))
         assert process.layer.heartbeat("somebody") is Liveness.ALIVE
-        assert process.layer.processes() == {"worker": 1, "somebody": 2}
+        assert process.layer.admin.processes() == {"worker": 1, "somebody": 2}
         process.layer.retire("somebody", ["somebody.0"], ALL)
         assert process.layer.heartbeat("somebody") is Liveness.LOST
-        assert process.layer.processes() == {"worker": 1}
+        assert process.layer.admin.processes() == {"worker": 1}
 
     async def test_workers_are_told_from_servers_and_from_those_of_other_channels(
         self, process: Process
@@ -908,12 +908,14 @@ class LayerContract:
         assert await process.layer.workers() == {"worker": 1}
         process.layer.leave_groups(recorder.channel)
 
-    async def test_who_heartbeats_is_not_buried(self, process: Process, other: Process) -> None:
-        seen = process.layer.processes()["other worker"]
+    async def test_a_process_that_heartbeats_is_not_marked_dead(
+        self, process: Process, other: Process
+    ) -> None:
+        seen = process.layer.admin.processes()["other worker"]
         assert other.layer.heartbeat("other worker") is Liveness.ALIVE
-        assert not process.layer.mark_dead("other worker", seen)
-        assert not process.layer.mark_dead("nobody", seen)
-        assert process.layer.awaiting_cleanup() == set()
+        assert not process.layer.admin.mark_dead("other worker", seen)
+        assert not process.layer.admin.mark_dead("nobody", seen)
+        assert process.layer.admin.awaiting_cleanup() == set()
         assert other.layer.heartbeat("other worker") is Liveness.ALIVE
 
     async def test_who_does_not_keep_up_is_named(
@@ -925,49 +927,51 @@ class LayerContract:
         operations = [process.send(f"{slow}!1", text="x" * 1000) for _ in range(3)]
         for operation in operations:
             process.layer.apply([operation])
-        assert process.layer.lagging() == {}
+        assert process.layer.admin.lagging() == {}
         settings.CHANNEL_WORKERS = {"INBOX_ENTRIES": 2}
-        assert process.layer.lagging() == {slow: 1}
+        assert process.layer.admin.lagging() == {slow: 1}
         settings.CHANNEL_WORKERS = {"INBOX_BYTES": 2000}
-        assert slow in process.layer.lagging()
+        assert slow in process.layer.admin.lagging()
         await recorder.until(lambda: recorder.releases == [0])
 
-    async def test_who_was_buried_learns_it_by_its_heartbeat(
+    async def test_a_dead_process_learns_it_by_its_heartbeat(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
-        assert process.layer.awaiting_cleanup() == set()
+        assert process.layer.admin.awaiting_cleanup() == set()
         assert other.layer.heartbeat("other worker") is Liveness.EVICTED
         await process.pull_nothing()
 
     async def test_who_finds_remains_cleans_them_up(self, process: Process, other: Process) -> None:
         await process.connect()
         await process.pull()
-        assert other.layer.mark_dead("worker", 1)
-        assert other.layer.awaiting_cleanup() == {"worker"}  # and the one who buried it dies
-        assert await asyncio.to_thread(other.layer.clean_up, "worker") == []
+        assert other.layer.admin.mark_dead("worker", 1)
+        assert other.layer.admin.awaiting_cleanup() == {
+            "worker"
+        }  # and the one that marked it dead dies
+        assert await asyncio.to_thread(other.layer.admin.clean_up, "worker") == []
         assert (await other.pull()).deaths == 1
-        assert await asyncio.to_thread(other.layer.clean_up, "worker") == []
+        assert await asyncio.to_thread(other.layer.admin.clean_up, "worker") == []
         await other.pull_nothing()
 
-    async def test_what_the_buried_pull_before_they_know_goes_back(
+    async def test_what_the_dead_pull_before_they_know_goes_back(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
         await process.connect()
         held = await other.pull()  # and it dies before its next heartbeat
-        assert process.layer.orphans() == {"other worker"}
+        assert process.layer.admin.orphans() == {"other worker"}
         await process.mark_orphan_dead("other worker")
-        assert process.layer.orphans() == set()
+        assert process.layer.admin.orphans() == set()
         again = await process.pull()
         assert (again.id, again.deaths) == (held.id, 1)
         assert await other.commit(held) is Committed.STALE
-        assert not process.layer.mark_dead("other worker", 1)
+        assert not process.layer.admin.mark_dead("other worker", 1)
 
     async def test_what_is_pulled_by_who_never_registers_goes_back(self, process: Process) -> None:
         await process.connect()
         found = await asyncio.to_thread(process.layer.pull, ALL, "starting.0", TIMEOUT)
-        assert process.layer.orphans() == {"starting"}
+        assert process.layer.admin.orphans() == {"starting"}
         await process.mark_orphan_dead("starting")
         assert (await process.pull()).id == found[0].id
 
@@ -975,8 +979,8 @@ class LayerContract:
         await process.connect()
         [held] = await asyncio.to_thread(process.layer.pull, ALL, "starting.0", TIMEOUT)
         process.layer.register("starting", ProcessInfo.this("worker", 1, ALL))
-        assert process.layer.orphans() == set()
-        assert not process.layer.mark_dead("starting", 0)
+        assert process.layer.admin.orphans() == set()
+        assert not process.layer.admin.mark_dead("starting", 0)
         assert await process.commit(held) is Committed.DONE
 
     async def test_who_goes_on_under_a_new_name_keeps_what_it_holds(
@@ -987,9 +991,9 @@ class LayerContract:
         held = await other.pull()
         assert other.layer.heartbeat("other worker") is Liveness.EVICTED
         other.layer.register("new name", ProcessInfo.this("worker", 1, ALL))
-        assert process.layer.orphans() == set()
-        assert not process.layer.mark_dead("other worker", 0)
-        assert process.layer.awaiting_cleanup() == set()
+        assert process.layer.admin.orphans() == set()
+        assert not process.layer.admin.mark_dead("other worker", 0)
+        assert process.layer.admin.awaiting_cleanup() == set()
         assert await other.commit(held) is Committed.DONE
 
     async def test_what_is_held_under_a_former_name_goes_back_with_the_process(
@@ -1003,19 +1007,19 @@ class LayerContract:
         await process.mark_dead("new name")
         again = await process.pull()
         assert (again.id, again.deaths) == (held.id, 1)
-        assert process.layer.orphans() == set()
+        assert process.layer.admin.orphans() == set()
 
     async def test_the_known_and_the_dead_are_no_orphans(
         self, process: Process, other: Process
     ) -> None:
         await process.connect()
         await process.pull()
-        assert other.layer.orphans() == set()
-        assert not other.layer.mark_dead("worker", 0)
-        assert other.layer.mark_dead("worker", 1)
-        assert other.layer.orphans() == set()
-        assert not other.layer.mark_dead("worker", 0)
-        assert other.layer.awaiting_cleanup() == {"worker"}
+        assert other.layer.admin.orphans() == set()
+        assert not other.layer.admin.mark_dead("worker", 0)
+        assert other.layer.admin.mark_dead("worker", 1)
+        assert other.layer.admin.orphans() == set()
+        assert not other.layer.admin.mark_dead("worker", 0)
+        assert other.layer.admin.awaiting_cleanup() == {"worker"}
 
     async def test_who_retires_stays_known_while_it_holds_something(
         self, process: Process, other: Process
@@ -1023,10 +1027,10 @@ class LayerContract:
         await process.connect()
         held = await other.pull()
         other.layer.retire("other worker", ["other worker.0"], ALL)
-        assert "other worker" in process.layer.processes()
+        assert "other worker" in process.layer.admin.processes()
         assert await other.commit(held) is Committed.DONE
         other.layer.retire("other worker", ["other worker.0"], ALL)
-        assert "other worker" not in process.layer.processes()
+        assert "other worker" not in process.layer.admin.processes()
 
     async def test_what_a_retired_process_holds_goes_back(
         self, process: Process, other: Process
@@ -1043,7 +1047,7 @@ class LayerContract:
         assert await process.publish(recorder, 1) is Published.PUBLISHED
         await process.pull()
         await process.layer.send("work", {"n": 1})
-        status = process.layer.status()
+        status = process.layer.admin.status()
         assert [(one.id, one.connections, one.groups) for one in status.servers] == [
             (server_of(recorder.channel), 1, 1)
         ]
@@ -1057,7 +1061,7 @@ class LayerContract:
         assert status.dead_letters == 0
         assert not status.recovering
         process.layer.dead_letter(await process.pull("work"), "no reason")
-        assert process.layer.status().dead_letters == 1
+        assert process.layer.admin.status().dead_letters == 1
 
     async def test_a_message_that_kills_its_workers_becomes_a_dead_letter(
         self, make_layer: MakeLayer
@@ -1068,13 +1072,13 @@ class LayerContract:
             delivery = await victim.pull()
             assert delivery.deaths == number
             given_up = await victim.mark_dead(victim.name)
-            assert given_up == ([GivenUp(CONNECT, delivery.id)] if number == 2 else [])
+            assert given_up == ([NewDeadLetter(CONNECT, delivery.id)] if number == 2 else [])
         await recorder.until(lambda: recorder.releases == [0])
         assert recorder.messages == [{"accept": False}]
         last = Process(make_layer())
         await last.pull_nothing()
         assert last.layer.length(CONNECT) == 0
-        [letter] = last.layer.dead_letters()
+        [letter] = last.layer.admin.dead_letters()
         assert letter.reason == "its worker died, 3 times"
         assert (letter.message.id, letter.message.channel) == (f"{recorder.channel}:0", CONNECT)
 
@@ -1093,7 +1097,7 @@ class LayerContract:
         assert process.layer.dead_letter(last, "no reason") is Committed.STALE
         assert await process.publish(recorder, 3) is Published.GONE
         assert recorder.messages == [{"accept": False}]
-        assert [letter.message.order for letter in process.layer.dead_letters()] == [0, 1, 2]
+        assert [letter.message.order for letter in process.layer.admin.dead_letters()] == [0, 1, 2]
 
     # Which connections live
 
@@ -1130,23 +1134,23 @@ class LayerContract:
         for number in range(2):
             await process.layer.send("work", {"n": number})
             process.layer.dead_letter(await process.pull(), "no reason")
-        first, second = process.layer.dead_letters()
+        first, second = process.layer.admin.dead_letters()
         assert process.layer.content(first.message) == {"n": 0}
-        assert process.layer.retry_dead_letter(second.id)
-        assert not process.layer.retry_dead_letter(second.id)
+        assert process.layer.admin.retry(second.id)
+        assert not process.layer.admin.retry(second.id)
         again = await process.pull()
         assert (again.id, again.deaths, again.attempts) == (second.message.id, 0, 0)
-        assert process.layer.drop_dead_letter(first.id)
-        assert not process.layer.drop_dead_letter(first.id)
-        assert process.layer.dead_letters() == []
+        assert process.layer.admin.drop(first.id)
+        assert not process.layer.admin.drop(first.id)
+        assert process.layer.admin.dead_letters() == []
 
     async def test_a_dead_letter_of_a_connection_is_not_sent_again(self, process: Process) -> None:
         await process.connect()
         process.layer.dead_letter(await process.pull(), "no reason")
-        [letter] = process.layer.dead_letters()
+        [letter] = process.layer.admin.dead_letters()
         with pytest.raises(ValueError, match="of a connection"):
-            process.layer.retry_dead_letter(letter.id)
-        assert process.layer.dead_letters() == [letter]
+            process.layer.admin.retry(letter.id)
+        assert process.layer.admin.dead_letters() == [letter]
 
     async def test_the_connections_of_a_dead_server_end(
         self, process: Process, other: Process
@@ -1167,7 +1171,7 @@ class LayerContract:
         second = await other.pull()
         assert (second.channel, second.reply_channel) == (DISCONNECT, busy.channel)
         assert [await other.commit(last) for last in (first, second)] == [Committed.DONE] * 2
-        await asyncio.to_thread(other.layer.clean_up, server)
+        await asyncio.to_thread(other.layer.admin.clean_up, server)
         await other.pull_nothing()
 
     async def _connected_before(self, process: Process, waiting: Recorder) -> Recorder:
@@ -1181,9 +1185,7 @@ class LayerContract:
         await recorder.until(lambda: recorder.releases == [0])
         return recorder
 
-    async def test_a_server_that_was_buried_publishes_nothing(
-        self, process: Process, other: Process
-    ) -> None:
+    async def test_a_dead_server_publishes_nothing(self, process: Process, other: Process) -> None:
         idle = await process.connected()
         await other.mark_dead(str(server_of(idle.channel)))
         assert await process.publish(idle, 1) is Published.GONE

@@ -41,6 +41,7 @@ from channels_workers.layers.types import (
     Closed,
     Committed,
     Delivery,
+    Finished,
     Liveness,
     Operation,
     ProcessInfo,
@@ -101,7 +102,7 @@ class Client:
     def evicted(self) -> None:
         raise AssertionError("no connection is lost here")
 
-    def held(self) -> None:
+    def snapshot(self) -> None:
         return None
 
 
@@ -120,7 +121,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = itertools.count(1)
         self.by_channel: dict[str, Client] = {}
-        self.buried: set[str] = set()
+        self.dead: set[str] = set()
 
     @initialize()
     def start(self) -> None:
@@ -215,30 +216,30 @@ class Machine(RuleBasedStateMachine):
     def kill_worker_that_pulls_again(self, number: int) -> None:
         """A worker is called dead, pulls before it learns of that, and dies."""
         process = self.workers[number]
-        assert self.layer.mark_dead(process, self.layer.processes()[process])
-        self.layer.clean_up(process)
+        assert self.layer.admin.mark_dead(process, self.layer.admin.processes()[process])
+        self.layer.admin.clean_up(process)
         held = self.layer.pull(CHANNELS, f"{process}.0", 0)
         for delivery in held:
             self._began(delivery)
-        assert self.layer.orphans() == ({process} if held else set())
+        assert self.layer.admin.orphans() == ({process} if held else set())
         if held:
-            assert self.layer.mark_dead(process, 0)
-            self.layer.clean_up(process)
-        assert all(self.layer.commit(one) is Committed.STALE for one in held)
+            assert self.layer.admin.mark_dead(process, 0)
+            self.layer.admin.clean_up(process)
+        assert all(self.layer.commit(Finished(one)) is Committed.STALE for one in held)
         self.workers[number] = self._new_worker()
 
     @rule(target=deliveries, number=st.integers(0, 2))
     def take_worker_for_dead(self, number: int) -> Any:
         """A worker is called dead, pulls before it learns of that, and goes on under a new name."""
         process = self.workers[number]
-        assert self.layer.mark_dead(process, self.layer.processes()[process])
-        self.layer.clean_up(process)
+        assert self.layer.admin.mark_dead(process, self.layer.admin.processes()[process])
+        self.layer.admin.clean_up(process)
         held = self.layer.pull(CHANNELS, f"{process}.0", 0)
         for delivery in held:
             self._began(delivery)
         assert self.layer.heartbeat(process) is Liveness.EVICTED
         self.workers[number] = self._new_worker()
-        assert self.layer.orphans() == set()
+        assert self.layer.admin.orphans() == set()
         return multiple(*held)
 
     @rule(delivery=consumes(deliveries), counted=st.booleans(), failed=st.booleans())
@@ -252,7 +253,7 @@ class Machine(RuleBasedStateMachine):
     def commit(self, delivery: Delivery, data: st.DataObject) -> None:
         operations, expectations = self._operations(data)
         session = self._session(delivery)
-        committed = self.layer.commit(delivery, operations, session)
+        committed = self.layer.commit(Finished(delivery, operations, session))
         if committed is Committed.DONE:
             self._finished(delivery)
             for expect in expectations:
@@ -317,10 +318,10 @@ class Machine(RuleBasedStateMachine):
     # How
 
     def _mark_dead(self, process: str) -> None:
-        self.buried.add(process)
-        assert self.layer.mark_dead(process, self.layer.processes()[process])
+        self.dead.add(process)
+        assert self.layer.admin.mark_dead(process, self.layer.admin.processes()[process])
         assert self.layer.heartbeat(process) is Liveness.EVICTED
-        self.layer.clean_up(process)
+        self.layer.admin.clean_up(process)
 
     def _step(self, client: Client) -> None:
         while client.steps:
@@ -339,7 +340,7 @@ class Machine(RuleBasedStateMachine):
         try:
             return self.bus.publish(channel, client.channel, order, payload)
         except ServerEvicted:
-            assert client.server.id in self.buried
+            assert client.server.id in self.dead
             return Published.GONE
 
     def _drain(self, server: Server) -> int:
@@ -363,7 +364,7 @@ class Machine(RuleBasedStateMachine):
         return Session(delivery.reply_channel, str(delivery.order).encode())
 
     def _finished(self, delivery: Delivery) -> None:
-        assert delivery.consumer.partition(".")[0] not in self.buried
+        assert delivery.consumer.partition(".")[0] not in self.dead
         if delivery.reply_channel is None:
             return
         client = self.by_channel[delivery.reply_channel]
@@ -415,7 +416,10 @@ class Machine(RuleBasedStateMachine):
             for delivery in self.layer.pull(CHANNELS, f"{self.workers[0]}.0", 0):
                 busy += 1
                 self._began(delivery)
-                if self.layer.commit(delivery, (), self._session(delivery)) is Committed.DONE:
+                if (
+                    self.layer.commit(Finished(delivery, (), self._session(delivery)))
+                    is Committed.DONE
+                ):
                     self._finished(delivery)
             if not busy:
                 return

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from channels_workers.layers.types import Held
+from channels_workers.layers.types import ConnectionSnapshot
 
 TIMEOUT = 10
 
@@ -31,8 +31,8 @@ class Recorder:
         self.lost = True
         self._changed.set()
 
-    def held(self) -> Held | None:
-        return Held(0, b"")
+    def snapshot(self) -> ConnectionSnapshot | None:
+        return ConnectionSnapshot(0, b"")
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition()` is true."""

@@ -23,18 +23,19 @@ from channels_workers.interface import health
 from channels_workers.interface.health import LayerChecks
 from channels_workers.layers import aside
 from channels_workers.layers.aside import Aside, printable
-from channels_workers.layers.redis import RedisChannelLayer, life, link, reader
-from channels_workers.layers.redis.commands import MOST_FIELDS
+from channels_workers.layers.redis import RedisChannelLayer, inbox_reader, registration, session
+from channels_workers.layers.redis.requests import MOST_FIELDS
 from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    ConnectionSnapshot,
     Delivery,
-    Held,
+    Finished,
     Liveness,
+    PendingMessage,
     ProcessInfo,
     Send,
-    UnderWay,
     Unreadable,
 )
 from channels_workers.registry import channel_layers
@@ -54,9 +55,9 @@ class Connection(Recorder):
         super().__init__()
         self.payload = payload
 
-    def held(self) -> Held:
-        under_way = None if self.releases else UnderWay(CONNECT, self.payload)
-        return Held(0, self.payload, under_way)
+    def snapshot(self) -> ConnectionSnapshot:
+        under_way = None if self.releases else PendingMessage(CONNECT, self.payload)
+        return ConnectionSnapshot(0, self.payload, under_way)
 
 
 class Site:
@@ -136,7 +137,7 @@ class Site:
         until = time.monotonic() + TIMEOUT
         while time.monotonic() < until:
             try:
-                layer.commit(delivery, operations)
+                layer.commit(Finished(delivery, operations))
                 return
             except LayerUnavailable:  # all register again
                 layer.heartbeat(self.name)
@@ -145,16 +146,16 @@ class Site:
     def look_after(self) -> None:
         """Do what each worker does every second, and an operator now and then."""
         layer = self.worker
-        for process, counter in layer.processes().items():
+        for process, counter in layer.admin.processes().items():
             if process.startswith("dead") or counter == -1:
-                layer.mark_dead(process, counter)
-        layer.lagging()
-        for process in layer.awaiting_cleanup():
-            layer.clean_up(process)
-        layer.orphans()
-        layer.status()
-        layer.dead_letters()
-        layer.set_aside()
+                layer.admin.mark_dead(process, counter)
+        layer.admin.lagging()
+        for process in layer.admin.awaiting_cleanup():
+            layer.admin.clean_up(process)
+        layer.admin.orphans()
+        layer.admin.status()
+        layer.admin.dead_letters()
+        layer.admin.set_aside()
         self.run(self.layer.workers())
         layer.load_session(self.old.channel)
         layer.members("group")
@@ -173,8 +174,8 @@ Change = Callable[[Site], object]
 
 @pytest.fixture
 def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(link, "HEARTBEAT_INTERVAL", 0.05)
-    monkeypatch.setattr(life, "RECOVERY_TIME", 0.2)
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 0.05)
+    monkeypatch.setattr(registration, "RECOVERY_TIME", 0.2)
     with redis_server.client() as client:
         made = Site(redis_server.url, client)
         yield made
@@ -231,10 +232,10 @@ operations = st.dictionaries(
 #: Keys by name, with the type that each is to have; {0} is the server, {1} its connection.
 KEYS = {
     "processes": "hash",
-    "about": "hash",
-    "buried": "list",
-    "remains": "set",
-    "dead": "stream",
+    "process_info": "hash",
+    "dead": "list",
+    "awaiting_cleanup": "set",
+    "dead_letters": "stream",
     "epoch": "string",
     "run": "string",
     "recovering": "string",
@@ -247,14 +248,17 @@ KEYS = {
     "groups:{0}": "set",
     "group:group": "hash",
     "session:{1}": "string",
-    "stale:{0}": "hash",
+    "stale_connections:{0}": "hash",
     "aside": "stream",
-    "told": "string",
+    "aside_logged": "string",
 }
 
 
 #: Those of them that are used when somebody has died, or all is lost.
-RARE = ("buried", "groups:{0}", "stale:{0}", "recovered", "recovering", "told")
+RARE = (
+    *("dead", "groups:{0}", "stale_connections:{0}"),
+    *("recovered", "recovering", "aside_logged"),
+)
 
 
 def put(client: redis.Redis, key: str, kind: str, value: bytes) -> None:
@@ -302,12 +306,14 @@ def one_of(*choices: str) -> st.SearchStrategy[str]:
 changes = st.one_of(
     st.tuples(st.just("inbox:{0}"), operations).map(in_stream),
     st.tuples(one_of(*(f"channel:{name}" for name in CHANNELS)), message_fields).map(in_stream),
-    st.tuples(one_of("dead", "aside"), message_fields).map(in_stream),
+    st.tuples(one_of("dead_letters", "aside"), message_fields).map(in_stream),
     st.tuples(one_of("connections:{0}"), st.none() | names, records).map(in_hash),
-    st.tuples(one_of("about", "processes"), st.none() | names, about).map(in_hash),
+    st.tuples(one_of("process_info", "processes"), st.none() | names, about).map(in_hash),
     st.tuples(one_of("group:group", "connections:dead"), names, anything).map(in_hash),
-    st.tuples(one_of("remains", "groups:dead"), names).map(in_set),
-    st.tuples(one_of("epoch", "run", "recovering", "told", "session:{1}"), anything).map(in_string),
+    st.tuples(one_of("awaiting_cleanup", "groups:dead"), names).map(in_set),
+    st.tuples(one_of("epoch", "run", "recovering", "aside_logged", "session:{1}"), anything).map(
+        in_string
+    ),
     st.tuples(one_of(*KEYS), st.binary(max_size=3)).map(of_another_type),
 )
 
@@ -341,7 +347,7 @@ def test_a_key_of_another_type_is_set_aside(site: Site, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["inbox:{0}", f"channel:{CONNECT}", "channel:work", "aside", "dead"]
+    "key", ["inbox:{0}", f"channel:{CONNECT}", "channel:work", "aside", "dead_letters"]
 )
 def test_a_stream_that_has_no_ids_left_is_set_aside(site: Site, key: str) -> None:
     name, last = site.name_of(key), f"{2**64 - 1}-{2**64 - 1}"
@@ -377,7 +383,7 @@ def test_an_inbox_entry_that_nobody_can_read(site: Site, caplog: pytest.LogCaptu
     assert said.startswith("Field b'' of inbox entry ")
     assert "see `manage.py deadletters aside`" in said
     site.talk()
-    assert len(site.worker.set_aside()) == 4
+    assert len(site.worker.admin.set_aside()) == 4
 
 
 @pytest.mark.parametrize(
@@ -406,15 +412,15 @@ def test_a_message_that_nobody_can_read_is_a_dead_letter(
     site.redis.xadd(site.key("channel:work"), fields)  # type: ignore[arg-type]
     site.talk()
     assert site.worker.length("work") == 0
-    (letter,) = site.worker.dead_letters()
+    (letter,) = site.worker.admin.dead_letters()
     assert letter.is_unreadable
     assert letter.message.channel == "work"
-    assert letter.reason.startswith("nobody can read it: Entry ")
+    assert letter.reason.startswith("it is unreadable: Entry ")
     with pytest.raises(ValueError, match="cannot be read, so it cannot be sent again"):
-        site.worker.retry_dead_letter(letter.id)
+        site.worker.admin.retry(letter.id)
     assert len([text for text in errors(caplog) if "is set aside" in text]) == 1
-    assert site.worker.drop_dead_letter(letter.id)
-    assert site.worker.dead_letters() == []
+    assert site.worker.admin.drop(letter.id)
+    assert site.worker.admin.dead_letters() == []
 
 
 async def test_whoever_receives_gets_the_next_that_can_be_read(redis_server: RedisServer) -> None:
@@ -425,9 +431,9 @@ async def test_whoever_receives_gets_the_next_that_can_be_read(redis_server: Red
             client.xadd(layer.streams.key("name"), fields)
     await layer.send("name", {"n": 1})
     assert await asyncio.wait_for(layer.receive("name"), TIMEOUT) == {"n": 1}
-    assert [letter.is_unreadable for letter in layer.dead_letters()] == [True, True]
+    assert [letter.is_unreadable for letter in layer.admin.dead_letters()] == [True, True]
     with redis_server.client() as client:
-        kept: Any = client.xrange(layer.client.key("dead"))
+        kept: Any = client.xrange(layer.client.key("dead_letters"))
     assert [len(fields) for _, fields in kept] == [2 + 1, 2 + MOST_FIELDS // 2]
     layer.disconnect()
 
@@ -439,7 +445,7 @@ def test_a_record_that_nobody_can_read(site: Site, caplog: pytest.LogCaptureFixt
     site.look_after()
     assert not site.redis.hexists(site.key(f"connections:{site.server}"), site.old.channel)
     assert not site.redis.exists(site.key(f"session:{site.old.channel}"))
-    (note,) = site.worker.set_aside()
+    (note,) = site.worker.admin.set_aside()
     assert (note.where, note.value) == (f"connection {site.old.channel}", b"garbage")
     assert sum(note.where in text for text in errors(caplog)) == 1
     site.look_after()
@@ -447,27 +453,27 @@ def test_a_record_that_nobody_can_read(site: Site, caplog: pytest.LogCaptureFixt
 
 
 def test_a_process_tells_again_what_was_lost_of_it(site: Site) -> None:
-    site.redis.hset(site.key("about"), site.name, b"no json")
+    site.redis.hset(site.key("process_info"), site.name, b"no json")
     site.redis.hset(site.key("processes"), site.name, b"no number")
     assert site.run(site.layer.workers()) == {}
     assert site.worker.heartbeat(site.name) is Liveness.ALIVE
     assert site.worker.heartbeat(site.name) is Liveness.ALIVE
     assert list(site.run(site.layer.workers())) == [site.name]
-    assert site.worker.processes()[site.name] > 1
+    assert site.worker.admin.processes()[site.name] > 1
 
 
 def test_a_dead_process_whose_counter_is_no_number(site: Site) -> None:
     for name in (b"dead", b"dead\xff"):
         site.redis.hset(site.key("processes"), name, b"no number")
-        site.redis.hset(site.key("about"), name, b"no json")
-    found = {name for name, counter in site.worker.processes().items() if counter == -1}
+        site.redis.hset(site.key("process_info"), name, b"no json")
+    found = {name for name, counter in site.worker.admin.processes().items() if counter == -1}
     assert len(found) == 2
     for name in found:
-        assert site.worker.mark_dead(name, -1)
-        assert name in site.worker.awaiting_cleanup()
-        site.worker.clean_up(name)
-    assert site.worker.awaiting_cleanup() == set()
-    assert found.isdisjoint(site.worker.processes())
+        assert site.worker.admin.mark_dead(name, -1)
+        assert name in site.worker.admin.awaiting_cleanup()
+        site.worker.admin.clean_up(name)
+    assert site.worker.admin.awaiting_cleanup() == set()
+    assert found.isdisjoint(site.worker.admin.processes())
 
 
 def test_only_so_many_notes_are_kept(site: Site) -> None:
@@ -475,7 +481,7 @@ def test_only_so_many_notes_are_kept(site: Site) -> None:
     for _ in range(15):
         site.redis.xadd(inbox, {b"z%d" % number: b"x" * 5000 for number in range(20)})
     site.talk()
-    notes = site.worker.set_aside()
+    notes = site.worker.admin.set_aside()
     assert 0 < len(notes) <= 100
     assert max(len(note.value) for note in notes) == 1000
     assert site.layer._server is not None
@@ -493,13 +499,13 @@ def test_channelstatus_in_the_face_of_garbage(
         "default": {"BACKEND": BACKEND, "CONFIG": {"hosts": [redis_server.url]}}
     }
     for text in (b"no json", b"[]", b'{"kind": 5}', b'{"kind": "server", "host": 5}', b"\xff"):
-        site.redis.hset(site.key("about"), text, text)
+        site.redis.hset(site.key("process_info"), text, text)
         site.redis.hset(site.key("processes"), text, text)
     telling = ProcessInfo("worker", "\x1b[2J\n", 1, 1e300, 1, ("\x1b",))._asdict()
-    site.redis.hset(site.key("about"), b"\x1b[31m", json.dumps(telling).encode())
+    site.redis.hset(site.key("process_info"), b"\x1b[31m", json.dumps(telling).encode())
     site.redis.hset(site.key("processes"), b"\x1b[31m", b"1")
     site.redis.set(site.key("channel:\x1b[31m"), b"no stream")
-    site.redis.set(site.key("dead"), b"no stream")
+    site.redis.set(site.key("dead_letters"), b"no stream")
     site.redis.set(site.key(f"connections:{site.server}"), b"no hash")
     written = StringIO()
     call_command(*arguments, stdout=written)
@@ -522,13 +528,13 @@ def test_deadletters_in_the_face_of_garbage(
         {b"channel": b"work", b"reason": b"x", b"id": b"a", b"payload": b"\x80", b"order": b"x"},
     ]
     for fields in letters:
-        site.redis.xadd(site.key("dead"), fields)  # type: ignore[arg-type]
+        site.redis.xadd(site.key("dead_letters"), fields)  # type: ignore[arg-type]
     site.redis.xadd(site.key("aside"), {b"what": b"\x1b\xff", b"value": b"\x1b"})
     for action in (["list"], ["show", "all"], ["retry", "all"], ["aside"], ["drop", "all"]):
         written, failed = StringIO(), StringIO()
         call_command("deadletters", *action, stdout=written, stderr=failed)
         assert "\x1b" not in written.getvalue() + failed.getvalue()
-    assert site.worker.dead_letters() == []
+    assert site.worker.admin.dead_letters() == []
     channel_layers["default"].disconnect()
 
 
@@ -583,7 +589,7 @@ def test_an_inbox_that_is_not_read_makes_a_server_not_ready(
     def fail(reply: Any) -> Any:
         raise ValueError("broken")
 
-    monkeypatch.setattr(reader.commands, "read_inbox", fail)
+    monkeypatch.setattr(inbox_reader.commands, "read_inbox", fail)
     site.redis.xadd(site.key(f"inbox:{site.server}"), {b"s": b"x"})
     until = time.monotonic() + TIMEOUT
     while site.run(looks.look())["inbox"] != "is not read; see the log":

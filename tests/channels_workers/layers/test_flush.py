@@ -13,10 +13,10 @@ from channels_workers.layers.types import (
     RECEIVE,
     Closed,
     Committed,
+    ConnectionSnapshot,
     Delivery,
-    Held,
+    PendingMessage,
     Published,
-    UnderWay,
 )
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import ALL, Process
@@ -28,7 +28,7 @@ MakeLayer = Callable[[], RedisChannelLayer]
 class Mailbox(Recorder):
     """A channel that is no connection."""
 
-    def held(self) -> None:
+    def snapshot(self) -> None:
         return None
 
 
@@ -66,11 +66,11 @@ class Site:
 
     async def beaten(self) -> None:
         """Wait until each process has beaten twice, so that it had to notice a loss."""
-        before = await asyncio.to_thread(self.worker.layer.processes)
+        before = await asyncio.to_thread(self.worker.layer.admin.processes)
         async with asyncio.timeout(TIMEOUT):
             while True:
                 await asyncio.to_thread(self.worker.layer.heartbeat, "worker")
-                now = await asyncio.to_thread(self.worker.layer.processes)
+                now = await asyncio.to_thread(self.worker.layer.admin.processes)
                 servers = [each.layer._server.id for each in self.servers]  # type: ignore[union-attr]
                 if all(now.get(name, 0) >= before.get(name, 0) + 2 for name in servers):
                     return
@@ -138,17 +138,17 @@ class Connection(Recorder):
     """One that knows what of it is under way."""
 
     order = 0
-    under_way: UnderWay | None = None
+    under_way: PendingMessage | None = None
 
-    def held(self) -> Held:
+    def snapshot(self) -> ConnectionSnapshot:
         under_way = self.under_way if self.order not in self.releases else None
-        return Held(self.order, b"\x80", under_way)
+        return ConnectionSnapshot(self.order, b"\x80", under_way)
 
 
 async def connect(server: Process) -> Connection:
     connection = Connection()
     connection.channel = await server.layer.attach(connection)
-    connection.under_way = UnderWay(CONNECT, server.layer.encode({"path": "/"}))
+    connection.under_way = PendingMessage(CONNECT, server.layer.encode({"path": "/"}))
     assert await server.publish(connection, 0) is Published.PUBLISHED
     return connection
 
@@ -185,7 +185,7 @@ async def test_sockets_stay_and_what_waited_of_them_is_published_again(
     await finish(site, *busy, ending)
     for connection, server in zip(busy, site.servers, strict=True):
         connection.order = 1
-        connection.under_way = UnderWay(RECEIVE, server.layer.encode({"path": "/"}))
+        connection.under_way = PendingMessage(RECEIVE, server.layer.encode({"path": "/"}))
         await server.publish(connection, 1)
     held = await site.worker.pull()  # a worker runs one of them meanwhile
     assert await site.servers[0].layer.close(ending.channel, 1000) is Closed.PUBLISHED
@@ -228,6 +228,6 @@ async def test_only_what_says_who_lives_is_left(site: Site) -> None:
         await talk(site, server)
     await site.worker.layer.flush()
     left = {name.decode() for name in site.redis.scan_iter(match=site.key("*"))}
-    allowed = {"epoch", "run", "recovered", "processes", "about", "told"}
+    allowed = {"epoch", "run", "recovered", "processes", "process_info", "aside_logged"}
     rest = {name.removeprefix(site.key("")) for name in left} - allowed
     assert {name.partition(":")[0] for name in rest} <= {"inbox", "connections", "groups", "group"}

@@ -67,6 +67,6 @@ async def test_what_a_full_mailbox_drops_is_said_once_and_counted_at_the_end(
     numbers = [(await mailbox.receive() or {})["number"] for _ in range(4)]
     assert numbers == [1, 2, 3, 4]
     assert [record.message for record in caplog.records] == [
-        "A channel reads nothing: what comes is dropped, as 4 messages wait",
-        "A channel reads again: 11 messages to it were dropped",
+        "A channel is not read: messages to it are dropped, as 4 messages wait",
+        "A channel is read again: 11 messages to it were dropped",
     ]

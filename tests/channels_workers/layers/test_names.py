@@ -40,12 +40,12 @@ class Kept:
 def sizes_of(store: Store) -> dict[str, Any]:
     """The number of names in each part of a memory layer."""
     return {
-        "streams": len(store.streams.by_channel),
-        "records": len(store.connections.records),
-        "sessions": len(store.connections.sessions),
-        "groups": len(store.groups.members),
-        "processes": len(store.processes.counters),
-        "about": len(store.processes.about),
+        "streams": len(store.streams),
+        "records": len(store.records),
+        "sessions": len(store.sessions),
+        "groups": len(store.groups),
+        "processes": len(store.counters),
+        "about": len(store.process_info),
     }
 
 

@@ -10,22 +10,23 @@ import redis
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import FORMAT_VERSION
-from channels_workers.layers.redis import RedisChannelLayer, commands, life, link
-from channels_workers.layers.redis.life import Life
+from channels_workers.layers.redis import RedisChannelLayer, registration, requests, session
+from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
     Closed,
     Committed,
+    ConnectionSnapshot,
     Delivery,
-    Held,
+    Finished,
     Liveness,
+    PendingMessage,
     ProcessInfo,
     Published,
     Send,
     Session,
-    UnderWay,
 )
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
@@ -41,20 +42,20 @@ class Socket(Recorder):
         super().__init__()
         self.site = site
         self.order = -1
-        self.under_way: UnderWay | None = None
+        self.under_way: PendingMessage | None = None
 
     def release(self, order: int) -> None:
         if order == self.order:
             self.under_way = None
         super().release(order)
 
-    def held(self) -> Held | None:
-        return None if self.order < 0 else Held(self.order, b"\x80", self.under_way)
+    def snapshot(self) -> ConnectionSnapshot | None:
+        return None if self.order < 0 else ConnectionSnapshot(self.order, b"\x80", self.under_way)
 
     async def publish(self, **content: Any) -> Published:
         self.order += 1
         channel = RECEIVE if self.order else CONNECT
-        self.under_way = UnderWay(channel, self.site.layer.encode(content))
+        self.under_way = PendingMessage(channel, self.site.layer.encode(content))
         payload = self.under_way.payload
         return await self.site.layer.publish(channel, self.channel, self.order, payload, b"\x80")
 
@@ -98,7 +99,7 @@ class Site:
             while True:
                 try:
                     return await asyncio.to_thread(
-                        self.worker.commit, delivery, operations, more.get("session")
+                        self.worker.commit, Finished(delivery, operations, more.get("session"))
                     )
                 except LayerUnavailable:
                     await asyncio.sleep(0.01)
@@ -137,8 +138,8 @@ class Site:
 
 @pytest.fixture
 async def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(link, "HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(life, "RECOVERY_TIME", 0.2)
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(registration, "RECOVERY_TIME", 0.2)
     with redis_server.client() as client:
         found = Site(redis_server.url, client)
         yield found
@@ -245,7 +246,7 @@ async def test_a_message_and_the_end_after_it(site: Site) -> None:
 
 
 async def test_many_connections(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "RESTORED_AT_ONCE", 3)
+    monkeypatch.setattr(session, "RESTORED_AT_ONCE", 3)
     sockets = [await site.socket() for _ in range(10)]
     for socket in sockets[::2]:
         await site.layer.group_add("group", socket.channel)
@@ -345,17 +346,17 @@ async def test_old_members_of_groups_go(site: Site) -> None:
 async def test_sends_and_commits_wait_until_all_are_registered_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life, "RECOVERY_TIME", 3600)
+    monkeypatch.setattr(registration, "RECOVERY_TIME", 3600)
     socket = await site.socket()
     await socket.publish(text="hi")
     losing = asyncio.create_task(site.evicted())
     await site.until(lambda: site.redis.exists(f"{site.layer.client.prefix}recovering"))
     delivery = await site.pull()
     with pytest.raises(LayerUnavailable, match="register again"):
-        site.worker.commit(delivery)
+        site.worker.commit(Finished(delivery))
     with pytest.raises(LayerUnavailable, match="register again"):
         site.worker.apply([site.worker.make_group_send("group", {"n": 1})])
-    monkeypatch.setattr(life, "RECOVERY_TIME", 0)
+    monkeypatch.setattr(registration, "RECOVERY_TIME", 0)
     await losing
     assert await site.commit(delivery) is Committed.DONE
 
@@ -367,18 +368,18 @@ async def test_each_part_of_a_restoration_is_a_heartbeat(site: Site) -> None:
     assert server is not None
     (epoch,) = client.redis.mget(client.key("epoch"))
     counters = []
-    for request in commands.restore(server, epoch.decode(), ProcessInfo.this("server"), size=2):
+    for request in requests.restore(server, epoch.decode(), ProcessInfo.this("server"), size=2):
         assert client.call(request) == b"done"
-        counters.append(site.layer.processes()[server.id])
+        counters.append(site.layer.admin.processes()[server.id])
     assert counters[1] > counters[0]
 
 
-async def test_a_server_that_was_buried_is_not_restored(site: Site) -> None:
+async def test_a_dead_server_is_not_restored(site: Site) -> None:
     socket = await site.socket()
     server = socket.channel.partition("!")[0]
     with site.redis.pipeline() as pipeline:
         pipeline.hdel(f"{site.layer.client.prefix}processes", server)
-        pipeline.lpush(f"{site.layer.client.prefix}buried", server)
+        pipeline.lpush(f"{site.layer.client.prefix}dead", server)
         pipeline.execute()
     await socket.until(lambda: socket.lost)
 
@@ -411,7 +412,7 @@ def test_a_redis_that_was_started_again_is_recognised_at_once(
     if has_line:
         with pytest.raises(LayerUnavailable, match="does not answer"):
             layer.apply([Send("work", layer.encode({}))])
-    with pytest.raises(LayerUnavailable, match="LOST Redis was started again"):
+    with pytest.raises(LayerUnavailable, match="LOST Redis was restarted"):
         layer.apply([Send("work", layer.encode({}))])
     assert layer.heartbeat("worker") is Liveness.LOST
     layer.disconnect()
@@ -423,23 +424,23 @@ def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         assert client.get("channels:format") == str(FORMAT_VERSION).encode()
         client.set("channels:format", 99)
-    with pytest.raises(LayerUnavailable, match=r"of format 99, .* format 1\. .* another prefix"):
+    with pytest.raises(LayerUnavailable, match=r"of format 99, .* format 2\. .* another prefix"):
         layer.register("other", ProcessInfo.this("worker"))
     assert layer.heartbeat("worker") is Liveness.ALIVE
     layer.disconnect()
 
 
-# Life
+# Registration
 
 
 def test_the_time_to_register_again_ends_once_it_is_over() -> None:
-    known = Life("process", "first")
+    known = Registration("process", "first")
     now = time.monotonic()
     assert known.read([b"alive", b"2", b"", 1], now) is Liveness.ALIVE
     assert not list(known.follow_up(now + 60))
     assert known.read([b"lost", b"second"], now) is Liveness.LOST
-    assert not list(known.follow_up(now + life.RECOVERY_TIME - 0.1))
-    (request,) = known.follow_up(now + life.RECOVERY_TIME)
+    assert not list(known.follow_up(now + registration.RECOVERY_TIME - 0.1))
+    (request,) = known.follow_up(now + registration.RECOVERY_TIME)
     assert request.arguments == [b"second"]
     known.begin_again("second")
     assert known.read([b"alive", b"2", b"", 1], now + 60) is Liveness.ALIVE

@@ -8,8 +8,8 @@ import pytest
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.redis.commands import Request
-from channels_workers.layers.redis.link import Link
+from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.redis.session import ServerSession
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import TIMEOUT
 
@@ -23,11 +23,11 @@ async def layer(redis_server: RedisServer) -> AsyncIterator[RedisChannelLayer]:
 
 
 @pytest.fixture
-async def link(layer: RedisChannelLayer) -> Link:
+async def session(layer: RedisChannelLayer) -> ServerSession:
     await layer.new_channel()
-    assert layer._link is not None
-    await layer._link.call(ask())  # Redis knows the script now
-    return layer._link
+    assert layer._server_session is not None
+    await layer._server_session.call(ask())  # Redis knows the script now
+    return layer._server_session
 
 
 def ask() -> Request:
@@ -53,7 +53,7 @@ class Told:
                 self._changed.clear()
 
 
-async def test_who_fails_when_told_harms_nobody_else(link: Link) -> None:
+async def test_who_fails_when_told_harms_nobody_else(session: ServerSession) -> None:
     told = Told()
     failures: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
@@ -61,68 +61,68 @@ async def test_who_fails_when_told_harms_nobody_else(link: Link) -> None:
     def fail(value: Any, secret: str = "a cookie") -> None:
         raise ValueError
 
-    link.start(ask(), fail)
-    link.start(ask(), told)
-    link.start(ask(), told)
+    session.start(ask(), fail)
+    session.start(ask(), told)
+    session.start(ask(), told)
     await told.until(2)
     assert told.values == [[], []]
     (failure,) = failures
-    assert failure["message"] == "Whoever asked for workers could not be told"
+    assert failure["message"] == "The callback of a workers request failed"
     assert isinstance(failure["exception"], ValueError)
 
 
-async def test_who_is_told_may_ask_again_at_once(link: Link) -> None:
+async def test_who_is_told_may_ask_again_at_once(session: ServerSession) -> None:
     told = Told()
 
     def ask_again(value: Any) -> None:
         told(value)
-        link.start(ask(), told)
+        session.start(ask(), told)
 
     for _ in range(3):
-        link.start(ask(), ask_again)
+        session.start(ask(), ask_again)
     await told.until(6)
     assert told.values == [[]] * 6
 
 
 async def test_who_is_told_of_an_outage_may_ask_again_at_once(
-    link: Link, redis_server: RedisServer
+    session: ServerSession, redis_server: RedisServer
 ) -> None:
     told = Told()
 
     def ask_again(value: Any) -> None:
         told(value)
         if len(told.values) < 6:
-            link.start(ask(), ask_again)
+            session.start(ask(), ask_again)
 
     redis_server.stop()
     for _ in range(3):
-        link.start(ask(), ask_again)
+        session.start(ask(), ask_again)
     await told.until(3)
     redis_server.start()
     await told.until(6)
     assert isinstance(told.values[0], Exception)
-    assert await asyncio.wait_for(link.call(ask()), TIMEOUT) == []
+    assert await asyncio.wait_for(session.call(ask()), TIMEOUT) == []
 
 
 async def test_what_nobody_waits_for_any_more_is_not_written(
-    link: Link, layer: RedisChannelLayer
+    session: ServerSession, layer: RedisChannelLayer
 ) -> None:
     told = Told()
-    link.start(ask(), told)  # under way, so that the next waits
+    session.start(ask(), told)  # under way, so that the next waits
     waiting = asyncio.create_task(layer.send("a-channel", {"text": "hi"}))
     await asyncio.sleep(0)
     waiting.cancel()
     await told.until(1)
-    await link.call(ask())
+    await session.call(ask())
     assert await asyncio.to_thread(layer.length, "a-channel") == 0
 
 
-async def test_all_are_told_once_when_the_link_ends(link: Link) -> None:
+async def test_all_are_told_once_when_the_server_session_ends(session: ServerSession) -> None:
     told = Told()
     for _ in range(3):
-        link.start(ask(), told)
-    await link.stop()
+        session.start(ask(), told)
+    await session.stop()
     assert len(told.values) == 3
     assert all(value == [] or isinstance(value, LayerUnavailable) for value in told.values)
     with pytest.raises(LayerUnavailable):
-        link.start(ask(), told)
+        session.start(ask(), told)

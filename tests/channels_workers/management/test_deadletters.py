@@ -17,7 +17,7 @@ def run(*arguments: str) -> str:
 def dead_letter(layer: InMemoryChannelLayer, number: int) -> str:
     Channel("tasks").send({"number": number})
     layer.dead_letter(pull_one(layer, "tasks"), "its worker died, 3 times")
-    return layer.dead_letters()[-1].id
+    return layer.admin.dead_letters()[-1].id
 
 
 def test_there_are_no_dead_letters(memory_layer: InMemoryChannelLayer) -> None:
@@ -45,14 +45,14 @@ def test_they_are_sent_again(memory_layer: InMemoryChannelLayer) -> None:
 def test_they_are_dropped(memory_layer: InMemoryChannelLayer) -> None:
     first, second = dead_letter(memory_layer, 1), dead_letter(memory_layer, 2)
     assert run("drop", first) == f"{first} is dropped\n"
-    assert [letter.id for letter in memory_layer.dead_letters()] == [second]
+    assert [letter.id for letter in memory_layer.admin.dead_letters()] == [second]
 
 
 def test_a_message_of_a_socket_is_not_sent_again(client_socket: Client) -> None:
     client_socket.connect()
     client_socket.layer.dead_letter(pull_one(client_socket.layer), "no reason")
     assert "is a message of a connection, which has gone on without it" in run("retry", "all")
-    assert len(client_socket.layer.dead_letters()) == 1
+    assert len(client_socket.layer.admin.dead_letters()) == 1
 
 
 @pytest.mark.parametrize(

@@ -238,8 +238,10 @@ def test_its_last_lines_have_the_name_that_it_has_by_then(
 
     def wait_until_renamed() -> None:
         group.wait_until_known()
-        counters = memory_layer.processes
-        wait_for(lambda: memory_layer.mark_dead(former, counters().get(former, 0)), "the mistake")
+        counters = memory_layer.admin.processes
+        wait_for(
+            lambda: memory_layer.admin.mark_dead(former, counters().get(former, 0)), "the mistake"
+        )
         wait_for(lambda: group.process != former, "a new name")
 
     monkeypatch.setattr(runworker, "StopSignals", lambda: SimpleNamespace(wait=wait_until_renamed))
@@ -249,7 +251,7 @@ def test_its_last_lines_have_the_name_that_it_has_by_then(
     names = [(each.__dict__["event"], each.__dict__["process_id"]) for each in lines]
     last = [("worker_stops", group.process), ("worker_stopped", group.process)]
     assert names == [("worker_starts", former), *last]
-    memory_layer.clean_up(former)
+    memory_layer.admin.clean_up(former)
 
 
 def test_it_ends_though_a_thread_of_a_consumer_does_not(

@@ -18,7 +18,7 @@ from channels_workers.exceptions import (
     WebsocketCloseException,
 )
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import Committed
+from channels_workers.layers.types import Committed, Finished
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.signals import consumer_finished, consumer_started
@@ -263,7 +263,7 @@ def test_unrouted_frames_and_disconnects_are_ignored(
     run_and_finish(pull_one(layer), layer, router)
     assert connected.replies == [{"accept": True}]
     assert connected.released == [0, 1]
-    assert layer.store.connections.records == {}
+    assert layer.store.records == {}
     assert caplog.records == []
 
 
@@ -282,7 +282,7 @@ def test_a_message_that_cannot_be_read_becomes_a_dead_letter(connected: Client) 
     outcome = dispatch(delivery, connected.layer, Router([]), not_called)
     assert "cannot be decoded" in str(outcome.unreadable)
     assert dead_letter(delivery, connected.layer, "no reason") is Committed.DONE
-    [letter] = connected.layer.dead_letters()
+    [letter] = connected.layer.admin.dead_letters()
     assert letter.message.id == delivery.id
     assert connected.released == [0]
     assert refuses(connected)
@@ -600,10 +600,10 @@ def test_a_connect_whose_commit_is_impossible_is_refused(
 ) -> None:
     commit, layer = connected.layer.commit, connected.layer
 
-    def refuse_sessions(*finished: Any) -> Committed:
-        if finished[2] is not None:
+    def refuse_sessions(finished: Finished) -> Committed:
+        if finished.session is not None:
             raise RuntimeError("never")
-        return commit(*finished)
+        return commit(finished)
 
     @channel_session
     def consumer(message: Any) -> None:

@@ -216,7 +216,7 @@ def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def held_by(group: WorkerGroup) -> int:
     layer = group.channel_layer
     assert isinstance(layer, InMemoryChannelLayer)
-    return len(layer.store.streams.held_by(group.process))
+    return len(layer.store.held_by(group.process))
 
 
 @pytest.mark.usefixtures("several_at_once")
@@ -324,8 +324,8 @@ def test_a_process_holds_nothing_else_while_a_quarantined_message_runs(
         Client(memory_layer).connect()
     memory_layer.register("victim", ProcessInfo.this("worker", 1, [channel]))
     assert len(memory_layer.pull([channel], "victim.0", 0, 3)) == 3
-    memory_layer.mark_dead("victim", 1)
-    memory_layer.clean_up("victim")
+    memory_layer.admin.mark_dead("victim", 1)
+    memory_layer.admin.clean_up("victim")
     seen: list[tuple[bool, int]] = []
 
     def consumer(message: Any) -> None:
@@ -351,8 +351,8 @@ def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
     layer.register("victim", ProcessInfo.this("worker", 1, channels))
     for channel in channels:
         assert layer.pull([channel], "victim.0", 0)
-    layer.mark_dead("victim", 1)
-    layer.clean_up("victim")
+    layer.admin.mark_dead("victim", 1)
+    layer.admin.clean_up("victim")
 
 
 def test_quarantined_messages_of_a_process_run_one_at_a_time(

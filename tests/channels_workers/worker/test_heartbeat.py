@@ -24,25 +24,25 @@ async def test_the_server_in_a_worker_process_lives_as_long(
     monkeypatch.setattr(reaper, "LOOK_INTERVAL", 0.02)
     monkeypatch.setattr(liveness, "DEAD_AFTER", 0.2)
     await memory_layer.new_channel()
-    (server,) = memory_layer.processes()
+    (server,) = memory_layer.admin.processes()
     group = start_group({})
 
     def heartbeats() -> int:
-        return memory_layer.processes().get(group.process, 0)
+        return memory_layer.admin.processes().get(group.process, 0)
 
     began = time.monotonic()
     wait_for(
         lambda: heartbeats() > 30 and time.monotonic() - began > 5 * liveness.DEAD_AFTER,
         "heartbeats",
     )
-    assert server in memory_layer.processes()
+    assert server in memory_layer.admin.processes()
     await memory_layer.retire_server()
 
 
 def test_a_process_is_known_while_it_runs(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    processes = memory_layer.store.processes.counters
+    processes = memory_layer.store.counters
     group = start_group({})
     wait_for(lambda: processes.get(group.process, 0) > 1, "a heartbeat")
     stop(group)
@@ -52,7 +52,7 @@ def test_a_process_is_known_while_it_runs(
 def test_an_unknown_process_registers_again(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    processes = memory_layer.store.processes.counters
+    processes = memory_layer.store.counters
     group = start_group({})
     wait_for(lambda: group.process in processes, "the registration")
     memory_layer.retire(group.process, (), ())
@@ -64,16 +64,17 @@ def test_a_worker_that_was_declared_dead_goes_on_under_a_new_name(
 ) -> None:
     consumer = Counted()
     group = start_group({"background": consumer})
-    wait_for(lambda: group.process in memory_layer.processes(), "the first heartbeat")
+    wait_for(lambda: group.process in memory_layer.admin.processes(), "the first heartbeat")
     old = group.process
     wait_for(
-        lambda: memory_layer.mark_dead(old, memory_layer.processes().get(old, 0)), "the mistake"
+        lambda: memory_layer.admin.mark_dead(old, memory_layer.admin.processes().get(old, 0)),
+        "the mistake",
     )
-    wait_for(lambda: set(memory_layer.processes()) == {group.process} != {old}, "a new name")
+    wait_for(lambda: set(memory_layer.admin.processes()) == {group.process} != {old}, "a new name")
     Channel("background").send({})
     assert consumer.got_one.wait(TIMEOUT)
     assert "was declared dead" in caplog.text
-    memory_layer.clean_up(old)
+    memory_layer.admin.clean_up(old)
 
 
 def test_nothing_is_pulled_before_the_layer_knows_the_process(
@@ -90,7 +91,9 @@ def test_nothing_is_pulled_before_the_layer_knows_the_process(
     Channel("background", channel_layer=memory_layer).send({})
     group = start_group({"background": counted}, n_threads=2)
     wait_for(lambda: len(refusals.messages) > 2, "attempts to register")
-    assert not list(memory_layer.held(["background"], [each.consumer for each in group.workers]))
+    assert not list(
+        memory_layer.pending_deliveries(["background"], [each.consumer for each in group.workers])
+    )
     assert not counted.messages
     monkeypatch.setattr(memory_layer, "register", register)
     assert counted.got_one.wait(TIMEOUT)
@@ -126,15 +129,15 @@ def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
     group = start_group({"background": counted}, n_threads=2)
     group.wait_until_known()
     monkeypatch.setattr(memory_layer, "register", refuse)
-    former, counters = group.process, memory_layer.processes
-    wait_for(lambda: memory_layer.mark_dead(former, counters().get(former, 0)), "the mistake")
+    former, counters = group.process, memory_layer.admin.processes
+    wait_for(lambda: memory_layer.admin.mark_dead(former, counters().get(former, 0)), "the mistake")
     wait_for(lambda: len(refusals.messages) > 3, "attempts to register")
     assert pulled <= {former}
     monkeypatch.setattr(memory_layer, "register", register)
     Channel("background", channel_layer=memory_layer).send({})
     assert counted.got_one.wait(TIMEOUT)
     assert pulled <= {former, group.process}
-    memory_layer.clean_up(former)
+    memory_layer.admin.clean_up(former)
 
 
 def test_commits_go_on_while_the_new_name_is_unknown(
@@ -152,11 +155,11 @@ def test_commits_go_on_while_the_new_name_is_unknown(
     group = start_group({"websocket.connect": held})
     assert held.begun.wait(TIMEOUT)
     monkeypatch.setattr(memory_layer, "register", refuse)
-    former, counters = group.process, memory_layer.processes
-    wait_for(lambda: memory_layer.mark_dead(former, counters().get(former, 0)), "the mistake")
+    former, counters = group.process, memory_layer.admin.processes
+    wait_for(lambda: memory_layer.admin.mark_dead(former, counters().get(former, 0)), "the mistake")
     wait_for(lambda: len(refusals.messages) > 1, "attempts to register")
     held.let_go.set()
     wait_for(lambda: client.released == [0], "the commit")
     monkeypatch.setattr(memory_layer, "register", register)
-    wait_for(lambda: group.process in memory_layer.processes(), "the registration")
-    memory_layer.clean_up(former)
+    wait_for(lambda: group.process in memory_layer.admin.processes(), "the registration")
+    memory_layer.admin.clean_up(former)

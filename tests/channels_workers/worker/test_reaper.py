@@ -9,7 +9,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.liveness import DEAD_AFTER, LONGEST_PAUSE, StallDetector
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import GivenUp, ProcessInfo
+from channels_workers.layers.types import NewDeadLetter, ProcessInfo
 from channels_workers.worker import reaper
 from channels_workers.worker.reaper import (
     LOOK_INTERVAL,
@@ -126,7 +126,7 @@ def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
 
     pulsing = threading.Thread(target=heartbeat)
     pulsing.start()
-    found = Reaper(memory_layer, lambda: "own")
+    found = Reaper(memory_layer.admin, lambda: "own")
     yield found
     ended.set()
     pulsing.join()
@@ -142,7 +142,7 @@ def test_dead_processes_are_declared_dead_and_cleaned_up(
     own.start()
     wait_for(lambda: "Cleaned up after process other" in caplog.text, "the reaper")
     own.stop()
-    assert set(memory_layer.processes()) == {"own"}
+    assert set(memory_layer.admin.processes()) == {"own"}
     [again] = memory_layer.pull(["work"], "own.0", 0)
     assert (again.id, again.deaths) == (held.id, 1)
 
@@ -152,9 +152,9 @@ def test_dead_processes_of_another_reaper_are_cleaned_up(
     own: Reaper, memory_layer: InMemoryChannelLayer
 ) -> None:
     memory_layer.register("other", ProcessInfo.this("worker"))
-    memory_layer.mark_dead("other", 1)
+    memory_layer.admin.mark_dead("other", 1)
     own.start()
-    wait_for(lambda: not memory_layer.awaiting_cleanup(), "the reaper")
+    wait_for(lambda: not memory_layer.admin.awaiting_cleanup(), "the reaper")
     own.stop()
 
 
@@ -163,14 +163,14 @@ def test_trouble_does_not_end_the_reaper(
     own: Reaper, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = [LayerUnavailable("away"), ValueError("nobody foresaw it")]
-    processes = memory_layer.processes
+    processes = memory_layer.admin.processes
 
     def fail_first() -> dict[str, int]:
         if failures:
             raise failures.pop()
         return processes()
 
-    monkeypatch.setattr(memory_layer, "processes", fail_first)
+    monkeypatch.setattr(memory_layer.admin, "processes", fail_first)
     memory_layer.register("other", ProcessInfo.this("worker"))
     own.start()
     wait_for(lambda: set(processes()) == {"own"}, "the reaper")
@@ -183,7 +183,7 @@ class Watched:
 
     def __init__(self, layer: WorkerLayer) -> None:
         self.layer = layer
-        self.reaper = Reaper(layer, lambda: "own")
+        self.reaper = Reaper(layer.admin, lambda: "own")
         self.now = 1000.0
         layer.register("own", ProcessInfo.this("worker", 1, ["work"]))
 
@@ -235,7 +235,7 @@ def test_a_process_that_registers_again_keeps_its_deliveries(
         memory_layer.heartbeat("stray")
         watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
     assert memory_layer.pull(["work"], "own.0", 0) == []
-    assert set(memory_layer.processes()) == {"own", "stray"}
+    assert set(memory_layer.admin.processes()) == {"own", "stray"}
 
 
 def test_a_process_with_a_new_name_keeps_its_deliveries(
@@ -249,7 +249,7 @@ def test_a_process_with_a_new_name_keeps_its_deliveries(
         stray.heartbeat("new")
         watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
     assert memory_layer.pull(["work"], "own.0", 0) == []
-    assert memory_layer.awaiting_cleanup() == set()
+    assert memory_layer.admin.awaiting_cleanup() == set()
 
 
 def test_a_frozen_reaper_takes_no_process_for_unknown(
@@ -272,18 +272,18 @@ def test_a_failed_clean_up_delays_no_other(
     names = ["bad", *(f"good{number}" for number in range(5))]
     for name in names:
         layer.register(name, ProcessInfo.this("server"))
-        assert layer.mark_dead(name, 1)
-    clean_up = layer.clean_up
+        assert layer.admin.mark_dead(name, 1)
+    clean_up = layer.admin.clean_up
 
-    def fail(process: str) -> list[GivenUp]:
+    def fail(process: str) -> list[NewDeadLetter]:
         if process == "bad":
             raise RuntimeError("nobody foresaw it")
         return clean_up(process)
 
     with monkeypatch.context() as broken:
-        broken.setattr(layer, "clean_up", fail)
+        broken.setattr(layer.admin, "clean_up", fail)
         watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER + 1)
-        assert layer.awaiting_cleanup() == {"bad"}
+        assert layer.admin.awaiting_cleanup() == {"bad"}
         [again] = layer.pull(["work"], "own.0", 0.01)
         assert again.deaths == 1
         told = [record for record in caplog.records if record.levelname == "ERROR"]
@@ -291,6 +291,8 @@ def test_a_failed_clean_up_delays_no_other(
             "Cleaning up after process bad: RuntimeError was raised. Trying again."
         ]
         assert told[0].exc_info
-    wait_for(lambda: [watched.pass_by(1), not layer.awaiting_cleanup()][1], "the next attempt")
+    wait_for(
+        lambda: [watched.pass_by(1), not layer.admin.awaiting_cleanup()][1], "the next attempt"
+    )
     layer.retire("own", (), ())
     layer.disconnect()

@@ -6,7 +6,7 @@ import pytest
 
 from channels_workers.channel import Channel
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import Delivery, Finished
+from channels_workers.layers.types import Finished
 from channels_workers.routing import Router
 from channels_workers.worker.group import WorkerGroup
 from tests.channels_workers.consumers import Counted
@@ -22,10 +22,10 @@ def test_a_failed_commit_of_one_thread_delays_no_other(
         [delivery] = memory_layer.pull(["background"], each.consumer, 0)
         each.batch.finished.append(Finished(delivery))
 
-    def refuse(delivery: Delivery, *arguments: Any) -> Any:
-        if delivery.consumer == group.workers[0].consumer:
+    def refuse(finished: Finished) -> Any:
+        if finished.delivery.consumer == group.workers[0].consumer:
             raise ValueError("nobody foresaw it")
-        return commit(delivery, *arguments)
+        return commit(finished)
 
     monkeypatch.setattr(memory_layer, "commit", refuse)
     group.relief.relieve()

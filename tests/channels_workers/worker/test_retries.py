@@ -215,9 +215,9 @@ def test_the_disconnect_is_retried_too(
     connected.leave(1001)
     fails = Fails(1)
     run_next(fails.consumer(is_async))
-    assert connected.reply_channel in connected.layer.store.connections.records
+    assert connected.reply_channel in connected.layer.store.records
     run_next(fails.consumer(is_async))
-    assert connected.layer.store.connections.records == {}
+    assert connected.layer.store.records == {}
     assert len(fails.ids) == 2
 
 
@@ -331,7 +331,7 @@ def test_after_the_last_run_it_is_a_dead_letter_and_the_connection_goes_on(
     run_next(lambda message: None)
     connected.send("hi")
     assert run_until_the_end(connected, run_next, Fails(100)) == 31
-    [letter] = connected.layer.dead_letters()
+    [letter] = connected.layer.admin.dead_letters()
     assert letter.reason == "it failed 31 times, at last with django.db.utils.OperationalError"
     assert letter.message.id == f"{connected.reply_channel}:1"
     connected.send("again")
@@ -345,7 +345,7 @@ def test_a_handshake_that_fails_too_often_is_refused(
     settings.CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 4.0}
     assert run_until_the_end(connected, run_next, Fails(100)) == 7
     assert connected.replies == [{"accept": False}]
-    assert connected.layer.dead_letters() == []
+    assert connected.layer.admin.dead_letters() == []
     assert "The handshake of message" in caplog.text
     assert "is refused: it failed 7 times" in caplog.text
 

@@ -189,7 +189,7 @@ async def test_an_unreadable_payload_becomes_a_dead_letter(
         await refused.until(lambda: refused.types == ["close"])
     client.send("hi")
     await client.until(lambda: client.texts == ["hi"])
-    letters = await asyncio.to_thread(layers[0].dead_letters)
+    letters = await asyncio.to_thread(layers[0].admin.dead_letters)
     assert sorted(letter.message.channel for letter in letters) == [CONNECT, RECEIVE]
     assert all("symmetric_encryption_keys" in letter.reason for letter in letters)
     foreign.disconnect()
@@ -213,7 +213,7 @@ async def test_an_unreadable_entry_becomes_a_dead_letter_alone(
     await person.until(lambda: person.texts == ["hi"])
     assert caplog.text.count("A message of channel websocket.receive cannot be read") == 1
     await asyncio.to_thread(wait_for, lambda: not layers[0].length("websocket.receive"), "the end")
-    assert [letter.is_unreadable for letter in layers[0].dead_letters()] == [True, True]
+    assert [letter.is_unreadable for letter in layers[0].admin.dead_letters()] == [True, True]
     person.leave()
     await person.ended()
 
@@ -274,7 +274,7 @@ async def test_a_commit_during_a_recovery_does_not_run_again(
     def pull_and_commit_meanwhile(asked: Pull) -> list[Delivery]:
         found = pull(asked)
         if second.slot.running is not None:
-            layer.commit(second.slot.running)
+            layer.commit(Finished(second.slot.running))
             second.slot.running = None
         return found
 
@@ -325,7 +325,7 @@ async def test_a_connection_cut_while_a_pull_waits(
     layers[0].apply([layer.make_send("websocket.receive", {"n": 2})])
     again = pull_one(layer, "worker.0")
     assert layer.content(again) == {"n": 2}
-    assert layer.commit(again) is Committed.DONE
+    assert layer.commit(Finished(again)) is Committed.DONE
 
 
 async def test_a_refused_commit_keeps_the_order_of_its_channel(
@@ -412,7 +412,7 @@ async def test_a_delivery_handed_out_unseen_runs(
             wait_for, lambda at=number: at in seen, f"{layer.content(unseen[0])}"
         )
     name = group.process
-    while not layers[0].mark_dead(name, layers[0].processes()[name]):
+    while not layers[0].admin.mark_dead(name, layers[0].admin.processes()[name]):
         pass  # it has beaten in between
     await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
     while not layers[0].pull(["work"], f"{name}.0", 0):
@@ -420,7 +420,7 @@ async def test_a_delivery_handed_out_unseen_runs(
     await asyncio.to_thread(wait_for, lambda: "late" in seen, "what came to the old name")
     group.stop()
     assert await asyncio.to_thread(group.join, TIMEOUT)
-    layers[0].clean_up(name)
+    layers[0].admin.clean_up(name)
 
 
 async def test_a_cancelled_call_of_an_unknown_script_blocks_no_other(
@@ -443,7 +443,7 @@ async def test_an_evicted_server_forgets_all_its_sockets(
     await layers[0].new_channel()  # when it is there, Redis knows the server
     server = layers[0]._server
     assert server is not None
-    while not layers[0].mark_dead(server.id, layers[0].processes()[server.id]):
+    while not layers[0].admin.mark_dead(server.id, layers[0].admin.processes()[server.id]):
         pass  # it has beaten in between
     for client in clients:
         await client.until(lambda client=client: client.types == ["close"])

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from channels_workers.layers.redis.connections import OLDEST_VERSION
+from channels_workers.layers.redis.hosts import OLDEST_VERSION
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
 from labs.harness.report import write_json

@@ -1,16 +1,16 @@
--- commit.lua: finish one delivery: acknowledge it, save the channel session, publish the outbox,
--- release the connection. All of it or nothing.
+-- commit.lua: finish one delivery. Acknowledge it, save the channel session, publish the outbox and
+-- release the connection: all of it, or nothing.
 -- include: keys.lua epoch.lua connection.lua join.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4 message id,
---          5 reply channel whose connection waits for this delivery, or "", 6 its order,
---          7 reply channel whose session is saved, or "", 8 that session,
+--          5 reply channel of the connection that waits for this delivery, or "", 6 its order,
+--          7 reply channel of the session to save, or "", 8 that session,
 --          9... operations (outbox.lua)
 -- writes   channel:<channel>, session:<reply>, connections:<server>, inbox:<server>,
 --          group:<name>, groups:<server>
--- returns  "done"; "stale" (the delivery is not this consumer's any more: nothing was done);
---          "gone" (its connection is: acknowledged, nothing else done);
+-- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done);
+--          "gone" (the connection has ended; the delivery was acknowledged, nothing else done);
 --          "full <channel>" (nothing was done)
 
 local channel, entry, consumer, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

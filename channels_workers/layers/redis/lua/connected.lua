@@ -1,8 +1,8 @@
--- connected.lua: find the connections that have not ended.
+-- connected.lua: return the connections that have not ended.
 -- include: keys.lua epoch.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 server, 2... reply channels of it
+-- ARGV     1 server, 2... its reply channels
 -- returns  those that have a record
 
 local wait = not_now("")

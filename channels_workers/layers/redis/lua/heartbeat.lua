@@ -1,18 +1,18 @@
--- heartbeat.lua: raise a process's counter; a server also drops what it has read of its inbox.
+-- heartbeat.lua: raise the counter of a process. For a server, also trim its inbox.
 -- include: keys.lua epoch.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 id of the last inbox entry that it processed, or "", 3 the epoch that it
---          knows, 4 its counter as it knows it, 5 an epoch, should this one be over
+--          knows, 4 its counter as it knows it, 5 a new epoch, used if this one has ended
 -- writes   processes, inbox:<server>, epoch, run, recovering
--- returns  {"alive", counter, epoch in which all register again, or "", 1 or 0: it is known what it
---          told about itself}; {"buried"}: it was called dead; {"lost", epoch}: Redis has lost its
---          data, or came back with old ones
+-- returns  {"alive", counter, the epoch of a recovery, or "", 1 if process_info has it, else 0};
+--          {"evicted"}: it was declared dead; {"lost", epoch}: Redis has lost data, or came back
+--          with old data
 
 local process, entry, known, counter, fresh = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local current, begun_in = read_epoch()
 local stored = on_key("HGET", processes, process) or "-1"
-if stored ~= "-1" and not is_counter(stored) then  -- the process itself knows it
+if stored ~= "-1" and not is_counter(stored) then  -- the process itself knows its counter
   note_aside("counter of " .. process, stored)
   on_key("HSET", processes, process, counter)
   stored = counter
@@ -26,10 +26,10 @@ if current == known and stored >= counter and not is_other then
     on_key("XDEL", inbox_key(process), entry)
   end
   local raised = on_key("HINCRBY", processes, process, 1)
-  return {"alive", raised, on_key("GET", recovering) or "", on_key("HEXISTS", about, process)}
+  return {"alive", raised, on_key("GET", recovering) or "", on_key("HEXISTS", process_info, process)}
 end
 
-if on_key("LPOS", buried, process) then return {"buried"} end
+if on_key("LPOS", dead, process) then return {"evicted"} end
 if current == known or not current or is_other then current = begin_epoch(fresh) end
 if on_key("GET", recovered) ~= current then redis.call("SET", recovering, current) end
 return {"lost", current}

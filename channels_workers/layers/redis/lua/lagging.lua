@@ -1,8 +1,8 @@
--- lagging.lua: which servers do not keep up with their inbox?
+-- lagging.lua: return the servers that do not keep up with their inbox.
 -- include: keys.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 entries that one may hold, 2 bytes that it may hold
+-- ARGV     1 limit of entries, 2 limit of bytes
 -- reads    processes, inbox:<server>
 -- returns  process id, counter, process id, counter ...
 

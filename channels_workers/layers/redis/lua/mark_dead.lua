@@ -1,23 +1,23 @@
--- mark_dead.lua: declare a process dead whose counter has stood still.
--- include: keys.lua about.lua
+-- mark_dead.lua: declare a process dead whose counter stands still.
+-- include: keys.lua process_info.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 process id, 2 its counter as it was seen, 0 for one that is not known (orphans.lua),
---          -1 for one that is no number, 3 how many graves are kept
--- writes   processes, buried, remains
--- returns  1; 0 if it has sent a heartbeat since, or is not known (any more), or is known again
+-- ARGV     1 process id, 2 its counter as seen by the caller: 0 for an orphan (orphans.lua),
+--          -1 for a counter that is no number, 3 how many dead processes are remembered
+-- writes   processes, dead, awaiting_cleanup
+-- returns  1; 0 if its counter is another one now, or if it is no orphan any more
 
 local process, counter, kept = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if counter == "0" then
-  local _, former = read_about()
-  if not is_unknown(process, former) then return 0 end
+  local _, previous_ids = read_all_process_info()
+  if not is_unknown(process, previous_ids) then return 0 end
 else
   local stored = on_key("HGET", processes, process)
   if stored and not is_counter(stored) then stored = "-1" end
   if stored ~= counter then return 0 end
 end
 on_key("HDEL", processes, process)
-on_key("LPUSH", buried, process)
-on_key("LTRIM", buried, 0, kept - 1)
-on_key("SADD", prefix .. "remains", process)
+on_key("LPUSH", dead, process)
+on_key("LTRIM", dead, 0, kept - 1)
+on_key("SADD", awaiting_cleanup, process)
 return 1

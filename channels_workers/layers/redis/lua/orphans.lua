@@ -1,14 +1,14 @@
--- orphans.lua: find processes that hold messages and are not known.
--- include: keys.lua about.lua
+-- orphans.lua: find unknown processes that hold messages.
+-- include: keys.lua process_info.lua
 --
 -- KEYS[1]  prefix
 -- writes   nothing
 -- returns  their ids
 --
--- A worker that was called dead pulls under its old name until it learns of that; a new one may pull
--- before it is registered. If it dies meanwhile, nobody else looks for what it pulled.
+-- A worker may pull under its old id until it learns that it was declared dead. A new worker may
+-- pull before it is registered. If one of them dies meanwhile, nothing else finds what it pulled.
 
-local channels, former = read_about()
+local channels, previous_ids = read_all_process_info()
 local orphans, seen = {}, {}
 for channel in pairs(channels) do
   local held = redis.pcall("XPENDING", stream_key(channel), worker_group)
@@ -16,7 +16,7 @@ for channel in pairs(channels) do
     local process = string.match(consumer[1], "^(.+)%.[^.]*$")
     if process and not seen[process] then
       seen[process] = true
-      if is_unknown(process, former) then orphans[#orphans + 1] = process end
+      if is_unknown(process, previous_ids) then orphans[#orphans + 1] = process end
     end
   end
 end

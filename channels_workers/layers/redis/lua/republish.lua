@@ -1,12 +1,12 @@
--- republish.lua: publish messages of connections again that a flush has deleted.
+-- republish.lua: publish again the pending messages of connections that a flush has deleted.
 -- include: keys.lua epoch.lua connection.lua
 --
 -- KEYS[1]  prefix
--- ARGV     connections, four arguments each: reply channel, order, channel of the message under way
---          or "", its payload
+-- ARGV     connections, four arguments each: reply channel, order, channel of the pending message or
+--          "", its payload
 -- reads    session:<reply>
 -- writes   connections:<server>, channel:<name>
--- returns  "done"; a message that waits, or that a worker has, is left alone
+-- returns  "done"; a message that is still there is left alone
 
 local function is_there(channel, entry)
   return #redis.pcall("XRANGE", stream_key(channel), entry, entry) > 0
@@ -17,7 +17,7 @@ if wait then return wait end
 for at = 1, #ARGV, 4 do
   local reply, channel, payload = ARGV[at], ARGV[at + 2], ARGV[at + 3]
   local record = read_record(reply)
-  if record and record.state == "d" then channel, payload = "websocket.disconnect", record.info
+  if record and record.state == "d" then channel, payload = "websocket.disconnect", record.disconnect_payload
   elseif record and record.order ~= tonumber(ARGV[at + 1]) then channel = "" end
   if record and record.state ~= "i" and channel ~= "" and not is_there(channel, record.entry) then
     publish_order(reply, record, channel, payload)

@@ -1,29 +1,29 @@
--- restore.lua: register a server again, with a part of its connections, after Redis lost its data.
+-- restore.lua: register a server again, with some of its connections, after Redis lost its data.
 -- include: keys.lua epoch.lua connection.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 server, 2 epoch, 3 what is to be known about it, as JSON, 4 "first" or "",
---          5 "last" or "", 6 groups that it is in, with spaces between,
+-- ARGV     1 server, 2 epoch, 3 its info, as JSON, 4 "first" or "",
+--          5 "last" or "", 6 its groups, separated by spaces,
 --          7... connections, seven arguments each: reply channel, order,
---          channel of the message under way or "", its payload, payload of its disconnect,
---          session or "", closing code or ""
--- writes   processes, about, connections:<server>, stale:<server>, session:<reply>,
+--          channel of the pending message or "", its payload, payload of its disconnect,
+--          session or "", close code or ""
+-- writes   processes, process_info, connections:<server>, stale_connections:<server>, session:<reply>,
 --          channel:<name>, group:<name>, groups:<server>, inbox:<server>
--- returns  "done"; "buried": it was called dead
+-- returns  "done"; "evicted" (it was declared dead)
 --
--- Old data, from a snapshot, count where they agree with what the server says, and go else.
+-- Old data, such as those of a snapshot, are kept if they agree with the server, and deleted if not.
 
 local server, known, description, first, last = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local stale = prefix .. "stale:" .. server
+local stale = prefix .. "stale_connections:" .. server
 
 if on_key("GET", epoch) ~= known then
   return redis.error_reply("LOST Redis has lost its data once more")
 end
-if on_key("LPOS", buried, server) then return "buried" end
+if on_key("LPOS", dead, server) then return "evicted" end
 
 local function begin()
   on_key("HSET", processes, server, 1)
-  on_key("HSET", about, server, description)
+  on_key("HSET", process_info, server, description)
   for _, group in ipairs(on_key("SMEMBERS", groups_key(server))) do
     on_key("HDEL", group_key(group), server)
   end
@@ -47,7 +47,7 @@ local function restore_message(reply, record, old, channel, payload)
   end
 end
 
-local function restore_connection(reply, order, channel, payload, info, session, code)
+local function restore_connection(reply, order, channel, payload, disconnect_payload, session, code)
   local old = parse_record(on_key("HGET", stale, reply))
   on_key("HDEL", stale, reply)
   if session == "" then redis.call("DEL", session_key(reply))
@@ -57,7 +57,8 @@ local function restore_connection(reply, order, channel, payload, info, session,
     write_record(reply, old)
     return
   end
-  local record = {order = order, state = "i", code = "", entry = "", info = info}
+  local record = {
+    order = order, state = "i", code = "", entry = "", disconnect_payload = disconnect_payload}
   if channel == "" then write_record(reply, record)
   else restore_message(reply, record, old, channel, payload) end
   if code ~= "" then close_connection(reply, record, code) end

@@ -1,10 +1,10 @@
--- retire.lua: a process ends cleanly.
+-- retire.lua: end a process cleanly.
 -- include: keys.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2... pairs of channel and consumer name (workers)
--- writes   processes, about, channel:<name>, group:<name>, groups:<server>, inbox:<server>
--- returns  the number of consumers that still hold deliveries (they stay, with their deliveries)
+-- writes   processes, process_info, channel:<name>, group:<name>, groups:<server>, inbox:<server>
+-- returns  the number of consumers that still hold deliveries; if not 0, nothing else was done
 
 local holding = 0
 for at = 2, #ARGV, 2 do
@@ -23,5 +23,5 @@ for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
 end
 redis.call("DEL", groups_key(process), inbox_key(process))
 on_key("HDEL", processes, process)
-on_key("HDEL", about, process)
+on_key("HDEL", process_info, process)
 return 0

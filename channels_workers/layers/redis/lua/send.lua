@@ -1,4 +1,4 @@
--- send.lua: carry out operations at once, for code outside consumers and immediately=True.
+-- send.lua: carry out operations now, for code outside consumers and immediately=True.
 -- include: keys.lua epoch.lua join.lua outbox.lua
 --
 -- KEYS[1]  prefix

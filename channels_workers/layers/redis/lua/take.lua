@@ -1,15 +1,15 @@
--- take.lua: take the next message out of an ordinary channel, for a coroutine that receives.
--- include: keys.lua empty.lua
+-- take.lua: remove and return the next message of an ordinary channel, for a receiving coroutine.
+-- include: keys.lua forget_empty.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel
 -- writes   channel:<channel>
--- returns  entry and fields of the message, which is not there any more; if there is none, the entry
---          after which the next one will stand
+-- returns  entry id and fields of the message; without a message, the entry id after which the next
+--          one will come
 
 local channel = ARGV[1]
 local key = stream_key(channel)
-on_key("XLEN", key)  -- sets aside what is no stream
+on_key("XLEN", key)  -- sets the key aside if it is no stream
 if redis.call("EXISTS", key) == 0 then return {"0-0"} end
 local read = {"XREADGROUP", "GROUP", worker_group, "receive", "COUNT", 1, "NOACK", "STREAMS", key, ">"}
 local found = redis.pcall(unpack(read))

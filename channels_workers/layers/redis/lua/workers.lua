@@ -1,15 +1,15 @@
--- workers.lua: which workers that take sockets are known, and what are their heartbeat counters?
--- include: keys.lua about.lua
+-- workers.lua: return the heartbeat counters of the workers that take sockets.
+-- include: keys.lua process_info.lua
 --
 -- KEYS[1]  prefix
--- reads    processes, about
+-- reads    processes, process_info
 -- returns  process id, counter, process id, counter ...
 
 local found = {}
 local known = on_key("HGETALL", processes)
 for at = 1, #known, 2 do
-  local told = read_told(known[at])
-  if told and told.channels["websocket.connect"] then
+  local info = read_process_info(known[at])
+  if info and info.channels["websocket.connect"] then
     found[#found + 1] = known[at]
     found[#found + 1] = known[at + 1]
   end

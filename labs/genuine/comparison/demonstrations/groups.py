@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from channels_workers.layers.base import FORMAT_VERSION
 from labs.genuine.comparison.demonstrations.visitor import (
     DIFFERENCES,
     PATIENCE,
@@ -47,7 +48,7 @@ def observe_leave(site: Site) -> Seen:
 def count_members(site: Site, redis: Any) -> int:
     """Return how many channels are in the group in 1.1.8, and how many servers in ours."""
     if site.engine.rewritten:
-        return int(redis.hlen("channels:1:group:members"))
+        return int(redis.hlen(f"channels:{FORMAT_VERSION}:group:members"))
     return int(redis.zcard("asgi::group:members"))
 
 

@@ -1,0 +1,105 @@
+"""The admin side of a layer: cleanup after dead processes, dead letters, status."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from channels_workers.layers.status import Status
+from channels_workers.layers.types import DeadLetter, NewDeadLetter, Unreadable
+
+
+class LayerAdmin(ABC):
+    """What any process may do for all processes of a layer; callable from any thread.
+
+    Methods that reach a server raise :class:`~channels_workers.exceptions.LayerUnavailable` if it
+    does not answer.
+    """
+
+    # Cleaning up after dead processes
+
+    @abstractmethod
+    def processes(self) -> dict[str, int]:
+        """Return the heartbeat counter of each registered process."""
+
+    @abstractmethod
+    def lagging(self) -> dict[str, int]:
+        """Return the heartbeat counter of each server that does not keep up with its inbox.
+
+        ``CHANNEL_WORKERS["INBOX_ENTRIES"]`` and ``["INBOX_BYTES"]`` are the limits.
+        """
+
+    @abstractmethod
+    def orphans(self) -> set[str]:
+        """Return unknown processes that hold messages.
+
+        Such a process is not registered, does not await cleanup, and is no previous id of another
+        process. This can last a moment: a process pulled before it registered, or it was declared
+        dead and pulled once more before it learned that.
+        """
+
+    @abstractmethod
+    def mark_dead(self, process: str, counter: int) -> bool:
+        """Declare *process* dead, if its heartbeat counter still is *counter*; return whether.
+
+        *counter* is 0 for one of the :meth:`orphans`, which must still be one.
+        """
+
+    @abstractmethod
+    def awaiting_cleanup(self) -> set[str]:
+        """Return the dead processes whose cleanup has not finished."""
+
+    @abstractmethod
+    def clean_up(self, process: str) -> list[NewDeadLetter]:
+        """Clean up after a dead process, also under its previous ids; return new dead letters.
+
+        Its deliveries go back to the other workers. A message that was delivered
+        ``CHANNEL_WORKERS["DELIVERIES"]`` times becomes a dead letter instead. The connections of
+        the process end with code 1006, it leaves its groups, and its inbox is deleted. The list is
+        incomplete if another process cleans up at the same time.
+        """
+
+    # Dead letters
+
+    @abstractmethod
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the dead letters, oldest first."""
+
+    def retry(self, letter: str) -> bool:
+        """Send the dead letter with the id *letter* again; return False if it does not exist.
+
+        Raises ValueError for a message of a connection, which has gone on without it, and for an
+        unreadable one.
+        """
+        for found in self.dead_letters():
+            if found.id == letter:
+                _check_retry(found)
+                return self._send_again(found)
+        return False
+
+    @abstractmethod
+    def _send_again(self, letter: DeadLetter) -> bool:
+        """Send *letter* to its channel; return False if it does not exist any more."""
+
+    @abstractmethod
+    def drop(self, letter: str) -> bool:
+        """Delete the dead letter with the id *letter*; return False if it does not exist."""
+
+    # The state of the layer
+
+    def set_aside(self) -> list[Unreadable]:
+        """Return the newest notes of unreadable data, oldest first."""
+        return []
+
+    @abstractmethod
+    def status(self) -> Status:
+        """Return the processes, channels and counts of the layer."""
+
+
+def _check_retry(letter: DeadLetter) -> None:
+    if letter.is_unreadable:
+        raise ValueError(f"Dead letter {letter.id} is unreadable. You can only drop it.")
+    if letter.message.reply_channel is not None:
+        raise ValueError(
+            f"Dead letter {letter.id} is a message of a connection, which has gone on without it. "
+            "You can only drop it."
+        )

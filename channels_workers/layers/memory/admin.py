@@ -1,0 +1,152 @@
+"""The admin side of the memory layer: cleanup after dead processes, dead letters, status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from channels_workers.conf import configuration
+from channels_workers.layers.admin import LayerAdmin
+from channels_workers.layers.memory.plan import dead_letter
+from channels_workers.layers.memory.store import Store, process_of
+from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
+from channels_workers.layers.types import (
+    DeadLetter,
+    Delivery,
+    InboxEntry,
+    NewDeadLetter,
+    server_of,
+)
+
+
+class MemoryAdmin(LayerAdmin):
+    """The admin side of a layer in *store*; *refusal* refuses a handshake."""
+
+    def __init__(self, store: Store, refusal: bytes) -> None:
+        self.store = store
+        self._refusal = refusal
+
+    # Cleaning up after dead processes
+
+    def processes(self) -> dict[str, int]:
+        """Return the heartbeat counter of each registered process."""
+        with self.store.changed:
+            return dict(self.store.counters)
+
+    def lagging(self) -> dict[str, int]:
+        """Return the heartbeat counter of each server that does not keep up with its inbox."""
+        with self.store.changed:
+            counters = self.store.counters
+            return {
+                server: counters[server]
+                for server, entries in self.store.inboxes.items()
+                if server in counters and _is_lagging(entries)
+            }
+
+    def orphans(self) -> set[str]:
+        """Return unknown processes that hold messages."""
+        with self.store.changed:
+            holders = {process_of(held.consumer) for held in self.store.pending()} - {""}
+            return set(filter(self.store.is_unknown, holders))
+
+    def mark_dead(self, process: str, counter: int) -> bool:
+        """Declare *process* dead, if its heartbeat counter still is *counter*; return whether."""
+        store = self.store
+        with store.changed:
+            if counter == 0 and not store.is_unknown(process):
+                return False
+            if store.counters.get(process, 0) != counter:
+                return False
+            store.counters.pop(process, None)
+            store.dead.add(process)
+            store.awaiting_cleanup.add(process)
+            return True
+
+    def awaiting_cleanup(self) -> set[str]:
+        """Return the dead processes whose cleanup has not finished."""
+        with self.store.changed:
+            return set(self.store.awaiting_cleanup)
+
+    def clean_up(self, process: str) -> list[NewDeadLetter]:
+        """Clean up after a dead process; return new dead letters."""
+        store = self.store
+        with store.changed:
+            if process not in store.awaiting_cleanup:
+                return []
+            info = store.process_info.get(process)
+            ids = {process, *info.previous_ids} if info else {process}
+            held = [one for name in ids for one in store.held_by(name)]
+            letters = [NewDeadLetter(it.channel, it.id) for it in held if not self._hand_on(it)]
+            for reply in self._connections_of(process):
+                store.close(reply, 1006)
+            store.forget_process(process)
+            store.awaiting_cleanup.discard(process)
+            return letters
+
+    def _hand_on(self, held: Delivery) -> bool:
+        """Put *held* back; return False if too many workers have died of it."""
+        deaths = held.deaths + 1
+        if deaths >= configuration().DELIVERIES:
+            dead_letter(self.store, held, f"its worker died, {deaths} times", self._refusal)
+            return False
+        self.store.put_back(held._replace(deaths=deaths))
+        return True
+
+    def _connections_of(self, server: str) -> list[str]:
+        return [reply for reply in self.store.records if server_of(reply) == server]
+
+    # Dead letters
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the dead letters, oldest first."""
+        with self.store.changed:
+            return list(self.store.dead_letters)
+
+    def _send_again(self, letter: DeadLetter) -> bool:
+        with self.store.changed:
+            message = letter.message
+            if not self.drop(letter.id):
+                return False
+            self.store.add_message(Delivery(message.channel, "", "", message.id, message.payload))
+            return True
+
+    def drop(self, letter: str) -> bool:
+        """Delete a dead letter."""
+        with self.store.changed:
+            left = [found for found in self.store.dead_letters if found.id != letter]
+            is_dropped = len(left) < len(self.store.dead_letters)
+            self.store.dead_letters = left
+            return is_dropped
+
+    # The state of the layer
+
+    def status(self) -> Status:
+        """Return the processes, channels and counts of the layer, without ages of messages."""
+        store = self.store
+        with store.changed:
+            return Status(
+                servers=[
+                    ServerStatus(
+                        name,
+                        info,
+                        len(self._connections_of(name)),
+                        sum(name in members for members in store.groups.values()),
+                        len(store.inboxes.get(name, ())),
+                    )
+                    for name, info in store.of_kind("server")
+                ],
+                workers=[
+                    WorkerStatus(name, info, len({one.consumer for one in store.held_by(name)}))
+                    for name, info in store.of_kind("worker")
+                ],
+                channels=[
+                    ChannelStatus(name, len(stream.waiting), len(stream.pending), None)
+                    for name, stream in sorted(store.streams.items())
+                ],
+                dead_letters=len(store.dead_letters),
+            )
+
+
+def _is_lagging(entries: Sequence[InboxEntry]) -> bool:
+    limits = configuration()
+    size = sum(len(operation.value) for entry in entries for operation in entry.operations)
+    return len(entries) > limits.INBOX_ENTRIES or size > limits.INBOX_BYTES

@@ -1,0 +1,111 @@
+"""The admin side of the Redis layer: cleanup after dead processes, dead letters, status."""
+
+from __future__ import annotations
+
+import logging
+
+from channels_workers.conf import configuration
+from channels_workers.layers.admin import LayerAdmin
+from channels_workers.layers.aside import Aside
+from channels_workers.layers.redis import wire
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.requests import Arguments, Request
+from channels_workers.layers.redis.status import read_status
+from channels_workers.layers.status import Status
+from channels_workers.layers.types import DeadLetter, NewDeadLetter, Unreadable
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+#: How many messages or connections of a dead process are cleaned up in one request.
+CLEANED = 200
+
+#: How many dead processes are remembered, so that one that comes back learns of its death.
+DEAD_REMEMBERED = 10_000
+
+CURE = (
+    "Everything else goes on. Another program writes to the keys of this layer; stop that, and see "
+    "`manage.py deadletters aside`."
+)
+
+
+class RedisAdmin(LayerAdmin):
+    """The admin side of a layer in the Redis of *client*; *refusal* refuses a handshake."""
+
+    def __init__(self, client: Client, refusal: bytes) -> None:
+        self.client = client
+        self._refusal = refusal
+        self._aside = Aside(logger, CURE)
+
+    # Cleaning up after dead processes
+
+    def processes(self) -> dict[str, int]:
+        """Return the heartbeat counter of each registered process."""
+        found: dict[bytes, bytes] = self.client.read("HGETALL", "processes", "hash")
+        return wire.read_counters([each for pair in found.items() for each in pair])
+
+    def lagging(self) -> dict[str, int]:
+        """Return the heartbeat counter of each server that does not keep up with its inbox."""
+        limits = configuration()
+        found = self.client.call(Request("lagging", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
+        return wire.read_counters(found)
+
+    def orphans(self) -> set[str]:
+        """Return unknown processes that hold messages.
+
+        Reapers call this rarely, so it also logs what scripts have set aside since.
+        """
+        for where in self.client.call(Request("unlogged", [], repeatable=False)):
+            found = Unreadable(where.decode("utf-8", "backslashreplace"), "The data are foreign.")
+            self._aside.add(found, fields("unreadable"))
+        return set(map(wire.read_name, self.client.call(Request("orphans", []))))
+
+    def mark_dead(self, process: str, counter: int) -> bool:
+        """Declare *process* dead, if its heartbeat counter still is *counter*; return whether."""
+        name = wire.written_name(process)
+        return bool(self.client.call(Request("mark_dead", [name, counter, DEAD_REMEMBERED])))
+
+    def awaiting_cleanup(self) -> set[str]:
+        """Return the dead processes whose cleanup has not finished."""
+        found: set[bytes] = self.client.read("SMEMBERS", "awaiting_cleanup", "set")
+        return set(map(wire.read_name, found))
+
+    def clean_up(self, process: str) -> list[NewDeadLetter]:
+        """Clean up after a dead process, in small steps; return new dead letters."""
+        limits, name = configuration(), wire.written_name(process)
+        rest: Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, self._refusal]
+        cursor, letters = b"", list[bytes]()
+        while cursor != b"done":
+            cursor, *found = self.client.call(Request("clean_up", [name, cursor, *rest]))
+            letters += found
+        names = [each.decode("utf-8", "backslashreplace") for each in letters]
+        return [NewDeadLetter(*pair) for pair in zip(names[::2], names[1::2], strict=True)]
+
+    # Dead letters
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the dead letters, oldest first."""
+        reply = self.client.read("XRANGE", "dead_letters", "stream", "-", "+")
+        return [wire.read_dead_letter(entry, fields) for entry, fields in reply]
+
+    def _send_again(self, letter: DeadLetter) -> bool:
+        message = letter.message
+        arguments: Arguments = [letter.id, message.channel, message.id, message.payload]
+        return bool(self.client.call(Request("retry", arguments)))
+
+    def drop(self, letter: str) -> bool:
+        """Delete a dead letter."""
+        with self.client.explained():
+            return bool(self.client.redis.xdel(self.client.key("dead_letters"), letter))
+
+    # The state of the layer
+
+    def set_aside(self) -> list[Unreadable]:
+        """Return the newest notes of unreadable data."""
+        reply = self.client.read("XRANGE", "aside", "stream", "-", "+")
+        return [wire.read_note(fields) for _, fields in reply]
+
+    def status(self) -> Status:
+        """Return the processes, channels and counts of the layer."""
+        with self.client.explained():
+            return read_status(self.client.redis, self.client.prefix)

@@ -1,0 +1,138 @@
+"""Reads the inbox of one interface server from Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from channels_workers.backoff import Backoff
+from channels_workers.layers.redis import hosts, wire
+from channels_workers.layers.redis.options import Host
+from channels_workers.layers.redis.pipeline import AsyncPipeline
+from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.types import InboxEntry, Unreadable
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+#: Entries read from the inbox at once, and how long a read waits (ms).
+INBOX_COUNT, INBOX_BLOCK = 500, 2000
+
+#: After this time other callbacks of the event loop have their turn (s).
+TURN = 0.01
+
+
+#: The longest id of Redis before the year 5138, with 10 digits after the dash.
+LONGEST_ID = 26
+
+
+class NoIdsLeft(Exception):
+    """A foreign entry of an inbox has an id so large that none can follow."""
+
+
+class Listener(Protocol):
+    """Is notified of events in an inbox; no method waits."""
+
+    def depart(self, departures: Iterable[Departure]) -> None:
+        """Note which groups have no member here any more."""
+
+    def keep_unreadable(self, found: Iterable[Unreadable]) -> None:
+        """Note unreadable data."""
+
+    def republish(self) -> None:
+        """Note a flush, which has deleted the pending messages of connections."""
+
+    def mend_inbox(self) -> None:
+        """Note that the key of the inbox is not a stream, or has no ids left."""
+
+
+class InboxReader:
+    """Reads the inbox of *server*, the stream *key* of the Redis at *host*.
+
+    *listener* is notified of events. *read_at* is when the inbox was last empty (monotonic s).
+    """
+
+    def __init__(self, host: Host, key: str, server: Server, listener: Listener) -> None:
+        self.host = host
+        self.key = key
+        self.server = server
+        self.listener = listener
+        self.read_at = time.monotonic()
+        self.loop = asyncio.get_running_loop()
+        self._attempts = Backoff(logger, "Reading the inbox")
+        self._trouble: asyncio.Future[Exception] = self.loop.create_future()
+
+    async def read(self, pipeline: AsyncPipeline) -> None:
+        """Read by *pipeline*, until cancelled."""
+        while hosts.goes_on():
+            try:
+                await pipeline.open()
+                self._trouble = self.loop.create_future()
+                self._ask(pipeline)
+                error = await self._trouble
+            except Exception as failure:  # noqa: BLE001  (logged; whatever it is, the link goes on)
+                error = failure
+            if hosts.is_wrong_type(error) or isinstance(error, NoIdsLeft):
+                self.listener.mend_inbox()
+            outage = hosts.unavailable(self.host, error)
+            await asyncio.sleep(self._attempts.failed(outage))
+
+    def _ask(self, pipeline: AsyncPipeline) -> None:
+        command = ("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK, "STREAMS", self.key)
+        pipeline.start(
+            [(*command, self.server.position or "0")], lambda reply: self._take(pipeline, reply)
+        )
+
+    def _take(self, pipeline: AsyncPipeline, replies: list[Any] | Exception) -> None:
+        reply = replies if isinstance(replies, Exception) else replies[0]
+        try:
+            if isinstance(reply, Exception):
+                raise reply
+            entries = deque(wire.read_inbox(reply))
+        except Exception as error:  # noqa: BLE001  (see read)
+            self._stop(error)
+        else:
+            self._attempts.succeeded()
+            self._process(pipeline, entries)
+
+    def _process(self, pipeline: AsyncPipeline, entries: deque[InboxEntry]) -> None:
+        until = time.monotonic() + TURN
+        try:
+            while entries:
+                self._process_entry(entries.popleft())
+                if entries and time.monotonic() > until:
+                    self.loop.call_soon(self._process, pipeline, entries)
+                    return
+            self.read_at = time.monotonic()
+            if unreadable := self.server.take_unreadable():
+                self.listener.keep_unreadable(unreadable)
+            self._ask(pipeline)
+        except Exception as error:  # noqa: BLE001  (see read)
+            self._stop(error)
+
+    def _process_entry(self, entry: InboxEntry) -> None:
+        before = self.server.position
+        self._try_process(entry)
+        if len(entry.id) > LONGEST_ID:
+            self.server.position = before  # all later entries will have a smaller id
+            raise NoIdsLeft(f"Entry {entry.id} of an inbox leaves no ids for others.")
+
+    def _try_process(self, entry: InboxEntry) -> None:
+        try:
+            if departures := self.server.process(entry):
+                self.listener.depart(departures)
+            if self.server.was_flushed:
+                self.server.was_flushed = False
+                self.listener.republish()
+        except Exception:  # it must not stop those behind it
+            extra = fields("inbox_failed", process_id=self.server.id)
+            logger.exception("Inbox entry %s failed", entry.id, extra=extra)
+            self.server.position = entry.id
+
+    def _stop(self, error: Exception) -> None:
+        if not self._trouble.done():
+            self._trouble.set_result(error)

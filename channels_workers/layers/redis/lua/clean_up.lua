@@ -1,0 +1,97 @@
+-- clean_up.lua: clean up after a dead process, in small steps, one per call.
+-- include: keys.lua process_info.lua connection.lua join.lua outbox.lua put_back.lua dead_letters.lua
+--
+-- KEYS[1]  prefix
+-- ARGV     1 process id, 2 the cursor that the last call returned (first: ""),
+--          3 how much to do in this call, 4 how often a message is delivered,
+--          5 how many dead letters are kept, 6 payload that refuses a handshake
+-- writes   channel:<name>, connections:<server>, session:<reply>, group:<name>, groups:<server>,
+--          inbox:<server>, dead_letters, process_info, awaiting_cleanup
+-- returns  {the next cursor, or "done"; channel and id of each new dead letter}
+--
+-- Its deliveries, also those under its previous ids, go back to the other workers. Its connections
+-- end, and it leaves its groups. Any process may repeat a call without harm.
+
+local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local deliveries, kept, refusal = tonumber(ARGV[4]), ARGV[5], ARGV[6]
+if on_key("SISMEMBER", awaiting_cleanup, process) == 0 then return {"done"} end
+
+local plan, new_letters = new_plan(), {}
+
+local function hand_on(channel, entry)
+  local found = on_key("XRANGE", stream_key(channel), entry, entry)
+  if #found == 0 then
+    on_key("XACK", stream_key(channel), worker_group, entry)
+    return
+  end
+  local fields = found[1][2]
+  local deaths = (tonumber(field_of(fields, "deaths")) or 0) + 1
+  local reason = deaths >= deliveries and "its worker died, " .. deaths .. " times"
+    or #fields > most_fields and "its worker died, and it is unreadable"
+  if reason then
+    dead_letter(plan, channel, entry, fields, reason, kept, refusal)
+    new_letters[#new_letters + 1] = channel
+    new_letters[#new_letters + 1] = field_of(fields, "id") or ""
+  else
+    put_back(channel, entry, fields, "deaths", deaths)
+  end
+end
+
+-- Returns how much may still be done.
+local function empty_consumer(channel, consumer, left)
+  local held = on_key("XPENDING", stream_key(channel), worker_group, "-", "+", left, consumer)
+  for _, entry in ipairs(held) do hand_on(channel, entry[1]) end
+  if #held < left then
+    redis.call("XGROUP", "DELCONSUMER", stream_key(channel), worker_group, consumer)
+  end
+  return left - #held
+end
+
+-- Returns the channels that the process listened to, and all its ids. If its info is missing, it may
+-- have listened to any channel.
+local function read_own()
+  local info = read_process_info(process)
+  if not info then return read_all_process_info(), {[process] = true} end
+  info.previous_ids[process] = true
+  return info.channels, info.previous_ids
+end
+
+local function empty_channels(left)
+  local channels, ids = read_own()
+  for channel in pairs(channels) do
+    local consumers = redis.pcall("XINFO", "CONSUMERS", stream_key(channel), worker_group)
+    for _, consumer in ipairs(consumers.err and {} or consumers) do
+      if left > 0 and ids[string.match(consumer[2], "^(.+)%.[^.]*$")] then
+        left = empty_consumer(channel, consumer[2], left)
+      end
+    end
+  end
+  return left
+end
+
+local function close_connections(cursor)
+  local found = on_key("HSCAN", connections_key(process), cursor, "COUNT", limit)
+  for at = 1, #found[2], 2 do
+    local reply = found[2][at]
+    local record = server_of(reply) == process and read_record(reply)
+    if record then close_connection(reply, record, "1006")
+    else on_key("HDEL", connections_key(process), reply) end
+  end
+  return found[1]
+end
+
+if from == "" then
+  local left = empty_channels(limit)
+  write_outbox(plan)
+  return {left > 0 and "0" or "", unpack(new_letters)}
+end
+
+local cursor = close_connections(string.match(from, "%d+"))
+if cursor ~= "0" then return {"at " .. cursor} end
+for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
+  on_key("HDEL", group_key(group), process)
+end
+redis.call("DEL", groups_key(process), inbox_key(process))
+on_key("HDEL", process_info, process)
+on_key("SREM", awaiting_cleanup, process)
+return {"done"}

@@ -1,0 +1,66 @@
+-- connection.lua: publish the messages of a connection (a part of the other scripts).
+-- Needs keys.lua.
+
+-- Publish the next message of a connection and record it as pending.
+local function publish_order(reply, record, channel, payload)
+  local order = tostring(record.order)
+  local fields = {
+    "id", reply .. ":" .. order, "reply", reply, "order", order,
+    "payload", payload, "code", record.code}
+  local session = on_key("GET", session_key(reply))
+  if session then
+    fields[#fields + 1] = "session"
+    fields[#fields + 1] = session
+  end
+  record.entry = on_key("XADD", stream_key(channel), "*", unpack(fields))
+  write_record(reply, record)
+end
+
+-- Publish the disconnect, which is the last message of a connection.
+local function publish_disconnect(reply, record)
+  record.order = record.order + 1
+  record.state = "d"
+  publish_order(reply, record, "websocket.disconnect", record.disconnect_payload)
+end
+
+-- Go on after the pending message is finished.
+local function finish_order(reply, record)
+  if record.state == "d" then
+    delete_connection(reply)
+  elseif record.state == "c" then
+    publish_disconnect(reply, record)
+  else
+    record.state = "i"
+    record.entry = ""
+    write_record(reply, record)
+  end
+end
+
+-- Does a worker hold this message, or has one held it and perhaps begun to run it?
+local function is_taken(channel, entry)
+  local held = redis.pcall("XPENDING", stream_key(channel), worker_group, entry, entry, 1)
+  if not held.err and #held > 0 then return true end
+  local found = redis.pcall("XRANGE", stream_key(channel), entry, entry)
+  if #found == 0 then return true end
+  local fields = found[1][2]
+  local runs = (tonumber(field_of(fields, "attempts")) or 0) + (tonumber(field_of(fields, "failures")) or 0)
+  return runs > 0 or field_of(fields, "deaths") ~= nil
+end
+
+-- End a connection. Returns its new state (see close.lua).
+local function close_connection(reply, record, code)
+  if record.state == "c" or record.state == "d" then return "repeated" end
+  record.code = code
+  if record.state == "i" then
+    publish_disconnect(reply, record)
+    return "published"
+  end
+  if record.order == 0 and not is_taken("websocket.connect", record.entry) then
+    on_key("XDEL", stream_key("websocket.connect"), record.entry)
+    delete_connection(reply)
+    return "withdrawn"
+  end
+  record.state = "c"
+  write_record(reply, record)
+  return "closing"
+end

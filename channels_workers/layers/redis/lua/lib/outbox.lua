@@ -1,0 +1,146 @@
+-- outbox.lua: carry out the sends, joins and leaves of a consumer (a part of the other scripts).
+-- Needs keys.lua and join.lua.
+--
+-- An operation is four arguments: kind, target, value, capacity.
+--   s  send   target channel, value payload, capacity of that channel
+--   g  send   target group, value payload, capacity of its ordinary channels (full ones are skipped)
+--   j  join   target group, value channel
+--   l  leave  target group, value channel
+-- Each server gets one inbox entry (of up to 1,000 operations) whose fields are
+-- "<kind><target>" and the value.
+
+local pairs_per_entry = 1000
+
+local function new_plan()
+  return {inboxes = {}, servers = {}, streams = {}, joins = {}, lengths = {}, members = {},
+          alive = {}, channel_joins = {}}
+end
+
+local function is_alive(plan, server)
+  if plan.alive[server] == nil then
+    plan.alive[server] = on_key("HEXISTS", processes, server) == 1
+  end
+  return plan.alive[server]
+end
+
+local function members_of(plan, group)
+  if not plan.members[group] then
+    local found = {}
+    for _, member in ipairs(on_key("HKEYS", group_key(group))) do found[member] = true end
+    plan.members[group] = found
+  end
+  return plan.members[group]
+end
+
+local function plan_inbox(plan, server, field, value)
+  local operations = plan.inboxes[server]
+  if not operations then
+    operations = {}
+    plan.inboxes[server] = operations
+    plan.servers[#plan.servers + 1] = server
+  end
+  operations[#operations + 1] = field
+  operations[#operations + 1] = value
+  return #operations / 2
+end
+
+-- Returns the channel if it is full.
+local function plan_stream(plan, channel, id, payload, capacity)
+  local length = plan.lengths[channel] or on_key("XLEN", stream_key(channel))
+  if length >= tonumber(capacity) then return channel end
+  plan.lengths[channel] = length + 1
+  plan.streams[#plan.streams + 1] = {channel, id, payload}
+end
+
+local function plan_group_send(plan, group, id, payload, capacity)
+  for member in pairs(members_of(plan, group)) do
+    local channel = string.match(member, "^%*(.*)$")
+    if channel then
+      plan_stream(plan, channel, id, payload, capacity)  -- a full channel is skipped
+    elseif is_alive(plan, member) then
+      plan_inbox(plan, member, "g" .. group, payload)
+    end
+  end
+end
+
+local function plan_join(plan, group, channel)
+  local server = server_of(channel)
+  if not server then
+    members_of(plan, group)["*" .. channel] = true
+    plan.channel_joins[#plan.channel_joins + 1] = {group, channel}
+  elseif is_alive(plan, server) then
+    members_of(plan, group)[server] = true
+    local position = plan_inbox(plan, server, "j" .. group, channel)
+    plan.joins[#plan.joins + 1] = {group, server, position}
+  end
+end
+
+local function plan_leave(plan, group, channel)
+  local server = server_of(channel)
+  if not server then
+    members_of(plan, group)["*" .. channel] = nil
+    plan.channel_joins[#plan.channel_joins + 1] = {group, channel, true}
+  elseif is_alive(plan, server) then
+    plan_inbox(plan, server, "l" .. group, channel)
+  end
+end
+
+local function plan_send(plan, channel, id, payload, capacity)
+  local server = server_of(channel)
+  if not server then return plan_stream(plan, channel, id, payload, capacity) end
+  if is_alive(plan, server) then plan_inbox(plan, server, "s" .. channel, payload) end
+end
+
+-- Plan the operations from ARGV[first] on, without a write. Returns the name of a full channel.
+local function plan_outbox(plan, first, parent)
+  local number = 0
+  for at = first, #ARGV, 4 do
+    local kind, target, value, capacity = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    number = number + 1
+    local id, full = parent .. "." .. number, nil
+    if kind == "s" then full = plan_send(plan, target, id, value, capacity)
+    elseif kind == "g" then plan_group_send(plan, target, id, value, capacity)
+    elseif kind == "j" then plan_join(plan, target, value)
+    elseif kind == "l" then plan_leave(plan, target, value)
+    end
+    if full then return full end
+  end
+end
+
+-- Plan the release that tells the server of a finished message, or, after the disconnect, of the end.
+local function plan_release(plan, reply, record)
+  local server = server_of(reply)
+  if record.state == "c" or not is_alive(plan, server) then return end
+  if record.state == "d" then plan_inbox(plan, server, "e" .. reply, "")
+  else plan_inbox(plan, server, "r" .. reply, record.order) end
+end
+
+-- Write the operations of one server. Returns the entry ids.
+local function write_inbox(server, operations)
+  local entries = {}
+  for at = 1, #operations, 2 * pairs_per_entry do
+    local last = math.min(at + 2 * pairs_per_entry - 1, #operations)
+    entries[#entries + 1] = on_key("XADD", inbox_key(server), "*", unpack(operations, at, last))
+  end
+  return entries
+end
+
+local function write_outbox(plan)
+  local entries = {}
+  for _, server in ipairs(plan.servers) do
+    entries[server] = write_inbox(server, plan.inboxes[server])
+  end
+  for _, join in ipairs(plan.joins) do
+    local group, server, position = unpack(join)
+    join_server(group, server, entries[server][math.ceil(position / pairs_per_entry)])
+  end
+  for _, change in ipairs(plan.channel_joins) do
+    local group, channel, leaves = unpack(change)
+    if leaves then on_key("HDEL", group_key(group), "*" .. channel)
+    else join_channel(group, channel) end
+  end
+  for _, message in ipairs(plan.streams) do
+    local channel, id, payload = unpack(message)
+    on_key("XADD", stream_key(channel), "*", "id", id, "payload", payload)
+  end
+end

@@ -1,0 +1,110 @@
+"""The registrations of this process in Redis: its server, and its worker."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.requests import Arguments, Request
+from channels_workers.layers.types import Liveness, ProcessInfo, new_id
+
+#: How long all processes have to register again after a loss of data (s). Publishes, sends and
+#: commits wait meanwhile.
+RECOVERY_TIME = 3.0
+
+
+class Registration:
+    """The registration of *process* in *epoch*, one life of the data in Redis; no I/O.
+
+    *about* is what the process has published about itself, as JSON.
+    """
+
+    def __init__(self, process: str, epoch: str, about: str = "") -> None:
+        self.process = process
+        self.epoch = epoch
+        self.about = about
+        self.counter = 1
+        self._is_described = True  # Redis still has *about*
+        self._recovering = b""  # the epoch of a recovery
+        self._since = 0.0  # when that was first seen (monotonic seconds)
+
+    def heartbeat(self, position: str = "") -> Request:
+        """Return the request of a heartbeat; *position* is the last entry read from the inbox."""
+        known: Arguments = [self.process, position, self.epoch, self.counter, new_id()]
+        return Request("heartbeat", known, ordered=False)
+
+    def read(self, reply: list[Any], now: float) -> Liveness:
+        """Return the result of a heartbeat."""
+        liveness = Liveness(reply[0].decode())
+        if liveness is Liveness.ALIVE:
+            self.counter = int(reply[1])
+            self._see(reply[2], now)
+            self._is_described = bool(reply[3])
+        elif liveness is Liveness.LOST:
+            self._see(reply[1], now)
+        return liveness
+
+    def begin_again(self, epoch: str) -> None:
+        """Note that the process was registered again."""
+        self.epoch, self.counter = epoch, 1
+
+    def _see(self, recovering: bytes, now: float) -> None:
+        if recovering != self._recovering:
+            self._recovering, self._since = recovering, now
+
+    def follow_up(self, now: float) -> Iterator[Request]:
+        """Yield the requests that follow a heartbeat.
+
+        One ends a recovery whose time is over. One publishes again what the process says about
+        itself, if Redis has lost it.
+        """
+        if self._recovering and now - self._since >= RECOVERY_TIME:
+            yield Request("recovered", [self._recovering], ordered=False)
+        if not self._is_described and self.about:
+            yield Request("describe", [self.process, self.about], ordered=False)
+
+
+class Registrations:
+    """The registrations of this process by id; its methods block."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._by_process: dict[str, Registration] = {}
+
+    def begin_in_child(self) -> None:
+        """Forget the registrations, which are those of the parent."""
+        self._by_process = {}
+
+    def register(self, process: str, about: ProcessInfo) -> Registration:
+        """Register *process*, after a check of the server behind the layer."""
+        self.client.check_server()
+        self.client.claim_format()
+        with self.client.explained():
+            self.client.load_scripts("commit")  # the first commit of a worker would wait for it
+        text = json.dumps(about._asdict())
+        epoch = self.client.call(Request("register", [process, text, new_id()])).decode()
+        self._by_process[process] = Registration(process, epoch, text)
+        return self._by_process[process]
+
+    def heartbeat(self, process: str) -> Liveness:
+        """Raise the counter of *process*; end a recovery whose time is over."""
+        registration = self._by_process.get(process)
+        if registration is None:
+            return Liveness.LOST
+        reply = self.client.call(registration.heartbeat())
+        liveness = registration.read(reply, time.monotonic())
+        for request in registration.follow_up(time.monotonic()):
+            self.client.call(request)
+        return liveness
+
+    def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
+        """End *process*, unless one of *consumers* still holds a delivery."""
+        arguments: Arguments = [process]
+        for consumer in consumers:
+            for channel in channels:
+                arguments += (channel, consumer)
+        self.client.call(Request("retire", arguments))
+        self._by_process.pop(process, None)

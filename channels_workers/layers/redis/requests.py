@@ -1,0 +1,170 @@
+"""The requests of the Redis layer: one call of a script each; no I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.server import Server
+from channels_workers.layers.types import (
+    Finished,
+    GroupSend,
+    Join,
+    Leave,
+    Operation,
+    ProcessInfo,
+    Send,
+    Unreadable,
+    server_of,
+)
+
+Argument = str | bytes | int
+Arguments = list[Argument]
+
+#: A command with its arguments.
+Command = Sequence[Argument]
+
+#: Called once with the result of a request, or with an error.
+Done = Callable[[Any], object]
+
+
+class Epoch(Protocol):
+    """The epoch that a server knows, and its heartbeat counter."""
+
+    epoch: str
+    counter: int
+
+
+def ignore(result: Any) -> None:
+    """Ignore a result."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One call of a script.
+
+    A *repeatable* request may be sent again after a lost reply: a second run has no effect. An
+    *ordered* request waits for those before it. *in_epoch* appends the epoch that the server knows
+    to the arguments. *read* turns the reply into the result, or raises.
+    """
+
+    script: str
+    arguments: Arguments
+    repeatable: bool = True
+    ordered: bool = True
+    in_epoch: bool = False
+    read: Callable[[Any], Any] | None = None
+    #: Gets the result, if a writer sends the request.
+    done: Done = ignore
+    #: The result was delivered, or is not wanted any more: the request is not written again.
+    is_over: bool = False
+    #: Epoch and counter at which Redis first reported missing data. If a later heartbeat disproves
+    #: the loss, the reply is final.
+    doubted_at: tuple[str, int] | None = None
+
+    def command(self, prefix: str, run: str = "", known: Epoch | None = None) -> Command:
+        """Return the command that runs the script, which Redis must know already.
+
+        *run* is the run id of the Redis behind the connection, "?" if its user may not ask for it,
+        or "" if it is unknown; see ``lib/epoch.lua``. *known* has the epoch for *in_epoch*.
+        """
+        keys = (2, prefix, f"{prefix}run:{run}") if run else (1, prefix)
+        command = ("EVALSHA", script(self.script).sha, *keys, *self.arguments)
+        if not self.in_epoch or known is None:
+            return command
+        epoch, counter = self.doubted_at or ("", 0)
+        is_disproved = epoch == known.epoch and known.counter > counter
+        return (*command, "" if is_disproved else known.epoch)
+
+    def doubt(self, known: Epoch) -> None:
+        """Note that Redis reported missing data."""
+        if self.doubted_at is None or self.doubted_at[0] != known.epoch:
+            self.doubted_at = (known.epoch, known.counter)
+
+
+def load_scripts(names: Iterable[str]) -> list[Command]:
+    """Return the commands that load the scripts *names* into Redis."""
+    return [("SCRIPT", "LOAD", script(name).source) for name in names]
+
+
+def encode_operations(
+    operations: Sequence[Operation], capacity_of: Callable[[str], int]
+) -> Arguments:
+    """Return *operations* as arguments for ``lib/outbox.lua``, four each."""
+    arguments: Arguments = []
+    for operation in operations:
+        match operation:
+            case Send(channel, payload):
+                arguments += ("s", channel, payload, capacity_of(channel))
+            case GroupSend(group, payload):
+                arguments += ("g", group, payload, capacity_of(""))
+            case Join(group, channel):
+                arguments += ("j", group, channel, 0)
+            case Leave(group, channel):
+                arguments += ("l", group, channel, 0)
+    return arguments
+
+
+def commit(finished: Finished, capacity_of: Callable[[str], int]) -> Request:
+    """Return the request that commits *finished*."""
+    delivery, operations, session = finished
+    arguments: Arguments = [
+        delivery.channel,
+        delivery.token,
+        delivery.consumer,
+        delivery.id,
+        delivery.reply_channel or "",
+        delivery.order,
+        session.reply_channel if session else "",
+        session.payload if session else b"",
+    ]
+    return Request("commit", arguments + encode_operations(operations, capacity_of))
+
+
+def connected(reply_channels: Iterable[str], size: int) -> Iterator[Request]:
+    """Yield requests that look up *reply_channels*, up to *size* of a server in each."""
+    known: dict[str, list[Argument]] = {}
+    for reply in set(reply_channels):
+        if (server := server_of(reply)) is not None:
+            known.setdefault(server, []).append(reply)
+    for server, replies in known.items():
+        for at in range(0, len(replies), size):
+            yield Request("connected", [server, *replies[at : at + size]])
+
+
+def set_aside(process: str, found: Iterable[Unreadable]) -> Request:
+    """Return the request that keeps notes of unreadable data found by *process*."""
+    notes: Arguments = [process]
+    for where, _, value in found:
+        notes += (where, value[:1000])
+    return Request("set_aside", notes, repeatable=False, ordered=False)
+
+
+def restore(server: Server, epoch: str, about: ProcessInfo, size: int) -> Iterator[Request]:
+    """Yield requests that register *server* again, with up to *size* connections in each."""
+    connections = list(server.snapshots())
+    for at in range(0, max(1, len(connections)), size):
+        first, last = at == 0, at + size >= len(connections)
+        arguments: Arguments = [server.id, epoch, json.dumps(about._asdict())]
+        arguments += ("first" if first else "", "last" if last else "")
+        arguments.append(" ".join(server.groups) if first else "")
+        for reply, snapshot in connections[at : at + size]:
+            channel, payload = snapshot.pending or ("", b"")
+            arguments += (reply, snapshot.order, channel, payload, snapshot.disconnect_payload)
+            arguments += (server.sessions.get(reply, b""),)
+            arguments.append("" if snapshot.code is None else snapshot.code)
+        yield Request("restore", arguments)
+
+
+def republish(server: Server, size: int) -> Iterator[Request]:
+    """Yield requests that publish the pending messages of *server* again, after a flush."""
+    pending = [each for each in server.snapshots() if each[1].pending or each[1].code]
+    for at in range(0, len(pending), size):
+        arguments: Arguments = []
+        for reply, snapshot in pending[at : at + size]:
+            channel, payload = snapshot.pending or ("", b"")
+            arguments += (reply, snapshot.order, channel, payload)
+        yield Request("republish", arguments)

@@ -1,0 +1,244 @@
+"""The session of one interface server with Redis: it writes, reads its inbox and heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Protocol
+
+from channels_workers.backoff import Backoff
+from channels_workers.concurrency.futures import settle
+from channels_workers.exceptions import LayerUnavailable, ServerEvicted
+from channels_workers.layers.redis import hosts, requests
+from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.inbox_reader import InboxReader
+from channels_workers.layers.redis.pipeline import async_pipeline
+from channels_workers.layers.redis.registration import Registration
+from channels_workers.layers.redis.requests import Done, Request, ignore
+from channels_workers.layers.redis.writer import Writer
+from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.types import Liveness, ProcessInfo, Unreadable
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+#: How often to heartbeat (s).
+HEARTBEAT_INTERVAL = 1.0
+
+#: Connections registered again in one request.
+RESTORED_AT_ONCE = 100
+
+
+class Layer(Protocol):
+    """The parts of a layer that a session uses."""
+
+    client: Client
+
+    def register_server(self, server: str) -> Registration:
+        """Register *server*; this blocks."""
+
+    def forget_server(self) -> None:
+        """Drop the server, which Redis has evicted."""
+
+
+class ServerSession:
+    """Writer, inbox reader and heartbeat of *server*, in the event loop that makes it.
+
+    After Redis has lost its data, it registers the server again, with all connections.
+    """
+
+    def __init__(self, layer: Layer, server: Server) -> None:
+        self.layer = layer
+        self.server = server
+        self.host = layer.client.host
+        self.registration = Registration(server.id, "")
+        self.loop = asyncio.get_running_loop()
+        self._ended = False
+        self._writer = Writer(self.host, layer.client.prefix, HEARTBEAT_INTERVAL)
+        inbox = layer.client.key(f"inbox:{server.id}")
+        self._reader = InboxReader(self.host, inbox, server, self)
+        self._outage: LayerUnavailable | None = None
+        #: Whether the server is registered, and the result of the first attempt. Coroutines of
+        #: other event loops wait for them.
+        self._registered: concurrent.futures.Future[bool] = concurrent.futures.Future()
+        self._first_attempt: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._duties: list[asyncio.Task[None]] = []
+        self._task = self.loop.create_task(self._run(), name="channels_workers server session")
+        self._task.add_done_callback(self._log_failure)
+
+    def ended(self) -> bool:
+        """Say whether this session, or its event loop, has ended."""
+        return self._ended or self.loop.is_closed()
+
+    def is_here(self) -> bool:
+        """Say whether this session runs in the caller's event loop."""
+        return not self.ended() and asyncio.get_running_loop() is self.loop
+
+    async def registered(self) -> bool:
+        """Wait until the server is registered; return False if the session ends before that."""
+        if self._registered.done():
+            return self._registered.result()
+        return await asyncio.shield(asyncio.wrap_future(self._registered))
+
+    async def first_attempt(self) -> None:
+        """Wait for the first attempt to register the server; raise its error."""
+        await asyncio.shield(asyncio.wrap_future(self._first_attempt))
+
+    def start(self, request: Request, done: Done) -> Request:
+        """Send a request; call *done* with its result or an error.
+
+        A repeatable request waits while Redis is away; another one fails. Raises
+        :class:`LayerUnavailable` if the session has ended, or could not register yet.
+        """
+        if self._ended:
+            raise LayerUnavailable("The connection of this server to Redis has ended.")
+        if not request.repeatable and not self._registered.done() and self._outage is not None:
+            raise self._outage
+        return self._writer.add(request, done)
+
+    async def call(self, request: Request) -> Any:
+        """Do the same as :meth:`start`, and wait for the result, or raise the error."""
+        reply = self.loop.create_future()
+        self.start(request, partial(settle, reply))
+        try:
+            return await reply
+        except asyncio.CancelledError:
+            request.is_over = True
+            raise
+
+    def depart(self, departures: Iterable[Departure]) -> None:
+        """Take the server out of groups that have no member here any more, soon."""
+        for group, entry in departures:
+            self._writer.add(Request("leave", [self.server.id, group, entry]), ignore)
+
+    def inbox_waits(self) -> float:
+        """Return for how long the inbox was not read to its end (s)."""
+        return time.monotonic() - self._reader.read_at if self._registered.done() else 0.0
+
+    def keep_unreadable(self, found: Iterable[Unreadable]) -> None:
+        """Keep notes of unreadable data in Redis, soon."""
+        self._writer.add(requests.set_aside(self.server.id, found), ignore)
+
+    def mend_inbox(self) -> None:
+        """Set the key of the inbox aside, soon, if it is not a stream."""
+        request = Request("mend_keys", [f"inbox:{self.server.id}", "stream"], ordered=False)
+        self._writer.add(request, ignore)
+
+    def republish(self) -> None:
+        """Publish the pending messages of connections again, soon, after a flush."""
+        for request in requests.republish(self.server, RESTORED_AT_ONCE):
+            self._writer.add(request, ignore)
+
+    async def stop(self) -> None:
+        """End the session and close its connections."""
+        # In a loop, as a cancellation may be swallowed; see `hosts.goes_on`.
+        while not self._task.done():
+            for task in (self._task, *self._duties):
+                task.cancel()
+            await asyncio.wait([self._task], timeout=0.1)
+
+    async def _run(self) -> None:
+        pool = hosts.asyncio_pool(self.host)
+        try:
+            await self._register()
+            async with asyncio.TaskGroup() as tasks:
+                writing = self._writer.write(async_pipeline(pool), self.registration)
+                duties = (writing, self._reader.read(async_pipeline(pool)), self._heartbeat())
+                self._duties = [tasks.create_task(duty) for duty in duties]
+        except* ServerEvicted:
+            self._evict()
+        finally:
+            self._end()
+            await pool.disconnect()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._writer.end()
+        if not self._first_attempt.done():
+            self._first_attempt.set_exception(LayerUnavailable("The session with Redis has ended."))
+        if not self._registered.done():
+            self._registered.set_result(False)
+        self.server.wake_mailboxes()  # readers in other loops begin a new session
+
+    def _log_failure(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            text = "The session of this server with Redis has failed; the next call begins another"
+            logger.error(text, exc_info=error, extra=self._fields("link_failed"))
+
+    async def _register(self) -> None:
+        attempts = Backoff(logger, "Registering this server", HEARTBEAT_INTERVAL)
+        while True:
+            try:
+                self.registration = await asyncio.to_thread(
+                    self.layer.register_server, self.server.id
+                )
+            except Exception as error:  # noqa: BLE001  (logged; nothing works without a registration)
+                self._outage = hosts.unavailable(self.host, error)
+                if not self._first_attempt.done():
+                    self._first_attempt.set_exception(self._outage)
+                await asyncio.sleep(attempts.failed(error))
+            else:
+                attempts.succeeded()
+                if not self._first_attempt.done():
+                    self._first_attempt.set_result(None)
+                self._registered.set_result(True)
+                return
+
+    # Heartbeats
+
+    async def _heartbeat(self) -> None:
+        while hosts.goes_on():
+            await asyncio.sleep(HEARTBEAT_INTERVAL)
+            try:
+                await self._heartbeat_once()
+            except LayerUnavailable as error:
+                logger.error("The heartbeat failed: %s", error, extra=self._fields("trying_again"))
+            except ServerEvicted:
+                raise
+            except Exception:
+                logger.exception("The heartbeat failed", extra=self._fields("trying_again"))
+
+    async def _heartbeat_once(self) -> None:
+        unsure = set(self.server.unsure)
+        reply = await self.call(self.registration.heartbeat(self.server.position))
+        liveness = self.registration.read(reply, time.monotonic())
+        self.server.unsure -= unsure
+        if liveness is Liveness.ALIVE:
+            self.server.forget_ends(unsure)
+        for request in self.registration.follow_up(time.monotonic()):
+            await self.call(request)
+        if liveness is Liveness.EVICTED:
+            raise ServerEvicted
+        if liveness is Liveness.LOST:
+            await self._restore(reply[1].decode())
+
+    async def _restore(self, epoch: str) -> None:
+        text = "Redis has lost its data; this server registers again"
+        logger.warning(text, extra=self._fields("data_lost"))
+        about = ProcessInfo.this("server")
+        parts = list(requests.restore(self.server, epoch, about, RESTORED_AT_ONCE))
+        for request in parts:
+            if await asyncio.to_thread(self.layer.client.call, request) == b"evicted":
+                raise ServerEvicted
+        self.server.restored()
+        self.registration.begin_again(epoch)
+        logger.warning("This server is registered again", extra=self._fields("data_restored"))
+
+    def _fields(self, event: str) -> dict[str, str | int]:
+        return fields(event, process_id=self.server.id)
+
+    def _evict(self) -> None:
+        text = "Redis has evicted this server; its sockets are closed"
+        logger.error(text, extra=self._fields("server_lost"))
+        self.layer.forget_server()
+        for channel, connection in list(self.server.connections.items()):
+            try:
+                connection.evicted()
+            except Exception:  # one connection must not stop the others
+                extra = fields("delivery_failed", connection=channel)
+                logger.exception("Closing %s failed", channel, extra=extra)
+        self.server.forget_all()

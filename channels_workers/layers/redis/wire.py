@@ -1,0 +1,211 @@
+"""The wire format of the Redis layer: what replies and stream entries mean; no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from channels_workers.exceptions import ChannelFull, MessageError, ServerEvicted
+from channels_workers.layers.types import (
+    Committed,
+    DeadLetter,
+    Delivery,
+    InboxEntry,
+    InboxKind,
+    InboxOperation,
+    Published,
+    Unreadable,
+    server_of,
+)
+
+#: The consumer group of each stream of a channel.
+GROUP = "workers"
+
+#: How many field names and values a message has at most; ``lib/keys.lua`` has the same number.
+MOST_FIELDS = 64
+
+#: The results of scripts, by their replies.
+COMMITTED = {each.value.encode(): each for each in Committed}
+PUBLISHED = {each.value.encode(): each for each in Published}
+
+#: The kinds of inbox operations by their letters.
+INBOX_KINDS = {kind.value: kind for kind in InboxKind}
+
+#: A part of the reason of each unreadable dead letter; ``clean_up.lua`` has the same words.
+UNREADABLE = "it is unreadable"
+
+#: Matches a number in a field. No counter of ours gets longer.
+is_number = re.compile(rb"-?[0-9]{1,15}").fullmatch
+
+#: The counter of a process whose counter is not a number; ``mark_dead.lua`` has the same number.
+NO_COUNTER = -1
+
+
+def raised(reply: Any) -> Any:
+    """Return *reply*; raise it if it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:
+    """Raise :class:`ChannelFull` if *reply* names a full channel."""
+    if reply.startswith("full "):
+        channel = reply.removeprefix("full ")
+        raise ChannelFull(channel, capacity_of(channel))
+
+
+def read_committed(reply: bytes, capacity_of: Callable[[str], int]) -> Committed:
+    """Return the result of ``commit.lua``, or raise :class:`ChannelFull`."""
+    if (committed := COMMITTED.get(reply)) is None:
+        read_full(reply.decode(), capacity_of)
+        raise RuntimeError(reply.decode())
+    return committed
+
+
+def read_published(reply: bytes) -> Published:
+    """Return the result of ``publish.lua``, or raise :class:`ServerEvicted` or RuntimeError."""
+    if (published := PUBLISHED.get(reply)) is not None:
+        return published
+    if reply == b"evicted":
+        raise ServerEvicted("This server is not registered in the layer.")
+    raise RuntimeError(reply.decode())
+
+
+def read_note(fields: Sequence[bytes]) -> Unreadable:
+    """Return the note in an entry of the stream ``aside``."""
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    where = values.get(b"what", b"").decode("utf-8", "backslashreplace")
+    return Unreadable(where, "", values.get(b"value", b""))
+
+
+class Read(NamedTuple):
+    """A reply of XREADGROUP; *unreadable* has channel, entry and error."""
+
+    deliveries: list[Delivery]
+    unreadable: list[tuple[str, str, MessageError]]
+
+
+def read_name(name: bytes) -> str:
+    """Return the id of a process; :func:`written_name` restores the bytes."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def written_name(process: str) -> bytes:
+    """Return the bytes of an id of :func:`read_name`."""
+    return process.encode("utf-8", "surrogateescape")
+
+
+def read_counters(reply: Sequence[bytes]) -> dict[str, int]:
+    """Return the heartbeat counters in *reply*: process id, counter, process id, counter ..."""
+    pairs = zip(reply[::2], reply[1::2], strict=True)
+    return {
+        read_name(process): int(counter) if is_number(counter) else NO_COUNTER
+        for process, counter in pairs
+    }
+
+
+def read_streams(reply: Any, prefix: str, consumer: str) -> Read:
+    """Read a reply of XREADGROUP, entry by entry; *prefix* begins the keys of the streams."""
+    read = Read([], [])
+    for key, entries in reply or ():
+        channel = key.decode().removeprefix(prefix)
+        for token, fields in entries:
+            if fields is None:  # the entry was deleted meanwhile
+                continue
+            try:
+                read.deliveries.append(read_delivery(channel, token.decode(), fields, consumer))
+            except MessageError as error:
+                read.unreadable.append((channel, token.decode(), error))
+    return read
+
+
+def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: str) -> Delivery:
+    """Return the delivery in a stream entry."""
+    if len(fields) > MOST_FIELDS:
+        raise MessageError(f"Entry {token} of channel {channel} has {len(fields) // 2} fields.")
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    try:
+        return Delivery(
+            channel=channel,
+            token=token,
+            consumer=consumer,
+            id=values[b"id"].decode(),
+            payload=values[b"payload"],
+            reply_channel=_read_reply(values.get(b"reply")),
+            order=_read_number(values.get(b"order")) or 0,
+            code=_read_number(values.get(b"code")),
+            session=values.get(b"session"),
+            attempts=_read_number(values.get(b"attempts")) or 0,
+            deaths=_read_number(values.get(b"deaths")) or 0,
+            failures=_read_number(values.get(b"failures")) or 0,
+        )
+    except KeyError as error:
+        raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error
+    except ValueError:  # its text has the value, which may be foreign
+        text = f"Entry {token} of channel {channel} has an unreadable number or name."
+        raise MessageError(text) from None
+
+
+def _read_reply(value: bytes | None) -> str | None:
+    if not value:
+        return None
+    reply = value.decode()
+    if not server_of(reply):
+        raise ValueError("a reply channel without a server")
+    return reply
+
+
+def _read_number(value: bytes | None) -> int | None:
+    if not value:
+        return None
+    if not is_number(value):
+        raise ValueError("no number")
+    return int(value)
+
+
+def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:
+    """Return the dead letter in an entry: channel and reason, then the message.
+
+    An unreadable message becomes a dead letter of its readable parts.
+    """
+    letter, values = entry.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
+    channel, reason = (
+        values.get(name, b"").decode("utf-8", "backslashreplace")
+        for name in (b"channel", b"reason")
+    )
+    try:
+        message = read_delivery(channel, letter, fields[4:], "")
+        return DeadLetter(letter, reason, message, is_unreadable=UNREADABLE in reason)
+    except MessageError:
+        name = values.get(b"id", b"").decode("utf-8", "backslashreplace")
+        rest = Delivery(channel, letter, "", name, values.get(b"payload", b""))
+        return DeadLetter(letter, reason or UNREADABLE, rest, is_unreadable=True)
+
+
+def read_inbox(reply: Any) -> list[InboxEntry]:
+    """Return the entries in a reply of XREAD on an inbox; each field is read by itself."""
+    return [
+        _read_entry(token.decode(), fields)
+        for _, entries in reply or ()
+        for token, fields in entries
+    ]
+
+
+def _read_entry(token: str, fields: Sequence[bytes]) -> InboxEntry:
+    operations, unreadable = [], []
+    for name, value in zip(fields[::2], fields[1::2], strict=True):
+        try:
+            text = name.decode()
+            operations.append(InboxOperation(INBOX_KINDS[text[:1]], text[1:], value))
+        except (UnicodeDecodeError, KeyError):
+            where = f"Field {name[:100]!r} of inbox entry {token}"
+            why = "This release knows no such operation."
+            unreadable.append(Unreadable(where, why, value))
+    return InboxEntry(token, operations, unreadable)
+
+
+def as_it_is(response: Any, **kwargs: Any) -> Any:
+    """Return *response* itself: redis-py's dicts would lose repeated fields of a stream entry."""
+    return response

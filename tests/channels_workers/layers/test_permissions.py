@@ -1,0 +1,251 @@
+"""A Redis that says no: one error that says what it said and what is needed, and no secret."""
+
+import asyncio
+import logging
+import re
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from channels_workers.exceptions import LayerRefused, LayerUnavailable
+from channels_workers.layers.redis import RedisChannelLayer, permissions
+from channels_workers.layers.types import Committed, Delivery, Liveness, ProcessInfo
+from labs.harness.redis_server import RedisServer
+from tests.channels_workers.layers.contract import (
+    LayerContract,
+    MakeLayer,
+    Process,
+    other,
+    process,
+)
+from tests.channels_workers.layers.recorder import TIMEOUT
+from tests.docs.pages import page
+
+__all__ = ["other", "process"]
+
+#: A password with all that means something in an address.
+SECRET = "p@ss/w#rd?:%&= ü"
+
+MakeUser = Callable[..., str]
+
+
+@pytest.fixture
+def make_user(redis_server: RedisServer) -> Iterator[MakeUser]:
+    """`make_user(*rules)` gives the address of a Redis for a user with these rights."""
+
+    def make(*rules: str) -> str:
+        with redis_server.client() as client:
+            client.execute_command("ACL", "SETUSER", "ann", "reset", "on", f">{SECRET}", *rules)  # type: ignore[no-untyped-call]
+        return redis_server.url.replace("//", f"//ann:{quote(SECRET, safe='')}@")
+
+    yield make
+    with redis_server.client() as client:
+        client.execute_command("ACL", "DELUSER", "ann")  # type: ignore[no-untyped-call]
+
+
+def refusal(address: str) -> str:
+    """What a layer says of a Redis that refuses it; nothing of it holds the password."""
+    layer = RedisChannelLayer(hosts=[address])
+    with pytest.raises(LayerRefused) as caught:
+        layer.check_server()
+    shown = "".join(traceback.format_exception(caught.value))
+    for text in (shown, repr(caught.value), repr(layer), str(layer), repr(layer.client)):
+        for secret in (SECRET, quote(SECRET, safe=""), "p@ss", "p%40ss"):
+            assert secret not in text
+    layer.disconnect()
+    return str(caught.value)
+
+
+class TestLeastRights(LayerContract):
+    """A user with the rights of the documentation, and no other, keeps the contract."""
+
+    @pytest.fixture
+    async def make_layer(
+        self, redis_server: RedisServer, make_user: MakeUser
+    ) -> AsyncIterator[MakeLayer]:
+        redis_server.client().script_flush()
+        address = make_user(*permissions.rules("channels").split())
+        made: list[RedisChannelLayer] = []
+
+        def make(**config: object) -> RedisChannelLayer:
+            made.append(RedisChannelLayer(hosts=[address], **config))
+            return made[-1]
+
+        yield make
+        for layer in made:
+            await layer.retire_server()
+            layer.disconnect()
+        with redis_server.client() as client:
+            denied: Any = client.execute_command("ACL", "LOG")  # type: ignore[no-untyped-call]
+            said = [(each[b"object"], each[b"context"]) for each in map(as_dict, denied)]
+            client.execute_command("ACL", "LOG", "RESET")  # type: ignore[no-untyped-call]
+        # What redis-py says about itself, which nobody needs.
+        assert [each for each in said if not each[0].startswith(b"client")] == []
+
+
+def as_dict(entry: Any) -> dict[bytes, Any]:
+    if isinstance(entry, dict):
+        return {key.encode() if isinstance(key, str) else key: _raw(entry[key]) for key in entry}
+    return dict(zip(entry[::2], entry[1::2], strict=True))
+
+
+def _raw(value: Any) -> Any:
+    return value.encode() if isinstance(value, str) else value
+
+
+def test_the_documentation_lists_the_rights() -> None:
+    assert permissions.rules("chat") in page("reference/redis").text
+
+
+# SELECT is needed for another database than 0 alone.
+@pytest.mark.parametrize("command", [one for one in permissions.COMMANDS if one != "select"])
+def test_a_right_that_is_missing_is_named(command: str, make_user: MakeUser) -> None:
+    said = refusal(make_user(*permissions.rules("channels").split(), f"-{command}"))
+    name, _, sub = command.partition("|")
+    assert re.search(rf"\b{name}\b", said, re.IGNORECASE), said
+    assert "ACL SETUSER <user>" in said
+    assert sub in ("", "load", "usage", "create", "delconsumer", "consumers")
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (["~*", "+@all", "-@scripting"], "the 'evalsha' command|the 'script.*' command"),
+        (["~other:*", "+@all"], r"keys"),
+        (["~*", "+@all", "-@write"], "does not let its user run SET"),
+        (["~*", "+@all", "-get"], "'get' command"),
+    ],
+)
+def test_a_user_who_may_not(rules: list[str], said: str, make_user: MakeUser) -> None:
+    text = refusal(make_user(*rules))
+    assert re.search(said, text)
+    assert re.search(r"ACL SETUSER <user> ~<prefix>:\*", text)
+
+
+def test_a_wrong_password(make_user: MakeUser) -> None:
+    address = make_user("~*", "+@all").replace("ann:", "ann:x")
+    assert "Correct the user and the password" in refusal(address)
+
+
+def test_a_user_that_nobody_knows(redis_server: RedisServer) -> None:
+    address = redis_server.url.replace("//", f"//bob:{quote(SECRET, safe='')}@")
+    assert "Correct the user and the password" in refusal(address)
+
+
+def test_no_password_where_one_is_needed(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        client.config_set("requirepass", SECRET)
+        try:
+            assert "Correct the user and the password" in refusal(redis_server.url)
+        finally:
+            client.execute_command("AUTH", SECRET)  # type: ignore[no-untyped-call]
+            client.config_set("requirepass", "")
+
+
+def test_a_database_that_is_not_there(redis_server: RedisServer) -> None:
+    said = refusal(redis_server.url.removesuffix("0") + "99")
+    assert "DB index is out of range. Name a database that it has" in said
+
+
+async def test_it_goes_on_without_info(
+    make_user: MakeUser, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = make_user(*permissions.rules("channels").split(), f"-{permissions.OPTIONAL}")
+    layer = RedisChannelLayer(hosts=[address])
+    worker = Process(layer)
+    recorder = await worker.connect()
+    assert await worker.commit(await worker.pull()) is Committed.DONE
+    await recorder.until(lambda: recorder.releases == [0])
+    await asyncio.to_thread(layer.check_server)
+    told = [record for record in caplog.records if getattr(record, "event", "") == "rights_missing"]
+    assert [record.levelno for record in told] == [logging.WARNING]
+    assert "ACL SETUSER <user> +info" in told[0].message
+    await layer.retire_server()
+    layer.disconnect()
+
+
+async def test_a_password_that_changes_while_all_run(
+    make_user: MakeUser, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = RedisChannelLayer(hosts=[make_user("~*", "+@all")])
+    worker = Process(layer)
+    await worker.connected()
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "ann", "resetpass", ">other")  # type: ignore[no-untyped-call]
+        client.execute_command("CLIENT", "KILL", "USER", "ann")  # type: ignore[no-untyped-call]
+        recorder = await worker.attach()
+        publishing = asyncio.create_task(worker.publish(recorder, 0))
+        with pytest.raises(LayerUnavailable, match=r"refuses us: .*Correct the user"):
+            await until_refused(worker)
+        await until(lambda: refused_writes(caplog) == 1)
+        assert not publishing.done()
+        client.execute_command("ACL", "SETUSER", "ann", f">{SECRET}")  # type: ignore[no-untyped-call]
+    await asyncio.wait_for(publishing, TIMEOUT)
+    assert await worker.commit(await pulled(worker)) is Committed.DONE
+    await recorder.until(lambda: recorder.releases == [0])
+    assert refused_writes(caplog) == 1
+    assert SECRET not in caplog.text
+    await layer.retire_server()
+    layer.disconnect()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():  # noqa: ASYNC110  (the log tells nobody)
+            await asyncio.sleep(0.01)
+
+
+def refused_writes(caplog: pytest.LogCaptureFixture) -> int:
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    return sum("Writing: Redis at" in text and "refuses us" in text for text in errors)
+
+
+async def pulled(worker: Process) -> Delivery:
+    """Pull, again while the line that was cut is still to be noticed."""
+    async with asyncio.timeout(TIMEOUT):
+        while True:
+            try:
+                return await worker.pull()
+            except LayerUnavailable:
+                continue
+
+
+async def until_refused(worker: Process) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        while True:
+            try:
+                await asyncio.to_thread(worker.layer.heartbeat, worker.name)
+            except LayerRefused:
+                raise
+            except LayerUnavailable:  # the line was cut
+                continue
+
+
+async def test_a_right_that_is_taken_away_meanwhile(
+    make_user: MakeUser, redis_server: RedisServer
+) -> None:
+    layer = RedisChannelLayer(hosts=[make_user("~*", "+@all")])
+    worker = Process(layer)
+    recorder = await worker.connected()
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "ann", "-evalsha")  # type: ignore[no-untyped-call]
+        publishing = asyncio.create_task(worker.publish(recorder, 1))
+        with pytest.raises(LayerRefused, match="evalsha"):
+            await asyncio.to_thread(layer.heartbeat, worker.name)
+        assert not publishing.done()
+        client.execute_command("ACL", "SETUSER", "ann", "+evalsha")  # type: ignore[no-untyped-call]
+    await asyncio.wait_for(publishing, TIMEOUT)
+    assert await worker.commit(await worker.pull()) is Committed.DONE
+    await recorder.until(lambda: recorder.releases == [0, 1])
+    assert layer.heartbeat(worker.name) is Liveness.ALIVE
+    await layer.retire_server()
+    layer.disconnect()
+
+
+def test_a_new_worker_is_told_at_once(make_user: MakeUser) -> None:
+    layer = RedisChannelLayer(hosts=[make_user("~other:*", "+@all")])
+    with pytest.raises(LayerRefused, match="ACL SETUSER"):
+        layer.register("worker", ProcessInfo.this("worker"))

@@ -1,0 +1,167 @@
+"""The session of a server with Redis: how it begins, ends and is made anew, on a real Redis."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers import base
+from channels_workers.layers.codec import Codec
+from channels_workers.layers.redis import RedisChannelLayer, session
+from channels_workers.layers.server import Server
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
+from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
+
+
+@pytest.fixture
+async def layer(redis_server: RedisServer) -> AsyncIterator[RedisChannelLayer]:
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    yield layer
+    redis_server.start()
+    await layer.retire_server()
+    layer.disconnect()
+
+
+async def until(condition: Any, what: str) -> None:
+    await asyncio.to_thread(wait_for, condition, what)
+
+
+async def test_a_channel_is_made_though_the_server_session_of_another_loop_ends_first(
+    layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    """As when two views of a WSGI process want one, each in a loop of its own."""
+    redis_server.stop()
+    begun = threading.Event()
+
+    async def dead_letter() -> None:
+        making = asyncio.create_task(layer.new_channel())
+        await until(lambda: layer._server_session, "the session")
+        begun.set()
+        await until(lambda: len(layer._server.receivers) == 2, "the other")  # type: ignore[union-attr]
+        making.cancel()
+        await asyncio.wait([making])
+
+    ending = asyncio.create_task(asyncio.to_thread(asyncio.run, dead_letter()))
+    await asyncio.to_thread(begun.wait, TIMEOUT)
+    making = asyncio.create_task(layer.new_channel())
+    await ending
+    assert not making.done()
+    redis_server.start()
+    channel = await asyncio.wait_for(making, TIMEOUT)
+    await layer.send(channel, {"n": 1})
+    assert (await asyncio.wait_for(layer.receive(channel), TIMEOUT))["n"] == 1
+
+
+async def test_a_channel_that_was_not_made_leaves_nothing(
+    layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    """Nobody would ever read what comes to it."""
+    redis_server.stop()
+    making = asyncio.create_task(layer.new_channel())
+    await asyncio.wait([making], timeout=0)
+    server = layer.start_server()
+    assert len(server.receivers) == 1
+    making.cancel()
+    await asyncio.wait([making])
+    await until(lambda: not server.receivers, "its end")
+
+
+async def test_whoever_waits_for_a_server_that_leaves_is_told(
+    layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    redis_server.stop()
+    making = asyncio.create_task(layer.new_channel())
+    await asyncio.wait([making], timeout=0)
+    with suppress(LayerUnavailable):
+        await layer.retire_server()
+    with pytest.raises(LayerUnavailable):
+        await asyncio.wait_for(making, TIMEOUT)
+
+
+async def test_the_first_attempt_says_what_is_wrong_and_the_next_goes_on(
+    layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    redis_server.stop()
+    layer.start_server()
+    with pytest.raises(LayerUnavailable, match="does not answer"):
+        await asyncio.wait_for(layer.first_attempt(), TIMEOUT)
+    redis_server.start()
+    assert await asyncio.wait_for(layer.new_channel(), TIMEOUT)
+
+
+class SlowServer(Server):
+    """A server that lets another thread make one, too, if it can."""
+
+    both = threading.Barrier(2)
+
+    def __init__(self, codec: Codec) -> None:
+        with suppress(threading.BrokenBarrierError):
+            self.both.wait(0.5)
+        super().__init__(codec)
+
+
+def test_threads_that_make_channels_at_once_are_of_one_server(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "Server", SlowServer)
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+
+    def make() -> str:
+        return asyncio.run(layer.new_channel()).partition("!")[0]
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = [threads.submit(make) for _ in range(2)]
+    assert first.result() == second.result()
+    assert set(layer.admin.processes()) == {first.result()}
+    layer.forget_server()
+    layer.disconnect()
+
+
+async def test_one_that_cannot_be_told_of_the_loss_keeps_it_from_nobody(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 0.05)
+    bad, good = Recorder(), Recorder()
+
+    def fail() -> None:
+        raise RuntimeError("broken receiver")
+
+    monkeypatch.setattr(bad, "evicted", fail)
+    for receiver in (bad, good):
+        receiver.channel = await layer.attach(receiver)
+    await layer.first_attempt()
+    server = layer.start_server()
+    await until(
+        lambda: layer.admin.mark_dead(server.id, layer.admin.processes()[server.id]), "the mistake"
+    )
+    await until(lambda: good.lost, "the loss")
+    await until(lambda: not server.receivers, "the end of the server")
+    assert "broken receiver" in caplog.text
+    layer.admin.clean_up(server.id)
+
+
+async def test_an_end_of_which_redis_knew_nothing_is_remembered_through_an_outage(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is forgotten by the next heartbeat that goes through, not by one that fails."""
+    server = layer.start_server()
+    await layer.first_attempt()
+    server.unsure.add("some!channel")
+    assert layer._server_session is not None
+
+    async def fail(request: Any) -> Any:
+        raise LayerUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(layer._server_session, "call", fail)
+        with pytest.raises(LayerUnavailable):
+            await layer._server_session._heartbeat_once()
+    assert server.unsure == {"some!channel"}
+    await layer._server_session._heartbeat_once()
+    assert server.unsure == set()
