@@ -1,16 +1,16 @@
-"""Everything that the engine raises on purpose.
+"""The exceptions of the engine.
 
 ::
 
     ChannelError
     ├── ChannelFull              a channel's capacity is reached (also Channels 4's ChannelFull)
-    ├── OutboxFull               a consumer sends more than one may
-    ├── MessageError             content that cannot travel (also ValueError)
+    ├── OutboxFull               a consumer exceeds the limit of its outbox
+    ├── MessageError             content that cannot be encoded (also ValueError)
     │   └── MessageTooLarge
-    ├── ServerEvicted               the layer no longer knows this interface server
-    └── LayerUnavailable         the layer's server does not answer, or not now
-        └── LayerUnfit           it answers, and is of a version or kind that cannot be used
-            └── LayerRefused     it does not know our user, or does not allow what is needed
+    ├── ServerEvicted            the layer has evicted this interface server
+    └── LayerUnavailable         the server behind the layer does not answer now
+        └── LayerUnfit           it answers, but its version or kind is not usable
+            └── LayerRefused     it refuses our user, or a permission that we need
 
     AcceptConnection             raised by a consumer: accept the WebSocket (Channels 2)
     DenyConnection               raised by a consumer: refuse the WebSocket (1.1.8)
@@ -28,14 +28,13 @@ from channels.exceptions import ChannelFull as LayerChannelFull
 
 
 class ChannelError(Exception):
-    """The base of all errors of this package that report a failure."""
+    """The base of all exceptions of this package that report a failure."""
 
 
 class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
     """A channel holds as many messages as its capacity allows.
 
-    It is also ``channels.exceptions.ChannelFull``, so code written for
-    Channels 4 catches it as it is.
+    It is also ``channels.exceptions.ChannelFull``, so code written for Channels 4 catches it.
     """
 
     def __init__(self, channel: str = "", capacity: int = 0) -> None:
@@ -48,31 +47,31 @@ class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
 
 
 class OutboxFull(ChannelError):
-    """A consumer sends, joins or leaves more than one consumer may."""
+    """A consumer sends, joins or leaves more than its outbox may hold."""
 
 
 class MessageError(ChannelError, ValueError):
-    """Content that cannot be sent: not a dict, or not to be encoded."""
+    """Content that cannot be sent: it is not a dict, or cannot be encoded."""
 
 
 class MessageTooLarge(MessageError):
-    """An encoded message is over the layer's ``message_size``."""
+    """An encoded message exceeds the ``message_size`` of the layer."""
 
 
 class ServerEvicted(ChannelError):
-    """The layer has no registration of this interface server any more."""
+    """The layer has evicted this interface server, and closed its connections."""
 
 
 class LayerUnavailable(ChannelError):
-    """The layer's server does not answer, or cannot take anything now."""
+    """The server behind the layer does not answer, or cannot run commands now."""
 
 
 class LayerUnfit(LayerUnavailable):
-    """The layer's server is too old, or of a kind that cannot be used."""
+    """The server behind the layer is too old, or of an unusable kind."""
 
 
 class LayerRefused(LayerUnfit):
-    """The layer's server refuses our user: it knows another password, or lacks rights."""
+    """The server behind the layer refuses our user: a wrong password, or no permission."""
 
 
 class AcceptConnection(Exception):
@@ -84,17 +83,17 @@ class DenyConnection(Exception):
 
 
 class ConsumeLater(Exception):
-    """Raised by a consumer that cannot take its message yet.
+    """Raised by a consumer to run its message again later.
 
-    What it did in this run is undone: nothing that it sent goes out, and its channel session is
-    not saved. The message runs again after 0.05 s, with the same id, behind those that wait; each
-    further wait is twice as long, up to 1 s. A connection's next message waits for it. After 10
-    more runs it is given up.
+    The engine discards this run: it sends nothing, and does not save the channel session. The
+    message runs again after 0.05 s, with the same id, behind those that wait. Each further wait is
+    twice as long, up to 1 s. The next message of the connection waits for it. After 10 more runs it
+    becomes a dead letter.
     """
 
 
 class ChannelSocketException(Exception):
-    """Raised by a consumer so that :meth:`run` acts on its socket."""
+    """Raised by a consumer to have :meth:`run` act on its socket."""
 
     def run(self, message: Any) -> None:
         """Act on the socket of *message*, a ``Message``; subclasses must override it."""
