@@ -1,16 +1,16 @@
-"""Everything that the engine raises on purpose.
+"""The exceptions of the engine.
 
 ::
 
     ChannelError
     ├── ChannelFull              a channel's capacity is reached (also Channels 4's ChannelFull)
-    ├── OutboxFull               a consumer sends more than one may
-    ├── MessageError             content that cannot travel (also ValueError)
+    ├── OutboxFull               a consumer exceeds the limit of its outbox
+    ├── MessageError             content that cannot be encoded (also ValueError)
     │   └── MessageTooLarge
-    ├── ServerEvicted               the layer no longer knows this interface server
-    └── LayerUnavailable         the layer's server does not answer, or not now
-        └── LayerUnfit           it answers, and is of a version or kind that cannot be used
-            └── LayerRefused     it does not know our user, or does not allow what is needed
+    ├── ServerEvicted            the layer has evicted this interface server
+    └── LayerUnavailable         the server behind the layer does not answer now
+        └── LayerUnfit           it answers, but its version or kind is not usable
+            └── LayerRefused     it refuses our user, or a permission that we need
 
     AcceptConnection             raised by a consumer: accept the WebSocket (Channels 2)
     DenyConnection               raised by a consumer: refuse the WebSocket (1.1.8)
@@ -28,7 +28,7 @@ from channels.exceptions import ChannelFull as LayerChannelFull
 
 
 class ChannelError(Exception):
-    """The base of all errors of this package that report a failure."""
+    """The base of all exceptions of this package that report a failure."""
 
 
 class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
@@ -59,7 +59,7 @@ class MessageTooLarge(MessageError):
 
 
 class ServerEvicted(ChannelError):
-    """The layer has no registration of this interface server any more."""
+    """The layer has evicted this interface server, and closed its connections."""
 
 
 class LayerUnavailable(ChannelError):

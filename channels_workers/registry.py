@@ -1,4 +1,4 @@
-"""The configured channel layers, by alias: those of Channels 4, so that both see the same."""
+"""The configured channel layers by alias, shared with Channels 4."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["DEFAULT_CHANNEL_LAYER", "channel_layers", "get_channel_layer"]
 
 
 class OneLayerEach(ChannelLayerManager):  # type: ignore[misc]
-    """Makes one layer for each alias, however many threads ask for it at once.
+    """Makes one layer for each alias, even if several threads ask at once.
 
-    Two layers would be two servers, of which one is never told that the process ends.
+    Two layers would be two servers, and the end of the process would retire only one of them.
     """
 
-    #: For the thread that makes a layer, which may ask for another one.
+    #: Re-entrant: a layer in the making may ask for another one.
     lock = threading.RLock()
 
     def __getitem__(self, alias: str) -> Any:
@@ -35,7 +35,7 @@ class OneLayerEach(ChannelLayerManager):  # type: ignore[misc]
         type(self).lock = threading.RLock()
 
 
-# Libraries hold this very object and ask it themselves: it must be the one that takes care.
+# Libraries hold this very object, so its own class changes.
 channel_layers.__class__ = OneLayerEach
 forks.renew_in_child(channel_layers)
 
@@ -43,10 +43,10 @@ forks.renew_in_child(channel_layers)
 def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> WorkerLayer:
     """Return the layer that ``CHANNEL_LAYERS[alias]`` configures.
 
-    Raises :class:`~django.core.exceptions.ImproperlyConfigured` if there is none, or if it is
-    a layer that cannot feed workers.
+    Raises :class:`~django.core.exceptions.ImproperlyConfigured` if there is none, or if it cannot
+    feed workers.
     """
-    layer = channel_layers.backends.get(alias)  # it was asked for before
+    layer = channel_layers.backends.get(alias)  # the usual case: it exists
     if isinstance(layer, WorkerLayer):
         return layer
     if alias not in channel_layers:

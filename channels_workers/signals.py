@@ -1,4 +1,4 @@
-"""Signals of a worker's life, with the names and arguments of Channels 1.1.8."""
+"""The signals of workers, with the names and arguments of Channels 1.1.8."""
 
 from django.db import close_old_connections, reset_queries
 from django.dispatch import Signal
@@ -15,7 +15,7 @@ worker_ready = Signal()
 #: Sent once by ``runworker`` before its threads start; ``sender`` is the worker group.
 worker_process_ready = Signal()
 
-# A consumer is to the database what a request is: Django does the same around one.
+# Django does the same around a request.
 consumer_started.connect(reset_queries)
 consumer_started.connect(close_old_connections)
 consumer_finished.connect(close_old_connections)

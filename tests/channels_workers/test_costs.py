@@ -146,13 +146,13 @@ async def test_round_trips_of_a_worker_for_a_message(
     site = sites(1)
     clients = await site.enter(2)
     trips: list[list[bytes]] = []
-    write = pipeline.Line.write
+    write = pipeline.BlockingPipeline.write
 
-    def count(line: pipeline.Line, data: bytes) -> None:
+    def count(line: pipeline.BlockingPipeline, data: bytes) -> None:
         trips.append(COMMAND.findall(data))
         write(line, data)
 
-    monkeypatch.setattr(pipeline.Line, "write", count)
+    monkeypatch.setattr(pipeline.BlockingPipeline, "write", count)
     await site.talk(clients)
     commits = [trip for trip in trips if trip == [b"EVALSHA", b"XREADGROUP"]]
     assert MESSAGES - 1 <= len(commits) <= MESSAGES

@@ -52,7 +52,7 @@ def test_channelstatus(layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPa
         ],
         dead_letters=1,
     )
-    monkeypatch.setattr(layer, "status", lambda: status)
+    monkeypatch.setattr(layer.admin, "status", lambda: status)
     assert output("channelstatus") == shown("channelstatus").rstrip("\n")
 
 

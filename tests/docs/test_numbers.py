@@ -9,7 +9,7 @@ from channels_workers.conf import Configuration
 from channels_workers.interface import application, health
 from channels_workers.interface.servers.daphne import autobahn
 from channels_workers.layers import liveness
-from channels_workers.layers.redis import processes, registration, session
+from channels_workers.layers.redis import admin, registration, session
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
 from channels_workers.worker import batch, reaper, retries
@@ -56,7 +56,7 @@ NUMBERS = [
         r"entries of up to ([\d,]+) operations",
         of_lua("lib/outbox", "pairs_per_entry"),
     ),
-    ("reference/redis", r"ids of the last ([\d,]+) processes", processes.DEAD_REMEMBERED),
+    ("reference/redis", r"ids of the last ([\d,]+) processes", admin.DEAD_REMEMBERED),
     (
         "explanation/guarantees",
         r"which are (\w+) heartbeat intervals",

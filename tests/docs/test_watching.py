@@ -31,7 +31,7 @@ def shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
         workers=[WorkerStatus("worker", ProcessInfo("worker", "vm", 2, 0.0, 4), 2)],
         channels=[ChannelStatus(RECEIVE, 0, 2, 2.7)],
     )
-    monkeypatch.setattr(channel_layers["default"], "status", lambda: status)
+    monkeypatch.setattr(channel_layers["default"].admin, "status", lambda: status)
     out = StringIO()
     call_command("channelstatus", "--json", stdout=out)
     (line,) = out.getvalue().splitlines()

@@ -1,4 +1,4 @@
-"""The layer of several processes, over Redis 6.2 or later."""
+"""The layer of many processes, in Redis 6.2 or later."""
 
 from channels_workers.layers.redis.layer import RedisChannelLayer
 

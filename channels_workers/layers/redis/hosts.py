@@ -1,4 +1,4 @@
-"""Hosts of Redis to connection pools, and what kind of server answers there."""
+"""The host of Redis: its connection pools, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -24,36 +24,35 @@ from channels_workers.logs import described
 
 OLDEST_VERSION = (6, 2)
 
-#: What redis-py raises when the server does not answer, or the line is cut.
+#: The errors of redis-py if the server does not answer, or the connection is cut.
 DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
-#: How Redis begins when it cannot carry out a command just now: it starts, is full, cannot write
-#: to its disk, is a replica, has no replica, or runs a long script; and how scripts of ours do when
-#: it has lost its data.
+#: How transient errors begin: Redis loads its data, is full, cannot write to its disk, is a
+#: replica, has no replica, or runs a long script. Our scripts raise the first two after a loss.
 TRANSIENT = (
     *("LOST ", "RECOVERING "),
     *("LOADING", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY ", "TRYAGAIN"),
     *("command not allowed", "You can't write against a read only"),
 )
 
-#: How it begins when the user may not do what we ask for; in a script Redis before 7.2 says it so.
+#: How errors begin if the user lacks a permission; some are those of scripts before Redis 7.2.
 FORBIDDEN = (
     *("NOPERM", "The user executing the script", "ACL failure in script"),
     *("unknown command", "Unknown Redis command"),
 )
 
-#: How it begins when it does not know who asks.
+#: How errors begin if the log-in fails.
 STRANGER = ("WRONGPASS", "NOAUTH", "invalid password", "AUTH ")
 
-#: How it begins when it has no database of the number in the address.
+#: How errors begin if the database in the address does not exist.
 NO_DATABASE = ("DB index", "invalid DB index", "SELECT is not allowed")
 
-#: How Redis before 7.0 writes the error of a command that a script of ours calls.
+#: The error of a command in a script, before Redis 7.0.
 _OF_SCRIPT = re.compile(r"(?:ERR )?Error running script .*?@user_script: \d+: -(?P<error>.+)")
 
 
 def read_hosts(hosts: Any) -> Host:
-    """Return the one host that *hosts*, in any form that channels-redis takes, names.
+    """Return the one host in *hosts*, which has a form of channels-redis.
 
     Raises :class:`~django.core.exceptions.ImproperlyConfigured` for anything else.
     """
@@ -70,13 +69,13 @@ def read_hosts(hosts: Any) -> Host:
     for make_pool in (blocking_pool, asyncio_pool):
         try:
             make_pool(host).make_connection()  # none is opened
-        except Exception as error:  # noqa: BLE001  (each option has errors of its own)
+        except Exception as error:  # noqa: BLE001  (each option has its own errors)
             raise refuse(host, error) from None
     return host
 
 
 def is_temporary(error: Exception) -> bool:
-    """Say whether the same request may succeed later, perhaps when somebody has cured it."""
+    """Say whether the same request may succeed later, perhaps after a cure."""
     if isinstance(error, DISCONNECTED) or refusal(error):
         return True
     kinds = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
@@ -84,42 +83,39 @@ def is_temporary(error: Exception) -> bool:
 
 
 def plain(text: str) -> str:
-    """Return an error of Redis as 7.0 writes it, without the script that ran into it."""
+    """Return an error in the form of Redis 7.0, without the script around it."""
     found = _OF_SCRIPT.match(text)
     return found["error"] if found else text
 
 
 def is_loss(error: Exception) -> bool:
-    """Say whether a script of ours found less than there should be."""
+    """Say whether one of our scripts reported missing data."""
     return str(error).startswith("LOST ")
 
 
 def is_wrong_type(error: Any) -> bool:
-    """Say whether a key has a type that we do not give it."""
+    """Say whether a key has a foreign type."""
     return isinstance(error, redis.exceptions.ResponseError) and "WRONGTYPE" in str(error)
 
 
 def refusal(error: Exception) -> str:
-    """Return what is to be done if *error* says that Redis will have none of us, "" else."""
+    """Return the cure if Redis refuses our user or our database, else ""."""
     text = plain(str(error)).removeprefix("ERR ")
     if isinstance(error, redis.exceptions.NoPermissionError) or text.startswith(FORBIDDEN):
-        return f"Its user lacks a right. {permissions.CURE}"
+        return f"Its user lacks a permission. {permissions.CURE}"
     kinds = (
         redis.exceptions.AuthenticationError,
         redis.exceptions.AuthenticationWrongNumberOfArgsError,
     )
     if isinstance(error, kinds) or text.startswith(STRANGER):
-        return "Correct the user and the password in the address, or those that Redis knows."
+        return "Correct the user and the password in the address, or in Redis."
     if text.startswith(NO_DATABASE):
-        return "Name a database that it has, as a rule 0: redis://host:6379/0."
+        return "Name a database that exists, such as 0: redis://host:6379/0."
     return ""
 
 
 def unavailable(host: Host, error: Exception) -> LayerUnavailable:
-    """Return the error to raise, or to log, when the Redis at *host* does not do what we ask for.
-
-    It is *error* itself if that says so already.
-    """
+    """Return the error to raise or log after *error* from the Redis at *host*."""
     if isinstance(error, LayerUnavailable):
         return error
     if cure := refusal(error):
@@ -131,12 +127,12 @@ def unavailable(host: Host, error: Exception) -> LayerUnavailable:
             "Is it running, and is its address right?"
         )
     what = f"{type(error).__name__}: {plain(str(error))}"
-    return LayerUnavailable(f"Redis at {describe(host)} answers with what we cannot take ({what}).")
+    return LayerUnavailable(f"Redis at {describe(host)} sends an unexpected reply ({what}).")
 
 
 def _options(host: Host) -> Host:
-    # RESP 2, whose replies are flat lists; a time-out longer than any blocking read; a ping
-    # before a connection that was idle is used (providers cut those).
+    # RESP 2, for flat lists; a time-out longer than any blocking read; a ping before the use of an
+    # idle connection, as providers cut those.
     defaults: Host = {
         "protocol": 2,
         "socket_timeout": 10.0,
@@ -146,13 +142,13 @@ def _options(host: Host) -> Host:
     if not str(host.get("address", "")).startswith("unix:"):
         defaults["socket_keepalive"] = True
     options = {**defaults, **host}
-    if options["socket_timeout"] is not None:  # shorter, it would end each blocking read
+    if options["socket_timeout"] is not None:  # a shorter one would end each blocking read
         options["socket_timeout"] = max(options["socket_timeout"], 5.0)
     return options
 
 
 def blocking_pool(host: Host) -> redis.ConnectionPool:
-    """Return a pool for threads, whose connections repeat no command by themselves."""
+    """Return a pool for threads; its connections repeat no command."""
     options = {**_options(host), "retry": Retry(NoBackoff(), 0)}
     if "address" in options:
         return redis.ConnectionPool.from_url(options.pop("address"), **options)
@@ -167,24 +163,23 @@ def blocking_pool(host: Host) -> redis.ConnectionPool:
 
 
 def asyncio_pool(host: Host) -> redis.asyncio.ConnectionPool:
-    """Return a pool for one event loop, whose connections repeat no command by themselves."""
+    """Return a pool for one event loop; its connections repeat no command."""
     retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
     pool: redis.asyncio.ConnectionPool = create_pool({**_options(host), "retry": retry})
     return pool
 
 
 def goes_on() -> bool:
-    """Say whether the running task is to go on: nobody has cancelled it.
+    """Say whether the running task was not cancelled.
 
-    To be asked in each turn of a loop without end, as redis-py swallows a cancellation that comes
-    while it connects.
+    Ask in each turn of an endless loop: redis-py swallows a cancellation while it connects.
     """
     task = asyncio.current_task()
     return task is None or not task.cancelling()
 
 
 def check_server(info: Mapping[str, Any], address: str) -> None:
-    """Raise :class:`LayerUnfit` unless *info* (of ``INFO server``) is of a fit server."""
+    """Raise :class:`LayerUnfit` unless *info* (of ``INFO server``) shows a usable server."""
     version = str(info.get("redis_version", "0"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST_VERSION:

@@ -1,4 +1,4 @@
-"""The address of Redis and the options beside it: what of redis-py this layer takes."""
+"""The address of Redis and its options: those of redis-py that this layer accepts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Host = dict[str, Any]
 
 SCHEMES = ("redis", "rediss", "unix")
 
-#: Options that we give ourselves, each with its only value that is taken.
+#: Options that the layer sets, each with the only accepted value.
 FIXED = {"decode_responses": "false", "protocol": "2", "legacy_responses": "true"}
 FIXED |= {"encoding": "utf-8"}
 
-#: Options that would change what we rely on.
+#: Options that the layer relies on, so they are refused.
 OURS = ("retry", "parser_class", "connection_class", "encoder_class", "command_packer", "ssl")
 
-#: What may be said of the certificate of Redis, as redis-py has it, Python and other clients.
+#: The values for the verification of the certificate, as in redis-py and Python.
 VERIFICATION = ("none", "optional", "required")
 
 
 def split_address(address: str) -> SplitResult | None:
-    """Return the parts of *address*; None where a part may be one of an unescaped password."""
+    """Return the parts of *address*; None if a part may belong to an unescaped password."""
     try:
         parts = urlsplit(address)
         is_known = parts.scheme in SCHEMES and parts.port != -1  # it raises for what is no port
@@ -37,7 +37,7 @@ def split_address(address: str) -> SplitResult | None:
 
 
 def describe(host: Host) -> str:
-    """Return *host* for logs and messages: nothing of it that may be a secret."""
+    """Return *host* for logs and messages, without secrets."""
     if "address" not in host:
         return str(host.get("master_name") or f"{host.get('host')}:{host.get('port')}")
     address = str(host["address"])
@@ -47,7 +47,7 @@ def describe(host: Host) -> str:
     parts = split_address(address)
     if parts is None:
         known = f"{scheme}://..." if scheme in SCHEMES else "..."
-        return f"{known} (not to be read)"
+        return f"{known} (unreadable)"
     secret = "***@" if "@" in parts.netloc else ""
     name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
@@ -56,9 +56,9 @@ def describe(host: Host) -> str:
 
 
 def read_options(host: Host) -> Host:
-    """Return *host* with the options of its address beside it, and each option as it is used.
+    """Return *host* with the options of its address, each in its final form.
 
-    Raises :class:`~django.core.exceptions.ImproperlyConfigured` for what cannot be.
+    Raises :class:`~django.core.exceptions.ImproperlyConfigured` for an unusable option.
     """
     read = dict(host)
     if "address" in read:
@@ -81,7 +81,7 @@ def _options_of(host: Host) -> Host:
     parts = _check_address(address)
     try:
         known: Host = parse_url(address)  # type: ignore[no-untyped-call]
-    except ValueError as error:  # its text has the name of an option, and no value
+    except ValueError as error:  # its text has the name of an option, but no value
         found = re.match(r"Invalid value for '(\w+)'", str(error))
         if found is None:
             raise _unreadable(host) from None
@@ -94,7 +94,7 @@ def _without_options(address: str) -> str:
 
 
 def _check_address(address: Any) -> SplitResult:
-    """Return the parts of an address; nothing of a wrong one is shown that may be a password."""
+    """Return the parts of an address; the error for a wrong one shows no password."""
     parts = split_address(address) if isinstance(address, str) else None
     if parts is None:
         raise _unreadable({"address": address})
@@ -129,7 +129,7 @@ def _verification(host: Host, value: Any) -> Any:
 
 
 def refuse(host: Host, error: Exception) -> ImproperlyConfigured:
-    """Return what says that redis-py takes an option of *host* not, without any value."""
+    """Return the error for an option of *host* that redis-py refuses, without its value."""
     found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if found:
         return _wrong(host, f"sets {found[1]!r}, which redis-py does not know")

@@ -1,8 +1,8 @@
-"""What a user of Redis must be allowed, so that the layer can do its work."""
+"""The permissions that the layer needs in Redis."""
 
 from __future__ import annotations
 
-#: The commands, those in scripts among them; ``rights.lua`` tries them.
+#: The commands, with those in scripts; ``permissions.lua`` tries them.
 COMMANDS = (
     *("evalsha", "script|load", "ping", "select", "scan", "time", "type", "exists", "unlink"),
     *("del", "rename", "get", "set", "setnx", "mget", "memory|usage"),
@@ -13,18 +13,18 @@ COMMANDS = (
     *("xgroup|create", "xgroup|delconsumer", "xinfo|consumers"),
 )
 
-#: What tells the version of Redis and notices at once that it was started again; it goes without.
+#: Shows the version of Redis, and a restart at once; the layer works without it.
 OPTIONAL = "info"
 
 
 def rules(prefix: str) -> str:
-    """Return the rules of ``ACL SETUSER`` for a user who may do this, and no more."""
+    """Return the rules of ``ACL SETUSER`` for a user with exactly these permissions."""
     commands = " ".join(f"+{command}" for command in (*COMMANDS, OPTIONAL))
     return f"resetkeys ~{prefix}:* resetchannels -@all {commands}"
 
 
 CURE = (
-    "Give it those that docs/reference/redis.md lists, or more roughly: ACL SETUSER <user> "
+    "Grant those in docs/reference/redis.md, or more broadly: ACL SETUSER <user> "
     "~<prefix>:* +@read +@write +@connection +@scripting +info; <prefix> is that in the CONFIG "
     "of CHANNEL_LAYERS."
 )

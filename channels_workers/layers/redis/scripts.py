@@ -1,4 +1,4 @@
-"""The Lua scripts, one file each in ``lua/``; each is one atomic step."""
+"""The Lua scripts: one file each in ``lua/``, and one atomic step each."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def script(name: str) -> Script:
 
 
 def _add_definitions(parts: str, text: str) -> str:
-    """Return *text* after those definitions in *parts* that it, or another one of them, uses.
+    """Return *text* after those definitions in *parts* that it uses, directly or not.
 
-    Redis runs a script from its first line on at each call, so each definition costs time. One
-    begins with ``local`` at the start of a line, and uses only those before it.
+    Redis runs a script from its first line on at each call, so each definition costs time. A
+    definition begins with ``local`` at the start of a line, and uses only those before it.
     """
     for definition in reversed(_DEFINITION.split(parts)):
         name = _NAME.match(definition)

@@ -1,4 +1,4 @@
-"""Reads what goes on from Redis; not in one step, so the numbers are of moments close together."""
+"""Reads the status from Redis; not in one step, so the numbers may differ by moments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from channels_workers.layers.types import (
     ProcessInfo,
 )
 
-#: The types of what a process tells about itself; pairs have a list of names.
+#: The types of the fields that a process publishes about itself.
 ABOUT: dict[str, Any] = {
     "kind": str,
     "host": str,
@@ -26,7 +26,7 @@ ABOUT: dict[str, Any] = {
 
 
 def read_status(client: redis.Redis, prefix: str) -> Status:
-    """Return what goes on below *prefix*; what cannot be read is passed over, and counted."""
+    """Return the status of the layer with *prefix*; unreadable data is skipped, and counted."""
     asked = Asked(client)
     known: dict[bytes, bytes] = asked("HGETALL", f"{prefix}process_info") or {}
     alive: dict[bytes, bytes] = asked("HGETALL", f"{prefix}processes") or {}
@@ -49,9 +49,9 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
 
 
 class Asked:
-    """Commands on keys that may be of another type than ours: their answers are None, and counted.
+    """Runs commands on keys that may have a foreign type: the result is then None, and counted.
 
-    So is that of one on a group that is not there, which is not *refused*.
+    The result is also None, but not counted as *refused*, for a group that does not exist.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -59,7 +59,7 @@ class Asked:
         self.refused = 0
 
     def __call__(self, *command: Any) -> Any:
-        """Return what *command* says, None if it cannot be carried out."""
+        """Return the reply to *command*, None if Redis refuses it."""
         try:
             return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
         except redis.exceptions.ResponseError as error:
@@ -101,7 +101,7 @@ def _server(asked: Asked, prefix: str, name: bytes, about: ProcessInfo) -> Serve
 
 
 def _busy(asked: Asked, keys: Iterable[bytes]) -> dict[bytes, int]:
-    """Return how many consumers of each process hold something."""
+    """Return how many consumers of each process hold deliveries."""
     holders: set[bytes] = set()
     for key in keys:
         found = Asked(asked.client)("XPENDING", key, GROUP)

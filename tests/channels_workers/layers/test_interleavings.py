@@ -10,7 +10,7 @@ from pytest_django import Settings as DjangoSettings
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.redis import RedisChannelLayer, requests
+from channels_workers.layers.redis import RedisChannelLayer, wire
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -62,12 +62,12 @@ class RedisBus:
     def __init__(self, url: str) -> None:
         self.redis = RedisChannelLayer(hosts=[url])
         self.redis.client.redis.flushall()
-        self.redis.client.redis.set_response_callback("XREAD", requests.as_it_is)
+        self.redis.client.redis.set_response_callback("XREAD", wire.as_it_is)
         self.layer: WorkerLayer = self.redis
 
     def publish(self, channel: str, reply: str, order: int, payload: bytes) -> Published:
         request = Request("publish", [channel, reply, order, payload, payload])
-        return requests.read_published(self.redis.client.call(request))
+        return wire.read_published(self.redis.client.call(request))
 
     def close(self, reply: str, code: int) -> Closed:
         return Closed(self.redis.client.call(Request("close", [reply, code])).decode())
@@ -77,7 +77,7 @@ class RedisBus:
         reply = self.redis.client.redis.execute_command(
             "XREAD", "COUNT", 1000, "STREAMS", key, server.position or "0"
         )
-        entries = requests.read_inbox(reply)
+        entries = wire.read_inbox(reply)
         for entry in entries:
             self._leave(server, server.process(entry))
         return len(entries)
