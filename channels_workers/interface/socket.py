@@ -166,7 +166,8 @@ class Socket:
 
     def release(self, order: int) -> None:
         """Note that a worker has finished the message *order*."""
-        self._perform(self.protocol.release(order))
+        if actions := self.protocol.release(order):
+            self._perform(actions)
         self.intake.regulate()
 
     def evicted(self) -> None:

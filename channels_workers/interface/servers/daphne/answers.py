@@ -21,7 +21,7 @@ MISSING = (
 
 
 class AnswerLine:
-    """The line of one request of Daphne: a producer that Twisted pauses while it is full."""
+    """The connection of one request of Daphne: a producer that Twisted pauses while it is full."""
 
     def __init__(self, request: Any) -> None:
         self._request = request
@@ -36,7 +36,7 @@ class AnswerLine:
         return twisted.unsent_bytes(self.key) if getattr(self.key, "connected", True) else 0
 
     def unread(self) -> int:
-        """Return how many bytes these are, and those in the kernel that were not read."""
+        """Return the same plus the bytes in the kernel that the client has not read."""
         return self.unsent() + kernel.unread_bytes(getattr(self.key, "socket", None))
 
     async def room(self) -> None:
@@ -45,7 +45,7 @@ class AnswerLine:
             await self._room.wait()
 
     def cut(self) -> None:
-        """Drop the line with all that waits."""
+        """Drop the connection with all that waits."""
         self.key.abortConnection()
 
     def release(self) -> None:
@@ -54,25 +54,27 @@ class AnswerLine:
         request = self._request
         if request.producer is self:
             if getattr(request, "channel", None) is None:
-                request.producer = None  # the line is down, and knows no producer any more
+                request.producer = (
+                    None  # the client is gone, and the transport has no producer any more
+                )
             else:
                 request.unregisterProducer()
 
     def pauseProducing(self) -> None:  # noqa: N802  (as Twisted names it)
-        """Hear that the transport is full."""
+        """Note that the transport is full."""
         self._room.clear()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        """Hear that it is empty again."""
+        """Note that it has room again."""
         self._room.set()
 
     def stopProducing(self) -> None:  # noqa: N802
-        """Hear that the line is down."""
+        """Note that the client is gone."""
         self._room.set()
 
 
 def answer_line(send: Any) -> AnswerLine | None:
-    """Return the line that Daphne's *send* writes to; None for a *send* that is not Daphne's."""
+    """Return the connection that Daphne's *send* writes to; None for another server's *send*."""
     if not is_of_daphne(send):
         return None
     request: Any = send.args[0]

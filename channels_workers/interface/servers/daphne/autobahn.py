@@ -7,9 +7,9 @@ from typing import Any
 from channels_workers.interface.servers import parts
 from channels_workers.interface.types import Event
 
-#: How long a client of Daphne may take to answer our close frame, before its line is reset (s): as
-#: under uvicorn. Autobahn's own second is too short for one that is slow, or far away: a reset can
-#: take the frame, and what was sent before it, away from who has not read it yet.
+#: How long a client of Daphne may take to answer our close frame before a reset (s); as under
+#: uvicorn. autobahn's own second is too short for a slow or distant client: a reset can discard the
+#: close frame, and earlier frames, before the client has read them.
 CLOSE_HANDSHAKE_TIMEOUT = 10.0
 
 #: What sending needs: reasons of a close, and empty frames, which Daphne's own `send` drops.

@@ -10,10 +10,10 @@ from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
 from channels_workers.logs import fields
 
-#: For how long what still comes is thrown away after a refusal (s); see `refusals.LINGER`.
+#: How long the rest of a request is read and dropped after a refusal (s); see `refusals.LINGER`.
 LINGER = 2.0
 
-#: How long a line may be idle between two requests, if Twisted does not say (s).
+#: How long a connection may be idle between two requests, if Twisted has no such limit (s).
 IDLE = 60.0
 
 REASONS = {
@@ -24,23 +24,23 @@ REASONS = {
 
 
 class Judge(Protocol):
-    """Says which bodies are taken: 0, or the status of the refusal."""
+    """Decides which bodies are accepted: 0, or the status of the refusal."""
 
     def judge_length(self, length: int) -> int:
         """Judge a body of *length* bytes."""
 
     def keep(self, size: int) -> int:
-        """Count *size* bytes more."""
+        """Count *size* more bytes."""
 
     def release(self, size: int) -> None:
-        """Count them no more."""
+        """Stop counting *size* bytes."""
 
     def note_late(self) -> int:
         """Judge a body that takes too long."""
 
 
 class JudgedRequest:
-    """A request of Daphne whose body is judged while it comes, not once it is here."""
+    """A request of Daphne whose body is judged while it comes, not only when it is complete."""
 
     judge: Judge
     channel: Any
@@ -51,14 +51,14 @@ class JudgedRequest:
     kept = 0
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
-        """Judge the length that the head tells; None for a body in chunks."""
+        """Judge the Content-Length; it is None for a chunked body."""
         status = self.judge.judge_length(length or 0)
         super().gotLength(0 if status else length)  # type: ignore[misc]
         if status:
             self.refuse(status)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        """Keep a part of the body, if it may be kept."""
+        """Keep a part of the body if the limits allow it."""
         if self.refused:
             return
         size = len(data)
@@ -70,7 +70,7 @@ class JudgedRequest:
             super().handleContentChunk(data)  # type: ignore[misc]
 
     def refuse(self, status: int) -> None:
-        """Answer at once; by HTTP/2 only when the body has come, of which nothing is kept."""
+        """Answer at once; over HTTP/2 only after the body, of which nothing is kept."""
         self.refused = status
         self.requestHeaders.removeHeader(b"expect")
         self.release()
@@ -78,12 +78,12 @@ class JudgedRequest:
             self.channel.refuse(status)
 
     def release(self) -> None:
-        """Count what was kept no more."""
+        """Stop counting the bytes of the body."""
         self.judge.release(self.kept)
         self.kept = 0
 
     def process(self) -> Any:
-        """Begin with the request, which is here as a whole."""
+        """Run the complete request."""
         if self.refused:
             reason, text = REASONS[self.refused]
             return self.basic_error(self.refused, reason, text.decode())  # type: ignore[attr-defined]
@@ -93,18 +93,18 @@ class JudgedRequest:
         return result
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
-        """Forget the body of a client that is gone."""
+        """Drop the body of a client that is gone."""
         self.release()
         super().connectionLost(reason)  # type: ignore[misc]
 
     def finish(self) -> None:
-        """Forget the body of a request that is answered."""
+        """Drop the body of a request that is answered."""
         self.release()
         super().finish()  # type: ignore[misc]
 
 
 class JudgedChannel:
-    """A line of HTTP/1.1 whose client may not take as long as it likes."""
+    """A connection of HTTP/1.1 with time-outs for heads and bodies."""
 
     requests: list[Any]
     transport: Any
@@ -122,7 +122,7 @@ class JudgedChannel:
         super().allHeadersReceived()  # type: ignore[misc]
 
     def allContentReceived(self) -> None:  # noqa: N802
-        """Wait no more; throw a request away that was refused."""
+        """Stop the time-out; drop a request that was refused."""
         if self.is_refused:
             self.transport.loseConnection()
             return
@@ -130,19 +130,19 @@ class JudgedChannel:
         super().allContentReceived()  # type: ignore[misc]
 
     def requestDone(self, request: Any) -> None:  # noqa: N802
-        """Wait for the next head, idle time included."""
+        """Wait for the next head; the idle time before it counts too."""
         idle = getattr(self, "timeOut", None) or IDLE
         late = self.timeoutConnection  # type: ignore[attr-defined]
         self._expect(idle + configuration().REQUEST_HEAD_TIMEOUT, late)
         super().requestDone(request)  # type: ignore[misc]
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
-        """Wait no more."""
+        """Stop the time-out."""
         self._expect()
         super().connectionLost(reason)  # type: ignore[misc]
 
     def refuse(self, status: int) -> None:
-        """Answer with *status*, end our side of the line, and the other soon after."""
+        """Answer with *status*; close our side of the connection, and the other soon after."""
         self.is_refused = True
         reason, text = REASONS[status]
         head = b"HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n" % (status, reason)
@@ -158,7 +158,7 @@ class JudgedChannel:
         request.refuse(request.judge.note_late())
 
     def _expect(self, seconds: float = 0.0, otherwise: Any = None) -> None:
-        """Call *otherwise* after so many seconds, and nothing that was to be called before."""
+        """Call *otherwise* after *seconds*, in place of the callback that was set before."""
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self._deadline = self.callLater(seconds, otherwise) if otherwise else None  # type: ignore[attr-defined]
@@ -170,7 +170,7 @@ MISSING = (
     "documentation, or put a proxy in front that has such limits"
 )
 
-#: What the two classes above stand upon.
+#: What the two classes above need.
 PARTS = {
     "HTTPFactory": ("buildProtocol",),
     "WebRequest": ("gotLength", "handleContentChunk", "process", "connectionLost", "basic_error"),
@@ -183,9 +183,9 @@ PARTS = {
 
 
 def judge_requests(judge: Judge) -> None:
-    """Let *judge* look at requests while they come, wherever this process runs Daphne.
+    """Let *judge* decide on requests while they come, if this process runs Daphne.
 
-    Before its server is started: it takes its classes then.
+    Call it before the server starts, which picks up its classes then.
     """
     server, protocol = sys.modules.get("daphne.server"), sys.modules.get("daphne.http_protocol")
     http = getattr(protocol, "http", None)
@@ -231,7 +231,7 @@ def _factory(found: dict[str, Any], judge: Judge) -> Any:
 
 
 def _without_forms(request: Any) -> Any:
-    """Return the class of a *request* whose forms Twisted does not parse: Django does."""
+    """Return the class *request* without Twisted's parsing of forms, which Django does itself."""
     twisted = next(each for each in request.__mro__ if each.__module__ == "twisted.web.http")
     if "parsePOSTFormSubmission" not in inspect.signature(twisted).parameters:
         return request

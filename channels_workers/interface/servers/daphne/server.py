@@ -8,7 +8,7 @@ from channels_workers.log_limits import fold_client_lines
 
 
 def fold_lines() -> None:
-    """Let the log say once what clients cause again: a stack trace for each odd handshake."""
+    """Fold log lines that clients cause: a stack trace for each invalid handshake."""
     fold_client_lines("daphne.ws_protocol", ("Traceback (most recent call last)",))
 
 
@@ -29,7 +29,7 @@ def transport_behind(send: Any) -> Any:
 
 
 def close_after_answer(send: Any) -> None:
-    """Let Daphne close the line after the answer; its `send` looks at no `Connection: close`."""
+    """Let Daphne close the connection after the answer; it ignores `Connection: close`."""
     if is_of_daphne(send):
         channel: Any = getattr(send.args[0], "channel", None)
         if hasattr(channel, "persistent"):

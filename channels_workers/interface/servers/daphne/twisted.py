@@ -49,9 +49,8 @@ def write_now(transport: Any) -> int:
     Return how much it holds afterwards. Failures and ends are left to the reactor, which meets them
     again.
     """
-    unsent = unsent_bytes(transport)
-    if not (unsent and hasattr(transport, "doWrite") and transport.connected):
-        return unsent
-    if transport.doWrite() is not None:
-        transport.startWriting()
+    if hasattr(transport, "doWrite") and transport.connected:
+        has_data = transport.dataBuffer or transport._tempDataLen
+        if has_data and transport.doWrite() is not None:
+            transport.startWriting()
     return unsent_bytes(transport)

@@ -19,7 +19,7 @@ MISSING = (
 
 
 class AnswerLine:
-    """The line of one HTTP request of uvicorn, whose `send` waits while it is full."""
+    """The connection of one HTTP request of uvicorn, whose `send` waits while it is full."""
 
     def __init__(self, transport: Any) -> None:
         self.key = transport
@@ -29,14 +29,14 @@ class AnswerLine:
         return int(self.key.get_write_buffer_size())
 
     def unread(self) -> int:
-        """Return how many bytes these are, and those in the kernel that were not read."""
+        """Return the same plus the bytes in the kernel that the client has not read."""
         return self.unsent() + kernel.unread_bytes(self.key.get_extra_info("socket"))
 
     async def room(self) -> None:
         """Leave it to `send`."""
 
     def cut(self) -> None:
-        """Drop the line with all that waits."""
+        """Drop the connection with all that waits."""
         self.key.abort()
 
     def release(self) -> None:
@@ -44,7 +44,7 @@ class AnswerLine:
 
 
 def answer_line(send: Any) -> AnswerLine | None:
-    """Return the line that uvicorn's *send* writes to; None for a *send* that is not uvicorn's."""
+    """Return the connection that uvicorn's *send* writes to; None for another server's *send*."""
     if not is_of_uvicorn(send):
         return None
     transport = getattr(send.__self__, "transport", None)

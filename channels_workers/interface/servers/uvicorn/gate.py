@@ -9,11 +9,11 @@ from typing import Any
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.gate import PIECE, Gate
 
-#: Of compressed frames a server gets so much at once (bytes), which may become 512 KiB, and in a
-#: turn of its event loop so much of all clients, which may become 16 MiB.
+#: Pieces of compressed frames (bytes), which may inflate to 512 KiB each; and how much of all
+#: clients in one turn of the event loop (bytes), which may inflate to 16 MiB.
 COMPRESSED_PIECE, COMPRESSED_TURN = 512, 16 * 1024
 
-#: How many messages uvicorn's older implementation may keep that the application has not taken.
+#: How many messages uvicorn's older implementation may queue for the application.
 QUEUE = 4
 
 #: What the gate needs of uvicorn's protocol: of each implementation, and of one or the other.

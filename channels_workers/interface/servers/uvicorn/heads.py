@@ -13,15 +13,15 @@ from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of a head; as much as h11, and more than a proxy, lets through.
+#: Largest head (bytes): the limit of h11, and more than proxies allow.
 HEAD_SIZE = 64 * 1024
 
-#: Requests that may be pipelined behind one under way.
+#: How many requests may be pipelined behind one in flight.
 PIPELINED = 16
 
 BAD_REQUEST, TIMEOUT, TOO_LARGE = b"400 Bad Request", b"408 Request Timeout", b"431 Head Too Large"
 
-#: Where the classes of HTTP stand whose state is known here.
+#: The modules of uvicorn's HTTP classes that this module can extend.
 KNOWN = ("uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl")
 
 #: What is needed of an object of these classes, and of its transport.
@@ -30,7 +30,7 @@ TRANSPORT_PARTS = ("abort", "close", "get_protocol", "is_closing", "write")
 
 
 class BoundedHead:
-    """A connection of uvicorn whose client must send whole heads, and soon."""
+    """A connection of uvicorn with a time-out and a size limit for heads."""
 
     cycle: Any
     loop: asyncio.AbstractEventLoop
@@ -52,7 +52,7 @@ class BoundedHead:
             self._expect()
 
     def data_received(self, data: bytes) -> None:
-        """Take *data*; see whether it makes a head whole."""
+        """Take *data*, and check whether the head is complete."""
         if self._is_known:
             self._receive(data)
         else:
@@ -79,13 +79,13 @@ class BoundedHead:
                 self._expect()
 
     def on_headers_complete(self) -> None:
-        """Hear from httptools of a whole head; it makes an object of each that is pipelined."""
+        """Take a complete head from httptools, which makes an object of each pipelined request."""
         if self._is_known and len(self.pipeline) >= PIPELINED:
             raise ValueError("Too many requests are pipelined.")  # the answer is 400
         super().on_headers_complete()  # type: ignore[misc]
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Wait no more."""
+        """Stop the time-out."""
         self._forget()
         super().connection_lost(error)  # type: ignore[misc]
 
@@ -107,14 +107,14 @@ class BoundedHead:
             self.transport.abort()
 
     def _take_back(self) -> bool:
-        """Forget the WebSocket part, if it broke at this handshake: uvicorn would never stop."""
+        """Forget a WebSocket protocol that failed at its handshake; uvicorn would never stop."""
         connections = self.server_state.connections
         broken = [each for each in connections if each.transport is self.transport]
         connections.difference_update(each for each in broken if each is not self)
         return any(each is not self for each in broken)
 
     def _hand_over(self, protocol: Any) -> None:
-        """Answer a handshake that the WebSocket part has refused, and forgotten to answer."""
+        """Answer a handshake that the WebSocket protocol has refused without an answer."""
         if has_begun(protocol):
             self._forget()
         elif getattr(getattr(protocol, "conn", None), "handshake_exc", None) is not None:
@@ -136,23 +136,23 @@ _broken = Episodes()
 
 
 def note_broken(error: Exception) -> None:
-    """Say that uvicorn's WebSocket part fails at a handshake."""
+    """Log that uvicorn's WebSocket protocol failed at a handshake."""
     _broken.log(
         logger,
         logging.WARNING,
-        "A handshake is answered 400: uvicorn's WebSocket part fails at it, with %s",
+        "A handshake is answered 400: uvicorn's WebSocket protocol failed at it, with %s",
         type(error).__name__,
         extra=fields("request_refused"),
     )
 
 
 def has_begun(protocol: Any) -> bool:
-    """Say whether a WebSocket of uvicorn has called the application, which bounds the rest."""
+    """Say whether a WebSocket of uvicorn has called the application, which has its own limits."""
     return hasattr(protocol, "scope")
 
 
 def bound_heads(send: Any) -> None:
-    """Bound the heads of uvicorn whose `send` of lifespan this is; it has begun nothing yet."""
+    """Set limits for heads on the uvicorn whose lifespan `send` this is, before it serves."""
     config = getattr(getattr(send, "__self__", None), "config", None)
     known = getattr(config, "http_protocol_class", None)
     if isinstance(known, type) and issubclass(known, BoundedHead):
@@ -164,7 +164,7 @@ def bound_heads(send: Any) -> None:
 
 
 def tell_unbounded(why: str) -> None:
-    """Say that clients which send no whole head keep their lines."""
+    """Log that nothing ends clients which send no complete head."""
     parts.report(
         "The time for heads of requests is not bounded: %s. Let uvicorn tell of its start "
         "(--lifespan auto) and parse HTTP by h11 or httptools; or put a proxy in front that has "

@@ -9,8 +9,8 @@ from typing import Any
 from channels_workers.interface.servers import parts
 from channels_workers.log_limits import fold_client_lines
 
-#: When the line of a client is dropped that does not read our close frame (s): uvicorn itself waits
-#: 10 s for its answer.
+#: When a client that does not read our close frame is cut (s); uvicorn itself waits 10 s for its
+#: answer.
 ABORT_TIMEOUT = 15.0
 
 #: Parts of the protocol: its transport tells what its client has not read, and can be cut.
@@ -18,7 +18,7 @@ SEND_PARTS = ("transport",)
 
 
 def fold_lines() -> None:
-    """Let the log say once what clients cause again: a stack trace for each frame not in UTF-8."""
+    """Fold log lines that clients cause: a stack trace for each frame that is not UTF-8."""
     lines = "Invalid UTF-8 sequence received from client.", "Invalid HTTP request received."
     fold_client_lines("uvicorn.error", lines)
 
@@ -48,9 +48,9 @@ def unsent_bytes(send: Any) -> int:
 
 
 def abort_later(send: Any) -> None:
-    """Drop the line some time after a close frame, if it is still there.
+    """Cut the client some time after a close frame, if it is still connected.
 
-    uvicorn closes its transport then, which waits without end for a client that reads nothing.
+    uvicorn closes its transport by then, and that waits for ever for a client that reads nothing.
     """
     transport = transport_of(send)
     if transport is not None:
