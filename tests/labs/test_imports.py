@@ -50,7 +50,9 @@ def test_nothing_that_is_shipped_imports_a_lab() -> None:
     assert those_of("labs", SHIPPED) == {}
 
 
-@pytest.mark.parametrize("lab", ["benchmarks", "faults", "genuine", "rehearsal", "versions"])
+@pytest.mark.parametrize(
+    "lab", ["benchmarks", "coverage", "faults", "genuine", "rehearsal", "versions"]
+)
 def test_the_harness_knows_no_lab(lab: str) -> None:
     harness = [*(ROOT / "labs" / "harness").rglob("*.py")]
     assert harness
