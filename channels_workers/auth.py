@@ -19,11 +19,19 @@ from channels_workers.decorators import ConsumerDecorator
 from channels_workers.message import Consumer, Message
 from channels_workers.sessions import channel_and_http_session, channel_session, http_session
 
+__all__ = [
+    "channel_and_http_session_user_from_http",
+    "channel_session_user",
+    "channel_session_user_from_http",
+    "http_session_user",
+    "transfer_user",
+]
+
 USER_KEYS = (auth.BACKEND_SESSION_KEY, auth.SESSION_KEY, auth.HASH_SESSION_KEY)
 
 
 def transfer_user(from_session: SessionBase, to_session: SessionBase) -> None:
-    """Copy who is logged in, if anybody is, from an HTTP session to a channel session."""
+    """Copy the logged-in user, if any, from one session to another."""
     if all(key in from_session for key in USER_KEYS):
         for key in USER_KEYS:
             to_session[key] = from_session[key]

@@ -8,6 +8,8 @@ from channels_workers.layers.types import GroupSend, Send
 from channels_workers.outbox import acarry_out, carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
+__all__ = ["Channel", "Group"]
+
 
 class Named:
     """What channels and groups have in common.
@@ -32,7 +34,12 @@ class Named:
 
 
 class Channel(Named):
-    """A named channel, to which messages can be sent."""
+    """A named channel, to which you can send messages.
+
+    *name*: up to 99 ASCII letters, digits, hyphens, underscores or periods. *alias* names a layer
+    in ``CHANNEL_LAYERS``; *channel_layer* is a layer itself. A send to an invalid name raises
+    TypeError.
+    """
 
     def send(self, content: Content, immediately: bool = False) -> None:
         """Send *content*, a dict, over the channel.
@@ -59,9 +66,10 @@ class Channel(Named):
 
 
 class Group(Named):
-    """A named group of channels that can be sent to at once.
+    """A named group of channels, to all of which one send goes.
 
-    Members stay until they are discarded or their socket is gone; nothing expires.
+    *name*, *alias* and *channel_layer*: as for :class:`Channel`. Members stay until you discard
+    them or their socket closes; nothing expires.
     """
 
     def add(self, channel: Channel | str) -> None:

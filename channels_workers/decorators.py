@@ -11,16 +11,18 @@ from asgiref.sync import sync_to_async
 
 from channels_workers.message import Consumer, Message
 
+__all__ = ["ConsumerDecorator", "Finish", "always", "never"]
+
 Finish = Callable[[Message, BaseException | None], None]
 
 
 def always(message: Message) -> bool:
-    """Say that a step may block."""
+    """Return True: a step that always may block."""
     return True
 
 
 def never(message: Message) -> bool:
-    """Say that no step blocks."""
+    """Return False: a step that never blocks."""
     return False
 
 

@@ -26,6 +26,24 @@ from typing import Any
 
 from channels.exceptions import ChannelFull as LayerChannelFull
 
+__all__ = [
+    "AcceptConnection",
+    "ChannelError",
+    "ChannelFull",
+    "ChannelSocketException",
+    "ConsumeLater",
+    "DenyConnection",
+    "LayerRefused",
+    "LayerUnavailable",
+    "LayerUnfit",
+    "MessageError",
+    "MessageTooLarge",
+    "OutboxFull",
+    "SendNotAvailableOnDemultiplexer",
+    "ServerEvicted",
+    "WebsocketCloseException",
+]
+
 
 class ChannelError(Exception):
     """The base of all errors of this package that report a failure."""
@@ -60,7 +78,7 @@ class MessageTooLarge(MessageError):
 
 
 class ServerEvicted(ChannelError):
-    """The layer has no registration of this interface server any more."""
+    """The layer no longer knows this interface server: it was evicted, or the data are lost."""
 
 
 class LayerUnavailable(ChannelError):
@@ -76,7 +94,7 @@ class LayerRefused(LayerUnfit):
 
 
 class AcceptConnection(Exception):
-    """Raised by a ``websocket.connect`` consumer to accept the connection."""
+    """Raised by a ``websocket.connect`` consumer to accept the connection (HTTP 101)."""
 
 
 class DenyConnection(Exception):

@@ -17,6 +17,8 @@ from typing import NamedTuple, Protocol
 from channels_workers.interface.protocol import Event, close_code, send_events
 from channels_workers.layers.codec import Content
 
+__all__ = ["AsyncWorkerMessagesMixin", "WorkerMessagesMixin"]
+
 logger = logging.getLogger(__name__)
 
 

@@ -44,6 +44,8 @@ from channels_workers.layers.types import (
 )
 from channels_workers.layers.upkeep import Upkeep
 
+__all__ = ["FORMAT_VERSION", "WorkerLayer"]
+
 #: The version of keys and formats; processes of another version never read them.
 FORMAT_VERSION = 1
 

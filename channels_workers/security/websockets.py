@@ -23,6 +23,16 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message
 
+__all__ = [
+    "AllowedHostsOnlyOriginValidator",
+    "AllowedOriginsOnlyOriginValidator",
+    "BaseOriginValidator",
+    "ConfiguredOriginsOnlyOriginValidator",
+    "allowed_hosts_only",
+    "allowed_origins_only",
+    "configured_origins_only",
+]
+
 Consumer = Callable[..., Any]
 
 #: A name in DNS has 253 characters; what is longer is not looked at.
