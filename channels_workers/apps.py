@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+__all__ = ["ChannelsWorkersConfig"]
+
 
 class ChannelsWorkersConfig(AppConfig):
     """Brings the management commands and the system checks."""

@@ -19,6 +19,14 @@ from channels_workers.decorators import ConsumerDecorator
 from channels_workers.message import Consumer, Message
 from channels_workers.sessions import channel_and_http_session, channel_session, http_session
 
+__all__ = [
+    "channel_and_http_session_user_from_http",
+    "channel_session_user",
+    "channel_session_user_from_http",
+    "http_session_user",
+    "transfer_user",
+]
+
 USER_KEYS = (auth.BACKEND_SESSION_KEY, auth.SESSION_KEY, auth.HASH_SESSION_KEY)
 
 

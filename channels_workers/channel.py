@@ -8,6 +8,8 @@ from channels_workers.layers.types import GroupSend, Send
 from channels_workers.outbox import acarry_out, carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
+__all__ = ["Channel", "Group"]
+
 
 class _Named:
     """What channels and groups have in common.
@@ -32,7 +34,12 @@ class _Named:
 
 
 class Channel(_Named):
-    """A named channel that you can send messages to."""
+    """A named channel, to which you can send messages.
+
+    *name*: up to 99 ASCII letters, digits, hyphens, underscores or periods. *alias* names a layer
+    in ``CHANNEL_LAYERS``; *channel_layer* is a layer itself. A send to an invalid name raises
+    TypeError.
+    """
 
     def send(self, content: Content, immediately: bool = False) -> None:
         """Send *content*, a dict, to the channel.
@@ -60,9 +67,10 @@ class Channel(_Named):
 
 
 class Group(_Named):
-    """A named group of channels that you can send to at once.
+    """A named group of channels, to all of which one send goes.
 
-    Members stay until you discard them or their socket is gone. Nothing expires.
+    *name*, *alias* and *channel_layer*: as for :class:`Channel`. Members stay until you discard
+    them or their socket closes; nothing expires.
     """
 
     def add(self, channel: Channel | str) -> None:

@@ -11,6 +11,8 @@ from asgiref.sync import sync_to_async
 
 from channels_workers.message import Consumer, Message
 
+__all__ = ["ConsumerDecorator", "Finish", "always", "never"]
+
 Finish = Callable[[Message, BaseException | None], None]
 
 

@@ -26,6 +26,24 @@ from typing import Any
 
 from channels.exceptions import ChannelFull as LayerChannelFull
 
+__all__ = [
+    "AcceptConnection",
+    "ChannelError",
+    "ChannelFull",
+    "ChannelSocketException",
+    "ConsumeLater",
+    "DenyConnection",
+    "LayerRefused",
+    "LayerUnavailable",
+    "LayerUnfit",
+    "MessageError",
+    "MessageTooLarge",
+    "OutboxFull",
+    "SendNotAvailableOnDemultiplexer",
+    "ServerEvicted",
+    "WebsocketCloseException",
+]
+
 
 class ChannelError(Exception):
     """The base of all exceptions of this package that report a failure."""

@@ -15,6 +15,8 @@ from channels_workers.layers.types import (
     Delivery,
 )
 
+__all__ = ["Consumer", "Message"]
+
 #: It is called with a message, and with what its route found in the message.
 Consumer = Callable[..., Any]
 

@@ -21,6 +21,20 @@ from channels_workers.layers.types import (
 )
 from channels_workers.message import Consumer, Message
 
+__all__ = [
+    "Include",
+    "Match",
+    "Route",
+    "RouteClass",
+    "Router",
+    "connect_consumer",
+    "get_router",
+    "include",
+    "null_consumer",
+    "route",
+    "route_class",
+]
+
 Filters = dict[str, re.Pattern[str]]
 
 #: A dollar at the end of a pattern, which no backslash makes a plain one.
@@ -249,11 +263,11 @@ def name_of(consumer: Consumer) -> str:
 
 
 def null_consumer(message: Message, **kwargs: Any) -> None:
-    """Do nothing with *message*."""
+    """Ignore *message*."""
 
 
 def connect_consumer(message: Message, **kwargs: Any) -> None:
-    """Accept the connection."""
+    """Accept the connection of *message*, a ``websocket.connect``."""
     if message.reply_channel is not None:
         message.reply_channel.send({"accept": True})
 

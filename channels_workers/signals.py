@@ -3,6 +3,8 @@
 from django.db import close_old_connections, reset_queries
 from django.dispatch import Signal
 
+__all__ = ["consumer_finished", "consumer_started", "worker_process_ready", "worker_ready"]
+
 #: Sent before a consumer runs; arguments: ``environ`` (always an empty dict).
 consumer_started = Signal()
 

@@ -12,6 +12,8 @@ from channels_workers.message import Consumer, Message
 from channels_workers.routing import RouteClass, name_of
 from channels_workers.sessions import channel_session
 
+__all__ = ["BaseConsumer"]
+
 
 class BaseConsumer:
     r"""A class whose methods are consumers. An instance lives for one message.

@@ -18,6 +18,8 @@ from channels_workers.interface.replies import close_code, send_events
 from channels_workers.interface.types import Event
 from channels_workers.layers.codec import Content
 
+__all__ = ["AsyncWorkerMessagesMixin", "WorkerMessagesMixin"]
+
 logger = logging.getLogger(__name__)
 
 

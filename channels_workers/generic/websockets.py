@@ -24,6 +24,13 @@ from channels_workers.layers.types import (
 from channels_workers.message import Consumer, Message
 from channels_workers.sessions import enforce_ordering
 
+__all__ = [
+    "JsonWebsocketConsumer",
+    "WebsocketConsumer",
+    "WebsocketDemultiplexer",
+    "WebsocketMultiplexer",
+]
+
 
 class WebsocketConsumer(BaseConsumer):
     """A consumer of WebSockets. Override :meth:`connect`, :meth:`receive`, :meth:`disconnect`."""

@@ -42,6 +42,8 @@ from channels_workers.layers.types import (
     Session,
 )
 
+__all__ = ["FORMAT_VERSION", "WorkerLayer"]
+
 #: The version of keys and formats. Processes of different versions do not share data.
 FORMAT_VERSION = 2
 

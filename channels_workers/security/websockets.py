@@ -23,6 +23,16 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message
 
+__all__ = [
+    "AllowedHostsOnlyOriginValidator",
+    "AllowedOriginsOnlyOriginValidator",
+    "BaseOriginValidator",
+    "ConfiguredOriginsOnlyOriginValidator",
+    "allowed_hosts_only",
+    "allowed_origins_only",
+    "configured_origins_only",
+]
+
 Consumer = Callable[..., Any]
 
 #: Longer origins are refused unread; a name in DNS has up to 253 characters.

@@ -2,4 +2,6 @@
 
 from channels_workers.test.websocket import WSClient
 
+__all__ = ["HttpClient"]
+
 HttpClient = WSClient

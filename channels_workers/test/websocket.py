@@ -21,6 +21,8 @@ from channels_workers.session_stores import channel_session_store, session_for_m
 from channels_workers.test.client import Client
 from channels_workers.test.session import ClientSession, client_session
 
+__all__ = ["WSClient", "json_module"]
+
 
 class WSClient(Client):
     """A client that sends the messages of a WebSocket.

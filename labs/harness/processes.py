@@ -18,7 +18,10 @@ from labs.harness.waiting import wait_for
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 35.0
-KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_FILE")
+KEPT_VARIABLES = (
+    *("HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_FILE"),
+    "COVERAGE_PROCESS_CONFIG",  # set by scripts/coverage: measure children too
+)
 
 
 def clean_environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from labs.harness.project import ROOT
 
@@ -43,3 +44,17 @@ def test_what_they_run_exists(file: Path) -> None:
     assert commands
     for command in commands:
         assert (ROOT / command).is_file(), command
+
+
+def test_the_jobs_run_each_folder_of_tests_once() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())["jobs"]
+    commands = [step.get("run", "").split() for job in jobs.values() for step in job["steps"]]
+    tested = [
+        word
+        for command in commands
+        if command[:1] == ["scripts/test"]
+        for word in command
+        if word.startswith(("tests/", "upgrade/"))
+    ]
+    folders = {f"tests/{file.parent.name}" for file in (ROOT / "tests").glob("*/__init__.py")}
+    assert sorted(tested) == sorted(folders | {"upgrade/tests"})

@@ -1,0 +1,16 @@
+"""The floors: no package may be covered less."""
+
+from __future__ import annotations
+
+#: Percent of lines and branches together, by path: the longest path that a file begins with counts.
+#: Each is a measured figure, rounded down. Raise it when the figure grows.
+FLOORS = {
+    "channels_workers/interface/": 89,
+    "channels_workers/layers/": 96,
+    "channels_workers/worker/": 96,
+    "channels_workers/checks/": 98,
+    "channels_workers/": 98,
+    "upgrade/channels_workers_upgrade/": 97,
+    "chat/": 99,
+    "chat_project/": 90,
+}

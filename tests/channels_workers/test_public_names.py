@@ -1,0 +1,117 @@
+"""The public names: a change of this list is a decision, and stands in the changelog."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import channels_workers
+from labs.harness.processes import clean_environment
+
+#: By module; "" is the package itself. What is not here may change in any release.
+PUBLIC = {
+    "": """
+        Channel ConsumeLater DenyConnection Group Message channel_session channel_session_user
+        channel_session_user_from_http get_channel_layer include route route_class
+    """,
+    "apps": "ChannelsWorkersConfig",
+    "asgi": "channel_layers get_application get_channel_layer",
+    "auth": """
+        channel_and_http_session_user_from_http channel_session_user channel_session_user_from_http
+        http_session_user transfer_user
+    """,
+    "channel": "Channel Group",
+    "decorators": "ConsumerDecorator Finish always never",
+    "exceptions": """
+        AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection
+        LayerRefused LayerUnavailable LayerUnfit MessageError MessageTooLarge OutboxFull
+        SendNotAvailableOnDemultiplexer ServerEvicted WebsocketCloseException
+    """,
+    "generic": "BaseConsumer",
+    "generic.base": "BaseConsumer",
+    "generic.mixins": "AsyncWorkerMessagesMixin WorkerMessagesMixin",
+    "generic.websockets": """
+        JsonWebsocketConsumer WebsocketConsumer WebsocketDemultiplexer WebsocketMultiplexer
+    """,
+    "layers.base": "FORMAT_VERSION WorkerLayer",
+    "layers.memory": "InMemoryChannelLayer Store",
+    "layers.redis": "RedisChannelLayer",
+    "message": "Consumer Message",
+    "registry": "DEFAULT_CHANNEL_LAYER channel_layers get_channel_layer",
+    "routing": """
+        Include Match Route RouteClass Router connect_consumer get_router include null_consumer
+        route route_class
+    """,
+    "security.websockets": """
+        AllowedHostsOnlyOriginValidator AllowedOriginsOnlyOriginValidator BaseOriginValidator
+        ConfiguredOriginsOnlyOriginValidator allowed_hosts_only allowed_origins_only
+        configured_origins_only
+    """,
+    "sessions": """
+        channel_and_http_session channel_session enforce_ordering http_session
+        session_for_reply_channel
+    """,
+    "signals": "consumer_finished consumer_started worker_process_ready worker_ready",
+    "test": """
+        ChannelTestCase ChannelTestCaseMixin Client HttpClient TransactionChannelTestCase WSClient
+        apply_routes
+    """,
+    "test.base": """
+        ChannelTestCase ChannelTestCaseMixin Client TransactionChannelTestCase apply_routes
+    """,
+    "test.http": "HttpClient",
+    "test.websocket": "WSClient json_module",
+    "worker": "Worker WorkerGroup logger",
+}
+ROOT = Path(channels_workers.__file__).parent
+NAMES = [(module, name) for module, names in PUBLIC.items() for name in names.split()]
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imported(module: str) -> object:
+    return importlib.import_module(f"{channels_workers.__name__}.{module}".rstrip("."))
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_a_module_exports_what_is_listed(module: str) -> None:
+    assert sorted(getattr(imported(module), "__all__", ())) == sorted(PUBLIC[module].split())
+
+
+def test_no_other_module_exports_names() -> None:
+    exporting = {
+        module_of(path)
+        for path in ROOT.rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    }
+    assert exporting == set(PUBLIC)
+
+
+@pytest.mark.parametrize(("module", "name"), NAMES)
+def test_each_class_and_function_is_documented(module: str, name: str) -> None:
+    found = getattr(imported(module), name)
+    if inspect.isclass(found) or inspect.isfunction(found):
+        assert inspect.getdoc(found), f"{module}.{name} has no docstring"
+        assert found.__doc__, f"{module}.{name} has only the docstring of its base"
+
+
+def test_the_package_can_be_imported_without_settings() -> None:
+    """Django imports it before there are models."""
+    code = "import sys, channels_workers; print('django.contrib.auth.models' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT.parent,
+        env=clean_environment(),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stdout) == (0, "False\n"), result.stderr
