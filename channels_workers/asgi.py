@@ -7,8 +7,8 @@ from functools import partial
 from django.core.asgi import get_asgi_application
 
 from channels_workers.interface.application import Interface
-from channels_workers.interface.health import Application
-from channels_workers.interface.servers import daphne
+from channels_workers.interface.servers.daphne.twisted import when_running
+from channels_workers.interface.types import Application
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
 
 __all__ = ["channel_layers", "get_application", "get_channel_layer"]
@@ -17,13 +17,13 @@ __all__ = ["channel_layers", "get_application", "get_channel_layer"]
 def get_application(
     http: Application | None = None, alias: str = DEFAULT_CHANNEL_LAYER
 ) -> Interface:
-    """Return the application that gives sockets to workers, and HTTP to Django or to *http*.
+    """Return the application that passes sockets to workers, and HTTP to Django or to *http*.
 
-    Put it into ``asgi.py``; it sets Django up. *alias* names the layer in ``CHANNEL_LAYERS``.
-    Nothing else begins here, as a server may fork after it has imported this: the layer is made,
-    and its server is asked, when the event loop runs.
+    Call it in ``asgi.py``. It sets Django up. *alias* names the layer in ``CHANNEL_LAYERS``. A
+    server may fork after it has imported this, so the layer connects only when the event loop
+    runs.
     """
     django_application = get_asgi_application()
     interface = Interface(http or django_application, partial(get_channel_layer, alias))
-    daphne.when_running(interface.get_ready)
+    when_running(interface.get_ready)
     return interface

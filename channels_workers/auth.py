@@ -1,10 +1,10 @@
-"""Who the user of a socket is; source: Channels 1.1.8.
+"""The user of a socket. The API is that of Channels 1.1.8.
 
-A socket is opened with the cookies of its page, so the user is known from the HTTP session, but
-in ``websocket.connect`` only. :func:`channel_session_user_from_http` keeps it for later
-messages, which :func:`channel_session_user` reads. Each message looks the user up anew, so a user
-who was deleted, deactivated or has changed the password is anonymous from the next message on.
-A changed password takes the user out of the channel session, and leaves the rest of it.
+A browser opens a socket with the cookies of its page. So ``websocket.connect`` knows the user by
+the HTTP session. :func:`channel_session_user_from_http` keeps the user for later messages, where
+:func:`channel_session_user` loads it. Each message loads the user from the database: a user who was
+deleted, deactivated or has a new password is anonymous from the next message on. A changed
+password removes the user from the channel session, and nothing else.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ USER_KEYS = (auth.BACKEND_SESSION_KEY, auth.SESSION_KEY, auth.HASH_SESSION_KEY)
 
 
 def transfer_user(from_session: SessionBase, to_session: SessionBase) -> None:
-    """Copy the logged-in user, if any, from one session to another."""
+    """Copy the logged-in user, if there is one, from an HTTP session to a channel session."""
     if all(key in from_session for key in USER_KEYS):
         for key in USER_KEYS:
             to_session[key] = from_session[key]
 
 
 class _BrowserSession:
-    """The session of a browser as get_user() sees it: it stays as it is.
+    """The session of a browser as get_user() sees it: read-only.
 
-    A new key needs a new cookie, which a consumer cannot set, and a session whose user is not
-    valid any more is ended as a whole: the next page does both.
+    A new key needs a new cookie, which a consumer cannot set. A session whose user is invalid has
+    to end as a whole. The next page request does both.
     """
 
     def __init__(self, session: SessionBase) -> None:
@@ -64,7 +64,7 @@ class _BrowserSession:
 
 
 class _ConnectionSession(_BrowserSession):
-    """A channel session as get_user() sees it: it keeps its key, and all but the user."""
+    """A channel session as get_user() sees it: a flush removes the user alone."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.session[key] = value
@@ -75,7 +75,7 @@ class _ConnectionSession(_BrowserSession):
 
 
 def _set_user(message: Message, session: _BrowserSession | None) -> None:
-    # Imported here: models cannot be before the apps are ready, and consumers are.
+    # Imported here: consumers are imported before the apps are ready, which models must not be.
     from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415
 
     # get_user() reads nothing of a request but its session.
@@ -103,34 +103,35 @@ _with_transfer = ConsumerDecorator("channel_session_user_from_http", _transfer)
 
 
 def channel_session_user(func: Consumer) -> Consumer:
-    """Give the consumer ``message.channel_session``, and in ``message.user`` the user kept there.
+    """Give the consumer ``message.channel_session``, and the user kept there as ``message.user``.
 
-    Without one it is an ``AnonymousUser``.
+    Without one, ``message.user`` is an ``AnonymousUser``.
     """
     return channel_session(_with_user_of_channel(func))
 
 
 def http_session_user(func: Consumer) -> Consumer:
-    """Give the consumer ``message.http_session``, and in ``message.user`` the user logged in.
+    """Give the consumer ``message.http_session``, and its user as ``message.user``.
 
-    Without a session, which is None then, it is an ``AnonymousUser``. For
-    ``websocket.connect``: see :func:`~channels_workers.sessions.http_session`.
+    Without a session, ``message.http_session`` is None and the user an ``AnonymousUser``. Use it
+    for ``websocket.connect``, like :func:`~channels_workers.sessions.http_session`.
     """
     return http_session(_with_user_of_browser(func))
 
 
 def channel_session_user_from_http(func: Consumer) -> Consumer:
-    """Keep the user of the HTTP session in the channel session: for ``websocket.connect``.
+    """Keep the user of the HTTP session in the channel session.
 
-    The consumer gets ``message.user``, ``message.http_session`` and
-    ``message.channel_session``; those of later messages take :func:`channel_session_user`.
+    Use it for ``websocket.connect``. The consumer gets ``message.user``, ``message.http_session``
+    and ``message.channel_session``. Use :func:`channel_session_user` for later messages.
     """
     return http_session_user(channel_session(_with_transfer(func)))
 
 
 def channel_and_http_session_user_from_http(func: Consumer) -> Consumer:
-    """Do the same as :func:`channel_session_user_from_http`, and keep the HTTP session too.
+    """Do the same as :func:`channel_session_user_from_http`, for all messages.
 
-    See :func:`~channels_workers.sessions.channel_and_http_session`.
+    The channel session keeps the key of the HTTP session: see
+    :func:`~channels_workers.sessions.channel_and_http_session`.
     """
     return http_session_user(channel_and_http_session(_with_transfer(func)))

@@ -1,4 +1,4 @@
-"""Channels and groups, as consumers and other code use them; source: Channels 1.1.8."""
+"""Channels and groups, as consumers and other code use them. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 __all__ = ["Channel", "Group"]
 
 
-class Named:
+class _Named:
     """What channels and groups have in common.
 
     *alias* or *channel_layer* choose a layer other than the default.
@@ -33,7 +33,7 @@ class Named:
         return f"{type(self).__name__}({self.name!r})"
 
 
-class Channel(Named):
+class Channel(_Named):
     """A named channel, to which you can send messages.
 
     *name*: up to 99 ASCII letters, digits, hyphens, underscores or periods. *alias* names a layer
@@ -42,19 +42,20 @@ class Channel(Named):
     """
 
     def send(self, content: Content, immediately: bool = False) -> None:
-        """Send *content*, a dict, over the channel.
+        """Send *content*, a dict, to the channel.
 
-        In a consumer it goes out when the consumer has returned; ``immediately=True`` sends
-        it now, as does code outside consumers. What cannot be encoded, or is too large, raises
-        :class:`~channels_workers.exceptions.MessageError` here;
-        :class:`~channels_workers.exceptions.ChannelFull` comes from a send that happens now.
+        In a consumer the message goes out after the consumer has returned. With
+        ``immediately=True``, and outside consumers, it goes out now. Such a send waits for the
+        layer, so await :meth:`asend` in a coroutine.
 
-        A send that happens now waits for the layer: in a coroutine await :meth:`asend`.
+        Raises :class:`~channels_workers.exceptions.MessageError` for content that cannot be
+        encoded or is too large. A send that goes out now also raises
+        :class:`~channels_workers.exceptions.ChannelFull`.
         """
         carry_out(self.channel_layer, self._send(content), immediately, "Channel.send")
 
     async def asend(self, content: Content, immediately: bool = False) -> None:
-        """Do the same as :meth:`send`, from a coroutine; both keep one order in a consumer."""
+        """Do the same as :meth:`send` in a coroutine. A consumer may mix both."""
         await acarry_out(self.channel_layer, self._send(content), immediately)
 
     def _send(self, content: Content) -> Send:
@@ -65,7 +66,7 @@ class Channel(Named):
         return self.channel_layer.make_send(self.name, content)
 
 
-class Group(Named):
+class Group(_Named):
     """A named group of channels, to all of which one send goes.
 
     *name*, *alias* and *channel_layer*: as for :class:`Channel`. Members stay until you discard
@@ -73,34 +74,37 @@ class Group(Named):
     """
 
     def add(self, channel: Channel | str) -> None:
-        """Add a channel (in a consumer: when it has returned); again changes nothing."""
+        """Add a channel. In a consumer this happens after it has returned.
+
+        Adding a member again changes nothing.
+        """
         layer = self.channel_layer
         carry_out(layer, layer.make_join(self.name, _name_of(channel)), call="Group.add")
 
     async def aadd(self, channel: Channel | str) -> None:
-        """Do the same as :meth:`add`, from a coroutine."""
+        """Do the same as :meth:`add`, in a coroutine."""
         layer = self.channel_layer
         await acarry_out(layer, layer.make_join(self.name, _name_of(channel)))
 
     def discard(self, channel: Channel | str) -> None:
-        """Remove a channel (in a consumer: when it has returned), if it is a member."""
+        """Remove a channel if it is a member. In a consumer, after it has returned."""
         layer = self.channel_layer
         carry_out(layer, layer.make_leave(self.name, _name_of(channel)), call="Group.discard")
 
     async def adiscard(self, channel: Channel | str) -> None:
-        """Do the same as :meth:`discard`, from a coroutine."""
+        """Do the same as :meth:`discard`, in a coroutine."""
         layer = self.channel_layer
         await acarry_out(layer, layer.make_leave(self.name, _name_of(channel)))
 
     def send(self, content: Content, immediately: bool = False) -> None:
-        """Send *content*, a dict, to each member; when it goes out: as :meth:`Channel.send`.
+        """Send *content*, a dict, to each member. It goes out as with :meth:`Channel.send`.
 
-        A member that is an ordinary channel at its capacity is passed over, as in 1.x.
+        Members that are ordinary channels at their capacity are skipped, as in 1.x.
         """
         carry_out(self.channel_layer, self._send(content), immediately, "Group.send")
 
     async def asend(self, content: Content, immediately: bool = False) -> None:
-        """Do the same as :meth:`send`, from a coroutine; both keep one order in a consumer."""
+        """Do the same as :meth:`send` in a coroutine. A consumer may mix both."""
         await acarry_out(self.channel_layer, self._send(content), immediately)
 
     def _send(self, content: Content) -> GroupSend:

@@ -1,18 +1,14 @@
-"""The cookies of a request, without those that take too long to read.
+"""Drops cookies that take too long to parse.
 
-A value in quotes may have escapes, and older Pythons (before 3.11.10 and 3.12.6) take time by the
-square of its length for them: 64 KB stop a process for 8 seconds.
+A quoted value may have escapes. Python before 3.11.10 and 3.12.6 needs quadratic time to decode
+them: 64 KB block a process for 8 seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from channels_workers.interface.types import Scope
 
-Scope = Mapping[str, Any]
-
-#: Bytes of a cookie with escapes, its name included; a longer one is left out. Django's own have no
-#: escape.
+#: Longest cookie with escapes, its name included (bytes). Django's own cookies have no escapes.
 LONGEST_ESCAPED = 1024
 
 

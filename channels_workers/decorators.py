@@ -1,4 +1,4 @@
-"""What the decorators of consumers have in common."""
+"""The base of the decorators for consumers."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Finish = Callable[[Message, BaseException | None], None]
 
 
 def always(message: Message) -> bool:
-    """Return True: a step that always may block."""
+    """Return True: a step may block."""
     return True
 
 
 def never(message: Message) -> bool:
-    """Return False: a step that never blocks."""
+    """Return False: no step blocks."""
     return False
 
 
 class ConsumerDecorator:
-    """A decorator that prepares the message before the consumer runs, and finishes it after.
+    """A decorator that runs *prepare* before the consumer, and *finish* after it.
 
-    *finish*, if any, gets what the consumer raised, or None. It decorates functions and methods
-    (``self, message``), ``def`` and ``async def``; a coroutine that a ``def`` returns is finished
-    after it has run. The two may block, on the database for example: for an ``async def`` consumer
-    they run in a thread, unless *blocks* says that they will not.
+    *finish* gets the error of the consumer, or None. The decorator takes functions and methods
+    (``self, message``), ``def`` and ``async def``. If a ``def`` returns a coroutine, *finish* runs
+    after the coroutine. Both steps may block, on the database for example: for an ``async def``
+    consumer they run in a thread, unless *blocks* returns False.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ConsumerDecorator:
         return self._async(func) if iscoroutinefunction(func) else self._sync(func)
 
     def message_in(self, args: tuple[Any, ...]) -> Message:
-        """Return the message that a consumer was called with; ValueError without one."""
+        """Return the message among the arguments of a consumer; ValueError without one."""
         for argument in args[:2]:
             if isinstance(argument, Message):
                 return argument
@@ -70,7 +70,8 @@ class ConsumerDecorator:
                 raise
             if iscoroutine(result):
                 return self._finish_after(result, message)
-            self._finish(message, None)
+            if self.finish is not None:
+                self.finish(message, None)
             return result
 
         return inner

@@ -50,10 +50,9 @@ class ChannelError(Exception):
 
 
 class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
-    """A channel holds as many messages as its capacity allows.
+    """A channel has as many messages as its capacity allows.
 
-    It is also ``channels.exceptions.ChannelFull``, so code written for
-    Channels 4 catches it as it is.
+    It is a subclass of ``channels.exceptions.ChannelFull``, so code for Channels 4 catches it.
     """
 
     def __init__(self, channel: str = "", capacity: int = 0) -> None:
@@ -66,15 +65,15 @@ class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
 
 
 class OutboxFull(ChannelError):
-    """A consumer sends, joins or leaves more than one consumer may."""
+    """One consumer sends, joins or leaves too much: see ``OUTBOX_OPERATIONS``."""
 
 
 class MessageError(ChannelError, ValueError):
-    """Content that cannot be sent: not a dict, or not to be encoded."""
+    """Content that cannot be sent: it is no dict, or has a value that cannot be encoded."""
 
 
 class MessageTooLarge(MessageError):
-    """An encoded message is over the layer's ``message_size``."""
+    """An encoded message is larger than the layer's ``message_size``."""
 
 
 class ServerEvicted(ChannelError):
@@ -82,37 +81,37 @@ class ServerEvicted(ChannelError):
 
 
 class LayerUnavailable(ChannelError):
-    """The layer's server does not answer, or cannot take anything now."""
+    """Redis does not answer, or cannot take anything now."""
 
 
 class LayerUnfit(LayerUnavailable):
-    """The layer's server is too old, or of a kind that cannot be used."""
+    """Redis answers, but its version or kind is not supported."""
 
 
 class LayerRefused(LayerUnfit):
-    """The layer's server refuses our user: it knows another password, or lacks rights."""
+    """Redis refuses the configured user: the password is wrong, or a right is missing."""
 
 
 class AcceptConnection(Exception):
-    """Raised by a ``websocket.connect`` consumer to accept the connection (HTTP 101)."""
+    """Raise it in a ``websocket.connect`` consumer to accept the connection."""
 
 
 class DenyConnection(Exception):
-    """Raised by a ``websocket.connect`` consumer to refuse the connection (HTTP 403)."""
+    """Raise it in a ``websocket.connect`` consumer to refuse the connection (HTTP 403)."""
 
 
 class ConsumeLater(Exception):
-    """Raised by a consumer that cannot take its message yet.
+    """Raise it in a consumer that cannot handle its message yet.
 
-    What it did in this run is undone: nothing that it sent goes out, and its channel session is
-    not saved. The message runs again after 0.05 s, with the same id, behind those that wait; each
-    further wait is twice as long, up to 1 s. A connection's next message waits for it. After 10
-    more runs it is given up.
+    The run is undone: nothing that it sent goes out, and its channel session is not saved. The
+    message runs again after 0.05 s, with the same id, behind those that wait. Each further wait
+    is twice as long, up to 1 s. The next messages of the connection wait too. After 10 more runs
+    the message becomes a dead letter.
     """
 
 
 class ChannelSocketException(Exception):
-    """Raised by a consumer so that :meth:`run` acts on its socket."""
+    """Raise a subclass of it in a consumer: its :meth:`run` then acts on the socket."""
 
     def run(self, message: Any) -> None:
         """Act on the socket of *message*, a ``Message``; subclasses must override it."""
@@ -120,9 +119,9 @@ class ChannelSocketException(Exception):
 
 
 class WebsocketCloseException(ChannelSocketException):
-    """Raised by a consumer to close its WebSocket.
+    """Raise it in a consumer to close its WebSocket.
 
-    *code* is 1000 or from 3000 to 4999; without one it is 1000.
+    *code* is 1000, which is the default, or from 3000 to 4999.
     """
 
     def __init__(self, code: int | None = None) -> None:
@@ -144,4 +143,4 @@ def is_close_code(code: int) -> bool:
 
 
 class SendNotAvailableOnDemultiplexer(Exception):
-    """A demultiplexer was asked to send; its streams send by their ``multiplexer``."""
+    """A demultiplexer cannot send. Its streams send with their ``multiplexer``."""

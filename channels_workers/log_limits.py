@@ -1,7 +1,7 @@
-"""Lines of the log that clients can cause without end: so many, and no more.
+"""Rate limits for log lines that clients can cause without end.
 
-What the engine itself says of clients is folded (:class:`Episodes`): written once, then counted. Of
-what Django and the server program say, ``LOG_LINES_PER_MINUTE`` of each kind are written.
+The engine folds its own lines about clients (:class:`Episodes`): it writes the first and counts the
+rest. Of the lines of Django and the server program it writes ``LOG_LINES_PER_MINUTE`` of each kind.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from django.core.exceptions import SuspiciousOperation
 from channels_workers.conf import configuration
 from channels_workers.logs import fields
 
-#: Loggers to whose warnings and errors a client can add with each request, or socket. Those of
-#: ``django.security`` have the names of errors.
+#: Loggers that write a warning or an error for a single request or socket. Those of
+#: ``django.security`` are named after exceptions.
 LOGGERS = (
     *("channels_workers.interface.protocol", "channels_workers.interface.socket"),
+    "channels_workers.interface.replies",
     *("django.request", "django.security.csrf", "uvicorn.error", "asyncio"),
     *("daphne.server", "daphne.http_protocol", "daphne.ws_protocol"),
 )
 
-#: For how long lines of a kind are counted together (s).
+#: The period in which lines of a kind are counted (s).
 MINUTE = 60.0
 
 #: The setting that lets more lines through.
@@ -48,10 +49,10 @@ def _suspicious(kind: type[Exception] = SuspiciousOperation) -> Iterator[type[Ex
 
 
 class Flood(logging.Filter):
-    """Lets warnings and errors through that are not too many of one kind in one minute.
+    """Limits warnings and errors of one kind in one minute.
 
-    Of one kind are those of one place in the code, level, status and error. The last one of a
-    minute says that more are left out, and the first one after that how many were.
+    Lines of a kind share their place in the code, level, status and exception type. The last line
+    of a minute says that more are left out, and the first one after that how many were.
     """
 
     def __init__(self) -> None:
@@ -75,11 +76,11 @@ class Flood(logging.Filter):
         return count <= limit
 
     def forget(self) -> None:
-        """Count from the beginning, as tests want it."""
+        """Reset all counts, for tests."""
         self._kinds.clear()
 
     def _count(self, kind: Kind) -> tuple[int, int]:
-        """Return how many there were in the minute before, if a new one begins, and in this one."""
+        """Return the count of the minute before, if a new one begins, and that of this one."""
         now = time.monotonic()
         with self._lock:
             began, count = self._kinds.get(kind, (now, 0))
@@ -94,7 +95,7 @@ flood = Flood()
 
 
 def kind_of(record: logging.LogRecord) -> Kind:
-    """Return what is the same for lines of one kind: nothing in it is what a client said."""
+    """Return the key of a line's kind; it holds nothing that a client chose."""
     error = record.exc_info[1] if record.exc_info else None
     trace, where = error.__traceback__ if error else None, None
     while trace is not None:
@@ -105,10 +106,10 @@ def kind_of(record: logging.LogRecord) -> Kind:
 
 
 class Episodes:
-    """Lines that clients can cause without end: the first is logged, those that follow are counted.
+    """Folds lines that clients can cause without end: it logs the first and counts the rest.
 
-    Every :data:`MINUTE` seconds a line says how many there were, until there was none. Without an
-    event loop each line is logged.
+    Every :data:`MINUTE` seconds a line gives the count, until it is zero. Without an event loop
+    each line is logged.
     """
 
     def __init__(self) -> None:
@@ -145,10 +146,10 @@ class Episodes:
 
 
 class ClientLines(logging.Filter):
-    """Lines of a server program about what single clients sent: the first is logged, as above.
+    """Folds lines of a server program about invalid data of single clients.
 
-    *texts* are the beginnings of those lines. Their stack traces are left out: they say where the
-    server noticed it, which helps nobody.
+    *texts* are the beginnings of those lines. Their stack traces are left out, because they only
+    say where the server noticed it.
     """
 
     def __init__(self, texts: tuple[str, ...]) -> None:
@@ -174,7 +175,7 @@ class ClientLines(logging.Filter):
 
 
 def fold_client_lines(name: str, texts: tuple[str, ...]) -> None:
-    """Let the logger *name* of a server program say once what single clients cause again."""
+    """Fold the lines of the logger *name* that begin with one of *texts*."""
     logger = logging.getLogger(name)
     if not any(isinstance(each, ClientLines) for each in logger.filters):
         logger.addFilter(ClientLines(texts))

@@ -1,11 +1,6 @@
-"""What a line of the log says beside its text: fields of fixed names, for programs."""
+"""The fields of log lines: a fixed set of names, for programs that read the log."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from channels_workers.layers.types import Delivery
 
 
 def fields(
@@ -20,27 +15,15 @@ def fields(
     path: str | None = None,
     process_id: str | None = None,
 ) -> dict[str, str | int]:
-    """Return the ``extra`` of a line of the log about *event*; what is None is left out.
+    """Return the ``extra`` of a log line about *event*, without the fields that are None.
 
-    Nothing of it is what anybody said, nor a secret. The table in the documentation says what
-    each field is.
+    No field quotes a message or holds a secret. The reference of log events describes each field.
     """
     known = dict(locals())
     return {name: value for name, value in known.items() if value is not None}
 
 
 def described(error: BaseException) -> str:
-    """Return what *error* is and says; some errors have no text, and none says what it is."""
+    """Return the type of *error*, and its text if it has one."""
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def about(event: str, delivery: Delivery, consumer: str | None = None) -> dict[str, str | int]:
-    """Return the ``extra`` of a line about a message that was handed to a worker."""
-    return fields(
-        event,
-        channel=delivery.channel,
-        connection=delivery.reply_channel,
-        consumer=consumer,
-        message_id=delivery.id,
-    )

@@ -1,4 +1,4 @@
-"""What a consumer is called with; source: Channels 1.1.8."""
+"""What a consumer is called with. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Consumer = Callable[..., Any]
 
 
 class Message:
-    """A message of a channel.
+    """A message of a channel. It reads and writes its content like a dict.
 
-    * ``content``: its dict; the message itself reads and writes it like a dict
-    * ``channel``: the :class:`Channel` that it came from
-    * ``reply_channel``: the :class:`Channel` of its socket, None if it has none
-    * ``channel_layer``: the layer that carried it
-    * ``id``: stable over every re-sending and every other run, so that a consumer can make
-      its own writes idempotent; "" for a message that no layer carried
-    * ``channel_session``: the session of its connection, set by ``@channel_session``
-    * ``http_session``: that of the browser, or None, set by ``@http_session``
-    * ``user``: who is logged in, set by the decorators of :mod:`channels_workers.auth`
+    * ``content``: the dict itself.
+    * ``channel``: the :class:`~channels_workers.channel.Channel` that it came from.
+    * ``reply_channel``: the channel of its socket; None if it came from no socket.
+    * ``channel_layer``: the layer that carried it.
+    * ``id``: a text that stays the same if the message runs again. Use it to make writes
+      idempotent. ``""`` for a message that no layer carried.
+    * ``channel_session``: the session of its connection, set by ``@channel_session``.
+    * ``http_session``: the session of the browser or None, set by ``@http_session``.
+    * ``user``: the logged-in user, set by the decorators of :mod:`channels_workers.auth`.
     """
 
     channel_session: SessionBase

@@ -1,4 +1,4 @@
-"""What a consumer sent, joined and left, kept until it returns."""
+"""The operations of a running consumer, kept until it returns."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", defa
 
 
 class Outbox:
-    """The operations of one consumer on its message's layer, in order.
+    """The operations of one consumer on the layer of its message, in order.
 
-    In a ``with`` it keeps what is sent in that context, and in coroutines started from it. After
-    that it is closed: what a left-over task of the consumer does then goes out at once. So does
-    what a forked child of the consumer sends: nobody commits its copy of the outbox.
+    In a ``with`` block it keeps the operations of that context, and of coroutines started from it.
+    Then it is closed, and operations of left-over tasks go out at once. So do those of a forked
+    child of the consumer, because nobody commits its copy of the outbox.
     """
 
     _token: Token[Outbox | None]
@@ -34,7 +34,7 @@ class Outbox:
     def __init__(self, layer: WorkerLayer) -> None:
         self.layer = layer
         self.operations: list[Operation] = []
-        self.size = 0  # bytes of what is sent
+        self.size = 0  # bytes of all payloads
         self.closed = False
         self.process = forks.current
 
@@ -46,21 +46,16 @@ class Outbox:
         self.closed = True
         _current.reset(self._token)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether what it keeps is going to be committed."""
-        return not self.closed and self.process is forks.current
-
     def add(self, operation: Operation) -> None:
-        """Keep *operation*; :class:`OutboxFull` if there are too many, or too large ones."""
+        """Keep *operation*; raise :class:`OutboxFull` beyond one of its limits."""
         limits = configuration()
         size = self.size + len(operation.payload) if isinstance(operation, SENDS) else self.size
         if len(self.operations) >= limits.OUTBOX_OPERATIONS or size > limits.OUTBOX_BYTES:
             raise OutboxFull(
                 f"A consumer may send, join and leave {limits.OUTBOX_OPERATIONS} times, and send "
                 f"{limits.OUTBOX_BYTES} bytes; this would be number {len(self.operations) + 1}, "
-                f"and {size} bytes. Send in parts, by messages to a channel of your own, or raise "
-                "OUTBOX_OPERATIONS or OUTBOX_BYTES in CHANNEL_WORKERS."
+                f"and {size} bytes. Split the work into messages to a channel of your own, or "
+                "raise OUTBOX_OPERATIONS or OUTBOX_BYTES in CHANNEL_WORKERS."
             )
         self.operations.append(operation)
         self.size = size
@@ -71,9 +66,9 @@ def carry_out(
 ) -> None:
     """Put *operation* into the outbox of the running consumer, or carry it out now.
 
-    It is carried out now when *immediately* is true, outside a consumer, in a forked child of
-    one, and for a layer that is not the one of its message (no commit spans two layers). *call* is
-    who asks, like ``Group.send``.
+    It is carried out now if *immediately* is true, outside a consumer, in a forked child of one,
+    and for another layer than that of the message, because no commit spans two layers. *call*
+    names the public method, such as ``Group.send``.
     """
     outbox = None if immediately else _open_outbox(layer)
     if outbox is not None:
@@ -85,7 +80,7 @@ def carry_out(
 
 
 async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool = False) -> None:
-    """Do the same as :func:`carry_out`, from a coroutine, whose event loop does not wait."""
+    """Do the same as :func:`carry_out` from a coroutine, without blocking its event loop."""
     outbox = None if immediately else _open_outbox(layer)
     if outbox is not None:
         outbox.add(operation)
@@ -95,5 +90,6 @@ async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool
 
 def _open_outbox(layer: WorkerLayer) -> Outbox | None:
     outbox = _current.get()
-    is_for_layer = outbox is not None and outbox.is_open and outbox.layer is layer
-    return outbox if is_for_layer else None
+    if outbox is None or outbox.closed or outbox.layer is not layer:
+        return None
+    return outbox if outbox.process is forks.current else None

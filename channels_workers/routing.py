@@ -1,6 +1,6 @@
-"""Channel names and message filters to consumers; source: Channels 1.1.8.
+"""Which consumer runs which message. The API is that of Channels 1.1.8.
 
-A routing is a list of :class:`Route` and :class:`Include`, or a dict of channel names to
+A routing is a list of :class:`Route` and :class:`Include`, a dict from channel names to
 consumers, or the dotted path of either.
 """
 
@@ -42,7 +42,7 @@ _END = re.compile(r"(?<!\\)(?:\\\\)*\$\Z")
 
 
 class Match(NamedTuple):
-    """A consumer and what the named groups of the filters found."""
+    """A consumer, and the values of the named groups in its filters."""
 
     consumer: Consumer
     kwargs: dict[str, str]
@@ -51,9 +51,10 @@ class Match(NamedTuple):
 class Route:
     """A consumer for one channel or several.
 
-    *consumer* is a callable or its dotted path. Each further argument names a key of the
-    message and gives a regular expression for its beginning, of which a ``$`` at the end means the
-    end itself; named groups become arguments.
+    *consumer* is a callable or its dotted path. Each filter is named after a key of the message.
+    Its value is a regular expression that must match the beginning of the text there. ``$`` at
+    its end matches the end of the text only, not before a last line end. Named groups become
+    arguments of the consumer.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Route:
 
 
 class RouteClass(Route):
-    """A class-based consumer, for the channels that its ``channel_names()`` gives."""
+    """A class-based consumer, for the channels that its ``channel_names()`` returns."""
 
     def __init__(self, consumer: str | Consumer, **filters: str | bytes) -> None:
         found = resolve_consumer(consumer)
@@ -108,7 +109,7 @@ class RouteClass(Route):
 
 
 class Include:
-    """Another routing, whose filters see the message without what the prefixes matched."""
+    """Another routing below prefixes. Its filters see the texts without the matched prefixes."""
 
     def __init__(self, routing: Any, **prefixes: str | bytes) -> None:
         self.routing = resolve_routing(routing)
@@ -155,7 +156,7 @@ class Include:
 class Router:
     """A whole routing, with the defaults for WebSockets below it.
 
-    Without a route of their own, ``websocket.connect`` is accepted, ``websocket.receive`` and
+    If no route matches, ``websocket.connect`` is accepted, and ``websocket.receive`` and
     ``websocket.disconnect`` are ignored.
     """
 
@@ -177,7 +178,7 @@ class Router:
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer for *message* and its arguments, None if there is none."""
-        if (match := self.root.match(message)) is not None:
+        if (match := self.root.match_values(message.channel.name, message)) is not None:
             return match
         defaults = (route.match(message) for route in self.defaults)
         return next(filter(None, defaults), None)

@@ -1,18 +1,16 @@
-"""Where a site is mounted: at "/", or below a prefix, which Django calls the script name.
+"""The prefix below which a site is mounted; Django calls it the script name.
 
-A proxy may pass addresses on with the prefix or without it. Servers differ too: Daphne gives the
-path that came, uvicorn puts its ``--root-path`` in front, as the ASGI specification has it.
+Proxies forward paths with the prefix or without it. Servers differ too: Daphne passes on the path
+of the request, uvicorn puts its ``--root-path`` in front, as the ASGI specification demands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 
-Scope = Mapping[str, Any]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
+from channels_workers.interface.types import Application, Scope
 
 
 def script_name(scope: Scope) -> str:
@@ -21,9 +19,9 @@ def script_name(scope: Scope) -> str:
 
 
 def path_info(path: str, prefix: str) -> str:
-    """Return *path* without *prefix*, and as it is if a proxy has taken that off already.
+    """Return *path* without *prefix*; unchanged if a proxy has removed that already.
 
-    Only whole parts count: ``/talkative/`` is not below ``/talk``.
+    Only whole segments count: ``/talkative/`` is not below ``/talk``.
     """
     if not prefix or not f"{path}/".startswith(f"{prefix}/"):
         return path
@@ -41,10 +39,10 @@ def mounted(scope: Scope) -> Scope:
 
 
 def at_script_name(application: Application) -> Application:
-    """Return *application* with scopes as :func:`mounted` makes them.
+    """Return *application*, served with the prefix of the site in its scopes.
 
-    For an outermost router of Channels 4, which knows nothing of ``FORCE_SCRIPT_NAME``, and refuses
-    paths without the prefix.
+    Put it around the outermost router of Channels 4. A router ignores ``FORCE_SCRIPT_NAME``, and
+    refuses a path from which a proxy took the prefix.
     """
 
     async def serve(scope: Scope, receive: Any, send: Any) -> None:

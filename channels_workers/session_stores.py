@@ -1,4 +1,4 @@
-"""Where sessions are: that of a connection in its layer, that of a browser in Django's store."""
+"""Session stores: channel sessions live in the layer, browser sessions in Django's store."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from channels_workers.registry import get_channel_layer
 
 SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
-#: Characters of a session's key: Django's own have 32. With signed cookies the key is the session,
-#: and as long as a browser lets a cookie be.
+#: The longest key of a session; Django's own have 32 characters. With signed cookies the key is the
+#: session itself, and as long as a cookie may be.
 LONGEST_KEY, LONGEST_COOKIE = 200, 4096
 
 _KEY = re.compile(r"[!-~]+").fullmatch
@@ -36,15 +36,15 @@ _KEY = re.compile(r"[!-~]+").fullmatch
 
 @cache
 def _blank_session() -> dict[str, Any]:
-    # Made once: Django looks its serializer up for each session, which none of ours needs.
+    # Made once: Django looks up a serializer for each session, and ours needs none.
     return vars(SessionBase())
 
 
 class ChannelSession(SessionBase):
-    """A dict kept for a connection, saved in the same step that finishes a message.
+    """A dict for a connection, saved in the same step that finishes a message.
 
     It has Django's session interface. As with Django's sessions, a change inside a value
-    (``session["seen"].append(1)``) needs ``session.modified = True``. Values are what a
+    (``session["seen"].append(1)``) needs ``session.modified = True``. Values have the types that a
     message may hold: see :meth:`channels_workers.layers.codec.Codec.encode`.
     """
 
@@ -65,14 +65,14 @@ class ChannelSession(SessionBase):
         return self._layer.codec.decode(self._payload) if self._payload else {}
 
     def save(self, must_create: bool = False) -> None:
-        """Have the session saved with the message's commit, at once outside a delivery."""
+        """Save the session with the commit of the message; outside a delivery, save it now."""
         self.modified = True
         if self.saves_at_once:
             warn_in_event_loop("save() of a channel session", "Await its asave() there.")
             self._layer.save_session(self.encoded())
 
     def encoded(self) -> Session:
-        """Return the session to be saved; MessageError if it cannot be encoded, or is too large."""
+        """Return the encoded session; MessageError if that is impossible or too large."""
         values = self._get_session()  # type: ignore[attr-defined]
         try:
             return Session(self._reply_channel, self._layer.encode(dict(values)))
@@ -80,7 +80,7 @@ class ChannelSession(SessionBase):
             raise type(error)(f"This channel session cannot be saved. {error}") from error
 
     def exists(self, session_key: str | None = None) -> bool:
-        """Return True: a connection has one session, from its first message on."""
+        """Return True: a connection has a session from its first message on."""
         return True
 
     def create(self) -> None:
@@ -99,12 +99,12 @@ class ChannelSession(SessionBase):
 
 
 def session_for_reply_channel(reply_channel: str) -> SessionBase:
-    """Return the session of a connection, outside its consumers; ``save()`` saves at once.
+    """Return the session of a connection, outside its consumers; ``save()`` saves it now.
 
-    In a coroutine call it by ``sync_to_async()``.
+    In a coroutine, call it with ``sync_to_async()``.
     """
     name = "session_for_reply_channel()"
-    warn_in_event_loop(name, "Call it by sync_to_async() there.")
+    warn_in_event_loop(name, "Call it with sync_to_async() there.")
     if (store := channel_session_store()) is not None:
         return _stored_session(store, reply_channel)
     layer = get_channel_layer()
@@ -114,7 +114,7 @@ def session_for_reply_channel(reply_channel: str) -> SessionBase:
 
 
 def session_for_message(message: Message, reply_channel: str) -> SessionBase:
-    """Return the session of *reply_channel*, which a delivery of its connection carries."""
+    """Return the session of *reply_channel*; deliveries of its connection carry it."""
     if (store := channel_session_store()) is not None:
         return _created(_stored_session(store, reply_channel))
     layer = message.channel_layer
@@ -126,7 +126,7 @@ def session_for_message(message: Message, reply_channel: str) -> SessionBase:
 
 
 def carries_session(message: Message) -> bool:
-    """Say whether *message* came with the session of its connection."""
+    """Return whether *message* carries the session of its connection."""
     delivery, reply_channel = message.delivery, message.reply_channel
     return (
         delivery is not None
@@ -137,9 +137,9 @@ def carries_session(message: Message) -> bool:
 
 @cache
 def channel_session_store() -> type[SessionBase] | None:
-    """Return what ``CHANNEL_SESSION_ENGINE`` names; None: the layer keeps channel sessions.
+    """Return the store of ``CHANNEL_SESSION_ENGINE``, or None: then the layer keeps sessions.
 
-    ImproperlyConfigured if it is no engine, ValueError if it keeps sessions in cookies.
+    Raises ImproperlyConfigured if it is no engine, ValueError if it keeps sessions in cookies.
     """
     engine = getattr(settings, "CHANNEL_SESSION_ENGINE", None)
     if engine == SIGNED_COOKIES:
@@ -158,7 +158,7 @@ def _forget(*, setting: str, **kwargs: Any) -> None:
 
 
 def _stored_session(store: type[SessionBase], reply_channel: str) -> SessionBase:
-    # A session without a row loses its key when it is loaded; this one keeps it.
+    # A session without a row loses its key when it is loaded, so the key is set again.
     key = "chn" + hashlib.sha1(reply_channel.encode(), usedforsecurity=False).hexdigest()[:29]
     session = store(session_key=key)
     session.keys()
@@ -171,7 +171,7 @@ def _created(session: SessionBase) -> SessionBase:
         try:
             session.save(must_create=True)
         except CreateError:
-            # Another message of the same connection is making it.
+            # Another message of the same connection makes it right now.
             raise ConsumeLater from None
     return session
 
@@ -191,25 +191,25 @@ def _session_store(engine: str, setting: str) -> type[SessionBase]:
 
 
 def is_session_key(key: str) -> bool:
-    """Say whether a session may have that key.
+    """Return whether a session may have that key.
 
-    A client may send anything. PostgreSQL takes no NUL, Memcached no space and no long key, and
-    their errors would be those of the consumer.
+    A client may send anything. PostgreSQL refuses a NUL, Memcached a space or a long key, and the
+    consumer would get their errors.
     """
     is_data = settings.SESSION_ENGINE == SIGNED_COOKIES
     return _KEY(key) is not None and len(key) <= (LONGEST_COOKIE if is_data else LONGEST_KEY)
 
 
 def browser_session(key: str) -> SessionBase:
-    """Return the session with *key* of ``SESSION_ENGINE``; nothing is read yet."""
+    """Return the session with *key* of ``SESSION_ENGINE``, without reading it."""
     return _session_store(settings.SESSION_ENGINE, "SESSION_ENGINE")(session_key=key)
 
 
 def browser_session_key(message: Message) -> str | None:
-    """Return the key in the address or the cookies of a handshake, None without one.
+    """Return the session key in the address or the cookies of a handshake, or None.
 
-    What is no key of a session, or stands in an address that cannot be read, is none. ValueError
-    for a message that is no handshake.
+    Invalid keys, and addresses that cannot be parsed, give None. Raises ValueError for a message
+    that is no handshake.
     """
     try:
         request = _request(message)
@@ -229,7 +229,7 @@ def _request(message: Message) -> ASGIRequest:
     headers = message.get("headers") or []
     if isinstance(headers, dict):
         headers = [(name.encode("latin1"), value) for name, value in headers.items()]
-    # HTTP/2 may split the cookies over several headers, which Django joins by a comma.
+    # HTTP/2 may split cookies over several headers, and Django would join them with a comma.
     cookies = b"; ".join(value for name, value in headers if name == b"cookie")
     query = message.get("query_string") or b""
     scope = {

@@ -1,4 +1,4 @@
-"""Decorators that give consumers the sessions of their socket; source: Channels 1.1.8."""
+"""Decorators that give consumers the sessions of their socket, as in Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _prepare_channel_session(message: Message) -> None:
 
 def _finish_channel_session(message: Message, error: BaseException | None) -> None:
     session = message.channel_session
-    if is_put_off(error) or not session.modified:
+    if not session.modified or is_put_off(error):
         return
     if isinstance(session, ChannelSession):
         session.save()
@@ -61,11 +61,11 @@ _with_channel_session = ConsumerDecorator(
 
 
 def channel_session(func: Consumer) -> Consumer:
-    """Give the consumer ``message.channel_session``, saved when it returns, or raises.
+    """Give the consumer ``message.channel_session``, saved after it has returned or raised.
 
-    A run that will be repeated, as after ConsumeLater, saves nothing. With the setting
-    ``CHANNEL_SESSION_ENGINE`` it is a session of that engine of Django, saved apart from the
-    message's commit.
+    A run that will be repeated, as after ``ConsumeLater``, saves nothing. With the setting
+    ``CHANNEL_SESSION_ENGINE`` the session is one of that engine of Django, and is saved outside
+    of the message's commit.
     """
     return _with_channel_session(func)
 
@@ -82,10 +82,10 @@ _with_order = ConsumerDecorator("enforce_ordering", _check_order, blocks=never)
 
 
 def enforce_ordering(func: Consumer | None = None, slight: bool = False) -> Consumer:
-    """Give the consumer ``message.channel_session``: the order is kept without a decorator.
+    """Give the consumer ``message.channel_session``. The order is always kept.
 
-    It may stand with or without brackets. *slight* raises ValueError, as do messages without
-    an ``order``, which no interface server sends.
+    Write it with or without brackets. *slight* raises ``ValueError``, and so does a message
+    without an ``order``, which no interface server sends.
     """
     if slight:
         raise ValueError(
@@ -118,11 +118,10 @@ _with_http_session = ConsumerDecorator("http_session", _prepare_http_session, _f
 def http_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.http_session``, like ``request.session`` of a view, or None.
 
-    The session is that of the cookie, or of ``?session_key=``, with which the socket was
-    opened (what cannot be a key is none): so for ``websocket.connect``; other messages have
-    neither. It is saved when the consumer returns, unless it raised or the session is not there any
-    more, and is outside the message's commit. No session is made, and no cookie set: that is what
-    views do.
+    Use it for ``websocket.connect``: the key is in the cookie or in ``?session_key=`` of the
+    handshake, which other messages do not have. The session is saved after the consumer has
+    returned, outside of the message's commit. It is not saved if the consumer raised, or if the
+    session has ended meanwhile. A consumer cannot start a session or set a cookie; views can.
     """
     return _with_http_session(func)
 
@@ -141,7 +140,7 @@ _with_http_session_kept = ConsumerDecorator("channel_and_http_session", _keep_ht
 def channel_and_http_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.channel_session`` and ``message.http_session``.
 
-    The key of the latter is kept in the former, so that later messages of the connection have
-    it too.
+    The channel session keeps the key of the HTTP session, so that later messages of the
+    connection have both.
     """
     return http_session(channel_session(_with_http_session_kept(func)))

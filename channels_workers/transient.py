@@ -1,6 +1,6 @@
-"""Errors that no consumer is to blame for, after which its message runs again.
+"""Transient errors, after which a message runs again.
 
-Those are the exceptions of ``CHANNEL_WORKERS["RETRY_ON"]``: a database that is away, mostly.
+They are the exceptions of ``CHANNEL_WORKERS["RETRY_ON"]``, such as a lost database.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def _forget(*, setting: str, **kwargs: object) -> None:
 
 
 def is_retried(error: BaseException | None) -> TypeGuard[BaseException]:
-    """Say whether no consumer is to blame for *error*; for a group, for any part of it."""
+    """Return whether *error* is transient; a group is if all its parts are."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_retried, error.exceptions))
     return isinstance(error, retried_errors())
 
 
 def is_put_off(error: BaseException | None) -> bool:
-    """Say whether a consumer that raised *error* is to run again, as if it had not run."""
+    """Return whether a consumer that raised *error* runs again, as if it had not run."""
     return isinstance(error, ConsumeLater) or (error is not None and is_retried(error))

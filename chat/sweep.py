@@ -30,14 +30,14 @@ ROWS = 1_000
 
 def on_worker_ready(sender: Any, **kwargs: object) -> None:
     """Sweep in each process whose workers run the chat."""
-    if sender.number == 0 and _runs_chat(sender.group):
-        Sweeper(sender.channel_layer, sender.group.stopping).start()
+    if sender.number == 0 and _runs_chat(sender.router):
+        Sweeper(sender.channel_layer, sender.stopping).start()
 
 
-def _runs_chat(group: Any) -> bool:
+def _runs_chat(router: Any) -> bool:
     from chat.consumers import ws_connect  # noqa: PLC0415  (consumers are imported late)
 
-    return any(getattr(one, "consumer", None) is ws_connect for one in group.router.root.routing)
+    return any(getattr(one, "consumer", None) is ws_connect for one in router.root.routing)
 
 
 class Sweeper:

@@ -4,22 +4,40 @@ import sys
 import tomllib
 from pathlib import Path
 
+import django
+from django.conf import settings
+
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 sys.path[:0] = [str(ROOT), str(DOCS / "_ext")]
 
+# The Python API is read from docstrings, and the engine imports with settings only.
+settings.configure(
+    INSTALLED_APPS=["channels_workers", "django.contrib.auth", "django.contrib.contenttypes"],
+    CHANNEL_ROUTING=[],
+)
+django.setup()
+
 project = PROJECT["name"]
 author = PROJECT["authors"][0]["name"]
 copyright = author  # noqa: A001 - Sphinx names it
 
-extensions = ["myst_parser", "diagrams"]
+extensions = ["sphinx.ext.autodoc", "myst_parser", "diagrams"]
 exclude_patterns = ["_build", "_ext"]
 
 # A name that leads nowhere is a warning, and scripts/docs takes warnings for errors. Addresses
 # of other sites are not fetched.
 nitpicky = True
+nitpick_ignore_regex = [
+    # Names of other packages, whose inventories would have to be fetched.
+    ("py:.*", r"(collections|django|re|unittest)\..*"),
+    # Inner types that stand in signatures. Their values come from the engine and go back to it.
+    ("py:class", r"channels_workers\.layers\..*\.(WorkerLayer|Delivery|Store)"),
+    ("py:class", r"channels_workers\.interface\.application\.Interface"),
+    ("py:class", "Consumer"),
+]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 # Diagrams stand in blocks that GitHub and GitLab draw too.
@@ -37,3 +55,8 @@ html_copy_source = False
 html_show_sphinx = False
 pygments_style = "default"
 pygments_dark_style = "github-dark"
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88

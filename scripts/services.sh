@@ -12,10 +12,6 @@ has_postgres() {
   return 1
 }
 
-has_openssl() {
-  command -v openssl >/dev/null
-}
-
 # Install a package by the machine's package manager: its names at Debian and at brew.
 install_service() {
   if can_install_packages; then
@@ -26,7 +22,7 @@ install_service() {
   fi
 }
 
-# Make redis-server, git, PostgreSQL's server, nginx and openssl stand where they are looked for.
+# Make redis-server, git, PostgreSQL's server and nginx stand where they are looked for.
 require_services() {
   has_redis || install_redis || true
   has_redis || fail "The rehearsal needs redis-server (Debian: redis-server, brew: redis)."
@@ -36,6 +32,4 @@ require_services() {
   has_postgres || fail "The rehearsal needs PostgreSQL (Debian: postgresql, brew: postgresql)."
   has_nginx || install_nginx || true
   has_nginx || fail "The rehearsal needs nginx (Debian: nginx, brew: nginx)."
-  has_openssl || install_service openssl openssl || true
-  has_openssl || fail "The rehearsal needs openssl (Debian: openssl, brew: openssl)."
 }

@@ -1,1 +1,1 @@
-"""System checks: what is commonly wrong in a project, each with its cure."""
+"""System checks for common mistakes in a project, each with a hint that fixes it."""

@@ -1,4 +1,4 @@
-"""System checks of INSTALLED_APPS: of two apps with the same command the first brings it."""
+"""System checks of INSTALLED_APPS: the first app with a command provides it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django.core.management import find_commands
 from django.utils.module_loading import import_string
 
 OWN_APP = "channels_workers"
-#: Apps with a `runserver` each, in the order in which they are to stand.
+#: Apps with a `runserver` each, in the required order.
 KNOWN_RUNSERVERS = (OWN_APP, "daphne", "django.contrib.staticfiles")
 
 
 @register("channels_workers")
 def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Look at the order of INSTALLED_APPS: the first app with a command brings it."""
+    """Check the order of INSTALLED_APPS: the first app with a command provides it."""
     order = [config.name for config in apps.get_app_configs()]
     wanted = list(KNOWN_RUNSERVERS)
     found = [name for name in order if name in wanted]
@@ -26,8 +26,8 @@ def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
     if found != [name for name in wanted if name in order]:
         messages.append(
             Error(
-                f"The apps {', '.join(found)} stand in this order in INSTALLED_APPS; `runserver` "
-                "would be that of another app.",
+                f"INSTALLED_APPS has the order {', '.join(found)}. `runserver` would be that of "
+                "another app.",
                 hint=f"Order them: {', '.join(name for name in wanted if name in order)}",
                 id="channels_workers.E005",
             )
@@ -35,8 +35,8 @@ def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
     if "channels" in order and order.index("channels") < order.index("channels_workers"):
         messages.append(
             Error(
-                "The app channels stands before channels_workers in INSTALLED_APPS; `runworker` "
-                "would be that of Channels 4, which runs no function consumers.",
+                "INSTALLED_APPS has channels before channels_workers. `runworker` would be that of "
+                "Channels 4, which runs no function consumers.",
                 hint="Put channels_workers before channels.",
                 id="channels_workers.E006",
             )
@@ -46,31 +46,31 @@ def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 @register("channels_workers")
 def check_runserver(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Look for other apps whose `runserver` comes first, and is not made of ours."""
+    """Find other apps whose `runserver` comes first and does not extend ours."""
     configs = list(apps.get_app_configs())
     order = [config.name for config in configs]
     if OWN_APP not in order:
         return []
-    before = [config for config in configs[: order.index(OWN_APP)] if _brings_runserver(config)]
+    before = [config for config in configs[: order.index(OWN_APP)] if _has_runserver(config)]
     names = [config.name for config in before if config.name not in KNOWN_RUNSERVERS]
-    if not names or _is_made_of_ours(before[0].name):
+    if not names or _extends_ours(before[0].name):
         return []
     return [
         Error(
-            f"`runserver` would be that of the app {names[0]}, which stands before {OWN_APP} in "
-            "INSTALLED_APPS: it serves no sockets, and runs no workers.",
+            f"`runserver` would be that of the app {names[0]}, which comes before {OWN_APP} in "
+            "INSTALLED_APPS. It serves no sockets and runs no workers.",
             hint=f"Put {OWN_APP} before {', '.join(names)}.",
             id="channels_workers.E013",
         )
     ]
 
 
-def _brings_runserver(config: AppConfig) -> bool:
+def _has_runserver(config: AppConfig) -> bool:
     return "runserver" in find_commands(str(Path(config.path) / "management"))
 
 
-def _is_made_of_ours(app: str) -> bool:
-    """Say whether the command is a class made of ours, as WhiteNoise's is before ours."""
+def _extends_ours(app: str) -> bool:
+    """Return whether the command of *app* extends ours, as WhiteNoise's does before ours."""
     try:
         first, own = (
             import_string(f"{name}.management.commands.runserver.Command")

@@ -1,4 +1,4 @@
-"""System checks: what is commonly wrong in a project's settings, each with its cure."""
+"""System checks for common mistakes in settings, each with a hint that fixes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from channels_workers.session_stores import channel_session_store
 REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
 MEMORY_LAYER = "channels_workers.layers.memory.InMemoryChannelLayer"
 
-#: Backends of Channels 1.x, and of Channels 4, to the ones that take their place.
+#: Backends of Channels 1.x and of Channels 4, and what replaces them.
 OTHER_BACKENDS = {
     "asgi_redis.RedisChannelLayer": REDIS_LAYER,
     "asgi_redis.RedisLocalChannelLayer": REDIS_LAYER,
@@ -43,7 +43,7 @@ OTHER_BACKENDS = {
 
 @register("channels_workers")
 def check_layers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Look at CHANNEL_LAYERS: old keys, backends that cannot feed workers."""
+    """Check CHANNEL_LAYERS for old keys and for backends that cannot feed workers."""
     layers = getattr(settings, "CHANNEL_LAYERS", {})
     if "default" not in layers:
         return [
@@ -59,8 +59,8 @@ def check_layers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def _check_layer(alias: str, layer: dict[str, Any]) -> Iterator[CheckMessage]:
     if "ROUTING" in layer:
         yield Error(
-            f"CHANNEL_LAYERS[{alias!r}] has the key ROUTING, as in Channels 1.x.",
-            hint=f"Move it to a setting of its own: CHANNEL_ROUTING = {layer['ROUTING']!r}",
+            f"CHANNEL_LAYERS[{alias!r}] has the key ROUTING of Channels 1.x.",
+            hint=f"Use the setting CHANNEL_ROUTING instead: CHANNEL_ROUTING = {layer['ROUTING']!r}",
             id="channels_workers.E002",
         )
     backend = layer.get("BACKEND")
@@ -91,7 +91,7 @@ def _unusable(alias: str, reason: str, cure: str) -> CheckMessage:
 
 
 def _import_errors(error: BaseException) -> Iterator[BaseException]:
-    """Yield what led to *error*, the nearest first; Channels leaves it out of its own text."""
+    """Yield the causes of *error*, the nearest first. Channels leaves them out of its text."""
     texts = {str(error)}
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
@@ -105,16 +105,16 @@ def _cure(layer: dict[str, Any], causes: Sequence[BaseException]) -> str:
     if missing and not f"{layer['BACKEND']}.".startswith(f"{missing}."):
         top = missing.partition(".")[0]
         return (
-            f"The BACKEND is there, and a module that it imports is not: install the package of "
-            f"{top!r} beside it. `python -m pip check` names what else is missing."
+            f"The BACKEND exists, but imports a missing module. Install the package of {top!r}. "
+            f"`python -m pip check` lists other missing packages."
         )
     if any("'cryptography'" in str(error) for error in causes):
-        return "Install cryptography, or leave symmetric_encryption_keys out of its CONFIG."
+        return "Install cryptography, or remove symmetric_encryption_keys from its CONFIG."
     return "Correct its BACKEND and CONFIG."
 
 
 def _unknown_keys(layer: dict[str, Any]) -> str:
-    """Return a sentence about the keys of CONFIG that the layer does not take, "" without any."""
+    """Return a sentence about the unknown keys of CONFIG, "" if there are none."""
     known = {
         parameter.name
         for part in import_string(layer["BACKEND"]).__mro__
@@ -123,7 +123,7 @@ def _unknown_keys(layer: dict[str, Any]) -> str:
     }
     unknown = [key for key in layer.get("CONFIG", {}) if key not in known]
     names = ", ".join(map(repr, unknown))
-    return names and f"its CONFIG has {names}; the layer takes {', '.join(sorted(known))}."
+    return names and f"its CONFIG has {names}. Known keys: {', '.join(sorted(known))}."
 
 
 @register("channels_workers")
@@ -135,7 +135,8 @@ def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         return [
             Error(
                 f"The channel routing cannot be used: {error}",
-                hint="See CHANNEL_ROUTING in the documentation.",
+                hint="CHANNEL_ROUTING is the dotted path of a list or dict. "
+                "See docs/reference/routing.md.",
                 id="channels_workers.E007",
             )
         ]
@@ -146,7 +147,7 @@ def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def check_configuration(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Look at CHANNEL_WORKERS."""
+    """Check CHANNEL_WORKERS."""
     try:
         configuration()
     except ImproperlyConfigured as error:
@@ -156,11 +157,11 @@ def check_configuration(
 
 @register("channels_workers")
 def check_origins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Look for entries of ALLOWED_ORIGINS that would allow nobody."""
+    """Check that each entry of ALLOWED_ORIGINS matches an origin that browsers send."""
     try:
         for entry in configuration().ALLOWED_ORIGINS:
             check_entry(entry)
-    except ImproperlyConfigured:  # which another check says
+    except ImproperlyConfigured:  # which another check reports
         return []
     except ValueError as error:
         return [
@@ -177,15 +178,15 @@ def check_origins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def check_session_engine(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Look at CHANNEL_SESSION_ENGINE."""
+    """Check CHANNEL_SESSION_ENGINE."""
     try:
         channel_session_store()
     except (ImproperlyConfigured, ValueError) as error:
         return [
             Error(
                 f"CHANNEL_SESSION_ENGINE cannot be used: {error}",
-                hint="Leave it out: then channel sessions live in the layer. Or name an engine "
-                'that keeps sessions on the server, as "django.contrib.sessions.backends.db".',
+                hint="Remove it, and channel sessions live in the layer. Or name an engine that "
+                'stores sessions on the server, such as "django.contrib.sessions.backends.db".',
                 id="channels_workers.E011",
             )
         ]
@@ -194,26 +195,26 @@ def check_session_engine(
 
 @register("channels_workers")
 def check_application(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Look at what `runserver` serves; not by an import, which would start what servers do."""
+    """Check what `runserver` serves, without the side effects of importing it."""
     if not apps.is_installed("daphne"):
         return []
     path = getattr(settings, "ASGI_APPLICATION", None)
     if not isinstance(path, str) or "." not in path:
-        return [_no_application(f"ASGI_APPLICATION is {path!r}, and is to be a dotted path.")]
+        return [_no_application(f"ASGI_APPLICATION is {path!r}, but must be a dotted path.")]
     module, _, name = path.rpartition(".")
     try:
         spec, reason = find_spec(module), ""
     except (ImportError, ValueError) as error:  # of a package that it is in
         spec, reason = None, f" ({error})"
     if spec is None:
-        text = f"ASGI_APPLICATION is {path!r}, and there is no module {module}{reason}."
+        text = f"ASGI_APPLICATION is {path!r}, but there is no module {module}{reason}."
         return [_no_application(text)]
     if not _is_plain_django(spec.origin, name):
         return []
     return [
         checks.Warning(
-            f"ASGI_APPLICATION names {path}, which is Django's own application: it serves pages, "
-            "and no sockets.",
+            f"ASGI_APPLICATION names {path}, which is Django's own application. It serves pages "
+            "but no sockets.",
             hint=f"In {spec.origin}: from channels_workers.asgi import get_application, "
             f"and {name} = get_application()",
             id="channels_workers.W003",
@@ -224,14 +225,14 @@ def check_application(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 def _no_application(reason: str) -> CheckMessage:
     return Error(
         f"{reason} `runserver` cannot start.",
-        hint='ASGI_APPLICATION = "mysite.asgi.application", the path of what asgi.py makes with '
-        "get_application().",
+        hint='ASGI_APPLICATION = "mysite.asgi.application", where asgi.py has '
+        "application = get_application().",
         id="channels_workers.E012",
     )
 
 
 def _is_plain_django(origin: str | None, name: str) -> bool:
-    """Say whether a file binds *name* once, by ``name = get_asgi_application()``."""
+    """Return whether a file binds *name* once, by ``name = get_asgi_application()``."""
     try:
         tree = ast.parse(Path(origin or "").read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -251,7 +252,7 @@ def check_local_only(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     local = [alias for alias in layers if layers[alias].get("BACKEND") == MEMORY_LAYER]
     return [
         checks.Warning(
-            f"CHANNEL_LAYERS[{alias!r}] lives in one process; `runworker` cannot serve it.",
+            f"CHANNEL_LAYERS[{alias!r}] lives in one process. `runworker` cannot serve it.",
             hint=f'Use "BACKEND": "{REDIS_LAYER}"',
             id="channels_workers.W001",
         )
@@ -265,8 +266,8 @@ def check_servers(
 ) -> list[CheckMessage]:
     """Ask each Redis for its version and mode.
 
-    As Django's own checks that connect to something, it runs with ``check --database``; and
-    interface servers and workers ask by themselves when they start.
+    Like Django's own checks that connect to a server, it runs with ``check --database``.
+    Interface servers and workers also check it when they start.
     """
     if not databases:
         return []
@@ -279,15 +280,15 @@ def check_servers(
 
 
 def check_worker(alias: str) -> list[CheckMessage]:
-    """Say why ``runworker`` cannot serve the layer *alias*; a server that is away may come."""
+    """Report why ``runworker`` cannot serve the layer *alias*. It waits if Redis is down."""
     if get_channel_layer(alias).local_only:
         return [
             Error(
                 f"You cannot span multiple processes with the in-memory layer, and "
                 f"CHANNEL_LAYERS[{alias!r}] is one.",
-                hint=f'Use "BACKEND": "{REDIS_LAYER}" (where the settings choose the layer by an '
-                "environment variable such as REDIS_URL, set that), or `manage.py runserver`, "
-                "which runs workers itself.",
+                hint=f'Use "BACKEND": "{REDIS_LAYER}". If an environment variable such as '
+                "REDIS_URL selects the layer, set it. Or use `manage.py runserver`, which runs "
+                "workers itself.",
                 id="channels_workers.E010",
             )
         ]
@@ -304,20 +305,20 @@ def _ask_server(alias: str) -> LayerUnavailable | None:
 
 
 def _server_error(alias: str, error: LayerUnavailable) -> CheckMessage:
-    if not isinstance(error, LayerUnfit):  # it may come yet; and Django's test runner asks here
+    if not isinstance(error, LayerUnfit):  # it may start later, and Django's test runner runs this
         return checks.Warning(
             f"The server of CHANNEL_LAYERS[{alias!r}] does not answer: {error}",
-            hint="Start it, or correct its address; sockets and workers wait for it.",
+            hint="Start it, or correct its address. Sockets and workers wait for it.",
             id="channels_workers.W002",
         )
     if isinstance(error, LayerRefused):
         return Error(
             f"The server of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
-            hint="Correct `hosts`, or the user in Redis.",
+            hint="Correct `hosts`, or the user's password and rights in Redis.",
             id="channels_workers.E016",
         )
     return Error(
         f"The server of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
-        hint="It must be one Redis of version 6.2 or later, not a cluster, or a Sentinel pair.",
+        hint="Use a single Redis of version 6.2 or later, or a Sentinel pair, but no cluster.",
         id="channels_workers.E009",
     )

@@ -1,4 +1,4 @@
-"""System checks of what shows in production only: connections, origins, proxies."""
+"""System checks for production: connections, origins, proxies."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.conf import configuration
 
-#: Connections to Redis of an interface server, one of them for its views; and of a worker beside
-#: those of its threads.
+#: Connections to Redis of an interface server, one of them for its views, and those of a worker
+#: beside one per thread.
 OF_SERVER, OF_WORKER = 4, 2
 
-#: Settings that count by the address of a client.
+#: Settings that count per client address.
 PER_ADDRESS = ("CONNECTIONS_PER_ADDRESS", "REQUESTS_PER_ADDRESS")
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The setting ``CHANNEL_BUDGET``: how many processes there are, and how many connections.
+    """The setting ``CHANNEL_BUDGET``: the numbers of processes and of allowed connections.
 
-    *servers* and *workers* of *threads* each; *redis* and *database* are the connections that
-    these allow, 0 for what nobody knows.
+    Each of *workers* has *threads*. *redis* and *database* are the connections that these
+    servers allow, 0 if that is not known.
     """
 
     servers: int = 1
@@ -38,19 +38,19 @@ class Budget:
 
     @property
     def redis_needed(self) -> int:
-        """Return how many connections to Redis there are at most."""
+        """Return how many connections to Redis the processes need at most."""
         return self.servers * OF_SERVER + self.workers * (self.threads + OF_WORKER)
 
     def database_needed(self, at_once: int) -> int:
-        """Return how many connections to the database there are at most.
+        """Return how many connections to the database the processes need at most.
 
-        Without coroutines of workers; *at_once* requests are inside Django in each server.
+        Coroutines of workers are not counted. Each server has *at_once* requests inside Django.
         """
         return self.servers * at_once + self.workers * self.threads
 
 
 def read_budget() -> Budget | None:
-    """Return ``CHANNEL_BUDGET``, None without it; ImproperlyConfigured for what it cannot be."""
+    """Return ``CHANNEL_BUDGET``, or None without it. ImproperlyConfigured for invalid values."""
     given = getattr(settings, "CHANNEL_BUDGET", None)
     if given is None:
         return None
@@ -70,7 +70,7 @@ def read_budget() -> Budget | None:
 
 @register("channels_workers")
 def check_budget(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Look whether the processes get by with the connections that there are."""
+    """Check that Redis and the database allow as many connections as the processes need."""
     try:
         budget = read_budget()
     except ImproperlyConfigured as error:
@@ -82,11 +82,11 @@ def _over(budget: Budget) -> Iterator[CheckMessage]:
     counts = asdict(budget)
     if budget.redis and budget.redis_needed > budget.redis:
         yield checks.Warning(
-            f"Redis allows {budget.redis} connections, and up to {budget.redis_needed} are needed: "
+            f"Redis allows {budget.redis} connections, but up to {budget.redis_needed} are needed: "
             + "{servers} interface servers with {0} each, {workers} workers with {threads} threads "
             "+ {1}.".format(OF_SERVER, OF_WORKER, **counts),
-            hint="Start fewer workers, or give them fewer threads (--threads); or take a larger "
-            'Redis, and say so in CHANNEL_BUDGET["redis"].',
+            hint="Start fewer workers, give them fewer threads (--threads), or get a larger Redis "
+            'and raise CHANNEL_BUDGET["redis"].',
             id="channels_workers.W005",
         )
     yield from _over_database(budget)
@@ -97,30 +97,30 @@ def _over_database(budget: Budget) -> Iterator[CheckMessage]:
     needed = budget.database_needed(at_once or 0)
     if at_once is None or not budget.database or (at_once and needed <= budget.database):
         return
-    needs = f"{needed} are needed" if at_once else "there is no bound to those that are needed"
+    needs = f"{needed} are needed" if at_once else "any number may be needed"
     yield checks.Warning(
-        f"The database allows {budget.database} connections, and {needs}: {budget.servers} "
+        f"The database allows {budget.database} connections, but {needs}: {budget.servers} "
         f"interface servers with {at_once or 'any number of'} requests inside Django each "
         f"(REQUESTS_AT_ONCE), {budget.workers} workers with {budget.threads} threads.",
-        hint='Set CHANNEL_WORKERS["REQUESTS_AT_ONCE"] to less; or start fewer workers, or give '
-        "them fewer threads (--threads); or put a pooler in front, or take a larger database, and "
-        'say so in CHANNEL_BUDGET["database"].',
+        hint='Lower CHANNEL_WORKERS["REQUESTS_AT_ONCE"], start fewer workers, or give them fewer '
+        "threads (--threads). Or use a connection pooler or a larger database, and raise "
+        'CHANNEL_BUDGET["database"].',
         id="channels_workers.W006",
     )
 
 
 @register("channels_workers", deploy=True)
 def check_origins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of a site where pages of all others may open sockets."""
+    """Warn if pages of every other site may open sockets."""
     if "*" not in settings.ALLOWED_HOSTS or _configured("ALLOWED_ORIGINS"):
         return []
     return [
         checks.Warning(
-            "ALLOWED_HOSTS allows every host, and CHANNEL_WORKERS has no ALLOWED_ORIGINS: with "
-            "`allowed_hosts_only` pages of every site may open sockets in the name of whoever "
-            "looks at them.",
+            "ALLOWED_HOSTS allows every host, and CHANNEL_WORKERS has no ALLOWED_ORIGINS. With "
+            "`allowed_hosts_only` pages of every site may open sockets in the name of their "
+            "visitors.",
             hint='CHANNEL_WORKERS = {"ALLOWED_ORIGINS": ["https://chat.example.com"]}, and '
-            "`configured_origins_only` at each websocket.connect consumer. Or name the hosts in "
+            "`configured_origins_only` on each websocket.connect consumer. Or list your hosts in "
             "ALLOWED_HOSTS.",
             id="channels_workers.W004",
         )
@@ -129,18 +129,18 @@ def check_origins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register("channels_workers", deploy=True)
 def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of a limit for addresses where all clients have that of the proxy."""
+    """Warn of a limit per address if all clients have the address of the proxy."""
     has_proxy = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) is not None
     limits = [name for name in PER_ADDRESS if _configured(name)]
     if not has_proxy or _configured("TRUSTED_PROXIES") or not limits:
         return []
     return [
         checks.Warning(
-            "SECURE_PROXY_SSL_HEADER says that a proxy stands in front, and CHANNEL_WORKERS has "
-            f"{' and '.join(limits)} and no TRUSTED_PROXIES: all clients count as one address, "
+            "SECURE_PROXY_SSL_HEADER implies a proxy, but CHANNEL_WORKERS has "
+            f"{' and '.join(limits)} and no TRUSTED_PROXIES. So all clients count as one address, "
             "that of the proxy.",
-            hint='CHANNEL_WORKERS = {"TRUSTED_PROXIES": 1}, or as many as there are, where each '
-            "adds whom it was asked by to X-Forwarded-For.",
+            hint='CHANNEL_WORKERS = {"TRUSTED_PROXIES": 1}, or the number of your proxies. Each '
+            "must append its client's address to X-Forwarded-For.",
             id="channels_workers.W007",
         )
     ]
@@ -149,5 +149,5 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def _configured(name: str) -> Any:
     try:
         return getattr(configuration(), name)
-    except ImproperlyConfigured:  # another check says so
+    except ImproperlyConfigured:  # which another check reports
         return None

@@ -1,1 +1,1 @@
-"""Threads, futures and forks: what Python leaves to those who combine them."""
+"""Threads, futures and forks, where they are combined."""

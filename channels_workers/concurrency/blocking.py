@@ -1,4 +1,4 @@
-"""Calls that wait for the layer, made where they hold up everything: in a running event loop."""
+"""Warns of calls that block a running event loop while they wait for the layer."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-#: So many places are remembered, each of which is told of once.
+#: How many places in the code are remembered; each is logged once.
 PLACES = 1_000
 
 _OWN = f"{Path(__file__).parents[1]}{os.sep}"
-_told: set[tuple[str, int]] = set()
+_logged: set[tuple[str, int]] = set()
 
 
 def warn_in_event_loop(call: str, cure: str) -> None:
-    """Under ``DEBUG``, log that *call* was made in a running event loop: once for each place.
+    """Under ``DEBUG``, log that *call* was made in a running event loop, once for each place.
 
-    A server or a worker does nothing else while its event loop waits for a slow Redis.
+    While its event loop waits for a slow Redis, a server or a worker does nothing else.
     """
     if not settings.DEBUG:
         return
@@ -33,12 +33,11 @@ def warn_in_event_loop(call: str, cure: str) -> None:
     except RuntimeError:
         return
     place = _caller()
-    if place in _told or len(_told) >= PLACES:
+    if place in _logged or len(_logged) >= PLACES:
         return
-    _told.add(place)
+    _logged.add(place)
     logger.warning(
-        "%s:%d calls %s in a running event loop, and all that runs there waits until the layer has "
-        "answered. %s",
+        "%s:%d calls %s in a running event loop, which blocks until the layer has answered. %s",
         *place,
         call,
         cure,
@@ -47,7 +46,7 @@ def warn_in_event_loop(call: str, cure: str) -> None:
 
 
 def _caller() -> tuple[str, int]:
-    """Return file and line of the nearest caller outside this package."""
+    """Return the file and line of the nearest caller outside this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back

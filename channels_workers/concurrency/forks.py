@@ -1,7 +1,7 @@
-"""What a forked child does not share with its parent: sockets, threads, locks and names.
+"""Renews in a forked child what it cannot share: sockets, threads, locks and names.
 
-A server that loads the application before it forks (``gunicorn --preload``), a pool of processes,
-or a consumer that starts one, copies all of the memory. Its threads stay behind.
+A fork copies all memory and no thread. Servers fork after they loaded the application
+(``gunicorn --preload``), process pools fork, and consumers may.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ logger = logging.getLogger(__name__)
 
 
 class Renewable(Protocol):
-    """Something that a forked child begins anew with."""
+    """Something that a forked child must renew."""
 
     def begin_in_child(self) -> None:
-        """Let go of what is the parent's; called in the child, whose only thread is this one."""
+        """Let go of the parent's resources; called in the only thread of the child."""
 
 
-#: Stands for this process: a forked child has another one.
+#: Identifies this process: a forked child has another object here.
 current = object()
 
 _renewable: WeakSet[Renewable] = WeakSet()
 
 
 def renew_in_child(thing: Renewable) -> None:
-    """Have *thing* begin anew in each forked child, for as long as it lives."""
+    """Call ``begin_in_child()`` of *thing* in each forked child, for as long as it lives."""
     _renewable.add(thing)
 
 
@@ -40,9 +40,9 @@ def _begin_in_child() -> None:
     for thing in list(_renewable):
         try:
             thing.begin_in_child()
-        except Exception:  # the rest must not share anything either
+        except Exception:  # the others must be renewed, too
             extra = fields("fork_failed")
-            logger.exception("%r is not fit for this forked child", thing, extra=extra)
+            logger.exception("Cannot renew %r in this forked child", thing, extra=extra)
 
 
 os.register_at_fork(after_in_child=_begin_in_child)

@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 
 
 class Duty(threading.Thread):
-    """A thread that does *duty* until it is told to end, and holds up no process that exits.
+    """A daemon thread that runs *duty*; it does not delay the exit of the process.
 
-    What it does not catch is logged: Python itself says nothing of a ``SystemExit`` in a thread.
+    Uncaught errors are logged, because Python ignores a ``SystemExit`` in a thread.
     """
 
     def __init__(self, name: str, duty: Callable[[], object]) -> None:
@@ -23,7 +23,7 @@ class Duty(threading.Thread):
         self._duty = duty
 
     def run(self) -> None:
-        """Do the duty."""
+        """Run the duty."""
         try:
             self._duty()
         except BaseException:
@@ -31,9 +31,9 @@ class Duty(threading.Thread):
             logger.critical(text, self.name, exc_info=True, extra=fields("thread_ended"))
 
     def ends_by(self, deadline: float) -> bool:
-        """Wait until it has ended, to *deadline* (monotonic seconds) at most; say whether it has.
+        """Wait for its end until *deadline* (monotonic seconds); return whether it has ended.
 
-        One that was never started has.
+        A thread that was never started has.
         """
         if self.ident is not None:
             left = max(0.0, deadline - time.monotonic())

@@ -1,4 +1,4 @@
-"""The base of class-based consumers; source: Channels 1.1.8."""
+"""The base of class-based consumers. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ __all__ = ["BaseConsumer"]
 
 
 class BaseConsumer:
-    r"""A class whose methods are consumers; an instance lives for one message.
+    r"""A class whose methods are consumers. An instance lives for one message.
 
-    Route it with :func:`~channels_workers.route_class`, or :meth:`as_route`::
+    Route it with :func:`~channels_workers.routing.route_class`, or :meth:`as_route`::
 
         route_class(ChatConsumer, path=r"^/chat/(?P<room>[a-z0-9-]{1,50})/$")
 
-    The methods that are called for a message are ``def``: an ``async def`` one raises TypeError
-    when the class is made, or when it is called if it came later.
+    Methods that handle messages must be ``def``. An ``async def`` one raises ``TypeError`` when
+    the class is made, or when it is called if it was added later.
     """
 
-    #: Names of channels to names of methods.
+    #: From names of channels to names of methods.
     method_mapping: ClassVar[Mapping[str, str]] = {}
 
-    #: Names of further methods that are called, and not awaited.
+    #: Names of further methods that must be ``def``.
     _called_methods: ClassVar[frozenset[str]] = frozenset({"get_handler", "dispatch"})
 
     #: Gives the methods ``self.message.channel_session``.
     channel_session = False
 
-    #: Gives the methods ``self.message.user``, and the session that it is kept in.
+    #: Gives the methods ``self.message.user``, and the channel session that keeps it.
     channel_session_user = False
 
     def __init__(self, message: Message, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ class BaseConsumer:
         self.dispatch(message, **kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse methods that nobody would await."""
+        """Refuse ``async def`` methods, which would never be awaited."""
         super().__init_subclass__(**kwargs)
         for name in sorted(cls._called_methods.union(cls.method_mapping.values())):
             if iscoroutinefunction(getattr(cls, name, None)):
@@ -81,7 +81,7 @@ class BaseConsumer:
 
 
 def call(method: Consumer, *args: Any, **kwargs: Any) -> Any:
-    """Call *method*; TypeError if it returns a coroutine, which nobody would await."""
+    """Call *method*; TypeError if it returns a coroutine, which would never be awaited."""
     result = method(*args, **kwargs)
     if iscoroutine(result):
         result.close()

@@ -1,9 +1,9 @@
 """Class-based consumers of Channels 4 in the groups of function consumers.
 
 A function consumer sends ``{"text": ...}``, ``{"bytes": ...}`` or ``{"close": ...}``, without a
-type, to a reply channel or to a group. Where a class-based consumer reads such a message, the
-layer gives it the type ``websocket.send``. The mixins here handle it; without one the consumer
-would raise "No handler for message type websocket.send" and lose its socket. ::
+type, to a reply channel or a group. If a class-based consumer reads such a message, the layer
+gives it the type ``websocket.send``, which these mixins handle. Without one, the consumer
+raises "No handler for message type websocket.send" and loses its socket. ::
 
     class ChatConsumer(WorkerMessagesMixin, WebsocketConsumer):
         groups = ["chat-lobby"]
@@ -14,7 +14,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple, Protocol
 
-from channels_workers.interface.protocol import Event, close_code, send_events
+from channels_workers.interface.replies import close_code, send_events
+from channels_workers.interface.types import Event
 from channels_workers.layers.codec import Content
 
 __all__ = ["AsyncWorkerMessagesMixin", "WorkerMessagesMixin"]
@@ -23,13 +24,13 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerMessagesMixin:
-    """Lets a sync consumer (``WebsocketConsumer``) do what workers send to its socket."""
+    """Lets a sync consumer (``WebsocketConsumer``) send what workers send to its socket."""
 
-    #: A message has closed the socket; those that were still on their way to it are dropped.
+    #: Whether a message has closed the socket. Later messages to it are dropped.
     closed_by_message = False
 
     def websocket_send(self: _Consumer, event: Content) -> None:
-        """Send the text or the bytes; then close, if ``close`` is True (1000) or a code."""
+        """Send the text or the bytes, then close if ``close`` is True (1000) or a code."""
         if self.closed_by_message:
             return
         reply = _read(event)
@@ -41,13 +42,13 @@ class WorkerMessagesMixin:
 
 
 class AsyncWorkerMessagesMixin:
-    """Lets an async consumer (``AsyncWebsocketConsumer``) do what workers send to its socket."""
+    """Lets an async consumer (``AsyncWebsocketConsumer``) send what workers send to its socket."""
 
-    #: A message has closed the socket; those that were still on their way to it are dropped.
+    #: Whether a message has closed the socket. Later messages to it are dropped.
     closed_by_message = False
 
     async def websocket_send(self: _AsyncConsumer, event: Content) -> None:
-        """Send the text or the bytes; then close, if ``close`` is True (1000) or a code."""
+        """Send the text or the bytes, then close if ``close`` is True (1000) or a code."""
         if self.closed_by_message:
             return
         reply = _read(event)
@@ -79,7 +80,7 @@ class _AsyncConsumer(Protocol):
 
 
 class _Reply(NamedTuple):
-    """What a message asks for: frames to send, then a code to close with, or None."""
+    """The content of a message: frames to send, then a code to close with, or None."""
 
     frames: list[Event]
     close_code: int | None

@@ -1,4 +1,4 @@
-"""Class-based consumers of WebSockets; source: Channels 1.1.8."""
+"""Class-based consumers of WebSockets. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class WebsocketConsumer(BaseConsumer):
-    """A consumer of one path's WebSockets: override :meth:`connect`, :meth:`receive` and so on."""
+    """A consumer of WebSockets. Override :meth:`connect`, :meth:`receive`, :meth:`disconnect`."""
 
     method_mapping: ClassVar[Mapping[str, str]] = {
         CONNECT: "raw_connect",
@@ -48,16 +48,16 @@ class WebsocketConsumer(BaseConsumer):
         "connection_groups",
     }
 
-    #: Takes the user over from the HTTP session, for ``self.message.user``.
+    #: Gives the methods ``self.message.user``, from the HTTP session.
     http_user = False
 
-    #: Takes the HTTP session over too, for ``self.message.http_session``.
+    #: Gives the methods ``self.message.http_session`` too.
     http_user_and_session = False
 
-    #: Costs nothing and changes nothing: the order is always kept.
+    #: Changes nothing: the order is always kept.
     strict_ordering = False
 
-    #: Groups that sockets are in; see :meth:`connection_groups`.
+    #: Names of groups that sockets join; see :meth:`connection_groups`.
     groups: Iterable[str] | None = None
 
     def get_handler(self, message: Message, **kwargs: Any) -> Consumer:
@@ -77,7 +77,7 @@ class WebsocketConsumer(BaseConsumer):
         return enforce_ordering(handler) if self.strict_ordering else handler
 
     def connection_groups(self, **kwargs: Any) -> Iterable[str]:
-        """Return the names of the groups to join; *kwargs* are what the route found."""
+        """Return the names of the groups to join. *kwargs* are the named groups of the route."""
         return self.groups or []
 
     def raw_connect(self, message: Message, **kwargs: Any) -> None:
@@ -87,21 +87,21 @@ class WebsocketConsumer(BaseConsumer):
         call(self.connect, message, **kwargs)
 
     def connect(self, message: Message, **kwargs: Any) -> None:
-        """Accept the socket; an overriding method does so itself."""
+        """Accept the socket. If you override it, accept or refuse there."""
         message.reply_channel.send({"accept": True})
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
-        """Give the text or the bytes of a frame to :meth:`receive`."""
+        """Pass the text or the bytes of a frame to :meth:`receive`."""
         if "text" in message:
             call(self.receive, text=message["text"], **kwargs)
         else:
             call(self.receive, bytes=message["bytes"], **kwargs)
 
     def receive(self, text: str | None = None, bytes: Any = None, **kwargs: Any) -> None:  # noqa: A002
-        """Take a frame: *text*, or *bytes*."""
+        """Handle a frame: *text* or *bytes*."""
 
     def send(self, text: str | None = None, bytes: Any = None, close: bool | int = False) -> None:  # noqa: A002
-        """Send *text*, or *bytes*, to the socket; *close* it then, with True or with a code.
+        """Send *text* or *bytes* to the socket. *close* closes it then: True, or a code.
 
         Below a :class:`WebsocketDemultiplexer` it raises
         :class:`~channels_workers.exceptions.SendNotAvailableOnDemultiplexer`.
@@ -118,7 +118,7 @@ class WebsocketConsumer(BaseConsumer):
         bytes: Any = None,  # noqa: A002
         close: bool | int = False,
     ) -> None:
-        """Send *text*, or *bytes*, to a group; *close* its sockets then."""
+        """Send *text* or *bytes* to a group. *close* closes its sockets then."""
         Group(name).send(_frame(text, bytes, close))
 
     def close(self, status: bool | int = True) -> None:
@@ -132,7 +132,7 @@ class WebsocketConsumer(BaseConsumer):
         call(self.disconnect, message, **kwargs)
 
     def disconnect(self, message: Message, **kwargs: Any) -> None:
-        """Take the end of the socket; ``message["code"]`` says how it ended."""
+        """Handle the end of the socket. ``message["code"]`` is its close code."""
 
     def _groups(self, kwargs: dict[str, Any]) -> list[Group]:
         names = self.connection_groups(**kwargs)
@@ -145,21 +145,21 @@ class JsonWebsocketConsumer(WebsocketConsumer):
     """A consumer whose frames are JSON, in both directions."""
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
-        """Decode a frame for :meth:`receive`; ValueError for a binary one and for no JSON."""
+        """Decode a frame for :meth:`receive`. ``ValueError`` if it is binary or no JSON."""
         if "text" not in message:
             raise ValueError("No text section for incoming WebSocket frame!")
         call(self.receive, self.decode_json(message["text"]), **kwargs)
 
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Take what a frame held."""
+        """Handle the decoded content of a frame."""
 
     def send(self, content: Any, close: bool | int = False) -> None:  # type: ignore[override]
-        """Send *content* as JSON; *close* the socket then, with True or with a code."""
+        """Send *content* as JSON. *close* closes the socket then: True, or a code."""
         super().send(text=self.encode_json(content), close=close)
 
     @classmethod
     def decode_json(cls, text: str) -> Any:
-        """Return what *text* holds."""
+        """Decode *text*."""
         return json.loads(text)
 
     @classmethod
@@ -169,12 +169,12 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 
     @classmethod
     def group_send(cls, name: str, content: Any, close: bool | int = False) -> None:  # type: ignore[override]
-        """Send *content* as JSON to a group; *close* its sockets then."""
+        """Send *content* as JSON to a group. *close* closes its sockets then."""
         WebsocketConsumer.group_send(name, cls.encode_json(content), close=close)
 
 
 class WebsocketMultiplexer:
-    """What a consumer of one stream sends with: ``{"stream": ..., "payload": ...}`` as JSON."""
+    """Sends for the consumer of one stream, as ``{"stream": ..., "payload": ...}`` in JSON."""
 
     stream: Any = None
     reply_channel: Any = None
@@ -189,7 +189,7 @@ class WebsocketMultiplexer:
 
     @classmethod
     def encode_json(cls, content: Any) -> str:
-        """Return *content* as JSON; times, decimals and UUIDs as Django writes them."""
+        """Return *content* as JSON. Times, decimals and UUIDs are written as Django does."""
         return json.dumps(content, cls=DjangoJSONEncoder)
 
     @classmethod
@@ -199,7 +199,7 @@ class WebsocketMultiplexer:
 
     @classmethod
     def group_send(cls, name: str, stream: str, payload: Any, close: bool | int = False) -> None:
-        """Send *payload* on *stream* to a group; *close* its sockets then."""
+        """Send *payload* on *stream* to a group. *close* closes its sockets then."""
         message = cls.encode(stream, payload)
         if close:
             message["close"] = True
@@ -207,21 +207,21 @@ class WebsocketMultiplexer:
 
 
 class WebsocketDemultiplexer(JsonWebsocketConsumer):
-    """Several consumers on one WebSocket: each frame says which stream it is for.
+    """Several consumers on one WebSocket. Each frame names the stream that it is for.
 
-    A frame is ``{"stream": name, "payload": dict}``. The consumer of that name gets the payload
-    as its content, and a ``multiplexer`` as a keyword argument, to send with. Each consumer gets
-    the connect and the disconnect; the demultiplexer has accepted the socket.
+    A frame is ``{"stream": name, "payload": dict}``. The consumer of that stream gets the payload
+    as its content, and the keyword argument ``multiplexer`` to send with. Each consumer gets the
+    connect and the disconnect. The demultiplexer itself accepts the socket.
     """
 
-    #: Names of streams to classes, subclasses of :class:`JsonWebsocketConsumer`.
+    #: From names of streams to subclasses of :class:`JsonWebsocketConsumer`.
     consumers: ClassVar[Mapping[Any, type[JsonWebsocketConsumer]]] = {}
 
-    #: What the consumers send with.
+    #: The class of the multiplexer.
     multiplexer_class: ClassVar[type[WebsocketMultiplexer]] = WebsocketMultiplexer
 
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Give the payload to its stream's consumer; ValueError for any other frame."""
+        """Pass the payload to the consumer of its stream. ``ValueError`` for other frames."""
         if not isinstance(content, dict) or not {"stream", "payload"} <= content.keys():
             raise ValueError("Invalid multiplexed **frame received (no channel/payload key)")
         stream, payload = content["stream"], content["payload"]
@@ -234,13 +234,13 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         self._run(names[0], self.message, kwargs)
 
     def connect(self, message: Message, **kwargs: Any) -> None:
-        """Accept the socket; give the connect to each consumer."""
+        """Accept the socket, and pass the connect to each consumer."""
         message.reply_channel.send({"accept": True})
         for stream in self.consumers:
             self._run(stream, message, kwargs)
 
     def disconnect(self, message: Message, **kwargs: Any) -> None:
-        """Give the disconnect to each consumer."""
+        """Pass the disconnect to each consumer."""
         for stream in self.consumers:
             self._run(stream, message, kwargs)
 

@@ -12,13 +12,16 @@ from channels_workers.cookies import with_readable_cookies
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
 from channels_workers.interface.client_address import LimitPerAddress, with_client
-from channels_workers.interface.health import Application, Health, Receive
-from channels_workers.interface.http.gate import Requests, refuse_request
-from channels_workers.interface.outgoing import SendEvent
-from channels_workers.interface.protocol import CLOSED, CONNECTING, OPEN, Connection, Scope
-from channels_workers.interface.servers import daphne, uvicorn
-from channels_workers.interface.shutdown import Goodbye
+from channels_workers.interface.health import Health
+from channels_workers.interface.http.gate import HttpGate, refuse_request
+from channels_workers.interface.protocol import WebSocketProtocol
+from channels_workers.interface.servers.daphne import requests as daphne_requests
+from channels_workers.interface.servers.daphne import server as daphne
+from channels_workers.interface.servers.uvicorn import heads as uvicorn_heads
+from channels_workers.interface.servers.uvicorn import server as uvicorn
+from channels_workers.interface.shutdown import Shutdown
 from channels_workers.interface.socket import Socket, Sockets
+from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.log_limits import limit_lines
 from channels_workers.logs import described, fields
@@ -26,13 +29,13 @@ from channels_workers.script_name import mounted
 
 logger = logging.getLogger(__name__)
 
-#: How long a stopping server waits until the layer knows of its sockets' end (s).
+#: How long a stopping server waits for the layer to take the end of its sockets (s).
 DRAIN_TIMEOUT = 5.0
 
-#: How often it looks whether frames of closed sockets still wait for workers (s).
+#: How often it checks whether frames of closed sockets still wait for workers (s).
 LOOK_INTERVAL = 0.05
 
-#: How long it waits for clients to answer its close frames, before it cuts their lines (s).
+#: How long it waits for clients to answer its close frames, before it drops their connections (s).
 CLOSE_TIMEOUT = 2.0
 
 
@@ -42,7 +45,7 @@ class Interface:
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
         daphne.fold_lines()
         uvicorn.fold_lines()
-        self.http = Requests(http)
+        self.http = HttpGate(http)
         self.get_layer = layer
         self.sockets = Sockets()
         self.limited_websocket = LimitPerAddress(self.websocket)
@@ -51,20 +54,20 @@ class Interface:
         )
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
-        self._served: set[Socket] = set()  # whose clients have not left
-        self._goodbye = Goodbye(self._stop_upon)
+        self._served: set[Socket] = set()  # those whose clients have not left
+        self._shutdown = Shutdown(self._stop_upon)
         self._is_ready = False
         self._announcing: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
-        daphne.judge_requests(self.http.bodies)
+        daphne_requests.judge_requests(self.http.bodies)
         limit_lines()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
-        """Serve one connection; ValueError for a type of scope that is not known here."""
-        if not self._goodbye.is_installed and scope["type"] != "lifespan":
-            self._goodbye.install()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; ValueError for an unknown type of scope."""
+        if not self._shutdown.is_installed and scope["type"] != "lifespan":
+            self._shutdown.install()
             if uvicorn.is_of_uvicorn(send) and not self._is_ready:
-                uvicorn.tell_unbounded("it does not tell of its start")
+                uvicorn_heads.tell_unbounded("it sends no lifespan events")
         scope = mounted(with_client(with_readable_cookies(scope)))
         match scope["type"]:
             case "websocket":
@@ -82,7 +85,7 @@ class Interface:
                     "route it to another application."
                 )
 
-    async def websocket(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+    async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket until its client is gone."""
         await receive()  # websocket.connect
         if self.stopping:  # and perhaps not in the layer any more
@@ -90,8 +93,10 @@ class Interface:
             return
         self._start()
         self._leaving = None
-        connection = Connection(scope, configuration(), self.sockets.episodes)
-        socket = Socket(self.get_layer(), self.sockets, connection, send)
+        sockets = self.sockets
+        limits, episodes = configuration(), sockets.episodes
+        protocol = WebSocketProtocol(scope, limits, episodes, sockets.backlog)
+        socket = Socket(self.get_layer(), sockets, protocol, send)
         await socket.open()
         self._served.add(socket)
         try:
@@ -110,12 +115,12 @@ class Interface:
             self._served.discard(socket)
             socket.end(None)
 
-    async def lifespan(self, receive: Receive, send: SendEvent) -> None:
-        """Answer the server's start; at its end, let the layer know of all sockets first."""
+    async def lifespan(self, receive: Receive, send: Send) -> None:
+        """Handle the server's start and end; the layer gets the end of all sockets first."""
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
-                uvicorn.bound_heads(send)
+                uvicorn_heads.bound_heads(send)
                 self.get_ready()
             else:
                 await self.drain()
@@ -124,10 +129,10 @@ class Interface:
                 return
 
     def get_ready(self) -> None:
-        """Make this process a server of the layer; what is wrong is logged.
+        """Register this process as a server of the layer; errors are logged.
 
-        To be called in the event loop when the server program starts, if it tells of that, so that
-        the first socket need not wait. Else the first socket does it.
+        Call it in the event loop when the server program starts, so that the first socket need not
+        wait. Otherwise the first socket does it.
         """
         try:
             self._start()
@@ -145,7 +150,7 @@ class Interface:
         self._announcing = asyncio.create_task(self._announce(layer))
 
     async def _announce(self, layer: WorkerLayer) -> None:
-        """Say at the start whether the layer's server can be used."""
+        """Log at the start whether the layer answers."""
         try:
             await layer.first_attempt()
         except LayerUnavailable as error:
@@ -157,19 +162,20 @@ class Interface:
             logger.info("Sockets go to workers by %s", layer, extra=fields("server_starts"))
 
     async def _stop_upon(self, number: int) -> None:
-        # A person who presses Ctrl-C does not want to wait; SIGTERM is what supervisors send.
+        # A person who presses Ctrl-C does not want to wait; supervisors send SIGTERM.
         limits = configuration()
         await self.stop(limits.DRAIN_TIME if number == signal.SIGTERM else 0.0)
 
     async def stop(self, drain_time: float = 0.0) -> None:
-        """Close all sockets, over *drain_time* seconds; tell the layer of their end, and leave it.
+        """Close all sockets over *drain_time* seconds, report their end to the layer, and leave it.
 
-        Until the sockets are closed pages are served, then only those under way are finished.
-        It takes :data:`DRAIN_TIMEOUT` longer at most; what has not ended by then is left alone.
+        It serves pages until the sockets are closed. Then it only finishes those in flight. All
+        this takes :data:`DRAIN_TIMEOUT` longer at most; tasks that are not done by then are
+        cancelled.
         """
         self.stopping = True
         text = "This server stops: it closes %d sockets over %g s"
-        count = sum(socket.connection.state != CLOSED for socket in self.sockets.known)
+        count = sum(not socket.protocol.is_closed for socket in self.sockets.known)
         logger.info(text, count, drain_time, extra=fields("server_stops"))
         await self._close_one_by_one(drain_time)
         pages = asyncio.create_task(self.http.end())
@@ -189,35 +195,35 @@ class Interface:
     async def _close_one_by_one(self, drain_time: float) -> None:
         """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds.
 
-        For so long what they, and those that have left, sent before may go to workers.
+        During this time pending frames still go to workers, those of clients that have left too.
         """
         loop = asyncio.get_running_loop()
-        opened = [socket for socket in self.sockets.known if socket.connection.state == OPEN]
+        opened = [socket for socket in self.sockets.known if socket.protocol.is_open]
         for socket in list(self.sockets.known):
-            if socket.connection.state == CONNECTING:
+            if socket.protocol.is_connecting:
                 socket.stop()
         if not drain_time:
             return
         reason = f"retry-after: {configuration().RETURN_TIME:g}"
         began = loop.time()
         for number, socket in enumerate(opened):
-            if socket.connection.state == OPEN:
+            if socket.protocol.is_open:
                 due = began + drain_time * number / len(opened)
                 await asyncio.sleep(max(0.0, due - loop.time()))
-            if socket.connection.state == OPEN:  # as its client may have left meanwhile
+            if socket.protocol.is_open:  # as its client may have left meanwhile
                 socket.dismiss(reason)
         while self._has_frames() and loop.time() < began + drain_time:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_INTERVAL)
 
     def _has_frames(self) -> bool:
-        return any(socket.connection.waiting for socket in self.sockets.known)
+        return any(socket.protocol.pending_frames for socket in self.sockets.known)
 
     async def _end_sockets(self) -> None:
         await self._close_all()
         await self.drain()
 
     async def _close_all(self) -> None:
-        """Close what is not closed yet; cut the lines of clients that do not answer."""
+        """Close the remaining sockets; drop the connections of clients that do not answer."""
         for socket in list(self.sockets.known):
             socket.stop()
         if tasks := [socket.task for socket in self._served if socket.task]:
@@ -226,17 +232,17 @@ class Interface:
             socket.outgoing.cut()
 
     async def drain(self) -> None:
-        """Wait until the layer knows the end of every socket; leave it."""
+        """Wait until the layer has the end of every socket; then leave it."""
         await self.drain_ended()
         await self._leave()
 
     async def drain_ended(self) -> None:
-        """Wait until the layer knows of all sockets that have ended; after the last, leave it."""
-        # Daphne cancels all applications at once, and exits when the first of them returns:
-        # so all of them take note first, and then all wait for the same.
+        """Wait until the layer has the end of all ended sockets; after the last one, leave it."""
+        # Daphne cancels all applications at once, and exits when the first of them returns. So each
+        # of them notes its end first, and then all wait for the same.
         await asyncio.sleep(0)
-        ended = [socket for socket in self.sockets.known if socket.connection.end_code is not None]
-        waiting = [each for socket in ended for each in socket.under_way()]
+        ended = [socket for socket in self.sockets.known if socket.protocol.has_ended]
+        waiting = [each for socket in ended for each in socket.unsettled()]
         if waiting:
             await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
         if not self.sockets.known:
@@ -248,5 +254,5 @@ class Interface:
         ended, _ = await asyncio.wait([self._leaving], timeout=DRAIN_TIMEOUT)
         error = self._leaving.exception() if ended and not self._leaving.cancelled() else None
         if error is not None:
-            text = "Stopping without a goodbye to the layer: %s"
+            text = "The server could not sign off from the layer: %s"
             logger.error(text, described(error), extra=fields("stop_failed"))

@@ -1,39 +1,36 @@
-"""The addresses of clients: which one is believed, and how many sockets one may have."""
+"""The addresses of clients behind trusted proxies, and limits per address."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from channels_workers.conf import configuration
+from channels_workers.interface.types import Application, Scope
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-Scope = Mapping[str, Any]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
-
-#: The header to which each proxy adds, at its end, whom it was asked by.
+#: The header to which each proxy appends the address of its client.
 FORWARDED = b"x-forwarded-for"
 
-#: Addresses of IPv6 are handed out in networks of this size: one client has all of them.
+#: Providers hand out IPv6 addresses in networks of this size: all of one network is one client.
 NETWORK = 64
 
-#: How long a refused client may take to be gone (s).
+#: How long a refused client may take to leave (s).
 REFUSED_WITHIN = 10.0
 
 
 def client_address(peer: str, forwarded: str, proxies: int) -> str:
-    """Return the address of a client that *peer*, or a row of *proxies*, stands for.
+    """Return the address of the client behind *peer* and a chain of *proxies*.
 
-    *forwarded* is the header X-Forwarded-For, its lines joined by commas. Of it the entries of the
-    *proxies* that are trusted count, from the right; what stands before them anybody may have
-    written. Without an entry that can be read it is *peer*.
+    *forwarded* is the header X-Forwarded-For, its lines joined by commas. The rightmost entries
+    come from the trusted *proxies* and count; clients can forge those before them. Without a valid
+    entry it is *peer*.
     """
     entries = [entry.strip() for entry in forwarded.split(",") if entry.strip()]
     if not proxies or not entries:
@@ -42,7 +39,7 @@ def client_address(peer: str, forwarded: str, proxies: int) -> str:
 
 
 def readable(entry: str) -> str:
-    """Return the address in *entry*, which may have a port, in its shortest form; "" if none."""
+    """Return the address in *entry*, without its port and in its shortest form; "" if invalid."""
     if entry.startswith("["):
         entry = entry[1:].partition("]")[0]
     elif entry.count(":") == 1:
@@ -56,7 +53,7 @@ def readable(entry: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """Return what limits count *address* by: a network of IPv6 is one client's."""
+    """Return the key by which limits count *address*: for IPv6 its network."""
     try:
         is_network = isinstance(ip_address(address), IPv6Address)
     except ValueError:
@@ -65,7 +62,7 @@ def network_of(address: str) -> str:
 
 
 def with_client(scope: Scope) -> Scope:
-    """Return *scope* with the address of its client, as the trusted proxies tell it."""
+    """Return *scope* with the client's address as the trusted proxies report it."""
     proxies = configuration().TRUSTED_PROXIES
     if not proxies:
         return scope
@@ -82,7 +79,7 @@ def _peer(scope: Scope) -> str:
 
 
 async def refuse_socket(scope: Scope, receive: Any, send: Any) -> None:
-    """Refuse a handshake: with 429 where the server can say that, else with 403."""
+    """Refuse a handshake: with 429 where the server supports it, else with 403."""
     await receive()  # websocket.connect
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1000})
@@ -92,8 +89,9 @@ async def refuse_socket(scope: Scope, receive: Any, send: Any) -> None:
     body = {"type": "websocket.http.response.body", "body": b"Too many sockets of one address.\n"}
     await send(start)
     await send(body)
-    # uvicorn takes who returns before the line is down for one that has not answered, and logs an
-    # error. It tells of the end twice: of that of the answer, then of that of the line.
+    # uvicorn logs an error if the application returns before the connection is closed, because it
+    # takes that for a missing answer. It sends two events: the answer has ended, then the
+    # connection has.
     with suppress(TimeoutError):
         async with asyncio.timeout(REFUSED_WITHIN):
             await receive()
@@ -101,10 +99,10 @@ async def refuse_socket(scope: Scope, receive: Any, send: Any) -> None:
 
 
 class LimitPerAddress:
-    """The ASGI application *serve*, as often at once for an address as the setting *name* says.
+    """Runs the ASGI application *serve*, concurrently up to the setting *name* for each address.
 
-    One more is given to *refuse*. Clients without an address, as behind a Unix socket and no proxy
-    that tells it, are not counted.
+    *refuse* gets the others. Clients without an address are not counted, such as those behind a
+    Unix socket and a proxy that does not report it.
     """
 
     def __init__(

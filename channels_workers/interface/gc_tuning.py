@@ -1,23 +1,23 @@
 """The garbage collector of a process that holds many sockets for long.
 
-By Python's defaults it looks at all that each socket holds again and again: in a room of 1,000 it
-took a tenth of the interface server's time under Daphne, with 10,000 nearly half. Hardly anything
-there is garbage that only it can find.
+By default Python's collector traverses the objects of all sockets again and again. In a room of
+1,000 sockets this took a tenth of the interface server's time under Daphne, in one of 10,000 nearly
+half. Hardly any of these objects is garbage that only the collector can find.
 """
 
 import gc
 
-#: What Python starts with: 700 new objects up to 3.13, 2,000 after.
+#: Python's own thresholds: 700 new objects up to 3.13, 2,000 after.
 DEFAULTS = (700, 2000)
 
-#: New objects after which it looks at the youngest.
+#: How many new objects start a collection of the youngest generation.
 NEW_OBJECTS = 20_000
 
 
 def tune_gc() -> None:
-    """Leave out what was made until now, and look at new objects less often.
+    """Exempt all present objects from collection, and collect new ones less often.
 
-    Whoever has set a threshold, or has switched the collector off, is left alone.
+    Does nothing if a threshold was set, or the collector switched off, before.
     """
     youngest, *older = gc.get_threshold()
     if gc.isenabled() and youngest in DEFAULTS:

@@ -1,7 +1,7 @@
-"""Answers probes over HTTP: whether this process is alive, and whether it serves sockets.
+"""Liveness and readiness probes over HTTP.
 
-The interface server does it before Django sees the request: a prober speaks plain HTTP to an
-address, which ALLOWED_HOSTS and a redirect to HTTPS would refuse.
+The interface server answers them before Django sees the request. Probes use plain HTTP and an
+address as the host, which ALLOWED_HOSTS and a redirect to HTTPS would refuse.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -21,8 +21,7 @@ from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
-from channels_workers.interface.outgoing import SendEvent
-from channels_workers.interface.protocol import Event, Scope
+from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.liveness import DEAD_AFTER, Sample
 from channels_workers.logs import fields
@@ -30,44 +29,41 @@ from channels_workers.script_name import path_info, script_name
 
 logger = logging.getLogger(__name__)
 
-Receive = Callable[[], Awaitable[Event]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
-
-#: The name of each check with its result, ``ok`` or what is wrong.
+#: The result of each check by its name: ``ok`` or a description of the problem.
 Checks = dict[str, str]
 
 OK = "ok"
 
-#: For how long what was found is told to all who ask (s).
+#: For how long a result is cached (s).
 SHARED_FOR = 1.0
 
-#: How long a look may take (s); one that takes longer goes on, and no other begins meanwhile,
-#: but after so long (s): it may wait for a line that was cut unheard.
+#: How long a check may take before the answer is given without it (s). It goes on, and no other
+#: starts meanwhile, until it is abandoned (s): it may wait on a half-open connection.
 TIMEOUT, ABANDONED_AFTER = 2.0, 30.0
 
-#: For how long an inbox may not be read to its end (s). A read waits 2 s for something to come.
+#: For how long an inbox may lag (s). A read blocks for up to 2 s when it is empty.
 INBOX_STILL = 10.0
 
-#: What is told of a layer that does not answer.
+#: The result for a layer that does not answer.
 SILENT = "does not answer"
 
 
 class Health:
-    """The two pages of one interface server, at the paths that ``CHANNEL_WORKERS`` names."""
+    """The two probe pages of one interface server, at ``HEALTH_PATH`` and ``READY_PATH``."""
 
     def __init__(self, layer: Callable[[], WorkerLayer], is_draining: Callable[[], bool]) -> None:
         self.is_draining = is_draining
-        self._looks = (
-            Look(LayerChecks(layer)),
-            Look(DatabaseChecks()),
+        self._checks = (
+            CachedCheck(LayerChecks(layer)),
+            CachedCheck(DatabaseChecks()),
         )
         self._was_ready: bool | None = None
 
     def check_at(self, scope: Scope) -> Application | None:
-        """Return what answers at the path of *scope*, if anything here does.
+        """Return the probe page at the path of *scope*, if there is one.
 
-        A proxy asks with the prefix of the site, a prober beside the server without it: both are
-        answered, also where the server puts its ``--root-path`` in front of a path that has it.
+        Proxies send the prefix of the site, probers beside the server do not. Both get the page,
+        even if the server puts its ``--root-path`` in front of a path that has it already.
         """
         prefix, limits = script_name(scope), configuration()
         path = path_info(path_info(scope["path"], prefix), prefix)
@@ -75,14 +71,14 @@ class Health:
             return None
         return {limits.HEALTH_PATH: self.alive, limits.READY_PATH: self.ready}.get(path)
 
-    async def alive(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
-        """Answer that the process is alive; 200, as it does answer."""
+    async def alive(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 200: the process is alive."""
         await answer(scope, send, {"process": OK})
 
-    async def ready(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
-        """Answer whether sockets that are opened here are served: 200 or 503."""
+    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whether this server can serve sockets: 200 or 503."""
         checks = {"server": "draining" if self.is_draining() else OK}
-        for found in await asyncio.gather(*(look.result() for look in self._looks)):
+        for found in await asyncio.gather(*(check.result() for check in self._checks)):
             checks |= found
         self._log(checks)
         await answer(scope, send, checks)
@@ -97,25 +93,25 @@ class Health:
         self._was_ready = ready
 
 
-class Looking(Protocol):
-    """Some checks: their *names*, and what finds their results."""
+class Check(Protocol):
+    """Some checks that run together: their *names* and their results."""
 
     names: ClassVar[tuple[str, ...]]
 
     async def look(self) -> Checks:
-        """Look once; it raises nothing."""
+        """Run the checks once; it raises nothing."""
 
 
-class Look:
-    """The result of *checks*, which it shares between all who ask: one look at a time."""
+class CachedCheck:
+    """The result of *checks*, shared by concurrent probes; the checks run once at a time."""
 
-    def __init__(self, checks: Looking) -> None:
+    def __init__(self, checks: Check) -> None:
         self.checks = checks
         self._task: asyncio.Task[Checks] | None = None
         self._began = 0.0
 
     async def result(self) -> Checks:
-        """Return what is found now, or was a moment ago."""
+        """Return a result of the last :data:`SHARED_FOR` seconds, or a new one."""
         now = time.monotonic()
         task = self._task
         if task is None or now - self._began > (SHARED_FOR if task.done() else ABANDONED_AFTER):
@@ -128,7 +124,7 @@ class Look:
 
 
 class LayerChecks:
-    """Whether the layer answers, this server's inbox is read, and a worker lives."""
+    """Whether the layer answers, this server reads its inbox, and a worker is alive."""
 
     names: ClassVar[tuple[str, ...]] = ("layer", "inbox", "workers")
 
@@ -137,7 +133,7 @@ class LayerChecks:
         self._heartbeats = Heartbeats()
 
     async def look(self) -> Checks:
-        """Look once, with no connection of its own."""
+        """Run the checks once, on the connections of the layer."""
         try:
             layer = self.get_layer()
             counters = await layer.workers()
@@ -145,7 +141,7 @@ class LayerChecks:
             told = "refuses its user; see the log" if isinstance(error, LayerRefused) else SILENT
             return {"layer": told, "inbox": "not known", "workers": "not known"}
         except Exception:
-            logger.exception("Looking for workers failed", extra=fields("not_ready"))
+            logger.exception("The readiness check of the layer failed", extra=fields("not_ready"))
             return {"layer": "failed; see the log", "inbox": "not known", "workers": "not known"}
         alive = self._heartbeats.alive(counters, time.monotonic())
         return {
@@ -156,16 +152,16 @@ class LayerChecks:
 
 
 class Heartbeats:
-    """Which workers live: those whose counter has not stood still for too long, as far as seen.
+    """Which workers are alive: those whose counter has advanced within ``DEAD_AFTER``.
 
-    A worker that is seen for the first time counts as alive.
+    A new worker counts as alive.
     """
 
     def __init__(self) -> None:
         self._samples: dict[str, Sample] = {}
 
     def alive(self, counters: Mapping[str, int], now: float) -> list[str]:
-        """Return the living of those with these *counters*; *now* in monotonic seconds."""
+        """Return the workers alive among those with *counters*; *now* in monotonic seconds."""
         seen = {name: Sample(counter, now) for name, counter in counters.items()}
         for name, before in self._samples.items():
             if name in seen and seen[name].counter == before.counter:
@@ -175,16 +171,16 @@ class Heartbeats:
 
 
 class DatabaseChecks:
-    """Whether the database answers, and whether all migrations are applied to it."""
+    """Whether the database answers, and has all migrations."""
 
     names: ClassVar[tuple[str, ...]] = ("database", "migrations")
 
     def __init__(self) -> None:
-        self._are_applied = False  # once they are, they stay so for the code that runs
-        self._told = ""  # the error that the log knows of
+        self._are_applied = False  # once true, it stays true for the running code
+        self._told = ""  # the error that was logged last
 
     async def look(self) -> Checks:
-        """Look once, in a thread that nothing waits for when the process ends."""
+        """Run the checks once, in a daemon thread that never delays the end of the process."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Checks] = loop.create_future()
 
@@ -192,7 +188,7 @@ class DatabaseChecks:
         return await found
 
     def look_now(self) -> Checks:
-        """Look once, with a connection of this thread that is closed afterwards."""
+        """Run the checks once, on a connection of this thread, and close it."""
         try:
             connection = connections[DEFAULT_DB_ALIAS]
             try:
@@ -225,12 +221,12 @@ class DatabaseChecks:
 
 
 def is_fine(checks: Checks) -> bool:
-    """Say whether all *checks* found what they should."""
+    """Say whether all *checks* passed."""
     return all(found == OK for found in checks.values())
 
 
-async def answer(scope: Scope, send: SendEvent, checks: Checks) -> None:
-    """Send *checks* as JSON: 200 if all are fine, 503 if not, 405 but for GET and HEAD."""
+async def answer(scope: Scope, send: Send, checks: Checks) -> None:
+    """Send *checks* as JSON: 200 if all passed, else 503; 405 unless it is GET or HEAD."""
     fine = is_fine(checks)
     status = 200 if fine else 503
     told: dict[str, Any] = {"status": OK if fine else "unavailable", "checks": checks}

@@ -1,27 +1,30 @@
-"""How much is read of one client: what workers keep up with.
+"""Backpressure: how much is read of one client.
 
-A client that sends more is not read on, so TCP holds it back. Where its server does not allow that,
-the limits of :class:`~channels_workers.interface.protocol.Connection` close its socket.
+A client that sends more than workers take is not read, so TCP holds it back. Where its server does
+not allow that, the limits of :class:`~channels_workers.interface.protocol.WebSocketProtocol` close
+its socket.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from channels_workers.conf import Configuration
-from channels_workers.interface.outgoing import SendEvent
-from channels_workers.interface.protocol import OPEN, Connection, Event, frame_size
-from channels_workers.interface.servers import daphne, uvicorn
+from channels_workers.interface.backlog import Backlog
+from channels_workers.interface.protocol import WebSocketProtocol
+from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.daphne import gate as daphne
+from channels_workers.interface.servers.daphne.server import is_of_daphne
 from channels_workers.interface.servers.gate import Gate
-from channels_workers.interface.servers.watch import Watch, ask_for_answers
+from channels_workers.interface.servers.stalls import StallDetector, ask_for_answers
+from channels_workers.interface.servers.uvicorn import gate as uvicorn
+from channels_workers.interface.servers.uvicorn.server import is_of_uvicorn
+from channels_workers.interface.types import Event, Send, frame_size
 from channels_workers.logs import fields
 
-logger = logging.getLogger(__name__)
-
-#: How many times FRAME_SIZE a message may have for its server, which ends what is larger by itself.
-#: Up to that the close code is ours.
+#: How many times FRAME_SIZE the server program itself accepts. Up to that the close code is ours;
+#: larger messages it refuses by itself.
 SERVERS_SIZE = 4
 
 UNKNOWN = (
@@ -29,40 +32,31 @@ UNKNOWN = (
     "take is closed with 4008 instead. Use a version that channels_workers was tested with."
 )
 
-#: How many times READ_AHEAD is kept of a client that has left while it was held back.
+#: How many times READ_AHEAD may be pending of a client that has left while it was held back.
 LEAVING = 4
-
-_reported: set[str] = set()
 
 
 def gate_for(
-    send: SendEvent,
+    send: Send,
     limits: Configuration,
     heard: Callable[[], object],
     broken: Callable[[], object],
 ) -> Gate:
     """Return the gate that suits the server that *send* is of."""
     size = SERVERS_SIZE * limits.FRAME_SIZE
-    if daphne.is_of_daphne(send):
+    if is_of_daphne(send):
         if not (missing := daphne.missing_parts(send)):
             return daphne.DaphneGate(send, size, heard, broken)
-        _report("Daphne", missing)
-    elif uvicorn.is_of_uvicorn(send):
+        parts.report(UNKNOWN, "Daphne", ", ".join(missing), extra=fields("server_unknown"))
+    elif is_of_uvicorn(send):
         if not (missing := uvicorn.missing_parts(send)):
             return uvicorn.UvicornGate(send, size, heard, broken)
-        _report("uvicorn", missing)
+        parts.report(UNKNOWN, "uvicorn", ", ".join(missing), extra=fields("server_unknown"))
     return Gate(heard, broken)
 
 
-def _report(server: str, missing: list[str]) -> None:
-    if server not in _reported:
-        _reported.add(server)
-        extra = fields("server_unknown")
-        logger.warning(UNKNOWN, server, ", ".join(missing), extra=extra)
-
-
 class Bucket:
-    """How many frames may come; it holds *burst*, and fills by *rate* a second."""
+    """A token bucket for frames: it holds *burst*, and *rate* are added each second."""
 
     __slots__ = ("_burst", "_left", "_rate", "_since")
 
@@ -71,14 +65,14 @@ class Bucket:
         self._left, self._since = burst, now
 
     def take(self) -> bool:
-        """Note a frame; say whether another may come without a look at the time."""
+        """Count a frame; say whether another may come whatever the time is."""
         self._left -= 1
         return self._left >= 1
 
     def wait(self, now: float) -> float:
-        """Return in how many seconds another frame may come; 0 for at once.
+        """Return after how many seconds another frame may come; 0 for at once.
 
-        Who has emptied it waits for a tenth of a second's worth, not for each single frame.
+        A client that has emptied it waits until a tenth of a second's worth is in it again.
         """
         self._left = min(self._burst, self._left + (now - self._since) * self._rate)
         self._since = now
@@ -88,34 +82,32 @@ class Bucket:
 
 
 class Intake:
-    """What is read of one client. *go_on* is called when more may be read than could be before."""
+    """How much is read of one client, by what its protocol and all sockets hold already."""
 
     __slots__ = (
-        *("_bucket", "_descriptor", "_timer", "connection", "dropped", "dropped_bytes"),
-        *("gate", "go_on", "is_ending", "watch"),
+        *("_backlog", "_bucket", "_crowded_at", "_descriptor", "_protocol", "_read_ahead"),
+        *("_stalls", "_timer", "dropped", "dropped_bytes", "gate", "is_ending"),
     )
 
     def __init__(
-        self,
-        gate: Gate,
-        connection: Connection,
-        watch: Watch,
-        go_on: Callable[[], object],
+        self, gate: Gate, protocol: WebSocketProtocol, stalls: StallDetector, backlog: Backlog
     ) -> None:
         self.gate = gate
-        self.connection = connection
-        self.watch = watch
-        self.go_on = go_on
-        #: The client has left while it was held back; what it sent before is read to its end.
+        #: The client has left while it was held back; frames that it sent before are still read.
         self.is_ending = False
-        self.dropped = self.dropped_bytes = 0  # of that, what was too much to keep
+        self.dropped = self.dropped_bytes = 0  # of these frames, those that were too many to keep
+        self._protocol = protocol
+        self._stalls = stalls
+        self._backlog = backlog
+        self._read_ahead = protocol.limits.READ_AHEAD
+        self._crowded_at = protocol.limits.ALL_FRAME_BYTES_WAITING // 2
         self._bucket: Bucket | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._descriptor = -1  # while it is held back
+        self._descriptor = -1  # while the client is held back
 
     def count(self) -> None:
-        """Note a frame that came while an earlier one was under way."""
-        limits = self.connection.limits
+        """Count a frame that came while an earlier one was in flight."""
+        limits = self._protocol.limits
         if not (limits.FRAME_RATE and self.gate.can_hold) or self.is_ending:
             return
         if self._bucket is None:
@@ -133,21 +125,27 @@ class Intake:
 
     def _look_again(self) -> None:
         self._wait_for_bucket()
-        self.go_on()
+        self.regulate()
 
-    def regulate(self, read_ahead: int) -> None:
-        """Read on, or hold the client back if more than *read_ahead* waits for workers."""
+    def regulate(self) -> None:
+        """Read on, or hold the client back if more than it may have waits for workers."""
         gate = self.gate
         if not gate.can_hold:
             return
-        ahead = self.connection.ahead
-        if self.is_ending or self.connection.state != OPEN:
+        read_ahead = 0 if self._backlog.taken > self._crowded_at else self._read_ahead
+        if gate.is_held or self._timer is not None or self._protocol.is_ahead(read_ahead):
+            self._hold_or_let_go(read_ahead)
+        if gate.rest or gate.is_paused:
+            gate.go_on()
+
+    def _hold_or_let_go(self, read_ahead: int) -> None:
+        protocol = self._protocol
+        if self.is_ending or not protocol.is_open:
             self._let_go()
-        elif self._timer is not None or ahead > read_ahead:
+        elif self._timer is not None or protocol.is_ahead(read_ahead):
             self._hold()
-        elif gate.is_held and ahead <= read_ahead // 2:
+        elif not protocol.is_ahead(read_ahead // 2):
             self._let_go()
-        gate.go_on()
 
     def _hold(self) -> None:
         if not self.gate.is_held:
@@ -155,31 +153,31 @@ class Intake:
             self._descriptor = self.gate.descriptor()
             if is_first:
                 ask_for_answers(self._descriptor)
-            self.watch.add(self._descriptor, self._note_end)
+            self._stalls.add(self._descriptor, self._note_end)
         self.gate.hold()
 
     def _let_go(self) -> None:
         if self.gate.is_held:
-            self.watch.discard(self._descriptor, self._note_end)
+            self._stalls.discard(self._descriptor, self._note_end)
             self.gate.let_go()
 
     def _note_end(self) -> None:
         self.is_ending = True
-        self.go_on()
+        self.regulate()
 
     def drops(self, event: Event) -> bool:
-        """Say whether a frame is dropped: its client has left, and enough of it waits already."""
-        connection, limits = self.connection, self.connection.limits
-        has_room = connection.ahead < LEAVING * limits.READ_AHEAD
-        if not self.is_ending or (connection.waiting < limits.LEFT_FRAMES and has_room):
+        """Say whether a frame is dropped: its client has left, and enough of it is pending."""
+        protocol, limits = self._protocol, self._protocol.limits
+        has_room = protocol.ahead < LEAVING * limits.READ_AHEAD
+        if not self.is_ending or (protocol.pending_frames < limits.LEFT_FRAMES and has_room):
             return False
         self.dropped += 1
-        self.dropped_bytes += frame_size(event.get("text"), event.get("bytes"))
+        self.dropped_bytes += frame_size(event)
         return True
 
     def end(self) -> None:
         """Note that the client is gone."""
         if self._timer is not None:
             self._timer.cancel()
-        self.watch.discard(self._descriptor, self._note_end)
+        self._stalls.discard(self._descriptor, self._note_end)
         self.gate.end()

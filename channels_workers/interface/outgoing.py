@@ -1,8 +1,9 @@
-"""What goes out to one client: in order, holding up nobody else, and bounded.
+"""Frames for one client: in order, within limits, and without delay for other clients.
 
-Servers differ. uvicorn's `send` waits while a client does not read, and only then; Daphne's takes
-everything, and what a client does not read piles up in the transport behind it. So neither needs a
-task for each socket that a frame is broadcast to.
+Servers differ. uvicorn's `send` waits while a client does not read, and only then. Daphne's takes
+everything, and unread frames pile up in the transport behind it. So under both a broadcast needs no
+task for each socket. Under other servers, and where these lack the parts that this needs, each
+socket has one.
 """
 
 from __future__ import annotations
@@ -15,23 +16,34 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from channels_workers.conf import Configuration
-from channels_workers.interface.protocol import Event
-from channels_workers.interface.servers import daphne, uvicorn
+from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.daphne import autobahn, twisted
+from channels_workers.interface.servers.daphne.server import (
+    is_of_daphne,
+    protocol_behind,
+    transport_behind,
+)
+from channels_workers.interface.servers.uvicorn import server as uvicorn
+from channels_workers.interface.types import Event, Send, length_of
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-SendEvent = Callable[[Event], Awaitable[None]]
-
-#: What a client may have left unread without being counted among those that read slowly (bytes).
+#: How much a client may have left unread before it counts as one that reads slowly (bytes).
 COUNTED = 64 * 1024
+
+MISSING = (
+    "This %s has no %s. Frames go to its clients by a task for each socket, which is slower. Under "
+    "Daphne the reason of a close and empty frames are lost, and only the transport bounds what a "
+    "client does not read. Use a version that channels_workers was tested with"
+)
 
 
 class Unread:
-    """What the clients of a server have not read, all together: who has most of it is cut.
+    """What the clients of a server have not read, all together: those with most of it are cut.
 
-    Sizes are those of the last look; they are looked at anew before anybody is cut.
+    Sizes are those of the last look; a new look precedes each cut.
     """
 
     def __init__(self, episodes: Episodes | None = None) -> None:
@@ -40,7 +52,7 @@ class Unread:
         self._total = 0
 
     def note(self, outgoing: Outgoing, size: int, limit: int) -> None:
-        """Note *size* of a client; cut lines if all have more than *limit* now."""
+        """Note *size* of a client; cut those with most if all have more than *limit* now."""
         self._set(outgoing, size)
         if self._total > limit:
             for each in list(self._sizes):
@@ -68,25 +80,43 @@ class Unread:
 
 
 def outgoing_for(
-    send: SendEvent,
+    send: Send,
     limits: Configuration,
     overflow: Callable[[], None],
     unread: Unread | None = None,
 ) -> Outgoing:
     """Return what suits the server that *send* is of; *overflow* is called at a limit."""
-    if daphne.is_of_daphne(send):
-        kind: type[Outgoing] = DaphneOutgoing
-    else:
-        kind = UvicornOutgoing if uvicorn.is_of_uvicorn(send) else Outgoing
+    kind = kind_for(send)
     return kind(send, limits, overflow, Unread() if unread is None else unread)
+
+
+def kind_for(send: Send) -> type[Outgoing]:
+    """Return the fastest way that the parts of its server allow."""
+    if is_of_daphne(send):
+        missing = autobahn.missing_send_parts(protocol_behind(send))
+        missing += twisted.missing_tcp_parts(transport_behind(send))
+        if not missing:
+            return DaphneOutgoing
+        _report("Daphne, or its autobahn or Twisted,", missing)
+    elif uvicorn.is_of_uvicorn(send):
+        if not (missing := uvicorn.missing_send_parts(send)):
+            return UvicornOutgoing
+        _report("uvicorn", missing)
+    return Outgoing
+
+
+def _report(server: str, missing: list[str]) -> None:
+    parts.report(MISSING, server, ", ".join(missing), extra=fields("feature_missing"))
 
 
 class Outgoing:
     """The events on their way to one client, by a task that waits for its server's `send`."""
 
+    __slots__ = ("_events", "_size", "limits", "overflow", "send", "unread", "writer")
+
     def __init__(
         self,
-        send: SendEvent,
+        send: Send,
         limits: Configuration,
         overflow: Callable[[], None],
         unread: Unread,
@@ -96,13 +126,15 @@ class Outgoing:
         self.overflow = overflow
         self.unread = unread
         self.writer: asyncio.Task[None] | None = None
-        self._events: deque[Event] = deque()
+        self._events: deque[Event] | None = None  # made when one has to wait
         self._size = 0  # bytes, or characters, of the frames that wait
 
     def put(self, event: Event) -> None:
         """Send *event* after those that wait."""
+        if self._events is None:
+            self._events = deque()
         self._events.append(event)
-        self._size += size_of(event)
+        self._size += length_of(event)
         if self.writer is None:
             self._start()
         elif len(self._events) > self.limits.REPLIES_WAITING:
@@ -111,7 +143,7 @@ class Outgoing:
             self.look()
 
     def look(self) -> None:
-        """See how much the client has not read: of what was sent, and of its server's pongs."""
+        """See how much the client has not read: of our frames, and of its server's pongs."""
         size = self.unsent()
         if size > self.limits.REPLY_BYTES_WAITING:
             self.overflow()
@@ -125,6 +157,18 @@ class Outgoing:
     def _start(self, begun: Awaitable[None] | None = None) -> None:
         self.writer = asyncio.get_running_loop().create_task(self._write(begun))
 
+    def _begin(self, event: Event) -> None:
+        """Send *event* at once, and only what is left of that in a task."""
+        sending = self.send(event).__await__()
+        try:
+            waits_for = next(sending)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
+            self._note_failure(error)
+            return
+        self._start(go_on(sending, waits_for))
+
     def _note_failure(self, error: Exception) -> None:
         extra = fields("send_failed")
         text = "Sending failed: %s"
@@ -132,19 +176,15 @@ class Outgoing:
 
     def clear(self) -> None:
         """Send nothing of what waits."""
-        self._events.clear()
+        self._events = None
         self._size = 0
         self.unread.forget(self)
 
     def cut(self) -> None:
-        """Drop the line, with all that waits for the client, where the server lets us."""
+        """Drop the connection, with all that waits for the client, where the server allows it."""
         self.clear()
         if self.writer is not None:
             self.writer.cancel()
-        # uvicorn's `send` is a method of the protocol, which would wait until all is read.
-        transport = uvicorn.transport_of(self.send)
-        if transport is not None:
-            transport.abort()
 
     async def _write(self, begun: Awaitable[None] | None) -> None:
         try:
@@ -152,7 +192,7 @@ class Outgoing:
                 await begun
             while self._events:
                 event = self._events.popleft()
-                self._size -= size_of(event)
+                self._size -= length_of(event)
                 await self.send(event)
         except Exception as error:  # noqa: BLE001  (each server has errors of its own)
             self._note_failure(error)
@@ -164,6 +204,8 @@ class Outgoing:
 class UvicornOutgoing(Outgoing):
     """The events on their way to one client of uvicorn, by a task only while it does not read."""
 
+    __slots__ = ()
+
     def unsent(self) -> int:
         """Return how many bytes wait for the client, in uvicorn's transport too."""
         return self._size + uvicorn.unsent_bytes(self.send)
@@ -171,23 +213,23 @@ class UvicornOutgoing(Outgoing):
     def put(self, event: Event) -> None:
         """Send *event* at once if nothing waits before it.
 
-        A close has a task of its own: it may take its time, and what it waits for, such as a
-        time-out, belongs to the task in which it began.
+        A close has a task of its own. It may take its time, and a time-out in it belongs to the
+        task in which it began.
         """
         if event["type"] == "websocket.close":
             uvicorn.abort_later(self.send)
-        if self.writer is not None or event["type"] == "websocket.close":
             super().put(event)
-            return
-        sending = self.send(event).__await__()
-        try:
-            waits_for = next(sending)
-        except StopIteration:
-            return
-        except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-            self._note_failure(error)
-            return
-        self._start(go_on(sending, waits_for))
+        elif self.writer is not None:
+            super().put(event)
+        else:
+            self._begin(event)
+
+    def cut(self) -> None:
+        """Drop the connection; uvicorn's transport would wait until all is read."""
+        super().cut()
+        transport = uvicorn.transport_of(self.send)
+        if transport is not None:
+            transport.abort()
 
 
 @types.coroutine
@@ -197,7 +239,7 @@ def go_on(sending: Generator[Any, Any, None], waits_for: Any) -> Generator[Any, 
         while True:
             try:
                 value = yield waits_for
-            except BaseException as error:  # noqa: BLE001  (it is for the one who waits)
+            except BaseException as error:  # noqa: BLE001  (it is for the coroutine that waits)
                 waits_for = sending.throw(error)
             else:
                 waits_for = sending.send(value)
@@ -208,7 +250,7 @@ def go_on(sending: Generator[Any, Any, None], waits_for: Any) -> Generator[Any, 
 class Turn:
     """Which transports have written in this turn of the event loop.
 
-    What they get after that goes out together, in the next turn of Twisted's reactor.
+    Later frames for them go out together, in the next turn of Twisted's reactor.
     """
 
     def __init__(self) -> None:
@@ -234,50 +276,51 @@ turn = Turn()
 class DaphneOutgoing(Outgoing):
     """The events on their way to one client of Daphne, whose `send` never waits."""
 
+    __slots__ = ("_protocol",)
+
+    def __init__(
+        self,
+        send: Send,
+        limits: Configuration,
+        overflow: Callable[[], None],
+        unread: Unread,
+    ) -> None:
+        super().__init__(send, limits, overflow, unread)
+        self._protocol: Any = protocol_behind(send)
+
     def put(self, event: Event) -> None:
-        """Send *event*; a broadcast needs no task for each socket."""
-        transport = daphne.transport_behind(self.send)
-        is_behind = transport is not None and daphne.unsent_bytes(transport) > 0
-        if not self._goes_round(event):
-            self._drive(self.send(event))
+        """Send *event* at once: a broadcast needs no task for each socket."""
+        if self.writer is not None:  # `send` waited, which it never did
+            super().put(event)
+            return
+        transport = getattr(self._protocol, "transport", None)
+        is_behind = transport is not None and twisted.unsent_bytes(transport) > 0
+        if event.get("text") or not self._goes_round(event):
+            self._begin(event)
         if transport is None:
             return
         if not is_behind and turn.is_first_of(transport):
-            daphne.write_now(transport)
-        if daphne.unsent_bytes(transport):
+            unsent = twisted.write_now(transport)
+        else:
+            unsent = twisted.unsent_bytes(transport)
+        if unsent:
             self.look()
 
     def _goes_round(self, event: Event) -> bool:
         """Do what Daphne's own `send` does not: reasons of a close, and empty frames."""
         if event["type"] == "websocket.close":
-            return daphne.close_open(self.send, event)
-        if event["type"] == "websocket.send" and not size_of(event):
-            return daphne.send_empty(self.send, is_binary="bytes" in event)
+            return autobahn.close_open(self._protocol, event)
+        if event["type"] == "websocket.send" and not length_of(event):
+            return autobahn.send_empty(self._protocol, is_binary="bytes" in event)
         return False
 
-    def _drive(self, sending: Awaitable[None]) -> None:
-        """Run *sending*, which never waits, to its end."""
-        try:
-            next(sending.__await__())
-        except StopIteration:
-            return
-        except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
-            self._note_failure(error)
-            return
-        raise RuntimeError("Daphne's send() waited, which it never did; please report this.")
-
     def unsent(self) -> int:
-        """Return how many bytes Twisted keeps for the client."""
-        return daphne.unsent_bytes(daphne.transport_behind(self.send))
+        """Return how many bytes Twisted keeps for the client, beside those that wait here."""
+        return self._size + twisted.unsent_bytes(getattr(self._protocol, "transport", None))
 
     def cut(self) -> None:
-        """Drop the line, with all that waits for the client behind it."""
-        self.clear()
-        transport = daphne.transport_behind(self.send)
+        """Drop the connection, with all that waits for the client behind it."""
+        super().cut()
+        transport = getattr(self._protocol, "transport", None)
         if transport is not None:
             transport.abortConnection()
-
-
-def size_of(event: Event) -> int:
-    """Return the length of an event's frame."""
-    return len(event.get("text") or event.get("bytes") or b"")

@@ -1,31 +1,30 @@
-"""One WebSocket: ASGI events to messages of workers, replies to ASGI events; no I/O.
-
-Messages have the form of the ASGI 1.x drafts, events that of ASGI 3.
-"""
+"""One WebSocket: events of its client and messages of its layer in, actions out; no I/O."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from channels_workers.conf import Configuration
-from channels_workers.exceptions import is_close_code
-from channels_workers.layers.codec import Content
-from channels_workers.layers.types import (
-    CONNECT,
-    RECEIVE,
+from channels_workers.interface.backlog import Backlog
+from channels_workers.interface.replies import (
+    close_code,
+    connect_content,
+    consumers_path,
+    has_frame,
+    is_refusal,
+    send_events,
+    shown,
 )
+from channels_workers.interface.types import Event, Scope, accept_event, close_event
+from channels_workers.layers.codec import Content
+from channels_workers.layers.types import CONNECT, RECEIVE
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
-from channels_workers.script_name import path_info
 
 logger = logging.getLogger(__name__)
-
-Event = dict[str, Any]
-Scope = Mapping[str, Any]
 
 CONNECTING, OPEN, CLOSED = "connecting", "open", "closed"
 
@@ -36,7 +35,7 @@ SERVER_STOPS = 4013
 #: The server stops (RFC 6455, 7.4.1).
 GOING_AWAY = 1001
 
-#: What a client's end without a close frame is called (RFC 6455, 7.4.1).
+#: The code of a client that leaves without a close frame (RFC 6455, 7.4.1).
 ABNORMAL = 1006
 
 NO_WORKER = (
@@ -48,18 +47,31 @@ NO_ANSWER = (
     '{"accept": True} to message.reply_channel or raise DenyConnection, or set '
     'CHANNEL_WORKERS["CONNECT"] = "accept". Refused after %s s.'
 )
-
-
 NOT_OFFERED = (
     "The connect consumer of %s accepts with the subprotocol %s, and its client offered %s. "
     "Choose one of message['subprotocols'], or none. Refused."
 )
 
-#: The keys of a frame, and their types.
-FRAME_KEYS = {"text": str, "bytes": bytes}
-
-#: What Python needs for a frame that waits, beside its text or bytes (bytes).
+#: What Python needs for a pending frame, beside its text or bytes (bytes).
 FRAME_COST = 320
+
+
+class Accept(NamedTuple):
+    """Accept the handshake."""
+
+    event: Event
+
+
+class SendFrame(NamedTuple):
+    """Send a frame to the client."""
+
+    event: Event
+
+
+class CloseSocket(NamedTuple):
+    """Close the socket towards the client, or refuse its handshake."""
+
+    event: Event
 
 
 class Publish(NamedTuple):
@@ -76,302 +88,405 @@ class Close(NamedTuple):
     code: int
 
 
-class Connection:
+class MakeRoom(NamedTuple):
+    """Drop frames until those of all sockets fit into their limit; then :meth:`proceed`."""
+
+
+Action = Accept | SendFrame | CloseSocket | Publish | Close | MakeRoom
+Actions = list[Action]
+
+
+class Frame(NamedTuple):
+    """A frame that waits for a worker: its message, its bytes on the wire, its memory."""
+
+    content: Content
+    size: int
+    cost: int
+
+
+class WebSocketProtocol:
     """The state of one WebSocket, towards its client and towards the layer.
 
-    Towards the layer one message is under way at a time: ask :meth:`next_step` after every
-    change. Methods that return events return what to send to the client.
+    Methods return what to do, in this order. Towards the layer one message is in flight at a time;
+    the frames behind it are pending.
     """
 
+    __slots__ = (
+        *("_ahead", "_backlog", "_close_code", "_end_code", "_episodes", "_handshake"),
+        *("_in_flight", "_in_flight_cost", "_is_finished", "_name", "_offered", "_order"),
+        *("_orphaned_bytes", "_orphaned_frames", "_pending", "_pending_bytes", "_state"),
+        *("limits", "path"),
+    )
+
     def __init__(
-        self, scope: Scope, limits: Configuration, episodes: Episodes | None = None
+        self,
+        scope: Scope,
+        limits: Configuration,
+        episodes: Episodes | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         self.path = consumers_path(scope)
-        self.offered: list[str] = list(scope.get("subprotocols", ()))
-        self.episodes = Episodes() if episodes is None else episodes
-        self.name = ""  # its reply channel, once it has one
         self.limits = limits
-        self.state = CONNECTING
-        self.order = -1  # of the message under way, or of the last one
-        self.under_way: Publish | None = None  # published, and not finished by a worker
-        self.end_code: int | None = None  # set when the client is gone
-        self.close_code: int | None = None  # set when we closed
-        self.finished = False  # the layer was told of the end
-        #: What waits to be published, each with the bytes of its frame and the memory that it
-        #: takes, and these together.
-        self._waiting: deque[tuple[Content, int, int]] = deque([(connect_content(scope), 0, 0)])
-        self._waiting_bytes = 0
-        self.ahead = 0
-        self._under_way_cost = 0
+        self._offered: list[str] = list(scope.get("subprotocols", ()))
+        self._episodes = Episodes() if episodes is None else episodes
+        self._backlog = Backlog() if backlog is None else backlog
+        self._name = ""  # its reply channel, once it has one
+        self._state = CONNECTING
+        self._handshake: Content | None = connect_content(scope)  # until it is published
+        self._order = -1  # of the message in flight, or of the last one
+        self._in_flight: Publish | None = None  # published, and not finished by a worker
+        self._in_flight_cost = 0  # its memory
+        self._end_code: int | None = None  # set when the client is gone
+        self._close_code: int | None = None  # set when we closed
+        self._is_finished = False  # the layer knows of the end
+        self._pending: deque[Frame] = deque()
+        self._pending_bytes = 0  # on the wire
+        self._ahead = 0  # the memory of what is pending
+        self._orphaned_frames = self._orphaned_bytes = 0  # what the backlog counts of it as such
+
+    # What others may know of it
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the handshake is not answered yet."""
+        return self._state == CONNECTING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake was accepted, and neither side has closed since."""
+        return self._state == OPEN
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed or refused, or its client has left."""
+        return self._state == CLOSED
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its client is gone."""
+        return self._end_code is not None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more of it goes to the layer."""
+        return self._is_finished
+
+    @property
+    def order(self) -> int:
+        """The number of the message in flight, or of the last one; -1 before the handshake."""
+        return self._order
+
+    @property
+    def in_flight(self) -> Publish | None:
+        """The message that no worker has finished yet."""
+        return self._in_flight
+
+    @property
+    def pending_frames(self) -> int:
+        """How many frames wait for the message in flight."""
+        return len(self._pending)
+
+    @property
+    def ahead(self) -> int:
+        """The memory that the pending frames take (bytes)."""
+        return self._ahead
+
+    def is_ahead(self, limit: int) -> bool:
+        """Say whether it is open, and its pending frames take more than *limit* bytes."""
+        return self._ahead > limit and self._state == OPEN
+
+    def fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
+        """Return the fields of a log line about it."""
+        return fields(event, code=code, connection=self._name, path=shown(self.path))
 
     # From the client
 
-    def receive(self, event: Event) -> list[Event]:
-        """Take a ``websocket.receive`` event."""
-        if self.state != OPEN:
-            return []
-        text, data = event.get("text"), event.get("bytes")
-        size = frame_size(text, data)
-        if size > self.limits.FRAME_SIZE:
-            return self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)
-        frame = {"bytes": data} if text is None else {"text": text}
-        cost = FRAME_COST + sys.getsizeof(data if text is None else text)
-        self._waiting.append(({"path": self.path, **frame}, size, cost))
-        self._waiting_bytes += size
-        self.ahead += cost
-        if (
-            len(self._waiting) > self.limits.FRAMES_WAITING
-            or self._waiting_bytes > self.limits.FRAME_BYTES_WAITING
-        ):
-            self._forget(self._waiting.pop())
-            text = "%d frames of it wait for workers (FRAMES_WAITING, FRAME_BYTES_WAITING)"
-            return self._close_at_limit(TOO_MANY_FRAMES, text, len(self._waiting))
-        return []
+    def begin(self, name: str = "") -> Actions:
+        """Publish the handshake; *name* is the reply channel."""
+        self._name = name
+        content, self._handshake = self._handshake, None
+        return [] if content is None or self._is_finished else [self._publish(content, 0)]
 
-    def _close_at_limit(self, code: int, reason: str, count: int) -> list[Event]:
-        extra = self._fields("socket_closed", code)
-        text, path = f"Closing %s: {reason}", shown(self.path)
-        self.episodes.log(logger, logging.WARNING, text, path, count, extra=extra)
+    def receive(self, event: Event) -> Actions:
+        """Take a ``websocket.receive`` event."""
+        if self._state != OPEN:
+            return []
+        key, value = "text", event.get("text")
+        if value is None:
+            key, value = "bytes", event.get("bytes")
+            size = len(value or b"")
+        else:
+            size = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+        limits, backlog = self.limits, self._backlog
+        if size > limits.FRAME_SIZE:
+            return self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)
+        cost = FRAME_COST + sys.getsizeof(value)
+        backlog.taken += cost
+        has_room = backlog.taken <= limits.ALL_FRAME_BYTES_WAITING
+        content = {"path": self.path, key: value}
+        if has_room and self._in_flight is None and size <= limits.FRAME_BYTES_WAITING:
+            return [self._publish(content, cost)]
+        self._pending.append(Frame(content, size, cost))
+        self._pending_bytes += size
+        self._ahead += cost
+        actions = self._too_many()
+        return actions if has_room else [*actions, MakeRoom()]
+
+    def _too_many(self) -> Actions:
+        """Close the socket if more is pending than its limits allow."""
+        limits, pending = self.limits, self._pending
+        is_over = self._pending_bytes > limits.FRAME_BYTES_WAITING
+        if not is_over and len(pending) <= limits.FRAMES_WAITING:
+            return []
+        self._drop_last()
+        text = "%d frames of it wait for workers (FRAMES_WAITING, FRAME_BYTES_WAITING)"
+        return self._close_at_limit(TOO_MANY_FRAMES, text, len(pending))
+
+    def refuse_fragments(self, limit: int) -> Actions:
+        """Close the socket: a message of it has more than *limit* fragments."""
+        text = "a message of it has more than %d fragments"
+        return self._close_at_limit(FRAME_TOO_LARGE, text, limit)
+
+    def _close_at_limit(self, code: int, reason: str, count: int) -> Actions:
+        text = f"Closing %s: {reason}"
+        self._log(logging.WARNING, text, count, extra=self.fields("socket_closed", code))
         return self.close(code)
 
-    def _fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
-        return fields(event, code=code, connection=self.name, path=shown(self.path))
+    def _log(self, level: int, text: str, *args: object, extra: dict[str, str | int]) -> None:
+        self._episodes.log(logger, level, text, shown(self.path), *args, extra=extra)
 
-    def end(self, code: int | None) -> None:
-        """Note that the client is gone; frames that it sent before still go to workers."""
-        if self.end_code is None:
-            self.state = CLOSED
-            self.end_code = int(self.close_code or code or ABNORMAL)  # some servers give an enum
+    def end(self, code: int | None, dropped: int = 0) -> Actions:
+        """Note that the client is gone; few of its frames, for a while, still go to workers.
 
-    def abandon(self, code: int) -> None:
+        *dropped* frames were not even taken, because it had left before.
+        """
+        if self._end_code is None:
+            self._note_end(code)
+            self._bound_orphans(dropped)
+        return self._next()
+
+    def read_too_slowly(self, dropped: int) -> Actions:
+        """End it: what its client has not read is too much."""
+        extra = self.fields("socket_closed", READS_TOO_SLOWLY)
+        self._log(logging.WARNING, "Closing %s: its client reads too slowly", extra=extra)
+        return self.end(READS_TOO_SLOWLY, dropped)
+
+    def _note_end(self, code: int | None) -> None:
+        if self._end_code is None:
+            self._state = CLOSED
+            self._end_code = int(self._close_code or code or ABNORMAL)  # some servers give an enum
+
+    def _bound_orphans(self, dropped: int) -> None:
+        limits, backlog = self.limits, self._backlog
+        self._drop_orphans("LEFT_FRAMES", limits.LEFT_FRAMES, dropped)
+        if backlog.orphaned_frames + len(self._pending) > limits.LEFT_FRAMES_WAITING:
+            self._drop_orphans("LEFT_FRAMES_WAITING")
+        if backlog.orphaned_bytes + self._ahead > limits.LEFT_FRAME_BYTES_WAITING:
+            self._drop_orphans("LEFT_FRAME_BYTES_WAITING")
+        self._count_orphans()
+
+    def drop_late(self) -> Actions:
+        """Drop the frames that a client left behind LEFT_TIME ago."""
+        self._drop_orphans("LEFT_TIME")
+        return self._next()
+
+    def _drop_orphans(self, setting: str, kept: int = 0, dropped: int = 0) -> None:
+        if dropped := self._drop_all_but(kept) + dropped:
+            text = "Dropped %d queued frames of %s, whose client has left: %s exceeded"
+            arguments = text, dropped, shown(self.path), setting
+            extra = self.fields("frames_dropped")
+            self._episodes.log(logger, logging.ERROR, *arguments, extra=extra)
+
+    def lose_frames(self) -> Actions:
+        """Drop what is pending, and close the socket: all sockets together have too many frames."""
+        text = "Dropped %d frames of %s: those of all sockets exceed ALL_FRAME_BYTES_WAITING"
+        arguments = text, len(self._pending), shown(self.path)
+        extra = self.fields("socket_closed", TOO_MANY_FRAMES)
+        self._episodes.log(logger, logging.WARNING, *arguments, extra=extra)
+        self._drop_all_but(0)
+        actions = self.close(TOO_MANY_FRAMES) if self._state == OPEN else []
+        return actions + self._next()
+
+    # From the server
+
+    def dismiss(self, reason: str) -> Actions:
+        """Close it, as the server will stop; frames that it sent before still go to workers."""
+        actions = self.close(SERVER_STOPS, reason)
+        self._note_end(SERVER_STOPS)
+        self._count_orphans()
+        return actions + self._next()
+
+    def give_up(self, code: int) -> Actions:
+        """Close it, and drop what is pending: nothing more of it can go to workers."""
+        return self.close(code) + self.abandon(code)
+
+    def abandon(self, code: int) -> Actions:
         """Note that the client is gone and that nothing waits for the frames that it sent."""
-        self.drop_all_but(0)
-        self.end(code)
+        self._drop_all_but(0)
+        self._note_end(code)
+        return self._next()
 
-    def drop_all_but(self, count: int) -> int:
-        """Drop what waits behind the first *count* frames; return how many were dropped."""
-        dropped = max(0, len(self._waiting) - count)
+    def _drop_all_but(self, count: int) -> int:
+        """Drop what is pending behind the first *count* frames; return how many were dropped."""
+        dropped = max(0, len(self._pending) - count)
         for _ in range(dropped):
-            self._forget(self._waiting.pop())
+            self._drop_last()
+        if self._orphaned_frames:
+            self._count_orphans()
         return dropped
 
-    def _forget(self, waiting: tuple[Content, int, int]) -> None:
-        self._waiting_bytes -= waiting[1]
-        self.ahead -= waiting[2]
+    def _drop_last(self) -> None:
+        frame = self._pending.pop()
+        self._pending_bytes -= frame.size
+        self._ahead -= frame.cost
+        self._backlog.taken -= frame.cost
+
+    def _count_orphans(self) -> None:
+        backlog, frames, cost = self._backlog, len(self._pending), self._ahead
+        backlog.orphaned_frames += frames - self._orphaned_frames
+        backlog.orphaned_bytes += cost - self._orphaned_bytes
+        self._orphaned_frames, self._orphaned_bytes = frames, cost
 
     # From the layer
 
-    def reply(self, content: Content) -> list[Event]:
+    def reply(self, content: Content) -> Actions:
         """Take what a consumer sent to the reply channel, or to a group."""
-        if self.state == OPEN:
-            events = frames.of(content)
+        if self._state == OPEN:
+            sends = frames.actions if content is frames.content else frames.of(content)
             close = content.get("close")
-            return events + self.close(close) if close else events
-        if self.state == CLOSED:
-            return []
+            return sends + self.close(close) if close else sends
+        return self._reply_to_handshake(content) if self._state == CONNECTING else []
+
+    def _reply_to_handshake(self, content: Content) -> Actions:
         if is_refusal(content):
-            return self.refuse()
-        events = frames.of(content)
+            return self._refuse()
+        actions = frames.of(content)
         if content.get("accept") or has_frame(content):
             subprotocol = content.get("subprotocol")
-            if subprotocol and subprotocol not in self.offered:
+            if subprotocol and subprotocol not in self._offered:
                 return self._refuse_subprotocol(subprotocol)
-            events = [*self.accept(subprotocol), *events]
-        if self.state == OPEN and content.get("close"):
-            events = [*events, *self.close(content["close"])]
-        return events
+            actions = self._accept(subprotocol) + actions
+        if self._state == OPEN and content.get("close"):
+            actions = actions + self.close(content["close"])
+        return actions
 
-    def _refuse_subprotocol(self, chosen: Any) -> list[Event]:
+    def _refuse_subprotocol(self, chosen: Any) -> Actions:
         # RFC 6455, 4.1: a client fails the connection for it, and does not say why.
-        extra = self._fields("subprotocol_refused")
-        lists = shown(str(chosen)), shown(", ".join(self.offered)) or "none"
-        arguments = NOT_OFFERED, shown(self.path), *lists
-        self.episodes.log(logger, logging.ERROR, *arguments, extra=extra)
-        return self.refuse()
+        extra = self.fields("subprotocol_refused")
+        lists = shown(str(chosen)), shown(", ".join(self._offered)) or "none"
+        self._log(logging.ERROR, NOT_OFFERED, *lists, extra=extra)
+        return self._refuse()
 
-    def release(self, order: int) -> list[Event]:
+    def release(self, order: int) -> Actions:
         """Note that a worker has finished the message *order*."""
-        if order != self.order:
+        if order != self._order:
             return []
-        self.under_way = None
-        self._under_way_cost = 0
-        if order == 0 and self.state == CONNECTING and self.limits.CONNECT == "accept":
-            return self.accept()
-        return []
-
-    def time_out(self) -> list[Event]:
-        """Refuse a handshake that nobody answered in time."""
-        if self.state != CONNECTING:
-            return []
-        reason = NO_ANSWER if self.order == 0 and self.released else NO_WORKER
-        extra = self._fields("handshake_timeout")
-        logger.warning(reason, shown(self.path), self.limits.HANDSHAKE_TIMEOUT, extra=extra)
-        return self.refuse()
-
-    # To the client
-
-    def accept(self, subprotocol: str | None = None) -> list[Event]:
-        """Accept the handshake."""
-        self.state = OPEN
-        return [{"type": "websocket.accept", "subprotocol": subprotocol}]
-
-    def refuse(self) -> list[Event]:
-        """Refuse the handshake: the server answers with HTTP 403."""
-        self.state = CLOSED
-        self.close_code = ABNORMAL
-        return [{"type": "websocket.close", "code": 1000}]
-
-    def close(self, code: Any = True, reason: str = "") -> list[Event]:
-        """Close the socket; True stands for 1000. A handshake is refused."""
-        if self.state != OPEN:
-            return self.refuse() if self.state == CONNECTING else []
-        self.state = CLOSED
-        self.close_code = close_code(code)
-        event: Event = {"type": "websocket.close", "code": self.close_code}
-        return [event | {"reason": reason} if reason else event]
-
-    # To the layer
-
-    def next_step(self) -> Publish | Close | None:
-        """Return what to do in the layer now; each step is returned once."""
-        if self.finished:
-            return None
-        if self._waiting and self.released:
-            return self._publish(self._waiting.popleft())
-        if self.end_code is not None and not self._waiting:
-            self.finished = True
-            return Close(self.end_code)
-        return None
+        self._land()
+        if order == 0 and self._state == CONNECTING and self.limits.CONNECT == "accept":
+            return self._accept() + self._next()
+        return self._next() if self._pending or self._end_code is not None else []
 
     def withdraw(self) -> None:
         """Note that the message that was to be published last cannot be, and never was."""
-        self.order -= 1
-        self.under_way = None
-        self._under_way_cost = 0
+        self._order -= 1
+        self._land()
 
-    @property
-    def released(self) -> bool:
-        """Whether no message is under way."""
-        return self.under_way is None
+    def _land(self) -> None:
+        self._in_flight = None
+        self._backlog.taken -= self._in_flight_cost
+        self._in_flight_cost = 0
 
-    @property
-    def waiting(self) -> int:
-        """How many frames wait for the message under way."""
-        return len(self._waiting)
+    def evict(self) -> Actions:
+        """End it: the layer does not know it any more."""
+        self._is_finished = True
+        return self.give_up(CONNECTION_LOST)
 
-    @property
-    def kept(self) -> int:
-        """The memory of the frames that wait, and of that under way."""
-        return self.ahead + self._under_way_cost
+    def forget(self) -> None:
+        """Count nothing of it any more: the layer knows of its end."""
+        self._is_finished = True
+        self._drop_all_but(0)
+        self._land()
 
-    def _publish(self, waiting: tuple[Content, int, int]) -> Publish:
-        self.order += 1
-        self._forget(waiting)
-        content, _, self._under_way_cost = waiting
-        self.under_way = Publish(RECEIVE if self.order else CONNECT, self.order, content)
-        return self.under_way
+    def time_out(self) -> Actions:
+        """Refuse a handshake that nobody answered in time."""
+        if self._state != CONNECTING:
+            return []
+        reason = NO_ANSWER if self._order == 0 and self._in_flight is None else NO_WORKER
+        extra = self.fields("handshake_timeout")
+        logger.warning(reason, shown(self.path), self.limits.HANDSHAKE_TIMEOUT, extra=extra)
+        return self._refuse()
 
+    # To the client
 
-def shown(path: str) -> str:
-    """Return *path*, which anybody may choose, as it can stand in one line of a log."""
-    return ascii(path[:200])[1:-1]
+    def _accept(self, subprotocol: str | None = None) -> Actions:
+        self._state = OPEN
+        return [Accept(accept_event(subprotocol))]
 
+    def _refuse(self) -> Actions:
+        """Refuse the handshake: the server answers with HTTP 403."""
+        self._state = CLOSED
+        self._close_code = ABNORMAL
+        return [CloseSocket(close_event(1000))]
 
-def consumers_path(scope: Scope) -> str:
-    """Return the path that consumers and routes see: what comes after the script name."""
-    return path_info(scope["path"], scope.get("root_path", ""))
+    def close(self, code: Any = True, reason: str = "") -> Actions:
+        """Close the socket; True stands for 1000. A handshake is refused."""
+        if self._state != OPEN:
+            return self._refuse() if self._state == CONNECTING else []
+        self._state = CLOSED
+        self._close_code = close_code(code)
+        return [CloseSocket(close_event(self._close_code, reason))]
 
+    # To the layer
 
-def connect_content(scope: Scope) -> Content:
-    """Return the content of ``websocket.connect`` for an ASGI scope."""
-    return {
-        "path": consumers_path(scope),
-        "root_path": scope.get("root_path", ""),
-        "query_string": scope.get("query_string", b""),
-        "headers": [[bytes(name), bytes(value)] for name, value in scope.get("headers", ())],
-        "client": list(scope["client"]) if scope.get("client") else None,
-        "server": list(scope["server"]) if scope.get("server") else None,
-        "scheme": scope.get("scheme", "ws"),
-        "subprotocols": list(scope.get("subprotocols", ())),
-    }
+    def proceed(self) -> Actions:
+        """Go on after :class:`MakeRoom`."""
+        return self._next()
 
+    def _next(self) -> Actions:
+        """Return what to do in the layer now; each step is returned once."""
+        if self._is_finished:
+            return []
+        if self._pending:
+            return [self._publish_pending()] if self._in_flight is None else []
+        if self._end_code is not None:
+            self._is_finished = True
+            return [Close(self._end_code)]
+        return []
 
-def disconnect_content(path: str) -> Content:
-    """Return the content of ``websocket.disconnect``; the layer adds code and order."""
-    return {"path": path}
+    def _publish_pending(self) -> Publish:
+        frame = self._pending.popleft()
+        self._pending_bytes -= frame.size
+        self._ahead -= frame.cost
+        if self._orphaned_frames:
+            self._count_orphans()
+        return self._publish(frame.content, frame.cost)
 
-
-def is_answer(content: Content) -> bool:
-    """Say whether a reply accepts or refuses a handshake."""
-    return is_refusal(content) or bool(content.get("accept")) or has_frame(content)
-
-
-def has_frame(content: Content) -> bool:
-    """Say whether a reply holds a text or bytes, empty ones among them."""
-    return any(isinstance(content.get(key), kind) for key, kind in FRAME_KEYS.items())
-
-
-def is_refusal(content: Content) -> bool:
-    """Say whether a reply refuses a handshake: ``accept`` is False, or it only closes."""
-    accepts = content.get("accept") or has_frame(content)
-    return content.get("accept") is False or bool(content.get("close") and not accepts)
-
-
-def close_code(close: Any) -> int:
-    """Return the code that a reply's ``close`` stands for; 1000 for True, and for a wrong one."""
-    if close is True:
-        return 1000
-    if isinstance(close, int) and is_close_code(close):
-        return close
-    text = "Close code %s is not 1000 or from 3000 to 4999; 1000 is used"
-    shown_code = close if isinstance(close, int) else f"({type(close).__name__})"
-    logger.error(text, shown_code, extra=fields("bad_reply"))
-    return 1000
-
-
-def frame_size(text: str | None, data: bytes | None) -> int:
-    """Return the bytes of a frame that holds *text* or *data*."""
-    return len(data or b"") if text is None else len(text.encode("utf-8", "surrogatepass"))
+    def _publish(self, content: Content, cost: int) -> Publish:
+        self._order += 1
+        self._in_flight_cost = cost
+        self._in_flight = Publish(RECEIVE if self._order else CONNECT, self._order, content)
+        return self._in_flight
 
 
 class Frames:
-    """The events that send what a content holds, made once for all members of a group.
+    """The actions that send what a content holds, made once for all members of a group.
 
-    They are remembered for the last content alone: a broadcast hands the same one, and nothing
-    between, to each member.
+    The last content alone is remembered: a broadcast hands the same one, and nothing between, to
+    each member. Nobody may change the actions.
     """
 
-    def __init__(self) -> None:
-        self._last: tuple[Content, list[Event]] = ({}, [])
+    __slots__ = ("actions", "content")
 
-    def of(self, content: Content) -> list[Event]:
-        """Return the events, which nobody may change; none for a content without a frame."""
-        last = self._last
-        if content is not last[0]:
-            last = self._last = (content, send_events(content))
-        return last[1]
+    def __init__(self) -> None:
+        self.content: Content = {}
+        self.actions: Actions = []
+
+    def of(self, content: Content) -> Actions:
+        """Return the actions for *content*; none for one without a frame."""
+        if content is not self.content:
+            self.actions = [SendFrame(event) for event in send_events(content)]
+            self.content = content
+        return self.actions
 
 
 frames = Frames()
-
-
-def send_events(content: Content) -> list[Event]:
-    """Return the event that sends the text or the bytes of *content*; none if it has neither.
-
-    None is nothing. An empty one is a frame, but beside the other one it is nothing: contents as in
-    1.x carry both keys.
-    """
-    text, data = content.get("text"), content.get("bytes")
-    if isinstance(text, str) and not data:
-        return [{"type": "websocket.send", "text": text}]
-    if isinstance(data, bytes) and not text:
-        return [{"type": "websocket.send", "bytes": data}]
-    if text is None and data is None:
-        return []
-    logger.error(
-        "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped",
-        type(text).__name__,
-        type(data).__name__,
-        extra=fields("bad_reply"),
-    )
-    return []

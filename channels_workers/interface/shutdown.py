@@ -1,7 +1,7 @@
-"""Lets an application act on SIGTERM and SIGINT before the server program that runs it does.
+"""Lets an application act on SIGTERM and SIGINT before its server program does.
 
-Daphne and uvicorn end the sockets' coroutines when they get one, in ways and orders of their own:
-Daphne, at times, ends none of them, and sends no close frame.
+On these signals Daphne and uvicorn end the coroutines of sockets, each in its own way and order.
+Daphne sometimes ends none of them, and sends no close frame.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Goodbye:
-    """On the first signal *say* runs, with its number, to its end; then the server gets it.
+class Shutdown:
+    """Runs *act* with the number of the first signal; then the server gets the signal.
 
-    Meanwhile SIGINT goes to the server at once, and SIGTERM is one that was passed on twice: a
-    supervisor sends it to all processes, and a parent among them to its children.
+    Meanwhile a SIGINT goes to the server at once. A second SIGTERM is ignored as a duplicate: a
+    supervisor sends it to all processes, and a parent among them sends it to its children too.
     """
 
-    def __init__(self, say: Callable[[int], Awaitable[None]]) -> None:
-        self.say = say
+    def __init__(self, act: Callable[[int], Awaitable[None]]) -> None:
+        self.act = act
         self.is_installed = False
         self._process: object = None
         self._previous: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._saying_in: asyncio.AbstractEventLoop | None = None
+        self._acting_in: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
     def install(self) -> None:
-        """Stand before the server's handlers, which it has set by its first request.
+        """Install handlers before those of the server, which it has set by its first request.
 
-        Python allows that in the main thread alone: under Django's autoreloader, which runs the
-        server in another, nobody says goodbye.
+        Python allows this in the main thread alone. Django's autoreloader runs the server in
+        another one, so there the server alone acts on signals.
         """
         self.is_installed = True
         if threading.current_thread() is threading.main_thread():
@@ -57,24 +57,24 @@ class Goodbye:
             return
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
-            self._saying_in = loop
+            self._acting_in = loop
             loop.call_soon_threadsafe(self._begin, number, frame)
-        elif number != signal.SIGTERM or not self._is_saying():
+        elif number != signal.SIGTERM or not self._is_acting():
             self._pass_on(number, frame)
 
-    def _is_saying(self) -> bool:
-        return self._saying_in is not None and self._saying_in.is_running()
+    def _is_acting(self) -> bool:
+        return self._acting_in is not None and self._acting_in.is_running()
 
     def _begin(self, number: int, frame: FrameType | None) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._say_and_pass_on(number, frame))
+        self._task = asyncio.get_running_loop().create_task(self._act_and_pass_on(number, frame))
 
-    async def _say_and_pass_on(self, number: int, frame: FrameType | None) -> None:
+    async def _act_and_pass_on(self, number: int, frame: FrameType | None) -> None:
         try:
-            await self.say(number)
+            await self.act(number)
         except Exception:
-            logger.exception("Saying goodbye failed", extra=fields("stop_failed"))
+            logger.exception("Shutting down failed", extra=fields("stop_failed"))
         finally:  # a loop that ends cancels this task, and the server is to end all the same
-            self._saying_in = None
+            self._acting_in = None
             self._pass_on(number, frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:

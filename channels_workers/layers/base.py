@@ -266,16 +266,14 @@ class WorkerLayer(ChannelLayer, Upkeep):
         channels: Sequence[str],
         timeout: float,
         count: int,
-        keep: Callable[[list[Delivery]], None],
-    ) -> list[Committed | Exception]:
+    ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Do :meth:`commit` for each, then :meth:`pull` for their consumer, if that is fit.
 
-        Returns what each commit returns or raises; *keep* gets what was pulled. Raises
+        Return what each commit returns or raises, and what was pulled. Raises
         :class:`LayerUnavailable` if it is not known which of them are done.
         """
         done = [self._try_commit(each) for each in finished]
-        keep(self.pull(channels, finished[0].delivery.consumer, timeout, count))
-        return done
+        return done, self.pull(channels, finished[0].delivery.consumer, timeout, count)
 
     def _try_commit(self, finished: Finished) -> Committed | Exception:
         try:

@@ -31,11 +31,11 @@ is_channel_name = re.compile(r"(?=.{1,99}\Z)[a-zA-Z0-9._-]+(?:![a-zA-Z0-9._-]*)?
 
 
 class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
-    """Names, limits, encoding, and the Channels 4 face.
+    """A channel layer as Channels 4 specifies it. Both layers of this package are one.
 
-    *capacity* bounds the messages in each ordinary channel (``channel_capacity`` maps globs of
-    names to other bounds); a send beyond it raises :class:`ChannelFull`. *message_size* is in
-    bytes of the encoded message.
+    *capacity* limits the messages in each ordinary channel; a send beyond it raises
+    :class:`~channels_workers.exceptions.ChannelFull`. *channel_capacity* maps globs of names to
+    other capacities. *message_size* limits the bytes of an encoded message.
     """
 
     #: As in 1.x: ``except message.channel_layer.ChannelFull``.
@@ -117,7 +117,10 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     @abstractmethod
     def apply(self, operations: Sequence[Operation]) -> None:
-        """Carry out *operations* in one step, now; :class:`ChannelFull` if nothing was done."""
+        """Carry out *operations* in one step, now.
+
+        Raises :class:`~channels_workers.exceptions.ChannelFull` if nothing was done.
+        """
 
     @abstractmethod
     async def aapply(self, operations: Sequence[Operation]) -> None:
@@ -126,7 +129,10 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     # The Channels 4 face
 
     async def send(self, channel: str, message: Content) -> None:
-        """Send *message* to a channel; :class:`ChannelFull` at its capacity."""
+        """Send *message* to a channel.
+
+        Raises :class:`~channels_workers.exceptions.ChannelFull` at the channel's capacity.
+        """
         await self.aapply([self.make_send(channel, message)])
 
     async def group_send(self, group: str, message: Content) -> None:

@@ -1,11 +1,11 @@
-"""Decorators of ``websocket.connect`` consumers that look at the Origin; source: Channels 1.1.8.
+"""Decorators of ``websocket.connect`` consumers that check the Origin, as in Channels 1.1.8.
 
-A browser says in the Origin header which site's script opens a socket, and does not let
-scripts change it. A socket without a right Origin is refused with HTTP 403.
+The Origin header of a browser names the site whose script opens a socket. Scripts cannot change
+it. A socket with a wrong Origin, or without one, is refused with HTTP 403.
 
-An Origin is read strictly, as RFC 6454 has browsers write it: ``scheme://host``, and a port that
-is not the scheme's own. A host in a list stands for its pages of http and https, on any port; what
-has another scheme, as the page of an extension, must be listed as an origin.
+An Origin must have the form of RFC 6454: ``scheme://host``, with a port if it is not the default
+one. A host in a list allows its http and https pages, on any port. List other schemes, such as
+those of browser extensions, as origins.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 Consumer = Callable[..., Any]
 
-#: A name in DNS has 253 characters; what is longer is not looked at.
+#: Longer origins are refused unread; a name in DNS has up to 253 characters.
 LONGEST_ORIGIN = 300
 
 _ORIGIN = re.compile(
@@ -47,7 +47,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Where a page is from: host without a dot at its end, None for a port that is not known."""
+    """The origin of a page. The host has no dot at its end; an unknown port is None."""
 
     scheme: str
     host: str
@@ -55,9 +55,9 @@ class Origin(NamedTuple):
 
 
 class BaseOriginValidator:
-    """Runs the consumer *func* if :meth:`validate_origin` says so, else denies the connection.
+    """Runs the consumer *func* if :meth:`validate_origin` returns true, else refuses the socket.
 
-    A missing, empty or non-ASCII Origin is denied without asking, and so is a second one.
+    A missing, empty or non-ASCII Origin is refused in any case, and so is a second one.
     """
 
     def __init__(self, func: Consumer) -> None:
@@ -65,7 +65,7 @@ class BaseOriginValidator:
         self.func = func
 
     def __call__(self, message: Message, *args: Any, **kwargs: Any) -> Any:
-        """Run the consumer, or raise :class:`DenyConnection`."""
+        """Run the consumer, or raise :class:`~channels_workers.exceptions.DenyConnection`."""
         if not self.validate_origin(message, self.get_origin(message)):
             raise DenyConnection
         return self.func(message, *args, **kwargs)
@@ -78,7 +78,11 @@ class BaseOriginValidator:
         raise KeyError(f'No header named "{name.decode()}"')
 
     def get_origin(self, message: Message) -> str:
-        """Return the Origin; :class:`DenyConnection` without a readable one, and of several."""
+        """Return the Origin.
+
+        Raises :class:`~channels_workers.exceptions.DenyConnection` if there is none that can be
+        read, or more than one.
+        """
         try:
             return _only(message, b"origin").decode("ascii")
         except (KeyError, UnicodeDecodeError):
@@ -90,23 +94,23 @@ class BaseOriginValidator:
 
 
 class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
-    """Allows the hosts in ``ALLOWED_HOSTS``; with DEBUG and none set, this machine.
+    """Allows the hosts in ``ALLOWED_HOSTS``. If it is empty and DEBUG is on, this machine.
 
-    An entry with a dot before it, such as ``.herokuapp.com``, may be a domain below which anybody
-    can have a host: of it a page may open sockets at its own host alone.
+    An entry with a dot in front, such as ``.herokuapp.com``, may be a domain where strangers have
+    hosts too. Of such hosts a page may open sockets to its own host only.
     """
 
     def validate_origin(self, message: Message, origin: str) -> bool:
-        """Say whether the host of *origin* is allowed."""
+        """Return whether the host of *origin* is allowed."""
         return _is_of_allowed_host(message, origin)
 
 
 class AllowedOriginsOnlyOriginValidator(BaseOriginValidator):
-    """Allows a list of its own, for sites whose ``ALLOWED_HOSTS`` says too much, or too little.
+    """Allows a list of its own, for sites whose ``ALLOWED_HOSTS`` is too wide or too narrow.
 
-    An entry is an origin (``https://chat.example.com``, with a port if it is not the scheme's
-    own), a host as in ``ALLOWED_HOSTS`` (``.example.com`` with its subdomains), or ``*``;
-    ValueError for another one.
+    An entry is an origin (``https://chat.example.com``, with a port if it is not the default one),
+    a host as in ``ALLOWED_HOSTS`` (``.example.com`` includes subdomains), or ``*``. Anything else
+    is a ``ValueError``.
     """
 
     def __init__(self, func: Consumer, allowed_origins: Iterable[str]) -> None:
@@ -121,10 +125,9 @@ class AllowedOriginsOnlyOriginValidator(BaseOriginValidator):
 
 
 class ConfiguredOriginsOnlyOriginValidator(BaseOriginValidator):
-    """Allows ``CHANNEL_WORKERS["ALLOWED_ORIGINS"]``; without any, the hosts in ``ALLOWED_HOSTS``.
+    """Allows ``CHANNEL_WORKERS["ALLOWED_ORIGINS"]``. If it is empty, ``ALLOWED_HOSTS``.
 
-    Where those are all there are (``*``), a socket is for the pages of the host at which it is
-    opened.
+    If that is ``*``, a page may open sockets to its own host and port only.
     """
 
     def validate_origin(self, message: Message, origin: str) -> bool:
@@ -145,8 +148,8 @@ class ConfiguredOriginsOnlyOriginValidator(BaseOriginValidator):
 def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer]:
     """Return a decorator that allows only *allowed_origins*.
 
-    ``@allowed_origins_only("https://chat.example.com", ".example.org")``; what an entry may
-    be: see :class:`AllowedOriginsOnlyOriginValidator`.
+    Write ``@allowed_origins_only("https://chat.example.com", ".example.org")``. Entries are those
+    of :class:`AllowedOriginsOnlyOriginValidator`.
     """
 
     def decorate(func: Consumer) -> Consumer:
@@ -156,7 +159,7 @@ def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer
 
 
 def read_origin(text: str) -> Origin | None:
-    """Return the origin that *text* says, None if it says none."""
+    """Return the origin in *text*; None if it is invalid."""
     found = _ORIGIN.fullmatch(text.lower()) if len(text) <= LONGEST_ORIGIN else None
     if found is None:
         return None
@@ -205,7 +208,7 @@ def _is_of_host(origin: str, allowed: Iterable[str]) -> bool:
 
 
 def _own_host(message: Message) -> str:
-    """Return host and port at which the socket is opened; "" if that is not said once."""
+    """Return host and port at which the socket is opened; "" unless exactly one header has them."""
     try:
         if settings.USE_X_FORWARDED_HOST:
             with suppress(KeyError):
@@ -224,6 +227,6 @@ def _only(message: Message, name: bytes) -> bytes:
     return bytes(found[0][1])
 
 
-# Lower case, as it is used.
+# Lower case, because they are used as decorators.
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
 configured_origins_only = ConfiguredOriginsOnlyOriginValidator

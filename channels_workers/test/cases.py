@@ -1,4 +1,4 @@
-"""Test cases with layers of their own; source: Channels 1.1.8."""
+"""Test cases with layers of their own. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.test.connection import next_message
 from channels_workers.test.layers import fresh_layers, memory_layer
 
-# A mixin that were a test case would be run as one, with what users add to it.
+# As a test case the mixin itself would be run as a test, with the tests of subclasses of it.
 if TYPE_CHECKING:
     _Mixin = unittest.TestCase
 else:
@@ -21,16 +21,16 @@ else:
 
 
 class ChannelTestCaseMixin(_Mixin):
-    """Gives each test new, empty layers in memory; it stands before the test case that it is for.
+    """Gives each test new, empty layers in memory. Put it in front of your base class.
 
-    They are there from ``setUp()`` to the last cleanup, whether the test fails or not.
+    The layers exist from ``setUp()`` to the last cleanup, whether the test fails or not.
     """
 
     #: The layers of ``CHANNEL_LAYERS`` that are replaced.
     test_channel_aliases: ClassVar[Sequence[str]] = [DEFAULT_CHANNEL_LAYER]
 
-    # Overridden are unittest's own entrances: setUp() is the subclass's, which need not call
-    # super(), and Django's _pre_setup() is private and changes its form between versions.
+    # These are the entry points of unittest. setUp() belongs to subclasses, which need not call
+    # super(). Django's _pre_setup() is private and changes between versions.
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test with layers of its own."""
@@ -38,7 +38,7 @@ class ChannelTestCaseMixin(_Mixin):
             return super().run(result)
 
     def debug(self) -> None:
-        """Run the test with layers of its own, and let what it raises through."""
+        """Run the test with layers of its own, without catching exceptions."""
         with fresh_layers(self.test_channel_aliases):
             super().debug()
 

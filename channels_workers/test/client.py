@@ -1,4 +1,4 @@
-"""A client without a socket; source: Channels 1.1.8."""
+"""A client without a socket. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from channels_workers.message import Consumer, Message
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.routing import get_router
 from channels_workers.test.connection import (
-    Connection,
+    TestConnection,
     give_session,
     next_message,
     refuse_event_loop,
@@ -28,35 +28,35 @@ from channels_workers.worker.dispatch import run
 
 
 class Client:
-    """Sends messages as one connection, runs their consumers, and reads what comes back.
+    """Sends messages as one connection, runs their consumers, and reads the replies.
 
-    Its connection is open from the first use on, in the layer that is *alias* then; no
-    ``websocket.connect`` is needed. Consumers run and commit as in a worker, but in the thread
-    of the test and in its transaction.
+    The connection opens with the first use, in the layer *alias*. It needs no
+    ``websocket.connect``. Consumers run and commit as in a worker, but in the thread of the test
+    and in its transaction.
     """
 
     def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
         self.alias = alias
-        self._connection: Connection | None = None
+        self._connection: TestConnection | None = None
         self._name: str | None = None
 
     @property
     def channel_layer(self) -> InMemoryChannelLayer:
-        """The layer; ImproperlyConfigured unless it is one in memory."""
+        """The layer. ``ImproperlyConfigured`` unless it is one in memory."""
         return memory_layer(self.alias)
 
     @property
     def reply_channel(self) -> str:
-        """The name of the channel that :meth:`receive` reads; another in another layer.
+        """The name of the channel that :meth:`receive` reads. It differs from layer to layer.
 
-        It may be set, to that of another client or to an ordinary channel.
+        You may set it: to the one of another client, or to an ordinary channel.
         """
         layer = self.channel_layer
         if self._name is not None:
             give_session(layer, self._name)
             return self._name
         if self._connection is None or self._connection.layer is not layer:
-            self._connection = Connection(layer)
+            self._connection = TestConnection(layer)
         return self._connection.reply_channel
 
     @reply_channel.setter
@@ -68,7 +68,7 @@ class Client:
         return next_message(self.channel_layer, channel)
 
     def get_consumer_by_channel(self, channel: str) -> Consumer | None:
-        """Return the consumer that a message with an empty text on *channel* would go to."""
+        """Return the consumer for a message with an empty text on *channel*."""
         match = get_router().root.match(Message({"text": ""}, channel, self.channel_layer))
         return match.consumer if match else None
 
@@ -82,8 +82,8 @@ class Client:
     def consume(self, channel: str, fail_on_none: bool = True) -> Any:
         """Run the consumer of the next message on *channel*, and commit what it did.
 
-        Return what it returned, for a class-based consumer the instance, and raise what it
-        raised. After ConsumeLater, or an exception of ``RETRY_ON``, the message waits again, after
+        Return what the consumer returned (the instance, for a class), and raise what it raised.
+        After ``ConsumeLater`` or an exception of ``RETRY_ON`` the message waits again. After
         ``websocket.disconnect`` the channel session is gone. Without a message or a consumer it is
         AssertionError, or None unless *fail_on_none*; MessageError if the channel session cannot be
         saved.
@@ -121,12 +121,12 @@ class Client:
     def send_and_consume(
         self, channel: str, content: Mapping[str, Any] | None = None, fail_on_none: bool = True
     ) -> Any:
-        """Send *content* to *channel*, then :meth:`consume`."""
+        """Send *content* to *channel*, then :meth:`consume` it."""
         self.send(channel, content)
         return self.consume(channel, fail_on_none=fail_on_none)
 
     def receive(self) -> Any:
-        """Take the content of the next message that reached this client, None without one."""
+        """Take the content of the next message that reached this client; None without one."""
         message = self.get_next_message(self.reply_channel)
         return None if message is None else message.content
 

@@ -1,4 +1,4 @@
-"""A connection without a socket: what an interface server is for a client of the tests."""
+"""A connection without a socket; it takes the place of an interface server in tests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from channels_workers.message import Message
 _OPENING = "channels_workers.test.opening"
 
 
-class Connection:
-    """An open connection of *layer*; it keeps what workers send to it until the test asks.
+class TestConnection:
+    """An open connection of *layer*; it keeps messages of workers until the test asks for them.
 
-    The layer knows it as it knows those of sockets: it has a channel session, and is a member
-    of groups. RuntimeError in a running event loop.
+    For the layer it is like the connection of a socket: it has a channel session and can be in
+    groups. RuntimeError in a running event loop.
     """
+
+    #: pytest takes a class of this name in a module of tests for tests.
+    __test__ = False
 
     def __init__(self, layer: InMemoryChannelLayer) -> None:
         refuse_event_loop()
@@ -64,7 +67,7 @@ class Connection:
         return self._contents.popleft() if self._contents else None
 
 
-_connections: WeakValueDictionary[str, Connection] = WeakValueDictionary()
+_connections: WeakValueDictionary[str, TestConnection] = WeakValueDictionary()
 
 
 def next_message(layer: InMemoryChannelLayer, channel: str) -> Message | None:

@@ -20,7 +20,7 @@ _CARE = [
 def connections_left_alone() -> Iterator[None]:
     """Keep the signals around consumers from closing connections, as Django's test client does.
 
-    They go on being counted by ``assertNumQueries()``, too.
+    ``assertNumQueries()`` goes on counting their queries.
     """
     paused = [(signal, receiver) for signal, receiver in _CARE if signal.disconnect(receiver)]
     try:

@@ -1,4 +1,4 @@
-"""The layers that tests look into: those in memory."""
+"""The layers of tests: always in memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fresh_layers(aliases: Iterable[str]) -> Iterator[None]:
     finally:
         for alias, layer in former.items():
             channel_layers.set(alias, layer)
-            if layer is None:  # nobody had asked for it yet
+            if layer is None:  # it was not made yet
                 del channel_layers.backends[alias]
 
 
@@ -44,4 +44,4 @@ def check_aliases(aliases: Iterable[str]) -> None:
     """Raise ImproperlyConfigured for an alias that ``CHANNEL_LAYERS`` does not have."""
     for alias in aliases:
         if alias not in channel_layers:
-            get_channel_layer(alias)  # it says which there are
+            get_channel_layer(alias)  # its error lists the aliases

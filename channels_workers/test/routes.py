@@ -1,4 +1,4 @@
-"""Routes for a while; source: Channels 1.1.8."""
+"""Routes for the time of a test. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class apply_routes:  # noqa: N801  (the name of 1.1.8)
-    """Replaces the routing: as a context manager, or a decorator of functions and test cases.
+    """Replaces the routing, as a context manager or a decorator of functions and test cases.
 
-    *routes* is a route, a list of routes, or a list of such lists. There is one routing for
-    all layers; *aliases* are only checked to be in ``CHANNEL_LAYERS``.
+    *routes* is a route, a list of routes, or a list of such lists. There is one routing for all
+    layers. *aliases* must be in ``CHANNEL_LAYERS``, and have no other meaning.
     """
 
     def __init__(self, routes: Any, aliases: Iterable[str] = (DEFAULT_CHANNEL_LAYER,)) -> None:

@@ -1,4 +1,4 @@
-"""The session of a test's client: that of its browser, which its connection sees too."""
+"""The browser session of a test client, which its connection shares."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from channels_workers.session_stores import browser_session
 class ClientSession(SessionBase):
     """A session of ``SESSION_ENGINE``; saving it puts its values into the channel session too.
 
-    In Channels 1.1.8 both were one, so that tests rely on either. It is mixed into the
-    engine's own class: see :func:`client_session`.
+    In Channels 1.1.8 both were the same, and tests rely on either. :func:`client_session` mixes
+    this class into that of the engine.
     """
 
     #: Returns the channel session, as it is now.
@@ -47,7 +47,7 @@ class ClientSession(SessionBase):
         self._shared = set()
 
     def share_again(self) -> None:
-        """Put what was saved into the channel session again: that of a new connection."""
+        """Put the saved values into the channel session of a new connection."""
         if self._shared:
             self._share()
 
@@ -65,7 +65,7 @@ def client_session(channel_session: Callable[[], SessionBase]) -> ClientSession:
     """Return a new session with a key; nothing is read or written yet."""
     key = secrets.token_hex(16)
     engine = type(browser_session(key))
-    # Django signs what is saved with the name of the class, so this one has the engine's.
+    # Django uses the name of the class as the salt of its signature, so this one has the engine's.
     session = type(engine.__qualname__, (ClientSession, engine), {})(key)
     session.channel_session = channel_session
     return session  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""A client with cookies, headers, a session and a user; source: Channels 1.1.8."""
+"""A client with cookies, headers, a session and a user. The API is that of Channels 1.1.8."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["WSClient", "json_module"]
 
 
 class WSClient(Client):
-    """A client whose messages are those of a WebSocket.
+    """A client that sends the messages of a WebSocket.
 
-    With *ordered* each has the ``order`` 0, 1, 2, ... The first one sent has the cookie of
+    With *ordered*, each message has the ``order`` 0, 1, 2, ... The first one has the cookie of
     :attr:`session`.
     """
 
@@ -47,7 +47,7 @@ class WSClient(Client):
         self._cookies[key] = value
 
     def set_header(self, key: str, value: Any) -> None:
-        """Send a header with all messages from now on; ValueError for ``cookie``."""
+        """Send a header with all messages from now on. ``ValueError`` for ``cookie``."""
         if key.lower() == "cookie":
             raise ValueError("Use set_cookie method for cookie header")
         self._headers[key] = value
@@ -63,14 +63,14 @@ class WSClient(Client):
 
     @property
     def headers(self) -> dict[str, Any]:
-        """The headers of the next message, which has them as pairs of bytes, as a socket's has."""
+        """The headers of the next message, which are sent as pairs of bytes."""
         return {"cookie": _encoded(self.get_cookies()), **self._headers}
 
     @property
     def session(self) -> SessionBase:
-        """The session of the browser; what it saves is in the channel session too.
+        """The session of the browser. Saving it writes its values to the channel session too.
 
-        EnvironmentError unless ``django.contrib.sessions`` is installed.
+        ``EnvironmentError`` unless ``django.contrib.sessions`` is installed.
         """
         if not apps.is_installed("django.contrib.sessions"):
             raise OSError("Add django.contrib.sessions to the INSTALLED_APPS to use session")
@@ -92,9 +92,9 @@ class WSClient(Client):
     # Messages
 
     def receive(self, json: bool = True) -> Any:
-        """Take the next message that reached this client, None without one.
+        """Take the next message that reached this client; None without one.
 
-        A text is decoded if *json*; a message without text is given as a dict.
+        With *json* a text is decoded. A message without text is returned as a dict.
         """
         content = super().receive()
         if not content:
@@ -109,9 +109,9 @@ class WSClient(Client):
         text: Any = None,
         path: str = "/",
     ) -> None:
-        """Send a message to the channel *to*: *content*, and what sockets have beside it.
+        """Send *content* to the channel *to*, with the path, headers and so on of a socket.
 
-        *text* is sent as JSON unless it is str, and is not sent if it is false; *path* may have a
+        *text* is sent as JSON unless it is a str. A false *text* is not sent. *path* may have a
         query string.
         """
         if to == CONNECT:
@@ -143,10 +143,10 @@ class WSClient(Client):
         return {"order": self.order - 1}
 
     def consume(self, channel: str, fail_on_none: bool = True, check_accept: bool = True) -> Any:
-        """Run the consumer of the next message on *channel*; see :meth:`Client.consume`.
+        """Run the consumer of the next message on *channel*, as :meth:`Client.consume` does.
 
-        After a ``websocket.connect`` its answer is taken; AssertionError if that is not to
-        accept the socket, unless *check_accept* is false.
+        After ``websocket.connect`` it takes the answer. Unless *check_accept* is false, any answer
+        but ``{"accept": True}`` is an ``AssertionError``.
         """
         result = super().consume(channel, fail_on_none=fail_on_none)
         if channel == CONNECT and check_accept:
@@ -172,7 +172,7 @@ class WSClient(Client):
     # Users
 
     def login(self, **credentials: Any) -> bool:
-        """Log the user of *credentials* in; False if they are wrong or there are no sessions."""
+        """Log a user in. False if *credentials* are wrong or sessions are not installed."""
         user: Any = auth.authenticate(**credentials)
         if user and user.is_active and apps.is_installed("django.contrib.sessions"):
             self._login(user)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Backoff
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
@@ -19,10 +19,10 @@ from channels_workers.layers.types import (
     Operation,
     Send,
 )
-from channels_workers.logs import about
 from channels_workers.transient import is_retried
+from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import (
-    GIVEN_UP,
+    DEAD_LETTER,
     Failures,
     is_last,
     reason_of,
@@ -32,20 +32,20 @@ from channels_workers.worker.retries import (
 logger = logging.getLogger(__name__)
 
 
-#: Waits so many seconds, or until the process has ended, and says whether it has.
+#: Waits so many seconds or until the process has ended, and returns whether it has ended.
 Rest = Callable[[float], bool]
 
 never_ended = threading.Event()
 
 
 class Ended(Exception):
-    """The process has ended before a commit was possible: its message runs again elsewhere."""
+    """The process ended before a commit was possible: its message runs again elsewhere."""
 
 
 def finish(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait) -> Committed:
-    """Commit what is *finished*, or, if that can never be, finish its message without.
+    """Commit *finished*; if that is impossible, finish its message without the consumer's effects.
 
-    *rest* is how to wait between two attempts; raises :class:`Ended`.
+    *rest* waits between two attempts. Raises :class:`Ended`.
     """
     delivery = finished.delivery
     try:
@@ -54,51 +54,54 @@ def finish(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
         raise
     except Exception:
         logger.exception(
-            "What message %s on %s did cannot be committed; it is finished without",
+            "Cannot commit the effects of message %s on %s; it is finished without them",
             delivery.id,
             delivery.channel,
-            extra=about("commit_refused", delivery),
+            extra=delivery_fields("commit_refused", delivery),
         )
         return commit(undone(delivery, layer), layer, rest)
 
 
 def undone(delivery: Delivery, layer: WorkerLayer) -> Finished:
-    """Return what finishes *delivery* without what its consumer did; a handshake is refused."""
+    """Return a commit of *delivery* without its consumer's effects; it refuses a handshake."""
     return Finished(delivery, refusal(delivery.reply_channel, delivery.channel, layer))
 
 
 def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait) -> Committed:
-    """Commit; wait while the layer is away, and for a while when a channel is full.
+    """Commit; wait while the layer is unavailable, and for a while when a channel is full.
 
-    As :func:`finish` it raises :class:`Ended`.
+    *rest* and errors are those of :func:`finish`.
     """
     delivery, operations, session = finished
-    unavailable = Attempts(logger, f"Committing {delivery.id}", 1.0)
+    unavailable = Backoff(logger, f"Committing {delivery.id}", 1.0)
     deadline = time.monotonic() + configuration().FULL_TIMEOUT
-    full = Attempts(logger, f"Committing {delivery.id}", 0.2)
+    full = Backoff(logger, f"Committing {delivery.id}", 0.2)
     while True:
         try:
             committed = layer.commit(delivery, operations, session)
         except LayerUnavailable as error:
-            if rest(unavailable.failed(error)):
-                raise Ended(f"Message {delivery.id} is not committed: {error}") from error
+            _wait(unavailable.failed(error), rest, delivery, error)
         except ChannelFull as error:
             if time.monotonic() < deadline:
-                if rest(full.failed(error)):
-                    raise Ended(f"Message {delivery.id} is not committed: {error}") from error
+                _wait(full.failed(error), rest, delivery, error)
             else:
                 operations = _without(operations, error.channel, delivery)
         else:
             unavailable.succeeded()
-            note(committed, delivery)
+            if committed is not Committed.DONE:
+                log_stale(delivery)
             return committed
 
 
-def note(committed: Committed, delivery: Delivery) -> None:
-    """Log if *delivery* was not ours any more."""
-    if committed is not Committed.DONE:
-        extra = about("finished_elsewhere", delivery)
-        logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
+def _wait(seconds: float, rest: Rest, delivery: Delivery, error: Exception) -> None:
+    if rest(seconds):
+        raise Ended(f"Message {delivery.id} is not committed: {error}") from error
+
+
+def log_stale(delivery: Delivery) -> None:
+    """Log that another worker finished *delivery* before."""
+    extra = delivery_fields("finished_elsewhere", delivery)
+    logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
 
 
 def _without(
@@ -112,7 +115,7 @@ def _without(
         len(operations) - len(kept),
         delivery.channel,
         delivery.id,
-        extra=about("channel_full", delivery),
+        extra=delivery_fields("channel_full", delivery),
     )
     return kept
 
@@ -123,9 +126,9 @@ def put_back(
     error: BaseException | None = None,
     failures: Failures | None = None,
 ) -> Committed:
-    """Let *delivery* run again behind those that wait, unless it has too often.
+    """Let *delivery* run again behind waiting messages; after too many runs, dead-letter it.
 
-    *error* is what its consumer raised, by default ConsumeLater; *failures* is told of the end.
+    *error* is what its consumer raised, by default ConsumeLater; *failures* logs its last failure.
     """
     if is_retried(error):
         return _put_back_failed(delivery, layer, error, failures or Failures())
@@ -137,8 +140,8 @@ def put_back(
 def dead_letter(delivery: Delivery, layer: WorkerLayer, reason: str) -> Committed:
     """Make *delivery* a dead letter, and log it."""
     committed = layer.dead_letter(delivery, reason)
-    extra = about("dead_letter", delivery)
-    logger.error(f"{GIVEN_UP}: %s", delivery.id, delivery.channel, reason, extra=extra)
+    extra = delivery_fields("dead_letter", delivery)
+    logger.error(f"{DEAD_LETTER}: %s", delivery.id, delivery.channel, reason, extra=extra)
     return committed
 
 
@@ -147,9 +150,9 @@ def _put_back_failed(
 ) -> Committed:
     if not is_last(delivery, error):
         return layer.requeue(delivery, counted=True, failed=True)
-    if delivery.channel == CONNECT:  # nothing in it is worth to be kept
+    if delivery.channel == CONNECT:  # a refused handshake is worth no dead letter
         committed = layer.commit(*undone(delivery, layer))
     else:
         committed = layer.dead_letter(delivery, reason_of(delivery, error))
-    failures.gave_up(delivery, error)
+    failures.ended(delivery, error)
     return committed

@@ -1,4 +1,4 @@
-"""Runs the consumer of one delivery and collects what it did; workers and tests call it."""
+"""Runs the consumer of one delivery and collects its effects; for workers and test clients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from channels_workers.exceptions import (
     DenyConnection,
     MessageError,
 )
-from channels_workers.interface.protocol import is_answer, shown
+from channels_workers.interface.replies import is_answer, shown
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     CONNECT,
@@ -23,7 +23,7 @@ from channels_workers.layers.types import (
     Send,
     Session,
 )
-from channels_workers.logs import about, fields
+from channels_workers.logs import fields
 from channels_workers.message import Message
 from channels_workers.outbox import Outbox
 from channels_workers.routing import Match, Router, name_of
@@ -37,6 +37,7 @@ from channels_workers.worker.isolation import (
     own_context,
     with_database_care,
 )
+from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import refusal
 
 logger = logging.getLogger(__name__)
@@ -46,10 +47,10 @@ RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Outcome(NamedTuple):
-    """What a consumer did to the layer, what it returned, and what it raised.
+    """The effects of a consumer on the layer, its *result*, and its *error*.
 
-    *error* may also say why its channel session cannot be saved. No consumer runs for a message
-    that is *unreadable*.
+    *error* may also be the reason why the channel session cannot be saved. No consumer runs for
+    an *unreadable* message.
     """
 
     operations: list[Operation]
@@ -60,36 +61,36 @@ class Outcome(NamedTuple):
 
     @property
     def is_put_off(self) -> bool:
-        """Whether the consumer is to run again later, so that nothing is to be committed."""
+        """Whether the consumer runs again later, and nothing is committed now."""
         return is_put_off(self.error)
 
     def of(self, delivery: Delivery) -> Finished:
-        """Return what is to be committed, as *delivery* has run."""
+        """Return the commit of *delivery*."""
         return Finished(delivery, self.operations, self.session)
 
 
 def dispatch(
     delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
 ) -> Outcome:
-    """Run the consumer that *router* finds for *delivery*; return what is to be committed.
+    """Run the consumer that *router* finds for *delivery*; return the outcome, not committed yet.
 
-    Whatever the consumer raises is logged and harms this message only; what it sent before
-    still goes out. An outcome that is put off (after ConsumeLater, or an exception of ``RETRY_ON``,
-    which is not logged here) the caller is to put back after a while, an unreadable one to give up,
-    any other one to finish; see :mod:`channels_workers.worker.commit`.
+    Errors of the consumer are logged and harm this message only; what it sent before still goes
+    out. The caller dead-letters an unreadable message and puts back, after a while, one that is put
+    off: after ConsumeLater, or an exception of ``RETRY_ON``, which is not logged here. It commits
+    any other outcome; see :mod:`channels_workers.worker.commit`.
     """
 
     def run_with_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return run_coroutine(with_database_care(coroutine, delivery.channel))
 
     try:
-        return run(delivery, layer, router, run_with_care)
+        return own_context().run(_run, delivery, layer, router, run_with_care)
     except Exception:
         logger.exception(
             "Running message %s on %s failed",
             delivery.id,
             delivery.channel,
-            extra=about("message_failed", delivery),
+            extra=delivery_fields("message_failed", delivery),
         )
         return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
 
@@ -97,10 +98,10 @@ def dispatch(
 def run(
     delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
 ) -> Outcome:
-    """Run the consumer of *delivery*; return what it did. What it raises is logged.
+    """Run the consumer of *delivery* and return the outcome. Its errors are logged.
 
-    It runs in a context of its own: a language, a time zone or a context variable that it sets is
-    not there for the next one on this thread, nor is a transaction that it left open.
+    It runs in a context of its own. The next consumer on this thread sees none of its context
+    variables, no language or time zone that it activated, and no transaction that it left open.
     """
     return own_context().run(_run, delivery, layer, router, run_coroutine)
 
@@ -115,14 +116,14 @@ def _run(
     try:
         message = Message(content, delivery.channel, layer, delivery)
         match = router.match(message)
-    except Exception as error:  # noqa: BLE001  (it is logged, or looked at)
+    except Exception as error:  # noqa: BLE001  (logged, or put off)
         return _not_routed(error, delivery, layer)
     if match is None:
         logger.error(
-            "No route for message %s on %s; look at CHANNEL_ROUTING",
+            "No route for message %s on %s; add one to CHANNEL_ROUTING",
             delivery.id,
             delivery.channel,
-            extra=about("not_routed", delivery),
+            extra=delivery_fields("not_routed", delivery),
         )
         return Outcome([])
     return _consume(message, match, run_coroutine)
@@ -137,10 +138,11 @@ def _consume(message: Message, match: Match, run_coroutine: RunCoroutine) -> Out
         except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
             error = _answer(raised, message, match)
         finally:
-            end_transactions(began_in, name_of(match.consumer))
+            if open_transactions() != began_in:
+                end_transactions(began_in, name_of(match.consumer))
             _send_finished()
     operations = outbox.operations
-    if is_put_off(error):
+    if error is not None and is_put_off(error):
         return Outcome(operations, None, result, error)
     session, refused = _session(message, match)
     error = error or refused
@@ -158,13 +160,13 @@ def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Out
         delivery.id,
         delivery.channel,
         exc_info=error,
-        extra=about("not_routed", delivery),
+        extra=delivery_fields("not_routed", delivery),
     )
     return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
 
 
 def _refusal(message: Message, operations: Sequence[Operation]) -> list[Operation]:
-    """Return what refuses the handshake *message*, unless one of *operations* answers it."""
+    """Return the refusal of the handshake *message*, unless one of *operations* answers it."""
     layer, channel = message.channel_layer, message.reply_channel
     if channel is None or message.channel.name != CONNECT:
         return []
@@ -190,7 +192,7 @@ def _send_finished() -> None:
 
 
 def _answer(raised: BaseException, message: Message, match: Match) -> BaseException | None:
-    """Do what the exception asks for; return it unless that was all that it is for."""
+    """Act on an exception; return it unless it only asks for an action on the socket."""
     if is_put_off(raised):
         return raised
     match raised:
@@ -213,11 +215,11 @@ def _answer_handshake(
 ) -> BaseException | None:
     if message.channel.name != CONNECT or message.reply_channel is None:
         logger.error(
-            "%s raised %s on %s; only websocket.connect consumers may.",
+            "%s raised %s on %s; only consumers of websocket.connect may raise it",
             name_of(match.consumer),
             type(raised).__name__,
             message.channel,
-            extra=_about("consumer_failed", message, match),
+            extra=_consumer_fields("consumer_failed", message, match),
         )
         return raised
     if isinstance(raised, AcceptConnection):
@@ -227,7 +229,7 @@ def _answer_handshake(
         "%s refuses the socket %s",
         name_of(match.consumer),
         shown(str(message.get("path", "-"))),
-        extra=_about("socket_refused", message, match),
+        extra=_consumer_fields("socket_refused", message, match),
     )
     message.reply_channel.send({"close": True})
     return raised
@@ -241,11 +243,11 @@ def _log_failure(error: BaseException, message: Message, match: Match) -> None:
         shown(str(message.get("path", "-"))),
         message.id,
         exc_info=error,
-        extra=_about("consumer_failed", message, match),
+        extra=_consumer_fields("consumer_failed", message, match),
     )
 
 
-def _about(event: str, message: Message, match: Match) -> dict[str, str | int]:
+def _consumer_fields(event: str, message: Message, match: Match) -> dict[str, str | int]:
     return fields(
         event,
         channel=message.channel.name,
@@ -257,7 +259,7 @@ def _about(event: str, message: Message, match: Match) -> dict[str, str | int]:
 
 
 def _session(message: Message, match: Match) -> tuple[Session | None, MessageError | None]:
-    """Return the channel session if it is to be saved, or why it cannot be, which is logged."""
+    """Return the channel session if it changed; an error if it cannot be saved, which is logged."""
     session = getattr(message, "channel_session", None)
     if not isinstance(session, ChannelSession) or not session.modified:
         return None, None

@@ -14,12 +14,12 @@ from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-#: How long tasks that consumers left behind have to end after they are cancelled (s).
+#: How long left-over tasks of consumers have to end after they are cancelled (s).
 CANCEL_TIMEOUT = 2.0
 
 
 class EventLoop:
-    """The event loop of a worker process, in a thread of its own, for ``async def`` consumers."""
+    """The event loop for ``async def`` consumers of a worker process, in a thread of its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,7 +28,7 @@ class EventLoop:
         self.thread = Duty("consumers' event loop", self._run)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run *coroutine* to its end in the loop, which the first call starts."""
+        """Run *coroutine* in the loop and return its result; the first call starts the loop."""
         return asyncio.run_coroutine_threadsafe(_harmless(coroutine), self._started()).result()
 
     def _started(self) -> asyncio.AbstractEventLoop:
@@ -45,7 +45,7 @@ class EventLoop:
             try:
                 loop.run_forever()
             except BaseException as error:  # others wait for their coroutines here
-                text, kind = "A task that a consumer left behind raised %s", type(error).__name__
+                text, kind = "A left-over task of a consumer raised %s", type(error).__name__
                 logger.error(text, kind, exc_info=error, extra=fields("consumer_failed"))
         try:
             loop.run_until_complete(_cancel_all())
@@ -54,7 +54,10 @@ class EventLoop:
             loop.close()
 
     def stop(self, deadline: float = math.inf) -> bool:
-        """Cancel what is left, and end the loop; say whether it ends by *deadline* (monotonic)."""
+        """Cancel left-over tasks and end the loop; return whether it ended by *deadline*.
+
+        *deadline* is in monotonic seconds.
+        """
         with self._lock:
             if self._loop is None:
                 return True
@@ -65,7 +68,7 @@ class EventLoop:
 
 
 class ConsumerExit(Exception):
-    """A coroutine called ``sys.exit()``, which must not end the event loop."""
+    """Raised for ``sys.exit()`` in a coroutine, which must not end the event loop."""
 
 
 async def _harmless(coroutine: Coroutine[Any, Any, Any]) -> Any:

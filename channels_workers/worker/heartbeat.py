@@ -1,4 +1,4 @@
-"""Keeps a worker process known to the layer by heartbeats, under a new id when it must."""
+"""Keeps a worker process known to the layer by heartbeats, under a new name when it must."""
 
 from __future__ import annotations
 
@@ -6,115 +6,123 @@ import logging
 import math
 import threading
 import time
-from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Backoff
 from channels_workers.concurrency.threads import Duty
-from channels_workers.layers.types import Delivery, Liveness, ProcessInfo, new_id
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.types import Delivery, Liveness, ProcessInfo
 from channels_workers.logs import fields
-
-if TYPE_CHECKING:
-    from channels_workers.worker.group import WorkerGroup
+from channels_workers.worker.identity import Identity
+from channels_workers.worker.in_flight import InFlight
 
 logger = logging.getLogger(__name__)
 
-#: How often the process heartbeats (s), and how often it looks for what it was handed unseen (s).
+#: The intervals of heartbeats, and of searches for deliveries that were handed out unseen (s).
 HEARTBEAT_INTERVAL, SEARCH_INTERVAL = 1.0, 10.0
 
-#: How many former names of a process may hold something yet.
-NAMES = 100
-
-GONE = {
-    Liveness.EVICTED: "was taken for dead, and what it held went to others",
-    Liveness.LOST: "is not known any more, as the layer has lost its data",
+REASONS = {
+    Liveness.EVICTED: "was declared dead, and its messages went to other workers",
+    Liveness.LOST: "is unknown, because the layer has lost its data",
 }
 
 
 class Heartbeat:
-    """The name of the process that *group* works in, and the thread that keeps it known.
+    """The thread that keeps the name of *identity* known.
 
-    It also finishes what could not be finished, and finds what the process was handed unseen.
+    It also finishes uncommitted deliveries, and finds those that the layer handed out unseen.
     """
 
-    def __init__(self, group: WorkerGroup) -> None:
-        self.group = group
-        self.channel_layer = group.channel_layer
-        self.process = new_id()
-        self.known = threading.Event()
-        self._names = deque([self.process], maxlen=NAMES)
+    def __init__(
+        self,
+        layer: WorkerLayer,
+        identity: Identity,
+        in_flight: InFlight,
+        channels: Sequence[str],
+        stopping: threading.Event,
+    ) -> None:
+        self._layer = layer
+        self._identity = identity
+        self._in_flight = in_flight
+        self._channels = channels
+        self._stopping = stopping
         self._unknown: list[Delivery] = []
         self._search_at = time.monotonic() + SEARCH_INTERVAL
+        self._is_registered = False
         self._ended = threading.Event()
         self.thread = Duty("heartbeat", self._run)
 
     def start(self) -> None:
-        """Begin: register, then heartbeat."""
+        """Register, then send heartbeats."""
         self.thread.start()
 
     def end(self) -> None:
-        """Liveness no more."""
+        """Send no more heartbeats."""
         self._ended.set()
 
     def join(self, deadline: float = math.inf) -> bool:
-        """Say whether what is under way after :meth:`end` ends by *deadline* (monotonic)."""
+        """Wait until the thread has ended, to *deadline* (monotonic seconds); say if it has."""
         return self.thread.ends_by(deadline)
 
     def _run(self) -> None:
-        # Others must not take a process for dead that only waits for its next attempt.
-        attempts = Attempts(logger, "Keeping this worker registered", HEARTBEAT_INTERVAL)
-        registered = False
+        # The wait is short: others must not take a process for dead that waits to try again.
+        backoff = Backoff(logger, "Keeping this worker registered", HEARTBEAT_INTERVAL)
         while not self._ended.is_set():
             try:
-                if registered and (heartbeat := self.channel_layer.heartbeat(self.process)) in GONE:
-                    self._hold_up_pulls()
-                    if (
-                        heartbeat is Liveness.LOST
-                    ):  # others clean up what was handed to the old name since
-                        self._register()
-                    self._take_new_name(GONE[heartbeat])
-                    registered = False
-                if not registered:
-                    self._register()
-                    registered = True
-                self.known.set()
-                self.group.finish_unfinished()
-                if time.monotonic() > self._search_at:
-                    self._search_at = time.monotonic() + SEARCH_INTERVAL
-                    self._search()
+                self._beat()
             except Exception as error:  # noqa: BLE001  (logged; the heartbeat must go on)
-                self._ended.wait(attempts.failed(error))
+                self._ended.wait(backoff.failed(error))
             else:
-                attempts.succeeded()
+                backoff.succeeded()
                 self._ended.wait(HEARTBEAT_INTERVAL)
 
-    def _hold_up_pulls(self) -> None:
-        self.known.clear()
-        if self.group.stopping.is_set():  # then nobody pulls, nor is anybody to wait
-            self.known.set()
+    def _beat(self) -> None:
+        if self._is_registered:
+            liveness = self._layer.heartbeat(self._identity.process)
+            if liveness is not Liveness.ALIVE:
+                self._change_name(liveness)
+        if not self._is_registered:
+            self._register()
+            self._is_registered = True
+        self._identity.known.set()
+        self._in_flight.finish_uncommitted(self._layer)
+        if time.monotonic() > self._search_at:
+            self._search_at = time.monotonic() + SEARCH_INTERVAL
+            self._search()
 
     def _register(self) -> None:
-        threads, channels = len(self.group.workers), self.group.channels
-        self.channel_layer.register(self.process, ProcessInfo.this("worker", threads, channels))
+        info = ProcessInfo.this("worker", len(self._in_flight.slots), self._channels)
+        self._layer.register(self._identity.process, info)
 
-    def _take_new_name(self, reason: str) -> None:
-        former, self.process = self.process, new_id()
-        self._names.append(self.process)
-        extra = fields("worker_lost", process_id=former)
-        text = "This worker, %s, %s; it goes on as %s"
-        logger.error(text, former, reason, self.process, extra=extra)
+    def _change_name(self, liveness: Liveness) -> None:
+        self._hold_up_pulls()
+        if liveness is Liveness.LOST:  # others then clean up deliveries under the old name
+            self._register()
+        previous = self._identity.renew()
+        self._is_registered = False
+        logger.error(
+            "This worker, %s, %s; it goes on as %s",
+            previous,
+            REASONS[liveness],
+            self._identity.process,
+            extra=fields("worker_lost", process_id=previous),
+        )
+
+    def _hold_up_pulls(self) -> None:
+        self._identity.known.clear()
+        if self._stopping.is_set():  # then nobody pulls, and nobody may wait
+            self._identity.known.set()
 
     def _search(self) -> None:
-        """Let run what the layer handed to this process and nobody here knows of.
+        """Run deliveries that the layer handed to this process, and that are not in the ledger.
 
-        It may hand something out to a line that was cut. What is unknown at two looks is no
-        message that has just come.
+        The layer may hand something to a connection that was cut. A delivery that is unknown at two
+        searches has not just arrived.
         """
-        group = self.group
-        consumers = [f"{name}.{worker.number}" for name in self._names for worker in group.workers]
-        held_before = group.held()
-        found = self.channel_layer.held(group.channels, consumers)
-        unknown = group.unknown(found, held_before)
-        group.backlog.add([delivery for delivery in unknown if delivery in self._unknown])
+        in_flight, consumers = self._in_flight, self._identity.all_consumers()
+        before = in_flight.all()
+        found = self._layer.held(self._channels, consumers)
+        unknown = in_flight.unknown(found, before)
+        in_flight.backlog.add([delivery for delivery in unknown if delivery in self._unknown])
         self._unknown = unknown
-        group.relieve()
+        in_flight.crowded.set()

@@ -1,190 +1,205 @@
-"""Deliveries that a worker process holds and does not run."""
+"""The ledger of a worker process: the deliveries that it holds, and what is to be done with each.
+
+It has no thread and no layer of its own. Threads move deliveries from one place to the next.
+"""
 
 from __future__ import annotations
 
-import heapq
 import logging
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import count
-from typing import NamedTuple
 
-from channels_workers.backoff import Attempts, AttemptsEach
-from channels_workers.concurrency.threads import Duty
-from channels_workers.layers.types import Delivery
-from channels_workers.worker.retries import wait_before_run
+from channels_workers.backoff import BackoffEach
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.types import Delivery, Finished
+from channels_workers.worker.commit import undone
+from channels_workers.worker.retries import Failures
+from channels_workers.worker.retry_queue import RetryQueue, name_of
 
 logger = logging.getLogger(__name__)
 
-#: How long what could not be finished, or put back, waits for the next attempt at most (s).
+#: The longest wait for the next attempt to hand back or to finish a delivery (s).
 LONGEST_PAUSE = 1.0
+
+#: How long a message that was pulled with others waits before it is handed back (s). Its thread is
+#: then in a consumer that is slower than expected. A message pulled alone waits longer.
+PREFETCH_LEASE, PREFETCH_LEASE_ALONE = 0.05, 1.0
+
+
+class Slot:
+    """The deliveries of one thread: the one that is *running*, and those *finished*.
+
+    A finished delivery has run and is not committed yet.
+    """
+
+    __slots__ = ("finished", "running")
+
+    def __init__(self) -> None:
+        self.running: Delivery | None = None
+        self.finished: list[Finished] = []
 
 
 class Backlog:
     """Deliveries that wait in this process, the longest waiting first; thread-safe.
 
-    Each is *due* at a time (monotonic seconds) for what :meth:`settle` is to do with it, which the
-    log calls *what*.
+    Each is due at a time (monotonic seconds) for the action of :meth:`settle`, which *what* names
+    in the log.
     """
 
     def __init__(self, what: str = "Handing back") -> None:
-        self.attempts = AttemptsEach(logger, what, LONGEST_PAUSE)
+        self.backoff = BackoffEach(logger, what, LONGEST_PAUSE)
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[float, Delivery]] = deque()
-        self._given: list[tuple[float, Delivery]] = []  # to `settle`, and not done with
+        #: What waits, each with its due time. Read its length without the lock.
+        self.waiting: deque[tuple[float, Delivery]] = deque()
+        self._settling: list[tuple[float, Delivery]] = []
 
     def all(self) -> list[Delivery]:
-        """Return what is here; what :meth:`settle` works at is."""
+        """Return the deliveries here, those that :meth:`settle` works on included."""
         with self._lock:
-            return [delivery for _, delivery in (*self._waiting, *self._given)]
+            return [delivery for _, delivery in (*self.waiting, *self._settling)]
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    def add(self, deliveries: Iterable[Delivery], patience: float = 0.0) -> None:
-        """Keep *deliveries*, due in *patience* seconds."""
-        due = time.monotonic() + patience
+    def add(self, deliveries: Iterable[Delivery], lease: float = 0.0) -> None:
+        """Keep *deliveries*, due in *lease* seconds."""
+        due = time.monotonic() + lease
         with self._lock:
             for delivery in deliveries:
-                self._waiting.append((due, delivery))
+                self.waiting.append((due, delivery))
 
-    def next(self, begin: Callable[[Delivery], None]) -> Delivery | None:
-        """Take the one that waits longest; *begin* is called with it while it is here."""
+    def move_to(self, slot: Slot) -> Delivery | None:
+        """Let *slot* run the longest waiting delivery, and return it; None without one.
+
+        It never is in neither place.
+        """
         with self._lock:
-            if not self._waiting:
+            if not self.waiting:
                 return None
-            begin(self._waiting[0][1])
-            return self._waiting.popleft()[1]
+            slot.running = self.waiting[0][1]
+            self.waiting.popleft()
+            return slot.running
 
     def settle(self, action: Callable[[Delivery], object], until: float = math.inf) -> None:
-        """Do *action* with each that is due *until* then; those for which it fails stay.
+        """Do *action* with each delivery that is due *until* then.
 
-        One of them holds up no other; it is logged, and tried again after a while. Raises
-        :class:`LayerUnavailable`, which meets all.
+        If it fails the delivery stays, the failure is logged, and the other deliveries have their
+        turn. Only :class:`LayerUnavailable` is raised, because it affects all of them.
         """
         kept: list[tuple[float, Delivery]] = []
         with self._lock:
-            due = [waiting for waiting in self._waiting if waiting[0] <= until]
+            due = [waiting for waiting in self.waiting if waiting[0] <= until]
         try:
             for waiting in due:
-                if self._take(waiting):
+                if self._begin_settling(waiting):
                     kept.append(waiting)
-                    if self.attempts.attempt(name_of(waiting[1]), partial(action, waiting[1])):
-                        self._put_away(kept.pop())
+                    if self.backoff.attempt(name_of(waiting[1]), partial(action, waiting[1])):
+                        self._end_settling(kept.pop())
         finally:
-            self.attempts.keep({name_of(delivery) for _, delivery in kept})
+            self.backoff.keep({name_of(delivery) for _, delivery in kept})
             with self._lock:
-                self._waiting.extendleft(reversed(kept))
+                self.waiting.extendleft(reversed(kept))
             for waiting in kept:
-                self._put_away(waiting)
+                self._end_settling(waiting)
 
-    def _take(self, waiting: tuple[float, Delivery]) -> bool:
+    def _begin_settling(self, waiting: tuple[float, Delivery]) -> bool:
         with self._lock:
-            if waiting not in self._waiting:  # a thread runs it meanwhile
+            if waiting not in self.waiting:  # a thread runs it by now
                 return False
-            self._waiting.remove(waiting)
-            self._given.append(waiting)
+            self.waiting.remove(waiting)
+            self._settling.append(waiting)
             return True
 
-    def _put_away(self, waiting: tuple[float, Delivery]) -> None:
+    def _end_settling(self, waiting: tuple[float, Delivery]) -> None:
         with self._lock:
-            self._given.remove(waiting)
+            self._settling.remove(waiting)
 
 
-def name_of(delivery: Delivery) -> str:
-    """Return how the log names *delivery*."""
-    return f"{delivery.id} on {delivery.channel}"
+def lease_of(count: int) -> float:
+    """Return how long messages wait that were pulled *count* at once (s)."""
+    return PREFETCH_LEASE if count > 1 else PREFETCH_LEASE_ALONE
 
 
-class Waiting(NamedTuple):
-    """A delivery whose next run is *due* (monotonic seconds), as its consumer raised *error*."""
+class InFlight:
+    """The deliveries of a worker process with so many *threads*; thread-safe.
 
-    due: float
-    number: int
-    delivery: Delivery
-    error: BaseException | None
-
-
-class Postponed:
-    """Deliveries that wait for their next run, after ConsumeLater for example; thread-safe.
-
-    A thread, which the first of them starts, gives each to *put_back* when its wait is over, with
-    what its consumer raised.
+    * ``backlog``: pulled, and not begun
+    * ``quarantined``: the same for messages whose worker died; they run one at a time
+    * ``slots``: running or finished, for each thread
+    * ``uncommitted``: finished, with a commit that failed for an unforeseen reason
+    * ``retry_queue``: waiting for their next run
     """
 
-    def __init__(self, put_back: Callable[[Delivery, BaseException | None], object]) -> None:
-        self._put_back = put_back
-        self._changed = threading.Condition()
-        self._waiting: list[Waiting] = []  # a heap
-        self._numbers = count()  # of two that are due at once the first comes first
-        self._stopped = False
-        self._attempts = AttemptsEach(logger, "Putting back", LONGEST_PAUSE)
-        self.thread = Duty("postponed", self._keep)
+    def __init__(self, threads: int, retry_queue: RetryQueue) -> None:
+        self.backlog = Backlog()
+        self.quarantined = Backlog()
+        self.slots = [Slot() for _ in range(threads)]
+        self.uncommitted = Backlog("Finishing")
+        self.retry_queue = retry_queue
+        self.failures = Failures()
+        #: Set when something waits behind a consumer that may be slow.
+        self.crowded = threading.Event()
+        self._quarantine = threading.Lock()
 
     def all(self) -> list[Delivery]:
-        """Return what is here."""
-        with self._changed:
-            return [waiting.delivery for waiting in self._waiting]
+        """Return all deliveries here; one that moves meanwhile may be in the list twice."""
+        # Two passes: a delivery is in its next place before it leaves the one before.
+        return [*self._all(), *self._all()]
 
-    def add(self, delivery: Delivery, error: BaseException | None = None) -> None:
-        """Keep *delivery* until its wait is over."""
-        due = time.monotonic() + wait_before_run(delivery, error)
-        with self._changed:
-            heapq.heappush(self._waiting, Waiting(due, next(self._numbers), delivery, error))
-            self._changed.notify()
-            if self.thread.ident is None and not self._stopped:
-                self.thread.start()
+    def _all(self) -> Iterator[Delivery]:
+        for place in (self.backlog, self.quarantined, self.uncommitted, self.retry_queue):
+            yield from place.all()
+        for slot in self.slots:
+            if (running := slot.running) is not None:
+                yield running
+            yield from (finished.delivery for finished in tuple(slot.finished))
 
-    def end(self) -> None:
-        """Put no more back, after what is under way."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify()
+    def unknown(self, found: Sequence[Delivery], before: Sequence[Delivery]) -> list[Delivery]:
+        """Return the deliveries of *found*, read from the layer, that are not here.
 
-    def stop(self, deadline: float = math.inf) -> bool:
-        """Put all back now; say whether the thread ends by *deadline* (monotonic seconds)."""
-        self.end()
-        if not self.thread.ends_by(deadline):
-            return False
-        self._put_back_due(math.inf)
-        return True
+        *before* is what :meth:`all` returned before the read: some of it may be committed by now.
+        """
+        known = {(each.channel, each.token) for each in (*before, *self.all())}
+        return [each for each in found if (each.channel, each.token) not in known]
 
-    def _keep(self) -> None:
-        attempts = Attempts(logger, "Putting messages back")
-        while not self._stopped:
-            try:
-                self._put_back_due(time.monotonic())
-            except Exception as error:  # noqa: BLE001  (logged; the thread must go on)
-                self._rest(attempts.failed(error))
-            else:
-                attempts.succeeded()
-                self._rest(None)
+    def next(self, slot: Slot) -> Delivery | None:
+        """Let *slot* run the next delivery, and return it; None if none can run now."""
+        if self.quarantined.waiting and self._quarantine.acquire(blocking=False):
+            if (delivery := self.quarantined.move_to(slot)) is not None:
+                return delivery
+            self._quarantine.release()
+        while self.backlog.waiting and (delivery := self.backlog.move_to(slot)) is not None:
+            if not delivery.deaths or self._quarantine.acquire(blocking=False):
+                return delivery
+            self.quarantined.add([delivery], PREFETCH_LEASE_ALONE)
+        slot.running = None
+        return None
 
-    def _rest(self, seconds: float | None) -> None:
-        """Wait that long, or until the next is due; until :meth:`stop` at most."""
-        with self._changed:
-            if seconds is not None:
-                self._changed.wait_for(lambda: self._stopped, seconds)
-            elif not self._stopped:
-                self._changed.wait(self._until_due())
+    def next_of(self, found: Sequence[Delivery], count: int, slot: Slot) -> Delivery | None:
+        """Keep *found*, pulled *count* at once, in the backlog; then do :meth:`next`."""
+        if len(found) == 1 and not found[0].deaths and not self.backlog.waiting:
+            slot.running = found[0]
+            return found[0]
+        if found:
+            self.backlog.add(found, lease_of(count))
+        return self.next(slot)
 
-    def _until_due(self) -> float | None:
-        return max(0.0, self._waiting[0].due - time.monotonic()) if self._waiting else None
+    def end_quarantine(self) -> None:
+        """Let the next quarantined message run, as one of them has run."""
+        self._quarantine.release()
 
-    def _put_back_due(self, now: float) -> None:
-        with self._changed:
-            due = sorted(waiting for waiting in self._waiting if waiting.due <= now)
-        for waiting in due:
-            action = partial(self._put_back, waiting.delivery, waiting.error)
-            is_back = self._attempts.attempt(name_of(waiting.delivery), action)
-            # Until here it was held: after a lost reply the layer may have given it again.
-            with self._changed:
-                self._waiting.remove(waiting)
-                heapq.heapify(self._waiting)
-                if not is_back:
-                    later = time.monotonic() + LONGEST_PAUSE
-                    heapq.heappush(self._waiting, waiting._replace(due=later))
+    @property
+    def is_crowded(self) -> bool:
+        """Whether something waits that the thread of a slow consumer cannot look after."""
+        waits = self.backlog.waiting or self.quarantined.waiting
+        return bool(waits) or any(slot.finished for slot in self.slots)
+
+    def hand_back(self, layer: WorkerLayer, until: float = math.inf) -> None:
+        """Give deliveries that have not begun, and are due *until* then, to other workers."""
+        for backlog in (self.backlog, self.quarantined):
+            backlog.settle(partial(layer.requeue, counted=False), until)
+
+    def finish_uncommitted(self, layer: WorkerLayer) -> None:
+        """Finish deliveries with a failed commit, without it, so that connections go on."""
+        self.uncommitted.settle(lambda delivery: layer.commit(*undone(delivery, layer)))

@@ -1,4 +1,4 @@
-"""What keeps the run of one consumer from the next on its thread.
+"""Isolates consumers that run on one thread from each other.
 
 Each runs in a context of its own, and leaves no transaction open.
 """
@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 
 
 class _Thread(threading.local):
-    """What is known of a thread: to ask Django each time takes as long as half a message."""
+    """What this module knows of a thread. Asking Django costs as much as half a message."""
 
     def __init__(self) -> None:
-        self.databases: dict[str, BaseDatabaseWrapper] = {}  # that were connected to, by alias
-        self.caches: object = None  # the settings of the caches that are in its context
+        self.databases: dict[str, BaseDatabaseWrapper] = {}  # those with a connection, by alias
+        self.caches: object = None  # the settings of the caches in its context
 
 
 _thread = _Thread()
@@ -42,41 +42,43 @@ def _note(*, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 
 def own_context() -> Context:
-    """Return a copy of this thread's context, with the connections to caches that Django has in it.
+    """Return a copy of this thread's context, which holds Django's connections to caches.
 
-    Those that are made in a copy would be opened anew for each message. The connections of the
-    database are the thread's, whatever the context.
+    A cache connection that is made in a copy would be opened again for each message. Database
+    connections belong to the thread in every context.
     """
     if _thread.caches is not caches.settings:
         _thread.caches = caches.settings
         for alias in caches:
-            with suppress(Exception):  # a consumer that asks for it gets the error
+            with suppress(Exception):  # the consumer that uses it gets the error
                 caches[alias]
     return copy_context()
 
 
 def open_transactions() -> list[str]:
-    """Return the aliases of the databases in whose transactions this thread is."""
+    """Return the aliases of the databases with an open transaction on this thread."""
+    if not _thread.databases:
+        return []
     return [alias for alias, one in _thread.databases.items() if one.in_atomic_block]
 
 
 def end_transactions(before: Collection[str], consumer: str) -> None:
-    """Roll back the transactions that *consumer* left open, other than those of *before*.
+    """Roll back the transactions that *consumer* left open, except those of *before*.
 
-    What later consumers of this thread write would become a part of them, and never be committed.
+    Otherwise the writes of later consumers on this thread would join them, and be lost.
     """
     for alias in open_transactions():
         if alias in before:
             continue
         database = _thread.databases.pop(alias)
-        with suppress(Exception):  # the line may be cut already
+        with suppress(Exception):  # the connection may be closed already
             database.connection.rollback()
             database.close()
-        with suppress(AttributeError):  # the next who asks gets a new one
+        with suppress(AttributeError):  # the next use makes a new one
             del connections[alias]
         logger.error(
-            "%s left a transaction of the database %r open, which is rolled back. Begin and end "
-            "it in one call: `with transaction.atomic():`.",
+            "%s left a transaction of the database %r open; it is rolled back. Begin and end it "
+            "in one call, with `with transaction.atomic():`.",
             consumer,
             alias,
             extra=fields("transaction_left", consumer=consumer),
@@ -84,9 +86,9 @@ def end_transactions(before: Collection[str], consumer: str) -> None:
 
 
 def close_unusable_connections() -> None:
-    """Close the connections of this thread that are of no use any more, after an error.
+    """Close the connections of this thread that cannot be used any more, after an error.
 
-    One in a transaction belongs to somebody, such as a test.
+    A connection in a transaction belongs to somebody else, such as a test.
     """
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
@@ -94,9 +96,9 @@ def close_unusable_connections() -> None:
 
 
 async def with_database_care(coroutine: Coroutine[Any, Any, Any], consumer: str) -> Any:
-    """Await *coroutine*, of *consumer*; look after the connections before and after it.
+    """Await *coroutine* of *consumer*, and close old database connections before and after it.
 
-    Coroutines reach the database on a thread of their own, which signals do not see.
+    Coroutines use the database on a thread of their own, where signals do not arrive.
     """
     try:
         await aclose_old_connections()
@@ -110,6 +112,6 @@ async def with_database_care(coroutine: Coroutine[Any, Any, Any], consumer: str)
 
 
 def _end(consumer: str) -> None:
-    # One call at a time runs on that thread, and each is to end what it began.
+    # One call at a time runs on that thread, and each must end its own transactions.
     end_transactions((), consumer)
     close_old_connections()

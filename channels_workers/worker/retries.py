@@ -1,6 +1,6 @@
-"""Messages that run again: after ConsumeLater, and after errors that no consumer is to blame for.
+"""Retries: messages run again after ConsumeLater, and after transient errors.
 
-Those are the exceptions of ``CHANNEL_WORKERS["RETRY_ON"]``: a database that is away, mostly.
+Transient are the exceptions of ``CHANNEL_WORKERS["RETRY_ON"]``, such as a lost database.
 """
 
 from __future__ import annotations
@@ -13,31 +13,32 @@ import time
 from channels_workers.conf import configuration
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import CONNECT, REFUSAL, Delivery, Operation
-from channels_workers.logs import about, fields
+from channels_workers.logs import fields
 from channels_workers.transient import is_retried
+from channels_workers.worker.log_fields import delivery_fields
 
 logger = logging.getLogger(__name__)
 
-#: How long a message waits for its first new run (s); each wait is twice as long as the one before,
-#: up to the longest: after ConsumeLater this one, else ``CHANNEL_WORKERS["RETRY_PAUSE"]``.
+#: The wait before the first retry (s). Each wait is twice as long as the one before, up to the
+#: longest: this one after ConsumeLater, else ``CHANNEL_WORKERS["RETRY_PAUSE"]``.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 
-#: How often a message runs again because its consumer raised ConsumeLater, as in 1.1.8.
+#: The most retries after ConsumeLater, as in 1.1.8.
 MAX_RETRIES = 10
 
-#: A row of failures has ended when all that failed have run, or one of them has and none failed
-#: for so long (s). A row that lasts is told of again after a while (s), and another one not before
-#: some seconds have passed since the line of the last.
+#: An outage is over when all messages that failed have run, or one of them has and none failed for
+#: CALM seconds. An outage that lasts is logged every AGAIN seconds, and the next one SOON seconds
+#: after the last line at the earliest.
 CALM, AGAIN, SOON = 1.0, 60.0, 10.0
 
-#: So many messages that failed are remembered, to notice that all have run.
+#: How many messages that failed are remembered, to notice that all have run.
 REMEMBERED = 10_000
 
 
 def wait_before_run(delivery: Delivery, error: BaseException | None = None) -> float:
     """Return how long *delivery*, whose consumer raised *error*, waits for its next run (s).
 
-    One that does not run again waits for nothing.
+    It is 0 after the last run.
     """
     if not is_retried(error):
         return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(delivery.attempts, 10))
@@ -65,9 +66,9 @@ def is_last(delivery: Delivery, error: BaseException | None) -> bool:
 
 
 def refusal(reply_channel: str | None, channel: str, layer: WorkerLayer) -> list[Operation]:
-    """Return what refuses the handshake that came over *channel*, unless it was accepted before.
+    """Return the refusal of a handshake from *channel*; a socket that is open ignores it.
 
-    That is nothing for other messages, and for those of no socket.
+    It is empty for other messages, and for those without a socket.
     """
     if channel != CONNECT or not reply_channel:
         return []
@@ -75,17 +76,17 @@ def refusal(reply_channel: str | None, channel: str, layer: WorkerLayer) -> list
 
 
 class Failures:
-    """What the log says of the messages of one process that fail and run again; thread-safe.
+    """Logs the messages of one process that fail and run again; thread-safe.
 
-    Of a row of them, one line for the first, with its traceback, another one each minute, and one
-    for the end. Of those that fail too often a line for the 1st, the 10th, the 100th and so on.
+    An outage has one line for its first failure, with the traceback, one every minute, and one for
+    its end. Messages that fail too often have a line for the 1st, the 10th, the 100th and so on.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._failed = self._lost = 0
-        self._last = self._told_at = -math.inf  # monotonic seconds
-        self._is_told = False  # the row that goes on
+        self._last = self._logged_at = -math.inf  # monotonic seconds
+        self._is_logged = False  # the current outage
         self._open: set[str] = set()  # ids of messages that failed and have not run since
 
     def failed(self, delivery: Delivery, error: BaseException) -> None:
@@ -98,14 +99,14 @@ class Failures:
             self._failed += 1
             if len(self._open) < REMEMBERED:
                 self._open.add(delivery.id)
-            if is_due := now - self._told_at > (AGAIN if self._is_told else SOON):
-                self._told_at, self._is_told = now, True
+            if is_due := now - self._logged_at > (AGAIN if self._is_logged else SOON):
+                self._logged_at, self._is_logged = now, True
             failed = self._failed
         if is_due:
             limits = configuration()
             logger.error(
-                "Message %s on %s failed, and runs again up to %d times, as %s is in RETRY_ON of "
-                "CHANNEL_WORKERS. (%d failures so far; the next line is due in %g s.)",
+                "Message %s on %s failed and runs again, up to %d times, because %s is in RETRY_ON "
+                "of CHANNEL_WORKERS. (%d failures so far; the next line is due in %g s.)",
                 delivery.id,
                 delivery.channel,
                 limits.RETRIES,
@@ -113,34 +114,34 @@ class Failures:
                 failed,
                 AGAIN,
                 exc_info=error,
-                extra=about("failed_for_now", delivery),
+                extra=delivery_fields("failed_for_now", delivery),
             )
 
     def _begin(self) -> None:
         self._failed = self._lost = 0
-        self._is_told = False
+        self._is_logged = False
         self._open.clear()
 
     def succeeded(self, delivery: Delivery) -> None:
-        """Note that *delivery* has run, which failed before."""
+        """Note that *delivery* has run after it had failed."""
         with self._lock:
             self._open.discard(delivery.id)
             is_over = not self._open or time.monotonic() - self._last > CALM
             if not self._failed or not is_over:
                 return
-            failed, lost, is_told = self._failed, self._lost, self._is_told
+            failed, lost, is_logged = self._failed, self._lost, self._is_logged
             self._begin()
-        if not is_told:
+        if not is_logged:
             return
         logger.warning(
-            "Messages that failed run again: there were %d failures, and %d messages were given up",
+            "Messages that failed run again: %d failures, %d messages failed too often",
             failed,
             lost,
             extra=fields("works_again"),
         )
 
-    def gave_up(self, delivery: Delivery, error: BaseException) -> None:
-        """Note that *delivery* is a dead letter, or a refused handshake: it failed too often."""
+    def ended(self, delivery: Delivery, error: BaseException) -> None:
+        """Note that *delivery* failed too often: it is a dead letter, or a refused handshake."""
         with self._lock:
             self._open.discard(delivery.id)
             self._lost += 1
@@ -148,7 +149,7 @@ class Failures:
         if str(lost).strip("0") != "1":
             return
         is_handshake = delivery.channel == CONNECT
-        text = "The handshake of message %s on %s is refused" if is_handshake else GIVEN_UP
+        text = "The handshake of message %s on %s is refused" if is_handshake else DEAD_LETTER
         logger.error(
             f"{text}: %s (%d so far; the next line is for number %d)",
             delivery.id,
@@ -156,22 +157,22 @@ class Failures:
             reason_of(delivery, error),
             lost,
             10 * lost,
-            extra=about("handshake_failed" if is_handshake else "dead_letter", delivery),
+            extra=delivery_fields("handshake_failed" if is_handshake else "dead_letter", delivery),
         )
 
 
-GIVEN_UP = "Message %s on %s is given up"
+DEAD_LETTER = "Message %s on %s is a dead letter now"
 
 
 def reason_of(delivery: Delivery, error: BaseException | None) -> str:
-    """Return why *delivery*, whose last run raised *error*, does not run again."""
+    """Return why *delivery* does not run again after its last run raised *error*."""
     if error is None or not is_retried(error):
         return f"it was put off {delivery.attempts} times by ConsumeLater"
     return f"it failed {delivery.failures + 1} times, at last with {_name(error)}"
 
 
 def without_frames(error: BaseException | None) -> BaseException | None:
-    """Take from *error* what holds the variables of the consumer, as it may be kept for a while."""
+    """Remove the stack frames from *error*: they would keep the consumer's variables alive."""
     if error is not None:
         error.__traceback__ = error.__cause__ = error.__context__ = None
     if isinstance(error, BaseExceptionGroup):

@@ -25,12 +25,15 @@ class Fault(ABC):
     description: ClassVar[str]
     limits: Limits = Limits()
 
+    #: The kinds of the interface servers.
+    servers: tuple[str, ...] = ("daphne", "daphne")
+
     #: How long all of it may take to become calm after the harm (s).
     patience: float = 30.0
 
     def setting(self, folder: Path) -> Setting:
         """Return what the harm is done to; *folder* may hold files of it."""
-        return Setting()
+        return Setting(servers=self.servers)
 
     def site(self, folder: Path, engine: Path) -> Site:
         """Return the processes, not started yet."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
-from contextlib import closing
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from labs.harness.raw_socket import RawSocket
 from labs.harness.server import Server
 
 
@@ -54,22 +53,13 @@ class Flooder:
 class Sleeper:
     """Enters a room and reads nothing; its kernel keeps as little as it can."""
 
-    REQUEST = (
-        "GET /room/{room}/?key=sleeper HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n"
-    )
-
     def __init__(self, server: Server, room: str) -> None:
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self._socket.connect(("127.0.0.1", server.port))
-        self._socket.sendall(self.REQUEST.format(room=room).encode())
-        self._address = self._socket.getsockname()
+        self._socket = RawSocket(server.port, f"/room/{room}/?key=sleeper", deaf=True)
+        self._port = self._socket.line.getsockname()[1]
 
     def is_closed(self, server: Server) -> bool:
         """Whether the server's end of the connection is gone, or is being ended."""
-        mine, theirs = f"{self._address[1]:04X}", f"{server.port:04X}"
+        mine, theirs = f"{self._port:04X}", f"{server.port:04X}"
         with open("/proc/net/tcp") as table:  # noqa: PTH123  (a file of the kernel)
             states = [
                 fields[3]
@@ -80,5 +70,4 @@ class Sleeper:
 
     def close(self) -> None:
         """Go."""
-        with closing(self._socket):
-            pass
+        self._socket.close()

@@ -57,6 +57,17 @@ class Stage(harness.Stage[Row]):
         """Return the runs of consumers that have not come to their end."""
         return [run for run in read_runs(self.site.folder) if run.after is None]
 
+    def busiest_worker(self) -> Process:
+        """Return the worker that runs the most consumers."""
+        running = [run.process for run in self.running()]
+        return max(self.site.workers, key=lambda worker: running.count(worker.pid))
+
+    def expect_cut(self, victim: Process) -> None:
+        """Note how many consumers a worker has not finished; a missed target if it is none."""
+        cut = sum(run.process == victim.pid for run in self.running())
+        self.note(f"{cut} consumers were under way in it")
+        self.expect(cut > 0, "the harm met no consumer")
+
     def records(self) -> int:
         """Return how many connections the layer knows."""
         with self.site.redis.client() as client:

@@ -1,1 +1,1 @@
-"""What the labs and the tests have in common: processes, servers, sites, crowds, reports."""
+"""Shared by labs and tests: processes, servers, sites, crowds, reports."""

@@ -1,4 +1,4 @@
-"""The chat on this machine, by the commands of the Procfile, with SQLite."""
+"""The chat on this machine: commands of the Procfile, Redis and SQLite."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from labs.harness.site import WORKER_READY, Site
 
 
 class ChatSite(Site):
-    """Starts Redis and makes the database; servers and workers are started by hand.
+    """Starts Redis and creates the database. The caller starts servers and workers.
 
-    *settings* are more variables of the environment.
+    *settings* extend the environment.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
@@ -27,37 +27,37 @@ class ChatSite(Site):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of all of its processes."""
+        """The environment of all of its processes."""
         database = {"DATABASE_URL": f"sqlite:///{self.database}"}
         return {**super().environment, **database, **self._settings}
 
     @property
     def cwd(self) -> Path:
-        """The checkout, where ``manage.py`` is."""
+        """The checkout, which has ``manage.py``."""
         return ROOT
 
     def start(self) -> None:
-        """Start Redis, make the database."""
+        """Start Redis, create the database."""
         super().start()
         self.manage("migrate", "--noinput", "--verbosity", "0")
 
     def manage(self, *arguments: str) -> str:
-        """Run a command of ``manage.py``; return what it wrote."""
+        """Run a command of ``manage.py`` and return its output."""
         return self.run(sys.executable, "manage.py", *arguments)
 
     def start_server(self, kind: str = "daphne") -> Server:
-        """Start an interface server; return when it takes connections."""
+        """Start an interface server and wait until it accepts connections."""
         port = free_port()
         process = self.launch(server_command(kind), kind, {"PORT": str(port)})
         self.servers.append(Server(port, process.wait_until_listening(port), kind))
         return self.servers[-1]
 
     def start_worker(self) -> Process:
-        """Start a worker; return at once."""
+        """Start a worker without waiting for it."""
         self.workers.append(self.launch(shell_command("worker"), "worker"))
         return self.workers[-1]
 
     def wait_for_workers(self) -> None:
-        """Wait until all of its workers are ready."""
+        """Wait until all workers are ready."""
         for worker in self.workers:
             worker.wait_for_line(WORKER_READY)

@@ -1,4 +1,4 @@
-"""What the commands of the labs have in common: options, a folder for logs, an exit status."""
+"""Shared by the commands of the labs: options, a log folder, exit statuses."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from labs.harness.report import say
 from labs.harness.signals import interruptible
 
-#: Exit statuses: all went well, something did not, the command line is wrong, SIGINT or SIGTERM.
+#: Exit statuses: success, failure, wrong command line, SIGINT or SIGTERM.
 GOOD, BAD, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
-#: Runs, with a folder for logs; returns the exit status.
+#: Runs with a log folder, and returns the exit status.
 Run = Callable[[Path], int]
 
 
 def make_parser(command: str, describes: str | None, only: str = "") -> argparse.ArgumentParser:
-    """A parser with ``--list`` and, if it is said what *only* may name, with ``--only``."""
+    """A parser with ``--list``, and with ``--only`` if *only* says what it names."""
     parser = argparse.ArgumentParser(prog=command, description=describes)
     parser.add_argument("--list", action="store_true", help="list what there is, and end")
     if only:
@@ -30,7 +30,7 @@ def make_parser(command: str, describes: str | None, only: str = "") -> argparse
 
 
 def add_files(parser: argparse.ArgumentParser, *kinds: str) -> None:
-    """Let results be written to files of these *kinds* too, such as json and markdown."""
+    """Add options that write the results to files, such as ``--json`` and ``--markdown``."""
     for kind in kinds:
         text = f"write the results there too, as {kind}"
         parser.add_argument(f"--{kind}", type=Path, metavar="FILE", help=text)
@@ -39,8 +39,7 @@ def add_files(parser: argparse.ArgumentParser, *kinds: str) -> None:
 def run_command(name: str, run: Run, *, mode: int = 0o700) -> int:
     """Run, and return the exit status: 2 after a ValueError, 1 after a RuntimeError.
 
-    Both are printed without a stack trace. The folder, which has *mode*, stays after a failure,
-    with the logs of all processes.
+    Both are printed without a stack trace. The log folder has *mode*, and stays after a failure.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     folder.chmod(mode)
@@ -56,7 +55,7 @@ def run_command(name: str, run: Run, *, mode: int = 0o700) -> int:
         say(str(error))
         status = BAD
     if status in {BAD, INTERRUPTED}:
-        say(f"What the processes wrote is in {folder}")
+        say(f"The logs of all processes are in {folder}")
     else:
         shutil.rmtree(folder)
     return status

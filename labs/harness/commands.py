@@ -1,4 +1,4 @@
-"""Commands that are run to their end."""
+"""Runs commands to completion."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 from labs.harness.processes import clean_environment
 
-#: How long one may take (s).
+#: Time-out (s).
 PATIENCE = 600.0
 
 
 class Failed(RuntimeError):
-    """A command ended with another status than 0; what it wrote is in the message."""
+    """A command exited with another status than 0. The message has its output."""
 
 
 def run(
     *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None, stdin: bytes = b""
 ) -> bytes:
-    """Return what a command writes; :exc:`Failed` if its status is not 0."""
+    """Return the output of a command. :exc:`Failed` if its status is not 0."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

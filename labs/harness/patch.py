@@ -1,4 +1,4 @@
-"""A change of one place in a file."""
+"""A replacement of one passage in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Child processes: their own environment, their own log, ended by their own handle."""
+"""Child processes with a clean environment and a log each."""
 
 import os
 import re
@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from labs.harness.ports import is_listening
@@ -26,7 +25,7 @@ KEPT_VARIABLES = (
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment of a child: no setting of the person who runs the tests gets into it."""
+    """The environment of a child process, without settings of the caller."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     binaries = str(Path(sys.executable).parent)
     path = os.pathsep.join([binaries, os.environ.get("PATH", os.defpath)])
@@ -81,38 +80,38 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The id of the process, which is that of its group too."""
+        """The process id, which is also its group id."""
         return self._popen.pid
 
     @property
     def returncode(self) -> int | None:
-        """The exit status; negative for a signal; None while it runs."""
+        """The exit status. Negative for a signal, None while it runs."""
         return self._popen.poll()
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it still runs."""
         return self.returncode is None
 
     @property
     def memory(self) -> int:
-        """How much memory it has in use (KiB)."""
+        """Its resident memory (KiB)."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
     @property
     def output(self) -> str:
-        """All that it has written so far."""
+        """All output so far."""
         with self._changed:
             return "\n".join(self.lines)
 
     def describe(self) -> str:
-        """Its name, its state and what it wrote: for the message of a failed test."""
+        """Name, state and output, for error messages."""
         state = "running" if self.is_running else f"ended with status {self.returncode}"
         return f"{self.name} ({state}) wrote:\n{self.output}"
 
     def wait_for_line(self, pattern: str, timeout: float = START_TIMEOUT) -> re.Match[str]:
-        """Wait until a line matches the regular expression; AssertionError if it does not come."""
+        """Wait for a line that matches the regular expression. AssertionError after *timeout*."""
         deadline = time.monotonic() + timeout
         seen = 0
         while True:
@@ -130,7 +129,7 @@ class Process:
                     self._changed.wait(min(left, 0.5))
 
     def wait_until_listening(self, port: int, timeout: float = START_TIMEOUT) -> Self:
-        """Wait until `port` takes connections; AssertionError if the process ends before."""
+        """Wait until `port` accepts connections. AssertionError if the process exits first."""
 
         def listening() -> bool:
             if not self.is_running:
@@ -142,11 +141,11 @@ class Process:
         return self
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process, not to its group."""
+        """Send a signal to the process alone, not to its group."""
         self._popen.send_signal(number)
 
     def wait(self, timeout: float = STOP_TIMEOUT) -> int:
-        """Wait for its end; its exit status. AssertionError if it goes on for `timeout` seconds."""
+        """Wait for the exit and return the status. AssertionError after `timeout` seconds."""
         try:
             status = self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -156,19 +155,19 @@ class Process:
         return status
 
     def _tell_where_it_is(self) -> None:
-        """End it in a way that lets Python write what each thread was doing."""
+        """Abort it, so that Python dumps the stack of each thread."""
         self.signal(signal.SIGABRT)
         with suppress(subprocess.TimeoutExpired):
             self._popen.wait(5)
         self._reader.join(timeout=5)
 
     def terminate(self, timeout: float = STOP_TIMEOUT) -> int:
-        """Send SIGTERM and wait for the end; the exit status."""
+        """Send SIGTERM, wait for the exit and return the status."""
         self._popen.terminate()
         return self.wait(timeout)
 
     def kill(self) -> None:
-        """End it and all that it started, at once. Does nothing when it has ended."""
+        """Kill it with all of its children. Does nothing after its exit."""
         if self.is_running:
             os.killpg(self.pid, signal.SIGKILL)
             self._popen.wait()
@@ -177,7 +176,7 @@ class Process:
             self._popen.stdout.close()
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """End it for good: in order if it does so in time, by force if not."""
+        """Stop it: by SIGTERM first, by SIGKILL after *timeout*."""
         try:
             if self.is_running:
                 self.terminate(timeout)
@@ -187,17 +186,12 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
 
 class Processes:
-    """Starts processes, and ends those that are left, the youngest first."""
+    """Starts processes, and stops those that still run, youngest first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -222,7 +216,7 @@ class Processes:
         return iter(self.started)
 
     def stop(self) -> None:
-        """End what still runs; those that do not end in order are named in an AssertionError."""
+        """Stop all. AssertionError names those that had to be killed."""
         stubborn = []
         for process in reversed(self.started):
             try:
@@ -232,10 +226,10 @@ class Processes:
         assert not stubborn, "\n\n".join(stubborn)
 
     def kill(self) -> None:
-        """End what still runs at once."""
+        """Kill all that still run."""
         for process in reversed(self.started):
             process.kill()
 
     def describe(self) -> str:
-        """What each of them wrote."""
+        """The output of each."""
         return "\n\n".join(process.describe() for process in self.started)

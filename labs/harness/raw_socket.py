@@ -1,4 +1,4 @@
-"""A WebSocket client that does what no library would: frames by hand, and it need not read."""
+"""A WebSocket client with frames by hand, for behaviour that no library allows."""
 
 import os
 import select
@@ -8,7 +8,6 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -33,28 +32,44 @@ def deflated(payload: bytes) -> bytes:
     return frame(packed[:-4], rsv1=True)
 
 
+def handshake(port: int, path: str, **headers: str) -> bytes:
+    """The handshake request of a client. `X_Name` is the header X-Name."""
+    lines = {
+        "Host": f"127.0.0.1:{port}",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": b64encode(os.urandom(16)).decode(),
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+
+
 class RawSocket:
-    """A socket of a server on this machine, with the `answer` to its handshake."""
+    """A socket of a server on this machine. `answer` is the response to its handshake.
+
+    A *deaf* one has a small receive buffer, so that the server soon notices if it does not read.
+    """
 
     def __init__(
-        self, port: int, path: str = "/", *, deflate: bool = False, **headers: str
+        self,
+        port: int,
+        path: str = "/",
+        *,
+        deflate: bool = False,
+        deaf: bool = False,
+        **headers: str,
     ) -> None:
         self.line = socket.socket()
+        if deaf:
+            self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
         self.line.settimeout(60)
         self.line.connect(("127.0.0.1", port))
         self._read = b""
-        lines = {
-            "Host": f"127.0.0.1:{port}",
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": b64encode(os.urandom(16)).decode(),
-            **({"Sec-WebSocket-Extensions": "permessage-deflate"} if deflate else {}),
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self.line.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
+        offers = {"Sec_WebSocket_Extensions": "permessage-deflate"} if deflate else {}
+        self.line.sendall(handshake(port, path, **offers, **headers))
         while b"\r\n\r\n" not in self._read and (part := self.line.recv(4096)):
             self._read += part
         head_of_answer, _, self._read = self._read.partition(b"\r\n\r\n")
@@ -129,10 +144,5 @@ class RawSocket:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

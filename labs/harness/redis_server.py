@@ -11,14 +11,14 @@ from labs.harness.processes import Process
 
 
 def redis_command() -> str:
-    """The path of redis-server; AssertionError with the cure where there is none."""
+    """The path of redis-server. AssertionError says how to install it."""
     found = shutil.which("redis-server")
     assert found, "There is no redis-server on the PATH. scripts/test installs one."
     return found
 
 
 class RedisServer:
-    """A Redis server on its own port, which keeps nothing on disk.
+    """A Redis server on its own port, without persistence.
 
     It may be stopped and started again, on the same port and empty. `options` are those of the
     command line, such as `"--maxmemory", "4mb"`; `env` adds to its environment.
@@ -39,22 +39,22 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Its address, as REDIS_URL takes it."""
+        """Its address for REDIS_URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started, and has not ended."""
+        """Whether it runs."""
         return self._process is not None and self._process.is_running
 
     @property
     def process(self) -> Process:
-        """The server's process, for signals; AssertionError if it was never started."""
+        """The process, to send signals to. AssertionError if it was never started."""
         assert self._process is not None, "This Redis server was never started."
         return self._process
 
     def start(self) -> None:
-        """Start it and wait until it answers. Does nothing while it runs."""
+        """Start it and wait until it answers. Does nothing if it runs already."""
         if self.is_running:
             return
         command = [redis_command(), "--bind", "127.0.0.1", "--port", str(self.port)]
@@ -69,15 +69,15 @@ class RedisServer:
             raise
 
     def stop(self) -> None:
-        """End it, with all that it holds. Does nothing when it has ended."""
+        """Stop it and lose its data. Does nothing if it does not run."""
         if self._process is not None:
             self._process.stop(timeout=10)
 
     def flush(self) -> None:
-        """Delete all that it holds."""
+        """Delete all data."""
         with self.client() as client:
             client.flushall()
 
     def client(self) -> redis.Redis:
-        """A new client of the server; close it."""
+        """A new client. The caller closes it."""
         return redis.Redis(host="127.0.0.1", port=self.port)

@@ -1,4 +1,4 @@
-"""Things that have a name, and the choice among them: what ``--only`` and ``--list`` are about."""
+"""Named entries, and the selection by name: ``--only`` and ``--list``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Protocol, TypeVar
 
 
 class Named(Protocol):
-    """What stands in a registry."""
+    """An entry of a registry."""
 
     @property
     def name(self) -> str:
-        """The name by which it is chosen."""
+        """Its name for ``--only``."""
         ...
 
 
 class Described(Named, Protocol):
-    """What a list explains."""
+    """An entry with a description for ``--list``."""
 
     @property
     def description(self) -> str:
-        """What it is, in a line."""
+        """One line."""
         ...
 
 
@@ -28,7 +28,7 @@ T = TypeVar("T", bound=Named)
 
 
 def require_known(wanted: Iterable[str], known: Iterable[str], what: str) -> None:
-    """ValueError with all *known* names unless each of the *wanted* ones is among them."""
+    """Raise ValueError for a name that is not *known*. The message lists all *known* names."""
     there = list(known)
     if unknown := sorted(set(wanted) - set(there)):
         listed = ("; " if any("," in name for name in there) else ", ").join(there)
@@ -36,15 +36,15 @@ def require_known(wanted: Iterable[str], known: Iterable[str], what: str) -> Non
 
 
 def choose(known: Sequence[T], wanted: Collection[str], what: str) -> list[T]:
-    """Those that are *wanted*, in the order of *known*; all of them if no name is given.
+    """The *wanted* entries in the order of *known*, or all entries if none is named.
 
-    ValueError with all names if one is not known.
+    ValueError for an unknown name.
     """
     require_known(wanted, [one.name for one in known], what)
     return [one for one in known if not wanted or one.name in wanted]
 
 
 def listing(known: Sequence[Described]) -> str:
-    """A line for each: its name, and what it is."""
+    """One line for each entry: name and description."""
     width = max((len(one.name) for one in known), default=0)
     return "\n".join(f"{one.name:<{width}}  {one.description}" for one in known)

@@ -1,4 +1,4 @@
-"""What a run says: lines for people, JSON for programs, tables for the documentation."""
+"""Results of a run: lines for people, JSON for programs, tables for the documentation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def say(text: str) -> None:
 def table(
     heading: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False
 ) -> list[str]:
-    """The lines of a table of Markdown.
+    """The lines of a Markdown table.
 
-    With *numbers* all columns but the first are flush right.
+    With *numbers* all columns but the first are right-aligned.
     """
     rule = ["---", *("---:" if numbers else "---" for _ in heading[1:])]
     return [f"| {' | '.join(map(_cell, cells))} |" for cells in (heading, rule, *rows)]
@@ -31,7 +31,7 @@ def _cell(text: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """A number with three digits that count; nothing for None."""
+    """A number with three significant digits. Empty for None."""
     if value is None:
         return ""
     if value == 0:
@@ -43,7 +43,7 @@ def number(value: float | None) -> str:
 
 
 def conditions(command: str, seconds: float) -> list[str]:
-    """Two lines that say how results came about: when, by which *command*, where."""
+    """Two lines: date, *command* and duration, then the machine."""
     return [
         f"{time.strftime('%Y-%m-%d')}, `{command}`, {seconds:.0f} s.",
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}.",
@@ -51,10 +51,10 @@ def conditions(command: str, seconds: float) -> list[str]:
 
 
 def write_json(file: Path, content: object) -> None:
-    """Write *content* to *file*."""
+    """Write *content* as JSON."""
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_markdown(file: Path, lines: Sequence[str], given: Sequence[str]) -> None:
-    """Write the *lines* of a table, and the conditions that are *given*, to *file*."""
+    """Write a table, then the conditions that are *given*."""
     file.write_text("\n".join((*lines, "", *given)) + "\n")

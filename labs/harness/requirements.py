@@ -1,4 +1,4 @@
-"""Reads the files of requirements: those that people write, and those that scripts/lock makes."""
+"""Reads requirements: the `.in` files, and the files that scripts/lock generates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 
 class Locked:
-    """A requirement of a locked file, with the hashes of the files that may be installed."""
+    """A pinned requirement, with the hashes of its files."""
 
     def __init__(self, requirement: str, hashes: str) -> None:
         self.requirement = Requirement(requirement)
@@ -30,23 +30,23 @@ class Locked:
 
     @property
     def is_for_this_machine(self) -> bool:
-        """Whether it is installed here."""
+        """Whether its marker matches this machine."""
         return self.is_for({})
 
     def is_for(self, machine: dict[str, str]) -> bool:
-        """Whether it is installed on this machine, but for what *machine* says of another one."""
+        """Whether its marker matches this machine, with the values in *machine* overridden."""
         marker = self.requirement.marker
         return marker is None or marker.evaluate(machine)
 
 
 def requirements(file: Path) -> list[tuple[str, str]]:
-    """Each requirement of a written file, with the line above it."""
+    """Each requirement of an `.in` file, with the line above it."""
     lines = file.read_text().splitlines()
     pairs = zip(["", *lines], lines, strict=False)
     return [(line, above) for above, line in pairs if line and line[0] not in "#-"]
 
 
 def locked(file: Path) -> list[Locked]:
-    """What scripts/lock has made of a written file."""
+    """The pinned requirements that scripts/lock generated from an `.in` file."""
     text = file.with_suffix(".txt").read_text()
     return [Locked(found["requirement"], found["hashes"]) for found in _ENTRY.finditer(text)]

@@ -1,4 +1,4 @@
-"""An interface server, and how to talk to it."""
+"""A running interface server, and people in rooms of the chat."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from labs.harness.processes import Process
 
 @dataclass
 class Server:
-    """A running server: its port, its process, and what it is."""
+    """A running server: its port, its process and its kind."""
 
     port: int
     process: Process
@@ -26,22 +26,22 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address of the pages, without a slash at the end."""
+        """The address of its pages, without a trailing slash."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def socket_url(self) -> str:
-        """The address of the sockets, without a slash at the end."""
+        """The address of its sockets, without a trailing slash."""
         return f"ws://127.0.0.1:{self.port}"
 
     def get(self, path: str, timeout: float = 20) -> str:
-        """The body of the page at `path`; urllib's HTTPError for an error status."""
+        """The body of a page. Raises urllib's HTTPError for an error status."""
         response: HTTPResponse
         with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
             return response.read().decode()
 
     def probe(self, path: str, timeout: float = 20) -> tuple[int, dict[str, str]]:
-        """Status and checks that the server answers to a prober."""
+        """Status and checks of a health endpoint."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
                 return response.status, json.load(response)["checks"]
@@ -51,30 +51,30 @@ class Server:
 
     @contextmanager
     def join(self, label: str, **options: Any) -> Iterator["Person"]:
-        """Visit the room and open its socket, which makes it, as a page would."""
+        """Visit the room, which creates it, and open its socket as a page does."""
         self.get(f"/{label}/")
         given: dict[str, Any] = {"origin": Origin(self.url), "open_timeout": 30, "max_size": None}
         with connect(f"{self.socket_url}/chat/{label}/", **(given | options)) as socket:
             yield Person(socket)
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self.process.stop()
 
 
 @dataclass
 class Person:
-    """Somebody in a room, by the socket that the page would hold."""
+    """Somebody in a room, with the socket of the page."""
 
     socket: ClientConnection
     seen: list[dict[str, Any]] = field(default_factory=list)
 
     def say(self, message: str, handle: str = "ann", **more: Any) -> None:
-        """Send a message; do not wait for it to come back."""
+        """Send a message without waiting for its echo."""
         self.socket.send(json.dumps({"handle": handle, "message": message} | more))
 
     def hear(self, timeout: float = 20) -> dict[str, Any]:
-        """The next chat message; frames of other types are kept in `seen` alone."""
+        """The next chat message. Frames of other types only go to `seen`."""
         while True:
             frame: dict[str, Any] = json.loads(self.socket.recv(timeout))
             self.seen.append(frame)

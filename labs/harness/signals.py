@@ -1,4 +1,4 @@
-"""Ending in order, whichever way a command is told to."""
+"""An orderly shutdown after SIGINT and SIGTERM."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt too; after the first of both, none disturbs the end."""
+    """Raise KeyboardInterrupt for SIGTERM too. Ignore further signals during the shutdown."""
 
     def interrupt(number: int, frame: object) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""Where something is done and judged: what was seen of it, and which targets were missed."""
+"""Collects notes and missed targets of one row of a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from labs.harness.waiting import wait_for
 
 
 class Row(Protocol):
-    """What a stage fills in: *failures* are targets that were missed, *notes* all else."""
+    """A row: *failures* are missed targets, *notes* other observations."""
 
     notes: list[str]
     failures: list[str]
@@ -20,21 +20,21 @@ R = TypeVar("R", bound=Row)
 
 
 class Stage(Generic[R]):
-    """*row* is that of what is being done."""
+    """Fills in *row*."""
 
     row: R
 
     def note(self, fact: str) -> None:
-        """Add a fact to the row."""
+        """Add an observation to the row."""
         self.row.notes.append(fact)
 
     def expect(self, fact: bool, what: str) -> None:
-        """Note a target that was missed, unless *fact*."""
+        """Add a missed target unless *fact* holds."""
         if not fact:
             self.row.failures.append(what)
 
     def expect_soon(self, fact: Callable[[], bool], what: Callable[[], str], wait: float) -> None:
-        """Note a target that was missed, unless *fact* comes true within some seconds."""
+        """Add a missed target unless *fact* holds within *wait* seconds."""
         try:
             wait_for(fact, what, wait)
         except AssertionError as missed:
@@ -42,5 +42,5 @@ class Stage(Generic[R]):
 
     @staticmethod
     def last(seconds: float) -> None:
-        """Let a state last."""
+        """Keep the current state for some seconds."""
         threading.Event().wait(seconds)

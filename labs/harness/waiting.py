@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a time-out and a message that says what did not come."""
+"""Waiting for a condition, with a time-out and a clear error message."""
 
 import threading
 import time

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import redis
 
+from labs.harness.certificate import make_certificate
 from labs.harness.redis_server import RedisServer
-from labs.rehearsal.certificate import make_certificate
 
 #: What the plan allows; idle connections are closed after so many seconds.
 CONNECTIONS, MEGABYTES, IDLE = 20, 25, 300

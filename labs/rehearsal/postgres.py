@@ -13,10 +13,10 @@ from typing import Any
 
 import psycopg
 
+from labs.harness.certificate import make_certificate
 from labs.harness.commands import run
 from labs.harness.ports import free_port
 from labs.harness.processes import Process
-from labs.rehearsal.certificate import make_certificate
 
 #: What the plan allows.
 CONNECTIONS = 20

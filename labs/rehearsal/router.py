@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
+from labs.harness.certificate import make_certificate
 from labs.harness.commands import run
-from labs.harness.nginx import FILES, nginx_program
-from labs.harness.ports import free_port, is_listening
-from labs.harness.processes import Process
-from labs.harness.waiting import wait_for
-from labs.rehearsal.certificate import make_certificate
+from labs.harness.nginx import Nginx, nginx_program
+from labs.harness.ports import free_port
+from labs.harness.processes import Processes
 
 #: The name that the platform gives the app, and one of its owner's.
 HOST, OWN_HOST = "chat-rehearsed.herokuapp.com", "localhost"
@@ -19,15 +16,6 @@ HOST, OWN_HOST = "chat-rehearsed.herokuapp.com", "localhost"
 #: Headers are those of the router; what clients send under these names is replaced. A connection
 #: without traffic ends after 55 s.
 CONFIGURATION = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-worker_processes 1;
-{user}
-events {{ worker_connections 2048; }}
-http {{
-  access_log off;
-  {files}
   map $http_upgrade $connection_header {{ default upgrade; "" close; }}
   upstream web {{ {dynos} }}
   server {{
@@ -49,19 +37,19 @@ http {{
       proxy_read_timeout 55s;
     }}
   }}
-}}
 """
 
 
 class Router:
     """Leads to the dynos whose ports it was told last, from *http* and *https*."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, processes: Processes) -> None:
         folder.mkdir()
         self.folder = folder
+        self.processes = processes
         self.http, self.https = free_port(), free_port()
         self.certificate = make_certificate(folder, "router", HOST, OWN_HOST)
-        self.process: Process | None = None
+        self._nginx: Nginx | None = None
 
     @property
     def socket_url(self) -> str:
@@ -75,46 +63,19 @@ class Router:
 
     def start(self) -> None:
         """Listen, with no dyno to lead to."""
-        self._write([])
-        command = [nginx_program(), "-c", str(self._file), "-p", str(self.folder)]
-        log = self.folder / "output.log"
-        self.process = Process("nginx", command, log=log, cwd=self.folder)
-        self.process.wait_until_listening(self.https)
+        self._nginx = Nginx(self.folder, self.processes, self._lead_to([]), self.https)
 
     def lead_to(self, ports: list[int]) -> None:
         """Lead new requests to these ports; open sockets stay where they are."""
-        assert self.process is not None
-        before = self._workers()
-        self._write(ports)
-        self.process.signal(signal.SIGHUP)
-        wait_for(lambda: self._workers() - before, "nginx to take its new configuration")
-        wait_for(lambda: is_listening(self.https), "nginx to listen")
+        assert self._nginx is not None, "The site starts the router first."
+        self._nginx.reload(self._lead_to(ports))
 
-    def stop(self) -> None:
-        """End it."""
-        if self.process is not None:
-            self.process.kill()
-
-    def _workers(self) -> set[int]:
-        """Return the ids of nginx's worker processes."""
-        assert self.process is not None
-        tasks = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return {int(child) for child in tasks.read_text().split()}
-
-    @property
-    def _file(self) -> Path:
-        return self.folder / "nginx.conf"
-
-    def _write(self, ports: list[int]) -> None:
+    def _lead_to(self, ports: list[int]) -> str:
         dynos = [f"server 127.0.0.1:{port} max_fails=0;" for port in ports]
-        text = CONFIGURATION.format(
-            folder=self.folder,
-            files=FILES.format(folder=self.folder),
-            user="" if os.geteuid() else "user root;",
+        return CONFIGURATION.format(
             dynos=" ".join(dynos) or "server 127.0.0.1:9 down; server 127.0.0.1:9 down;",
             http=self.http,
             https=self.https,
             certificate=self.certificate.file,
             key=self.certificate.key,
         )
-        self._file.write_text(text)

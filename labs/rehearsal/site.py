@@ -39,7 +39,7 @@ class Site:
         self.processes = Processes(folder)
         self.postgres = Postgres(folder)
         self.key_value = KeyValue(folder / "redis")
-        self.router = Router(folder / "router")
+        self.router = Router(folder / "router", self.processes)
         self.gauge = Gauge(self.key_value, self.postgres)
 
     @contextmanager
@@ -50,9 +50,8 @@ class Site:
             self.postgres.create()
             stack.callback(self.key_value.stop)
             self.key_value.start()
-            stack.callback(self.router.stop)
-            self.router.start()
             stack.callback(self.processes.kill)
+            self.router.start()
             stack.enter_context(self.gauge.running())
             yield self
 

@@ -54,7 +54,7 @@ class Witness:
 @contextmanager
 def witness(router: Router, room: str) -> Iterator[Witness]:
     """Let one talk during the block."""
-    with Guest(router).enter(room) as person:
+    with Guest(router).join(room) as person:
         found = Witness(person)
         thread = threading.Thread(target=found.talk, name="witness", daemon=True)
         thread.start()

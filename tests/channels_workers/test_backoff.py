@@ -2,34 +2,34 @@ import logging
 
 import pytest
 
-from channels_workers.backoff import Attempts, AttemptsEach
+from channels_workers.backoff import Backoff, BackoffEach
 from channels_workers.exceptions import LayerUnavailable
 from labs.harness.waiting import wait_for
 
 logger = logging.getLogger(__name__)
 
 
-def attempts(longest: float = 5.0) -> Attempts:
-    return Attempts(logger, "Waiting for messages", longest)
+def backoff(longest: float = 5.0) -> Backoff:
+    return Backoff(logger, "Waiting for messages", longest)
 
 
 def test_waits_grow_to_the_longest() -> None:
-    trying = attempts(longest=1.0)
+    trying = backoff(longest=1.0)
     waits = [trying.failed(OSError()) for _ in range(50)]
     for number, wait in enumerate(waits):
         full = min(1.0, 0.05 * 2.0**number)
         assert full / 2 <= wait <= full
 
 
-def test_waits_differ_so_that_processes_do_not_come_back_at_once() -> None:
+def test_waits_are_jittered() -> None:
     waits = set()
     for _ in range(20):
-        waits.add(attempts().failed(OSError()))
+        waits.add(backoff().failed(OSError()))
     assert len(waits) > 1
 
 
-def test_a_row_of_failures_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    trying = attempts()
+def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    trying = backoff()
     for _ in range(3):
         trying.failed(LayerUnavailable("Nobody answers."))
     assert [(record.levelname, record.message) for record in caplog.records] == [
@@ -37,8 +37,8 @@ def test_a_row_of_failures_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
     ]
 
 
-def test_the_end_of_a_row_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    trying = attempts()
+def test_the_end_of_an_outage_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    trying = backoff()
     trying.failed(OSError())
     trying.failed(OSError())
     caplog.clear()
@@ -49,13 +49,13 @@ def test_the_end_of_a_row_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_success_alone_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    attempts().succeeded()
+def test_success_alone_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    backoff().succeeded()
     assert caplog.records == []
 
 
-def test_a_new_row_begins_with_a_short_wait_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    trying = attempts()
+def test_a_new_outage_begins_with_a_short_wait_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    trying = backoff()
     for _ in range(9):
         trying.failed(OSError())
     trying.succeeded()
@@ -64,11 +64,11 @@ def test_a_new_row_begins_with_a_short_wait_and_a_line(caplog: pytest.LogCapture
     assert len(caplog.records) == 1
 
 
-def test_what_nobody_foresaw_is_told_with_its_kind_and_its_stack(
+def test_an_unforeseen_error_is_logged_with_its_type_and_stack_trace(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Some errors have no text; and a text may hold what anybody said."""
-    trying = attempts()
+    """Some errors have no text, and a text may quote a message."""
+    trying = backoff()
     for error in (TimeoutError(), TimeoutError(), KeyError("secret"), TimeoutError()):
         trying.failed(error)
     assert [record.getMessage() for record in caplog.records] == [
@@ -78,8 +78,8 @@ def test_what_nobody_foresaw_is_told_with_its_kind_and_its_stack(
     assert all(record.exc_info for record in caplog.records)
 
 
-def test_one_that_is_quiet_is_so_of_outages_alone(caplog: pytest.LogCaptureFixture) -> None:
-    trying = Attempts(logger, "Looking", is_quiet=True)
+def test_the_log_level_is_that_of_outages_alone(caplog: pytest.LogCaptureFixture) -> None:
+    trying = Backoff(logger, "Looking", log_level=logging.DEBUG)
     with caplog.at_level(logging.DEBUG):
         trying.failed(LayerUnavailable("Nobody answers."))
         trying.succeeded()
@@ -90,7 +90,7 @@ def test_one_that_is_quiet_is_so_of_outages_alone(caplog: pytest.LogCaptureFixtu
 
 
 class Action:
-    """It fails with what stands in *errors*, one after the other."""
+    """It raises *errors*, one after the other."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -102,8 +102,8 @@ class Action:
         self.done += 1
 
 
-def test_what_fails_for_one_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    each = AttemptsEach(logger, "Cleaning up after", 0.05)
+def test_a_failure_of_one_thing_delays_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    each = BackoffEach(logger, "Cleaning up after", 0.05)
     bad, good = Action(ValueError(), ValueError()), Action()
     assert not each.attempt("a", bad)
     assert not each.attempt("a", bad), "it waits"
@@ -117,15 +117,15 @@ def test_what_fails_for_one_holds_up_no_other(caplog: pytest.LogCaptureFixture) 
     ]
 
 
-def test_an_outage_is_raised_as_it_meets_all() -> None:
-    each = AttemptsEach(logger, "Cleaning up after")
+def test_an_outage_of_the_layer_is_raised() -> None:
+    each = BackoffEach(logger, "Cleaning up after")
     with pytest.raises(LayerUnavailable):
         each.attempt("a", Action(LayerUnavailable("away")))
     assert each.attempt("a", Action())
 
 
-def test_who_is_gone_is_forgotten() -> None:
-    each = AttemptsEach(logger, "Cleaning up after", 600)
+def test_failures_of_other_things_are_forgotten() -> None:
+    each = BackoffEach(logger, "Cleaning up after", 600)
     assert not each.attempt("a", Action(ValueError()))
     each.keep({"b"})
     assert each.attempt("a", Action())

@@ -160,7 +160,7 @@ def test_adding_twice_is_adding_once(client_socket: Client) -> None:
 
 
 @pytest.mark.parametrize("as_member", [str, Channel])
-def test_who_was_discarded_gets_nothing_more(
+def test_a_discarded_member_gets_nothing_more(
     as_member: Callable[[str], str | Channel], client_socket: Client
 ) -> None:
     group = Group("chat")
@@ -170,7 +170,7 @@ def test_who_was_discarded_gets_nothing_more(
     assert client_socket.replies == []
 
 
-def test_discarding_who_is_no_member_changes_nothing(client_socket: Client) -> None:
+def test_discarding_a_stranger_changes_nothing(client_socket: Client) -> None:
     Group("chat").discard(client_socket.reply_channel)
     assert client_socket.replies == []
 

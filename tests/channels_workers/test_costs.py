@@ -20,7 +20,7 @@ from channels_workers.worker.group import WorkerGroup
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 MESSAGES = 20

@@ -18,8 +18,16 @@ ROOT = Path(channels_workers.__file__).parent
 ROWS = [
     [""],  # the package itself, the door for projects
     ["apps", "checks", "management"],
-    ["asgi", "interface.application", "test"],
+    ["asgi", "interface.application", "places", "test"],
     ["worker"],
+    ["worker.group"],
+    ["worker.heartbeat", "worker.relief", "worker.thread"],
+    ["worker.batch"],
+    ["worker.in_flight"],
+    ["worker.retry_queue"],
+    ["worker.commit", "worker.dispatch", "worker.reaper"],
+    ["worker.retries"],
+    ["worker.event_loop", "worker.identity", "worker.isolation", "worker.log_fields"],
     ["generic", "interface", "security"],
     ["auth"],
     ["sessions"],
@@ -35,7 +43,7 @@ ROWS = [
     ["layers.codec", "layers.liveness", "layers.types"],
     ["transient"],
     ["backoff", "concurrency", "conf", "exceptions", "log_limits", "signals"],
-    ["logs"],
+    ["interface.types", "logs"],
     ["upgrade"],  # stands alone: it hands over to another distribution
 ]
 
@@ -62,21 +70,22 @@ def module_name(path: Path) -> str:
 
 @cache
 def trees() -> dict[str, ast.Module]:
-    """Each module's syntax, without what is imported for type checkers alone."""
-    found = {}
-    for path in ROOT.rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        tree.body = [node for node in tree.body if not is_for_types_only(node)]
-        found[module_name(path)] = tree
-    return found
+    """Each module's syntax; imports for type checkers alone count as any other."""
+    return {module_name(path): parsed(path.read_text()) for path in ROOT.rglob("*.py")}
 
 
-def is_for_types_only(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.If)
-        and isinstance(node.test, ast.Name)
-        and node.test.id == "TYPE_CHECKING"
-    )
+def parsed(text: str) -> ast.Module:
+    tree = ast.parse(text)
+    tree.body = [inner for node in tree.body for inner in without_type_checking(node)]
+    return tree
+
+
+def without_type_checking(node: ast.stmt) -> list[ast.stmt]:
+    """What stands under `if TYPE_CHECKING:`, and under its `else:`; any other node as it is."""
+    match node:
+        case ast.If(test=ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+            return [*node.body, *node.orelse]
+    return [node]
 
 
 def is_inside(name: str) -> bool:
@@ -153,6 +162,13 @@ def test_the_walk_finds_the_modules_and_their_imports() -> None:
     assert Import("channel", "outbox", "carry_out", True) in all_imports()
     assert Import("layers.redis.link", "layers.redis.commands", "", True) in all_imports()
     assert Import("apps", "checks.apps", "", False) in all_imports()
+
+
+@pytest.mark.parametrize("condition", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
+def test_imports_for_type_checkers_are_found(condition: str) -> None:
+    tree = parsed(f"if {condition}:\n    from {PACKAGE}.worker.group import WorkerGroup\n")
+    [found] = tree.body
+    assert isinstance(found, ast.ImportFrom)
 
 
 @pytest.mark.parametrize("module", sorted(trees()))

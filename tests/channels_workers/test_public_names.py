@@ -41,6 +41,7 @@ PUBLIC = {
     "layers.memory": "InMemoryChannelLayer Store",
     "layers.redis": "RedisChannelLayer",
     "message": "Consumer Message",
+    "places": "leave_place",
     "registry": "DEFAULT_CHANNEL_LAYER channel_layers get_channel_layer",
     "routing": """
         Include Match Route RouteClass Router connect_consumer get_router include null_consumer

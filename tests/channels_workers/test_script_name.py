@@ -7,7 +7,7 @@ from pytest_django import Settings
 
 from channels_workers.conf import Configuration
 from channels_workers.interface.application import Interface
-from channels_workers.interface.protocol import Connection, Publish
+from channels_workers.interface.protocol import Publish, WebSocketProtocol
 from channels_workers.script_name import at_script_name, mounted, path_info
 from tests.channels_workers.interface.test_health import ask
 
@@ -85,9 +85,9 @@ def test_pages_see_the_same(
     assert request.path == f"{below}{request.path_info}"
 
 
-def connect_of(scope: Any) -> tuple[str, str, Connection]:
-    connection = Connection(scope, Configuration())
-    step = connection.next_step()
+def connect_of(scope: Any) -> tuple[str, str, WebSocketProtocol]:
+    connection = WebSocketProtocol(scope, Configuration())
+    [step] = connection.begin()
     assert isinstance(step, Publish)
     return step.content["path"], step.content["root_path"], connection
 
@@ -95,10 +95,9 @@ def connect_of(scope: Any) -> tuple[str, str, Connection]:
 def test_consumers_see_what_comes_after_the_prefix() -> None:
     path, root_path, connection = connect_of(mounted(scope_of("/talk/lobby/", PREFIX)))
     assert (path, root_path) == ("/lobby/", PREFIX)
-    connection.accept()
+    connection.reply({"accept": True})
     connection.release(0)
-    connection.receive({"type": "websocket.receive", "text": "hello"})
-    step = connection.next_step()
+    [step] = connection.receive({"type": "websocket.receive", "text": "hello"})
     assert isinstance(step, Publish)
     assert step.content["path"] == "/lobby/"
 

@@ -147,7 +147,7 @@ def test_the_admin_keeps_the_policy(
 ) -> None:
     make_superuser(database_url)
     server = start_runserver()
-    Visitor(server).sign_up("ann")
+    Visitor.of(server).sign_up("ann")
     with server.join("lobby") as ann:
         ann.say("hi", handle="bob")
         ann.hear_message("hi")

@@ -176,7 +176,12 @@ def test_one_thread_of_a_worker_of_the_chat_sweeps(
         started.append(sweeper)
 
     monkeypatch.setattr(Sweeper, "start", start)
-    group = SimpleNamespace(router=Router(routing), stopping=threading.Event())
-    sweep.on_worker_ready(SimpleNamespace(number=number, group=group, channel_layer=site.layer))
+    worker = SimpleNamespace(
+        number=number,
+        router=Router(routing),
+        stopping=threading.Event(),
+        channel_layer=site.layer,
+    )
+    sweep.on_worker_ready(worker)
     assert bool(started) is sweeps
-    assert all(one.stopping is group.stopping for one in started)
+    assert all(one.stopping is worker.stopping for one in started)

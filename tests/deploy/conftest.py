@@ -15,9 +15,9 @@ from labs.harness.ports import free_port
 from labs.harness.processes import Process, Processes, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.server import Server
+from labs.harness.visitor import Visitor
 from tests.conftest import StartWeb, StartWorker
 from tests.deploy.nginx import HOST, Nginx
-from tests.deploy.visitor import Visitor
 
 SECRET_KEY = "a-secret-key-for-these-tests-alone-that-is-long-enough-0123456789"
 UNIT = ROOT / "deploy" / "systemd" / "chat-pages.service"

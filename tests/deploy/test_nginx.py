@@ -15,9 +15,9 @@ import pytest
 
 from labs.harness.processes import Processes
 from labs.harness.server import Person
+from labs.harness.visitor import Visitor
 from tests.deploy.conftest import Site
 from tests.deploy.nginx import HOST, Nginx
-from tests.deploy.visitor import Visitor
 
 
 def assert_they_talk(ann: Person, bob: Person, text: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from labs.harness.nginx import FILES, nginx_program
+from labs.harness.nginx import Nginx
 from labs.harness.ports import free_port
 from labs.harness.processes import Processes
 from labs.harness.visitor import PASSWORD
@@ -17,7 +17,7 @@ from labs.harness.waiting import wait_for
 from tests.chat.tab import Tab
 from tests.conftest import StartWeb, StartWorker
 from tests.deploy.conftest import Site, StartSite
-from tests.deploy.nginx import AROUND, HOST
+from tests.deploy.nginx import HOST
 from tests.docs.pages import page
 
 PREFIX = "/talk"
@@ -130,11 +130,7 @@ def test_a_browser_below_the_prefix(
     )
     site = f"upstream sockets {{ server 127.0.0.1:{web.port}; }}\n"
     site += f"server {{ listen 127.0.0.1:{port}; {headers}\n{lines} }}\n"
-    (tmp_path / "chat.conf").write_text(site)
-    text = AROUND.format(folder=tmp_path, files=FILES.format(folder=tmp_path))
-    (tmp_path / "nginx.conf").write_text(text)
-    command = [nginx_program(), "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
-    start_process(command, name="nginx").wait_until_listening(port)
+    Nginx(tmp_path, start_process, site, port)
 
     tab = Tab(browser, f"http://127.0.0.1:{port}/talk", is_first=True)
     tab.wait_until("open")

@@ -1,4 +1,4 @@
-"""How docs/how-to/from-channels-1.md writes what has become of names of Channels 1.1.8."""
+"""How docs/reference/channels-1-names.md writes what has become of names of Channels 1.1.8."""
 
 from channels_workers_upgrade.renames import Row
 

@@ -91,6 +91,12 @@ class Page:
         cells = [line.strip("|").split("|") for line in rows[1].splitlines()[2:]]
         return [[cell.strip() for cell in row] for row in cells]
 
+    def tables(self, kind: str) -> list[list[str]]:
+        """The rows of all tables whose names begin with *kind* and a hyphen."""
+        names = re.findall(rf"^<!-- table: ({kind}-[\w-]+) -->$", self.text, re.MULTILINE)
+        assert names, f"{self.path.name} has no tables {kind}-..."
+        return [row for name in names for row in self.table(name)]
+
     def marked(self, kind: str, name: str) -> str:
         """The code below ``<!-- kind: name -->``."""
         found = re.search(

@@ -1,5 +1,7 @@
-"""Python in the pages compiles; the README's runs."""
+"""Python in the pages compiles and imports what exists; the README's runs."""
 
+import ast
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,17 @@ BLOCKS = [block for path in PATHS for block in Page(path).blocks if block.langua
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_it_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
+
+
+def test_what_they_import_of_the_engine_is_there() -> None:
+    nodes = [node for block in BLOCKS for node in ast.walk(ast.parse(block.text))]
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    of_engine = [node for node in imports if str(node.module).startswith("channels_workers")]
+    assert len(of_engine) > 30
+    for node in of_engine:
+        module = importlib.import_module(str(node.module))
+        for name in node.names:
+            assert hasattr(module, name.name), f"{name.name} is not in {node.module}"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)

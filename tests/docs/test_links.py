@@ -11,6 +11,9 @@ from tests.docs.pages import PATHS, Page
 LABS = [*ROOT.glob("*/README.md"), *ROOT.glob("labs/*/README.md")]
 PAGES = [Page(path) for path in [*PATHS, *LABS]]
 
+#: Folders that commands make, and that a checkout does not have.
+MADE = {"docs/_build/html", "labs/genuine/.venv", "labs/benchmarks/results/quick"}
+
 #: A page that a text of the code names: a docstring, a hint, a line of a log.
 _NAMED = re.compile(r"\bdocs/(?P<page>[\w/-]+\.md)(?:#(?P<fragment>[\w-]+))?")
 
@@ -59,3 +62,12 @@ def test_readme_leads_to_the_site() -> None:
 
 def test_readme_is_a_door() -> None:
     assert len(Page(ROOT / "README.md").text.splitlines()) <= 65
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_of_the_repository_that_a_page_names_are_there(page: Page) -> None:
+    if page.path.name == "CHANGELOG.md":
+        return  # It tells of files as they were then.
+    folders = "channels_workers|chat|chat_project|deploy|docs|examples|labs|scripts|tests|upgrade"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.prose):
+        assert name in MADE or (ROOT / name).exists(), f"{page.path.name} names {name}"

@@ -16,7 +16,7 @@ def blocks_of(heading: str) -> list[str]:
 
 
 def test_settings(tmp_path: Path) -> None:
-    before, after = blocks_of("Settings")
+    before, after = blocks_of("4. Check the settings")
     package = tmp_path / "chat_project"
     package.mkdir()
     (package / "asgi.py").write_text("")
@@ -24,11 +24,11 @@ def test_settings(tmp_path: Path) -> None:
 
 
 def test_asgi() -> None:
-    before, after = blocks_of("asgi.py")
+    before, after = blocks_of("5. Check asgi.py")
     assert move(before, "asgi.py") == after
 
 
 def test_procfile() -> None:
-    before, after = blocks_of("Processes")
+    before, after = blocks_of("7. Change the processes")
     assert "mysite.asgi:channel_layer" in before
     assert "mysite.asgi:application" in after

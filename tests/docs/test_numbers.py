@@ -4,14 +4,15 @@ import re
 
 import pytest
 
+from channels_workers import cookies
 from channels_workers.conf import Configuration
 from channels_workers.interface import application, health
-from channels_workers.interface.servers import daphne
+from channels_workers.interface.servers.daphne import autobahn
 from channels_workers.layers import liveness
 from channels_workers.layers.redis import life, link, processes
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
-from channels_workers.worker import reaper, retries, thread
+from channels_workers.worker import batch, reaper, retries
 from chat import consumers, door, frames, names, views
 from labs.harness.project import ROOT
 from tests.docs.pages import page
@@ -48,14 +49,14 @@ NUMBERS = [
         r"publishes, commits and sends pause for (\w+) seconds",
         life.RECOVERY_TIME,
     ),
-    ("explanation/architecture", r"waits at most (\d+) ms", thread.TOGETHER * 1000),
-    ("explanation/architecture", r"pulls up to (\d+) messages at once", thread.MOST_TOGETHER),
+    ("explanation/architecture", r"waits at most (\d+) ms", batch.BATCH_WINDOW * 1000),
+    ("explanation/architecture", r"pulls up to (\d+) messages at once", batch.BATCH_SIZE),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",
         of_lua("outbox", "pairs_per_entry"),
     ),
-    ("reference/redis", r"called dead, the newest ([\d,]+)", processes.GRAVES),
+    ("reference/redis", r"marked dead, the newest ([\d,]+)", processes.GRAVES),
     (
         "explanation/guarantees",
         r"which are (\w+) heartbeat intervals",
@@ -65,12 +66,13 @@ NUMBERS = [
     ("reference/sending", r"twice as long, up to (\d+) s", max(WAITS)),
     ("reference/sending", r"After (\d+) more runs", len(WAITS)),
     ("reference/sending", r"more runs, or ([\d.]+) s", int(sum(WAITS) * 10) / 10),
-    ("reference/commands", r"Daphne's, with (\w+) worker threads", runserver.THREADS),
+    ("reference/commands", r"Daphne's `runserver` with (\w+) worker threads", runserver.THREADS),
     (
         "reference/close-codes",
         r"A client has (\w+) seconds to answer",
-        daphne.CLOSE_HANDSHAKE_TIMEOUT,
+        autobahn.CLOSE_HANDSHAKE_TIMEOUT,
     ),
+    ("how-to/authenticate", r"escapes and more than ([\d,]+) bytes", cookies.LONGEST_ESCAPED),
     ("how-to/authenticate", r"a space, or more than (\d+) characters\)", LONGEST_KEY),
     (
         "how-to/exactly-once-sql",
@@ -79,7 +81,7 @@ NUMBERS = [
     ),
     ("reference/sending", r"`HANDSHAKE_TIMEOUT` of (\d+) s", Configuration().HANDSHAKE_TIMEOUT),
     ("how-to/scale", r"waits up to (\d+) s for clients to answer", application.CLOSE_TIMEOUT),
-    ("how-to/scale", r"are finished, for up to (\d+) s", application.DRAIN_TIMEOUT),
+    ("how-to/scale", r"running ones may finish within (\d+) s", application.DRAIN_TIMEOUT),
     ("how-to/monitor", r"without a result after (\d+) s", health.TIMEOUT),
     ("how-to/monitor", r"its heartbeat has stood still for (\d+) s", liveness.DEAD_AFTER),
     ("chat/socket", r"forwards one in (\d+) s", consumers.TYPING_PAUSE),

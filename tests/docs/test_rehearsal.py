@@ -1,6 +1,6 @@
-"""What docs/how-to/deploy-heroku.md says of the rehearsal, and computes of its figures.
+"""docs/project/rehearsal.md has the steps; docs/how-to/deploy-heroku.md computes with its figures.
 
-Where one fails after a new run, the page is to be brought up to date.
+If a test fails after a new run, update the pages.
 """
 
 import re
@@ -12,7 +12,7 @@ from tests.docs.pages import code, page
 
 
 def test_the_table_of_a_rehearsal() -> None:
-    rows = page("how-to/deploy-heroku").table("rehearsal")
+    rows = page("project/rehearsal").table("rehearsal")
     written = [(code(row[0])[0], row[1]) for row in rows]
     assert written == [(step.name, step.description) for step in STEPS]
     assert {row[-1] for row in rows} == {"ok"}
@@ -33,7 +33,7 @@ def test_the_budget_of_memory() -> None:
         float(re.findall(r"[\d.,]+", row[1])[0].replace(",", "")) for row in rows[:4]
     )
     measured = next(
-        row[2] for row in page("how-to/deploy-heroku").table("rehearsal") if "memory" in row[0]
+        row[2] for row in page("project/rehearsal").table("rehearsal") if "memory" in row[0]
     )
     assert f"{base:.2f} MiB without" in measured
     for figure in (socket, room, message):

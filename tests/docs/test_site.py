@@ -1,5 +1,6 @@
 """The site of the pages is built, without a network and without a warning."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -10,6 +11,24 @@ import pytest
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
 from tests.docs.pages import DOCS, SITE
+
+#: Modules whose names are for projects to import.
+PUBLIC = (
+    "channels_workers",
+    "channels_workers.asgi",
+    "channels_workers.auth",
+    "channels_workers.channel",
+    "channels_workers.exceptions",
+    "channels_workers.generic",
+    "channels_workers.generic.mixins",
+    "channels_workers.generic.websockets",
+    "channels_workers.message",
+    "channels_workers.places",
+    "channels_workers.routing",
+    "channels_workers.security.websockets",
+    "channels_workers.sessions",
+    "channels_workers.test",
+)
 
 #: What a page may load by itself: neither a font nor a script from elsewhere.
 _LOADED = re.compile(r"""(?:\ssrc="|<link [^>]*href="|url\(["']?|@import ["'])([^"')]+)""")
@@ -41,6 +60,23 @@ def test_each_page_is_there_and_in_the_contents(site: Path) -> None:
         assert (site / address).is_file()
         if address.name != "index.html" or address.parent.name:
             assert f'href="{address}"' in contents
+
+
+def test_the_python_api_has_each_public_name(site: Path) -> None:
+    pages = (site / "reference" / "python").glob("*.html")
+    texts = [page.read_text() for page in pages]
+    written = {name for text in texts for name in re.findall(r'\sid="[\w.]+\.(\w+)"', text)}
+    for module in map(importlib.import_module, PUBLIC):
+        listed = getattr(module, "__all__", None) or [
+            name
+            for name, value in vars(module).items()
+            if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
+        ]
+        assert listed
+        for name in listed:
+            value = getattr(module, name)
+            if callable(value):
+                assert value.__name__ in written, f"{module.__name__}.{name}"
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pytest_django import Settings
 
+from channels_workers.checks.deployment import Budget, read_budget
 from channels_workers.conf import Configuration
 from channels_workers.interface import protocol
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
@@ -31,7 +33,7 @@ from labs.harness.project import ROOT
 from labs.harness.requirements import locked
 from tests.channels_workers.test_imports import ROWS
 from tests.docs.names import written_row
-from tests.docs.pages import code, first_codes, page
+from tests.docs.pages import Page, code, first_codes, page
 
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
 SETTINGS = ROOT / "chat_project" / "settings.py"
@@ -46,9 +48,7 @@ def defaults_in(rows: list[list[str]]) -> dict[str, Any]:
 
 
 def test_channel_workers() -> None:
-    settings = page("reference/settings")
-    tables = re.findall(r"<!-- table: (workers-\w+) -->", settings.text)
-    rows = [row for name in tables for row in settings.table(name)]
+    rows = page("reference/settings").tables("workers")
     written = defaults_in(rows)
     assert len(written) == len(rows)
     assert written == {field.name: field.default for field in fields(Configuration)}
@@ -61,6 +61,23 @@ def test_config_of_the_layers() -> None:
             if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
                 taken[name] = parameter.default
     assert defaults_in(page("reference/settings").table("config")) == taken
+
+
+def test_forms_of_hosts_are_taken() -> None:
+    text = page("reference/settings").text.partition("### Forms of hosts")[2]
+    lines = text.partition("```python\n")[2].partition("```")[0].splitlines()
+    assert len(lines) > 3
+    for line in lines:
+        RedisChannelLayer(hosts=ast.literal_eval(line))
+
+
+def test_the_budget_has_keys_that_there_are(settings: Settings) -> None:
+    block = next(
+        one for one in page("reference/settings").blocks if one.text.startswith("CHANNEL_BUDGET = ")
+    )
+    settings.CHANNEL_BUDGET = ast.literal_eval(block.text.partition(" = ")[2])
+    assert set(settings.CHANNEL_BUDGET) == {field.name for field in fields(Budget)}
+    assert read_budget() is not None
 
 
 def test_close_codes() -> None:
@@ -97,7 +114,9 @@ def test_versions() -> None:
     assert rows == {name: (needed[name], pinned[name]) for name in needed}
 
 
-@pytest.mark.parametrize(("command", "heading"), [("runworker", 0), ("runserver", 1)])
+@pytest.mark.parametrize(
+    ("command", "heading"), [("runworker", 0), ("runserver", 1), ("channelstatus", 2)]
+)
 def test_options_exist(command: str, heading: int) -> None:
     module = importlib.import_module(f"channels_workers.management.commands.{command}")
     parser = module.Command().create_parser("manage.py", command)
@@ -216,12 +235,12 @@ def test_fields_of_the_log() -> None:
 
 
 def test_events_of_the_log() -> None:
-    makers = r'\b(?:_?fields|_?about)\(\s*"(\w+)"'
+    makers = r'\b\w*fields\(\s*"(\w+)"'
     files = [
         file for folder in ("channels_workers", "chat") for file in (ROOT / folder).rglob("*.py")
     ]
     used = {event for file in files for event in re.findall(makers, file.read_text())}
-    written = first_codes(page("reference/log-events").table("log-events"))
+    written = first_codes(page("reference/log-events").tables("log-events"))
     assert len(written) == len(set(written))
     assert set(written) == used
 
@@ -288,25 +307,25 @@ def test_every_folder_of_tests_has_its_line() -> None:
             assert f"`tests/{folder.name}/`" in section
 
 
-# how-to/from-channels-1.md
+# how-to/from-channels-1.md and the pages of reference/ beside it
 
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_what_has_become_of_each_name_of_1_x(section: str) -> None:
     rows = [written_row(row) for row in SECTIONS[section]]
-    assert page("how-to/from-channels-1").table(section) == rows
-    assert f"\n### {section}\n" in page("how-to/from-channels-1").text
+    assert page("reference/channels-1-names").table(section) == rows
+    assert f"\n## {section}\n" in page("reference/channels-1-names").text
 
 
 def test_daphnes_options_that_are_gone() -> None:
-    section = page("how-to/from-channels-1").section("Processes")
+    section = page("how-to/from-channels-1").section("7. Change the processes")
     gone = next(line for line in section.splitlines() if line.startswith("* Daphne's `--"))
     assert code(gone) == list(OLD_OPTIONS)
 
 
 def test_the_files_that_the_command_reads() -> None:
     packages, procfiles, scripts = (
-        code(row[0]) for row in page("how-to/from-channels-1").table("files")
+        code(row[0]) for row in page("reference/upgrade-command").table("files")
     )
     assert all(is_requirements(Path(name.replace("*", "-dev"))) for name in packages)
     assert all(is_procfile(Path(name.replace("*", "dev"))) for name in procfiles)
@@ -314,23 +333,23 @@ def test_the_files_that_the_command_reads() -> None:
 
 
 def test_the_pins_that_the_command_reports() -> None:
-    section = page("how-to/from-channels-1").section("Requirements")
+    section = page("reference/upgrade-command").section("What it only reports")
     written = dict(re.findall(r"`([\w-]+)`\s+below\s+(\d+(?:\.\d+)*)", section))
     least = {name: ".".join(map(str, version)) for name, version in LEAST.items()}
     assert {name.lower() for name in written} == {*least} - {"channels", "daphne", "django"}
     assert all(least[name.lower()] == version for name, version in written.items())
-    assert FORM in section
+    assert FORM in page("how-to/from-channels-1").section("6. Change the requirements")
 
 
 def test_applications_that_are_compared() -> None:
     rows = [[f"`{one.name}`", one.shows] for one in applications()]
-    assert page("how-to/from-channels-1").table("applications") == rows
+    assert Page(ROOT / "labs" / "genuine" / "README.md").table("applications") == rows
     assert all(shows for _, shows in rows)
 
 
 def test_differences_on_purpose() -> None:
     rows = [[f"`{one.name}`", one.genuine, one.ours, one.reason] for one in DIFFERENCES]
-    assert page("how-to/from-channels-1").table("differences") == rows
+    assert page("reference/channels-1-differences").table("differences") == rows
 
 
 def test_the_readme_of_the_comparison_counts_what_is_there() -> None:

@@ -21,6 +21,7 @@ from labs.harness.processes import Process, Processes, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
+from labs.harness.waiting import wait_for
 from tests.docs.pages import Block, page
 
 #: The pages whose code makes the board and changes it. A later one may write a file again.
@@ -35,10 +36,12 @@ PAGES = (
     "how-to/classes",
     "how-to/guard",
     "how-to/tasks",
+    "how-to/pass-on",
     "how-to/exactly-once-sql",
     "how-to/push",
     "how-to/test-consumers",
     "how-to/channels-4",
+    "how-to/from-channels-4",
 )
 BLOCKS = [block for name in PAGES for block in page(name).blocks if block.file]
 #: The tutorial says 6379, which may be in use here.
@@ -386,6 +389,41 @@ def test_the_class_in_a_group_of_functions(board: Project) -> None:
         assert [function.recv(20), instance.recv(20)] == ["two", "two"]
 
 
+def test_the_room_that_came_from_channels_4(project: Project) -> None:
+    project.write_all("board/room.py", 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.room.channel_routing"\n')
+    project.manage("migrate")
+    key = project.log_in("ann")
+    server = project.serve()
+    with (
+        opened(server, "/room/lobby/", session_key=key) as ann,
+        opened(server, "/room/lobby/") as bob,
+        opened(server, "/room/other/") as eve,
+    ):
+        ann.send('{"text": "hi"}')
+        assert [ann.recv(20), bob.recv(20)] == ['{"name": "ann", "text": "hi"}'] * 2
+        eve.send('{"text": "alone"}')
+        assert eve.recv(20) == '{"name": "", "text": "alone"}'
+
+
+def test_who_is_connected(project: Project) -> None:
+    for block in page("how-to/presence").blocks:
+        project.write(block)
+    project.manage("makemigrations", "board")
+    project.manage("migrate")
+    key = project.log_in("ann")
+    server = project.serve()
+
+    def people() -> str:
+        command = 'from board.consumers import people; print(*people("news"))'
+        return project.manage("shell", "--no-imports", "-c", command).strip()
+
+    with opened(server, "/board/news/", session_key=key), opened(server, "/board/other/"):
+        assert people() == "ann"
+    wait_for(lambda: people() == "", lambda: f"nobody, not {people()}", 30)
+
+
 def test_the_members(project: Project) -> None:
     project.write_all("board/members.py", 0)
     project.route(
@@ -470,10 +508,9 @@ def test_a_class_for_each_stream(project: Project) -> None:
 
 def test_one_socket_for_many_parts(project: Project) -> None:
     project.write_all("board/switch.py", 0)
-    project.route(
-        '[route("websocket.receive", "board.switch.ws_receive"),'
-        ' route("board.command", "board.switch.join", command="^join$")]'
-    )
+    project.write_all("board/parts.py", 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.parts.channel_routing"\n')
     project.manage("migrate")
     with opened(project.serve(), "/") as socket:
         socket.send('{"command": "join", "name": "tea"}')

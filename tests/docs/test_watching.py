@@ -78,7 +78,7 @@ def test_limits_are_those_of_the_settings() -> None:
 
 
 def test_each_event_is_one_of_the_log() -> None:
-    known = {code(row[0])[0]: row[1] for row in page("reference/log-events").table("log-events")}
+    known = {code(row[0])[0]: row[1] for row in page("reference/log-events").tables("log-events")}
     watched = first_codes(page("how-to/monitor").table("watch-events"))
     assert len(watched) == len(set(watched))
     assert set(watched) <= set(known)

@@ -51,7 +51,7 @@ def test_nothing_that_is_shipped_imports_a_lab() -> None:
 
 
 @pytest.mark.parametrize(
-    "lab", ["benchmarks", "coverage", "faults", "genuine", "rehearsal", "versions"]
+    "lab", ["benchmarks", "coverage", "faults", "genuine", "rehearsal", "versions", "walk"]
 )
 def test_the_harness_knows_no_lab(lab: str) -> None:
     harness = [*(ROOT / "labs" / "harness").rglob("*.py")]

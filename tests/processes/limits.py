@@ -14,7 +14,7 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from channels_workers.interface.http.slots import leave_place
-from channels_workers.interface.servers import daphne
+from channels_workers.interface.servers.daphne import requests as daphne
 from chat_project.settings import *  # noqa: F403
 from chat_project.settings import CHANNEL_WORKERS as CHAT
 

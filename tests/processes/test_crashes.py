@@ -5,7 +5,6 @@ These are the quick ones; each waits for the five seconds after which a process 
 
 import contextlib
 import signal
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -13,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from channels_workers.interface.protocol import SERVER_STOPS
+from labs.harness.raw_socket import RawSocket
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Person
 from labs.harness.waiting import wait_for
@@ -84,7 +84,7 @@ def test_what_a_frozen_worker_was_given_is_done_by_another_and_once(
         finally:
             victim.signal(signal.SIGCONT)
         assert_complete(frames)
-        victim.wait_for_line("was taken for dead")
+        victim.wait_for_line("was declared dead")
         people[0].say("after it all", handle="person0")
         for person in people:
             assert person.hear()["message"] == "after it all"
@@ -149,12 +149,8 @@ def test_a_client_that_reads_nothing_is_cut_and_harms_nobody(
     start_worker(threads=4)
     text = "x" * 4000
     with server.join("lobby") as bob, ThreadPoolExecutor(1) as pool:
-        handshake = f"GET /chat/lobby/ HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
-        handshake += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        handshake += f"Sec-WebSocket-Key: {'A' * 22}==\r\nOrigin: {server.url}\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", server.port)) as deaf:
-            deaf.sendall(handshake.encode())
-            assert b" 101 " in deaf.recv(100)
+        with RawSocket(server.port, "/chat/lobby/", Origin=server.url) as deaf:
+            assert deaf.is_open
             cut = pool.submit(server.process.wait_for_line, "its client reads too slowly", 60)
             number = 0
             while not cut.done():
@@ -162,9 +158,9 @@ def test_a_client_that_reads_nothing_is_cut_and_harms_nobody(
                 assert bob.hear()["handle"] == str(number)
                 number += 1
             cut.result()
-            deaf.settimeout(20)
+            deaf.line.settimeout(20)
             with contextlib.suppress(ConnectionResetError):
-                while deaf.recv(1 << 20):
+                while deaf.line.recv(1 << 20):
                     pass  # what was on its way; then the line is down
         bob.say("still here")
         assert bob.hear()["message"] == "still here"

@@ -19,6 +19,7 @@ from websockets.protocol import State
 
 from channels_workers.interface.protocol import SERVER_STOPS
 from labs.harness.processes import Process
+from labs.harness.raw_socket import handshake
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
@@ -202,14 +203,11 @@ async def test_sigint_closes_all_at_once_and_cuts_who_does_not_read(
 
 def connect_deaf(server: Server) -> socket.socket:
     """An open socket whose client reads nothing of itself."""
-    handshake = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
-    handshake += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    handshake += f"Sec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.settimeout(TIMEOUT)
     deaf.connect(("127.0.0.1", server.port))
-    deaf.sendall(handshake.encode())
+    deaf.sendall(handshake(server.port, "/"))
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):
         answer += (byte := deaf.recv(1))

@@ -48,4 +48,4 @@ def test_a_child_that_returns_from_the_consumer_is_no_second_worker(
     web: Server, worker: Process
 ) -> None:
     assert answers(web, "return", 2) == ["from both", "ended with 1"]
-    worker.wait_for_line(r"forked and returned in the child, which ends: .* os\._exit\(\)")
+    worker.wait_for_line(r"forked, and its child returned, .* os\._exit\(\)")

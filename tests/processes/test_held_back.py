@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from channels_workers.interface.protocol import SERVER_STOPS
 from labs.harness import ports
 from labs.harness.processes import Processes
-from labs.harness.raw_socket import PING, TEXT, RawSocket, deflated, frame
+from labs.harness.raw_socket import CLOSE, PING, TEXT, RawSocket, deflated, frame
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
@@ -217,6 +219,59 @@ def test_a_server_that_cannot_hold_back_closes_at_the_limit_and_says_so_once(
     output = server.process.output
     assert len(re.findall("Clients of this .* cannot be held back", output)) == 1
     assert len(re.findall(r"Closing /stuck/: 50 frames of it wait", output)) == 1
+
+
+#: What the log says, once each, of a server without all the parts that are not promised.
+WITHOUT_PARTS = {
+    "daphne": (
+        "Clients of this Daphne cannot be held back",
+        "Frames go to its clients by a task for each socket",
+        "answers that clients do not read pile up",
+        "bodies of requests are judged only when they are here",
+    ),
+    "uvicorn": (
+        "Clients of this uvicorn cannot be held back",
+        "Frames go to its clients by a task for each socket",
+        "clients that do not read their answers keep them",
+        "The time for heads of requests is not bounded",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(COMMANDS))
+def test_sockets_and_pages_work_without_any_private_part_of_the_server(
+    kind: str,
+    start: Start,
+    start_worker: StartWorker,
+    redis_server: RedisServer,
+) -> None:
+    """A release that has none of them costs speed and bounds, and never service."""
+    server = start(kind, {"SERVER_PARTS_ARE_MISSING": "yes"})
+    start_worker(env=MIRROR)
+    with RawSocket(server.port, "/other/") as refused:
+        assert " 403 " in refused.answer.splitlines()[0]
+    numbers, large = [b"%d" % number for number in range(200)], b"x" * 200_000
+    with RawSocket(server.port) as stays, RawSocket(server.port) as leaves:
+        for client in (stays, leaves):
+            client.send(b"".join(map(frame, numbers)) + frame(large))
+        for client in (stays, leaves):
+            heard = texts(client)
+            assert [next(heard) for _ in numbers] == numbers
+            assert next(heard) == large
+        leaves.send(frame((3456).to_bytes(2), CLOSE))
+        assert leaves.until_cut() in ([3456], [1000])  # Daphne's answer is 1000
+        wait_for(lambda: "/ 3456" in notes(redis_server, ENDED), "the disconnect consumer")
+        for _ in range(2):
+            assert "<html" in server.get("/")
+        server.process.signal(signal.SIGTERM)
+        assert stays.until_cut() == [SERVER_STOPS]
+        assert server.process.wait() in (0, -signal.SIGTERM)
+    wait_for(lambda: len(notes(redis_server, ENDED)) == 3, "the disconnect consumers")
+    assert sorted(notes(redis_server, ENDED)) == ["/ 3456", f"/ {SERVER_STOPS}", "/other/ 1006"]
+    output = server.process.output
+    for line in WITHOUT_PARTS[kind.partition("-")[0]]:
+        assert output.count(line) == 1, line
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])

@@ -23,14 +23,14 @@ def edit(person: Person, message: dict[str, Any], text: str) -> None:
 
 def is_logged_in(visitor: Visitor, name: str) -> bool:
     """Whether a room in which nobody is shows this name to the visitor."""
-    return name in visitor.get("/empty/")
+    return name in visitor.get("/empty/").body
 
 
 def test_what_the_old_key_signed_is_good_until_it_is_forgotten(
     start_runserver: StartServer,
 ) -> None:
     server = start_runserver(env={"SECRET_KEY": OLD})
-    zoe, lea, guest, stranger = (Visitor(server) for _ in range(4))
+    zoe, lea, guest, stranger = (Visitor.of(server) for _ in range(4))
     for visitor, name in ((zoe, "Zoe"), (lea, "Lea")):
         visitor.sign_up(name)
         assert is_logged_in(visitor, name)
@@ -43,7 +43,8 @@ def test_what_the_old_key_signed_is_good_until_it_is_forgotten(
     server.stop()
 
     server = start_runserver(env={"SECRET_KEY": NEW, "SECRET_KEY_FALLBACKS": OLD})
-    zoe.server = lea.server = guest.server = stranger.server = server
+    for visitor in (zoe, lea, guest, stranger):
+        visitor.go_to(server)
     with (
         server.join("lobby", additional_headers=guest.headers) as tab,
         server.join("lobby", additional_headers=lea.headers) as other,
@@ -57,7 +58,8 @@ def test_what_the_old_key_signed_is_good_until_it_is_forgotten(
     server.stop()
 
     server = start_runserver(env={"SECRET_KEY": NEW})
-    zoe.server = lea.server = guest.server = stranger.server = server
+    for visitor in (zoe, lea, guest, stranger):
+        visitor.go_to(server)
     assert is_logged_in(zoe, "Zoe")
     assert not is_logged_in(lea, "Lea"), "she asked for no page while the old key was there"
     with server.join("lobby", additional_headers=guest.headers) as tab:

@@ -102,14 +102,14 @@ def test_tests_without_git_say_what_to_install(copied_scripts: Path, bare_path: 
     assert "The tests need git on the PATH" in result.stderr
 
 
-@pytest.mark.parametrize("wanted", ["postgres", "nginx", "openssl"])
+@pytest.mark.parametrize("wanted", ["postgres", "nginx"])
 def test_the_rehearsal_says_which_service_to_install(
     wanted: str, copied_scripts: Path, bare_path: str
 ) -> None:
     """Programs that stand outside of the PATH count too, so each is said not to be there."""
     has = "; ".join(
         f"has_{name}() {{ {'false' if name == wanted else 'true'}; }}"
-        for name in ("redis", "git", "postgres", "nginx", "openssl")
+        for name in ("redis", "git", "postgres", "nginx")
     )
     sources = 'scripts=$1; for name in environment tools services; do . "$scripts/$name.sh"; done'
     code = f"{sources}; {has}; require_services"

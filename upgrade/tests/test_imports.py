@@ -260,7 +260,7 @@ def name_of_module(part: str) -> str:
 @st.composite
 def programs(draw: st.DrawFn) -> str:
     # One name for two modules in one file is more than the command understands, as
-    # docs/how-to/from-channels-1.md says.
+    # docs/reference/upgrade-command.md says.
     parts = draw(st.lists(imports(), min_size=1, max_size=5, unique_by=name_of_module))
     places = st.sampled_from(["module", "function", "try", "types"])
     # A function cannot import everything.

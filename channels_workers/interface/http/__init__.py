@@ -1,1 +1,1 @@
-"""What an interface server allows HTTP clients: sizes, rates, and places in Django."""
+"""The limits of an interface server for HTTP: sizes, rates, and places in Django."""

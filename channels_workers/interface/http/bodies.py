@@ -1,29 +1,26 @@
-"""The bodies of HTTP requests: how much of them is taken, from one and from all, and for how long.
+"""The bodies of HTTP requests: limits for one body, for all bodies, and for the time they take.
 
-A body is here as a whole before Django, or a health page, is asked. So nobody who sends slowly has
-a place inside Django, or a thread of it.
+A request reaches Django, or a health page, only with its whole body. So a slow client never holds a
+place inside Django, or one of its threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from tempfile import SpooledTemporaryFile
 
 from channels_workers.conf import configuration
-from channels_workers.interface.protocol import Event, Scope
+from channels_workers.interface.types import Event, Receive, Scope
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-Receive = Callable[[], Awaitable[Event]]
-
-#: Bytes of one body that are kept in memory; more go into a temporary file.
+#: Bytes of one body that stay in memory; the rest goes into a temporary file.
 IN_MEMORY = 256 * 1024
 
-#: Bytes in which a body is handed on.
+#: Size of the pieces in which a body is handed on (bytes).
 PIECE = 64 * 1024
 
 TOO_LATE, TOO_LARGE, TOO_MUCH = 408, 413, 503
@@ -37,7 +34,7 @@ class Bodies:
         self._episodes = Episodes()
 
     def judge_length(self, length: int) -> int:
-        """Return 0 if a body of *length* bytes is taken, else the status to answer."""
+        """Return 0 if a body of *length* bytes is accepted, else the status to answer."""
         limit = configuration().REQUEST_BODY_SIZE
         if length <= limit:
             return 0
@@ -51,13 +48,13 @@ class Bodies:
         return TOO_LARGE
 
     def keep(self, size: int) -> int:
-        """Count *size* more bytes, and return 0; or the status to answer, if they are too many."""
+        """Count *size* more bytes; return 0, or the status to answer if they are too many."""
         limit = configuration().REQUEST_BYTES_WAITING
         if self.kept + size > limit:
             self._episodes.log(
                 logger,
                 logging.WARNING,
-                "Requests are answered 503: bodies of more than %d bytes are here, "
+                "Requests are answered 503: their bodies take more than %d bytes, "
                 "REQUEST_BYTES_WAITING",
                 limit,
                 extra=fields("request_refused"),
@@ -71,7 +68,7 @@ class Bodies:
         self.kept -= size
 
     def note_late(self) -> int:
-        """Say that a body took too long, and return the status to answer."""
+        """Log that a body took too long; return the status to answer."""
         self._episodes.log(
             logger,
             logging.WARNING,
@@ -83,7 +80,7 @@ class Bodies:
 
 
 class Body:
-    """The body of one request, which *receive* brings."""
+    """The body of one request, read from *receive*."""
 
     def __init__(self, receive: Receive, bodies: Bodies) -> None:
         self._receive = receive
@@ -96,7 +93,7 @@ class Body:
         self.is_gone = False  # the client, before all was here
 
     async def collect(self, scope: Scope) -> int:
-        """Take the whole of it; return 0, or the status with which it is to be refused."""
+        """Read all of it; return 0, or the status of the refusal."""
         status = self._bodies.judge_length(content_length(scope))
         if status:
             return status
@@ -130,7 +127,7 @@ class Body:
         return 0
 
     async def __call__(self) -> Event:
-        """Hand on what came, and then what the server tells: the end of the client."""
+        """Hand on the body, and after it the disconnect event of the server."""
         if self._is_handed_on:
             return await asyncio.shield(self._coming())
         part = b""
@@ -143,7 +140,7 @@ class Body:
         return {"type": "http.request", "body": part, "more_body": bool(self._left)}
 
     async def gone(self) -> None:
-        """Wait until the client leaves, or says more than it may."""
+        """Wait until the client leaves, or sends more than it may."""
         await asyncio.shield(self._coming())
 
     def _coming(self) -> asyncio.Future[Event]:
@@ -152,7 +149,7 @@ class Body:
         return self._next
 
     def release(self) -> None:
-        """Keep nothing of it."""
+        """Free its memory and its file."""
         self._bodies.release(self.size)
         self.size = 0
         if self._file is not None:
@@ -168,9 +165,9 @@ def _is_end(coming: asyncio.Future[Event]) -> bool:
 
 
 def content_length(scope: Scope) -> int:
-    """Return how long the request says that its body is; 0 if it does not say."""
+    """Return the Content-Length of a request; 0 without a valid one."""
     for name, value in scope.get("headers", ()):
         if name == b"content-length" and value.isdigit():
-            # Longer numbers are refused by int() itself, and none of them fits.
+            # int() refuses much longer numbers, and none of them is within the limit.
             return int(value) if len(value) < 20 else 10**20
     return 0

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
-from channels_workers.interface.health import Application, Receive
 from channels_workers.interface.http.bodies import Bodies, Body
 from channels_workers.interface.http.refusals import refuse
 from channels_workers.interface.http.responses import Answer, Answers
 from channels_workers.interface.http.slots import KEY, NoPlace, Place, Places
-from channels_workers.interface.outgoing import SendEvent
-from channels_workers.interface.protocol import Scope
+from channels_workers.interface.types import Application, Receive, Scope, Send
 
 ENDING = b"This server ends. Please ask again.\n"
 
 
-class Requests:
-    """The ASGI application *http*, with its bounds, which can be brought to an end.
+class HttpGate:
+    """The ASGI application *http* with its limits; it can refuse new requests and drain.
 
-    Daphne ends the event loop under the requests that it answers. A thread of Django that waits for
-    that loop would wait for ever, and the process with it.
+    Daphne ends the event loop while it still answers requests. A thread of Django that waits for
+    that loop would hang, and the process with it.
     """
 
     def __init__(self, http: Application) -> None:
@@ -28,33 +26,31 @@ class Requests:
         self.bodies = Bodies()
         self.places = Places()
         self.answers = Answers()
-        self._under_way = 0
+        self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: SendEvent) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: by *http*, or with 503 once the end has begun."""
         if self.ending:
             await refuse(receive, send, 503, ENDING, b"1")
             return
-        self._under_way += 1
+        self._in_flight += 1
         self._idle.clear()
         try:
             await self.serve(scope, receive, send, self._ask)
         finally:
-            self._under_way -= 1
-            if not self._under_way:
+            self._in_flight -= 1
+            if not self._in_flight:
                 self._idle.set()
 
     async def end(self) -> None:
-        """Take no more requests, and wait for those under way."""
+        """Refuse new requests, and wait for those in flight."""
         self.ending = True
         await self._idle.wait()
 
-    async def serve(
-        self, scope: Scope, receive: Receive, send: SendEvent, page: Application
-    ) -> None:
-        """Answer a request by *page*, once its body is here and not too large."""
+    async def serve(self, scope: Scope, receive: Receive, send: Send, page: Application) -> None:
+        """Answer a request by *page*, once its whole body has come and is not too large."""
         body = Body(receive, self.bodies)
         try:
             status = await body.collect(scope)
@@ -65,7 +61,7 @@ class Requests:
         finally:
             body.release()
 
-    async def _ask(self, scope: Scope, body: Body, send: SendEvent) -> None:
+    async def _ask(self, scope: Scope, body: Body, send: Send) -> None:
         try:
             place = await self.places.take(body.gone)
         except NoPlace:
@@ -74,14 +70,14 @@ class Requests:
         if place is not None:
             await self._answer({**scope, KEY: place}, body, send, place)
 
-    async def _answer(self, scope: Scope, body: Body, send: SendEvent, place: Place) -> None:
+    async def _answer(self, scope: Scope, body: Body, send: Send, place: Place) -> None:
         answer = Answer(send, self.answers, place)
         try:
             try:
                 await self.http(scope, body, answer.send)
             except Exception:
                 place.leave()
-                await answer.finish()  # the server wants to know what was begun
+                await answer.finish()  # the server needs to know what was sent already
                 raise
             place.leave()
             await answer.finish()
@@ -90,6 +86,6 @@ class Requests:
             answer.close()
 
 
-async def refuse_request(scope: Scope, receive: Receive, send: SendEvent) -> None:
-    """Refuse a request of an address that has too many."""
+async def refuse_request(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a request of an address that has too many in flight."""
     await refuse(receive, send, 429)

@@ -1,16 +1,15 @@
-"""Answers of the interface server itself to HTTP requests that it does not pass on."""
+"""Refusals: the interface server answers these HTTP requests itself."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
 
-from channels_workers.interface.http.bodies import Receive
-from channels_workers.interface.outgoing import SendEvent
-from channels_workers.interface.servers import daphne
+from channels_workers.interface.servers.daphne.server import close_after_answer
+from channels_workers.interface.types import Receive, Send
 
-#: For how long what still comes is thrown away after the answer (s). If the line were closed at
-#: once, TCP would reset it, and the client might not see the answer.
+#: For how long the rest of a request is read and dropped after the answer (s). If the server closed
+#: the connection at once, TCP would reset it, and the client might not see the answer.
 LINGER = 2.0
 
 TEXTS = {
@@ -20,14 +19,14 @@ TEXTS = {
     503: b"Too much to do. Please ask again.\n",
 }
 
-#: After which time to ask again (s).
+#: The Retry-After of a refusal (s).
 RETRY_AFTER = {429: b"5", 503: b"5"}
 
 
 async def refuse(
-    receive: Receive, send: SendEvent, status: int, text: bytes = b"", retry_after: bytes = b""
+    receive: Receive, send: Send, status: int, text: bytes = b"", retry_after: bytes = b""
 ) -> None:
-    """Answer *status*, throw away what is left of the request, and let the line be closed."""
+    """Answer *status*, drop the rest of the request, and have the connection closed."""
     body = text or TEXTS[status]
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -36,7 +35,7 @@ async def refuse(
     ]
     if retry_after := retry_after or RETRY_AFTER.get(status, b""):
         headers.append((b"retry-after", retry_after))
-    daphne.close_after_answer(send)
+    close_after_answer(send)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
     with suppress(TimeoutError):

@@ -1,8 +1,8 @@
-"""The HTTP answers on their way to clients: bounded for each and for all, and cut if nobody reads.
+"""HTTP responses on their way to clients: limits for each and for all, and a cut for slow readers.
 
-An answer that a view has made is taken over at once, up to a limit: Django is done with it, and so
-is its connection to the database, however slowly it is read. An answer that streams waits for its
-client after some hundred KiB.
+A finished response is taken from Django at once, up to a limit. So Django and its connection to the
+database are free again, however slowly the client reads. A streaming response waits for its client
+after some hundred KiB.
 """
 
 from __future__ import annotations
@@ -16,52 +16,53 @@ from typing import Any, Protocol
 
 from channels_workers.conf import configuration
 from channels_workers.interface.http.slots import Place
-from channels_workers.interface.outgoing import SendEvent, go_on
-from channels_workers.interface.protocol import Event
-from channels_workers.interface.servers import daphne, uvicorn
+from channels_workers.interface.outgoing import go_on
+from channels_workers.interface.servers.daphne import answers as daphne
+from channels_workers.interface.servers.uvicorn import answers as uvicorn
+from channels_workers.interface.types import Event, Send
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of an answer that streams which may wait for its client, before the view waits.
+#: Bytes of a streaming response that may wait for the client, before the view waits.
 STREAM_BYTES = 256 * 1024
 
-#: Bytes that a server gets at once.
+#: Size of the pieces that a server gets (bytes).
 PIECE = 64 * 1024
 
-#: Bytes that a client reads within ``ANSWER_TIMEOUT``, or it counts as one that does not read.
+#: A client that reads fewer bytes within ``ANSWER_TIMEOUT`` counts as one that does not read.
 LEAST_READ = 8 * 1024
 
-#: How often it is looked whether clients read (s).
+#: How often the server checks whether clients read (s).
 LOOK_INTERVAL = 1.0
 
 
 class Line(Protocol):
-    """What a server tells of the line to a client, and lets us do with it."""
+    """The connection to a client, as far as its server program shows it."""
 
     @property
     def key(self) -> Any:
-        """Return what is the same for all requests on one line."""
+        """Return what identifies the connection: the same for all requests on it."""
 
     def unsent(self) -> int:
         """Return how many bytes the server holds that the client has not taken."""
 
     def unread(self) -> int:
-        """Return how many bytes there are in all that the client has not taken, as far as known."""
+        """Return how many bytes the client has not taken in all, those in the kernel included."""
 
     async def room(self) -> None:
         """Wait while the server holds many of them, if its `send` does not."""
 
     def cut(self) -> None:
-        """Drop the line with all that waits."""
+        """Drop the connection with all that waits."""
 
     def release(self) -> None:
         """Do no more for the request."""
 
 
 class UnknownLine:
-    """The line of a server that is not known here, of which nothing can be told."""
+    """The connection of a server program that is not known here."""
 
     def __init__(self) -> None:
         self.key = self
@@ -84,14 +85,14 @@ class UnknownLine:
         """Do nothing."""
 
 
-def line_behind(send: SendEvent) -> Line:
-    """Return the line that a server's *send* writes to."""
+def line_behind(send: Send) -> Line:
+    """Return the connection that a server's *send* writes to."""
     line: Line | None = daphne.answer_line(send) or uvicorn.answer_line(send)
     return line or UnknownLine()
 
 
 class Reader:
-    """The client at the end of one line: what waits for it, and whether it reads."""
+    """The client at the end of one connection: what waits for it, and whether it reads."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
@@ -108,7 +109,7 @@ class Reader:
         return self.queued + self.line.unsent()
 
     def look(self, now: float) -> bool:
-        """Look how far it has read; return whether it still takes part."""
+        """Check how far it has read; return whether anything is left for it."""
         waiting = self.waiting
         read = self.put - self.queued - self.line.unread()
         if not waiting or read - self._read >= LEAST_READ:
@@ -126,7 +127,7 @@ class Answers:
         self._looking: asyncio.TimerHandle | None = None
         self._episodes = Episodes()
 
-    def reader_behind(self, send: SendEvent) -> Reader:
+    def reader_behind(self, send: Send) -> Reader:
         """Return the client that *send* is for."""
         line = line_behind(send)
         reader = self.readers.get(line.key)
@@ -138,7 +139,7 @@ class Answers:
         return reader
 
     def count(self, size: int) -> None:
-        """Count *size* more bytes that wait here; cut who reads slowest if they are too many."""
+        """Count *size* more waiting bytes; cut the slowest readers if they are too many."""
         self.queued += size
         limit = configuration().ALL_ANSWER_BYTES_WAITING
         while self.queued + self._unsent > limit and self._cut_slowest(limit):
@@ -191,7 +192,7 @@ class Answers:
 class Answer:
     """One answer: what the application gets as `send`, and what goes on to the server's *send*."""
 
-    def __init__(self, send: SendEvent, answers: Answers, place: Place) -> None:
+    def __init__(self, send: Send, answers: Answers, place: Place) -> None:
         self._send = send
         self._answers = answers
         self._place = place
@@ -207,7 +208,7 @@ class Answer:
         self._yielding: asyncio.Handle | None = None
 
     async def send(self, event: Event) -> None:
-        """Take *event*; wait only where too much waits for the client."""
+        """Take *event*; wait only if too much waits for the client."""
         if self._yielding is not None:
             self._yielding.cancel()
             self._yielding = None
@@ -276,7 +277,7 @@ class Answer:
                 for piece in pieces(self._events.popleft()):
                     await self._write(piece)
                     self._drop(len(piece.get("body") or b""))
-        except Exception as error:  # noqa: BLE001  (it is the application's, which gets it)
+        except Exception as error:  # noqa: BLE001  (the application gets it)
             self._failure = error
         finally:
             self._writer = None
@@ -297,7 +298,7 @@ class Answer:
         self._taken.set()
 
     def close(self) -> None:
-        """Forget what is left of it."""
+        """Drop what is left of it."""
         if self._yielding is not None:
             self._yielding.cancel()
         self.abandon()

@@ -1,4 +1,4 @@
-"""The places inside Django: how many requests run there at once, and who waits for one."""
+"""The places inside Django: how many requests run there at once, and how many wait for one."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-#: Where the scope of a request keeps its place.
+#: The key of a request's place in its scope.
 KEY = "channels_workers.place"
 
 
 class NoPlace(Exception):
-    """No place was free in time, or too many wait for one."""
+    """No place was free in time, or too many requests wait for one."""
 
 
 class Places:
     """The places of one interface server: ``REQUESTS_AT_ONCE``, and beside them those that stream.
 
-    Whoever waits gets one in turn, unless its client leaves before.
+    Requests that wait get one in the order in which they came, unless their client leaves.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Places:
         return len(self._waiting)
 
     async def take(self, gone: Callable[[], Awaitable[None]]) -> Place | None:
-        """Return a place; None if *gone* returns first. NoPlace if there is none in time."""
+        """Return a place; None if *gone* returns first. NoPlace if none is free in time."""
         limits = configuration()
         at_once = limits.REQUESTS_AT_ONCE
         if at_once and (self.taken >= at_once or self._waiting):

@@ -1,4 +1,4 @@
-"""What the kernel holds of a line, which server programs do not tell."""
+"""The send queue of a TCP connection in the kernel, which server programs do not expose."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def unread_bytes(socket: Any) -> int:
-    """Return how many bytes of a TCP *socket* its peer has not acknowledged; 0 if nobody knows.
+    """Return how many bytes of a TCP *socket* its peer has not acknowledged; 0 if unknown.
 
-    A kernel takes some MiB at once, and lets more follow only when a good part of it has gone. So
-    a client that reads slowly does not show otherwise.
+    A kernel accepts some MiB at once, and more only when a good part of it has gone. So this is the
+    only way to notice a client that reads slowly.
     """
     try:
         answer = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))

@@ -30,7 +30,7 @@ DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError,
 #: How Redis begins when it cannot carry out a command just now: it starts, is full, cannot write
 #: to its disk, is a replica, has no replica, or runs a long script; and how scripts of ours do when
 #: it has lost its data.
-NOT_NOW = (
+TRANSIENT = (
     *("LOST ", "RECOVERING "),
     *("LOADING", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY ", "TRYAGAIN"),
     *("command not allowed", "You can't write against a read only"),
@@ -80,7 +80,7 @@ def is_temporary(error: Exception) -> bool:
     if isinstance(error, DISCONNECTED) or refusal(error):
         return True
     kinds = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
-    return isinstance(error, kinds) or plain(str(error)).startswith(NOT_NOW)
+    return isinstance(error, kinds) or plain(str(error)).startswith(TRANSIENT)
 
 
 def plain(text: str) -> str:

@@ -227,16 +227,14 @@ class RedisChannelLayer(RedisUpkeep, WorkerLayer):
         channels: Sequence[str],
         timeout: float,
         count: int,
-        keep: Callable[[list[Delivery]], None],
-    ) -> list[Committed | Exception]:
+    ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Commit and pull in one write, unless something is to be looked for first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
         if self.streams.is_recovering(pull.consumer):
-            return [self._try_commit(each) for each in finished]
+            return [self._try_commit(each) for each in finished], []
         requests = [self._commit_request(each) for each in finished]
         replies, found = self.streams.call_and_pull(requests, pull)
-        keep(found)
-        return [self._committed(reply) for reply in replies]
+        return [self._committed(reply) for reply in replies], found
 
     def _commit_request(self, finished: Finished) -> Request:
         return commands.commit(finished, self.get_capacity)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Protocol
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Backoff
 from channels_workers.concurrency.futures import settle
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import commands, connections
@@ -170,7 +170,7 @@ class Link:
             logger.error(text, exc_info=error, extra=self._fields("link_failed"))
 
     async def _register(self) -> None:
-        attempts = Attempts(logger, "Registering this server", HEARTBEAT_INTERVAL)
+        attempts = Backoff(logger, "Registering this server", HEARTBEAT_INTERVAL)
         while True:
             try:
                 self.life = await asyncio.to_thread(self.layer.register_server, self.server.id)

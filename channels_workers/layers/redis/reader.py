@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Backoff
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.lines import AsyncLine
 from channels_workers.layers.redis.options import Host
@@ -64,7 +64,7 @@ class Reader:
         self.listener = listener
         self.read_at = time.monotonic()
         self.loop = asyncio.get_running_loop()
-        self._attempts = Attempts(logger, "Reading the inbox")
+        self._attempts = Backoff(logger, "Reading the inbox")
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
     async def read(self, line: AsyncLine) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis.exceptions
 
-from channels_workers.backoff import Attempts
+from channels_workers.backoff import Backoff
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import commands, connections
 from channels_workers.layers.redis.commands import Argument, Request
@@ -66,7 +66,7 @@ class Writer:
         self.host = host
         self.prefix = prefix
         self.loop = asyncio.get_running_loop()
-        self._attempts = Attempts(logger, "Writing", longest)
+        self._attempts = Backoff(logger, "Writing", longest)
         self._life = Life("", "")
         self._calls: list[Call] = []
         self._in_flight: list[Call] = []

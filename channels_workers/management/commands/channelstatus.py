@@ -1,4 +1,4 @@
-"""``manage.py channelstatus``: what goes on in a channel layer."""
+"""``manage.py channelstatus``: the state of a channel layer."""
 
 from __future__ import annotations
 
@@ -24,18 +24,23 @@ from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 class Command(BaseCommand):
     """Shows interface servers, workers, channels and dead letters."""
 
-    help = "Show the interface servers, the workers, what waits in channels, and dead letters."
+    help = "Shows the interface servers, workers, channels and dead letters of a channel layer."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options of the command."""
-        parser.add_argument("--json", action="store_true", help="for programs")
+        parser.add_argument("--json", action="store_true", help="print JSON, for programs")
         parser.add_argument(
-            "--watch", type=float, nargs="?", const=2.0, metavar="SECONDS", help="again and again"
+            "--watch",
+            type=float,
+            nargs="?",
+            const=2.0,
+            metavar="SECONDS",
+            help="repeat, every 2 s by default",
         )
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="alias of the layer")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Show it once, or until Ctrl-C."""
+        """Print the status once, or until Ctrl-C."""
         try:
             layer = get_channel_layer(options["layer"])
         except ImproperlyConfigured as error:
@@ -85,6 +90,6 @@ def _lines(status: Status) -> Iterator[str]:
 def _place(about: ProcessInfo) -> str:
     try:
         since = f"{datetime.fromtimestamp(about.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, OverflowError, OSError):  # no time that there is
+    except (ValueError, OverflowError, OSError):  # not a valid time
         since = f"{about.since:g}"
     return f"{about.host}:{about.pid} since {since}"

@@ -1,4 +1,4 @@
-"""``manage.py deadletters``: the messages that were given up."""
+"""``manage.py deadletters``: lists dead letters, and acts on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 class Command(BaseCommand):
     """Lists the dead letters of a layer, shows one, sends it again, or drops it."""
 
-    help = "Messages that were given up: list them, show one, send it again, or drop it."
+    help = "Lists dead letters, shows one, sends it again, or drops it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options of the command."""
@@ -30,13 +30,13 @@ class Command(BaseCommand):
             nargs="?",
             choices=["list", "show", "retry", "drop", "aside"],
             default="list",
-            help="aside: what came and could not be read, and is no message",
+            help="aside: data that could not be read, and is no message",
         )
-        parser.add_argument("ids", nargs="*", metavar="ID", help="as in the list; or: all")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="ids from the list, or: all")
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="alias of the layer")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do what is asked for."""
+        """Run the action."""
         try:
             self._do(get_channel_layer(options["layer"]), options["action"], options["ids"])
         except (LayerUnavailable, ImproperlyConfigured) as error:
@@ -58,11 +58,11 @@ class Command(BaseCommand):
         notes = layer.set_aside()
         for note in notes:
             self.stdout.write(f"{printable(note.where)}  {note.value[:100]!r}")
-        self.stdout.write(f"{len(notes)} set aside as unreadable, the newest that are kept")
+        self.stdout.write(f"{len(notes)} set aside as unreadable, the newest only")
 
     def _chosen(self, letters: list[DeadLetter], ids: list[str]) -> list[DeadLetter]:
         if not ids:
-            raise CommandError("Say which: the ids of dead letters, or `all`.")
+            raise CommandError("Give the ids of dead letters, or `all`.")
         if ids == ["all"]:
             return letters
         known = {letter.id: letter for letter in letters}

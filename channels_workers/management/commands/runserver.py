@@ -33,13 +33,13 @@ class Command(DaphneCommand):  # type: ignore[misc]
             help="Do not run workers; you will need to start `manage.py runworker` yourself.",
         )
 
-        # Daphne would cut the line of a handshake that waits for a worker, without an answer.
+        # Daphne would cut the connection of a handshake that waits for a worker, without an answer.
         parser.set_defaults(
             websocket_handshake_timeout=math.ceil(configuration().HANDSHAKE_TIMEOUT) + 5
         )
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        """Run the server, and around it the workers."""
+        """Run the workers, and the server beside them."""
         if not options["run_worker"] or not options.get("use_asgi", True):
             super().inner_run(*args, **options)
             return
@@ -56,7 +56,7 @@ class Command(DaphneCommand):  # type: ignore[misc]
             workers.join()
 
     def check_port(self) -> None:
-        """End the process if its port is taken: Daphne only logs that, and goes on or hangs."""
+        """End the process if its port is in use: Daphne only logs this, and goes on or hangs."""
         family = socket.AF_INET6 if self.use_ipv6 else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

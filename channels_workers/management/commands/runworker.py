@@ -1,4 +1,4 @@
-"""``manage.py runworker``: a process that runs consumers."""
+"""``manage.py runworker``: runs consumers."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-#: How long the process has to end after the worker has stopped (s).
+#: How long the process may take to exit after the worker has stopped (s).
 EXIT_TIME = 1.0
 
 
-class Watch:
-    """A file descriptor that gets the number of each signal, SIGTERM and SIGINT among them.
+class StopSignals:
+    """Waits for SIGTERM or SIGINT; a second one ends the process at once.
 
-    A second one of these ends the process at once. Python's own handler writes there at the very
-    moment: one in Python may have to wait for the end of a system call that waits for it.
+    Python writes the number of each signal into a file descriptor as it arrives. A handler in
+    Python would run too late if the main thread were in a system call.
     """
 
     def __init__(self) -> None:
@@ -56,14 +56,14 @@ class Watch:
             signal.signal(each, signal.SIG_DFL)
 
     def _hold_back(self) -> None:
-        # One that a child gets before it has let go of the descriptor would be read here.
+        # A signal to a child that still has the descriptor would be read in this process.
         self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     def _let_through(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
 
     def _begin_in_child(self) -> None:
-        """Let signals do as before: what the child of a consumer gets is not for this worker."""
+        """Restore the handlers: signals to the child of a consumer are not for this worker."""
         signal.set_wakeup_fd(-1)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
@@ -76,12 +76,12 @@ class Watch:
 
 
 class Command(BaseCommand):
-    """Run consumers until SIGTERM or SIGINT; then finish what is under way."""
+    """Run consumers until SIGTERM or SIGINT; then finish the running ones."""
 
     help = "Runs consumers: pulls messages from the channel layer until SIGTERM or SIGINT."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the options of 1.1.8."""
+        """Add the options of 1.1.8."""
         parser.add_argument(
             "--layer",
             default=DEFAULT_CHANNEL_LAYER,
@@ -107,7 +107,7 @@ class Command(BaseCommand):
         )
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run the command, and end the process after it whatever still runs in it."""
+        """Run the command; end the process after it, even if threads still run."""
         super().run_from_argv(argv)
         Duty("end of the process", end_late).start()
 
@@ -118,8 +118,8 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
         if problems := check_worker(options["layer"]):
-            told = (f"{problem.id}: {problem.msg} {problem.hint}" for problem in problems)
-            raise CommandError("\n".join(told))
+            texts = (f"{problem.id}: {problem.msg} {problem.hint}" for problem in problems)
+            raise CommandError("\n".join(texts))
         try:
             group = WorkerGroup(
                 layer,
@@ -134,7 +134,7 @@ class Command(BaseCommand):
 
     def run(self, group: WorkerGroup) -> None:
         """Run *group* until a signal comes."""
-        signals = Watch()
+        signals = StopSignals()
         self.say(
             f"Worker {group.process}: {len(group.workers)} thread(s) on {group.channel_layer}, "
             f"listening on channels {', '.join(group.channels)}",
@@ -143,14 +143,14 @@ class Command(BaseCommand):
         worker_process_ready.send(sender=group)
         group.start()
         signals.wait()
-        text = "Stopping: the messages under way are finished first"
+        text = "Stopping: running consumers finish first"
         self.say(text, fields("worker_stops", process_id=group.process))
         group.stop()
         text = "Worker stopped" if group.join() else "Worker stopped, not all finished"
         self.say(text, fields("worker_stopped", process_id=group.process))
 
     def say(self, text: str, extra: dict[str, str | int]) -> None:
-        """Log *text*; print it where nobody reads the log at this level."""
+        """Log *text*, or print it if the log does not show this level."""
         if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
             logger.info(text, extra=extra)
         else:
@@ -158,19 +158,19 @@ class Command(BaseCommand):
             self.stdout.flush()
 
     def log_delivery(self, delivery: Delivery) -> None:
-        """Say which message a worker runs."""
+        """Print the message that a thread runs next."""
         self.stdout.write(f"{delivery.channel} {delivery.id}")
 
 
 def end_late() -> None:
-    """End this process if it has not ended after a while.
+    """End this process if it does not exit by itself.
 
-    Python waits without limit for the threads of ``asyncio.to_thread()`` and ``sync_to_async()``.
+    Python waits without limit for threads of ``asyncio.to_thread()`` and ``sync_to_async()``.
     """
     time.sleep(EXIT_TIME)
     threads = threading.enumerate()
     names = ", ".join(each.name for each in threads if not each.daemon and each.is_alive())
-    text = "The process ends without threads that a consumer has started: %s"
+    text = "The process ends although threads of consumers still run: %s"
     logger.error(text, names, extra=fields("stop_failed"))
     logging.shutdown()
     os._exit(0)

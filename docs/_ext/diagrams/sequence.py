@@ -160,10 +160,10 @@ def _message(message: _Message, columns: list[float], top: float) -> str:
     if start == end:
         middle = start + _SELF + 4 + svg.width_of(message.label) / 2
         points = f"M{start:g} {top + 4:g}h{_SELF - 8:g}V{below + 8:g}H{start + 2:g}"
-        label = svg.text(middle, top + 4, message.label)
+        label = svg.text(middle, top + 4, message.label, "diagram-label")
         return label + svg.path(points, kind) + svg.head(start + 1, below + 8, -1)
     direction = 1 if end > start else -1
-    label = svg.text((start + end) / 2, top - 2, message.label)
+    label = svg.text((start + end) / 2, top - 2, message.label, "diagram-label")
     if message.arrow.endswith("x"):
         stop = (start + 3 * end) / 4
         cross = f"M{stop - 5:g} {below - 5:g}l10 10m0-10l-10 10"

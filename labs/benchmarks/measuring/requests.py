@@ -10,7 +10,6 @@ import re
 import socket
 import threading
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 from labs.benchmarks.load.report import Report
@@ -34,12 +33,7 @@ class RequestCounter:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()

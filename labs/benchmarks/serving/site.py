@@ -64,6 +64,7 @@ class Site(harness.Site):
             "CHAT_RATE_LIMIT": "0",
             "CHAT_ADDRESS_RATE_LIMIT": "0",
             "CHAT_ARRIVAL_RATE_LIMIT": "0",
+            "CHAT_ROOM_RATE_LIMIT": "0",
             "CONNECTIONS_PER_ADDRESS": "0",
             "DATABASE_URL": f"sqlite:///{self.folder / 'chat.sqlite3'}",
             "DEBUG": "0",

@@ -6,11 +6,10 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from labs.faults.chat_fault import ChatFault
 from labs.faults.harms.redis_lost import lose_data
-from labs.faults.site import Setting, Site
+from labs.faults.site import Site
 from labs.faults.stage import Stage
 from labs.harness.processes import Process
 from labs.harness.waiting import wait_for
@@ -54,13 +53,9 @@ class ChatServerStopped(ChatFault):
     """SIGTERM to a server, which is started again."""
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
+        self.servers = (kind, kind)
         self.name = f"chat-server-stopped-{kind}"  # type: ignore[misc]
         self.description = f"SIGTERM to an interface server of the real chat, {kind}"  # type: ignore[misc]
-
-    def setting(self, folder: Path) -> Setting:
-        """Ask for two servers of the kind."""
-        return Setting(servers=(self.kind, self.kind))
 
     def harm(self, stage: Stage) -> None:
         """Stop it, and start another at its port."""

@@ -28,11 +28,8 @@ class WorkerFrozen(Fault):
     def harm(self, stage: Stage) -> None:
         """Freeze the one that runs the most."""
         stage.keep_busy(3)
-        running = [run.process for run in stage.running()]
-        victim = max(stage.site.workers, key=lambda worker: running.count(worker.pid))
-        cut = running.count(victim.pid)
-        stage.note(f"{cut} consumers were under way in it")
-        stage.expect(cut > 0, "the harm met no consumer")
+        victim = stage.busiest_worker()
+        stage.expect_cut(victim)
         freeze(stage, victim, 15)
 
 

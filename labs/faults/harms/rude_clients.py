@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from labs.faults.diaries import read_runs
 from labs.faults.fault import Fault
 from labs.faults.flooder import Flooder, Sleeper
-from labs.faults.site import Setting
 from labs.faults.size import Size
 from labs.faults.stage import Stage
 from labs.harness.crowd.hearing import percentile
@@ -72,12 +70,8 @@ class SlowReader(Fault):
     description = "a client of a room of 100 reads nothing, 200 messages of 4 KiB a second"
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
+        self.servers = (kind, kind)
         self.name = f"slow-reader-{kind}"  # type: ignore[misc]
-
-    def setting(self, folder: Path) -> Setting:
-        """Ask for two servers of the kind."""
-        return Setting(servers=(self.kind, self.kind))
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
         """Ask for one room."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from labs.faults.fault import Fault
 from labs.faults.harms.server_killed import judge_disconnects
-from labs.faults.site import Setting
 from labs.faults.stage import Stage
 from labs.harness.crowd.transcript import Transcript
 from labs.harness.server import Server
@@ -28,13 +26,9 @@ class ServerStopped(Fault):
     """SIGTERM to one of two interface servers, with handshakes under way."""
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
+        self.servers = (kind, kind)
         self.name = f"server-stopped-{kind}"  # type: ignore[misc]
         self.description = f"SIGTERM to an interface server, {kind}"  # type: ignore[misc]
-
-    def setting(self, folder: Path) -> Setting:
-        """Ask for two servers of the kind."""
-        return Setting(servers=(self.kind, self.kind))
 
     def harm(self, stage: Stage) -> None:
         """Stop it, in the middle of handshakes."""

@@ -7,14 +7,9 @@ from itertools import cycle
 
 from labs.faults.fault import Fault
 from labs.faults.stage import Stage
+from labs.harness.raw_socket import handshake
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
-
-REQUEST = (
-    "GET /room/door/?key=door{number} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    "Sec-WebSocket-Version: 13\r\n\r\n"
-)
 
 #: How long clients wait before they go (s), in turn.
 WAITS = (0.0, 0.001, 0.003, 0.01, 0.03)
@@ -36,7 +31,7 @@ class VanishingHandshakes(Fault):
     def vanish(self, server: Server, number: int, stage: Stage, wait: float) -> None:
         """Ask *server* for a socket and go after a *wait* (s)."""
         with socket.create_connection(("127.0.0.1", server.port)) as client:
-            client.sendall(REQUEST.format(number=number).encode())
+            client.sendall(handshake(server.port, f"/room/door/?key=door{number}"))
             stage.last(wait)
 
     def check(self, stage: Stage) -> None:

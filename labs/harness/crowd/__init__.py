@@ -1,5 +1,6 @@
-"""A crowd: a process whose people talk in rooms and write down what they hear.
+"""A crowd: a process with many clients that talk in rooms and record what they hear.
 
-``traffic`` starts and steers it, ``hearing`` and ``chat_rows`` count what was lost of its messages.
-The load of the benchmarks is another one, made to cost little: ``labs/benchmarks/load``.
+``traffic`` starts and controls it. ``hearing`` and ``chat_rows`` count lost, repeated and reordered
+messages. The benchmarks have a load generator of their own, ``labs/benchmarks/load``: it must cost
+little itself, and neither reconnects nor keeps a transcript.
 """

@@ -1,6 +1,6 @@
 """``python -m labs.harness.crowd PLAN SOCKET TRANSCRIPT`` runs a crowd.
 
-It takes its commands from a Unix socket: each line is one, as JSON. It answers with the status.
+It reads commands from a Unix socket, one JSON object per line, and answers with its status.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from labs.harness.crowd.plan import Plan
 
 
 async def main(plan: Plan, address: str, transcript: Path) -> None:
-    """Run until the command ``leave`` comes; then write the transcript."""
+    """Run until the command ``leave``, then write the transcript."""
     crowd = Crowd(plan)
     left = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Whether what people said in the chat is what is stored, and what they were shown."""
+"""Compares the messages of a crowd with the rows of the chat, and with its pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What differs; each fact is a text that names the message."""
+    """The differences. Each entry names a message."""
 
     lost: list[str]
     twice: list[str]
@@ -29,7 +29,7 @@ class Found:
 
 
 def find(transcript: Transcript, rows: Sequence[Stored]) -> Found:
-    """Compare; everybody was in the room before the first message was said."""
+    """Compare. Everybody must have been in the room before the first message."""
     said = [f"{person.name}-{said.number}" for person in transcript.people for said in person.said]
     stored = Counter(row.nonce for row in rows)
     lost = [f"{nonce} is not stored" for nonce in said if nonce not in stored]

@@ -1,4 +1,4 @@
-"""All people of the load together."""
+"""All clients of a crowd."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
 from labs.harness.crowd.visitor import Visitor
 
-#: How many handshakes are under way at once.
+#: How many handshakes run at once.
 AT_ONCE = 12
 
-#: How far behind (s) the load may be before it leaves out what it has not said, as after a
-#: standstill of the whole machine.
+#: A crowd that is further behind its plan (s) skips messages, as after a stall of the machine.
 BEHIND = 2.0
 
 
 class Crowd:
-    """Lets all visitors in, lets them talk until it is to be quiet, and sends them home."""
+    """Connects all visitors, lets them talk, and disconnects them."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -32,7 +31,7 @@ class Crowd:
         self._living = [asyncio.create_task(visitor.live()) for visitor in self.visitors]
 
     async def _talk(self) -> None:
-        """Let everybody say something in each interval, one after the other."""
+        """Let everybody say something once per interval, in turn."""
         pause = self.plan.interval / len(self.visitors)
         due = time.monotonic()
         while not self.quiet.is_set():
@@ -43,7 +42,7 @@ class Crowd:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     def status(self) -> dict[str, Any]:
-        """Return who is there, and the age (s) of the oldest message that has not come back."""
+        """Return the numbers of clients, and the age (s) of the oldest message without an echo."""
         lost = sum(visitor.is_lost for visitor in self.visitors)
         joined = sum(visitor.joined.is_set() for visitor in self.visitors)
         oldest = min(
@@ -58,7 +57,7 @@ class Crowd:
         }
 
     async def obey(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Carry out a command."""
+        """Execute a command."""
         match command["do"]:
             case "talk":
                 self._talking = asyncio.create_task(self._talk())
@@ -78,5 +77,5 @@ class Crowd:
         await asyncio.wait(self._living, timeout=5)
 
     def transcript(self) -> Transcript:
-        """Return all that was said and heard."""
+        """Return all messages and visits."""
         return Transcript([visitor.person for visitor in self.visitors])

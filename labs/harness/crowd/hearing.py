@@ -1,4 +1,4 @@
-"""What people should have heard, and did: lost, twice, out of order, and how late.
+"""Counts lost, repeated, reordered and late messages of a crowd.
 
 A message was *accepted* if its sender tries again until it comes back, or kept the socket that it
 was sent by, or if anybody heard it, or a consumer of it came to its end. What a plain person sent
@@ -19,7 +19,7 @@ from labs.harness.crowd.transcript import Person, Said, Transcript, Visit
 
 @dataclass(frozen=True)
 class Found:
-    """What came of the messages of all people; each fact is a text that names the message.
+    """The result. Each entry of a list names a message.
 
     *seconds* is the latest of all, after a moment.
     """
@@ -33,7 +33,7 @@ class Found:
     seconds: float
 
 
-#: The key of a socket, and the number of a message that came by it.
+#: The key of a socket, with the number of one of its messages.
 Finished = Collection[tuple[str, int | None]]
 
 
@@ -44,10 +44,10 @@ def find(
     finished: Finished = frozenset(),
     loose: Collection[str] = (),
 ) -> Found:
-    """Find; a message is late by the time after *since* that it took (monotonic s).
+    """Count. The delay of a message starts at *since* or later (monotonic s).
 
-    The consumers of *finished* messages came to their end. What *loose* senders said may be heard
-    in any order.
+    The consumers of *finished* messages have completed. Messages of *loose* senders may come in any
+    order.
     """
     accepted = _accepted(transcript, finished)
     said = sum(len(person.said) for person in transcript.people)
@@ -88,7 +88,7 @@ def is_accepted(
     heard: set[tuple[str, int]],
     finished: Finished,
 ) -> bool:
-    """Say whether a message counts; see the top of this file."""
+    """Whether a message counts, see the top of this file."""
     if message.is_silent:
         return False
     if person.retries or not any(visit.joined and visit.ended for visit in person.visits):

@@ -1,4 +1,4 @@
-"""How much load is wanted."""
+"""The size and the pace of a crowd."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Plan:
     authority: str = ""
 
     def people(self) -> Iterator[tuple[Person, int]]:
-        """Each person with the number of the server to go to; every other pair retries.
+        """Each person with the number of the first server. Every other pair retries.
 
         In the chat all do.
         """
@@ -41,7 +41,7 @@ class Plan:
                 yield person, seat % len(self.servers)
 
     def dump(self) -> str:
-        """Write it as an argument of a command."""
+        """Serialise it for a command line."""
         return json.dumps(asdict(self))
 
     @classmethod

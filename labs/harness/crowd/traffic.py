@@ -1,4 +1,4 @@
-"""A crowd as those see it who start it: a process, steered by a Unix socket."""
+"""Starts a crowd as a process and controls it through a Unix socket."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from labs.harness.processes import Processes
 from labs.harness.project import ROOT
 from labs.harness.waiting import wait_for
 
-#: How long all people may take to be let in (s).
+#: How long all handshakes may take together (s).
 JOIN_TIMEOUT = 60.0
 
-#: All flows if, for this time (s), nothing has waited longer than that (s).
+#: Calm: for the first time (s) no message has waited longer than the second (s).
 CALM_FOR, CALM_AGE = 2.0, 1.0
 
 
 @dataclass(frozen=True)
 class Status:
-    """Who is there now; *age* (s) is that of the oldest message that has not come back."""
+    """Numbers of clients. *age* (s) is that of the oldest message without an echo."""
 
     joined: int
     lost: int
@@ -35,12 +35,12 @@ class Status:
 
     @property
     def is_calm(self) -> bool:
-        """Whether everybody who comes back is back, and nothing waits."""
+        """Whether all clients that reconnect are connected, and no message waits."""
         return self.away == 0 and self.age < CALM_AGE
 
 
 class Traffic:
-    """Starts a crowd for *plan* among the *processes*; *folder* gets its files."""
+    """Starts a crowd for *plan* as one of the *processes*. Its files go to *folder*."""
 
     def __init__(self, folder: Path, processes: Processes, plan: Plan) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class Traffic:
         return self.folder / "transcript.json"
 
     def __enter__(self) -> Self:
-        """Let all people in, and let them talk."""
+        """Wait for all handshakes, then let everybody talk."""
         wait_for(self._all_joined, self._describe, JOIN_TIMEOUT)
         self._tell({"do": "talk"})
         return self
@@ -87,15 +87,15 @@ class Traffic:
         return Status(**json.loads(self._answers.readline()))
 
     def status(self) -> Status:
-        """Return how it is now."""
+        """Return the current status."""
         return self._tell({"do": "status"})
 
     def order(self, person: str, **order: Any) -> None:
-        """Let the next message of *person* carry an order for the application."""
+        """Attach an order for the application to the next message of *person*."""
         self._tell({"do": "order", "person": person, "order": order})
 
     def wait_until_calm(self, timeout: float) -> bool:
-        """Wait until all flows again; say whether it does."""
+        """Wait until all is calm. Return whether it is."""
         deadline = time.monotonic() + timeout
         calm_since = time.monotonic()
 
@@ -110,14 +110,14 @@ class Traffic:
         return time.monotonic() - calm_since >= CALM_FOR
 
     def fall_silent(self, timeout: float) -> bool:
-        """Let nobody say anything more; wait until all has come back, say whether it has."""
+        """Stop all talking and wait for all echoes. Return whether they came."""
         self._tell({"do": "quiet"})
         deadline = time.monotonic() + timeout
         wait_for(lambda: self.status().age == 0 or time.monotonic() > deadline, "", timeout + 60)
         return self.status().age == 0
 
     def leave(self) -> Transcript:
-        """Close all sockets; return what everybody said and heard."""
+        """Close all sockets and return the transcript."""
         self._tell({"do": "leave"})
         self.process.wait()
         return Transcript.read(self._transcript)

@@ -1,4 +1,4 @@
-"""What people of the load said, heard and went through; times are of the monotonic clock (s)."""
+"""The messages and visits of a crowd. Times are of the monotonic clock (s)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Person:
 
 @dataclass
 class Transcript:
-    """Everything that the load saw."""
+    """All people of a crowd, with their messages and visits."""
 
     people: list[Person]
 

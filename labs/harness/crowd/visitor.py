@@ -1,4 +1,4 @@
-"""A person of the load at work."""
+"""A client of a crowd at work."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Heard, Person, Said, Visit
 
-#: How long one who was dropped waits before the next attempt (s), as pages do, but shorter.
+#: The pause before a reconnect (s), shorter than that of pages.
 WAIT = (0.2, 0.8)
 
-#: How long a handshake, and the end of a socket, may take (s), and what is not wanted.
+#: Time-outs (s), and features that are switched off.
 OPTIONS: dict[str, Any] = {
     "open_timeout": 30.0,
     "close_timeout": 2.0,
@@ -29,7 +29,7 @@ OPTIONS: dict[str, Any] = {
 
 
 class Visitor:
-    """Talks as *plan* says, from *server* on; *gate* lets few handshakes through at once."""
+    """Talks by *plan*, first at *server*. *gate* limits concurrent handshakes."""
 
     def __init__(self, person: Person, server: int, plan: Plan, gate: asyncio.Semaphore) -> None:
         self.person = person
@@ -45,19 +45,19 @@ class Visitor:
 
     @property
     def is_lost(self) -> bool:
-        """Whether this person was dropped for good."""
+        """Whether this client was dropped and does not reconnect."""
         ended = any(visit.joined and visit.ended for visit in self.person.visits)
         return ended and not self.person.retries
 
     def oldest(self) -> float:
-        """When the first message was due that has not come back; infinity if all have."""
+        """The time of the oldest message without an echo. Infinity if there is none."""
         said = self.person.said
         while self._first_unheard < len(said) and said[self._first_unheard].back is not None:
             self._first_unheard += 1
         return said[self._first_unheard].at if self._first_unheard < len(said) else float("inf")
 
     def say(self) -> None:
-        """Have something to say, which leaves as soon as there is a socket."""
+        """Queue a message. It is sent as soon as there is a socket."""
         said = Said(len(self.person.said), time.monotonic(), order=self.order)
         self.order = None
         if said.is_silent:
@@ -66,7 +66,7 @@ class Visitor:
         self._news.set()
 
     async def live(self) -> None:
-        """Visit the room, again and again if need be, until told to leave."""
+        """Visit the room, and reconnect if necessary, until :meth:`leave`."""
         while not self.leaving and not self.is_lost:
             async with self.gate:
                 visit = self._new_visit()
@@ -86,7 +86,7 @@ class Visitor:
         return (self.server + 1) % len(self.plan.servers)
 
     def _pause(self, visit: Visit) -> float:
-        """Return how long (s) to wait after *visit* before the next."""
+        """Return the pause (s) between *visit* and the next."""
         return random.uniform(*WAIT)
 
     def _new_visit(self) -> Visit:

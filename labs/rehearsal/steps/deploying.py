@@ -16,8 +16,9 @@ from labs.rehearsal.witness import Witness, witness
 #: What new consumers add to each message that is said.
 MARK = "rehearsed"
 
-#: The change, which must fit exactly once.
+#: The change. Each patch must fit exactly once.
 NEW_CONSUMER = (
+    Patch("chat/consumers.py", "\nimport time\n", "\nimport json\nimport time\n"),
     Patch(
         "chat/consumers.py",
         'hearers(message, is_news).send({"text": stored.frame()})',

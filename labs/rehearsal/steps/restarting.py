@@ -29,6 +29,7 @@ class ConfigVars(Step):
             "CHAT_RATE_LIMIT": "0",
             "CHAT_ADDRESS_RATE_LIMIT": "0",
             "CHAT_ARRIVAL_RATE_LIMIT": "0",
+            "CHAT_ROOM_RATE_LIMIT": "0",
             "CONNECTIONS_PER_ADDRESS": "0",
         }
         said = app.set_config(**changes)

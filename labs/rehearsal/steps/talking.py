@@ -31,12 +31,12 @@ class Talk(Step):
         self.look_at_pages(stage, ann)
         self.look_at_static_files(stage, ann)
         ann.sign_up("ann")
-        cookies = {cookie.name: cookie.secure for cookie in ann.jar}
+        cookies = {name: bool(cookie["secure"]) for name, cookie in ann.jar.items()}
         logged_in = any(name.endswith("sessionid") for name in cookies)
         stage.expect(logged_in, f"a session after signing up; cookies: {cookies}")
         stage.note(f"cookies {', '.join(f'`{name}`' for name in sorted(cookies))}, all secure")
         stage.expect(all(cookies.values()), f"cookies for TLS alone, but they are {cookies}")
-        with ann.enter("lobby") as first, bob.enter("lobby") as second:
+        with ann.join("lobby") as first, bob.join("lobby") as second:
             frame = say_and_hear(first, [first, second], "hello from ann", "eve")
             stage.expect(frame["handle"] == "ann", f"the account's name, not {frame['handle']!r}")
             say_and_hear(second, [first, second], "hello from bob", "bob")
@@ -55,14 +55,14 @@ class Talk(Step):
     @staticmethod
     def look_at_pages(stage: Stage, guest: Guest) -> None:
         """Come by http, by https, and by https with forged headers."""
-        plain = guest.ask("/lobby/", "http")
+        plain = guest.ask("GET", "/lobby/", plain=True)
         there = plain.headers.get("Location")
         stage.note(f"http: {plain.status} to https")
         stage.expect(
             plain.status == 301 and there == f"https://{HOST}/lobby/",
             f"301 to https://{HOST}/lobby/, not {plain.status} to {there}",
         )
-        secure = guest.ask("/lobby/", **FORGED)
+        secure = guest.get("/lobby/", **FORGED)
         lasts = secure.headers.get("Strict-Transport-Security", "")
         stage.note(f"https: {secure.status}, HSTS `{lasts}`, forged headers not believed")
         stage.expect(secure.status == 200, f"a page, whatever a client forges: {secure.status}")
@@ -71,10 +71,10 @@ class Talk(Step):
     @staticmethod
     def look_at_static_files(stage: Stage, guest: Guest) -> None:
         """Fetch what the page loads."""
-        page = guest.get("/lobby/")
+        page = guest.get("/lobby/").body
         names = re.findall(r'(?:src|href)="(/static/[^"]+\.(?:js|css))"', page)
         for name in names:
-            answer = guest.ask(name, Accept_Encoding="gzip")
+            answer = guest.get(name, Accept_Encoding="gzip")
             kept = answer.headers.get("Cache-Control", "")
             packed = answer.headers.get("Content-Encoding", "")
             stage.expect(HASHED.search(name) is not None, f"a hash in {name}")
@@ -96,7 +96,7 @@ class Idle(Step):
     def play(self, stage: Stage) -> None:
         """Be silent for longer than the time-out, then go on by the same sockets."""
         ann, bob = Guest(stage.site.router), Guest(stage.site.router)
-        with ann.enter("quiet") as first, bob.enter("quiet") as second:
+        with ann.join("quiet") as first, bob.join("quiet") as second:
             say_and_hear(first, [first, second], "before", "carol")
             with stage.site.key_value.client() as client:
                 before = stage.site.key_value.connections(client)

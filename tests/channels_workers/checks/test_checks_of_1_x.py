@@ -24,8 +24,8 @@ def test_an_unknown_key_is_named_beside_those_that_are_known(settings: Settings)
     config = {"stats_prefix": "x", "capacity": 5, "services": []}
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": config}}
     assert only_problem()[1] == (
-        "CHANNEL_LAYERS['default'] cannot be used: its CONFIG has 'stats_prefix', 'services'; the "
-        "layer takes capacity, channel_capacity, expiry, group_expiry, hosts, message_size, "
+        "CHANNEL_LAYERS['default'] cannot be used: its CONFIG has 'stats_prefix', 'services'. "
+        "Known keys: capacity, channel_capacity, expiry, group_expiry, hosts, message_size, "
         "prefix, symmetric_encryption_keys."
     )
 
@@ -83,7 +83,7 @@ def test_djangos_own_application(text: str, entry: Path) -> None:
     entry.write_text(text)
     number, message, hint = only_problem()
     assert number == "channels_workers.W003"
-    assert message.endswith("it serves pages, and no sockets.")
+    assert message.endswith("It serves pages but no sockets.")
     assert "application = get_application()" in hint
     assert "entry_of_servers" not in sys.modules
 

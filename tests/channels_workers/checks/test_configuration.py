@@ -160,7 +160,7 @@ def test_what_the_import_of_a_backend_lacks_is_said(
         "specified for default: The fast parser cannot be used: "
         "No module named 'a_package_of_nobody'"
     )
-    assert "install the package of 'a_package_of_nobody'" in hint
+    assert "Install the package of 'a_package_of_nobody'" in hint
 
 
 WITHOUT = """
@@ -196,14 +196,14 @@ def test_without_hiredis_the_cause_and_the_cure_are_said() -> None:
     said = problems_without("hiredis", {"hosts": ["redis://localhost"]})
     assert "cannot be used: Cannot import BACKEND" in said
     assert "specified for default: No module named 'hiredis'" in said
-    assert "install the package of 'hiredis'" in said
+    assert "Install the package of 'hiredis'" in said
 
 
 @pytest.mark.parametrize("backend", [REDIS, MEMORY])
 def test_keys_without_cryptography(backend: str) -> None:
     said = problems_without("cryptography", {"symmetric_encryption_keys": ["secret"]}, backend)
     assert "channels_workers.E004" in said
-    assert "HINT: Install cryptography, or leave symmetric_encryption_keys out" in said
+    assert "HINT: Install cryptography, or remove symmetric_encryption_keys" in said
     assert "E004" not in problems_without("cryptography", {}, backend)
 
 
@@ -341,7 +341,7 @@ def test_an_engine_that_cannot_be_used(engine: Any, settings: Settings) -> None:
     number, message, hint = only_problem()
     assert number == "channels_workers.E011"
     assert message.startswith("CHANNEL_SESSION_ENGINE cannot be used: ")
-    assert "Leave it out" in hint
+    assert "Remove it, and" in hint
 
 
 # Deployment
@@ -350,7 +350,7 @@ def test_an_engine_that_cannot_be_used(engine: Any, settings: Settings) -> None:
 def test_a_deployment_on_the_layer_of_one_process() -> None:
     number, message, hint = only_problem(include_deployment_checks=True)
     assert number == "channels_workers.W001"
-    assert message == "CHANNEL_LAYERS['default'] lives in one process; `runworker` cannot serve it."
+    assert message == "CHANNEL_LAYERS['default'] lives in one process. `runworker` cannot serve it."
     assert hint == f'Use "BACKEND": "{REDIS}"'
 
 
@@ -376,7 +376,7 @@ def test_a_cluster(redis_cluster: RedisServer, settings: Settings) -> None:
     number, message, hint = only_problem(databases=["default"])
     assert number == "channels_workers.E009"
     assert f"The Redis at {redis_cluster.url} is a cluster." in message
-    assert "version 6.2 or later, not a cluster" in hint
+    assert "version 6.2 or later, or a Sentinel pair, but no cluster" in hint
 
 
 def test_a_server_that_does_not_answer(settings: Settings) -> None:
@@ -385,7 +385,7 @@ def test_a_server_that_does_not_answer(settings: Settings) -> None:
     number, message, hint = only_problem(databases=["default"])
     assert number == "channels_workers.W002"
     assert f"Redis at {url} does not answer" in message
-    assert "sockets and workers wait for it" in hint
+    assert "Sockets and workers wait for it" in hint
 
 
 @pytest.mark.parametrize("path", ["99", "0?password=s3cret"])

@@ -27,57 +27,57 @@ CALLS: dict[str, Callable[[], Any]] = {
     "session_for_reply_channel()": lambda: session_for_reply_channel(REPLY_CHANNEL),
 }
 
-Told = Callable[[], list[str]]
+Logged = Callable[[], list[str]]
 
 
 @pytest.fixture
-def told(
+def logged(
     settings: Settings, caplog: pytest.LogCaptureFixture, memory_layer: InMemoryChannelLayer
-) -> Iterator[Told]:
-    """What the log says under DEBUG; nothing was told before."""
+) -> Iterator[Logged]:
+    """What the log says under DEBUG; nothing was logged before."""
     settings.DEBUG = True
-    blocking._told.clear()
+    blocking._logged.clear()
     yield lambda: [record.getMessage() for record in caplog.records]
-    blocking._told.clear()
+    blocking._logged.clear()
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_under_debug_it_is_told_with_the_place_and_the_cure(name: str, told: Told) -> None:
+async def test_under_debug_the_place_and_the_cure_are_logged(name: str, logged: Logged) -> None:
     CALLS[name]()
-    [text] = told()
+    [text] = logged()
     _, line = inspect.getsourcelines(CALLS[name])
     assert f"{__file__}:{line} calls {name} in a running event loop" in text
     kind, _, method = name.rpartition(".")
     assert (f"Await {kind}.a{method} there." if kind else "sync_to_async()") in text
 
 
-async def test_each_place_is_told_once(told: Told) -> None:
+async def test_each_place_is_logged_once(logged: Logged) -> None:
     for _ in range(3):
         Group("chat").send({})
         Group("chat").send({})
-    assert len(told()) == 2
+    assert len(logged()) == 2
 
 
 async def test_what_is_immediate_holds_up_the_consumers_of_a_worker(
-    told: Told, memory_layer: InMemoryChannelLayer
+    logged: Logged, memory_layer: InMemoryChannelLayer
 ) -> None:
     with Outbox(memory_layer):
         Group("chat").send({}, immediately=True)
-    assert len(told()) == 1
+    assert len(logged()) == 1
 
 
-async def test_a_session_that_is_saved_at_once(told: Told) -> None:
+async def test_a_session_saved_at_once_is_logged(logged: Logged) -> None:
     session = await sync_to_async(session_for_reply_channel)(REPLY_CHANNEL)
     session["a"] = 1
-    assert told() == []
+    assert logged() == []
     session.save()
-    assert ["asave()" in text for text in told()] == [True]
+    assert ["asave()" in text for text in logged()] == [True]
     await session.asave()
-    assert len(told()) == 1
+    assert len(logged()) == 1
 
 
-async def test_nothing_is_told_of_what_holds_nothing_up(
-    told: Told, memory_layer: InMemoryChannelLayer
+async def test_calls_that_do_not_block_are_not_logged(
+    logged: Logged, memory_layer: InMemoryChannelLayer
 ) -> None:
     group, channel = Group("chat"), Channel("work")
     await group.asend({})
@@ -90,28 +90,28 @@ async def test_nothing_is_told_of_what_holds_nothing_up(
         channel.send({})
         group.send({})
         group.add("work")
-    assert told() == []
+    assert logged() == []
 
 
-def test_nothing_is_told_without_an_event_loop(told: Told) -> None:
+def test_nothing_is_logged_without_an_event_loop(logged: Logged) -> None:
     Group("chat").send({})
-    assert told() == []
+    assert logged() == []
 
 
-async def test_nothing_is_told_in_production(told: Told, settings: Settings) -> None:
+async def test_nothing_is_logged_in_production(logged: Logged, settings: Settings) -> None:
     settings.DEBUG = False
     Group("chat").send({})
-    assert told() == []
+    assert logged() == []
 
 
 async def test_the_places_that_are_remembered_are_bounded(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocking, "PLACES", 2)
     for number in range(5):
         code = compile("Group('chat').send({})", f"made up {number}", "exec")
         exec(code, {"Group": Group})
-    assert len(told()) == 2
+    assert len(logged()) == 2
 
 
 # What is awaited instead

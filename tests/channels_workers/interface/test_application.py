@@ -296,7 +296,7 @@ async def test_frames_of_clients_that_have_left_are_bounded(
             client.send(str(number))
         client.leave()
         await client.ended()
-    assert application.sockets.left_frames == 10
+    assert application.sockets.backlog.orphaned_frames == 10
     assert layer.length("websocket.receive") == 3
     assert layer.length("websocket.disconnect") == 0
 
@@ -311,10 +311,10 @@ async def test_of_one_client_that_has_left_few_frames_are_kept(
             client.send(str(number))
         client.leave()
         await client.ended()
-        assert application.sockets.left_frames == 3
+        assert application.sockets.backlog.orphaned_frames == 3
     await consumers.until(lambda: consumers.seen[-1][0] == "disconnect")
     assert consumers.ends == [(1001, 4)]
-    assert application.sockets.kept == 0
+    assert application.sockets.backlog.taken == 0
 
 
 async def test_frames_left_behind_are_bounded_in_bytes_over_all(
@@ -328,11 +328,11 @@ async def test_frames_left_behind_are_bounded_in_bytes_over_all(
                 client.send("x" * 5000)
             client.leave()
             await client.ended()
-        assert application.sockets.left_frames == 2
-        assert application.sockets.left_bytes < 15_000
+        assert application.sockets.backlog.orphaned_frames == 2
+        assert application.sockets.backlog.orphaned_bytes < 15_000
     await consumers.until(lambda: len(consumers.ends) == 2)
     assert sorted(consumers.ends) == [(1001, 1), (1001, 3)]
-    assert application.sockets.left_bytes == 0
+    assert application.sockets.backlog.orphaned_bytes == 0
 
 
 async def test_frames_left_behind_do_not_wait_for_ever(
@@ -346,7 +346,7 @@ async def test_frames_left_behind_do_not_wait_for_ever(
         client.leave()
         await client.ended()
         async with asyncio.timeout(TIMEOUT):
-            while application.sockets.left_frames:  # noqa: ASYNC110  (nobody tells of it)
+            while application.sockets.backlog.orphaned_frames:  # noqa: ASYNC110  (nobody tells of it)
                 await asyncio.sleep(0.01)
     await consumers.until(lambda: consumers.seen[-1][0] == "disconnect")
     assert consumers.ends == [(1001, 1)]
@@ -363,7 +363,7 @@ async def test_with_too_much_of_all_sockets_the_greediest_alone_is_closed(
         modest.send("one")
         modest.send("y" * 10_000)
         await greedy.until(lambda: greedy.close_codes == [4008])
-        assert application.sockets.kept <= 40_000
+        assert application.sockets.backlog.taken <= 40_000
         greedy.leave(4008)
         await greedy.ended()
     await modest.until(lambda: modest.texts[-1:] == ["y" * 10_000])
@@ -438,7 +438,7 @@ async def test_a_lost_connection_closes_its_socket(
     client.leave(4012)
     await client.ended()
     assert application.sockets.known == set()
-    assert application.sockets.kept == 0
+    assert application.sockets.backlog.taken == 0
 
 
 async def test_no_socket_is_left(application: Interface, consumers: Consumers) -> None:
@@ -625,7 +625,7 @@ async def test_an_end_that_the_layer_does_not_take_is_said_in_one_line(
     assert said.event == "stop_failed"  # type: ignore[attr-defined]
     assert said.getMessage() == "The end of 1 sockets is not told: the layer takes too long"
     for socket in list(application.sockets.known):
-        for task in socket.under_way():
+        for task in socket.unsettled():
             task.cancel()
     await layer.retire_server()
 

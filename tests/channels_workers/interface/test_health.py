@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from channels_workers.interface import health
 from channels_workers.interface.application import Interface
-from channels_workers.interface.health import Checks, DatabaseChecks, Heartbeats, Look
+from channels_workers.interface.health import CachedCheck, Checks, DatabaseChecks, Heartbeats
 from channels_workers.layers.liveness import DEAD_AFTER
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
@@ -190,7 +190,7 @@ class Counted:
 class TestLook:
     async def test_all_who_ask_share_one_look(self, monkeypatch: pytest.MonkeyPatch) -> None:
         counted = Counted()
-        look = Look(counted)
+        look = CachedCheck(counted)
         monkeypatch.setattr(health, "SHARED_FOR", 3600.0)
         found = await asyncio.gather(*(look.result() for _ in range(100)))
         assert [*found, await look.result()] == [{"thing": "look 1"}] * 101
@@ -201,7 +201,7 @@ class TestLook:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         counted = Counted()
-        look = Look(counted)
+        look = CachedCheck(counted)
         monkeypatch.setattr(health, "SHARED_FOR", 0.0)
         monkeypatch.setattr(health, "TIMEOUT", 0.02)
         counted.go_on.clear()
@@ -217,7 +217,7 @@ class TestLook:
     async def test_one_that_never_ends_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As one at a database whose line was cut unheard, when it answers again."""
         counted = Counted()
-        look = Look(counted)
+        look = CachedCheck(counted)
         monkeypatch.setattr(health, "TIMEOUT", 0.02)
         counted.go_on.clear()
         assert await look.result() == {"thing": "no answer within 0.02 s"}

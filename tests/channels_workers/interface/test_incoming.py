@@ -1,7 +1,7 @@
 """How much is read of one client."""
 
 import asyncio
-from collections.abc import Callable
+import sys
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,36 +10,45 @@ import daphne.server
 import pytest
 
 from channels_workers.conf import Configuration
-from channels_workers.interface import incoming
+from channels_workers.interface.backlog import Backlog
 from channels_workers.interface.incoming import Bucket, Intake, gate_for
-from channels_workers.interface.protocol import Connection
+from channels_workers.interface.protocol import FRAME_COST, WebSocketProtocol
+from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.gate import Gate
-from channels_workers.interface.servers.watch import Watch
+from channels_workers.interface.servers.stalls import StallDetector
 
 
 class Held(Gate):
     can_hold = True
 
 
-def opened(**limits: Any) -> Connection:
-    """A connection that is open; one message is under way."""
-    connection = Connection({"path": "/"}, replace(Configuration(), **limits))
-    connection.next_step()
-    connection.reply({"accept": True})
-    return connection
+#: A frame of the tests, and the memory that it takes.
+TEXT = "x" * 100
+ONE = FRAME_COST + sys.getsizeof(TEXT)
 
 
-def made(connection: Connection, go_on: Callable[[], object] = lambda: None) -> Intake:
-    return Intake(Held(lambda: None, lambda: None), connection, Watch(), go_on)
+def opened(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
+    """A connection that is open; one message is in flight."""
+    limits = {"READ_AHEAD": 10 * ONE, **limits}
+    protocol = WebSocketProtocol(
+        {"path": "/"}, replace(Configuration(), **limits), backlog=backlog or Backlog()
+    )
+    protocol.begin("server!1")
+    protocol.reply({"accept": True})
+    return protocol
 
 
-def send(connection: Connection, text: str = "x" * 100) -> None:
-    connection.receive({"type": "websocket.receive", "text": text})
+def made(protocol: WebSocketProtocol, backlog: Backlog | None = None) -> Intake:
+    gate = Held(lambda: None, lambda: None)
+    return Intake(gate, protocol, StallDetector(), backlog or Backlog())
 
 
-def finish(connection: Connection) -> None:
-    connection.release(connection.order)
-    connection.next_step()
+def send(protocol: WebSocketProtocol) -> None:
+    protocol.receive({"type": "websocket.receive", "text": TEXT})
+
+
+def finish(protocol: WebSocketProtocol) -> None:
+    protocol.release(protocol.order)
 
 
 async def test_a_client_is_held_back_until_workers_have_taken_half() -> None:
@@ -47,65 +56,78 @@ async def test_a_client_is_held_back_until_workers_have_taken_half() -> None:
     it = made(connection)
     for _ in range(10):
         send(connection)
-    one = connection.ahead // 10
-    it.regulate(10 * one)
+    assert connection.ahead == 10 * ONE
+    it.regulate()
     assert not it.gate.is_held
     send(connection)
-    it.regulate(10 * one)
+    it.regulate()
     assert it.gate.is_held
     for _ in range(5):
         finish(connection)
-        it.regulate(10 * one)
+        it.regulate()
         assert it.gate.is_held
     finish(connection)
-    it.regulate(10 * one)
+    it.regulate()
     assert not it.gate.is_held
 
 
 async def test_without_read_ahead_one_that_waits_holds_back() -> None:
-    connection = opened()
+    connection = opened(READ_AHEAD=0)
     it = made(connection)
-    it.regulate(0)
+    it.regulate()
     assert not it.gate.is_held
     send(connection)
-    it.regulate(0)
+    it.regulate()
     assert it.gate.is_held
     finish(connection)
-    it.regulate(0)
+    it.regulate()
+    assert not it.gate.is_held
+
+
+async def test_in_a_crowd_one_that_waits_holds_back() -> None:
+    backlog = Backlog()
+    connection = opened(backlog, ALL_FRAME_BYTES_WAITING=4 * ONE)
+    it = made(connection, backlog)
+    send(connection)
+    it.regulate()
+    assert not it.gate.is_held
+    backlog.taken += 3 * ONE  # of others
+    it.regulate()
+    assert it.gate.is_held
+    backlog.taken -= 3 * ONE
+    it.regulate()
     assert not it.gate.is_held
 
 
 async def test_a_socket_that_is_closed_is_read_on_for_the_answer_of_its_client() -> None:
-    connection = opened()
+    connection = opened(READ_AHEAD=0)
     it = made(connection)
     send(connection)
-    it.regulate(0)
+    it.regulate()
     connection.close(4000)
-    it.regulate(0)
+    it.regulate()
     assert not it.gate.is_held
 
 
 async def test_who_sends_without_waiting_is_held_back_until_its_time_comes() -> None:
-    again = asyncio.Event()
-    connection = opened(FRAME_RATE=50, FRAME_BURST=5)
-    it = made(connection, again.set)
+    it = made(opened(FRAME_RATE=50, FRAME_BURST=5))
     for _ in range(4):
         it.count()
-        it.regulate(1000)
+        it.regulate()
         assert not it.gate.is_held
     it.count()
-    it.regulate(1000)
+    it.regulate()
     assert it.gate.is_held
-    await asyncio.wait_for(again.wait(), 10)
-    it.regulate(1000)
-    assert not it.gate.is_held
+    async with asyncio.timeout(10):
+        while it.gate.is_held:  # noqa: ASYNC110  (nobody tells of it)
+            await asyncio.sleep(0.01)
 
 
 async def test_no_rate_is_no_limit() -> None:
     it = made(opened(FRAME_RATE=0, FRAME_BURST=1))
     for _ in range(10):
         it.count()
-    it.regulate(1000)
+    it.regulate()
     assert not it.gate.is_held
 
 
@@ -141,7 +163,7 @@ class Protocol:
 def test_a_server_without_the_parts_is_said_once_with_the_cure(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incoming, "_reported", set())
+    monkeypatch.setattr(parts, "_reported", set())
     server = daphne.server.Server(application=None, endpoints=["unused"])
     for _ in range(2):
         send = partial(server.handle_reply, Protocol())

@@ -9,6 +9,7 @@ from typing import Any
 
 import daphne.server
 import pytest
+from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.internet import main, tcp
 
 from channels_workers.conf import Configuration
@@ -19,11 +20,13 @@ from channels_workers.interface.outgoing import (
     UvicornOutgoing,
     outgoing_for,
 )
-from channels_workers.interface.servers.daphne import unsent_bytes
+from channels_workers.interface.servers.daphne.twisted import unsent_bytes
 
 
 class Server:
     """Sends while it is `writable`, as the protocols of uvicorn do."""
+
+    transport = None
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -173,8 +176,11 @@ class Reactor:
         self.writers.discard(writer)
 
 
-class Line:
+class Line(WebSocketServerProtocol):  # type: ignore[misc]
     """What Daphne has of a client, and the client's end of it."""
+
+    state = WebSocketServerProtocol.STATE_OPEN
+    closeHandshakeTimeout = 1.0  # noqa: N815
 
     def __init__(self) -> None:
         near, self.client = socket.socketpair()

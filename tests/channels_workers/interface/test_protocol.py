@@ -8,33 +8,56 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_workers.conf import Configuration
+from channels_workers.interface.backlog import Backlog
 from channels_workers.interface.protocol import (
     CLOSED,
     CONNECTING,
+    FRAME_COST,
     OPEN,
+    Accept,
+    Actions,
     Close,
-    Connection,
+    CloseSocket,
+    MakeRoom,
     Publish,
-    connect_content,
-    disconnect_content,
+    SendFrame,
+    WebSocketProtocol,
 )
+from channels_workers.interface.replies import connect_content, disconnect_content
 from channels_workers.layers.types import (
     CONNECT,
     RECEIVE,
 )
 
 SCOPE = {"type": "websocket", "path": "/chat/tea/"}
-ACCEPTED = {"type": "websocket.accept", "subprotocol": None}
-REFUSED = {"type": "websocket.close", "code": 1000}
+PATH = SCOPE["path"]
+ACCEPTED = Accept({"type": "websocket.accept", "subprotocol": None})
+REFUSED = CloseSocket({"type": "websocket.close", "code": 1000})
 
 
-def closed(code: int) -> dict[str, Any]:
-    return {"type": "websocket.close", "code": code}
+def closed(code: int, **reason: str) -> CloseSocket:
+    return CloseSocket({"type": "websocket.close", "code": code, **reason})
 
 
-def sent(value: str | bytes) -> dict[str, Any]:
+def sent(value: str | bytes) -> SendFrame:
     key = "text" if isinstance(value, str) else "bytes"
-    return {"type": "websocket.send", key: value}
+    return SendFrame({"type": "websocket.send", key: value})
+
+
+def published(order: int, value: str | bytes) -> Publish:
+    key = "text" if isinstance(value, str) else "bytes"
+    return Publish(RECEIVE, order, {"path": PATH, key: value})
+
+
+def state_of(connection: WebSocketProtocol) -> str:
+    """Its state, which is exactly one of three."""
+    facts = {
+        CONNECTING: connection.is_connecting,
+        OPEN: connection.is_open,
+        CLOSED: connection.is_closed,
+    }
+    [state] = [state for state, is_true in facts.items() if is_true]
+    return state
 
 
 def frame(value: str | bytes) -> dict[str, Any]:
@@ -42,31 +65,42 @@ def frame(value: str | bytes) -> dict[str, Any]:
     return {"type": "websocket.receive", key: value}
 
 
-def connecting(**limits: Any) -> Connection:
+def connecting(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
     """A connection whose handshake was published."""
-    connection = Connection(SCOPE, replace(Configuration(), **limits))
-    step = connection.next_step()
+    connection = WebSocketProtocol(
+        SCOPE, replace(Configuration(), **limits), None, backlog or Backlog()
+    )
+    [step] = connection.begin("server!1")
     assert isinstance(step, Publish)
     return connection
 
 
-def opened(**limits: Any) -> Connection:
-    """A connection that a worker accepted; nothing is under way."""
-    connection = connecting(**limits)
-    connection.reply({"accept": True})
-    connection.release(0)
+def opened(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
+    """A connection that a worker accepted; nothing is in flight."""
+    connection = connecting(backlog, **limits)
+    assert connection.reply({"accept": True}) == [ACCEPTED]
+    assert connection.release(0) == []
     return connection
 
 
-def texts(connection: Connection) -> list[str]:
-    """Publish and release until nothing is left; return the texts, and "end" for the end."""
-    found = []
-    while step := connection.next_step():
+def busy(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
+    """A connection that is open, and whose first frame is in flight."""
+    connection = opened(backlog, **limits)
+    assert connection.receive(frame("first")) == [published(1, "first")]
+    return connection
+
+
+def drain(connection: WebSocketProtocol, actions: Actions = []) -> list[str]:  # noqa: B006
+    """Release until nothing is left; return the texts that are published, and "end"."""
+    found: list[str] = []
+    todo = [*actions, *connection.release(connection.order)]
+    while todo:
+        step = todo.pop(0)
         if isinstance(step, Close):
             found.append("end")
-        else:
+        elif isinstance(step, Publish):
             found.append(step.content["text"])
-            connection.release(step.order)
+            todo += connection.release(step.order)
     return found
 
 
@@ -74,10 +108,10 @@ def texts(connection: Connection) -> list[str]:
 
 
 def test_the_handshake_is_published_first_and_once() -> None:
-    connection = Connection(SCOPE, Configuration())
-    assert connection.state == CONNECTING
-    assert connection.next_step() == Publish(CONNECT, 0, connect_content(SCOPE))
-    assert connection.next_step() is None
+    connection = WebSocketProtocol(SCOPE, Configuration())
+    assert state_of(connection) == CONNECTING
+    assert connection.begin("server!1") == [Publish(CONNECT, 0, connect_content(SCOPE))]
+    assert connection.begin("server!1") == []
 
 
 def test_the_handshake_says_all_that_the_server_knows() -> None:
@@ -157,22 +191,22 @@ def test_the_end_says_where_it_was() -> None:
 def test_replies_before_the_socket_is_open(reply: Any, events: list[Any], state: str) -> None:
     connection = connecting()
     assert connection.reply(reply) == events
-    assert connection.state == state
+    assert state_of(connection) == state
 
 
-def offering(*subprotocols: str) -> Connection:
-    return Connection({"path": "/chat/tea/", "subprotocols": subprotocols}, Configuration())
+def offering(*subprotocols: str) -> WebSocketProtocol:
+    return WebSocketProtocol({"path": "/chat/tea/", "subprotocols": subprotocols}, Configuration())
 
 
 def test_accepting_may_choose_a_subprotocol() -> None:
-    events = offering("talk", "chat").reply({"accept": True, "subprotocol": "chat"})
-    assert events == [{"type": "websocket.accept", "subprotocol": "chat"}]
+    actions = offering("talk", "chat").reply({"accept": True, "subprotocol": "chat"})
+    assert actions == [Accept({"type": "websocket.accept", "subprotocol": "chat"})]
 
 
 @pytest.mark.parametrize("subprotocol", [None, ""])
 def test_accepting_need_not_choose_a_subprotocol(subprotocol: str | None) -> None:
-    events = offering("talk").reply({"accept": True, "subprotocol": subprotocol})
-    assert [event["type"] for event in events] == ["websocket.accept"]
+    [action] = offering("talk").reply({"accept": True, "subprotocol": subprotocol})
+    assert isinstance(action, Accept)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +217,7 @@ def test_a_subprotocol_that_was_not_offered_is_refused_with_both_lists(
 ) -> None:
     connection = offering(*offered)
     assert connection.reply({"text": "hi", "subprotocol": "chat"}) == [REFUSED]
-    assert connection.state == CLOSED
+    assert state_of(connection) == CLOSED
     assert re.search(f"accepts with the subprotocol chat, and its client {shown}", caplog.text)
 
 
@@ -220,7 +254,7 @@ def test_a_subprotocol_that_was_not_offered_is_refused_with_both_lists(
 def test_replies_to_an_open_socket(reply: Any, events: list[Any], state: str) -> None:
     connection = opened()
     assert connection.reply(reply) == events
-    assert connection.state == state
+    assert state_of(connection) == state
 
 
 @pytest.mark.parametrize("code", [1, 999, 1001, 1006, 2999, 5000, "4000", 4000.0, [4000]])
@@ -256,7 +290,7 @@ def test_nothing_is_sent_to_a_closed_socket(reply: Any) -> None:
     for connection in (opened(), connecting()):
         connection.close(4000)
         assert connection.reply(reply) == []
-        assert connection.state == CLOSED
+        assert state_of(connection) == CLOSED
 
 
 def test_nothing_is_sent_to_a_client_that_is_gone() -> None:
@@ -278,24 +312,24 @@ def test_a_refused_socket_stays_refused() -> None:
 def test_explicit_waits_for_an_answer() -> None:
     connection = connecting(CONNECT="explicit")
     assert connection.release(0) == []
-    assert connection.state == CONNECTING
+    assert state_of(connection) == CONNECTING
     assert connection.reply({"accept": True}) == [ACCEPTED]
 
 
 def test_accept_accepts_when_the_consumer_has_returned() -> None:
     connection = connecting(CONNECT="accept")
-    assert connection.state == CONNECTING
+    assert state_of(connection) == CONNECTING
     assert connection.release(0) == [ACCEPTED]
-    assert connection.state == OPEN
+    assert state_of(connection) == OPEN
 
 
 @pytest.mark.parametrize("reply", [{"accept": True}, {"close": True}])
 def test_accept_leaves_an_answer_as_it_is(reply: Any) -> None:
     connection = connecting(CONNECT="accept")
     connection.reply(reply)
-    state = connection.state
+    state = state_of(connection)
     assert connection.release(0) == []
-    assert connection.state == state
+    assert state_of(connection) == state
 
 
 # The time-out
@@ -306,7 +340,7 @@ def test_a_handshake_that_no_worker_took_is_refused_with_the_cure(
 ) -> None:
     connection = connecting(HANDSHAKE_TIMEOUT=2.5)
     assert connection.time_out() == [REFUSED]
-    assert connection.state == CLOSED
+    assert state_of(connection) == CLOSED
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith(
@@ -345,25 +379,20 @@ def test_a_client_that_left_does_not_time_out(caplog: pytest.LogCaptureFixture) 
 # The order of messages
 
 
-def test_one_message_is_under_way_at_a_time() -> None:
+def test_one_message_is_in_flight_at_a_time() -> None:
     connection = connecting()
     connection.reply({"accept": True})
-    connection.receive(frame("one"))
-    connection.receive(frame("two"))
-    assert connection.next_step() is None
-    connection.release(0)
-    expected = Publish(RECEIVE, 1, {"path": "/chat/tea/", "text": "one"})
-    assert connection.next_step() == expected
-    assert connection.next_step() is None
-    connection.release(1)
-    assert connection.next_step() == Publish(RECEIVE, 2, {"path": "/chat/tea/", "text": "two"})
+    assert connection.receive(frame("one")) == []
+    assert connection.receive(frame("two")) == []
+    assert connection.release(0) == [published(1, "one")]
+    assert connection.in_flight == published(1, "one")
+    assert connection.release(1) == [published(2, "two")]
+    assert connection.release(2) == []
+    assert connection.in_flight is None
 
 
 def test_a_binary_frame_is_published_as_bytes() -> None:
-    connection = opened()
-    connection.receive(frame(b"\x00\xff"))
-    expected = Publish(RECEIVE, 1, {"path": "/chat/tea/", "bytes": b"\x00\xff"})
-    assert connection.next_step() == expected
+    assert opened().receive(frame(b"\x00\xff")) == [published(1, b"\x00\xff")]
 
 
 @pytest.mark.parametrize(
@@ -376,136 +405,117 @@ def test_a_binary_frame_is_published_as_bytes() -> None:
     ],
 )
 def test_both_spellings_of_a_frame_are_read(event: Any, content: Any) -> None:
-    connection = opened()
-    connection.receive({"type": "websocket.receive", **event})
-    assert connection.next_step() == Publish(RECEIVE, 1, {"path": "/chat/tea/", **content})
+    actions = opened().receive({"type": "websocket.receive", **event})
+    assert actions == [Publish(RECEIVE, 1, {"path": "/chat/tea/", **content})]
 
 
 @pytest.mark.parametrize("order", [0, 2, 99])
 def test_a_release_of_another_message_changes_nothing(order: int) -> None:
-    connection = opened()
-    connection.receive(frame("one"))
+    connection = busy()
     connection.receive(frame("two"))
-    connection.next_step()
     assert connection.release(order) == []
-    assert connection.next_step() is None
+    assert connection.in_flight == published(1, "first")
 
 
 def test_a_release_that_comes_twice_counts_once() -> None:
-    connection = opened()
-    for text in ("one", "two", "three"):
+    connection = busy()
+    for text in ("two", "three"):
         connection.receive(frame(text))
-    connection.next_step()
-    connection.release(1)
-    connection.next_step()
-    connection.release(1)
-    assert connection.next_step() is None
+    assert connection.release(1) == [published(2, "two")]
+    assert connection.release(1) == []
+    assert connection.in_flight == published(2, "two")
 
 
-@given(st.lists(st.sampled_from(["frame", "step", "release", "stale release"]), max_size=60))
-def test_frames_come_out_complete_and_in_order(actions: list[str]) -> None:
-    connection, given_in, taken_out = opened(), 0, []
-    for action in actions:
-        if action == "frame":
-            connection.receive(frame(str(given_in)))
+def test_a_message_that_cannot_be_published_leaves_its_number_to_the_next() -> None:
+    connection = busy()
+    connection.withdraw()
+    assert connection.order == 0
+    assert connection.in_flight is None
+
+
+@given(st.lists(st.sampled_from(["frame", "release", "stale release"]), max_size=60))
+def test_frames_come_out_complete_and_in_order(steps: list[str]) -> None:
+    backlog = Backlog()
+    connection, given_in, taken_out = opened(backlog), 0, []
+    for step in steps:
+        was_in_flight = connection.in_flight is not None
+        if step == "frame":
+            actions = connection.receive(frame(str(given_in)))
             given_in += 1
-        elif action == "step":
-            was_under_way = not connection.released
-            step = connection.next_step()
-            assert not (was_under_way and step)
-            if isinstance(step, Publish):
-                taken_out.append(step.content["text"])
+            assert not (was_in_flight and actions)
         else:
-            connection.release(connection.order - (action == "stale release"))
-    connection.release(connection.order)
-    assert taken_out + texts(connection) == [str(number) for number in range(given_in)]
+            actions = connection.release(connection.order - (step == "stale release"))
+            assert not (was_in_flight and actions and step == "stale release")
+        taken_out += [action.content["text"] for action in actions if isinstance(action, Publish)]
+    assert taken_out + drain(connection) == [str(number) for number in range(given_in)]
+    assert backlog.taken == 0
 
 
 # The end
 
 
-def test_the_end_comes_after_the_message_under_way_and_those_that_wait() -> None:
-    connection = opened()
-    connection.receive(frame("one"))
-    connection.next_step()
+def test_the_end_comes_after_the_message_in_flight_and_those_that_wait() -> None:
+    connection = busy()
     connection.receive(frame("two"))
-    connection.end(1001)
-    connection.release(1)
-    assert texts(connection) == ["two", "end"]
+    assert connection.end(1001) == []
+    assert connection.release(1) == [published(2, "two")]
+    assert connection.release(2) == [Close(1001)]
 
 
-def test_the_layer_is_told_while_the_last_message_is_under_way() -> None:
-    connection = opened()
-    connection.receive(frame("one"))
-    connection.next_step()
-    connection.end(1001)
-    assert connection.next_step() == Close(1001)
+def test_the_layer_is_told_while_the_last_message_is_in_flight() -> None:
+    assert busy().end(1001) == [Close(1001)]
 
 
 def test_the_end_comes_once() -> None:
     connection = opened()
-    connection.end(1001)
-    connection.end(1006)
-    assert connection.next_step() == Close(1001)
-    connection.end(1000)
-    assert connection.next_step() is None
+    assert connection.end(1001) == [Close(1001)]
+    assert connection.end(1006) == []
+    assert connection.end(1000) == []
 
 
 def test_a_client_that_leaves_while_connecting_is_ended() -> None:
     connection = connecting()
-    connection.end(1006)
-    assert connection.next_step() == Close(1006)
+    assert connection.end(1006) == [Close(1006)]
     assert connection.reply({"accept": True}) == []
 
 
 @pytest.mark.parametrize("code", [None, 0])
 def test_an_end_without_a_code_is_abnormal(code: int | None) -> None:
-    connection = opened()
-    connection.end(code)
-    assert connection.next_step() == Close(1006)
+    assert opened().end(code) == [Close(1006)]
 
 
 def test_our_own_code_stands_whatever_the_client_says() -> None:
     connection = opened()
-    connection.reply({"close": 4001})
-    assert connection.next_step() is None, "the client has not gone yet"
-    connection.end(1000)
-    assert connection.next_step() == Close(4001)
+    assert connection.reply({"close": 4001}) == [closed(4001)], "the client has not gone yet"
+    assert connection.end(1000) == [Close(4001)]
 
 
 def test_a_refused_handshake_ends_abnormally() -> None:
     connection = connecting()
     connection.reply({"close": True})
-    connection.end(1000)
-    assert connection.next_step() == Close(1006)
+    assert connection.end(1000) == [Close(1006)]
 
 
 def test_frames_after_the_close_are_ignored_and_those_before_are_not() -> None:
-    connection = opened()
+    connection = busy()
     connection.receive(frame("before"))
     connection.close()
     assert connection.receive(frame("after")) == []
-    connection.end(1000)
-    assert texts(connection) == ["before", "end"]
+    assert drain(connection, connection.end(1000)) == ["before", "end"]
 
 
 def test_frames_before_the_socket_is_open_are_ignored() -> None:
     connection = connecting()
     assert connection.receive(frame("early")) == []
     connection.reply({"accept": True})
-    connection.release(0)
-    assert connection.next_step() is None
+    assert connection.release(0) == []
 
 
 def test_an_abandoned_connection_drops_what_waits() -> None:
-    connection = opened()
-    connection.receive(frame("one"))
-    connection.next_step()
+    connection = busy()
     connection.receive(frame("two"))
-    connection.abandon(1001)
-    assert connection.next_step() == Close(1001)
-    connection.release(1)
-    assert connection.next_step() is None
+    assert connection.abandon(1001) == [Close(1001)]
+    assert connection.release(1) == []
 
 
 def test_closing_twice_sends_one_close() -> None:
@@ -520,7 +530,29 @@ def test_closing_a_handshake_refuses_it() -> None:
 
 
 def test_a_close_may_have_a_reason() -> None:
-    assert opened().close(4000, "why") == [closed(4000) | {"reason": "why"}]
+    assert opened().close(4000, "why") == [closed(4000, reason="why")]
+
+
+def test_a_server_that_will_stop_closes_and_still_hands_on_what_came() -> None:
+    connection = busy()
+    connection.receive(frame("two"))
+    assert connection.dismiss("retry-after: 5") == [closed(4013, reason="retry-after: 5")]
+    assert connection.has_ended
+    assert drain(connection) == ["two", "end"]
+
+
+def test_a_server_that_stops_closes_and_drops_what_came() -> None:
+    connection = busy()
+    connection.receive(frame("two"))
+    assert connection.give_up(4013) == [closed(4013), Close(4013)]
+
+
+def test_a_connection_that_the_layer_does_not_know_ends_without_it() -> None:
+    connection = busy()
+    connection.receive(frame("two"))
+    assert connection.evict() == [closed(4012)]
+    assert connection.is_finished
+    assert connection.release(1) == []
 
 
 # Limits
@@ -528,48 +560,153 @@ def test_a_close_may_have_a_reason() -> None:
 
 @pytest.mark.parametrize("value", ["x" * 11, "\u00e4" * 6, b"x" * 11, "\ud800" * 4])
 def test_a_frame_over_its_limit_closes_the_socket(value: str | bytes) -> None:
-    connection = opened(FRAME_SIZE=10)
+    connection = busy(FRAME_SIZE=10)
     connection.receive(frame("before"))
     assert connection.receive(frame(value)) == [closed(4009)]
-    connection.end(4009)
-    assert texts(connection) == ["before", "end"]
+    assert drain(connection, connection.end(4009)) == ["before", "end"]
 
 
 @pytest.mark.parametrize("value", ["x" * 10, "\u00e4" * 5, b"x" * 10])
 def test_a_frame_may_fill_its_limit(value: str | bytes) -> None:
-    connection = opened(FRAME_SIZE=10)
-    assert connection.receive(frame(value)) == []
-    assert isinstance(connection.next_step(), Publish)
+    assert opened(FRAME_SIZE=10).receive(frame(value)) == [published(1, value)]
 
 
 def test_one_frame_too_many_closes_the_socket() -> None:
-    connection = opened(FRAMES_WAITING=2)
+    connection = busy(FRAMES_WAITING=2)
     assert connection.receive(frame("one")) == []
     assert connection.receive(frame("two")) == []
     assert connection.receive(frame("three")) == [closed(4008)]
-    connection.end(4008)
-    assert texts(connection) == ["one", "two", "end"]
+    assert drain(connection, connection.end(4008)) == ["one", "two", "end"]
 
 
 def test_too_many_bytes_close_the_socket() -> None:
-    connection = opened(FRAME_BYTES_WAITING=10)
+    connection = busy(FRAME_BYTES_WAITING=10)
     assert connection.receive(frame("x" * 6)) == []
     assert connection.receive(frame("x" * 4)) == []
     assert connection.receive(frame("x")) == [closed(4008)]
 
 
-def test_what_is_under_way_does_not_wait() -> None:
+def test_one_frame_alone_may_be_too_many_bytes() -> None:
+    assert opened(FRAME_BYTES_WAITING=10).receive(frame("x" * 11)) == [closed(4008)]
+
+
+def test_what_is_in_flight_does_not_wait() -> None:
     connection = opened(FRAMES_WAITING=1, FRAME_BYTES_WAITING=10)
     connection.receive(frame("x" * 10))
-    connection.next_step()
     assert connection.receive(frame("x" * 10)) == []
 
 
 @pytest.mark.parametrize("value", ["x" * 10, b"x" * 10, "\u00e4" * 5, "\U0001f375" * 2])
 def test_a_client_that_keeps_to_the_limits_stays_for_ever(value: str | bytes) -> None:
     connection = opened(FRAMES_WAITING=1, FRAME_BYTES_WAITING=10)
-    for _ in range(20):
-        assert connection.receive(frame(value)) == []
-        step = connection.next_step()
-        assert isinstance(step, Publish)
-        connection.release(step.order)
+    for number in range(1, 21):
+        assert connection.receive(frame(value)) == [published(number, value)]
+        assert connection.release(number) == []
+
+
+# What all sockets hold together
+
+
+def test_memory_counts_until_a_worker_has_finished() -> None:
+    backlog = Backlog()
+    connection = busy(backlog)
+    assert backlog.taken > FRAME_COST
+    one = backlog.taken
+    connection.receive(frame("other"))
+    assert (backlog.taken, connection.ahead) == (2 * one, one)
+    connection.release(1)
+    assert (backlog.taken, connection.ahead) == (one, 0)
+    connection.release(2)
+    assert backlog.taken == 0
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda connection: connection.abandon(1001),
+        lambda connection: connection.evict(),
+        lambda connection: connection.end(1001),
+        lambda connection: connection.dismiss(""),
+    ],
+)
+def test_nothing_counts_of_a_connection_that_is_forgotten(leave: Any) -> None:
+    backlog = Backlog()
+    connection = busy(backlog)
+    connection.receive(frame("two"))
+    leave(connection)
+    connection.forget()
+    assert (backlog.taken, backlog.orphaned_frames, backlog.orphaned_bytes) == (0, 0, 0)
+    assert connection.release(1) == []
+    assert backlog.taken == 0
+
+
+def test_a_frame_for_which_there_is_no_room_waits_until_there_is() -> None:
+    backlog = Backlog()
+    connection = opened(backlog, ALL_FRAME_BYTES_WAITING=10_000)
+    backlog.taken = 10_000
+    assert connection.receive(frame("one")) == [MakeRoom()]
+    assert connection.in_flight is None
+    backlog.taken = connection.ahead
+    assert connection.proceed() == [published(1, "one")]
+
+
+def test_frames_that_are_lost_close_their_socket(caplog: pytest.LogCaptureFixture) -> None:
+    backlog = Backlog()
+    connection = busy(backlog)
+    one = backlog.taken
+    connection.receive(frame("two"))
+    assert connection.lose_frames() == [closed(4008)]
+    assert (connection.pending_frames, connection.ahead, backlog.taken) == (0, 0, one)
+    assert "Dropped 1 frames of /chat/tea/: those of all sockets exceed" in caplog.text
+    assert connection.lose_frames() == []
+
+
+# Frames of clients that have left
+
+
+def left_behind(connection: WebSocketProtocol, count: int) -> list[str]:
+    """Let a client send *count* frames behind one that is in flight, and leave."""
+    for number in range(count):
+        connection.receive(frame(str(number)))
+    return drain(connection, connection.end(1001))
+
+
+def test_of_a_client_that_has_left_few_frames_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    assert left_behind(busy(LEFT_FRAMES=2), 3) == ["0", "1", "end"]
+    assert "Dropped 1 queued frames of /chat/tea/, whose client has left" in caplog.text
+    assert "LEFT_FRAMES exceeded" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("setting", "limit"), [("LEFT_FRAMES_WAITING", 2), ("LEFT_FRAME_BYTES_WAITING", 800)]
+)
+def test_with_too_many_frames_of_all_who_left_those_of_the_last_are_dropped(
+    setting: str, limit: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    backlog = Backlog()
+    limits: dict[str, Any] = {setting: limit}
+    first, last = busy(backlog, **limits), busy(backlog, **limits)
+    for connection in (first, last):
+        connection.receive(frame("0"))
+        connection.receive(frame("1"))
+        connection.end(1001)
+    assert backlog.orphaned_frames == 2
+    assert drain(first) == ["0", "1", "end"]
+    assert last.is_finished
+    assert f"{setting} exceeded" in caplog.text
+    assert (backlog.orphaned_frames, backlog.orphaned_bytes) == (0, 0)
+
+
+def test_frames_left_behind_are_dropped_after_a_while() -> None:
+    connection = busy()
+    connection.receive(frame("two"))
+    assert connection.end(1001) == []
+    assert connection.drop_late() == [Close(1001)]
+    assert connection.drop_late() == []
+
+
+def test_a_client_that_reads_too_slowly_ends_with_the_code_of_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert opened().read_too_slowly(0) == [Close(4010)]
+    assert "Closing /chat/tea/: its client reads too slowly" in caplog.text

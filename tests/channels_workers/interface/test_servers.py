@@ -8,8 +8,15 @@ import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from channels_workers.interface.http.bodies import Bodies
-from channels_workers.interface.servers import daphne
-from channels_workers.interface.servers.uvicorn import PIPELINED, BoundedHead, bound_heads
+from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.daphne.requests import judge_requests
+from channels_workers.interface.servers.uvicorn.heads import PIPELINED, BoundedHead, bound_heads
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the log says once is said in each test."""
+    monkeypatch.setattr(parts, "_reported", set())
 
 
 def lifespan_send(protocol: Any) -> Any:
@@ -74,7 +81,7 @@ def test_a_daphne_that_lacks_parts_keeps_its_classes(
     server = SimpleNamespace(HTTPFactory=object)
     monkeypatch.setitem(sys.modules, "daphne.server", server)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "daphne.http_protocol", SimpleNamespace(http=None))  # type: ignore[arg-type]
-    daphne.judge_requests(Bodies())
+    judge_requests(Bodies())
     assert server.HTTPFactory is object
     assert events(caplog) == ["feature_missing"]
     assert "HTTPFactory.buildProtocol" in caplog.text
@@ -85,5 +92,5 @@ def test_where_daphne_does_not_run_nothing_is_said(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "daphne.server", raising=False)
-    daphne.judge_requests(Bodies())
+    judge_requests(Bodies())
     assert not caplog.records

@@ -9,7 +9,7 @@ from types import FrameType
 
 import pytest
 
-from channels_workers.interface.shutdown import Goodbye
+from channels_workers.interface.shutdown import Shutdown
 from labs.harness.project import ROOT
 
 TIMEOUT = 10
@@ -48,7 +48,7 @@ async def test_the_server_gets_the_signal_when_goodbye_was_said(number: signal.S
         await asyncio.sleep(0)
         said.append((number, list(server.got)))
 
-    Goodbye(say).install()
+    Shutdown(say).install()
     os.kill(os.getpid(), number)
     await server.wait()
     assert said == [(number, [])]
@@ -63,7 +63,7 @@ async def begin_to_say(goes_on: asyncio.Event, number: signal.Signals) -> None:
         begun.set()
         await goes_on.wait()
 
-    Goodbye(say).install()
+    Shutdown(say).install()
     os.kill(os.getpid(), number)
     async with asyncio.timeout(TIMEOUT):
         await begun.wait()
@@ -115,10 +115,10 @@ async def test_who_cannot_say_goodbye_ends_all_the_same(
     async def say(number: int) -> None:
         raise LookupError
 
-    Goodbye(say).install()
+    Shutdown(say).install()
     os.kill(os.getpid(), number)
     await server.wait()
-    assert "Saying goodbye failed" in caplog.text
+    assert "Shutting down failed" in caplog.text
 
 
 async def test_in_another_thread_nothing_is_installed(number: signal.Signals) -> None:
@@ -126,7 +126,7 @@ async def test_in_another_thread_nothing_is_installed(number: signal.Signals) ->
     signal.signal(number, server)
 
     async def install() -> None:
-        goodbye = Goodbye(lambda number: asyncio.sleep(0))
+        goodbye = Shutdown(lambda number: asyncio.sleep(0))
         goodbye.install()
         assert goodbye.is_installed
 
@@ -138,13 +138,13 @@ async def test_in_another_thread_nothing_is_installed(number: signal.Signals) ->
 
 ALONE = """
 import asyncio, os, signal
-from channels_workers.interface.shutdown import Goodbye
+from channels_workers.interface.shutdown import Shutdown
 
 async def say(number):
     print("goodbye", flush=True)
 
 async def main():
-    Goodbye(say).install()
+    Shutdown(say).install()
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.Event().wait()
 
@@ -162,13 +162,13 @@ def test_without_a_handler_of_a_server_the_process_ends() -> None:
 
 FORKED = """
 import asyncio, os, signal
-from channels_workers.interface.shutdown import Goodbye
+from channels_workers.interface.shutdown import Shutdown
 
 async def say(number):
     print("goodbye", flush=True)
 
 async def main():
-    goodbye = Goodbye(say)
+    goodbye = Shutdown(say)
     goodbye.install()
     if not (child := os.fork()):
         os.kill(os.getpid(), signal.SIGTERM)

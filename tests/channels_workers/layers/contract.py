@@ -86,11 +86,7 @@ class Process:
     async def commit_and_pull(
         self, *finished: Finished, count: int = 1
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
-        kept: list[Delivery] = []
-        done = await asyncio.to_thread(
-            self.layer.commit_and_pull, finished, ALL, 0.01, count, kept.extend
-        )
-        return done, kept
+        return await asyncio.to_thread(self.layer.commit_and_pull, finished, ALL, 0.01, count)
 
     async def mark_dead(self, process: str) -> list[GivenUp]:
         """Do what is done when *process* is dead; return what was given up."""

@@ -8,11 +8,12 @@ The model knows the promises, not how they are kept:
 4. groups tell the truth: who is a member when a send is done gets it, once, in order; no one else;
 5. fan-out costs servers: a send to a group writes one entry for each server in it.
 
-The machine drives the state of a socket (`Connection`), the state of a server (`Server`) and a
-layer, step by step and in one thread, so that hypothesis can shrink what fails.
+The machine drives the state of a socket (`WebSocketProtocol`), the state of a server (`Server`)
+and a layer, step by step and in one thread, so that hypothesis can shrink what fails.
 """
 
 import itertools
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -30,7 +31,7 @@ from hypothesis.stateful import (
 
 from channels_workers.conf import Configuration
 from channels_workers.exceptions import ServerEvicted
-from channels_workers.interface.protocol import Connection, Publish
+from channels_workers.interface.protocol import Action, Close, Publish, WebSocketProtocol
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
@@ -74,8 +75,9 @@ class Client:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.channel = server.attach(self)
-        self.connection = Connection(SCOPE, Configuration())
-        self.connection.accept()
+        self.connection = WebSocketProtocol(SCOPE, Configuration())
+        self.connection.reply({"accept": True})
+        self.steps: deque[Action] = deque()  # what is to be done in the layer
         self.sent = 0
         self.received: list[int] = []
         self.expected: list[int] = []
@@ -87,14 +89,14 @@ class Client:
 
     @property
     def is_open(self) -> bool:
-        return self.connection.end_code is None
+        return not self.connection.has_ended
 
     def deliver(self, content: dict[str, Any]) -> None:
         if self.is_open:
             self.received.append(content["n"])
 
     def release(self, order: int) -> None:
-        self.connection.release(order)
+        self.steps += self.connection.release(order)
 
     def evicted(self) -> None:
         raise AssertionError("no connection is lost here")
@@ -140,6 +142,7 @@ class Machine(RuleBasedStateMachine):
     def connect(self, number: int) -> Client:
         client = Client(self.servers[number])
         self.by_channel[client.channel] = client
+        client.steps += client.connection.begin(client.channel)
         self._step(client)
         return client
 
@@ -147,14 +150,15 @@ class Machine(RuleBasedStateMachine):
     def send_frames(self, client: Client, frames: int) -> None:
         if client.is_open:
             for _ in range(frames):
-                client.connection.receive({"type": "websocket.receive", "text": str(client.sent)})
+                event = {"type": "websocket.receive", "text": str(client.sent)}
+                client.steps += client.connection.receive(event)
                 client.sent += 1
             self._step(client)
 
     @rule(client=clients)
     def publish_again(self, client: Client) -> None:
         """A reply got lost, the server repeats its request."""
-        if client.connection.finished:
+        if client.connection.is_finished:
             return
         order = client.connection.order
         reply = self._publish(client, CONNECT if order == 0 else RECEIVE, order, {"text": "again"})
@@ -163,7 +167,7 @@ class Machine(RuleBasedStateMachine):
     @rule(client=clients, code=st.sampled_from([1000, 1001, 1006]))
     def leave_page(self, client: Client, code: int) -> None:
         if client.is_open:
-            client.connection.end(code)
+            client.steps += client.connection.end(code)
             client.groups.clear()
             self.bus.depart(client.server, client.channel)
             self._step(client)
@@ -173,12 +177,11 @@ class Machine(RuleBasedStateMachine):
         """A server is called dead; it may go on all the same."""
         server = self.servers[number]
         clients = [client for client in self.by_channel.values() if client.server is server]
-        ends = [client for client in clients if not client.connection.finished]
+        ends = [client for client in clients if not client.connection.is_finished]
         self._mark_dead(server.id)
         for client in ends:
             order = client.connection.order
-            client.connection.abandon(1006)
-            client.connection.finished = True
+            client.connection.evict()
             client.sent = order
             client.withdrawn = order == 0 and not client.taken
             client.groups.clear()
@@ -295,7 +298,7 @@ class Machine(RuleBasedStateMachine):
             if client.is_open:
                 assert client.received == client.expected
                 assert client.texts == list(range(client.sent))
-                assert client.connection.released
+                assert client.connection.in_flight is None
 
     def teardown(self) -> None:
         if not hasattr(self, "bus"):
@@ -320,13 +323,14 @@ class Machine(RuleBasedStateMachine):
         self.layer.clean_up(process)
 
     def _step(self, client: Client) -> None:
-        step = client.connection.next_step()
-        if isinstance(step, Publish):
-            reply = self._publish(client, step.channel, step.order, step.content)
-            assert reply is Published.PUBLISHED
-        elif step is not None:
-            client.withdrawn = self.bus.close(client.channel, step.code) is Closed.WITHDRAWN
-            assert not (client.withdrawn and client.taken)
+        while client.steps:
+            step = client.steps.popleft()
+            if isinstance(step, Publish):
+                reply = self._publish(client, step.channel, step.order, step.content)
+                assert reply is Published.PUBLISHED
+            elif isinstance(step, Close):
+                client.withdrawn = self.bus.close(client.channel, step.code) is Closed.WITHDRAWN
+                assert not (client.withdrawn and client.taken)
 
     def _publish(
         self, client: Client, channel: str, order: int, content: dict[str, Any]

@@ -29,7 +29,7 @@ def client(client_socket: Client) -> Client:
     return client_socket
 
 
-def test_people_see_who_is_there_and_what_waits(client: Client) -> None:
+def test_the_status_in_plain_text(client: Client) -> None:
     lines = run().splitlines()
     assert lines[0] == "1 interface servers"
     assert lines[1].endswith("1 connections, 0 groups, inbox 0")

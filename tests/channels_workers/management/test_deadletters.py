@@ -20,7 +20,7 @@ def dead_letter(layer: InMemoryChannelLayer, number: int) -> str:
     return layer.dead_letters()[-1].id
 
 
-def test_nothing_was_given_up(memory_layer: InMemoryChannelLayer) -> None:
+def test_there_are_no_dead_letters(memory_layer: InMemoryChannelLayer) -> None:
     assert run() == "0 dead letters\n"
 
 
@@ -57,9 +57,9 @@ def test_a_message_of_a_socket_is_not_sent_again(client_socket: Client) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["show"], "Say which"), (["drop", "nonsense"], "There is no dead letter nonsense")],
+    [(["show"], "Give the ids"), (["drop", "nonsense"], "There is no dead letter nonsense")],
 )
-def test_who_asks_for_what_is_not_there(
+def test_unknown_dead_letters_are_refused(
     arguments: list[str], message: str, memory_layer: InMemoryChannelLayer
 ) -> None:
     with pytest.raises(CommandError, match=message):

@@ -218,7 +218,7 @@ def test_a_signal_finishes_the_message_under_way_and_leaves_the_rest(
     worker.wait_for_line("^begun one$")
     send(redis_layer, "hold", "two")
     worker.signal(number)
-    worker.wait_for_line("^Stopping: the messages under way are finished first$")
+    worker.wait_for_line("^Stopping: running consumers finish first$")
     let_go(redis_layer, 1)
     worker.wait_for_line("^finished one$")
     assert worker.wait() == 0
@@ -242,7 +242,7 @@ def test_its_last_lines_have_the_name_that_it_has_by_then(
         wait_for(lambda: memory_layer.mark_dead(former, counters().get(former, 0)), "the mistake")
         wait_for(lambda: group.process != former, "a new name")
 
-    monkeypatch.setattr(runworker, "Watch", lambda: SimpleNamespace(wait=wait_until_renamed))
+    monkeypatch.setattr(runworker, "StopSignals", lambda: SimpleNamespace(wait=wait_until_renamed))
     with caplog.at_level(logging.INFO, runworker.logger.name):
         runworker.Command().run(group)
     lines = [each for each in caplog.records if each.name == runworker.logger.name]
@@ -261,7 +261,7 @@ def test_it_ends_though_a_thread_of_a_consumer_does_not(
     worker.wait_for_line("^begun one$")
     assert worker.terminate() == 0
     assert "Worker stopped, not all finished" in worker.output
-    assert "The process ends without threads that a consumer has started" in worker.output
+    assert "The process ends although threads of consumers still run" in worker.output
     [left] = redis_layer.pull(["endless"], "worker of the test", 10)
     assert redis_layer.content(left) == {"text": "one"}
 

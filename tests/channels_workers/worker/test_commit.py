@@ -19,7 +19,7 @@ from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext
 from tests.channels_workers.consumers import Consumer, not_called, run_and_finish
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 
@@ -40,7 +40,7 @@ def run_on(client: Client, consumer: Consumer) -> Committed:
     return run_and_finish(delivery, client.layer, Router({delivery.channel: consumer}))
 
 
-def test_an_immediate_send_tells_that_the_channel_is_full(
+def test_an_immediate_send_to_a_full_channel_raises(
     small_layer: InMemoryChannelLayer,
 ) -> None:
     client = Client(small_layer)
@@ -57,7 +57,7 @@ def test_an_immediate_send_tells_that_the_channel_is_full(
     assert caught == ["small"]
 
 
-def test_what_stays_full_is_dropped_and_logged_and_the_rest_goes_out(
+def test_messages_to_a_channel_that_stays_full_are_dropped_and_logged(
     small_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Client(small_layer)
@@ -79,7 +79,7 @@ def test_what_stays_full_is_dropped_and_logged_and_the_rest_goes_out(
     assert "Channel small stayed full: 2 messages that websocket.connect" in caplog.text
 
 
-def test_what_finds_room_in_time_goes_out(
+def test_messages_to_a_channel_that_empties_in_time_go_out(
     small_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 20}
@@ -103,10 +103,10 @@ def test_what_finds_room_in_time_goes_out(
     assert "stayed full" not in caplog.text
 
 
-# What is not to be committed, or not yet
+# Stale and delayed commits
 
 
-def test_a_delivery_that_was_taken_over_commits_nothing(
+def test_a_stale_delivery_commits_nothing(
     connected: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = connected.layer
@@ -123,7 +123,7 @@ def test_a_delivery_that_was_taken_over_commits_nothing(
     assert f"Message {delivery.id} was finished elsewhere" in caplog.text
 
 
-def test_a_commit_waits_for_a_redis_that_is_away(
+def test_a_commit_waits_for_redis(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
@@ -160,7 +160,7 @@ def test_a_commit_waits_for_a_redis_that_is_away(
 # Putting back
 
 
-def test_what_is_put_off_goes_behind_those_that_wait(
+def test_a_message_that_is_put_off_runs_after_waiting_ones(
     memory_layer: InMemoryChannelLayer, run_next: RunNext
 ) -> None:
     seen: list[int] = []
@@ -177,7 +177,7 @@ def test_what_is_put_off_goes_behind_those_that_wait(
     assert seen == [1, 2, 1]
 
 
-def test_it_is_not_put_off_for_ever(
+def test_retries_after_consume_later_are_bounded(
     connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     runs: list[int] = []
@@ -189,5 +189,5 @@ def test_it_is_not_put_off_for_ever(
     while not connected.released:
         run_next(act)
     assert len(runs) == 11
-    assert "is given up: it was put off 10 times by ConsumeLater" in caplog.text
+    assert "is a dead letter now: it was put off 10 times by ConsumeLater" in caplog.text
     assert len(caplog.records) == 1

@@ -29,7 +29,7 @@ from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext, heard
 from tests.channels_workers.consumers import Consumer, not_called, run_and_finish
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 Act = Callable[[Any], Any]
@@ -60,7 +60,7 @@ def fail_with(error: BaseException) -> Act:
 
 
 @KINDS
-def test_what_a_consumer_did_goes_out_when_it_has_returned(
+def test_operations_go_out_when_the_consumer_has_returned(
     is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     seen: list[Any] = []
@@ -80,7 +80,7 @@ def test_what_a_consumer_did_goes_out_when_it_has_returned(
 
 
 @KINDS
-def test_what_is_immediate_goes_out_at_once(
+def test_immediate_sends_go_out_at_once(
     is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     seen: list[Any] = []
@@ -225,7 +225,7 @@ def test_closing_where_there_is_no_socket_is_logged(
     assert "non-websocket handler" in caplog.text
 
 
-def test_an_exception_of_ones_own_runs_for_its_message(
+def test_a_custom_socket_exception_runs_for_its_message(
     connected: Client, run_next: RunNext
 ) -> None:
     class SayGoodbye(ChannelSocketException):
@@ -252,7 +252,7 @@ def test_an_unrouted_connect_is_accepted(connected: Client) -> None:
     assert connected.replies == [{"accept": True}]
 
 
-def test_unrouted_frames_and_ends_are_finished_in_silence(
+def test_unrouted_frames_and_disconnects_are_ignored(
     connected: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer, router = connected.layer, Router([])
@@ -334,10 +334,10 @@ def test_a_receiver_that_fails_is_logged_and_blocks_no_connection(
     assert "a broken receiver" in caplog.text
 
 
-# What becomes of it
+# Without a commit
 
 
-def test_running_alone_carries_out_nothing(connected: Client) -> None:
+def test_running_without_a_commit_has_no_effect(connected: Client) -> None:
     router = Router(
         {"websocket.connect": lambda message: message.reply_channel.send({"text": "a"})}
     )
@@ -365,7 +365,7 @@ def test_a_client_that_left_meanwhile_gets_its_disconnect_after_the_message(
 
 
 @KINDS
-def test_what_is_put_off_runs_again_and_leaves_nothing_of_its_first_run(
+def test_consume_later_undoes_the_run_and_repeats_it(
     is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     runs: list[str] = []
@@ -414,7 +414,7 @@ def test_only_connections_can_be_accepted(
 
 
 @pytest.mark.parametrize("error", [AcceptConnection(), DenyConnection()])
-def test_a_connect_message_of_no_socket_cannot_be_answered(
+def test_a_connect_message_without_a_socket_cannot_be_answered(
     error: Exception,
     memory_layer: InMemoryChannelLayer,
     run_next: RunNext,
@@ -433,7 +433,7 @@ def test_a_connect_message_of_no_socket_cannot_be_answered(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_connections_are_looked_after_before_and_after_a_coroutine(
+def test_old_connections_are_closed_before_and_after_a_coroutine(
     fails: bool, connected: Client, run_next: RunNext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
@@ -460,16 +460,14 @@ def run_alone(client: Client, consumer: Consumer) -> Outcome:
     return run(delivery, client.layer, Router({delivery.channel: consumer}), not_called)
 
 
-def test_the_outcome_holds_what_the_consumer_returned(connected: Client) -> None:
+def test_the_outcome_has_the_result(connected: Client) -> None:
     assert run_alone(connected, lambda message: "result").result == "result"
 
 
 @pytest.mark.parametrize(
     "error", [LookupError(), SystemExit(), DenyConnection(), ConsumeLater(), AcceptConnection()]
 )
-def test_the_outcome_holds_what_the_consumer_raised(
-    error: BaseException, connected: Client
-) -> None:
+def test_the_outcome_has_the_error(error: BaseException, connected: Client) -> None:
     found = run_alone(connected, fail_with(error)).error
     assert found is (None if isinstance(error, AcceptConnection) else error)
 
@@ -502,7 +500,7 @@ def test_a_session_that_cannot_be_saved_is_an_error(
     assert (outcome.session, outcome.result) == (None, "result")
 
 
-def test_what_a_consumer_raised_comes_before_its_session(connected: Client) -> None:
+def test_the_error_of_the_consumer_wins_over_that_of_its_session(connected: Client) -> None:
     @channel_session
     def consumer(message: Any) -> None:
         message.channel_session["value"] = object()
@@ -537,7 +535,7 @@ def test_a_connect_consumer_that_raises_refuses_at_once(
 @pytest.mark.parametrize(
     "answer", [{"accept": True}, {"text": "a"}, {"bytes": b"a"}, {"close": True}], ids=repr
 )
-def test_one_that_has_answered_before_it_raises_has_answered(
+def test_an_answer_before_the_error_counts(
     answer: dict[str, Any], connected: Client, run_next: RunNext
 ) -> None:
     def act(message: Any) -> None:
@@ -582,14 +580,14 @@ def test_a_connect_whose_session_cannot_be_saved_is_refused(
     assert refuses(connected)
 
 
-def test_a_connect_that_returns_without_an_answer_is_left_to_its_time_out(
+def test_a_connect_without_an_answer_waits_for_the_time_out(
     connected: Client, run_next: RunNext
 ) -> None:
     run_next(lambda message: None)
     assert connected.replies == []
 
 
-def test_a_connect_that_is_given_up_after_consume_later_is_refused(
+def test_a_handshake_that_is_put_off_too_often_is_refused(
     connected: Client, run_next: RunNext
 ) -> None:
     while not connected.released:
@@ -597,7 +595,7 @@ def test_a_connect_that_is_given_up_after_consume_later_is_refused(
     assert connected.replies == [{"accept": False}]
 
 
-def test_a_connect_whose_commit_is_refused_for_ever_is_refused(
+def test_a_connect_whose_commit_is_impossible_is_refused(
     connected: Client, run_next: RunNext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit, layer = connected.layer.commit, connected.layer

@@ -1,4 +1,4 @@
-"""The event loop of a worker process, and what consumers leave behind in it."""
+"""The event loop of a worker process, and left-over tasks of consumers."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ def loop() -> Iterator[EventLoop]:
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])
-def test_a_task_that_is_left_over_and_exits_ends_the_loop_of_nobody(
+def test_a_left_over_task_that_exits_does_not_end_the_loop(
     error: BaseException, loop: EventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     tasks = []
@@ -37,12 +37,12 @@ def test_a_task_that_is_left_over_and_exits_ends_the_loop_of_nobody(
 
     loop.run(leave_behind())
     assert loop.run(asyncio.wait_for(give(), 20)) == 1
-    text = f"A task that a consumer left behind raised {type(error).__name__}"
+    text = f"A left-over task of a consumer raised {type(error).__name__}"
     wait_for(lambda: text in caplog.text, "the log line")
     assert tasks[0].exception() is error
 
 
-def test_what_is_left_over_is_cancelled_when_the_loop_stops(loop: EventLoop) -> None:
+def test_left_over_tasks_are_cancelled_when_the_loop_stops(loop: EventLoop) -> None:
     cancelled = []
 
     async def wait() -> None:
@@ -63,7 +63,7 @@ def test_what_is_left_over_is_cancelled_when_the_loop_stops(loop: EventLoop) -> 
     assert task.cancelled()
 
 
-def test_a_task_that_does_not_end_holds_up_the_stop_for_a_while_only(
+def test_the_stop_waits_a_bounded_time_for_tasks(
     loop: EventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_loop, "CANCEL_TIMEOUT", 0.05)
@@ -85,7 +85,7 @@ def test_a_task_that_does_not_end_holds_up_the_stop_for_a_while_only(
     task._log_destroy_pending = False  # it cannot end any more, as its loop has
 
 
-def test_a_loop_that_is_blocked_is_waited_for_to_the_deadline(loop: EventLoop) -> None:
+def test_the_stop_waits_for_a_blocked_loop_until_the_deadline(loop: EventLoop) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def block() -> None:

@@ -17,14 +17,11 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.types import (
     Delivery,
-    Finished,
     ProcessInfo,
 )
 from channels_workers.routing import Router
 from channels_workers.signals import consumer_finished, worker_ready
-from channels_workers.worker import group as worker_group
-from channels_workers.worker import heartbeat, retries
-from channels_workers.worker import thread as worker_thread
+from channels_workers.worker import batch, heartbeat, in_flight, relief, retries
 from channels_workers.worker.event_loop import ConsumerExit, EventLoop
 from channels_workers.worker.group import WorkerGroup, filter_channels
 from labs.harness.redis_server import RedisServer
@@ -33,7 +30,7 @@ from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 
@@ -173,7 +170,7 @@ def test_the_setting_names_the_routing(
 # Stopping
 
 
-def test_stopping_finishes_the_message_under_way_and_leaves_the_rest(
+def test_stopping_finishes_the_running_message_and_leaves_the_rest(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held = Held()
@@ -190,7 +187,7 @@ def test_stopping_finishes_the_message_under_way_and_leaves_the_rest(
     assert pull_one(memory_layer).id == left
 
 
-def test_what_was_pulled_but_not_begun_goes_back_uncounted(
+def test_prefetched_messages_are_handed_back_uncounted(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held = Held()
@@ -211,9 +208,9 @@ def test_what_was_pulled_but_not_begun_goes_back_uncounted(
 
 @pytest.fixture
 def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow this machine is, the second pull takes all, and all are committed together."""
-    monkeypatch.setattr(worker_thread, "TOGETHER", 1000.0)
-    monkeypatch.setattr(worker_thread, "QUICKER", 1.0)
+    """Make the second pull take all messages, on a machine of any speed."""
+    monkeypatch.setattr(batch, "BATCH_WINDOW", 1000.0)
+    monkeypatch.setattr(batch, "PACE_DECAY", 1.0)
 
 
 def held_by(group: WorkerGroup) -> int:
@@ -223,7 +220,7 @@ def held_by(group: WorkerGroup) -> int:
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_messages_that_wait_are_pulled_together_and_committed_together(
+def test_waiting_messages_are_pulled_and_committed_in_a_batch(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together: list[int] = []
@@ -246,10 +243,10 @@ def test_messages_that_wait_are_pulled_together_and_committed_together(
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
+def test_finished_messages_are_committed_during_a_slow_consumer(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_thread, "TOGETHER", 0.1)
+    monkeypatch.setattr(batch, "BATCH_WINDOW", 0.1)
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 1000.0)  # it does not wait for a heartbeat
     held = Held()
 
@@ -271,11 +268,11 @@ def test_what_ran_before_a_consumer_that_takes_long_is_committed_meanwhile(
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_one_thread_runs_a_channel_of_ones_own_in_order(
+def test_one_thread_runs_an_ordinary_channel_in_order(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_thread, "PATIENCE_ALONE", 0.01)
-    monkeypatch.setattr(worker_group, "RELIEF_INTERVAL", 0.01)
+    monkeypatch.setattr(in_flight, "PREFETCH_LEASE_ALONE", 0.01)
+    monkeypatch.setattr(relief, "RELIEF_INTERVAL", 0.01)
     seen, held = [], Held()
 
     def consumer(message: Any) -> None:
@@ -319,7 +316,7 @@ def test_a_stopping_worker_commits_what_has_run(
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
+def test_a_process_holds_nothing_else_while_a_quarantined_message_runs(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     channel = "websocket.connect"
@@ -350,7 +347,7 @@ def test_nothing_else_is_held_while_a_message_runs_whose_worker_died(
 
 
 def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
-    """Let a worker die that holds a message of each channel."""
+    """Let a worker die with a message of each channel."""
     layer.register("victim", ProcessInfo.this("worker", 1, channels))
     for channel in channels:
         assert layer.pull([channel], "victim.0", 0)
@@ -358,24 +355,24 @@ def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
     layer.clean_up("victim")
 
 
-def test_messages_whose_worker_died_run_one_at_a_time(
+def test_quarantined_messages_of_a_process_run_one_at_a_time(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
-    suspects, other = {"one": Held(), "two": Held()}, Counted()
-    for channel in suspects:
+    quarantined, other = {"one": Held(), "two": Held()}, Counted()
+    for channel in quarantined:
         Channel(channel).send({})
-    let_die(memory_layer, *suspects)
-    group = start_group({**suspects, "other": other}, n_threads=3)
-    wait_for(lambda: any(held.begun.is_set() for held in suspects.values()), "the first")
+    let_die(memory_layer, *quarantined)
+    group = start_group({**quarantined, "other": other}, n_threads=3)
+    wait_for(lambda: any(held.begun.is_set() for held in quarantined.values()), "the first")
     Channel("other").send({})
     assert other.got_one.wait(TIMEOUT)
-    first, second = sorted(suspects.values(), key=lambda held: not held.begun.is_set())
+    first, second = sorted(quarantined.values(), key=lambda held: not held.begun.is_set())
     assert not second.begun.is_set()
     first.let_go.set()
     assert second.begun.wait(TIMEOUT)
     second.let_go.set()
     stop(group)
-    assert [memory_layer.length(channel) for channel in suspects] == [0, 0]
+    assert [memory_layer.length(channel) for channel in quarantined] == [0, 0]
 
 
 # ConsumeLater
@@ -395,7 +392,7 @@ class PutOff:
             raise ConsumeLater
 
 
-def test_what_is_put_off_runs_again_and_others_run_meanwhile(start_group: StartGroup) -> None:
+def test_others_run_while_a_message_is_put_off(start_group: StartGroup) -> None:
     consumer = PutOff()
     start_group({"background": consumer})
     for text in ("hard", "easy"):
@@ -410,7 +407,7 @@ def a_second_between_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT", 1.0)
 
 
-def test_the_first_runs_follow_soon(start_group: StartGroup) -> None:
+def test_the_first_retries_follow_soon(start_group: StartGroup) -> None:
     times: list[float] = []
 
     def consumer(message: Any) -> None:
@@ -427,7 +424,7 @@ def test_the_first_runs_follow_soon(start_group: StartGroup) -> None:
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_a_process_holds_what_is_put_off(
+def test_a_message_that_is_put_off_stays_in_the_ledger(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
     found: list[Delivery] = []
@@ -435,13 +432,13 @@ def test_a_process_holds_what_is_put_off(
     group = start_group({"background": consumer}, callback=found.append)
     Channel("background").send({"text": "hard"})
     assert consumer.put_off.wait(TIMEOUT)
-    wait_for(lambda: found[0] in group.postponed.all(), "the end of the first run")
-    assert group.workers[0].delivery is None
-    assert found[0] in group.held(), "after a lost reply it would run at once"
+    wait_for(lambda: found[0] in group.in_flight.retry_queue.all(), "the end of the first run")
+    assert group.workers[0].slot.running is None
+    assert found[0] in group.in_flight.all(), "after a lost reply it would run at once"
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_frames_wait_for_one_that_is_put_off(
+def test_frames_wait_for_a_frame_that_is_put_off(
     start_group: StartGroup, client_socket: Client
 ) -> None:
     consumer = PutOff()
@@ -456,7 +453,7 @@ def test_frames_wait_for_one_that_is_put_off(
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_a_stopping_worker_leaves_what_was_put_off_to_the_others(
+def test_a_stopping_worker_hands_on_messages_that_are_put_off(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
     consumer = PutOff()
@@ -467,7 +464,7 @@ def test_a_stopping_worker_leaves_what_was_put_off_to_the_others(
     assert pull_one(memory_layer, "background").attempts == 1
 
 
-def test_a_delivery_that_waits_for_a_thread_too_long_goes_to_others(
+def test_a_prefetched_message_is_handed_back_after_its_lease(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held, counted = Held(), Counted()
@@ -480,7 +477,7 @@ def test_a_delivery_that_waits_for_a_thread_too_long_goes_to_others(
     held.let_go.set()
 
 
-def test_a_consumer_that_does_not_return_in_time_is_given_up(
+def test_the_message_of_a_late_consumer_is_handed_back(
     client_socket: Client, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held()
@@ -554,7 +551,7 @@ def test_a_worker_leaves_other_channels_alone(
 # A layer in trouble
 
 
-def test_workers_wait_for_a_redis_that_is_not_there(
+def test_workers_wait_for_redis(
     redis_server: RedisServer, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
@@ -571,7 +568,7 @@ def test_workers_wait_for_a_redis_that_is_not_there(
     wait_for(lambda: "registered: works again" in caplog.text, "the log line")
 
 
-def test_workers_go_on_after_an_error_that_nobody_foresaw(
+def test_workers_go_on_after_an_unforeseen_error(
     redis_server: RedisServer,
     start_group: StartGroup,
     caplog: pytest.LogCaptureFixture,
@@ -592,10 +589,10 @@ def test_workers_go_on_after_an_error_that_nobody_foresaw(
     assert counted.got_one.wait(TIMEOUT)
 
 
-def test_a_stop_ends_in_time_though_redis_answers_nothing(
+def test_a_stop_is_bounded_while_redis_hangs(
     tmp_path: Path, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A Redis that takes requests and does not answer is none that refuses them."""
+    """A Redis that hangs is not one that refuses connections."""
     server = RedisServer(tmp_path)
     server.start()
     host = {"address": server.url, "socket_timeout": 300}
@@ -634,50 +631,6 @@ def test_a_commit_that_waits_for_redis_ends_with_the_process(
         redis_server.start()
     assert "is not committed: Redis at" in caplog.text
     assert "it is finished without" not in caplog.text
-
-
-def test_what_another_thread_has_committed_is_not_committed_again(
-    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may do so between the look at what is to be committed and the commit."""
-    [worker] = WorkerGroup(memory_layer, router=Router({"background": Counted()})).workers
-    Channel("background").send({})
-    [delivery] = memory_layer.pull(["background"], worker.consumer, 0)
-    asked = []
-    commit_and_pull = memory_layer.commit_and_pull
-
-    def note(finished: Any, *arguments: Any) -> Any:
-        asked.append(len(finished))
-        return commit_and_pull(finished, *arguments)
-
-    monkeypatch.setattr(memory_layer, "commit_and_pull", note)
-    worker.finished.append(Finished(delivery))
-    with worker.committing:
-        pulling = threading.Thread(target=worker._commit_and_pull, args=(1, list))
-        pulling.start()
-        worker.finished.clear()
-    pulling.join(TIMEOUT)
-    assert 0 not in asked
-
-
-def test_one_thread_that_cannot_commit_keeps_no_other_from_it(
-    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    group = WorkerGroup(memory_layer, n_threads=2, router=Router({"background": Counted()}))
-    commit = memory_layer.commit
-    for each in group.workers:
-        Channel("background").send({})
-        [delivery] = memory_layer.pull(["background"], each.consumer, 0)
-        each.finished.append(Finished(delivery))
-
-    def refuse(delivery: Delivery, *arguments: Any) -> Any:
-        if delivery.consumer == group.workers[0].consumer:
-            raise ValueError("nobody foresaw it")
-        return commit(delivery, *arguments)
-
-    monkeypatch.setattr(memory_layer, "commit", refuse)
-    group._help_on()
-    assert [len(each.finished) for each in group.workers] == [1, 0]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])

@@ -8,16 +8,16 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers import liveness
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import ProcessInfo
-from channels_workers.worker import heartbeat, reaper, thread
+from channels_workers.worker import batch, heartbeat, reaper
 from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
 from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 
-async def test_the_server_in_the_process_of_workers_lives_as_long(
+async def test_the_server_in_a_worker_process_lives_as_long(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
@@ -49,7 +49,7 @@ def test_a_process_is_known_while_it_runs(
     assert group.process not in processes
 
 
-def test_a_process_that_was_forgotten_registers_again(
+def test_an_unknown_process_registers_again(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     processes = memory_layer.store.processes.counters
@@ -59,7 +59,7 @@ def test_a_process_that_was_forgotten_registers_again(
     wait_for(lambda: group.process in processes, "the next registration")
 
 
-def test_a_worker_that_was_taken_for_dead_goes_on_under_a_new_name(
+def test_a_worker_that_was_declared_dead_goes_on_under_a_new_name(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     consumer = Counted()
@@ -72,14 +72,14 @@ def test_a_worker_that_was_taken_for_dead_goes_on_under_a_new_name(
     wait_for(lambda: set(memory_layer.processes()) == {group.process} != {old}, "a new name")
     Channel("background").send({})
     assert consumer.got_one.wait(TIMEOUT)
-    assert "was taken for dead" in caplog.text
+    assert "was declared dead" in caplog.text
     memory_layer.clean_up(old)
 
 
 def test_nothing_is_pulled_before_the_layer_knows_the_process(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others would take it for dead, and run what it holds as well."""
+    """Other processes would declare it dead, and run its messages too."""
     register, refusals, counted = memory_layer.register, Counted(), Counted()
 
     def refuse(process: str, about: ProcessInfo) -> None:
@@ -110,7 +110,7 @@ def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(thread, "PULL_TIMEOUT", 0.02)
+    monkeypatch.setattr(batch, "PULL_TIMEOUT", 0.02)
     register, refusals, counted = memory_layer.register, Counted(), Counted()
     pull, pulled = memory_layer.pull, set()
 
@@ -137,7 +137,7 @@ def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
     memory_layer.clean_up(former)
 
 
-def test_what_ran_is_committed_while_the_new_name_is_not_known(
+def test_commits_go_on_while_the_new_name_is_unknown(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)

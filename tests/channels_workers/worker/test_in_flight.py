@@ -1,144 +1,85 @@
-"""What a worker process holds and does not run."""
+"""The ledger of a worker process."""
 
-import logging
-import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.types import Delivery
-from channels_workers.worker import in_flight, retries
-from channels_workers.worker.in_flight import Backlog, Postponed
-from channels_workers.worker.retries import wait_before_run
-from labs.harness.waiting import wait_for
-
-TIMEOUT = 20.0
+from channels_workers.layers.types import Delivery, Finished
+from channels_workers.worker.in_flight import Backlog, InFlight
+from channels_workers.worker.retry_queue import RetryQueue
 
 
-def delivery(token: str, attempts: int = 0) -> Delivery:
-    return Delivery("background", token, "worker", f"id {token}", b"", attempts=attempts)
-
-
-class PutBack:
-    """Notes what is put back, and when; it fails as often as it is told to."""
-
-    def __init__(self) -> None:
-        self.tokens: list[str] = []
-        self.times: list[float] = []
-        self.failures = 0
-        self.refused: set[str] = set()
-        self.held: list[bool] = []
-        self.postponed = Postponed(self)
-
-    def __call__(self, found: Delivery, error: BaseException | None) -> None:
-        self.held.append(found in self.postponed.all())
-        if self.failures:
-            self.failures -= 1
-            raise LayerUnavailable("The layer is away.")
-        if found.token in self.refused:
-            raise ValueError(found.token)
-        self.tokens.append(found.token)
-        self.times.append(time.monotonic())
+def delivery(token: str, deaths: int = 0) -> Delivery:
+    return Delivery("background", token, "worker", f"id {token}", b"", deaths=deaths)
 
 
 @pytest.fixture
-def put_back() -> Iterator[PutBack]:
-    put_back = PutBack()
-    yield put_back
-    put_back.postponed.stop()
+def in_flight() -> InFlight:
+    return InFlight(2, RetryQueue(lambda found, error: None))
 
 
-def test_the_waits_grow() -> None:
-    waits = [wait_before_run(delivery("a", attempts)) for attempts in range(8)]
-    assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
-    assert wait_before_run(delivery("a", 5_000)) == 1.0
+# The ledger
 
 
-def test_each_is_put_back_when_its_wait_is_over(put_back: PutBack) -> None:
-    begin = time.monotonic()
-    for token, attempts in (("last", 3), ("first", 0), ("second", 2)):
-        put_back.postponed.add(delivery(token, attempts))
-    wait_for(lambda: len(put_back.tokens) == 3, "all three")
-    assert put_back.tokens == ["first", "second", "last"]
-    waited = [moment - begin for moment in put_back.times]
-    assert all(wait >= least for wait, least in zip(waited, (0.05, 0.2, 0.4), strict=True))
+def test_the_longest_waiting_delivery_is_next(in_flight: InFlight) -> None:
+    first, second = in_flight.slots
+    in_flight.backlog.add([delivery("a"), delivery("b")])
+    assert in_flight.next(first) == first.running == delivery("a")
+    assert in_flight.next(second) == second.running == delivery("b")
+    assert in_flight.next(first) is first.running is None
 
 
-def test_one_that_comes_later_may_be_due_first(put_back: PutBack) -> None:
-    put_back.postponed.add(delivery("later", 4))
-    put_back.postponed.add(delivery("sooner"))
-    wait_for(lambda: put_back.tokens == ["sooner"], "the one with the shorter wait")
-    assert delivery("later", 4) in put_back.postponed.all()
-    assert delivery("sooner") not in put_back.postponed.all()
+def test_one_that_was_pulled_alone_runs_at_once(in_flight: InFlight) -> None:
+    slot = in_flight.slots[0]
+    assert in_flight.next_of([delivery("a")], 1, slot) == slot.running == delivery("a")
+    assert in_flight.backlog.all() == []
 
 
-def test_it_is_held_until_it_is_back(put_back: PutBack) -> None:
-    put_back.postponed.add(delivery("a"))
-    wait_for(lambda: put_back.tokens == ["a"], "it")
-    assert put_back.held == [True]
-    wait_for(lambda: delivery("a") not in put_back.postponed.all(), "its end")
+def test_one_that_was_pulled_waits_for_those_before(in_flight: InFlight) -> None:
+    slot = in_flight.slots[0]
+    in_flight.backlog.add([delivery("a")])
+    assert in_flight.next_of([delivery("b")], 1, slot) == delivery("a")
+    assert in_flight.backlog.all() == [delivery("b")]
 
 
-def test_an_outage_is_logged_and_tried_again(
-    put_back: PutBack, caplog: pytest.LogCaptureFixture
-) -> None:
-    put_back.failures = 2
-    with caplog.at_level(logging.WARNING):
-        put_back.postponed.add(delivery("a"))
-        wait_for(lambda: "works again" in caplog.text, "the end of the failures")
-    assert put_back.tokens == ["a"]
-    assert caplog.text.count("Putting messages back: The layer is away.") == 1
+def test_quarantined_messages_run_one_at_a_time(in_flight: InFlight) -> None:
+    first, second = in_flight.slots
+    one, two = delivery("a", deaths=1), delivery("b", deaths=1)
+    assert in_flight.next_of([one], 1, first) == one
+    assert in_flight.next_of([two], 1, second) is second.running is None
+    assert in_flight.quarantined.all() == [two]
+    assert in_flight.next_of([delivery("c")], 1, second) == delivery("c")
+    in_flight.end_quarantine()
+    assert in_flight.next(first) == two
 
 
-def test_one_that_cannot_be_put_back_holds_up_no_other(
-    put_back: PutBack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(in_flight, "LONGEST_PAUSE", 0.1)
-    put_back.refused = {"bad"}
-    for token in ("bad", "a", "b"):
-        put_back.postponed.add(delivery(token))
-    wait_for(lambda: set(put_back.tokens) == {"a", "b"}, "the others")
-    assert put_back.postponed.all() == [delivery("bad")]
-    put_back.refused = set()
-    wait_for(lambda: "bad" in put_back.tokens, "the bad one")
-    assert "Putting back id bad on background: ValueError was raised." in caplog.text
+def test_all_places_are_in_the_ledger(in_flight: InFlight) -> None:
+    first, second = in_flight.slots
+    in_flight.backlog.add([delivery("backlog")])
+    in_flight.quarantined.add([delivery("quarantined")])
+    in_flight.uncommitted.add([delivery("uncommitted")])
+    first.running = delivery("running")
+    second.finished.append(Finished(delivery("finished")))
+    places = {"backlog", "quarantined", "uncommitted", "running", "finished"}
+    assert {each.token for each in in_flight.all()} == places
+    found = [delivery("finished"), delivery("new"), delivery("before")]
+    assert in_flight.unknown(found, [delivery("before")]) == [delivery("new")]
 
 
-def test_stopping_puts_all_back_at_once_and_ends_the_thread(
-    put_back: PutBack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retries, "LONGEST_WAIT", 600.0)
-    monkeypatch.setattr(retries, "FIRST_WAIT", 600.0)
-    before = threading.active_count()
-    for token in ("a", "b"):
-        put_back.postponed.add(delivery(token))
-    assert threading.active_count() == before + 1
-    put_back.postponed.stop()
-    assert put_back.tokens == ["a", "b"]
-    assert threading.active_count() == before
-
-
-def test_without_a_delivery_there_is_no_thread(put_back: PutBack) -> None:
-    before = threading.active_count()
-    put_back.postponed.stop()
-    Postponed(put_back).stop()
-    assert threading.active_count() == before
-
-
-def test_a_failure_while_stopping_is_raised(put_back: PutBack) -> None:
-    put_back.failures = 1
-    put_back.postponed.stop()
-    put_back.postponed.add(delivery("a"))
-    with pytest.raises(LayerUnavailable, match="The layer is away"):
-        put_back.postponed.stop()
+def test_it_is_crowded_while_something_waits_for_a_thread(in_flight: InFlight) -> None:
+    assert not in_flight.is_crowded
+    in_flight.slots[0].finished.append(Finished(delivery("a")))
+    assert in_flight.is_crowded
+    in_flight.slots[0].finished.clear()
+    in_flight.backlog.add([delivery("a")])
+    assert in_flight.is_crowded
 
 
 # The backlog
 
 
-def test_what_cannot_be_settled_stays_in_its_place_and_holds_up_no_other(
+def test_a_delivery_that_cannot_be_settled_keeps_its_place_and_delays_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     waiting, seen = Backlog(), []
@@ -169,9 +110,9 @@ def test_an_outage_leaves_all_in_their_places() -> None:
     assert [each.token for each in waiting.all()] == ["b", "c"]
 
 
-def test_only_what_is_due_is_settled() -> None:
+def test_only_due_deliveries_are_settled() -> None:
     waiting, seen = Backlog(), []
     waiting.add([delivery("now")])
-    waiting.add([delivery("later")], patience=600)
+    waiting.add([delivery("later")], lease=600)
     waiting.settle(lambda found: seen.append(found.token), time.monotonic())
     assert seen == ["now"]

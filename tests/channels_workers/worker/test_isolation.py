@@ -1,4 +1,4 @@
-"""What one run of a consumer leaves behind on its thread for the next: nothing."""
+"""One run of a consumer leaves nothing behind on its thread for the next."""
 
 import decimal
 import threading
@@ -115,7 +115,7 @@ async def ask_from_a_coroutine(message: Any) -> None:
 
 
 @pytest.mark.parametrize("consumer", [lambda message: ask(), ask_from_a_coroutine], ids=KINDS)
-def test_connections_that_last_are_opened_once(
+def test_persistent_connections_are_opened_once(
     consumer: Consumer,
     memory_layer: InMemoryChannelLayer,
     start_group: StartGroup,
@@ -161,7 +161,7 @@ def test_a_transaction_that_is_left_open_is_rolled_back_and_logged(
     assert caplog.text.count("left a transaction of the database 'default' open") == 2
 
 
-def test_after_an_error_connections_of_no_use_are_closed_and_others_stay() -> None:
+def test_after_an_error_unusable_connections_are_closed() -> None:
     with transaction.atomic():
         connection.errors_occurred = True
         close_unusable_connections()

@@ -32,7 +32,7 @@ class Clock:
         return self.detector.look({**self.counters, **standing}, "own", self.now)
 
     def pass_by(self, seconds: float, *, step: float = 1.0, **standing: int) -> list[str]:
-        """Look every *step* seconds while the own counter rises; who was called dead."""
+        """Look every *step* seconds while the own counter rises; return the dead."""
         dead: list[str] = []
         end = self.now + seconds
         while self.now < end:
@@ -62,14 +62,14 @@ def test_a_counter_that_rises_late_is_alive() -> None:
         assert clock.pass_by(DEAD_AFTER - 1, other=counter) == []
 
 
-def test_nobody_calls_itself_dead() -> None:
+def test_no_process_declares_itself_dead() -> None:
     clock = Clock()
     for _ in range(20):
         clock.now += 1
         assert clock.look() == {}
 
 
-def test_who_was_frozen_calls_nobody_dead_for_that() -> None:
+def test_a_frozen_reaper_declares_nobody_dead() -> None:
     clock = Clock()
     clock.look(other=7)
     clock.now += 60
@@ -77,12 +77,12 @@ def test_who_was_frozen_calls_nobody_dead_for_that() -> None:
     assert clock.pass_by(2, other=7) == ["other"]
 
 
-def test_looks_that_are_too_far_apart_say_nothing() -> None:
+def test_looks_that_are_too_far_apart_do_not_count() -> None:
     clock = Clock()
     assert clock.pass_by(60, step=LONGEST_PAUSE + 0.1, other=7) == []
 
 
-def test_a_watcher_whose_own_heartbeat_does_not_go_through_calls_nobody_dead() -> None:
+def test_a_reaper_without_a_heartbeat_of_its_own_declares_nobody_dead() -> None:
     clock = Clock()
     for _ in range(60):
         clock.now += 1
@@ -98,7 +98,7 @@ def test_a_process_that_is_gone_is_forgotten() -> None:
     assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
 
 
-def test_a_watcher_with_a_new_id_goes_on() -> None:
+def test_a_reaper_with_a_new_name_goes_on() -> None:
     clock = Clock()
     clock.look(other=7)
     clock.counters = {"own": 1, "old": 5}
@@ -133,7 +133,7 @@ def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
 
 
 @pytest.mark.usefixtures("quickly")
-def test_the_dead_are_buried_and_cleaned_up(
+def test_dead_processes_are_declared_dead_and_cleaned_up(
     own: Reaper, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory_layer.register("other", ProcessInfo.this("worker"))
@@ -148,7 +148,7 @@ def test_the_dead_are_buried_and_cleaned_up(
 
 
 @pytest.mark.usefixtures("quickly")
-def test_what_another_reaper_left_is_cleaned_up(
+def test_dead_processes_of_another_reaper_are_cleaned_up(
     own: Reaper, memory_layer: InMemoryChannelLayer
 ) -> None:
     memory_layer.register("other", ProcessInfo.this("worker"))
@@ -196,13 +196,13 @@ class Watched:
 
 @pytest.fixture
 def watched(memory_layer: InMemoryChannelLayer) -> Watched:
-    """A watched layer in which "stray", that nobody knows, holds the only message."""
+    """A layer in which the unknown process "stray" holds the only message."""
     memory_layer.apply([memory_layer.make_send("work", {"n": 1})])
     assert memory_layer.pull(["work"], "stray.0", 0)
     return Watched(memory_layer)
 
 
-def test_what_nobody_known_holds_goes_back_after_a_while(
+def test_deliveries_of_an_unknown_process_go_to_others(
     watched: Watched, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
@@ -211,12 +211,12 @@ def test_what_nobody_known_holds_goes_back_after_a_while(
     [again] = memory_layer.pull(["work"], "own.0", 0)
     assert again.deaths == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "Process stray is dead: it holds messages, and is not known",
+        "Process stray is dead: it holds messages and is not registered",
         "Cleaned up after process stray",
     ]
 
 
-def test_what_is_pulled_later_by_nobody_known_goes_back_too(
+def test_later_deliveries_of_an_unknown_process_go_to_others_too(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER)
@@ -226,7 +226,7 @@ def test_what_is_pulled_later_by_nobody_known_goes_back_too(
     assert again.deaths == 2
 
 
-def test_who_registers_again_meanwhile_keeps_what_it_holds(
+def test_a_process_that_registers_again_keeps_its_deliveries(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
@@ -238,7 +238,7 @@ def test_who_registers_again_meanwhile_keeps_what_it_holds(
     assert set(memory_layer.processes()) == {"own", "stray"}
 
 
-def test_who_goes_on_under_a_new_name_meanwhile_keeps_what_it_holds(
+def test_a_process_with_a_new_name_keeps_its_deliveries(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
@@ -252,7 +252,7 @@ def test_who_goes_on_under_a_new_name_meanwhile_keeps_what_it_holds(
     assert memory_layer.awaiting_cleanup() == set()
 
 
-def test_nobody_counts_as_unknown_while_the_watcher_is_frozen(
+def test_a_frozen_reaper_takes_no_process_for_unknown(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(2 * LOOK_INTERVAL)
@@ -261,10 +261,10 @@ def test_nobody_counts_as_unknown_while_the_watcher_is_frozen(
     assert memory_layer.pull(["work"], "own.0", 0) == []
 
 
-def test_a_process_that_cannot_be_cleaned_up_after_holds_up_no_other(
+def test_a_failed_clean_up_delays_no_other(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor the search for those that nobody knows; and it is told, not at DEBUG only."""
+    """Nor the search for unknown processes. The failure is logged as an error."""
     layer = RedisChannelLayer(hosts=[redis_server.url])
     watched = Watched(layer)
     layer.apply([layer.make_send("work", {"n": 1})])

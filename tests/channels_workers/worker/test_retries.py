@@ -1,4 +1,4 @@
-"""Messages whose consumers fail through no fault of theirs."""
+"""Messages whose consumers raise transient errors."""
 
 import asyncio
 import gc
@@ -44,7 +44,7 @@ from tests.channels_workers.clients import Client, pull_one
 from tests.channels_workers.conftest import RunNext
 from tests.channels_workers.consumers import StartGroup, not_called
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 AWAY = OperationalError("the database is away")
@@ -105,9 +105,7 @@ class Fails:
     ],
     ids=repr,
 )
-def test_errors_that_no_consumer_is_to_blame_for(
-    error: BaseException | None, expected: bool
-) -> None:
+def test_transient_errors(error: BaseException | None, expected: bool) -> None:
     assert is_retried(error) is expected
     assert is_put_off(error) is (expected or isinstance(error, ConsumeLater))
 
@@ -133,7 +131,7 @@ def test_the_pauses_grow(settings: Settings) -> None:
 def test_the_runs_are_bounded() -> None:
     assert not is_last(delivery(failures=29), AWAY)
     assert is_last(delivery(failures=30), AWAY)
-    assert wait_before_run(delivery(failures=30), AWAY) == 0.0, "it is given up at once"
+    assert wait_before_run(delivery(failures=30), AWAY) == 0.0, "it does not run again"
 
 
 @pytest.mark.parametrize(("timeout", "runs"), [(4.0, 7), (0.04, 1), (0.1, 2), (30.0, 20)])
@@ -150,7 +148,7 @@ def test_failures_and_consume_later_are_counted_apart() -> None:
     assert not is_last(delivery()._replace(attempts=10), AWAY)
 
 
-# What becomes of the message
+# Retries
 
 
 @KINDS
@@ -262,7 +260,7 @@ def run_once(delivery: Delivery, layer: InMemoryChannelLayer, router: Router) ->
     return finish(outcome.of(delivery), layer)
 
 
-def test_an_empty_list_turns_it_off(
+def test_an_empty_list_turns_retries_off(
     connected: Client, run_next: RunNext, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CHANNEL_WORKERS = {"RETRY_ON": []}
@@ -355,7 +353,7 @@ def test_a_handshake_that_fails_too_often_is_refused(
 # The log
 
 
-def test_a_row_of_failures_has_one_traceback_and_one_end(
+def test_an_outage_has_one_traceback_and_one_end(
     connected: Client, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing, ran = set(range(50)), list[int]()
@@ -383,14 +381,14 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [vars(one).get("event", "").replace("_", " ") for one in caplog.records]
 
 
-def test_lines_of_what_is_given_up_grow_slowly(caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_of_dead_letters_grow_slowly(caplog: pytest.LogCaptureFixture) -> None:
     failures = Failures()
     for _ in range(10_000):
-        failures.gave_up(delivery(failures=30), AWAY)
+        failures.ended(delivery(failures=30), AWAY)
     assert [one.args[3] for one in caplog.records] == [1, 10, 100, 1_000, 10_000]  # type: ignore[index]
 
 
-def test_another_row_has_lines_of_its_own(
+def test_another_outage_has_lines_of_its_own(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "SOON", -1.0)
@@ -406,7 +404,7 @@ def test_another_row_has_lines_of_its_own(
     assert events(caplog)[3:] == ["failed for now"], "a row that lasts is told of again"
 
 
-def test_rows_that_follow_each_other_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_short_outages_in_a_row_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     failures = Failures()
     for _ in range(1_000):
         failures.failed(delivery(), AWAY)
@@ -414,7 +412,7 @@ def test_rows_that_follow_each_other_do_not_fill_the_log(caplog: pytest.LogCaptu
     assert events(caplog) == ["failed for now", "works again"]
 
 
-def test_what_waits_holds_no_variables_of_its_consumer() -> None:
+def test_a_waiting_error_keeps_no_variables_of_the_consumer_alive() -> None:
     class Large:
         """Something that a consumer has loaded."""
 

@@ -1,4 +1,4 @@
-"""Trouble with Redis that ends by itself: afterwards every socket goes on and every end is told.
+"""Outages of Redis, after which every socket goes on and every disconnect arrives.
 
 Real Redis, with real errors: NOREPLICAS and READONLY by its configuration, a full memory,
 cut lines; and payloads and entries that nobody can read.
@@ -30,15 +30,13 @@ from channels_workers.layers.types import (
 )
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
-from channels_workers.worker import group as worker_group
-from channels_workers.worker import heartbeat, reaper
-from channels_workers.worker import thread as worker_thread
+from channels_workers.worker import heartbeat, in_flight, reaper, relief
 from channels_workers.worker.group import WorkerGroup
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
 from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
 
-# The signals around a consumer look after the database's connections.
+# The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 Trouble = Callable[[redis.Redis], Any]
@@ -95,7 +93,7 @@ def without_replicas(client: redis.Redis) -> Iterator[None]:
 
 @contextmanager
 def read_only(client: redis.Redis) -> Iterator[None]:
-    """A failover: what was the master is a replica, of nobody that answers, for a while."""
+    """A failover: for a while, the master is a replica of a server that does not answer."""
     client.config_set("replica-serve-stale-data", "yes")
     client.replicaof("127.0.0.1", "1")
     yield
@@ -131,7 +129,7 @@ def pull_one(layer: RedisChannelLayer, consumer: str) -> Delivery:
 
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("trouble", [without_replicas, read_only, full, cut])
-async def test_trouble_that_passes_leaves_nothing_behind(
+async def test_sockets_go_on_after_an_outage(
     trouble: Any,
     application: Interface,
     consumers: Consumers,
@@ -157,7 +155,7 @@ async def test_trouble_that_passes_leaves_nothing_behind(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_payload_that_a_server_cannot_read_harms_no_other(
+async def test_an_unreadable_payload_in_an_inbox_harms_no_other(
     application: Interface,
     layers: list[RedisChannelLayer],
     redis_server: RedisServer,
@@ -175,7 +173,7 @@ async def test_a_payload_that_a_server_cannot_read_harms_no_other(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_payload_that_a_worker_cannot_read_becomes_a_dead_letter(
+async def test_an_unreadable_payload_becomes_a_dead_letter(
     application: Interface,
     layers: list[RedisChannelLayer],
     redis_server: RedisServer,
@@ -201,7 +199,7 @@ async def test_a_payload_that_a_worker_cannot_read_becomes_a_dead_letter(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
+async def test_an_unreadable_entry_becomes_a_dead_letter_alone(
     application: Interface,
     layers: list[RedisChannelLayer],
     redis_server: RedisServer,
@@ -220,14 +218,14 @@ async def test_an_entry_that_a_worker_cannot_read_is_given_up_alone(
     await person.ended()
 
 
-async def test_what_could_not_be_handed_back_is_handed_back_later(
+async def test_a_failed_hand_back_is_tried_again(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = layers[0]
     group = WorkerGroup(layer, router=Router([]))
     for number in range(3):
         layer.apply([layer.make_send("websocket.receive", {"n": number})])
-        group.backlog.add([pull_one(layer, group.workers[0].consumer)])
+        group.in_flight.backlog.add([pull_one(layer, group.workers[0].consumer)])
     requeue, calls = layer.requeue, []
 
     def fail_once(delivery: Delivery, *, counted: bool) -> Any:
@@ -238,14 +236,14 @@ async def test_what_could_not_be_handed_back_is_handed_back_later(
 
     monkeypatch.setattr(layer, "requeue", fail_once)
     with pytest.raises(LayerUnavailable):
-        group.hand_back()
-    group.hand_back()
+        group.in_flight.hand_back(layer)
+    group.in_flight.hand_back(layer)
     assert [layer.content(delivery)["n"] for delivery in calls] == [0, 1, 1, 2]
     again = [pull_one(layer, "other") for _ in range(3)]
     assert sorted(layer.content(delivery)["n"] for delivery in again) == [0, 1, 2]
 
 
-async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
+async def test_after_a_lost_reply_every_delivery_runs_once(
     layers: list[RedisChannelLayer],
 ) -> None:
     layer = layers[0]
@@ -253,7 +251,7 @@ async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
     worker = group.workers[0]
     for number in range(3):
         layer.apply([layer.make_send("websocket.receive", {"n": number})])
-    worker.delivery = pull_one(layer, worker.consumer)
+    worker.slot.running = pull_one(layer, worker.consumer)
     pull_one(layer, worker.consumer)  # its reply is lost
     layer.streams.recover(worker.consumer)
     found = [worker._pull(), worker._pull()]
@@ -261,31 +259,31 @@ async def test_a_lost_reply_gives_all_that_is_ours_and_runs_nothing_twice(
     assert numbers == [1, 2]
 
 
-async def test_what_is_committed_while_a_lost_reply_is_looked_for_does_not_run_again(
+async def test_a_commit_during_a_recovery_does_not_run_again(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = layers[0]
     group = WorkerGroup(layer, n_threads=2, router=Router([]))
     first, second = group.workers
     layer.apply([layer.make_send("websocket.receive", {"n": number}) for number in range(2)])
-    second.delivery = pull_one(layer, first.consumer)  # pulled by the first, run by the second
+    second.slot.running = pull_one(layer, first.consumer)  # pulled by the first, run by the second
     lost = pull_one(layer, first.consumer)
     layer.streams.recover(first.consumer)
     pull = layer.streams.pull
 
     def pull_and_commit_meanwhile(asked: Pull) -> list[Delivery]:
         found = pull(asked)
-        if second.delivery is not None:
-            layer.commit(second.delivery)
-            second.delivery = None
+        if second.slot.running is not None:
+            layer.commit(second.slot.running)
+            second.slot.running = None
         return found
 
     monkeypatch.setattr(layer.streams, "pull", pull_and_commit_meanwhile)
     assert first._pull() == lost
-    assert group.backlog.all() == []
+    assert group.in_flight.backlog.all() == []
 
 
-async def test_what_is_handed_to_a_line_that_was_cut_is_found(
+async def test_a_delivery_to_a_cut_connection_is_recovered(
     layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer, consumer, recovered_for = layers[0], "worker.0", 1000.0
@@ -306,25 +304,22 @@ async def test_what_is_handed_to_a_line_that_was_cut_is_found(
     assert layer.pull(["websocket.receive"], consumer, 0) == []
 
 
-async def test_a_line_cut_while_the_next_message_is_waited_for(
+async def test_a_connection_cut_while_a_pull_waits(
     layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
-    layer, kept = layers[1], []
+    layer = layers[1]
     layer.register("worker", ProcessInfo.this("worker"))
     layer.apply([layer.make_send("websocket.receive", {"n": 1})])
     first = pull_one(layer, "worker.0")
     waiting = asyncio.create_task(
-        asyncio.to_thread(
-            *(layer.commit_and_pull, [Finished(first)], ["websocket.receive"], 5, 1, kept.extend)
-        )
+        asyncio.to_thread(*(layer.commit_and_pull, [Finished(first)], ["websocket.receive"], 5, 1))
     )
     with redis_server.client() as client:
         await asyncio.to_thread(
             wait_for, lambda: not layer.length("websocket.receive"), "the commit"
         )
         client.client_kill_filter(_type="normal", skipme=True)
-    assert await waiting == [Committed.DONE]
-    assert kept == []
+    assert await waiting == ([Committed.DONE], [])
     with pytest.raises(LayerUnavailable):  # the line of this thread was cut, too
         pull_one(layer, "other.0")
     layers[0].apply([layer.make_send("websocket.receive", {"n": 2})])
@@ -333,11 +328,11 @@ async def test_a_line_cut_while_the_next_message_is_waited_for(
     assert layer.commit(again) is Committed.DONE
 
 
-async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
+async def test_a_refused_commit_keeps_the_order_of_its_channel(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(worker_thread, "PATIENCE_ALONE", 0.02)
-    monkeypatch.setattr(worker_group, "RELIEF_INTERVAL", 0.02)
+    monkeypatch.setattr(in_flight, "PREFETCH_LEASE_ALONE", 0.02)
+    monkeypatch.setattr(relief, "RELIEF_INTERVAL", 0.02)
     settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.3}
     layer = RedisChannelLayer(hosts=[redis_server.url], channel_capacity={"full": 0})
     seen: list[int] = []
@@ -356,7 +351,7 @@ async def test_a_commit_that_is_refused_keeps_what_comes_behind_it_in_order(
     layer.disconnect()
 
 
-async def test_what_is_handed_to_a_worker_that_does_not_know_of_a_loss_runs(
+async def test_a_delivery_to_a_worker_that_is_unaware_of_data_loss_runs(
     layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "DEAD_AFTER", 0.5)
@@ -382,7 +377,7 @@ async def test_what_is_handed_to_a_worker_that_does_not_know_of_a_loss_runs(
     assert await asyncio.to_thread(group.join, TIMEOUT)
 
 
-async def test_what_a_worker_took_that_nobody_knows_runs(
+async def test_a_delivery_to_an_unknown_worker_runs(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "DEAD_AFTER", 0.5)
@@ -400,7 +395,7 @@ async def test_what_a_worker_took_that_nobody_knows_runs(
     assert await asyncio.to_thread(group.join, TIMEOUT)
 
 
-async def test_what_a_worker_was_handed_unseen_runs(
+async def test_a_delivery_handed_out_unseen_runs(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.1)
@@ -428,7 +423,7 @@ async def test_what_a_worker_was_handed_unseen_runs(
     layers[0].clean_up(name)
 
 
-async def test_a_cancelled_call_of_an_unknown_script_holds_up_nobody(
+async def test_a_cancelled_call_of_an_unknown_script_blocks_no_other(
     layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     layer = layers[0]
@@ -441,7 +436,7 @@ async def test_a_cancelled_call_of_an_unknown_script_holds_up_nobody(
     await asyncio.wait_for(layer.group_send("room", {"n": 2}), 5)
 
 
-async def test_a_lost_server_is_forgotten_with_all_its_sockets(
+async def test_an_evicted_server_forgets_all_its_sockets(
     application: Interface, layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     clients = [Client(application) for _ in range(5)]
@@ -470,7 +465,7 @@ async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLaye
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_frame_that_the_layer_does_not_take_ends_its_socket_alone(
+async def test_a_frame_that_is_too_large_for_the_layer_ends_its_socket_alone(
     application: Interface, consumers: Consumers, layers: list[RedisChannelLayer]
 ) -> None:
     """With FRAME_SIZE above the layer's `message_size`."""

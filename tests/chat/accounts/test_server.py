@@ -16,9 +16,9 @@ def test_of_many_sign_ups_at_once_one_gets_the_name(start_runserver: StartServer
     led_to: list[str] = []
 
     def sign_up(name: str) -> None:
-        visitor = Visitor(server)
+        visitor = Visitor.of(server)
         barrier.wait(20)
-        led_to.append(visitor.sign_up(name))
+        led_to.append(visitor.sign_up(name).led_to)
 
     threads = [threading.Thread(target=sign_up, args=[name]) for name in names]
     for thread in threads:
@@ -37,7 +37,7 @@ def next_of(person: Person, kind: str) -> dict[str, Any]:
 
 def test_an_account_speaks_under_its_name_until_it_logs_out(start_runserver: StartServer) -> None:
     server = start_runserver()
-    zoe = Visitor(server)
+    zoe = Visitor.of(server)
     zoe.sign_up("Zoe")
     zoe.get("/lobby/")
     with (
@@ -49,7 +49,7 @@ def test_an_account_speaks_under_its_name_until_it_logs_out(start_runserver: Sta
         heard = bob.hear()
         assert (heard["handle"], heard["account"]) == ("Zoe", True)
 
-        assert zoe.post("/accounts/logout/", next="/lobby/") == "/lobby/"
+        assert zoe.post("/accounts/logout/", next="/lobby/").led_to == "/lobby/"
         for tab in (first, second):
             frame = next_of(tab, "account")
             assert (frame["handle"], frame["account"]) == ("", False)
@@ -68,7 +68,7 @@ def test_log_outs_reach_sockets_of_other_servers(
 ) -> None:
     servers = [start_web(), start_web()]
     start_worker()
-    zoe = Visitor(servers[0])
+    zoe = Visitor.of(servers[0])
     zoe.sign_up("Zoe")
     with servers[1].join("lobby", additional_headers=zoe.headers) as tab:
         tab.say("hi")

@@ -33,7 +33,7 @@ def test_the_folder_goes_when_all_went_well(temporary: Path) -> None:
 def test_logs_stay_after_a_failure(temporary: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command("lab", lambda folder: BAD) == BAD
     (folder,) = temporary.glob("lab-*")
-    assert f"What the processes wrote is in {folder}" in capsys.readouterr().out
+    assert f"The logs of all processes are in {folder}" in capsys.readouterr().out
 
 
 def test_a_wrong_name_leaves_nothing(temporary: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,9 @@ def test_the_new_consumer_fits_and_is_python(checkout: Path, tmp_path: Path) -> 
     repository.unpack(commit, tmp_path / "app-2")
     changed = (tmp_path / "app-2" / "chat" / "consumers.py").read_text()
     assert MARK in changed
-    compile(changed, "consumers.py", "exec")
+    # Every name that it uses is defined or imported.
+    ruff = (Path(sys.executable).with_name("ruff"), "check", "--isolated", "--select", "E9,F821")
+    run(*ruff, tmp_path / "app-2" / "chat" / "consumers.py", cwd=tmp_path)
 
 
 def test_a_command_that_fails_says_what_it_wrote(tmp_path: Path) -> None:

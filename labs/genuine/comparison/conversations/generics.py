@@ -124,7 +124,7 @@ APPLICATIONS = (
         name="generics",
         package="generics",
         routing="generics.routing.channel_routing",
-        shows="consumers that are classes, JSON, and a demultiplexer of streams",
+        shows="class-based consumers, JSON, and a demultiplexer of streams",
         recorded={
             "rooms": ROOMS,
             "counters": COUNTERS,

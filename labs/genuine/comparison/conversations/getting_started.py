@@ -178,7 +178,7 @@ APPLICATIONS = (
         name="users",
         package=PACKAGE,
         routing="getting_started.users.channel_routing",
-        shows="users, taken over from the HTTP session",
+        shows="users, copied from the HTTP session",
         recorded={"users of a letter": USERS_OF_A_LETTER, "guests": GUESTS},
         random=parts.conversations(
             parts.connects("/"),
@@ -210,7 +210,7 @@ APPLICATIONS = (
         name="visits",
         package=PACKAGE,
         routing="getting_started.visits.channel_routing",
-        shows="what views keep of a visitor, seen from sockets",
+        shows="sessions of views, seen from sockets",
         recorded={
             "pages are counted": PAGES_ARE_COUNTED,
             "pages seen meanwhile": PAGES_SEEN_MEANWHILE,

@@ -54,7 +54,7 @@ APPLICATIONS = (
         name="liveblog",
         package="liveblog",
         routing="liveblog.routing.channel_routing",
-        shows="models that send when they are saved, to readers of a page",
+        shows="models that send to readers of a page when they are saved",
         recorded={
             "readers see posts": READERS_SEE_POSTS,
             "two blogs": TWO_BLOGS,

@@ -131,7 +131,7 @@ APPLICATIONS = (
         name="login",
         package="login",
         routing="login.routing.channel_routing",
-        shows="accounts: logging in and out, and who is let in",
+        shows="accounts: logging in and out, and access to rooms",
         recorded={
             "members meet": MEMBERS_MEET,
             "strangers are refused": STRANGERS_ARE_REFUSED,

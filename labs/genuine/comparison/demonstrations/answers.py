@@ -49,8 +49,8 @@ def observe_page(site: Site) -> Seen:
 
 SILENCE = OnPurpose(
     name="no-answer-to-a-handshake",
-    reason="A handshake that nobody answers is refused with 403 after HANDSHAKE_TIMEOUT (4 s; 3 s "
-    "here). Daphne 1.4.2 has a time-out for that too, of 20 s, but cuts the line after 5 s.",
+    reason="A handshake without an answer gets 403 after HANDSHAKE_TIMEOUT (4 s; 3 s here). "
+    "Daphne 1.4.2 has a time-out of 20 s for this, but cuts the connection after 5 s.",
     genuine="cuts the line without an answer",
     ours="refuses with 403",
     application=DIFFERENCES,
@@ -58,7 +58,7 @@ SILENCE = OnPurpose(
 )
 MISTAKE = OnPurpose(
     name="mistake-in-a-handshake",
-    reason="A connect consumer that raises before it has answered refuses its socket at once.",
+    reason="A connect consumer that raises before its answer refuses the socket at once.",
     genuine="cuts the line without an answer",
     ours="refuses with 403",
     application=DIFFERENCES,
@@ -66,7 +66,7 @@ MISTAKE = OnPurpose(
 )
 PAGE = OnPurpose(
     name="pages-without-workers",
-    reason="Django answers HTTP in the interface process. In 1.1.8 workers do.",
+    reason="Django answers HTTP in the interface server. In 1.1.8 workers do.",
     genuine="lets the client wait",
     ours="answers",
     application=DIFFERENCES,

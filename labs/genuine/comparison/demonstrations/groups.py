@@ -68,8 +68,8 @@ def observe_expiry(site: Site) -> Seen:
 
 JOIN = OnPurpose(
     name="send-before-join",
-    reason="What a consumer does goes out in the order of its program. In 1.1.8 a join is carried "
-    "out at once, sends when the consumer returns: so a new member gets earlier sends.",
+    reason="Sends and joins happen in the order of the program. In 1.1.8 joins act at once, "
+    "and sends when the consumer returns, so a new member gets earlier sends.",
     genuine="gets what was sent before",
     ours="gets nothing",
     application=DIFFERENCES,
@@ -77,7 +77,7 @@ JOIN = OnPurpose(
 )
 LEAVE = OnPurpose(
     name="leave-without-discard",
-    reason="A socket that is gone is in no group. In 1.1.8 it stays for a day, and is sent to.",
+    reason="A closed socket is in no group. In 1.1.8 it remains for a day and receives sends.",
     genuine="stays in the group",
     ours="is out of the group",
     application=DIFFERENCES,
@@ -85,8 +85,8 @@ LEAVE = OnPurpose(
 )
 EXPIRES = OnPurpose(
     name="memberships-stay",
-    reason="No membership expires, and no socket is closed for its age. In 1.1.8 both happen after "
-    "a day; here after 1 s, by its setting.",
+    reason="Memberships do not expire, and no socket is closed for its age. In 1.1.8 both "
+    "happen after a day (1 s here, by its setting).",
     genuine="is closed, out of the group",
     ours="stays a member",
     application=DIFFERENCES,

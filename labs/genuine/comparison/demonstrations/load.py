@@ -51,8 +51,8 @@ def observe_group(site: Site) -> Seen:
 
 IDLE = OnPurpose(
     name="no-polling",
-    reason="All processes wait in blocking reads, and tell once a second that they live. "
-    "Daphne 1.4.2 asks Redis for replies 20 times a second.",
+    reason="All processes wait in blocking reads, with a heartbeat once a second. Daphne 1.4.2 "
+    "asks Redis for replies 20 times a second.",
     genuine="polls",
     ours="waits",
     application=DIFFERENCES,
@@ -60,8 +60,8 @@ IDLE = OnPurpose(
 )
 GROUP = OnPurpose(
     name="cost-of-a-group",
-    reason="A group send is one entry for each interface server, which knows its members. "
-    "1.1.8 sends to each member.",
+    reason="A group send is one entry per interface server, which knows its members. 1.1.8 "
+    "sends to each member.",
     genuine="a command or more for each member",
     ours="fewer than members",
     application=DIFFERENCES,

@@ -27,7 +27,7 @@ def observe(site: Site) -> Seen:
 ORDER = OnPurpose(
     name="order-of-a-client",
     reason="The messages of one socket run one at a time, in order, with any number of "
-    "workers. In 1.1.8 only enforce_ordering brings this about.",
+    "workers. In 1.1.8 only with enforce_ordering.",
     genuine="answers out of order",
     ours="answers in order",
     application=DIFFERENCES,

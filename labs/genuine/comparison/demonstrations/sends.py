@@ -59,9 +59,9 @@ def observe_close(site: Site) -> Seen:
 
 VIEW = OnPurpose(
     name="views-send-at-once",
-    reason="What a view sends goes out at once, so a consumer may run before the view's "
-    "transaction ends; transaction.on_commit is the cure. In 1.1.8 a view was a consumer of "
-    "http.request, and its sends waited until it returned.",
+    reason="Sends of a view go out at once, so a consumer may run before the transaction ends. "
+    "Use transaction.on_commit. In 1.1.8 a view is a consumer of http.request, and its "
+    "sends wait until it returns.",
     genuine="the row is there",
     ours="there is no row",
     application=DIFFERENCES,
@@ -69,8 +69,8 @@ VIEW = OnPurpose(
 )
 CLOSE = OnPurpose(
     name="close-code-not-allowed",
-    reason="A close closes: a code that no server may send (1001) becomes 1000, with a line in "
-    "the log. In 1.1.8 Daphne logs an error, and the socket stays open.",
+    reason="A code that no server may send (1001) becomes 1000, with a log line. In 1.1.8 "
+    "Daphne logs an error, and the socket stays open.",
     genuine="stays open",
     ours="closed with 1000",
     application=DIFFERENCES,
@@ -78,8 +78,8 @@ CLOSE = OnPurpose(
 )
 POISON = OnPurpose(
     name="message-without-encoding",
-    reason="What cannot travel raises where it is sent. In 1.1.8 it raises when the consumer has "
-    "returned, which ends the worker, and what should be sent after it is lost.",
+    reason="A message that cannot be encoded raises at its send. In 1.1.8 it raises after the "
+    "consumer has returned, which ends the worker and loses the later sends.",
     genuine="raises nothing, its worker dies",
     ours="raises at the send, its worker lives",
     application=DIFFERENCES,
@@ -87,8 +87,7 @@ POISON = OnPurpose(
 )
 LATER = OnPurpose(
     name="put-off",
-    reason="A run that ends in ConsumeLater is undone: only the last one sends. In 1.1.8 "
-    "each does.",
+    reason="ConsumeLater undoes the run, so only the last run sends. In 1.1.8 every run does.",
     genuine="2 of 2 runs are heard",
     ours="1 of 2 runs are heard",
     application=DIFFERENCES,

@@ -29,8 +29,8 @@ def observe(site: Site) -> Seen:
 
 STOPPING = OnPurpose(
     name="worker-stops",
-    reason="A worker that gets SIGTERM finishes what is under way. 1.1.8 does so with one thread; "
-    "with several it breaks the messages off, and what they were to send is lost.",
+    reason="After SIGTERM a worker finishes its messages. 1.1.8 does so with one thread. With "
+    "several it aborts them and loses what they would send.",
     genuine="breaks it off",
     ours="finishes the message",
     application=DIFFERENCES,

@@ -53,8 +53,8 @@ def observe_long(site: Site) -> Seen:
 
 MANY = OnPurpose(
     name="many-messages-wait",
-    reason="What a socket sends while no worker is there waits, in order; beyond READ_AHEAD the "
-    "client is not read on. 1.1.8 keeps 100 messages of all sockets together, and closes with "
+    reason="Frames wait in order while there is no worker. Beyond READ_AHEAD, TCP holds the "
+    "client back. 1.1.8 keeps 100 messages of all sockets together, and closes with "
     "1013.",
     genuine="loses frames and closes the socket",
     ours="answers each frame, in order",
@@ -63,7 +63,7 @@ MANY = OnPurpose(
 )
 LONG = OnPurpose(
     name="messages-wait-long",
-    reason="No message expires. In 1.1.8 it does after 60 s; here after 2 s, by its setting.",
+    reason="Messages do not expire. In 1.1.8 they do after 60 s (2 s here, by its setting).",
     genuine="loses the frame",
     ours="answers the frame",
     application=DIFFERENCES,

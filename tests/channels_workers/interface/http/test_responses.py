@@ -22,6 +22,7 @@ from channels_workers.interface.http.responses import (
 )
 from channels_workers.interface.http.slots import Place, Places
 from channels_workers.interface.protocol import Event
+from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.kernel import unread_bytes
 
 START: Event = {"type": "http.response.start", "status": 200, "headers": []}
@@ -207,7 +208,11 @@ def daphne_send(request: Any) -> Any:
     return partial(Server().handle_reply, request)
 
 
-def test_a_request_of_daphne_without_its_parts_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_request_of_daphne_without_its_parts_is_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "_reported", set())
+
     class Request:
         transport = None
 

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from channels_workers.interface.servers import watch
-from channels_workers.interface.servers.watch import Watch, ask_for_answers
+from channels_workers.interface.servers import stalls
+from channels_workers.interface.servers.stalls import StallDetector, ask_for_answers
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def line() -> tuple[socket.socket, socket.socket]:
 async def test_the_end_is_noticed_while_what_came_before_is_unread(
     line: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "INTERVAL", 0.01)
+    monkeypatch.setattr(stalls, "INTERVAL", 0.01)
     server, client = line
     with server, client:
         ended = asyncio.Event()
-        looks = Watch()
+        looks = StallDetector()
         looks.add(server.fileno(), ended.set)
         client.sendall(b"unread")
         client.close()
@@ -41,7 +41,7 @@ def test_a_line_is_forgotten_by_who_gave_it_alone(
         loop = asyncio.new_event_loop()
 
         async def look() -> None:
-            looks, calls = Watch(), list[str]()
+            looks, calls = StallDetector(), list[str]()
             first, second = lambda: calls.append("first"), lambda: calls.append("second")
             looks.add(server.fileno(), first)
             looks.add(server.fileno(), second)  # the number of a line is used again

@@ -1,4 +1,4 @@
-"""Notices that clients have left whose lines are not read, which no server does."""
+"""Notices that a client has left while it is held back, which no server program does."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-#: How often it looks (s).
+#: How often it polls (s).
 INTERVAL = 1.0
 
-#: What tells of an end while what came before it has not been read; Linux alone has the first, and
+#: Poll events of an end, even while earlier data are still unread. Linux alone has the first, and
 #: Windows none.
 ENDS = sum(getattr(select, name, 0) for name in ("POLLRDHUP", "POLLHUP", "POLLERR"))
 
-#: How a client that is gone without a word is found out: after so long without any answer of its
-#: kernel (s), asked so often (s).
+#: Half-open connections: ended after so long without an answer of the client's kernel (s), probed
+#: so often (s).
 SILENCE, PROBES = 60, 15
 
 
-class Watch:
-    """Lines that are not read, each with what is to be called when its client has left."""
+class StallDetector:
+    """Connections that are not read, each with a callback for the end of its client."""
 
     def __init__(self) -> None:
         self._poll: Any = select.poll() if ENDS else None
@@ -30,7 +30,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, descriptor: int, ended: Callable[[], object]) -> None:
-        """Call *ended* once when the client of the line has left."""
+        """Call *ended* once when the client of *descriptor* has left."""
         if descriptor < 0 or self._poll is None:
             return
         self._lines[descriptor] = ended
@@ -39,7 +39,7 @@ class Watch:
             self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._look)
 
     def discard(self, descriptor: int, ended: Callable[[], object]) -> None:
-        """Do not look at the line any more, if it still is this one."""
+        """Stop watching *descriptor*, unless another connection has it by now."""
         if self._lines.get(descriptor) == ended:
             del self._lines[descriptor]
             with suppress(KeyError, OSError):
@@ -56,7 +56,7 @@ class Watch:
 
 
 def ask_for_answers(descriptor: int) -> None:
-    """Let the kernel end a line whose other end answers nothing, as far as the system can."""
+    """Let the kernel detect a half-open connection, as far as the system supports it."""
     if descriptor < 0:
         return
     options = {"TCP_KEEPIDLE": PROBES, "TCP_KEEPINTVL": PROBES, "TCP_KEEPCNT": SILENCE // PROBES}

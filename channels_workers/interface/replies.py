@@ -1,0 +1,99 @@
+"""The messages between sockets and consumers: contents for workers, and what replies ask for.
+
+They have the form of the ASGI 1.x drafts.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from channels_workers.exceptions import is_close_code
+from channels_workers.interface.types import Event, Scope, send_event
+from channels_workers.layers.codec import Content
+from channels_workers.logs import fields
+from channels_workers.script_name import path_info
+
+logger = logging.getLogger(__name__)
+
+#: The keys of a frame, and their types.
+FRAME_KEYS = {"text": str, "bytes": bytes}
+
+
+def shown(path: str) -> str:
+    """Return *path*, which clients choose freely, so that it fits into one line of a log."""
+    return ascii(path[:200])[1:-1]
+
+
+def consumers_path(scope: Scope) -> str:
+    """Return the path that consumers and routes see: what comes after the script name."""
+    return path_info(scope["path"], scope.get("root_path", ""))
+
+
+def connect_content(scope: Scope) -> Content:
+    """Return the content of ``websocket.connect`` for an ASGI scope."""
+    return {
+        "path": consumers_path(scope),
+        "root_path": scope.get("root_path", ""),
+        "query_string": scope.get("query_string", b""),
+        "headers": [[bytes(name), bytes(value)] for name, value in scope.get("headers", ())],
+        "client": list(scope["client"]) if scope.get("client") else None,
+        "server": list(scope["server"]) if scope.get("server") else None,
+        "scheme": scope.get("scheme", "ws"),
+        "subprotocols": list(scope.get("subprotocols", ())),
+    }
+
+
+def disconnect_content(path: str) -> Content:
+    """Return the content of ``websocket.disconnect``; the layer adds code and order."""
+    return {"path": path}
+
+
+def is_answer(content: Content) -> bool:
+    """Say whether a reply accepts or refuses a handshake."""
+    return is_refusal(content) or bool(content.get("accept")) or has_frame(content)
+
+
+def has_frame(content: Content) -> bool:
+    """Say whether a reply holds a text or bytes; empty ones count."""
+    return any(isinstance(content.get(key), kind) for key, kind in FRAME_KEYS.items())
+
+
+def is_refusal(content: Content) -> bool:
+    """Say whether a reply refuses a handshake: ``accept`` is False, or it only closes."""
+    accepts = content.get("accept") or has_frame(content)
+    return content.get("accept") is False or bool(content.get("close") and not accepts)
+
+
+def close_code(close: Any) -> int:
+    """Return the code that a reply's ``close`` stands for: 1000 for True and for invalid codes."""
+    if close is True:
+        return 1000
+    if isinstance(close, int) and is_close_code(close):
+        return close
+    text = "Close code %s is not 1000 or from 3000 to 4999; 1000 is used"
+    shown_code = close if isinstance(close, int) else f"({type(close).__name__})"
+    logger.error(text, shown_code, extra=fields("bad_reply"))
+    return 1000
+
+
+def send_events(content: Content) -> list[Event]:
+    """Return the event that sends the text or the bytes of *content*; [] if it has neither.
+
+    None counts as absent. An empty text or empty bytes is a frame of its own. Beside a value under
+    the other key it counts as absent too, because contents as in 1.x carry both keys.
+    """
+    text, data = content.get("text"), content.get("bytes")
+    if isinstance(text, str) and not data:
+        return [send_event("text", text)]
+    if isinstance(data, bytes) and not text:
+        return [send_event("bytes", data)]
+    if text is None and data is None:
+        return []
+    logger.error(
+        "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped",
+        type(text).__name__,
+        type(data).__name__,
+        extra=fields("bad_reply"),
+    )
+    return []

@@ -1,0 +1,1 @@
+"""Every use of parts that Daphne, Twisted and autobahn do not promise."""

@@ -1,0 +1,57 @@
+"""Twisted's transports: what they hold, and writing at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from channels_workers.interface.servers import parts
+
+#: Parts of a TCP transport that tell what it holds, and write it.
+TCP_PARTS = ("connected", "dataBuffer", "doWrite", "offset", "startWriting", "_tempDataLen")
+
+#: Parts that a transport needs so that its client can be held back.
+GATE_PARTS = ("abortConnection", "getHandle", "pauseProducing", "resumeProducing")
+
+#: Where transports of TLS stand, which have no such parts, and no need of them here.
+TLS = "twisted.protocols.tls"
+
+
+def when_running(function: Callable[[], object]) -> None:
+    """Have *function* called in the event loop of Daphne once it runs, if it ever does.
+
+    Daphne tells an application of nothing before its first client. It has Twisted's reactor
+    installed before it imports the application.
+    """
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is not None:
+        reactor.callWhenRunning(reactor.callFromThread, function)
+
+
+def missing_tcp_parts(transport: Any) -> list[str]:
+    """Return what :func:`unsent_bytes` and :func:`write_now` need and *transport* does not have."""
+    if transport is None or type(transport).__module__ == TLS:
+        return []
+    return [f"transport.{name}" for name in parts.missing(transport, TCP_PARTS)]
+
+
+def unsent_bytes(transport: Any) -> int:
+    """Return how much a transport holds that its peer has not read."""
+    buffered = getattr(transport, "dataBuffer", b"")
+    later = getattr(transport, "_tempDataLen", 0)
+    return len(buffered) - getattr(transport, "offset", 0) + int(later)
+
+
+def write_now(transport: Any) -> int:
+    """Let a TCP transport write what it holds, not only in its reactor's next turn.
+
+    Return how much it holds afterwards. Failures and ends are left to the reactor, which meets them
+    again.
+    """
+    unsent = unsent_bytes(transport)
+    if not (unsent and hasattr(transport, "doWrite") and transport.connected):
+        return unsent
+    if transport.doWrite() is not None:
+        transport.startWriting()
+    return unsent_bytes(transport)

@@ -1,0 +1,1 @@
+"""Every use of parts that uvicorn does not promise."""

@@ -1,0 +1,64 @@
+"""uvicorn's own `send`: a method of the connection's protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import Any
+
+from channels_workers.interface.servers import parts
+from channels_workers.log_limits import fold_client_lines
+
+#: When the line of a client is dropped that does not read our close frame (s): uvicorn itself waits
+#: 10 s for its answer.
+ABORT_TIMEOUT = 15.0
+
+#: Parts of the protocol: its transport tells what its client has not read, and can be cut.
+SEND_PARTS = ("transport",)
+
+
+def fold_lines() -> None:
+    """Let the log say once what clients cause again: a stack trace for each frame not in UTF-8."""
+    lines = "Invalid UTF-8 sequence received from client.", "Invalid HTTP request received."
+    fold_client_lines("uvicorn.error", lines)
+
+
+def is_of_uvicorn(send: Any) -> bool:
+    """Say whether *send* is uvicorn's own: a method of its protocol."""
+    owner = type(getattr(send, "__self__", None))
+    return owner.__module__.startswith("uvicorn.")
+
+
+def transport_of(send: Any) -> asyncio.WriteTransport | None:
+    """Return the transport that uvicorn's *send*, a method of its protocol, writes to."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    return transport if isinstance(transport, asyncio.WriteTransport) else None
+
+
+def missing_send_parts(send: Any) -> list[str]:
+    """Return what sending at once, and cutting the connection, need and this uvicorn has not."""
+    names = parts.missing(send.__self__, SEND_PARTS)
+    return [f"protocol.{name}" for name in names]
+
+
+def unsent_bytes(send: Any) -> int:
+    """Return how much the transport of *send* holds that its peer has not read."""
+    transport = transport_of(send)
+    return transport.get_write_buffer_size() if transport is not None else 0
+
+
+def abort_later(send: Any) -> None:
+    """Drop the line some time after a close frame, if it is still there.
+
+    uvicorn closes its transport then, which waits without end for a client that reads nothing.
+    """
+    transport = transport_of(send)
+    if transport is not None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(ABORT_TIMEOUT, _abort, weakref.ref(transport))
+
+
+def _abort(reference: weakref.ref[asyncio.WriteTransport]) -> None:
+    transport = reference()
+    if transport is not None:
+        transport.abort()

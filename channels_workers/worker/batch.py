@@ -1,0 +1,145 @@
+"""Deliveries of one thread that are pulled together, and committed together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.types import (
+    Committed,
+    Delivery,
+    Finished,
+    Operation,
+    Send,
+    server_of,
+)
+from channels_workers.worker.commit import Ended, finish, log_stale
+from channels_workers.worker.in_flight import InFlight, Slot, lease_of
+from channels_workers.worker.log_fields import delivery_fields
+
+logger = logging.getLogger(__name__)
+
+#: The longest wait of a finished message for others, to be committed in one request (s), and the
+#: most messages in one request.
+BATCH_WINDOW, BATCH_SIZE = 0.002, 32
+
+#: The weight of a run that was quicker than the pace of its thread; a slower run weighs 1.
+PACE_DECAY = 0.01
+
+#: How long a pull waits, which bounds the time that an idle worker takes to stop (s).
+PULL_TIMEOUT = 1.0
+
+
+class Pace:
+    """How many messages a thread pulls at once: as many as it is likely to run in a batch."""
+
+    def __init__(self) -> None:
+        self._seconds = BATCH_WINDOW  # that a run takes, by experience
+        self.count = 1
+
+    def note(self, seconds: float) -> None:
+        """Note how long a run took."""
+        weight = 1.0 if seconds > self._seconds else PACE_DECAY
+        self._seconds += (seconds - self._seconds) * weight
+        self.count = max(1, min(BATCH_SIZE, int(BATCH_WINDOW / self._seconds)))
+
+
+class Batch:
+    """The finished deliveries of one thread; other threads may commit them, too.
+
+    *ended* is set when the process gives up what it could not commit.
+    """
+
+    def __init__(
+        self, name: str, layer: WorkerLayer, in_flight: InFlight, slot: Slot, ended: threading.Event
+    ) -> None:
+        self.name = name
+        self.finished = slot.finished
+        self.due = 0.0  # monotonic seconds
+        self.lock = threading.Lock()
+        self._layer = layer
+        self._in_flight = in_flight
+        self._ended = ended
+
+    def add(self, finished: Finished, consumer: str) -> None:
+        """Keep *finished* for the batch of *consumer*, or commit all at once where it must be."""
+        if not self.finished:
+            self.due = time.monotonic() + BATCH_WINDOW
+        self.finished.append(finished)
+        delivery = finished.delivery
+        # A message that is pulled beside a refused commit would lose its place in its channel.
+        may_be_refused = any(map(is_to_ordinary, finished.operations))
+        if may_be_refused or delivery.deaths or delivery.consumer != consumer:
+            self.commit()
+
+    def commit(self) -> None:
+        """Commit one by one; return when each is done."""
+        with self.lock:
+            self._commit_each()
+
+    def _commit_each(self) -> None:
+        while self.finished:
+            delivery = self.finished[0].delivery
+            try:
+                finish(self.finished[0], self._layer, self._ended.wait)
+            except Ended as error:  # the rest goes to other workers
+                logger.error("%s", error, extra=delivery_fields("not_finished", delivery))
+                return
+            except Exception:
+                extra = delivery_fields("not_finished", delivery)
+                logger.exception("Message %s is not finished yet", delivery.id, extra=extra)
+                self._in_flight.uncommitted.add([delivery])
+            del self.finished[0]
+
+    def commit_and_pull(self, channels: Sequence[str], count: int) -> list[Delivery]:
+        """Commit, and wait in the same request for the next messages; return them.
+
+        If a commit fails, they go to the backlog before it is tried again.
+        """
+        with self.lock:
+            if not self.finished:  # another thread has committed them by now
+                return []
+            layer = self._layer
+            try:
+                done, found = layer.commit_and_pull(self.finished, channels, PULL_TIMEOUT, count)
+            except Exception as error:  # noqa: BLE001  (each commit is tried again)
+                done, found = [error] * len(self.finished), []
+            if done.count(Committed.DONE) == len(done):
+                self.finished.clear()
+                return found
+            self.finished[:] = self._failed(done)
+            if not self.finished:
+                return found
+            self._in_flight.backlog.add(found, lease_of(count))
+            self._commit_each()
+            return []
+
+    def _failed(self, done: Sequence[Committed | Exception]) -> list[Finished]:
+        failed = []
+        for finished, committed in zip(self.finished, done, strict=True):
+            if isinstance(committed, Exception):
+                failed.append(finished)
+            elif committed is not Committed.DONE:
+                log_stale(finished.delivery)
+        return failed
+
+    def commit_overdue(self) -> None:
+        """Commit what waits behind a slow consumer; for other threads than that of the consumer."""
+        is_overdue = self.finished and time.monotonic() > self.due
+        if is_overdue and self.lock.acquire(blocking=False):
+            try:
+                while self.finished:
+                    finished = self.finished[0]
+                    if self._layer.commit(*finished) is not Committed.DONE:
+                        log_stale(finished.delivery)
+                    del self.finished[0]
+            finally:
+                self.lock.release()
+
+
+def is_to_ordinary(operation: Operation) -> bool:
+    """Say whether *operation* sends to a channel that may be full: to none of a socket."""
+    return isinstance(operation, Send) and server_of(operation.channel) is None

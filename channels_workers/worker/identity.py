@@ -1,0 +1,47 @@
+"""The name under which a layer knows a worker process; it may change."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from channels_workers.layers.types import new_id
+
+#: How many previous names of a process may still hold deliveries.
+NAMES = 100
+
+
+class Identity:
+    """The name of a worker process with so many *threads*, and whether the layer knows it.
+
+    A process that was declared dead by mistake takes a new name and goes on.
+    """
+
+    process: str
+    #: The names that hold the deliveries of each thread.
+    consumers: list[str]
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._names: deque[str] = deque(maxlen=NAMES)
+        #: Set while the layer knows the process by its name. A process that pulls before that is
+        #: declared dead, and its messages run again elsewhere. Set too when the process stops.
+        self.known = threading.Event()
+        self._take(new_id())
+
+    def renew(self) -> str:
+        """Take a new name; return the previous one."""
+        previous = self.process
+        self._take(new_id())
+        return previous
+
+    def all_consumers(self) -> list[str]:
+        """Return the names of all threads, under the previous names of the process too."""
+        return [consumer for name in self._names for consumer in self._consumers(name)]
+
+    def _take(self, name: str) -> None:
+        self._names.append(name)
+        self.process, self.consumers = name, self._consumers(name)
+
+    def _consumers(self, name: str) -> list[str]:
+        return [f"{name}.{number}" for number in range(self._threads)]

@@ -1,0 +1,1 @@
+"""Traces one frame through the engine, from a socket to a consumer and on to two sockets."""

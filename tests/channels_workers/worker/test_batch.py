@@ -1,0 +1,85 @@
+"""Batches: how many messages are pulled at once, and how they are committed together."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from channels_workers.channel import Channel
+from channels_workers.exceptions import ChannelFull
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.types import Delivery, Finished
+from channels_workers.routing import Router
+from channels_workers.worker import batch
+from channels_workers.worker.batch import Pace
+from channels_workers.worker.group import WorkerGroup
+from tests.channels_workers.consumers import TIMEOUT, Counted
+
+
+def test_one_message_is_pulled_at_first() -> None:
+    assert Pace().count == 1
+
+
+def test_quick_consumers_get_more_and_more_at_once() -> None:
+    pace, counts = Pace(), []
+    for _ in range(1_000):
+        pace.note(0.00001)
+        counts.append(pace.count)
+    assert counts == sorted(counts)
+    assert counts[-1] == batch.BATCH_SIZE
+
+
+def test_after_one_slow_run_the_next_message_is_pulled_alone() -> None:
+    pace = Pace()
+    for _ in range(1_000):
+        pace.note(0.00001)
+    pace.note(1.0)
+    assert pace.count == 1
+
+
+def test_a_batch_that_another_thread_committed_is_not_committed_again(
+    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other thread may commit just before this one takes the lock."""
+    [worker] = WorkerGroup(memory_layer, router=Router({"background": Counted()})).workers
+    Channel("background").send({})
+    [delivery] = memory_layer.pull(["background"], worker.consumer, 0)
+    asked = []
+    commit_and_pull = memory_layer.commit_and_pull
+
+    def note(finished: Any, *arguments: Any) -> Any:
+        asked.append(len(finished))
+        return commit_and_pull(finished, *arguments)
+
+    monkeypatch.setattr(memory_layer, "commit_and_pull", note)
+    worker.batch.finished.append(Finished(delivery))
+    with worker.batch.lock:
+        pulling = threading.Thread(target=worker.batch.commit_and_pull, args=([], 1))
+        pulling.start()
+        worker.batch.finished.clear()
+    pulling.join(TIMEOUT)
+    assert 0 not in asked
+
+
+def test_what_was_pulled_beside_a_failed_commit_waits_in_the_backlog(
+    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit may be tried for long, and other threads can run those messages."""
+    group = WorkerGroup(memory_layer, n_threads=2, router=Router({"background": Counted()}))
+    [worker, _] = group.workers
+    for _ in range(2):
+        Channel("background").send({})
+    [delivery] = memory_layer.pull(["background"], worker.consumer, 0)
+    worker.batch.finished.append(Finished(delivery))
+    commit, held = memory_layer.commit, list[Delivery]()
+
+    def note(*arguments: Any) -> Any:
+        held.extend(group.in_flight.backlog.all())
+        return commit(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(memory_layer, "_try_commit", lambda finished: ChannelFull("other", 0))
+        broken.setattr(memory_layer, "commit", note)
+        assert worker.batch.commit_and_pull(["background"], 1) == []
+    assert [each.channel for each in held] == ["background"]
+    assert worker.batch.finished == []
