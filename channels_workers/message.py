@@ -15,7 +15,7 @@ from channels_workers.layers.types import (
     Delivery,
 )
 
-__all__ = ["Consumer", "Message"]
+__all__ = ["Message"]
 
 #: It is called with a message, and with what its route found in the message.
 Consumer = Callable[..., Any]

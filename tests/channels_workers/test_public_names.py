@@ -40,7 +40,8 @@ PUBLIC = {
     "layers.base": "FORMAT_VERSION WorkerLayer",
     "layers.memory": "InMemoryChannelLayer Store",
     "layers.redis": "RedisChannelLayer",
-    "message": "Consumer Message",
+    "message": "Message",
+    "places": "leave_place",
     "registry": "DEFAULT_CHANNEL_LAYER channel_layers get_channel_layer",
     "routing": """
         Include Match Route RouteClass Router connect_consumer get_router include null_consumer

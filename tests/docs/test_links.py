@@ -12,7 +12,7 @@ LABS = [*ROOT.glob("*/README.md"), *ROOT.glob("labs/*/README.md")]
 PAGES = [Page(path) for path in [*PATHS, *LABS]]
 
 #: Folders that commands make, and that a checkout does not have.
-MADE = {"labs/genuine/.venv", "labs/benchmarks/results/quick"}
+MADE = {"docs/_build/html", "labs/genuine/.venv", "labs/benchmarks/results/quick"}
 
 #: A page that a text of the code names: a docstring, a hint, a line of a log.
 _NAMED = re.compile(r"\bdocs/(?P<page>[\w/-]+\.md)(?:#(?P<fragment>[\w-]+))?")
