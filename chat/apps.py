@@ -13,6 +13,6 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         """Let workers look at their start who is in the rooms no more."""
-        from chat import sweep  # noqa: PLC0415  (models are there from now on)
+        from chat import expire_presence  # noqa: PLC0415  (models are there from now on)
 
-        worker_ready.connect(sweep.on_worker_ready)
+        worker_ready.connect(expire_presence.on_worker_ready)

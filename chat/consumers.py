@@ -17,7 +17,7 @@ from channels_workers.auth import channel_session_user, channel_session_user_fro
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
 from channels_workers.security.websockets import configured_origins_only
-from chat import changes, door, guests, names, presence
+from chat import changes, guests, lobby, names, presence
 from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, as_text, parse
 from chat.languages import in_language_of_socket
 from chat.models import Message, Room
@@ -87,7 +87,7 @@ def say(message: ChannelMessage, said: Said) -> None:
     hearers(message, is_news).send({"text": stored.frame()})
     if is_news:
         presence.speak_as(message, visitor)
-        door.tell_active(stored.room)
+        lobby.tell_active(stored.room)
 
 
 def edit(message: ChannelMessage, wanted: Edit) -> None:
@@ -157,23 +157,23 @@ ANSWERS: dict[type, Callable[[ChannelMessage, Any], None]] = {
 
 
 @configured_origins_only
-def door_connect(message: ChannelMessage) -> None:
-    """Let a page of the door hear of all rooms."""
+def lobby_connect(message: ChannelMessage) -> None:
+    """Let a page of the lobby hear of all rooms."""
     try:
         Pace.objects.admit(ARRIVE, guests.address_of_socket(message))
     except FrameError as error:
-        raise DenyConnection(f"The socket of the door is refused: {error}") from None
-    Group(door.GROUP).add(message.reply_channel)
+        raise DenyConnection(f"The socket of the lobby is refused: {error}") from None
+    Group(lobby.GROUP).add(message.reply_channel)
     message.reply_channel.send({"accept": True})
-    message.reply_channel.send({"text": door.frame(door.rooms())})
+    message.reply_channel.send({"text": lobby.frame(lobby.rooms())})
 
 
-def door_receive(message: ChannelMessage) -> None:
-    """Nothing is said at the door."""
-    error = FrameError("bad_message", "The door takes no frames; talk at /chat/<label>/.")
+def lobby_receive(message: ChannelMessage) -> None:
+    """Nothing is said at the lobby."""
+    error = FrameError("bad_message", "The lobby takes no frames; talk at /chat/<label>/.")
     message.reply_channel.send({"text": error.frame()})
 
 
-def door_disconnect(message: ChannelMessage) -> None:
-    """Take a page of the door that is gone out of its group."""
-    Group(door.GROUP).discard(message.reply_channel)
+def lobby_disconnect(message: ChannelMessage) -> None:
+    """Take a page of the lobby that is gone out of its group."""
+    Group(lobby.GROUP).discard(message.reply_channel)

@@ -21,7 +21,7 @@ class Room(models.Model):
     """A room: ``label`` stands in its address, ``name`` is what was typed for it.
 
     ``made`` is when the first came in, ``change`` counts its edits and deletions, ``revision`` what
-    was told of who is there, and ``told`` is when the door last heard that something was said.
+    was told of who is there, and ``told`` is when the lobby last heard that something was said.
     """
 
     name = models.CharField(max_length=names.NAME_LENGTH)
@@ -32,7 +32,7 @@ class Room(models.Model):
     change = models.BigIntegerField(default=0, db_default=0, editable=False)
     revision = models.BigIntegerField(default=0, db_default=0, editable=False)
 
-    #: How many people are there, and the names of some, when the door shows it.
+    #: How many people are there, and the names of some, when the lobby shows it.
     people: int
     handles: list[str]
 

@@ -1,14 +1,15 @@
-"""Who is in a room now: one row for each socket, one entry for each person.
+"""Who is in a room now: one row per socket, one entry per person.
 
-A row is made when a socket connects and deleted when it disconnects, which each socket does once,
-whatever dies meanwhile; ``chat.sweep`` deletes those whose disconnect was given up, or lost. What
-that changes for the others is told to the room as a *delta*: somebody ``joined``, ``left`` or was
-``renamed``. Deltas are numbered by the room's ``revision``, in the transaction that changes the
-rows while it holds the room; so whoever has the whole list and all deltas after it has the truth,
-and whoever misses a number asks for the whole list again.
+A row is created when a socket connects and deleted when it disconnects. Each socket gets one
+disconnect, even if its server dies; ``chat.expire_presence`` deletes the rows of lost disconnects.
 
-A delivery that runs again finds its work done. Then it tells the room under the next number: the
-number before may never have been told, and those who miss it ask.
+The room gets each change as a *delta*: somebody ``joined``, ``left`` or was ``renamed``. Deltas are
+numbered by the room's ``revision``. The transaction that changes the rows locks the room and takes
+the number. A client with the full list and all later deltas is therefore up to date. A client that
+misses a number asks for the full list again.
+
+A delivery that runs again finds its work done. It then sends the delta under the next number: the
+number before may never have been sent, and clients that miss it ask.
 """
 
 import datetime as dt
@@ -24,7 +25,7 @@ from django.utils import timezone
 
 from channels_workers import Group
 from channels_workers.message import Message as ChannelMessage
-from chat import door, guests, limits
+from chat import guests, limits, lobby
 from chat.frames import FrameError, as_text
 from chat.models import Departure, Presence, Room
 
@@ -230,4 +231,4 @@ def _tell(room: Room, frames: list[str]) -> None:
     for frame in frames:
         Group(f"chat-{room.label}").send({"text": frame})
     if frames:
-        door.tell(room)
+        lobby.tell(room)

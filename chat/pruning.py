@@ -1,6 +1,6 @@
 """Forgets what strangers made and nobody needs, so that it does not grow for ever.
 
-The sweeper of each worker process does so at its start and every ten minutes;
+``chat.expire_presence`` runs it in each worker process, at its start and every ten minutes;
 ``manage.py prunechat`` does it at once.
 """
 

@@ -62,7 +62,7 @@ TEXTS = (
     gettext_noop("{first} left"),
     gettext_noop("{first} and {second} left"),
     gettext_noop("{first} and {count} others left"),
-    # The door
+    # The lobby
     gettext_noop(", "),
     gettext_noop("{names} here now"),
     gettext_noop("{names} and {count} more are here"),

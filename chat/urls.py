@@ -6,7 +6,7 @@ from chat import views
 from chat.names import LABEL
 
 urlpatterns = [
-    path("", views.door, name="door"),
+    path("", views.lobby, name="lobby"),
     path("new/", views.new, name="new"),
     re_path(rf"^(?P<label>{LABEL})/$", views.room, name="room"),
     re_path(rf"^(?P<label>{LABEL})/messages/$", views.history, name="history"),

@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from chat import door as the_door
 from chat import guests, names, texts
+from chat import lobby as the_lobby
 from chat.accounts.attempts import address_of
 from chat.frames import LARGEST_ID, FrameError
 from chat.history import Answer, fitting_into_page
@@ -26,27 +26,27 @@ class BadQuery(ValueError):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def door(request: HttpRequest) -> HttpResponse:
+def lobby(request: HttpRequest) -> HttpResponse:
     """Ask for a room; a typed name leads to the room of that name."""
     typed = request.POST.get("name", "")
     if request.method != "POST":
-        return _door(request)
+        return _lobby(request)
     try:
         return redirect(Room.objects.named(names.clean(typed), address_of(request)))
     except FrameError as error:
-        return _door(request, status=429, typed=typed, error=str(error))
+        return _lobby(request, status=429, typed=typed, error=str(error))
     except names.BadName as error:
         if known := Room.objects.of_old(typed):
             return redirect(known)
         typed = typed[: names.NAME_LENGTH]
-        return _door(request, status=400, typed=typed, error=str(error))
+        return _lobby(request, status=400, typed=typed, error=str(error))
 
 
-def _door(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
-    context["rooms"] = the_door.rooms()
+def _lobby(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
+    context["rooms"] = the_lobby.rooms()
     context["name_length"] = names.NAME_LENGTH
     context["texts"] = texts.script()
-    return render(request, "chat/door.html", context, status=status)
+    return render(request, "chat/lobby.html", context, status=status)
 
 
 @never_cache
@@ -164,7 +164,7 @@ def _error(status: int, code: str, detail: str) -> JsonResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """The page for an address where nothing is: what the name of a room may hold, and a door."""
+    """The page for an address where nothing is: what the name of a room may hold, and a lobby."""
     typed = request.path.strip("/")[: names.NAME_LENGTH]
     context = {"path": request.path[:200], "typed": typed, "rule": names.LABEL_RULE}
     context["name_length"] = str(names.NAME_LENGTH)

@@ -178,7 +178,7 @@ FILE_UPLOAD_HANDLERS = ["chat_project.uploads.SkipsFiles"]
 
 # After a log-in, and after a log-out, one is led back to where one came from; else here.
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "door"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "lobby"
 
 AUTHENTICATION_BACKENDS = [
     "chat.accounts.backends.LimitedBackend",

@@ -155,7 +155,7 @@ def show_room(browser: Chrome, server: Server, nadia: Person) -> None:
     wait_for(types, "somebody who types")
 
 
-def show_door(browser: Chrome, server: Server) -> None:
+def show_lobby(browser: Chrome, server: Server) -> None:
     browser.get(server.url)
     wait_for_css(browser, "#rooms .busy .here")
     wait_for(lambda: "Tom" in browser.find_element(By.ID, "rooms").text, "who is there")
@@ -196,8 +196,8 @@ def take(folder: Path) -> None:
         for device in DEVICES:
             for scheme in SCHEMES:
                 set_screen(browser, device, scheme)
-                show_door(browser, chat.server)
-                browser.save_screenshot(str(folder / f"door-{scheme}-{device}.png"))
+                show_lobby(browser, chat.server)
+                browser.save_screenshot(str(folder / f"lobby-{scheme}-{device}.png"))
                 show_room(browser, chat.server, nadia)
                 browser.save_screenshot(str(folder / f"room-{scheme}-{device}.png"))
         (folder / "channelstatus.svg").write_text(show_status(chat, stack))

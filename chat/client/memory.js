@@ -1,8 +1,8 @@
 /** What the browser remembers, and goes without where a person forbids it to. */
 
 // Chats below two prefixes of one host share the storage.
-const { door } = document.body.dataset;
-const keyHere = (key) => door.slice(1) + key;
+const { lobby } = document.body.dataset;
+const keyHere = (key) => lobby.slice(1) + key;
 
 export function recall(storage, key) {
   try {

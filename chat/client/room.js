@@ -9,7 +9,7 @@ import { Changes } from "./changes.js";
 import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { setNow } from "./dates.js";
-import { Doings } from "./doings.js";
+import { Activity } from "./activity.js";
 import { find, on } from "./dom.js";
 import * as history from "./history.js";
 import { copyAddress } from "./invite.js";
@@ -21,7 +21,7 @@ import { Scroll } from "./scroll.js";
 import { Status } from "./status.js";
 import { t } from "./texts.js";
 import { Unread } from "./unread.js";
-import { keepAwake } from "./waking.js";
+import { probeOnWakeup } from "./wakeup.js";
 
 // Milliseconds after which each message was told, though its worker may have died.
 const SETTLED = 60_000;
@@ -45,7 +45,7 @@ const me = {
 const outbox = new Outbox(page.label);
 const changes = new Changes();
 const announcer = new Announcer(find("heard"));
-const doings = new Doings(find("typing"), find("note"));
+const activity = new Activity(find("typing"), find("note"));
 const actions = new Actions({
   menu: find("menu"),
   dialog: find("sure"),
@@ -110,7 +110,7 @@ const receivers = {
   message: (frame) => receive(frame),
   edited: changed,
   deleted: changed,
-  typing: (frame) => frame.who !== me.who && doings.typing(frame),
+  typing: (frame) => frame.who !== me.who && activity.typing(frame),
   presence: gotPeople,
   account: becomeSomebody,
   error: refused,
@@ -123,7 +123,7 @@ function onFrame(frame) {
 /** A message came, by the socket or from the history. */
 function receive(message) {
   const isOwn = Boolean(message.nonce && outbox.remove(message.nonce)) || message.who === me.who;
-  doings.stopTyping(message.who);
+  activity.stopTyping(message.who);
   if (!log.add(message)) return changes.settle(message);
   find("empty").hidden = true;
   if (isOwn || message.deleted) return unread.look();
@@ -263,9 +263,9 @@ function showPeople(persons, { known, person } = {}) {
   people.show(persons);
   const { who } = person ?? known ?? {};
   if (!who || who === me.who) return;
-  if (!known) doings.joined(who, person.handle);
-  else if (!person) doings.left(who, known.handle);
-  else doings.renamed(who, person.handle);
+  if (!known) activity.joined(who, person.handle);
+  else if (!person) activity.left(who, known.handle);
+  else activity.renamed(who, person.handle);
 }
 
 /* -------------------------------------------------------------------------------------- history */
@@ -347,5 +347,5 @@ setInterval(() => {
   if (connection.isOpen && [outbox, changes].some((each) => each.isStale(STALE))) connection.restart();
 }, PAUSE);
 
-keepAwake(connection);
+probeOnWakeup(connection);
 connection.open();

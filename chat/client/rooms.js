@@ -55,7 +55,7 @@ export class Rooms {
     if (known?.room.revision > room.revision) return;
     const item =
       known?.item ?? this.#template.content.firstElementChild.cloneNode(true);
-    one(item, "a").href = `${document.body.dataset.door}${room.label}/`;
+    one(item, "a").href = `${document.body.dataset.lobby}${room.label}/`;
     one(item, ".name").textContent = room.name;
     const here = one(item, ".here");
     here.textContent = room.people ? whoIsThere(room) : "";

@@ -36,7 +36,7 @@ def test_html_is_text_in_every_field(
         assert tab.browser.find_elements(By.TAG_NAME, "img") == []
         tab.browser.get(chat_server.url)
         here = f"li:has(a[href='/{label}/']) .here"
-        wait_for(lambda: name in "".join(tab.texts(here)), "the name at the door")
+        wait_for(lambda: name in "".join(tab.texts(here)), "the name in the lobby")
         assert tab.browser.find_elements(By.TAG_NAME, "img") == []
         assert HTML in tab.texts("#rooms .name")
     assert tab.browser.title == "Chat"

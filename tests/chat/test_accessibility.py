@@ -93,7 +93,7 @@ def test_axe_finds_nothing_wrong_with_the_pages_of_accounts(
     assert violations(browser) == []
     password = "correct horse battery"
     submit(browser, username=f"axe-{scheme}", password1=password, password2=password)
-    wait_for(lambda: tab.find("#rooms, .door"), "the door")
+    wait_for(lambda: tab.find("#rooms, .lobby"), "the lobby")
     browser.get(f"{chat_server.url}/accounts/password/")
     assert violations(browser) == []
     submit(browser, old_password=password, new_password1="a", new_password2="b")

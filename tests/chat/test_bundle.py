@@ -12,7 +12,7 @@ from labs.harness.server import Server
 from tests.chat.conftest import Store
 from tests.chat.tab import OpenTab
 
-BUNDLES = ["door.css", "door.js", "room.css", "room.js"]
+BUNDLES = ["lobby.css", "lobby.js", "room.css", "room.js"]
 STATIC = ROOT / "chat" / "static" / "chat"
 LARGEST = 60 * 1024
 

@@ -439,18 +439,18 @@ def test_who_types_and_who_speaks_have_one_public_name(connection: Connection) -
     assert typing["who"] == said["who"] != "guest:ann"
 
 
-# The door
+# The lobby
 
 
-def test_the_door_gets_all_rooms_and_takes_no_frames(connection: Connection) -> None:
-    door = Connection("server!door", "/chat/")
-    join, accept, rooms = door.connect()
-    assert join == Join("door", "server!door")
-    assert door.decode(accept) == {"accept": True}
-    assert json.loads(door.decode(rooms)["text"]) == {"type": "rooms", "rooms": []}
-    (error,) = door.send(handle="ann", message="hi")
+def test_the_lobby_gets_all_rooms_and_takes_no_frames(connection: Connection) -> None:
+    lobby = Connection("server!lobby", "/chat/")
+    join, accept, rooms = lobby.connect()
+    assert join == Join("lobby", "server!lobby")
+    assert lobby.decode(accept) == {"accept": True}
+    assert json.loads(lobby.decode(rooms)["text"]) == {"type": "rooms", "rooms": []}
+    (error,) = lobby.send(handle="ann", message="hi")
     assert error["code"] == "bad_message"
-    assert door.run(door.deliver(DISCONNECT)) == [Leave("door", "server!door")]
+    assert lobby.run(lobby.deliver(DISCONNECT)) == [Leave("lobby", "server!lobby")]
 
 
 def test_a_socket_of_an_older_release_goes_on(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What a room and the door show live, with real processes, some of which are killed."""
+"""What a room and the lobby show live, with real processes, some of which are killed."""
 
 import json
 import signal
@@ -42,7 +42,7 @@ def guest_cookie(server: Server) -> dict[str, str]:
 
 
 @contextmanager
-def at_the_door(server: Server) -> Iterator[Person]:
+def in_the_lobby(server: Server) -> Iterator[Person]:
     with connect(f"{server.socket_url}/chat/", origin=Origin(server.url)) as socket:
         yield Person(socket)
 
@@ -127,9 +127,9 @@ def test_what_a_crowd_does_at_once_is_numbered_without_gaps(
         assert names(bob) == ["bob"]
 
 
-def test_the_door_is_fed_live(start_runserver: StartServer) -> None:
+def test_the_lobby_is_fed_live(start_runserver: StartServer) -> None:
     server = start_runserver()
-    with at_the_door(server) as visitor:
+    with in_the_lobby(server) as visitor:
         assert next_of(visitor, "rooms")["rooms"] == []
         with server.join("lobby") as ann:
             (room,) = next_of(visitor, "rooms")["rooms"]

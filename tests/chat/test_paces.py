@@ -178,7 +178,7 @@ def test_so_many_sockets_of_an_address_and_no_more(settings: Settings) -> None:
     settings.CHAT_ARRIVAL_RATE_LIMIT = (3, 3600.0)
     sockets = [Connection(f"server!{n}", cookie=cookie_of("guest:ann")) for n in range(4)]
     assert [is_let_in(each, client=HERE) for each in sockets] == [True, True, True, False]
-    assert not is_let_in(Connection("server!door", path="/chat/"), client=HERE)
+    assert not is_let_in(Connection("server!lobby", path="/chat/"), client=HERE)
     assert is_let_in(Connection("server!there", path="/chat/"), client=THERE)
 
 
@@ -199,7 +199,7 @@ def test_so_many_rooms_by_sockets(settings: Settings) -> None:
     assert is_let_in(Connection("server!there", path=paths[2]), client=THERE)
 
 
-def test_so_many_rooms_by_the_door(settings: Settings, client: Client) -> None:
+def test_so_many_rooms_from_the_lobby(settings: Settings, client: Client) -> None:
     settings.CHAT_ROOM_RATE_LIMIT = (2, 3600.0)
     answers = [client.post("/", {"name": f"room {number}"}) for number in range(3)]
     assert [answer.status_code for answer in answers] == [302, 302, 429]
@@ -210,7 +210,7 @@ def test_so_many_rooms_by_the_door(settings: Settings, client: Client) -> None:
     assert Room.objects.count() == 2
 
 
-def test_doors_and_sockets_count_together(settings: Settings, client: Client) -> None:
+def test_lobbies_and_sockets_count_together(settings: Settings, client: Client) -> None:
     settings.CHAT_ROOM_RATE_LIMIT = (1, 3600.0)
     client.post("/", {"name": "room 0"})
     with pytest.raises(TooFast):

@@ -99,7 +99,7 @@ def test_who_reads_above_stays_there_and_is_led_down(
         assert not newest.is_displayed()
 
 
-def test_the_door_leads_to_a_room_of_any_name(
+def test_the_lobby_leads_to_a_room_of_any_name(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     tab = open_tab(start_runserver(), "/")
@@ -108,7 +108,7 @@ def test_the_door_leads_to_a_room_of_any_name(
     tab.say("hi")
     tab.wait_for_messages("hi")
     tab.browser.find_element(By.CSS_SELECTOR, ".home").click()
-    wait_for(lambda: tab.browser.title == "Chat", "the door")
+    wait_for(lambda: tab.browser.title == "Chat", "the lobby")
     assert tab.browser.find_element(By.CSS_SELECTOR, "#rooms .name").text == "Café am Eck"
 
 

@@ -16,10 +16,10 @@ from pytest_django.fixtures import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
 from chat import pruning
+from chat.expire_presence import PresenceExpiry
 from chat.frames import Said
 from chat.models import Change, Departure, Message, Room
 from chat.paces import Pace
-from chat.sweep import Sweeper
 from tests.chat.connection import Connection
 
 pytestmark = pytest.mark.django_db
@@ -129,9 +129,9 @@ def test_each_process_does_it_every_ten_minutes(at: Callable[[float], None]) -> 
 
 
 @pytest.mark.usefixtures("at")
-def test_the_sweeper_of_a_worker_does_it() -> None:
+def test_the_expiry_of_presence_does_it() -> None:
     old_room("empty")
-    Sweeper(InMemoryChannelLayer(), threading.Event()).look()
+    PresenceExpiry(InMemoryChannelLayer(), threading.Event()).check()
     assert labels() == []
 
 

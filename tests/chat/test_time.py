@@ -150,7 +150,7 @@ def visitor(client: Client, settings: Settings) -> Client:
 PASSWORDS = {"password": "x", "password1": "x", "password2": "y"}
 
 PAGES: dict[str, Callable[[Client, str], Any]] = {
-    "the door": lambda client, text: client.post("/", {"name": text}),
+    "the lobby": lambda client, text: client.post("/", {"name": text}),
     "a log-in": lambda client, text: client.post(
         "/accounts/login/", {**PASSWORDS, "username": text}
     ),

@@ -36,13 +36,13 @@ def get_json(client: Client, path: str, status: int = 200) -> dict[str, Any]:
     return found
 
 
-def test_the_door_asks_for_a_room(client: Client) -> None:
+def test_the_lobby_asks_for_a_room(client: Client) -> None:
     page = client.get("/").content.decode()
     assert 'name="name"' in page
     assert 'href="/new/"' in page
 
 
-def test_the_door_shows_recent_rooms_by_name(client: Client) -> None:
+def test_the_lobby_shows_recent_rooms_by_name(client: Client) -> None:
     room = Room.objects.named("Café <b>")
     Message.objects.record(room.label, Said("ann", "hi"), "guest:a", None)
     page = client.get("/").content.decode()
@@ -160,7 +160,7 @@ def test_anything_else_is_a_page_that_says_what_a_name_may_hold(client: Client, 
     assert not Room.objects.exists()
 
 
-def test_a_missing_page_offers_the_door_with_what_was_asked_for(client: Client) -> None:
+def test_a_missing_page_offers_the_lobby_with_what_was_asked_for(client: Client) -> None:
     assert 'value="a &quot;b&quot;"' in client.get('/a "b"/').content.decode()
 
 
@@ -271,7 +271,7 @@ def test_the_room_page_of_an_account_is_that_of_the_account(client: Client) -> N
     assert (person or "").startswith("guest:")
 
 
-def test_the_door_shows_who_is_in_a_room_where_nothing_was_said(client: Client) -> None:
+def test_the_lobby_shows_who_is_in_a_room_where_nothing_was_said(client: Client) -> None:
     room = Room.objects.at("lobby")
     room.presences.create(reply_channel="s!a", person="guest:a", handle="ann", guest="guest:a")
     (shown,) = client.get("/").context["rooms"]

@@ -43,7 +43,7 @@ def test_two_people_chat_and_pages_come_from_gunicorn(site: Site) -> None:
         assert page.status == 200
         assert "max-age" in page.headers["Strict-Transport-Security"]
         assert site.nginx.answered_by("GET /") == site.gunicorn.port
-        found = re.search(r'"(/static/chat/door\.[0-9a-f]+\.js)"', page.body)
+        found = re.search(r'"(/static/chat/lobby\.[0-9a-f]+\.js)"', page.body)
         assert found, page.body
         script = ann.get(found[1], Accept_Encoding="identity")
         assert (script.status, script.headers["Cache-Control"]) == (

@@ -13,7 +13,7 @@ from channels_workers.layers.redis import admin, registration, session
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
 from channels_workers.worker import batch, reaper, retries
-from chat import consumers, door, frames, names, views
+from chat import consumers, frames, lobby, names, views
 from labs.harness.project import ROOT
 from tests.docs.pages import page
 
@@ -90,12 +90,12 @@ NUMBERS = [
     ("chat/index", r"up to (\d+) after that id", views.NEWER),
     ("chat/socket", r"1 to (\d+) characters, unique among your messages", frames.NONCE_LENGTH),
     ("chat/index", r"any name of up to (\d+) characters", names.NAME_LENGTH),
-    ("chat/socket", r"first frame has up to (\d+) rooms", door.ROOMS),
-    ("chat/socket", r"`handles` are up to (\d+) names", door.HANDLES),
-    ("chat/socket", r"at most every\s+(\d+) s", door.PAUSE.total_seconds()),
+    ("chat/socket", r"first frame has up to (\d+) rooms", lobby.ROOMS),
+    ("chat/socket", r"`handles` are up to (\d+) names", lobby.HANDLES),
+    ("chat/socket", r"at most every\s+(\d+) s", lobby.PAUSE.total_seconds()),
     ("chat/socket", r"\(the page waits (\d+) s\)", of_client("room", "STALE")),
     ("chat/socket", r"\(the page: 1 to (\d+) s", of_client("connection", "LONGEST_DELAY")),
-    ("chat/socket", r"Show it for (\d+) s", of_client("doings", "TYPING")),
+    ("chat/socket", r"Show it for (\d+) s", of_client("activity", "TYPING")),
 ]
 
 

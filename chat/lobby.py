@@ -1,6 +1,6 @@
-"""The door: which rooms are recent or busy, and who is in them now.
+"""The lobby: which rooms are recent or busy, and who is in them now.
 
-Pages of the door hold the socket ``/chat/``. It gets the whole list first, then each room as it
+Pages of the lobby hold the socket ``/chat/``. It gets the whole list first, then each room as it
 changes.
 """
 
@@ -14,10 +14,10 @@ from channels_workers import Group
 from chat.frames import as_text
 from chat.models import Presence, Room
 
-GROUP = "door"
-#: How many rooms the door shows, and how many names of each.
+GROUP = "lobby"
+#: How many rooms the lobby shows, and how many names of each.
 ROOMS, HANDLES = 20, 5
-#: How often the door hears that something was said in a room.
+#: How often the lobby hears that something was said in a room.
 PAUSE = dt.timedelta(seconds=5)
 
 
@@ -69,12 +69,12 @@ def _fields(room: Room) -> dict[str, Any]:
 
 
 def tell(room: Room) -> None:
-    """Tell the door of a room, as it is now."""
+    """Tell the lobby of a room, as it is now."""
     Group(GROUP).send({"text": frame(_with_people(room))})
 
 
 def tell_active(room: Room) -> None:
-    """Tell the door that something was said in a room, now and then."""
+    """Tell the lobby that something was said in a room, now and then."""
     now = timezone.now()
     if room.told is not None and now - PAUSE < room.told <= now:
         return

@@ -1,10 +1,10 @@
-/** The door: the list of rooms, kept up to date while one looks at it. */
+/** The lobby: the list of rooms, kept up to date while one looks at it. */
 
 import { Connection } from "./connection.js";
 import { find } from "./dom.js";
 import { Rooms } from "./rooms.js";
 import { Status } from "./status.js";
-import { keepAwake } from "./waking.js";
+import { probeOnWakeup } from "./wakeup.js";
 
 const TICK = 20_000;
 
@@ -25,5 +25,5 @@ function onState(state) {
 
 setInterval(() => rooms.tick(), TICK);
 rooms.tick();
-keepAwake(connection, { silence: Infinity });
+probeOnWakeup(connection, { silence: Infinity });
 connection.open();

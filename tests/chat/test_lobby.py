@@ -5,7 +5,7 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from chat import door
+from chat import lobby
 from chat.models import Presence, Room
 from tests.chat.connection import Connection, cookie_of
 
@@ -29,13 +29,13 @@ def enter(label: str, name: str, person: str = "") -> Connection:
 
 
 def told(socket: Connection, operations: Any) -> list[dict[str, Any]]:
-    """The rooms in what the door was told."""
-    frames = socket.frames(operations, door.GROUP)
+    """The rooms in what the lobby was told."""
+    frames = socket.frames(operations, lobby.GROUP)
     return [room for frame in frames for room in frame["rooms"]]
 
 
 def shown() -> list[tuple[str, int, list[str]]]:
-    return [(room.label, room.people, room.handles) for room in door.rooms()]
+    return [(room.label, room.people, room.handles) for room in lobby.rooms()]
 
 
 def test_an_empty_chat_has_no_rooms_to_show() -> None:
@@ -73,7 +73,7 @@ def test_the_busiest_and_the_latest_twenty_are_chosen() -> None:
     assert "busy" in labels
 
 
-def test_the_door_hears_who_comes_and_goes() -> None:
+def test_the_lobby_hears_who_comes_and_goes() -> None:
     room = Room.objects.at("lobby")
     socket = Connection("server!1", "/chat/lobby/", cookie_of("guest:ann"))
     (came,) = told(socket, socket.connect())
@@ -85,14 +85,14 @@ def test_the_door_hears_who_comes_and_goes() -> None:
     assert left == {**entry, "people": 0, "revision": 3}
 
 
-def test_the_door_hears_nothing_of_a_second_tab() -> None:
+def test_the_lobby_hears_nothing_of_a_second_tab() -> None:
     enter("lobby", "ann")
     socket = Connection("server!tab", "/chat/lobby/", cookie_of("guest:ann"))
     assert told(socket, socket.connect()) == []
     assert told(socket, socket.disconnect()) == []
 
 
-def test_the_door_hears_now_and_then_that_something_was_said() -> None:
+def test_the_lobby_hears_now_and_then_that_something_was_said() -> None:
     socket = enter("lobby", "ann")
     (first,) = told(socket, socket.run(socket.say()))
     assert first["active"].endswith("Z")
@@ -104,11 +104,11 @@ def test_the_door_hears_now_and_then_that_something_was_said() -> None:
     assert len(told(socket, socket.run(socket.say()))) == 1
 
 
-def test_of_two_workers_one_tells_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_workers_one_tells_the_lobby(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Room] = []
-    monkeypatch.setattr(door, "tell", sent.append)
+    monkeypatch.setattr(lobby, "tell", sent.append)
     Room.objects.at("lobby")
     seen_by_both = [Room.objects.get(), Room.objects.get()]
     for room in seen_by_both:
-        door.tell_active(room)
+        lobby.tell_active(room)
     assert len(sent) == 1

@@ -1,4 +1,4 @@
-"""Sockets of which no disconnect will come are taken out of their rooms."""
+"""Sockets that will never get a disconnect are removed from their rooms."""
 
 import logging
 import threading
@@ -12,10 +12,10 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import Finished
 from channels_workers.routing import Router
-from chat import presence, sweep
+from chat import expire_presence, presence
+from chat.expire_presence import PresenceExpiry
 from chat.models import Presence, Room
 from chat.routing import channel_routing
-from chat.sweep import Sweeper
 from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client, pull_one
 
@@ -38,7 +38,7 @@ class Site:
             layer.commit(Finished(pull_one(layer)))
             self.add(client.reply_channel, person)
         self.add("0123456789abcdef!gone", "c")
-        self.sweeper = Sweeper(layer, threading.Event())
+        self.expiry = PresenceExpiry(layer, threading.Event())
 
     def add(self, channel: str, person: str) -> None:
         self.room.presences.create(reply_channel=channel, person=person, guest=person)
@@ -61,54 +61,54 @@ def site() -> Site:
     return Site(SharedLayer())
 
 
-def test_what_is_gone_at_two_looks_is_taken_out(
+def test_what_is_gone_at_two_checks_is_taken_out(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.sweeper.look()
+    site.expiry.check()
     assert present() == ["a", "b", "c"]
     site.leave(site.there)
-    site.sweeper.look()
+    site.expiry.check()
     assert present() == ["a", "b"]
-    site.sweeper.look()
+    site.expiry.check()
     assert present() == ["a"]
     assert site.revision() == 2, "each departure is told to the room"
-    site.sweeper.look()
+    site.expiry.check()
     assert site.revision() == 2
     assert [vars(record)["event"] for record in caplog.records] == ["sockets_swept"] * 2
 
 
 def test_one_that_is_known_again_stays(site: Site) -> None:
-    site.sweeper.look()
+    site.expiry.check()
     record = site.layer.store.records[site.here.reply_channel]
     site.layer.store.records["0123456789abcdef!gone"] = record
     for _ in range(3):
-        site.sweeper.look()
+        site.expiry.check()
     assert present() == ["a", "b", "c"]
 
 
 def test_one_that_has_left_meanwhile_is_not_told_again(site: Site) -> None:
-    site.sweeper.look()
+    site.expiry.check()
     presence.leave("0123456789abcdef!gone")
     assert site.revision() == 1
-    site.sweeper.look()
+    site.expiry.check()
     assert site.revision() == 1
 
 
-def test_a_layer_of_one_process_is_swept_at_once() -> None:
+def test_a_layer_of_one_process_is_cleaned_at_once() -> None:
     site = Site(InMemoryChannelLayer())
-    site.sweeper.look()
+    site.expiry.check()
     assert present() == ["a", "b"]
 
 
 def test_a_connection_whose_disconnect_waits_is_no_suspect(site: Site) -> None:
     site.there.leave()
     for _ in range(3):
-        site.sweeper.look()
+        site.expiry.check()
     assert present() == ["a", "b"]
 
 
 def test_rows_are_compared_in_parts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "ROWS", 2)
+    monkeypatch.setattr(expire_presence, "ROWS", 2)
     asked: list[int] = []
     connected = site.layer.connected
 
@@ -119,11 +119,11 @@ def test_rows_are_compared_in_parts(site: Site, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(site.layer, "connected", count)
     for number in range(5):
         site.add(f"0123456789abcdef!{number}", f"ghost {number}")
-    site.sweeper.look()
+    site.expiry.check()
     assert asked == [2], "all of the first part live"
-    site.sweeper.look()
+    site.expiry.check()
     assert asked == [2, 2, 2, 2], "and none of the others: all of them are looked at"
-    site.sweeper.look()
+    site.expiry.check()
     assert present() == ["a", "b"]
 
 
@@ -133,56 +133,56 @@ def test_a_layer_that_does_not_know_takes_nobody_out(
     def fail(channels: Any) -> set[str]:
         raise LayerUnavailable("it has lost its data")
 
-    site.sweeper.look()
+    site.expiry.check()
     monkeypatch.setattr(site.layer, "connected", fail)
     with pytest.raises(LayerUnavailable):
-        site.sweeper.look()
+        site.expiry.check()
     assert present() == ["a", "b", "c"]
 
 
-def test_an_outage_is_said_once_and_the_sweeper_goes_on(
+def test_an_outage_is_said_once_and_goes_on_expiring(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    looks: list[int] = []
+    checks: list[int] = []
 
-    def look() -> None:
-        looks.append(len(looks))
-        if len(looks) <= 3:
+    def check() -> None:
+        checks.append(len(checks))
+        if len(checks) <= 3:
             raise OperationalError("away")
-        if len(looks) == 4:
+        if len(checks) == 4:
             raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(sweep, "PAUSE", 0.01)
+    monkeypatch.setattr(expire_presence, "PAUSE", 0.01)
     # The connection of the test is not that of the thread.
     monkeypatch.setattr(connections, "close_all", lambda: None)
-    monkeypatch.setattr(site.sweeper, "look", look)
-    site.sweeper.start()
-    wait_for(lambda: len(looks) > 5, "more looks")
-    site.sweeper.stopping.set()
-    site.sweeper.thread.join(20)
-    assert not site.sweeper.thread.is_alive()
+    monkeypatch.setattr(site.expiry, "check", check)
+    site.expiry.start()
+    wait_for(lambda: len(checks) > 5, "more checks")
+    site.expiry.stopping.set()
+    site.expiry.thread.join(20)
+    assert not site.expiry.thread.is_alive()
     assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.ERROR]
 
 
 @pytest.mark.parametrize(
-    ("number", "routing", "sweeps"),
+    ("number", "routing", "runs"),
     [(0, channel_routing, True), (1, channel_routing, False), (0, [], False)],
 )
-def test_one_thread_of_a_worker_of_the_chat_sweeps(
-    site: Site, number: int, routing: Any, sweeps: bool, monkeypatch: pytest.MonkeyPatch
+def test_one_thread_of_a_worker_of_the_chat_expires_presence(
+    site: Site, number: int, routing: Any, runs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[Sweeper] = []
+    started: list[PresenceExpiry] = []
 
-    def start(sweeper: Sweeper) -> None:
-        started.append(sweeper)
+    def start(expiry: PresenceExpiry) -> None:
+        started.append(expiry)
 
-    monkeypatch.setattr(Sweeper, "start", start)
+    monkeypatch.setattr(PresenceExpiry, "start", start)
     worker = SimpleNamespace(
         number=number,
         router=Router(routing),
         stopping=threading.Event(),
         channel_layer=site.layer,
     )
-    sweep.on_worker_ready(worker)
-    assert bool(started) is sweeps
+    expire_presence.on_worker_ready(worker)
+    assert bool(started) is runs
     assert all(one.stopping is worker.stopping for one in started)

@@ -12,7 +12,7 @@ const JUMP = 10_000;
 // A page that is seen and hears nothing for so long asks.
 const SILENCE = 60_000;
 
-export function keepAwake(connection, { silence = SILENCE } = {}) {
+export function probeOnWakeup(connection, { silence = SILENCE } = {}) {
   let tickedAt = Date.now();
   let isAway = false;
 

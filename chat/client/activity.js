@@ -8,7 +8,7 @@ const TYPING = 6_000;
 const SHOWN = 5_000;
 const PATIENCE = 1_500;
 
-export class Doings {
+export class Activity {
   #typingLine;
   #noteLine;
   #typing = new Map();
