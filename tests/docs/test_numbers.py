@@ -110,7 +110,7 @@ def test_a_number_is_that_of_the_code(name: str, pattern: str, number: float) ->
 
 def test_no_key_has_a_time_to_live() -> None:
     """So the pages say, of Redis and of groups."""
-    scripts = "".join(file.read_text() for file in LUA.glob("*.lua"))
+    scripts = "".join(file.read_text() for file in LUA.rglob("*.lua"))
     assert not re.search(r'"(P?EXPIRE(AT)?|P?SETEX|EX|PX)"', scripts)
     assert "No key has a time to live." in page("reference/redis").text
 
@@ -125,6 +125,6 @@ def test_most_modules_have_a_test_file_of_their_name() -> None:
 
 
 def test_a_second_key_is_passed_to_scripts_and_only_epoch_reads_it() -> None:
-    readers = [file.name for file in LUA.glob("*.lua") if re.search(r"KEYS\[2\]", file.read_text())]
+    readers = [file.name for file in LUA.rglob("*.lua") if re.search(r"KEYS\[2\]", file.read_text())]
     assert readers == ["epoch.lua"]
     assert "`KEYS[2]`" in page("project/developing").text
