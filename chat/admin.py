@@ -1,7 +1,7 @@
 """Rooms and messages in the admin: find them, and delete what should not be there.
 
-A message that is deleted here disappears from all open pages too. What is left of it is a row
-without text, as it is when its author deletes it.
+A message deleted here disappears from all open pages too. It leaves a row without text, as when its
+author deletes it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 else:
     AnyModelAdmin = RoomModelAdmin = MessageModelAdmin = admin.ModelAdmin
 
-#: How much of what is typed into the search is looked for (characters).
+#: Longest search text, in characters. The rest is ignored.
 SEARCH_LENGTH = 200
 
 
 class BoundsSearch(AnyModelAdmin):
-    """Looks for the beginning of a long text alone."""
+    """Cuts long search texts."""
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Return what has the words of the text, and whether it may have some twice."""
+        """Return the matching rows, and whether they may contain duplicates."""
         found: tuple[QuerySet[Any], bool] = super().get_search_results(
             request, queryset, search_term[:SEARCH_LENGTH]
         )
@@ -39,7 +39,7 @@ class BoundsSearch(AnyModelAdmin):
 
 @admin.register(Room)
 class RoomAdmin(BoundsSearch, RoomModelAdmin):
-    """Rooms, the latest active first; deleting one deletes what was said in it."""
+    """Rooms, latest activity first. Deleting a room deletes its messages."""
 
     list_display = ["name", "label", "messages", "active"]
     list_filter = ["active"]
@@ -55,20 +55,20 @@ class RoomAdmin(BoundsSearch, RoomModelAdmin):
 
     @admin.display(ordering="message_count")
     def messages(self, room: Room) -> int:
-        """How many were said in it."""
+        """The number of messages in the room."""
         count: int = room.message_count  # type: ignore[attr-defined]
         return count
 
     @admin.action(description="Delete all messages of the selected rooms", permissions=["delete"])
     def empty(self, request: HttpRequest, rooms: QuerySet[Room]) -> None:
-        """Delete what was said and keep the rooms."""
+        """Delete the messages and keep the rooms."""
         count = delete_all(Message.objects.filter(room__in=rooms.values("pk")))
         self.message_user(request, f"{count} messages were deleted.")
 
 
 @admin.register(Message)
 class MessageAdmin(BoundsSearch, MessageModelAdmin):
-    """Messages, the latest first; they can be read and deleted, by nobody said otherwise."""
+    """Messages, latest first. Staff can read and delete them, but not add or change them."""
 
     list_display = ["timestamp", "room", "handle", "beginning", "person", "deleted"]
     list_display_links = ["timestamp", "beginning"]
@@ -82,27 +82,27 @@ class MessageAdmin(BoundsSearch, MessageModelAdmin):
     actions = ["delete_at_once"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody: things are said in rooms."""
+        """Return False: messages are written in rooms."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Message | None = None) -> bool:
-        """Nobody: what somebody said is not changed by another."""
+        """Return False: only authors change their messages."""
         return False
 
     def delete_model(self, request: HttpRequest, obj: Message) -> None:
-        """Delete a message, for all who see it."""
+        """Delete a message, on all open pages too."""
         delete_all(Message.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
-        """Delete messages, for all who see them."""
+        """Delete messages, on all open pages too."""
         delete_all(queryset)
 
     @admin.action(description="Delete selected messages at once", permissions=["delete"])
     def delete_at_once(self, request: HttpRequest, messages: QuerySet[Message]) -> None:
-        """Delete messages without asking back."""
+        """Delete messages without a confirmation page."""
         self.message_user(request, f"{delete_all(messages)} messages were deleted.")
 
     @admin.display(description="message", ordering="message")
     def beginning(self, message: Message) -> str:
-        """As much as fits into a line."""
+        """The first 100 characters."""
         return message.message[:100]

@@ -12,7 +12,7 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let workers look at their start who is in the rooms no more."""
-        from chat import expire_presence  # noqa: PLC0415  (models are there from now on)
+        """Start presence expiry when a worker is ready."""
+        from chat import expire_presence  # noqa: PLC0415  (models are loaded from now on)
 
         worker_ready.connect(expire_presence.on_worker_ready)

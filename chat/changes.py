@@ -1,8 +1,8 @@
-"""Edits and deletions of messages, each of which gets the next number of its room.
+"""Edits and deletions of messages. Each gets the next change number of its room.
 
-What was deleted stays as a row without text, so that who comes back later hears of it too. As with
-messages, the room hears again of what the same delivery did before, for its worker may have died
-before anybody was told; an edit that changes nothing is answered to its sender alone.
+A deleted message stays as a row without text, so that clients that come back later learn of it. A
+redelivered change goes to the whole room again: its worker may have died before it sent anything.
+An edit that changes nothing is answered to its sender only.
 """
 
 import datetime as dt
@@ -21,17 +21,17 @@ from chat.guests import Speaker
 from chat.models import Change, Message, Room
 from chat.paces import SAY, Pace
 
-#: How many messages are deleted in one transaction.
+#: Most messages deleted in one transaction.
 AT_ONCE = 200
 
 
 def edit(
     label: str, wanted: Edit, speaker: Speaker, delivery: str, address: str = ""
 ) -> tuple[Message, bool]:
-    """Let a message say something else, and whether to tell the whole room.
+    """Edit a message. Return it, and whether to tell the whole room.
 
-    Raises ``FrameError``: not_found, forbidden for what another person said or what was said too
-    long ago, too_fast.
+    Raises ``FrameError``: not_found, too_fast, or forbidden for messages of other people and for
+    messages that are too old.
     """
     with transaction.atomic():
         room, message = _find(label, wanted.id)
@@ -53,7 +53,7 @@ def edit(
 def delete(
     label: str, wanted: Delete, speaker: Speaker, delivery: str, address: str = ""
 ) -> tuple[Message, bool]:
-    """Delete a message, and whether to tell the whole room; the staff may delete any, at any time.
+    """Delete a message. Return it, and whether to tell the whole room. Staff may delete any.
 
     Raises ``FrameError`` as ``edit`` does.
     """
@@ -72,10 +72,10 @@ def delete(
 
 
 def delete_all(messages: QuerySet[Message]) -> int:
-    """Delete messages on behalf of the staff, tell their rooms, and say how many they were."""
+    """Delete messages for the staff, tell their rooms, and return the number of messages."""
     messages = messages.filter(deleted=False).select_related("room").order_by("pk")
     ids = [message.pk for message in messages]
-    # Rooms are held in one order, so that two who do this do not wait for each other.
+    # Rooms are locked in one order, so that two of these calls cannot deadlock.
     labels = sorted({message.room.label for message in messages})
     steps = [ids[at : at + AT_ONCE] for at in range(0, len(ids), AT_ONCE)]
     return sum(_delete_in(label, some) for label in labels for some in steps)
@@ -89,7 +89,7 @@ def _delete_in(label: str, ids: list[int]) -> int:
             _empty(message)
             _save(room, message)
         frames = [message.change_frame() for message in found]
-        # Who does not hear it now, hears it with the history.
+        # Clients that miss this get it with the history.
         transaction.on_commit(partial(_tell, label, frames), robust=True)
     return len(found)
 
@@ -100,7 +100,7 @@ def _tell(label: str, frames: list[str]) -> None:
 
 
 def _find(label: str, pk: int) -> tuple[Room, Message]:
-    """The room, held, and its message of that id."""
+    """The locked room, and its message with this id."""
     room = Room.objects.hold(label)
     message = room.messages.filter(pk=pk).first()
     if message is None:
@@ -110,7 +110,7 @@ def _find(label: str, pk: int) -> tuple[Room, Message]:
 
 
 def _is_done(message: Message, delivery: str) -> bool:
-    """Whether this same delivery has changed the message before."""
+    """Whether this delivery has changed the message before."""
     return bool(delivery) and message.changes.filter(delivery=delivery).exists()
 
 
@@ -138,7 +138,7 @@ def _empty(message: Message) -> None:
 
 
 def _save(room: Room, message: Message) -> None:
-    """Save a message that was changed, under the next number of its room, which is held."""
+    """Save a changed message under the next change number of its locked room."""
     room.change += 1
     room.save(update_fields=["change"])
     message.change = room.change

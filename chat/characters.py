@@ -1,12 +1,12 @@
-"""Unicode, as strangers send it: normal forms in bounded time, and which characters names have.
+"""Untrusted Unicode: normal forms in bounded time, and the characters that names may have.
 
-Python sorts the combining marks of a letter by insertion, in C and with the GIL held: in releases
-before the fix of 2026 a letter with 80,000 marks stops the process for ten seconds. So nothing here
-calls ``unicodedata.normalize`` but ``normalized``, which refuses long texts (ruff sees to that).
+Python sorts the combining marks of a letter by insertion, in C and with the GIL held. In releases
+before the fix of 2026 a letter with 80,000 marks stops the process for ten seconds. So only
+``normalized`` may call ``unicodedata.normalize``, and it refuses long texts. Ruff enforces this.
 
-A name is to look as it is. So it has only characters that are seen and that stay in their place:
-no controls, no marks of direction, no blanks of other widths, no marks without a letter. Joiners
-and selectors are let through where they make an emoji.
+A name must look like what it is. It has only visible characters that stay in their place: no
+controls, direction marks, spaces of other widths, or marks without a letter. Joiners and selectors
+are allowed inside an emoji.
 """
 
 import re
@@ -15,16 +15,16 @@ from typing import Literal
 
 from django.utils.translation import gettext
 
-#: How many characters are normalized at once: a name has up to 200, each of which may become 18.
+#: Longest text to normalize: a name has up to 200 characters, and each may become 18.
 LONGEST = 4000
-#: How many combining marks one letter of a name may have.
+#: Most combining marks on one letter of a name.
 MARKS = 4
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 class TooLong(ValueError):
-    """A text is too long to be normalized."""
+    """The text is too long to normalize."""
 
 
 def normalized(form: Form, text: str) -> str:
@@ -37,33 +37,33 @@ def normalized(form: Form, text: str) -> str:
     return unicodedata.normalize(form, text)  # noqa: TID251  the one place
 
 
-# What is not to be seen
+# Invisible characters
 
 
 def _characters(*ranges: tuple[int, int]) -> frozenset[str]:
     return frozenset(chr(number) for first, last in ranges for number in range(first, last + 1))
 
 
-# Default_Ignorable_Code_Point of Unicode, but for those of the category Cf.
+# Default_Ignorable_Code_Point of Unicode, except the category Cf.
 IGNORABLE = _characters(
     *((0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2065, 0x2065)),
     *((0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF)),
 )
-# Letters, marks and symbols that leave no ink, or stand for something that is not there.
+# Letters, marks and symbols without ink, and placeholders.
 BLANK = _characters(
     *((0x2800, 0x2800), (0x303F, 0x303F), (0xFFFC, 0xFFFD), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159)),
     (0x13441, 0x13446),
 )
 # Controls, format, surrogates, private use, separators of lines and paragraphs.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-# Not yet assigned in this release of Python: emoji and ideographs of newer ones, seen in any case.
+# Unassigned in this release of Python: newer emoji and ideographs, which are visible.
 _TO_COME = re.compile("[\U0001f000-\U0001faff\U00020000-\U0002fffd\U00030000-\U0003fffd]")
-# As wide as a space, so that nobody takes what stands on both sides for one word.
+# As wide as a space: the texts on both sides do not look like one word.
 _SPACES = frozenset(" \u00a0\u3000")
 
 
 def is_unseen(character: str) -> bool:
-    """Whether a character is not seen by itself, or is known by nobody."""
+    """Whether a character is invisible by itself, or unassigned."""
     if character in IGNORABLE or character in BLANK:
         return True
     category = unicodedata.category(character)
@@ -75,7 +75,7 @@ _SEQUENCES = re.compile(
     "[0-9#*]\ufe0f\u20e3|\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067"
     "|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f"
 )
-# Pictures that are joined into one. Skin tones and the letters of flags are seen by themselves.
+# Pictures joined into one. Skin tones and the letters of flags are visible by themselves.
 _PICTURE = "[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]\ufe0f?[\U0001f3fb-\U0001f3ff]?"
 _PICTURES = re.compile(f"{_PICTURE}(?:\u200d{_PICTURE})*")
 _GLUE = str.maketrans("", "", "\u200d\ufe0f")
@@ -83,9 +83,9 @@ _OF_PICTURES = frozenset({"So", "Sm", "Sk", "Po", "Pd", "Cn"})
 
 
 def problem_in(name: str) -> str | None:
-    """Why ``name`` cannot be a name, for a person to read; None if each character may be in it.
+    """Why ``name`` cannot be a name, as a text for people; None if all characters are allowed.
 
-    Its length has been checked before.
+    The caller has checked the length.
     """
     if name.isascii() and name.isprintable():
         return None
@@ -95,7 +95,7 @@ def problem_in(name: str) -> str | None:
 
 
 def _unglued(found: re.Match[str]) -> str:
-    """Pictures without what makes one of them; as they are, if one of them is something else."""
+    """The pictures without their joiners; unchanged if one of them is something else."""
     pictures = found[0].translate(_GLUE)
     return pictures if _OF_PICTURES.issuperset(map(unicodedata.category, pictures)) else found[0]
 
@@ -131,7 +131,7 @@ def _marks_in(name: str) -> str | None:
 
 
 def _carries(base: str, mark: str) -> bool:
-    """Whether a character may have this mark: all may have common ones."""
+    """Whether a character may have this mark. Common marks fit all characters."""
     if not base or unicodedata.category(base)[0] in "ZC":
         return False
     script = unicodedata.name(mark, "").partition(" ")[0]

@@ -1,8 +1,8 @@
-"""The chat's side of the sockets: functions that workers run.
+"""The consumers of the chat: functions that workers run for each message of a socket.
 
-A consumer is a function of one message from a channel. It answers by sending to the message's
-reply channel or to a group of them, and what it sent goes out when it returns. Between the messages
-of one connection it keeps what it must remember in the channel session.
+A consumer takes one message from a channel. It answers by sending to the message's reply channel or
+to a group. The engine delivers what it sent once it has returned. The channel session keeps its
+state between the messages of one connection.
 """
 
 import time
@@ -23,7 +23,7 @@ from chat.languages import in_language_of_socket
 from chat.models import Message, Room
 from chat.paces import ARRIVE, Pace
 
-#: How often (s) a connection may say that somebody is typing.
+#: Least seconds between two typing notices of a connection.
 TYPING_PAUSE = 3.0
 
 
@@ -31,7 +31,7 @@ TYPING_PAUSE = 3.0
 @channel_session_user_from_http
 @in_language_of_socket
 def ws_connect(message: ChannelMessage) -> None:
-    """Let a browser into the room of ``/chat/<label>/``, which the first one makes."""
+    """Let a browser into the room of ``/chat/<label>/``. The first one creates the room."""
     session = message.channel_session
     session["room"] = names.label_in(message["path"])
     guests.remember(message)
@@ -39,7 +39,7 @@ def ws_connect(message: ChannelMessage) -> None:
         come_in(session)
         presence.join(message, presence.visitor_of(message, ""))
     except FrameError as error:
-        raise DenyConnection(f"The socket {message['path']!r} is refused: {error}") from None
+        raise DenyConnection(f"Refused the socket {message['path']!r}: {error}") from None
     Group(f"chat-{session['room']}").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
 
@@ -47,7 +47,7 @@ def ws_connect(message: ChannelMessage) -> None:
 @channel_session_user
 @in_language_of_socket
 def ws_receive(message: ChannelMessage) -> None:
-    """Do what a frame asks for; an error is for the sender alone."""
+    """Run the command in a frame. Only the sender gets its error."""
     try:
         frame = parse(message.get("text"))
     except FrameError as error:
@@ -61,14 +61,14 @@ def ws_receive(message: ChannelMessage) -> None:
 
 @channel_session_user
 def ws_disconnect(message: ChannelMessage) -> None:
-    """Take a browser that is gone out of its room; one that was refused is in none."""
+    """Remove a closed socket from its room. A refused socket is in no room."""
     if room := message.channel_session.get("room"):
         Group(f"chat-{room}").discard(message.reply_channel)
     presence.leave(message.reply_channel.name)
 
 
 def come_in(session: SessionBase) -> None:
-    """Make the room that a socket comes to, if it is the first; or ``FrameError``."""
+    """Create the room if this socket is the first in it; or raise ``FrameError``."""
     if session["room"] is None:
         raise FrameError("forbidden", "This is no address of a room.")
     address = guests.address_of(session)
@@ -77,7 +77,7 @@ def come_in(session: SessionBase) -> None:
 
 
 def say(message: ChannelMessage, said: Said) -> None:
-    """Store what was said and tell the room."""
+    """Store a message and send it to the room."""
     visitor = presence.visitor_of(message, said.handle)
     signed = replace(said, handle=visitor.handle)
     stored, is_news = Message.objects.record(
@@ -91,7 +91,7 @@ def say(message: ChannelMessage, said: Said) -> None:
 
 
 def edit(message: ChannelMessage, wanted: Edit) -> None:
-    """Let an own message say something else."""
+    """Edit a message of the sender."""
     speaker = guests.speaker(message)
     changed, is_news = changes.edit(
         *(room_of(message), wanted, speaker, message.id),
@@ -101,7 +101,7 @@ def edit(message: ChannelMessage, wanted: Edit) -> None:
 
 
 def delete(message: ChannelMessage, wanted: Delete) -> None:
-    """Delete an own message, or any for the staff."""
+    """Delete a message of the sender, or any message for the staff."""
     speaker = guests.speaker(message)
     changed, is_news = changes.delete(
         *(room_of(message), wanted, speaker, message.id),
@@ -111,7 +111,7 @@ def delete(message: ChannelMessage, wanted: Delete) -> None:
 
 
 def tell_typing(message: ChannelMessage, typing: Typing) -> None:
-    """Tell the room that somebody is typing, now and then; it is forgotten by itself."""
+    """Tell the room that somebody is typing, every few seconds. Clients let it expire."""
     now = time.time()
     if 0 <= now - message.channel_session.get("typing", 0.0) < TYPING_PAUSE:
         return
@@ -122,10 +122,10 @@ def tell_typing(message: ChannelMessage, typing: Typing) -> None:
 
 
 def tell_who_is_here(message: ChannelMessage, asked: WhoIsHere) -> None:
-    """Answer with all who are in the room, whether or not the name can be shown.
+    """Answer with everybody in the room, even if the name in the frame is refused.
 
-    Raises ``FrameError`` (too_fast) for a socket that asks as fast as nobody may speak, and for an
-    address that asks as often as nobody may come in.
+    Raises ``FrameError`` (too_fast) if the socket exceeds the rate for messages, or the address the
+    rate for new sockets.
     """
     presence.check_pace(message.channel_session)
     Pace.objects.admit(ARRIVE, guests.address_of(message.channel_session))
@@ -143,7 +143,7 @@ def room_of(message: ChannelMessage) -> str:
 
 
 def hearers(message: ChannelMessage, is_news: bool = True) -> Any:
-    """Who hears of it: the whole room, or the sender alone of what the room knows."""
+    """The receivers: the whole room for news, else only the sender."""
     return Group(f"chat-{room_of(message)}") if is_news else message.reply_channel
 
 
@@ -158,22 +158,22 @@ ANSWERS: dict[type, Callable[[ChannelMessage, Any], None]] = {
 
 @configured_origins_only
 def lobby_connect(message: ChannelMessage) -> None:
-    """Let a page of the lobby hear of all rooms."""
+    """Subscribe a page of the lobby to all rooms."""
     try:
         Pace.objects.admit(ARRIVE, guests.address_of_socket(message))
     except FrameError as error:
-        raise DenyConnection(f"The socket of the lobby is refused: {error}") from None
+        raise DenyConnection(f"Refused the socket of the lobby: {error}") from None
     Group(lobby.GROUP).add(message.reply_channel)
     message.reply_channel.send({"accept": True})
     message.reply_channel.send({"text": lobby.frame(lobby.rooms())})
 
 
 def lobby_receive(message: ChannelMessage) -> None:
-    """Nothing is said at the lobby."""
+    """Refuse frames: the lobby takes none."""
     error = FrameError("bad_message", "The lobby takes no frames; talk at /chat/<label>/.")
     message.reply_channel.send({"text": error.frame()})
 
 
 def lobby_disconnect(message: ChannelMessage) -> None:
-    """Take a page of the lobby that is gone out of its group."""
+    """Remove a closed page of the lobby from its group."""
     Group(lobby.GROUP).discard(message.reply_channel)

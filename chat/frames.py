@@ -1,11 +1,11 @@
-"""What clients send over the socket ``/chat/<label>/``, as JSON objects in text frames. No I/O.
+"""The frames that clients send over ``/chat/<label>/``: JSON objects as text. No I/O.
 
-Something said is ``{"handle": "ann", "message": "hi"}``, and with it, if the sender likes,
-``"nonce"`` (a text of 1 to 64 characters that no other message of the sender has) and
-``"type": "message"``. The other kinds of frame are told apart by their ``"type"``: see ``KINDS``.
+A message is ``{"handle": "ann", "message": "hi"}``. It may have ``"nonce"`` (1 to 64 characters,
+unique among the sender's messages) and ``"type": "message"``. Other frames have another ``"type"``:
+see ``KINDS``.
 
-What is refused is answered by ``{"type": "error", "code": "<word>", "detail": "<sentence>"}``, with
-the ``"nonce"`` and the ``"id"`` of the frame, if it had them.
+The answer to a refused frame is ``{"type": "error", "code": "<word>", "detail": "<sentence>"}``,
+with the ``"nonce"`` and the ``"id"`` of the frame, if it had them.
 """
 
 import json
@@ -20,20 +20,20 @@ from chat.characters import problem_in
 from chat.names import has_controls, is_visible
 
 NONCE_LENGTH = 64
-# No id of the database is larger.
+# The largest id of the database.
 LARGEST_ID = 2**63 - 1
 
 
 def as_text(fields: Any) -> str:
-    """The text of a frame: JSON, with letters as they are, which is shorter than to escape them."""
+    """The text of a frame: JSON with unescaped letters, which is shorter."""
     return json.dumps(fields, ensure_ascii=False)
 
 
 class FrameError(Exception):
     """A frame that is refused.
 
-    ``code`` is one of those in ``docs/chat/socket.md``; ``detail`` says what was expected, what
-    came, and the cure; ``nonce`` and ``id`` are those of the frame, if it had them.
+    ``docs/chat/socket.md`` lists the codes. ``detail`` says what was expected, what came, and what
+    to do. ``nonce`` and ``id`` come from the frame, if it had them.
     """
 
     def __init__(self, code: str, detail: str, nonce: str | None = None) -> None:
@@ -58,7 +58,7 @@ class FrameError(Exception):
 
 @dataclass(frozen=True)
 class Said:
-    """What a person said, checked and trimmed."""
+    """A new message, checked and trimmed."""
 
     handle: str
     message: str
@@ -67,7 +67,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Edit:
-    """What a message shall say instead."""
+    """The new text of a message."""
 
     id: int
     message: str
@@ -76,7 +76,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Delete:
-    """A message that shall be deleted."""
+    """The message to delete."""
 
     id: int
     nonce: str | None = None
@@ -91,7 +91,7 @@ class Typing:
 
 @dataclass(frozen=True)
 class WhoIsHere:
-    """Somebody asks who is in the room, and tells under which name to be shown, if not ""."""
+    """A question who is in the room; ``handle`` is the asker's name, "" if unknown."""
 
     handle: str = ""
 
@@ -100,7 +100,7 @@ Frame = Said | Edit | Delete | Typing | WhoIsHere
 
 
 class Kind(NamedTuple):
-    """A kind of frame: how it is read, and how it is to be sent."""
+    """A kind of frame: how to read it, and how to send it."""
 
     read: Callable[[Mapping[str, Any]], Frame]
     keys: frozenset[str]
@@ -108,7 +108,7 @@ class Kind(NamedTuple):
 
 
 def parse(text: str | None) -> Frame:
-    """What the text of a frame says (None stands for a binary frame), or ``FrameError``."""
+    """The frame in a text (None for a binary frame), or ``FrameError``."""
     fields = _object(text)
     nonce = _nonce(fields)
     try:
@@ -184,7 +184,7 @@ def _who_is_here(fields: Mapping[str, Any]) -> WhoIsHere:
 
 
 def _handle(fields: Mapping[str, Any]) -> str:
-    """The trimmed handle, in one line; "" if there is nothing to be seen."""
+    """The trimmed handle in one line; "" if it has no visible character."""
     handle = _text(fields, "handle").strip()
     if not is_visible(handle) and not has_controls(handle):
         return ""
@@ -198,7 +198,7 @@ def _handle(fields: Mapping[str, Any]) -> str:
 
 
 def _message(fields: Mapping[str, Any]) -> str:
-    """The trimmed message, which has something to be seen."""
+    """The trimmed message, with at least one visible character."""
     limit = settings.CHAT_MESSAGE_LENGTH
     message = _text(fields, "message").strip()
     if not is_visible(message):
@@ -222,7 +222,7 @@ def _is_id(value: object) -> bool:
 
 
 def _text(fields: Mapping[str, Any], key: str) -> str:
-    """The text under a key, free of what neither UTF-8 nor a database can hold."""
+    """The text under a key. Refuses characters that UTF-8 or a database cannot store."""
     if key not in fields:
         _refuse("bad_message", f'"{key}" is missing; send {_form(fields)}.')
     text = fields[key]
@@ -253,20 +253,20 @@ def _refuse(code: str, detail: str) -> NoReturn:
 
 
 def _kind(value: object) -> str:
-    """What a JSON value is called."""
+    """The word for the type of a JSON value."""
     kinds = {dict: "an object", list: "an array", str: "text", bool: "true or false"}
     return "null" if value is None else kinds.get(type(value), "a number")
 
 
 def _shown(value: object) -> str:
-    """The start of a piece of JSON, in ASCII so that it can always be sent."""
+    """The start of a JSON value, in ASCII, which can always be sent."""
     if not isinstance(value, str):
         return _kind(value)
     shown = json.dumps(value[:40])
     return shown if len(value) <= 40 else f"{shown}..."
 
 
-# What persons call what stands under a key.
+# The words for keys in texts for people.
 _WORDS = {
     "handle": gettext_lazy("handle"),
     "message": gettext_lazy("message"),
@@ -277,7 +277,7 @@ _FORM = '{"handle": "...", "message": "..."}'
 
 
 def _form(fields: Mapping[str, Any]) -> str:
-    """How a frame of this kind is to be sent."""
+    """How to send a frame of this kind."""
     name = fields.get("type")
     return KINDS[name].form if isinstance(name, str) and name in KINDS else _FORM
 

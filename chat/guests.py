@@ -1,12 +1,11 @@
-"""Who is speaking: an account while its log-in lasts, else a guest.
+"""Who sends a message: an account while its log-in lasts, else a guest.
 
-A person is ``user:<id>`` or ``guest:<22 characters>``. A guest is a random id in a signed cookie:
-the room page sets it and the browser shows it when the page opens its socket; so a message that is
-sent again after a reconnect can be known as the same person's. It is no log-in.
+A person is ``user:<id>`` or ``guest:<22 characters>``. A guest is a random id in a signed cookie.
+The room page sets it, and the browser sends it when the page opens its socket. So a message that is
+sent again after a reconnect has the same sender. The cookie is not a log-in.
 
-A socket is opened under the log-in of its page. Each message looks that log-in up: once it has
-ended, by whatever means, the socket speaks as the guest of its cookie, and never as the account
-again.
+A socket opens under the log-in of its page. Each message looks that log-in up. When it has ended,
+for whatever reason, the socket becomes the guest of its cookie and never the account again.
 """
 
 import secrets
@@ -31,10 +30,10 @@ from chat.frames import FrameError
 
 YEAR = 365 * 24 * 3600
 
-# Keys of the channel session: the guest of the cookie; the key of the browser's session and, to be
-# told to others, its hash.
+# Keys of the channel session: the guest of the cookie, the key of the browser's session, and the
+# hash of that key, which others may see.
 GUEST, BROWSER, LOGIN = "guest", "browser", "login"
-# The address, or the network of IPv6, from which the socket was opened; "" for none.
+# The client's address, or its IPv6 network; "" if unknown.
 ADDRESS = "address"
 
 _signer = signing.Signer(salt="chat.guests")
@@ -42,7 +41,7 @@ _signer = signing.Signer(salt="chat.guests")
 
 @dataclass(frozen=True)
 class Speaker:
-    """Who sent a message: ``handle`` is the name of an account, None for a guest."""
+    """The sender of a message. ``handle`` is the name of the account, None for a guest."""
 
     person: str
     handle: str | None = None
@@ -50,22 +49,22 @@ class Speaker:
 
 
 def new_person() -> str:
-    """A guest that nobody has been yet: ``guest:<22 characters>``."""
+    """A new guest: ``guest:<22 characters>``."""
     return f"guest:{secrets.token_urlsafe(16)}"
 
 
 def person_of_user(user: Any) -> str:
-    """The person that an account is: ``user:<id>``."""
+    """The person of an account: ``user:<id>``."""
     return f"user:{user.pk}"
 
 
 def who_is(person: str) -> str:
-    """What others may know a person by: 12 hex digits that do not lead back."""
+    """The public id of a person: 12 hex digits of a one-way hash."""
     return salted_hmac("chat.who", person, algorithm="sha256").hexdigest()[:12]
 
 
 def login_of(session_key: str) -> str:
-    """What a log-in may be known by where its session's key would open it."""
+    """The id of a log-in, for places where its session key would be a secret."""
     return salted_hmac("chat.login", session_key, algorithm="sha256").hexdigest()
 
 
@@ -73,7 +72,7 @@ def login_of(session_key: str) -> str:
 
 
 def person_in(shown: Mapping[str, str]) -> str | None:
-    """The guest in a browser's cookies; None without the cookie or with a forged one."""
+    """The guest in a browser's cookies; None if the cookie is missing or forged."""
     try:
         return _signer.unsign(shown.get(settings.CHAT_GUEST_COOKIE_NAME, ""))
     except signing.BadSignature:
@@ -81,19 +80,19 @@ def person_in(shown: Mapping[str, str]) -> str | None:
 
 
 def is_signed_anew(shown: Mapping[str, str], person: str) -> bool:
-    """Whether the cookie of this guest is signed with SECRET_KEY, and not with one of before."""
+    """Whether the guest's cookie is signed with SECRET_KEY, not with a previous key."""
     return shown.get(settings.CHAT_GUEST_COOKIE_NAME) == _signer.sign(person)
 
 
 def person_of_request(request: HttpRequest) -> str | None:
-    """The account of a visitor, else the guest, None for one who has no cookie yet."""
+    """The visitor's account, else the guest, else None for a browser without the cookie."""
     if request.user.is_authenticated:
         return person_of_user(request.user)
     return person_in(request.COOKIES)
 
 
 def set_cookie(response: HttpResponseBase, person: str) -> None:
-    """Let the browser come back as ``person``; sent to this site alone, and hidden from scripts."""
+    """Set the guest's cookie: for this site only, and hidden from scripts."""
     response.set_cookie(
         settings.CHAT_GUEST_COOKIE_NAME,
         _signer.sign(person),
@@ -109,21 +108,21 @@ def set_cookie(response: HttpResponseBase, person: str) -> None:
 
 
 def person_of_socket(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The guest who opens a socket; a new one for each socket of a program without the cookie."""
+    """The guest who opens a socket. A client without the cookie gets a new one per socket."""
     shown = [value.decode("latin-1") for name, value in headers if name == b"cookie"]
     return person_in(parse_cookie("; ".join(shown))) or new_person()
 
 
 def address_of_socket(message: Message) -> str:
-    """The address that a handshake came from, as the trusted proxies tell it; "" if nobody does."""
+    """The client's address of a handshake, behind trusted proxies; "" if unknown."""
     client = message.get("client")
     return network_of(client_address(str(client[0]), "", 0)) if client else ""
 
 
 def remember(message: Message) -> None:
-    """Keep in the channel session who opens this socket: for ``websocket.connect``.
+    """Keep in the channel session who opens this socket, on ``websocket.connect``.
 
-    The consumer is decorated with ``channel_session_user_from_http``.
+    The consumer needs ``channel_session_user_from_http``.
     """
     session = message.channel_session
     session[GUEST] = person_of_socket(message.content["headers"])
@@ -136,19 +135,19 @@ def remember(message: Message) -> None:
 
 
 def speaker(message: Message) -> Speaker:
-    """Who sent this message; the consumer is decorated with ``channel_session_user``."""
+    """The sender of this message. The consumer needs ``channel_session_user``."""
     session = message.channel_session
     if BROWSER in session:
         if _is_logged_in(session[BROWSER], message.user):
             user = message.user
             return Speaker(person_of_user(user), user.get_username(), user.is_staff)
         _forget_login(session)
-    # Sockets that were opened before the release with accounts have a person in their session.
+    # Sockets from before the release with accounts have a person in their session.
     return Speaker(session.get(GUEST) or session["person"])
 
 
 def _is_logged_in(key: str, user: Any) -> bool:
-    """Whether the session with this key is still there, and still that of this user."""
+    """Whether the session with this key still exists and still belongs to this user."""
     if not user.is_authenticated:
         return False
     browser = browser_session(key)
@@ -156,20 +155,20 @@ def _is_logged_in(key: str, user: Any) -> bool:
 
 
 def _forget_login(session: SessionBase) -> None:
-    """End it for good, though the same session or account may become valid again."""
+    """End the log-in for good, even if its session or account becomes valid again."""
     for key in (BROWSER, *USER_KEYS):
         session.pop(key, None)
     session[LOGIN] = ""
 
 
 def address_of(session: SessionBase) -> str:
-    """The address from which a socket was opened; "" if nobody tells it."""
+    """The client's address of a socket; "" if unknown."""
     address: str = session.get(ADDRESS, "")
     return address
 
 
 def check_handle(handle: str, speaker: Speaker) -> None:
-    """Raise ``FrameError`` (forbidden) when a guest takes the name of an account."""
+    """Raise ``FrameError`` (forbidden) if a guest uses the name of an account."""
     if speaker.handle is None and Name.objects.is_taken(handle):
         detail = gettext("This name belongs to an account. Log in to it, or choose another name.")
         raise FrameError("forbidden", detail)

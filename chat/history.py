@@ -1,7 +1,7 @@
-"""How much of what was said goes into one answer: bounded in number and in bytes. No I/O.
+"""The size of one answer of the history, bounded in messages and in bytes. No I/O.
 
-An answer that nobody reads waits in the server's memory, and messages may have thousands of
-characters of four bytes each.
+An answer that the client does not read stays in the server's memory. A message may have thousands
+of characters of four bytes each.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from chat.models import Message
 
 @dataclass
 class Answer:
-    """Takes in messages while they fit: so many bytes of JSON, and the first in any case."""
+    """Collects messages up to a number of bytes of JSON. The first one always fits."""
 
     size: int
     fields: dict[str, Any] = field(default_factory=dict)
     _is_empty: bool = True
 
     def take(self, key: str, messages: Sequence[Message], count: int) -> list[Message]:
-        """Put the first of these messages under a key, as they come; return which fit."""
+        """Put as many of these messages under a key as fit, in order; return them."""
         taken = []
         for message in messages[:count]:
             size = len(as_text(message.fields()).encode())
@@ -37,7 +37,7 @@ class Answer:
 
 
 def fitting_into_page(newest: Sequence[Message], count: int, size: int) -> list[Message]:
-    """The newest messages, of as many as ``count``, whose HTML has up to ``size`` bytes."""
+    """The newest messages: up to ``count``, with up to ``size`` bytes of HTML."""
     taken: list[Message] = []
     for message in newest[:count]:
         size -= len(escape(message.message).encode())

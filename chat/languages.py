@@ -1,7 +1,7 @@
-"""The language of a socket: that of its page, for errors are read there.
+"""The language of a socket. It is the language of its page, which shows the errors.
 
-A browser says what its person reads when the page opens the socket. It is kept in the channel
-session, and later messages are run in it.
+The browser sends its languages when the page opens the socket. The channel session keeps the
+choice, and later messages run in it.
 """
 
 import functools
@@ -19,7 +19,7 @@ LANGUAGE = "language"
 
 
 def language_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The one of ``LANGUAGES`` in which a page with these headers would be answered."""
+    """The language of ``LANGUAGES`` that a page with these headers would get."""
     found = {name: value.decode("latin-1") for name, value in headers}
     request = HttpRequest()
     request.META["HTTP_ACCEPT_LANGUAGE"] = found.get(b"accept-language", "")
@@ -28,9 +28,9 @@ def language_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def in_language_of_socket(consumer: Consumer) -> Consumer:
-    """Run a consumer in its socket's language; stands below ``@channel_session``.
+    """Run a consumer in its socket's language. Put it below ``@channel_session``.
 
-    The first consumer of a connection, whose message has the headers, learns it.
+    The first message of a connection has the headers that decide the language.
     """
 
     @functools.wraps(consumer)

@@ -1,4 +1,4 @@
-"""How fast one person may speak. No I/O."""
+"""The rate limit of one person. No I/O."""
 
 import datetime as dt
 import math
@@ -12,15 +12,15 @@ Rate = tuple[int, float]
 
 
 def since(now: dt.datetime, rate: Rate) -> dt.datetime:
-    """From when on what a person did counts."""
+    """The start of the period that counts at ``now``."""
     return now - dt.timedelta(seconds=rate[1])
 
 
 def admit(times: Sequence[dt.datetime], now: dt.datetime, rate: Rate) -> None:
     """Let one more through at ``now``, or raise ``FrameError`` (too_fast).
 
-    ``times`` are those of what this person did before. What was refused is not among them. Those
-    from the future do not count: a worker's clock may be behind that of another.
+    ``times`` are the person's earlier, admitted actions. Times in the future do not count: the
+    clocks of workers may differ.
     """
     count, span = rate
     recent = sorted(time for time in times if since(now, rate) < time <= now)
@@ -33,5 +33,5 @@ def admit(times: Sequence[dt.datetime], now: dt.datetime, rate: Rate) -> None:
 
 
 def tenths(seconds: float) -> str:
-    """Seconds, rounded up, and never none."""
+    """Seconds, rounded up, never 0."""
     return f"{max(math.ceil(round(seconds * 10, 3)) / 10, 0.1):.1f}"

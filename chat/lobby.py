@@ -1,6 +1,6 @@
 """The lobby: which rooms are recent or busy, and who is in them now.
 
-Pages of the lobby hold the socket ``/chat/``. It gets the whole list first, then each room as it
+Pages of the lobby open the socket ``/chat/``. It gets the full list first, then each room when it
 changes.
 """
 
@@ -15,16 +15,16 @@ from chat.frames import as_text
 from chat.models import Presence, Room
 
 GROUP = "lobby"
-#: How many rooms the lobby shows, and how many names of each.
+#: Most rooms that the lobby shows, and most names per room.
 ROOMS, HANDLES = 20, 5
-#: How often the lobby hears that something was said in a room.
+#: Least time between two notices of new messages in one room.
 PAUSE = dt.timedelta(seconds=5)
 
 
 def rooms() -> list[Room]:
-    """The rooms to be shown, those with people in them first, then by what was said last.
+    """The rooms to show: those with people first, then those with the latest messages.
 
-    Each has ``people``, how many are there, and ``handles``, the names of the first of them.
+    Each has ``people``, the number of people in it, and ``handles``, the names of the first ones.
     """
     busy = Presence.objects.values("room").annotate(people=Count("person", distinct=True))
     most = [row["room"] for row in busy.order_by("-people", "room")[:ROOMS]]
@@ -36,7 +36,7 @@ def rooms() -> list[Room]:
 
 
 def _with_people(*rooms: Room) -> list[Room]:
-    """The rooms, with ``people`` and ``handles``."""
+    """The rooms with ``people`` and ``handles`` filled in."""
     present = Presence.objects.filter(room__in=rooms).values("room")
     counted = present.annotate(people=Count("person", distinct=True))
     people = dict(counted.values_list("room", "people"))
@@ -69,15 +69,15 @@ def _fields(room: Room) -> dict[str, Any]:
 
 
 def tell(room: Room) -> None:
-    """Tell the lobby of a room, as it is now."""
+    """Send the current state of a room to the lobby."""
     Group(GROUP).send({"text": frame(_with_people(room))})
 
 
 def tell_active(room: Room) -> None:
-    """Tell the lobby that something was said in a room, now and then."""
+    """Tell the lobby of new messages in a room, at most every :data:`PAUSE`."""
     now = timezone.now()
     if room.told is not None and now - PAUSE < room.told <= now:
         return
     known = Room.objects.filter(pk=room.pk, told=room.told)
-    if known.update(told=now):  # of two workers one tells it
+    if known.update(told=now):  # only one of two workers sends it
         tell(room)

@@ -1,4 +1,4 @@
-"""Rooms, what was said in them, and who is there."""
+"""Rooms, their messages, and who is in them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from chat.rooms import RoomManager
 
 
 class Room(models.Model):
-    """A room: ``label`` stands in its address, ``name`` is what was typed for it.
+    """A room: ``label`` is part of its address, ``name`` is what a person typed.
 
-    ``made`` is when the first came in, ``change`` counts its edits and deletions, ``revision`` what
-    was told of who is there, and ``told`` is when the lobby last heard that something was said.
+    ``made`` is when the first person came in. ``change`` counts edits and deletions, ``revision``
+    counts changes of presence. ``told`` is when the lobby last heard of new messages.
     """
 
     name = models.CharField(max_length=names.NAME_LENGTH)
@@ -32,7 +32,7 @@ class Room(models.Model):
     change = models.BigIntegerField(default=0, db_default=0, editable=False)
     revision = models.BigIntegerField(default=0, db_default=0, editable=False)
 
-    #: How many people are there, and the names of some, when the lobby shows it.
+    #: The number of people in the room and the names of some, filled in for the lobby.
     people: int
     handles: list[str]
 
@@ -47,7 +47,7 @@ class Room(models.Model):
 
 
 class MessageManager(models.Manager["Message"]):
-    """Stores messages, each once, and reads them back in order."""
+    """Stores each message once, and reads messages in order."""
 
     def record(
         self,
@@ -58,14 +58,14 @@ class MessageManager(models.Manager["Message"]):
         account: bool = False,
         address: str = "",
     ) -> tuple[Message, bool]:
-        """Store what ``person`` said, unless it is stored, and whether to tell the whole room.
+        """Store a message once. Return it, and whether to tell the whole room.
 
-        The room hears of a message that is new, and again of one that this same delivery stored
-        before (its worker died, perhaps before anybody was told). It does not of a known nonce in
-        another delivery: the sender alone tries again. The database's unique constraints decide,
-        for a look before the insert would not see what another worker is inserting just now.
+        The room gets a new message. It also gets one that this delivery stored before: its worker
+        may have died before it told anybody. A known nonce in another delivery is a retry, which
+        only its sender needs to hear of. The database's unique constraints decide, since a query
+        before the insert would not see the concurrent insert of another worker.
 
-        Raises ``FrameError``: forbidden when the room is no more, too_fast.
+        Raises ``FrameError``: forbidden if the room is gone, or too_fast.
         """
         try:
             with transaction.atomic():
@@ -82,10 +82,10 @@ class MessageManager(models.Manager["Message"]):
             raise
 
     def _enter(self, label: str, person: str, address: str) -> tuple[Room, dt.datetime]:
-        """The room, held and marked as active, and when that was.
+        """Lock the room, mark it as active, and return it with the time.
 
-        So the ids of one room become visible in ascending order: whoever asks for what came after
-        an id will not miss a lower one that was stored later.
+        With the lock, the ids of one room become visible in ascending order. A client that asks for
+        messages after an id cannot miss a lower one that is stored later.
         """
         room, now = Room.objects.hold(label), timezone.now()
         if (rate := settings.CHAT_RATE_LIMIT) is not None:
@@ -96,7 +96,7 @@ class MessageManager(models.Manager["Message"]):
         return room, now
 
     def _times(self, person: str, since: dt.datetime, count: int) -> list[dt.datetime]:
-        """When the person said the last messages, in any room."""
+        """The times of the person's last messages, in any room."""
         said = self.filter(person=person, timestamp__gt=since).order_by("-timestamp")
         return list(said.values_list("timestamp", flat=True)[:count])
 
@@ -105,26 +105,26 @@ class MessageManager(models.Manager["Message"]):
         return self.filter(room__label=label).order_by("-id")[:count]
 
     def older(self, label: str, before: int, count: int) -> models.QuerySet[Message]:
-        """Those before an id, the latest first."""
+        """The messages before an id, the latest first."""
         return self.filter(room__label=label, id__lt=before).order_by("-id")[:count]
 
     def newer(self, label: str, after: int, count: int) -> models.QuerySet[Message]:
-        """Those after an id, the earliest first."""
+        """The messages after an id, the earliest first."""
         return self.filter(room__label=label, id__gt=after).order_by("id")[:count]
 
     def changed(self, label: str, since: int, until: int, count: int) -> models.QuerySet[Message]:
-        """Those up to the id ``until`` that were edited or deleted since a change, in order."""
+        """The messages up to the id ``until`` that changed after ``since``, in order."""
         found = self.filter(room__label=label, change__gt=since, id__lte=until)
         return found.order_by("change")[:count]
 
 
 class Message(models.Model):
-    """What a person said in a room, under the name of ``handle``.
+    """A message of a person in a room, under the name ``handle``.
 
-    ``person`` is who it was (``user:<pk>`` of an ``account``, or ``guest:<id>``), ``nonce`` the
-    sender's own name for the message, and ``delivery`` the id of the channel message that brought
-    it. ``change`` is the number that the room gave to its last edit or to its deletion, of which
-    nothing but its place is left.
+    ``person`` is the author: ``user:<pk>`` of an ``account``, or ``guest:<id>``. ``nonce`` is the
+    sender's own id for the message, ``delivery`` the id of the channel message that brought it.
+    ``change`` is the room's number of its last edit or its deletion. A deleted message keeps only
+    its place.
     """
 
     room = models.ForeignKey(
@@ -149,8 +149,8 @@ class Message(models.Model):
             models.Index(fields=["room", "change"], name="chat_message_room_change"),
             models.Index(fields=["person", "timestamp"], name="chat_message_person_time"),
         ]
-        # NULL is unlike NULL, so that no message without a nonce is refused. With a condition that
-        # says so MySQL would leave the constraint out.
+        # NULL differs from NULL, so messages without a nonce are accepted. With a condition that
+        # says so, Django would leave the constraint out on MySQL.
         constraints = [
             models.UniqueConstraint(
                 fields=["room", "person", "nonce"], name="chat_message_once_per_nonce"
@@ -162,11 +162,11 @@ class Message(models.Model):
 
     @property
     def who(self) -> str:
-        """The public name of the person."""
+        """The public id of the person."""
         return guests.who_is(self.person)
 
     def fields(self) -> dict[str, Any]:
-        """The message as pages get it; see ``docs/chat/socket.md``."""
+        """The message as clients get it; see ``docs/chat/socket.md``."""
         fields: dict[str, Any] = {
             "handle": self.handle,
             "message": self.message,
@@ -193,7 +193,7 @@ class Message(models.Model):
 
 
 class Change(models.Model):
-    """An edit or a deletion of a message, by a person; each delivery makes one at most."""
+    """An edit or a deletion of a message by a person. Each delivery makes at most one."""
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="changes")
     person = models.CharField(max_length=80)
@@ -208,10 +208,10 @@ class Change(models.Model):
 
 
 class Presence(models.Model):
-    """One socket in a room, and as whom it speaks: ``guest`` while ``person`` is no account.
+    """One socket in a room, and the person it speaks as.
 
-    ``login`` stands for the log-in with which it was opened, "" for none; ``order`` is that of the
-    connection's last message that changed the row.
+    It falls back to ``guest`` when the log-in of ``person`` ends. ``login`` is the id of the log-in
+    that opened it, "" for none. ``order`` is the order of the last message that changed the row.
     """
 
     room = models.ForeignKey(
@@ -235,8 +235,8 @@ class Presence(models.Model):
 class Departure(models.Model):
     """A socket that has left its room.
 
-    It is remembered for a while, as a worker that was frozen may want to let it in, and as a
-    departure that runs again is to be told again.
+    The row stays for an hour. A worker that was frozen must not let the socket in again, and a
+    departure that runs again must be sent again.
     """
 
     room = models.ForeignKey(

@@ -3,12 +3,12 @@
 A *name* is what a person types, in any script; a *label* is the slug in ``/<label>/``.
 
 * A name that is a label already, and not reserved, is its own label: ``Lobby`` is at ``/Lobby/``.
-* Any other name gets what can be written of it in ASCII and a hash of the whole name:
-  ``Café am Eck`` is at ``/Cafe-am-Eck-cqnhbcqhhs/``. So the same name leads to the same room from
-  everywhere, and two names share no label but by a collision of 50 bits.
+* Any other name gets its ASCII letters and a hash of the whole name: ``Café am Eck`` is at
+  ``/Cafe-am-Eck-cqnhbcqhhs/``. So the same name always leads to the same room. Two names share a
+  label only if 50 bits of their hashes collide.
 
-Names are compared in Unicode's composed form (NFC) with white space trimmed and collapsed; case
-counts, as it does in addresses.
+Names are compared in Unicode's composed form (NFC), with white space trimmed and collapsed. Case
+matters, as it does in addresses.
 """
 
 import base64
@@ -30,7 +30,7 @@ def _words(text: str) -> list[str]:
     return text.split()
 
 
-# First parts of addresses that are, or may become, something else than a room. In any case.
+# First parts of addresses that are reserved for something other than rooms, in any case.
 RESERVED = frozenset(
     _words(
         "about accounts admin api chat favicon health help login logout media new robots signup "
@@ -40,10 +40,10 @@ RESERVED = frozenset(
 
 _HASH_LENGTH = 10
 
-# Categories of Unicode. A format character (Cf) is no control: messages may have any.
+# Categories of Unicode. Format characters (Cf) are not controls: messages may have them.
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INVISIBLE = _CONTROLS | {"Cf", "Zs"}
-# What else leaves no ink. The mark of a broken character does, where it stands in a message.
+# More characters without ink. The replacement character has ink in messages.
 _BLANK = (IGNORABLE | BLANK) - {"\ufffd"}
 
 _ADJECTIVES = _words(
@@ -64,11 +64,11 @@ _NOUNS = _words(
 
 
 class BadName(ValueError):
-    """What was typed cannot name a room; the text tells the person why."""
+    """The typed text cannot be a room's name. The error text tells the person why."""
 
 
 def clean(typed: str) -> str:
-    """``typed`` as the room's name, or ``BadName``."""
+    """The room's name for a typed text, or ``BadName``."""
     name = collapsed(typed)
     if len(name) > NAME_LENGTH:
         raise _too_long(name)
@@ -82,7 +82,7 @@ def clean(typed: str) -> str:
 
 
 def collapsed(typed: str) -> str:
-    """``typed`` in the form in which names are compared; ``BadName`` if it is far too long."""
+    """The typed text in the form for comparison; ``BadName`` if it is far too long."""
     if len(typed) > LONGEST:
         raise _too_long(typed)
     return " ".join(normalized("NFC", typed).split())
@@ -94,14 +94,14 @@ def _too_long(name: str) -> BadName:
 
 
 def is_visible(text: str) -> bool:
-    """Whether there is anything to see: not only spaces and invisible characters."""
+    """Whether the text has more than spaces and invisible characters."""
     return any(
         unicodedata.category(each) not in _INVISIBLE and each not in _BLANK for each in set(text)
     )
 
 
 def has_controls(text: str) -> bool:
-    """Whether there are control characters, line ends, or halves of surrogate pairs."""
+    """Whether the text has control characters, line ends, or halves of surrogate pairs."""
     return not _CONTROLS.isdisjoint(map(unicodedata.category, text))
 
 
@@ -120,7 +120,7 @@ def is_label(text: str) -> bool:
 
 
 def label_in(path: str) -> str | None:
-    """The label in ``/chat/<label>/``, the path of a room's socket; None for any other path."""
+    """The label in the path of a room's socket, ``/chat/<label>/``; None for other paths."""
     match = re.fullmatch(f"/chat/({LABEL})/", path)
     return match[1] if match and is_label(match[1]) else None
 
@@ -132,6 +132,6 @@ def random_label() -> str:
 
 
 def _ascii(name: str) -> str:
-    """What of the name can be written in a label, with room left for the hash."""
+    """The part of the name that a label can have, with space left for the hash."""
     plain = normalized("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub("[^a-zA-Z0-9_]+", "-", plain)[: 50 - _HASH_LENGTH - 1].strip("-")

@@ -1,11 +1,11 @@
-"""How much one address may do: counted in the database, for all servers together.
+"""Rate limits per client address, counted in the database for all servers together.
 
-A guest is whoever a cookie says, and a program that keeps none is another one on each socket. So
-there are limits for addresses too, wide enough for a school that shares one.
+A cookie decides who a guest is, and a client without cookies is a new guest on each socket. So
+addresses have limits too, wide enough for a school that shares one.
 
-A rate of 300 in 60 s lets 300 through at once, and then five a second. One row for each address and
-thing holds the moment at which all that was let through is paid off, at that pace (GCRA, as in
-networks): one UPDATE asks and counts. Rows of moments that are past are deleted.
+A rate of 300 in 60 s allows a burst of 300, then five a second. This is GCRA, the generic cell rate
+algorithm. One row per address and kind of action holds the time at which the address has its full
+burst again. One UPDATE checks and counts. Rows with a time in the past are deleted.
 """
 
 import logging
@@ -22,7 +22,7 @@ from chat.limits import Rate, tenths
 
 logger = logging.getLogger(__name__)
 
-#: What is counted; each has a setting.
+#: The kinds of actions that are counted. Each has a setting.
 SAY, ARRIVE, MAKE_ROOM, LOG_IN = "say", "arrive", "room", "login"
 SETTINGS = {
     SAY: "CHAT_ADDRESS_RATE_LIMIT",
@@ -31,21 +31,21 @@ SETTINGS = {
     LOG_IN: "LOGIN_PACE",
 }
 
-#: How many refused addresses the log is silent about at once.
+#: Most refused addresses that are remembered, so that each is logged once.
 _KNOWN = 1000
 
-# As SQL, for each message runs it: Django's own takes longer to write it than a database to do it.
+# Raw SQL, because each message runs it: the ORM takes longer to write it than a database to run it.
 _RAISE = (
     "UPDATE chat_pace SET until = CASE WHEN until > %%s THEN until ELSE %%s END + %%s "
     "WHERE %s = %%s AND until <= %%s"
 )
 
-# When each refused address was refused last: those of which the log knows.
+# The last refusal of each address that has been logged.
 _refused: dict[str, float] = {}
 
 
 class TooFast(FrameError):
-    """An address does too much; ``seconds`` is how long it has to wait."""
+    """An address exceeds its rate. ``seconds`` is how long it has to wait."""
 
     def __init__(self, detail: str, seconds: float) -> None:
         super().__init__("too_fast", detail)
@@ -53,12 +53,12 @@ class TooFast(FrameError):
 
 
 class PaceManager(models.Manager["Pace"]):
-    """Lets an address do something once more, or says how long it has to wait."""
+    """Counts the actions of addresses."""
 
     def admit(self, what: str, address: str) -> None:
-        """Count one more, or raise ``TooFast``. An unknown address, "", may all.
+        """Count one action, or raise ``TooFast``. The unknown address, "", has no limit.
 
-        In a transaction that is rolled back it is not counted.
+        A transaction that is rolled back does not count it.
         """
         rate: Rate | None = getattr(settings, SETTINGS[what])
         if rate is None or not address:
@@ -74,13 +74,13 @@ class PaceManager(models.Manager["Pace"]):
             raise TooFast(detail % values, wait)
 
     def take(self, key: str, rate: Rate, now: float) -> float:
-        """Count one more at ``now`` and return 0, or for how long (s) it has to wait."""
+        """Count one action at ``now`` and return 0, or return the seconds to wait."""
         if self._raise(key, rate, now):
             return 0.0
         known = self.filter(key=key).values_list("until", flat=True).first()
         if known is None:
             return self._begin(key, rate, now)
-        if known > now + 2 * rate[1]:  # by a clock that was wrong, or a limit that was longer
+        if known > now + 2 * rate[1]:  # from a wrong clock or a longer limit
             self.filter(key=key).update(until=now + rate[1] / rate[0])
             return 0.0
         return max(known + rate[1] / rate[0] - rate[1] - now, 0.001)
@@ -89,7 +89,7 @@ class PaceManager(models.Manager["Pace"]):
         count, span = rate
         using = connections[router.db_for_write(self.model)]
         with using.cursor() as cursor:
-            # A hair more, or the last of them would not fit for the rounding.
+            # A little more, or rounding would refuse the last one.
             latest = now + span - span / count + 1e-6
             cursor.execute(
                 _RAISE % using.ops.quote_name("key"), [now, now, span / count, key, latest]
@@ -100,17 +100,17 @@ class PaceManager(models.Manager["Pace"]):
         try:
             with transaction.atomic():
                 self.create(key=key, until=now + rate[1] / rate[0])
-        except IntegrityError:  # somebody else has just begun
+        except IntegrityError:  # another process has just created it
             return 0.0 if self._raise(key, rate, now) else rate[1] / rate[0]
         return 0.0
 
     def forget(self) -> None:
-        """Delete what says nothing any more."""
+        """Delete the rows whose time has passed."""
         self.filter(until__lt=time.time()).delete()
 
 
 class Pace(models.Model):
-    """Until when (s since 1970) what an address did is not paid off; ``key`` cannot be read."""
+    """The time (s since 1970) until which an address uses its rate. ``key`` is a hash."""
 
     key = models.CharField(max_length=40, unique=True)
     until = models.FloatField(db_index=True)
@@ -122,12 +122,12 @@ class Pace(models.Model):
 
 
 def _key(what: str, address: str) -> str:
-    # Addresses are nobody's business: they are kept as what cannot be turned back.
+    # A one-way hash, so that the database holds no addresses.
     return salted_hmac("chat.paces", f"{what} {address}", algorithm="sha256").hexdigest()[:40]
 
 
 def _note(what: str, address: str, rate: Rate) -> None:
-    """Say in the log that an address is refused, once until it has been quiet for a while."""
+    """Log that an address is refused, once until it has been quiet for a while."""
     now, subject = time.monotonic(), f"{what} {address}"
     last = _refused.pop(subject, None)
     while len(_refused) >= _KNOWN:
@@ -135,8 +135,8 @@ def _note(what: str, address: str, rate: Rate) -> None:
     _refused[subject] = now
     if last is None or now - last > max(rate[1], 60.0):
         logger.warning(
-            "The address %s does too much (%s): what is above %d in %g s is refused. Where many "
-            "people share it, raise %s; where it is your proxy's, correct TRUSTED_PROXIES.",
+            "The address %s exceeds its rate (%s): more than %d in %g s is refused. If many people "
+            "share it, raise %s. If it is your proxy's, correct TRUSTED_PROXIES.",
             *(address, what, *rate, SETTINGS[what]),
             extra=fields("address_too_fast", client=address),
         )

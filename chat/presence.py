@@ -29,7 +29,7 @@ from chat import guests, limits, lobby
 from chat.frames import FrameError, as_text
 from chat.models import Departure, Presence, Room
 
-#: How long a socket that has left is remembered: longer than a worker is frozen and goes on.
+#: How long a departure is remembered: longer than a worker can be frozen and then go on.
 REMEMBERED = dt.timedelta(hours=1)
 
 Delta = dict[str, dict[str, Any]]
@@ -37,22 +37,22 @@ Delta = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Visitor:
-    """A person under the name that is shown, "" while none is known."""
+    """A person and the name to show, "" while it is unknown."""
 
     person: str
     handle: str
     account: bool = False
 
     def fields(self) -> dict[str, Any]:
-        """The visitor as pages get it."""
+        """The visitor as clients get it."""
         fields = {"who": guests.who_is(self.person), "handle": self.handle}
         return fields | ({"account": True} if self.account else {})
 
 
 def visitor_of(message: ChannelMessage, handle: str) -> Visitor:
-    """Who sends a message, under the name of the account or else the one that was typed.
+    """The sender of a message, under the name of the account or else the typed one.
 
-    Raises ``FrameError`` (forbidden) when a guest takes the name of an account.
+    Raises ``FrameError`` (forbidden) if a guest uses the name of an account.
     """
     speaker = guests.speaker(message)
     if speaker.handle is not None:
@@ -63,18 +63,18 @@ def visitor_of(message: ChannelMessage, handle: str) -> Visitor:
 
 
 def join(message: ChannelMessage, visitor: Visitor) -> None:
-    """Let the socket of a message be in its room."""
+    """Add the socket of a message to its room."""
     _appear(message, visitor)
 
 
 def speak_as(message: ChannelMessage, visitor: Visitor) -> None:
-    """Show the sender of a message under this name, if it is another one than before."""
+    """Show the sender of a message under this name, if it has changed."""
     if _is_new(message, visitor):
         _appear(message, visitor)
 
 
 def come_back(message: ChannelMessage, visitor: Visitor) -> None:
-    """Do the same as ``speak_as``, and join again if the socket was taken for gone."""
+    """Do the same as ``speak_as``, and join again if the socket was removed as lost."""
     row = Presence.objects.filter(reply_channel=message.reply_channel.name).first()
     if row is None or visitor.handle not in {"", row.handle}:  # gone, or renamed by another tab
         _appear(message, visitor)
@@ -88,7 +88,7 @@ def _is_new(message: ChannelMessage, visitor: Visitor) -> bool:
 
 
 def check_pace(session: SessionBase) -> None:
-    """Count one more question of a socket; ``FrameError`` (too_fast) if it asks too often."""
+    """Count one question of a socket; ``FrameError`` (too_fast) if it asks too often."""
     if (rate := settings.CHAT_RATE_LIMIT) is None:
         return
     now = timezone.now()
@@ -106,11 +106,11 @@ def _appear(message: ChannelMessage, visitor: Visitor) -> None:
 
 
 def show(label: str, row: Presence, visitor: Visitor, order: int | None = None) -> str:
-    """Let a socket be in the room as this visitor, tell the room, and return the name shown.
+    """Put a socket into the room as this visitor, tell the room, and return the name shown.
 
-    The row is that of the socket, or one to be made. Without a name the visitor keeps the one that
-    the other sockets of the person have. ``order`` is that of the connection's message, if it is
-    one that asks for this: an old one, of a worker that was frozen, changes nothing.
+    The row is the socket's, stored or new. A visitor without a name gets the name on the person's
+    other sockets. ``order`` is the order of the message that asks for this, if a message does. An
+    old message, from a worker that was frozen, changes nothing.
     """
     with transaction.atomic():
         room = Room.objects.hold(label)
@@ -130,7 +130,7 @@ def show(label: str, row: Presence, visitor: Visitor, order: int | None = None) 
 def _place(
     room: Room, row: Presence, visitor: Visitor, order: int | None
 ) -> tuple[Visitor, list[Delta]]:
-    """Save the row as that of this visitor, and what that changes for others."""
+    """Save the row for this visitor. Return the visitor shown, and the deltas."""
     former = row.person
     before = _entries(room, {former, visitor.person})
     if not visitor.handle:
@@ -150,15 +150,15 @@ def _place(
     elif before[visitor.person] != visitor:
         deltas.append({"renamed": visitor.fields()})
     elif order is None:
-        deltas.append({"joined": visitor.fields()})  # whoever asks may have done so before
+        deltas.append({"joined": visitor.fields()})  # this may be a retry
     return visitor, deltas
 
 
 def leave(reply_channel: str) -> None:
-    """Take a socket out of its room, if it is in one."""
+    """Remove a socket from its room, if it is in one."""
     row = _last_known(Presence, reply_channel) or _last_known(Departure, reply_channel)
     if row is not None:
-        with suppress(FrameError):  # the room is deleted just now, and with it who is there
+        with suppress(FrameError):  # somebody has just deleted the room
             _leave(row.room.label, reply_channel)
 
 
@@ -185,24 +185,24 @@ def _leave(label: str, reply_channel: str) -> None:
 
 
 def itself(message: ChannelMessage) -> dict[str, Any]:
-    """As whom the sender of a message speaks: a page may have been made for somebody else."""
+    """The person of a socket, as clients get it. It may differ from the person of its page."""
     speaker = guests.speaker(message)
     return Visitor(speaker.person, speaker.handle or "", speaker.handle is not None).fields()
 
 
 def whole(label: str, you: dict[str, Any] | None = None) -> str:
-    """The frame with all who are in the room, for the one who is ``you``."""
+    """The frame with everybody in the room, for the person ``you``."""
     room = Room.objects.filter(label=label).first()
     if room is None:
         raise FrameError("forbidden", "This room is no more; load the page again.")
-    # Read after the revision: what is newer than that is told again, and changes nothing.
+    # Read after the revision: newer deltas arrive again and change nothing.
     here = [visitor.fields() for visitor in _entries(room).values()]
     frame = {"type": "presence", "revision": room.revision, "here": here}
     return as_text(frame if you is None else frame | {"you": you})
 
 
 def _entries(room: Room, persons: Iterable[str] | None = None) -> dict[str, Visitor]:
-    """Who is in the room, of these persons, in the order in which they came."""
+    """The people in the room, or those of ``persons`` in it, in order of arrival."""
     found = room.presences.order_by("pk")
     if persons is not None:
         found = found.filter(person__in=list(persons))
@@ -217,7 +217,7 @@ def _left(person: str) -> Delta:
 
 
 def _number(room: Room, deltas: list[Delta]) -> list[str]:
-    """The frames that tell the deltas, each with the next revision of the room, which is held."""
+    """The frames for the deltas, each with the next revision of the locked room."""
     frames = []
     for delta in deltas:
         room.revision += 1

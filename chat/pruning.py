@@ -1,4 +1,4 @@
-"""Forgets what strangers made and nobody needs, so that it does not grow for ever.
+"""Deletes rows that nobody needs any more, so that the database does not grow for ever.
 
 ``chat.expire_presence`` runs it in each worker process, at its start and every ten minutes;
 ``manage.py prunechat`` does it at once.
@@ -22,18 +22,18 @@ from chat.paces import Pace
 
 logger = logging.getLogger(__name__)
 
-#: How often (s) a process looks.
+#: Seconds between two runs in a process.
 PAUSE = 600.0
-#: How long it is remembered who changed a message: longer than anybody may, and than a retry takes.
+#: How long changes of messages are kept: longer than an edit is allowed, or a retry can take.
 CHANGES = dt.timedelta(days=1)
-#: How many rooms are looked at, at a time.
+#: Most rooms per run.
 ROOMS = 500
 
 _next = 0.0
 
 
 def now_and_then() -> None:
-    """Prune, if this process has not done so for a while; what fails is said in the log."""
+    """Prune, if this process has not done so for a while. Failures are logged."""
     global _next
     if time.monotonic() < _next:
         return
@@ -41,12 +41,12 @@ def now_and_then() -> None:
     try:
         prune()
     except DatabaseError as error:
-        text = "What nobody needs was not deleted, and will be tried again: %s"
+        text = "Pruning failed and will be tried again: %s"
         logger.warning(text, error, extra=fields("prune_failed"))
 
 
 def prune() -> int:
-    """Delete it, and say how many rooms that were."""
+    """Delete these rows. Return the number of deleted rooms."""
     now = timezone.now()
     Departure.objects.filter(timestamp__lt=now - presence.REMEMBERED).delete()
     Change.objects.filter(timestamp__lt=now - CHANGES).delete()
@@ -56,7 +56,7 @@ def prune() -> int:
 
 
 def _prune_rooms(now: dt.datetime) -> int:
-    """Rooms in which nothing was ever said, and in which nobody is."""
+    """Delete old rooms without messages and people."""
     if not (life := settings.CHAT_EMPTY_ROOM_TIME):
         return 0
     old = Room.objects.filter(made__lt=now - dt.timedelta(seconds=life), active=None)
@@ -66,8 +66,8 @@ def _prune_rooms(now: dt.datetime) -> int:
 
 
 def _delete_if_unused(label: str) -> bool:
-    with suppress(FrameError), transaction.atomic():  # or it is gone by now
-        room = Room.objects.hold(label)  # whoever comes in just now waits, and makes it anew
+    with suppress(FrameError), transaction.atomic():  # it may be gone by now
+        room = Room.objects.hold(label)  # a new visitor waits, and creates it again
         if not (room.presences.exists() or room.messages.exists()):
             room.delete()
             return True

@@ -1,4 +1,4 @@
-"""Which room is at an address, and when it is made: by the first who comes in, not by who looks."""
+"""Finds the room at an address. The first socket creates it; a page view does not."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ else:
 
 
 class RoomManager(RoomManagerOfDjango):
-    """Finds and makes rooms."""
+    """Finds and creates rooms."""
 
     def seen_at(self, label: str) -> Room:
-        """The room at ``/<label>/``; before anybody comes in it is in no row."""
+        """The room at ``/<label>/``; an unsaved one if nobody has come in yet."""
         return self.filter(label=label).first() or self.model(label=label, name=label)
 
     def at(self, label: str, address: str = "", name: str | None = None) -> Room:
-        """The room at ``/<label>/``, made when the first comes in.
+        """The room at ``/<label>/``. Creates it if it does not exist.
 
-        Raises ``FrameError`` (too_fast) when the address has made too many.
+        Raises ``FrameError`` (too_fast) if the address has created too many.
         """
         if (room := self.filter(label=label).first()) is not None:
             return room
@@ -37,19 +37,19 @@ class RoomManager(RoomManagerOfDjango):
         return self.get_or_create(label=label, defaults={"name": name or label})[0]
 
     def named(self, name: str, address: str = "") -> Room:
-        """The room for a clean name (``chat.names.clean``), made when it is not there yet.
+        """The room for a clean name (``chat.names.clean``). Creates it if it does not exist.
 
-        Raises ``FrameError`` (too_fast) when the address has made too many.
+        Raises ``FrameError`` (too_fast) if the address has created too many.
         """
         room = self.at(names.label_of(name), address, name)
         if room.name == room.label != name:
-            # Somebody came by the address before anybody had typed the name.
+            # Somebody used the address before anybody typed the name.
             room.name = name
             room.save(update_fields=["name"])
         return room
 
     def of_old(self, typed: str) -> Room | None:
-        """The room whose name can no longer be chosen, if there is one that has it."""
+        """The existing room with a name that is no longer allowed, if there is one."""
         try:
             name = names.collapsed(typed)
         except names.BadName:
@@ -59,20 +59,20 @@ class RoomManager(RoomManagerOfDjango):
         return self.filter(name=name, label=names.label_of(name)).first()
 
     def random(self) -> Room:
-        """A room with a random readable name, which is nobody's and in no row yet."""
+        """An unsaved room with a random, readable and unused name."""
         while True:
             room = self.seen_at(names.random_label())
             if room._state.adding:
                 return room
 
     def recent(self, count: int) -> models.QuerySet[Room]:
-        """Rooms in which something was said, the latest first."""
+        """Rooms with messages, latest activity first."""
         return self.filter(active__isnull=False).order_by("-active")[:count]
 
     def hold(self, label: str) -> Room:
-        """The room, its row locked until the transaction ends, so that what follows waits.
+        """The room, with its row locked until the transaction ends.
 
-        Raises ``FrameError`` (forbidden) when the room is no more.
+        Raises ``FrameError`` (forbidden) if the room is gone.
         """
         try:
             return self.select_for_update().get(label=label)

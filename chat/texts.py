@@ -1,7 +1,7 @@
 """The texts that the page's scripts show, in the language of the page.
 
-Scripts write them in English: ``t("Sending…")``. Each stands here too, for ``makemessages`` does
-not read them there; a test compares the two. The page carries the translations as JSON:
+Scripts have them in English: ``t("Sending…")``. Each is also listed here, since ``makemessages``
+does not read scripts. A test compares the two. The page has the translations as JSON:
 ``{{ texts }}`` in its template, from ``script()``.
 """
 
@@ -72,19 +72,19 @@ TEXTS = (
 
 
 def texts() -> dict[str, str]:
-    """The texts that are another in this language than in English: English to translated."""
+    """The translations that differ from English, by the English text."""
     translated = {text: gettext(text) for text in TEXTS}
     return {english: text for english, text in translated.items() if text != english}
 
 
 class Encoder(DjangoJSONEncoder):
-    """Leaves letters as they are, and spaces out, which is shorter."""
+    """Writes short JSON: no escaped letters, no spaces."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"ensure_ascii": False, "separators": (",", ":")})
 
 
 def script() -> str:
-    """The block of JSON for a page; nothing in English."""
+    """The block of JSON for a page; empty in English."""
     translated = texts()
     return json_script(translated, "texts", Encoder) if translated else ""

@@ -1,4 +1,4 @@
-"""The chat's addresses. Every first part that is no reserved word is a room."""
+"""The chat's addresses. Each first part that is not a reserved word is a room."""
 
 from django.urls import path, re_path
 
@@ -10,6 +10,6 @@ urlpatterns = [
     path("new/", views.new, name="new"),
     re_path(rf"^(?P<label>{LABEL})/$", views.room, name="room"),
     re_path(rf"^(?P<label>{LABEL})/messages/$", views.history, name="history"),
-    # Last, and under DEBUG too: a person who mistyped a room needs help, not a list of patterns.
+    # Last, and under DEBUG too: after a typo people need help, not a list of patterns.
     re_path(r"^.*/$", views.not_found),
 ]

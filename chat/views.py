@@ -1,4 +1,4 @@
-"""The pages. Sockets are not seen here: what is said comes in by ``chat.consumers``."""
+"""The pages and the history. Messages arrive through sockets, in ``chat.consumers``."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ CHANGED = 200
 
 
 class BadQuery(ValueError):
-    """The query of a history address makes no sense; the text says why."""
+    """The query of a history address is invalid. The error text says why."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def lobby(request: HttpRequest) -> HttpResponse:
-    """Ask for a room; a typed name leads to the room of that name."""
+    """Ask for a room. A typed name redirects to the room with that name."""
     typed = request.POST.get("name", "")
     if request.method != "POST":
         return _lobby(request)
@@ -52,18 +52,18 @@ def _lobby(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespo
 @never_cache
 @require_safe
 def new(request: HttpRequest) -> HttpResponseRedirect:
-    """Lead to a room with a random name, which its first socket makes."""
+    """Redirect to a room with a random name. Its first socket creates it."""
     return redirect(Room.objects.random())
 
 
 @cache_control(private=True, no_cache=True)
 @require_safe
 def room(request: HttpRequest, label: str) -> HttpResponse:
-    """The room with the last messages, and the visitor's cookie; the first socket makes it."""
+    """The room with the last messages. Sets the guest's cookie, but does not create the room."""
     if not names.is_label(label):
         return not_found(request)
     person = guests.person_of_request(request) or guests.new_person()
-    # Read first: of a change that comes between the two the page hears a second time.
+    # Read first: the page gets a change between the two reads a second time.
     found = Room.objects.seen_at(label)
     newest = list(Message.objects.newest(label, LAST + 1)) if found.pk else []
     last = fitting_into_page(newest, LAST, settings.CHAT_HISTORY_SIZE)
@@ -85,7 +85,7 @@ def room(request: HttpRequest, label: str) -> HttpResponse:
 
 
 def _guest(person: str) -> str:
-    """Who a visitor is that has no cookie, without an account."""
+    """The guest of a visitor without a cookie and without an account."""
     return guests.new_person() if person.startswith("user:") else person
 
 
@@ -94,11 +94,10 @@ def _guest(person: str) -> str:
 async def history(request: HttpRequest, label: str) -> JsonResponse:
     """``{"messages": [...], "more": bool}``, the earliest first; 400 for a bad query.
 
-    An answer has up to ``CHAT_HISTORY_SIZE`` bytes, or one message.
-    ``?before=<id>`` gives up to 50 older ones, ``?after=<id>`` up to 200 newer ones, neither the
-    last 50; ``more`` says whether there are more of them in that direction. ``?after=<id>&
-    change=<n>`` gives with the newer ones also ``changed``, up to 200 of those up to that id that
-    were edited or deleted since, and ``change``, with which to ask the next time.
+    An answer has up to ``CHAT_HISTORY_SIZE`` bytes, or one message. ``?before=<id>`` returns up to
+    50 older messages, ``?after=<id>`` up to 200 newer ones, and no query the last 50. ``more`` says
+    whether there are more in that direction. ``?after=<id>&change=<n>`` adds ``changed``, up to 200
+    messages up to that id that were edited or deleted since, and ``change`` for the next query.
     """
     room = await Room.objects.filter(label=label).afirst()
     if room is None:
@@ -126,14 +125,14 @@ async def history(request: HttpRequest, label: str) -> JsonResponse:
 
 
 async def _page(answer: Answer, found: Any, count: int) -> None:
-    """Put in what was found, which is one more than ``count`` if there are more."""
+    """Add the messages found. One more than ``count`` means that there are more."""
     messages = [message async for message in found]
     taken = answer.take("messages", messages, count)
     answer.fields["more"] = len(messages) > len(taken)
 
 
 async def _changes(answer: Answer, room: Room, since: int, until: int) -> None:
-    """Put in what was changed of the messages up to an id; ``more`` if not all of it fits."""
+    """Add the changes of messages up to an id. ``more`` is true if not all of them fit."""
     found = Message.objects.changed(room.label, since, until, CHANGED + 1)
     messages = [message async for message in found]
     taken = answer.take("changed", messages, CHANGED)
@@ -145,12 +144,12 @@ async def _changes(answer: Answer, room: Room, since: int, until: int) -> None:
 
 
 def _json(answer: Answer) -> JsonResponse:
-    # Letters as they are: escaped, most scripts take twice as many bytes and emoji three times.
+    # Unescaped letters: escapes double the bytes of most scripts and triple those of emoji.
     return JsonResponse(answer.fields, json_dumps_params={"ensure_ascii": False})
 
 
 def _number(request: HttpRequest, key: str) -> int | None:
-    """The number under a key of the query, None without that key, or ``BadQuery``."""
+    """The number of a query's key, None without that key, or ``BadQuery``."""
     value = request.GET.get(key)
     if value is None:
         return None
@@ -164,7 +163,7 @@ def _error(status: int, code: str, detail: str) -> JsonResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """The page for an address where nothing is: what the name of a room may hold, and a lobby."""
+    """The page for unknown addresses: the rules for names of rooms, and a form for one."""
     typed = request.path.strip("/")[: names.NAME_LENGTH]
     context = {"path": request.path[:200], "typed": typed, "rule": names.LABEL_RULE}
     context["name_length"] = str(names.NAME_LENGTH)

@@ -1,1 +1,1 @@
-"""Accounts: optional. Who has one speaks under its name, which nobody else can take."""
+"""Optional accounts. An account reserves its name."""

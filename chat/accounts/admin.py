@@ -1,4 +1,4 @@
-"""Users in the admin: as Django shows them, with names that are nobody else's."""
+"""Users in the admin: Django's own pages, with unique names."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ admin.site.unregister(User)
 
 @admin.register(User)
 class AccountAdmin(BoundsSearch, UserModelAdmin):
-    """The accounts; those who are staff may delete what others said."""
+    """The accounts. Staff may delete messages of others."""
 
     form = ChangedUserForm
     add_form = NewUserForm

@@ -1,8 +1,8 @@
-"""How often somebody may try to log in, or to sign up: counted in the database, by all servers.
+"""Rate limits for log-ins and sign-ups, counted in the database for all servers together.
 
-An attempt is counted before it is made, so that many at once are not more than one after the other;
-a log-in that succeeds is taken back. One who fails too often is refused at that address alone:
-nobody can keep somebody else out of an account.
+An attempt is counted before it is made, so concurrent attempts are limited like sequential ones. A
+successful log-in does not count. Too many failures block only that client address, so nobody can
+lock somebody else out of an account.
 """
 
 import datetime as dt
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class TooManyAttempts(Exception):
-    """Somebody has tried too often; after ``seconds`` the next attempt may be made."""
+    """Too many attempts. The next one is allowed after ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"Too many attempts; the next one may be made in {seconds:.0f} s.")
@@ -35,14 +35,14 @@ class TooManyAttempts(Exception):
 
 
 class Count(NamedTuple):
-    """What attempts are counted under, and how many there may be."""
+    """A key to count attempts under, and its limit."""
 
     key: str
     rate: Rate
 
 
 class Attempts:
-    """The attempts of one visitor at one thing: under the address and, in ``own``, under a name."""
+    """The attempts of a visitor: counted by address and, in ``own``, by name."""
 
     def __init__(
         self, what: str, address: str, counts: list[Count], own: list[Count] | None = None
@@ -54,7 +54,7 @@ class Attempts:
         self._made: list[Attempt] = []
 
     def begin(self) -> None:
-        """Count one more, or raise ``TooManyAttempts``, and count none."""
+        """Count one attempt, or raise ``TooManyAttempts`` and count none."""
         now = timezone.now()
         Attempt.objects.filter(time__lt=now - longest_span()).delete()
         rows = [Attempt(key=count.key, time=now) for count in self.counts]
@@ -67,7 +67,7 @@ class Attempts:
             raise TooManyAttempts(wait)
 
     def succeed(self) -> None:
-        """Take this attempt back, and all others under the name."""
+        """Remove this attempt, and all others with the name."""
         self._take_back()
         Attempt.objects.filter(key__in=[count.key for count in self.own]).delete()
 
@@ -76,7 +76,7 @@ class Attempts:
 
 
 def at_log_in(request: HttpRequest, name: str) -> Attempts:
-    """The attempts to log in under this name, or one that looks like it, from this address."""
+    """Attempts to log in with this name, or one that looks like it, from this address."""
     address = address_of(request)
     own = _count("name", f"{address} {key_of(name)}", settings.LOGIN_RATE_LIMIT)
     counts = _count("log in", address, settings.LOGIN_ADDRESS_RATE_LIMIT)
@@ -84,7 +84,7 @@ def at_log_in(request: HttpRequest, name: str) -> Attempts:
 
 
 def keep_pace(request: HttpRequest) -> None:
-    """Count one more log-in from this address, good or bad, or raise ``TooManyAttempts``."""
+    """Count a log-in from this address, good or bad, or raise ``TooManyAttempts``."""
     try:
         Pace.objects.admit(LOG_IN, address_of(request))
     except TooFast as error:
@@ -92,19 +92,19 @@ def keep_pace(request: HttpRequest) -> None:
 
 
 def at_sign_up(request: HttpRequest) -> Attempts:
-    """The attempts to sign up from this address."""
+    """Attempts to sign up from this address."""
     address = address_of(request)
     return Attempts("sign up", address, _count("sign up", address, settings.SIGNUP_RATE_LIMIT))
 
 
 def address_of(request: HttpRequest) -> str:
-    """The address, or the network of IPv6, that a request came from: by ASGI and by WSGI."""
+    """The client's address of a request, or its IPv6 network; for ASGI and WSGI."""
     peer, forwarded = request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR")
     return network_of(client_address(peer or "", forwarded or "", configuration().TRUSTED_PROXIES))
 
 
 def longest_span() -> dt.timedelta:
-    """For how long an attempt counts at most."""
+    """The longest time for which an attempt counts."""
     rates = (
         settings.LOGIN_RATE_LIMIT,
         settings.LOGIN_ADDRESS_RATE_LIMIT,
@@ -114,13 +114,13 @@ def longest_span() -> dt.timedelta:
 
 
 def _count(kind: str, subject: str, rate: Rate | None) -> list[Count]:
-    # Addresses are nobody's business: they are kept as what cannot be turned back.
+    # A one-way hash, so that the database holds no addresses.
     key = salted_hmac("chat.attempts", f"{kind} {subject}", algorithm="sha256").hexdigest()[:40]
     return [] if rate is None else [Count(key, rate)]
 
 
 def _wait(count: Count, now: dt.datetime) -> float:
-    """How long (s) until the attempt that was just counted may be made; 0 or less if it may be."""
+    """Seconds until the attempt just counted is allowed; 0 or less if it is."""
     most, span = count.rate
     since = now - dt.timedelta(seconds=span)
     found = Attempt.objects.filter(key=count.key, time__gt=since).order_by("-time")

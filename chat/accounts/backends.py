@@ -1,4 +1,4 @@
-"""How it is found out who logs in: as Django does it, but not as often as anybody likes."""
+"""Django's password backend with rate limits."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from chat.accounts import attempts
 
 
 class LimitedBackend(ModelBackend):
-    """Asks Django's own backend, unless there were too many attempts; for the admin's page too.
+    """Django's own backend, unless there were too many attempts. The admin uses it too.
 
-    Raises ``TooManyAttempts``, and ``PermissionDenied`` for a wrong password: no other backend is
-    asked then. Code that authenticates without a request is not counted.
+    Raises ``TooManyAttempts``, and ``PermissionDenied`` for a wrong password, which keeps Django
+    from trying other backends. Calls without a request are not counted.
     """
 
     def authenticate(
@@ -25,7 +25,7 @@ class LimitedBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> User | None:
-        """Return the user of that name and password."""
+        """Return the user with this name and password."""
         if request is None or username is None or password is None:
             return super().authenticate(request, username, password, **kwargs)
         attempts.keep_pace(request)

@@ -1,4 +1,4 @@
-"""What becomes of the sockets of a log-in that has ended."""
+"""Turns the sockets of an ended log-in into guests."""
 
 from contextlib import suppress
 
@@ -12,20 +12,20 @@ from chat.presence import Visitor
 
 
 def logged_out(message: Message) -> None:
-    """Make the sockets of ``login`` (of one browser) anonymous, or all those of ``person``."""
+    """Make the sockets of ``login`` (one browser) or of ``person`` anonymous."""
     if person := message.get("person"):
-        # Each in a message of its own, which finds its sockets again if it has to run again.
+        # One message each, which finds its sockets again if it runs again.
         found = Presence.objects.filter(person=person).exclude(login="")
         for login in found.values_list("login", flat=True).distinct():
             Channel(LOGGED_OUT).send({"login": login})
     elif login := message.get("login"):
         for row in Presence.objects.filter(login=login).select_related("room"):
-            with suppress(FrameError):  # the room is deleted just now
+            with suppress(FrameError):  # somebody has just deleted the room
                 _make_anonymous(row)
 
 
 def _make_anonymous(row: Presence) -> None:
-    """Let a socket be in its room as the guest of its cookie, and tell the room and its page."""
+    """Turn a socket into the guest of its cookie. Tell the room and the socket's page."""
     handle = presence.show(row.room.label, row, Visitor(row.guest, ""))
     fields = Visitor(row.guest, handle).fields()
     frame = {"type": "account", **fields, "account": False}

@@ -1,4 +1,4 @@
-"""The forms in which names are chosen: for those who sign up, and for the admin."""
+"""The forms for names and passwords, for visitors and for the admin."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,12 @@ else:
     SignUpFormOfDjango = BaseUserCreationForm
 
 
-#: How long a password may be (characters).
+#: Longest password, in characters.
 PASSWORD_LENGTH = 1000
 
 
 class BoundsPasswords(forms.BaseForm):
-    """Refuses passwords that are far too long, before they are hashed."""
+    """Refuses far too long passwords before they are hashed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,17 +43,17 @@ class BoundsPasswords(forms.BaseForm):
 
 
 def bound(field: forms.CharField, length: int) -> None:
-    """Let a field of a form have up to so many characters."""
+    """Limit a field of a form to so many characters."""
     field.max_length = length
     field.widget.attrs["maxlength"] = length
     field.validators.append(MaxLengthValidator(length))
 
 
 class ChecksName(FormOfUser):
-    """Says beside the field why a name cannot be had."""
+    """Shows beside the field why a name is not available."""
 
     def clean_username(self) -> str:
-        """Return the name, unless it is bad or like that of another account."""
+        """Return the name, unless it is invalid or looks like another account's."""
         name: str = self.cleaned_data["username"]
         if "username" in self.changed_data:
             Name.objects.check_free(name, self.instance.pk)
@@ -61,7 +61,7 @@ class ChecksName(FormOfUser):
 
 
 class SignUpForm(BoundsPasswords, ChecksName, SignUpFormOfDjango):
-    """Asks for a name and, twice, for a password."""
+    """The form to sign up: a name and, twice, a password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,15 +71,15 @@ class SignUpForm(BoundsPasswords, ChecksName, SignUpFormOfDjango):
         name.help_text = gettext(
             "Under this name you speak. Up to %(limit)d letters, digits and @ . + - _, no spaces."
         ) % {"limit": limit}
-        # In some languages Django's own words allow fewer letters than Django does.
+        # In some languages Django's help text allows fewer characters than Django does.
         words = gettext("A name has only letters, in any script, digits and @ . + - _, no spaces.")
         allowed = UnicodeUsernameValidator(message=words)
         is_other = [each for each in name.validators if not isinstance(each, type(allowed))]
         name.validators = [*is_other, allowed]
 
     def save(self, commit: bool = True) -> User:
-        """Store the account; ``ValidationError`` if somebody else has just got the name."""
-        user: User = super().save(commit=False)  # here a password takes its time
+        """Store the account; ``ValidationError`` if somebody else has just taken the name."""
+        user: User = super().save(commit=False)  # hashes the password, which takes time
         if not commit:
             return user
         try:
@@ -91,30 +91,30 @@ class SignUpForm(BoundsPasswords, ChecksName, SignUpFormOfDjango):
 
 
 class LogInForm(BoundsPasswords, AuthenticationForm):
-    """Asks for a name, which may be typed in any case, and for the password."""
+    """The form to log in: a name, in any case, and the password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         name = self.fields["username"]
         if isinstance(name, forms.CharField) and name.max_length is not None:
-            bound(name, name.max_length)  # of which Django tells the browser alone
+            bound(name, name.max_length)  # Django tells only the browser
 
     def clean_username(self) -> str:
-        """Return the name as the account has it."""
+        """Return the name in the spelling of the account."""
         return Name.objects.as_known(self.cleaned_data["username"])
 
 
 class AdminLogInForm(LogInForm, AdminAuthenticationForm):
-    """Asks the staff for the same."""
+    """The same form for staff."""
 
 
 class ChangePasswordForm(BoundsPasswords, PasswordChangeForm):
-    """Asks for the old password and, twice, for the new one."""
+    """The form for the old password and, twice, the new one."""
 
 
 class NewUserForm(ChecksName, AdminUserCreationForm):  # type: ignore[type-arg]
-    """What the admin makes accounts with."""
+    """The admin's form for new accounts."""
 
 
 class ChangedUserForm(ChecksName, UserChangeForm):  # type: ignore[type-arg]
-    """What the admin changes accounts with."""
+    """The admin's form for existing accounts."""

@@ -1,4 +1,4 @@
-"""The page for those who have tried too often."""
+"""The page for too many attempts."""
 
 import math
 
@@ -10,16 +10,16 @@ from chat.accounts.attempts import TooManyAttempts
 
 
 class AnswersTooManyAttempts(MiddlewareMixin):
-    """Answers with 429 where a view, or the admin's, raises ``TooManyAttempts``."""
+    """Answers 429 when a view, or the admin, raises ``TooManyAttempts``."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Say when to try again; None for other exceptions."""
+        """Return the page with the time to wait; None for other exceptions."""
         if not isinstance(exception, TooManyAttempts):
             return None
         context = {"minutes": math.ceil(exception.seconds / 60)}
         response = render(request, "registration/too_many.html", context, status=429)
         response["Retry-After"] = str(math.ceil(exception.seconds))
         response["Cache-Control"] = "no-store"
-        # It was, with the address.
+        # It has been logged, with the address.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response

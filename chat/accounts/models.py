@@ -1,4 +1,4 @@
-"""The names that accounts have for themselves."""
+"""The reserved names of accounts, and the attempts to log in."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from chat.characters import problem_in
 
 
 class NameManager(models.Manager["Name"]):
-    """Says whose a name is, and keeps it for its account."""
+    """Reserves names for accounts."""
 
     def is_taken(self, name: str, but_by: int | None = None) -> bool:
-        """Whether an account has a name like this; that of the user ``but_by`` does not count."""
+        """Whether an account other than that of user ``but_by`` has a name like this."""
         found = self.filter(key=key_of(name))
         return (found if but_by is None else found.exclude(user_id=but_by)).exists()
 
     def as_known(self, name: str) -> str:
-        """The name of the account that has one like this; the same if none has."""
+        """The name of the account with a name like this; the same name if there is none."""
         users = get_user_model()._default_manager
-        if users.filter(username=name).exists():  # it may share its key with an older account
+        if users.filter(username=name).exists():  # an older account may have the same key
             return name
         found = users.filter(pk__in=self.filter(key=key_of(name)).values("user")).first()
         return found.get_username() if found else name
 
     def check_free(self, name: str, user_id: int | None = None) -> None:
-        """Raise ``ValidationError`` if the user of that id, or a new one, cannot have the name."""
+        """Raise ``ValidationError`` if user ``user_id``, or a new one, cannot have the name."""
         if problem := problem_with(name):
             raise ValidationError(problem, code="invalid")
         if self.is_taken(name, but_by=user_id):
             raise taken()
 
     def keep(self, user: Any, *, is_new: bool) -> None:
-        """Keep the user's name for that user; ``IntegrityError`` if it is another's by now.
+        """Reserve the user's name; ``IntegrityError`` if somebody else has taken it by now.
 
         A user who was there before names were kept may share one. That user goes on without an
         own one until the name is changed.
@@ -51,7 +51,7 @@ class NameManager(models.Manager["Name"]):
 
 
 class Name(models.Model):
-    """What all names that look like that of ``user`` have in common: one account each."""
+    """The key of all names that look like that of ``user``. One account has it."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -65,7 +65,7 @@ class Name(models.Model):
 
 
 class Attempt(models.Model):
-    """An attempt to log in, or to sign up, at a time; ``key`` says by whom, and cannot be read."""
+    """An attempt to log in or to sign up. ``key`` is a hash of its address and name."""
 
     key = models.CharField(max_length=40)
     time = models.DateTimeField(db_index=True)
@@ -78,7 +78,7 @@ class Attempt(models.Model):
 
 
 def problem_with(name: str) -> str | None:
-    """Why nobody can have this name, which is to be a handle too; None if it can be had."""
+    """Why this name is invalid, also as a handle; None if it is valid."""
     limit = settings.CHAT_HANDLE_LENGTH
     if len(name) > limit or len(key_of(name)) > KEY_LENGTH:
         return gettext("A name has up to %(limit)d characters.") % {"limit": limit}
@@ -90,7 +90,7 @@ def problem_with(name: str) -> str | None:
 
 
 def taken() -> ValidationError:
-    """The error for a name that is another account's."""
+    """The error for a name that another account has."""
     return ValidationError(
         gettext("This name, or one that looks like it, is taken. Choose another."), code="taken"
     )

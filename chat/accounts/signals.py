@@ -1,4 +1,4 @@
-"""What follows when users come, change and go, by whatever page, command or code."""
+"""Reactions to new, changed and deleted users, and to log-outs, from any code."""
 
 import logging
 from functools import partial
@@ -16,16 +16,16 @@ from channels_workers.logs import fields
 from chat import guests
 from chat.accounts.models import Name
 
-# The channel whose consumer makes sockets anonymous: chat.accounts.consumers.
+# The channel of the consumer that makes sockets anonymous: chat.accounts.consumers.
 LOGGED_OUT = "chat.logged-out"
-# What of a user concerns names and log-ins.
+# The fields of a user that matter for names and log-ins.
 FIELDS = ("username", "password", "is_active")
 
 logger = logging.getLogger(__name__)
 
 
 def connect() -> None:
-    """Begin to listen."""
+    """Connect the receivers."""
     user = settings.AUTH_USER_MODEL
     pre_save.connect(before_save, sender=user, dispatch_uid="chat.accounts")
     post_save.connect(after_save, sender=user, dispatch_uid="chat.accounts")
@@ -34,7 +34,7 @@ def connect() -> None:
 
 
 def before_save(instance: Any, update_fields: frozenset[str] | None, **_: Any) -> None:
-    """Refuse a name that cannot be, by ``ValidationError``; see whose log-ins end."""
+    """Raise ``ValidationError`` for an invalid name. Find out whose log-ins end."""
     if not _concerns_us(update_fields):
         return
     stored = get_user_model().objects.filter(pk=instance.pk).values(*FIELDS).first()
@@ -47,30 +47,30 @@ def before_save(instance: Any, update_fields: frozenset[str] | None, **_: Any) -
 def after_save(
     instance: Any, created: bool, update_fields: frozenset[str] | None, **_: Any
 ) -> None:
-    """Keep the name for its account."""
+    """Reserve the name for its account."""
     if _concerns_us(update_fields):
         Name.objects.keep(instance, is_new=created)
 
 
 def after_delete(instance: Any, **_: Any) -> None:
-    """End the log-ins of a user who is no more."""
+    """End the log-ins of a deleted user."""
     transaction.on_commit(partial(tell, person=guests.person_of_user(instance)))
 
 
 def logged_out(request: HttpRequest, **_: Any) -> None:
-    """Make the sockets that were opened under this log-in anonymous, at once."""
+    """Make the sockets of this log-in anonymous at once."""
     if key := request.session.session_key:
-        # Ended before it is told, or a worker might still find it.
+        # End it before telling the workers, or one might still find it.
         request.session.flush()
         tell(login=guests.login_of(key))
 
 
 def tell(**content: str) -> None:
-    """Tell the workers. A log-out does not fail for that: each message looks the log-in up."""
+    """Tell the workers. Failures do not stop a log-out: each message checks the log-in."""
     try:
         Channel(LOGGED_OUT).send(content)
     except Exception:
-        text = "The sockets of a log-in that ended were not told of it."
+        text = "Could not tell the sockets of an ended log-in."
         logger.exception(text, extra=fields("log_out_not_told"))
 
 

@@ -1,4 +1,4 @@
-"""The addresses under ``/accounts/``, with the names that they have in ``django.contrib.auth``."""
+"""The addresses under ``/accounts/``, with the names of ``django.contrib.auth``."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The pages under ``/accounts/``: Django's own views, which lead back to where one came from."""
+"""The pages under ``/accounts/``: Django's own views. They return to the page before."""
 
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -18,14 +18,14 @@ from django.urls import get_script_prefix, reverse
 from chat.accounts import attempts
 from chat.accounts.forms import ChangePasswordForm, LogInForm, SignUpForm
 
-# Who has just signed up needs no other proof.
+# A new account needs no other proof.
 BACKEND = "django.contrib.auth.backends.ModelBackend"
-# Under this address of the site are forms alone, to which nobody needs to come back.
+# Only forms are under this address. Nobody needs to return to them.
 FORMS = "accounts/"
 
 
 class ComesBack(RedirectURLMixin):
-    """Leads back to ``next``, if that is a page of this site and no form of the accounts."""
+    """Redirects to ``next``, if it is a page of this site and not a form of the accounts."""
 
     def get_redirect_url(self) -> str:  # type: ignore[override]  # as it is in Django 5.2
         """Return the safe ``next``, else ""."""
@@ -42,24 +42,24 @@ class LogIn(ComesBack, LoginView):
 
 
 class SignUp(LogIn):
-    """Make an account and log in to it."""
+    """Create an account and log in."""
 
     form_class = SignUpForm  # type: ignore[assignment]
     template_name = "registration/signup.html"
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        """Return what the form of a log-in takes, but for the request."""
+        """Return the arguments of a log-in form, without the request."""
         kwargs = super().get_form_kwargs()
         del kwargs["request"]
         return kwargs
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Make an account, unless there were too many attempts."""
+        """Create an account, unless there were too many attempts."""
         attempts.at_sign_up(request).begin()
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Log in, unless somebody else was quicker with the same name."""
+        """Log in, unless somebody else has just taken the name."""
         try:
             user = form.save()
         except ValidationError as error:
@@ -70,17 +70,17 @@ class SignUp(LogIn):
 
 
 class LogOut(ComesBack, LogoutView):
-    """End the log-in; the browser is asked by POST, so that no link of another site does it."""
+    """Log out. Only POST does, so that links on other sites cannot."""
 
 
 class ChangePassword(ComesBack, PasswordChangeView):
-    """Ask for the old password and the new one; all other log-ins of the account end."""
+    """Change the password. All other log-ins of the account end."""
 
     form_class = ChangePasswordForm
     template_name = "registration/password.html"
 
     def get_success_url(self) -> str:
-        """Return the page that says that it is done, and leads back."""
+        """Return the address of the confirmation, with ``next``."""
         query = urlencode({REDIRECT_FIELD_NAME: self.get_redirect_url()})
         return f"{reverse('password_change_done')}?{query}"
 
@@ -90,7 +90,7 @@ class ChangePassword(ComesBack, PasswordChangeView):
 
 
 class PasswordChanged(ComesBack, PasswordChangeDoneView):
-    """Say that it is done."""
+    """Confirm the change of the password."""
 
     template_name = "registration/password_done.html"
 

@@ -1,4 +1,4 @@
-"""What nobody needs is deleted, and nothing else."""
+"""Pruning deletes the rows that nobody needs, and no others."""
 
 import datetime as dt
 import io

@@ -249,5 +249,5 @@ def test_guests_who_are_new_on_each_socket_have_one_limit(start_runserver: Start
             answers.append(frame.get("code") or frame["message"])
     assert answers == ["m0", "m1", "m2", "m3", "m4", "too_fast", "too_fast", "too_fast"]
     output = server.process.output
-    assert output.count("The address 127.0.0.1 does too much (say)") == 1
+    assert output.count("The address 127.0.0.1 exceeds its rate (say)") == 1
     assert "raise CHAT_ADDRESS_RATE_LIMIT" in output
