@@ -1,1 +1,1 @@
-"""The project around the chat: settings, addresses, and the two ways of serving it."""
+"""The project of the chat: settings, addresses, and the ASGI and WSGI applications."""

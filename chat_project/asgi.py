@@ -1,4 +1,4 @@
-"""The ASGI application: sockets by the channel layer, pages by Django.
+"""The ASGI application: sockets through the channel layer, pages through Django.
 
 ``daphne chat_project.asgi:application`` (or uvicorn) serves it; ``manage.py runworker`` runs the
 consumers.
@@ -12,5 +12,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chat_project.settings")
 
 application = get_application()
 
-# The name in projects of Channels 1.x: "daphne chat_project.asgi:channel_layer" works as well.
+# The name from Channels 1.x, so that "daphne chat_project.asgi:channel_layer" works too.
 channel_layer = application

@@ -1,8 +1,8 @@
 """Reads settings from environment variables.
 
-Each function takes the name of a variable and a default for when it is unset or empty, and raises
-``ImproperlyConfigured`` with what was expected, what came, and the cure. An empty variable counts
-as unset: hosting panels and ``.env`` files make no difference between the two.
+Each function takes the name of a variable and a default. It raises ``ImproperlyConfigured`` with
+what was expected, what came, and what to do. An empty variable counts as unset, because hosting
+panels and ``.env`` files do not tell the two apart.
 """
 
 import math
@@ -32,7 +32,7 @@ def flag(name: str, default: bool) -> bool:
 
 
 def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
-    """A list with commas: ``chat.example.org,www.example.org``."""
+    """A comma-separated list: ``chat.example.org,www.example.org``."""
     return [word.strip() for word in text(name).split(",") if word.strip()] or list(default)
 
 
@@ -47,7 +47,7 @@ def integer(name: str, default: int, least: int = 0, most: int | None = None) ->
 
 
 def seconds(name: str, default: float, *, may_be_zero: bool = False) -> float:
-    """A positive number of seconds, or 0 where that has a meaning."""
+    """A positive number of seconds, or 0 with ``may_be_zero``."""
     value = text(name)
     if not value:
         return default
@@ -86,7 +86,7 @@ def database(name: str, default: str) -> dict[str, Any]:
 
 
 def prefix(name: str) -> str:
-    """``/talk``: what the site's addresses begin with; a slash at the end makes no difference."""
+    """The path prefix of the site, such as ``/talk``. A slash at the end is ignored."""
     value = text(name).rstrip("/")
     if value and not re.fullmatch(r"(/[\w.~-]+)+", value, re.ASCII):
         raise refusal(
@@ -96,7 +96,7 @@ def prefix(name: str) -> str:
 
 
 def redis_url(name: str) -> str:
-    """A ``redis://``, ``rediss://`` or ``unix://`` URL, or the empty string when there is none."""
+    """A ``redis://``, ``rediss://`` or ``unix://`` URL; "" if unset."""
     url = text(name)
     if url and not url.startswith(("redis://", "rediss://", "unix://")):
         example = f"{name}=redis://localhost:6379/0"
@@ -105,7 +105,7 @@ def redis_url(name: str) -> str:
 
 
 def refusal(name: str, expected: str, cure: str, secret: bool = False) -> ImproperlyConfigured:
-    """The error to raise; a URL may hold a password, so ``secret`` values are not repeated."""
+    """The error to raise. It leaves ``secret`` values out: a URL may have a password."""
     got = "something else" if secret else repr(text(name))
     return ImproperlyConfigured(
         f"The environment variable {name} must be {expected}, but it is {got}. "
@@ -114,7 +114,7 @@ def refusal(name: str, expected: str, cure: str, secret: bool = False) -> Improp
 
 
 def _number(value: str) -> float:
-    """The finite number that ``value`` says, or NaN, which no comparison lets through."""
+    """The finite number in ``value``, or NaN, which fails every comparison."""
     try:
         number = float(value)
     except ValueError:

@@ -1,7 +1,7 @@
-"""How lines of the log look: a text for people, or JSON for programs.
+"""Formats for log lines: text for people, or JSON for programs.
 
-Of an error that was raised a line says its kind and where it was, not what it says itself: that may
-quote what somebody said (PostgreSQL quotes a whole row). ``LOG_ERROR_TEXTS`` lets it be said.
+For exceptions the log has the type and the traceback but not the message, which may quote private
+data: PostgreSQL quotes a whole row. ``LOG_ERROR_TEXTS`` includes it.
 """
 
 import logging
@@ -17,12 +17,12 @@ ErrorInfo = (
 
 
 class KeepsErrorsShort(logging.Formatter):
-    """Says of errors what *error_texts* allows."""
+    """Leaves the messages of exceptions out, unless *error_texts* is set."""
 
     error_texts = False
 
     def formatException(self, ei: ErrorInfo) -> str:  # noqa: N802  (as logging names it)
-        """Return the traceback of an error, and of those that led to it, without their texts."""
+        """Return the traceback of an exception and its causes, without their messages."""
         if self.error_texts or ei[1] is None:
             return super().formatException(ei)
         return "\n".join(without_texts(ei[1], set()))
@@ -37,17 +37,17 @@ class TextFormatter(KeepsErrorsShort):
 
 
 class NoSockets(logging.Filter):
-    """Leaves out uvicorn's lines about each socket; it says of its own start and end."""
+    """Drops uvicorn's lines about single sockets. Its start and stop stay in the log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether the line is about something else."""
+        """Return whether to keep the line."""
         text = str(record.msg)
         is_of_socket = '"WebSocket ' in text or text.startswith("connection ")
         return not is_of_socket or record.levelno > logging.INFO
 
 
 class LineOfJsonFormatter(KeepsErrorsShort, JsonFormatter):
-    """An object in one line: time, level, logger, message, and the fields of the event."""
+    """A JSON object per line: time, level, logger, message, and the fields of the event."""
 
     def __init__(self, error_texts: bool = False) -> None:
         names = {"levelname": "level", "name": "logger", "exc_info": "error"}
@@ -62,7 +62,7 @@ class LineOfJsonFormatter(KeepsErrorsShort, JsonFormatter):
         self.error_texts = error_texts
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Return what is logged, without what is empty and without objects of Django."""
+        """Return the fields of a line, without empty ones and without objects of Django."""
         return {
             key: value
             for key, value in super().process_log_record(log_data).items()
@@ -71,7 +71,7 @@ class LineOfJsonFormatter(KeepsErrorsShort, JsonFormatter):
 
 
 def without_texts(error: BaseException, seen: set[int]) -> list[str]:
-    """The lines of a traceback: places and kinds, for *error*, its cause and its parts."""
+    """The lines of a traceback: places and types of *error*, its causes and its parts."""
     seen.add(id(error))
     lines: list[str] = []
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

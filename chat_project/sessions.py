@@ -1,4 +1,4 @@
-"""Where browsers' sessions are: in the database, by keys that every database takes."""
+"""Browser sessions in the database, with keys that every database accepts."""
 
 from django.contrib.sessions.backends import db
 
@@ -6,9 +6,9 @@ from channels_workers.session_stores import is_session_key
 
 
 class SessionStore(db.SessionStore):
-    """Takes a cookie that can be no key for none, where PostgreSQL would raise an error.
+    """Ignores cookies that cannot be a session key, for which PostgreSQL would raise an error.
 
-    Anybody may send one with a NUL; each page would answer 500, with a stack trace in the log.
+    Anybody can send a cookie with a NUL. Each page would answer 500 and log a stack trace.
     """
 
     def _validate_session_key(self, key: str) -> bool:

@@ -1,10 +1,9 @@
 """Settings, from environment variables only.
 
-With none set this is a safe place to develop: ``DEBUG`` on (which answers to localhost only),
-SQLite in ``db.sqlite3``, and the channel layer in memory, so one process does everything.
-Production is ``DEBUG=0`` and a ``SECRET_KEY``; ``DATABASE_URL`` and ``REDIS_URL`` name the services
-that several processes share. Nothing here connects to anything, so ``collectstatic`` can run at
-build time.
+The defaults are for development: ``DEBUG`` on, which answers to localhost only, SQLite in
+``db.sqlite3``, and the channel layer in memory, so that one process does everything. Production
+needs ``DEBUG=0`` and a ``SECRET_KEY``. ``DATABASE_URL`` and ``REDIS_URL`` are the services that
+several processes share. The settings open no connection, so ``collectstatic`` runs at build time.
 """
 
 import logging
@@ -18,21 +17,21 @@ from chat_project import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# Heroku sets DYNO in each of its machines: there the default is production, and TLS its router's.
+# Heroku sets DYNO. There the default is production, and the router ends TLS.
 ON_HEROKU = bool(environment.text("DYNO"))
 
 # ---------------------------------------------------------------------------------- the basics
 
 DEBUG = environment.flag("DEBUG", default=not ON_HEROKU)
 
-# One fixed key for development: all processes must agree on it, a random one would differ.
+# A fixed key for development: all processes need the same one.
 SECRET_KEY = environment.text("SECRET_KEY", "for-development-only" if DEBUG else "")
-# Keys of before, while what they signed is to count; what is new is signed with SECRET_KEY.
+# Previous keys, still accepted for cookies and sessions. SECRET_KEY signs new ones.
 SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
 
 
 def is_weak(key: str) -> bool:
-    """Whether Django's own check of a deployment would refuse it."""
+    """Whether ``check --deploy`` would refuse this key."""
     return len(key) < 50 or len(set(key)) < 5
 
 
@@ -52,20 +51,20 @@ if not DEBUG and any(is_weak(key) for key in SECRET_KEY_FALLBACKS):
         "pretend to be others. Take it out; a key that has a comma in it cannot be kept."
     )
 
-# The names under which the site is reached. Pages of other names may open no socket either.
-# Unset, DEBUG allows localhost; on Heroku it is the domain that each app gets.
+# The host names of the site. Pages of other hosts cannot open sockets either.
+# Default: localhost with DEBUG, on Heroku the domain of the app.
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", (".herokuapp.com",) if ON_HEROKU else ())
-# "/talk" where the site is below https://chat.example.org/talk/, for a proxy that keeps that prefix
-# and for one that takes it off.
+# "/talk" if the site is at https://chat.example.org/talk/, for proxies that keep the prefix and for
+# those that strip it.
 FORCE_SCRIPT_NAME = environment.prefix("FORCE_SCRIPT_NAME") or None
-# Origins ("https://chat.example.org") that may post forms, for a proxy that changes the Host.
+# Origins ("https://chat.example.org") that may post forms, if a proxy changes the Host header.
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
-# Origins whose pages may open sockets; unset, those of ALLOWED_HOSTS, and where that is "*", only
-# the one at which the socket is opened.
+# Origins whose pages may open sockets. Default: those of ALLOWED_HOSTS; if that is "*", only the
+# host of the socket.
 ALLOWED_ORIGINS = environment.words("ALLOWED_ORIGINS")
 
 INSTALLED_APPS = [
-    # The first two bring a "runserver" each, and the first app wins; both before staticfiles.
+    # The first two have a "runserver" each. The first app wins, and both must precede staticfiles.
     "channels_workers",
     "daphne",
     "django.contrib.admin",
@@ -111,7 +110,7 @@ TEMPLATES = [
     },
 ]
 
-# The language of a page is what its visitor's browser asks for, this one if there is none.
+# The default language. Pages use the language that the browser asks for.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 TIME_ZONE = "UTC"
@@ -120,23 +119,23 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ----------------------------------------------------------------- HTTPS: HTTPS=0 for plain http
 
-# On unless DEBUG: http is redirected to https, cookies are sent over TLS only, and browsers are
-# told to come by https for HSTS_SECONDS. TLS ends at a proxy in front, which must set (and must
-# strip from what clients send) the header X-Forwarded-Proto. Behind no such proxy set HTTPS=0.
+# On unless DEBUG: http redirects to https, cookies are for TLS only, and browsers use https for
+# HSTS_SECONDS. A proxy in front ends TLS. It must set the header X-Forwarded-Proto, and strip it
+# from requests of clients. Without such a proxy set HTTPS=0.
 HTTPS = environment.flag("HTTPS", default=not DEBUG)
 
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = environment.integer("HSTS_SECONDS", 30 * 24 * 3600)
 SECURE_SSL_REDIRECT = HTTPS
-# How many proxies stand in front: of X-Forwarded-For so many entries from the right are believed.
-# Whoever has HTTPS has one, which ends it.
+# The number of proxies in front: so many entries of X-Forwarded-For, from the right, are trusted.
+# With HTTPS there is at least one, which ends TLS.
 TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 1 if HTTPS else 0)
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
-# With such a name a browser takes a cookie from this host alone, over TLS: no other host of the
-# domain can put its own in place. Scripts see neither; other sites' pages do not send them.
-# Below a prefix cookies are for what is there; browsers take no "__Host-" with a path.
+# Browsers accept a "__Host-" cookie only from this host over TLS, so other hosts of the domain
+# cannot replace it. Scripts cannot read the cookies, and pages of other sites do not send them.
+# Below a path prefix the cookies have that path, which "__Host-" does not allow.
 COOKIE_PREFIX = ("__Secure-" if FORCE_SCRIPT_NAME else "__Host-") if HTTPS else ""
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
@@ -145,17 +144,17 @@ CHAT_GUEST_COOKIE_NAME = f"{COOKIE_PREFIX}chat_guest"
 SESSION_ENGINE = "chat_project.sessions"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-# Where a link leads to does not learn from which room.
+# Linked sites do not learn the room.
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
-# Whether HSTS covers subdomains and goes into browsers' preload lists is for the owner of the
-# domain to decide, not for an app on one name of it.
+# HSTS for subdomains and preload lists is a decision of the domain's owner, not of an app on one of
+# its hosts.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
-# What pages may load, send to and be shown in: this site alone, no code and no style in the page
-# itself, and no frame. Browsers count the site's own WebSockets to 'self'.
+# Pages may load from and send to this site only. No inline code or styles, and no frames. 'self'
+# includes the site's WebSockets.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -167,8 +166,8 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
-# What a form may send (bytes), and in how many fields: those of the chat need a few KB, those of
-# the admin one field for each row that is selected. Nobody reads a file, so it is kept nowhere.
+# Limits for forms, in bytes and in fields. The chat needs a few KB, the admin one field per
+# selected row. Uploaded files are skipped, since nothing reads them.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
@@ -176,21 +175,21 @@ FILE_UPLOAD_HANDLERS = ["chat_project.uploads.SkipsFiles"]
 
 # --------------------------------------------------------------------------------- the accounts
 
-# After a log-in, and after a log-out, one is led back to where one came from; else here.
+# Log-in and log-out redirect to the page before, else here.
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "lobby"
 
 AUTHENTICATION_BACKENDS = [
     "chat.accounts.backends.LimitedBackend",
-    # For the log-ins of those who have just signed up; it is not asked for passwords.
+    # For the log-in right after the sign-up. It checks no passwords.
     "django.contrib.auth.backends.ModelBackend",
 ]
-# Failed log-ins in seconds: under one name from one address, and from one address. "0": no limit.
+# Failed log-ins per period: for one name from one address, and from one address. "0": no limit.
 LOGIN_RATE_LIMIT = environment.rate("LOGIN_RATE_LIMIT", "10/600")
 LOGIN_ADDRESS_RATE_LIMIT = environment.rate("LOGIN_ADDRESS_RATE_LIMIT", "50/600")
-# Log-ins from one address, good and bad ones, as a pace: see CHAT_ADDRESS_RATE_LIMIT.
+# All log-ins from one address, as a rate with a burst: see CHAT_ADDRESS_RATE_LIMIT.
 LOGIN_PACE = environment.rate("LOGIN_PACE", "300/600")
-# Forms for a new account, good and bad ones, from one address.
+# All attempts to sign up from one address.
 SIGNUP_RATE_LIMIT = environment.rate("SIGNUP_RATE_LIMIT", "60/3600")
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -209,38 +208,38 @@ AUTH_PASSWORD_VALIDATORS = [
 DATABASES: dict[str, dict[str, Any]] = {
     "default": environment.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
 }
-# Seconds that a thread keeps its connection; 0 closes it after each request or message.
+# Seconds for which a thread keeps its connection. 0 closes it after each request or message.
 DATABASES["default"]["CONN_MAX_AGE"] = environment.integer("DATABASE_CONN_MAX_AGE", 0)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
-        # Readers and the one writer at a time do not stop each other.
+        # Readers and the single writer do not block each other.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        # A transaction that reads first and writes later could not wait for another's write.
+        # Otherwise a transaction that reads first and writes later fails instead of waiting.
         "transaction_mode": "IMMEDIATE",
-        # Seconds to wait for another's write.
+        # Seconds to wait for another writer.
         "timeout": 20,
     }
 else:
     OPTIONS = DATABASES["default"].setdefault("OPTIONS", {})
     if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-        # A server that drops packets is given up after so many seconds; libpq waits for minutes.
+        # Seconds to wait for a server that drops packets. The default of libpq is minutes.
         OPTIONS.setdefault("connect_timeout", 5)
     if environment.flag("DATABASE_SSL", default=ON_HEROKU):
         OPTIONS.setdefault("sslmode", "require")
 
 # ------------------------------------------------------------------------- channels and workers
 
-# With REDIS_URL the layer that several processes share, without it the one in memory.
+# With REDIS_URL the layer in Redis, for several processes; else the one in memory.
 REDIS_URL = environment.redis_url("REDIS_URL")
-# REDIS_TLS_VERIFY=0 accepts any certificate, which hosts with self-signed ones (Heroku) need.
+# REDIS_TLS_VERIFY=0 accepts any certificate. Heroku has self-signed ones.
 REDIS_TLS_VERIFY = environment.flag("REDIS_TLS_VERIFY", default=True)
-# Each key in Redis begins with it; two chats in one Redis need two of them.
+# The prefix of all keys in Redis. Two chats in one Redis need different ones.
 REDIS_PREFIX = environment.text("REDIS_PREFIX", "chat")
 
 
 def redis_host() -> str | dict[str, Any]:
-    """The entry of ``hosts``; only a ``rediss://`` URL has a certificate to be checked."""
+    """The entry of ``hosts``. Only ``rediss://`` URLs have a certificate to verify."""
     if REDIS_URL.startswith("rediss://") and not REDIS_TLS_VERIFY:
         return {"address": REDIS_URL, "ssl_cert_reqs": None}
     return REDIS_URL
@@ -264,29 +263,29 @@ CHANNEL_ROUTING = "chat.routing.channel_routing"
 CHANNEL_WORKERS = {
     "HTTP": "interface",
     "CONNECT": "explicit",
-    # Seconds that a handshake waits for a worker's answer; workers may boot after the web.
+    # Seconds that a handshake waits for a worker. Workers may start after the web process.
     "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),
     "ALLOWED_ORIGINS": ALLOWED_ORIGINS,
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
-    # Sockets of one address at each interface server, 0 for no limit: a school may share one.
+    # Sockets per client address and interface server; 0 for no limit. A school may share one.
     "CONNECTIONS_PER_ADDRESS": environment.integer("CONNECTIONS_PER_ADDRESS", 0 if DEBUG else 200),
-    # HTTP requests of one address that each interface server answers at the same moment.
+    # Concurrent HTTP requests per client address and interface server.
     "REQUESTS_PER_ADDRESS": environment.integer("REQUESTS_PER_ADDRESS", 0 if DEBUG else 50),
-    # Requests inside Django at once, in each interface server: each may have a database connection.
+    # Concurrent requests inside Django per interface server. Each may use a database connection.
     "REQUESTS_AT_ONCE": environment.integer("REQUESTS_AT_ONCE", 4, least=1),
-    # Lines of one kind that clients can cause in a minute; a developer wants to see all.
+    # Log lines of one kind that clients can cause per minute. Developers see all.
     "LOG_LINES_PER_MINUTE": 0 if DEBUG else 20,
-    # Seconds over which a web process that gets SIGTERM closes its sockets, and after which each
-    # of their clients is told to come back.
+    # Seconds over which a web process closes its sockets after SIGTERM, and after which their
+    # clients reconnect.
     "DRAIN_TIME": environment.seconds("DRAIN_TIME", 10.0, may_be_zero=True),
     "RETURN_TIME": environment.seconds("RETURN_TIME", 1.0, may_be_zero=True),
-    # What probers ask, outside of the urls; neither says anything that is secret.
+    # Paths for health checks, outside of the URLs. Neither reveals secrets.
     "HEALTH_PATH": "/healthz",
     "READY_PATH": "/readyz",
 }
 
-# How many processes there are, and how many connections Redis and the database allow, 0 for nobody
-# knows: a check warns when they do not fit. The smallest of Heroku allow 20 each.
+# The numbers of processes, and of connections that Redis and the database allow; 0 if unknown. A
+# check warns if they do not fit. The smallest plans of Heroku allow 20 each.
 LEAST_OF_HEROKU = 20 if ON_HEROKU else 0
 CHANNEL_BUDGET = {
     "servers": environment.integer("WEB_PROCESSES", 1),
@@ -298,32 +297,32 @@ CHANNEL_BUDGET = {
 
 # ------------------------------------------------------------------------------------- the chat
 
-# Messages in seconds per person, "0" for no limit.
+# Messages per period and person; "0" for no limit.
 CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
-# The same for all of one address, or one /64 of IPv6, at all servers: who has no cookie is another
-# person on each socket. "300/60" lets 300 through at once and then five a second, for a school may
-# share an address. Messages and their changes; sockets that are opened, and questions who is here;
-# new rooms.
+# The same per client address, or per /64 network of IPv6, across all servers: a client without
+# cookies is a new person on each socket. "300/60" allows a burst of 300, then five a second, since
+# a school may share an address. In order: messages and their changes; new sockets, and questions
+# who is here; new rooms.
 CHAT_ADDRESS_RATE_LIMIT = environment.rate("CHAT_ADDRESS_RATE_LIMIT", "0" if DEBUG else "300/60")
 CHAT_ARRIVAL_RATE_LIMIT = environment.rate("CHAT_ARRIVAL_RATE_LIMIT", "0" if DEBUG else "1200/60")
 CHAT_ROOM_RATE_LIMIT = environment.rate("CHAT_ROOM_RATE_LIMIT", "0" if DEBUG else "60/600")
-# Seconds after which a room is deleted in which nobody is and nothing was ever said; 0 for never.
+# Seconds after which a room without people and messages is deleted; 0 for never.
 CHAT_EMPTY_ROOM_TIME = environment.integer("CHAT_EMPTY_ROOM_TIME", 24 * 3600)
-# Characters, after trimming; of the names of new accounts too. The handle's column holds 200.
+# In characters, after trimming. Also for names of new accounts. The column for handles has 200.
 CHAT_HANDLE_LENGTH = environment.integer("CHAT_HANDLE_LENGTH", 40, least=1, most=200)
 CHAT_MESSAGE_LENGTH = environment.integer("CHAT_MESSAGE_LENGTH", 4000, least=1)
-# Seconds for which a message may be edited or deleted by who said it.
+# Seconds for which authors may edit or delete a message.
 CHAT_EDIT_TIME = environment.integer("CHAT_EDIT_TIME", 600)
-# Bytes of a whole frame in UTF-8; a client that sends more than 256 KiB at once is cut off.
+# Bytes of a frame in UTF-8. A frame of more than 256 KiB closes the socket.
 CHAT_FRAME_SIZE = environment.integer("CHAT_FRAME_SIZE", 64 * 1024, 256, 256 * 1024)
 
-# Bytes of an answer of the history, and of the messages in a room's page; at least one message.
+# Bytes of an answer of the history, and of the messages in a page. One message always fits.
 CHAT_HISTORY_SIZE = environment.integer("CHAT_HISTORY_SIZE", 256 * 1024, least=1)
 
 # --------------------------------------------------------------------------------- static files
 
 STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
-# Where collectstatic puts them.
+# The target of collectstatic.
 STATIC_ROOT = environment.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -333,7 +332,7 @@ STORAGES = {
         else "chat_project.static.HashedStaticFilesStorage",
     },
 }
-# Under DEBUG files are served as they lie in the apps; otherwise as collectstatic gathered them.
+# DEBUG serves the files of the apps, production those that collectstatic gathered.
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -342,10 +341,10 @@ WHITENOISE_AUTOREFRESH = DEBUG
 LOG_LEVEL = environment.choice(
     "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 )
-# A text in each line for people, or an object of JSON for programs.
+# Text for people, or a JSON object per line for programs.
 LOG_FORMAT = environment.choice("LOG_FORMAT", "text", ("text", "json"))
 logging.captureWarnings(LOG_FORMAT == "json")
-# Whether lines about errors that were raised say the texts of these, which may quote messages.
+# Whether the log has the messages of exceptions, which may quote private data.
 LOG_ERROR_TEXTS = environment.flag("LOG_ERROR_TEXTS", default=DEBUG)
 LOGGING = {
     "version": 1,
@@ -360,14 +359,14 @@ LOGGING = {
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # Their own handlers would show each line a second time, or in another form.
+        # Their own handlers would log each line twice, or in another format.
         "django": {"handlers": []},
         "uvicorn": {"handlers": [], "propagate": True},
-        # A line for each request is for the proxy to write.
+        # The proxy logs requests.
         "uvicorn.access": {"handlers": [], "propagate": True, "level": "WARNING"},
-        # So are its lines for each socket, which have the query of its address.
+        # The same for lines about sockets, which contain the query string.
         "uvicorn.error": {"level": "INFO", "filters": ["no_sockets"]},
-        # Their lines for developers quote frames and queries.
+        # Their debug lines quote frames and queries.
         **{name: {"level": "INFO"} for name in ("websockets", "django.db")},
     },
 }

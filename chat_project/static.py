@@ -1,4 +1,4 @@
-"""How static files are stored in production."""
+"""The storage of static files in production."""
 
 from whitenoise.storage import (  # type: ignore[import-untyped]
     CompressedManifestStaticFilesStorage,
@@ -6,10 +6,10 @@ from whitenoise.storage import (  # type: ignore[import-untyped]
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Compressed, and named by their content, so that browsers may keep them for ever.
+    """Compresses files and puts a hash into their names, so that browsers can cache them for ever.
 
-    The addresses in ``import`` lines of the JavaScript modules are replaced too: after a deploy a
-    page must never mix modules of two releases.
+    It replaces the addresses in ``import`` lines of JavaScript modules too. After a deploy a page
+    must never mix modules of two releases.
     """
 
     support_js_module_import_aggregation = True

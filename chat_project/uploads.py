@@ -1,4 +1,4 @@
-"""What becomes of files in forms: nothing, for no form of the chat asks for one."""
+"""Ignores uploaded files: no form of the chat has one."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 
 
 class SkipsFiles(FileUploadHandler):
-    """Reads over each file, so that strangers fill neither memory nor disk."""
+    """Skips each file, so that strangers can fill neither memory nor disk."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise SkipFile

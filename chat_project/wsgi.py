@@ -1,4 +1,4 @@
-"""The WSGI application: the pages without the sockets."""
+"""The WSGI application: the pages, without the sockets."""
 
 import os
 
