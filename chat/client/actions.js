@@ -1,6 +1,6 @@
 /**
- * What can be done with a message: a button in each that may be edited or deleted, one menu for all
- * of them, and a question before something is deleted.
+ * The actions of a message: a button in each message that the reader may edit or delete, one menu
+ * for all of them, and a confirmation before a deletion.
  */
 
 import { now } from "./dates.js";
@@ -18,7 +18,7 @@ export class Actions {
   #message = null;
   #opener = null;
 
-  /** `messageOf(id)` gives what is known of a message now. */
+  /** `messageOf(id)` returns the current state of a message. */
   constructor({ menu, dialog, me, editTime, messageOf, onEdit, onDelete }) {
     this.#menu = menu;
     this.#dialog = dialog;
@@ -44,11 +44,11 @@ export class Actions {
     return !message.deleted && (this.#me.isStaff || this.canEdit(message));
   }
 
-  /** Give the item of a message its button, or take it away. */
+  /** Add the button to the item of a message, or remove it. */
   decorate(item, message) {
     const button = one(item, ".more");
     if (this.canDelete(message)) return button ?? item.append(this.#makeButton(item));
-    // Where the focus is with what goes, it would be nowhere.
+    // Otherwise the focus would vanish with the button.
     if (button && button === document.activeElement) this.#view.focus();
     button?.remove();
   }
@@ -91,7 +91,7 @@ export class Actions {
     this.#shown[0].focus();
   }
 
-  /** Below the button, or above it where there is no room. */
+  /** Below the button, or above it without space below. */
   #put({ top, bottom, left, right }) {
     const { offsetHeight: height, offsetWidth: width, style } = this.#menu;
     style.top = `${bottom + height < window.innerHeight ? bottom : top - height}px`;
@@ -99,7 +99,7 @@ export class Actions {
     style.left = `${Math.max(0, isFromLeft ? left : right - width)}px`;
   }
 
-  /** The log moves by itself when somebody says something: stay at the button while it is seen. */
+  /** New messages move the log. The menu stays at its button while the button is visible. */
   #follow() {
     if (!this.#opener) return;
     const place = this.#opener.getBoundingClientRect();

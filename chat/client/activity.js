@@ -1,10 +1,10 @@
-/** The quiet line above the composer: who is typing, and who came and went. */
+/** The line above the composer: who is typing, and who came and went. */
 
 import { t } from "./texts.js";
 
-// Milliseconds after which a typing that is not renewed is over.
+// Milliseconds after which a typing notice expires.
 const TYPING = 6_000;
-// For how long it is said who came or went, and waited for those who come right back.
+// Milliseconds to show who came or went, and to wait for people who come right back.
 const SHOWN = 5_000;
 const PATIENCE = 1_500;
 
@@ -29,12 +29,12 @@ export class Activity {
     this.#showTyping();
   }
 
-  /** A message came, or the person left, or nothing more was heard. */
+  /** A message arrived, the person left, or the notice expired. */
   stopTyping(who) {
     if (this.#stop(who)) this.#showTyping();
   }
 
-  /** A person came; `name` is "" if it is not known. */
+  /** A person came. `name` is "" if it is unknown. */
   joined(who, name) {
     this.#note(this.#joined, this.#left, who, name);
   }
@@ -44,7 +44,7 @@ export class Activity {
     this.#note(this.#left, this.#joined, who, name);
   }
 
-  /** The name of somebody who just came is known now. */
+  /** A person got a name or another one. */
   renamed(who, name) {
     if (this.#joined.has(who)) this.#joined.set(who, name);
     const entry = this.#typing.get(who);
@@ -67,7 +67,7 @@ export class Activity {
     });
   }
 
-  /** Who leaves and comes back at once, as after a lost connection, did neither. */
+  /** Leaving and coming back at once, as after a lost connection, is no news. */
   #note(doers, undone, who, name) {
     if (!undone.delete(who)) doers.set(who, name);
     clearTimeout(this.#timer);
@@ -96,7 +96,7 @@ function namesOf(doers) {
   return [...doers.values()].filter(Boolean).map(isolated);
 }
 
-/** So that a name from right to left does not turn the sentence, whatever marks it holds. */
+/** Isolate a right-to-left name, with any marks in it, from the sentence around it. */
 function isolated(name) {
   return `\u2068${name.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069`;
 }

@@ -1,12 +1,12 @@
 /**
- * Reads new messages out to those who listen to the page, by a live region of its own: the log
- * itself changes as one scrolls back, and history is nothing to interrupt a person with.
+ * Announces new messages to screen readers, in a live region of its own. The log itself cannot be
+ * one: it changes during scrolling, and history must not interrupt people.
  */
 
 import { make } from "./dom.js";
 import { t } from "./texts.js";
 
-// Messages that come so close together are read out together.
+// Messages within this time are announced together.
 const PAUSE = 400;
 const MOST = 3;
 

@@ -1,8 +1,8 @@
 /**
- * Edits and deletions that were asked for here and are not known to be done.
+ * Edits and deletions from this page that the server has not confirmed.
  *
- * A change is `{nonce, type: "edit" | "delete", id, message}`. To ask twice is safe, so all that are
- * left are sent again over a new connection.
+ * A change is `{nonce, type: "edit" | "delete", id, message}`. Changes are idempotent, so the rest is
+ * sent again over a new connection.
  */
 
 import { newNonce } from "./outbox.js";
@@ -16,7 +16,7 @@ export class Changes {
     this.#changes.set(nonce, { type, id, nonce, ...(type === "edit" && { message }) });
   }
 
-  /** The room, or the history, told of a message: what was asked of it may be done. */
+  /** A message arrived from the room or the history. Its change may be done. */
   settle({ id, message, deleted }) {
     for (const [nonce, change] of this.#changes) {
       const isDone = deleted || (change.type === "edit" && change.message === message);
@@ -24,7 +24,7 @@ export class Changes {
     }
   }
 
-  /** The change was refused; undefined if it is not from here. */
+  /** The server refused the change; undefined if it is not from here. */
   remove(nonce) {
     const change = this.#changes.get(nonce);
     this.#changes.delete(nonce);
@@ -32,7 +32,7 @@ export class Changes {
     return change;
   }
 
-  /** It was too fast: let it go again with the next `flush`. */
+  /** It was too fast. The next `flush` sends it again. */
   hold(nonce) {
     return this.#changes.has(nonce) && this.#sentAt.delete(nonce);
   }

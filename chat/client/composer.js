@@ -1,11 +1,11 @@
-/** The form: a name, which the browser remembers, and what to say, or what to change. */
+/** The form: a name, which the browser remembers, and a new message or an edited one. */
 
 import { on, one } from "./dom.js";
 import { recall, remember } from "./memory.js";
 import { t } from "./texts.js";
 
 const HANDLE = "chat.handle";
-// Milliseconds between two notices that one is typing.
+// Milliseconds between two typing notices.
 const TYPING = 3_000;
 
 export class Composer {
@@ -42,12 +42,12 @@ export class Composer {
     on(form, "submit", (event) => this.#submit(event));
     on(one(form, "#cancel"), "click", () => this.stopEditing());
     this.#resize();
-    // Where a finger points, a focus would bring up a keyboard that nobody asked for.
+    // On touch screens the focus would open a keyboard.
     const first = this.handle ? this.#text : this.#handle;
     if (matchMedia("(pointer: fine)").matches) first.focus({ preventScroll: true });
   }
 
-  /** The name that one speaks under: an account's, or the one that was typed. */
+  /** The name of the reader: the account's, or the typed one. */
   get handle() {
     return this.#me.account ? this.#me.handle : this.#handle.value.trim();
   }
@@ -61,7 +61,7 @@ export class Composer {
     this.#text.focus();
   }
 
-  /** Take a message that failed back, before what has been typed since. */
+  /** Put a failed message back into the field, before the text typed since. */
   takeBack({ handle, message }) {
     this.stopEditing();
     this.#handle.value = handle;
@@ -70,7 +70,7 @@ export class Composer {
     this.focus();
   }
 
-  /** Change a message that was said; what was being typed comes back afterwards. */
+  /** Edit a message. The draft comes back afterwards. */
   edit(message, text = message.message) {
     if (!this.#editing) this.#saveDraft();
     this.#editing = message;
@@ -159,7 +159,7 @@ export class Composer {
     this.#handlers.say(handle, message);
   }
 
-  /** The field that needs a person, and why; the text without a reason if all is well. */
+  /** The field with a problem, and the problem; the text field and none if all is well. */
   #problem(handle, message) {
     const { handle: most, message: longest } = this.#limits;
     if (message && !handle) return [this.#handle, t("Choose a name first.")];
@@ -183,7 +183,7 @@ export class Composer {
     this.#resize();
   }
 
-  /** As high as the text, and with a count as the limit comes near. */
+  /** Fit the height to the text, and show a count near the limit. */
   #resize() {
     const { style } = this.#text;
     style.height = "auto";
@@ -197,12 +197,12 @@ export class Composer {
   }
 }
 
-/** In characters as the server counts them, not in halves of emoji. */
+/** The length in characters, as the server counts, not in halves of emoji. */
 function lengthOf(text) {
   return [...text].length;
 }
 
-/** Enter ends the composing of a character in many scripts; then it is no command. */
+/** In many scripts Enter ends the composition of a character. Then it does not send. */
 function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }

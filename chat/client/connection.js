@@ -1,12 +1,12 @@
 /**
- * A WebSocket that comes back by itself.
+ * A WebSocket that reconnects by itself.
  *
- * Tells what happens by functions: `onFrame(fields)` for each JSON object that arrives,
+ * It calls `onFrame(fields)` for each JSON object that arrives,
  * `onState(state)`, where `state.name` is
- *   "connecting", with `isAgain` if there was a connection before, or a try
+ *   "connecting", with `isAgain` after an earlier connection or attempt
  *   "open"
- *   "lost", with `code` (the socket's closing code) and `retryAt` (milliseconds of the page's life),
- *     which is what a server that stops has told, or else later with each failure
+ *   "lost", with `code` (the close code) and `retryAt` (milliseconds since the page loaded). A server
+ *     that shuts down sends the time to retry; otherwise it grows with each failure
  *   "closed", after `close()`
  * and `onProbe()`, which sends something that the server answers.
  */
@@ -15,15 +15,15 @@ import { on } from "./dom.js";
 
 const FIRST_DELAY = 1_000;
 const LONGEST_DELAY = 30_000;
-// A socket that lived for less than this was no success: the delays go on growing.
+// A socket that lived for less counts as a failure: the delays keep growing.
 const STEADY = 5_000;
-// Within these times a probe is answered and a handshake done, or the socket is dead.
+// Time-outs of a probe and of a handshake. Then the socket is dead.
 const PROBE = 6_000;
 const HANDSHAKE = 20_000;
-// Before the seconds after which a server that stops wants us back.
+// The prefix of the seconds after which clients of a server that shuts down reconnect.
 const RETURN = "retry-after: ";
 
-// The life of the page, not the clock on the wall, which a person or a time server may set.
+// A monotonic clock. People and time servers may set the other one.
 const life = () => performance.now();
 
 export class Connection {
@@ -50,12 +50,12 @@ export class Connection {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  /** For how many milliseconds nothing has come. */
+  /** Milliseconds since the last frame. */
   get silence() {
     return life() - this.#heardAt;
   }
 
-  /** Connect now, unless that is done or under way. */
+  /** Connect now, unless connected or connecting. */
   open() {
     clearTimeout(this.#retry);
     if (this.#socket) return;
@@ -67,7 +67,7 @@ export class Connection {
     this.#expect(HANDSHAKE);
     on(socket, "open", () => this.#opened(socket));
     on(socket, "message", (event) => this.#received(socket, event.data));
-    // Of an error a page learns nothing, and the close event follows it.
+    // The event has no details, and the close event follows it.
     on(socket, "error", () => console.warn(`The socket ${this.#url} failed.`));
     on(socket, "close", (event) => this.#ended(socket, event.code, event.reason));
   }
@@ -76,7 +76,7 @@ export class Connection {
     this.#socket.send(JSON.stringify(fields));
   }
 
-  /** Find out whether the connection is alive; make one if there is none. */
+  /** Check whether the connection is alive. Connect if there is none. */
   probe() {
     if (!this.isOpen) return this.open();
     if (this.#deadline) return;
@@ -84,14 +84,14 @@ export class Connection {
     this.#onProbe();
   }
 
-  /** Give up a socket that seems dead, and make another. */
+  /** Replace a socket that seems dead. */
   restart() {
     const socket = this.#socket;
     this.#ended(socket, 1006);
     socket?.close();
   }
 
-  /** Leave for good, or until `open()`. */
+  /** Close for good, or until `open()`. */
   close() {
     clearTimeout(this.#retry);
     this.#stopExpecting();
@@ -135,13 +135,13 @@ export class Connection {
   }
 }
 
-/** Growing, and different for each page: after a restart they must not all come at once. */
+/** Backoff with jitter: after a restart the pages must not all reconnect at once. */
 function delayAfter(failures) {
   const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures);
   return longest * (0.5 + Math.random() / 2);
 }
 
-/** As long as the server said, or up to half as long again; NaN if it said nothing. */
+/** The server's delay plus up to half of it; NaN if it sent none. */
 function delayToldBy(reason) {
   return reason.split(RETURN)[1] * 1_000 * (1 + Math.random() / 2);
 }

@@ -1,7 +1,7 @@
 /**
  * Moments in the reader's time zone and language.
  *
- * What time it is the server says: a clock that is wrong by a day makes no message yesterday's.
+ * The current time comes from the server, so a wrong clock does not move messages to another day.
  */
 
 import { t } from "./texts.js";
@@ -9,7 +9,7 @@ import { t } from "./texts.js";
 const DAY = 24 * 3_600_000;
 
 const language = document.documentElement.lang;
-// The reader's own country if the page is in its language: it decides between 3 PM and 15:00.
+// The reader's region if it has the language of the page. It decides between 3 PM and 15:00.
 const locale = navigator.languages.find((each) => each.split("-")[0] === language.split("-")[0]);
 
 const format = (options) => new Intl.DateTimeFormat(locale ?? language, options);
@@ -21,18 +21,18 @@ const ago = new Intl.RelativeTimeFormat(locale ?? language, { numeric: "auto" })
 
 let offset = Number(document.body.dataset.now) * 1_000 - Date.now() || 0;
 
-/** The server's time, in milliseconds as of Date.now(). */
+/** The server's time in milliseconds, like Date.now(). */
 export function now() {
   return Date.now() + offset;
 }
 
-/** The server just said what time it is. */
+/** Set the clock by the server's time. */
 export function setNow(text) {
   const moment = Date.parse(text ?? "");
   if (moment) offset = moment - Date.now();
 }
 
-/** The same text for two moments of one day here, another for any other day. */
+/** A key for the local day of a moment. */
 export function dayOf(timestamp) {
   return new Date(timestamp).toDateString();
 }

@@ -1,4 +1,4 @@
-/** Short names for what is done to the page's elements all the time. */
+/** Short names for frequent operations on the page's elements. */
 
 export const find = (id) => document.getElementById(id);
 
@@ -13,7 +13,7 @@ export function make(tag, className, text) {
   return element;
 }
 
-/** A button in a text or a message, with what it does. */
+/** A button in a text or a message, with its action. */
 export function makeButton(className, text, act) {
   const button = make("button", className, text);
   button.type = "button";

@@ -1,4 +1,4 @@
-/** Messages from the history of the page's room, as `{messages, more}`. It imports nothing. */
+/** Messages from the history of the room, as `{messages, more}`. It imports nothing. */
 
 async function fetchPage(query) {
   const response = await fetch(`messages/?${query}`, { headers: { Accept: "application/json" } });
@@ -12,12 +12,11 @@ export function before(id) {
 }
 
 /**
- * Fetches what was said, edited or deleted while there was no socket, or was told when there was
- * none.
+ * Fetches the messages, edits and deletions that the page missed without a socket.
  *
- * It remembers the id up to which nothing is missing. Ids are given in order, but messages are not
- * always told in order: one whose worker has died is told some seconds later than its followers.
- * Of edits and deletions it remembers the room's count up to which it knows them all.
+ * It remembers the id up to which nothing is missing. Ids are in order, but messages may arrive out
+ * of order: after the death of a worker its message arrives seconds later than those that follow.
+ * For edits and deletions it remembers the change number up to which the page has all of them.
  */
 export class CatchUp {
   #complete;
@@ -30,14 +29,14 @@ export class CatchUp {
     this.#change = change;
   }
 
-  /** The socket told a change of the room. */
+  /** A change of the room arrived by the socket. */
   heard(change) {
     if (this.#isDone && change === this.#change + 1) this.#change = change;
   }
 
-  /** All pages of what may be missing, one by one; `settled` is an id that is old enough. */
+  /** All pages that may be missing, one by one. `settled` is an id that is old enough. */
   async *pages(settled) {
-    // What came by a socket is complete only if what was missing before it has come too.
+    // The frames of a socket are complete only with everything missed before it.
     if (this.#isDone) this.#complete = Math.max(this.#complete, settled);
     this.#isDone = false;
     const run = ++this.#runs;

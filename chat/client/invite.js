@@ -1,4 +1,4 @@
-/** Copies the address of the room, for sending it to somebody. */
+/** Copies the address of the room, to share it. */
 
 import { t } from "./texts.js";
 

@@ -1,7 +1,7 @@
 /**
- * One message of the log, in an item of the list.
+ * One message of the log as a list item.
  *
- * Items are made from the page's own template, the same that the server fills for the history.
+ * Items come from the template in the page, the same that the server renders.
  */
 
 import { dayOf, exactTimeOf, nameOfDay, now, timeOf } from "./dates.js";
@@ -10,10 +10,10 @@ import { withLinks } from "./links.js";
 import { dress } from "./persons.js";
 import { t } from "./texts.js";
 
-// Messages of one person in so short a time stand under one name.
+// Messages of one person within this time have one head.
 const TOGETHER = 5 * 60_000;
 
-/** What an item of the page says, which the server wrote. */
+/** The message in an item that the server rendered. */
 export function read(item) {
   const { id, who, account, edited } = item.dataset;
   return {
@@ -28,7 +28,7 @@ export function read(item) {
   };
 }
 
-/** Make the item say what the message says. */
+/** Fill the item with the message. */
 export function fill(item, message, me) {
   const timestamp = message.timestamp ?? new Date(now()).toISOString();
   item.dataset.who = message.who;
@@ -45,7 +45,7 @@ export function fill(item, message, me) {
   if (message.edited && !message.deleted) text.append(" ", editedNote(message.edited));
 }
 
-/** Whether the item begins a day, and whether it follows another message of the same person. */
+/** Mark whether the item begins a day, and whether it continues messages of one person. */
 export function place(item, message, previous) {
   one(item, ".day")?.remove();
   const isNewDay = !previous || dayOf(previous.timestamp) !== dayOf(message.timestamp);
@@ -53,7 +53,7 @@ export function place(item, message, previous) {
   item.classList.toggle("follows", !isNewDay && isTogether(previous, message));
 }
 
-/** The line above the first message that the reader has not seen. */
+/** The line above the first unread message. */
 export function markNew(item, isNew) {
   one(item, ".new")?.remove();
   if (!isNew) return;
@@ -63,7 +63,7 @@ export function markNew(item, isNew) {
   else item.prepend(mark);
 }
 
-/** Why a message was not sent, and what a person can do about it: [label, function] each. */
+/** Why a message was not sent, and its actions, each as [label, function]. */
 export function setTrouble(item, detail, actions) {
   one(item, ".trouble")?.remove();
   if (!detail) return;

@@ -1,4 +1,4 @@
-/** Text with its http and https addresses as links. What a person typed only ever becomes text. */
+/** Turns http and https addresses in a text into links. Typed text is only inserted as text. */
 
 const ADDRESS = /\bhttps?:\/\/[^\s<>"]+/giu;
 const LAST_CHARACTERS = new Set(".,;:!?'*_~)]}»”’");
@@ -25,10 +25,10 @@ function link(address) {
   return element;
 }
 
-/** Without the punctuation of the sentence around it; a bracket stays that opens inside. */
+/** The address without the punctuation around it. A bracket that opens inside stays. */
 function trimmed(address) {
   let end = address.length;
-  // A regular expression would look at each of many dots once for each dot before it.
+  // A regular expression would take quadratic time for many dots.
   while (LAST_CHARACTERS.has(address[end - 1])) end -= 1;
   const short = address.slice(0, end);
   const isWiki = short.includes("(") && !short.includes(")") && address[short.length] === ")";

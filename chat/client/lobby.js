@@ -1,4 +1,4 @@
-/** The lobby: the list of rooms, kept up to date while one looks at it. */
+/** The lobby: a live list of rooms. */
 
 import { Connection } from "./connection.js";
 import { find } from "./dom.js";
@@ -14,7 +14,7 @@ const status = new Status(find("status"), () => connection.open());
 const connection = new Connection(document.body.dataset.socket, {
   onState,
   onFrame: (frame) => frame.type === "rooms" && rooms.receive(frame.rooms),
-  // The server sends the list to each new socket, and answers nothing on an old one.
+  // The server sends the list to new sockets only.
   onProbe: () => connection.restart(),
 });
 

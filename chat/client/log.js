@@ -1,19 +1,19 @@
 /**
- * The list of messages as it is seen: a part of the stored ones, and after the last of them those
- * that are still being sent.
+ * The visible list of messages: a window on the stored ones and, after the last of them, those that
+ * are still being sent.
  *
- * However many messages the page knows, it shows a few hundred in a row: as the reader scrolls, some
- * are added at one end and taken away at the other.
+ * The window has a few hundred messages, however many the page has. Scrolling adds some at one end and
+ * removes some at the other.
  */
 
 import { dayOf, now } from "./dates.js";
 import { fill, markNew, place, read, setTrouble } from "./item.js";
 import { Messages } from "./messages.js";
 
-// Messages that are shown at once, and how many are added at a time.
+// Most messages in the window, and how many are added at a time.
 const MOST = 300;
 const STEP = 50;
-// A tab that is open for days keeps its last ones.
+// Most messages that a tab keeps.
 const LONGEST = 20_000;
 
 export class Log {
@@ -28,7 +28,7 @@ export class Log {
   #newId = null;
   #today = dayOf(now());
 
-  /** `me.who` is the reader; `decorate(item, message)` adds what can be done with a message. */
+  /** `me.who` is the reader. `decorate(item, message)` adds the actions of a message. */
   constructor(list, template, { me, decorate }) {
     this.#list = list;
     this.#template = template;
@@ -47,7 +47,7 @@ export class Log {
     return this.messages.count + this.#pending.size === 0;
   }
 
-  /** Whether what is shown goes up to the end, or down to the first message that is known. */
+  /** Whether the window reaches the last message, or the first one. */
   get showsEnd() {
     return this.#end === this.messages.count;
   }
@@ -64,14 +64,14 @@ export class Log {
     return this.#items.get(id);
   }
 
-  /** The id of the last message that is older than the newest by so much; 0 if there is none. */
+  /** The id of the last message that is so much older than the newest; 0 without one. */
   idBefore(milliseconds) {
     const newest = Date.parse(this.messages.last?.timestamp);
     const isOld = (message) => newest - Date.parse(message.timestamp) > milliseconds;
     return this.messages.findLast(isOld)?.id ?? 0;
   }
 
-  /** Take in a stored message, or what has become of one; true if it is new. */
+  /** Add or update a stored message. Return whether it is new. */
   add(message) {
     if (this.messages.get(message.id)) {
       this.remove(message.nonce);
@@ -89,7 +89,7 @@ export class Log {
     return true;
   }
 
-  /** Take in messages that were said before the first that is known, and show some of them. */
+  /** Add messages from before the first one, and show some of them. */
   addEarlier(messages) {
     for (const message of messages) {
       if (this.messages.get(message.id)) continue;
@@ -99,7 +99,7 @@ export class Log {
     this.showEarlier();
   }
 
-  /** Show what was edited or deleted; false if it is not here, or is known. */
+  /** Show an edit or a deletion. Return false if the message is not here or up to date. */
   update(message) {
     if (!this.messages.update(message)) return false;
     const item = this.#items.get(message.id);
@@ -111,7 +111,7 @@ export class Log {
     return true;
   }
 
-  /** Show an entry of the outbox, or what has become of it; `actions` are [label, function]. */
+  /** Show or update an entry of the outbox. `actions` are [label, function]. */
   show(entry, actions = []) {
     const known = this.#pending.get(entry.nonce);
     const item = known?.item ?? this.#make();
@@ -126,13 +126,13 @@ export class Log {
     this.#placePending();
   }
 
-  /** Take an entry of the outbox away. */
+  /** Remove an entry of the outbox. */
   remove(nonce) {
     this.#pending.get(nonce)?.item.remove();
     if (this.#pending.delete(nonce)) this.#placePending();
   }
 
-  /** Show more above, and less at the end; false if there are no more. */
+  /** Show more above and less at the end. Return false if there are no more. */
   showEarlier() {
     const count = Math.min(STEP, this.#start);
     for (let left = count; left > 0; left -= 1) {
@@ -145,7 +145,7 @@ export class Log {
     return count > 0;
   }
 
-  /** Show more at the end, and less above; false if there are no more. */
+  /** Show more at the end and less above. Return false if there are no more. */
   showLater() {
     const until = Math.min(this.#end + STEP, this.messages.count);
     const from = this.#end;
@@ -159,12 +159,12 @@ export class Log {
     return until > from;
   }
 
-  /** Show less at the end, which the reader is not at, if there is very much. */
+  /** Shorten a long window at the end, which the reader does not see. */
   trimEnd() {
     while (this.#items.size > 2 * MOST) this.#hide(this.#end - 1);
   }
 
-  /** Show less above, if there is much, and forget what was said long ago; whether it did. */
+  /** Shorten a long window above, and forget old messages. Return whether it did. */
   trim() {
     while (this.#items.size > MOST) this.#hide(this.#start++);
     const surplus = this.messages.count - LONGEST;
@@ -174,7 +174,7 @@ export class Log {
     return true;
   }
 
-  /** Show the last ones. */
+  /** Show the last messages. */
   showTheEnd() {
     if (this.showsEnd) return;
     for (const item of this.#items.values()) item.remove();
@@ -183,7 +183,7 @@ export class Log {
     while (this.showLater());
   }
 
-  /** Mark where what the reader has not seen begins; null for nowhere. */
+  /** Mark the first unread message; null for none. */
   setNew(id) {
     const items = [this.#newId, id].map((each) => this.#items.get(each));
     this.#newId = id;
@@ -191,7 +191,7 @@ export class Log {
     if (items[1]) markNew(items[1], true);
   }
 
-  /** The reader has become somebody else, or it is another day: show all of it anew. */
+  /** Render all again: the reader has changed, or the day. */
   refresh() {
     this.#today = dayOf(now());
     for (const [id, item] of this.#items) this.#fill(item, this.messages.get(id));
@@ -232,7 +232,7 @@ export class Log {
     this.#decorate(item, message);
   }
 
-  /** Put a message where its id belongs; what is in place stays. */
+  /** Insert a message at the place of its id. Items in place stay. */
   #show(index, message, sent) {
     const item = sent ?? this.#make();
     const following = this.messages.at(index + 1);

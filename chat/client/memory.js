@@ -1,6 +1,6 @@
-/** What the browser remembers, and goes without where a person forbids it to. */
+/** Values in the browser's storage. The page works without it. */
 
-// Chats below two prefixes of one host share the storage.
+// Chats under two path prefixes of one host share the storage.
 const { lobby } = document.body.dataset;
 const keyHere = (key) => lobby.slice(1) + key;
 
@@ -16,6 +16,6 @@ export function remember(storage, key, value) {
   try {
     window[storage].setItem(keyHere(key), JSON.stringify(value));
   } catch {
-    // Private windows, blocked storage, a full disk: then it is forgotten with the page.
+    // Private windows, blocked storage, a full disk: the value ends with the page.
   }
 }

@@ -1,8 +1,8 @@
 /**
- * The stored messages that this page knows, by id and in order.
+ * The stored messages that the page has, by id and in order.
  *
  * A message is `{id, handle, message, timestamp, who, account, edited, deleted}`, as the server
- * tells it.
+ * sends it.
  */
 
 export class Messages {
@@ -29,7 +29,7 @@ export class Messages {
     return this.#byId.get(id);
   }
 
-  /** Take in a message that is not here yet; returns its place. */
+  /** Add a new message. Return its place. */
   add(message) {
     const index = this.indexOf(message.id);
     this.#ids.splice(index, 0, message.id);
@@ -37,7 +37,7 @@ export class Messages {
     return index;
   }
 
-  /** Take in what became of a message, unless that is older than what is known; whether it was. */
+  /** Update a message, unless this version is older. Return whether it did. */
   update(message) {
     const known = this.#byId.get(message.id);
     if (!known || known.deleted || !isLater(message, known)) return false;
@@ -45,11 +45,11 @@ export class Messages {
     return true;
   }
 
-  /** Where a message of this id is, or would be. */
+  /** The place of this id, or the place to insert it. */
   indexOf(id) {
     let low = 0;
     let high = this.#ids.length;
-    // Nearly all come at the end.
+    // Most go to the end.
     if (high && this.#ids[high - 1] < id) return high;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -59,19 +59,19 @@ export class Messages {
     return low;
   }
 
-  /** Forget the oldest. */
+  /** Forget the oldest messages. */
   drop(count) {
     for (const id of this.#ids.splice(0, count)) this.#byId.delete(id);
   }
 
-  /** The last message for which this is true. */
+  /** The last message that fits the condition. */
   findLast(isWanted) {
     const id = this.#ids.findLast((each) => isWanted(this.#byId.get(each)));
     return this.#byId.get(id);
   }
 }
 
-/** Two moments of the server; a page that asks twice may hear the older answer last. */
+/** Compares versions by the server's times: older answers may arrive last. */
 function isLater(message, known) {
   if (message.deleted) return true;
   return (Date.parse(message.edited) || 0) > (Date.parse(known.edited) || 0);

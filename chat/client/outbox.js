@@ -1,13 +1,13 @@
 /**
- * What was said here and has not come back yet, in order.
+ * Messages from this page that have not come back yet, in order.
  *
  * An entry is `{nonce, handle, message, state, detail}`; its state is
- *   "sending"  on its way, or to be sent as soon as there is a connection
- *   "waiting"  refused for being too fast; sent again after a while
+ *   "sending"  on its way, or waiting for a connection
+ *   "waiting"  refused as too fast; sent again after a while
  *   "failed"   refused; `detail` says why. The person tries again, edits or discards it.
  *
- * It lives in the tab's session storage, so that a reload loses nothing. Sending twice is safe: the
- * server knows a nonce that it has stored.
+ * It is in the tab's session storage, so a reload loses nothing. Sending is idempotent: the server
+ * recognises the nonces of stored messages.
  */
 
 import { recall, remember } from "./memory.js";
@@ -37,7 +37,7 @@ export class Outbox {
     return entry;
   }
 
-  /** The entry came back, or was discarded; undefined if it is not from here. */
+  /** The entry came back or was discarded; undefined if it is not from here. */
   remove(nonce) {
     const entry = this.#entries.get(nonce);
     this.#entries.delete(nonce);
@@ -46,7 +46,7 @@ export class Outbox {
     return entry;
   }
 
-  /** The entry was refused; undefined if it is not from here. */
+  /** The server refused the entry; undefined if it is not from here. */
   refuse(nonce, code, detail) {
     const entry = this.#entries.get(nonce);
     if (!entry) return undefined;
@@ -56,7 +56,7 @@ export class Outbox {
     return entry;
   }
 
-  /** Try once more what was refused, under the name that the person has now. */
+  /** Send a refused entry again, under the current name. */
   retry(nonce, handle) {
     const entry = this.#entries.get(nonce);
     Object.assign(entry, { state: "sending", detail: "", handle: handle || entry.handle });
@@ -64,19 +64,19 @@ export class Outbox {
     return entry;
   }
 
-  /** Let those that wait go; returns them. */
+  /** Release the waiting entries, and return them. */
   release() {
     const waiting = [...this].filter((entry) => entry.state === "waiting");
     for (const entry of waiting) entry.state = "sending";
     return waiting;
   }
 
-  /** A new connection: nothing was sent over it yet. */
+  /** Prepare for a new connection, which has sent nothing yet. */
   rewind() {
     this.#sentAt.clear();
   }
 
-  /** Send what is to be sent and was not yet. */
+  /** Send the entries that this connection has not sent. */
   flush(send) {
     for (const { nonce, handle, message, state } of this) {
       if (state !== "sending" || this.#sentAt.has(nonce)) continue;
@@ -85,7 +85,7 @@ export class Outbox {
     }
   }
 
-  /** Whether something was sent longer ago than this and did not come back. */
+  /** Whether an entry was sent longer ago than this and has not come back. */
   isStale(milliseconds) {
     const limit = performance.now() - milliseconds;
     return [...this.#sentAt.values()].some((moment) => moment < limit);

@@ -1,4 +1,4 @@
-/** The list of who is here: beside the log, or in a dialog where there is no room for it. */
+/** The list of people in the room: beside the log, or in a dialog on small screens. */
 
 import { on, one } from "./dom.js";
 import { dress } from "./persons.js";
@@ -21,12 +21,12 @@ export class People {
     this.#me = me;
     on(button, "click", () => this.#open());
     on(dialog, "close", () => panel.append(this.#content));
-    // A click beside the dialog.
+    // A click outside the dialog.
     on(dialog, "click", (event) => event.target === dialog && dialog.close());
     on(matchMedia("(min-width: 60rem)"), "change", () => dialog.close());
   }
 
-  /** Show these persons: the reader first, the others by name, those without one as a number. */
+  /** Show the reader first, then the others by name, and the number of those without one. */
   show(persons) {
     const named = [...persons.values()].filter(({ handle }) => handle);
     const nameless = persons.size - named.length;

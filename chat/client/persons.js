@@ -1,11 +1,11 @@
-/** How a person is shown, wherever one is shown: a letter, a colour that stays, a mark. */
+/** The look of a person everywhere: a letter, a constant colour, a mark. */
 
 import { make, one } from "./dom.js";
 import { t } from "./texts.js";
 
 const HUES = 12;
 
-/** Dress an element as this person's: it and what is in it take the person's colour. */
+/** Give an element and its content the colour of a person. */
 export function dress(element, { who, handle, account }) {
   element.dataset.hue = hueOf(who || handle);
   const name = one(element, ".handle");
@@ -27,13 +27,13 @@ function avatar(handle) {
   return element;
 }
 
-/** Its first letter, digit or emoji. */
+/** The first letter, digit or emoji of a name. */
 function initialOf(handle) {
   const found = /[\p{L}\p{N}\p{Extended_Pictographic}]/u.exec(handle);
   return (found ? found[0] : ([...handle][0] ?? "")).toUpperCase();
 }
 
-/** The name is an account's: nobody else can have it. */
+/** The mark of an account, which reserves its name. */
 function mark() {
   const element = make("span", "mark", "");
   element.role = "img";

@@ -1,11 +1,11 @@
 /**
- * Who is in the room, from the whole list and from what changes in it.
+ * Who is in the room, from the full list and its deltas.
  *
- * Each change of the room has the next revision. They may arrive in another order, and before the
- * list: a change waits for those before it, and if one does not come, `onGap()` asks for the list.
+ * Each delta has the next revision of the room. Deltas may arrive out of order, and before the list. A
+ * delta waits for those before it. If one does not arrive, `onGap()` asks for the list.
  *
- * `onChange(persons, change)` gets a Map of persons by `who`, and if one of them changed, `change` has
- * what was `known` of the `person` before and what is now; undefined for one who is not here.
+ * `onChange(persons, change)` gets a Map of persons by `who`. If one of them changed, `change` has the
+ * state before as `known` and the state now as `person`; undefined for somebody who is not here.
  */
 
 export class Presence {
@@ -28,7 +28,7 @@ export class Presence {
     this.#drain();
   }
 
-  /** A new connection: what is known may be out of date. */
+  /** After a new connection the list may be out of date. */
   forget() {
     this.#revision = null;
     this.#waiting.clear();

@@ -1,6 +1,6 @@
 /**
- * The room: what is said here goes to the outbox, from there over the socket to the server, and
- * comes back to the log as it does for everybody in the room.
+ * The room. A message goes to the outbox, over the socket to the server, and back to the log, as for
+ * everybody in the room.
  */
 
 import { Actions } from "./actions.js";
@@ -23,18 +23,18 @@ import { t } from "./texts.js";
 import { Unread } from "./unread.js";
 import { probeOnWakeup } from "./wakeup.js";
 
-// Milliseconds after which each message was told, though its worker may have died.
+// Milliseconds after which each message has arrived, even if its worker died.
 const SETTLED = 60_000;
-// Milliseconds after which a message that did not come back means that the socket is dead.
+// If a message has not come back after these milliseconds, the socket is dead.
 const STALE = 20_000;
-// How long to wait after having been too fast, and before asking a history again that failed.
+// Milliseconds to wait after "too_fast", and after a failed request for the history.
 const PAUSE = 2_000;
-// How often the page looks whether a message can no longer be edited, or a day has begun.
+// Milliseconds between checks for messages past their edit time, and for a new day.
 const MINUTE = 60_000;
 
 const page = document.body.dataset;
 
-// The reader: who it is in this room's eyes, and the account's name if there is one.
+// The reader: the public id in this room, and the account's name if there is one.
 const me = {
   who: page.who ?? "",
   account: "account" in page,
@@ -90,10 +90,10 @@ const composer = new Composer(find("composer"), {
 let pauseTimer = null;
 let gapTimer = null;
 let olderIsLoading = false;
-// How many edits and deletions were told of messages that are not here, and may be on their way.
+// Edits and deletions of messages that are not here and may be on their way.
 let toldEarly = 0;
 
-/* ------------------------------------------------------------------------- what the socket tells */
+/* ------------------------------------------------------------------------- frames of the socket */
 
 function onState(state) {
   status.show(state);
@@ -120,7 +120,7 @@ function onFrame(frame) {
   receivers[frame.type ?? "message"]?.(frame);
 }
 
-/** A message came, by the socket or from the history. */
+/** A message arrived, by the socket or from the history. */
 function receive(message) {
   const isOwn = Boolean(message.nonce && outbox.remove(message.nonce)) || message.who === me.who;
   activity.stopTyping(message.who);
@@ -146,7 +146,7 @@ function changed(message) {
 
 function refused({ code, detail, nonce }) {
   const entry = nonce && outbox.refuse(nonce, code, detail);
-  // The log-in may have ended unheard: the answer says who one is now.
+  // The log-in may have ended unnoticed. The answer has the current person.
   if (code === "forbidden" && me.account) askForPeople();
   const isSlow = code === "too_fast" && (entry || changes.hold(nonce));
   if (isSlow) {
@@ -155,12 +155,12 @@ function refused({ code, detail, nonce }) {
   }
   if (entry) show(entry);
   else if (!isSlow) undo(changes.remove(nonce), detail);
-  // Perhaps who is here was not told: many who share an address asked at once, or the name that the
-  // browser remembers is none any more. So it is asked for again, without the name.
+  // The list of people may be missing: the address asked too often, or the remembered name is no longer
+  // valid. Ask again, without the name.
   if (!nonce && (code === "too_fast" || code === "bad_message")) askForPeopleSoon();
 }
 
-/** What was asked of a message is not done; what was typed is not lost. */
+/** A change of a message failed. Keep the typed text. */
 function undo(request, detail) {
   notice(detail);
   const message = log.messages.get(request?.id);
@@ -170,7 +170,7 @@ function undo(request, detail) {
   }
 }
 
-/** A list of people says also whom the reader speaks as; it may have changed with the socket. */
+/** A list of people also has the reader, who may have changed with the socket. */
 function gotPeople(frame) {
   if (frame.you) becomeSomebody(frame.you);
   presence.receive(frame);
@@ -188,7 +188,7 @@ function becomeSomebody({ who, handle, account = false }) {
   if (connection.isOpen) askForPeople();
 }
 
-/* ----------------------------------------------------------------------- what the reader does */
+/* ----------------------------------------------------------------------- actions of the reader */
 
 function say(handle, message) {
   log.showTheEnd();
@@ -214,7 +214,7 @@ function resume() {
   flush();
 }
 
-/** Edit what one said last, if there is such a message. */
+/** Edit the reader's last message, if there is one. */
 function editLast() {
   const message = log.messages.findLast((each) => actions.canEdit(each));
   if (!message) return false;
@@ -223,7 +223,7 @@ function editLast() {
   return true;
 }
 
-/** Show an entry of the outbox, with what a person can do about it if it failed. */
+/** Show an entry of the outbox, with its actions if it failed. */
 function show(entry) {
   const discard = () => {
     outbox.remove(entry.nonce);
@@ -270,7 +270,7 @@ function showPeople(persons, { known, person } = {}) {
 
 /* -------------------------------------------------------------------------------------- history */
 
-/** What was said between the page, or the last socket, and this one. */
+/** Fetch the messages between the page, or the last socket, and this one. */
 async function fetchMissed() {
   const told = toldEarly;
   try {
@@ -294,7 +294,7 @@ async function loadOlder() {
   try {
     const told = toldEarly;
     const { messages, more } = await history.before(log.messages.first.id);
-    // A change that came meanwhile may not be in the answer: so it is asked for again.
+    // The answer may lack a change that arrived meanwhile, so ask again.
     if (told === toldEarly) {
       scroll.keep(() => log.addEarlier(messages));
       find("older").hidden = !more;
@@ -306,7 +306,7 @@ async function loadOlder() {
   }
 }
 
-/** The view is near an end of what is shown. */
+/** The view is near an end of the window. */
 function onEdge(edge) {
   if (edge === "end") {
     if (!log.showsEnd) scroll.keep(() => log.showLater());

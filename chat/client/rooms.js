@@ -1,4 +1,4 @@
-/** The list of rooms: who is in them and when something was said last; busy ones first. */
+/** The list of rooms, busy ones first: who is in them, and when the last message was. */
 
 import { exactTimeOf, timeSince } from "./dates.js";
 import { on, one } from "./dom.js";
@@ -19,12 +19,12 @@ export class Rooms {
     this.#template = template;
     this.#empty = empty;
     for (const item of list.children) this.#rooms.set(item.dataset.label, { item, room: read(item) });
-    // What one is about to click on stays where it is.
+    // Do not move a room that somebody is about to click.
     on(list, "pointerenter", () => (this.#isHeld = true));
     on(list, "pointerleave", () => this.#letGo());
   }
 
-  /** The next list is the whole one. */
+  /** The next list is the full one. */
   expectAll() {
     this.#isWhole = true;
   }
@@ -36,7 +36,7 @@ export class Rooms {
     this.#sort();
   }
 
-  /** Time goes by. */
+  /** Update the relative times. */
   tick() {
     for (const { item, room } of this.#rooms.values()) showTime(item, room);
   }
@@ -51,7 +51,7 @@ export class Rooms {
 
   #show(room) {
     const known = this.#rooms.get(room.label);
-    // Two workers may tell of one room, and the older news come last.
+    // Two workers may send one room, and the older state may arrive last.
     if (known?.room.revision > room.revision) return;
     const item =
       known?.item ?? this.#template.content.firstElementChild.cloneNode(true);
@@ -107,7 +107,7 @@ function showTime(item, { active }) {
   time.title = exactTimeOf(active);
 }
 
-/** "ann, bob and 3 more": who is there, as far as they are named. */
+/** "ann, bob and 3 more": the people in a room, as far as they have names. */
 function whoIsThere({ people, handles }) {
   const names = handles.filter(Boolean);
   const count = people - names.length;

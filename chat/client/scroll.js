@@ -1,15 +1,15 @@
 /**
- * Keeps the view at the newest message while a person is there, and where it is while they read on
- * above.
+ * Keeps the view at the newest message while the reader is there, and in place while the reader is
+ * further up.
  *
  * `onMove()` is called when the view has moved, `onEdge("start" | "end")` when it comes near an end
- * of what is shown.
+ * of the window.
  */
 
 import { on, one } from "./dom.js";
 
 const NEAR_END = 48;
-// Pixels of the log that stand ready above and below what is seen.
+// Pixels of the log that are ready above and below the view.
 const AHEAD = 1_000;
 
 export class Scroll {
@@ -26,7 +26,7 @@ export class Scroll {
     this.#onMove = onMove;
     this.#onEdge = onEdge;
     on(view, "scroll", () => this.#look());
-    // New messages, a keyboard that opens, a turned phone: all change one of the two sizes.
+    // New messages, an open keyboard and a rotated phone all change one of the two sizes.
     const observer = new ResizeObserver(() => this.#isAtEnd && this.toEnd());
     observer.observe(view);
     observer.observe(list);
@@ -49,10 +49,10 @@ export class Scroll {
     item.scrollIntoView({ block: "center" });
   }
 
-  /** Change the list so that what is seen stays where it is. */
+  /** Change the list without moving the view. */
   keep(change) {
     const edge = this.#view.getBoundingClientRect().top;
-    // Not the item: the line of its day may go from above its text.
+    // Not the item: the line of its day may vanish above its text.
     const texts = [...this.#list.children].map((item) => one(item, ".text"));
     const anchor = texts.find((text) => text.getBoundingClientRect().bottom > edge);
     const before = anchor?.getBoundingClientRect().top;
@@ -65,7 +65,7 @@ export class Scroll {
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#view;
     const below = scrollHeight - scrollTop - clientHeight;
-    // Only a person scrolls up. The end may also have moved on before this event arrived.
+    // Only people scroll up. The end may also have moved before this event arrived.
     if (scrollTop < this.#top) this.#isAtEnd = false;
     if (below < NEAR_END) this.#isAtEnd = true;
     this.#top = scrollTop;

@@ -1,4 +1,4 @@
-/** Shows the state of the connection, with the seconds to the next try while there is none. */
+/** Shows the state of the connection, with the seconds to the next attempt. */
 
 import { on, one } from "./dom.js";
 import { t } from "./texts.js";
@@ -23,7 +23,7 @@ export class Status {
     this.#count();
   }
 
-  /** Apart from the words, or a screen reader would speak each second. */
+  /** In its own element, or a screen reader would speak each second. */
   #count() {
     const { name, retryAt } = this.#state ?? {};
     const seconds = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));

@@ -1,14 +1,14 @@
 /**
- * What the page says, in the reader's language.
+ * The texts of the page in the reader's language.
  *
- * The English text is the key. The page holds a block of JSON with the others; where it has none,
- * English it is.
+ * The English text is the key. The page has the translations in a block of JSON. Missing ones are
+ * shown in English.
  */
 
 const block = document.getElementById("texts");
 const texts = block ? JSON.parse(block.textContent) : {};
 
-/** The text, with `{name}` replaced by what `values` has under that name. */
+/** The translated text, with each `{name}` replaced from `values`. */
 export function t(text, values = {}) {
   return (texts[text] || text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }

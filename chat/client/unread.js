@@ -1,6 +1,6 @@
 /**
- * What the reader has not seen: the count in the title and on the button that leads down, and the
- * line in the log where it begins.
+ * Unread messages: the count in the title and on the button that leads down, and the line above the
+ * first one in the log.
  */
 
 import { one } from "./dom.js";
@@ -22,7 +22,7 @@ export class Unread {
     this.#button = button;
   }
 
-  /** The line where one left off, when one was here before. */
+  /** Restore the line from the last visit. */
   begin() {
     const read = recall("localStorage", this.#key);
     const { messages } = this.#log;
@@ -31,7 +31,7 @@ export class Unread {
     this.look();
   }
 
-  /** Somebody said something. */
+  /** A message of somebody else arrived. */
   count(message) {
     if (this.#isSeen) return this.#remember();
     if (this.#count === 0) this.#log.setNew(message.id);
@@ -39,12 +39,12 @@ export class Unread {
     this.#show();
   }
 
-  /** The reader said something, and so knows all that was said. */
+  /** The reader wrote a message, so all messages are read. */
   clear() {
     this.#log.setNew(null);
   }
 
-  /** The view has moved, or the page has come into sight. */
+  /** The view has moved, or the page has become visible. */
   look() {
     if (this.#isSeen) {
       this.#count = 0;

@@ -1,15 +1,15 @@
 /**
- * Looks after a connection when the machine slept, the page was hidden, or the network came back.
+ * Probes the connection when the machine wakes, the page is shown, or the network is back.
  *
- * A socket may be dead for long before a browser says so, and a timer that waits may have slept.
+ * Browsers report dead sockets late, and timers sleep with the machine.
  */
 
 import { on } from "./dom.js";
 
 const TICK = 2_000;
-// A tick that comes so much later than it should: the machine slept, or its clock was set.
+// A tick that is off by so much means that the machine slept, or its clock was set.
 const JUMP = 10_000;
-// A page that is seen and hears nothing for so long asks.
+// A visible page probes after so long without a frame.
 const SILENCE = 60_000;
 
 export function probeOnWakeup(connection, { silence = SILENCE } = {}) {
@@ -33,7 +33,7 @@ export function probeOnWakeup(connection, { silence = SILENCE } = {}) {
   on(document, "visibilitychange", show);
   on(window, "online", () => connection.probe());
   on(window, "offline", () => connection.isOpen && connection.probe());
-  // A page that is left holds no socket, and may come back from the browser's cache as it was.
+  // A page in the back/forward cache has no socket, and may come back as it was.
   on(window, "pagehide", () => {
     isAway = true;
     connection.close();

@@ -308,7 +308,7 @@ def test_a_log_out_succeeds_though_nobody_can_be_told(
     monkeypatch.setattr("channels_workers.Channel.send", fail)
     assert browser.post("/accounts/logout/").status_code == 302
     assert browser.get("/accounts/password/").status_code == 302
-    assert "were not told" in caplog.text
+    assert "Could not tell the sockets" in caplog.text
 
 
 def test_the_chat_listens_to_what_is_told() -> None:
