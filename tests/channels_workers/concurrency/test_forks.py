@@ -74,7 +74,7 @@ def test_a_child_has_connections_of_its_own(redis_server: RedisServer) -> None:
         layer = get_channel_layer()
         layer.pull(["work"], name, 0.01)  # the line of this thread
         layer.apply([layer.make_send("work", {"from": name})])
-        [line] = layer.streams._lines.values()
+        [line] = layer.streams._pipelines.values()
         print(name, layer.client.redis.client_id(), *line.execute(("CLIENT", "ID")))
         """,
     )

@@ -191,7 +191,7 @@ async def test_a_payload_that_a_worker_cannot_read_becomes_a_dead_letter(
         await refused.until(lambda: refused.types == ["close"])
     client.send("hi")
     await client.until(lambda: client.texts == ["hi"])
-    letters = await asyncio.to_thread(layers[0].dead_letters)
+    letters = await asyncio.to_thread(layers[0].admin.dead_letters)
     assert sorted(letter.message.channel for letter in letters) == [CONNECT, RECEIVE]
     assert all("symmetric_encryption_keys" in letter.reason for letter in letters)
     foreign.disconnect()
