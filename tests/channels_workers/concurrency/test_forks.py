@@ -83,7 +83,7 @@ def test_a_child_has_connections_of_its_own(redis_server: RedisServer) -> None:
     assert before == after
     assert not {*child} & {*before}
     with redis_server.client() as client:
-        assert client.xlen("channels:1:channel:work") == 3
+        assert client.xlen("channels:2:channel:work") == 3
 
 
 def test_a_child_is_a_server_of_its_own(redis_server: RedisServer) -> None:
