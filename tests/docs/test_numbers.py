@@ -125,6 +125,8 @@ def test_most_modules_have_a_test_file_of_their_name() -> None:
 
 
 def test_a_second_key_is_passed_to_scripts_and_only_epoch_reads_it() -> None:
-    readers = [file.name for file in LUA.glob("*.lua") if re.search(r"KEYS\[2\]", file.read_text())]
+    readers = [
+        file.name for file in LUA.rglob("*.lua") if re.search(r"KEYS\[2\]", file.read_text())
+    ]
     assert readers == ["epoch.lua"]
     assert "`KEYS[2]`" in page("project/developing").text
