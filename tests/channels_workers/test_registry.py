@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from channels_workers import asgi
+from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.registry import channel_layers, get_channel_layer
@@ -58,7 +59,7 @@ def test_config_goes_to_the_layer(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": config}}
     layer = get_channel_layer()
     assert isinstance(layer, RedisChannelLayer)
-    assert (layer.client.prefix, layer.capacity) == ("chat:1:", 7)
+    assert (layer.client.prefix, layer.capacity) == (f"chat:{FORMAT_VERSION}:", 7)
     assert str(layer) == "RedisChannelLayer(redis://redis.example.com:6379/0)"
 
 

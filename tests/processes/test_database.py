@@ -65,7 +65,7 @@ def test_an_outage_of_the_database(
                 ghost.socket.close()
                 for number in range(3):
                     ann.say(f"{number}")
-                worker.wait_for_line("failed, and runs again")
+                worker.wait_for_line("failed and runs again")
         heard = [ann.hear(timeout=30)["message"] for _ in range(3)]
         assert heard == ["0", "1", "2"], "each once, and in order"
         hear_of_departure(ann)

@@ -74,7 +74,7 @@ def test_a_child_has_connections_of_its_own(redis_server: RedisServer) -> None:
         layer = get_channel_layer()
         layer.pull(["work"], name, 0.01)  # the line of this thread
         layer.apply([layer.make_send("work", {"from": name})])
-        [line] = layer.streams._lines.values()
+        [line] = layer.streams._pipelines.values()
         print(name, layer.client.redis.client_id(), *line.execute(("CLIENT", "ID")))
         """,
     )
@@ -83,7 +83,7 @@ def test_a_child_has_connections_of_its_own(redis_server: RedisServer) -> None:
     assert before == after
     assert not {*child} & {*before}
     with redis_server.client() as client:
-        assert client.xlen("channels:1:channel:work") == 3
+        assert client.xlen("channels:2:channel:work") == 3
 
 
 def test_a_child_is_a_server_of_its_own(redis_server: RedisServer) -> None:
