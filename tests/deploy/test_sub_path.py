@@ -54,10 +54,10 @@ def test_people_chat_below_the_prefix(site: Site) -> None:
         at_ann.say("hello")
         assert [at_ann.hear()["message"], at_bob.hear()["message"]] == ["hello", "hello"]
 
-    door = ann.get("/talk/")
-    assert 'href="/talk/lobby/"' in door.body
-    assert 'data-socket="/talk/chat/"' in door.body
-    addresses = re.findall(r'(?:href|src|action)="(/[^"]*)"', door.body)
+    lobby = ann.get("/talk/")
+    assert 'href="/talk/lobby/"' in lobby.body
+    assert 'data-socket="/talk/chat/"' in lobby.body
+    addresses = re.findall(r'(?:href|src|action)="(/[^"]*)"', lobby.body)
     assert addresses
     assert [each for each in addresses if not each.startswith(f"{PREFIX}/")] == []
     for address in [each for each in addresses if "/static/" in each]:
@@ -134,19 +134,19 @@ def test_a_browser_below_the_prefix(
 
     tab = Tab(browser, f"http://127.0.0.1:{port}/talk", is_first=True)
     tab.wait_until("open")
-    door = Tab(browser, f"http://127.0.0.1:{port}/talk/")
+    lobby = Tab(browser, f"http://127.0.0.1:{port}/talk/")
     with tab:
         browser.find_element(By.NAME, "name").send_keys("lobby\n")
     wait_for(lambda: path_of(tab) == "/talk/lobby/", "the room")
     tab.wait_until("open")
     tab.say("hello")
     tab.wait_for_texts("#log .message .text", "hello")
-    door.wait_until("open")
+    lobby.wait_until("open")
     link = "#rooms a[href='/talk/lobby/']"
-    wait_for(lambda: door.find(link), "the room at the door")
-    door.find(link)[0].click()
-    wait_for(lambda: path_of(door) == "/talk/lobby/", "the room")
-    door.wait_for_texts("#log .message .text", "hello")
+    wait_for(lambda: lobby.find(link), "the room in the lobby")
+    lobby.find(link)[0].click()
+    wait_for(lambda: path_of(lobby) == "/talk/lobby/", "the room")
+    lobby.wait_for_texts("#log .message .text", "hello")
     assert "SEVERE" not in {entry["level"] for entry in browser.get_log("browser")}
     kept = tab.run("return Object.keys(localStorage)")
     assert kept
