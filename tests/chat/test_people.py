@@ -112,7 +112,7 @@ def test_on_a_phone_a_button_leads_to_the_list(chat_server: Server, open_tab: Op
     button = tab.browser.find_element(By.ID, "people-button")
     assert button.get_attribute("aria-label") == "1 person here"
     button.click()
-    assert tab.texts("dialog .handle") == ["ann"]
+    wait_for(lambda: tab.texts("dialog .handle") == ["ann"], "the list")
     tab.press(Keys.ESCAPE)
     wait_for(lambda: not tab.find("dialog"), "a closed dialog")
     assert tab.browser.switch_to.active_element.get_attribute("id") == "people-button"
