@@ -15,8 +15,8 @@ from labs.harness.crowd import chat_rows, hearing
 from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
 
-#: How long what is under way may take to come to its end, and frames to arrive (s).
-UNDER_WAY, ARRIVAL = 20.0, 1.0
+#: Time-outs (s): for all messages to be consumed, and for frames to arrive.
+DRAIN_TIME, ARRIVAL = 20.0, 1.0
 
 
 class ChatFault(Fault):
@@ -36,7 +36,7 @@ class ChatFault(Fault):
         def left() -> int:
             return sum(one.waiting + one.under_way for one in stage.site.status().channels)
 
-        stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", UNDER_WAY)
+        stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", DRAIN_TIME)
         dead = stage.site.status().dead_letters
         stage.expect(not dead, f"{dead} messages were given up")
         check_presence(stage)

@@ -65,7 +65,7 @@ class Stage(harness.Stage[Row]):
     def expect_cut(self, victim: Process) -> None:
         """Note how many consumers a worker has not finished; a missed target if it is none."""
         cut = sum(run.process == victim.pid for run in self.running())
-        self.note(f"{cut} consumers were under way in it")
+        self.note(f"{cut} consumers were in flight in it")
         self.expect(cut > 0, "the harm met no consumer")
 
     def records(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from labs.faults import endings
 from labs.faults.diaries import read_runs
 from labs.faults.fault import Fault
-from labs.faults.remains import ghosts, leftovers
+from labs.faults.leftovers import ghosts, leftovers
 from labs.faults.row import Row
 from labs.faults.site import ENGINE, Site
 from labs.faults.size import Size
@@ -76,7 +76,7 @@ def _wait_for_disconnects(site: Site) -> None:
     def is_done() -> bool:
         runs = read_runs(site.folder)
         living = {worker.pid for worker in site.workers if worker.is_running}
-        under_way = any(run.after is None and run.process in living for run in runs)
-        return not (under_way or endings.unpaired(runs)) or time.monotonic() > deadline
+        running = any(run.after is None and run.process in living for run in runs)
+        return not (running or endings.unpaired(runs)) or time.monotonic() > deadline
 
     wait_for(is_done, "the last disconnects", LAST + 60)

@@ -13,7 +13,7 @@ from picows import WSError, ws_connect
 
 from labs.benchmarks.load.client import Client, Hear, Members
 
-#: How many handshakes are under way at once, and how many visits to pages.
+#: How many handshakes are in flight at once, and how many visits to pages.
 AT_ONCE, VISITS_AT_ONCE = 50, 8
 
 #: How long a handshake, a visit, and the end of all sockets may take (s).

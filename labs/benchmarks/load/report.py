@@ -33,7 +33,7 @@ class Report:
     def count(self, crowd: Crowd, traffic: Traffic | None = None, given_up: int = 0) -> None:
         """Note what came of the sockets and of the messages; some were *given_up* before."""
         dropped = crowd.dropped()
-        given_up += len(traffic.under_way) if traffic else 0
+        given_up += len(traffic.in_flight) if traffic else 0
         self.counts = traffic.account.counts() if traffic else {}
         self.counts |= {
             "sockets": len(crowd.clients),

@@ -124,7 +124,7 @@ class Talking:
                 self._go_on(message.sender.room)
 
     async def _drain(self) -> None:
-        """Wait for what is under way."""
+        """Wait for what is in flight."""
         await self.traffic.wait_until_done(self.talk.patience)
         await self.traffic.linger()
         if self._watcher is not None:

@@ -115,7 +115,7 @@ class OurEar:
         checks = {
             f"{len(fields)} connections of {traffic.live}": len(fields) == traffic.live,
             f"{traffic.frames - orders} frames": orders == traffic.frames,
-            "messages under way": all(state == b"i" for _, state, _ in fields),
+            "messages in flight": all(state == b"i" for _, state, _ in fields),
             f"{self.threads - blocked} workers": blocked >= self.threads,
             "an inbox": readers == waiting and (waiting > 0 or not traffic.live),
         }
