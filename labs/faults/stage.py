@@ -1,4 +1,4 @@
-"""Where harm is done: a site, its load, and what is noted about it."""
+"""The stage of a fault: a site, its load, and notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault from its beginning to its row."""
+"""Runs one fault and returns its row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLEAN = 5.0
 
 
 def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
-    """Do the harm under load; return what came of it."""
+    """Run a fault under load; return its row."""
     since = time.monotonic()
     row = Row(fault.name, fault.limits)
     try:

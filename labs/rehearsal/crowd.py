@@ -1,4 +1,4 @@
-"""Many sockets that do nothing but stay."""
+"""Many idle sockets."""
 
 from __future__ import annotations
 

@@ -86,11 +86,11 @@ class Crowd:
 
     @property
     def open(self) -> int:
-        """How many sockets are open."""
+        """The number of open sockets."""
         return sum(room.open for room in self.rooms)
 
     def dropped(self) -> Counter[str]:
-        """Count by close code the sockets that ended without having been told to."""
+        """Count the sockets that ended unexpectedly, by close code."""
         return Counter(str(client.code) for client in self.clients if client.was_dropped)
 
     async def leave(self) -> None:
@@ -107,7 +107,7 @@ class Crowd:
 
 
 def _pass_over(client: Client, frame: str) -> None:
-    """Hear nothing."""
+    """Ignore a frame."""
 
 
 def _http(url: str) -> str:

@@ -1,4 +1,4 @@
-"""What a load tells of its run: one line of JSON."""
+"""The report of a load: one line of JSON."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Report:
         self.trouble |= {f"closed with {code}": number for code, number in dropped.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the report as JSON values."""
         return asdict(self)
 
 

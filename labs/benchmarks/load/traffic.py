@@ -12,7 +12,7 @@ from labs.benchmarks.load.account import Account
 from labs.benchmarks.load.client import Client
 from labs.benchmarks.load.text import Key, compose, read
 
-#: How long something that comes too often is waited for (s).
+#: How long to wait for duplicates (s).
 LINGER = 0.2
 
 
@@ -85,7 +85,7 @@ class Traffic:
                     await self._all_done.wait()
 
     async def linger(self) -> None:
-        """Wait for what comes too often."""
+        """Wait for duplicates."""
         await asyncio.sleep(LINGER)
 
     def give_up(self, age: float) -> list[Message]:
