@@ -34,6 +34,6 @@ EXPOSE 8000
 # Of web; a worker and a release listen on nothing, and are to be started without it.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthz', timeout=3)"]
-# The script becomes the process, which gets the signals: no shell stays between.
+# The script becomes the process (exec), so that signals reach it without a shell in between.
 ENTRYPOINT ["deploy/start"]
 CMD ["web"]

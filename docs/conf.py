@@ -31,7 +31,7 @@ exclude_patterns = ["_build", "_ext"]
 # of other sites are not fetched.
 nitpicky = True
 nitpick_ignore_regex = [
-    # Names of other packages, whose inventories would have to be fetched.
+    # Names of other packages. Resolving them would need a network.
     ("py:.*", r"(collections|django|re|unittest)\..*"),
     # Inner types that stand in signatures. Their values come from the engine and go back to it.
     ("py:class", r"channels_workers\.layers\..*\.(WorkerLayer|Delivery|Store)"),
@@ -49,7 +49,7 @@ html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-# What the visitor gets is this site alone: no fonts or scripts from elsewhere.
+# Everything comes from this site: no fonts or scripts from elsewhere.
 html_theme_options = {"top_of_page_buttons": []}
 html_copy_source = False
 html_show_sphinx = False

@@ -1,1 +1,1 @@
-"""What measures and attacks the engine and the chat; nothing of it is in the wheel."""
+"""Tools that measure and attack the engine and the chat. The wheel holds none of them."""

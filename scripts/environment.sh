@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What scripts/run, scripts/test and scripts/check share: finding Python, making .venv.
-# To be sourced. Bash 3.2, the one of macOS, understands all of it.
+# Shared by the scripts: finding Python, making .venv.
+# Source this file. Bash 3.2, the one of macOS, understands all of it.
 
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$project/.venv
@@ -86,7 +86,7 @@ make_venv() {
   printf '%s\n' "$project" >"$venv/made-for"
 }
 
-# What the installed packages were asked for with; another text means that they are out of date.
+# The requirements that .venv was made for; if they differ, the packages are out of date.
 fingerprint() {
   cat "$@" "$venv/pyvenv.cfg" | cksum
 }
@@ -101,7 +101,7 @@ install_requirements() {
     --requirement "$project/$1" </dev/null
 }
 
-# Make .venv hold what the chat needs.
+# Install the packages of the chat into .venv.
 require_chat_environment() {
   local wanted
   is_venv_whole || make_venv
@@ -111,7 +111,7 @@ require_chat_environment() {
   printf '%s\n' "$wanted" >"$venv/installed-chat"
 }
 
-# Make .venv hold what the tests and the checks need too.
+# Also install the packages of the tests and the checks into .venv.
 require_test_environment() {
   local wanted
   is_venv_whole || make_venv

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The programs that a deployment has around the chat: a Redis server, PostgreSQL, a proxy.
-# To be sourced after environment.sh and tools.sh.
+# Source this file after environment.sh and tools.sh.
 
 # Debian keeps the programs of the server off the PATH.
 has_postgres() {
@@ -22,7 +22,7 @@ install_service() {
   fi
 }
 
-# Make redis-server, git, PostgreSQL's server and nginx stand where they are looked for.
+# Install redis-server, git, PostgreSQL's server and nginx, and put them on the PATH.
 require_services() {
   has_redis || install_redis || true
   has_redis || fail "The rehearsal needs redis-server (Debian: redis-server, brew: redis)."

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The programs that the tests need beside Python: a Redis server, git, nginx, a bundler, a browser
 # and its driver.
-# To be sourced after environment.sh.
+# Source this file after environment.sh.
 #
 # What is missing is installed by the machine's package manager. A user who may not do that on
 # Debian gets the same packages unpacked into .tools, where they disturb nobody.
@@ -41,7 +41,7 @@ user_apt_get() {
     -o Dir::Cache="$tools/apt/cache" -o APT::Sandbox::User="$(id -un)" "$@" </dev/null
 }
 
-# Those of these packages, and of all that they need, that the machine does not have.
+# Print these packages and their dependencies, except those that are installed.
 missing_packages() {
   user_apt_get --simulate --no-install-recommends install "$@" |
     awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }'
@@ -134,13 +134,13 @@ install_browser() {
   fi
 }
 
-# Make esbuild, which bundles the scripts and style sheets of the chat, stand on the PATH.
+# Put esbuild, which bundles the scripts and style sheets of the chat, on the PATH.
 require_bundler() {
   has_bundler || install_bundler || true
   has_bundler || fail "The bundle needs esbuild on the PATH (Debian: esbuild, brew: esbuild)."
 }
 
-# Make redis-server, git, nginx, a Chromium and chromedriver stand on the PATH.
+# Put redis-server, git, nginx, a Chromium and chromedriver on the PATH.
 require_tools() {
   has_redis || install_redis || true
   has_redis || fail "The tests need redis-server on the PATH (Debian: redis-server, brew: redis)."

@@ -1,4 +1,4 @@
-"""Adds the files of a report of coverage up to packages."""
+"""Sums the files of a coverage report by package."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Package:
 
     @property
     def is_too_low(self) -> bool:
-        """Whether it is below its floor."""
+        """Whether the coverage is below the floor."""
         return floor(self.percent) < self.floor
 
 

@@ -1,1 +1,1 @@
-"""Kills, freezes and empties what channels_workers runs on, under load, and counts the damage."""
+"""Kills, freezes and empties the processes of a site under load, and counts the damage."""

@@ -1,4 +1,4 @@
-"""Harm to the real chat, on SQLite, with people who do what its page does."""
+"""Faults of the real chat on SQLite. The clients behave like its page."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from labs.harness.crowd import chat_rows, hearing
 from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
 
-#: How long what is under way may take to come to its end, and frames to arrive (s).
-UNDER_WAY, ARRIVAL = 20.0, 1.0
+#: Time-outs (s): for all messages to be consumed, and for frames to arrive.
+DRAIN_TIME, ARRIVAL = 20.0, 1.0
 
 
 class ChatFault(Fault):
@@ -31,19 +31,19 @@ class ChatFault(Fault):
         return Plan(servers, int(size.choose(8, 4)), size.each, size.choose(0.4, 0.5), chat=True)
 
     def check(self, stage: Stage) -> None:
-        """Wait for what others do for those that died; look for people who are gone."""
+        """Wait for the cleanup after dead processes; look for people who are gone."""
 
         def left() -> int:
             return sum(one.waiting + one.under_way for one in stage.site.status().channels)
 
-        stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", UNDER_WAY)
+        stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", DRAIN_TIME)
         dead = stage.site.status().dead_letters
         stage.expect(not dead, f"{dead} messages were given up")
         check_presence(stage)
         stage.last(ARRIVAL)
 
     def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
-        """Compare what was said, stored and shown.
+        """Compare the sent, stored and displayed messages.
 
         Messages of one connection are told in order. What one who came back had said by a
         connection before may be told behind what is said now; the page shows it where it belongs.
@@ -54,7 +54,7 @@ class ChatFault(Fault):
         yield chat_rows.find(transcript, stage.site.rows())
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
-        """Say how messages came."""
+        """Report the delays of messages."""
         people = transcript.people
         fetched = sum(len(visit.fetched) for person in people for visit in person.visits)
         again = sum(person.again for person in people)

@@ -27,7 +27,7 @@ class Ended:
 
 
 def find(transcript: Transcript, runs: Sequence[Run], moments: Sequence[Moment]) -> Ended:
-    """Find; runs under way at a moment of harm may be run again, as nobody knows their end."""
+    """Find; runs in flight at a moment of harm may be run again, as nobody knows their end."""
     ended = {run.key for run in runs if run.channel == "disconnect"}
     visits = (visit for person in transcript.people for visit in person.visits)
     sockets = by_socket(runs)

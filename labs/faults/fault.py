@@ -1,4 +1,4 @@
-"""What a fault is: harm that is done to a site under load, and what it may lead to."""
+"""The base class of faults: harm to a site under load, and its limits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Fault(ABC):
     patience: float = 30.0
 
     def setting(self, folder: Path) -> Setting:
-        """Return what the harm is done to; *folder* may hold files of it."""
+        """Return the setup of the site; *folder* may hold its files."""
         return Setting(servers=self.servers)
 
     def site(self, folder: Path, engine: Path) -> Site:
@@ -45,14 +45,14 @@ class Fault(ABC):
 
     @abstractmethod
     def harm(self, stage: Stage) -> None:
-        """Do the harm, and return when nothing more is done.
+        """Do the harm; return when it is complete.
 
         Call ``stage.strike()`` at each moment of harm; it also sets the moment from which on
         pauses are counted, as does ``stage.count_from_now()``.
         """
 
     def check(self, stage: Stage) -> None:  # noqa: B027  (few need it)
-        """Look for more than the table counts, while the sockets are still open."""
+        """Run further checks while the sockets are still open."""
 
     def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
         """Find what the table counts: dataclasses with fields of ``Row``, lists of facts."""
@@ -62,4 +62,4 @@ class Fault(ABC):
         yield endings.find(transcript, runs, stage.moments)
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:  # noqa: B027  (few need it)
-        """Look for more than the table counts, after all sockets are closed."""
+        """Run further checks after all sockets are closed."""

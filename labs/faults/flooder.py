@@ -1,4 +1,4 @@
-"""Clients that do not behave: one sends all at once, one reads nothing."""
+"""Misbehaving clients: one floods its room, one never reads."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Flooder:
 
     @property
     def is_in_order(self) -> bool:
-        """Whether what came back is the beginning of what was sent, or all of it."""
+        """Whether the received frames are a prefix of the sent ones."""
         return self.heard == list(range(len(self.heard)))
 
 

@@ -1,10 +1,10 @@
-"""Whether the layer knows who is there, and nobody else."""
+"""Compares the records of the layer with the live sockets and processes."""
 
 from __future__ import annotations
 
 from labs.faults.stage import Stage
 
-#: How long it may take until it does (s).
+#: Time-out until they agree (s).
 KNOWN = 10.0
 
 

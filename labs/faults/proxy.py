@@ -1,4 +1,4 @@
-"""A line to Redis that breaks after Redis has done what it was asked, and before it can say so."""
+"""A proxy before Redis that drops connections after a command ran, before its reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row of the table: what a fault did, and what it may do."""
+"""A row of the table: the counts of a fault, and its limits."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Row:
         self.examples += [f"{LABELS.get(name, name)}: {fact}" for fact in facts[:EXAMPLES]]
 
     def missed(self) -> Iterator[str]:
-        """Say each target that was missed."""
+        """Return each missed target."""
         for item in fields(self.limits):
             limit, found = getattr(self.limits, item.name), getattr(self, item.name)
             if limit is not None and found > limit:

@@ -1,4 +1,4 @@
-"""How much load there is, and how long harm lasts."""
+"""The size of the load, and the duration of the harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where harm is done: a site, its load, and what is noted about it."""
+"""The stage of a fault: a site, its load, and notes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Stage(harness.Stage[Row]):
     def expect_cut(self, victim: Process) -> None:
         """Note how many consumers a worker has not finished; a missed target if it is none."""
         cut = sum(run.process == victim.pid for run in self.running())
-        self.note(f"{cut} consumers were under way in it")
+        self.note(f"{cut} consumers were in flight in it")
         self.expect(cut > 0, "the harm met no consumer")
 
     def records(self) -> int:

@@ -1,4 +1,4 @@
-"""What a run says: a table for people, and the same as JSON."""
+"""The results of a run as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def describe(row: Row) -> str:
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return everything, for programs."""
+    """Return all results as JSON values."""
     return [{**asdict(row), "met": row.is_met, "missed": list(row.missed())} for row in rows]
 
 

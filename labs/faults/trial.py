@@ -1,4 +1,4 @@
-"""A fault from its beginning to its row."""
+"""Runs one fault and returns its row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from labs.faults import endings
 from labs.faults.diaries import read_runs
 from labs.faults.fault import Fault
-from labs.faults.remains import ghosts, leftovers
+from labs.faults.leftovers import ghosts, leftovers
 from labs.faults.row import Row
 from labs.faults.site import ENGINE, Site
 from labs.faults.size import Size
@@ -26,7 +26,7 @@ CLEAN = 5.0
 
 
 def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
-    """Do the harm under load; return what came of it."""
+    """Run a fault under load; return its row."""
     since = time.monotonic()
     row = Row(fault.name, fault.limits)
     try:
@@ -76,7 +76,7 @@ def _wait_for_disconnects(site: Site) -> None:
     def is_done() -> bool:
         runs = read_runs(site.folder)
         living = {worker.pid for worker in site.workers if worker.is_running}
-        under_way = any(run.after is None and run.process in living for run in runs)
-        return not (under_way or endings.unpaired(runs)) or time.monotonic() > deadline
+        running = any(run.after is None and run.process in living for run in runs)
+        return not (running or endings.unpaired(runs)) or time.monotonic() > deadline
 
     wait_for(is_done, "the last disconnects", LAST + 60)

@@ -1,1 +1,1 @@
-"""Old applications, to see that channels_workers does as Channels 1.1.8 did."""
+"""Compares channels_workers with Channels 1.1.8, using old applications."""

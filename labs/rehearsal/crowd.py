@@ -1,4 +1,4 @@
-"""Many sockets that do nothing but stay."""
+"""Many idle sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from labs.harness.visitor import trusting
 from labs.rehearsal.guest import Guest
 from labs.rehearsal.router import OWN_HOST, Router
 
-#: How many handshakes are under way at once.
+#: How many handshakes are in flight at once.
 AT_ONCE = 10
 
 #: How long one may take, and an answer (s).

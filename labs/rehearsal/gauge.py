@@ -1,4 +1,4 @@
-"""How full Redis and PostgreSQL have been: looked at all the time, from outside."""
+"""Samples the use of Redis and PostgreSQL, from outside."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import redis
 from labs.rehearsal.key_value import KeyValue
 from labs.rehearsal.postgres import Postgres
 
-#: How often it is looked (s).
+#: The sampling interval (s).
 PAUSE = 0.05
 
 #: How many of the app's connections are open, and how many of them without TLS.

@@ -1,4 +1,4 @@
-"""People who talk through the router while something is done to the app, and what came of it."""
+"""Load through the router while the app changes, and its results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Counted:
         )
 
     def faults(self, *allowed: str) -> Iterator[str]:
-        """Say what should have been 0, but for what is *allowed*."""
+        """Return the counts that should be 0, except the *allowed* ones."""
         for name in ("dropped", "lost", "twice", "disordered"):
             count = getattr(self, name)
             if count and name not in allowed:

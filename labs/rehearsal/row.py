@@ -1,4 +1,4 @@
-"""A row of the table: what a step did, and what was counted."""
+"""A row of the table: a step and its counts."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class Row:
 
     @property
     def is_met(self) -> bool:
-        """Whether all came as it should."""
+        """Whether the step succeeded."""
         return not self.failures

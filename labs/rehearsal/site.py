@@ -1,4 +1,4 @@
-"""What the platform has beside the dynos: services, a router, and who looks at them."""
+"""The platform around the dynos: services, a router and gauges."""
 
 from __future__ import annotations
 

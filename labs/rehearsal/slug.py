@@ -1,4 +1,4 @@
-"""What the platform makes of a commit: the files of the repository, and an environment."""
+"""Slugs: the files of a commit and an environment."""
 
 from __future__ import annotations
 

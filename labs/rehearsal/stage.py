@@ -1,4 +1,4 @@
-"""Where the rehearsal takes place: what earlier steps leave to later ones."""
+"""The stage of the rehearsal: the state that steps share."""
 
 from __future__ import annotations
 

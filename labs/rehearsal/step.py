@@ -1,4 +1,4 @@
-"""What a step is."""
+"""The base class of steps."""
 
 from __future__ import annotations
 

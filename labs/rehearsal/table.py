@@ -1,4 +1,4 @@
-"""What a run says: lines for people, Markdown for the documentation, JSON for programs."""
+"""The results of a run as text, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def describe(row: Row) -> str:
 
 
 def as_json(rows: Sequence[Row], given: Sequence[str]) -> dict[str, Any]:
-    """Return everything, for programs; *given* are the conditions."""
+    """Return all results as JSON values; *given* are the conditions."""
     return {
         "conditions": list(given),
         "rows": [{**asdict(row), "met": row.is_met} for row in rows],

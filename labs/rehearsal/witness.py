@@ -1,4 +1,4 @@
-"""Somebody who keeps talking by one socket, and notes which code answers."""
+"""A client that keeps talking on one socket, and records the code that answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Witness:
             self.frames.append(self.person.hear(timeout=300))
 
     def end(self) -> None:
-        """Say nothing more."""
+        """Stop talking."""
         self._ended.set()
 
     @property

@@ -1,4 +1,4 @@
-"""Which versions are tried together.
+"""The combinations of versions to test.
 
 Each version occurs once beside what is pinned, then the lowest that pyproject.toml allows all
 together, and the highest that there are.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Combination:
-    """Versions that are tried together.
+    """A combination of versions to test.
 
     `packages` has those that differ from requirements.txt; `server` is a name of `servers.py`.
     """

@@ -22,7 +22,7 @@ print(json.dumps({"python": platform.python_version()} | {n: version(n) for n in
 
 
 class MissingPython(Exception):
-    """An interpreter that is to be tried is not on this machine."""
+    """This machine lacks an interpreter that a combination needs."""
 
 
 def find_python(version: str, given: Mapping[str, str]) -> Path:
@@ -63,7 +63,7 @@ def make_environment(combination: Combination, python: Path, root: Path, folder:
 
 
 def installed_versions(interpreter: Path) -> dict[str, str]:
-    """The versions that are really there."""
+    """The versions that are installed."""
     asked = subprocess.run(
         [interpreter, "-c", _ASK, *NAMED], check=True, capture_output=True, text=True
     )

@@ -15,7 +15,7 @@ PYPI = "https://files.pythonhosted.org/packages"
 
 
 class MissingServer(Exception):
-    """A server that is to be tried cannot be had."""
+    """A server that a combination needs is not available."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def require_server(name: str, tools: Path) -> Path:
 
 
 def server_version(program: Path) -> str:
-    """What the server says of itself: ``Redis 7.0.15``."""
+    """The version that the server reports, such as ``Redis 7.0.15``."""
     said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
     found = re.match(r"(Redis|Valkey) server v=(\S+)", said)
     if found is None:

@@ -36,7 +36,7 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
 
 
 def describe(result: Result) -> str:
-    """What came of the tests, in some words."""
+    """A short summary of the tests."""
     if result.is_good:
         repeated = f", {len(result.repeated)} at the second try" if result.repeated else ""
         return f"{result.passed} passed{repeated}"

@@ -1,4 +1,4 @@
-"""One combination: its environment, its tests, what came of them."""
+"""Tests one combination in an environment of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_REPEATED = 20
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a combination. `versions` are those that were there, not those asked for.
+    """The result of a combination. `versions` are those that were there, not those asked for.
 
     `repeated` names the tests that failed first and passed when they were run again, alone.
     """
@@ -47,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """What a JUnit file of pytest tells."""
+    """The counts of pytest's JUnit file."""
 
     passed: list[str]
     failed: list[str]
@@ -82,7 +82,7 @@ def try_combination(combination: Combination, pythons: Mapping[str, str]) -> Res
 
 
 def read_report(file: Path) -> Report:
-    """What the file tells; FileNotFoundError if pytest wrote none."""
+    """Read the file. FileNotFoundError if pytest wrote none."""
     report = Report([], [], [])
     for case in ET.parse(file).iter("testcase"):  # noqa: S314 (our own pytest wrote it)
         name = f"{case.get('classname')}.{case.get('name')}"

@@ -1,4 +1,4 @@
-"""What a walk looks like on paper."""
+"""Prints a walk."""
 
 from __future__ import annotations
 

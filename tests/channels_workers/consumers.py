@@ -17,7 +17,7 @@ Consumer = Callable[..., Any]
 StartGroup = Callable[..., WorkerGroup]
 
 
-class Held:
+class Blocked:
     """A consumer that runs until it is let go."""
 
     def __init__(self) -> None:

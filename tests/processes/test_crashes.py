@@ -30,7 +30,7 @@ def keys(redis: RedisServer, pattern: str) -> list[str]:
 
 
 def waiting(redis: RedisServer, channel: str) -> int:
-    """How many messages wait in a channel, or are under way."""
+    """How many messages wait in a channel, or are in flight."""
     with redis.client() as client:
         return sum(client.xlen(key) for key in client.keys(f"*:{FORMAT_VERSION}:channel:{channel}"))
 
@@ -114,7 +114,7 @@ def test_the_sockets_of_a_dead_server_end_once(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
-def test_a_server_that_stops_says_goodbye(
+def test_a_server_that_stops_closes_its_sockets(
     kind: str, start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server = start_web(kind)
@@ -122,7 +122,7 @@ def test_a_server_that_stops_says_goodbye(
     with server.join("lobby") as ann, ThreadPoolExecutor(1) as pool, ExitStack() as stack:
         ann.say("hello")
         assert ann.hear()["message"] == "hello"
-        worker.signal(signal.SIGSTOP)  # so that handshakes stay under way
+        worker.signal(signal.SIGSTOP)  # so that handshakes stay in flight
         try:
             late = pool.submit(lambda: stack.enter_context(server.join("lobby")))
             wait_for(lambda: waiting(redis_server, "websocket.connect"), "a handshake")

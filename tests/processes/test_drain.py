@@ -167,7 +167,7 @@ def status(server: Server, path: str) -> int:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_page_under_way_is_finished_before_the_end(
+def test_a_page_in_flight_is_finished_before_the_end(
     kind: str, start_web: StartWeb, tmp_path: Path
 ) -> None:
     """Django's thread would wait for Daphne's event loop for ever."""

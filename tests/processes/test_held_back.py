@@ -135,7 +135,7 @@ def test_who_leaves_while_held_back_is_noticed_and_leaves_little_work(
     go_on(redis_server)
     (end,) = wait_for(lambda: notes(redis_server, ENDED), "the disconnect consumer")
     assert re.fullmatch("/stuck/ 100[56]", end)
-    assert len(notes(redis_server, RUN)) == 6  # one was under way
+    assert len(notes(redis_server, RUN)) == 6  # one was in flight
 
 
 @pytest.mark.parametrize("kind", COMMANDS)

@@ -232,7 +232,7 @@ def test_the_second_head_of_a_line_may_not_trickle_either(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_body_that_trickles_is_given_up(kind: str, start_limited: StartLimited) -> None:
+def test_a_body_that_trickles_is_timed_out(kind: str, start_limited: StartLimited) -> None:
     server = start_limited(kind, REQUEST_BODY_TIMEOUT=1, REQUESTS_AT_ONCE=1)
     with line(server) as opened:
         opened.sendall(head("/size/", "POST", "Content-Length: 1000\r\n") + b"x")

@@ -1,4 +1,4 @@
-"""Sequence diagrams: who tells what to whom, from top to bottom.
+"""Sequence diagrams: messages between participants, from top to bottom.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The text of a diagram: its kind, what it says to those who do not see it, its lines."""
+"""The text of a diagram: its kind, its accessible title and its lines."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A goal: a ratio of two figures, or one figure, and what it is to be."""
+"""Goals: a figure or a ratio of two figures, with a minimum and an aim."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Goal:
 
     @property
     def least_in_words(self) -> str:
-        """What the value must reach."""
+        """The minimum, as text."""
         return self.words or self._in_words(self.least)
 
     @property
     def aim_in_words(self) -> str:
-        """What is wanted."""
+        """The aim, as text."""
         return "" if self.aim is None else self._in_words(self.aim)
 
     def _in_words(self, wanted: float) -> str:
@@ -78,7 +78,7 @@ def less(value: Value, by: float) -> Value:
 
 
 def whole_flood(subject: str) -> Value:
-    """Return the messages of a flood in a second; 0 if one was lost, came twice or out of order."""
+    """Return the messages per second of a flood; 0 after any loss, duplicate or reordering."""
 
     def look(results: Results) -> float | None:
         rate = results.median(subject, "flood", "messages_per_s")

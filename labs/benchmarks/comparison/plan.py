@@ -1,4 +1,4 @@
-"""What is measured, and how often."""
+"""The measurements of a comparison, and their repeats."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ QUICK = Size(repeats=1, seconds=1.0, warmup=0.3)
 
 
 def measurements() -> list[Measurement]:
-    """Return all there are, each once; a *name* and a subject name one."""
+    """Return all measurements, each once; *name* and subject identify one."""
     found = [Measurement(subject, column, column) for column in COLUMNS for subject in TABLE]
     found += [Measurement(subject, "rtt50", "rtt50") for subject in (*WORKERS, *SLOWER, *CHATS)]
     found += [

@@ -106,7 +106,7 @@ def _spread(results: Results, subject: str) -> str:
 
 
 def harm_list(results: Results) -> list[str]:
-    """Return what went wrong where, over all repeats."""
+    """Return the errors of each measurement over all repeats."""
     lines = []
     for subject, name in results.reports:
         if harm := results.harm(subject, name):
@@ -132,7 +132,7 @@ def ratio_table(results: Results) -> list[str]:
 
 
 def other_table(results: Results) -> list[str]:
-    """Return what is not in the table of rooms."""
+    """Return the measurements that the table of rooms leaves out."""
     places = [(subject.name, "rtt50") for subject in (*WORKERS, *SLOWER, *CHATS)]
     places += [place for place in results.reports if place[1].startswith(("requests", "grown"))]
     rows = []
@@ -159,7 +159,7 @@ def client_table(results: Results) -> list[str]:
 
 
 def failure_list(results: Results) -> list[str]:
-    """Return what could not be measured, and why."""
+    """Return the measurements that failed, with the reason."""
     lines = [
         f"* {subject}, {name}: {reason.splitlines()[0]}"
         for (subject, name), reasons in results.failures.items()

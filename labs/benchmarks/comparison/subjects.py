@@ -1,4 +1,4 @@
-"""What is compared."""
+"""The subjects of the comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that grows."""
+"""The axes along which the room grows."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def filled_with(size: int) -> Measurement:
 
 
 def held_by(room: str, server: str, sockets: int) -> Measurement:
-    """Sockets in a room each that do nothing."""
+    """Idle sockets, each in a room of its own."""
     options = {"clients": sockets, "settle": QUIET}
     return Measurement(on_one_core(room, server), f"memory-{sockets}", "connect", options)
 

@@ -1,4 +1,4 @@
-"""One thing that grows, while all else stays."""
+"""One quantity that grows while all others stay constant."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class Axis:
     unit: str
 
     def measurements(self) -> list[Measurement]:
-        """Return what is to be measured."""
+        """Return the measurements of this axis."""
         return [self.at(value) for value in self.values]

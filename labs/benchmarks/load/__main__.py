@@ -1,6 +1,6 @@
 """Puts load on a room, and prints one line of JSON that says what was measured and counted.
 
-rtt1, rtt50: clients in a room each, with one message under way each.
+rtt1, rtt50: clients in a room each, with one message in flight each.
 bc100, bc1000: clients in one room; one of them sends the next message when all have the last.
 connect: 1,000 handshakes, 50 at a time; with --watch, the memory of an idle socket.
 flood: one client sends 2,000 messages without waiting.

@@ -1,4 +1,4 @@
-"""Counting what was sent and what was heard of it. No I/O.
+"""Counts the messages that were sent and received. No I/O.
 
 Each socket hears the messages of one sender in the order in which they were sent, each once. What
 differs is counted:
@@ -38,7 +38,7 @@ class Account:
 
     @property
     def lost(self) -> int:
-        """How many deliveries are missing."""
+        """The number of missing deliveries."""
         return self.expected - self.received
 
     def send(self, sender: int, hearers: int) -> Key:

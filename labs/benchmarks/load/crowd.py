@@ -13,7 +13,7 @@ from picows import WSError, ws_connect
 
 from labs.benchmarks.load.client import Client, Hear, Members
 
-#: How many handshakes are under way at once, and how many visits to pages.
+#: How many handshakes are in flight at once, and how many visits to pages.
 AT_ONCE, VISITS_AT_ONCE = 50, 8
 
 #: How long a handshake, a visit, and the end of all sockets may take (s).
@@ -86,11 +86,11 @@ class Crowd:
 
     @property
     def open(self) -> int:
-        """How many sockets are open."""
+        """The number of open sockets."""
         return sum(room.open for room in self.rooms)
 
     def dropped(self) -> Counter[str]:
-        """Count by close code the sockets that ended without having been told to."""
+        """Count the sockets that ended unexpectedly, by close code."""
         return Counter(str(client.code) for client in self.clients if client.was_dropped)
 
     async def leave(self) -> None:
@@ -107,7 +107,7 @@ class Crowd:
 
 
 def _pass_over(client: Client, frame: str) -> None:
-    """Hear nothing."""
+    """Ignore a frame."""
 
 
 def _http(url: str) -> str:

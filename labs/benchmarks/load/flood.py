@@ -45,7 +45,7 @@ class Flood:
         latest = start.at
         for _ in range(self.messages):
             traffic.say(crowd.clients[0])
-        while traffic.under_way and (patience := self._patience(start.at, latest)) > 0:
+        while traffic.in_flight and (patience := self._patience(start.at, latest)) > 0:
             await traffic.wait_until_done(patience)
         Moment.now(target.watched, traffic.account.received, len(times)).since(start, report)
         # The silence at the end of a flood that was not answered does not make it slower.

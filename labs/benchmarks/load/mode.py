@@ -1,4 +1,4 @@
-"""What a load does, and what all kinds of it have in common."""
+"""The base class of all loads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Mode(Protocol):
     """A kind of load."""
 
     async def run(self, target: Target) -> tuple[Report, Crowd]:
-        """Do it; return what was measured, and the crowd, whose sockets are still open.
+        """Run; return the report and the crowd. Its sockets are still open.
 
         RuntimeError if no socket could be opened.
         """

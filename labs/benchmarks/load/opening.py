@@ -1,4 +1,4 @@
-"""Sockets that are opened, and then do nothing."""
+"""Opens sockets and leaves them idle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What processes have taken, by their roles: from ``/proc``."""
+"""CPU time and memory of processes by role, from ``/proc``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def memory(roles: Roles) -> dict[str, int]:
 
 
 def _cpu(pid: int) -> float:
-    """Return what the threads of a process have run (s).
+    """Return the CPU time of all threads of a process (s).
 
     ``/proc/<pid>/stat`` would count in steps of 10 ms, which is more than a worker takes for a few
     broadcasts to many sockets.

@@ -1,4 +1,4 @@
-"""The time that a Redis takes for what is asked of it."""
+"""The time that Redis spends on commands."""
 
 from __future__ import annotations
 

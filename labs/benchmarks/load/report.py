@@ -1,4 +1,4 @@
-"""What a load tells of its run: one line of JSON."""
+"""The report of a load: one line of JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Report:
     def count(self, crowd: Crowd, traffic: Traffic | None = None, given_up: int = 0) -> None:
         """Note what came of the sockets and of the messages; some were *given_up* before."""
         dropped = crowd.dropped()
-        given_up += len(traffic.under_way) if traffic else 0
+        given_up += len(traffic.in_flight) if traffic else 0
         self.counts = traffic.account.counts() if traffic else {}
         self.counts |= {
             "sockets": len(crowd.clients),
@@ -45,7 +45,7 @@ class Report:
         self.trouble |= {f"closed with {code}": number for code, number in dropped.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the report as JSON values."""
         return asdict(self)
 
 

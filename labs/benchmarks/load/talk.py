@@ -1,4 +1,4 @@
-"""Rooms that talk: in each a message is sent when all members have the one before."""
+"""Rooms that talk: each sends a message once all members have the previous one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from labs.benchmarks.load.redis_time import RedisTime
 from labs.benchmarks.load.report import Report, quantiles
 from labs.benchmarks.load.traffic import Message, Traffic
 
-#: How often is looked for messages that do not arrive (s).
+#: The interval between checks for missing messages (s).
 LOOK = 0.2
 
 
@@ -90,7 +90,7 @@ class Talking:
         return report
 
     async def _measure(self, report: Report) -> None:
-        """Be quiet, warm up, measure."""
+        """Settle, warm up, measure."""
         quiet = self._now()
         await asyncio.sleep(self.talk.settle)
         silent = self._now()
@@ -124,7 +124,7 @@ class Talking:
                 self._go_on(message.sender.room)
 
     async def _drain(self) -> None:
-        """Wait for what is under way."""
+        """Wait for what is in flight."""
         await self.traffic.wait_until_done(self.talk.patience)
         await self.traffic.linger()
         if self._watcher is not None:

@@ -1,4 +1,4 @@
-"""Messages under way: each is done when all members of its room have it."""
+"""Messages in flight: each is done when all members of its room have it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from labs.benchmarks.load.account import Account
 from labs.benchmarks.load.client import Client
 from labs.benchmarks.load.text import Key, compose, read
 
-#: How long something that comes too often is waited for (s).
+#: How long to wait for duplicates (s).
 LINGER = 0.2
 
 
@@ -32,7 +32,7 @@ class Traffic:
         self.run = run
         self.size = size
         self.account = Account()
-        self.under_way: dict[Key, Message] = {}
+        self.in_flight: dict[Key, Message] = {}
         #: By their numbers.
         self.clients: list[Client] = []
         self._finish = finish
@@ -45,7 +45,7 @@ class Traffic:
         """Let *client* send a message to its room."""
         hearers = client.room.open
         key = self.account.send(client.number, hearers)
-        self.under_way[key] = Message(client, time.perf_counter(), hearers)
+        self.in_flight[key] = Message(client, time.perf_counter(), hearers)
         client.send(compose(self.run, key, self.size))
 
     def hear(self, client: Client, text: str) -> None:
@@ -58,14 +58,14 @@ class Traffic:
             return
         if not self.account.hear(client.ear, key):
             return
-        message = self.under_way.get(key)
+        message = self.in_flight.get(key)
         if message is None:
             return
         message.left -= 1
         if message.left <= 0:
-            del self.under_way[key]
+            del self.in_flight[key]
             self._finish(message)
-            if not self.under_way:
+            if not self.in_flight:
                 self._all_done.set()
 
     def _is_of_room(self, client: Client, key: Key) -> bool:
@@ -74,22 +74,22 @@ class Traffic:
         return is_one and self.clients[sender].room is client.room
 
     async def wait_until_done(self, patience: float) -> None:
-        """Wait until nothing is under way, or no longer than *patience* (s).
+        """Wait until nothing is in flight, or no longer than *patience* (s).
 
         What comes twice may come after that: see `linger`.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                while self.under_way:
+                while self.in_flight:
                     self._all_done.clear()
                     await self._all_done.wait()
 
     async def linger(self) -> None:
-        """Wait for what comes too often."""
+        """Wait for duplicates."""
         await asyncio.sleep(LINGER)
 
     def give_up(self, age: float) -> list[Message]:
         """Wait no longer for messages older than *age* (s); return them."""
         before = time.perf_counter() - age
-        old = [key for key, message in self.under_way.items() if message.at < before]
-        return [self.under_way.pop(key) for key in old]
+        old = [key for key, message in self.in_flight.items() if message.at < before]
+        return [self.in_flight.pop(key) for key in old]

@@ -1,1 +1,1 @@
-"""Measures one thing: a site, a load, and what it says."""
+"""Runs one measurement: a site, a load and its report."""

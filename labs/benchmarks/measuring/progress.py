@@ -1,4 +1,4 @@
-"""Saying how far a run is."""
+"""Prints the progress of a run."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Progress:
         self._since = time.monotonic()
 
     def say(self, text: str) -> None:
-        """Say that one more is done."""
+        """Print *text* and the number of finished measurements."""
         self.done += 1
         seconds = time.monotonic() - self._since
         say(f"{self.done:4}/{self.total} {seconds:6.0f} s  {text}")
 
     def report(self, name: str, report: Report) -> None:
-        """Say what one more has measured."""
+        """Print the figures of one more measurement."""
         figures = [f"{key} {number(report.figures[key])}" for key in SAID if key in report.figures]
         trouble = [f"{what}: {count}" for what, count in report.trouble.items()]
         self.say(f"{name}: {', '.join(figures + trouble)}")

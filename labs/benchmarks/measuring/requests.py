@@ -1,4 +1,4 @@
-"""Counting what processes ask of a Redis, by MONITOR.
+"""Counts the requests of processes to Redis with MONITOR.
 
 Commands inside of scripts are not counted: they cost no round trip. Blocking reads count when they
 are sent.

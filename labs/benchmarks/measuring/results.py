@@ -31,11 +31,11 @@ class Results:
         return not self.failures and not self.is_interrupted
 
     def add(self, measurement: Measurement, report: Report) -> None:
-        """Note what a repeat has measured."""
+        """Add the report of a repeat."""
         self.reports.setdefault(place_of(measurement), []).append(report)
 
     def fail(self, measurement: Measurement, reason: str) -> None:
-        """Note why a repeat has measured nothing."""
+        """Add the reason why a repeat failed."""
         self.failures.setdefault(place_of(measurement), []).append(reason)
 
     def values(self, subject: str, name: str, figure: str) -> list[float]:
@@ -54,13 +54,13 @@ class Results:
         return median(shares) if shares else None
 
     def harm(self, subject: str, name: str) -> dict[str, int]:
-        """Return what went wrong, over all repeats; nothing if nothing did."""
+        """Return the errors of all repeats; empty if there are none."""
         reports = self.reports.get((subject, name), [])
         sums = {kind: sum(report.counts.get(kind, 0) for report in reports) for kind in HARM}
         return {kind: count for kind, count in sums.items() if count}
 
     def as_dict(self) -> list[dict[str, Any]]:
-        """Return all of it for JSON."""
+        """Return all results as JSON values."""
         return [
             {
                 "subject": subject,

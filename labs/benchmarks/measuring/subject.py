@@ -1,4 +1,4 @@
-"""What is measured."""
+"""Subjects and measurements."""
 
 from __future__ import annotations
 

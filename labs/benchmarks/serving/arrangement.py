@@ -1,4 +1,4 @@
-"""How many processes of which kind serve a room, and on which cores."""
+"""The number and kind of processes that serve a room, and their cores."""
 
 from __future__ import annotations
 

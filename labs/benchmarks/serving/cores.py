@@ -1,4 +1,4 @@
-"""Which cores processes run on."""
+"""Pins processes to cores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 Cores = frozenset[int]
 
-#: Nothing pinned.
+#: No pinning.
 ANY: Cores = frozenset()
 
 

@@ -1,4 +1,4 @@
-"""What a room needs in order to be served."""
+"""Describes how to serve a room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rooms as a group each. Every run of a consumer stands in the diary of its process."""
+"""Rooms, each a group. Each process records its consumer runs in a diary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process has consumed: a file of lines, which outlives whatever kills the process.
+"""Diaries: each process logs its consumer runs to a file that survives a crash.
 
 Each run of a consumer has a line before its work and one after it. A line is one `write` to a file
 opened with O_APPEND, so that it is there as a whole, or not at all.

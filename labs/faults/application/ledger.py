@@ -1,4 +1,4 @@
-"""What may happen once only: nonces, and how often a message has begun to run.
+"""Records nonces, and how often each message began to run.
 
 Files in a folder that all workers share. A link is made by one process alone, so no lock is needed
 and nothing is lost with a process. The rule of nonces is that of ``chat.models.record``.

@@ -12,7 +12,7 @@ from labs.faults.application.ledger import count_run
 
 
 class Ordered(Exception):
-    """What a consumer raises when it is told to raise."""
+    """The exception that a consumer raises on order."""
 
 
 def obey(order: dict[str, Any] | None, message: str) -> None:

@@ -22,16 +22,16 @@ class Poison(Fault):
     patience = 60.0
 
     def harm(self, stage: Stage) -> None:
-        """Send it, and be the supervisor of the workers, until it is given up."""
+        """Send it, and restart dead workers until it is a dead letter."""
         stage.count_from_now()
         stage.traffic.order("r0s0", do="kill", times=99, silent=True)
 
-        def is_given_up() -> bool:
+        def is_dead_lettered() -> bool:
             if stage.site.replace_dead_workers():
                 stage.excuse()
             return bool(dead_letters(stage))
 
-        wait_for(is_given_up, "the poison among the dead letters", 90)
+        wait_for(is_dead_lettered, "the poison among the dead letters", 90)
 
     def check(self, stage: Stage) -> None:
         """See how often it ran."""
@@ -87,7 +87,7 @@ def judge_others(stage: Stage, transcript: Transcript, bad: set[str], limit: flo
 
 
 def dead_letters(stage: Stage) -> list[DeadLetter]:
-    """Return what was given up."""
+    """Return the dead letters."""
     layer = RedisChannelLayer(hosts=[stage.site.redis.url], prefix="faults")
     try:
         return layer.admin.dead_letters()

@@ -95,7 +95,7 @@ class ChatRedisEmptied(ChatFault):
 
 @contextmanager
 def frozen_workers(stage: Stage) -> Iterator[None]:
-    """Let workers stand still, so that the server has messages under way when harm is done."""
+    """Let workers stand still, so that the server has messages in flight when harm is done."""
     for worker in stage.site.workers:
         worker.signal(signal.SIGSTOP)
     stage.last(FROZEN)

@@ -1,4 +1,4 @@
-"""Redis does what it was asked, and nobody hears of it."""
+"""Redis executes commands, but their replies are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis is there but of no use: it cuts connections, it is full."""
+"""Redis is up but unusable: it cuts connections, or it is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that do not behave, and those who suffer from them."""
+"""Misbehaving clients, and their effect on others."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ AT_ONCE = 4
 
 
 class ServerStopped(Fault):
-    """SIGTERM to one of two interface servers, with handshakes under way."""
+    """SIGTERM to one of two interface servers, with handshakes in flight."""
 
     def __init__(self, kind: str) -> None:
         self.servers = (kind, kind)

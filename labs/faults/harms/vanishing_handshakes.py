@@ -1,4 +1,4 @@
-"""Clients that go away in the middle of their handshake."""
+"""Clients that disconnect during their handshake."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class VanishingHandshakes(Fault):
             stage.last(wait)
 
     def check(self, stage: Stage) -> None:
-        """Look for records of those that are gone."""
+        """Look for records of disconnected clients."""
         joined = stage.traffic.status().joined
         wait_for(
             lambda: stage.records() == joined,

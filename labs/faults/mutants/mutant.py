@@ -1,4 +1,4 @@
-"""A copy of the engine with a change that breaks it."""
+"""Mutants: copies of the engine with a bug on purpose."""
 
 from __future__ import annotations
 

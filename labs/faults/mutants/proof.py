@@ -1,4 +1,4 @@
-"""Whether the table notices a mutant."""
+"""Checks that the table detects a mutant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from labs.harness.report import say
 
 @dataclass
 class Proof:
-    """What came of one mutant."""
+    """The result of one mutant."""
 
     mutant: Mutant
     rows: list[Row] = field(default_factory=list)

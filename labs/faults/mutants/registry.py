@@ -68,7 +68,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "hasty-reaper",
-        "the reaper publishes the disconnect of a connection whose message is still under way",
+        "the reaper publishes the disconnect of a connection whose message is still in flight",
         (
             Patch(
                 f"{LUA}/lib/connection.lua",

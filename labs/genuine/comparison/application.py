@@ -1,4 +1,4 @@
-"""What is known of an application that is compared."""
+"""Describes an application of the comparison."""
 
 from __future__ import annotations
 

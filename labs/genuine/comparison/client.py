@@ -49,7 +49,7 @@ class Client:
         return self._socket is not None and self._socket.state is not State.CLOSED
 
     def take_events(self) -> list[str]:
-        """Return what has come since the last time."""
+        """Return the events since the last call."""
         events, self._events = self._events, []
         return events
 
@@ -82,7 +82,7 @@ class Client:
         )
 
     async def send(self, *frames: str | bytes) -> None:
-        """Send *frames* without waiting for anything."""
+        """Send *frames* without waiting."""
         for frame in frames:
             if self._socket is None or not self._is_open():
                 return

@@ -40,13 +40,13 @@ class OnPurpose:
     layer: Mapping[str, object] = field(default_factory=dict)
 
     def expected(self, engine: Engine) -> str:
-        """Return what is to be seen on *engine*."""
+        """Return the behaviour of *engine*."""
         return self.ours if engine is OURS else self.genuine
 
 
 @dataclass(frozen=True)
 class Demonstrated:
-    """What was expected and seen, by the names of the engines."""
+    """Expected and observed behaviour by engine."""
 
     name: str
     reason: str

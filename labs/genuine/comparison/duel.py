@@ -62,7 +62,7 @@ class Duel:
         return first.result(), second.result()
 
     def describe(self) -> str:
-        """Return what all processes wrote."""
+        """Return the output of all processes."""
         return "\n\n".join(site.describe() for site in self.sites)
 
 

@@ -1,4 +1,4 @@
-"""Knowing from outside that an engine has nothing left to do.
+"""Detects from outside that an engine is idle.
 
 Nothing of the engines is instrumented. Redis tells who waits in a blocking read: a worker that
 does has finished and sent everything, and has no message to take. What its interface server has
@@ -44,7 +44,7 @@ class Ear(Protocol):
         """Note what has been published before this step."""
 
     async def noise(self, traffic: Traffic) -> str:
-        """Say what is left to do, given *traffic*; nothing if all is quiet."""
+        """Return the pending work, given *traffic*; empty if the engine is idle."""
 
 
 def count_blocked(clients: list[dict[str, str]], command: str) -> tuple[int, int]:
@@ -66,7 +66,7 @@ class GenuineEar:
         self._before = _numbers(await self.redis.mget(PUBLISHED))
 
     async def noise(self, traffic: Traffic) -> str:
-        """Say what is left to do."""
+        """Return the pending work."""
         async with self.redis.pipeline(transaction=True) as pipeline:
             pipeline.client_list()
             pipeline.keys("asgi:*!")
@@ -101,7 +101,7 @@ class OurEar:
         """Note nothing: a connection record tells how far its connection is."""
 
     async def noise(self, traffic: Traffic) -> str:
-        """Say what is left to do."""
+        """Return the pending work."""
         keys = await self.redis.keys(f"channels:{FORMAT_VERSION}:connections:*")
         async with self.redis.pipeline(transaction=True) as pipeline:
             pipeline.client_list()
@@ -115,7 +115,7 @@ class OurEar:
         checks = {
             f"{len(fields)} connections of {traffic.live}": len(fields) == traffic.live,
             f"{traffic.frames - orders} frames": orders == traffic.frames,
-            "messages under way": all(state == b"i" for _, state, _ in fields),
+            "messages in flight": all(state == b"i" for _, state, _ in fields),
             f"{self.threads - blocked} workers": blocked >= self.threads,
             "an inbox": readers == waiting and (waiting > 0 or not traffic.live),
         }

@@ -1,4 +1,4 @@
-"""What a run says: lines for people, and the same as JSON."""
+"""The results of a run as text and as JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def describe_tests(tested: Sequence[Tested]) -> str:
 def as_json(
     results: Sequence[Result], differences: Sequence[Demonstrated], tested: Sequence[Tested]
 ) -> dict[str, Any]:
-    """Return everything, for programs."""
+    """Return all results as JSON values."""
     return {
         "applications": [{**asdict(result), "equal": result.is_equal} for result in results],
         "differences": [

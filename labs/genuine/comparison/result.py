@@ -1,4 +1,4 @@
-"""What came of comparing an application."""
+"""Results of comparing an application."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Result:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing differed."""
+        """Whether the engines behaved alike."""
         return not self.findings and not self.trouble
 
 

@@ -1,4 +1,4 @@
-"""What the clients of a conversation do, one step after the other."""
+"""The steps that clients take in a conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times, which are never the same twice."""
+"""Replaces times, which differ between runs."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What came of a conversation on one engine, and where two of them differ."""
+"""The transcript of a conversation on one engine, and the differences of two."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Transcript:
 
     @property
     def frames(self) -> int:
-        """How many frames came."""
+        """The number of frames received."""
         return sum(
             event.startswith(("text ", "bytes "))
             for moment in self.moments

@@ -1,1 +1,1 @@
-"""What is rehearsed, one step or a few that belong together in each module."""
+"""The steps of the rehearsal. Each module holds one, or a few related ones."""

@@ -1,4 +1,4 @@
-"""What all of it needed of the smallest plans."""
+"""Compares the peaks of the whole rehearsal with the smallest plans."""
 
 from __future__ import annotations
 

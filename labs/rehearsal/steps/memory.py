@@ -1,4 +1,4 @@
-"""What sockets, rooms and waiting messages take of the memory of Redis."""
+"""The memory of Redis for sockets, rooms and waiting messages."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ async def test_frames_of_clients_that_have_left_are_bounded(
     workers.stop()
     assert workers.join(TIMEOUT)
     for client in clients:
-        for number in range(11):  # of which one is under way
+        for number in range(11):  # of which one is in flight
             client.send(str(number))
         client.leave()
         await client.ended()
@@ -324,7 +324,7 @@ async def test_frames_left_behind_are_bounded_in_bytes_over_all(
     clients = [await Client(application).accepted() for _ in range(2)]
     with consumers.held():
         for client in clients:
-            for _ in range(3):  # of which one is under way
+            for _ in range(3):  # of which one is in flight
                 client.send("x" * 5000)
             client.leave()
             await client.ended()
@@ -547,7 +547,7 @@ async def test_http_goes_to_its_application(application: Interface) -> None:
 async def test_what_was_said_before_a_stop_goes_to_workers(
     application: Interface, consumers: Consumers
 ) -> None:
-    """Also that of a client that has left: three frames wait behind one that is under way."""
+    """Also that of a client that has left: three frames wait behind one that is in flight."""
     stays, leaves = [await Client(application).accepted() for _ in range(2)]
     with consumers.held():
         for client in (stays, leaves):

@@ -214,7 +214,9 @@ class TestLook:
                 pass
         assert found["thing"].startswith("look ")
 
-    async def test_one_that_never_ends_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_check_that_never_ends_is_timed_out(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """As one at a database whose line was cut unheard, when it answers again."""
         counted = Counted()
         look = CachedCheck(counted)

@@ -18,7 +18,7 @@ from channels_workers.interface.servers.gate import Gate
 from channels_workers.interface.servers.stalls import StallDetector
 
 
-class Held(Gate):
+class HoldingGate(Gate):
     can_hold = True
 
 
@@ -39,7 +39,7 @@ def opened(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
 
 
 def made(protocol: WebSocketProtocol, backlog: Backlog | None = None) -> Intake:
-    gate = Held(lambda: None, lambda: None)
+    gate = HoldingGate(lambda: None, lambda: None)
     return Intake(gate, protocol, StallDetector(), backlog or Backlog())
 
 

@@ -96,7 +96,7 @@ async def test_too_much_that_waits_overflows() -> None:
     overflows: list[None] = []
     to_client = outgoing(server, lambda: overflows.append(None), REPLIES_WAITING=2)
     for _ in range(3):
-        to_client.put(event("one is under way, two wait"))
+        to_client.put(event("one is in flight, two wait"))
     assert not overflows
     to_client.put(event("one too many"))
     assert overflows == [None]

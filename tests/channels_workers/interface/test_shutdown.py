@@ -40,7 +40,7 @@ def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
         signal.signal(changed, handler)
 
 
-async def test_the_server_gets_the_signal_when_goodbye_was_said(number: signal.Signals) -> None:
+async def test_the_server_gets_the_signal_after_the_shutdown(number: signal.Signals) -> None:
     server, said = Server(), []
     signal.signal(number, server)
 
@@ -55,8 +55,8 @@ async def test_the_server_gets_the_signal_when_goodbye_was_said(number: signal.S
     assert server.got == [number]
 
 
-async def begin_to_say(goes_on: asyncio.Event, number: signal.Signals) -> None:
-    """Send a signal, and return while its goodbye is being said."""
+async def begin_to_shut_down(goes_on: asyncio.Event, number: signal.Signals) -> None:
+    """Send a signal, and return while the shutdown runs."""
     begun = asyncio.Event()
 
     async def say(number: int) -> None:
@@ -82,7 +82,7 @@ async def test_sigint_goes_to_the_server_at_once_in_the_middle(
     server: Server, number: signal.Signals
 ) -> None:
     goes_on = asyncio.Event()
-    await begin_to_say(goes_on, number)
+    await begin_to_shut_down(goes_on, number)
     assert server.got == []
     os.kill(os.getpid(), signal.SIGINT)
     assert server.got == [signal.SIGINT]
@@ -97,7 +97,7 @@ async def test_sigterm_comes_once_however_often_it_is_sent(
 ) -> None:
     """To a whole group of processes, and again by a parent to its children."""
     goes_on = asyncio.Event()
-    await begin_to_say(goes_on, number)
+    await begin_to_shut_down(goes_on, number)
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
     assert server.got == []
@@ -106,7 +106,7 @@ async def test_sigterm_comes_once_however_often_it_is_sent(
     assert server.got == [number]
 
 
-async def test_who_cannot_say_goodbye_ends_all_the_same(
+async def test_a_failed_shutdown_ends_the_process_all_the_same(
     number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = Server()
@@ -126,9 +126,9 @@ async def test_in_another_thread_nothing_is_installed(number: signal.Signals) ->
     signal.signal(number, server)
 
     async def install() -> None:
-        goodbye = Shutdown(lambda number: asyncio.sleep(0))
-        goodbye.install()
-        assert goodbye.is_installed
+        shutdown = Shutdown(lambda number: asyncio.sleep(0))
+        shutdown.install()
+        assert shutdown.is_installed
 
     thread = threading.Thread(target=lambda: asyncio.run(install()))
     thread.start()
@@ -141,7 +141,7 @@ import asyncio, os, signal
 from channels_workers.interface.shutdown import Shutdown
 
 async def say(number):
-    print("goodbye", flush=True)
+    print("shut down", flush=True)
 
 async def main():
     Shutdown(say).install()
@@ -156,7 +156,7 @@ def test_without_a_handler_of_a_server_the_process_ends() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.stdout == "goodbye\n"
+    assert done.stdout == "shut down\n"
     assert done.returncode == -signal.SIGTERM
 
 
@@ -165,11 +165,11 @@ import asyncio, os, signal
 from channels_workers.interface.shutdown import Shutdown
 
 async def say(number):
-    print("goodbye", flush=True)
+    print("shut down", flush=True)
 
 async def main():
-    goodbye = Shutdown(say)
-    goodbye.install()
+    shutdown = Shutdown(say)
+    shutdown.install()
     if not (child := os.fork()):
         os.kill(os.getpid(), signal.SIGTERM)
         os._exit(0)
@@ -181,21 +181,21 @@ asyncio.run(main())
 """
 
 
-def test_a_forked_child_gets_signals_as_if_nobody_said_goodbye() -> None:
+def test_a_forked_child_gets_signals_as_without_a_shutdown() -> None:
     """The child's copy of the event loop does not run; the parent's must not hear of it."""
     done = subprocess.run(
         [sys.executable, "-c", FORKED], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.stdout == f"{-signal.SIGTERM}\ngoodbye\n"
+    assert done.stdout == f"{-signal.SIGTERM}\nshut down\n"
     assert done.returncode == -signal.SIGTERM
 
 
-async def test_the_server_gets_the_signal_though_the_goodbye_is_cancelled(
+async def test_the_server_gets_the_signal_though_the_shutdown_is_cancelled(
     server: Server, number: signal.Signals
 ) -> None:
     """As by an event loop that ends."""
-    await begin_to_say(asyncio.Event(), number)
-    [saying] = asyncio.all_tasks() - {asyncio.current_task()}
-    saying.cancel()
+    await begin_to_shut_down(asyncio.Event(), number)
+    [running] = asyncio.all_tasks() - {asyncio.current_task()}
+    running.cancel()
     await server.wait()
     assert server.got == [number]

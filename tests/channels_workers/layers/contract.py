@@ -121,7 +121,7 @@ class Process:
 
 
 class Waiting(Recorder):
-    """A connection whose connect is under way."""
+    """A connection whose connect is in flight."""
 
     def __init__(self, payload: bytes) -> None:
         super().__init__()
@@ -444,7 +444,7 @@ class LayerContract:
         assert await process.publish(recorder, 0) is Published.REPEATED
         await process.pull_nothing()
 
-    async def test_one_message_of_a_connection_is_under_way(self, process: Process) -> None:
+    async def test_one_message_of_a_connection_is_in_flight(self, process: Process) -> None:
         recorder = await process.connect()
         with pytest.raises(RuntimeError, match="order 1 cannot follow 0"):
             await process.publish(recorder, 1)
@@ -490,7 +490,7 @@ class LayerContract:
         assert process.layer.length("work") == 1
         delivery = await other.pull()
         assert other.layer.content(delivery)["n"] == 1
-        assert process.layer.length("work") == 1  # under way counts
+        assert process.layer.length("work") == 1  # in flight counts
         await other.commit(delivery)
         assert process.layer.length("work") == 0
 
@@ -942,7 +942,9 @@ class LayerContract:
         assert other.layer.heartbeat("other worker") is Liveness.EVICTED
         await process.pull_nothing()
 
-    async def test_who_finds_remains_cleans_them_up(self, process: Process, other: Process) -> None:
+    async def test_another_process_finishes_the_cleanup(
+        self, process: Process, other: Process
+    ) -> None:
         await process.connect()
         await process.pull()
         assert other.layer.admin.mark_dead("worker", 1)
@@ -996,7 +998,7 @@ class LayerContract:
         assert process.layer.admin.awaiting_cleanup() == set()
         assert await other.commit(held) is Committed.DONE
 
-    async def test_what_is_held_under_a_former_name_goes_back_with_the_process(
+    async def test_deliveries_under_a_previous_id_go_back_with_the_process(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
@@ -1071,8 +1073,8 @@ class LayerContract:
             victim = Process(make_layer(), f"victim {number}")
             delivery = await victim.pull()
             assert delivery.deaths == number
-            given_up = await victim.mark_dead(victim.name)
-            assert given_up == ([NewDeadLetter(CONNECT, delivery.id)] if number == 2 else [])
+            dead_lettered = await victim.mark_dead(victim.name)
+            assert dead_lettered == ([NewDeadLetter(CONNECT, delivery.id)] if number == 2 else [])
         await recorder.until(lambda: recorder.releases == [0])
         assert recorder.messages == [{"accept": False}]
         last = Process(make_layer())
@@ -1088,9 +1090,9 @@ class LayerContract:
         await recorder.until(lambda: recorder.releases == [0])
         assert recorder.messages == [{"accept": False}], "a handshake is refused"
         assert await process.publish(recorder, 1) is Published.PUBLISHED
-        given_up = await process.pull()
+        dead_lettered = await process.pull()
         await process.layer.close(recorder.channel, 1000)
-        assert process.layer.dead_letter(given_up, "no reason") is Committed.DONE
+        assert process.layer.dead_letter(dead_lettered, "no reason") is Committed.DONE
         last = await process.pull()
         assert last.channel == DISCONNECT
         assert process.layer.dead_letter(last, "no reason") is Committed.DONE
@@ -1116,7 +1118,7 @@ class LayerContract:
         await process.commit(await process.pull(DISCONNECT))
         assert other.layer.connected(known) == {opening.channel, there.channel}
 
-    async def test_a_connection_whose_disconnect_is_given_up_does_not_live(
+    async def test_a_connection_whose_disconnect_is_dead_lettered_does_not_live(
         self, process: Process
     ) -> None:
         recorder = await process.connected()
@@ -1158,7 +1160,7 @@ class LayerContract:
         waiting = await process.connect()
         idle, busy = [await self._connected_before(process, waiting) for _ in range(2)]
         await process.publish(busy, 1)
-        under_way = await other.pull(RECEIVE)
+        delivery = await other.pull(RECEIVE)
         await process.layer.group_add("group", idle.channel)
         server = str(server_of(idle.channel))
         await other.mark_dead(server)
@@ -1167,7 +1169,7 @@ class LayerContract:
         assert (first.channel, first.reply_channel, first.code) == (DISCONNECT, idle.channel, 1006)
         assert other.layer.content(first)["path"] == "/"
         await other.pull_nothing()  # the connect that waited is withdrawn
-        assert await other.commit(under_way) is Committed.DONE
+        assert await other.commit(delivery) is Committed.DONE
         second = await other.pull()
         assert (second.channel, second.reply_channel) == (DISCONNECT, busy.channel)
         assert [await other.commit(last) for last in (first, second)] == [Committed.DONE] * 2

@@ -49,15 +49,15 @@ BACKEND = "channels_workers.layers.redis.RedisChannelLayer"
 
 
 class Connection(Recorder):
-    """One that knows what of it is under way, as that of an interface server does."""
+    """A connection that knows its pending message, as in an interface server."""
 
     def __init__(self, payload: bytes) -> None:
         super().__init__()
         self.payload = payload
 
     def snapshot(self) -> ConnectionSnapshot:
-        under_way = None if self.releases else PendingMessage(CONNECT, self.payload)
-        return ConnectionSnapshot(0, self.payload, under_way)
+        pending = None if self.releases else PendingMessage(CONNECT, self.payload)
+        return ConnectionSnapshot(0, self.payload, pending)
 
 
 class Site:

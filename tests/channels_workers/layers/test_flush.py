@@ -135,20 +135,20 @@ async def test_whoever_flushes_forgets_its_groups_and_the_others_do_not(site: Si
 
 
 class Connection(Recorder):
-    """One that knows what of it is under way."""
+    """A connection that knows its pending message."""
 
     order = 0
-    under_way: PendingMessage | None = None
+    pending: PendingMessage | None = None
 
     def snapshot(self) -> ConnectionSnapshot:
-        under_way = self.under_way if self.order not in self.releases else None
-        return ConnectionSnapshot(self.order, b"\x80", under_way)
+        pending = self.pending if self.order not in self.releases else None
+        return ConnectionSnapshot(self.order, b"\x80", pending)
 
 
 async def connect(server: Process) -> Connection:
     connection = Connection()
     connection.channel = await server.layer.attach(connection)
-    connection.under_way = PendingMessage(CONNECT, server.layer.encode({"path": "/"}))
+    connection.pending = PendingMessage(CONNECT, server.layer.encode({"path": "/"}))
     assert await server.publish(connection, 0) is Published.PUBLISHED
     return connection
 
@@ -185,7 +185,7 @@ async def test_sockets_stay_and_what_waited_of_them_is_published_again(
     await finish(site, *busy, ending)
     for connection, server in zip(busy, site.servers, strict=True):
         connection.order = 1
-        connection.under_way = PendingMessage(RECEIVE, server.layer.encode({"path": "/"}))
+        connection.pending = PendingMessage(RECEIVE, server.layer.encode({"path": "/"}))
         await server.publish(connection, 1)
     held = await site.worker.pull()  # a worker runs one of them meanwhile
     assert await site.servers[0].layer.close(ending.channel, 1000) is Closed.PUBLISHED

@@ -91,7 +91,7 @@ class RedisBus:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_given_up(settings: DjangoSettings) -> None:
+def nothing_is_dead_lettered(settings: DjangoSettings) -> None:
     settings.CHANNEL_WORKERS = {"DELIVERIES": 1_000_000}
 
 

@@ -42,21 +42,21 @@ class Socket(Recorder):
         super().__init__()
         self.site = site
         self.order = -1
-        self.under_way: PendingMessage | None = None
+        self.pending: PendingMessage | None = None
 
     def release(self, order: int) -> None:
         if order == self.order:
-            self.under_way = None
+            self.pending = None
         super().release(order)
 
     def snapshot(self) -> ConnectionSnapshot | None:
-        return None if self.order < 0 else ConnectionSnapshot(self.order, b"\x80", self.under_way)
+        return None if self.order < 0 else ConnectionSnapshot(self.order, b"\x80", self.pending)
 
     async def publish(self, **content: Any) -> Published:
         self.order += 1
         channel = RECEIVE if self.order else CONNECT
-        self.under_way = PendingMessage(channel, self.site.layer.encode(content))
-        payload = self.under_way.payload
+        self.pending = PendingMessage(channel, self.site.layer.encode(content))
+        payload = self.pending.payload
         return await self.site.layer.publish(channel, self.channel, self.order, payload, b"\x80")
 
     async def say(self, **content: Any) -> None:
@@ -64,7 +64,7 @@ class Socket(Recorder):
         publishing = asyncio.create_task(self.publish(**content))
         await self.site.work()
         await publishing
-        await self.until(lambda: self.under_way is None)
+        await self.until(lambda: self.pending is None)
 
     async def close(self) -> Closed:
         closed = await self.site.layer.close(self.channel, 1000)
@@ -178,7 +178,7 @@ async def test_sessions_are_there_again(site: Site) -> None:
     publishing = asyncio.create_task(socket.publish(text="hi"))
     await site.work(session=b"first")
     await publishing
-    await socket.until(lambda: socket.under_way is None)
+    await socket.until(lambda: socket.pending is None)
     site.worker.save_session(Session(socket.channel, b"second"))
     await site.layer.send(socket.channel, {"n": 0})
     await socket.until_got({"n": 0})
@@ -187,7 +187,7 @@ async def test_sessions_are_there_again(site: Site) -> None:
 
 
 @pytest.mark.parametrize("is_begun", [False, True])
-async def test_a_message_under_way_runs_again(is_begun: bool, site: Site) -> None:
+async def test_a_pending_message_runs_again(is_begun: bool, site: Site) -> None:
     socket = await site.socket()
     assert await socket.publish(text="hi") is Published.PUBLISHED
     lost = await site.pull() if is_begun else None
@@ -317,7 +317,7 @@ async def test_a_message_of_before_changes_nothing(site: Site) -> None:
     await socket.publish(text="one")
     old = site.snapshot()
     await site.work()
-    await socket.until(lambda: socket.under_way is None)
+    await socket.until(lambda: socket.pending is None)
     await socket.say(text="two")
     await site.evicted(old)
     again = await site.pull()

@@ -108,7 +108,7 @@ async def test_what_nobody_waits_for_any_more_is_not_written(
     session: ServerSession, layer: RedisChannelLayer
 ) -> None:
     told = Told()
-    session.start(ask(), told)  # under way, so that the next waits
+    session.start(ask(), told)  # in flight, so that the next waits
     waiting = asyncio.create_task(layer.send("a-channel", {"text": "hi"}))
     await asyncio.sleep(0)
     waiting.cancel()

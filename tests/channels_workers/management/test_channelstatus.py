@@ -19,7 +19,7 @@ def run(*arguments: str) -> str:
 
 @pytest.fixture
 def client(client_socket: Client) -> Client:
-    """A connection whose handshake is under way, beside a message that waits."""
+    """A connection whose handshake is in flight, beside a message that waits."""
     client_socket.layer.register(
         "w", ProcessInfo("worker", "host", 42, 0.0, 4, ("websocket.connect",))
     )

@@ -210,7 +210,7 @@ def test_verbosity_shows_each_message(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_finishes_the_message_under_way_and_leaves_the_rest(
+def test_a_signal_finishes_the_message_in_flight_and_leaves_the_rest(
     number: signal.Signals, run_worker: RunWorker, redis_layer: RedisChannelLayer
 ) -> None:
     worker = run_worker()

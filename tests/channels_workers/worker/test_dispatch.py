@@ -228,12 +228,12 @@ def test_closing_where_there_is_no_socket_is_logged(
 def test_a_custom_socket_exception_runs_for_its_message(
     connected: Client, run_next: RunNext
 ) -> None:
-    class SayGoodbye(ChannelSocketException):
+    class Farewell(ChannelSocketException):
         def run(self, message: Any) -> None:
-            message.reply_channel.send({"text": "goodbye", "close": True})
+            message.reply_channel.send({"text": "farewell", "close": True})
 
-    run_next(consumer_that(fail_with(SayGoodbye()), is_async=False))
-    assert connected.replies == [{"text": "before"}, {"text": "goodbye", "close": True}]
+    run_next(consumer_that(fail_with(Farewell()), is_async=False))
+    assert connected.replies == [{"text": "before"}, {"text": "farewell", "close": True}]
 
 
 def test_an_exception_whose_run_fails_is_logged(

@@ -28,7 +28,7 @@ from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import heard
-from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
+from tests.channels_workers.consumers import TIMEOUT, Blocked, Counted, StartGroup, stop
 
 # The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
@@ -173,7 +173,7 @@ def test_the_setting_names_the_routing(
 def test_stopping_finishes_the_running_message_and_leaves_the_rest(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    held = Held()
+    held = Blocked()
     first, second = Client(memory_layer), Client(memory_layer)
     group = start_group({"websocket.connect": held})
     first.connect()
@@ -190,7 +190,7 @@ def test_stopping_finishes_the_running_message_and_leaves_the_rest(
 def test_prefetched_messages_are_handed_back_uncounted(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    held = Held()
+    held = Blocked()
     Channel("one").send({"name": "one"})
     Channel("two").send({"name": "two"})
     group = start_group({"one": held, "two": held})
@@ -248,7 +248,7 @@ def test_finished_messages_are_committed_during_a_slow_consumer(
 ) -> None:
     monkeypatch.setattr(batch, "BATCH_WINDOW", 0.1)
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 1000.0)  # it does not wait for a heartbeat
-    held = Held()
+    held = Blocked()
 
     def consumer(message: Any) -> None:
         if message["path"] == "/slow/":
@@ -273,7 +273,7 @@ def test_one_thread_runs_an_ordinary_channel_in_order(
 ) -> None:
     monkeypatch.setattr(in_flight, "PREFETCH_LEASE_ALONE", 0.01)
     monkeypatch.setattr(relief, "RELIEF_INTERVAL", 0.01)
-    seen, held = [], Held()
+    seen, held = [], Blocked()
 
     def consumer(message: Any) -> None:
         seen.append(message["n"])
@@ -294,7 +294,7 @@ def test_one_thread_runs_an_ordinary_channel_in_order(
 def test_a_stopping_worker_commits_what_has_run(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    held = Held()
+    held = Blocked()
     clients = [Client(memory_layer, path) for path in ("/", "/", "/slow/", "/")]
     for client in clients:
         client.connect()
@@ -358,7 +358,7 @@ def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
 def test_quarantined_messages_of_a_process_run_one_at_a_time(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
-    quarantined, other = {"one": Held(), "two": Held()}, Counted()
+    quarantined, other = {"one": Blocked(), "two": Blocked()}, Counted()
     for channel in quarantined:
         Channel(channel).send({})
     let_die(memory_layer, *quarantined)
@@ -467,7 +467,7 @@ def test_a_stopping_worker_hands_on_messages_that_are_put_off(
 def test_a_prefetched_message_is_handed_back_after_its_lease(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
-    held, counted = Held(), Counted()
+    held, counted = Blocked(), Counted()
     Channel("one").send({"name": "one"})
     Channel("two").send({"name": "two"})
     start_group({"one": held, "two": held})
@@ -480,7 +480,7 @@ def test_a_prefetched_message_is_handed_back_after_its_lease(
 def test_the_message_of_a_late_consumer_is_handed_back(
     client_socket: Client, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    held = Held()
+    held = Blocked()
     group = start_group({"websocket.connect": held})
     sent = client_socket.connect()
     assert held.begun.wait(TIMEOUT)
@@ -499,7 +499,7 @@ def test_the_time_to_stop_is_a_setting(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = {"STOP_TIMEOUT": 0.1}
-    held = Held()
+    held = Blocked()
     group = start_group({"background": held})
     Channel("background").send({})
     assert held.begun.wait(TIMEOUT)
@@ -615,7 +615,7 @@ def test_a_commit_that_waits_for_redis_ends_with_the_process(
     redis_server: RedisServer, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
-    held = Held()
+    held = Blocked()
     group = start_group({"background": held}, layer)
     Channel("background", channel_layer=layer).send({})
     assert held.begun.wait(TIMEOUT)

@@ -11,7 +11,7 @@ from channels_workers.layers.types import ProcessInfo
 from channels_workers.worker import batch, heartbeat, reaper
 from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
-from tests.channels_workers.consumers import TIMEOUT, Counted, Held, StartGroup, stop
+from tests.channels_workers.consumers import TIMEOUT, Blocked, Counted, StartGroup, stop
 
 # The signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
@@ -144,7 +144,7 @@ def test_commits_go_on_while_the_new_name_is_unknown(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
-    register, refusals, held = memory_layer.register, Counted(), Held()
+    register, refusals, held = memory_layer.register, Counted(), Blocked()
 
     def refuse(process: str, about: ProcessInfo) -> None:
         refusals(process)

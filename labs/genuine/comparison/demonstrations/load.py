@@ -1,4 +1,4 @@
-"""What Redis has to do."""
+"""The load on Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of sends when something is wrong with one of them, or with their consumer."""
+"""Sends when one of them, or their consumer, fails."""
 
 from __future__ import annotations
 

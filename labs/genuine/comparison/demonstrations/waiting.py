@@ -1,4 +1,4 @@
-"""What waits for a worker: how much of it, and how long."""
+"""Messages that wait for a worker: how many, and how long."""
 
 from __future__ import annotations
 

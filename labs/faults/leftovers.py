@@ -1,4 +1,4 @@
-"""What stands in Redis and should not."""
+"""Finds keys in Redis that should be gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OF_SOCKETS = ("connections", "session", "group", "groups")
 
 
 def ghosts(site: Site) -> list[str]:
-    """Return what is left of servers that the layer does not know (any more)."""
+    """Return the keys and group members of servers that the layer does not know."""
     with site.redis.client() as client:
         known = {
             name.decode() for key in client.keys("faults:*:processes") for name in client.hkeys(key)
