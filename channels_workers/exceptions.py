@@ -132,7 +132,7 @@ class WebsocketCloseException(ChannelSocketException):
 
     def run(self, message: Any) -> None:
         """Close the socket that *message* came from."""
-        if message.reply_channel is None or not message.channel.name.startswith("websocket."):
+        if message.reply_channel is None or not message.channel_name.startswith("websocket."):
             raise ValueError("You cannot raise CloseWebsocketError from a non-websocket handler.")
         message.reply_channel.send({"close": self._code or True})
 

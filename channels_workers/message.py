@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, ItemsView, KeysView, ValuesView
+from functools import cached_property
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -48,12 +49,17 @@ class Message:
     ) -> None:
         self.content = content
         self.channel_layer = channel_layer
-        self.channel = Channel(channel_name, channel_layer=channel_layer)
+        self.channel_name = channel_name
         self.delivery = delivery
         self.id = delivery.id if delivery else ""
         name = content.get("reply_channel")
         #: A Channel; None for a message that did not come from a socket.
         self.reply_channel: Any = Channel(name, channel_layer=channel_layer) if name else None
+
+    @cached_property
+    def channel(self) -> Channel:
+        """The channel that it came from."""
+        return Channel(self.channel_name, channel_layer=self.channel_layer)
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
@@ -83,8 +89,8 @@ class Message:
     def copy(self) -> Message:
         """Return a copy whose content may be changed."""
         return Message(
-            copy.deepcopy(self.content), self.channel.name, self.channel_layer, self.delivery
+            copy.deepcopy(self.content), self.channel_name, self.channel_layer, self.delivery
         )
 
     def __repr__(self) -> str:
-        return f"<Message {self.id or '(no id)'} on {self.channel}>"
+        return f"<Message {self.id or '(no id)'} on {self.channel_name}>"

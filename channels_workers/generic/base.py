@@ -68,7 +68,7 @@ class BaseConsumer:
 
     def get_handler(self, message: Message, **kwargs: Any) -> Consumer:
         """Return the method for the message's channel, with the decorators that are set."""
-        handler: Consumer = getattr(self, self.method_mapping[message.channel.name])
+        handler: Consumer = getattr(self, self.method_mapping[message.channel_name])
         if self.channel_session_user:
             return channel_session_user(partial(call, handler))
         if self.channel_session:

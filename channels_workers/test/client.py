@@ -111,7 +111,7 @@ class Client:
             elif outcome.is_put_off:
                 put_back(delivery, layer, outcome.error)
             else:
-                finish(outcome.of(delivery), layer)
+                finish(Finished(delivery, outcome.operations, outcome.session), layer)
                 if delivery.channel == DISCONNECT and message.reply_channel is not None:
                     take_session(layer, message.reply_channel.name)
         if outcome.error is not None:
