@@ -160,11 +160,13 @@ def _forget(*, setting: str, **kwargs: Any) -> None:
 
 
 def _stored_session(store: type[SessionBase], reply_channel: str) -> SessionBase:
-    # A session without a row loses its key when it is loaded, so the key is set again.
     key = "chn" + hashlib.sha1(reply_channel.encode(), usedforsecurity=False).hexdigest()[:29]
     session = store(session_key=key)
     session.keys()
-    session._session_key = key
+    if session.session_key != key:  # nothing is stored: Django then forgets the key as it loads
+        session = store(session_key=key)
+        session.clear()  # so that it does not load
+        session.modified = False
     return session
 
 
