@@ -25,14 +25,19 @@ Consumer = Callable[..., Any]
 class Message:
     """A message of a channel. It reads and writes its content like a dict.
 
-    * ``content``: the dict itself.
-    * ``channel``: the :class:`~channels_workers.channel.Channel` that it came from.
-    * ``reply_channel``: the channel of its socket; None if it came from no socket.
+    * ``content``: the dict itself. The interface server writes it for a socket, and the sender
+      for other messages. ``message["key"]`` raises ``KeyError`` for a key that is not there.
+    * ``channel_name``: the name of its channel, a str.
+    * ``reply_channel``: the :class:`~channels_workers.channel.Channel` of its socket, from
+      ``content["reply_channel"]``. None if that is missing.
     * ``channel_layer``: the layer that carried it.
-    * ``id``: a text that stays the same if the message runs again. Use it to make writes
-      idempotent. ``""`` for a message that no layer carried.
-    * ``channel_session``: the session of its connection, set by ``@channel_session``.
-    * ``http_session``: the session of the browser or None, set by ``@http_session``.
+    * ``id``: a str that stays the same if the message runs again. Use it to make writes
+      idempotent. It is ``<reply channel>:<order>`` for a socket, and ``<parent id>.<number>`` for
+      what a consumer sent. ``""`` for a message that no layer carried.
+    * ``channel_session``: the session of its connection, set by
+      :func:`~channels_workers.sessions.channel_session`. Without it: ``AttributeError``.
+    * ``http_session``: the session of the browser or None, set by
+      :func:`~channels_workers.sessions.http_session`.
     * ``user``: the logged-in user, set by the decorators of :mod:`channels_workers.auth`.
     """
 
@@ -58,7 +63,7 @@ class Message:
 
     @cached_property
     def channel(self) -> Channel:
-        """The channel that it came from."""
+        """The :class:`~channels_workers.channel.Channel` that it came from."""
         return Channel(self.channel_name, channel_layer=self.channel_layer)
 
     def __getitem__(self, key: str) -> Any:
@@ -83,11 +88,14 @@ class Message:
         return self.content.items()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a value of the content, *default* without one."""
+        """Return the value of *key* in the content, or *default* if it is not there."""
         return self.content.get(key, default)
 
     def copy(self) -> Message:
-        """Return a copy whose content may be changed."""
+        """Return a copy with the same id and a deep copy of the content.
+
+        It has no session and no user until a decorator sets them.
+        """
         return Message(
             copy.deepcopy(self.content), self.channel_name, self.channel_layer, self.delivery
         )

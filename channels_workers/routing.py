@@ -49,12 +49,19 @@ class Match(NamedTuple):
 
 
 class Route:
-    """A consumer for one channel or several.
+    """A consumer for one channel or several; also named ``route``.
 
-    *consumer* is a callable or its dotted path. Each filter is named after a key of the message.
-    Its value is a regular expression that must match the beginning of the text there. ``$`` at
-    its end matches the end of the text only, not before a last line end. Named groups become
-    arguments of the consumer.
+    *channels* is a name or a list of names. *consumer* is a callable or its dotted path. It is
+    called with the message, and with the named groups of the filters as keyword arguments (str).
+
+    Each filter is named after a key of the message. Its value is a regular expression that must
+    match the beginning of the text there. Bytes are decoded as UTF-8. A message without that key,
+    or with another type there, does not match. ``$`` at the end of a filter matches the end of
+    the text only, not before a last line end.
+
+    Raises ``ValueError`` for a filter that is no regular expression or has groups without names,
+    and :class:`~django.core.exceptions.ImproperlyConfigured` for a consumer that cannot be
+    imported or called.
     """
 
     def __init__(
@@ -69,7 +76,7 @@ class Route:
         self.filters = compile_filters(filters, f"the route of {', '.join(self.channels)}")
 
     def match(self, message: Message) -> Match | None:
-        """Return the consumer and its arguments, None if this route is for other messages."""
+        """Return the consumer and its keyword arguments; None if *message* is not for it."""
         return self.match_values(message.channel_name, message)
 
     def match_values(self, channel: str, values: Message | Mapping[str, Any]) -> Match | None:
@@ -94,7 +101,12 @@ class Route:
 
 
 class RouteClass(Route):
-    """A class-based consumer, for the channels that its ``channel_names()`` returns."""
+    """A class-based consumer; also named ``route_class``.
+
+    It is for the channels that ``channel_names()`` of the class returns. *consumer* is the class
+    or its dotted path. Filters and errors are those of :class:`Route`. Raises ``ValueError`` also
+    for a consumer without ``channel_names()``.
+    """
 
     def __init__(self, consumer: str | Consumer, **filters: str | bytes) -> None:
         found = resolve_consumer(consumer)
@@ -109,7 +121,16 @@ class RouteClass(Route):
 
 
 class Include:
-    """Another routing below prefixes. Its filters see the texts without the matched prefixes."""
+    """Another routing below prefixes; also named ``include``.
+
+    *routing* is a list, a dict or a dotted path. Prefixes are named like the filters of a
+    :class:`Route`, and must match the beginning of the text. Filters in the routing see the text
+    after the prefix. Named groups of prefixes become keyword arguments too. A group of the same
+    name in the routing takes precedence.
+
+    Raises ``ValueError`` for a prefix that is no regular expression, and
+    :class:`~django.core.exceptions.ImproperlyConfigured` for anything that is not a routing.
+    """
 
     def __init__(self, routing: Any, **prefixes: str | bytes) -> None:
         self.routing = resolve_routing(routing)

@@ -102,7 +102,12 @@ class ChannelSession(SessionBase):
 def session_for_reply_channel(reply_channel: str) -> SessionBase:
     """Return the session of a connection, outside its consumers; ``save()`` saves it now.
 
-    In a coroutine, call it with ``sync_to_async()``.
+    *reply_channel* is its name, a str, as in ``message.reply_channel.name``. The session is empty
+    if the connection has none or has ended, and ``save()`` then does nothing. It raises
+    :class:`~channels_workers.exceptions.MessageError` for values that cannot be encoded. In a
+    coroutine, call this with ``sync_to_async()``.
+
+    Raises :class:`~channels_workers.exceptions.LayerUnavailable` while Redis is away.
     """
     name = "session_for_reply_channel()"
     warn_in_event_loop(name, "Call it with sync_to_async() there.")
