@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerMessagesMixin:
-    """Lets a sync consumer (``WebsocketConsumer``) send what workers send to its socket."""
+    """Lets a sync consumer (``WebsocketConsumer``) send what workers send to its socket.
+
+    Put it in front of the consumer class of Channels 4.
+    """
 
     #: Whether a message has closed the socket. Later messages to it are dropped.
     closed_by_message = False
@@ -42,7 +45,10 @@ class WorkerMessagesMixin:
 
 
 class AsyncWorkerMessagesMixin:
-    """Lets an async consumer (``AsyncWebsocketConsumer``) send what workers send to its socket."""
+    """Lets an async consumer (``AsyncWebsocketConsumer``) send what workers send to its socket.
+
+    Put it in front of the consumer class of Channels 4.
+    """
 
     #: Whether a message has closed the socket. Later messages to it are dropped.
     closed_by_message = False
