@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
-from typing import Any, NamedTuple
+from typing import Any
 
 from channels_workers.conf import Configuration
-from channels_workers.interface.backlog import Backlog
+from channels_workers.interface.actions import (
+    Accept,
+    Actions,
+    Close,
+    CloseSocket,
+    MakeRoom,
+    Publish,
+    SendFrame,
+)
+from channels_workers.interface.backlog import Backlog, Frame, PendingFrames
+from channels_workers.interface.close_codes import (
+    ABNORMAL,
+    CONNECTION_LOST,
+    FRAME_TOO_LARGE,
+    READS_TOO_SLOWLY,
+    SERVER_STOPS,
+    TOO_MANY_FRAMES,
+)
+from channels_workers.interface.orphans import bound_orphans
 from channels_workers.interface.replies import (
     close_code,
     connect_content,
@@ -28,16 +45,6 @@ logger = logging.getLogger(__name__)
 
 CONNECTING, OPEN, CLOSED = "connecting", "open", "closed"
 
-#: Close codes of our own; the docs explain each to operators and to authors of clients.
-TOO_MANY_FRAMES, FRAME_TOO_LARGE, READS_TOO_SLOWLY, CONNECTION_LOST = 4008, 4009, 4010, 4012
-SERVER_STOPS = 4013
-
-#: The server stops (RFC 6455, 7.4.1).
-GOING_AWAY = 1001
-
-#: The code of a client that leaves without a close frame (RFC 6455, 7.4.1).
-ABNORMAL = 1006
-
 NO_WORKER = (
     "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, does it "
     "listen to websocket.connect, and does its database answer?"
@@ -56,54 +63,6 @@ NOT_OFFERED = (
 FRAME_COST = 320
 
 
-class Accept(NamedTuple):
-    """Accept the handshake."""
-
-    event: Event
-
-
-class SendFrame(NamedTuple):
-    """Send a frame to the client."""
-
-    event: Event
-
-
-class CloseSocket(NamedTuple):
-    """Close the socket towards the client, or refuse its handshake."""
-
-    event: Event
-
-
-class Publish(NamedTuple):
-    """Put *content* into *channel* as the message *order* of the connection."""
-
-    channel: str
-    order: int
-    content: Content
-
-
-class Close(NamedTuple):
-    """End the connection in the layer."""
-
-    code: int
-
-
-class MakeRoom(NamedTuple):
-    """Drop frames until those of all sockets fit into their limit; then :meth:`proceed`."""
-
-
-Action = Accept | SendFrame | CloseSocket | Publish | Close | MakeRoom
-Actions = list[Action]
-
-
-class Frame(NamedTuple):
-    """A frame that waits for a worker: its message, its bytes on the wire, its memory."""
-
-    content: Content
-    size: int
-    cost: int
-
-
 class WebSocketProtocol:
     """The state of one WebSocket, towards its client and towards the layer.
 
@@ -112,10 +71,9 @@ class WebSocketProtocol:
     """
 
     __slots__ = (
-        *("_ahead", "_backlog", "_close_code", "_end_code", "_episodes", "_handshake"),
-        *("_in_flight", "_in_flight_cost", "_is_finished", "_name", "_offered", "_order"),
-        *("_orphaned_bytes", "_orphaned_frames", "_pending", "_pending_bytes", "_state"),
-        *("limits", "path"),
+        *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_in_flight"),
+        *("_in_flight_cost", "_is_finished", "_name", "_offered", "_order", "_state"),
+        *("limits", "path", "pending"),
     )
 
     def __init__(
@@ -139,10 +97,7 @@ class WebSocketProtocol:
         self._end_code: int | None = None  # set when the client is gone
         self._close_code: int | None = None  # set when we closed
         self._is_finished = False  # the layer knows of the end
-        self._pending: deque[Frame] = deque()
-        self._pending_bytes = 0  # on the wire
-        self._ahead = 0  # the memory of what is pending
-        self._orphaned_frames = self._orphaned_bytes = 0  # what the backlog counts of it as such
+        self.pending = PendingFrames(self._backlog)  # for others to read
 
     # What others may know of it
 
@@ -181,20 +136,6 @@ class WebSocketProtocol:
         """The message that no worker has finished yet."""
         return self._in_flight
 
-    @property
-    def pending_frames(self) -> int:
-        """How many frames wait for the message in flight."""
-        return len(self._pending)
-
-    @property
-    def ahead(self) -> int:
-        """The memory that the pending frames take (bytes)."""
-        return self._ahead
-
-    def is_ahead(self, limit: int) -> bool:
-        """Say whether it is open, and its pending frames take more than *limit* bytes."""
-        return self._ahead > limit and self._state == OPEN
-
     def fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
         """Return the fields of a log line about it."""
         return fields(event, code=code, connection=self._name, path=shown(self.path))
@@ -226,21 +167,19 @@ class WebSocketProtocol:
         content = {"path": self.path, key: value}
         if has_room and self._in_flight is None and size <= limits.FRAME_BYTES_WAITING:
             return [self._publish(content, cost)]
-        self._pending.append(Frame(content, size, cost))
-        self._pending_bytes += size
-        self._ahead += cost
+        self.pending.append(Frame(content, size, cost))
         actions = self._too_many()
         return actions if has_room else [*actions, MakeRoom()]
 
     def _too_many(self) -> Actions:
         """Close the socket if more is pending than its limits allow."""
-        limits, pending = self.limits, self._pending
-        is_over = self._pending_bytes > limits.FRAME_BYTES_WAITING
-        if not is_over and len(pending) <= limits.FRAMES_WAITING:
+        limits, pending = self.limits, self.pending
+        count = len(pending.frames)
+        if count <= limits.FRAMES_WAITING and pending.size <= limits.FRAME_BYTES_WAITING:
             return []
-        self._drop_last()
+        pending.drop_newest()
         text = "%d frames of it wait for workers (FRAMES_WAITING, FRAME_BYTES_WAITING)"
-        return self._close_at_limit(TOO_MANY_FRAMES, text, len(pending))
+        return self._close_at_limit(TOO_MANY_FRAMES, text, count - 1)
 
     def refuse_fragments(self, limit: int) -> Actions:
         """Close the socket: a message of it has more than *limit* fragments."""
@@ -262,7 +201,10 @@ class WebSocketProtocol:
         """
         if self._end_code is None:
             self._note_end(code)
-            self._bound_orphans(dropped)
+            counts = bound_orphans(self.pending, self.limits)
+            counts["LEFT_FRAMES"] += dropped
+            for setting, count in counts.items():
+                self._log_dropped(count, setting)
         return self._next()
 
     def read_too_slowly(self, dropped: int) -> Actions:
@@ -276,34 +218,24 @@ class WebSocketProtocol:
             self._state = CLOSED
             self._end_code = int(self._close_code or code or ABNORMAL)  # some servers give an enum
 
-    def _bound_orphans(self, dropped: int) -> None:
-        limits, backlog = self.limits, self._backlog
-        self._drop_orphans("LEFT_FRAMES", limits.LEFT_FRAMES, dropped)
-        if backlog.orphaned_frames + len(self._pending) > limits.LEFT_FRAMES_WAITING:
-            self._drop_orphans("LEFT_FRAMES_WAITING")
-        if backlog.orphaned_bytes + self._ahead > limits.LEFT_FRAME_BYTES_WAITING:
-            self._drop_orphans("LEFT_FRAME_BYTES_WAITING")
-        self._count_orphans()
-
     def drop_late(self) -> Actions:
         """Drop the frames that a client left behind LEFT_TIME ago."""
-        self._drop_orphans("LEFT_TIME")
+        self._log_dropped(self.pending.drop_all_but(0), "LEFT_TIME")
         return self._next()
 
-    def _drop_orphans(self, setting: str, kept: int = 0, dropped: int = 0) -> None:
-        if dropped := self._drop_all_but(kept) + dropped:
+    def _log_dropped(self, count: int, setting: str) -> None:
+        if count:
             text = "Dropped %d queued frames of %s, whose client has left: %s exceeded"
-            arguments = text, dropped, shown(self.path), setting
+            arguments = text, count, shown(self.path), setting
             extra = self.fields("frames_dropped")
             self._episodes.log(logger, logging.ERROR, *arguments, extra=extra)
 
     def lose_frames(self) -> Actions:
         """Drop what is pending, and close the socket: all sockets together have too many frames."""
         text = "Dropped %d frames of %s: those of all sockets exceed ALL_FRAME_BYTES_WAITING"
-        arguments = text, len(self._pending), shown(self.path)
+        arguments = text, self.pending.drop_all_but(0), shown(self.path)
         extra = self.fields("socket_closed", TOO_MANY_FRAMES)
         self._episodes.log(logger, logging.WARNING, *arguments, extra=extra)
-        self._drop_all_but(0)
         actions = self.close(TOO_MANY_FRAMES) if self._state == OPEN else []
         return actions + self._next()
 
@@ -313,7 +245,7 @@ class WebSocketProtocol:
         """Close it, as the server will stop; frames that it sent before still go to workers."""
         actions = self.close(SERVER_STOPS, reason)
         self._note_end(SERVER_STOPS)
-        self._count_orphans()
+        self.pending.orphan()
         return actions + self._next()
 
     def give_up(self, code: int) -> Actions:
@@ -322,30 +254,9 @@ class WebSocketProtocol:
 
     def abandon(self, code: int) -> Actions:
         """Note that the client is gone and that nothing waits for the frames that it sent."""
-        self._drop_all_but(0)
+        self.pending.drop_all_but(0)
         self._note_end(code)
         return self._next()
-
-    def _drop_all_but(self, count: int) -> int:
-        """Drop what is pending behind the first *count* frames; return how many were dropped."""
-        dropped = max(0, len(self._pending) - count)
-        for _ in range(dropped):
-            self._drop_last()
-        if self._orphaned_frames:
-            self._count_orphans()
-        return dropped
-
-    def _drop_last(self) -> None:
-        frame = self._pending.pop()
-        self._pending_bytes -= frame.size
-        self._ahead -= frame.cost
-        self._backlog.taken -= frame.cost
-
-    def _count_orphans(self) -> None:
-        backlog, frames, cost = self._backlog, len(self._pending), self._ahead
-        backlog.orphaned_frames += frames - self._orphaned_frames
-        backlog.orphaned_bytes += cost - self._orphaned_bytes
-        self._orphaned_frames, self._orphaned_bytes = frames, cost
 
     # From the layer
 
@@ -384,7 +295,7 @@ class WebSocketProtocol:
         self._land()
         if order == 0 and self._state == CONNECTING and self.limits.CONNECT == "accept":
             return self._accept() + self._next()
-        return self._next() if self._pending or self._end_code is not None else []
+        return self._next() if self.pending.frames or self._end_code is not None else []
 
     def withdraw(self) -> None:
         """Note that the message that was to be published last cannot be, and never was."""
@@ -404,7 +315,7 @@ class WebSocketProtocol:
     def forget(self) -> None:
         """Count nothing of it any more: the layer knows of its end."""
         self._is_finished = True
-        self._drop_all_but(0)
+        self.pending.drop_all_but(0)
         self._land()
 
     def time_out(self) -> Actions:
@@ -446,20 +357,15 @@ class WebSocketProtocol:
         """Return what to do in the layer now; each step is returned once."""
         if self._is_finished:
             return []
-        if self._pending:
-            return [self._publish_pending()] if self._in_flight is None else []
+        if self.pending.frames:
+            if self._in_flight is not None:
+                return []
+            frame = self.pending.popleft()
+            return [self._publish(frame.content, frame.cost)]
         if self._end_code is not None:
             self._is_finished = True
             return [Close(self._end_code)]
         return []
-
-    def _publish_pending(self) -> Publish:
-        frame = self._pending.popleft()
-        self._pending_bytes -= frame.size
-        self._ahead -= frame.cost
-        if self._orphaned_frames:
-            self._count_orphans()
-        return self._publish(frame.content, frame.cost)
 
     def _publish(self, content: Content, cost: int) -> Publish:
         self._order += 1

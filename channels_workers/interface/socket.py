@@ -9,14 +9,7 @@ from typing import Any
 
 from channels_workers.concurrency.futures import settle
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerEvicted
-from channels_workers.interface.backlog import Backlog
-from channels_workers.interface.incoming import Intake, gate_for
-from channels_workers.interface.outgoing import Unread, outgoing_for
-from channels_workers.interface.protocol import (
-    CONNECTION_LOST,
-    FRAME_TOO_LARGE,
-    GOING_AWAY,
-    SERVER_STOPS,
+from channels_workers.interface.actions import (
     Accept,
     Actions,
     Close,
@@ -24,8 +17,17 @@ from channels_workers.interface.protocol import (
     MakeRoom,
     Publish,
     SendFrame,
-    WebSocketProtocol,
 )
+from channels_workers.interface.backlog import Backlog
+from channels_workers.interface.close_codes import (
+    CONNECTION_LOST,
+    FRAME_TOO_LARGE,
+    GOING_AWAY,
+    SERVER_STOPS,
+)
+from channels_workers.interface.incoming import Intake, gate_for
+from channels_workers.interface.outgoing import Unread, outgoing_for
+from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.replies import disconnect_content, shown
 from channels_workers.interface.servers.gate import FRAGMENTS
 from channels_workers.interface.servers.stalls import StallDetector
@@ -51,14 +53,14 @@ class Sockets:
     def make_room(self, limit: int) -> None:
         """Let the sockets with most pending frames lose them, until *limit* bytes are left."""
         while self.backlog.taken > limit:
-            greediest = max(self.known, key=_ahead, default=None)
-            if greediest is None or not greediest.protocol.ahead:
+            greediest = max(self.known, key=_pending_cost, default=None)
+            if greediest is None or not greediest.protocol.pending.frames:
                 return
             greediest.lose_frames()
 
 
-def _ahead(socket: Socket) -> int:
-    return socket.protocol.ahead
+def _pending_cost(socket: Socket) -> int:
+    return socket.protocol.pending.cost
 
 
 class Socket:
@@ -106,7 +108,7 @@ class Socket:
                 self.outgoing.cut()  # or it would be read however much it sends
         else:
             self._perform(self.protocol.receive(event))
-            if self.protocol.pending_frames:
+            if self.protocol.pending.frames:
                 intake.count()
         intake.regulate()
 
@@ -134,7 +136,7 @@ class Socket:
 
     def _drop_later(self) -> None:
         """Let pending frames of a client that has left go to workers for LEFT_TIME."""
-        if self.protocol.pending_frames:
+        if self.protocol.pending.frames:
             loop = asyncio.get_running_loop()
             self._left_timer = loop.call_later(self.protocol.limits.LEFT_TIME, self._drop_late)
 

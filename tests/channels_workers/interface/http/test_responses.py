@@ -21,9 +21,9 @@ from channels_workers.interface.http.responses import (
     pieces,
 )
 from channels_workers.interface.http.slots import Place, Places
-from channels_workers.interface.protocol import Event
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.kernel import unread_bytes
+from channels_workers.interface.types import Event
 
 START: Event = {"type": "http.response.start", "status": 200, "headers": []}
 
