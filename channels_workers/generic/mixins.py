@@ -14,8 +14,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple, Protocol
 
-from channels_workers.interface.replies import close_code, send_events
-from channels_workers.interface.types import Event
+from channels_workers.interface.actions import SendFrame
+from channels_workers.interface.replies import close_code, frame_of
 from channels_workers.layers.codec import Content
 
 __all__ = ["AsyncWorkerMessagesMixin", "WorkerMessagesMixin"]
@@ -34,8 +34,9 @@ class WorkerMessagesMixin:
         if self.closed_by_message:
             return
         reply = _read(event)
-        for frame in reply.frames:
-            self.send(frame.get("text"), frame.get("bytes"))
+        if reply.frame is not None:
+            event = reply.frame.event
+            self.send(event.get("text"), event.get("bytes"))
         if reply.close_code is not None:
             self.closed_by_message = True
             self.close(reply.close_code)
@@ -52,8 +53,9 @@ class AsyncWorkerMessagesMixin:
         if self.closed_by_message:
             return
         reply = _read(event)
-        for frame in reply.frames:
-            await self.send(frame.get("text"), frame.get("bytes"))
+        if reply.frame is not None:
+            event = reply.frame.event
+            await self.send(event.get("text"), event.get("bytes"))
         if reply.close_code is not None:
             self.closed_by_message = True
             await self.close(reply.close_code)
@@ -80,12 +82,12 @@ class _AsyncConsumer(Protocol):
 
 
 class _Reply(NamedTuple):
-    """The content of a message: frames to send, then a code to close with, or None."""
+    """The content of a message: a frame to send, then a code to close with, each or None."""
 
-    frames: list[Event]
+    frame: SendFrame | None
     close_code: int | None
 
 
 def _read(content: Content) -> _Reply:
     close = content.get("close")
-    return _Reply(send_events(content), close_code(close) if close else None)
+    return _Reply(frame_of(content), close_code(close) if close else None)

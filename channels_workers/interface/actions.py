@@ -12,18 +12,21 @@ class Accept(NamedTuple):
     """Accept the handshake."""
 
     event: Event
+    length: int = 0
 
 
 class SendFrame(NamedTuple):
-    """Send a frame to the client."""
+    """Send a frame to the client; *length* counts its characters or bytes."""
 
     event: Event
+    length: int
 
 
 class CloseSocket(NamedTuple):
     """Close the socket towards the client, or refuse its handshake."""
 
     event: Event
+    length: int = 0
 
 
 class Publish(NamedTuple):
@@ -47,5 +50,9 @@ class MakeRoom(NamedTuple):
     """
 
 
-Action = Accept | SendFrame | CloseSocket | Publish | Close | MakeRoom
+#: Towards the client, and all of them.
+ClientAction = Accept | SendFrame | CloseSocket
+Action = ClientAction | Publish | Close | MakeRoom
+
+ClientActions = list[ClientAction]
 Actions = list[Action]

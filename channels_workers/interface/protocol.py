@@ -10,11 +10,11 @@ from channels_workers.conf import Configuration
 from channels_workers.interface.actions import (
     Accept,
     Actions,
+    ClientActions,
     Close,
     CloseSocket,
     MakeRoom,
     Publish,
-    SendFrame,
 )
 from channels_workers.interface.backlog import Backlog, Frame, PendingFrames
 from channels_workers.interface.close_codes import (
@@ -30,9 +30,9 @@ from channels_workers.interface.replies import (
     close_code,
     connect_content,
     consumers_path,
+    frames,
     has_frame,
     is_refusal,
-    send_events,
     shown,
 )
 from channels_workers.interface.types import Event, Scope, accept_event, close_event
@@ -160,7 +160,7 @@ class WebSocketProtocol:
             size = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
         limits, backlog = self.limits, self._backlog
         if size > limits.FRAME_SIZE:
-            return self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)
+            return [*self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)]
         cost = FRAME_COST + sys.getsizeof(value)
         backlog.taken += cost
         has_room = backlog.taken <= limits.ALL_FRAME_BYTES_WAITING
@@ -168,10 +168,12 @@ class WebSocketProtocol:
         if has_room and self._in_flight is None and size <= limits.FRAME_BYTES_WAITING:
             return [self._publish(content, cost)]
         self.pending.append(Frame(content, size, cost))
-        actions = self._too_many()
-        return actions if has_room else [*actions, MakeRoom()]
+        actions: Actions = [*self._too_many()]
+        if not has_room:
+            actions.append(MakeRoom())
+        return actions
 
-    def _too_many(self) -> Actions:
+    def _too_many(self) -> ClientActions:
         """Close the socket if more is pending than its limits allow."""
         limits, pending = self.limits, self.pending
         count = len(pending.frames)
@@ -181,12 +183,12 @@ class WebSocketProtocol:
         text = "%d frames of it wait for workers (FRAMES_WAITING, FRAME_BYTES_WAITING)"
         return self._close_at_limit(TOO_MANY_FRAMES, text, count - 1)
 
-    def refuse_fragments(self, limit: int) -> Actions:
+    def refuse_fragments(self, limit: int) -> ClientActions:
         """Close the socket: a message of it has more than *limit* fragments."""
         text = "a message of it has more than %d fragments"
         return self._close_at_limit(FRAME_TOO_LARGE, text, limit)
 
-    def _close_at_limit(self, code: int, reason: str, count: int) -> Actions:
+    def _close_at_limit(self, code: int, reason: str, count: int) -> ClientActions:
         text = f"Closing %s: {reason}"
         self._log(logging.WARNING, text, count, extra=self.fields("socket_closed", code))
         return self.close(code)
@@ -260,7 +262,7 @@ class WebSocketProtocol:
 
     # From the layer
 
-    def reply(self, content: Content) -> Actions:
+    def reply(self, content: Content) -> ClientActions:
         """Take what a consumer sent to the reply channel, or to a group."""
         if self._state == OPEN:
             sends = frames.actions if content is frames.content else frames.of(content)
@@ -268,7 +270,7 @@ class WebSocketProtocol:
             return sends + self.close(close) if close else sends
         return self._reply_to_handshake(content) if self._state == CONNECTING else []
 
-    def _reply_to_handshake(self, content: Content) -> Actions:
+    def _reply_to_handshake(self, content: Content) -> ClientActions:
         if is_refusal(content):
             return self._refuse()
         actions = frames.of(content)
@@ -281,7 +283,7 @@ class WebSocketProtocol:
             actions = actions + self.close(content["close"])
         return actions
 
-    def _refuse_subprotocol(self, chosen: Any) -> Actions:
+    def _refuse_subprotocol(self, chosen: Any) -> ClientActions:
         # RFC 6455, 4.1: a client fails the connection for it, and does not say why.
         extra = self.fields("subprotocol_refused")
         lists = shown(str(chosen)), shown(", ".join(self._offered)) or "none"
@@ -318,7 +320,7 @@ class WebSocketProtocol:
         self.pending.drop_all_but(0)
         self._land()
 
-    def time_out(self) -> Actions:
+    def time_out(self) -> ClientActions:
         """Refuse a handshake that nobody answered in time."""
         if self._state != CONNECTING:
             return []
@@ -329,17 +331,17 @@ class WebSocketProtocol:
 
     # To the client
 
-    def _accept(self, subprotocol: str | None = None) -> Actions:
+    def _accept(self, subprotocol: str | None = None) -> ClientActions:
         self._state = OPEN
         return [Accept(accept_event(subprotocol))]
 
-    def _refuse(self) -> Actions:
+    def _refuse(self) -> ClientActions:
         """Refuse the handshake: the server answers with HTTP 403."""
         self._state = CLOSED
         self._close_code = ABNORMAL
         return [CloseSocket(close_event(1000))]
 
-    def close(self, code: Any = True, reason: str = "") -> Actions:
+    def close(self, code: Any = True, reason: str = "") -> ClientActions:
         """Close the socket; True stands for 1000. A handshake is refused."""
         if self._state != OPEN:
             return self._refuse() if self._state == CONNECTING else []
@@ -372,27 +374,3 @@ class WebSocketProtocol:
         self._in_flight_cost = cost
         self._in_flight = Publish(RECEIVE if self._order else CONNECT, self._order, content)
         return self._in_flight
-
-
-class Frames:
-    """The actions that send what a content holds, made once for all members of a group.
-
-    The last content alone is remembered: a broadcast hands the same one, and nothing between, to
-    each member. Nobody may change the actions.
-    """
-
-    __slots__ = ("actions", "content")
-
-    def __init__(self) -> None:
-        self.content: Content = {}
-        self.actions: Actions = []
-
-    def of(self, content: Content) -> Actions:
-        """Return the actions for *content*; none for one without a frame."""
-        if content is not self.content:
-            self.actions = [SendFrame(event) for event in send_events(content)]
-            self.content = content
-        return self.actions
-
-
-frames = Frames()

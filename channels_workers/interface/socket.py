@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,8 @@ from channels_workers.concurrency.futures import settle
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerEvicted
 from channels_workers.interface.actions import (
     Accept,
-    Actions,
+    Action,
+    ClientAction,
     Close,
     CloseSocket,
     MakeRoom,
@@ -164,7 +166,10 @@ class Socket:
 
     def deliver(self, content: Content) -> None:
         """Take a message to the reply channel, or to a group that it is in."""
-        self._perform(self.protocol.reply(content))
+        for action in self.protocol.reply(content):
+            self.outgoing.put(action)
+            if not isinstance(action, SendFrame):
+                self._read_on(action)
 
     def release(self, order: int) -> None:
         """Note that a worker has finished the message *order*."""
@@ -179,7 +184,7 @@ class Socket:
 
     def snapshot(self) -> ConnectionSnapshot | None:
         """Return the state that restores this connection after the layer lost its data."""
-        protocol, encode = self.protocol, self.layer.encode
+        protocol, encode = self.protocol, self.layer.codec.encode
         if protocol.order < 0:
             return None
         step = protocol.in_flight
@@ -189,28 +194,31 @@ class Socket:
 
     # What the protocol wants done
 
-    def _perform(self, actions: Actions) -> None:
+    def _perform(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
-                case SendFrame():
-                    self.outgoing.put(action.event)
                 case Publish():
                     self._publish(action)
                 case Close():
                     loop = asyncio.get_running_loop()
                     self._closing = loop.create_task(self._close(action))
-                case Accept():
-                    self.outgoing.put(action.event)
-                    self.intake.gate.open()
-                case CloseSocket():
-                    self.outgoing.put(action.event)
-                    self.intake.regulate()  # the client's answer is to be read
                 case MakeRoom():
                     self.sockets.make_room(self.protocol.limits.ALL_FRAME_BYTES_WAITING)
                     self._perform(self.protocol.proceed())
+                case _:
+                    self.outgoing.put(action)
+                    self._read_on(action)
+
+    def _read_on(self, sent: ClientAction) -> None:
+        """Read what the client may send now."""
+        match sent:
+            case Accept():
+                self.intake.gate.open()
+            case CloseSocket():
+                self.intake.regulate()  # its answer is to be read
 
     def _publish(self, step: Publish) -> None:
-        encode = self.layer.encode
+        encode = self.layer.codec.encode
         try:
             last = b"" if step.order else encode(disconnect_content(self.protocol.path))
             message = (step.channel, self.reply_channel, step.order, encode(step.content), last)

@@ -43,7 +43,7 @@ def closed(code: int, **reason: str) -> CloseSocket:
 
 def sent(value: str | bytes) -> SendFrame:
     key = "text" if isinstance(value, str) else "bytes"
-    return SendFrame({"type": "websocket.send", key: value})
+    return SendFrame({"type": "websocket.send", key: value}, len(value))
 
 
 def published(order: int, value: str | bytes) -> Publish:
