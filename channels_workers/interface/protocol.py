@@ -250,7 +250,7 @@ class WebSocketProtocol:
         self.pending.orphan()
         return actions + self._next()
 
-    def give_up(self, code: int) -> Actions:
+    def abort(self, code: int) -> Actions:
         """Close it, and drop what is pending: nothing more of it can go to workers."""
         return self.close(code) + self.abandon(code)
 
@@ -312,7 +312,7 @@ class WebSocketProtocol:
     def evict(self) -> Actions:
         """End it: the layer does not know it any more."""
         self._is_finished = True
-        return self.give_up(CONNECTION_LOST)
+        return self.abort(CONNECTION_LOST)
 
     def forget(self) -> None:
         """Count nothing of it any more: the layer knows of its end."""

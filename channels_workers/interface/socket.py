@@ -155,7 +155,7 @@ class Socket:
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
         self.layer.leave_groups(self.reply_channel)
-        self._perform(self.protocol.give_up(SERVER_STOPS))
+        self._perform(self.protocol.abort(SERVER_STOPS))
 
     def abandon(self) -> None:
         """End the socket, as the server stops; frames that no worker has are lost."""
@@ -248,13 +248,13 @@ class Socket:
             extra = protocol.fields("socket_closed", FRAME_TOO_LARGE)
             text = "Closing %s: %s"
             self.sockets.episodes.log(logger, logging.WARNING, text, path, error, extra=extra)
-            self._perform(protocol.give_up(FRAME_TOO_LARGE))
+            self._perform(protocol.abort(FRAME_TOO_LARGE))
         elif isinstance(error, ServerEvicted):
             self.evicted()
         else:
             text, extra = "Publishing order %d of %s failed", protocol.fields("publish_failed")
             logger.error(text, step.order, path, exc_info=error, extra=extra)
-            self._perform(protocol.give_up(CONNECTION_LOST))
+            self._perform(protocol.abort(CONNECTION_LOST))
 
     async def _close(self, step: Close) -> None:
         protocol = self.protocol
@@ -286,7 +286,7 @@ class Socket:
         self.sockets.known.discard(self)
 
     def _overflow(self) -> None:
-        # A close frame would wait behind what the client does not read: cut the line.
+        # A close frame would wait behind what the client does not read: cut the connection.
         if self.broken:
             return
         self.broken = True

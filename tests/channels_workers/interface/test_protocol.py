@@ -546,7 +546,7 @@ def test_a_server_that_will_stop_closes_and_still_hands_on_what_came() -> None:
 def test_a_server_that_stops_closes_and_drops_what_came() -> None:
     connection = busy()
     connection.receive(frame("two"))
-    assert connection.give_up(4013) == [closed(4013), Close(4013)]
+    assert connection.abort(4013) == [closed(4013), Close(4013)]
 
 
 def test_a_connection_that_the_layer_does_not_know_ends_without_it() -> None:
