@@ -30,9 +30,10 @@ from channels_workers.interface.replies import (
     close_code,
     connect_content,
     consumers_path,
-    frames,
     has_frame,
     is_refusal,
+    latest,
+    sends_of,
     shown,
 )
 from channels_workers.interface.types import Event, Scope, accept_event, close_event
@@ -72,7 +73,7 @@ class WebSocketProtocol:
 
     __slots__ = (
         *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_in_flight"),
-        *("_in_flight_cost", "_is_finished", "_name", "_offered", "_order", "_state"),
+        *("_is_finished", "_name", "_offered", "_order", "_state"),
         *("limits", "path", "pending"),
     )
 
@@ -92,8 +93,7 @@ class WebSocketProtocol:
         self._state = CONNECTING
         self._handshake: Content | None = connect_content(scope)  # until it is published
         self._order = -1  # of the message in flight, or of the last one
-        self._in_flight: Publish | None = None  # published, and not finished by a worker
-        self._in_flight_cost = 0  # its memory
+        self._in_flight: Frame | None = None  # published, and not finished by a worker
         self._end_code: int | None = None  # set when the client is gone
         self._close_code: int | None = None  # set when we closed
         self._is_finished = False  # the layer knows of the end
@@ -134,7 +134,10 @@ class WebSocketProtocol:
     @property
     def in_flight(self) -> Publish | None:
         """The message that no worker has finished yet."""
-        return self._in_flight
+        if self._in_flight is None:
+            return None
+        channel = RECEIVE if self._order else CONNECT
+        return Publish(channel, self._order, self._in_flight.content)
 
     def fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
         """Return the fields of a log line about it."""
@@ -146,7 +149,10 @@ class WebSocketProtocol:
         """Publish the handshake; *name* is the reply channel."""
         self._name = name
         content, self._handshake = self._handshake, None
-        return [] if content is None or self._is_finished else [self._publish(content, 0)]
+        if content is None or self._is_finished:
+            return []
+        self._order, self._in_flight = 0, Frame(content, 0, 0)
+        return [Publish(CONNECT, 0, content)]
 
     def receive(self, event: Event) -> Actions:
         """Take a ``websocket.receive`` event."""
@@ -161,13 +167,13 @@ class WebSocketProtocol:
         limits, backlog = self.limits, self._backlog
         if size > limits.FRAME_SIZE:
             return [*self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)]
-        cost = FRAME_COST + sys.getsizeof(value)
-        backlog.taken += cost
+        frame = Frame({"path": self.path, key: value}, size, FRAME_COST + sys.getsizeof(value))
+        backlog.taken += frame.cost
         has_room = backlog.taken <= limits.ALL_FRAME_BYTES_WAITING
-        content = {"path": self.path, key: value}
         if has_room and self._in_flight is None and size <= limits.FRAME_BYTES_WAITING:
-            return [self._publish(content, cost)]
-        self.pending.append(Frame(content, size, cost))
+            self._order, self._in_flight = self._order + 1, frame
+            return [Publish(RECEIVE, self._order, frame.content)]
+        self.pending.append(frame)
         actions: Actions = [*self._too_many()]
         if not has_room:
             actions.append(MakeRoom())
@@ -265,15 +271,16 @@ class WebSocketProtocol:
     def reply(self, content: Content) -> ClientActions:
         """Take what a consumer sent to the reply channel, or to a group."""
         if self._state == OPEN:
-            sends = frames.actions if content is frames.content else frames.of(content)
+            if content is not latest.content:
+                latest.content, latest.sends = content, sends_of(content)
             close = content.get("close")
-            return sends + self.close(close) if close else sends
+            return latest.sends + self.close(close) if close else latest.sends
         return self._reply_to_handshake(content) if self._state == CONNECTING else []
 
     def _reply_to_handshake(self, content: Content) -> ClientActions:
         if is_refusal(content):
             return self._refuse()
-        actions = frames.of(content)
+        actions = sends_of(content)
         if content.get("accept") or has_frame(content):
             subprotocol = content.get("subprotocol")
             if subprotocol and subprotocol not in self._offered:
@@ -292,9 +299,11 @@ class WebSocketProtocol:
 
     def release(self, order: int) -> Actions:
         """Note that a worker has finished the message *order*."""
-        if order != self._order:
+        frame = self._in_flight
+        if order != self._order or frame is None:
             return []
-        self._land()
+        self._in_flight = None
+        self._backlog.taken -= frame.cost
         if order == 0 and self._state == CONNECTING and self.limits.CONNECT == "accept":
             return self._accept() + self._next()
         return self._next() if self.pending.frames or self._end_code is not None else []
@@ -302,12 +311,12 @@ class WebSocketProtocol:
     def withdraw(self) -> None:
         """Note that the message that was to be published last cannot be, and never was."""
         self._order -= 1
-        self._land()
+        self._drop_in_flight()
 
-    def _land(self) -> None:
-        self._in_flight = None
-        self._backlog.taken -= self._in_flight_cost
-        self._in_flight_cost = 0
+    def _drop_in_flight(self) -> None:
+        if self._in_flight is not None:
+            self._backlog.taken -= self._in_flight.cost
+            self._in_flight = None
 
     def evict(self) -> Actions:
         """End it: the layer does not know it any more."""
@@ -318,7 +327,7 @@ class WebSocketProtocol:
         """Count nothing of it any more: the layer knows of its end."""
         self._is_finished = True
         self.pending.drop_all_but(0)
-        self._land()
+        self._drop_in_flight()
 
     def time_out(self) -> ClientActions:
         """Refuse a handshake that nobody answered in time."""
@@ -363,14 +372,9 @@ class WebSocketProtocol:
             if self._in_flight is not None:
                 return []
             frame = self.pending.popleft()
-            return [self._publish(frame.content, frame.cost)]
+            self._order, self._in_flight = self._order + 1, frame
+            return [Publish(RECEIVE, self._order, frame.content)]
         if self._end_code is not None:
             self._is_finished = True
             return [Close(self._end_code)]
         return []
-
-    def _publish(self, content: Content, cost: int) -> Publish:
-        self._order += 1
-        self._in_flight_cost = cost
-        self._in_flight = Publish(RECEIVE if self._order else CONNECT, self._order, content)
-        return self._in_flight

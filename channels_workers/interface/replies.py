@@ -82,42 +82,35 @@ def close_code(close: Any) -> int:
     return 1000
 
 
-def frame_of(content: Content) -> SendFrame | None:
-    """Return the action that sends the text or the bytes of *content*; None if it has neither.
+def sends_of(content: Content) -> ClientActions:
+    """Return the action that sends the text or the bytes of *content*; [] if it has neither.
 
     None counts as absent. An empty text or empty bytes is a frame of its own. Beside a value under
     the other key it counts as absent too, because contents as in 1.x carry both keys.
     """
     text, data = content.get("text"), content.get("bytes")
     if isinstance(text, str) and not data:
-        return SendFrame({"type": "websocket.send", "text": text}, len(text))
+        return [SendFrame({"type": "websocket.send", "text": text}, len(text))]
     if isinstance(data, bytes) and not text:
-        return SendFrame({"type": "websocket.send", "bytes": data}, len(data))
+        return [SendFrame({"type": "websocket.send", "bytes": data}, len(data))]
     if text is not None or data is not None:
         kinds = type(text).__name__, type(data).__name__
         logger.error(WRONG_FRAME, *kinds, extra=fields("bad_reply"))
-    return None
+    return []
 
 
-class Frames:
-    """The actions that send what a content holds, made once for all members of a group.
+class Latest:
+    """The latest content and what sends it, made once for all members of a group.
 
-    The last content alone is remembered: a broadcast hands the same one, and nothing between, to
-    each member. Nobody may change the actions.
+    A broadcast hands the same content, and no other between, to each member. Nobody may change
+    *sends*.
     """
 
-    __slots__ = ("actions", "content")
+    __slots__ = ("content", "sends")
 
     def __init__(self) -> None:
         self.content: Content = {}
-        self.actions: ClientActions = []
-
-    def of(self, content: Content) -> ClientActions:
-        """Return the actions for *content*; none for one without a frame."""
-        if content is not self.content:
-            frame = frame_of(content)
-            self.content, self.actions = content, [] if frame is None else [frame]
-        return self.actions
+        self.sends: ClientActions = []
 
 
-frames = Frames()
+latest = Latest()

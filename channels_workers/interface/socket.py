@@ -109,9 +109,13 @@ class Socket:
             if intake.dropped_bytes > self.protocol.limits.FRAME_BYTES_WAITING:
                 self.outgoing.cut()  # or it would be read however much it sends
         else:
-            self._perform(self.protocol.receive(event))
-            if self.protocol.pending.frames:
-                intake.count()
+            match self.protocol.receive(event):
+                case [Publish() as step]:
+                    self._publish(step)
+                case actions:
+                    self._perform(actions)
+                    if self.protocol.pending.frames:
+                        intake.count()
         intake.regulate()
 
     def lose_frames(self) -> None:
