@@ -108,8 +108,8 @@ class InboxReader:
                     self.loop.call_soon(self._process, pipeline, entries)
                     return
             self.read_at = time.monotonic()
-            if unreadable := self.server.take_unreadable():
-                self.listener.keep_unreadable(unreadable)
+            if self.server.unreadable:
+                self.listener.keep_unreadable(self.server.take_unreadable())
             self._ask(pipeline)
         except Exception as error:  # noqa: BLE001  (see read)
             self._stop(error)
