@@ -9,7 +9,8 @@ from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.requests import Arguments, Request
+from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import DeadLetter, NewDeadLetter, Unreadable
