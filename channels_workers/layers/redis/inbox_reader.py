@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from channels_workers.backoff import Backoff
@@ -91,19 +90,16 @@ class InboxReader:
 
     def _take(self, replies: list[Any] | Exception) -> None:
         reply = replies if isinstance(replies, Exception) else replies[0]
-        if isinstance(reply, Exception):
-            self._stop(reply)
-        else:
-            self._process(deque(reply[0][1] if reply else ()))
+        self._process(wire.read_inbox(reply))
 
-    def _process(self, entries: deque[wire.StreamEntry]) -> None:
+    def _process(self, entries: Iterator[InboxEntry]) -> None:
         if self._trouble.done():  # the reader was cancelled meanwhile
             return
         until = time.monotonic() + TURN
         try:
-            while entries:
-                self._process_entry(wire.read_inbox_entry(*entries.popleft()))
-                if entries and time.monotonic() > until:
+            for entry in entries:
+                self._process_entry(entry)
+                if time.monotonic() > until:
                     self.loop.call_soon(self._process, entries)
                     return
             self.read_at = time.monotonic()

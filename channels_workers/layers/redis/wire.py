@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from channels_workers.exceptions import ChannelFull, MessageError, ServerEvicted
@@ -27,9 +27,6 @@ MOST_FIELDS = 64
 #: The results of scripts, by their replies.
 COMMITTED = {each.value.encode(): each for each in Committed}
 PUBLISHED = {each.value.encode(): each for each in Published}
-
-#: An entry of a stream as Redis sends it: its id; name, value, name, value ... of its fields.
-StreamEntry = tuple[bytes, Sequence[bytes]]
 
 #: The kinds of inbox operations by their letters.
 INBOX_KINDS = {kind.value: kind for kind in InboxKind}
@@ -173,18 +170,21 @@ def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:
         return DeadLetter(letter, reason or UNREADABLE, rest, is_unreadable=True)
 
 
-def read_inbox_entry(token: bytes, fields: Sequence[bytes]) -> InboxEntry:
-    """Return the operations in an entry of an inbox; each field is read by itself."""
-    entry, operations, unreadable = token.decode(), [], []
-    for name, value in zip(fields[::2], fields[1::2], strict=True):
-        try:
-            text = name.decode()
-            operations.append(InboxOperation(INBOX_KINDS[text[:1]], text[1:], value))
-        except (UnicodeDecodeError, KeyError):
-            where = f"Field {name[:100]!r} of inbox entry {entry}"
-            why = "This release knows no such operation."
-            unreadable.append(Unreadable(where, why, value))
-    return InboxEntry(entry, operations, unreadable)
+def read_inbox(reply: Any) -> Iterator[InboxEntry]:
+    """Yield the entries in a reply of XREAD on an inbox; raise it if it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    for token, fields in reply[0][1] if reply else ():
+        entry, operations, unreadable = token.decode(), [], []
+        for name, value in zip(fields[::2], fields[1::2], strict=True):
+            try:
+                text = name.decode()
+                operations.append(InboxOperation(INBOX_KINDS[text[:1]], text[1:], value))
+            except (UnicodeDecodeError, KeyError):
+                where = f"Field {name[:100]!r} of inbox entry {entry}"
+                why = "This release knows no such operation."
+                unreadable.append(Unreadable(where, why, value))
+        yield InboxEntry(entry, operations, unreadable)
 
 
 def as_it_is(response: Any, **kwargs: Any) -> Any:
