@@ -28,7 +28,7 @@ MOST_FIELDS = 64
 COMMITTED = {each.value.encode(): each for each in Committed}
 PUBLISHED = {each.value.encode(): each for each in Published}
 
-#: The kinds of inbox operations by their letters.
+#: The kinds of inbox operations, as they are written.
 INBOX_KINDS = {kind.value: kind for kind in InboxKind}
 
 #: A part of the reason of each unreadable dead letter; ``clean_up.lua`` has the same words.
