@@ -105,7 +105,7 @@ class InMemoryChannelLayer(WorkerLayer):
             server.was_flushed = False
             for reply, snapshot in server.snapshots():
                 self.store.republish(reply, snapshot)
-        server.take_unreadable()
+        server.unreadable.clear()
         return len(entries)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:

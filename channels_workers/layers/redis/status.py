@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -88,8 +89,7 @@ def _of_kind(
 
 
 def _pattern(start: bytes) -> bytes:
-    letters = (bytes([letter]) for letter in start)
-    return b"".join(b"\\" + letter if letter in b"*?[]\\" else letter for letter in letters) + b"*"
+    return re.sub(rb"([*?\[\]\\])", rb"\\\1", start) + b"*"
 
 
 def _server(asked: Asked, prefix: str, name: bytes, about: ProcessInfo) -> ServerStatus:
