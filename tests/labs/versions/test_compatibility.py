@@ -180,7 +180,7 @@ def test_a_server_with_a_wrong_hash_is_refused(
 
 
 def test_a_server_of_another_series_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingServer, match="redis-5.0 is to be tried, but the machine has Redis"):
+    with pytest.raises(MissingServer, match="redis-5.0 was requested, but the machine has Redis"):
         require_server("redis-5.0", tmp_path)
 
 
@@ -206,6 +206,6 @@ def test_a_newer_result_replaces_an_older_one(tmp_path: Path) -> None:
 
 def test_tests_that_pass_on_the_second_attempt_are_counted() -> None:
     repeated = Result("as pinned", "2026-11-21", {}, 2, 0, 0, 9, repeated=["test_slow"])
-    assert describe(repeated) == "2 passed, 1 at the second try"
+    assert describe(repeated) == "2 passed, 1 on the second attempt"
     assert not Result("as pinned", "2026-11-21", {}, 2, 0, 1, 9).is_good
     assert not Result("as pinned", "2026-11-21", {}, 0, 0, 0, 9).is_good
