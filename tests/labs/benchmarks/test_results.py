@@ -23,9 +23,9 @@ def results_of(*reports: tuple[Measurement, Report]) -> Results:
     return results
 
 
-def report(share: float = 0.5, harm: dict[str, int] | None = None, **figures: float) -> Report:
+def report(share: float = 0.5, errors: dict[str, int] | None = None, **figures: float) -> Report:
     return Report(
-        figures=figures, counts=harm or {}, cpu={"client": share}, cpu_us={"server": 30.0}
+        figures=figures, counts=errors or {}, cpu={"client": share}, cpu_us={"server": 30.0}
     )
 
 
@@ -99,9 +99,9 @@ def test_a_flood_with_one_incomplete_repeat_counts_as_zero(kind: str) -> None:
     flood = Measurement(OURS, "flood", "flood")
     results = results_of((flood, report(messages_per_s=2000)))
     assert whole_flood(OURS.name)(results) == 2000
-    results.add(flood, report(messages_per_s=2000, harm={kind: 1}))
+    results.add(flood, report(messages_per_s=2000, errors={kind: 1}))
     assert whole_flood(OURS.name)(results) == 0
-    assert results.harm(OURS.name, "flood") == {kind: 1}
+    assert results.errors(OURS.name, "flood") == {kind: 1}
 
 
 def test_each_goal_is_measured() -> None:
@@ -119,7 +119,7 @@ def test_the_report_has_medians_ratios_goals_and_errors() -> None:
     results = results_of(
         (OURS_RTT50, report(messages_per_s=2000.0)),
         (BARE_RTT50, report(share=0.95, messages_per_s=10_000.0, deliveries_per_s=10_000.0)),
-        (Measurement(BARE, "flood", "flood"), report(messages_per_s=50.0, harm={"lost": 3})),
+        (Measurement(BARE, "flood", "flood"), report(messages_per_s=50.0, errors={"lost": 3})),
     )
     results.fail(Measurement(OURS, "rtt1", "rtt1"), "it fell over\nand more")
     text = as_text(results, {"date": "today", "packages": {"django": "5"}})
