@@ -151,7 +151,7 @@ def test_queued_and_orphaned_frames_of_many_clients_use_bounded_memory(
     before = server.process.memory / 1024
     for client in clients:
         data = deflated(b" " * 60_000) if "deflate" in client.answer else frame(b" " * 60_000)
-        client.send_until_held(data * 10, 15, patience=0.05)
+        client.send_until_held(data * 10, 15, quiet=0.05)
     assert server.process.memory / 1024 - before < 48
     for client in clients:
         client.close()
