@@ -77,13 +77,10 @@ def test_messages_of_a_frozen_worker_run_once_on_another_worker(
         people = [stack.enter_context(server.join("lobby")) for _ in range(PEOPLE)]
         heard = [pool.submit(hear_all, person) for person in people]
         # Freeze it while it is idle: inside a consumer it would hold SQLite's lock.
-        victim.signal(signal.SIGSTOP)
-        try:
+        with victim.frozen():
             for number, person in enumerate(people):
                 pool.submit(say_many, person, f"person{number}")
             frames = [future.result(timeout=90) for future in heard]
-        finally:
-            victim.signal(signal.SIGCONT)
         assert_complete(frames)
         victim.wait_for_line("was declared dead")
         people[0].say("after it all", handle="person0")
@@ -122,8 +119,7 @@ def test_a_stopping_server_closes_its_sockets(
     with server.join("lobby") as ann, ThreadPoolExecutor(1) as pool, ExitStack() as stack:
         ann.say("hello")
         assert ann.hear()["message"] == "hello"
-        worker.signal(signal.SIGSTOP)  # so that handshakes are in flight
-        try:
+        with worker.frozen():  # so that handshakes are in flight
             late = pool.submit(lambda: stack.enter_context(server.join("lobby")))
             wait_for(lambda: waiting(redis_server, "websocket.connect"), "a handshake")
             server.process.signal(signal.SIGTERM)
@@ -131,8 +127,6 @@ def test_a_stopping_server_closes_its_sockets(
                 ann.hear(timeout=10)
             with pytest.raises(InvalidStatus, match="403"):
                 late.result(timeout=10)
-        finally:
-            worker.signal(signal.SIGCONT)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == SERVER_STOPS
         server.process.wait()

@@ -97,11 +97,11 @@ class ChatRedisEmptied(ChatFault):
 def frozen_workers(stage: Stage) -> Iterator[None]:
     """Freeze workers, so that the server has messages in flight during the fault."""
     for worker in stage.site.workers:
-        worker.signal(signal.SIGSTOP)
+        worker.freeze()
     stage.hold(FROZEN)
     yield
     for worker in stage.site.workers:
-        worker.signal(signal.SIGCONT)
+        worker.resume()
 
 
 def kill_worker(stage: Stage) -> None:
@@ -110,10 +110,10 @@ def kill_worker(stage: Stage) -> None:
 
     def catch() -> list[Process]:
         worker = chance.choice(site.workers)
-        worker.signal(signal.SIGSTOP)  # otherwise it might finish before its state is known
+        worker.freeze()  # otherwise it might finish before its state is known
         if worker.pid in busy_workers(site):
             return [worker]
-        worker.signal(signal.SIGCONT)
+        worker.resume()
         return []
 
     (victim,) = wait_for(catch, "a worker in the middle of a message", 60)
