@@ -1,4 +1,4 @@
-"""What docs/how-to/from-channels-1.md shows before and after is what the command makes."""
+"""Before and after in docs/how-to/from-channels-1.md is what the upgrade command produces."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from upgrade.tests.moving import move
 
 
 def blocks_of(heading: str) -> list[str]:
-    """The Python below a heading of the page."""
+    """The Python code below a heading of the page."""
     whole = page("how-to/from-channels-1")
     lines = whole.text.splitlines()
     start = lines.index(f"## {heading}") + 1
