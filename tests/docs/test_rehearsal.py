@@ -1,4 +1,4 @@
-"""docs/project/rehearsal.md has the steps; docs/how-to/deploy-heroku.md computes with its figures.
+"""docs/project/rehearsal.md has the steps; docs/chat/heroku-plans.md computes with its figures.
 
 If a test fails after a new run, update the pages.
 """
@@ -19,7 +19,7 @@ def test_the_table_of_a_rehearsal() -> None:
 
 
 def test_the_budget_of_connections() -> None:
-    for formation, redis, restarting in page("how-to/deploy-heroku").table("connections"):
+    for formation, redis, restarting in page("chat/heroku-plans").table("connections"):
         web, workers, threads = map(int, re.findall(r"\d+", formation))
         assert redis == str(4 * web + (threads + 2) * workers)
         assert int(re.findall(r"\d+", restarting)[0]) == 2 * int(redis)
@@ -27,8 +27,8 @@ def test_the_budget_of_connections() -> None:
 
 def test_the_budget_of_memory() -> None:
     """How many sockets fit is computed of what the rehearsal measured."""
-    section = page("how-to/deploy-heroku").section("What the smallest plans hold")
-    rows = page("how-to/deploy-heroku").table("memory")
+    section = page("chat/heroku-plans").section("Memory")
+    rows = page("chat/heroku-plans").table("memory")
     base, socket, room, message = (
         float(re.findall(r"[\d.,]+", row[1])[0].replace(",", "")) for row in rows[:4]
     )
