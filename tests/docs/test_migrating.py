@@ -6,7 +6,6 @@ from pathlib import Path
 from tests.docs.pages import page
 from upgrade.tests.moving import move
 
-
 GUIDE = "how-to/from-channels-1"
 REFERENCE = "reference/upgrade-command"
 

@@ -172,14 +172,15 @@ def test_the_echo(project: Project) -> None:
 def test_the_board(board: Project) -> None:
     board.manage("migrate")
     server = board.serve()
+    hello, one = re.findall(r'`(\{"line": .*?\})`', page("tutorial/board").text)
     with opened(server, "/board/news/") as ann, opened(server, "/board/news/") as bob:
-        ann.send("one")
-        assert [ann.recv(20), bob.recv(20)] == ['{"line": "one", "number": 1}'] * 2
-        with opened(server, "/board/other/") as eve:
+        ann.send("hello")
+        assert [ann.recv(20), bob.recv(20)] == [hello] * 2
+        with opened(server, "/board/tea/") as eve:
             eve.send("mine")
             assert eve.recv(20) == '{"line": "mine", "number": 1}'
-        ann.send("two")
-        assert [ann.recv(20), bob.recv(20)] == ['{"line": "two", "number": 2}'] * 2
+        ann.send("one")
+        assert [ann.recv(20), bob.recv(20)] == [one] * 2
         bob.send(b"binary")
         with pytest.raises(ConnectionClosed) as caught:
             bob.recv(20)
@@ -408,18 +409,26 @@ def test_the_room_that_came_from_channels_4(project: Project) -> None:
 
 
 def test_who_is_connected(project: Project) -> None:
+    project.write_all("mysite/settings.py", 1)
     for block in page("how-to/presence").blocks:
         project.write(block)
     project.manage("makemigrations", "board")
     project.manage("migrate")
     key = project.log_in("ann")
-    server = project.serve()
+    server = start_daphne(project)
+    start_worker(project)
 
     def people() -> str:
         command = 'from board.consumers import people; print(*people("news"))'
         return project.manage("shell", "--no-imports", "-c", command).strip()
 
     with opened(server, "/board/news/", session_key=key), opened(server, "/board/other/"):
+        assert people() == "ann"
+        left_behind = "Presence.objects.create(reply_channel='s!1', board='news', name='bob')"
+        command = f"from board.models import Presence; {left_behind}"
+        project.manage("shell", "--no-imports", "-c", command)
+        assert people() == "ann bob"
+        project.manage("prune")
         assert people() == "ann"
     wait_for(lambda: people() == "", lambda: f"nobody, not {people()}", 30)
 
