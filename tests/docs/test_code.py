@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import logging.config
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,8 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import (
-    CONNECT,
-)
+from channels_workers.layers.types import CONNECT
+from channels_workers.logs import fields
 from channels_workers.routing import Router
 from channels_workers.worker import WorkerGroup
 from labs.harness.waiting import wait_for
@@ -35,6 +35,18 @@ def test_what_they_import_of_the_engine_is_there() -> None:
         module = importlib.import_module(str(node.module))
         for name in node.names:
             assert hasattr(module, name.name), f"{name.name} is not in {node.module}"
+
+
+def test_the_format_of_logs_shows_the_event() -> None:
+    names: dict[str, Any] = {}
+    blocks = page("reference/log-events").blocks
+    exec(next(one.text for one in blocks if one.language == "python"), names)
+    configurator = logging.config.DictConfigurator(names["LOGGING"])
+    formatter = configurator.configure_formatter(names["LOGGING"]["formatters"]["events"])
+    record = logging.makeLogRecord(
+        {"name": "channels_workers", "levelname": "INFO", "msg": "hello", **fields("ready")}
+    )
+    assert formatter.format(record) == "INFO channels_workers ready: hello"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)

@@ -307,6 +307,16 @@ def test_the_other_consumers(project: Project, file: str) -> None:
         assert [socket.recv(20) for _ in expected] == expected
 
 
+def test_the_consumer_that_reads_the_handshake(project: Project) -> None:
+    project.write_all("board/handshake.py", 0)
+    project.route('{"websocket.connect": "board.handshake.ws_connect"}')
+    project.manage("migrate")
+    server = project.serve()
+    headers = {"Accept-Language": "fr"}
+    with connect(f"{server.socket_url}/?name=ann", additional_headers=headers) as socket:
+        assert socket.recv(20) == "ann reads fr"
+
+
 TWICE = """
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.test import ChannelTestCase, WSClient, apply_routes
