@@ -32,8 +32,8 @@ as_root() {
 install_packages() {
   say "Installing $* by apt-get ..."
   as_root apt-get update -qq </dev/null >&2
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
-    </dev/null >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o DPkg::Lock::Timeout=300 "$@" </dev/null >/dev/null
 }
 
 is_usable_python() {

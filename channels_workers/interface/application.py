@@ -216,7 +216,7 @@ class Interface:
             await asyncio.sleep(LOOK_INTERVAL)
 
     def _has_frames(self) -> bool:
-        return any(socket.protocol.pending_frames for socket in self.sockets.known)
+        return any(socket.protocol.pending.frames for socket in self.sockets.known)
 
     async def _end_sockets(self) -> None:
         await self._close_all()

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -143,6 +143,32 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone, not to its group."""
         self._popen.send_signal(number)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop all its threads, and let them go on at the end of the block."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.resume()
+
+    def freeze(self) -> None:
+        """Send SIGSTOP and wait until no thread runs: on a busy machine that takes a while."""
+        self.signal(signal.SIGSTOP)
+        wait_for(lambda: self._thread_states() <= {"T"}, f"all threads of {self.name} to stop")
+
+    def resume(self) -> None:
+        """Let a frozen process go on."""
+        self.signal(signal.SIGCONT)
+
+    def _thread_states(self) -> set[str]:
+        """The states of its threads, as letters of proc(5): T is stopped by a signal."""
+        states = set()
+        for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with suppress(OSError):  # the thread has ended
+                states.add(stat.read_text().rpartition(")")[2].split()[0])
+        return states
 
     def wait(self, timeout: float = STOP_TIMEOUT) -> int:
         """Wait for the exit and return the status. AssertionError after `timeout` seconds."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_workers.interface.protocol import SERVER_STOPS
+from channels_workers.interface.close_codes import SERVER_STOPS
 from channels_workers.layers.base import FORMAT_VERSION
 from labs.harness.raw_socket import RawSocket
 from labs.harness.redis_server import RedisServer
@@ -76,14 +76,11 @@ def test_what_a_frozen_worker_was_given_is_done_by_another_and_once(
     with ExitStack() as stack, ThreadPoolExecutor(2 * PEOPLE) as pool:
         people = [stack.enter_context(server.join("lobby")) for _ in range(PEOPLE)]
         heard = [pool.submit(hear_all, person) for person in people]
-        # Frozen while it waits: in the middle of a consumer it would hold the lock of SQLite.
-        victim.signal(signal.SIGSTOP)
-        try:
+        # While it waits: in the middle of a consumer it would hold the lock of SQLite.
+        with victim.frozen():
             for number, person in enumerate(people):
                 pool.submit(say_many, person, f"person{number}")
             frames = [future.result(timeout=90) for future in heard]
-        finally:
-            victim.signal(signal.SIGCONT)
         assert_complete(frames)
         victim.wait_for_line("was declared dead")
         people[0].say("after it all", handle="person0")
@@ -122,8 +119,7 @@ def test_a_server_that_stops_closes_its_sockets(
     with server.join("lobby") as ann, ThreadPoolExecutor(1) as pool, ExitStack() as stack:
         ann.say("hello")
         assert ann.hear()["message"] == "hello"
-        worker.signal(signal.SIGSTOP)  # so that handshakes stay in flight
-        try:
+        with worker.frozen():  # so that handshakes stay in flight
             late = pool.submit(lambda: stack.enter_context(server.join("lobby")))
             wait_for(lambda: waiting(redis_server, "websocket.connect"), "a handshake")
             server.process.signal(signal.SIGTERM)
@@ -131,8 +127,6 @@ def test_a_server_that_stops_closes_its_sockets(
                 ann.hear(timeout=10)
             with pytest.raises(InvalidStatus, match="403"):
                 late.result(timeout=10)
-        finally:
-            worker.signal(signal.SIGCONT)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == SERVER_STOPS
         server.process.wait()

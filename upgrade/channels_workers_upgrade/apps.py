@@ -62,12 +62,16 @@ class Apps(cst.CSTTransformer):
 
 def rewrite_apps(module: cst.Module) -> tuple[cst.Module, list[str]]:
     """Return *module* with its lists of apps rewritten, and the removed apps."""
+    if "APPS" not in module.code.upper():
+        return module, []
     apps = Apps(f'"{DAPHNE}"' in module.code.replace("'", '"'))
     return module.visit(apps), apps.gone
 
 
 def taken_out(module: cst.Module, gone: list[str]) -> Iterator[Finding]:
     """Yield a note for each app that was removed from *module*."""
+    if not gone:
+        return
     wrapper = MetadataWrapper(module)
     positions = wrapper.resolve(PositionProvider)
     lines = [

@@ -68,9 +68,32 @@ def source_module(statement: cst.ImportFrom) -> str:
 
 def bindings(wrapper: MetadataWrapper) -> list[Binding]:
     """Return the names bound to modules of 1.1.8 or to the package itself."""
+    imports = _Imports()
+    wrapper.module.visit(imports)
+    if not any([*_imported(statement)] for statement in imports.statements):
+        return []  # resolving scopes takes most of the time of a large file
     scopes = {scope for scope in wrapper.resolve(ScopeProvider).values() if scope is not None}
     parents = wrapper.resolve(ParentNodeProvider)
     return [binding for scope in scopes for binding in _in_scope(scope, parents)]
+
+
+class _Imports(cst.CSTVisitor):
+    """Collects all import statements, without a look into expressions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statements: list[Statement] = []
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, Statement):
+            self.statements.append(node)
+        return isinstance(node, _HAS_STATEMENTS)
+
+
+_HAS_STATEMENTS = (
+    *(cst.Module, cst.BaseSuite, cst.BaseCompoundStatement, cst.SimpleStatementLine),
+    *(cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase),
+)
 
 
 def _in_scope(scope: Scope, parents: Parents) -> Iterator[Binding]:

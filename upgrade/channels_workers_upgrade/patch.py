@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Sequence
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
@@ -32,13 +34,16 @@ class Patch:
 
     def old_line(self, number: int) -> int:
         """Return the number of the old line for line *number* of the new text."""
-        if self.old == self.new:
-            return number
-        matcher = difflib.SequenceMatcher(None, self.old, self.new, autojunk=False)
-        for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        for _, old_start, old_end, new_start, new_end in self._opcodes:
             if new_start < number <= new_end:
                 return max(min(old_start + number - new_start, old_end), 1)
         return number
+
+    @cached_property
+    def _opcodes(self) -> Sequence[tuple[str, int, int, int, int]]:
+        """The steps from old to new: what happens to which lines, as ``difflib`` gives them."""
+        matcher = difflib.SequenceMatcher(None, self.old, self.new, autojunk=False)
+        return matcher.get_opcodes()
 
 
 def _lines(content: bytes) -> list[bytes]:

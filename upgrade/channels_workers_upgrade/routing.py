@@ -27,6 +27,8 @@ def move_routing(module: cst.Module, application: str = "") -> cst.Module:
 
     ASGI_APPLICATION follows with the value *application*, unless that is "".
     """
+    if SETTING not in module.code:
+        return module
     return module.visit(_Mover(application if APPLICATION not in module.code else ""))
 
 

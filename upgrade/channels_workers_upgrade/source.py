@@ -26,6 +26,10 @@ _MARKS = re.compile(
 )
 
 
+#: What a file with settings has: names of settings, or an app in a list of its own.
+_OF_SETTINGS = re.compile(rb"CHANNEL_LAYERS|_APPLICATION|daphne|[\"']channels_workers[\"']")
+
+
 class Moved(NamedTuple):
     """The new content of a file, and its findings, with line numbers of the new content."""
 
@@ -48,8 +52,10 @@ def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
         module = rewrite_entry(module)
     module, gone = rewrite_apps(rewrite_imports(module))
     module = move_routing(rewrite_strings(module), application_beside(path))
-    settings.read(module, path)
-    return Moved(module.bytes, [*find_leftovers(module), *taken_out(module, gone)])
+    content = module.bytes
+    if _OF_SETTINGS.search(content):
+        settings.read(module, path)
+    return Moved(content, [*find_leftovers(module), *taken_out(module, gone)])
 
 
 def _unparsed(error: Exception) -> Finding:

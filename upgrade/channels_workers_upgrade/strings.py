@@ -58,13 +58,13 @@ def text_of(node: cst.CSTNode | None) -> str:
 def rewrite_strings(module: cst.Module) -> cst.Module:
     """Return *module* with the new names in its strings."""
     wrapper = MetadataWrapper(module)
-    return wrapper.module.visit(_Rewriter(wrapper.resolve(ParentNodeProvider)))
+    return wrapper.module.visit(_Rewriter(wrapper))
 
 
 class _Rewriter(cst.CSTTransformer):
-    def __init__(self, parents: Parents) -> None:
+    def __init__(self, wrapper: MetadataWrapper) -> None:
         super().__init__()
-        self.parents = parents
+        self.wrapper = wrapper
         self.channels: set[cst.CSTNode] = set()
 
     def visit_Call(self, node: cst.Call) -> None:
@@ -88,7 +88,7 @@ class _Rewriter(cst.CSTTransformer):
 
     def _new_text(self, node: cst.SimpleString, text: str) -> str:
         if text == OLD:
-            return NEW if names_app(node, self.parents) else ""
+            return NEW if names_app(node, self.wrapper.resolve(ParentNodeProvider)) else ""
         if text in PATHS:
             return PATHS[text]
         if not DOTTED.fullmatch(text) or node in self.channels:

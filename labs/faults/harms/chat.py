@@ -97,11 +97,11 @@ class ChatRedisEmptied(ChatFault):
 def frozen_workers(stage: Stage) -> Iterator[None]:
     """Let workers stand still, so that the server has messages in flight when harm is done."""
     for worker in stage.site.workers:
-        worker.signal(signal.SIGSTOP)
+        worker.freeze()
     stage.last(FROZEN)
     yield
     for worker in stage.site.workers:
-        worker.signal(signal.SIGCONT)
+        worker.resume()
 
 
 def kill_worker(stage: Stage) -> None:
@@ -110,10 +110,10 @@ def kill_worker(stage: Stage) -> None:
 
     def catch() -> list[Process]:
         worker = chance.choice(site.workers)
-        worker.signal(signal.SIGSTOP)  # or it would be done before it is known what it does
+        worker.freeze()  # or it would be done before it is known what it does
         if worker.pid in busy_workers(site):
             return [worker]
-        worker.signal(signal.SIGCONT)
+        worker.resume()
         return []
 
     (victim,) = wait_for(catch, "a worker in the middle of a message", 60)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 from labs.faults.fault import Fault
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
@@ -12,10 +10,10 @@ from labs.harness.processes import Process
 
 def freeze(stage: Stage, process: Process, seconds: float) -> None:
     """Let *process* stand still for a while."""
-    process.signal(signal.SIGSTOP)
+    process.freeze()
     stage.strike(process)
     stage.last(seconds)
-    process.signal(signal.SIGCONT)
+    process.resume()
     stage.excuse(process)
 
 

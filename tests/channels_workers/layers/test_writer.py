@@ -61,9 +61,9 @@ async def test_who_fails_when_told_harms_nobody_else(session: ServerSession) -> 
     def fail(value: Any, secret: str = "a cookie") -> None:
         raise ValueError
 
-    session.start(ask(), fail)
-    session.start(ask(), told)
-    session.start(ask(), told)
+    session.writer.add(ask(), fail)
+    session.writer.add(ask(), told)
+    session.writer.add(ask(), told)
     await told.until(2)
     assert told.values == [[], []]
     (failure,) = failures
@@ -76,10 +76,10 @@ async def test_who_is_told_may_ask_again_at_once(session: ServerSession) -> None
 
     def ask_again(value: Any) -> None:
         told(value)
-        session.start(ask(), told)
+        session.writer.add(ask(), told)
 
     for _ in range(3):
-        session.start(ask(), ask_again)
+        session.writer.add(ask(), ask_again)
     await told.until(6)
     assert told.values == [[]] * 6
 
@@ -92,11 +92,11 @@ async def test_who_is_told_of_an_outage_may_ask_again_at_once(
     def ask_again(value: Any) -> None:
         told(value)
         if len(told.values) < 6:
-            session.start(ask(), ask_again)
+            session.writer.add(ask(), ask_again)
 
     redis_server.stop()
     for _ in range(3):
-        session.start(ask(), ask_again)
+        session.writer.add(ask(), ask_again)
     await told.until(3)
     redis_server.start()
     await told.until(6)
@@ -108,7 +108,7 @@ async def test_what_nobody_waits_for_any_more_is_not_written(
     session: ServerSession, layer: RedisChannelLayer
 ) -> None:
     told = Told()
-    session.start(ask(), told)  # in flight, so that the next waits
+    session.writer.add(ask(), told)  # in flight, so that the next waits
     waiting = asyncio.create_task(layer.send("a-channel", {"text": "hi"}))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -120,9 +120,9 @@ async def test_what_nobody_waits_for_any_more_is_not_written(
 async def test_all_are_told_once_when_the_server_session_ends(session: ServerSession) -> None:
     told = Told()
     for _ in range(3):
-        session.start(ask(), told)
+        session.writer.add(ask(), told)
     await session.stop()
     assert len(told.values) == 3
     assert all(value == [] or isinstance(value, LayerUnavailable) for value in told.values)
     with pytest.raises(LayerUnavailable):
-        session.start(ask(), told)
+        session.writer.add(ask(), told)
