@@ -10,10 +10,10 @@ from typing import Any
 
 from channels_workers.exceptions import is_close_code
 from channels_workers.interface.actions import ClientActions, SendFrame
+from channels_workers.interface.script_name import path_info
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
 from channels_workers.logs import fields
-from channels_workers.script_name import path_info
 
 logger = logging.getLogger(__name__)
 
