@@ -406,7 +406,7 @@ def test_unread_answers_are_bounded_for_all_clients(kind: str, start_limited: St
         wait_for(lambda: lines_with(server, "ALL_ANSWER_BYTES_WAITING"), "the first cut")
         assert len(ask(server, f"/large/{6 * MIB}/")[1]) == 6 * MIB  # a place is left
         assert resident(server) - before < 120 * MIB  # and not 240
-    assert len(lines_with(server, "Cutting the line")) == 1
+    assert len(lines_with(server, "Cutting the connection of the client")) == 1
 
 
 @pytest.mark.parametrize("kind", SERVERS)

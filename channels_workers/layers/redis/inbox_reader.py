@@ -103,8 +103,8 @@ class InboxReader:
                     self.loop.call_soon(self._process, entries)
                     return
             self.read_at = time.monotonic()
-            if unreadable := self.server.take_unreadable():
-                self.listener.keep_unreadable(unreadable)
+            if self.server.unreadable:
+                self.listener.keep_unreadable(self.server.take_unreadable())
             if self._attempts.failures:
                 self._attempts.succeeded()
             self._ask()

@@ -118,11 +118,11 @@ def _channel(asked: Asked, now: Any, key: bytes, name: bytes) -> ChannelStatus:
     if length is None:
         return ChannelStatus(printable(name), 0, 0, None)
     pending = asked("XPENDING", key, GROUP)
-    under_way = int(pending["pending"]) if pending else 0
+    in_flight = int(pending["pending"]) if pending else 0
     first = asked("XRANGE", key, "-", "+", "COUNT", 1)
     oldest = None
     if first:
         seconds, microseconds = now
         milliseconds = int(first[0][0].partition(b"-")[0])
         oldest = max(0.0, round(seconds + microseconds / 1e6 - milliseconds / 1000, 3))
-    return ChannelStatus(printable(name), max(0, length - under_way), under_way, oldest)
+    return ChannelStatus(printable(name), max(0, length - in_flight), in_flight, oldest)

@@ -118,7 +118,9 @@ def test_a_server_that_fails_on_what_came_harms_that_line_alone(
     line.take(b"y")
     assert line.calls == ["cut"]
     assert line.handed == []
-    assert "A server failed on what a client sent, whose line is cut: ValueError" in caplog.text
+    assert (
+        "A server failed on what a client sent, whose connection is cut: ValueError" in caplog.text
+    )
 
 
 def test_what_comes_after_a_cut_is_not_handed_on() -> None:
