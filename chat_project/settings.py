@@ -17,7 +17,7 @@ from chat_project import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# Heroku sets DYNO. There the default is production, and the router ends TLS.
+# Heroku sets DYNO. There the default is production, and the router terminates TLS.
 ON_HEROKU = bool(environment.text("DYNO"))
 
 # ---------------------------------------------------------------------------------- the basics
@@ -36,19 +36,18 @@ def is_weak(key: str) -> bool:
 
 
 if not DEBUG and is_weak(SECRET_KEY):
-    what_is_wrong = "is too short, or too simple" if SECRET_KEY else "is not set"
+    what_is_wrong = "is too short or too simple" if SECRET_KEY else "is not set"
     raise ImproperlyConfigured(
-        f"SECRET_KEY {what_is_wrong}, and without DEBUG the project does not start so. Set the "
-        "environment variable SECRET_KEY to a random text of 50 characters or more, the same for "
-        "each process: "
-        "python -c 'import secrets; print(secrets.token_urlsafe(50))' makes one. "
+        f"SECRET_KEY {what_is_wrong}, which production refuses. Set the environment variable "
+        "SECRET_KEY to 50 random characters or more, the same for each process. Generate one with "
+        "python -c 'import secrets; print(secrets.token_urlsafe(50))'. "
         "To develop on this machine set DEBUG=1 instead."
     )
 if not DEBUG and any(is_weak(key) for key in SECRET_KEY_FALLBACKS):
     raise ImproperlyConfigured(
-        "SECRET_KEY_FALLBACKS must be keys that SECRET_KEY had before, of 50 characters or more, "
-        "with commas between, but one of them is too short, or too simple: whoever guesses it can "
-        "pretend to be others. Take it out; a key that has a comma in it cannot be kept."
+        "SECRET_KEY_FALLBACKS must be keys of 50 characters or more, comma-separated, but one of "
+        "them is too short or too simple. Anybody who guesses it can impersonate users. Remove it. "
+        "Keys with a comma are not supported."
     )
 
 # The host names of the site. Pages of other hosts cannot open sockets either.
@@ -120,8 +119,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # ----------------------------------------------------------------- HTTPS: HTTPS=0 for plain http
 
 # On unless DEBUG: http redirects to https, cookies are for TLS only, and browsers use https for
-# HSTS_SECONDS. A proxy in front ends TLS. It must set the header X-Forwarded-Proto, and strip it
-# from requests of clients. Without such a proxy set HTTPS=0.
+# HSTS_SECONDS. A proxy in front terminates TLS. It must set the header X-Forwarded-Proto, and strip
+# it from requests of clients. Without such a proxy set HTTPS=0.
 HTTPS = environment.flag("HTTPS", default=not DEBUG)
 
 if HTTPS:
@@ -129,7 +128,7 @@ if HTTPS:
     SECURE_HSTS_SECONDS = environment.integer("HSTS_SECONDS", 30 * 24 * 3600)
 SECURE_SSL_REDIRECT = HTTPS
 # The number of proxies in front: so many entries of X-Forwarded-For, from the right, are trusted.
-# With HTTPS there is at least one, which ends TLS.
+# With HTTPS there is at least one, which terminates TLS.
 TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 1 if HTTPS else 0)
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
