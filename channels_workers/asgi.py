@@ -7,11 +7,12 @@ from functools import partial
 from django.core.asgi import get_asgi_application
 
 from channels_workers.interface.application import Interface
+from channels_workers.interface.script_name import at_script_name
 from channels_workers.interface.servers.daphne.twisted import when_running
 from channels_workers.interface.types import Application
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
 
-__all__ = ["channel_layers", "get_application", "get_channel_layer"]
+__all__ = ["at_script_name", "channel_layers", "get_application", "get_channel_layer"]
 
 
 def get_application(

@@ -31,7 +31,10 @@ USER_KEYS = (auth.BACKEND_SESSION_KEY, auth.SESSION_KEY, auth.HASH_SESSION_KEY)
 
 
 def transfer_user(from_session: SessionBase, to_session: SessionBase) -> None:
-    """Copy the logged-in user, if there is one, from an HTTP session to a channel session."""
+    """Copy the logged-in user, if there is one, from an HTTP session to a channel session.
+
+    The copy has the user's id, backend and password hash, under the keys that Django uses.
+    """
     if all(key in from_session for key in USER_KEYS):
         for key in USER_KEYS:
             to_session[key] = from_session[key]
@@ -105,7 +108,8 @@ _with_transfer = ConsumerDecorator("channel_session_user_from_http", _transfer)
 def channel_session_user(func: Consumer) -> Consumer:
     """Give the consumer ``message.channel_session``, and the user kept there as ``message.user``.
 
-    Without one, ``message.user`` is an ``AnonymousUser``.
+    Without one, ``message.user`` is an ``AnonymousUser``. Each message reads the user from the
+    database. Errors are those of :func:`~channels_workers.sessions.channel_session`.
     """
     return channel_session(_with_user_of_channel(func))
 
@@ -114,7 +118,8 @@ def http_session_user(func: Consumer) -> Consumer:
     """Give the consumer ``message.http_session``, and its user as ``message.user``.
 
     Without a session, ``message.http_session`` is None and the user an ``AnonymousUser``. Use it
-    for ``websocket.connect``, like :func:`~channels_workers.sessions.http_session`.
+    for ``websocket.connect``, like :func:`~channels_workers.sessions.http_session`, whose errors
+    it raises.
     """
     return http_session(_with_user_of_browser(func))
 
@@ -123,7 +128,8 @@ def channel_session_user_from_http(func: Consumer) -> Consumer:
     """Keep the user of the HTTP session in the channel session.
 
     Use it for ``websocket.connect``. The consumer gets ``message.user``, ``message.http_session``
-    and ``message.channel_session``. Use :func:`channel_session_user` for later messages.
+    and ``message.channel_session``. Use :func:`channel_session_user` for later messages. An
+    anonymous user is not kept. A call raises ``ValueError`` for a message that is no handshake.
     """
     return http_session_user(channel_session(_with_transfer(func)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import GroupSend, Send
 from channels_workers.outbox import acarry_out, carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
@@ -52,18 +51,17 @@ class Channel(_Named):
         encoded or is too large. A send that goes out now also raises
         :class:`~channels_workers.exceptions.ChannelFull`.
         """
-        carry_out(self.channel_layer, self._send(content), immediately, "Channel.send")
+        if not isinstance(content, dict):
+            raise TypeError(_no_dict(content))
+        operation = self.channel_layer.make_send(self.name, content)
+        carry_out(self.channel_layer, operation, immediately, "Channel.send")
 
     async def asend(self, content: Content, immediately: bool = False) -> None:
         """Do the same as :meth:`send` in a coroutine. A consumer may mix both."""
-        await acarry_out(self.channel_layer, self._send(content), immediately)
-
-    def _send(self, content: Content) -> Send:
         if not isinstance(content, dict):
-            raise TypeError(
-                f"You can only send dicts as content on channels, not {type(content).__name__}."
-            )
-        return self.channel_layer.make_send(self.name, content)
+            raise TypeError(_no_dict(content))
+        operation = self.channel_layer.make_send(self.name, content)
+        await acarry_out(self.channel_layer, operation, immediately)
 
 
 class Group(_Named):
@@ -101,19 +99,22 @@ class Group(_Named):
 
         Members that are ordinary channels at their capacity are skipped, as in 1.x.
         """
-        carry_out(self.channel_layer, self._send(content), immediately, "Group.send")
+        if not isinstance(content, dict):
+            raise ValueError(_no_dict(content))
+        operation = self.channel_layer.make_group_send(self.name, content)
+        carry_out(self.channel_layer, operation, immediately, "Group.send")
 
     async def asend(self, content: Content, immediately: bool = False) -> None:
         """Do the same as :meth:`send` in a coroutine. A consumer may mix both."""
-        await acarry_out(self.channel_layer, self._send(content), immediately)
-
-    def _send(self, content: Content) -> GroupSend:
         if not isinstance(content, dict):
-            raise ValueError(
-                f"You can only send dicts as content on channels, not {type(content).__name__}."
-            )
-        return self.channel_layer.make_group_send(self.name, content)
+            raise ValueError(_no_dict(content))
+        operation = self.channel_layer.make_group_send(self.name, content)
+        await acarry_out(self.channel_layer, operation, immediately)
 
 
 def _name_of(channel: Channel | str) -> str:
     return channel.name if isinstance(channel, Channel) else channel
+
+
+def _no_dict(content: object) -> str:
+    return f"You can only send dicts as content on channels, not {type(content).__name__}."

@@ -51,17 +51,16 @@ class ConsumerDecorator:
         """Return *func*, decorated."""
         return self._async(func) if iscoroutinefunction(func) else self._sync(func)
 
-    def message_in(self, args: tuple[Any, ...]) -> Message:
-        """Return the message among the arguments of a consumer; ValueError without one."""
-        for argument in args[:2]:
-            if isinstance(argument, Message):
-                return argument
+    def message_of(self, args: tuple[Any, ...]) -> Message:
+        """Return the message of a method, which is after ``self``; ValueError without one."""
+        if len(args) > 1 and isinstance(args[1], Message):
+            return args[1]
         raise ValueError(f"{self.name} called without Message instance")
 
     def _sync(self, func: Consumer) -> Consumer:
         @functools.wraps(func)
         def inner(*args: Any, **kwargs: Any) -> Any:
-            message = self.message_in(args)
+            message = args[0] if args and isinstance(args[0], Message) else self.message_of(args)
             self.prepare(message)
             try:
                 result = func(*args, **kwargs)
@@ -79,7 +78,7 @@ class ConsumerDecorator:
     def _async(self, func: Consumer) -> Consumer:
         @functools.wraps(func)
         async def inner(*args: Any, **kwargs: Any) -> Any:
-            message = self.message_in(args)
+            message = args[0] if args and isinstance(args[0], Message) else self.message_of(args)
             await self._call(self.prepare, message)
             return await self._finish_after(func(*args, **kwargs), message)
 

@@ -52,7 +52,9 @@ class ChannelError(Exception):
 class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
     """A channel has as many messages as its capacity allows.
 
-    It is a subclass of ``channels.exceptions.ChannelFull``, so code for Channels 4 catches it.
+    A send that goes out at once raises it, and nothing was sent. It is a subclass of
+    ``channels.exceptions.ChannelFull``, so code for Channels 4 catches it. *channel* is the name
+    of the channel, *capacity* a number of messages. Both are attributes.
     """
 
     def __init__(self, channel: str = "", capacity: int = 0) -> None:
@@ -65,15 +67,26 @@ class ChannelFull(ChannelError, LayerChannelFull):  # type: ignore[misc]
 
 
 class OutboxFull(ChannelError):
-    """One consumer sends, joins or leaves too much: see ``OUTBOX_OPERATIONS``."""
+    """One consumer sends, joins or leaves too much.
+
+    The send, ``add`` or ``discard`` beyond a limit raises it. The limits are ``OUTBOX_OPERATIONS``
+    (a number) and ``OUTBOX_BYTES`` in ``CHANNEL_WORKERS``.
+    """
 
 
 class MessageError(ChannelError, ValueError):
-    """Content that cannot be sent: it is no dict, or has a value that cannot be encoded."""
+    """Content with a value or a key that cannot be encoded.
+
+    A send raises it, and so does :func:`~channels_workers.sessions.session_for_reply_channel` at
+    its ``save()``. It also stands for a message that cannot be decoded.
+    """
 
 
 class MessageTooLarge(MessageError):
-    """An encoded message is larger than the layer's ``message_size``."""
+    """An encoded message, or channel session, is larger than ``message_size`` (bytes).
+
+    ``message_size`` is in the ``CONFIG`` of ``CHANNEL_LAYERS``.
+    """
 
 
 class ServerEvicted(ChannelError):
@@ -81,7 +94,11 @@ class ServerEvicted(ChannelError):
 
 
 class LayerUnavailable(ChannelError):
-    """Redis does not answer, or cannot take anything now."""
+    """Redis does not answer, or cannot take anything now.
+
+    Sends outside consumers raise it. It is then unknown whether the message was sent. Workers and
+    interface servers wait and try again.
+    """
 
 
 class LayerUnfit(LayerUnavailable):
@@ -93,11 +110,17 @@ class LayerRefused(LayerUnfit):
 
 
 class AcceptConnection(Exception):
-    """Raise it in a ``websocket.connect`` consumer to accept the connection."""
+    """Raise it in a ``websocket.connect`` consumer to accept the connection.
+
+    In other consumers it is an error, which is logged.
+    """
 
 
 class DenyConnection(Exception):
-    """Raise it in a ``websocket.connect`` consumer to refuse the connection (HTTP 403)."""
+    """Raise it in a ``websocket.connect`` consumer to refuse the connection (HTTP 403).
+
+    The log has the refusal at INFO. In other consumers it is an error, which is logged.
+    """
 
 
 class ConsumeLater(Exception):
@@ -114,14 +137,17 @@ class ChannelSocketException(Exception):
     """Raise a subclass of it in a consumer: its :meth:`run` then acts on the socket."""
 
     def run(self, message: Any) -> None:
-        """Act on the socket of *message*, a ``Message``; subclasses must override it."""
+        """Act on the socket of *message*, a ``Message``; subclasses must override it.
+
+        What it sends goes out with the commit of the message. What it raises is logged.
+        """
         raise NotImplementedError("Subclasses of ChannelSocketException must define run(message).")
 
 
 class WebsocketCloseException(ChannelSocketException):
     """Raise it in a consumer to close its WebSocket.
 
-    *code* is 1000, which is the default, or from 3000 to 4999.
+    *code* is 1000, which is the default, or from 3000 to 4999. Any other raises ``ValueError``.
     """
 
     def __init__(self, code: int | None = None) -> None:
@@ -131,8 +157,8 @@ class WebsocketCloseException(ChannelSocketException):
         self._code = code
 
     def run(self, message: Any) -> None:
-        """Close the socket that *message* came from."""
-        if message.reply_channel is None or not message.channel.name.startswith("websocket."):
+        """Close the socket of *message*; ``ValueError`` if it is from no socket."""
+        if message.reply_channel is None or not message.channel_name.startswith("websocket."):
             raise ValueError("You cannot raise CloseWebsocketError from a non-websocket handler.")
         message.reply_channel.send({"close": self._code or True})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, ItemsView, KeysView, ValuesView
+from functools import cached_property
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -24,14 +25,19 @@ Consumer = Callable[..., Any]
 class Message:
     """A message of a channel. It reads and writes its content like a dict.
 
-    * ``content``: the dict itself.
-    * ``channel``: the :class:`~channels_workers.channel.Channel` that it came from.
-    * ``reply_channel``: the channel of its socket; None if it came from no socket.
+    * ``content``: the dict itself. The interface server writes it for a socket, and the sender
+      for other messages. ``message["key"]`` raises ``KeyError`` for a key that is not there.
+    * ``channel_name``: the name of its channel, a str.
+    * ``reply_channel``: the :class:`~channels_workers.channel.Channel` of its socket, from
+      ``content["reply_channel"]``. None if that is missing.
     * ``channel_layer``: the layer that carried it.
-    * ``id``: a text that stays the same if the message runs again. Use it to make writes
-      idempotent. ``""`` for a message that no layer carried.
-    * ``channel_session``: the session of its connection, set by ``@channel_session``.
-    * ``http_session``: the session of the browser or None, set by ``@http_session``.
+    * ``id``: a str that stays the same if the message runs again. Use it to make writes
+      idempotent. It is ``<reply channel>:<order>`` for a socket, and ``<parent id>.<number>`` for
+      what a consumer sent. ``""`` for a message that no layer carried.
+    * ``channel_session``: the session of its connection, set by
+      :func:`~channels_workers.sessions.channel_session`. Without it: ``AttributeError``.
+    * ``http_session``: the session of the browser or None, set by
+      :func:`~channels_workers.sessions.http_session`.
     * ``user``: the logged-in user, set by the decorators of :mod:`channels_workers.auth`.
     """
 
@@ -48,12 +54,17 @@ class Message:
     ) -> None:
         self.content = content
         self.channel_layer = channel_layer
-        self.channel = Channel(channel_name, channel_layer=channel_layer)
+        self.channel_name = channel_name
         self.delivery = delivery
         self.id = delivery.id if delivery else ""
         name = content.get("reply_channel")
         #: A Channel; None for a message that did not come from a socket.
         self.reply_channel: Any = Channel(name, channel_layer=channel_layer) if name else None
+
+    @cached_property
+    def channel(self) -> Channel:
+        """The :class:`~channels_workers.channel.Channel` that it came from."""
+        return Channel(self.channel_name, channel_layer=self.channel_layer)
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
@@ -77,14 +88,17 @@ class Message:
         return self.content.items()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a value of the content, *default* without one."""
+        """Return the value of *key* in the content, or *default* if it is not there."""
         return self.content.get(key, default)
 
     def copy(self) -> Message:
-        """Return a copy whose content may be changed."""
+        """Return a copy with the same id and a deep copy of the content.
+
+        It has no session and no user until a decorator sets them.
+        """
         return Message(
-            copy.deepcopy(self.content), self.channel.name, self.channel_layer, self.delivery
+            copy.deepcopy(self.content), self.channel_name, self.channel_layer, self.delivery
         )
 
     def __repr__(self) -> str:
-        return f"<Message {self.id or '(no id)'} on {self.channel}>"
+        return f"<Message {self.id or '(no id)'} on {self.channel_name}>"

@@ -46,8 +46,13 @@ class Outbox:
         self.closed = True
         _current.reset(self._token)
 
-    def add(self, operation: Operation) -> None:
-        """Keep *operation*; raise :class:`OutboxFull` beyond one of its limits."""
+    def keep(self, operation: Operation, layer: WorkerLayer) -> bool:
+        """Keep *operation* on *layer* for the commit; return False if it is no part of it.
+
+        Raises :class:`OutboxFull` beyond one of the limits.
+        """
+        if self.closed or self.layer is not layer or self.process is not forks.current:
+            return False
         limits = configuration()
         size = self.size + len(operation.payload) if isinstance(operation, SENDS) else self.size
         if len(self.operations) >= limits.OUTBOX_OPERATIONS or size > limits.OUTBOX_BYTES:
@@ -59,6 +64,7 @@ class Outbox:
             )
         self.operations.append(operation)
         self.size = size
+        return True
 
 
 def carry_out(
@@ -70,9 +76,8 @@ def carry_out(
     and for another layer than that of the message, because no commit spans two layers. *call*
     names the public method, such as ``Group.send``.
     """
-    outbox = None if immediately else _open_outbox(layer)
-    if outbox is not None:
-        outbox.add(operation)
+    outbox = None if immediately else _current.get()
+    if outbox is not None and outbox.keep(operation, layer):
         return
     kind, _, method = call.rpartition(".")
     warn_in_event_loop(call, f"Await {kind}.a{method} there.")
@@ -81,15 +86,6 @@ def carry_out(
 
 async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool = False) -> None:
     """Do the same as :func:`carry_out` from a coroutine, without blocking its event loop."""
-    outbox = None if immediately else _open_outbox(layer)
-    if outbox is not None:
-        outbox.add(operation)
-    else:
+    outbox = None if immediately else _current.get()
+    if outbox is None or not outbox.keep(operation, layer):
         await layer.aapply([operation])
-
-
-def _open_outbox(layer: WorkerLayer) -> Outbox | None:
-    outbox = _current.get()
-    if outbox is None or outbox.closed or outbox.layer is not layer:
-        return None
-    return outbox if outbox.process is forks.current else None

@@ -49,12 +49,19 @@ class Match(NamedTuple):
 
 
 class Route:
-    """A consumer for one channel or several.
+    """A consumer for one channel or several; also named ``route``.
 
-    *consumer* is a callable or its dotted path. Each filter is named after a key of the message.
-    Its value is a regular expression that must match the beginning of the text there. ``$`` at
-    its end matches the end of the text only, not before a last line end. Named groups become
-    arguments of the consumer.
+    *channels* is a name or a list of names. *consumer* is a callable or its dotted path. It is
+    called with the message, and with the named groups of the filters as keyword arguments (str).
+
+    Each filter is named after a key of the message. Its value is a regular expression that must
+    match the beginning of the text there. Bytes are decoded as UTF-8. A message without that key,
+    or with another type there, does not match. ``$`` at the end of a filter matches the end of
+    the text only, not before a last line end.
+
+    Raises ``ValueError`` for a filter that is no regular expression or has groups without names,
+    and :class:`~django.core.exceptions.ImproperlyConfigured` for a consumer that cannot be
+    imported or called.
     """
 
     def __init__(
@@ -69,8 +76,8 @@ class Route:
         self.filters = compile_filters(filters, f"the route of {', '.join(self.channels)}")
 
     def match(self, message: Message) -> Match | None:
-        """Return the consumer and its arguments, None if this route is for other messages."""
-        return self.match_values(message.channel.name, message)
+        """Return the consumer and its keyword arguments; None if *message* is not for it."""
+        return self.match_values(message.channel_name, message)
 
     def match_values(self, channel: str, values: Message | Mapping[str, Any]) -> Match | None:
         """Match *channel* and the message's *values*, some of which an include has shortened."""
@@ -94,7 +101,12 @@ class Route:
 
 
 class RouteClass(Route):
-    """A class-based consumer, for the channels that its ``channel_names()`` returns."""
+    """A class-based consumer; also named ``route_class``.
+
+    It is for the channels that ``channel_names()`` of the class returns. *consumer* is the class
+    or its dotted path. Filters and errors are those of :class:`Route`. Raises ``ValueError`` also
+    for a consumer without ``channel_names()``.
+    """
 
     def __init__(self, consumer: str | Consumer, **filters: str | bytes) -> None:
         found = resolve_consumer(consumer)
@@ -109,17 +121,25 @@ class RouteClass(Route):
 
 
 class Include:
-    """Another routing below prefixes. Its filters see the texts without the matched prefixes."""
+    """Another routing below prefixes; also named ``include``.
+
+    *routing* is a list, a dict or a dotted path. Prefixes are named like the filters of a
+    :class:`Route`, and must match the beginning of the text. Filters in the routing see the text
+    after the prefix. Named groups of prefixes become keyword arguments too. A group of the same
+    name in the routing takes precedence.
+
+    Raises ``ValueError`` for a prefix that is no regular expression, and
+    :class:`~django.core.exceptions.ImproperlyConfigured` for anything that is not a routing.
+    """
 
     def __init__(self, routing: Any, **prefixes: str | bytes) -> None:
         self.routing = resolve_routing(routing)
         self.prefixes = compile_filters(prefixes, "an include", named_groups_only=False)
-        self._entries_of: dict[str, list[Any]] = {}
-        self._counted = len(self.routing)
+        self._entries = by_channel(self.routing)
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer and its arguments, None if nothing in the routing matches."""
-        return self.match_values(message.channel.name, message)
+        return self.match_values(message.channel_name, message)
 
     def match_values(self, channel: str, values: Message | Mapping[str, Any]) -> Match | None:
         """Match *channel* and the message's *values*, some of which an include has shortened."""
@@ -132,25 +152,20 @@ class Include:
             kwargs.update(found.groupdict())
             shortened[name] = found.string[found.end() :]
         inner = _Shortened(values, shortened) if shortened else values
-        for entry in self.entries_of(channel):
+        for entry in self._entries.get(channel, ()):
             match = entry.match_values(channel, inner)
             if match is not None:
                 return Match(match.consumer, {**kwargs, **match.kwargs}) if kwargs else match
         return None
 
-    def entries_of(self, channel: str) -> list[Any]:
-        """Return those entries of the routing that listen to *channel*, in order."""
-        if self._counted != len(self.routing):  # some were added
-            self._counted, self._entries_of = len(self.routing), {}
-        known = self._entries_of
-        if (found := known.get(channel)) is None:
-            found = [entry for entry in self.routing if channel in entry.channel_names()]
-            known[channel] = found
-        return found
+    def add(self, entry: Any) -> None:
+        """Add *entry* below all others."""
+        self.routing.append(entry)
+        self._entries = by_channel(self.routing)
 
     def channel_names(self) -> set[str]:
         """Return the channels that the routing listens to."""
-        return set().union(*(entry.channel_names() for entry in self.routing))
+        return set(self._entries)
 
 
 class Router:
@@ -166,22 +181,26 @@ class Router:
             Route(CONNECT, connect_consumer),
             Route([RECEIVE, DISCONNECT], null_consumer),
         ]
+        self._entries = by_channel([*self.root.routing, *self.defaults])
 
     @property
     def channels(self) -> set[str]:
         """The channels to listen to."""
-        return self.root.channel_names().union(*(route.channels for route in self.defaults))
+        return set(self._entries)
 
     def add_route(self, route: Route | Include) -> None:
         """Add *route* below all others but the defaults."""
-        self.root.routing.append(route)
+        self.root.add(route)
+        self._entries = by_channel([*self.root.routing, *self.defaults])
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer for *message* and its arguments, None if there is none."""
-        if (match := self.root.match_values(message.channel.name, message)) is not None:
-            return match
-        defaults = (route.match(message) for route in self.defaults)
-        return next(filter(None, defaults), None)
+        channel = message.channel_name
+        for entry in self._entries.get(channel, ()):
+            match: Match | None = entry.match_values(channel, message)
+            if match is not None:
+                return match
+        return None
 
 
 class _Shortened:
@@ -218,6 +237,15 @@ def resolve_routing(routing: Any) -> list[Any]:
         "A channel routing must be a list of route() and include(), a dict of channel names to "
         f"consumers, or the dotted path of one; got {routing!r}."
     )
+
+
+def by_channel(routing: Iterable[Any]) -> dict[str, list[Any]]:
+    """Return the entries of *routing* that listen to each channel, in their order."""
+    found: dict[str, list[Any]] = {}
+    for entry in routing:
+        for channel in set(entry.channel_names()):
+            found.setdefault(channel, []).append(entry)
+    return found
 
 
 def is_entry(item: Any) -> bool:

@@ -48,17 +48,19 @@ class ChannelSession(SessionBase):
     message may hold: see :meth:`channels_workers.layers.codec.Codec.encode`.
     """
 
+    #: The reply channel. It may be shorter than the keys that Django's own property takes.
+    session_key: str = ""
+
     def __init__(self, layer: WorkerLayer, reply_channel: str, payload: bytes | None) -> None:
         vars(self).update(_blank_session())
-        self._session_key = reply_channel
+        self.session_key = reply_channel
         self._layer = layer
-        self._reply_channel = reply_channel
         self._payload = payload
         self.saves_at_once = False
 
-    def _validate_session_key(self, key: str) -> bool:
-        # Django takes no key below 8 characters, and would not load the session.
-        return True
+    def is_empty(self) -> bool:
+        """Return False: it has a key from the beginning."""
+        return False
 
     def load(self) -> dict[str, Any]:
         """Return the saved values."""
@@ -73,9 +75,8 @@ class ChannelSession(SessionBase):
 
     def encoded(self) -> Session:
         """Return the encoded session; MessageError if that is impossible or too large."""
-        values = self._get_session()  # type: ignore[attr-defined]
         try:
-            return Session(self._reply_channel, self._layer.encode(dict(values)))
+            return Session(self.session_key, self._layer.encode(dict(self.items())))
         except MessageError as error:
             raise type(error)(f"This channel session cannot be saved. {error}") from error
 
@@ -101,7 +102,12 @@ class ChannelSession(SessionBase):
 def session_for_reply_channel(reply_channel: str) -> SessionBase:
     """Return the session of a connection, outside its consumers; ``save()`` saves it now.
 
-    In a coroutine, call it with ``sync_to_async()``.
+    *reply_channel* is its name, a str, as in ``message.reply_channel.name``. The session is empty
+    if the connection has none or has ended, and ``save()`` then does nothing. It raises
+    :class:`~channels_workers.exceptions.MessageError` for values that cannot be encoded. In a
+    coroutine, call this with ``sync_to_async()``.
+
+    Raises :class:`~channels_workers.exceptions.LayerUnavailable` while Redis is away.
     """
     name = "session_for_reply_channel()"
     warn_in_event_loop(name, "Call it with sync_to_async() there.")
@@ -118,10 +124,11 @@ def session_for_message(message: Message, reply_channel: str) -> SessionBase:
     if (store := channel_session_store()) is not None:
         return _created(_stored_session(store, reply_channel))
     layer = message.channel_layer
-    if carries_session(message) and message.delivery is not None:
-        return ChannelSession(layer, reply_channel, message.delivery.session)
+    delivery = message.delivery
+    if delivery is not None and delivery.reply_channel == reply_channel:
+        return ChannelSession(layer, reply_channel, delivery.session)
     session = ChannelSession(layer, reply_channel, layer.load_session(reply_channel))
-    session.saves_at_once = message.delivery is None
+    session.saves_at_once = delivery is None
     return session
 
 
@@ -158,11 +165,13 @@ def _forget(*, setting: str, **kwargs: Any) -> None:
 
 
 def _stored_session(store: type[SessionBase], reply_channel: str) -> SessionBase:
-    # A session without a row loses its key when it is loaded, so the key is set again.
     key = "chn" + hashlib.sha1(reply_channel.encode(), usedforsecurity=False).hexdigest()[:29]
     session = store(session_key=key)
     session.keys()
-    session._session_key = key
+    if session.session_key != key:  # nothing is stored: Django then forgets the key as it loads
+        session = store(session_key=key)
+        session.clear()  # so that it does not load
+        session.modified = False
     return session
 
 

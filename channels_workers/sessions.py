@@ -63,9 +63,18 @@ _with_channel_session = ConsumerDecorator(
 def channel_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.channel_session``, saved after it has returned or raised.
 
-    A run that will be repeated, as after ``ConsumeLater``, saves nothing. With the setting
-    ``CHANNEL_SESSION_ENGINE`` the session is one of that engine of Django, and is saved outside
-    of the message's commit.
+    It works like ``request.session``. It begins empty with the connection and ends after
+    ``websocket.disconnect``. Values are those of a message: None, bool, int of 64 bits, float,
+    str, bytes, and lists and dicts of them. Encoded, all of them have at most ``message_size``
+    bytes. If it cannot be saved, the error is logged, and a handshake is refused. After a change
+    inside a value, set ``message.channel_session.modified = True``.
+
+    The message's commit saves it, together with what the consumer sent. A run that will be
+    repeated, as after :class:`~channels_workers.exceptions.ConsumeLater`, saves nothing. With the
+    setting ``CHANNEL_SESSION_ENGINE`` the session is one of that engine of Django, and is saved
+    outside of the commit.
+
+    A call raises ``ValueError`` without a message, and for a message without a ``reply_channel``.
     """
     return _with_channel_session(func)
 
@@ -84,8 +93,8 @@ _with_order = ConsumerDecorator("enforce_ordering", _check_order, blocks=never)
 def enforce_ordering(func: Consumer | None = None, slight: bool = False) -> Consumer:
     """Give the consumer ``message.channel_session``. The order is always kept.
 
-    Write it with or without brackets. *slight* raises ``ValueError``, and so does a message
-    without an ``order``, which no interface server sends.
+    Write it with or without brackets. ``slight=True`` raises ``ValueError``. So does a call with
+    a message that has no ``order``, which every interface server sets.
     """
     if slight:
         raise ValueError(
@@ -118,10 +127,15 @@ _with_http_session = ConsumerDecorator("http_session", _prepare_http_session, _f
 def http_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.http_session``, like ``request.session`` of a view, or None.
 
-    Use it for ``websocket.connect``: the key is in the cookie or in ``?session_key=`` of the
-    handshake, which other messages do not have. The session is saved after the consumer has
-    returned, outside of the message's commit. It is not saved if the consumer raised, or if the
-    session has ended meanwhile. A consumer cannot start a session or set a cookie; views can.
+    Use it for ``websocket.connect``: only the handshake has the key. It is in ``?session_key=``
+    or in the cookie ``SESSION_COOKIE_NAME``. None means that there is no key, or an invalid one.
+    The session is one of ``SESSION_ENGINE``. It is read from there when you first use it.
+
+    A changed session is saved after the consumer has returned, outside of the message's commit.
+    It is not saved if the consumer raised, or if the session has ended meanwhile. A consumer
+    cannot start a session or set a cookie; views can.
+
+    A call raises ``ValueError`` for a message that is no handshake.
     """
     return _with_http_session(func)
 
@@ -140,7 +154,8 @@ _with_http_session_kept = ConsumerDecorator("channel_and_http_session", _keep_ht
 def channel_and_http_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.channel_session`` and ``message.http_session``.
 
-    The channel session keeps the key of the HTTP session, so that later messages of the
-    connection have both.
+    The channel session keeps the key of the HTTP session under ``SESSION_COOKIE_NAME``, so that
+    later messages of the connection have both. Values and errors are those of
+    :func:`channel_session` and :func:`http_session`.
     """
     return http_session(channel_session(_with_http_session_kept(func)))

@@ -5,16 +5,20 @@ from django.dispatch import Signal
 
 __all__ = ["consumer_finished", "consumer_started", "worker_process_ready", "worker_ready"]
 
-#: Sent before a consumer runs; arguments: ``environ`` (always an empty dict).
+#: Sent in the worker thread before a consumer runs. Argument: ``environ``, an empty dict. If a
+#: receiver raises, the consumer does not run, and the message fails as if the consumer had raised.
 consumer_started = Signal()
 
-#: Sent after a consumer ran, whether it raised or not; no arguments.
+#: Sent in the worker thread after a consumer ran, whether it raised or not; no arguments. What
+#: a receiver raises is logged.
 consumer_finished = Signal()
 
-#: Sent by each worker thread before its first message; ``sender`` is the worker.
+#: Sent by each worker thread before its first message. ``sender`` is the
+#: ``channels_workers.worker.Worker``. What a receiver raises is logged.
 worker_ready = Signal()
 
-#: Sent once by ``runworker`` before its threads start; ``sender`` is the worker group.
+#: Sent once by ``runworker`` before its threads start. ``sender`` is the
+#: ``channels_workers.worker.WorkerGroup``. What a receiver raises ends the process.
 worker_process_ready = Signal()
 
 # Django does the same around a request.

@@ -22,11 +22,14 @@ class BaseConsumer:
 
         route_class(ChatConsumer, path=r"^/chat/(?P<room>[a-z0-9-]{1,50})/$")
 
+    A method is called with the message, and with the named groups of the route's filters as
+    keyword arguments (str). They are in ``self.message`` and ``self.kwargs`` too.
+
     Methods that handle messages must be ``def``. An ``async def`` one raises ``TypeError`` when
     the class is made, or when it is called if it was added later.
     """
 
-    #: From names of channels to names of methods.
+    #: The name of the method (str) for each channel name (str).
     method_mapping: ClassVar[Mapping[str, str]] = {}
 
     #: Names of further methods that must be ``def``.
@@ -59,7 +62,8 @@ class BaseConsumer:
     def as_route(cls, attrs: dict[str, Any] | None = None, **filters: str | bytes) -> RouteClass:
         """Return a route to this class, or to a subclass of it with the attributes *attrs*.
 
-        *filters* are those of :class:`~channels_workers.routing.Route`.
+        *filters* and errors are those of :class:`~channels_workers.routing.Route`. Raises
+        ``TypeError`` if *attrs* is no dict.
         """
         if attrs is not None and not isinstance(attrs, dict):
             raise TypeError(f"attrs must be a dict of class attributes, not {attrs!r}.")
@@ -68,7 +72,7 @@ class BaseConsumer:
 
     def get_handler(self, message: Message, **kwargs: Any) -> Consumer:
         """Return the method for the message's channel, with the decorators that are set."""
-        handler: Consumer = getattr(self, self.method_mapping[message.channel.name])
+        handler: Consumer = getattr(self, self.method_mapping[message.channel_name])
         if self.channel_session_user:
             return channel_session_user(partial(call, handler))
         if self.channel_session:
@@ -76,7 +80,7 @@ class BaseConsumer:
         return handler
 
     def dispatch(self, message: Message, **kwargs: Any) -> Any:
-        """Call the method for the message's channel."""
+        """Call the method for the message's channel, and return what it returns."""
         return call(self.get_handler(message, **kwargs), message, **kwargs)
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple, Protocol
 
-from channels_workers.interface.replies import close_code, send_events
-from channels_workers.interface.types import Event
+from channels_workers.interface.actions import ClientActions
+from channels_workers.interface.replies import close_code, sends_of
 from channels_workers.layers.codec import Content
 
 __all__ = ["AsyncWorkerMessagesMixin", "WorkerMessagesMixin"]
@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerMessagesMixin:
-    """Lets a sync consumer (``WebsocketConsumer``) send what workers send to its socket."""
+    """Lets a sync consumer (``WebsocketConsumer``) send what workers send to its socket.
+
+    Put it in front of the consumer class of Channels 4.
+    """
 
     #: Whether a message has closed the socket. Later messages to it are dropped.
     closed_by_message = False
@@ -34,15 +37,18 @@ class WorkerMessagesMixin:
         if self.closed_by_message:
             return
         reply = _read(event)
-        for frame in reply.frames:
-            self.send(frame.get("text"), frame.get("bytes"))
+        for frame in reply.sends:
+            self.send(frame.event.get("text"), frame.event.get("bytes"))
         if reply.close_code is not None:
             self.closed_by_message = True
             self.close(reply.close_code)
 
 
 class AsyncWorkerMessagesMixin:
-    """Lets an async consumer (``AsyncWebsocketConsumer``) send what workers send to its socket."""
+    """Lets an async consumer (``AsyncWebsocketConsumer``) send what workers send to its socket.
+
+    Put it in front of the consumer class of Channels 4.
+    """
 
     #: Whether a message has closed the socket. Later messages to it are dropped.
     closed_by_message = False
@@ -52,8 +58,8 @@ class AsyncWorkerMessagesMixin:
         if self.closed_by_message:
             return
         reply = _read(event)
-        for frame in reply.frames:
-            await self.send(frame.get("text"), frame.get("bytes"))
+        for frame in reply.sends:
+            await self.send(frame.event.get("text"), frame.event.get("bytes"))
         if reply.close_code is not None:
             self.closed_by_message = True
             await self.close(reply.close_code)
@@ -82,10 +88,10 @@ class _AsyncConsumer(Protocol):
 class _Reply(NamedTuple):
     """The content of a message: frames to send, then a code to close with, or None."""
 
-    frames: list[Event]
+    sends: ClientActions
     close_code: int | None
 
 
 def _read(content: Content) -> _Reply:
     close = content.get("close")
-    return _Reply(send_events(content), close_code(close) if close else None)
+    return _Reply(sends_of(content), close_code(close) if close else None)

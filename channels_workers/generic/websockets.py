@@ -33,7 +33,11 @@ __all__ = [
 
 
 class WebsocketConsumer(BaseConsumer):
-    """A consumer of WebSockets. Override :meth:`connect`, :meth:`receive`, :meth:`disconnect`."""
+    """A consumer of WebSockets. Override :meth:`connect`, :meth:`receive`, :meth:`disconnect`.
+
+    Each of them runs in an instance of its own, which has the path of the socket as ``self.path``
+    (str). Keep what later messages need in ``self.message.channel_session``.
+    """
 
     method_mapping: ClassVar[Mapping[str, str]] = {
         CONNECT: "raw_connect",
@@ -77,7 +81,11 @@ class WebsocketConsumer(BaseConsumer):
         return enforce_ordering(handler) if self.strict_ordering else handler
 
     def connection_groups(self, **kwargs: Any) -> Iterable[str]:
-        """Return the names of the groups to join. *kwargs* are the named groups of the route."""
+        """Return the names (str) of the groups to join, by default :attr:`groups`.
+
+        *kwargs* are the named groups of the route. It is called at the connect and at the
+        disconnect. A single str instead of a list raises ``TypeError``.
+        """
         return self.groups or []
 
     def raw_connect(self, message: Message, **kwargs: Any) -> None:
@@ -87,7 +95,11 @@ class WebsocketConsumer(BaseConsumer):
         call(self.connect, message, **kwargs)
 
     def connect(self, message: Message, **kwargs: Any) -> None:
-        """Accept the socket. If you override it, accept or refuse there."""
+        """Accept the socket. If you override it, accept or refuse there.
+
+        Send ``{"accept": True}``, or raise
+        :class:`~channels_workers.exceptions.DenyConnection`.
+        """
         message.reply_channel.send({"accept": True})
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
@@ -98,12 +110,15 @@ class WebsocketConsumer(BaseConsumer):
             call(self.receive, bytes=message["bytes"], **kwargs)
 
     def receive(self, text: str | None = None, bytes: Any = None, **kwargs: Any) -> None:  # noqa: A002
-        """Handle a frame: *text* or *bytes*."""
+        """Handle a frame: *text* (str), or *bytes* for a binary frame. The other one is None."""
 
     def send(self, text: str | None = None, bytes: Any = None, close: bool | int = False) -> None:  # noqa: A002
-        """Send *text* or *bytes* to the socket. *close* closes it then: True, or a code.
+        """Send *text* (str) or *bytes* to the socket, after the consumer has returned.
 
-        Below a :class:`WebsocketDemultiplexer` it raises
+        *close* closes the socket then: True (1000), or a code, 1000 or 3000 to 4999. Raises
+        ``ValueError`` without text and bytes, and what
+        :meth:`Channel.send() <channels_workers.channel.Channel.send>` raises. Below a
+        :class:`WebsocketDemultiplexer` it raises
         :class:`~channels_workers.exceptions.SendNotAvailableOnDemultiplexer`.
         """
         if "multiplexer" in self.kwargs:
@@ -118,11 +133,14 @@ class WebsocketConsumer(BaseConsumer):
         bytes: Any = None,  # noqa: A002
         close: bool | int = False,
     ) -> None:
-        """Send *text* or *bytes* to a group. *close* closes its sockets then."""
+        """Send *text* (str) or *bytes* to the group *name*; outside consumers, at once.
+
+        *close* closes its sockets then: True (1000), or a code. Errors are those of :meth:`send`.
+        """
         Group(name).send(_frame(text, bytes, close))
 
     def close(self, status: bool | int = True) -> None:
-        """Close the socket, with True (1000) or with a code."""
+        """Close the socket. *status* is True (1000) or a code, 1000 or 3000 to 4999."""
         self.message.reply_channel.send({"close": status})
 
     def raw_disconnect(self, message: Message, **kwargs: Any) -> None:
@@ -132,7 +150,10 @@ class WebsocketConsumer(BaseConsumer):
         call(self.disconnect, message, **kwargs)
 
     def disconnect(self, message: Message, **kwargs: Any) -> None:
-        """Handle the end of the socket. ``message["code"]`` is its close code."""
+        """Handle the end of the socket. ``message["code"]`` is its close code (int).
+
+        It is 1006 if the connection broke without one. What you send to the socket goes nowhere.
+        """
 
     def _groups(self, kwargs: dict[str, Any]) -> list[Group]:
         names = self.connection_groups(**kwargs)
@@ -142,7 +163,10 @@ class WebsocketConsumer(BaseConsumer):
 
 
 class JsonWebsocketConsumer(WebsocketConsumer):
-    """A consumer whose frames are JSON, in both directions."""
+    """A consumer whose frames are JSON, in both directions.
+
+    Override :meth:`decode_json` and :meth:`encode_json` for another encoder.
+    """
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
         """Decode a frame for :meth:`receive`. ``ValueError`` if it is binary or no JSON."""
@@ -151,20 +175,23 @@ class JsonWebsocketConsumer(WebsocketConsumer):
         call(self.receive, self.decode_json(message["text"]), **kwargs)
 
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Handle the decoded content of a frame."""
+        """Handle *content*, the decoded JSON of a frame: any JSON value."""
 
     def send(self, content: Any, close: bool | int = False) -> None:  # type: ignore[override]
-        """Send *content* as JSON. *close* closes the socket then: True, or a code."""
+        """Send *content* as JSON. *close* closes the socket then: True (1000), or a code.
+
+        Raises ``TypeError`` for a content that JSON does not know.
+        """
         super().send(text=self.encode_json(content), close=close)
 
     @classmethod
     def decode_json(cls, text: str) -> Any:
-        """Decode *text*."""
+        """Return the value of *text*; ``ValueError`` if it is no JSON."""
         return json.loads(text)
 
     @classmethod
     def encode_json(cls, content: Any) -> str:
-        """Return *content* as JSON."""
+        """Return *content* as JSON (str); ``TypeError`` for a value that JSON does not know."""
         return json.dumps(content)
 
     @classmethod
@@ -174,7 +201,11 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 
 
 class WebsocketMultiplexer:
-    """Sends for the consumer of one stream, as ``{"stream": ..., "payload": ...}`` in JSON."""
+    """Sends for the consumer of one stream, as ``{"stream": ..., "payload": ...}`` in JSON.
+
+    *stream* is the name of the stream, *reply_channel* the channel of the socket. A consumer gets
+    one as the keyword argument ``multiplexer``.
+    """
 
     stream: Any = None
     reply_channel: Any = None
@@ -184,7 +215,7 @@ class WebsocketMultiplexer:
         self.reply_channel = reply_channel
 
     def send(self, payload: Any) -> None:
-        """Send *payload* to the socket, on this stream."""
+        """Send *payload*, any JSON value, to the socket on this stream."""
         self.reply_channel.send(self.encode(self.stream, payload))
 
     @classmethod
@@ -194,12 +225,12 @@ class WebsocketMultiplexer:
 
     @classmethod
     def encode(cls, stream: str, payload: Any) -> Content:
-        """Return the message that sends *payload* on *stream*."""
+        """Return the message that sends *payload* on *stream*: ``{"text": ...}``."""
         return {"text": cls.encode_json({"stream": stream, "payload": payload})}
 
     @classmethod
     def group_send(cls, name: str, stream: str, payload: Any, close: bool | int = False) -> None:
-        """Send *payload* on *stream* to a group. *close* closes its sockets then."""
+        """Send *payload* on *stream* to the group *name*. With *close*, close its sockets then."""
         message = cls.encode(stream, payload)
         if close:
             message["close"] = True
@@ -211,10 +242,11 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 
     A frame is ``{"stream": name, "payload": dict}``. The consumer of that stream gets the payload
     as its content, and the keyword argument ``multiplexer`` to send with. Each consumer gets the
-    connect and the disconnect. The demultiplexer itself accepts the socket.
+    connect and the disconnect. The demultiplexer itself accepts the socket. Any other frame raises
+    ``ValueError``, which is logged, and the socket stays open.
     """
 
-    #: From names of streams to subclasses of :class:`JsonWebsocketConsumer`.
+    #: The subclass of :class:`JsonWebsocketConsumer` for each name of a stream (str).
     consumers: ClassVar[Mapping[Any, type[JsonWebsocketConsumer]]] = {}
 
     #: The class of the multiplexer.

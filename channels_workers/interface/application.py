@@ -8,13 +8,14 @@ import signal
 from collections.abc import Callable
 
 from channels_workers.conf import configuration
-from channels_workers.cookies import with_readable_cookies
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
 from channels_workers.interface.client_address import LimitPerAddress, with_client
+from channels_workers.interface.cookies import with_readable_cookies
 from channels_workers.interface.health import Health
 from channels_workers.interface.http.gate import HttpGate, refuse_request
 from channels_workers.interface.protocol import WebSocketProtocol
+from channels_workers.interface.script_name import mounted
 from channels_workers.interface.servers.daphne import requests as daphne_requests
 from channels_workers.interface.servers.daphne import server as daphne
 from channels_workers.interface.servers.uvicorn import heads as uvicorn_heads
@@ -25,7 +26,6 @@ from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.log_limits import limit_lines
 from channels_workers.logs import described, fields
-from channels_workers.script_name import mounted
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +216,7 @@ class Interface:
             await asyncio.sleep(LOOK_INTERVAL)
 
     def _has_frames(self) -> bool:
-        return any(socket.protocol.pending_frames for socket in self.sockets.known)
+        return any(socket.protocol.pending.frames for socket in self.sockets.known)
 
     async def _end_sockets(self) -> None:
         await self._close_all()

@@ -1,12 +1,17 @@
-"""What the sockets of one server hold for workers, counted together."""
+"""The frames that wait for workers: those of each socket, and of all sockets together."""
 
 from __future__ import annotations
 
+from collections import deque
+from typing import NamedTuple
+
+from channels_workers.layers.codec import Content
+
 
 class Backlog:
-    """The memory that frames take until workers have finished them, and frames left behind.
+    """The memory that frames take until workers have finished them, and orphaned frames.
 
-    Each socket's protocol keeps the counts up to date; the limits are settings of the same meaning.
+    It counts the sockets of one server together. The limits are settings of the same meaning.
     """
 
     __slots__ = ("orphaned_bytes", "orphaned_frames", "taken")
@@ -15,3 +20,66 @@ class Backlog:
         self.taken = 0  # memory of all frames that wait for workers or are in flight
         self.orphaned_frames = 0  # frames that wait, of clients that have left
         self.orphaned_bytes = 0  # the memory that these take
+
+
+class Frame(NamedTuple):
+    """A frame that waits for a worker: its message, its bytes on the wire, its memory."""
+
+    content: Content
+    size: int
+    cost: int
+
+
+class PendingFrames:
+    """The frames of one socket that wait for a worker, in order.
+
+    *frames*, *size* (bytes on the wire) and *cost* (bytes of memory) are for others to read.
+    """
+
+    __slots__ = ("_orphaned_bytes", "_orphaned_frames", "backlog", "cost", "frames", "size")
+
+    def __init__(self, backlog: Backlog) -> None:
+        self.backlog = backlog
+        self.frames: deque[Frame] = deque()
+        self.size = self.cost = 0
+        self._orphaned_frames = self._orphaned_bytes = 0  # what the backlog counts of it as such
+
+    def append(self, frame: Frame) -> None:
+        """Add a frame; the backlog counts its memory already."""
+        self.frames.append(frame)
+        self.size += frame.size
+        self.cost += frame.cost
+
+    def popleft(self) -> Frame:
+        """Take the oldest frame; the backlog counts its memory until a worker has finished it."""
+        frame = self.frames.popleft()
+        self.size -= frame.size
+        self.cost -= frame.cost
+        self._recount()
+        return frame
+
+    def drop_newest(self) -> None:
+        """Drop the newest frame."""
+        frame = self.frames.pop()
+        self.size -= frame.size
+        self.cost -= frame.cost
+        self.backlog.taken -= frame.cost
+        self._recount()
+
+    def drop_all_but(self, count: int) -> int:
+        """Drop the frames behind the first *count*; return how many were dropped."""
+        dropped = max(0, len(self.frames) - count)
+        for _ in range(dropped):
+            self.drop_newest()
+        return dropped
+
+    def orphan(self) -> None:
+        """Count the frames as orphaned from now on: the client has left."""
+        backlog, frames, cost = self.backlog, len(self.frames), self.cost
+        backlog.orphaned_frames += frames - self._orphaned_frames
+        backlog.orphaned_bytes += cost - self._orphaned_bytes
+        self._orphaned_frames, self._orphaned_bytes = frames, cost
+
+    def _recount(self) -> None:
+        if self._orphaned_frames:
+            self.orphan()

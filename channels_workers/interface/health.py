@@ -21,11 +21,11 @@ from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
+from channels_workers.interface.script_name import path_info, script_name
 from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.liveness import DEAD_AFTER, Sample
 from channels_workers.logs import fields
-from channels_workers.script_name import path_info, script_name
 
 logger = logging.getLogger(__name__)
 

@@ -85,8 +85,8 @@ class Intake:
     """How much is read of one client, by what its protocol and all sockets hold already."""
 
     __slots__ = (
-        *("_backlog", "_bucket", "_crowded_at", "_descriptor", "_protocol", "_read_ahead"),
-        *("_stalls", "_timer", "dropped", "dropped_bytes", "gate", "is_ending"),
+        *("_backlog", "_bucket", "_crowded_at", "_descriptor", "_pending", "_protocol"),
+        *("_read_ahead", "_stalls", "_timer", "dropped", "dropped_bytes", "gate", "is_ending"),
     )
 
     def __init__(
@@ -97,6 +97,7 @@ class Intake:
         self.is_ending = False
         self.dropped = self.dropped_bytes = 0  # of these frames, those that were too many to keep
         self._protocol = protocol
+        self._pending = protocol.pending
         self._stalls = stalls
         self._backlog = backlog
         self._read_ahead = protocol.limits.READ_AHEAD
@@ -133,18 +134,18 @@ class Intake:
         if not gate.can_hold:
             return
         read_ahead = 0 if self._backlog.taken > self._crowded_at else self._read_ahead
-        if gate.is_held or self._timer is not None or self._protocol.is_ahead(read_ahead):
+        if gate.is_held or self._timer is not None or self._pending.cost > read_ahead:
             self._hold_or_let_go(read_ahead)
         if gate.rest or gate.is_paused:
             gate.go_on()
 
     def _hold_or_let_go(self, read_ahead: int) -> None:
-        protocol = self._protocol
-        if self.is_ending or not protocol.is_open:
+        cost = self._pending.cost
+        if self.is_ending or not self._protocol.is_open:
             self._let_go()
-        elif self._timer is not None or protocol.is_ahead(read_ahead):
+        elif self._timer is not None or cost > read_ahead:
             self._hold()
-        elif not protocol.is_ahead(read_ahead // 2):
+        elif cost <= read_ahead // 2:
             self._let_go()
 
     def _hold(self) -> None:
@@ -167,9 +168,9 @@ class Intake:
 
     def drops(self, event: Event) -> bool:
         """Say whether a frame is dropped: its client has left, and enough of it is pending."""
-        protocol, limits = self._protocol, self._protocol.limits
-        has_room = protocol.ahead < LEAVING * limits.READ_AHEAD
-        if not self.is_ending or (protocol.pending_frames < limits.LEFT_FRAMES and has_room):
+        pending, limits = self._pending, self._protocol.limits
+        has_room = pending.cost < LEAVING * limits.READ_AHEAD
+        if not self.is_ending or (len(pending.frames) < limits.LEFT_FRAMES and has_room):
             return False
         self.dropped += 1
         self.dropped_bytes += frame_size(event)

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from channels_workers.conf import Configuration
+from channels_workers.interface.actions import ClientAction, CloseSocket, SendFrame
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.daphne import autobahn, twisted
 from channels_workers.interface.servers.daphne.server import (
@@ -24,7 +25,7 @@ from channels_workers.interface.servers.daphne.server import (
     transport_behind,
 )
 from channels_workers.interface.servers.uvicorn import server as uvicorn
-from channels_workers.interface.types import Event, Send, length_of
+from channels_workers.interface.types import Event, Send
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
@@ -112,7 +113,7 @@ def _report(server: str, missing: list[str]) -> None:
 class Outgoing:
     """The events on their way to one client, by a task that waits for its server's `send`."""
 
-    __slots__ = ("_events", "_size", "limits", "overflow", "send", "unread", "writer")
+    __slots__ = ("_size", "_waiting", "limits", "overflow", "send", "unread", "writer")
 
     def __init__(
         self,
@@ -126,18 +127,18 @@ class Outgoing:
         self.overflow = overflow
         self.unread = unread
         self.writer: asyncio.Task[None] | None = None
-        self._events: deque[Event] | None = None  # made when one has to wait
+        self._waiting: deque[ClientAction] | None = None  # made when one has to wait
         self._size = 0  # bytes, or characters, of the frames that wait
 
-    def put(self, event: Event) -> None:
-        """Send *event* after those that wait."""
-        if self._events is None:
-            self._events = deque()
-        self._events.append(event)
-        self._size += length_of(event)
+    def put(self, action: ClientAction) -> None:
+        """Send the event of *action* after those that wait."""
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append(action)
+        self._size += action.length
         if self.writer is None:
-            self._start()
-        elif len(self._events) > self.limits.REPLIES_WAITING:
+            self.writer = asyncio.get_running_loop().create_task(self._write())
+        elif len(self._waiting) > self.limits.REPLIES_WAITING:
             self.overflow()
         else:
             self.look()
@@ -154,9 +155,6 @@ class Outgoing:
         """Return how many bytes wait for the client, as far as is known."""
         return self._size
 
-    def _start(self, begun: Awaitable[None] | None = None) -> None:
-        self.writer = asyncio.get_running_loop().create_task(self._write(begun))
-
     def _begin(self, event: Event) -> None:
         """Send *event* at once, and only what is left of that in a task."""
         sending = self.send(event).__await__()
@@ -167,7 +165,8 @@ class Outgoing:
         except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
             self._note_failure(error)
             return
-        self._start(go_on(sending, waits_for))
+        rest = self._write(go_on(sending, waits_for))
+        self.writer = asyncio.get_running_loop().create_task(rest)
 
     def _note_failure(self, error: Exception) -> None:
         extra = fields("send_failed")
@@ -176,7 +175,7 @@ class Outgoing:
 
     def clear(self) -> None:
         """Send nothing of what waits."""
-        self._events = None
+        self._waiting = None
         self._size = 0
         self.unread.forget(self)
 
@@ -186,14 +185,14 @@ class Outgoing:
         if self.writer is not None:
             self.writer.cancel()
 
-    async def _write(self, begun: Awaitable[None] | None) -> None:
+    async def _write(self, begun: Awaitable[None] | None = None) -> None:
         try:
             if begun is not None:
                 await begun
-            while self._events:
-                event = self._events.popleft()
-                self._size -= length_of(event)
-                await self.send(event)
+            while self._waiting:
+                action = self._waiting.popleft()
+                self._size -= action.length
+                await self.send(action.event)
         except Exception as error:  # noqa: BLE001  (each server has errors of its own)
             self._note_failure(error)
             self.clear()
@@ -210,19 +209,19 @@ class UvicornOutgoing(Outgoing):
         """Return how many bytes wait for the client, in uvicorn's transport too."""
         return self._size + uvicorn.unsent_bytes(self.send)
 
-    def put(self, event: Event) -> None:
-        """Send *event* at once if nothing waits before it.
+    def put(self, action: ClientAction) -> None:
+        """Send the event of *action* at once if nothing waits before it.
 
         A close has a task of its own. It may take its time, and a time-out in it belongs to the
         task in which it began.
         """
-        if event["type"] == "websocket.close":
+        if isinstance(action, CloseSocket):
             uvicorn.abort_later(self.send)
-            super().put(event)
+            super().put(action)
         elif self.writer is not None:
-            super().put(event)
+            super().put(action)
         else:
-            self._begin(event)
+            self._begin(action.event)
 
     def cut(self) -> None:
         """Drop the connection; uvicorn's transport would wait until all is read."""
@@ -288,15 +287,15 @@ class DaphneOutgoing(Outgoing):
         super().__init__(send, limits, overflow, unread)
         self._protocol: Any = protocol_behind(send)
 
-    def put(self, event: Event) -> None:
-        """Send *event* at once: a broadcast needs no task for each socket."""
+    def put(self, action: ClientAction) -> None:
+        """Send the event of *action* at once: a broadcast needs no task for each socket."""
         if self.writer is not None:  # `send` waited, which it never did
-            super().put(event)
+            super().put(action)
             return
         transport = getattr(self._protocol, "transport", None)
         is_behind = transport is not None and twisted.unsent_bytes(transport) > 0
-        if event.get("text") or not self._goes_round(event):
-            self._begin(event)
+        if action.length or not self._goes_round(action):
+            self._begin(action.event)
         if transport is None:
             return
         if not is_behind and turn.is_first_of(transport):
@@ -306,12 +305,13 @@ class DaphneOutgoing(Outgoing):
         if unsent:
             self.look()
 
-    def _goes_round(self, event: Event) -> bool:
+    def _goes_round(self, action: ClientAction) -> bool:
         """Do what Daphne's own `send` does not: reasons of a close, and empty frames."""
-        if event["type"] == "websocket.close":
-            return autobahn.close_open(self._protocol, event)
-        if event["type"] == "websocket.send" and not length_of(event):
-            return autobahn.send_empty(self._protocol, is_binary="bytes" in event)
+        match action:
+            case CloseSocket():
+                return autobahn.close_open(self._protocol, action.event)
+            case SendFrame(length=0):
+                return autobahn.send_empty(self._protocol, is_binary="bytes" in action.event)
         return False
 
     def unsent(self) -> int:

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
-from typing import Any, NamedTuple
+from typing import Any
 
 from channels_workers.conf import Configuration
-from channels_workers.interface.backlog import Backlog
+from channels_workers.interface.actions import (
+    Accept,
+    Actions,
+    ClientActions,
+    Close,
+    CloseSocket,
+    MakeRoom,
+    Publish,
+)
+from channels_workers.interface.backlog import Backlog, Frame, PendingFrames
+from channels_workers.interface.close_codes import (
+    ABNORMAL,
+    CONNECTION_LOST,
+    FRAME_TOO_LARGE,
+    READS_TOO_SLOWLY,
+    SERVER_STOPS,
+    TOO_MANY_FRAMES,
+)
+from channels_workers.interface.orphans import bound_orphans
 from channels_workers.interface.replies import (
     close_code,
     connect_content,
     consumers_path,
     has_frame,
     is_refusal,
-    send_events,
+    latest,
+    sends_of,
     shown,
 )
 from channels_workers.interface.types import Event, Scope, accept_event, close_event
@@ -27,16 +45,6 @@ from channels_workers.logs import fields
 logger = logging.getLogger(__name__)
 
 CONNECTING, OPEN, CLOSED = "connecting", "open", "closed"
-
-#: Close codes of our own; the docs explain each to operators and to authors of clients.
-TOO_MANY_FRAMES, FRAME_TOO_LARGE, READS_TOO_SLOWLY, CONNECTION_LOST = 4008, 4009, 4010, 4012
-SERVER_STOPS = 4013
-
-#: The server stops (RFC 6455, 7.4.1).
-GOING_AWAY = 1001
-
-#: The code of a client that leaves without a close frame (RFC 6455, 7.4.1).
-ABNORMAL = 1006
 
 NO_WORKER = (
     "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, does it "
@@ -56,54 +64,6 @@ NOT_OFFERED = (
 FRAME_COST = 320
 
 
-class Accept(NamedTuple):
-    """Accept the handshake."""
-
-    event: Event
-
-
-class SendFrame(NamedTuple):
-    """Send a frame to the client."""
-
-    event: Event
-
-
-class CloseSocket(NamedTuple):
-    """Close the socket towards the client, or refuse its handshake."""
-
-    event: Event
-
-
-class Publish(NamedTuple):
-    """Put *content* into *channel* as the message *order* of the connection."""
-
-    channel: str
-    order: int
-    content: Content
-
-
-class Close(NamedTuple):
-    """End the connection in the layer."""
-
-    code: int
-
-
-class MakeRoom(NamedTuple):
-    """Drop frames until those of all sockets fit into their limit; then :meth:`proceed`."""
-
-
-Action = Accept | SendFrame | CloseSocket | Publish | Close | MakeRoom
-Actions = list[Action]
-
-
-class Frame(NamedTuple):
-    """A frame that waits for a worker: its message, its bytes on the wire, its memory."""
-
-    content: Content
-    size: int
-    cost: int
-
-
 class WebSocketProtocol:
     """The state of one WebSocket, towards its client and towards the layer.
 
@@ -112,10 +72,9 @@ class WebSocketProtocol:
     """
 
     __slots__ = (
-        *("_ahead", "_backlog", "_close_code", "_end_code", "_episodes", "_handshake"),
-        *("_in_flight", "_in_flight_cost", "_is_finished", "_name", "_offered", "_order"),
-        *("_orphaned_bytes", "_orphaned_frames", "_pending", "_pending_bytes", "_state"),
-        *("limits", "path"),
+        *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_in_flight"),
+        *("_is_finished", "_name", "_offered", "_order", "_state"),
+        *("limits", "path", "pending"),
     )
 
     def __init__(
@@ -134,15 +93,11 @@ class WebSocketProtocol:
         self._state = CONNECTING
         self._handshake: Content | None = connect_content(scope)  # until it is published
         self._order = -1  # of the message in flight, or of the last one
-        self._in_flight: Publish | None = None  # published, and not finished by a worker
-        self._in_flight_cost = 0  # its memory
+        self._in_flight: Frame | None = None  # published, and not finished by a worker
         self._end_code: int | None = None  # set when the client is gone
         self._close_code: int | None = None  # set when we closed
         self._is_finished = False  # the layer knows of the end
-        self._pending: deque[Frame] = deque()
-        self._pending_bytes = 0  # on the wire
-        self._ahead = 0  # the memory of what is pending
-        self._orphaned_frames = self._orphaned_bytes = 0  # what the backlog counts of it as such
+        self.pending = PendingFrames(self._backlog)  # for others to read
 
     # What others may know of it
 
@@ -179,21 +134,10 @@ class WebSocketProtocol:
     @property
     def in_flight(self) -> Publish | None:
         """The message that no worker has finished yet."""
-        return self._in_flight
-
-    @property
-    def pending_frames(self) -> int:
-        """How many frames wait for the message in flight."""
-        return len(self._pending)
-
-    @property
-    def ahead(self) -> int:
-        """The memory that the pending frames take (bytes)."""
-        return self._ahead
-
-    def is_ahead(self, limit: int) -> bool:
-        """Say whether it is open, and its pending frames take more than *limit* bytes."""
-        return self._ahead > limit and self._state == OPEN
+        if self._in_flight is None:
+            return None
+        channel = RECEIVE if self._order else CONNECT
+        return Publish(channel, self._order, self._in_flight.content)
 
     def fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
         """Return the fields of a log line about it."""
@@ -205,7 +149,10 @@ class WebSocketProtocol:
         """Publish the handshake; *name* is the reply channel."""
         self._name = name
         content, self._handshake = self._handshake, None
-        return [] if content is None or self._is_finished else [self._publish(content, 0)]
+        if content is None or self._is_finished:
+            return []
+        self._order, self._in_flight = 0, Frame(content, 0, 0)
+        return [Publish(CONNECT, 0, content)]
 
     def receive(self, event: Event) -> Actions:
         """Take a ``websocket.receive`` event."""
@@ -219,35 +166,35 @@ class WebSocketProtocol:
             size = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
         limits, backlog = self.limits, self._backlog
         if size > limits.FRAME_SIZE:
-            return self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)
-        cost = FRAME_COST + sys.getsizeof(value)
-        backlog.taken += cost
+            return [*self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)]
+        frame = Frame({"path": self.path, key: value}, size, FRAME_COST + sys.getsizeof(value))
+        backlog.taken += frame.cost
         has_room = backlog.taken <= limits.ALL_FRAME_BYTES_WAITING
-        content = {"path": self.path, key: value}
         if has_room and self._in_flight is None and size <= limits.FRAME_BYTES_WAITING:
-            return [self._publish(content, cost)]
-        self._pending.append(Frame(content, size, cost))
-        self._pending_bytes += size
-        self._ahead += cost
-        actions = self._too_many()
-        return actions if has_room else [*actions, MakeRoom()]
+            self._order, self._in_flight = self._order + 1, frame
+            return [Publish(RECEIVE, self._order, frame.content)]
+        self.pending.append(frame)
+        actions: Actions = [*self._too_many()]
+        if not has_room:
+            actions.append(MakeRoom())
+        return actions
 
-    def _too_many(self) -> Actions:
+    def _too_many(self) -> ClientActions:
         """Close the socket if more is pending than its limits allow."""
-        limits, pending = self.limits, self._pending
-        is_over = self._pending_bytes > limits.FRAME_BYTES_WAITING
-        if not is_over and len(pending) <= limits.FRAMES_WAITING:
+        limits, pending = self.limits, self.pending
+        count = len(pending.frames)
+        if count <= limits.FRAMES_WAITING and pending.size <= limits.FRAME_BYTES_WAITING:
             return []
-        self._drop_last()
+        pending.drop_newest()
         text = "%d frames of it wait for workers (FRAMES_WAITING, FRAME_BYTES_WAITING)"
-        return self._close_at_limit(TOO_MANY_FRAMES, text, len(pending))
+        return self._close_at_limit(TOO_MANY_FRAMES, text, count - 1)
 
-    def refuse_fragments(self, limit: int) -> Actions:
+    def refuse_fragments(self, limit: int) -> ClientActions:
         """Close the socket: a message of it has more than *limit* fragments."""
         text = "a message of it has more than %d fragments"
         return self._close_at_limit(FRAME_TOO_LARGE, text, limit)
 
-    def _close_at_limit(self, code: int, reason: str, count: int) -> Actions:
+    def _close_at_limit(self, code: int, reason: str, count: int) -> ClientActions:
         text = f"Closing %s: {reason}"
         self._log(logging.WARNING, text, count, extra=self.fields("socket_closed", code))
         return self.close(code)
@@ -262,7 +209,10 @@ class WebSocketProtocol:
         """
         if self._end_code is None:
             self._note_end(code)
-            self._bound_orphans(dropped)
+            counts = bound_orphans(self.pending, self.limits)
+            counts["LEFT_FRAMES"] += dropped
+            for setting, count in counts.items():
+                self._log_dropped(count, setting)
         return self._next()
 
     def read_too_slowly(self, dropped: int) -> Actions:
@@ -276,34 +226,24 @@ class WebSocketProtocol:
             self._state = CLOSED
             self._end_code = int(self._close_code or code or ABNORMAL)  # some servers give an enum
 
-    def _bound_orphans(self, dropped: int) -> None:
-        limits, backlog = self.limits, self._backlog
-        self._drop_orphans("LEFT_FRAMES", limits.LEFT_FRAMES, dropped)
-        if backlog.orphaned_frames + len(self._pending) > limits.LEFT_FRAMES_WAITING:
-            self._drop_orphans("LEFT_FRAMES_WAITING")
-        if backlog.orphaned_bytes + self._ahead > limits.LEFT_FRAME_BYTES_WAITING:
-            self._drop_orphans("LEFT_FRAME_BYTES_WAITING")
-        self._count_orphans()
-
     def drop_late(self) -> Actions:
         """Drop the frames that a client left behind LEFT_TIME ago."""
-        self._drop_orphans("LEFT_TIME")
+        self._log_dropped(self.pending.drop_all_but(0), "LEFT_TIME")
         return self._next()
 
-    def _drop_orphans(self, setting: str, kept: int = 0, dropped: int = 0) -> None:
-        if dropped := self._drop_all_but(kept) + dropped:
+    def _log_dropped(self, count: int, setting: str) -> None:
+        if count:
             text = "Dropped %d queued frames of %s, whose client has left: %s exceeded"
-            arguments = text, dropped, shown(self.path), setting
+            arguments = text, count, shown(self.path), setting
             extra = self.fields("frames_dropped")
             self._episodes.log(logger, logging.ERROR, *arguments, extra=extra)
 
     def lose_frames(self) -> Actions:
         """Drop what is pending, and close the socket: all sockets together have too many frames."""
         text = "Dropped %d frames of %s: those of all sockets exceed ALL_FRAME_BYTES_WAITING"
-        arguments = text, len(self._pending), shown(self.path)
+        arguments = text, self.pending.drop_all_but(0), shown(self.path)
         extra = self.fields("socket_closed", TOO_MANY_FRAMES)
         self._episodes.log(logger, logging.WARNING, *arguments, extra=extra)
-        self._drop_all_but(0)
         actions = self.close(TOO_MANY_FRAMES) if self._state == OPEN else []
         return actions + self._next()
 
@@ -313,54 +253,34 @@ class WebSocketProtocol:
         """Close it, as the server will stop; frames that it sent before still go to workers."""
         actions = self.close(SERVER_STOPS, reason)
         self._note_end(SERVER_STOPS)
-        self._count_orphans()
+        self.pending.orphan()
         return actions + self._next()
 
-    def give_up(self, code: int) -> Actions:
+    def abort(self, code: int) -> Actions:
         """Close it, and drop what is pending: nothing more of it can go to workers."""
         return self.close(code) + self.abandon(code)
 
     def abandon(self, code: int) -> Actions:
         """Note that the client is gone and that nothing waits for the frames that it sent."""
-        self._drop_all_but(0)
+        self.pending.drop_all_but(0)
         self._note_end(code)
         return self._next()
 
-    def _drop_all_but(self, count: int) -> int:
-        """Drop what is pending behind the first *count* frames; return how many were dropped."""
-        dropped = max(0, len(self._pending) - count)
-        for _ in range(dropped):
-            self._drop_last()
-        if self._orphaned_frames:
-            self._count_orphans()
-        return dropped
-
-    def _drop_last(self) -> None:
-        frame = self._pending.pop()
-        self._pending_bytes -= frame.size
-        self._ahead -= frame.cost
-        self._backlog.taken -= frame.cost
-
-    def _count_orphans(self) -> None:
-        backlog, frames, cost = self._backlog, len(self._pending), self._ahead
-        backlog.orphaned_frames += frames - self._orphaned_frames
-        backlog.orphaned_bytes += cost - self._orphaned_bytes
-        self._orphaned_frames, self._orphaned_bytes = frames, cost
-
     # From the layer
 
-    def reply(self, content: Content) -> Actions:
+    def reply(self, content: Content) -> ClientActions:
         """Take what a consumer sent to the reply channel, or to a group."""
         if self._state == OPEN:
-            sends = frames.actions if content is frames.content else frames.of(content)
+            if content is not latest.content:
+                latest.content, latest.sends = content, sends_of(content)
             close = content.get("close")
-            return sends + self.close(close) if close else sends
+            return latest.sends + self.close(close) if close else latest.sends
         return self._reply_to_handshake(content) if self._state == CONNECTING else []
 
-    def _reply_to_handshake(self, content: Content) -> Actions:
+    def _reply_to_handshake(self, content: Content) -> ClientActions:
         if is_refusal(content):
             return self._refuse()
-        actions = frames.of(content)
+        actions = sends_of(content)
         if content.get("accept") or has_frame(content):
             subprotocol = content.get("subprotocol")
             if subprotocol and subprotocol not in self._offered:
@@ -370,7 +290,7 @@ class WebSocketProtocol:
             actions = actions + self.close(content["close"])
         return actions
 
-    def _refuse_subprotocol(self, chosen: Any) -> Actions:
+    def _refuse_subprotocol(self, chosen: Any) -> ClientActions:
         # RFC 6455, 4.1: a client fails the connection for it, and does not say why.
         extra = self.fields("subprotocol_refused")
         lists = shown(str(chosen)), shown(", ".join(self._offered)) or "none"
@@ -379,35 +299,37 @@ class WebSocketProtocol:
 
     def release(self, order: int) -> Actions:
         """Note that a worker has finished the message *order*."""
-        if order != self._order:
+        frame = self._in_flight
+        if order != self._order or frame is None:
             return []
-        self._land()
+        self._in_flight = None
+        self._backlog.taken -= frame.cost
         if order == 0 and self._state == CONNECTING and self.limits.CONNECT == "accept":
             return self._accept() + self._next()
-        return self._next() if self._pending or self._end_code is not None else []
+        return self._next() if self.pending.frames or self._end_code is not None else []
 
     def withdraw(self) -> None:
         """Note that the message that was to be published last cannot be, and never was."""
         self._order -= 1
-        self._land()
+        self._drop_in_flight()
 
-    def _land(self) -> None:
-        self._in_flight = None
-        self._backlog.taken -= self._in_flight_cost
-        self._in_flight_cost = 0
+    def _drop_in_flight(self) -> None:
+        if self._in_flight is not None:
+            self._backlog.taken -= self._in_flight.cost
+            self._in_flight = None
 
     def evict(self) -> Actions:
         """End it: the layer does not know it any more."""
         self._is_finished = True
-        return self.give_up(CONNECTION_LOST)
+        return self.abort(CONNECTION_LOST)
 
     def forget(self) -> None:
         """Count nothing of it any more: the layer knows of its end."""
         self._is_finished = True
-        self._drop_all_but(0)
-        self._land()
+        self.pending.drop_all_but(0)
+        self._drop_in_flight()
 
-    def time_out(self) -> Actions:
+    def time_out(self) -> ClientActions:
         """Refuse a handshake that nobody answered in time."""
         if self._state != CONNECTING:
             return []
@@ -418,17 +340,17 @@ class WebSocketProtocol:
 
     # To the client
 
-    def _accept(self, subprotocol: str | None = None) -> Actions:
+    def _accept(self, subprotocol: str | None = None) -> ClientActions:
         self._state = OPEN
         return [Accept(accept_event(subprotocol))]
 
-    def _refuse(self) -> Actions:
+    def _refuse(self) -> ClientActions:
         """Refuse the handshake: the server answers with HTTP 403."""
         self._state = CLOSED
         self._close_code = ABNORMAL
         return [CloseSocket(close_event(1000))]
 
-    def close(self, code: Any = True, reason: str = "") -> Actions:
+    def close(self, code: Any = True, reason: str = "") -> ClientActions:
         """Close the socket; True stands for 1000. A handshake is refused."""
         if self._state != OPEN:
             return self._refuse() if self._state == CONNECTING else []
@@ -446,47 +368,13 @@ class WebSocketProtocol:
         """Return what to do in the layer now; each step is returned once."""
         if self._is_finished:
             return []
-        if self._pending:
-            return [self._publish_pending()] if self._in_flight is None else []
+        if self.pending.frames:
+            if self._in_flight is not None:
+                return []
+            frame = self.pending.popleft()
+            self._order, self._in_flight = self._order + 1, frame
+            return [Publish(RECEIVE, self._order, frame.content)]
         if self._end_code is not None:
             self._is_finished = True
             return [Close(self._end_code)]
         return []
-
-    def _publish_pending(self) -> Publish:
-        frame = self._pending.popleft()
-        self._pending_bytes -= frame.size
-        self._ahead -= frame.cost
-        if self._orphaned_frames:
-            self._count_orphans()
-        return self._publish(frame.content, frame.cost)
-
-    def _publish(self, content: Content, cost: int) -> Publish:
-        self._order += 1
-        self._in_flight_cost = cost
-        self._in_flight = Publish(RECEIVE if self._order else CONNECT, self._order, content)
-        return self._in_flight
-
-
-class Frames:
-    """The actions that send what a content holds, made once for all members of a group.
-
-    The last content alone is remembered: a broadcast hands the same one, and nothing between, to
-    each member. Nobody may change the actions.
-    """
-
-    __slots__ = ("actions", "content")
-
-    def __init__(self) -> None:
-        self.content: Content = {}
-        self.actions: Actions = []
-
-    def of(self, content: Content) -> Actions:
-        """Return the actions for *content*; none for one without a frame."""
-        if content is not self.content:
-            self.actions = [SendFrame(event) for event in send_events(content)]
-            self.content = content
-        return self.actions
-
-
-frames = Frames()

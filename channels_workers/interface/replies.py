@@ -9,15 +9,20 @@ import logging
 from typing import Any
 
 from channels_workers.exceptions import is_close_code
-from channels_workers.interface.types import Event, Scope, send_event
+from channels_workers.interface.actions import ClientActions, SendFrame
+from channels_workers.interface.script_name import path_info
+from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
 from channels_workers.logs import fields
-from channels_workers.script_name import path_info
 
 logger = logging.getLogger(__name__)
 
 #: The keys of a frame, and their types.
 FRAME_KEYS = {"text": str, "bytes": bytes}
+
+WRONG_FRAME = (
+    "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped"
+)
 
 
 def shown(path: str) -> str:
@@ -77,23 +82,35 @@ def close_code(close: Any) -> int:
     return 1000
 
 
-def send_events(content: Content) -> list[Event]:
-    """Return the event that sends the text or the bytes of *content*; [] if it has neither.
+def sends_of(content: Content) -> ClientActions:
+    """Return the action that sends the text or the bytes of *content*; [] if it has neither.
 
     None counts as absent. An empty text or empty bytes is a frame of its own. Beside a value under
     the other key it counts as absent too, because contents as in 1.x carry both keys.
     """
     text, data = content.get("text"), content.get("bytes")
     if isinstance(text, str) and not data:
-        return [send_event("text", text)]
+        return [SendFrame({"type": "websocket.send", "text": text}, len(text))]
     if isinstance(data, bytes) and not text:
-        return [send_event("bytes", data)]
-    if text is None and data is None:
-        return []
-    logger.error(
-        "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped",
-        type(text).__name__,
-        type(data).__name__,
-        extra=fields("bad_reply"),
-    )
+        return [SendFrame({"type": "websocket.send", "bytes": data}, len(data))]
+    if text is not None or data is not None:
+        kinds = type(text).__name__, type(data).__name__
+        logger.error(WRONG_FRAME, *kinds, extra=fields("bad_reply"))
     return []
+
+
+class Latest:
+    """The latest content and what sends it, made once for all members of a group.
+
+    A broadcast hands the same content, and no other between, to each member. Nobody may change
+    *sends*.
+    """
+
+    __slots__ = ("content", "sends")
+
+    def __init__(self) -> None:
+        self.content: Content = {}
+        self.sends: ClientActions = []
+
+
+latest = Latest()

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from channels_workers.concurrency.futures import settle
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerEvicted
-from channels_workers.interface.backlog import Backlog
-from channels_workers.interface.incoming import Intake, gate_for
-from channels_workers.interface.outgoing import Unread, outgoing_for
-from channels_workers.interface.protocol import (
-    CONNECTION_LOST,
-    FRAME_TOO_LARGE,
-    GOING_AWAY,
-    SERVER_STOPS,
+from channels_workers.interface.actions import (
     Accept,
-    Actions,
+    Action,
+    ClientAction,
     Close,
     CloseSocket,
     MakeRoom,
     Publish,
     SendFrame,
-    WebSocketProtocol,
 )
+from channels_workers.interface.backlog import Backlog
+from channels_workers.interface.close_codes import (
+    CONNECTION_LOST,
+    FRAME_TOO_LARGE,
+    GOING_AWAY,
+    SERVER_STOPS,
+)
+from channels_workers.interface.incoming import Intake, gate_for
+from channels_workers.interface.outgoing import Unread, outgoing_for
+from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.replies import disconnect_content, shown
 from channels_workers.interface.servers.gate import FRAGMENTS
 from channels_workers.interface.servers.stalls import StallDetector
@@ -51,14 +55,14 @@ class Sockets:
     def make_room(self, limit: int) -> None:
         """Let the sockets with most pending frames lose them, until *limit* bytes are left."""
         while self.backlog.taken > limit:
-            greediest = max(self.known, key=_ahead, default=None)
-            if greediest is None or not greediest.protocol.ahead:
+            greediest = max(self.known, key=_pending_cost, default=None)
+            if greediest is None or not greediest.protocol.pending.frames:
                 return
             greediest.lose_frames()
 
 
-def _ahead(socket: Socket) -> int:
-    return socket.protocol.ahead
+def _pending_cost(socket: Socket) -> int:
+    return socket.protocol.pending.cost
 
 
 class Socket:
@@ -105,9 +109,13 @@ class Socket:
             if intake.dropped_bytes > self.protocol.limits.FRAME_BYTES_WAITING:
                 self.outgoing.cut()  # or it would be read however much it sends
         else:
-            self._perform(self.protocol.receive(event))
-            if self.protocol.pending_frames:
-                intake.count()
+            match self.protocol.receive(event):
+                case [Publish() as step]:
+                    self._publish(step)
+                case actions:
+                    self._perform(actions)
+                    if self.protocol.pending.frames:
+                        intake.count()
         intake.regulate()
 
     def lose_frames(self) -> None:
@@ -134,7 +142,7 @@ class Socket:
 
     def _drop_later(self) -> None:
         """Let pending frames of a client that has left go to workers for LEFT_TIME."""
-        if self.protocol.pending_frames:
+        if self.protocol.pending.frames:
             loop = asyncio.get_running_loop()
             self._left_timer = loop.call_later(self.protocol.limits.LEFT_TIME, self._drop_late)
 
@@ -151,7 +159,7 @@ class Socket:
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
         self.layer.leave_groups(self.reply_channel)
-        self._perform(self.protocol.give_up(SERVER_STOPS))
+        self._perform(self.protocol.abort(SERVER_STOPS))
 
     def abandon(self) -> None:
         """End the socket, as the server stops; frames that no worker has are lost."""
@@ -162,7 +170,10 @@ class Socket:
 
     def deliver(self, content: Content) -> None:
         """Take a message to the reply channel, or to a group that it is in."""
-        self._perform(self.protocol.reply(content))
+        for action in self.protocol.reply(content):
+            self.outgoing.put(action)
+            if not isinstance(action, SendFrame):
+                self._read_on(action)
 
     def release(self, order: int) -> None:
         """Note that a worker has finished the message *order*."""
@@ -177,7 +188,7 @@ class Socket:
 
     def snapshot(self) -> ConnectionSnapshot | None:
         """Return the state that restores this connection after the layer lost its data."""
-        protocol, encode = self.protocol, self.layer.encode
+        protocol, encode = self.protocol, self.layer.codec.encode
         if protocol.order < 0:
             return None
         step = protocol.in_flight
@@ -187,28 +198,31 @@ class Socket:
 
     # What the protocol wants done
 
-    def _perform(self, actions: Actions) -> None:
+    def _perform(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
-                case SendFrame():
-                    self.outgoing.put(action.event)
                 case Publish():
                     self._publish(action)
                 case Close():
                     loop = asyncio.get_running_loop()
                     self._closing = loop.create_task(self._close(action))
-                case Accept():
-                    self.outgoing.put(action.event)
-                    self.intake.gate.open()
-                case CloseSocket():
-                    self.outgoing.put(action.event)
-                    self.intake.regulate()  # the client's answer is to be read
                 case MakeRoom():
                     self.sockets.make_room(self.protocol.limits.ALL_FRAME_BYTES_WAITING)
                     self._perform(self.protocol.proceed())
+                case _:
+                    self.outgoing.put(action)
+                    self._read_on(action)
+
+    def _read_on(self, sent: ClientAction) -> None:
+        """Read what the client may send now."""
+        match sent:
+            case Accept():
+                self.intake.gate.open()
+            case CloseSocket():
+                self.intake.regulate()  # its answer is to be read
 
     def _publish(self, step: Publish) -> None:
-        encode = self.layer.encode
+        encode = self.layer.codec.encode
         try:
             last = b"" if step.order else encode(disconnect_content(self.protocol.path))
             message = (step.channel, self.reply_channel, step.order, encode(step.content), last)
@@ -238,13 +252,13 @@ class Socket:
             extra = protocol.fields("socket_closed", FRAME_TOO_LARGE)
             text = "Closing %s: %s"
             self.sockets.episodes.log(logger, logging.WARNING, text, path, error, extra=extra)
-            self._perform(protocol.give_up(FRAME_TOO_LARGE))
+            self._perform(protocol.abort(FRAME_TOO_LARGE))
         elif isinstance(error, ServerEvicted):
             self.evicted()
         else:
             text, extra = "Publishing order %d of %s failed", protocol.fields("publish_failed")
             logger.error(text, step.order, path, exc_info=error, extra=extra)
-            self._perform(protocol.give_up(CONNECTION_LOST))
+            self._perform(protocol.abort(CONNECTION_LOST))
 
     async def _close(self, step: Close) -> None:
         protocol = self.protocol
@@ -276,7 +290,7 @@ class Socket:
         self.sockets.known.discard(self)
 
     def _overflow(self) -> None:
-        # A close frame would wait behind what the client does not read: cut the line.
+        # A close frame would wait behind what the client does not read: cut the connection.
         if self.broken:
             return
         self.broken = True

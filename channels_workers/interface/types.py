@@ -32,16 +32,6 @@ def close_event(code: int, reason: str = "") -> Event:
     return event | {"reason": reason} if reason else event
 
 
-def send_event(key: str, value: str | bytes) -> Event:
-    """Return the event that sends a frame; *key* is ``text`` or ``bytes``."""
-    return {"type": "websocket.send", key: value}
-
-
-def length_of(event: Event) -> int:
-    """Return the length of an event's frame: its characters or bytes."""
-    return len(event.get("text") or event.get("bytes") or b"")
-
-
 def frame_size(event: Event) -> int:
     """Return how many bytes the frame of *event* has on its way."""
     text = event.get("text")

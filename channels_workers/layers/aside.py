@@ -39,5 +39,5 @@ class Aside:
 def printable(value: str | bytes, longest: int = 200) -> str:
     """Return *value* for people: on one line, with printable characters only."""
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-    letters = (each if each.isprintable() else ascii(each)[1:-1] for each in text[:longest])
-    return "".join(letters) + ("..." if len(text) > longest else "")
+    shown = (each if each.isprintable() else ascii(each)[1:-1] for each in text[:longest])
+    return "".join(shown) + ("..." if len(text) > longest else "")

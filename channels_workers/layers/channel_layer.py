@@ -76,12 +76,12 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     def make_send(self, channel: str, content: Content) -> Send:
         """Return the operation; it checks name and content now."""
         self.require_valid_channel_name(channel)
-        return Send(channel, self.encode(content))
+        return Send(channel, self.codec.encode(content))
 
     def make_group_send(self, group: str, content: Content) -> GroupSend:
         """Return the operation; it checks name and content now."""
         self.require_valid_group_name(group)
-        return GroupSend(group, self.encode(content))
+        return GroupSend(group, self.codec.encode(content))
 
     def make_join(self, group: str, channel: str) -> Join:
         """Return the operation; it checks the names now."""
@@ -97,8 +97,6 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     def encode(self, content: Content) -> bytes:
         """Return *content* as bytes; see :meth:`Codec.encode` for the errors."""
-        if not isinstance(content, dict):
-            raise TypeError(f"A message must be a dict, not {type(content).__name__}: {content!r}")
         return self.codec.encode(content)
 
     def content(self, delivery: Delivery) -> Content:

@@ -40,9 +40,11 @@ class Codec:
     def encode(self, content: Content) -> bytes:
         """Return *content* as bytes.
 
-        Raises :class:`MessageError` if msgpack cannot encode a value or a key, and
-        :class:`MessageTooLarge` if the result exceeds ``message_size``.
+        Raises TypeError if it is no dict, :class:`MessageError` if msgpack cannot encode a value or
+        a key, and :class:`MessageTooLarge` if the result exceeds ``message_size``.
         """
+        if not isinstance(content, dict):
+            raise TypeError(f"A message must be a dict, not {type(content).__name__}: {content!r}")
         try:
             check_keys(content)
             payload: bytes = self._serializer.serialize(content)

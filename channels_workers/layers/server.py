@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
-from channels_workers.layers.codec import Codec, Content
+from channels_workers.layers.codec import Codec
 from channels_workers.layers.mailboxes import Mailbox
 from channels_workers.layers.types import (
     Connection,
@@ -75,7 +75,8 @@ class Server:
         #: Whether an entry announced a flush; for the reader of the inbox, which resets it.
         self.was_flushed = False
         self.aside = Aside(logger, CURE)
-        self._unreadable: deque[Unreadable] = deque(maxlen=KEPT_UNREADABLE)
+        #: The newest unreadable data, until the layer takes them.
+        self.unreadable: deque[Unreadable] = deque(maxlen=KEPT_UNREADABLE)
         self._actions = {
             InboxKind.SEND: self._send,
             InboxKind.GROUP_SEND: self._send_to_group,
@@ -180,12 +181,12 @@ class Server:
 
     def _set_aside(self, found: Unreadable) -> None:
         self.aside.add(found, fields("unreadable", process_id=self.id))
-        self._unreadable.append(found)
+        self.unreadable.append(found)
 
     def take_unreadable(self) -> list[Unreadable]:
         """Return the newest unreadable data since the last call."""
-        found = list(self._unreadable)
-        self._unreadable.clear()
+        found = list(self.unreadable)
+        self.unreadable.clear()
         return found
 
     # The life of the server in the layer
@@ -215,21 +216,20 @@ class Server:
     def _send(self, operation: InboxOperation, entry: str) -> None:
         receiver = self.receivers.get(operation.target)
         if receiver is not None:
-            self._deliver(operation.target, receiver, self.codec.decode(operation.value))
+            self._deliver({operation.target: receiver}, operation.value)
 
     def _send_to_group(self, operation: InboxOperation, entry: str) -> None:
-        members = self.groups.get(operation.target)
-        if members:
-            content = self.codec.decode(operation.value)
-            for channel, receiver in list(members.items()):
-                self._deliver(channel, receiver, content)
+        if members := self.groups.get(operation.target):
+            self._deliver(members, operation.value)
 
-    def _deliver(self, channel: str, receiver: Receiver, content: Content) -> None:
-        try:
-            receiver.deliver(content)
-        except Exception:  # one channel must not stop the others
-            extra = fields("delivery_failed", connection=channel)
-            logger.exception("Delivering to %s failed", channel, extra=extra)
+    def _deliver(self, receivers: Mapping[str, Receiver], payload: bytes) -> None:
+        content = self.codec.decode(payload)
+        for channel, receiver in list(receivers.items()):
+            try:
+                receiver.deliver(content)
+            except Exception:  # one channel must not stop the others
+                extra = fields("delivery_failed", connection=channel)
+                logger.exception("Delivering to %s failed", channel, extra=extra)
 
     def _join(self, operation: InboxOperation, entry: str) -> None:
         group, channel = operation.target, operation.value.decode()

@@ -29,11 +29,14 @@ class WorkerStatus:
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """An ordinary channel; *oldest* is the age of its oldest message (s)."""
+    """The messages of an ordinary channel, *waiting* or *in_flight*: held by a worker.
+
+    *oldest* is the age of the oldest of them (s).
+    """
 
     name: str
     waiting: int
-    under_way: int
+    in_flight: int
     oldest: float | None
 
 

@@ -71,14 +71,17 @@ class BaseOriginValidator:
         return self.func(message, *args, **kwargs)
 
     def get_header(self, message: Message, name: bytes) -> list[bytes]:
-        """Return the values of the first header *name*; KeyError without one."""
+        """Return the values of the first header *name* (bytes, in lower case).
+
+        Raises ``KeyError`` if there is none.
+        """
         for header in message.content.get("headers", ()):
             if header and header[0] == name:
                 return list(header[1:])
         raise KeyError(f'No header named "{name.decode()}"')
 
     def get_origin(self, message: Message) -> str:
-        """Return the Origin.
+        """Return the Origin header as str.
 
         Raises :class:`~channels_workers.exceptions.DenyConnection` if there is none that can be
         read, or more than one.
@@ -89,7 +92,10 @@ class BaseOriginValidator:
             raise DenyConnection from None
 
     def validate_origin(self, message: Message, origin: str) -> bool:
-        """Say whether *origin* may open this socket; subclasses must override it."""
+        """Return whether *origin* may open this socket; subclasses must override it.
+
+        *message* is the ``websocket.connect``, *origin* its Origin header (str), unchecked.
+        """
         raise NotImplementedError("Subclasses of BaseOriginValidator define validate_origin().")
 
 
@@ -149,7 +155,8 @@ def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer
     """Return a decorator that allows only *allowed_origins*.
 
     Write ``@allowed_origins_only("https://chat.example.com", ".example.org")``. Entries are those
-    of :class:`AllowedOriginsOnlyOriginValidator`.
+    of :class:`AllowedOriginsOnlyOriginValidator`. An invalid one raises ``ValueError`` as the
+    decorator is applied.
     """
 
     def decorate(func: Consumer) -> Consumer:

@@ -32,7 +32,8 @@ class Client:
 
     The connection opens with the first use, in the layer *alias*. It needs no
     ``websocket.connect``. Consumers run and commit as in a worker, but in the thread of the test
-    and in its transaction.
+    and in its transaction. Call it in a ``def`` test: in a running event loop it raises
+    ``RuntimeError``.
     """
 
     def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
@@ -73,7 +74,10 @@ class Client:
         return match.consumer if match else None
 
     def send(self, to: str, content: Mapping[str, Any] | None = None) -> None:
-        """Send *content* to the channel *to*, with the ``reply_channel`` of this client."""
+        """Send *content*, a dict, to the channel *to*, with the ``reply_channel`` of this client.
+
+        Errors are those of :meth:`Channel.send() <channels_workers.channel.Channel.send>`.
+        """
         self._send(to, {"reply_channel": self.reply_channel, **(content or {})})
 
     def _send(self, to: str, content: Content) -> None:
@@ -111,7 +115,7 @@ class Client:
             elif outcome.is_put_off:
                 put_back(delivery, layer, outcome.error)
             else:
-                finish(outcome.of(delivery), layer)
+                finish(Finished(delivery, outcome.operations, outcome.session), layer)
                 if delivery.channel == DISCONNECT and message.reply_channel is not None:
                     take_session(layer, message.reply_channel.name)
         if outcome.error is not None:
@@ -121,12 +125,15 @@ class Client:
     def send_and_consume(
         self, channel: str, content: Mapping[str, Any] | None = None, fail_on_none: bool = True
     ) -> Any:
-        """Send *content* to *channel*, then :meth:`consume` it."""
+        """Send *content* to *channel*, then :meth:`consume` the next message there."""
         self.send(channel, content)
         return self.consume(channel, fail_on_none=fail_on_none)
 
     def receive(self) -> Any:
-        """Take the content of the next message that reached this client; None without one."""
+        """Take the next message that reached this client; return its content, a dict.
+
+        None if there is none: it does not wait.
+        """
         message = self.get_next_message(self.reply_channel)
         return None if message is None else message.content
 

@@ -27,10 +27,8 @@ class ClientSession(SessionBase):
 
     def load(self) -> dict[str, Any]:
         """Return the saved values; keep the key, which may be in a cookie already."""
-        key = self.session_key
-        values = super().load()
-        self._session_key = key
-        return values
+        # Django forgets the key of a session for which nothing is stored. Here that is another one.
+        return dict(browser_session(self.session_key or "").items())
 
     def save(self, must_create: bool = False) -> None:
         """Save the values in both sessions."""

@@ -12,9 +12,7 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
-    Operation,
     Send,
-    server_of,
 )
 from channels_workers.worker.commit import Ended, finish, log_stale
 from channels_workers.worker.in_flight import InFlight, Slot, lease_of
@@ -71,9 +69,14 @@ class Batch:
         self.finished.append(finished)
         delivery = finished.delivery
         # A message that is pulled beside a refused commit would lose its place in its channel.
-        may_be_refused = any(map(is_to_ordinary, finished.operations))
+        # Reply channels, which have a ! in their names, are never full.
+        may_be_refused = any(
+            isinstance(sent, Send) and "!" not in sent.channel for sent in finished.operations
+        )
         if may_be_refused or delivery.deaths or delivery.consumer != consumer:
             self.commit()
+        if delivery.failures:
+            self._in_flight.failures.succeeded(delivery)
 
     def commit(self) -> None:
         """Commit one by one; return when each is done."""
@@ -138,8 +141,3 @@ class Batch:
                     del self.finished[0]
             finally:
                 self.lock.release()
-
-
-def is_to_ordinary(operation: Operation) -> bool:
-    """Say whether *operation* sends to a channel that may be full: to none of a socket."""
-    return isinstance(operation, Send) and server_of(operation.channel) is None

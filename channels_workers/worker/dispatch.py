@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import copy_context
 from inspect import iscoroutine
 from typing import Any, NamedTuple
 
@@ -18,7 +19,6 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     CONNECT,
     Delivery,
-    Finished,
     Operation,
     Send,
     Session,
@@ -33,8 +33,8 @@ from channels_workers.transient import is_put_off
 from channels_workers.worker.isolation import (
     close_unusable_connections,
     end_transactions,
+    open_caches,
     open_transactions,
-    own_context,
     with_database_care,
 )
 from channels_workers.worker.log_fields import delivery_fields
@@ -49,8 +49,8 @@ RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
 class Outcome(NamedTuple):
     """The effects of a consumer on the layer, its *result*, and its *error*.
 
-    *error* may also be the reason why the channel session cannot be saved. No consumer runs for
-    an *unreadable* message.
+    *error* may also be the reason why the channel session cannot be saved, or why the message is
+    *unreadable*: no consumer runs for it.
     """
 
     operations: list[Operation]
@@ -63,10 +63,6 @@ class Outcome(NamedTuple):
     def is_put_off(self) -> bool:
         """Whether the consumer runs again later, and nothing is committed now."""
         return is_put_off(self.error)
-
-    def of(self, delivery: Delivery) -> Finished:
-        """Return the commit of *delivery*."""
-        return Finished(delivery, self.operations, self.session)
 
 
 def dispatch(
@@ -84,7 +80,7 @@ def dispatch(
         return run_coroutine(with_database_care(coroutine, delivery.channel))
 
     try:
-        return own_context().run(_run, delivery, layer, router, run_with_care)
+        return copy_context().run(_run, delivery, layer, router, run_with_care)
     except Exception:
         logger.exception(
             "Running message %s on %s failed",
@@ -103,7 +99,8 @@ def run(
     It runs in a context of its own. The next consumer on this thread sees none of its context
     variables, no language or time zone that it activated, and no transaction that it left open.
     """
-    return own_context().run(_run, delivery, layer, router, run_coroutine)
+    open_caches()
+    return copy_context().run(_run, delivery, layer, router, run_coroutine)
 
 
 def _run(
@@ -130,25 +127,29 @@ def _run(
 
 
 def _consume(message: Message, match: Match, run_coroutine: RunCoroutine) -> Outcome:
-    result, error = None, None
+    result, error, saved = None, None, None
     began_in = open_transactions()
     with Outbox(message.channel_layer) as outbox:
         try:
-            result = _run_consumer(message, match, run_coroutine)
+            consumer_started.send(sender=dispatch, environ={})
+            result = match.consumer(message, **match.kwargs)
+            if iscoroutine(result):
+                result = run_coroutine(result)
         except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
             error = _answer(raised, message, match)
         finally:
             if open_transactions() != began_in:
                 end_transactions(began_in, name_of(match.consumer))
             _send_finished()
-    operations = outbox.operations
     if error is not None and is_put_off(error):
-        return Outcome(operations, None, result, error)
-    session, refused = _session(message, match)
-    error = error or refused
+        return Outcome(outbox.operations, None, result, error)
+    session = getattr(message, "channel_session", None)
+    if isinstance(session, ChannelSession) and session.modified:
+        saved, refused = _encoded(session, message, match)
+        error = error or refused
     if error is not None:
-        operations = [*operations, *_refusal(message, operations)]
-    return Outcome(operations, session, result, error)
+        outbox.operations += _refusal(message, outbox.operations)
+    return Outcome(outbox.operations, saved, result, error)
 
 
 def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Outcome:
@@ -168,7 +169,7 @@ def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Out
 def _refusal(message: Message, operations: Sequence[Operation]) -> list[Operation]:
     """Return the refusal of the handshake *message*, unless one of *operations* answers it."""
     layer, channel = message.channel_layer, message.reply_channel
-    if channel is None or message.channel.name != CONNECT:
+    if channel is None or message.channel_name != CONNECT:
         return []
     sent = (
         layer.codec.decode(each.payload)
@@ -176,12 +177,6 @@ def _refusal(message: Message, operations: Sequence[Operation]) -> list[Operatio
         if isinstance(each, Send) and each.channel == channel.name
     )
     return [] if any(map(is_answer, sent)) else refusal(channel.name, CONNECT, layer)
-
-
-def _run_consumer(message: Message, match: Match, run_coroutine: RunCoroutine) -> Any:
-    consumer_started.send(sender=dispatch, environ={})
-    result = match.consumer(message, **match.kwargs)
-    return run_coroutine(result) if iscoroutine(result) else result
 
 
 def _send_finished() -> None:
@@ -213,12 +208,12 @@ def _answer(raised: BaseException, message: Message, match: Match) -> BaseExcept
 def _answer_handshake(
     raised: AcceptConnection | DenyConnection, message: Message, match: Match
 ) -> BaseException | None:
-    if message.channel.name != CONNECT or message.reply_channel is None:
+    if message.channel_name != CONNECT or message.reply_channel is None:
         logger.error(
             "%s raised %s on %s; only consumers of websocket.connect may raise it",
             name_of(match.consumer),
             type(raised).__name__,
-            message.channel,
+            message.channel_name,
             extra=_consumer_fields("consumer_failed", message, match),
         )
         return raised
@@ -239,7 +234,7 @@ def _log_failure(error: BaseException, message: Message, match: Match) -> None:
     logger.error(
         "Consumer %s failed on %s, path %s, message %s",
         name_of(match.consumer),
-        message.channel,
+        message.channel_name,
         shown(str(message.get("path", "-"))),
         message.id,
         exc_info=error,
@@ -250,7 +245,7 @@ def _log_failure(error: BaseException, message: Message, match: Match) -> None:
 def _consumer_fields(event: str, message: Message, match: Match) -> dict[str, str | int]:
     return fields(
         event,
-        channel=message.channel.name,
+        channel=message.channel_name,
         connection=message.reply_channel.name if message.reply_channel else None,
         consumer=name_of(match.consumer),
         message_id=message.id,
@@ -258,11 +253,10 @@ def _consumer_fields(event: str, message: Message, match: Match) -> dict[str, st
     )
 
 
-def _session(message: Message, match: Match) -> tuple[Session | None, MessageError | None]:
-    """Return the channel session if it changed; an error if it cannot be saved, which is logged."""
-    session = getattr(message, "channel_session", None)
-    if not isinstance(session, ChannelSession) or not session.modified:
-        return None, None
+def _encoded(
+    session: ChannelSession, message: Message, match: Match
+) -> tuple[Session | None, MessageError | None]:
+    """Return the encoded session, or the error if it cannot be saved, which is logged."""
     try:
         return session.encoded(), None
     except MessageError as error:

@@ -9,7 +9,6 @@ import logging
 import threading
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
-from contextvars import Context, copy_context
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -26,11 +25,13 @@ logger = logging.getLogger(__name__)
 
 
 class _Thread(threading.local):
-    """What this module knows of a thread. Asking Django costs as much as half a message."""
+    """The databases with a connection on a thread, by alias.
+
+    Asking Django for them costs as much as half a message.
+    """
 
     def __init__(self) -> None:
-        self.databases: dict[str, BaseDatabaseWrapper] = {}  # those with a connection, by alias
-        self.caches: object = None  # the settings of the caches in its context
+        self.databases: dict[str, BaseDatabaseWrapper] = {}
 
 
 _thread = _Thread()
@@ -41,24 +42,19 @@ def _note(*, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     _thread.databases[connection.alias] = connection
 
 
-def own_context() -> Context:
-    """Return a copy of this thread's context, which holds Django's connections to caches.
+def open_caches() -> None:
+    """Make Django's connections to caches in the context of this thread.
 
-    A cache connection that is made in a copy would be opened again for each message. Database
-    connections belong to the thread in every context.
+    Consumers run in copies of it. A connection that is made in a copy would be opened again for
+    each message. Database connections belong to the thread in every context.
     """
-    if _thread.caches is not caches.settings:
-        _thread.caches = caches.settings
-        for alias in caches:
-            with suppress(Exception):  # the consumer that uses it gets the error
-                caches[alias]
-    return copy_context()
+    for alias in caches:
+        with suppress(Exception):  # the consumer that uses it gets the error
+            caches[alias]
 
 
 def open_transactions() -> list[str]:
     """Return the aliases of the databases with an open transaction on this thread."""
-    if not _thread.databases:
-        return []
     return [alias for alias, one in _thread.databases.items() if one.in_atomic_block]
 
 

@@ -13,7 +13,7 @@ from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.types import Delivery
+from channels_workers.layers.types import Delivery, Finished
 from channels_workers.logs import fields
 from channels_workers.routing import Router
 from channels_workers.signals import worker_ready
@@ -23,6 +23,7 @@ from channels_workers.worker.commit import dead_letter
 from channels_workers.worker.dispatch import Outcome, RunCoroutine, dispatch
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
+from channels_workers.worker.isolation import open_caches
 from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import without_frames
 
@@ -83,6 +84,7 @@ class Worker:
 
     def run(self) -> None:
         """Pull and run messages until the process stops."""
+        open_caches()
         self._announce()
         # All threads meet the same outage; the first one logs it.
         level = logging.DEBUG if self.number else logging.ERROR
@@ -151,7 +153,9 @@ class Worker:
             outcome = dispatch(delivery, self.channel_layer, job.router, job.run_coroutine)
             if self._process is not forks.current:
                 self._end_stray_child(delivery)
-            self._settle(outcome, delivery)
+            if outcome.error is None or not self._put_aside(outcome, delivery):
+                finished = Finished(delivery, outcome.operations, outcome.session)
+                self.batch.add(finished, self._identity.consumers[self.number])
         except BaseException:  # a receiver of a signal may call sys.exit()
             text = "Message %s on %s is not finished yet"
             extra = delivery_fields("not_finished", delivery)
@@ -163,20 +167,17 @@ class Worker:
             if delivery.deaths:
                 in_flight.end_quarantine()
 
-    def _settle(self, outcome: Outcome, delivery: Delivery) -> None:
+    def _put_aside(self, outcome: Outcome, delivery: Delivery) -> bool:
+        """Dead-letter an unreadable message, or let one that is put off wait; return whether."""
         if outcome.unreadable is not None:
             dead_letter(delivery, self.channel_layer, str(outcome.unreadable))
-        elif outcome.error is not None and outcome.is_put_off:
-            self._put_off(delivery, outcome.error)
+        elif outcome.is_put_off:
+            if is_retried(outcome.error):
+                self._in_flight.failures.failed(delivery, outcome.error)
+            self._in_flight.retry_queue.add(delivery, without_frames(outcome.error))
         else:
-            self.batch.add(outcome.of(delivery), self._identity.consumers[self.number])
-            if delivery.failures:
-                self._in_flight.failures.succeeded(delivery)
-
-    def _put_off(self, delivery: Delivery, error: BaseException) -> None:
-        if is_retried(error):
-            self._in_flight.failures.failed(delivery, error)
-        self._in_flight.retry_queue.add(delivery, without_frames(error))
+            return False
+        return True
 
     def _end_stray_child(self, delivery: Delivery) -> None:
         """End a child that a consumer forked and that returned: it is no second worker."""

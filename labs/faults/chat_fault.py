@@ -34,7 +34,7 @@ class ChatFault(Fault):
         """Wait for the cleanup after dead processes, and check that people who left are gone."""
 
         def left() -> int:
-            return sum(one.waiting + one.under_way for one in stage.site.status().channels)
+            return sum(one.waiting + one.in_flight for one in stage.site.status().channels)
 
         stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", DRAIN_TIME)
         dead = stage.site.status().dead_letters

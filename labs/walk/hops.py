@@ -14,7 +14,7 @@ HOPS = {
     "publish": r"layers/.*\.start_publish|layers/redis/writer\.py:Writer\._written",
     "pull": r"worker/thread\.py:Worker\._(next|pull)|layers/.*\.(pull|_readable|call_and_pull)",
     "dispatch": r"worker/thread\.py:Worker\._handle|worker/dispatch\.py:dispatch",
-    "consumer": r"worker/dispatch\.py:_run_consumer",
+    "consumer": r"decorators\.py:.*\.inner",
     "commit": r"worker/thread\.py:Worker\._(finish|commit\w*)|layers/.*\._?commit\w*",
     "inbox": r"layers/(server\.py:Server\.process|redis/(inbox_)?reader\.py:.*|memory/.*\.drain)",
     "frames": r"interface/socket\.py:Socket\.deliver|interface/outgoing\.py:.*",

@@ -30,6 +30,7 @@ from pytest_django import Settings
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import (
     Committed,
+    Finished,
 )
 from channels_workers.routing import Router
 from channels_workers.worker.commit import dead_letter, finish, put_back
@@ -119,7 +120,7 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
             return dead_letter(delivery, memory_layer, str(outcome.unreadable))
         if outcome.is_put_off:
             return put_back(delivery, memory_layer, outcome.error)
-        return finish(outcome.of(delivery), memory_layer)
+        return finish(Finished(delivery, outcome.operations, outcome.session), memory_layer)
 
     yield run
     loop.stop()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.types import Committed, Delivery
+from channels_workers.layers.types import Committed, Delivery, Finished
 from channels_workers.routing import Router
 from channels_workers.worker.commit import finish
 from channels_workers.worker.dispatch import dispatch
@@ -47,7 +47,8 @@ def not_called(coroutine: Any) -> None:
 
 
 def run_and_finish(delivery: Delivery, layer: WorkerLayer, router: Router) -> Committed:
-    return finish(dispatch(delivery, layer, router, not_called).of(delivery), layer)
+    outcome = dispatch(delivery, layer, router, not_called)
+    return finish(Finished(delivery, outcome.operations, outcome.session), layer)
 
 
 def stop(group: WorkerGroup) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from channels_workers.interface.application import Interface
-from channels_workers.layers.redis import RedisChannelLayer, pipeline
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.redis.blocking_pipeline import BlockingPipeline
 from channels_workers.layers.redis.scripts import script
 from channels_workers.routing import Router, route
 from channels_workers.worker.group import WorkerGroup
@@ -144,13 +145,13 @@ async def test_worker_round_trips_per_message(sites: Any, monkeypatch: pytest.Mo
     site = sites(1)
     clients = await site.enter(2)
     trips: list[list[bytes]] = []
-    write = pipeline.BlockingPipeline.write
+    write = BlockingPipeline.write
 
-    def count(line: pipeline.BlockingPipeline, data: bytes) -> None:
+    def count(line: BlockingPipeline, data: bytes) -> None:
         trips.append(COMMAND.findall(data))
         write(line, data)
 
-    monkeypatch.setattr(pipeline.BlockingPipeline, "write", count)
+    monkeypatch.setattr(BlockingPipeline, "write", count)
     await site.talk(clients)
     commits = [trip for trip in trips if trip == [b"EVALSHA", b"XREADGROUP"]]
     assert MESSAGES - 1 <= len(commits) <= MESSAGES

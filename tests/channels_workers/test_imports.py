@@ -31,7 +31,7 @@ ROWS = [
     ["generic", "interface", "security"],
     ["auth"],
     ["sessions"],
-    ["cookies", "decorators", "routing", "script_name", "session_stores"],
+    ["decorators", "routing", "session_stores"],
     ["message"],
     ["channel"],
     ["outbox", "registry"],

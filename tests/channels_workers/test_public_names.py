@@ -19,7 +19,7 @@ PUBLIC = {
         channel_session_user_from_http get_channel_layer include route route_class
     """,
     "apps": "ChannelsWorkersConfig",
-    "asgi": "channel_layers get_application get_channel_layer",
+    "asgi": "at_script_name channel_layers get_application get_channel_layer",
     "auth": """
         channel_and_http_session_user_from_http channel_session_user channel_session_user_from_http
         http_session_user transfer_user

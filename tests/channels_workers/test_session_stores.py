@@ -1,6 +1,8 @@
 """`CHANNEL_SESSION_ENGINE`, sessions outside consumers, and browser sessions."""
 
 import logging
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signing import JSONSerializer
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
+import channels_workers
 from channels_workers.channel import Channel
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.codec import Content
@@ -73,6 +77,32 @@ def test_a_session_engine_of_django_stores_the_session(
     assert [item["count"] for item in contents(client_socket.layer, "counts")] == [1, 2]
     assert client_socket.layer.load_session(client_socket.reply_channel) is None
     assert session_for_reply_channel(client_socket.reply_channel)["count"] == 2
+
+
+def test_it_keeps_its_key_when_nothing_is_stored(engine: str, client_socket: Client) -> None:
+    """Django takes another key then, and the next message would not find what was saved."""
+    session = session_for_reply_channel(client_socket.reply_channel)
+    key = session.session_key
+    assert not session.modified
+    assert not session.exists(key or "")
+    session["count"] = 1
+    session.save(must_create=True)
+    again = session_for_reply_channel(client_socket.reply_channel)
+    assert (again.session_key, again["count"]) == (key, 1)
+
+
+def test_it_keeps_its_key_after_it_has_expired(
+    settings: Settings, client_socket: Client, run_next: RunNext
+) -> None:
+    settings.CHANNEL_SESSION_ENGINE = f"{BACKENDS}.db"
+    client_socket.connect()
+    run_next(count)
+    Session.objects.update(expire_date=timezone.now() - timedelta(days=1))
+    for text in ("one", "two"):
+        client_socket.send(text)
+        run_next(count)
+    assert [item["count"] for item in contents(client_socket.layer, "counts")] == [1, 1, 2]
+    assert Session.objects.count() == 1
 
 
 def test_it_outlives_the_connection_as_in_1_1_8(
@@ -278,6 +308,26 @@ def test_only_handshakes_have_a_browser_session(
 ) -> None:
     with pytest.raises(ValueError, match=r"^Cannot parse HTTP message - are you sure"):
         browser_session_key(Message(content, "tasks", memory_layer))
+
+
+@pytest.mark.parametrize("length", [1, 100])
+def test_the_key_of_a_channel_session_is_its_reply_channel(
+    length: int, memory_layer: InMemoryChannelLayer
+) -> None:
+    """Django's own sessions take no key below 8 characters."""
+    reply_channel = "!".ljust(length, "x")
+    session = ChannelSession(memory_layer, reply_channel, memory_layer.encode({"count": 1}))
+    assert (session.session_key, session["count"]) == (reply_channel, 1)
+    assert not session.is_empty()
+    session.flush()
+    assert not session.is_empty()
+    assert session.encoded() == (reply_channel, memory_layer.encode({}))
+
+
+def test_no_private_part_of_djangos_sessions_is_used() -> None:
+    package = Path(channels_workers.__file__).parent
+    private = re.compile(r"\b_(get_|set_|validate_)?session_(key|cache)\b|\b_get_session\b")
+    assert not [path for path in package.rglob("*.py") if private.search(path.read_text())]
 
 
 def test_session_base_is_the_interface_of_all(client_socket: Client) -> None:

@@ -17,9 +17,9 @@ from django.http import parse_cookie
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from channels_workers.cookies import with_readable_cookies
 from channels_workers.exceptions import DenyConnection
 from channels_workers.interface.client_address import client_address, network_of
+from channels_workers.interface.cookies import with_readable_cookies
 from channels_workers.message import Message
 from channels_workers.security.websockets import ConfiguredOriginsOnlyOriginValidator
 from chat import guests, languages, names

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from channels_workers.checks.deployment import Budget, read_budget
 from channels_workers.conf import Configuration
-from channels_workers.interface import protocol
+from channels_workers.interface import close_codes
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
@@ -84,7 +84,7 @@ def test_the_budget_has_existing_keys(settings: Settings) -> None:
 def test_close_codes() -> None:
     codes = {
         (str(value), name)
-        for name, value in vars(protocol).items()
+        for name, value in vars(close_codes).items()
         if name.isupper() and isinstance(value, int) and 3000 <= value <= 4999
     }
     assert {

@@ -3,8 +3,7 @@
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path, re_path
 
-from channels_workers.asgi import get_application
-from channels_workers.script_name import at_script_name
+from channels_workers.asgi import at_script_name, get_application
 
 workers = get_application()
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_workers.interface.protocol import SERVER_STOPS
+from channels_workers.interface.close_codes import SERVER_STOPS
 from channels_workers.layers.base import FORMAT_VERSION
 from labs.harness.raw_socket import RawSocket
 from labs.harness.redis_server import RedisServer

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.protocol import State
 
-from channels_workers.interface.protocol import SERVER_STOPS
+from channels_workers.interface.close_codes import SERVER_STOPS
 from labs.harness.processes import Process
 from labs.harness.raw_socket import handshake
 from labs.harness.redis_server import RedisServer

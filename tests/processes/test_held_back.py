@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from channels_workers.interface.protocol import SERVER_STOPS
+from channels_workers.interface.close_codes import SERVER_STOPS
 from labs.harness import ports
 from labs.harness.processes import Processes
 from labs.harness.raw_socket import CLOSE, PING, TEXT, RawSocket, deflated, frame

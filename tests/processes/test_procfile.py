@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_workers.interface.protocol import SERVER_STOPS
+from channels_workers.interface.close_codes import SERVER_STOPS
 from labs.harness.ports import free_port, is_listening
 from labs.harness.processes import Process, Processes
 from labs.harness.procfile import shell_command

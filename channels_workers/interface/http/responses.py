@@ -38,7 +38,7 @@ LEAST_READ = 8 * 1024
 LOOK_INTERVAL = 1.0
 
 
-class Line(Protocol):
+class ResponseTransport(Protocol):
     """The connection to a client, as far as its server program shows it."""
 
     @property
@@ -61,7 +61,7 @@ class Line(Protocol):
         """Do no more for the request."""
 
 
-class UnknownLine:
+class UnknownTransport:
     """The connection of a server program that is not known here."""
 
     def __init__(self) -> None:
@@ -85,17 +85,18 @@ class UnknownLine:
         """Do nothing."""
 
 
-def line_behind(send: Send) -> Line:
+def transport_behind(send: Send) -> ResponseTransport:
     """Return the connection that a server's *send* writes to."""
-    line: Line | None = daphne.answer_line(send) or uvicorn.answer_line(send)
-    return line or UnknownLine()
+    known: ResponseTransport | None = daphne.response_transport(send)
+    known = known or uvicorn.response_transport(send)
+    return known or UnknownTransport()
 
 
 class Reader:
     """The client at the end of one connection: what waits for it, and whether it reads."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, transport: ResponseTransport) -> None:
+        self.transport = transport
         self.queued = 0  # bytes that wait here
         self.put = 0  # bytes that were ever put
         self.answers: set[Answer] = set()  # under way
@@ -106,12 +107,12 @@ class Reader:
     @property
     def waiting(self) -> int:
         """Return how many bytes wait for it, here and in the server."""
-        return self.queued + self.line.unsent()
+        return self.queued + self.transport.unsent()
 
     def look(self, now: float) -> bool:
         """Check how far it has read; return whether anything is left for it."""
         waiting = self.waiting
-        read = self.put - self.queued - self.line.unread()
+        read = self.put - self.queued - self.transport.unread()
         if not waiting or read - self._read >= LEAST_READ:
             self._read, self.since = read, now
         return bool(waiting or self.answers)
@@ -129,11 +130,11 @@ class Answers:
 
     def reader_behind(self, send: Send) -> Reader:
         """Return the client that *send* is for."""
-        line = line_behind(send)
-        reader = self.readers.get(line.key)
+        transport = transport_behind(send)
+        reader = self.readers.get(transport.key)
         if reader is None:
-            reader = self.readers[line.key] = Reader(line)
-        reader.line = line
+            reader = self.readers[transport.key] = Reader(transport)
+        reader.transport = transport
         if self._looking is None:
             self._look_later()
         return reader
@@ -150,7 +151,7 @@ class Answers:
         if not readers:
             return False
         slowest = min(readers, key=lambda each: each.since)
-        self._unsent -= min(self._unsent, slowest.line.unsent())
+        self._unsent -= min(self._unsent, slowest.transport.unsent())
         self._end(slowest, f"answers of more than {limit} bytes wait, ALL_ANSWER_BYTES_WAITING")
         return True
 
@@ -158,14 +159,14 @@ class Answers:
         self._episodes.log(
             logger,
             logging.WARNING,
-            "Cutting the line of the client that reads its answers slowest: %s",
+            "Cutting the connection of the client that reads its answers slowest: %s",
             reason,
             extra=fields("answer_cut"),
         )
         self.queued -= reader.queued
         reader.queued = 0
         reader.is_cut = True
-        reader.line.cut()
+        reader.transport.cut()
         for answer in reader.answers:
             answer.abandon()
 
@@ -183,7 +184,7 @@ class Answers:
             elif now - reader.since > timeout and not reader.is_cut and reader.waiting:
                 self._end(reader, f"it has not read for {timeout:g} s, ANSWER_TIMEOUT")
             elif not reader.is_cut:
-                self._unsent += reader.line.unsent()
+                self._unsent += reader.transport.unsent()
         self.count(0)
         if self.readers:
             self._look_later()
@@ -198,7 +199,7 @@ class Answer:
         self._place = place
         self._reader = answers.reader_behind(send)
         self._reader.answers.add(self)
-        self._line = self._reader.line
+        self._transport = self._reader.transport
         self._size = 0  # bytes that wait here
         self._failure: Exception | None = None
         self._events: deque[Event] = deque()
@@ -262,9 +263,9 @@ class Answer:
         self._taken.set()
 
     async def _write(self, event: Event) -> None:
-        await self._line.room()
+        await self._transport.room()
         if event["type"] == "http.response.body" and not event.get("more_body"):
-            self._line.release()
+            self._transport.release()
         await self._send(event)
 
     async def _run(self, begun: Any = None, size: int = 0) -> None:
@@ -304,7 +305,7 @@ class Answer:
         self.abandon()
         self._drop(self._size)
         self._reader.answers.discard(self)
-        self._line.release()
+        self._transport.release()
 
 
 def pieces(event: Event) -> Iterator[Event]:

@@ -101,7 +101,7 @@ class Gate:
         return True
 
     def _note_failure(self, error: Exception) -> None:
-        text = "A server failed on what a client sent, whose line is cut: %s"
+        text = "A server failed on what a client sent, whose connection is cut: %s"
         extra = fields("server_failed")
         episodes.log(logger, logging.ERROR, text, type(error).__name__, extra=extra)
         self.shut()

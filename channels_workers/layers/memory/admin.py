@@ -75,12 +75,12 @@ class MemoryAdmin(LayerAdmin):
             info = store.process_info.get(process)
             ids = {process, *info.previous_ids} if info else {process}
             held = [one for name in ids for one in store.held_by(name)]
-            letters = [NewDeadLetter(it.channel, it.id) for it in held if not self._hand_on(it)]
+            dead = [NewDeadLetter(it.channel, it.id) for it in held if not self._hand_on(it)]
             for reply in self._connections_of(process):
                 store.close(reply, 1006)
             store.forget_process(process)
             store.awaiting_cleanup.discard(process)
-            return letters
+            return dead
 
     def _hand_on(self, held: Delivery) -> bool:
         """Put *held* back; return False if too many workers have died of it."""

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from channels_workers.concurrency.futures import call_in
 from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.admin import MemoryAdmin
-from channels_workers.layers.memory.plan import Plan, commit, dead_letter
-from channels_workers.layers.memory.store import Store, Stream
+from channels_workers.layers.memory.plan import Plan, dead_letter
+from channels_workers.layers.memory.store import DISCONNECTING, Store
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     CONNECT,
@@ -106,7 +105,7 @@ class InMemoryChannelLayer(WorkerLayer):
             server.was_flushed = False
             for reply, snapshot in server.snapshots():
                 self.store.republish(reply, snapshot)
-        server.take_unreadable()
+        server.unreadable.clear()
         return len(entries)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
@@ -178,30 +177,12 @@ class InMemoryChannelLayer(WorkerLayer):
         """Wait up to *timeout* seconds for messages."""
         deadline = time.monotonic() + timeout
         with self.store.changed:
-            self._listen_to(channels)
-            while True:
-                found = self._hand_out(channels, consumer, count)
+            while not (found := self.store.hand_out(channels, consumer, count)):
                 left = deadline - time.monotonic()
-                if found or left <= 0:
-                    return found
+                if left <= 0:
+                    break
                 self.store.changed.wait(left)
-                self._listen_to(channels)  # a flush forgets it
-
-    def _listen_to(self, channels: Sequence[str]) -> None:
-        for channel in channels:
-            if channel not in self.store.listened:
-                self.store.listened.add(channel)
-                self.store.streams.setdefault(channel, Stream())
-
-    def _hand_out(self, channels: Sequence[str], consumer: str, count: int) -> list[Delivery]:
-        found = []
-        for channel in channels:
-            stream = self.store.stream(channel)
-            for _ in range(min(count, len(stream.waiting))):
-                message = stream.waiting.popitem(last=False)[1]._replace(consumer=consumer)
-                stream.pending[message.token] = message
-                found.append(message)
-        return found
+            return found
 
     def pending_deliveries(
         self, channels: Sequence[str], consumers: Sequence[str]
@@ -213,8 +194,25 @@ class InMemoryChannelLayer(WorkerLayer):
             return [held for held in pending if held.consumer in consumers]
 
     def commit(self, finished: Finished) -> Committed:
-        """Finish a delivery in one step."""
-        return commit(self.store, finished, self.get_capacity)
+        """Finish a delivery in one step; see ``commit.lua``."""
+        delivery, operations, session = finished
+        store, reply = self.store, delivery.reply_channel
+        with store.changed:
+            if not store.is_owner(delivery):
+                return Committed.STALE
+            record = store.waiting_for(delivery)
+            if reply and record is None:
+                store.acknowledge(delivery)
+                return Committed.GONE
+            plan = Plan(store, self.get_capacity)
+            plan.add_all(operations, delivery.id)
+            store.acknowledge(delivery)
+            if session is not None and not (record and record.state == DISCONNECTING):
+                store.save_session(session)
+            if reply and record is not None:
+                plan.finish_order(reply, record)
+            plan.write()
+            return Committed.DONE
 
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
@@ -290,7 +288,9 @@ def _caller(
     """
 
     def call() -> None:
-        if not call_in(loop, callback):
+        try:
+            loop.call_soon_threadsafe(callback)
+        except RuntimeError:  # it is closed
             without_loop()
 
     return call

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from channels_workers.exceptions import ServerEvicted
 from channels_workers.layers.server import Departure
@@ -64,7 +65,8 @@ class Store:
         self.inbox_listeners: dict[str, Callable[[], None]] = {}
         #: Called when any channel got a message; they must not block.
         self.stream_listeners: set[Callable[[], None]] = set()
-        self._last_token = 0
+        #: Tokens, each larger than all before.
+        self.tokens = map("{:020d}".format, count(1))
         #: Heartbeat counters of the registered processes.
         self.counters: dict[str, int] = {}
         self.process_info: dict[str, ProcessInfo] = {}
@@ -92,11 +94,6 @@ class Store:
                 self.add_to_inbox(server, [InboxOperation(InboxKind.FLUSHED, own, b"")])
                 self.inbox_listeners.get(server, lambda: None)()
 
-    def next_token(self) -> str:
-        """Return a token larger than all before."""
-        self._last_token += 1
-        return f"{self._last_token:020d}"
-
     # Processes
 
     def of_kind(self, kind: str) -> list[tuple[str, ProcessInfo]]:
@@ -120,7 +117,7 @@ class Store:
 
     def add_to_inbox(self, server: str, operations: list[InboxOperation]) -> str:
         """Add an entry to an inbox; return its id."""
-        entry = InboxEntry(self.next_token(), operations)
+        entry = InboxEntry(next(self.tokens), operations)
         self.inboxes[server].append(entry)
         return entry.id
 
@@ -150,7 +147,7 @@ class Store:
 
     def add_message(self, message: Delivery) -> str:
         """Add *message* to its channel; return its token."""
-        token = self.next_token()
+        token = next(self.tokens)
         stream = self.streams.setdefault(message.channel, Stream())
         stream.waiting[token] = message._replace(token=token)
         self.changed.notify_all()
@@ -171,15 +168,31 @@ class Store:
         if channel not in self.listened and not self.stream(channel):
             self.streams.pop(channel, None)
 
+    def hand_out(self, channels: Sequence[str], consumer: str, most: int) -> list[Delivery]:
+        """Give up to *most* waiting messages of each channel to *consumer*, and return them."""
+        found = []
+        for channel in channels:
+            if channel not in self.listened:
+                self.listened.add(channel)
+                self.streams.setdefault(channel, Stream())
+            stream = self.streams[channel]
+            for _ in range(min(most, len(stream.waiting))):
+                token, message = stream.waiting.popitem(last=False)
+                stream.pending[token] = message._replace(consumer=consumer)
+                found.append(stream.pending[token])
+        return found
+
     def is_owner(self, delivery: Delivery) -> bool:
         """Say whether the consumer of *delivery* still holds it."""
-        held = self.stream(delivery.channel).pending.get(delivery.token)
+        stream = self.streams.get(delivery.channel)
+        held = None if stream is None else stream.pending.get(delivery.token)
         return held is not None and held.consumer == delivery.consumer
 
     def acknowledge(self, delivery: Delivery) -> Delivery:
         """Remove a pending delivery, and return it as it is stored; KeyError if there is none."""
-        held = self.stream(delivery.channel).pending.pop(delivery.token)
-        self.forget_empty(delivery.channel)
+        held = self.streams[delivery.channel].pending.pop(delivery.token)
+        if delivery.channel not in self.listened:
+            self.forget_empty(delivery.channel)
         return held
 
     def put_back(self, held: Delivery) -> None:
@@ -270,14 +283,16 @@ class Store:
             return None
         return record
 
-    def finish_order(self, reply: str, record: Record) -> None:
-        """Go on after the pending message is finished."""
+    def finish_order(self, reply: str, record: Record) -> InboxOperation | None:
+        """Go on after the pending message is finished; return what its server must learn."""
+        if record.state == CLOSING:
+            self._publish_disconnect(reply, record)
+            return None
         if record.state == DISCONNECTING:
             self._delete_connection(reply)
-        elif record.state == CLOSING:
-            self._publish_disconnect(reply, record)
-        else:
-            record.state, record.token = IDLE, ""
+            return InboxOperation(InboxKind.END, reply, b"")
+        record.state, record.token = IDLE, ""
+        return InboxOperation(InboxKind.RELEASE, reply, str(record.order).encode())
 
     def save_session(self, session: Session) -> None:
         """Save a session, if its connection has not ended."""

@@ -9,7 +9,8 @@ from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.requests import Arguments, Request
+from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import DeadLetter, NewDeadLetter, Unreadable
@@ -74,11 +75,11 @@ class RedisAdmin(LayerAdmin):
         """Clean up after a dead process, in small steps; return new dead letters."""
         limits, name = configuration(), wire.written_name(process)
         rest: Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, self._refusal]
-        cursor, letters = b"", list[bytes]()
+        cursor, dead_letters = b"", list[bytes]()
         while cursor != b"done":
             cursor, *found = self.client.call(Request("clean_up", [name, cursor, *rest]))
-            letters += found
-        names = [each.decode("utf-8", "backslashreplace") for each in letters]
+            dead_letters += found
+        names = [each.decode("utf-8", "backslashreplace") for each in dead_letters]
         return [NewDeadLetter(*pair) for pair in zip(names[::2], names[1::2], strict=True)]
 
     # Dead letters

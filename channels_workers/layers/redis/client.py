@@ -15,6 +15,7 @@ from channels_workers.exceptions import LayerRefused, LayerUnfit
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis import options, permissions, wire
+from channels_workers.layers.redis.blocking_pipeline import make_blocking_pipeline
 from channels_workers.layers.redis.hosts import (
     OLDEST_VERSION,
     blocking_pool,
@@ -25,8 +26,8 @@ from channels_workers.layers.redis.hosts import (
     read_hosts,
     unavailable,
 )
-from channels_workers.layers.redis.pipeline import blocking_pipeline
-from channels_workers.layers.redis.requests import Command, Request, load_scripts
+from channels_workers.layers.redis.requests import Request, load_scripts
+from channels_workers.layers.redis.resp import Command, raised
 from channels_workers.layers.redis.scripts import script
 from channels_workers.logs import fields
 
@@ -111,10 +112,10 @@ class Client:
 
     def load_scripts(self, *names: str) -> None:
         """Load the scripts *names* into Redis."""
-        pipeline = blocking_pipeline(self.pool)
+        pipeline = make_blocking_pipeline(self.pool)
         try:
             for reply in pipeline.execute(*load_scripts(names)):
-                wire.raised(reply)
+                raised(reply)
         finally:
             pipeline.release()
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from channels_workers.backoff import Backoff
 from channels_workers.layers.redis import hosts, wire
+from channels_workers.layers.redis.async_pipeline import AsyncPipeline
 from channels_workers.layers.redis.options import Host
-from channels_workers.layers.redis.pipeline import AsyncPipeline
+from channels_workers.layers.redis.resp import pack
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import InboxEntry, Unreadable
 from channels_workers.logs import fields
@@ -64,15 +64,17 @@ class InboxReader:
         self.read_at = time.monotonic()
         self.loop = asyncio.get_running_loop()
         self._attempts = Backoff(logger, "Reading the inbox")
+        self._pipeline: AsyncPipeline
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
     async def read(self, pipeline: AsyncPipeline) -> None:
         """Read by *pipeline*, until cancelled."""
+        self._pipeline = pipeline
         while hosts.goes_on():
             try:
                 await pipeline.open()
                 self._trouble = self.loop.create_future()
-                self._ask(pipeline)
+                self._ask()
                 error = await self._trouble
             except Exception as failure:  # noqa: BLE001  (logged; whatever it is, the link goes on)
                 error = failure
@@ -81,47 +83,36 @@ class InboxReader:
             outage = hosts.unavailable(self.host, error)
             await asyncio.sleep(self._attempts.failed(outage))
 
-    def _ask(self, pipeline: AsyncPipeline) -> None:
-        command = ("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK, "STREAMS", self.key)
-        pipeline.start(
-            [(*command, self.server.position or "0")], lambda reply: self._take(pipeline, reply)
-        )
+    def _ask(self) -> None:
+        read = ("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK)
+        command = (*read, "STREAMS", self.key, self.server.position or "0")
+        self._pipeline.start(pack(command), 1, self._take)
 
-    def _take(self, pipeline: AsyncPipeline, replies: list[Any] | Exception) -> None:
+    def _take(self, replies: list[Any] | Exception) -> None:
         reply = replies if isinstance(replies, Exception) else replies[0]
-        try:
-            if isinstance(reply, Exception):
-                raise reply
-            entries = deque(wire.read_inbox(reply))
-        except Exception as error:  # noqa: BLE001  (see read)
-            self._stop(error)
-        else:
-            self._attempts.succeeded()
-            self._process(pipeline, entries)
+        self._process(wire.read_inbox(reply))
 
-    def _process(self, pipeline: AsyncPipeline, entries: deque[InboxEntry]) -> None:
+    def _process(self, entries: Iterator[InboxEntry]) -> None:
+        if self._trouble.done():  # the reader was cancelled meanwhile
+            return
         until = time.monotonic() + TURN
         try:
-            while entries:
-                self._process_entry(entries.popleft())
-                if entries and time.monotonic() > until:
-                    self.loop.call_soon(self._process, pipeline, entries)
+            for entry in entries:
+                self._process_entry(entry)
+                if time.monotonic() > until:
+                    self.loop.call_soon(self._process, entries)
                     return
             self.read_at = time.monotonic()
-            if unreadable := self.server.take_unreadable():
-                self.listener.keep_unreadable(unreadable)
-            self._ask(pipeline)
+            if self.server.unreadable:
+                self.listener.keep_unreadable(self.server.take_unreadable())
+            if self._attempts.failures:
+                self._attempts.succeeded()
+            self._ask()
         except Exception as error:  # noqa: BLE001  (see read)
             self._stop(error)
 
     def _process_entry(self, entry: InboxEntry) -> None:
         before = self.server.position
-        self._try_process(entry)
-        if len(entry.id) > LONGEST_ID:
-            self.server.position = before  # all later entries will have a smaller id
-            raise NoIdsLeft(f"Entry {entry.id} of an inbox leaves no ids for others.")
-
-    def _try_process(self, entry: InboxEntry) -> None:
         try:
             if departures := self.server.process(entry):
                 self.listener.depart(departures)
@@ -132,6 +123,9 @@ class InboxReader:
             extra = fields("inbox_failed", process_id=self.server.id)
             logger.exception("Inbox entry %s failed", entry.id, extra=extra)
             self.server.position = entry.id
+        if len(entry.id) > LONGEST_ID:
+            self.server.position = before  # all later entries will have a smaller id
+            raise NoIdsLeft(f"Entry {entry.id} of an inbox leaves no ids for others.")
 
     def _stop(self, error: Exception) -> None:
         if not self._trouble.done():

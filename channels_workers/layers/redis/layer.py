@@ -16,7 +16,8 @@ from channels_workers.layers.redis import requests, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.registration import Registration, Registrations
-from channels_workers.layers.redis.requests import Arguments, Request
+from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
@@ -147,7 +148,7 @@ class RedisChannelLayer(WorkerLayer):
         """Publish a message of a connection, exactly once; call *done* after that."""
         message: Arguments = [channel, reply_channel, order, payload, disconnect_payload]
         request = Request("publish", message, in_epoch=True, read=wire.read_published)
-        self._living_session().start(request, done)
+        self._living_session().writer.add(request, done)
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection; this waits while Redis is away."""
@@ -234,8 +235,6 @@ class RedisChannelLayer(WorkerLayer):
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Commit and pull in one write, unless the pull must read pending deliveries first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
-        if self.streams.is_recovering(pull.consumer):
-            return [self._try_commit(each) for each in finished], []
         commits = [requests.commit(each, self.get_capacity) for each in finished]
         replies, found = self.streams.call_and_pull(commits, pull)
         return [self._committed(reply) for reply in replies], found

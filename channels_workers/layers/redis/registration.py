@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.requests import Arguments, Request
+from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.types import Liveness, ProcessInfo, new_id
 
 #: How long all processes have to register again after a loss of data (s). Publishes, sends and

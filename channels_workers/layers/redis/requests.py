@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from channels_workers.layers.redis.resp import Argument, Arguments, Command
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
@@ -20,12 +21,6 @@ from channels_workers.layers.types import (
     Unreadable,
     server_of,
 )
-
-Argument = str | bytes | int
-Arguments = list[Argument]
-
-#: A command with its arguments.
-Command = Sequence[Argument]
 
 #: Called once with the result of a request, or with an error.
 Done = Callable[[Any], object]

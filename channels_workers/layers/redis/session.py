@@ -14,11 +14,11 @@ from channels_workers.backoff import Backoff
 from channels_workers.concurrency.futures import settle
 from channels_workers.exceptions import LayerUnavailable, ServerEvicted
 from channels_workers.layers.redis import hosts, requests
+from channels_workers.layers.redis.async_pipeline import make_async_pipeline
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.inbox_reader import InboxReader
-from channels_workers.layers.redis.pipeline import async_pipeline
 from channels_workers.layers.redis.registration import Registration
-from channels_workers.layers.redis.requests import Done, Request, ignore
+from channels_workers.layers.redis.requests import Request, ignore
 from channels_workers.layers.redis.writer import Writer
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import Liveness, ProcessInfo, Unreadable
@@ -57,11 +57,9 @@ class ServerSession:
         self.host = layer.client.host
         self.registration = Registration(server.id, "")
         self.loop = asyncio.get_running_loop()
-        self._ended = False
-        self._writer = Writer(self.host, layer.client.prefix, HEARTBEAT_INTERVAL)
+        self.writer = Writer(self.host, layer.client.prefix, HEARTBEAT_INTERVAL)
         inbox = layer.client.key(f"inbox:{server.id}")
         self._reader = InboxReader(self.host, inbox, server, self)
-        self._outage: LayerUnavailable | None = None
         #: Whether the server is registered, and the result of the first attempt. Coroutines of
         #: other event loops wait for them.
         self._registered: concurrent.futures.Future[bool] = concurrent.futures.Future()
@@ -72,7 +70,7 @@ class ServerSession:
 
     def ended(self) -> bool:
         """Say whether this session, or its event loop, has ended."""
-        return self._ended or self.loop.is_closed()
+        return self.writer.has_ended or self.loop.is_closed()
 
     def is_here(self) -> bool:
         """Say whether this session runs in the caller's event loop."""
@@ -88,22 +86,10 @@ class ServerSession:
         """Wait for the first attempt to register the server; raise its error."""
         await asyncio.shield(asyncio.wrap_future(self._first_attempt))
 
-    def start(self, request: Request, done: Done) -> Request:
-        """Send a request; call *done* with its result or an error.
-
-        A repeatable request waits while Redis is away; another one fails. Raises
-        :class:`LayerUnavailable` if the session has ended, or could not register yet.
-        """
-        if self._ended:
-            raise LayerUnavailable("The connection of this server to Redis has ended.")
-        if not request.repeatable and not self._registered.done() and self._outage is not None:
-            raise self._outage
-        return self._writer.add(request, done)
-
     async def call(self, request: Request) -> Any:
-        """Do the same as :meth:`start`, and wait for the result, or raise the error."""
+        """Wait for the result of *request*, or raise its error; see :meth:`Writer.add`."""
         reply = self.loop.create_future()
-        self.start(request, partial(settle, reply))
+        self.writer.add(request, partial(settle, reply))
         try:
             return await reply
         except asyncio.CancelledError:
@@ -113,7 +99,7 @@ class ServerSession:
     def depart(self, departures: Iterable[Departure]) -> None:
         """Take the server out of groups that have no member here any more, soon."""
         for group, entry in departures:
-            self._writer.add(Request("leave", [self.server.id, group, entry]), ignore)
+            self.writer.add(Request("leave", [self.server.id, group, entry]), ignore)
 
     def inbox_waits(self) -> float:
         """Return for how long the inbox was not read to its end (s)."""
@@ -121,17 +107,17 @@ class ServerSession:
 
     def keep_unreadable(self, found: Iterable[Unreadable]) -> None:
         """Keep notes of unreadable data in Redis, soon."""
-        self._writer.add(requests.set_aside(self.server.id, found), ignore)
+        self.writer.add(requests.set_aside(self.server.id, found), ignore)
 
     def mend_inbox(self) -> None:
         """Set the key of the inbox aside, soon, if it is not a stream."""
         request = Request("mend_keys", [f"inbox:{self.server.id}", "stream"], ordered=False)
-        self._writer.add(request, ignore)
+        self.writer.add(request, ignore)
 
     def republish(self) -> None:
         """Publish the pending messages of connections again, soon, after a flush."""
         for request in requests.republish(self.server, RESTORED_AT_ONCE):
-            self._writer.add(request, ignore)
+            self.writer.add(request, ignore)
 
     async def stop(self) -> None:
         """End the session and close its connections."""
@@ -146,8 +132,9 @@ class ServerSession:
         try:
             await self._register()
             async with asyncio.TaskGroup() as tasks:
-                writing = self._writer.write(async_pipeline(pool), self.registration)
-                duties = (writing, self._reader.read(async_pipeline(pool)), self._heartbeat())
+                writing = self.writer.write(make_async_pipeline(pool), self.registration)
+                reading = self._reader.read(make_async_pipeline(pool))
+                duties = (writing, reading, self._heartbeat())
                 self._duties = [tasks.create_task(duty) for duty in duties]
         except* ServerEvicted:
             self._evict()
@@ -156,8 +143,7 @@ class ServerSession:
             await pool.disconnect()
 
     def _end(self) -> None:
-        self._ended = True
-        self._writer.end()
+        self.writer.end()
         if not self._first_attempt.done():
             self._first_attempt.set_exception(LayerUnavailable("The session with Redis has ended."))
         if not self._registered.done():
@@ -177,12 +163,13 @@ class ServerSession:
                     self.layer.register_server, self.server.id
                 )
             except Exception as error:  # noqa: BLE001  (logged; nothing works without a registration)
-                self._outage = hosts.unavailable(self.host, error)
+                self.writer.outage = hosts.unavailable(self.host, error)
                 if not self._first_attempt.done():
-                    self._first_attempt.set_exception(self._outage)
+                    self._first_attempt.set_exception(self.writer.outage)
                 await asyncio.sleep(attempts.failed(error))
             else:
                 attempts.succeeded()
+                self.writer.outage = None
                 if not self._first_attempt.done():
                     self._first_attempt.set_result(None)
                 self._registered.set_result(True)

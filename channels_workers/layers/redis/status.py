@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -88,8 +89,7 @@ def _of_kind(
 
 
 def _pattern(start: bytes) -> bytes:
-    letters = (bytes([letter]) for letter in start)
-    return b"".join(b"\\" + letter if letter in b"*?[]\\" else letter for letter in letters) + b"*"
+    return re.sub(rb"([*?\[\]\\])", rb"\\\1", start) + b"*"
 
 
 def _server(asked: Asked, prefix: str, name: bytes, about: ProcessInfo) -> ServerStatus:
@@ -118,11 +118,11 @@ def _channel(asked: Asked, now: Any, key: bytes, name: bytes) -> ChannelStatus:
     if length is None:
         return ChannelStatus(printable(name), 0, 0, None)
     pending = asked("XPENDING", key, GROUP)
-    under_way = int(pending["pending"]) if pending else 0
+    in_flight = int(pending["pending"]) if pending else 0
     first = asked("XRANGE", key, "-", "+", "COUNT", 1)
     oldest = None
     if first:
         seconds, microseconds = now
         milliseconds = int(first[0][0].partition(b"-")[0])
         oldest = max(0.0, round(seconds + microseconds / 1e6 - milliseconds / 1000, 3))
-    return ChannelStatus(printable(name), max(0, length - under_way), under_way, oldest)
+    return ChannelStatus(printable(name), max(0, length - in_flight), in_flight, oldest)

@@ -18,10 +18,14 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.redis import hosts, wire
+from channels_workers.layers.redis.blocking_pipeline import (
+    BlockingPipeline,
+    make_blocking_pipeline,
+)
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.pipeline import BlockingPipeline, blocking_pipeline, packed
-from channels_workers.layers.redis.requests import Arguments, Command, Request, load_scripts
-from channels_workers.layers.redis.wire import GROUP, raised
+from channels_workers.layers.redis.requests import Request, load_scripts
+from channels_workers.layers.redis.resp import Arguments, Command, pack, raised
+from channels_workers.layers.redis.wire import GROUP
 from channels_workers.layers.types import Delivery, Unreadable
 from channels_workers.logs import described, fields
 
@@ -71,7 +75,8 @@ class Pull(NamedTuple):
 @lru_cache(256)
 def as_written(pull: Pull, prefix: str) -> bytes:
     """Return the bytes of the command that pulls new messages; a thread repeats a few."""
-    return packed([pull.command(prefix)])
+    data: bytes = pack(pull.command(prefix))
+    return data
 
 
 class Recovery:
@@ -158,10 +163,6 @@ class Streams:
         """For some seconds, let pulls first read deliveries whose reply may have been lost."""
         self._recovering[consumer] = Recovery()
 
-    def is_recovering(self, consumer: str) -> bool:
-        """Say whether the next pull does so."""
-        return consumer in self._recovering
-
     def call(self, request: Request) -> Any:
         """Run a script, on the own connection of the thread if it has one."""
         pipeline = self._pipelines.get(threading.get_ident())
@@ -169,42 +170,54 @@ class Streams:
             return self.client.call(request)
         with self.client.explained():
             pipeline.open()
-            pipeline.send(request.command(self.client.prefix, pipeline.run))
-            return raised(self._known(pipeline, request, pipeline.read()))
+            pipeline.write(pack(request.command(self.client.prefix, pipeline.run)))
+            (reply,) = pipeline.read(1)
+            if isinstance(reply, redis.exceptions.NoScriptError):
+                reply = self._load_and_call(pipeline, request)
+            return raised(reply)
 
     def call_and_pull(
         self, requests: Sequence[Request], pull: Pull
     ) -> tuple[list[Any], list[Delivery]]:
         """Run scripts and pull, in one write; return the replies and the deliveries.
 
-        A reply may be an error. An error of the pull is left to the next pull.
+        A reply may be an error. An error of the pull is left to the next pull, and so is a pull
+        that must first return pending deliveries.
         """
+        if pull.consumer in self._recovering:
+            return [self._try_call(request) for request in requests], []
         pipeline = self._pipeline()
         try:
             pipeline.open()
             prefix, run = self.client.prefix, pipeline.run
-            scripts = [request.command(prefix, run) for request in requests]
-            pipeline.write(packed(scripts) + as_written(pull, self._prefix))
-            replies = [pipeline.read() for _ in requests]
+            scripts = [pack(request.command(prefix, run)) for request in requests]
+            pipeline.write(b"".join((*scripts, as_written(pull, self._prefix))))
+            replies = pipeline.read(len(requests))
             found = self._read_pulled(pipeline, pull.consumer)
-            known = zip(requests, replies, strict=True)
-            return [self._known(pipeline, request, reply) for request, reply in known], found
+            for at, reply in enumerate(replies):
+                if isinstance(reply, redis.exceptions.NoScriptError):
+                    replies[at] = self._load_and_call(pipeline, requests[at])
         except Exception as error:
             self.recover(pull.consumer)
             self.client.explain(error)
             raise
+        return replies, found
 
     def _read_pulled(self, pipeline: BlockingPipeline, consumer: str) -> list[Delivery]:
         try:
-            return self._readable(raised(pipeline.read()), consumer)
+            (reply,) = pipeline.read(1)
+            return self._readable(reply, consumer)
         except Exception:  # noqa: BLE001  (the next pull raises it)
             self.recover(consumer)
             return []
 
-    def _known(self, pipeline: BlockingPipeline, request: Request, reply: Any) -> Any:
-        """Return *reply*, or that of a second call if Redis did not know the script."""
-        if not isinstance(reply, redis.exceptions.NoScriptError):
-            return reply
+    def _try_call(self, request: Request) -> Any:
+        try:
+            return self.call(request)
+        except Exception as error:  # noqa: BLE001  (the caller handles it)
+            return error
+
+    def _load_and_call(self, pipeline: BlockingPipeline, request: Request) -> Any:
         load = load_scripts([request.script])
         *loaded, reply = pipeline.execute(*load, request.command(self.client.prefix))
         return next(filter(_is_error, loaded), reply)
@@ -218,7 +231,7 @@ class Streams:
     def _pipeline(self) -> BlockingPipeline:
         thread = threading.get_ident()
         if thread not in self._pipelines:
-            self._pipelines[thread] = blocking_pipeline(self.client.pool)
+            self._pipelines[thread] = make_blocking_pipeline(self.client.pool)
         return self._pipelines[thread]
 
     def _read_group(self, pull: Pull, start: str) -> list[Delivery]:
@@ -232,7 +245,7 @@ class Streams:
                 for failed in filter(is_failure, made):
                     if not self._lacks_group(failed, pull.channels):
                         raise failed
-            return self._readable(raised(reply), pull.consumer)
+            return self._readable(reply, pull.consumer)
 
     def _lacks_group(self, reply: Any, channels: Sequence[str]) -> bool:
         """Say whether a read failed for lack of a group; set aside keys that are no stream."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from channels_workers.exceptions import ChannelFull, MessageError, ServerEvicted
@@ -16,7 +16,6 @@ from channels_workers.layers.types import (
     InboxOperation,
     Published,
     Unreadable,
-    server_of,
 )
 
 #: The consumer group of each stream of a channel.
@@ -29,24 +28,23 @@ MOST_FIELDS = 64
 COMMITTED = {each.value.encode(): each for each in Committed}
 PUBLISHED = {each.value.encode(): each for each in Published}
 
-#: The kinds of inbox operations by their letters.
+#: The kinds of inbox operations, as they are written.
 INBOX_KINDS = {kind.value: kind for kind in InboxKind}
 
 #: A part of the reason of each unreadable dead letter; ``clean_up.lua`` has the same words.
 UNREADABLE = "it is unreadable"
 
+#: The fields of a message that hold numbers, and where a delivery has them.
+NUMBERS = {name.encode(): name for name in ("order", "code", "attempts", "deaths", "failures")}
+
 #: Matches a number in a field. No counter of ours gets longer.
 is_number = re.compile(rb"-?[0-9]{1,15}").fullmatch
 
+#: Matches the beginning of a reply channel: it has a server.
+is_reply_channel = re.compile(rb"[^!]+!").match
+
 #: The counter of a process whose counter is not a number; ``mark_dead.lua`` has the same number.
 NO_COUNTER = -1
-
-
-def raised(reply: Any) -> Any:
-    """Return *reply*; raise it if it is an error."""
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
 
 
 def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:
@@ -107,7 +105,12 @@ def read_counters(reply: Sequence[bytes]) -> dict[str, int]:
 
 
 def read_streams(reply: Any, prefix: str, consumer: str) -> Read:
-    """Read a reply of XREADGROUP, entry by entry; *prefix* begins the keys of the streams."""
+    """Read a reply of XREADGROUP, entry by entry; raise it if it is an error.
+
+    *prefix* begins the keys of the streams.
+    """
+    if isinstance(reply, Exception):
+        raise reply
     read = Read([], [])
     for key, entries in reply or ():
         channel = key.decode().removeprefix(prefix)
@@ -122,47 +125,30 @@ def read_streams(reply: Any, prefix: str, consumer: str) -> Read:
 
 
 def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: str) -> Delivery:
-    """Return the delivery in a stream entry."""
+    """Return the delivery in a stream entry, or raise :class:`MessageError`."""
     if len(fields) > MOST_FIELDS:
         raise MessageError(f"Entry {token} of channel {channel} has {len(fields) // 2} fields.")
     values = dict(zip(fields[::2], fields[1::2], strict=True))
+    numbers = {NUMBERS[name]: value for name, value in values.items() if value and name in NUMBERS}
+    reply = values.get(b"reply")
     try:
+        if not all(map(is_number, numbers.values())) or (reply and not is_reply_channel(reply)):
+            raise ValueError
         return Delivery(
             channel=channel,
             token=token,
             consumer=consumer,
             id=values[b"id"].decode(),
             payload=values[b"payload"],
-            reply_channel=_read_reply(values.get(b"reply")),
-            order=_read_number(values.get(b"order")) or 0,
-            code=_read_number(values.get(b"code")),
+            reply_channel=reply.decode() if reply else None,
             session=values.get(b"session"),
-            attempts=_read_number(values.get(b"attempts")) or 0,
-            deaths=_read_number(values.get(b"deaths")) or 0,
-            failures=_read_number(values.get(b"failures")) or 0,
+            **{name: int(value) for name, value in numbers.items()},
         )
     except KeyError as error:
         raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error
     except ValueError:  # its text has the value, which may be foreign
         text = f"Entry {token} of channel {channel} has an unreadable number or name."
         raise MessageError(text) from None
-
-
-def _read_reply(value: bytes | None) -> str | None:
-    if not value:
-        return None
-    reply = value.decode()
-    if not server_of(reply):
-        raise ValueError("a reply channel without a server")
-    return reply
-
-
-def _read_number(value: bytes | None) -> int | None:
-    if not value:
-        return None
-    if not is_number(value):
-        raise ValueError("no number")
-    return int(value)
 
 
 def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:
@@ -184,26 +170,21 @@ def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:
         return DeadLetter(letter, reason or UNREADABLE, rest, is_unreadable=True)
 
 
-def read_inbox(reply: Any) -> list[InboxEntry]:
-    """Return the entries in a reply of XREAD on an inbox; each field is read by itself."""
-    return [
-        _read_entry(token.decode(), fields)
-        for _, entries in reply or ()
-        for token, fields in entries
-    ]
-
-
-def _read_entry(token: str, fields: Sequence[bytes]) -> InboxEntry:
-    operations, unreadable = [], []
-    for name, value in zip(fields[::2], fields[1::2], strict=True):
-        try:
-            text = name.decode()
-            operations.append(InboxOperation(INBOX_KINDS[text[:1]], text[1:], value))
-        except (UnicodeDecodeError, KeyError):
-            where = f"Field {name[:100]!r} of inbox entry {token}"
-            why = "This release knows no such operation."
-            unreadable.append(Unreadable(where, why, value))
-    return InboxEntry(token, operations, unreadable)
+def read_inbox(reply: Any) -> Iterator[InboxEntry]:
+    """Yield the entries in a reply of XREAD on an inbox; raise it if it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    for token, fields in reply[0][1] if reply else ():
+        entry, operations, unreadable = token.decode(), [], []
+        for name, value in zip(fields[::2], fields[1::2], strict=True):
+            try:
+                text = name.decode()
+                operations.append(InboxOperation(INBOX_KINDS[text[:1]], text[1:], value))
+            except (UnicodeDecodeError, KeyError):
+                where = f"Field {name[:100]!r} of inbox entry {entry}"
+                why = "This release knows no such operation."
+                unreadable.append(Unreadable(where, why, value))
+        yield InboxEntry(entry, operations, unreadable)
 
 
 def as_it_is(response: Any, **kwargs: Any) -> Any:

@@ -11,10 +11,11 @@ import redis.exceptions
 from channels_workers.backoff import Backoff
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import hosts
+from channels_workers.layers.redis.async_pipeline import AsyncPipeline
 from channels_workers.layers.redis.options import Host
-from channels_workers.layers.redis.pipeline import AsyncPipeline
 from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.redis.requests import Done, Request, load_scripts
+from channels_workers.layers.redis.resp import pack
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ class Writer:
         self.host = host
         self.prefix = prefix
         self.loop = asyncio.get_running_loop()
+        self.has_ended = False
+        #: Why the server could not register yet; set by the session.
+        self.outage: LayerUnavailable | None = None
         self._attempts = Backoff(logger, "Writing", longest)
         self._registration = Registration("", "")
         self._waiting: list[Request] = []
@@ -39,16 +43,24 @@ class Writer:
         self._pipeline: AsyncPipeline | None = None
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
-    def add(self, request: Request, done: Done) -> Request:
-        """Write *request* soon; call *done* in the event loop."""
+    def add(self, request: Request, done: Done) -> None:
+        """Write *request* soon; call *done* in the event loop, with its result or an error.
+
+        Raises :class:`LayerUnavailable` after the end and, if the request is not repeatable, during
+        an outage.
+        """
+        if self.has_ended:
+            raise LayerUnavailable("The connection of this server to Redis has ended.")
+        if self.outage is not None and not request.repeatable:
+            raise self.outage
         request.done = done
         self._waiting.append(request)
         if not self._in_flight:
             self._write_waiting()
-        return request
 
     def end(self) -> None:
-        """Answer all open requests with :class:`LayerUnavailable`."""
+        """Answer all open requests with :class:`LayerUnavailable`, and refuse further ones."""
+        self.has_ended = True
         self._pipeline = None
         for request in (*self._in_flight, *self._waiting):
             _answer(request, LayerUnavailable("The connection of this server has ended."))
@@ -90,28 +102,37 @@ class Writer:
             return
         prefix, run, known = self.prefix, pipeline.run, self._registration
         try:
-            pipeline.start([each.command(prefix, run, known) for each in requests], self._written)
+            data = b"".join([pack(each.command(prefix, run, known)) for each in requests])
         except (TypeError, UnicodeEncodeError) as error:  # they can never be written
             for request in requests:
                 _answer(request, error)
         else:
             self._in_flight = requests
+            pipeline.start(data, len(requests), self._written)
 
     def _written(self, replies: list[Any] | Exception) -> None:
         requests = self._in_flight  # until all have results: what callbacks add must wait
         try:
-            error = self._settle(requests, replies)
+            error = self._answer_all(requests, replies)
         finally:
             self._in_flight = []
-        if error is None:
+        if error is not None:
+            self._stop(error)
+            return
+        if self._attempts.failures:
             self._attempts.succeeded()
+        if self._waiting:
             self._write_waiting()
-        elif self._pipeline is not None:
+
+    def _stop(self, error: Exception) -> None:
+        if self._pipeline is not None:
             self._pipeline = None
             if not self._trouble.done():
                 self._trouble.set_result(error)
 
-    def _settle(self, requests: list[Request], replies: list[Any] | Exception) -> Exception | None:
+    def _answer_all(
+        self, requests: list[Request], replies: list[Any] | Exception
+    ) -> Exception | None:
         """Answer *requests*; keep those from the first that Redis cannot carry out now."""
         if isinstance(replies, Exception):
             self._waiting[:0] = self._keep_repeatable(requests, replies)

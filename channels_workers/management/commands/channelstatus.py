@@ -79,7 +79,7 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"{len(status.channels)} channels"
     for channel in status.channels:
         age = "" if channel.oldest is None else f", the oldest for {channel.oldest:.1f} s"
-        yield f"  {channel.name}  {channel.waiting} wait, {channel.under_way} under way{age}"
+        yield f"  {channel.name}  {channel.waiting} waiting, {channel.in_flight} in flight{age}"
     yield f"{status.dead_letters} dead letters"
     if status.set_aside:
         yield f"{status.set_aside} set aside as unreadable: see `manage.py deadletters aside`"

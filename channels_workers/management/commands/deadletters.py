@@ -46,12 +46,12 @@ class Command(BaseCommand):
         if action == "aside":
             self._list_aside(layer)
             return
-        letters = layer.admin.dead_letters()
+        dead_letters = layer.admin.dead_letters()
         if action == "list":
-            self._list(letters)
-            self.stdout.write(f"{len(letters)} dead letters")
+            self._list(dead_letters)
+            self.stdout.write(f"{len(dead_letters)} dead letters")
             return
-        for letter in self._chosen(letters, ids):
+        for letter in self._chosen(dead_letters, ids):
             getattr(self, f"_{action}")(layer, letter)
 
     def _list_aside(self, layer: WorkerLayer) -> None:
@@ -60,18 +60,18 @@ class Command(BaseCommand):
             self.stdout.write(f"{printable(note.where)}  {note.value[:100]!r}")
         self.stdout.write(f"{len(notes)} set aside as unreadable, the newest only")
 
-    def _chosen(self, letters: list[DeadLetter], ids: list[str]) -> list[DeadLetter]:
+    def _chosen(self, dead_letters: list[DeadLetter], ids: list[str]) -> list[DeadLetter]:
         if not ids:
             raise CommandError("Give the ids of dead letters, or `all`.")
         if ids == ["all"]:
-            return letters
-        known = {letter.id: letter for letter in letters}
+            return dead_letters
+        known = {letter.id: letter for letter in dead_letters}
         if unknown := [one for one in ids if one not in known]:
             raise CommandError(f"There is no dead letter {', '.join(unknown)}.")
         return [known[one] for one in ids]
 
-    def _list(self, letters: list[DeadLetter]) -> None:
-        for letter in letters:
+    def _list(self, dead_letters: list[DeadLetter]) -> None:
+        for letter in dead_letters:
             message = letter.message
             parts = (letter.id, message.channel, message.id, letter.reason)
             self.stdout.write("  ".join(map(printable, parts)))

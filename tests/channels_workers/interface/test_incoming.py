@@ -56,7 +56,7 @@ async def test_a_client_is_held_back_until_workers_have_taken_half() -> None:
     it = made(connection)
     for _ in range(10):
         send(connection)
-    assert connection.ahead == 10 * ONE
+    assert connection.pending.cost == 10 * ONE
     it.regulate()
     assert not it.gate.is_held
     send(connection)

@@ -13,6 +13,7 @@ from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.internet import main, tcp
 
 from channels_workers.conf import Configuration
+from channels_workers.interface.actions import Accept, CloseSocket, SendFrame
 from channels_workers.interface.outgoing import (
     DaphneOutgoing,
     Outgoing,
@@ -44,8 +45,8 @@ class Server:
 Server.__module__ = "uvicorn.protocols.test"
 
 
-def event(text: str) -> dict[str, Any]:
-    return {"type": "websocket.send", "text": text}
+def frame(text: str) -> SendFrame:
+    return SendFrame({"type": "websocket.send", "text": text}, len(text))
 
 
 def no_overflow() -> None:
@@ -61,8 +62,8 @@ def outgoing(server: Server, overflow: Callable[[], None] = no_overflow, **limit
 async def test_a_client_that_reads_needs_no_task() -> None:
     server = Server()
     to_client = outgoing(server)
-    to_client.put(event("one"))
-    to_client.put(event("two"))
+    to_client.put(frame("one"))
+    to_client.put(frame("two"))
     assert server.sent == ["one", "two"]
     assert to_client.writer is None
 
@@ -70,7 +71,7 @@ async def test_a_client_that_reads_needs_no_task() -> None:
 async def test_a_handshake_is_answered_without_a_task() -> None:
     server = Server()
     to_client = outgoing(server)
-    to_client.put({"type": "websocket.accept", "subprotocol": None, "text": "accepted"})
+    to_client.put(Accept({"type": "websocket.accept", "subprotocol": None, "text": "accepted"}))
     assert server.sent == ["accepted"]
     assert to_client.writer is None
 
@@ -80,13 +81,13 @@ async def test_unread_frames_queue_in_order() -> None:
     server.writable.clear()
     to_client = outgoing(server)
     for text in ("one", "two", "three"):
-        to_client.put(event(text))
+        to_client.put(frame(text))
     assert server.sent == []
     server.writable.set()
     assert to_client.writer is not None
     await to_client.writer
     assert server.sent == ["one", "two", "three"]
-    to_client.put(event("four"))
+    to_client.put(frame("four"))
     assert server.sent[-1] == "four"
 
 
@@ -96,9 +97,9 @@ async def test_a_full_queue_overflows() -> None:
     overflows: list[None] = []
     to_client = outgoing(server, lambda: overflows.append(None), REPLIES_WAITING=2)
     for _ in range(3):
-        to_client.put(event("one is in flight, two wait"))
+        to_client.put(frame("one is in flight, two wait"))
     assert not overflows
-    to_client.put(event("one too many"))
+    to_client.put(frame("one too many"))
     assert overflows == [None]
     to_client.cut()
 
@@ -107,8 +108,8 @@ async def test_a_cut_ends_a_pending_send() -> None:
     server = Server()
     server.writable.clear()
     to_client = outgoing(server)
-    to_client.put(event("one"))
-    to_client.put(event("two"))
+    to_client.put(frame("one"))
+    to_client.put(frame("two"))
     writer = to_client.writer
     assert writer is not None
     await asyncio.sleep(0)
@@ -129,7 +130,7 @@ async def test_a_failing_server_affects_no_other_client(
     if is_late:
         server.writable.clear()
     to_client = outgoing(server)
-    to_client.put(event("one"))
+    to_client.put(frame("one"))
     if to_client.writer is not None:
         server.writable.set()
         await to_client.writer
@@ -145,7 +146,7 @@ async def test_a_close_runs_in_a_task_of_its_own(caplog: pytest.LogCaptureFixtur
     Slow.__module__ = Server.__module__
     caplog.set_level("INFO", "channels_workers.interface.outgoing")
     to_client = outgoing(Slow())
-    to_client.put({"type": "websocket.close", "code": 1000})
+    to_client.put(CloseSocket({"type": "websocket.close", "code": 1000}))
     assert to_client.writer is not None
     await to_client.writer
     assert "Sending failed" in caplog.text
@@ -222,7 +223,7 @@ def line() -> Iterator[Line]:
 
 async def test_daphne_writes_a_frame_in_the_same_reactor_turn(line: Line) -> None:
     for text in ("one", "two"):
-        line.out.put(event(text))
+        line.out.put(frame(text))
         assert line.received() == text.encode()
         assert not line.reactor.writers
         await asyncio.sleep(0)
@@ -240,7 +241,7 @@ async def test_frames_of_one_turn_go_out_in_two_writes(
 
     monkeypatch.setattr(line.transport, "writeSomeData", count)
     for number in range(20):
-        line.out.put(event(f"{number} "))
+        line.out.put(frame(f"{number} "))
     assert line.reactor.writers
     line.transport.doWrite()  # the reactor's turn
     assert writes == [b"0 ", "".join(f"{number} " for number in range(1, 20)).encode()]
@@ -250,10 +251,10 @@ async def test_frames_of_one_turn_go_out_in_two_writes(
 async def test_unread_output_of_daphne_is_left_to_the_reactor(line: Line) -> None:
     sent = b""
     while not line.reactor.writers:
-        line.out.put(event("x" * 10_000))
+        line.out.put(frame("x" * 10_000))
         sent += b"x" * 10_000
         await asyncio.sleep(0)
-    line.out.put(event("last"))
+    line.out.put(frame("last"))
     received = b""
     while line.reactor.writers:
         received += line.received()
@@ -264,33 +265,31 @@ async def test_unread_output_of_daphne_is_left_to_the_reactor(line: Line) -> Non
 async def test_a_slow_reader_of_daphne_is_reported(line: Line) -> None:
     line.out.limits = Configuration(REPLY_BYTES_WAITING=50_000)
     while not line.cut:
-        line.out.put(event("x" * 10_000))
+        line.out.put(frame("x" * 10_000))
     assert unsent_bytes(line.transport) > 50_000
 
 
 async def test_a_broken_connection_of_daphne_is_left_to_the_reactor(line: Line) -> None:
     line.client.close()
-    line.out.put(event("one"))
-    assert line.reactor.writers == {
-        line.transport
-    }  # which gets the error and closes the connection
+    line.out.put(frame("one"))
+    assert line.reactor.writers == {line.transport}  # which gets the error and closes it
     assert line.transport.doWrite() is main.CONNECTION_LOST
 
 
 async def test_a_closing_connection_of_daphne_is_closed_by_the_reactor(line: Line) -> None:
     line.transport.loseConnection()
-    line.out.put(event("the last"))
+    line.out.put(frame("the last"))
     assert line.received() == b"the last"
     assert line.reactor.writers == {line.transport}
     assert line.transport.doWrite() is main.CONNECTION_DONE
 
 
 async def test_a_cut_connection_of_daphne_gets_nothing(line: Line) -> None:
-    line.out.put(event("one"))
+    line.out.put(frame("one"))
     line.out.cut()
-    line.out.put(event("two"))
+    line.out.put(frame("two"))
     await asyncio.sleep(0)
-    line.out.put(event("three"))
+    line.out.put(frame("three"))
     assert line.received() == b"one"
 
 

@@ -8,12 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_workers.conf import Configuration
-from channels_workers.interface.backlog import Backlog
-from channels_workers.interface.protocol import (
-    CLOSED,
-    CONNECTING,
-    FRAME_COST,
-    OPEN,
+from channels_workers.interface.actions import (
     Accept,
     Actions,
     Close,
@@ -21,6 +16,13 @@ from channels_workers.interface.protocol import (
     MakeRoom,
     Publish,
     SendFrame,
+)
+from channels_workers.interface.backlog import Backlog
+from channels_workers.interface.protocol import (
+    CLOSED,
+    CONNECTING,
+    FRAME_COST,
+    OPEN,
     WebSocketProtocol,
 )
 from channels_workers.interface.replies import connect_content, disconnect_content
@@ -41,7 +43,7 @@ def closed(code: int, **reason: str) -> CloseSocket:
 
 def sent(value: str | bytes) -> SendFrame:
     key = "text" if isinstance(value, str) else "bytes"
-    return SendFrame({"type": "websocket.send", key: value})
+    return SendFrame({"type": "websocket.send", key: value}, len(value))
 
 
 def published(order: int, value: str | bytes) -> Publish:
@@ -542,7 +544,7 @@ def test_a_draining_server_closes_and_still_publishes_received_frames() -> None:
 def test_a_stopping_server_closes_and_drops_received_frames() -> None:
     connection = busy()
     connection.receive(frame("two"))
-    assert connection.give_up(4013) == [closed(4013), Close(4013)]
+    assert connection.abort(4013) == [closed(4013), Close(4013)]
 
 
 def test_a_connection_that_the_layer_evicted_ends_without_it() -> None:
@@ -611,9 +613,9 @@ def test_memory_counts_until_a_worker_has_finished() -> None:
     assert backlog.taken > FRAME_COST
     one = backlog.taken
     connection.receive(frame("other"))
-    assert (backlog.taken, connection.ahead) == (2 * one, one)
+    assert (backlog.taken, connection.pending.cost) == (2 * one, one)
     connection.release(1)
-    assert (backlog.taken, connection.ahead) == (one, 0)
+    assert (backlog.taken, connection.pending.cost) == (one, 0)
     connection.release(2)
     assert backlog.taken == 0
 
@@ -644,7 +646,7 @@ def test_a_frame_waits_until_there_is_room() -> None:
     backlog.taken = 10_000
     assert connection.receive(frame("one")) == [MakeRoom()]
     assert connection.in_flight is None
-    backlog.taken = connection.ahead
+    backlog.taken = connection.pending.cost
     assert connection.proceed() == [published(1, "one")]
 
 
@@ -654,7 +656,7 @@ def test_lost_frames_close_their_socket(caplog: pytest.LogCaptureFixture) -> Non
     one = backlog.taken
     connection.receive(frame("two"))
     assert connection.lose_frames() == [closed(4008)]
-    assert (connection.pending_frames, connection.ahead, backlog.taken) == (0, 0, one)
+    assert (len(connection.pending.frames), connection.pending.cost, backlog.taken) == (0, 0, one)
     assert "Dropped 1 frames of /chat/tea/: those of all sockets exceed" in caplog.text
     assert connection.lose_frames() == []
 

@@ -1060,7 +1060,7 @@ class LayerContract:
         assert [(one.id, one.busy, one.about.threads) for one in status.workers] == [
             ("worker", 1, 1)
         ]
-        waiting = {one.name: (one.waiting, one.under_way) for one in status.channels}
+        waiting = {one.name: (one.waiting, one.in_flight) for one in status.channels}
         assert waiting.pop("work") == (1, 0)
         assert waiting.pop(RECEIVE) == (0, 1)
         assert set(waiting.values()) <= {(0, 0)}

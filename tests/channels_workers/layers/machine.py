@@ -31,7 +31,8 @@ from hypothesis.stateful import (
 
 from channels_workers.conf import Configuration
 from channels_workers.exceptions import ServerEvicted
-from channels_workers.interface.protocol import Action, Close, Publish, WebSocketProtocol
+from channels_workers.interface.actions import Action, Close, Publish
+from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (

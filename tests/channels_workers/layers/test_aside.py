@@ -586,10 +586,10 @@ def test_an_unread_inbox_makes_a_server_not_ready(
     looks = LayerChecks(lambda: site.layer)
     assert site.run(looks.look()) == dict.fromkeys(("layer", "inbox", "workers"), "ok")
 
-    def fail(reply: Any) -> Any:
+    def fail(*entry: Any) -> Any:
         raise ValueError("broken")
 
-    monkeypatch.setattr(inbox_reader.wire, "read_inbox", fail)
+    monkeypatch.setattr(inbox_reader.wire, "InboxEntry", fail)
     site.redis.xadd(site.key(f"inbox:{site.server}"), {b"s": b"x"})
     until = time.monotonic() + TIMEOUT
     while site.run(looks.look())["inbox"] != "is not read; see the log":

@@ -18,7 +18,7 @@ from channels_workers.layers.redis.hosts import (
     is_temporary,
     read_hosts,
 )
-from channels_workers.layers.redis.pipeline import error_of
+from channels_workers.layers.redis.resp import error_of
 from channels_workers.layers.types import Liveness, ProcessInfo
 from labs.harness.ports import free_port
 from labs.harness.redis_server import RedisServer

@@ -77,7 +77,7 @@ class RedisBus:
         reply = self.redis.client.redis.execute_command(
             "XREAD", "COUNT", 1000, "STREAMS", key, server.position or "0"
         )
-        entries = wire.read_inbox(reply)
+        entries = list(wire.read_inbox(reply))
         for entry in entries:
             self._leave(server, server.process(entry))
         return len(entries)

@@ -7,8 +7,10 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
+from channels_workers.layers.redis.async_pipeline import AsyncPipeline
+from channels_workers.layers.redis.blocking_pipeline import BlockingPipeline
 from channels_workers.layers.redis.hosts import asyncio_pool, blocking_pool
-from channels_workers.layers.redis.pipeline import AsyncPipeline, BlockingPipeline
+from channels_workers.layers.redis.resp import packed
 from labs.harness.redis_server import RedisServer
 
 
@@ -88,7 +90,7 @@ def test_a_disconnected_pipeline_sends_nothing(redis_server: RedisServer) -> Non
     line.open()
     line.release()
     with pytest.raises(redis.exceptions.ConnectionError, match="is down"):
-        line.send(("PING",))
+        line.write(packed([("PING",)]))
 
 
 def test_a_pipeline_without_the_right_to_ask_knows_no_run_id(redis_server: RedisServer) -> None:
@@ -113,10 +115,11 @@ def test_a_pipeline_leaves_a_redis_that_became_a_replica(
     (before,) = line.execute(("CLIENT", "ID"))
     become_replica(replica)
     line.open()
-    line.send(("SET", "a", "x"), ("XREAD", "BLOCK", 1000, "STREAMS", "b", "0"))
-    assert isinstance(line.read(), redis.exceptions.ReadOnlyError)
+    line.write(packed([("SET", "a", "x"), ("XREAD", "BLOCK", 1000, "STREAMS", "b", "0")]))
+    (error,) = line.read(1)
+    assert isinstance(error, redis.exceptions.ReadOnlyError)
     with pytest.raises(redis.exceptions.ConnectionError, match="is a replica now"):
-        line.read()
+        line.read(1)
     (after,) = line.execute(("CLIENT", "ID"))
     assert after != before
     line.release()

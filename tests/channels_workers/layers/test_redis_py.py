@@ -6,13 +6,13 @@ import pytest
 import redis.exceptions
 
 from channels_workers.layers.redis import redis_py
-from channels_workers.layers.redis.hosts import asyncio_pool, blocking_pool
-from channels_workers.layers.redis.pipeline import (
-    PublicAsyncPipeline,
+from channels_workers.layers.redis.async_pipeline import PublicAsyncPipeline, make_async_pipeline
+from channels_workers.layers.redis.blocking_pipeline import (
     PublicBlockingPipeline,
-    async_pipeline,
-    blocking_pipeline,
+    make_blocking_pipeline,
 )
+from channels_workers.layers.redis.hosts import asyncio_pool, blocking_pool
+from channels_workers.layers.redis.resp import packed
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import LayerContract, other, process
 from tests.channels_workers.layers.test_redis import make_layer
@@ -36,7 +36,7 @@ def test_the_pinned_release_has_the_private_parts() -> None:
 
 @pytest.mark.usefixtures("lacking")
 def test_a_blocking_pipeline(redis_server: RedisServer) -> None:
-    pipeline = blocking_pipeline(blocking_pool({"address": redis_server.url}))
+    pipeline = make_blocking_pipeline(blocking_pool({"address": redis_server.url}))
     assert isinstance(pipeline, PublicBlockingPipeline)
     text, error, number = pipeline.execute(("SET", "a", "x"), ("INCR", "a"), ("CLIENT", "ID"))
     assert text == b"OK"
@@ -45,7 +45,7 @@ def test_a_blocking_pipeline(redis_server: RedisServer) -> None:
     with pytest.raises((redis.exceptions.ConnectionError, OSError)):
         pipeline.execute(("PING",))
     with pytest.raises(redis.exceptions.ConnectionError, match="is down"):
-        pipeline.send(("PING",))
+        pipeline.write(packed([("PING",)]))
     assert pipeline.execute(("PING",)) == [b"PONG"]
     pipeline.release()
 
@@ -53,7 +53,7 @@ def test_a_blocking_pipeline(redis_server: RedisServer) -> None:
 @pytest.mark.usefixtures("lacking")
 async def test_an_asyncio_pipeline(redis_server: RedisServer) -> None:
     pool = asyncio_pool({"address": redis_server.url})
-    pipeline = async_pipeline(pool)
+    pipeline = make_async_pipeline(pool)
     assert isinstance(pipeline, PublicAsyncPipeline)
     text, error, number = await pipeline.execute(("SET", "a", "x"), ("INCR", "a"), ("CLIENT", "ID"))
     assert text == b"OK"

@@ -61,9 +61,9 @@ async def test_a_failing_callback_affects_no_other(session: ServerSession) -> No
     def fail(value: Any, secret: str = "a cookie") -> None:
         raise ValueError
 
-    session.start(ask(), fail)
-    session.start(ask(), told)
-    session.start(ask(), told)
+    session.writer.add(ask(), fail)
+    session.writer.add(ask(), told)
+    session.writer.add(ask(), told)
     await told.until(2)
     assert told.values == [[], []]
     (failure,) = failures
@@ -76,10 +76,10 @@ async def test_a_callback_may_send_a_request_at_once(session: ServerSession) -> 
 
     def ask_again(value: Any) -> None:
         told(value)
-        session.start(ask(), told)
+        session.writer.add(ask(), told)
 
     for _ in range(3):
-        session.start(ask(), ask_again)
+        session.writer.add(ask(), ask_again)
     await told.until(6)
     assert told.values == [[]] * 6
 
@@ -92,11 +92,11 @@ async def test_a_callback_may_send_a_request_during_an_outage(
     def ask_again(value: Any) -> None:
         told(value)
         if len(told.values) < 6:
-            session.start(ask(), ask_again)
+            session.writer.add(ask(), ask_again)
 
     redis_server.stop()
     for _ in range(3):
-        session.start(ask(), ask_again)
+        session.writer.add(ask(), ask_again)
     await told.until(3)
     redis_server.start()
     await told.until(6)
@@ -108,7 +108,7 @@ async def test_requests_that_nobody_waits_for_are_not_written(
     session: ServerSession, layer: RedisChannelLayer
 ) -> None:
     told = Told()
-    session.start(ask(), told)  # in flight, so that the next one queues
+    session.writer.add(ask(), told)  # in flight, so that the next one queues
     waiting = asyncio.create_task(layer.send("a-channel", {"text": "hi"}))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -120,9 +120,9 @@ async def test_requests_that_nobody_waits_for_are_not_written(
 async def test_every_request_is_answered_once_when_the_session_ends(session: ServerSession) -> None:
     told = Told()
     for _ in range(3):
-        session.start(ask(), told)
+        session.writer.add(ask(), told)
     await session.stop()
     assert len(told.values) == 3
     assert all(value == [] or isinstance(value, LayerUnavailable) for value in told.values)
     with pytest.raises(LayerUnavailable):
-        session.start(ask(), told)
+        session.writer.add(ask(), told)

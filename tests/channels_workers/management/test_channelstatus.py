@@ -35,7 +35,7 @@ def test_the_status_as_plain_text(client: Client) -> None:
     assert lines[1].endswith("1 connections, 0 groups, inbox 0")
     assert lines[2] == "1 workers"
     assert lines[3] == "  w  host:42 since 1970-01-01 00:00:00 UTC  1 of 4 threads busy"
-    assert "  tasks  1 wait, 0 under way" in lines
+    assert "  tasks  1 waiting, 0 in flight" in lines
     assert lines[-1] == "0 dead letters"
 
 
@@ -43,7 +43,7 @@ def test_the_status_as_json(client: Client) -> None:
     status = json.loads(run("--json"))
     assert status["workers"][0]["about"]["pid"] == 42
     assert status["servers"][0]["connections"] == 1
-    assert {"name": "tasks", "waiting": 1, "under_way": 0, "oldest": None} in status["channels"]
+    assert {"name": "tasks", "waiting": 1, "in_flight": 0, "oldest": None} in status["channels"]
 
 
 def test_a_layer_that_does_not_answer(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from channels_workers.channel import Channel
 from channels_workers.exceptions import ChannelFull, ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import Committed
+from channels_workers.layers.types import Committed, Finished
 from channels_workers.routing import Router
 from channels_workers.sessions import channel_session
 from channels_workers.worker.commit import commit
@@ -116,7 +116,7 @@ def test_a_stale_delivery_commits_nothing(
     )
     outcome = run(delivery, layer, router, not_called)
     layer.requeue(delivery, counted=False)
-    assert commit(outcome.of(delivery), layer) is Committed.STALE
+    assert commit(Finished(delivery, outcome.operations, outcome.session), layer) is Committed.STALE
     assert connected.replies == []
     assert run_and_finish(pull_one(layer), layer, router) is Committed.DONE
     assert connected.replies == [{"text": "a"}]

@@ -25,7 +25,7 @@ from channels_workers.channel import Channel, Group
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.generic.websockets import WebsocketConsumer
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import CONNECT, RECEIVE, Committed, Delivery
+from channels_workers.layers.types import CONNECT, RECEIVE, Committed, Delivery, Finished
 from channels_workers.routing import Router
 from channels_workers.sessions import channel_session
 from channels_workers.transient import is_put_off, is_retried
@@ -257,7 +257,7 @@ def run_once(delivery: Delivery, layer: InMemoryChannelLayer, router: Router) ->
     outcome = dispatch(delivery, layer, router, not_called)
     if outcome.is_put_off:
         return put_back(delivery, layer, outcome.error)
-    return finish(outcome.of(delivery), layer)
+    return finish(Finished(delivery, outcome.operations, outcome.session), layer)
 
 
 def test_an_empty_list_disables_retries(

@@ -20,7 +20,7 @@ MISSING = (
 )
 
 
-class AnswerLine:
+class ResponseTransport:
     """The connection of one request of Daphne: a producer that Twisted pauses while it is full."""
 
     def __init__(self, request: Any) -> None:
@@ -73,7 +73,7 @@ class AnswerLine:
         self._room.set()
 
 
-def answer_line(send: Any) -> AnswerLine | None:
+def response_transport(send: Any) -> ResponseTransport | None:
     """Return the connection that Daphne's *send* writes to; None for another server's *send*."""
     if not is_of_daphne(send):
         return None
@@ -85,4 +85,4 @@ def answer_line(send: Any) -> AnswerLine | None:
         return None
     if getattr(request, "channel", None) is None:  # the client is gone
         return None
-    return AnswerLine(request)
+    return ResponseTransport(request)

@@ -18,7 +18,7 @@ MISSING = (
 )
 
 
-class AnswerLine:
+class ResponseTransport:
     """The connection of one HTTP request of uvicorn, whose `send` waits while it is full."""
 
     def __init__(self, transport: Any) -> None:
@@ -43,7 +43,7 @@ class AnswerLine:
         """Do nothing."""
 
 
-def answer_line(send: Any) -> AnswerLine | None:
+def response_transport(send: Any) -> ResponseTransport | None:
     """Return the connection that uvicorn's *send* writes to; None for another server's *send*."""
     if not is_of_uvicorn(send):
         return None
@@ -51,4 +51,4 @@ def answer_line(send: Any) -> AnswerLine | None:
     if missing := parts.missing(transport, TRANSPORT_PARTS):
         parts.report(MISSING, ", ".join(missing), extra=fields("feature_missing"))
         return None
-    return AnswerLine(transport)
+    return ResponseTransport(transport)

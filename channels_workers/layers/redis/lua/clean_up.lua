@@ -16,7 +16,7 @@ local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local deliveries, kept, refusal = tonumber(ARGV[4]), ARGV[5], ARGV[6]
 if on_key("SISMEMBER", awaiting_cleanup, process) == 0 then return {"done"} end
 
-local plan, new_letters = new_plan(), {}
+local plan, new_dead_letters = new_plan(), {}
 
 local function hand_on(channel, entry)
   local found = on_key("XRANGE", stream_key(channel), entry, entry)
@@ -30,8 +30,8 @@ local function hand_on(channel, entry)
     or #fields > most_fields and "its worker died, and it is unreadable"
   if reason then
     dead_letter(plan, channel, entry, fields, reason, kept, refusal)
-    new_letters[#new_letters + 1] = channel
-    new_letters[#new_letters + 1] = field_of(fields, "id") or ""
+    new_dead_letters[#new_dead_letters + 1] = channel
+    new_dead_letters[#new_dead_letters + 1] = field_of(fields, "id") or ""
   else
     put_back(channel, entry, fields, "deaths", deaths)
   end
@@ -83,7 +83,7 @@ end
 if from == "" then
   local left = empty_channels(limit)
   write_outbox(plan)
-  return {left > 0 and "0" or "", unpack(new_letters)}
+  return {left > 0 and "0" or "", unpack(new_dead_letters)}
 end
 
 local cursor = close_connections(string.match(from, "%d+"))

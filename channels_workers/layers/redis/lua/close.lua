@@ -10,8 +10,8 @@
 --          "repeated"; "gone" (no record)
 
 local reply, code = ARGV[1], ARGV[2]
-local wait = not_now(ARGV[3])
-if wait then return wait end
+local transient = transient_error(ARGV[3])
+if transient then return transient end
 local record = read_record(reply)
 
 if not record then return "gone" end

@@ -16,8 +16,8 @@
 local channel, entry, consumer, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local reply, order, session_of, session = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
 
-local wait = not_now("")
-if wait then return wait end
+local transient = transient_error("")
+if transient then return transient end
 if not is_pending_for(channel, entry, consumer) then return "stale" end
 
 local record

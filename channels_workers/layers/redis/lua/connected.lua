@@ -5,8 +5,8 @@
 -- ARGV     1 server, 2... its reply channels
 -- returns  those that have a record
 
-local wait = not_now("")
-if wait then return wait end
+local transient = transient_error("")
+if transient then return transient end
 if redis.call("EXISTS", epoch) == 0 then
   return redis.error_reply("LOST Redis has lost its data")
 end

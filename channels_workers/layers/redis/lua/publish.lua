@@ -10,8 +10,8 @@
 --          "evicted" (the server is not registered); "order ..." (an error of the caller)
 
 local channel, reply, order, payload = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local wait = not_now(ARGV[6])
-if wait then return wait end
+local transient = transient_error(ARGV[6])
+if transient then return transient end
 
 -- A server that lives in this epoch can miss no record. So the data are older than they seem.
 local function lost_or(reply)

@@ -12,8 +12,8 @@ local function is_there(channel, entry)
   return #redis.pcall("XRANGE", stream_key(channel), entry, entry) > 0
 end
 
-local wait = not_now("")
-if wait then return wait end
+local transient = transient_error("")
+if transient then return transient end
 for at = 1, #ARGV, 4 do
   local reply, channel, payload = ARGV[at], ARGV[at + 2], ARGV[at + 3]
   local record = read_record(reply)

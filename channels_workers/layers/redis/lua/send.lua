@@ -6,8 +6,8 @@
 -- writes   channel:<name>, inbox:<server>, group:<name>, groups:<server>
 -- returns  "done"; "full <channel>" (nothing was done)
 
-local wait = not_now("")
-if wait then return wait end
+local transient = transient_error("")
+if transient then return transient end
 local plan = new_plan()
 local full = plan_outbox(plan, 2, ARGV[1])
 if full then return "full " .. full end

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.interface.http.bodies import Bodies, Body, content_length
-from channels_workers.interface.protocol import Event
+from channels_workers.interface.types import Event
 
 Headers = list[tuple[bytes, bytes]]
 

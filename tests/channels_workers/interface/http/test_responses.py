@@ -17,13 +17,13 @@ from channels_workers.interface.http.responses import (
     STREAM_BYTES,
     Answer,
     Answers,
-    UnknownLine,
+    UnknownTransport,
     pieces,
 )
 from channels_workers.interface.http.slots import Place, Places
-from channels_workers.interface.protocol import Event
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.kernel import unread_bytes
+from channels_workers.interface.types import Event
 
 START: Event = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -217,7 +217,7 @@ def test_a_daphne_request_without_its_parts_is_logged(
         transport = None
 
     for _ in range(2):
-        assert isinstance(module.line_behind(daphne_send(Request())), UnknownLine)
+        assert isinstance(module.transport_behind(daphne_send(Request())), UnknownTransport)
     assert [record.event for record in caplog.records] == ["feature_missing"]  # type: ignore[attr-defined]
     assert "registerProducer" in caplog.text
 

@@ -118,7 +118,9 @@ def test_a_server_that_fails_on_input_cuts_only_that_connection(
     line.take(b"y")
     assert line.calls == ["cut"]
     assert line.handed == []
-    assert "A server failed on what a client sent, whose line is cut: ValueError" in caplog.text
+    assert (
+        "A server failed on what a client sent, whose connection is cut: ValueError" in caplog.text
+    )
 
 
 def test_nothing_is_passed_on_after_a_cut() -> None:

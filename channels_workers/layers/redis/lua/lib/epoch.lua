@@ -33,9 +33,9 @@ local function begin_epoch(name)
   return name
 end
 
--- Returns an error if the script must wait: Redis seems to have lost its data, or all processes are
--- registering again. *known* is the epoch that the caller knows, or "".
-local function not_now(known)
+-- Returns a transient error if the script must wait: Redis seems to have lost its data, or all
+-- processes are registering again. *known* is the epoch that the caller knows, or "".
+local function transient_error(known)
   local current, begun_in, registering = unpack(redis.call("MGET", epoch, run, recovering))
   if current and is_other_run(begun_in) then
     return redis.error_reply("LOST Redis was restarted")

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from django.http import parse_cookie
 
-from channels_workers.cookies import LONGEST_ESCAPED, with_readable_cookies
 from channels_workers.interface.application import Interface
+from channels_workers.interface.cookies import LONGEST_ESCAPED, with_readable_cookies
 from tests.channels_workers.interface.test_health import ask
 
 LONG = LONGEST_ESCAPED + 1

@@ -5,10 +5,12 @@ import pytest
 from django.core.handlers.asgi import ASGIRequest
 from pytest_django import Settings
 
+from channels_workers.asgi import at_script_name
 from channels_workers.conf import Configuration
+from channels_workers.interface.actions import Publish
 from channels_workers.interface.application import Interface
-from channels_workers.interface.protocol import Publish, WebSocketProtocol
-from channels_workers.script_name import at_script_name, mounted, path_info
+from channels_workers.interface.protocol import WebSocketProtocol
+from channels_workers.interface.script_name import mounted, path_info
 from tests.channels_workers.interface.test_health import ask
 
 PREFIX = "/talk"
