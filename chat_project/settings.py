@@ -229,7 +229,7 @@ else:
 
 # ------------------------------------------------------------------------- channels and workers
 
-# With REDIS_URL the layer in Redis, for several processes; else the one in memory.
+# With REDIS_URL the Redis layer, for several processes, otherwise the memory layer.
 REDIS_URL = environment.redis_url("REDIS_URL")
 # REDIS_TLS_VERIFY=0 accepts any certificate. Heroku has self-signed ones.
 REDIS_TLS_VERIFY = environment.flag("REDIS_TLS_VERIFY", default=True)
@@ -266,7 +266,7 @@ CHANNEL_WORKERS = {
     "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),
     "ALLOWED_ORIGINS": ALLOWED_ORIGINS,
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
-    # Sockets per client address and interface server; 0 for no limit. A school may share one.
+    # Sockets per client address and interface server. 0 for no limit. A school may share one.
     "CONNECTIONS_PER_ADDRESS": environment.integer("CONNECTIONS_PER_ADDRESS", 0 if DEBUG else 200),
     # Concurrent HTTP requests per client address and interface server.
     "REQUESTS_PER_ADDRESS": environment.integer("REQUESTS_PER_ADDRESS", 0 if DEBUG else 50),
@@ -296,7 +296,7 @@ CHANNEL_BUDGET = {
 
 # ------------------------------------------------------------------------------------- the chat
 
-# Messages per period and person; "0" for no limit.
+# Messages per period and person. "0" for no limit.
 CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
 # The same per client address, or per /64 network of IPv6, across all servers: a client without
 # cookies is a new person on each socket. "300/60" allows a burst of 300, then five a second, since
@@ -305,7 +305,7 @@ CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
 CHAT_ADDRESS_RATE_LIMIT = environment.rate("CHAT_ADDRESS_RATE_LIMIT", "0" if DEBUG else "300/60")
 CHAT_ARRIVAL_RATE_LIMIT = environment.rate("CHAT_ARRIVAL_RATE_LIMIT", "0" if DEBUG else "1200/60")
 CHAT_ROOM_RATE_LIMIT = environment.rate("CHAT_ROOM_RATE_LIMIT", "0" if DEBUG else "60/600")
-# Seconds after which a room without people and messages is deleted; 0 for never.
+# Seconds after which a room without people and messages is deleted. 0 for never.
 CHAT_EMPTY_ROOM_TIME = environment.integer("CHAT_EMPTY_ROOM_TIME", 24 * 3600)
 # In characters, after trimming. Also for names of new accounts. The column for handles has 200.
 CHAT_HANDLE_LENGTH = environment.integer("CHAT_HANDLE_LENGTH", 40, least=1, most=200)

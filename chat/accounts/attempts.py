@@ -120,7 +120,7 @@ def _count(kind: str, subject: str, rate: Rate | None) -> list[Count]:
 
 
 def _wait(count: Count, now: dt.datetime) -> float:
-    """Seconds until the attempt just counted is allowed; 0 or less if it is."""
+    """Seconds until the attempt just counted is allowed. 0 or less if it is."""
     most, span = count.rate
     since = now - dt.timedelta(seconds=span)
     found = Attempt.objects.filter(key=count.key, time__gt=since).order_by("-time")
