@@ -49,6 +49,7 @@ html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/icon.svg"
 # Everything comes from this site: no fonts or scripts from elsewhere.
 html_theme_options = {"top_of_page_buttons": []}
 html_copy_source = False

@@ -121,7 +121,9 @@ def test_a_browser_below_the_prefix(
     start_worker(env=ENV)
     web = start_web(env=ENV)
     port = free_port()
-    lines = next(each.text for each in page("how-to/deploy").blocks if each.language == "nginx")
+    lines = next(
+        each.text for each in page("how-to/deploy-server").blocks if each.language == "nginx"
+    )
     assert lines.count("http://sockets;") == 1
     lines = lines.replace("http://sockets;", f"{target};")
     headers = (

@@ -2,11 +2,12 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from labs.harness.project import ROOT
-from tests.docs.pages import PATHS, Page
+from tests.docs.pages import DOCS, PATHS, Page
 
 LABS = [*ROOT.glob("*/README.md"), *ROOT.glob("labs/*/README.md")]
 PAGES = [Page(path) for path in [*PATHS, *LABS]]
@@ -62,6 +63,11 @@ def test_readme_leads_to_the_site() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(Page(ROOT / "README.md").text.splitlines()) <= 65
+
+
+@pytest.mark.parametrize("path", (DOCS / "how-to").glob("*.md"), ids=lambda path: path.name)
+def test_a_guide_is_read_in_one_go(path: Path) -> None:
+    assert 60 <= len(path.read_text().splitlines()) <= 120
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -1,4 +1,4 @@
-"""docs/project/rehearsal.md lists the steps. docs/how-to/deploy-heroku.md uses its figures.
+"""docs/project/rehearsal.md lists the steps. docs/chat/heroku-plans.md uses its figures.
 
 If a test fails after a new run, update the pages.
 """
@@ -19,16 +19,16 @@ def test_the_table_of_a_rehearsal() -> None:
 
 
 def test_the_connection_budget() -> None:
-    for formation, redis, restarting in page("how-to/deploy-heroku").table("connections"):
+    for formation, redis, restarting in page("chat/heroku-plans").table("connections"):
         web, workers, threads = map(int, re.findall(r"\d+", formation))
         assert redis == str(4 * web + (threads + 2) * workers)
         assert int(re.findall(r"\d+", restarting)[0]) == 2 * int(redis)
 
 
 def test_the_memory_budget() -> None:
-    """The number of sockets follows from the rehearsal's measurements."""
-    section = page("how-to/deploy-heroku").section("What the smallest plans hold")
-    rows = page("how-to/deploy-heroku").table("memory")
+    """The number of sockets follows from the measurements of the rehearsal."""
+    section = page("chat/heroku-plans").section("Memory")
+    rows = page("chat/heroku-plans").table("memory")
     base, socket, room, message = (
         float(re.findall(r"[\d.,]+", row[1])[0].replace(",", "")) for row in rows[:4]
     )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
@@ -99,3 +100,12 @@ def test_links_of_the_built_pages_resolve(site: Path) -> None:
             assert target.is_file(), f"{file.name} links to {link}"
             if fragment and target in targets:
                 assert fragment in targets[target], f"{file.name} links to {link}"
+
+
+@pytest.mark.parametrize("name", ["index", "reference/settings", "project/fault-runs"])
+def test_a_page_is_no_wider_than_a_phone(site: Path, browser: Chrome, name: str) -> None:
+    screen = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    browser.get((site / f"{name}.html").as_uri())
+    widths = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    assert browser.execute_script(widths) == [390, 390]

@@ -163,7 +163,7 @@ def test_methods_of_the_contract_exist() -> None:
             assert callable(getattr(WorkerLayer, name, None) or getattr(LayerAdmin, name)), name
 
 
-# how-to/deploy.md, chat/running.md, reference/limits.md and reference/log-events.md
+# how-to/deploy-server.md, chat/running.md, reference/limits.md and reference/log-events.md
 
 
 def test_environment_variables() -> None:
@@ -188,8 +188,8 @@ def test_defaults_of_environment_variables(call: str) -> None:
 
 
 def test_the_web_command_is_that_of_the_procfile() -> None:
-    assert page("how-to/deploy").marked("command", "web").strip() == read_procfile()["web"]
-    section = page("how-to/deploy").section("Daphne's options, and why")
+    assert page("how-to/deploy-server").marked("command", "web").strip() == read_procfile()["web"]
+    section = page("how-to/deploy-server").section("Daphne's options, and why")
     for option in re.findall(r" (--?[a-z][\w-]*)", read_procfile()["web"]):
         if option != "-p":
             assert f"* `{option}" in section
@@ -319,7 +319,7 @@ def test_the_new_place_of_each_name_of_1_x(section: str) -> None:
 
 
 def test_removed_options_of_daphne() -> None:
-    section = page("how-to/from-channels-1").section("7. Change the processes")
+    section = page("how-to/from-channels-1").section("6. Change the processes")
     gone = next(line for line in section.splitlines() if line.startswith("* Daphne's `--"))
     assert code(gone) == list(OLD_OPTIONS)
 
@@ -339,7 +339,7 @@ def test_pins_that_the_command_reports() -> None:
     least = {name: ".".join(map(str, version)) for name, version in LEAST.items()}
     assert {name.lower() for name in written} == {*least} - {"channels", "daphne", "django"}
     assert all(least[name.lower()] == version for name, version in written.items())
-    assert FORM in page("how-to/from-channels-1").section("6. Change the requirements")
+    assert FORM in page("how-to/from-channels-1").section("5. Change the requirements")
 
 
 def test_compared_applications() -> None:

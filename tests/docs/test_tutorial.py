@@ -172,14 +172,15 @@ def test_the_echo(project: Project) -> None:
 def test_the_board(board: Project) -> None:
     board.manage("migrate")
     server = board.serve()
+    hello, one = re.findall(r'`(\{"line": .*?\})`', page("tutorial/board").text)
     with opened(server, "/board/news/") as ann, opened(server, "/board/news/") as bob:
-        ann.send("one")
-        assert [ann.recv(20), bob.recv(20)] == ['{"line": "one", "number": 1}'] * 2
-        with opened(server, "/board/other/") as eve:
+        ann.send("hello")
+        assert [ann.recv(20), bob.recv(20)] == [hello] * 2
+        with opened(server, "/board/tea/") as eve:
             eve.send("mine")
             assert eve.recv(20) == '{"line": "mine", "number": 1}'
-        ann.send("two")
-        assert [ann.recv(20), bob.recv(20)] == ['{"line": "two", "number": 2}'] * 2
+        ann.send("one")
+        assert [ann.recv(20), bob.recv(20)] == [one] * 2
         bob.send(b"binary")
         with pytest.raises(ConnectionClosed) as caught:
             bob.recv(20)
@@ -306,6 +307,16 @@ def test_the_other_consumers(project: Project, file: str) -> None:
         assert [socket.recv(20) for _ in expected] == expected
 
 
+def test_the_consumer_that_reads_the_handshake(project: Project) -> None:
+    project.write_all("board/handshake.py", 0)
+    project.route('{"websocket.connect": "board.handshake.ws_connect"}')
+    project.manage("migrate")
+    server = project.serve()
+    headers = {"Accept-Language": "fr"}
+    with connect(f"{server.socket_url}/?name=ann", additional_headers=headers) as socket:
+        assert socket.recv(20) == "ann reads fr"
+
+
 TWICE = """
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.test import ChannelTestCase, WSClient, apply_routes
@@ -408,18 +419,26 @@ def test_the_room_that_comes_from_channels_4(project: Project) -> None:
 
 
 def test_the_list_of_connected_people(project: Project) -> None:
+    project.write_all("mysite/settings.py", 1)
     for block in page("how-to/presence").blocks:
         project.write(block)
     project.manage("makemigrations", "board")
     project.manage("migrate")
     key = project.log_in("ann")
-    server = project.serve()
+    server = start_daphne(project)
+    start_worker(project)
 
     def people() -> str:
         command = 'from board.consumers import people; print(*people("news"))'
         return project.manage("shell", "--no-imports", "-c", command).strip()
 
     with opened(server, "/board/news/", session_key=key), opened(server, "/board/other/"):
+        assert people() == "ann"
+        left_behind = "Presence.objects.create(reply_channel='s!1', board='news', name='bob')"
+        command = f"from board.models import Presence; {left_behind}"
+        project.manage("shell", "--no-imports", "-c", command)
+        assert people() == "ann bob"
+        project.manage("prune")
         assert people() == "ann"
     wait_for(lambda: people() == "", lambda: f"nobody, not {people()}", 30)
 

@@ -1,4 +1,4 @@
-"""Everything that docs/how-to/monitor.md says to watch exists, with these names and limits."""
+"""Everything that docs/how-to/alert.md says to watch exists, with these names and limits."""
 
 import inspect
 import json
@@ -18,7 +18,7 @@ from channels_workers.layers.types import RECEIVE, ProcessInfo
 from chat_project import settings as chat_settings
 from tests.docs.pages import code, first_codes, page
 
-ROWS = page("how-to/monitor").table("watch")
+ROWS = page("how-to/alert").table("watch")
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_fields_are_complete_and_exist(shown: dict[str, Any]) -> None:
 
 
 def test_the_line_for_prometheus_reads_existing_fields(shown: dict[str, Any]) -> None:
-    (line,) = re.findall(r"channelstatus --json \| jq .*", page("how-to/monitor").text)
+    (line,) = re.findall(r"channelstatus --json \| jq .*", page("how-to/alert").text)
     for name in re.findall(r"\(\.(\w+) \| length", line):
         assert isinstance(shown[name], list)
     assert set(re.findall(r"\\\(\.(\w+)\)", line)) == {"dead_letters", "name"}
@@ -79,7 +79,7 @@ def test_limits_are_those_of_the_settings() -> None:
 
 def test_each_event_is_a_log_event() -> None:
     known = {code(row[0])[0]: row[1] for row in page("reference/log-events").tables("log-events")}
-    watched = first_codes(page("how-to/monitor").table("watch-events"))
+    watched = first_codes(page("how-to/alert").table("watch-events"))
     assert len(watched) == len(set(watched))
     assert set(watched) <= set(known)
     assert all(known[event] != "INFO" for event in watched)

@@ -406,7 +406,7 @@ def test_unread_responses_of_all_clients_are_bounded(
             deaf = stack.enter_context(line(server, deaf=True))
             deaf.sendall(head(f"/large/{6 * MIB}/"))
         wait_for(lambda: lines_with(server, "ALL_ANSWER_BYTES_WAITING"), "the first cut")
-        assert len(ask(server, f"/large/{6 * MIB}/")[1]) == 6 * MIB  # leaves a slot free
+        assert len(ask(server, f"/large/{6 * MIB}/")[1]) == 6 * MIB  # a slot is free
         assert resident(server) - before < 120 * MIB  # instead of 240
     assert len(lines_with(server, "Cutting the connection of the client")) == 1
 

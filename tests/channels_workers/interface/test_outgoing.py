@@ -272,7 +272,7 @@ async def test_a_slow_reader_of_daphne_is_reported(line: Line) -> None:
 async def test_a_broken_connection_of_daphne_is_left_to_the_reactor(line: Line) -> None:
     line.client.close()
     line.out.put(frame("one"))
-    assert line.reactor.writers == {line.transport}  # which gets the error and closes it
+    assert line.reactor.writers == {line.transport}  # which gets the error, and closes
     assert line.transport.doWrite() is main.CONNECTION_LOST
 
 

@@ -18,10 +18,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from channels_workers import log_limits
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import health
 from channels_workers.interface.health import LayerChecks
-from channels_workers.layers import aside
 from channels_workers.layers.aside import Aside, printable
 from channels_workers.layers.redis import RedisChannelLayer, inbox_reader, registration, session
 from channels_workers.layers.redis.wire import MOST_FIELDS
@@ -548,7 +548,7 @@ def test_each_episode_is_logged_once(
     for number in range(3):
         found.add(Unreadable(f"Field {number}", "It is odd."), {"event": "unreadable"})
     assert errors(caplog) == ["Field 0 cannot be read and is set aside: It is odd. Do this."]
-    monkeypatch.setattr(aside, "EPISODE", 0)
+    monkeypatch.setattr(log_limits, "MINUTE", 0)
     found.add(Unreadable("Field 3", "It is odd."), {"event": "unreadable"})
     assert "Field 3 cannot be read and is set aside (and 2 others since the" in errors(caplog)[1]
     assert found.count == 4

@@ -108,7 +108,7 @@ async def test_requests_that_nobody_waits_for_are_not_written(
     session: ServerSession, layer: RedisChannelLayer
 ) -> None:
     told = Told()
-    session.writer.add(ask(), told)  # in flight, so that the next one queues
+    session.writer.add(ask(), told)  # in flight, so that the next waits
     waiting = asyncio.create_task(layer.send("a-channel", {"text": "hi"}))
     await asyncio.sleep(0)
     waiting.cancel()
