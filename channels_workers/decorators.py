@@ -29,7 +29,8 @@ def never(message: Message) -> bool:
 class ConsumerDecorator:
     """A decorator that runs *prepare* before the consumer, and *finish* after it.
 
-    *finish* gets the error of the consumer, or None. The decorator takes functions and methods
+    *prepare* gets the message. If it raises, neither the consumer nor *finish* runs. *finish* gets
+    the message and the error of the consumer, or None. The decorator takes functions and methods
     (``self, message``), ``def`` and ``async def``. If a ``def`` returns a coroutine, *finish* runs
     after the coroutine. Both steps may block, on the database for example: for an ``async def``
     consumer they run in a thread, unless *blocks* returns False.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -48,6 +49,25 @@ def _suspicious(kind: type[Exception] = SuspiciousOperation) -> Iterator[type[Ex
         yield from _suspicious(each)
 
 
+class MinuteCount:
+    """Counts events; a minute begins with the first event after the minute before."""
+
+    def __init__(self) -> None:
+        self._began = -math.inf  # monotonic seconds
+        self._count = 0
+
+    def add(self) -> tuple[int, int]:
+        """Count an event; return the count of the minute before, if it has just ended, and of this.
+
+        The former is 0 for all but the first event of a minute.
+        """
+        now, before = time.monotonic(), 0
+        if now - self._began >= MINUTE:
+            self._began, self._count, before = now, 0, self._count
+        self._count += 1
+        return before, self._count
+
+
 class Flood(logging.Filter):
     """Limits warnings and errors of one kind in one minute.
 
@@ -58,14 +78,15 @@ class Flood(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        self._kinds: dict[Kind, tuple[float, int]] = {}  # when the minute began, and how many
+        self._kinds: dict[Kind, MinuteCount] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the line is written; add to it what is left out."""
         limit = configuration().LOG_LINES_PER_MINUTE
         if record.levelno < logging.WARNING or not limit:
             return True
-        before, count = self._count(kind_of(record))
+        with self._lock:
+            before, count = self._kinds.setdefault(kind_of(record), MinuteCount()).add()
         note = ""
         if before > limit:
             note = f" [{before - limit} more like this one were left out]"
@@ -78,17 +99,6 @@ class Flood(logging.Filter):
     def forget(self) -> None:
         """Reset all counts, for tests."""
         self._kinds.clear()
-
-    def _count(self, kind: Kind) -> tuple[int, int]:
-        """Return the count of the minute before, if a new one begins, and that of this one."""
-        now = time.monotonic()
-        with self._lock:
-            began, count = self._kinds.get(kind, (now, 0))
-            before = 0
-            if now - began >= MINUTE:
-                began, count, before = now, 0, count
-            self._kinds[kind] = began, count + 1
-        return before, count + 1
 
 
 flood = Flood()

@@ -41,7 +41,7 @@ forks.renew_in_child(channel_layers)
 
 
 def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> WorkerLayer:
-    """Return the layer that ``CHANNEL_LAYERS[alias]`` configures.
+    """Return the layer that ``CHANNEL_LAYERS[alias]`` configures, the same for all callers.
 
     Raises :class:`~django.core.exceptions.ImproperlyConfigured` if there is none, or if it cannot
     feed workers.

@@ -1,36 +1,36 @@
-"""What the tests share: real servers, real processes, a real browser.
+"""Fixtures for all tests: real servers, real processes, a real browser.
 
-Each fixture that starts something ends it by its own handle.
+Each fixture stops what it has started, by its own handle.
 
 start_process
-    `start_process(command, name=..., env={...})` starts a child with a clean environment (nothing
-    of the caller's but PATH, HOME and the like) and gives a `Process`: `wait_for_line(regex)`,
-    `wait_until_listening(port)`, `output`, `terminate()`, `kill()`. What is left running ends with
-    the test; if the test failed, what the processes wrote is shown.
+    `start_process(command, name=..., env={...})` starts a child with a clean environment (only
+    PATH, HOME and the like are inherited) and returns a `Process`: `wait_for_line(regex)`,
+    `wait_until_listening(port)`, `output`, `terminate()`, `kill()`. Processes that still run are
+    stopped with the test. If the test failed, their output is shown.
 free_port
-    `free_port()` gives a TCP port that nothing listens on.
+    `free_port()` returns a TCP port that nothing listens on.
 redis_server
     A real Redis server, empty at the start of each test: `url`, `port`, `flush()`, `client()`,
-    `stop()`, `start()`. One process serves the session; a test that stops it harms no other.
+    `stop()`, `start()`. One process serves the session. A test may stop it without harm to others.
 database_url
-    The address of a SQLite database file with all migrations applied, new for each test, for
-    child processes (Django's own test database is in another place: `db`).
+    The URL of a SQLite database file with all migrations applied, new for each test, for child
+    processes. Django's own test database (`db`) is another one.
 start_runserver
-    `start_runserver(env={...}, port=None)` starts `manage.py runserver --noreload` with no Redis
-    and gives a `Server`: `url`, `socket_url`, `get(path)`, `join(label)`, `process`, `stop()`.
-    To start it again at the same place, pass the `port` of the first.
+    `start_runserver(env={...}, port=None)` starts `manage.py runserver --noreload` without Redis
+    and returns a `Server`: `url`, `socket_url`, `get(path)`, `join(label)`, `process`, `stop()`.
+    To restart it at the same address, pass the `port` of the first.
 start_web
     `start_web(server="daphne", env={...}, port=None)` starts the `web` command of the Procfile, or
-    uvicorn, on the Redis of `redis_server`, and gives a `Server`.
+    uvicorn, on the Redis of `redis_server`, and returns a `Server`.
 start_worker
     `start_worker(env={...}, threads=None, wait=True)` starts the `worker` command of the Procfile
-    on the same Redis and database and gives its `Process`.
+    on the same Redis and database and returns its `Process`.
 browser
     A headless Chromium with an empty profile, as a Selenium driver. For more windows:
     `browser.switch_to.new_window("tab")`.
 
-The servers of one test share `database_url` and, but for runserver, `redis_server`; `env` adds to
-their environment or replaces what stands there. They close their sockets at once when they stop.
+The servers of a test share `database_url` and, except for runserver, `redis_server`. `env` extends
+or overrides their environment. They close all sockets at once when they stop.
 """
 
 import gc
@@ -55,23 +55,23 @@ from labs.harness.server import Server
 from labs.harness.site import WORKER_READY
 from tests.processes.chromium import start_chromium
 
-# An interface server that runs inside the tests leaves a collector alone that somebody has set.
+# An interface server inside the tests does not tune a garbage collector with custom settings.
 gc.set_threshold(1000, 10, 10)
 
-# Shells start what runs in the background with SIGINT ignored, and children would ignore it too.
+# Shells start background processes with SIGINT ignored, and children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 failed_key = pytest.StashKey[bool]()
 
 
 class StartServer(Protocol):
-    """Starts a server; see the docstring of this module."""
+    """Starts a server. The docstring of this module has details."""
 
     def __call__(self, *, env: Mapping[str, str] = ..., port: int | None = ...) -> Server: ...
 
 
 class StartWeb(Protocol):
-    """Starts a server of the kind named; see the docstring of this module."""
+    """Starts a server of this kind. The docstring of this module has details."""
 
     def __call__(
         self, server: str = ..., *, env: Mapping[str, str] = ..., port: int | None = ...
@@ -79,7 +79,7 @@ class StartWeb(Protocol):
 
 
 class StartWorker(Protocol):
-    """Starts a worker; see the docstring of this module."""
+    """Starts a worker. The docstring of this module has details."""
 
     def __call__(
         self, *, env: Mapping[str, str] = ..., threads: int | None = ..., wait: bool = ...
@@ -90,7 +90,7 @@ class StartWorker(Protocol):
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let the fixtures know whether their test failed."""
+    """Tell fixtures whether their test failed."""
     report = yield
     if report.failed:
         item.stash[failed_key] = True
@@ -99,7 +99,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(autouse=True)
 def all_lines() -> None:
-    """Let no test find lines of the log left out because of those before it."""
+    """Log every line, whatever earlier tests logged."""
     flood.forget()
 
 
@@ -163,7 +163,7 @@ def start_runserver(start_process: Processes, database_url: str) -> StartServer:
 
 @pytest.fixture
 def chat_environment(redis_server: RedisServer, database_url: str) -> dict[str, str]:
-    """What the processes of the Procfile share."""
+    """The common environment of the Procfile's processes."""
     return {
         "REDIS_URL": redis_server.url,
         "DATABASE_URL": database_url,

@@ -1,7 +1,7 @@
-"""Make the pictures of the chat in docs/images: scripts/pictures [FOLDER].
+"""Takes the screenshots in docs/images: scripts/pictures [FOLDER].
 
-Real processes: the web and the worker of the Procfile, Redis, a Chromium, and people who talk. Last
-comes what an operator sees of more of them.
+Uses real processes: web and worker of the Procfile, Redis, a Chromium, and people who talk. The
+last picture shows an operator's view with more processes.
 """
 
 import json
@@ -61,7 +61,7 @@ class Chat(ChatSite):
         return self.servers[0]
 
     def remember(self, room: str, minutes: int, handle: str, message: str) -> None:
-        """Let something have been said some minutes ago."""
+        """Store a message from some minutes ago."""
         moment = (datetime.now(UTC) - timedelta(minutes=minutes)).replace(tzinfo=None)
         with closing(sqlite3.connect(self.database)) as database, database:
             database.execute(
@@ -80,12 +80,12 @@ class Chat(ChatSite):
             )
 
     def make_room(self, name: str, label: str) -> None:
-        """Make a room under the name that somebody typed."""
+        """Create a room with the name that somebody typed."""
         with closing(sqlite3.connect(self.database)) as database, database:
             database.execute("INSERT INTO chat_room (name, label) VALUES (?, ?)", (name, label))
 
     def guest(self, handle: str) -> str:
-        """The cookie of somebody, who is the same person in messages from now on."""
+        """The cookie of a person, who is the same person in all messages."""
         with urlopen(f"{self.server.url}/garden/") as page:
             cookie: str = page.headers["Set-Cookie"].split(";")[0]
         self.people[handle] = person_of(cookie)
@@ -99,7 +99,7 @@ def person_of(cookie: str) -> str:
 
 @contextmanager
 def person(chat: Chat, label: str, handle: str) -> Iterator[Person]:
-    """Somebody who is in a room under a name."""
+    """Put a person with a name into a room."""
     headers = {"Cookie": chat.guest(handle)}
     options = {"additional_headers": headers, "ping_interval": None, "close_timeout": 1}
     with chat.server.join(label, **options) as found:
@@ -108,7 +108,7 @@ def person(chat: Chat, label: str, handle: str) -> Iterator[Person]:
 
 
 def fill(chat: Chat, browser: Chrome, stack: ExitStack) -> Person:
-    """Rooms, people in them and what they said; one of those in the first room."""
+    """Fill rooms with people and messages. Returns a person of the first room."""
     for number, (name, minutes) in enumerate(ROOMS.items()):
         chat.make_room(name, f"room-{number}" if number else "garden")
         chat.remember(name, minutes, "", "")
@@ -138,7 +138,7 @@ def wait_for_css(browser: Chrome, selector: str) -> None:
 
 
 def show_room(browser: Chrome, server: Server, nadia: Person) -> None:
-    """The room as Mara sees it, who has just said something, while Nadia is typing."""
+    """The room as Mara sees it after a message, while Nadia is typing."""
     browser.get(f"{server.url}/garden/")
     browser.execute_script("localStorage.setItem('chat.handle', JSON.stringify('Mara'))")
     browser.refresh()
@@ -162,7 +162,7 @@ def show_lobby(browser: Chrome, server: Server) -> None:
 
 
 def show_status(chat: Chat, stack: ExitStack) -> str:
-    """What `channelstatus` writes while two servers and three workers have something to do."""
+    """The output of `channelstatus` while two servers and three workers are busy."""
     chat.start_worker()
     chat.start_worker()
     chat.wait_for_workers()
@@ -183,7 +183,7 @@ def show_status(chat: Chat, stack: ExitStack) -> str:
 
 
 def take(folder: Path) -> None:
-    """Take all pictures."""
+    """Take all screenshots."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         chat = stack.enter_context(Chat(Path(name)))

@@ -1,39 +1,32 @@
-"""Unreadable data from a layer: counted, and logged once per episode."""
+"""Unreadable data from a layer: counted, and logged once a minute."""
 
 from __future__ import annotations
 
 import logging
-import math
-import time
 
 from channels_workers.layers.types import Unreadable
-
-#: How long after a log line further data is only counted (s).
-EPISODE = 60.0
+from channels_workers.log_limits import MinuteCount
 
 
 class Aside:
-    """Counts unreadable data, and logs the first of an episode at ERROR, with the *cure*."""
+    """Counts unreadable data, and logs the first of a minute at ERROR, with the *cure*."""
 
     def __init__(self, logger: logging.Logger, cure: str) -> None:
         self.logger = logger
         self.cure = cure
         self.count = 0
-        self._logged = 0
-        self._logged_at = -math.inf
+        self._in_minute = MinuteCount()
 
     def add(self, found: Unreadable, extra: dict[str, str | int]) -> None:
         """Count *found*; log it unless the last line is recent."""
         self.count += 1
-        now = time.monotonic()
-        if now - self._logged_at < EPISODE:
+        before, count = self._in_minute.add()
+        if count > 1:
             return
-        more = self.count - self._logged - 1
-        others = f" (and {more} others since the last such line)" if more else ""
+        others = f" (and {before - 1} others since the last such line)" if before > 1 else ""
         where, why = printable(found.where), printable(found.why)
         text = "%s cannot be read and is set aside%s: %s %s"
         self.logger.error(text, where, others, why, self.cure, extra=extra)
-        self._logged, self._logged_at = self.count, now
 
 
 def printable(value: str | bytes, longest: int = 200) -> str:

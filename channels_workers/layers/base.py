@@ -54,7 +54,9 @@ PREVIOUS_IDS = 100
 class WorkerLayer(ChannelLayer):
     """A channel layer that feeds workers.
 
-    Its options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
+    Its options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`. Payloads
+    are bytes of :class:`~channels_workers.layers.codec.Codec`. Methods that ask the layer raise
+    :class:`LayerUnavailable` if it does not answer, unless they say that they wait.
     """
 
     extensions: ClassVar[list[str]] = ["groups", "flush", "workers"]
@@ -102,7 +104,10 @@ class WorkerLayer(ChannelLayer):
         """
 
     async def attach(self, connection: Connection) -> str:
-        """Return a new reply channel for *connection*, without waiting."""
+        """Return a new reply channel for *connection*, ``<server id>!<random>``, without waiting.
+
+        The layer calls the connection in this event loop.
+        """
         return self.start_server().attach(connection)
 
     def leave_groups(self, reply_channel: str) -> None:
@@ -178,11 +183,18 @@ class WorkerLayer(ChannelLayer):
 
     @abstractmethod
     async def close(self, reply_channel: str, code: int) -> Closed:
-        """End a connection: its ``websocket.disconnect`` follows its last message."""
+        """End a connection: its ``websocket.disconnect`` follows its last message.
+
+        *code* is the close code of the message. This waits while the layer is away, and raises
+        :class:`LayerUnavailable` if the server of this process leaves the layer meanwhile.
+        """
 
     @abstractmethod
     async def retire_server(self) -> None:
-        """Leave all groups, and delete inbox and registration of the server of this process."""
+        """Leave all groups, and delete inbox and registration of the server of this process.
+
+        Without a server it does nothing.
+        """
 
     def inbox_waits(self) -> float:
         """Return for how long the inbox of this process was not read to its end (s).
@@ -193,7 +205,7 @@ class WorkerLayer(ChannelLayer):
 
     @abstractmethod
     async def workers(self) -> dict[str, int]:
-        """Return the heartbeat counters of the registered workers that take sockets.
+        """Return the heartbeat counters, by process id, of the workers that take sockets.
 
         Raises :class:`LayerUnavailable` at once if the layer does not answer.
         """
@@ -240,7 +252,11 @@ class WorkerLayer(ChannelLayer):
     def pull(
         self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
     ) -> list[Delivery]:
-        """Wait up to *timeout* seconds for messages; return up to *count* of each channel."""
+        """Wait up to *timeout* seconds for messages; return up to *count* of each channel.
+
+        *consumer* then holds them until it commits, requeues or dead-letters them. The list is
+        empty when the time is over.
+        """
 
     @abstractmethod
     def pending_deliveries(
@@ -253,7 +269,9 @@ class WorkerLayer(ChannelLayer):
         """Finish a delivery in one step, if its consumer still holds it.
 
         The step acknowledges it, saves the session, carries out the operations and releases the
-        connection. After :class:`ChannelFull`, for a channel at its capacity, nothing was done.
+        connection. Otherwise the result is ``STALE``, and nothing was done. It is ``GONE`` if the
+        connection has ended: the delivery is acknowledged, and nothing else was done. After
+        :class:`ChannelFull`, for a channel at its capacity, nothing was done.
         """
 
     def commit_and_pull(
@@ -279,16 +297,18 @@ class WorkerLayer(ChannelLayer):
 
     @abstractmethod
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
-        """Hand *delivery* back under the same message id.
+        """Hand *delivery* back under the same message id, so that any worker gets it again.
 
-        *counted* raises its attempts or, if it *failed*, its failures.
+        *counted* raises its attempts or, if it *failed*, its failures. ``STALE`` means that its
+        consumer no longer holds it.
         """
 
     @abstractmethod
     def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter; its connection goes on without it.
 
-        An unanswered handshake is refused.
+        *reason* is a line for people. An unanswered handshake is refused. ``STALE`` means that the
+        consumer no longer holds the delivery.
         """
 
     @cached_property
@@ -309,7 +329,7 @@ class WorkerLayer(ChannelLayer):
 
     @abstractmethod
     def load_session(self, reply_channel: str) -> bytes | None:
-        """Return the saved channel session of a connection."""
+        """Return the payload of a connection's saved channel session, None if there is none."""
 
     @abstractmethod
     def save_session(self, session: Session) -> None:

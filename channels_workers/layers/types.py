@@ -21,21 +21,21 @@ REFUSAL: Content = {"accept": False}
 
 
 class Send(NamedTuple):
-    """Send *payload* to a reply channel or an ordinary channel."""
+    """Send *payload*, encoded content, to a reply channel or an ordinary channel."""
 
     channel: str
     payload: bytes
 
 
 class GroupSend(NamedTuple):
-    """Send *payload* to each channel of a group."""
+    """Send *payload*, encoded content, to each channel of a group."""
 
     group: str
     payload: bytes
 
 
 class Join(NamedTuple):
-    """Add a channel to a group."""
+    """Add a channel, also an ordinary one, to a group."""
 
     group: str
     channel: str
@@ -48,6 +48,7 @@ class Leave(NamedTuple):
     channel: str
 
 
+#: What consumers do to a layer; a commit carries out several in one step.
 Operation = Send | GroupSend | Join | Leave
 
 
@@ -91,7 +92,10 @@ class Unreadable(NamedTuple):
 
 
 class InboxEntry(NamedTuple):
-    """The operations of one commit for one server; ids grow."""
+    """The operations of one commit for one server, in order; *id* grows from entry to entry.
+
+    *unreadable* has what the layer could not read of the entry.
+    """
 
     id: str
     operations: Sequence[InboxOperation]
@@ -99,7 +103,7 @@ class InboxEntry(NamedTuple):
 
 
 class Session(NamedTuple):
-    """The channel session of a connection, which a commit saves."""
+    """The channel session of a connection, which a commit saves; *payload* is encoded content."""
 
     reply_channel: str
     payload: bytes
@@ -109,7 +113,12 @@ class Delivery(NamedTuple):
     """One message handed to one worker, with the token that commits it.
 
     *token* and *consumer* identify this delivery. *id* identifies the message, and stays the same
-    when it is delivered again. *reply_channel* is set if a connection waits for this delivery.
+    when it is delivered again. *payload* is encoded content.
+
+    *reply_channel* is set if a connection waits for this delivery. *order* then is that of the
+    message in its connection, from 0 on, *session* is the payload of its saved session, and *code*
+    is the close code of a disconnect.
+
     *attempts* counts earlier runs that asked to run later, *deaths* those whose worker died,
     *failures* those with a transient error.
     """
@@ -197,7 +206,10 @@ class ConnectionSnapshot(NamedTuple):
 
 
 class Liveness(Enum):
-    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.heartbeat`."""
+    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.heartbeat`.
+
+    ``EVICTED``: another process declared this one dead. ``LOST``: the layer lost its data.
+    """
 
     ALIVE = "alive"
     EVICTED = "evicted"
@@ -205,7 +217,11 @@ class Liveness(Enum):
 
 
 class Published(Enum):
-    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.publish`."""
+    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.publish`.
+
+    ``REPEATED``: the message was published before. ``GONE``: the connection has no record, or one
+    that ends; its socket is to be closed.
+    """
 
     PUBLISHED = "published"
     REPEATED = "repeated"
@@ -213,7 +229,12 @@ class Published(Enum):
 
 
 class Closed(Enum):
-    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.close`."""
+    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.close`.
+
+    ``PUBLISHED``: the disconnect is published. ``CLOSING``: it follows the pending message.
+    ``WITHDRAWN``: no worker had taken the connect, so there will be no disconnect. ``REPEATED``: it
+    ends already. ``GONE``: it has no record.
+    """
 
     PUBLISHED = "published"
     CLOSING = "closing"
@@ -223,7 +244,11 @@ class Closed(Enum):
 
 
 class Committed(Enum):
-    """The result of :meth:`~channels_workers.layers.base.WorkerLayer.commit`, and of a requeue."""
+    """The result of a commit, of a requeue, and of a dead letter.
+
+    ``STALE``: the consumer no longer holds the delivery, and nothing was done. ``GONE``: the
+    connection has ended; the delivery was acknowledged, and nothing else done.
+    """
 
     DONE = "done"
     STALE = "stale"

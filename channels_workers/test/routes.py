@@ -21,7 +21,9 @@ class apply_routes:  # noqa: N801  (the name of 1.1.8)
     """Replaces the routing, as a context manager or a decorator of functions and test cases.
 
     *routes* is a route, a list of routes, or a list of such lists. There is one routing for all
-    layers. *aliases* must be in ``CHANNEL_LAYERS``, and have no other meaning.
+    layers. *aliases* must be in ``CHANNEL_LAYERS``, and have no other meaning. Raises
+    :class:`~django.core.exceptions.ImproperlyConfigured` for an unknown alias, and ``TypeError``
+    for a class that is no ``unittest.TestCase``.
     """
 
     def __init__(self, routes: Any, aliases: Iterable[str] = (DEFAULT_CHANNEL_LAYER,)) -> None:

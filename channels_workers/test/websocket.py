@@ -28,7 +28,7 @@ class WSClient(Client):
     """A client that sends the messages of a WebSocket.
 
     With *ordered*, each message has the ``order`` 0, 1, 2, ... The first one has the cookie of
-    :attr:`session`.
+    :attr:`session`. Other arguments are those of :class:`~channels_workers.test.Client`.
     """
 
     def __init__(self, ordered: bool = False, **kwargs: Any) -> None:
@@ -43,17 +43,23 @@ class WSClient(Client):
     # What a browser sends along
 
     def set_cookie(self, key: str, value: Any) -> None:
-        """Send a cookie with all messages from now on."""
+        """Send the cookie *key* with all messages from now on. *value* is written as str."""
         self._cookies[key] = value
 
     def set_header(self, key: str, value: Any) -> None:
-        """Send a header with all messages from now on. ``ValueError`` for ``cookie``."""
+        """Send the header *key* with all messages from now on; *value* is a str or bytes.
+
+        Raises ``ValueError`` for ``cookie``: use :meth:`set_cookie`.
+        """
         if key.lower() == "cookie":
             raise ValueError("Use set_cookie method for cookie header")
         self._headers[key] = value
 
     def get_cookies(self) -> dict[str, Any]:
-        """Return the cookies of the next message."""
+        """Return the cookies of the next message, values by names.
+
+        Until the first message was sent, the cookie of :attr:`session` is one of them.
+        """
         cookies = dict(self._cookies)
         if self._session_cookie and apps.is_installed("django.contrib.sessions"):
             key = self.session.session_key
@@ -94,7 +100,8 @@ class WSClient(Client):
     def receive(self, json: bool = True) -> Any:
         """Take the next message that reached this client; None without one.
 
-        With *json* a text is decoded. A message without text is returned as a dict.
+        With *json* a text is decoded, and ``ValueError`` means that it is no JSON. Otherwise it is
+        returned as str. A message without text is returned as a dict.
         """
         content = super().receive()
         if not content:
@@ -112,7 +119,7 @@ class WSClient(Client):
         """Send *content* to the channel *to*, with the path, headers and so on of a socket.
 
         *text* is sent as JSON unless it is a str. A false *text* is not sent. *path* may have a
-        query string.
+        query string. With *ordered*, an ``order`` in *content* raises ``ValueError``.
         """
         if to == CONNECT:
             self._share_again()
@@ -165,14 +172,18 @@ class WSClient(Client):
         fail_on_none: bool = True,
         check_accept: bool = True,
     ) -> Any:
-        """Send a message, then :meth:`consume`."""
+        """Do :meth:`send`, then :meth:`consume`; return what the consumer returned."""
         self.send(channel, content, text, path)
         return self.consume(channel, fail_on_none=fail_on_none, check_accept=check_accept)
 
     # Users
 
     def login(self, **credentials: Any) -> bool:
-        """Log a user in. False if *credentials* are wrong or sessions are not installed."""
+        """Log in the user with *credentials*, such as ``username`` and ``password``.
+
+        The session keeps the user. Returns False if they are wrong, if the user is not active, or
+        if sessions are not installed.
+        """
         user: Any = auth.authenticate(**credentials)
         if user and user.is_active and apps.is_installed("django.contrib.sessions"):
             self._login(user)
@@ -180,7 +191,10 @@ class WSClient(Client):
         return False
 
     def force_login(self, user: Any, backend: str | None = None) -> None:
-        """Log *user* in without asking for a password."""
+        """Log *user* in without a password.
+
+        *backend* is the dotted path of an authentication backend, by default the first one.
+        """
         user.backend = settings.AUTHENTICATION_BACKENDS[0] if backend is None else backend
         self._login(user)
 

@@ -1,1 +1,1 @@
-"""Measures channels_workers beside what it is compared with; see README.md."""
+"""Measures channels_workers beside other packages. README.md describes it."""

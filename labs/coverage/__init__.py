@@ -1,1 +1,1 @@
-"""How much of each package the tests run, against a floor for each: see scripts/coverage."""
+"""Test coverage per package, with a floor for each. scripts/coverage runs it."""

@@ -14,7 +14,7 @@ from labs.coverage.packages import add_up, markdown
 def main() -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m labs.coverage", description=__doc__)
-    parser.add_argument("report", type=Path, help="the JSON of `coverage json`")
+    parser.add_argument("report", type=Path, help="the JSON file that `coverage json` writes")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="append the table to a file")
     parser.add_argument("--no-floors", action="store_true", help="only print the table")
     options = parser.parse_args()

@@ -1,9 +1,9 @@
-"""The floors: no package may be covered less."""
+"""The floors: minimum coverage per package."""
 
 from __future__ import annotations
 
-#: Percent of lines and branches together, by path: the longest path that a file begins with counts.
-#: Each is a measured figure, rounded down. Raise it when the figure grows.
+#: Percent of lines and branches together, by path. A file belongs to the longest matching path.
+#: Each floor is a measured figure, rounded down. Raise it when the figure grows.
 FLOORS = {
     "channels_workers/interface/": 89,
     "channels_workers/layers/": 96,

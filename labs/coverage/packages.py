@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class Package:
-    """The files below a path: counts of lines and branches, and the floor in percent."""
+    """The files below a path: counts of lines and branches, and the floor (percent)."""
 
     path: str
     floor: int
@@ -28,7 +28,7 @@ class Package:
 
     @property
     def percent(self) -> float:
-        """Covered lines and branches in percent; 100 for a package without code."""
+        """Covered lines and branches in percent. 100 for a package without code."""
         total = self.lines + self.branches
         return 100 * (self.covered_lines + self.covered_branches) / total if total else 100.0
 
@@ -39,9 +39,9 @@ class Package:
 
 
 def add_up(report: Mapping[str, Any], floors: Mapping[str, int]) -> list[Package]:
-    """Return the packages of *floors* with what coverage's JSON *report* says of their files.
+    """Return the packages of *floors* with the counts of coverage's JSON *report*.
 
-    ValueError for a file that no path of *floors* begins.
+    ValueError for a file outside all paths of *floors*.
     """
     packages = {path: Package(path, percent) for path, percent in floors.items()}
     for file, found in report["files"].items():

@@ -1,4 +1,4 @@
-"""Tries all faults; exit status 1 if one of them misses its target."""
+"""Run all faults. Exit status 1 if one misses its target."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ COMMAND = "python -m labs.faults"
 def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = make_parser(COMMAND, __doc__, "a fault, or with --mutants a mutant")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the load, shorter harm")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="try each N times")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the load, shorter faults")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run each N times")
     parser.add_argument(
-        "--mutants", action="store_true", help="try engines that are broken; rows must miss"
+        "--mutants",
+        action="store_true",
+        help="run deliberately broken engines, whose rows must miss a target",
     )
     add_files(parser, "json", "markdown")
     return parser.parse_args()
 
 
 def run(faults: Sequence[Fault], size: Size, repeat: int, folder: Path) -> list[Row]:
-    """Try all of them; say what came of each."""
+    """Run all of them, and print each result."""
     say(heading())
     rows = []
     for number in range(repeat):
@@ -51,7 +53,7 @@ def run(faults: Sequence[Fault], size: Size, repeat: int, folder: Path) -> list[
 
 
 def prove(options: argparse.Namespace, folder: Path) -> int:
-    """Try the mutants; return the exit status: 1 if one was not caught."""
+    """Run the mutants. The exit status is 1 if one was not caught."""
     mutants = choose(MUTANTS, options.only, "a mutant")
     if options.list:
         say(listing(mutants))
@@ -65,7 +67,7 @@ def prove(options: argparse.Namespace, folder: Path) -> int:
 
 
 def report(options: argparse.Namespace, folder: Path) -> int:
-    """Try the faults; return the exit status."""
+    """Run the faults. Returns the exit status."""
     known = choose((*FAULTS, *LONG), options.only, "a fault")
     if options.list:
         say(listing(known))
@@ -84,7 +86,7 @@ def report(options: argparse.Namespace, folder: Path) -> int:
 
 
 def main() -> int:
-    """Try, report, return the exit status."""
+    """Run, report, return the exit status."""
     options = parse()
     return run_command("faults", partial(prove if options.mutants else report, options))
 

@@ -20,33 +20,33 @@ DRAIN_TIME, ARRIVAL = 20.0, 1.0
 
 
 class ChatFault(Fault):
-    """Each message is stored once, and each that is stored is shown to all in its room."""
+    """Each message is stored once, and each stored message is shown to everybody in its room."""
 
     def site(self, folder: Path, engine: Path) -> ChatSite:
         """Run the chat."""
         return ChatSite(folder, self.setting(folder), engine)
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
-        """Ask for 100 messages a second (quick: 40)."""
+        """100 messages a second (quick: 40)."""
         return Plan(servers, int(size.choose(8, 4)), size.each, size.choose(0.4, 0.5), chat=True)
 
     def check(self, stage: Stage) -> None:
-        """Wait for the cleanup after dead processes; look for people who are gone."""
+        """Wait for the cleanup after dead processes, and check that people who left are gone."""
 
         def left() -> int:
             return sum(one.waiting + one.in_flight for one in stage.site.status().channels)
 
         stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", DRAIN_TIME)
         dead = stage.site.status().dead_letters
-        stage.expect(not dead, f"{dead} messages were given up")
+        stage.expect(not dead, f"{dead} messages became dead letters")
         check_presence(stage)
-        stage.last(ARRIVAL)
+        stage.hold(ARRIVAL)
 
     def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
         """Compare the sent, stored and displayed messages.
 
-        Messages of one connection are told in order. What one who came back had said by a
-        connection before may be told behind what is said now; the page shows it where it belongs.
+        Messages of one connection arrive in order. Messages that a reconnected person had sent on a
+        previous connection may arrive after newer ones, and the page sorts them.
         """
         assert isinstance(stage.site, ChatSite)
         back = {person.name for person in transcript.people if len(person.visits) > 1}

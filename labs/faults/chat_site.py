@@ -1,4 +1,4 @@
-"""The real chat, with SQLite, as the subject of harm."""
+"""The real chat, with SQLite, as the target of faults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class ChatSite(Site):
             "DATABASE_URL": f"sqlite:///{self.database}",
             "REDIS_PREFIX": "faults",
             "CHAT_RATE_LIMIT": "0",
-            # Who is closed first comes back to this server, whose port is taken until the last is.
+            # A client that is closed first returns to this server, whose port stays in use until
+            # the last is closed.
             "DRAIN_TIME": "3",
             "DJANGO_SETTINGS_MODULE": "chat_project.settings",
             "PYTHONPATH": python_path(self.engine),
@@ -40,12 +41,12 @@ class ChatSite(Site):
         return in_shell(line.replace("python manage.py", "python -m django"))
 
     def start(self) -> None:
-        """Make the database, start everything."""
+        """Create the database, start everything."""
         self.run(sys.executable, "-m", "django", "migrate", "--verbosity", "0", "--skip-checks")
         super().start()
 
     def rows(self) -> list[Stored]:
-        """Return all stored messages, by their ids."""
+        """Return all stored messages, ordered by id."""
         query = (
             "SELECT chat_message.id, chat_room.label, nonce FROM chat_message "
             "JOIN chat_room ON chat_room.id = room_id ORDER BY chat_message.id"

@@ -1,4 +1,4 @@
-"""The diaries of all workers, read as runs of consumers."""
+"""Reads the diaries of all workers as runs of consumers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-#: How long before its first line a run may be a worker's, and how long after its last one it may
-#: not be committed yet (s).
+#: How long before its first line a run may already belong to a worker, and how long after its last
+#: one it may still be uncommitted (s).
 MARGIN = 1.0
 
 
 class Moment(NamedTuple):
-    """When harm was done (monotonic s), and to which worker process; None: to all of them."""
+    """When a fault happened (monotonic s), and to which worker process. None means all."""
 
     at: float
     process: int | None = None
@@ -23,9 +23,9 @@ class Moment(NamedTuple):
 
 @dataclass
 class Run:
-    """One run of a consumer; times are of the monotonic clock (s).
+    """One run of a consumer. Times are of the monotonic clock (s).
 
-    *after* is None if the run did not come to its end.
+    *after* is None if the run did not finish.
     """
 
     before: float
@@ -39,11 +39,11 @@ class Run:
     after: float | None = None
 
     def describe(self) -> str:
-        """Name it: its channel, the key of its socket, its order."""
+        """Name it by channel, order, and the key of its socket."""
         return f"{self.channel} {self.order} of {self.key}"
 
     def may_be_undone(self, moments: Iterable[Moment]) -> bool:
-        """Whether its commit may not have happened: harm was done to its worker meanwhile."""
+        """Whether its commit may have failed because of a fault in its worker."""
         if self.after is None:
             return True
         begin, end = self.before - MARGIN, self.after + MARGIN
@@ -54,7 +54,7 @@ class Run:
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Return all runs in the diaries of *folder*, by their beginning."""
+    """Return all runs in the diaries of *folder*, ordered by their beginning."""
     runs = [run for path in folder.glob("*.diary") for run in _read(path)]
     return sorted(runs, key=lambda run: run.before)
 
@@ -62,7 +62,7 @@ def read_runs(folder: Path) -> list[Run]:
 def _read(path: Path) -> Iterator[Run]:
     last: dict[str, Run] = {}
     for text in path.read_text().splitlines(keepends=True):
-        if not text.endswith("\n"):  # it is being written
+        if not text.endswith("\n"):  # an incomplete line
             break
         line: dict[str, Any] = json.loads(text)
         what, at, thread = line.pop("what"), line.pop("at"), line.pop("thread")

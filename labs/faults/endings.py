@@ -1,4 +1,4 @@
-"""Whether each connection had its messages in order, one at a time, and one disconnect."""
+"""Checks that each connection had its messages in order, one at a time, and one disconnect."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from labs.harness.crowd.transcript import Transcript
 
 @dataclass(frozen=True)
 class Ended:
-    """Each fact is a text that names the connection.
+    """Each entry is a text that names the connection.
 
-    *missing*: a client had a socket, no disconnect ran; *unpaired*: a connect ran, none did.
-    *twice* and *disordered* are runs that began though they should not have.
+    *missing*: a client had a socket but no disconnect ran. *unpaired*: a connect ran but no
+    disconnect. *twice* and *disordered* are runs that should not have begun.
     """
 
     missing: list[str]
@@ -27,7 +27,7 @@ class Ended:
 
 
 def find(transcript: Transcript, runs: Sequence[Run], moments: Sequence[Moment]) -> Ended:
-    """Find; runs in flight at a moment of harm may be run again, as nobody knows their end."""
+    """Find them. Runs in flight during a fault may repeat, because their outcome is unknown."""
     ended = {run.key for run in runs if run.channel == "disconnect"}
     visits = (visit for person in transcript.people for visit in person.visits)
     sockets = by_socket(runs)
@@ -42,13 +42,13 @@ def find(transcript: Transcript, runs: Sequence[Run], moments: Sequence[Moment])
 
 
 def unpaired(runs: Iterable[Run]) -> set[str]:
-    """Return the connections that had a connect and no disconnect."""
+    """Return the connections with a connect and no disconnect."""
     begun = {run.socket for run in runs if run.channel == "connect"}
     return begun - {run.socket for run in runs if run.channel == "disconnect"}
 
 
 def _disconnects(own: Iterable[Run], moments: Sequence[Moment]) -> int:
-    """Return how many disconnects were done: each of another id, and each done for sure."""
+    """Count the effective disconnects: one per id, or more if several certainly took effect."""
     runs = [run for run in own if run.channel == "disconnect"]
     sure = Counter(run.id for run in runs if not run.may_be_undone(moments))
     return sum(max(1, sure[name]) for name in {run.id for run in runs})
@@ -64,7 +64,7 @@ def _done_twice(own: Iterable[Run], moments: Sequence[Moment]) -> Iterator[str]:
 
 
 def _out_of_order(own: Iterable[Run], moments: Sequence[Moment]) -> Iterator[str]:
-    """Find runs that began before the one before them had ended, or with a lower order."""
+    """Find runs that began before the previous one had ended, or with a lower order."""
     sure = [run for run in own if not run.may_be_undone(moments)]
     for earlier, later in pairwise(sure):
         if later.order < earlier.order:

@@ -1,4 +1,4 @@
-"""The base class of faults: harm to a site under load, and its limits."""
+"""The base class of faults: what happens to a site under load, and its limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from labs.harness.crowd.transcript import Transcript
 
 
 class Fault(ABC):
-    """What has a row: each has a module in ``harms/`` and stands in ``registry.py``."""
+    """A row of the table. Each is in a module of ``cases/`` and in ``registry.py``."""
 
     name: ClassVar[str]
     description: ClassVar[str]
@@ -28,34 +28,34 @@ class Fault(ABC):
     #: The kinds of the interface servers.
     servers: tuple[str, ...] = ("daphne", "daphne")
 
-    #: How long all of it may take to become calm after the harm (s).
-    patience: float = 30.0
+    #: Time-out until everything is calm again after the fault (s).
+    calm_timeout: float = 30.0
 
     def setting(self, folder: Path) -> Setting:
-        """Return the setup of the site; *folder* may hold its files."""
+        """Return the setup of the site. *folder* may hold its files."""
         return Setting(servers=self.servers)
 
     def site(self, folder: Path, engine: Path) -> Site:
-        """Return the processes, not started yet."""
+        """Return the site, not started yet."""
         return Site(folder, self.setting(folder), engine)
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
-        """Return how much load there is on *servers* (addresses)."""
+        """Return the load on *servers* (addresses)."""
         return Plan(servers, size.rooms, size.each, size.interval)
 
     @abstractmethod
-    def harm(self, stage: Stage) -> None:
-        """Do the harm; return when it is complete.
+    def inject(self, stage: Stage) -> None:
+        """Cause the fault. Returns when it is complete.
 
-        Call ``stage.strike()`` at each moment of harm; it also sets the moment from which on
-        pauses are counted, as does ``stage.count_from_now()``.
+        Call ``stage.mark_fault()`` whenever running consumers may be interrupted. It also starts
+        the measurement of outages, as ``stage.count_from_now()`` does.
         """
 
     def check(self, stage: Stage) -> None:  # noqa: B027  (few need it)
         """Run further checks while the sockets are still open."""
 
     def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
-        """Find what the table counts: dataclasses with fields of ``Row``, lists of facts."""
+        """Find what the table counts: dataclasses with fields of ``Row``, lists of texts."""
         runs = read_runs(stage.site.folder)
         finished = {(run.key, run.number) for run in runs if run.after is not None}
         yield hearing.find(transcript, stage.since, finished=finished)

@@ -13,7 +13,7 @@ from labs.harness.server import Server
 
 
 class Flooder:
-    """Sends *frames* to a room of its own without waiting, and notes what comes back."""
+    """Sends *frames* to a room of its own without waiting, and records the echoes."""
 
     def __init__(self, server: Server, frames: int) -> None:
         self.frames = frames
@@ -25,7 +25,7 @@ class Flooder:
         self._hearer = threading.Thread(target=self._hear, daemon=True)
 
     def run(self, timeout: float) -> None:
-        """Send all, and wait until all has come back or the socket is closed."""
+        """Send all frames, and wait until all have come back or the socket is closed."""
         self._hearer.start()
         try:
             for number in range(self.frames):
@@ -51,14 +51,14 @@ class Flooder:
 
 
 class Sleeper:
-    """Enters a room and reads nothing; its kernel keeps as little as it can."""
+    """Enters a room and never reads. Its kernel buffers as little as possible."""
 
     def __init__(self, server: Server, room: str) -> None:
         self._socket = RawSocket(server.port, f"/room/{room}/?key=sleeper", deaf=True)
         self._port = self._socket.line.getsockname()[1]
 
     def is_closed(self, server: Server) -> bool:
-        """Whether the server's end of the connection is gone, or is being ended."""
+        """Whether the server has closed the connection, or is closing it."""
         mine, theirs = f"{self._port:04X}", f"{server.port:04X}"
         with open("/proc/net/tcp") as table:  # noqa: PTH123  (a file of the kernel)
             states = [
@@ -69,5 +69,5 @@ class Sleeper:
         return "01" not in states  # 01: established
 
     def close(self) -> None:
-        """Go."""
+        """Disconnect."""
         self._socket.close()

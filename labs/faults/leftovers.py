@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labs.faults.site import Site
 
-#: Keys that name a server, and those that are there for sockets only.
+#: Keys that contain a server's name, and keys that exist only for sockets.
 OF_SERVERS = ("connections", "inbox", "groups")
 OF_SOCKETS = ("connections", "session", "group", "groups")
 
@@ -27,7 +27,7 @@ def ghosts(site: Site) -> list[str]:
 
 
 def leftovers(site: Site) -> list[str]:
-    """Return the keys of sockets; there should be none when all sockets are closed."""
+    """Return keys of sockets. There must be none when all sockets are closed."""
     return list(_found(site, OF_SOCKETS))
 
 

@@ -9,7 +9,7 @@ KNOWN = 10.0
 
 
 def check_presence(stage: Stage) -> None:
-    """Compare what stands in Redis with the sockets, rooms and processes that are there."""
+    """Compare the chat's and the layer's records with the live sockets, rooms and processes."""
     joined, rooms = stage.traffic.status().joined, stage.traffic.plan.rooms
     wanted = {"connections": joined, "sessions": joined, "groups": rooms, "unknown": 0, "dead": 0}
     stage.expect_soon(
@@ -18,7 +18,7 @@ def check_presence(stage: Stage) -> None:
 
 
 def found(stage: Stage) -> dict[str, int]:
-    """Count; a server is known from its start on."""
+    """Count them. A server is known from its start."""
     site, status = stage.site, stage.site.status()
     workers = {worker.pid for worker in site.workers if worker.is_running}
     servers = {server.process.pid for server in site.servers if server.process.is_running}

@@ -1,4 +1,4 @@
-"""A proxy before Redis that drops connections after a command ran, before its reply."""
+"""A proxy in front of Redis that cuts connections after a command ran, before its reply."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from labs.harness.commands import run
 
-#: The kinds of commands whose replies may be lost.
+#: The kinds of commands whose replies can be lost.
 KINDS = ("publish", "commit", "pull")
 
-#: How the reply to a pull begins that hands out a message; others say that there is none.
+#: The beginning of a reply to a pull with a message. Other replies have none.
 MESSAGE = re.compile(rb"(?:^|(?<=\r\n))\*1\r\n")
 
 SHAS = (
@@ -25,16 +25,16 @@ SHAS = (
 
 
 def find_marks(engine: Path) -> dict[str, bytes]:
-    """Return what each kind of command is recognised by; scripts have a name of their content."""
+    """Return the bytes that identify each kind of command. Scripts are identified by hash."""
     said = run(sys.executable, "-c", SHAS, cwd=engine, env={"PYTHONPATH": str(engine)})
     publish, commit = said.split()
     return {"publish": publish, "commit": commit, "pull": b"XREADGROUP"}
 
 
 class Proxy:
-    """Listens on *port* for Redis on *target*; runs in a thread of its own.
+    """Listens on *port* for Redis on *target*, in a thread of its own.
 
-    :meth:`arm` says how many replies are lost of each kind of command; *cuts* counts them.
+    :meth:`arm` sets how many replies are lost of each kind of command. *cuts* counts lost ones.
     """
 
     def __init__(self, target: int) -> None:
@@ -48,20 +48,20 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     def start(self, engine: Path) -> None:
-        """Listen, to processes whose engine is in that folder."""
+        """Listen, for processes with the engine in that folder."""
         self.marks = find_marks(engine)
         self._thread.start()
         self._listening.wait()
 
     def stop(self) -> None:
-        """End, with all lines."""
+        """Stop, and close all connections."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop.close()
 
     def arm(self, kind: str, count: int) -> None:
-        """Lose the next *count* replies to commands of a *kind*."""
+        """Lose the next *count* replies to commands of this *kind*."""
         self._loop.call_soon_threadsafe(self._armed.update, {kind: count})
 
     def _run(self) -> None:
@@ -92,7 +92,7 @@ class Proxy:
         writer.close()
 
     def takes(self, kind: str) -> bool:
-        """Say whether the reply to a command of this kind is to be lost, and count it."""
+        """Whether to lose a reply to a command of this kind. Counts it."""
         if self._armed[kind] <= 0:
             return False
         self._armed[kind] -= 1
@@ -101,9 +101,9 @@ class Proxy:
 
 
 class Line:
-    """One connection; *kinds* is what was asked last, if its replies may be lost.
+    """One connection. *kinds* are the latest commands whose replies can be lost.
 
-    A worker asks for a commit and for its next message at once: two replies, one after the other.
+    A worker sends a commit and its next pull together, and gets two replies in sequence.
     """
 
     def __init__(self, proxy: Proxy) -> None:
@@ -111,7 +111,7 @@ class Line:
         self.kinds: list[str] = []
 
     async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass requests on, and note what they ask for."""
+        """Forward requests, and record their kinds."""
         with suppress(OSError):
             while data := await reader.read(2**16):
                 self.kinds = [kind for kind, mark in self.proxy.marks.items() if mark in data]
@@ -119,7 +119,7 @@ class Line:
                 await writer.drain()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass replies back, until one is to be lost."""
+        """Forward replies, until one is to be lost."""
         with suppress(OSError):
             while data := await reader.read(2**16):
                 end = self.end_of(data)
@@ -129,7 +129,7 @@ class Line:
                     return
 
     def end_of(self, data: bytes) -> int | None:
-        """Return where in *data* a reply begins that is to be lost; None if there is none."""
+        """Return the offset in *data* of the first reply to lose, or None."""
         if self.kinds and self.kinds[0] != "pull" and self.proxy.takes(self.kinds.pop(0)):
             return 0
         found = MESSAGE.search(data) if "pull" in self.kinds else None

@@ -1,30 +1,30 @@
-"""All faults, in the order in which they are tried."""
+"""All faults, in the order in which they run."""
 
 from __future__ import annotations
 
-from labs.faults.fault import Fault
-from labs.faults.harms.bad_consumers import BadConsumers, Poison
-from labs.faults.harms.chat import (
+from labs.faults.cases.bad_consumers import BadConsumers, Poison
+from labs.faults.cases.chat import (
     ChatBothKilled,
     ChatRedisEmptied,
     ChatServerKilled,
     ChatServerStopped,
     ChatWorkersKilled,
 )
-from labs.faults.harms.chat_restarts import ChatRestarts
-from labs.faults.harms.clock_jump import ClockJump
-from labs.faults.harms.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
-from labs.faults.harms.lost_replies import LostReplies
-from labs.faults.harms.no_worker import NoWorker
-from labs.faults.harms.other_format import OtherFormat
-from labs.faults.harms.redis_lost import RedisEmptied, RedisOld
-from labs.faults.harms.redis_trouble import RedisCut, RedisFull
-from labs.faults.harms.rude_clients import Flood, SlowReader
-from labs.faults.harms.server_killed import ServerKilled, ServerKilledBusy
-from labs.faults.harms.server_stopped import ServerStopped
-from labs.faults.harms.vanishing_handshakes import VanishingHandshakes
-from labs.faults.harms.worker_killed import WorkerKilled
-from labs.faults.harms.worker_stopped import RollingRestart, WorkerStopped
+from labs.faults.cases.chat_restarts import ChatRestarts
+from labs.faults.cases.clock_jump import ClockJump
+from labs.faults.cases.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
+from labs.faults.cases.lost_replies import LostReplies
+from labs.faults.cases.no_worker import NoWorker
+from labs.faults.cases.other_format import OtherFormat
+from labs.faults.cases.redis_lost import RedisEmptied, RedisOld
+from labs.faults.cases.redis_trouble import RedisCut, RedisFull
+from labs.faults.cases.rude_clients import Flood, SlowReader
+from labs.faults.cases.server_killed import ServerKilled, ServerKilledBusy
+from labs.faults.cases.server_stopped import ServerStopped
+from labs.faults.cases.vanishing_handshakes import VanishingHandshakes
+from labs.faults.cases.worker_killed import WorkerKilled
+from labs.faults.cases.worker_stopped import RollingRestart, WorkerStopped
+from labs.faults.fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
     WorkerKilled(),
@@ -59,10 +59,10 @@ FAULTS: tuple[Fault, ...] = (
     ChatRedisEmptied(),
 )
 
-#: Those that take long, and are tried only by their names.
+#: Long faults, which run only by name.
 LONG: tuple[Fault, ...] = (ChatRestarts(),)
 
 
 def named(name: str) -> Fault:
-    """Return the fault of this name; StopIteration if there is none."""
+    """Return the fault of this name. StopIteration if there is none."""
     return next(fault for fault in (*FAULTS, *LONG) if fault.name == name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
-#: How many of each kind of fact are named.
+#: How many examples are kept of each kind.
 EXAMPLES = 3
 
-#: What the table calls what is counted.
+#: The table's names for the counts.
 LABELS = {
     "dropped": "clients cut",
     "lost": "lost",
@@ -24,7 +24,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may happen at most; None: no limit.
+    """The maximum of each count. None means no limit.
 
     *dropped* leaves out the sockets of servers that the fault itself ends.
     """
@@ -40,7 +40,7 @@ class Limits:
     seconds: float | None = 10.0
 
     def describe(self) -> str:
-        """Say it in a cell of the table."""
+        """The text of its cell in the table."""
         names = [item.name for item in fields(self) if item.name != "seconds"]
         free = [LABELS[name] for name in names if getattr(self, name) is None]
         parts = ["all 0" if not free else f"all 0 but {', '.join(free)}"]
@@ -51,10 +51,10 @@ class Limits:
 
 @dataclass
 class Row:
-    """What was counted; *taken* are the sockets of servers that the fault ended.
+    """The counts. *taken* are the sockets of servers that the fault ended.
 
-    *examples* name some of what was counted, *failures* are other targets that were missed,
-    *notes* what else is worth a line. *broken*: it could not be counted.
+    *examples* describe some counted events, *failures* are other missed targets, *notes* are
+    observations. *broken*: the fault could not be measured.
     """
 
     fault: str
@@ -78,7 +78,7 @@ class Row:
     notes: list[str] = field(default_factory=list)
 
     def add(self, name: str, found: list[str] | float) -> None:
-        """Add a number under a *name*, or that of the facts of a list; keep some as examples."""
+        """Add a number, or the length of a list, to the count *name*. Keeps some examples."""
         facts = found if isinstance(found, list) else []
         count = len(facts) if isinstance(found, list) else found
         setattr(self, name, getattr(self, name) + count)

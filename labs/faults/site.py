@@ -1,4 +1,4 @@
-"""The processes that harm is done to: Redis, interface servers, workers."""
+"""The processes that faults happen to: Redis, interface servers, workers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from labs.harness.server import Server
 from labs.harness.site import WORKER_READY
 from labs.harness.waiting import wait_for
 
-#: What starts a process: the engine's folder goes first on PYTHONPATH.
+#: The folder of the engine, which goes first on PYTHONPATH.
 ENGINE = ROOT
 
 
@@ -35,10 +35,10 @@ def python_path(engine: Path) -> str:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a fault wants to be done to: how many processes of which kind, with which limits.
+    """The setup of a fault: how many processes of which kind, with which limits.
 
-    *limits* are CHANNEL_WORKERS, *redis* options of the command line of Redis, *clock* that of
-    Redis, if it is not the machine's. *proxied*: processes reach Redis by a proxy.
+    *limits* are CHANNEL_WORKERS, *redis* command line options of Redis, *clock* its clock, if it is
+    not the machine's. *proxied*: processes reach Redis through a proxy.
     """
 
     servers: tuple[str, ...] = ("daphne", "daphne")
@@ -51,7 +51,7 @@ class Setting:
 
 
 class Site(harness.Site):
-    """The project under load; see :class:`labs.harness.site.Site`.
+    """The project under load, on :class:`labs.harness.site.Site`.
 
     *engine* is the folder that ``channels_workers`` is imported from.
     """
@@ -61,13 +61,13 @@ class Site(harness.Site):
         super().__init__(folder, RedisServer(folder, *setting.redis, env=clock))
         self.setting = setting
         self.engine = engine
-        #: Where processes look for Redis: itself, or a proxy before it.
+        #: The address of Redis for processes: its own, or that of a proxy in front of it.
         self.redis_url = self.redis.url
         self.proxy = Proxy(self.redis.port)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of the processes; FAULTS is read by ``application.settings``."""
+        """The variables of the processes. ``application.settings`` reads FAULTS."""
         given = {
             "redis": self.redis_url,
             "folder": str(self.folder),
@@ -99,15 +99,15 @@ class Site(harness.Site):
         super().kill()
 
     def command(self, line: str) -> list[str]:
-        """Return a command of the Procfile, to be run for the project under load.
+        """Return a command of the Procfile, adapted to the project under load.
 
-        ``python -m django`` is what ``manage.py`` is, but imports nothing from its own folder.
+        ``python -m django`` equals ``manage.py``, but imports nothing from its own folder.
         """
         own = line.replace("chat_project.asgi", "labs.faults.application.asgi")
         return in_shell(own.replace("python manage.py", "python -m django"))
 
     def start_server(self, kind: str, port: int | None = None) -> Server:
-        """Start an interface server; return when it takes connections."""
+        """Start an interface server. Returns when it accepts connections."""
         port = port or free_port()
         process = self.launch(self.command(server_line(kind)), kind, {"PORT": str(port)})
         server = Server(port, process.wait_until_listening(port), kind)
@@ -115,7 +115,7 @@ class Site(harness.Site):
         return server
 
     def start_worker(self) -> Process:
-        """Start a worker; return at once."""
+        """Start a worker. Returns at once."""
         threads = {"WORKER_THREADS": str(self.setting.threads)}
         self.workers.append(self.start_line("worker", "worker", threads))
         return self.workers[-1]
@@ -125,17 +125,17 @@ class Site(harness.Site):
         return self.launch(self.command(read_procfile()[kind]), name, env)
 
     def status(self) -> Status:
-        """Return what the layer knows."""
+        """Return the status of the layer."""
         with self.redis.client() as client:
             return read_status(client, f"faults:{FORMAT_VERSION}:")
 
     def keys(self, pattern: str) -> list[str]:
-        """Return the keys of the layer that match, without its prefix."""
+        """Return the layer's keys that match, without its prefix."""
         with self.redis.client() as client:
             found = [key.decode() for key in client.keys(f"faults:*:{pattern}")]
         return sorted(key.split(":", 2)[2] for key in found)
 
     def wait_for_keys(self, pattern: str, count: int, timeout: float) -> None:
-        """Wait until so many keys match; AssertionError if they do not."""
+        """Wait until *count* keys match. AssertionError after a time-out."""
         what = f"{count} keys {pattern}"
         wait_for(lambda: len(self.keys(pattern)) == count, what, timeout)

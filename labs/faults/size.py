@@ -1,4 +1,4 @@
-"""The size of the load, and the duration of the harm."""
+"""The size of the load, and the duration of faults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Size:
-    """*rooms* with *each* people, who say something every *interval* (s)."""
+    """*rooms* with *each* people, who talk every *interval* (s)."""
 
     rooms: int
     each: int
@@ -15,7 +15,7 @@ class Size:
     quick: bool
 
     def choose(self, full: float, quick: float) -> float:
-        """Return one of the two."""
+        """Return *quick* in a quick run, otherwise *full*."""
         return quick if self.quick else full
 
 

@@ -1,4 +1,4 @@
-"""The stage of a fault: a site, its load, and notes."""
+"""The stage of a fault: a site, its load, and observations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from labs.harness.waiting import wait_for
 
 @dataclass
 class Stage(harness.Stage[Row]):
-    """*moments* are those of harm, *since* the one from which pauses count (monotonic s)."""
+    """*moments* are the times of faults. Outages are measured from *since* on (monotonic s)."""
 
     site: Site
     traffic: Traffic
@@ -27,23 +27,23 @@ class Stage(harness.Stage[Row]):
     row: Row
     moments: list[Moment] = field(default_factory=list)
     since: float = 0.0
-    doomed: set[int] = field(default_factory=set)
+    dropping: set[int] = field(default_factory=set)
 
-    def strike(self, process: Process | None = None) -> None:
-        """Note that harm is done now to a *process*, or to Redis, which all of them need."""
+    def mark_fault(self, process: Process | None = None) -> None:
+        """Record that a fault happens now, to a *process*, or to Redis and thus to all."""
         self.since = time.monotonic()
-        self.excuse(process)
+        self.allow_uncommitted(process)
 
-    def excuse(self, process: Process | None = None) -> None:
-        """Note that what a worker *process* (or any) runs now may not be committed."""
+    def allow_uncommitted(self, process: Process | None = None) -> None:
+        """Record that what a worker *process* (or any) runs now may stay uncommitted."""
         self.moments.append(Moment(time.monotonic(), process.pid if process else None))
 
     def count_from_now(self) -> None:
-        """Count pauses from now on, not from the last moment of harm."""
+        """Measure outages from now on, not from the last fault."""
         self.since = time.monotonic()
 
     def keep_busy(self, seconds: float) -> None:
-        """Let two of three worker threads run a consumer that takes some *seconds*.
+        """Let two of three worker threads run a consumer that takes *seconds*.
 
         Returns when they do.
         """
@@ -54,7 +54,7 @@ class Stage(harness.Stage[Row]):
         wait_for(lambda: len(self.running()) >= rooms, "consumers that take a while")
 
     def running(self) -> list[Run]:
-        """Return the runs of consumers that have not come to their end."""
+        """Return the runs of consumers that have not finished."""
         return [run for run in read_runs(self.site.folder) if run.after is None]
 
     def busiest_worker(self) -> Process:
@@ -62,11 +62,11 @@ class Stage(harness.Stage[Row]):
         running = [run.process for run in self.running()]
         return max(self.site.workers, key=lambda worker: running.count(worker.pid))
 
-    def expect_cut(self, victim: Process) -> None:
-        """Note how many consumers a worker has not finished; a missed target if it is none."""
+    def expect_in_flight(self, victim: Process) -> None:
+        """Note how many consumers a worker was running. Zero is a missed target."""
         cut = sum(run.process == victim.pid for run in self.running())
         self.note(f"{cut} consumers were in flight in it")
-        self.expect(cut > 0, "the harm met no consumer")
+        self.expect(cut > 0, "no consumer was running")
 
     def records(self) -> int:
         """Return how many connections the layer knows."""
@@ -74,14 +74,14 @@ class Stage(harness.Stage[Row]):
             keys = client.keys("faults:*:connections:*")
             return sum(int(client.hlen(key)) for key in keys)
 
-    def doom(self, server: Server) -> None:
-        """Note that the sockets of *server* are to be dropped."""
-        self.doomed.add(self.site.servers.index(server))
+    def expect_drops(self, server: Server) -> None:
+        """Record that the sockets of *server* will be dropped."""
+        self.dropping.add(self.site.servers.index(server))
 
     def drops(self, transcript: Transcript) -> tuple[int, int]:
-        """Return how many sockets were dropped of servers that live, and of those that do not."""
+        """Return how many sockets were dropped by surviving servers, and by ended ones."""
         ended = [
-            visit.server in self.doomed
+            visit.server in self.dropping
             for person in transcript.people
             for visit in person.visits
             if visit.joined is not None and visit.ended is not None

@@ -13,14 +13,14 @@ from labs.harness.report import table
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table; the terminal pads it to *width*, on the left if that is negative."""
+    """A column of the table, padded to *width*. A negative width aligns to the left."""
 
     name: str
     width: int
     cell: Callable[[Row], str]
 
     def pad(self, text: str) -> str:
-        """Return *text* as wide as the column."""
+        """Return *text*, padded to the width of the column."""
         return text.ljust(-self.width) if self.width < 0 else text.rjust(self.width)
 
 
@@ -49,7 +49,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def heading() -> str:
-    """Return the first lines of the table: a long name takes several."""
+    """Return the first lines of the table. Long names are wrapped."""
     names = [textwrap.wrap(column.name, abs(column.width)) for column in COLUMNS]
     height = max(map(len, names))
     lines = zip(*([""] * (height - len(name)) + name for name in names), strict=True)
@@ -57,7 +57,7 @@ def heading() -> str:
 
 
 def describe(row: Row) -> str:
-    """Return the line of a row, and below it what was missed, and notes."""
+    """Return the line of a row, followed by missed targets and notes."""
     lines = [_line([column.cell(row) for column in COLUMNS])]
     lines += [f"    missed: {what}" for what in row.missed()]
     lines += [f"    {note}" for note in row.notes]
@@ -76,7 +76,7 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def markdown(rows: Sequence[Row]) -> list[str]:
-    """Return the table as the documentation has it."""
+    """Return the table in the documentation's format."""
     cells = [[column.cell(row) for column in COLUMNS] for row in rows]
     named = [[f"`{first}`", *others] for first, *others in cells]
     return table([column.name for column in COLUMNS], named)

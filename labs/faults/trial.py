@@ -18,15 +18,15 @@ from labs.faults.stage import Stage
 from labs.harness.crowd.traffic import Traffic
 from labs.harness.waiting import wait_for
 
-#: How long all flows before the harm, how long the last disconnects may take (s).
+#: How long the load runs before the fault, and how long the last disconnects may take (s).
 BEFORE, LAST = 3.0, 20.0
 
-#: How long it may take until Redis is rid of what is gone (s).
+#: Time-out until Redis has no leftovers (s).
 CLEAN = 5.0
 
 
 def try_fault(fault: Fault, size: Size, folder: Path, engine: Path = ENGINE) -> Row:
-    """Run a fault under load; return its row."""
+    """Run a fault under load, and return its row."""
     since = time.monotonic()
     row = Row(fault.name, fault.limits)
     try:
@@ -44,9 +44,9 @@ def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
     with Traffic(site.folder, site.processes, plan) as traffic:
         stage = Stage(site, traffic, size, row)
         traffic.wait_until_calm(30)
-        stage.last(BEFORE)
-        fault.harm(stage)
-        stage.expect(traffic.wait_until_calm(fault.patience), f"no calm: {traffic.status()}")
+        stage.hold(BEFORE)
+        fault.inject(stage)
+        stage.expect(traffic.wait_until_calm(fault.calm_timeout), f"no calm: {traffic.status()}")
         stage.expect(traffic.fall_silent(10), f"not all came back: {traffic.status()}")
         fault.check(stage)
         _expect_none(stage, ghosts, "are left of servers that are gone")
@@ -61,7 +61,7 @@ def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
 
 
 def _expect_none(stage: Stage, find: Callable[[Site], list[str]], what: str) -> None:
-    """Wait a while until *find* finds nothing in Redis."""
+    """Wait until *find* finds nothing in Redis. Otherwise a missed target."""
 
     def say() -> str:
         found = find(stage.site)

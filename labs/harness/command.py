@@ -19,9 +19,9 @@ Run = Callable[[Path], int]
 
 
 def make_parser(command: str, describes: str | None, only: str = "") -> argparse.ArgumentParser:
-    """A parser with ``--list``, and with ``--only`` if *only* says what it names."""
+    """A parser with ``--list``. Adds ``--only`` if *only* describes its names."""
     parser = argparse.ArgumentParser(prog=command, description=describes)
-    parser.add_argument("--list", action="store_true", help="list what there is, and end")
+    parser.add_argument("--list", action="store_true", help="list what there is, and exit")
     if only:
         parser.add_argument(
             "--only", action="append", default=[], metavar="NAME", help=f"{only}; repeatable"

@@ -9,7 +9,7 @@ from pathlib import Path
 from labs.harness.processes import clean_environment
 
 #: Time-out (s).
-PATIENCE = 600.0
+TIMEOUT = 600.0
 
 
 class Failed(RuntimeError):
@@ -26,7 +26,7 @@ def run(
         env=clean_environment() | dict(env or {}),
         input=stdin,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     if done.returncode:

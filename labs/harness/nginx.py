@@ -32,7 +32,7 @@ http {{
 
 
 def nginx_program() -> str:
-    """The path of nginx, which Debian installs outside of the PATH of users."""
+    """The path of nginx, which Debian installs outside of users' PATH."""
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if found is None:
         raise FileNotFoundError(
@@ -43,7 +43,7 @@ def nginx_program() -> str:
 
 
 class Nginx:
-    """Runs with *http* as its `http` block. *folder* is for its files alone."""
+    """Runs with *http* as its `http` block. *folder* must be for its files alone."""
 
     def __init__(self, folder: Path, processes: Processes, http: str, port: int) -> None:
         self.folder = folder
@@ -56,7 +56,8 @@ class Nginx:
     def reload(self, http: str | None = None) -> None:
         """Load another *http* block, or the files again.
 
-        Returns when the old worker process accepts no more connections. Open ones stay with it.
+        Returns when the old worker process accepts no more connections. Open connections stay with
+        it.
         """
         if http is not None:
             self._write(http)
@@ -69,7 +70,7 @@ class Nginx:
         return len(re.findall("gracefully shutting down", self.process.output))
 
     def _write(self, http: str) -> None:
-        # Without it the worker processes of root's nginx could not enter folders of root.
+        # Otherwise worker processes of a root nginx could not enter folders of root.
         user = "" if os.geteuid() else "user root;"
         text = AROUND.format(folder=self.folder, user=user, http=http)
         (self.folder / "nginx.conf").write_text(text)

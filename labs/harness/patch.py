@@ -8,14 +8,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Patch:
-    """Replaces *old*, which stands exactly once in *file*, by *new*."""
+    """Replaces *old*, which must occur exactly once in *file*, by *new*."""
 
     file: str
     old: str
     new: str
 
     def apply(self, folder: Path) -> None:
-        """Change the file below *folder*; ValueError unless *old* is there exactly once."""
+        """Change the file below *folder*. ValueError unless *old* occurs exactly once."""
         path = folder / self.file
         text = path.read_text()
         if (found := text.count(self.old)) != 1:

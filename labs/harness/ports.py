@@ -10,7 +10,7 @@ PORTS = range(10_081, 32_768)
 
 
 def free_port() -> int:
-    """A free TCP port that no outgoing connection can take meanwhile."""
+    """A free TCP port that no outgoing connection can occupy meanwhile."""
     while True:
         port = secrets.choice(PORTS)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -1,4 +1,4 @@
-"""Child processes with a clean environment and a log each."""
+"""Child processes with a clean environment and a log file each."""
 
 import os
 import re
@@ -35,8 +35,8 @@ def clean_environment() -> dict[str, str]:
 class Process:
     """One child process.
 
-    It is the leader of its own process group, so that what it started goes with it. Lines of both
-    its outputs are kept in `lines` and written to `log`.
+    It leads its own process group, so that its children can be killed with it. Lines of both
+    outputs are kept in `lines` and written to `log`.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Process:
         return status
 
     def _tell_where_it_is(self) -> None:
-        """Abort it, so that Python dumps the stack of each thread."""
+        """Abort it, so that Python dumps all stacks."""
         self.signal(signal.SIGABRT)
         with suppress(subprocess.TimeoutExpired):
             self._popen.wait(5)
@@ -202,7 +202,7 @@ class Process:
             self._popen.stdout.close()
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """Stop it: by SIGTERM first, by SIGKILL after *timeout*."""
+        """Stop it by SIGTERM, and by SIGKILL after *timeout*."""
         try:
             if self.is_running:
                 self.terminate(timeout)
@@ -217,7 +217,7 @@ class Process:
 
 
 class Processes:
-    """Starts processes, and stops those that still run, youngest first."""
+    """Starts processes, and stops the running ones, youngest first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -242,7 +242,7 @@ class Processes:
         return iter(self.started)
 
     def stop(self) -> None:
-        """Stop all. AssertionError names those that had to be killed."""
+        """Stop all. AssertionError names processes that had to be killed."""
         stubborn = []
         for process in reversed(self.started):
             try:
@@ -257,5 +257,5 @@ class Processes:
             process.kill()
 
     def describe(self) -> str:
-        """The output of each."""
+        """The output of each process."""
         return "\n\n".join(process.describe() for process in self.started)

@@ -2,7 +2,7 @@
 
 from labs.harness.project import ROOT
 
-#: Replaces Daphne of the Procfile.
+#: The replacement for Daphne in the Procfile.
 UVICORN = "uvicorn --host 127.0.0.1 --port $PORT chat_project.asgi:application"
 
 

@@ -1,4 +1,4 @@
-"""A WebSocket client with frames by hand, for behaviour that no library allows."""
+"""A WebSocket client that builds frames by hand, for behaviour that libraries do not allow."""
 
 import os
 import select
@@ -14,7 +14,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv1: bool = False) -> bytes:
-    """A frame of a client, with a mask of zeros."""
+    """A client's frame, with a mask of zeros."""
     first = (0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode
     if len(payload) < 126:
         head = struct.pack("!BB", first, 0x80 | len(payload))
@@ -26,14 +26,14 @@ def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv1: bool = 
 
 
 def deflated(payload: bytes) -> bytes:
-    """A text frame, compressed as permessage-deflate wants it."""
+    """A text frame, compressed as in permessage-deflate."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -12)
     packed = packer.compress(payload) + packer.flush(zlib.Z_FULL_FLUSH)
     return frame(packed[:-4], rsv1=True)
 
 
 def handshake(port: int, path: str, **headers: str) -> bytes:
-    """The handshake request of a client. `X_Name` is the header X-Name."""
+    """A client's handshake request. `X_Name` is the header X-Name."""
     lines = {
         "Host": f"127.0.0.1:{port}",
         "Upgrade": "websocket",
@@ -47,9 +47,9 @@ def handshake(port: int, path: str, **headers: str) -> bytes:
 
 
 class RawSocket:
-    """A socket of a server on this machine. `answer` is the response to its handshake.
+    """A socket of a local server. `answer` is the response to its handshake.
 
-    A *deaf* one has a small receive buffer, so that the server soon notices if it does not read.
+    A *deaf* one has a small receive buffer, so that the server soon notices unread data.
     """
 
     def __init__(
@@ -84,15 +84,15 @@ class RawSocket:
         """Send frames, however long it takes."""
         self.line.sendall(data)
 
-    def send_until_held(self, data: bytes, times: int, patience: float = 1.0) -> int:
-        """Send *data* so often, at most; stop when nothing is taken for so long (s). How often."""
+    def send_until_held(self, data: bytes, times: int, quiet: float = 1.0) -> int:
+        """Send *data* up to *times* times, or until nothing is taken for *quiet* s. How often."""
         self.line.setblocking(False)
         number = 0
         try:
             for number in range(times):
                 left = memoryview(data)
                 while left:
-                    if not select.select([], [self.line], [], patience)[1]:
+                    if not select.select([], [self.line], [], quiet)[1]:
                         return number
                     left = left[self.line.send(left) :]
         finally:
@@ -100,7 +100,7 @@ class RawSocket:
         return number + 1
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
-        """Opcode and payload of each frame that comes; CLOSE and b"" when the line is cut."""
+        """Opcode and payload of each incoming frame. CLOSE and b"" when the connection is cut."""
         while True:
             yield self._next()
 
@@ -126,7 +126,7 @@ class RawSocket:
         return taken
 
     def until_cut(self) -> list[int]:
-        """Read until the line ends; the close codes that came."""
+        """Read until the connection ends. Returns the received close codes."""
         codes: list[int] = []
         for opcode, payload in self.frames():
             if opcode == CLOSE and not payload:
@@ -138,7 +138,7 @@ class RawSocket:
         raise AssertionError("frames() does not end")
 
     def close(self) -> None:
-        """Go without a word."""
+        """Disconnect without a close frame."""
         self.line.close()
 
     def __enter__(self) -> Self:

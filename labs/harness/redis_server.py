@@ -11,7 +11,7 @@ from labs.harness.processes import Process
 
 
 def redis_command() -> str:
-    """The path of redis-server. AssertionError says how to install it."""
+    """The path of redis-server. AssertionError tells how to install it."""
     found = shutil.which("redis-server")
     assert found, "There is no redis-server on the PATH. scripts/test installs one."
     return found
@@ -20,8 +20,8 @@ def redis_command() -> str:
 class RedisServer:
     """A Redis server on its own port, without persistence.
 
-    It may be stopped and started again, on the same port and empty. `options` are those of the
-    command line, such as `"--maxmemory", "4mb"`; `env` adds to its environment.
+    After a restart it has the same port and no data. `options` are command line options, such as
+    `"--maxmemory", "4mb"`. `env` extends its environment.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RedisServer:
 
     @property
     def process(self) -> Process:
-        """The process, to send signals to. AssertionError if it was never started."""
+        """The process, for signals. AssertionError if it was never started."""
         assert self._process is not None, "This Redis server was never started."
         return self._process
 

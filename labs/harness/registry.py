@@ -1,4 +1,4 @@
-"""Named entries, and the selection by name: ``--only`` and ``--list``."""
+"""Named entries, and their selection by name: ``--only`` and ``--list``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def require_known(wanted: Iterable[str], known: Iterable[str], what: str) -> Non
 
 
 def choose(known: Sequence[T], wanted: Collection[str], what: str) -> list[T]:
-    """The *wanted* entries in the order of *known*, or all entries if none is named.
+    """The *wanted* entries in the order of *known*, or all entries without names.
 
     ValueError for an unknown name.
     """

@@ -56,5 +56,5 @@ def write_json(file: Path, content: object) -> None:
 
 
 def write_markdown(file: Path, lines: Sequence[str], given: Sequence[str]) -> None:
-    """Write a table, then the conditions that are *given*."""
+    """Write a table, followed by the conditions in *given*."""
     file.write_text("\n".join((*lines, "", *given)) + "\n")

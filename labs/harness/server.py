@@ -1,4 +1,4 @@
-"""A running interface server, and people in rooms of the chat."""
+"""A running interface server, and people in chat rooms."""
 
 import json
 import re
@@ -74,7 +74,7 @@ class Person:
         self.socket.send(json.dumps({"handle": handle, "message": message} | more))
 
     def hear(self, timeout: float = 20) -> dict[str, Any]:
-        """The next chat message. Frames of other types only go to `seen`."""
+        """The next chat message. Frames of other types are only recorded in `seen`."""
         while True:
             frame: dict[str, Any] = json.loads(self.socket.recv(timeout))
             self.seen.append(frame)

@@ -11,14 +11,14 @@ from labs.harness.processes import Process, Processes
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 
-#: A worker logs this when it is ready, also that of 1.1.8.
+#: Workers log this line when they are ready. 1.1.8 logs it too.
 WORKER_READY = r"(?i)\blistening on channels"
 
 
 class Site:
     """Use it in a `with` block, which kills all of its processes at the end.
 
-    *folder* exists and is empty. Subclasses define which processes start.
+    *folder* must exist and be empty. Subclasses decide which processes start.
     """
 
     def __init__(self, folder: Path, redis: RedisServer | None = None) -> None:
@@ -66,7 +66,7 @@ class Site:
         return run(*command, cwd=self.cwd, env=self.environment).decode()
 
     def replace_dead_workers(self) -> int:
-        """Start a worker for each that has exited, as a supervisor does. Return how many."""
+        """Start a worker for each that has exited, like a supervisor. Returns how many."""
         dead = [worker for worker in self.workers if not worker.is_running]
         for worker in dead:
             self.workers.remove(worker)

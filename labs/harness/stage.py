@@ -34,13 +34,13 @@ class Stage(Generic[R]):
             self.row.failures.append(what)
 
     def expect_soon(self, fact: Callable[[], bool], what: Callable[[], str], wait: float) -> None:
-        """Add a missed target unless *fact* holds within *wait* seconds."""
+        """Add a missed target unless *fact* becomes true within *wait* seconds."""
         try:
             wait_for(fact, what, wait)
         except AssertionError as missed:
             self.row.failures.append(str(missed))
 
     @staticmethod
-    def last(seconds: float) -> None:
+    def hold(seconds: float) -> None:
         """Keep the current state for some seconds."""
         threading.Event().wait(seconds)

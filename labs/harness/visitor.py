@@ -43,12 +43,11 @@ class Answer:
 
 
 class Visitor:
-    """Keeps the cookies of a site, sends forms as its pages do, and opens sockets.
+    """Keeps the cookies of a site, submits forms like its pages, and opens sockets.
 
-    The site has the name *host* and listens on *port* of this machine: with TLS if there is a
-    *certificate*, and without TLS on *plain_port*. The visitor connects from *address*, which may
-    be any of 127.0.0.0/8. All paths of the site begin with *prefix*. *patience* is the time-out
-    (s).
+    The site is called *host* and listens on *port* of this machine: with TLS if there is a
+    *certificate*, and without TLS on *plain_port*. The visitor connects from *address*, any of
+    127.0.0.0/8. All paths of the site begin with *prefix*. *timeout* is the time-out (s).
     """
 
     def __init__(
@@ -60,16 +59,16 @@ class Visitor:
         prefix: str = "",
         *,
         plain_port: int = 0,
-        patience: float = 60.0,
+        timeout: float = 60.0,
     ) -> None:
         self.host, self.port, self.plain_port = host, port, plain_port
-        self.address, self.prefix, self.patience = address, prefix, patience
+        self.address, self.prefix, self.timeout = address, prefix, timeout
         self.context = trusting(certificate) if certificate else None
         self.jar: dict[str, Morsel[str]] = {}
 
     @classmethod
     def of(cls, server: Server) -> Self:
-        """A visitor of a server of this machine, without TLS."""
+        """A visitor of a local server, without TLS."""
         return cls(f"127.0.0.1:{server.port}", server.port)
 
     def go_to(self, server: Server) -> None:
@@ -121,7 +120,7 @@ class Visitor:
 
     def post(self, path: str, **fields: str) -> Answer:
         """Submit a form as a page does."""
-        # A cookie may have a prefix that binds it to its host.
+        # A cookie name may have a prefix that binds it to its host.
         tokens = [value for name, value in self.cookies.items() if name.endswith("csrftoken")]
         body = urllib.parse.urlencode(fields | {"csrfmiddlewaretoken": "".join(tokens)})
         kind = "application/x-www-form-urlencoded"
@@ -159,7 +158,7 @@ class Visitor:
             sock=self._line(self.port),
             origin=Origin(origin or self.origin),
             additional_headers=self.headers,
-            open_timeout=self.patience,
+            open_timeout=self.timeout,
             ping_interval=None,
             max_size=None,
             **secure,
@@ -173,13 +172,13 @@ class Visitor:
         return self.context.wrap_socket(line, server_hostname=self.host)
 
     def _line(self, port: int) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", port), self.patience, (self.address, 0))
+        return socket.create_connection(("127.0.0.1", port), self.timeout, (self.address, 0))
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:
     """A TLS context that trusts this certificate alone."""
     context = ssl.create_default_context(cafile=certificate)
-    # In 1.3 the server speaks of sessions just as the client writes its request, and the thread
-    # of the socket reads that: before Python 3.13 nothing keeps the two apart.
+    # In TLS 1.3 the server sends session tickets while the client writes its request, and the
+    # socket's thread reads them: before Python 3.13 nothing synchronises the two.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -11,7 +11,7 @@ PAUSE = 0.02
 
 
 def wait_for(condition: Callable[[], T], what: str | Callable[[], str], timeout: float = 20.0) -> T:
-    """Return the first true value of `condition`; AssertionError after `timeout` seconds."""
+    """The first true value of `condition`. AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()
     while not (value := condition()):

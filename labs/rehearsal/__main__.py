@@ -1,4 +1,4 @@
-"""Rehearses a deployment on Heroku, on this machine; exit status 1 if a step fails."""
+"""Rehearse a deployment on Heroku, on this machine. Exit status 1 if a step fails."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from labs.rehearsal.table import as_json, describe, markdown
 
 COMMAND = "scripts/rehearse"
 
-#: A machine that did nothing for so long (s) is worth a word.
+#: A longer stall of the machine is mentioned (s).
 STOOD = 3.0
 
 
 def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = make_parser(COMMAND, __doc__)
-    parser.add_argument("--until", metavar="STEP", help="end after this step")
+    parser.add_argument("--until", metavar="STEP", help="stop after this step")
     parser.add_argument(
-        "--without", action="append", default=[], metavar="STEP", help="leave out this one"
+        "--without", action="append", default=[], metavar="STEP", help="skip this step"
     )
     add_files(parser, "json", "markdown")
     return parser.parse_args()
 
 
 def play(step: Step, stage: Stage) -> bool:
-    """Play a step, say what came of it; return whether those that follow can be played."""
+    """Run a step and print its result. Returns whether the following ones can run."""
     since = time.monotonic()
     row = stage.row = Row(step.name, step.description)
     stage.site.gauge.since()
@@ -52,13 +52,13 @@ def play(step: Step, stage: Stage) -> bool:
     row.redis, row.database = peaks.redis, peaks.database
     row.took = time.monotonic() - since
     if peaks.stood > STOOD:
-        stage.note(f"the machine stood still for {peaks.stood:.0f} s meanwhile")
+        stage.note(f"the machine stalled for {peaks.stood:.0f} s meanwhile")
     say(describe(row))
     return goes_on
 
 
 def rehearse(folder: Path, until: str | None, without: Sequence[str] = ()) -> list[Row]:
-    """Play the steps in a *folder*; return their rows."""
+    """Run the steps in a *folder*, and return their rows."""
     rows = []
     with Site(folder).running() as site:
         stage = Stage(folder, Repository(folder), site, Row("", ""))
@@ -71,7 +71,7 @@ def rehearse(folder: Path, until: str | None, without: Sequence[str] = ()) -> li
 
 
 def report(options: argparse.Namespace, folder: Path) -> int:
-    """Rehearse; return the exit status."""
+    """Rehearse. Returns the exit status."""
     wanted = [*options.without, *([options.until] if options.until else [])]
     require_known(wanted, [step.name for step in STEPS], "a step")
     if options.list:
@@ -93,7 +93,7 @@ def report(options: argparse.Namespace, folder: Path) -> int:
 
 def main() -> int:
     """Rehearse, report, return the exit status."""
-    # PostgreSQL runs as another user, who must get through the folder.
+    # PostgreSQL runs as another user, who must be able to enter the folder.
     return run_command("rehearsal", partial(report, parse()), mode=0o711)
 
 

@@ -14,13 +14,14 @@ from labs.harness.processes import Process, Processes
 from labs.harness.site import WORKER_READY
 from labs.rehearsal.slug import Slug
 
-#: SIGKILL follows SIGTERM after so long; a web dyno must listen within that of its start (s).
+#: SIGKILL follows SIGTERM after this time. A web dyno must listen within this time of its start
+#: (s).
 GRACE, BOOT = 30.0, 60.0
 
 
 @dataclass
 class Dyno:
-    """A process of an app; *kind* is the process type, *told* when it got SIGTERM."""
+    """A process of an app. *kind* is the process type, *told* the time of SIGTERM."""
 
     kind: str
     number: int
@@ -29,14 +30,14 @@ class Dyno:
     told: float = 0.0
 
     def wait_until_up(self) -> None:
-        """Wait until it does its work."""
+        """Wait until it is ready."""
         if self.kind == "web":
             self.process.wait_until_listening(self.port, BOOT)
         else:
             self.process.wait_for_line(WORKER_READY, BOOT)
 
     def tell_to_stop(self) -> None:
-        """Send SIGTERM to all that runs in it, as the platform does."""
+        """Send SIGTERM to all of its processes, as the platform does."""
         self.told = time.monotonic()
         os.killpg(self.process.pid, signal.SIGTERM)
 
@@ -51,9 +52,9 @@ class Release:
 
 @dataclass
 class App:
-    """*switch* is told the ports of the web dynos whenever they change.
+    """*switch* gets the ports of the web dynos whenever they change.
 
-    *killed* counts dynos that had to be killed, *slowest* is the longest that one took to end (s).
+    *killed* counts dynos that had to be killed, *slowest* is the longest shutdown (s).
     """
 
     name: str
@@ -78,7 +79,7 @@ class App:
         }
 
     def run(self, command: str, slug: Slug, config: Mapping[str, str], dyno: str) -> str:
-        """Run a command in a dyno of its own; return what it wrote. AssertionError if it fails."""
+        """Run a command in a separate dyno and return its output. AssertionError if it fails."""
         env = {**self.environment(dyno, config), "PATH": slug.path, "PORT": str(free_port())}
         shell = ["/bin/bash", "-c", command]
         process = self.processes(shell, name=f"{self.name}.{dyno}", env=env, cwd=slug.folder)
@@ -92,7 +93,7 @@ class App:
         return self.run("python manage.py collectstatic --noinput", slug, config, "")
 
     def release(self, slug: Slug) -> str:
-        """Run the release command and, as it succeeded, restart all dynos; return its output."""
+        """Run the release command, then restart all dynos. Returns the command's output."""
         config = dict(self.config)
         said = self.run(slug.procfile["release"], slug, config, f"release.{len(self.releases)}")
         self.releases.append(Release(slug, config))
@@ -100,25 +101,25 @@ class App:
         return said
 
     def deploy(self, slug: Slug) -> str:
-        """Build, and release what was built."""
+        """Build, and release the result."""
         self.build(slug)
         return self.release(slug)
 
     def set_config(self, **changes: str) -> str:
-        """Change config vars, which makes a release of the same files."""
+        """Change config vars, which releases the same files again."""
         self.config.update(changes)
         return self.release(self.releases[-1].slug)
 
     def roll_back(self) -> str:
-        """Release once more what was released before the last release."""
+        """Release again what was released before the last release."""
         former = self.releases[-2]
         self.config = dict(former.config)
         return self.release(former.slug)
 
     def scale(self, kind: str, count: int, *, wait: bool = True) -> None:
-        """Start or stop dynos until there are so many; the highest numbers go first.
+        """Start or stop dynos until there are *count*. The highest numbers stop first.
 
-        Returns when all are up, or at once unless it is to *wait*.
+        Returns when all are up, or at once unless *wait* is set.
         """
         dynos = self.dynos[kind]
         while len(dynos) < count:
@@ -134,7 +135,7 @@ class App:
             self._lead()
 
     def restart(self, kind: str, number: int = 1) -> None:
-        """Restart one dyno: the new one starts while the old one ends, elsewhere."""
+        """Restart one dyno. The new one starts elsewhere while the old one stops."""
         self._replace([self.dynos[kind][number - 1]])
 
     def _start(self, kind: str, number: int) -> Dyno:
@@ -147,7 +148,7 @@ class App:
         return Dyno(kind, number, process, port)
 
     def _replace(self, leaving: list[Dyno]) -> None:
-        """Start new dynos in the place of others while those end."""
+        """Start new dynos in place of others while those stop."""
         for old in leaving:
             old.tell_to_stop()
         for old in leaving:

@@ -17,13 +17,13 @@ from labs.rehearsal.router import OWN_HOST, Router
 #: How many handshakes are in flight at once.
 AT_ONCE = 10
 
-#: How long one may take, and an answer (s).
-PATIENCE = 300.0
+#: Time-out of a handshake, and of an answer (s).
+TIMEOUT = 300.0
 
 
 @asynccontextmanager
 async def crowd(router: Router, rooms: Sequence[str]) -> AsyncIterator[list[ClientConnection]]:
-    """Open a socket in each of the *rooms*, which may be the same; close them with the block."""
+    """Open a socket in each of the *rooms*, which may be the same. Closes them after the block."""
     gate = asyncio.Semaphore(AT_ONCE)
     trusted = trusting(router.certificate.file)
 
@@ -36,7 +36,7 @@ async def crowd(router: Router, rooms: Sequence[str]) -> AsyncIterator[list[Clie
                 ssl=trusted,
                 origin=Origin(f"https://{OWN_HOST}:{router.https}"),
                 additional_headers=guest.headers,
-                open_timeout=PATIENCE,
+                open_timeout=TIMEOUT,
                 ping_interval=None,
                 compression=None,
             )
@@ -49,17 +49,17 @@ async def crowd(router: Router, rooms: Sequence[str]) -> AsyncIterator[list[Clie
 
 
 async def say(sockets: Sequence[ClientConnection], text: str) -> None:
-    """Let each say the same once."""
+    """Let each socket send the same text once."""
     frame = json.dumps({"handle": "somebody", "message": text})
     await asyncio.gather(*(socket.send(frame) for socket in sockets))
 
 
 async def hear(sockets: Sequence[ClientConnection], text: str) -> None:
-    """Wait until each has heard it once."""
+    """Wait until each socket has received it once."""
 
     async def hear_one(socket: ClientConnection) -> None:
         while json.loads(await socket.recv()).get("message") != text:
             pass
 
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         await asyncio.gather(*(hear_one(socket) for socket in sockets))

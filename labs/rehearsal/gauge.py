@@ -1,4 +1,4 @@
-"""Samples the use of Redis and PostgreSQL, from outside."""
+"""Samples the load of Redis and PostgreSQL, from outside."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from labs.rehearsal.postgres import Postgres
 #: The sampling interval (s).
 PAUSE = 0.05
 
-#: How many of the app's connections are open, and how many of them without TLS.
+#: The app's open connections, and how many of them are without TLS.
 OPEN = """SELECT count(*), count(*) FILTER (WHERE NOT ssl)
 FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE usename = 'chat'"""
 
 
 @dataclass
 class Peaks:
-    """The most that was seen; *refused* are connections that Redis refused, *memory* is in bytes.
+    """The maxima so far. *refused* are connections that Redis refused, *memory* is in bytes.
 
-    *plain*: connections to PostgreSQL without TLS; *stood* is how long (s) the machine did nothing.
+    *plain*: connections to PostgreSQL without TLS. *stood* is the longest stall of the machine (s).
     """
 
     redis: int = 0
@@ -37,13 +37,13 @@ class Peaks:
     stood: float = 0.0
 
     def see(self, other: Peaks) -> None:
-        """Keep the higher of each."""
+        """Keep the higher value of each."""
         for name, value in vars(other).items():
             setattr(self, name, max(getattr(self, name), value))
 
 
 class Gauge:
-    """Looks while its `with` lasts; *whole* has the peaks since then."""
+    """Samples during its `with` block. *whole* has the peaks of all of it."""
 
     def __init__(self, key_value: KeyValue, postgres: Postgres) -> None:
         self.key_value = key_value
@@ -59,7 +59,7 @@ class Gauge:
 
     @contextmanager
     def running(self) -> Iterator[Gauge]:
-        """Look at both."""
+        """Sample both."""
         for thread in self._threads:
             thread.start()
         try:
@@ -70,7 +70,7 @@ class Gauge:
                 thread.join()
 
     def since(self) -> Peaks:
-        """Return the peaks since this was called last."""
+        """Return the peaks since the previous call."""
         with self._lock:
             found, self._since = self._since, Peaks()
         return found
@@ -81,7 +81,7 @@ class Gauge:
             self._since.see(found)
 
     def _look_at(self, look: Callable[[], None]) -> None:
-        """Look again and again, also after a restart."""
+        """Sample repeatedly, also after a restart."""
         while not self._ended.is_set():
             try:
                 look()

@@ -1,4 +1,4 @@
-"""A real Redis as the smallest plan has it: TLS only, self-signed, 20 connections, 25 MB."""
+"""A real Redis like the smallest plan: TLS only, self-signed, 20 connections, 25 MB."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import redis
 from labs.harness.certificate import make_certificate
 from labs.harness.redis_server import RedisServer
 
-#: What the plan allows; idle connections are closed after so many seconds.
+#: Limits of the plan. Idle connections are closed after the time-out (s).
 CONNECTIONS, MEGABYTES, IDLE = 20, 25, 300
 
-#: Who looks at it all the time from outside, by a Unix socket.
+#: Clients that watch it permanently from outside, by a Unix socket.
 OBSERVERS = 1
 
 
 class KeyValue(RedisServer):
-    """Its *port* speaks TLS; *url* is for the app, :meth:`client` for who looks from outside."""
+    """Its *port* speaks TLS. *url* is for the app, :meth:`client` for observers."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -40,7 +40,7 @@ class KeyValue(RedisServer):
         return f"rediss://:{self.password}@127.0.0.1:{self.port}"
 
     def client(self) -> redis.Redis:
-        """Return a client by the Unix socket, beside the app's limit; close it."""
+        """Return a client on the Unix socket, which bypasses the app's limit. Close it."""
         return redis.Redis(unix_socket_path=str(self.socket), password=self.password)
 
     def version(self) -> str:
@@ -49,5 +49,5 @@ class KeyValue(RedisServer):
             return str(client.info("server")["redis_version"])
 
     def connections(self, client: redis.Redis) -> set[str]:
-        """Return the ids of those that the app holds: they come by TCP."""
+        """Return the ids of the app's connections, which use TCP."""
         return {each["id"] for each in client.client_list() if "U" not in each["flags"]}

@@ -12,18 +12,18 @@ from labs.harness.crowd.traffic import Traffic
 from labs.harness.crowd.transcript import Transcript
 from labs.rehearsal.site import Site
 
-#: How many people in how many rooms, who say something every so often (s).
+#: How many people in how many rooms, and the interval of their messages (s).
 ROOMS, EACH, INTERVAL = 8, 5, 0.8
 
-#: How long all may take to be calm again, and to hear the last message (s).
+#: Time-outs until everything is calm again, and until the last message is received (s).
 CALM, LAST = 300.0, 300.0
 
 
 @dataclass
 class Counted:
-    """What was counted; *seconds* is the longest that a message took to somebody who is there.
+    """The counts. *seconds* is the longest delay of a message to a person who was present.
 
-    *fetched* counts what the history showed.
+    *fetched* counts messages that came from the history.
     """
 
     sockets: int = 0
@@ -37,7 +37,7 @@ class Counted:
     examples: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
-        """Say it in a line of the table."""
+        """The text of its cell in the table."""
         return (
             f"{self.sockets} sockets, {self.said} messages: {self.dropped} dropped, "
             f"{self.lost} lost, {self.twice} twice, {self.disordered} out of order; "
@@ -55,9 +55,9 @@ class Counted:
 
 @contextmanager
 def load(site: Site, label: str, *, by_rows: bool = False) -> Iterator[Counted]:
-    """Let people talk in rooms of their own; what is yielded is filled in when the block ends.
+    """Let people talk in separate rooms. The yielded object is filled in when the block ends.
 
-    *by_rows*: see :func:`count`.
+    *by_rows* is explained at :func:`count`.
     """
     folder = site.folder / f"load-{label}"
     folder.mkdir()
@@ -85,10 +85,10 @@ def load(site: Site, label: str, *, by_rows: bool = False) -> Iterator[Counted]:
 def count(
     counted: Counted, transcript: Transcript, stored: chat_rows.Found, *, by_rows: bool = False
 ) -> None:
-    """Fill it in.
+    """Count.
 
-    *by_rows*: lost is only what is not stored, or was not shown to somebody in the end. What pages
-    say again comes late, behind messages said after it, and perhaps to the next socket of a person.
+    *by_rows*: only messages that were not stored, or never shown to somebody, are lost. Messages
+    that pages resend come late, after newer messages, and maybe to a person's next socket.
     """
     people = transcript.people
     back = {person.name for person in people if len(person.visits) > 1}

@@ -1,4 +1,4 @@
-"""A real PostgreSQL as the smallest plan has it: TLS only, 20 connections."""
+"""A real PostgreSQL like the smallest plan: TLS only, 20 connections."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from labs.harness.commands import run
 from labs.harness.ports import free_port
 from labs.harness.processes import Process
 
-#: What the plan allows.
+#: The limit of the plan.
 CONNECTIONS = 20
 
-#: Whose server it is where root starts it, which PostgreSQL refuses.
+#: The user of the server if root starts it, because PostgreSQL refuses to run as root.
 USERS = ("postgres", "nobody")
 
 ACCESS = """local all all trust
@@ -30,7 +30,7 @@ hostssl all all 127.0.0.1/32 scram-sha-256
 
 
 class Postgres:
-    """Answers on *port*; *url* is for the app, :meth:`owner` for who looks at it from outside."""
+    """Listens on *port*. *url* is for the app, :meth:`owner` for observers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "postgres"
@@ -45,7 +45,7 @@ class Postgres:
         return f"postgres://chat:{self._password}@127.0.0.1:{self.port}/chat"
 
     def create(self) -> None:
-        """Make the cluster, start it, make the role and the database."""
+        """Create the cluster, start it, create the role and the database."""
         self.folder.mkdir(mode=0o755)
         certificate = make_certificate(self.folder, "server", "postgres.example.com")
         certificate.key.chmod(0o600)
@@ -62,7 +62,7 @@ class Postgres:
             owner.execute("CREATE DATABASE chat OWNER chat")
 
     def start(self) -> None:
-        """Start it; return when it answers."""
+        """Start it. Returns when it accepts connections."""
         options = {
             "ssl": "on",
             "ssl_cert_file": str(self.folder / "server.crt"),
@@ -80,14 +80,14 @@ class Postgres:
         self.process.wait_for_line("ready to accept connections")
 
     def stop(self) -> None:
-        """End it in order: connections are cut, nothing is lost."""
+        """Stop it gracefully: connections are cut, no data is lost."""
         if self.process is not None and self.process.is_running:
             self.process.signal(signal.SIGINT)
             self.process.wait()
 
     @contextmanager
     def owner(self, database: str = "chat") -> Iterator[psycopg.Connection[Any]]:
-        """Connect as the superuser, by a Unix socket, beside the app's limit."""
+        """Connect as the superuser by a Unix socket, which bypasses the app's limit."""
         address = f"user=postgres dbname={database} host={self.folder} port={self.port}"
         with psycopg.connect(address, autocommit=True) as connection:
             yield connection
@@ -106,7 +106,7 @@ class Postgres:
         return next(user for user in USERS if user in known)
 
     def _as_user(self) -> list[str]:
-        """Return what goes before a command that must not run as root."""
+        """Return the prefix of a command that must not run as root."""
         user = self._user()
         return ["setpriv", f"--reuid={user}", "--clear-groups"] if user else []
 

@@ -1,4 +1,4 @@
-"""nginx in the place of the platform's router: it ends TLS and says who comes, and how."""
+"""nginx instead of the platform's router: it terminates TLS and adds forwarding headers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from labs.harness.nginx import Nginx, nginx_program
 from labs.harness.ports import free_port
 from labs.harness.processes import Processes
 
-#: The name that the platform gives the app, and one of its owner's.
+#: The host name that the platform gives the app, and one of its owner's.
 HOST, OWN_HOST = "chat-rehearsed.herokuapp.com", "localhost"
 
-#: Headers are those of the router; what clients send under these names is replaced. A connection
-#: without traffic ends after 55 s.
+#: The router sets these headers and replaces those of clients. A connection without traffic ends
+#: after 55 s.
 CONFIGURATION = """
   map $http_upgrade $connection_header {{ default upgrade; "" close; }}
   upstream web {{ {dynos} }}
@@ -41,7 +41,7 @@ CONFIGURATION = """
 
 
 class Router:
-    """Leads to the dynos whose ports it was told last, from *http* and *https*."""
+    """Forwards *http* and *https* to the dynos with the latest ports."""
 
     def __init__(self, folder: Path, processes: Processes) -> None:
         folder.mkdir()
@@ -62,11 +62,11 @@ class Router:
         return said.decode().strip().rpartition("/")[2]
 
     def start(self) -> None:
-        """Listen, with no dyno to lead to."""
+        """Listen, without dynos at first."""
         self._nginx = Nginx(self.folder, self.processes, self._lead_to([]), self.https)
 
     def lead_to(self, ports: list[int]) -> None:
-        """Lead new requests to these ports; open sockets stay where they are."""
+        """Forward new requests to these ports. Open sockets stay where they are."""
         assert self._nginx is not None, "The site starts the router first."
         self._nginx.reload(self._lead_to(ports))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Row:
-    """*redis* and *database* are the most connections that were open meanwhile, *took* is in s."""
+    """*redis* and *database* are the maximum of open connections, *took* is in s."""
 
     step: str
     description: str

@@ -18,13 +18,13 @@ from labs.rehearsal.postgres import Postgres
 from labs.rehearsal.router import Router
 from labs.rehearsal.slug import Slug
 
-#: The messages of rooms whose labels begin alike, in the order of their ids.
+#: The messages of rooms with labels that begin alike, ordered by id.
 ROWS = """SELECT chat_message.id, chat_room.label, nonce FROM chat_message
 JOIN chat_room ON chat_room.id = room_id WHERE chat_room.label LIKE %s ORDER BY chat_message.id"""
 
 
 def config_vars(definition: dict[str, Any]) -> dict[str, str]:
-    """Return the config vars that a new app gets of its ``app.json``."""
+    """Return the config vars of a new app according to ``app.json``."""
     return {
         name: secrets.token_hex(32) if entry.get("generator") == "secret" else entry["value"]
         for name, entry in definition["env"].items()
@@ -32,7 +32,7 @@ def config_vars(definition: dict[str, Any]) -> dict[str, str]:
 
 
 class Site:
-    """Everything in *folder*; nothing runs before its ``with``."""
+    """Everything in *folder*. Nothing runs before its ``with``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class Site:
 
     @contextmanager
     def running(self) -> Iterator[Site]:
-        """Start the services, and end all processes with the block, those of dynos first."""
+        """Run the services. After the block all processes are stopped, dynos first."""
         with ExitStack() as stack:
             stack.callback(self.postgres.stop)
             self.postgres.create()
@@ -56,7 +56,7 @@ class Site:
             yield self
 
     def new_app(self, name: str, slug: Slug) -> App:
-        """Make an app, as its ``app.json`` says, with both services attached."""
+        """Create an app from its ``app.json``, with both services attached."""
         definition = json.loads((slug.folder / "app.json").read_text())
         services = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.key_value.url}
         return App(name, self.processes, config_vars(definition) | services, self.router.lead_to)

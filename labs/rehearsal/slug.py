@@ -46,7 +46,7 @@ class Slug:
 
 
 class Repository:
-    """A bare clone of the checkout, as ``git push heroku`` fills it."""
+    """A bare clone of the checkout, as after ``git push heroku``."""
 
     def __init__(self, folder: Path, checkout: Path = ROOT) -> None:
         self.folder = folder
@@ -70,7 +70,7 @@ class Repository:
             tar.extractall(folder, filter="data")
 
     def commit_patches(self, patches: Sequence[Patch], subject: str) -> str:
-        """Commit changes upon the checkout's commit, in a second clone; return the new commit."""
+        """Commit changes on top of the checkout's commit, in a second clone. Returns the commit."""
         work = self.folder / "second-clone"
         git("clone", "--quiet", self.bare, work, cwd=self.folder)
         git("checkout", "--quiet", "-b", "rehearsed", self.commit, cwd=work)
@@ -83,12 +83,12 @@ class Repository:
 
 
 def git(*arguments: str | Path, cwd: Path) -> str:
-    """Return what a command of git writes, without the last end of line."""
+    """Return the output of a git command, without the final newline."""
     return run("git", *arguments, cwd=cwd).decode().strip()
 
 
 def find_python(folder: Path) -> Path:
-    """Return the interpreter that ``runtime.txt`` asks for, or the running one if there is none."""
+    """Return the interpreter that ``runtime.txt`` requests, or the running one without the file."""
     wanted = re.match(r"python-(\d+\.\d+)", (folder / "runtime.txt").read_text())
     version = wanted[1] if wanted else ""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -103,7 +103,7 @@ def find_python(folder: Path) -> Path:
 
 
 def make_environment(interpreter: Path, requirements: Path, folder: Path) -> Path:
-    """Make a virtual environment of one file of requirements; return its interpreter."""
+    """Create a virtual environment from one requirements file. Returns its interpreter."""
     run(interpreter, "-m", "venv", folder, cwd=folder.parent)
     python = folder / "bin" / "python"
     options = ("--quiet", "--disable-pip-version-check", "--no-input")

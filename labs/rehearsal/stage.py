@@ -17,7 +17,7 @@ from labs.rehearsal.slug import Repository, Slug
 
 @dataclass
 class Stage(harness.Stage[Row]):
-    """*row* is that of the step that is being played."""
+    """*row* belongs to the running step."""
 
     folder: Path
     repository: Repository
@@ -31,28 +31,28 @@ class Stage(harness.Stage[Row]):
     def built(self) -> Slug:
         """The slug of the checkout's commit."""
         if self.slug is None:
-            raise LookupError("A step wants the slug before there is one.")
+            raise LookupError("A step needs the slug before there is one.")
         return self.slug
 
     @property
     def chat(self) -> App:
         """The app that has the web dyno."""
         if self.app is None:
-            raise LookupError("A step wants the app before there is one.")
+            raise LookupError("A step needs the app before there is one.")
         return self.app
 
     @property
     def worker_app(self) -> App:
         """The app that has only workers."""
         if self.workers is None:
-            raise LookupError("A step wants the second app before there is one.")
+            raise LookupError("A step needs the second app before there is one.")
         return self.workers
 
     @contextmanager
     def load(self, *allowed: str, by_rows: bool = False) -> Iterator[Counted]:
-        """Let people talk meanwhile; nothing may be lost, nor anything else but what is *allowed*.
+        """Let people talk meanwhile. No error may occur except the *allowed* ones.
 
-        *by_rows*: see :func:`~labs.rehearsal.load.count`.
+        *by_rows* is explained at :func:`~labs.rehearsal.load.count`.
         """
         with load(self.site, self.row.step, by_rows=by_rows) as counted:
             yield counted

@@ -9,14 +9,14 @@ from labs.rehearsal.stage import Stage
 
 
 class Step(ABC):
-    """A part of the rehearsal: they follow each other on one stage, as ``registry.py`` has them."""
+    """A part of the rehearsal. Steps share one stage and run in the order of ``registry.py``."""
 
     name: ClassVar[str]
     description: ClassVar[str]
 
     @abstractmethod
     def play(self, stage: Stage) -> None:
-        """Do it; note facts, and what was expected and did not come.
+        """Run it. Adds observations and missed expectations to the row.
 
-        An exception ends the rehearsal: what follows would mean nothing.
+        An exception ends the rehearsal, because later steps would mean nothing.
         """

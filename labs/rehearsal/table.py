@@ -10,7 +10,7 @@ from typing import Any
 from labs.harness.report import table
 from labs.rehearsal.row import Row
 
-#: Characters of a line.
+#: Characters per line.
 WIDTH = 120
 
 HEADINGS = ("step", "what", "counted", "Redis", "Postgres", "seconds", "")
@@ -22,7 +22,7 @@ def verdict(row: Row) -> str:
 
 
 def describe(row: Row) -> str:
-    """Return the lines of a row: what was done, what was counted, what failed."""
+    """Return the lines of a row: what was done, the counts, and failures."""
     used = f"{row.redis} to Redis, {row.database} to PostgreSQL, {row.took:.0f} s"
     lines = [f"{row.step:<12} {verdict(row):<7} {row.description}  ({used})"]
     facts = [*row.notes, *(f"FAILED: {failure}" for failure in row.failures)]
@@ -34,7 +34,7 @@ def describe(row: Row) -> str:
 
 
 def as_json(rows: Sequence[Row], given: Sequence[str]) -> dict[str, Any]:
-    """Return all results as JSON values; *given* are the conditions."""
+    """Return all results as JSON values. *given* are the conditions."""
     return {
         "conditions": list(given),
         "rows": [{**asdict(row), "met": row.is_met} for row in rows],
@@ -42,7 +42,7 @@ def as_json(rows: Sequence[Row], given: Sequence[str]) -> dict[str, Any]:
 
 
 def markdown(rows: Sequence[Row]) -> list[str]:
-    """Return the table as the documentation has it."""
+    """Return the table in the documentation's format."""
     return table(HEADINGS, [_cells(row) for row in rows])
 
 

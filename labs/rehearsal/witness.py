@@ -1,4 +1,4 @@
-"""A client that keeps talking on one socket, and records the code that answers."""
+"""A client that keeps talking on one socket and records which code answers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from labs.harness.waiting import wait_for
 from labs.rehearsal.guest import Guest
 from labs.rehearsal.router import Router
 
-#: How often something is said (s).
+#: The interval of its messages (s).
 PAUSE = 0.1
 
 
 @dataclass
 class Witness:
-    """*frames* are those that came back, in order; *said* counts messages."""
+    """*frames* are the echoes in order, *said* counts messages."""
 
     person: Person
     said: int = 0
@@ -27,7 +27,7 @@ class Witness:
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def talk(self) -> None:
-        """Say numbers, until told to end; then hear the rest."""
+        """Send numbers until told to stop, then receive the rest."""
         while not self._ended.wait(PAUSE):
             self.person.say(str(self.said), handle="witness")
             self.said += 1
@@ -39,11 +39,11 @@ class Witness:
 
     @property
     def is_in_order(self) -> bool:
-        """Whether each message came back, once, in order."""
+        """Whether each message came back, once and in order."""
         return [frame["message"] for frame in self.frames] == [str(n) for n in range(self.said)]
 
     def wait_for_code(self, mark: str, present: bool) -> None:
-        """Wait until the newest frame comes from code that adds *mark*, or does not."""
+        """Wait until the newest frame comes from code with *mark*, or from code without it."""
         wait_for(
             lambda: bool(self.frames) and (mark in self.frames[-1]) is present,
             lambda: f"a frame {'with' if present else 'without'} {mark}; {self.frames[-1:]}",
@@ -53,7 +53,7 @@ class Witness:
 
 @contextmanager
 def witness(router: Router, room: str) -> Iterator[Witness]:
-    """Let one talk during the block."""
+    """Let a witness talk during the block."""
     with Guest(router).join(room) as person:
         found = Witness(person)
         thread = threading.Thread(target=found.talk, name="witness", daemon=True)

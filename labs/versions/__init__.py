@@ -1,5 +1,5 @@
-"""The tests of the engine and the chat, with versions other than those that requirements.txt pins.
+"""Tests the engine and the chat with other versions than those pinned in requirements.txt.
 
-`python -m labs.versions` makes an environment for each combination of `combinations.py`, runs the
-tests in it, and writes what came of them: see docs/project/versions.md.
+`python -m labs.versions` creates an environment for each combination of `combinations.py`, runs the
+tests in it, and writes the results to docs/project/versions.md.
 """

@@ -1,4 +1,4 @@
-"""Tries combinations of versions; exit status 1 if a test failed or was skipped."""
+"""Test combinations of versions. Exit status 1 if a test failed or was skipped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def parse() -> argparse.Namespace:
         "--python", action="append", default=[], metavar="VERSION=PATH", help="an interpreter"
     )
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="put the results there, beside older ones"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the results to this file, beside older ones",
     )
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="replace the table in this page"
@@ -34,7 +37,7 @@ def parse() -> argparse.Namespace:
 
 
 def report(results: Sequence[Result], options: argparse.Namespace) -> None:
-    """Write what there is so far, so that an end in between loses nothing."""
+    """Write the results so far, so that an interrupt loses nothing."""
     old = read_json(options.json) if options.json else []
     merged = merge(old, results)
     if options.json:
@@ -44,7 +47,7 @@ def report(results: Sequence[Result], options: argparse.Namespace) -> None:
 
 
 def replace_table(page: Path, table: str) -> None:
-    """Put the table below the mark `<!-- table: matrix -->` in place of the one there."""
+    """Replace the table below the mark `<!-- table: matrix -->`."""
     before, mark, after = page.read_text().partition("<!-- table: matrix -->\n")
     if not mark:
         raise SystemExit(f"{page} has no line <!-- table: matrix -->, below which the table goes.")
@@ -55,7 +58,7 @@ def replace_table(page: Path, table: str) -> None:
 
 
 def try_all(options: argparse.Namespace) -> int:
-    """Try, report, return the exit status."""
+    """Test, report, return the exit status."""
     pythons = dict(pair.split("=", 1) for pair in options.python)
     results: list[Result] = []
     missing = []
@@ -71,14 +74,14 @@ def try_all(options: argparse.Namespace) -> int:
         for failure in result.failures:
             say(f"  failed: {failure}")
         for test in result.repeated:
-            say(f"  at the second try: {test}")
+            say(f"  on the second attempt: {test}")
         report(results, options)
     say(f"Environments, reports and logs are in {TOOLS}.")
     return GOOD if not missing and all(result.is_good for result in results) else BAD
 
 
 def main() -> int:
-    """Try what is asked for; return the exit status."""
+    """Test the requested combinations, and return the exit status."""
     options = parse()
     if options.list:
         say("\n".join(one.name for one in COMBINATIONS))

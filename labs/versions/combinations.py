@@ -1,7 +1,7 @@
 """The combinations of versions to test.
 
-Each version occurs once beside what is pinned, then the lowest that pyproject.toml allows all
-together, and the highest that there are.
+Each version is tested once beside pinned ones. In addition, all minimum versions of pyproject.toml
+are tested together, and all newest versions together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 class Combination:
     """A combination of versions to test.
 
-    `packages` has those that differ from requirements.txt; `server` is a name of `servers.py`.
+    `packages` has those that differ from requirements.txt, `server` is a name of `servers.py`.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Combination:
     packages: Mapping[str, str] = field(default_factory=dict)
 
 
-#: The lowest that the requirements of the wheel allow.
+#: The lowest versions that the wheel's requirements allow.
 LOWEST = {
     "django": "5.2",
     "channels": "4.3.0",

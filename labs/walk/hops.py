@@ -1,4 +1,4 @@
-"""The hops of a frame on its way, and the functions with which each of them begins."""
+"""The hops of a frame, and the functions that each of them begins with."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from labs.walk.recorder import Call, Function
 
-#: Each hop begins with the functions that its pattern matches, and has the calls below them.
-#: The innermost of them on the stack counts. Adapt a pattern when you rename such a function.
+#: Each hop begins with the functions that its pattern matches, and contains the calls below them.
+#: The innermost match on the stack counts. When you rename such a function, adapt its pattern.
 HOPS = {
     "socket": r"interface/socket\.py:Socket\.receive",
     "publish": r"layers/.*\.start_publish|layers/redis/writer\.py:Writer\._written",
@@ -37,7 +37,7 @@ def by_hop(calls: Sequence[Call]) -> dict[str, list[Call]]:
 def _hops_in(calls: Sequence[Call]) -> dict[int, str]:
     """Return the hop of each call of one thread.
 
-    A call outside all hops leads to the next one; the last calls belong to the one before.
+    A call outside all hops counts to the next hop, the last calls count to the previous one.
     """
     own = [_own_hop((*call.callers, call.function)) for call in calls]
     last = next((hop for hop in reversed(own) if hop), next(iter(HOPS)))
@@ -55,7 +55,7 @@ def _own_hop(stack: Sequence[Function]) -> str | None:
 
 
 def hop_begun_by(function: Function) -> str | None:
-    """Return the hop that begins with *function*, None for most functions."""
+    """Return the hop that begins with *function*, or None."""
     text = f"{function.file}:{function.name}"
     return next((hop for hop, pattern in _PATTERNS.items() if pattern.fullmatch(text)), None)
 

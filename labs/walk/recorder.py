@@ -19,14 +19,14 @@ SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GEN
 
 
 class Function(NamedTuple):
-    """A function of the engine; *file* is its path in the package."""
+    """A function of the engine. *file* is its path in the package."""
 
     file: str
     name: str
 
 
 class Call(NamedTuple):
-    """One call in *thread*; *callers* are the engine's functions on its stack, outermost first."""
+    """One call in *thread*. *callers* are the engine's functions on its stack, outermost first."""
 
     number: int
     thread: str
@@ -37,8 +37,8 @@ class Call(NamedTuple):
 class Recorder:
     """Records calls of functions below *root*, in threads that start after :meth:`install`.
 
-    A coroutine that resumes is not counted again. Only threads with a name that begins with one of
-    *threads* are recorded: the others do work that no single frame causes.
+    A resumed coroutine is not counted again. Only threads whose names begin with one of *threads*
+    are recorded, because the others work independently of frames.
     """
 
     def __init__(self, root: Path, threads: tuple[str, ...]) -> None:
@@ -50,23 +50,23 @@ class Recorder:
         self._numbers = count()
 
     def install(self) -> None:
-        """Profile this thread, and those that it starts."""
+        """Profile this thread and the threads that it starts."""
         threading.setprofile(self._profile)
         sys.setprofile(self._profile)
 
     def uninstall(self) -> None:
-        """Stop profiling; threads that still run record nothing more."""
+        """Stop profiling. Running threads record nothing more."""
         self.is_on = False
         threading.setprofile(None)
         sys.setprofile(None)
 
     def start(self) -> None:
-        """Begin an empty recording."""
+        """Start an empty recording."""
         self.calls = []
         self.is_on = True
 
     def stop(self) -> list[Call]:
-        """End the recording; return its calls in order."""
+        """Stop the recording, and return its calls in order."""
         self.is_on = False
         return sorted(self.calls)
 
@@ -100,13 +100,13 @@ class Recorder:
 
 
 def _goes_on(frame: FrameType) -> bool:
-    """Say whether *frame* is that of a generator or a coroutine that goes on."""
+    """Return whether *frame* is a generator or coroutine that resumes."""
     is_function = not frame.f_code.co_flags & SUSPENDABLE
     return not is_function and frame.f_lasti > _beginning(frame.f_code)
 
 
 @cache
 def _beginning(code: CodeType) -> int:
-    """Return the offset at which the body of a generator or a coroutine begins."""
+    """Return the offset of the body of a generator or coroutine."""
     resumes = (each.offset for each in dis.get_instructions(code) if each.opname == "RESUME")
     return next(resumes, -1)

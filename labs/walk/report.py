@@ -9,14 +9,14 @@ from pathlib import Path
 from labs.walk.hops import by_hop, files, functions
 from labs.walk.recorder import Call
 
-#: Between these two lines of a page stands the report.
+#: The report goes between these two lines of a page.
 BEGIN, END = "<!-- walk: begin -->", "<!-- walk: end -->"
 
 Walks = Mapping[str, Sequence[Call]]
 
 
 def totals(walks: Walks) -> list[list[str]]:
-    """Return a row for each hop and one for all: calls, files and functions of each layer."""
+    """Return a row for each hop and one for the total: calls, files and functions of each layer."""
     hops = {layer: by_hop(calls) for layer, calls in walks.items()}
     names = list(next(iter(hops.values())))
     rows = [[name, *_numbers([hops[layer][name] for layer in walks])] for name in names]
@@ -36,7 +36,7 @@ def heading(walks: Walks) -> list[str]:
 
 
 def outline(calls: Sequence[Call]) -> Iterator[str]:
-    """Return lines that name the functions of each hop, by file, in the order of their calls."""
+    """Return lines with the functions of each hop, by file, in the order of their calls."""
     for hop, called in by_hop(calls).items():
         yield hop
         for file in dict.fromkeys(call.function.file for call in called):
@@ -68,7 +68,7 @@ def as_markdown(walks: Walks) -> str:
 
 
 def write_into(page: Path, text: str) -> None:
-    """Replace what stands between the two markers of *page*; ValueError if they are not there."""
+    """Replace the text between the two markers of *page*. ValueError without them."""
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

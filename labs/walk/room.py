@@ -14,7 +14,7 @@ from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.worker import WorkerGroup
 
-#: How long anything may take (s).
+#: Time-out of every step (s).
 TIMEOUT = 10.0
 
 Event = dict[str, Any]
@@ -22,7 +22,7 @@ Event = dict[str, Any]
 
 @channel_session
 def enter(message: Message) -> None:
-    """Let a socket into the room, whose name its session keeps."""
+    """Let a socket into the room, whose name is kept in its session."""
     message.channel_session["room"] = "lobby"
     Group("lobby", channel_layer=message.channel_layer).add(message.reply_channel)
     message.reply_channel.send({"accept": True})
@@ -30,13 +30,13 @@ def enter(message: Message) -> None:
 
 @channel_session
 def say(message: Message) -> None:
-    """Send a frame to all in the room."""
+    """Send a frame to everybody in the room."""
     room = message.channel_session["room"]
     Group(room, channel_layer=message.channel_layer).send({"text": message["text"]})
 
 
 class Client:
-    """One WebSocket, as an ASGI server shows it to the application."""
+    """One WebSocket as an ASGI server shows it to the application."""
 
     def __init__(self, application: Interface) -> None:
         self.texts: list[str] = []
@@ -63,14 +63,14 @@ class Client:
         self._incoming.put_nowait({"type": "websocket.receive", "text": text, "bytes": None})
 
     async def hear(self, text: str) -> None:
-        """Wait until *text* is the last frame that came."""
+        """Wait until *text* is the last received frame."""
         async with asyncio.timeout(TIMEOUT):
             while self.texts[-1:] != [text]:
                 self._heard.clear()
                 await self._heard.wait()
 
     async def leave(self) -> None:
-        """Leave, and wait until the application has noticed."""
+        """Disconnect, and wait until the application has noticed."""
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
         await asyncio.wait_for(self._task, TIMEOUT)
 
@@ -78,7 +78,7 @@ class Client:
 class Room:
     """An interface server with two clients, and a worker with one thread.
 
-    *make_layer* is called for each of them: a memory layer is the same for both.
+    *make_layer* is called for both. A memory layer must be the same object.
     """
 
     def __init__(self, make_layer: Callable[[], WorkerLayer]) -> None:
@@ -89,20 +89,20 @@ class Room:
         self._clients: list[Client] = []
 
     async def open(self) -> None:
-        """Start all of it, and let both clients in."""
+        """Start everything, and let both clients in."""
         self._worker.start()
         self._clients = [Client(self._application) for _ in range(2)]
         for client in self._clients:
             await client.enter()
 
     async def talk(self, text: str) -> None:
-        """Let the first client say *text*; return when both have heard it."""
+        """Let the first client send *text*. Returns when both have received it."""
         self._clients[0].say(text)
         for client in self._clients:
             await client.hear(text)
 
     async def close(self) -> None:
-        """End all of it."""
+        """Stop everything."""
         for client in self._clients:
             await client.leave()
         await self._application.drain()
@@ -115,4 +115,4 @@ class Room:
 
 
 async def _no_pages(scope: object, receive: object, send: object) -> None:
-    raise ValueError("There are no pages here, only sockets.")
+    raise ValueError("There are only sockets, no pages.")

@@ -1,4 +1,4 @@
-"""Walks: the calls that one frame causes, from the socket that it comes from to both sockets."""
+"""Walks: the calls that one frame causes, from its socket to both sockets of the room."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from labs.walk.room import Room
 
 ENGINE = Path(channels_workers.__file__).parent
 
-#: The event loop of the sockets, and the worker. Heartbeats and the like have threads of their own.
+#: The threads of the sockets' event loop and of the worker. Others, such as heartbeats, are left
+#: out.
 THREADS = ("MainThread", "worker ")
 
-#: Frames before the first that is recorded, and frames that are recorded.
+#: Frames before the first recorded one, and recorded frames.
 WARM_UP, FRAMES = 10, 20
 
-#: A frame's walk has ended when nothing was called for so long (s).
+#: A walk has ended after this time without a call (s).
 SILENCE = 0.05
 
 
 async def walk(make_layer: Callable[[], WorkerLayer]) -> list[Call]:
-    """Return the most common walk of a frame; heartbeats are in some of them."""
+    """Return the most common walk of a frame, because heartbeats are in some of them."""
     recorder = Recorder(ENGINE, THREADS)
     recorder.install()
     room = Room(make_layer)

@@ -1,4 +1,4 @@
-"""A client of the tests: what an interface server does for one socket, on the memory layer."""
+"""A test client: does what an interface server does for one socket, on the memory layer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,9 +15,9 @@ from channels_workers.layers.types import (
 
 
 class Client:
-    """One connection of *layer*; it keeps what workers send to it.
+    """One connection of *layer*, which keeps what workers send to it.
 
-    The layer's inbox is read when one of the properties is asked for.
+    Reading a property reads the layer's inbox first.
     """
 
     def __init__(self, layer: InMemoryChannelLayer, path: str = "/chat/") -> None:
@@ -28,7 +28,7 @@ class Client:
         self._released: list[int] = []
         self.reply_channel = asyncio.run(layer.attach(self))
 
-    # What the layer calls
+    # Called by the layer
 
     def deliver(self, content: Content) -> None:
         self._replies.append(content)
@@ -42,30 +42,30 @@ class Client:
     def snapshot(self) -> None:
         return None
 
-    # What the tests call
+    # Called by tests
 
     @property
     def replies(self) -> list[Content]:
-        """What was sent to the reply channel, or to a group that it is in."""
+        """Messages sent to the reply channel or to a group of this connection."""
         self.layer.drain()
         return self._replies
 
     @property
     def released(self) -> list[int]:
-        """The orders of the messages that workers have finished."""
+        """The order numbers of messages that workers have finished."""
         self.layer.drain()
         return self._released
 
     def connect(self, **content: Any) -> str:
-        """Publish the handshake; return the id of the message."""
+        """Publish the handshake and return the message id."""
         return self._publish(CONNECT, content)
 
     def send(self, text: str) -> str:
-        """Publish a frame; return the id of the message."""
+        """Publish a frame and return the message id."""
         return self._publish(RECEIVE, {"text": text})
 
     def leave(self, code: int = 1000) -> None:
-        """End the connection."""
+        """Disconnect."""
         asyncio.run(self.layer.close(self.reply_channel, code))
 
     def _publish(self, channel: str, content: Content) -> str:
@@ -77,7 +77,7 @@ class Client:
 
 
 def pull_one(layer: InMemoryChannelLayer, *channels: str) -> Delivery:
-    """The delivery that waits in one of *channels*, by default those of WebSockets."""
+    """The one queued delivery of *channels*, by default of the WebSocket channels."""
     names = channels or (CONNECT, RECEIVE, DISCONNECT)
     found = layer.pull(names, "worker of the test", 0)
     assert len(found) == 1, f"One message was expected to wait in {names}, not {found}."
@@ -85,7 +85,7 @@ def pull_one(layer: InMemoryChannelLayer, *channels: str) -> Delivery:
 
 
 def contents(layer: InMemoryChannelLayer, channel: str) -> list[Content]:
-    """What waits in an ordinary channel, in order; it is taken out."""
+    """The queued messages of an ordinary channel, in order. Removes them."""
     found = []
     while delivery := layer.store.take(channel):
         found.append(layer.content(delivery))
@@ -93,7 +93,7 @@ def contents(layer: InMemoryChannelLayer, channel: str) -> list[Content]:
 
 
 def request_of(body: bytes = b"") -> Callable[[], Awaitable[dict[str, Any]]]:
-    """The `receive` of an HTTP request that is here as a whole, and whose client stays."""
+    """The `receive` of an HTTP request whose body has arrived and whose client stays."""
     events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     events.put_nowait({"type": "http.request", "body": body, "more_body": False})
     return events.get

@@ -1,19 +1,19 @@
-"""What the tests of the engine's modules share.
+"""Shared by the tests of the engine's modules.
 
 memory_layer
-    A new memory layer, which is the default one of `CHANNEL_LAYERS` too.
+    A new memory layer, installed as the default of `CHANNEL_LAYERS`.
 client_socket
-    A `Client` of that layer: a connection that has published nothing yet.
+    A `Client` of that layer that has published nothing yet.
 connected
-    The same, and its handshake waits for a worker.
+    The same client with its handshake queued.
 start_group
-    `start_group(routing, layer=None, **options)` starts a `WorkerGroup`; it ends with the test.
+    `start_group(routing, layer=None, **options)` starts a `WorkerGroup` that ends with the test.
 redis_cluster
     A real Redis server in cluster mode.
 run_next
-    `run_next(consumer, *channels)` hands the one message that waits to the consumer and commits, as
-    a worker does, but that ConsumeLater puts it back at once; `channels` are those of WebSockets if
-    none is named.
+    `run_next(consumer, *channels)` runs the only queued message with the consumer and commits, as a
+    worker does, but requeues it at once after ConsumeLater. By default `channels` are those of
+    WebSockets.
 """
 
 import socket
@@ -42,7 +42,7 @@ from labs.harness.redis_server import RedisServer
 from tests.channels_workers.clients import Client, pull_one
 from tests.channels_workers.consumers import TIMEOUT, StartGroup
 
-#: How far above its port a Redis in cluster mode listens for the others of its cluster.
+#: Offset of the cluster bus port from the port of a Redis in cluster mode.
 CLUSTER_BUS = 10_000
 
 MEMORY = "channels_workers.layers.memory.InMemoryChannelLayer"
@@ -50,7 +50,7 @@ MEMORY = "channels_workers.layers.memory.InMemoryChannelLayer"
 
 @contextmanager
 def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
-    """The arguments of each sending of *signal* meanwhile."""
+    """The keyword arguments of each *signal* that is sent meanwhile."""
     calls: list[dict[str, Any]] = []
 
     def hear(**arguments: Any) -> None:
@@ -64,7 +64,7 @@ def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
 
 
 class RunNext(Protocol):
-    """Runs one message; see the docstring of this module."""
+    """Runs one message. The docstring of this module has details."""
 
     def __call__(self, consumer: Callable[..., Any], *channels: str) -> Committed: ...
 
@@ -85,7 +85,7 @@ def client_socket(memory_layer: InMemoryChannelLayer) -> Client:
 
 @pytest.fixture
 def connected(client_socket: Client) -> Client:
-    """A connection whose handshake waits for a worker."""
+    """A connection whose handshake is queued."""
     client_socket.connect()
     return client_socket
 
@@ -99,7 +99,7 @@ def redis_cluster(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def free_cluster_port() -> int:
-    """A free port whose second, 10,000 above it, is free and in the same range."""
+    """A free port whose bus port, 10,000 above it, is also free and in the range."""
     while True:
         port = free_port()
         with suppress(OSError):

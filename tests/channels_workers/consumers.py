@@ -1,4 +1,4 @@
-"""Consumers for tests, and what runs them: one message at a time, or a group of workers."""
+"""Consumers for tests, and functions that run one message or a worker group."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ StartGroup = Callable[..., WorkerGroup]
 
 
 class Blocked:
-    """A consumer that runs until it is let go."""
+    """A consumer that blocks until it is released."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -31,7 +31,7 @@ class Blocked:
 
 
 class Counted:
-    """A consumer that notes the messages it got."""
+    """A consumer that records its messages."""
 
     def __init__(self) -> None:
         self.messages: list[Any] = []

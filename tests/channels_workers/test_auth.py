@@ -23,7 +23,7 @@ from channels_workers.session_stores import session_for_reply_channel
 from tests.channels_workers.clients import Client, contents
 from tests.channels_workers.conftest import RunNext
 
-# Coroutines reach the database on a thread of their own.
+# Coroutines use the database on a separate thread.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -71,7 +71,7 @@ def told(client: Client) -> list[dict[str, Any]]:
 
 @BOTH_KINDS
 @pytest.mark.parametrize("decorator", [http_session_user, *FROM_HTTP])
-def test_a_socket_is_opened_by_the_user_of_its_page(
+def test_a_socket_has_the_user_of_its_page(
     decorator: Decorator,
     consumer: Callable[..., Any],
     client_socket: Client,
@@ -100,7 +100,7 @@ def test_without_a_user_it_is_anonymous(
 
 @BOTH_KINDS
 @pytest.mark.parametrize("decorator", FROM_HTTP)
-def test_later_messages_know_the_user_from_the_channel_session(
+def test_later_messages_get_the_user_from_the_channel_session(
     decorator: Decorator,
     consumer: Callable[..., Any],
     client_socket: Client,
@@ -116,7 +116,7 @@ def test_later_messages_know_the_user_from_the_channel_session(
     assert told(client_socket) == [ANN] * 3
 
 
-def test_only_the_longer_form_keeps_the_http_session(
+def test_only_the_longer_decorator_keeps_the_http_session(
     client_socket: Client, browser: Browser, run_next: RunNext
 ) -> None:
     keys: list[Any] = []
@@ -148,7 +148,7 @@ def end_by_deletion(ann: User) -> None:
 
 
 @pytest.mark.parametrize("end", [end_by_password, end_by_leaving, end_by_deletion])
-def test_who_has_ended_is_anonymous_from_the_next_message_on(
+def test_after_a_logout_the_next_message_is_anonymous(
     end: Callable[[User], None],
     client_socket: Client,
     browser: Browser,
@@ -164,7 +164,7 @@ def test_who_has_ended_is_anonymous_from_the_next_message_on(
 
 
 @pytest.mark.parametrize("engine", [None, "django.contrib.sessions.backends.db"])
-def test_an_end_takes_the_user_out_of_the_channel_session_and_nothing_else(
+def test_a_logout_removes_only_the_user_from_the_channel_session(
     engine: str | None,
     client_socket: Client,
     browser: Browser,
@@ -189,7 +189,7 @@ def test_an_end_takes_the_user_out_of_the_channel_session_and_nothing_else(
 
 @BOTH_KINDS
 @pytest.mark.parametrize("decorator", [http_session_user, *FROM_HTTP])
-def test_a_socket_leaves_the_session_of_its_page_to_the_page(
+def test_a_socket_does_not_modify_the_session_of_its_page(
     decorator: Decorator,
     consumer: Callable[..., Any],
     client_socket: Client,
@@ -209,7 +209,7 @@ def test_a_socket_leaves_the_session_of_its_page_to_the_page(
 
 @pytest.fixture
 def new_secret(browser: Browser, settings: Settings) -> str:
-    """The secret key is a new one since ann has logged in; the hash of her session before."""
+    """Rotate the secret key after ann's log-in. Returns her previous session hash."""
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "a new secret"
     return str(browser.session[HASH_SESSION_KEY])
@@ -217,7 +217,7 @@ def new_secret(browser: Browser, settings: Settings) -> str:
 
 @BOTH_KINDS
 @pytest.mark.parametrize("decorator", [http_session_user, *FROM_HTTP])
-def test_a_new_secret_key_logs_no_browser_out(
+def test_a_rotated_secret_key_logs_no_browser_out(
     decorator: Decorator,
     consumer: Callable[..., Any],
     new_secret: str,
@@ -233,7 +233,7 @@ def test_a_new_secret_key_logs_no_browser_out(
 
 @BOTH_KINDS
 @pytest.mark.parametrize("engine", [None, "django.contrib.sessions.backends.db"])
-def test_a_new_secret_key_loses_no_channel_session(
+def test_a_rotated_secret_key_loses_no_channel_session(
     engine: str | None,
     consumer: Callable[..., Any],
     new_secret: str,
@@ -273,7 +273,7 @@ def test_a_second_channel_knows_the_user_of_the_socket(
     assert told(client_socket) == [ANN, ANN]
 
 
-def test_a_user_is_transferred_as_a_whole_or_not_at_all(ann: User, browser: Browser) -> None:
+def test_a_user_is_transferred_completely_or_not_at_all(ann: User, browser: Browser) -> None:
     whole, part, empty = SessionStore(), SessionStore(), SessionStore()
     transfer_user(browser.session, whole)
     assert whole[SESSION_KEY] == str(ann.pk)
@@ -284,7 +284,7 @@ def test_a_user_is_transferred_as_a_whole_or_not_at_all(ann: User, browser: Brow
     assert not part.keys()
 
 
-def test_the_anonymous_user_is_that_of_django(client_socket: Client, run_next: RunNext) -> None:
+def test_the_anonymous_user_is_djangos(client_socket: Client, run_next: RunNext) -> None:
     seen: list[Any] = []
 
     @http_session_user

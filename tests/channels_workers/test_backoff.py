@@ -13,7 +13,7 @@ def backoff(longest: float = 5.0) -> Backoff:
     return Backoff(logger, "Waiting for messages", longest)
 
 
-def test_waits_grow_to_the_longest() -> None:
+def test_waits_grow_to_the_maximum() -> None:
     trying = backoff(longest=1.0)
     waits = [trying.failed(OSError()) for _ in range(50)]
     for number, wait in enumerate(waits):
@@ -49,12 +49,14 @@ def test_the_end_of_an_outage_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     ]
 
 
-def test_success_alone_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_success_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     backoff().succeeded()
     assert caplog.records == []
 
 
-def test_a_new_outage_begins_with_a_short_wait_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_outage_starts_with_a_short_wait_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     trying = backoff()
     for _ in range(9):
         trying.failed(OSError())
@@ -64,7 +66,7 @@ def test_a_new_outage_begins_with_a_short_wait_and_a_line(caplog: pytest.LogCapt
     assert len(caplog.records) == 1
 
 
-def test_an_unforeseen_error_is_logged_with_its_type_and_stack_trace(
+def test_an_unexpected_error_is_logged_with_type_and_stack_trace(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Some errors have no text, and a text may quote a message."""
@@ -78,7 +80,7 @@ def test_an_unforeseen_error_is_logged_with_its_type_and_stack_trace(
     assert all(record.exc_info for record in caplog.records)
 
 
-def test_the_log_level_is_that_of_outages_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_level_applies_only_to_outages(caplog: pytest.LogCaptureFixture) -> None:
     trying = Backoff(logger, "Looking", log_level=logging.DEBUG)
     with caplog.at_level(logging.DEBUG):
         trying.failed(LayerUnavailable("Nobody answers."))
@@ -90,7 +92,7 @@ def test_the_log_level_is_that_of_outages_alone(caplog: pytest.LogCaptureFixture
 
 
 class Action:
-    """It raises *errors*, one after the other."""
+    """Raises *errors*, one after the other."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -102,7 +104,7 @@ class Action:
         self.done += 1
 
 
-def test_a_failure_of_one_thing_delays_no_other(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_of_one_item_delays_no_other(caplog: pytest.LogCaptureFixture) -> None:
     each = BackoffEach(logger, "Cleaning up after", 0.05)
     bad, good = Action(ValueError(), ValueError()), Action()
     assert not each.attempt("a", bad)
@@ -117,14 +119,14 @@ def test_a_failure_of_one_thing_delays_no_other(caplog: pytest.LogCaptureFixture
     ]
 
 
-def test_an_outage_of_the_layer_is_raised() -> None:
+def test_an_outage_of_the_layer_propagates() -> None:
     each = BackoffEach(logger, "Cleaning up after")
     with pytest.raises(LayerUnavailable):
         each.attempt("a", Action(LayerUnavailable("away")))
     assert each.attempt("a", Action())
 
 
-def test_failures_of_other_things_are_forgotten() -> None:
+def test_failures_of_other_items_are_forgotten() -> None:
     each = BackoffEach(logger, "Cleaning up after", 600)
     assert not each.attempt("a", Action(ValueError()))
     each.keep({"b"})

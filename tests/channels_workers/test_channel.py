@@ -27,7 +27,7 @@ def test_the_name_may_be_bytes(kind: Named, memory_layer: InMemoryChannelLayer) 
 
 
 @BOTH
-def test_it_shows_its_name(kind: Named, memory_layer: InMemoryChannelLayer) -> None:
+def test_repr_shows_its_name(kind: Named, memory_layer: InMemoryChannelLayer) -> None:
     assert str(kind("chat")) == "chat"
     assert repr(kind("chat")) == f"{kind.__name__}('chat')"
 
@@ -38,7 +38,7 @@ def test_it_uses_the_default_layer(kind: Named, memory_layer: InMemoryChannelLay
 
 
 @BOTH
-def test_another_layer_by_alias_or_as_it_is(kind: Named, settings: Settings) -> None:
+def test_another_layer_by_alias_or_instance(kind: Named, settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY}, "other": {"BACKEND": MEMORY}}
     layer = InMemoryChannelLayer()
     assert kind("chat", "other").channel_layer is get_channel_layer("other")
@@ -52,7 +52,7 @@ def test_an_unknown_alias_is_refused(kind: Named, memory_layer: InMemoryChannelL
         kind("chat", "missing")
 
 
-def test_the_package_itself_has_the_names_that_most_projects_need() -> None:
+def test_the_package_exports_the_most_used_names() -> None:
     assert channels_workers.Channel is Channel
     assert channels_workers.Group is Group
 
@@ -60,19 +60,19 @@ def test_the_package_itself_has_the_names_that_most_projects_need() -> None:
 # Channel.send
 
 
-def test_a_send_outside_a_consumer_happens_now(memory_layer: InMemoryChannelLayer) -> None:
+def test_a_send_outside_a_consumer_is_immediate(memory_layer: InMemoryChannelLayer) -> None:
     Channel("background").send({"text": "hi"})
     assert contents(memory_layer, "background") == [{"text": "hi"}]
 
 
-def test_a_send_in_a_consumer_waits(memory_layer: InMemoryChannelLayer) -> None:
+def test_a_send_in_a_consumer_is_delayed(memory_layer: InMemoryChannelLayer) -> None:
     with Outbox(memory_layer) as outbox:
         Channel("background").send({"text": "hi"})
         assert contents(memory_layer, "background") == []
     assert len(outbox.operations) == 1
 
 
-def test_an_immediate_send_in_a_consumer_happens_now(memory_layer: InMemoryChannelLayer) -> None:
+def test_an_immediate_send_in_a_consumer_is_not_delayed(memory_layer: InMemoryChannelLayer) -> None:
     with Outbox(memory_layer) as outbox:
         Channel("background").send({"text": "hi"}, immediately=True)
         assert contents(memory_layer, "background") == [{"text": "hi"}]
@@ -80,20 +80,20 @@ def test_an_immediate_send_in_a_consumer_happens_now(memory_layer: InMemoryChann
 
 
 @pytest.mark.parametrize("content", ["text", None, [("text", "hi")], 5])
-def test_a_channel_takes_dicts_only(content: Any, memory_layer: InMemoryChannelLayer) -> None:
+def test_a_channel_accepts_only_dicts(content: Any, memory_layer: InMemoryChannelLayer) -> None:
     with pytest.raises(TypeError, match=r"^You can only send dicts as content on channels"):
         Channel("background").send(content)
 
 
 @pytest.mark.parametrize("content", ["text", None, [("text", "hi")], 5])
-def test_a_group_takes_dicts_only(content: Any, memory_layer: InMemoryChannelLayer) -> None:
+def test_a_group_accepts_only_dicts(content: Any, memory_layer: InMemoryChannelLayer) -> None:
     with pytest.raises(ValueError, match=r"^You can only send dicts as content on channels"):
         Group("chat").send(content)
 
 
 @BOTH
 @pytest.mark.parametrize("value", [object(), "\ud800", 2**64, -(2**63) - 1, DEEP, {1, 2}])
-def test_what_cannot_be_encoded_fails_where_it_is_sent(
+def test_unserialisable_content_fails_in_send(
     kind: Named, value: Any, memory_layer: InMemoryChannelLayer
 ) -> None:
     with Outbox(memory_layer) as outbox, pytest.raises(MessageError, match="cannot be enco"):
@@ -102,7 +102,7 @@ def test_what_cannot_be_encoded_fails_where_it_is_sent(
 
 
 @BOTH
-def test_what_is_too_large_fails_where_it_is_sent(kind: Named) -> None:
+def test_oversized_content_fails_in_send(kind: Named) -> None:
     layer = InMemoryChannelLayer(message_size=100)
     with Outbox(layer), pytest.raises(MessageTooLarge, match="the limit is 100"):
         kind("background", channel_layer=layer).send({"text": "x" * 100})
@@ -110,7 +110,7 @@ def test_what_is_too_large_fails_where_it_is_sent(kind: Named) -> None:
 
 @BOTH
 @pytest.mark.parametrize("name", ["with space", "", "x" * 100, "ümlaut", "a/b"])
-def test_a_name_that_no_layer_takes_fails_where_it_is_sent(
+def test_an_invalid_name_fails_in_send(
     kind: Named, name: str, memory_layer: InMemoryChannelLayer
 ) -> None:
     with Outbox(memory_layer), pytest.raises(TypeError, match="name must be") as caught:
@@ -118,7 +118,7 @@ def test_a_name_that_no_layer_takes_fails_where_it_is_sent(
     assert repr(name) in str(caught.value)
 
 
-def test_a_change_after_the_send_changes_nothing_that_was_sent(
+def test_changing_the_content_after_the_send_has_no_effect(
     memory_layer: InMemoryChannelLayer,
 ) -> None:
     content = {"names": ["a"]}
@@ -129,7 +129,7 @@ def test_a_change_after_the_send_changes_nothing_that_was_sent(
     assert contents(memory_layer, "background") == [{"names": ["a"]}]
 
 
-def test_a_full_channel_refuses_a_send_that_happens_now() -> None:
+def test_a_full_channel_refuses_an_immediate_send() -> None:
     layer = InMemoryChannelLayer(capacity=1)
     channel = Channel("background", channel_layer=layer)
     channel.send({"number": 1})
@@ -142,7 +142,7 @@ def test_a_full_channel_refuses_a_send_that_happens_now() -> None:
 # Groups
 
 
-def test_members_get_what_is_sent_to_the_group(memory_layer: InMemoryChannelLayer) -> None:
+def test_members_get_messages_of_the_group(memory_layer: InMemoryChannelLayer) -> None:
     first, second, other = (Client(memory_layer) for _ in range(3))
     group = Group("chat")
     group.add(Channel(first.reply_channel))
@@ -152,7 +152,7 @@ def test_members_get_what_is_sent_to_the_group(memory_layer: InMemoryChannelLaye
     assert other.replies == []
 
 
-def test_adding_twice_is_adding_once(client_socket: Client) -> None:
+def test_adding_a_member_twice_counts_once(client_socket: Client) -> None:
     Group("chat").add(client_socket.reply_channel)
     Group("chat").add(client_socket.reply_channel)
     Group("chat").send({"text": "hi"})
@@ -170,7 +170,7 @@ def test_a_discarded_member_gets_nothing_more(
     assert client_socket.replies == []
 
 
-def test_discarding_a_stranger_changes_nothing(client_socket: Client) -> None:
+def test_discarding_a_non_member_changes_nothing(client_socket: Client) -> None:
     Group("chat").discard(client_socket.reply_channel)
     assert client_socket.replies == []
 
@@ -181,7 +181,7 @@ def test_an_ordinary_channel_may_be_a_member(memory_layer: InMemoryChannelLayer)
     assert contents(memory_layer, "background") == [{"text": "hi"}]
 
 
-def test_a_full_member_is_passed_over() -> None:
+def test_a_full_member_is_skipped() -> None:
     layer = InMemoryChannelLayer(channel_capacity={"small": 1})
     group = Group("chat", channel_layer=layer)
     group.add("small")
@@ -192,7 +192,7 @@ def test_a_full_member_is_passed_over() -> None:
     assert contents(layer, "large") == [{"number": 1}, {"number": 2}]
 
 
-def test_joins_leaves_and_sends_in_a_consumer_wait(client_socket: Client) -> None:
+def test_group_operations_in_a_consumer_are_delayed(client_socket: Client) -> None:
     layer = client_socket.layer
     with Outbox(layer) as outbox:
         Group("chat").add(client_socket.reply_channel)
@@ -205,7 +205,7 @@ def test_joins_leaves_and_sends_in_a_consumer_wait(client_socket: Client) -> Non
     assert client_socket.replies == [{"text": "in"}]
 
 
-def test_an_immediate_group_send_in_a_consumer_happens_now(client_socket: Client) -> None:
+def test_an_immediate_group_send_in_a_consumer_is_not_delayed(client_socket: Client) -> None:
     Group("chat").add(client_socket.reply_channel)
     with Outbox(client_socket.layer):
         Group("chat").send({"text": "hi"}, immediately=True)
@@ -213,7 +213,7 @@ def test_an_immediate_group_send_in_a_consumer_happens_now(client_socket: Client
 
 
 @pytest.mark.parametrize("change", [Group.add, Group.discard])
-def test_members_need_names_that_a_layer_takes(
+def test_members_need_valid_names(
     change: Callable[[Group, str], None], memory_layer: InMemoryChannelLayer
 ) -> None:
     with pytest.raises(TypeError, match=r"Channel name must be .*Got 'not valid'"):

@@ -14,13 +14,13 @@ OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "RETRY_ON", *PATHS, *MAY_BE_ZERO
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 
-def test_without_the_setting_there_are_defaults(settings: Settings) -> None:
-    settings.CHANNEL_WORKERS = {}  # which makes it read again, as deleting does not
+def test_defaults_apply_without_the_setting(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {}  # triggers a reload, unlike deleting the setting
     del settings.CHANNEL_WORKERS
     assert configuration() == Configuration()
 
 
-def test_the_defaults_are_what_the_documentation_says() -> None:
+def test_defaults_match_the_documentation() -> None:
     defaults = Configuration()
     assert defaults.CONNECT == "explicit"
     assert defaults.HTTP == "interface"
@@ -29,19 +29,19 @@ def test_the_defaults_are_what_the_documentation_says() -> None:
     assert [getattr(defaults, name) for name in PATHS] == ["", ""]
 
 
-def test_what_is_set_replaces_its_default_only(settings: Settings) -> None:
+def test_a_set_key_keeps_other_defaults(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONNECT": "accept", "FRAME_SIZE": 10}
     assert configuration() == Configuration(CONNECT="accept", FRAME_SIZE=10)
 
 
-def test_a_changed_setting_is_seen_and_seen_to_be_gone() -> None:
+def test_changing_and_removing_the_setting_takes_effect() -> None:
     with override_settings(CHANNEL_WORKERS={"STOP_TIMEOUT": 1}):
         assert configuration().STOP_TIMEOUT == 1
     with override_settings(CHANNEL_WORKERS={}):
         assert configuration().STOP_TIMEOUT == Configuration().STOP_TIMEOUT
 
 
-def test_it_is_read_once(settings: Settings) -> None:
+def test_the_setting_is_read_once(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {}
     assert configuration() is configuration()
 
@@ -53,7 +53,7 @@ def test_it_must_be_a_dict(value: Any, settings: Settings) -> None:
         configuration()
 
 
-def test_an_unknown_key_is_named_with_those_known(settings: Settings) -> None:
+def test_an_unknown_key_is_reported_with_the_known_keys(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONECT": "accept"}
     with pytest.raises(
         ImproperlyConfigured,
@@ -63,7 +63,7 @@ def test_an_unknown_key_is_named_with_those_known(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("value", ["Accept", "", None, True, 1])
-def test_connect_is_one_of_two(value: Any, settings: Settings) -> None:
+def test_connect_is_one_of_two_values(value: Any, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONNECT": value}
     expected = r"\['CONNECT'\] must be 'explicit' or 'accept', not "
     with pytest.raises(ImproperlyConfigured, match=expected):
@@ -71,7 +71,7 @@ def test_connect_is_one_of_two(value: Any, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("value", ["elsewhere", None])
-def test_http_is_one_of_those_known(value: Any, settings: Settings) -> None:
+def test_http_is_one_of_the_known_values(value: Any, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"HTTP": value}
     with pytest.raises(ImproperlyConfigured, match=r"\['HTTP'\] must be 'interface'.*, not "):
         configuration()
@@ -79,7 +79,7 @@ def test_http_is_one_of_those_known(value: Any, settings: Settings) -> None:
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [0, -1, -0.5, -math.inf, "4", None, True])
-def test_limits_and_times_are_numbers_above_zero(name: str, value: Any, settings: Settings) -> None:
+def test_limits_and_times_are_positive_numbers(name: str, value: Any, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {name: value}
     with pytest.raises(
         ImproperlyConfigured, match=rf"\['{name}'\] must be a (whole )?number above 0, not "
@@ -88,7 +88,7 @@ def test_limits_and_times_are_numbers_above_zero(name: str, value: Any, settings
 
 
 @pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"])
-def test_some_may_be_none(name: str, settings: Settings) -> None:
+def test_some_values_may_be_none(name: str, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {name: 0}
     assert getattr(configuration(), name) == 0
     for value in (-1, 0.5, "1", None, False):
@@ -100,7 +100,7 @@ def test_some_may_be_none(name: str, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("value", ["https://chat.example.com", [1], None, {"*"}])
-def test_origins_are_a_list_of_texts(value: Any, settings: Settings) -> None:
+def test_origins_are_a_list_of_strings(value: Any, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": value}
     with pytest.raises(
         ImproperlyConfigured, match=r"'ALLOWED_ORIGINS'\] must be a list of strings"
@@ -119,7 +119,7 @@ def test_origins_are_a_list_of_texts(value: Any, settings: Settings) -> None:
         (["builtins.SystemExit"], "must name subclasses of Exception"),
     ],
 )
-def test_what_is_retried_is_a_list_of_exceptions(
+def test_retryable_errors_are_a_list_of_exceptions(
     value: Any, message: str, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = {"RETRY_ON": value}
@@ -127,13 +127,13 @@ def test_what_is_retried_is_a_list_of_exceptions(
         configuration()
 
 
-def test_nothing_may_be_retried(settings: Settings) -> None:
+def test_the_list_of_retryable_errors_may_be_empty(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"RETRY_ON": []}
     assert configuration().RETRY_ON == []
 
 
 @pytest.mark.parametrize("name", ["DRAIN_TIME", "RETURN_TIME"])
-def test_some_times_may_be_zero_and_not_below(name: str, settings: Settings) -> None:
+def test_some_times_may_be_zero_but_not_negative(name: str, settings: Settings) -> None:
     for value in (0, 0.0, 2.5, 600):
         settings.CHANNEL_WORKERS = {name: value}
         assert getattr(configuration(), name) == value
@@ -162,13 +162,13 @@ def test_counts_and_sizes_are_whole_numbers(value: float, settings: Settings) ->
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])
-def test_times_end(value: float, settings: Settings) -> None:
+def test_times_are_finite(value: float, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": value}
     with pytest.raises(ImproperlyConfigured, match="must be a number above 0, not "):
         configuration()
 
 
-def test_a_bad_value_is_told_each_time(settings: Settings) -> None:
+def test_an_invalid_value_is_reported_each_time(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"FRAME_SIZE": 0}
     for _ in range(2):
         with pytest.raises(ImproperlyConfigured):
@@ -176,7 +176,7 @@ def test_a_bad_value_is_told_each_time(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(("one", "for_all"), ONE_AND_ALL)
-def test_the_limit_for_all_is_not_below_that_for_one(
+def test_a_limit_for_all_is_at_least_that_for_one(
     one: str, for_all: str, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = {one: 10, for_all: 10}

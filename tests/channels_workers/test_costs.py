@@ -1,4 +1,4 @@
-"""What a message costs, counted: requests to Redis, round trips, tasks and bytes. No times."""
+"""The costs of a message: requests to Redis, round trips, tasks and bytes. No times."""
 
 import asyncio
 import gc
@@ -21,17 +21,17 @@ from channels_workers.worker.group import WorkerGroup
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
 
-# The signals around a consumer close old database connections.
+# Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 MESSAGES = 20
 
-#: The name of each command among those that are written.
+#: The name of each command in written requests.
 COMMAND = re.compile(rb"\*\d+\r\n\$\d+\r\n(\w+)\r\n")
 
 
 class Site:
-    """Interface servers, one worker with one thread, and their Redis."""
+    """Interface servers, one single-threaded worker, and their Redis."""
 
     def __init__(self, servers: int, redis_server: RedisServer) -> None:
         self.redis = redis_server
@@ -49,12 +49,12 @@ class Site:
         return Interface(http, lambda: layer)
 
     async def enter(self, number: int) -> list[Client]:
-        """Open sockets, in turn on each server, all in one room."""
+        """Open sockets in one room, in turn on each server."""
         turns = [self.servers[at % len(self.servers)] for at in range(number)]
         return [await Client(server).accepted() for server in turns]
 
     async def talk(self, clients: list[Client]) -> None:
-        """Let one say something, the next when all have heard it."""
+        """Send messages one after the other, each after all clients received the previous one."""
         for number in range(MESSAGES):
             clients[0].send(f"{number}")
             for client in clients:
@@ -85,7 +85,7 @@ async def sites(redis_server: RedisServer) -> AsyncIterator[Any]:
 
 @contextmanager
 def requests(redis_server: RedisServer) -> Iterator[Counter[str]]:
-    """Count what reaches Redis in the block, by script or command; what scripts do is not."""
+    """Count requests to Redis in the block by script or command, without calls inside scripts."""
     names = {script(name).sha: name for name in ("publish", "commit")}
     found: Counter[str] = Counter()
 
@@ -110,15 +110,15 @@ def requests(redis_server: RedisServer) -> Iterator[Counter[str]]:
 
 
 @pytest.mark.parametrize(("servers", "members"), [(1, 2), (1, 60), (3, 6)])
-async def test_requests_for_a_message_to_a_room(
+async def test_requests_per_message_to_a_room(
     servers: int, members: int, sites: Any, redis_server: RedisServer
 ) -> None:
     site = sites(servers)
     clients = await site.enter(members)
     with requests(redis_server) as found:
         await site.talk(clients)
-    # One to publish it, one to commit, one to take the next, one in each server to read of it.
-    # A blocking read that has waited its full time is another.
+    # One to publish it, one to commit, one to pull the next, one per server to read its inbox. A
+    # blocking read that timed out counts as well.
     spare = 3
     assert found["publish"] == MESSAGES
     assert found["commit"] == MESSAGES
@@ -126,8 +126,8 @@ async def test_requests_for_a_message_to_a_room(
     assert found["XREAD"] <= servers * (MESSAGES + spare)
 
 
-async def test_no_message_lets_redis_describe_itself(sites: Any, redis_server: RedisServer) -> None:
-    """Scripts ask for the run of Redis, by INFO, only if their caller does not know it."""
+async def test_messages_do_not_query_redis_info(sites: Any, redis_server: RedisServer) -> None:
+    """Scripts call INFO for the run id only if their caller does not know it."""
     site = sites(1)
     clients = await site.enter(2)
 
@@ -137,13 +137,11 @@ async def test_no_message_lets_redis_describe_itself(sites: Any, redis_server: R
 
     before = asked()
     await site.talk(clients)
-    # Heartbeats ask, one of each process a second, and so does this test.
+    # Heartbeats query it, each process once a second, and so does this test.
     assert asked() - before < MESSAGES
 
 
-async def test_round_trips_of_a_worker_for_a_message(
-    sites: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_worker_round_trips_per_message(sites: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     site = sites(1)
     clients = await site.enter(2)
     trips: list[list[bytes]] = []
@@ -157,7 +155,7 @@ async def test_round_trips_of_a_worker_for_a_message(
     await site.talk(clients)
     commits = [trip for trip in trips if trip == [b"EVALSHA", b"XREADGROUP"]]
     assert MESSAGES - 1 <= len(commits) <= MESSAGES
-    assert len(trips) - len(commits) <= 3  # blocking reads that have waited their full time
+    assert len(trips) - len(commits) <= 3  # blocking reads that timed out
 
 
 async def test_an_idle_socket_has_no_task_and_little_memory(sites: Any) -> None:
@@ -171,5 +169,5 @@ async def test_an_idle_socket_has_no_task_and_little_memory(sites: Any) -> None:
     gc.collect()
     size = tracemalloc.get_traced_memory()[0] / number
     tracemalloc.stop()
-    assert len(asyncio.all_tasks()) - tasks == number  # those in which servers call us
-    assert size < 14_000, size  # the tests' own client included
+    assert len(asyncio.all_tasks()) - tasks == number  # the tasks in which servers call us
+    assert size < 14_000, size  # includes the test's own client

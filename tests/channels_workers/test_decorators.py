@@ -13,7 +13,7 @@ from channels_workers.message import Message
 
 
 class Log:
-    """What happened, and in which thread."""
+    """Records events and their threads."""
 
     def __init__(self) -> None:
         self.steps: list[Any] = []
@@ -50,7 +50,7 @@ def test_it_runs_before_and_after_the_consumer(message: Message) -> None:
     assert consumer.__name__ == "consumer"
 
 
-def test_it_learns_that_the_consumer_raised(message: Message) -> None:
+def test_it_learns_of_an_exception_of_the_consumer(message: Message) -> None:
     log = Log()
 
     @log.decorator()
@@ -62,7 +62,7 @@ def test_it_learns_that_the_consumer_raised(message: Message) -> None:
     assert log.steps == [("prepare",), ("finish", SystemExit)]
 
 
-def test_nothing_runs_if_the_message_cannot_be_prepared(message: Message) -> None:
+def test_nothing_runs_if_preparing_the_message_fails(message: Message) -> None:
     def refuse(message: Message) -> None:
         raise ValueError("not this one")
 
@@ -73,7 +73,7 @@ def test_nothing_runs_if_the_message_cannot_be_prepared(message: Message) -> Non
         ConsumerDecorator("refuse", refuse, fail)(fail)(message)
 
 
-def test_methods_have_the_message_as_their_second_argument(message: Message) -> None:
+def test_methods_take_the_message_as_second_argument(message: Message) -> None:
     log = Log()
 
     class Room:
@@ -85,14 +85,16 @@ def test_methods_have_the_message_as_their_second_argument(message: Message) -> 
 
 
 @pytest.mark.parametrize("arguments", [(), ("text",), (1, 2, 3)])
-def test_without_a_message_it_says_so(arguments: tuple[Any, ...]) -> None:
+def test_a_missing_message_is_reported(arguments: tuple[Any, ...]) -> None:
     consumer = Log().decorator()(lambda *args: None)
     with pytest.raises(ValueError, match="^note called without Message instance$"):
         consumer(*arguments)
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_the_steps_of_a_coroutine_block_another_thread(message: Message, fails: bool) -> None:
+async def test_the_steps_around_a_coroutine_run_in_another_thread(
+    message: Message, fails: bool
+) -> None:
     log, here = Log(), threading.get_ident()
 
     @log.decorator()
@@ -113,7 +115,7 @@ async def test_the_steps_of_a_coroutine_block_another_thread(message: Message, f
 
 
 class Awaited:
-    """A consumer whose call is `async def`."""
+    """A consumer with an async `__call__`."""
 
     def __init__(self, act: Callable[[Message], Any]) -> None:
         self.act = act
@@ -124,7 +126,7 @@ class Awaited:
 
 
 def wrapped(act: Callable[[Message], Any]) -> Callable[[Message], Any]:
-    """A `def` around an `async def`, as a decorator of users makes it."""
+    """A `def` around an `async def`, like a user's decorator."""
     consumer = Awaited(act).__call__
 
     @wraps(consumer)
@@ -135,7 +137,7 @@ def wrapped(act: Callable[[Message], Any]) -> Callable[[Message], Any]:
 
 
 @pytest.mark.parametrize("kind", [Awaited, wrapped])
-async def test_a_coroutine_that_a_callable_returns_is_finished_after_it_has_run(
+async def test_a_returned_coroutine_is_finished_after_it_has_run(
     kind: Callable[..., Any], message: Message
 ) -> None:
     log, here = Log(), threading.get_ident()
@@ -151,7 +153,7 @@ async def test_a_coroutine_that_a_callable_returns_is_finished_after_it_has_run(
 
 
 @pytest.mark.parametrize("kind", [Awaited, wrapped])
-async def test_what_such_a_coroutine_raises_is_known(
+async def test_exceptions_of_a_returned_coroutine_are_reported(
     kind: Callable[..., Any], message: Message
 ) -> None:
     def fail(message: Message) -> None:
@@ -163,7 +165,7 @@ async def test_what_such_a_coroutine_raises_is_known(
     assert log.steps == [("prepare",), ("finish", LookupError)]
 
 
-async def test_steps_that_do_not_block_stay_in_the_thread_of_the_loop(message: Message) -> None:
+async def test_non_blocking_steps_stay_in_the_event_loops_thread(message: Message) -> None:
     log = Log()
 
     @log.decorator(blocks=never)
@@ -174,7 +176,7 @@ async def test_steps_that_do_not_block_stay_in_the_thread_of_the_loop(message: M
     assert log.threads == {threading.get_ident()}
 
 
-async def test_the_second_step_may_be_missing(message: Message) -> None:
+async def test_the_second_step_is_optional(message: Message) -> None:
     steps: list[str] = []
     decorator = ConsumerDecorator("note", lambda message: steps.append("prepare"))
 

@@ -1,4 +1,4 @@
-"""Imports inside the engine run downward, at the top of a file, from where a name is defined."""
+"""Imports inside the engine go downward, at the top of a file, from the defining module."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -14,9 +14,9 @@ import channels_workers
 PACKAGE = channels_workers.__name__
 ROOT = Path(channels_workers.__file__).parent
 
-#: From the top: a module imports from its own row and from those below, never from above.
+#: From the top: a module imports from its own row and those below it.
 ROWS = [
-    [""],  # the package itself, the door for projects
+    [""],  # the package itself, which projects import
     ["apps", "checks", "management"],
     ["asgi", "interface.application", "places", "test"],
     ["worker"],
@@ -44,15 +44,15 @@ ROWS = [
     ["transient"],
     ["backoff", "concurrency", "conf", "exceptions", "log_limits", "signals"],
     ["interface.types", "logs"],
-    ["upgrade"],  # stands alone: it hands over to another distribution
+    ["upgrade"],  # independent: delegates to another distribution
 ]
 
-#: A system check is registered when the apps are ready, as Django wants it.
+#: Django registers system checks when the apps are ready.
 INSIDE_FUNCTIONS = {("apps", f"checks.{name}") for name in ("apps", "configuration", "deployment")}
 
 
 class Import(NamedTuple):
-    """`from module import name`; both without the name of the package."""
+    """`from module import name`, both without the package name."""
 
     importer: str
     module: str
@@ -70,7 +70,7 @@ def module_name(path: Path) -> str:
 
 @cache
 def trees() -> dict[str, ast.Module]:
-    """Each module's syntax; imports for type checkers alone count as any other."""
+    """The syntax tree of each module. Type-checking imports count like any other."""
     return {module_name(path): parsed(path.read_text()) for path in ROOT.rglob("*.py")}
 
 
@@ -81,7 +81,7 @@ def parsed(text: str) -> ast.Module:
 
 
 def without_type_checking(node: ast.stmt) -> list[ast.stmt]:
-    """What stands under `if TYPE_CHECKING:`, and under its `else:`; any other node as it is."""
+    """The statements under `if TYPE_CHECKING:` and its `else:`. Other nodes are unchanged."""
     match node:
         case ast.If(test=ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
             return [*node.body, *node.orelse]
@@ -121,7 +121,7 @@ def all_imports() -> list[Import]:
 
 
 def row_of(module: str) -> int:
-    """The number of the row, from the top, that names the module or a package it is in."""
+    """The index of the row, from the top, that contains the module or its package."""
     names = [(name, number) for number, row in enumerate(ROWS) for name in row]
     fitting = [
         (len(name), number)
@@ -133,7 +133,7 @@ def row_of(module: str) -> int:
 
 
 def defined_in(module: str) -> set[str]:
-    """The names that *module* defines, or takes from another package to give them on."""
+    """The names that *module* defines, or re-exports from other packages."""
     names: set[str] = set()
     for node in trees()[module].body:
         match node:
@@ -157,7 +157,7 @@ def wrong(imports: Iterable[Import]) -> list[str]:
     return [str(found) for found in imports]
 
 
-def test_the_walk_finds_the_modules_and_their_imports() -> None:
+def test_the_walk_finds_modules_and_imports() -> None:
     assert {"", "apps", "layers.redis.session", "management.commands.runworker"} <= set(trees())
     assert Import("channel", "outbox", "carry_out", True) in all_imports()
     assert Import("layers.redis.session", "layers.redis.requests", "", True) in all_imports()
@@ -165,42 +165,42 @@ def test_the_walk_finds_the_modules_and_their_imports() -> None:
 
 
 @pytest.mark.parametrize("condition", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
-def test_imports_for_type_checkers_are_found(condition: str) -> None:
+def test_type_checking_imports_are_found(condition: str) -> None:
     tree = parsed(f"if {condition}:\n    from {PACKAGE}.worker.group import WorkerGroup\n")
     [found] = tree.body
     assert isinstance(found, ast.ImportFrom)
 
 
 @pytest.mark.parametrize("module", sorted(trees()))
-def test_a_module_has_a_place_in_the_order(module: str) -> None:
+def test_every_module_is_in_the_order(module: str) -> None:
     row_of(module)
 
 
-def test_what_the_order_names_is_there() -> None:
+def test_every_entry_of_the_order_exists() -> None:
     assert {name for row in ROWS for name in row} <= set(trees())
 
 
-def test_imports_run_downward() -> None:
+def test_imports_go_downward() -> None:
     upward = (item for item in all_imports() if row_of(item.importer) > row_of(item.module))
     assert wrong(upward) == []
 
 
-def test_imports_form_no_circle() -> None:
+def test_there_are_no_circular_imports() -> None:
     graph: dict[str, set[str]] = {module: set() for module in trees()}
     for found in all_imports():
         graph[found.importer].add(found.module)
     assert set(TopologicalSorter(graph).static_order()) == set(trees())
 
 
-def test_imports_stand_at_the_top_of_the_file() -> None:
+def test_imports_are_at_the_top_of_the_file() -> None:
     inside = (item for item in all_imports() if not item.is_at_top)
     assert wrong(item for item in inside if item[:2] not in INSIDE_FUNCTIONS) == []
 
 
-def test_a_name_is_imported_from_the_module_that_defines_it() -> None:
+def test_names_are_imported_from_the_defining_module() -> None:
     named = (item for item in all_imports() if item.name)
     assert wrong(item for item in named if item.name not in defined_in(item.module)) == []
 
 
-def test_nobody_inside_comes_through_the_door() -> None:
+def test_no_module_imports_from_the_package_root() -> None:
     assert wrong(item for item in all_imports() if item.module == "") == []

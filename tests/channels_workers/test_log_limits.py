@@ -1,4 +1,4 @@
-"""Lines that clients can cause without end: the engine's, Django's and those of server programs."""
+"""Log lines that clients can trigger without limit: of the engine, Django and servers."""
 
 import asyncio
 import logging
@@ -34,14 +34,14 @@ def log(settings: Settings, caplog: pytest.LogCaptureFixture) -> Iterator[loggin
 
 
 def wrong_host(log: logging.Logger, host: str) -> None:
-    """As Django does it."""
+    """Log an invalid host as Django does."""
     try:
         raise DisallowedHost(f"Invalid HTTP_HOST header: {host!r}.")
     except DisallowedHost as error:
         log.error(str(error), exc_info=error)
 
 
-def test_so_many_of_one_kind_and_the_last_says_so(
+def test_lines_of_one_kind_are_limited_and_the_last_says_so(
     log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(100):
@@ -52,7 +52,7 @@ def test_so_many_of_one_kind_and_the_last_says_so(
     assert texts[0].endswith("'evil-0.example'.")
 
 
-def test_other_kinds_are_counted_apart(
+def test_kinds_are_counted_separately(
     log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(10):
@@ -61,7 +61,7 @@ def test_other_kinds_are_counted_apart(
     assert len(caplog.records) == 6
 
 
-def test_the_first_of_another_minute_says_how_many_were_left_out(
+def test_the_first_line_of_the_next_minute_counts_the_omitted_ones(
     log: logging.Logger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
@@ -75,7 +75,7 @@ def test_the_first_of_another_minute_says_how_many_were_left_out(
     assert texts[4] == "a line"
 
 
-def test_zero_and_lower_levels_let_all_through(
+def test_a_limit_of_zero_and_lower_levels_let_everything_through(
     log: logging.Logger, caplog: pytest.LogCaptureFixture, settings: Settings
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -101,7 +101,7 @@ def test_errors_of_a_project_are_limited_too() -> None:
 # Folded
 
 
-async def test_lines_of_a_kind_are_counted(
+async def test_repeated_lines_are_summarised(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_limits, "MINUTE", 0.05)
@@ -120,14 +120,14 @@ async def test_lines_of_a_kind_are_counted(
     assert caplog.records[-1].message == "Closing anew"
 
 
-def test_without_a_loop_each_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_an_event_loop_each_line_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     episodes = Episodes()
     for _ in range(2):
         episodes.log(logger, logging.WARNING, "Closing", extra=fields("closed"))
     assert len(caplog.records) == 2
 
 
-async def test_lines_of_a_server_about_clients_are_folded_and_others_are_not(
+async def test_only_lines_about_clients_are_shortened(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     of_server = logging.getLogger("some.server")

@@ -14,7 +14,7 @@ def make_message(**content: Any) -> Message:
     return Message(content, "background", LAYER)
 
 
-def test_it_knows_where_it_came_from() -> None:
+def test_it_knows_its_channel() -> None:
     message = make_message(text="hi")
     assert message.channel.name == "background"
     assert message.channel.channel_layer is LAYER
@@ -34,7 +34,7 @@ def test_it_reads_and_writes_like_a_dict() -> None:
     assert message.content == {"text": "hi", "more": 1}
 
 
-def test_a_key_that_is_not_there() -> None:
+def test_a_missing_key() -> None:
     message = make_message()
     assert message.get("text") is None
     assert message.get("text", "nothing") == "nothing"
@@ -54,7 +54,7 @@ def test_without_a_reply_channel_it_is_none(content: dict[str, Any]) -> None:
     assert make_message(**content).reply_channel is None
 
 
-def test_a_copy_may_be_changed() -> None:
+def test_a_copy_may_be_modified() -> None:
     message = make_message(names=["a"], reply_channel="server!one")
     copied = message.copy()
     copied["names"].append("b")
@@ -64,12 +64,12 @@ def test_a_copy_may_be_changed() -> None:
     assert (copied.channel.name, copied.channel_layer) == ("background", LAYER)
 
 
-def test_a_message_that_no_layer_carried_has_no_id() -> None:
+def test_a_message_that_was_not_delivered_has_no_id() -> None:
     assert make_message().id == ""
     assert repr(make_message()) == "<Message (no id) on background>"
 
 
-def test_a_message_that_a_layer_carried_has_its_stable_id(client_socket: Client) -> None:
+def test_a_delivered_message_has_its_stable_id(client_socket: Client) -> None:
     layer = client_socket.layer
     sent = client_socket.connect()
     delivery = pull_one(layer)
@@ -81,7 +81,7 @@ def test_a_message_that_a_layer_carried_has_its_stable_id(client_socket: Client)
         assert repr(message) == f"<Message {sent} on websocket.connect>"
 
 
-def test_a_frame_carries_reply_channel_path_and_order(client_socket: Client) -> None:
+def test_a_frame_has_reply_channel_path_and_order(client_socket: Client) -> None:
     layer = client_socket.layer
     client_socket.connect()
     layer.commit(Finished(pull_one(layer)))
@@ -95,7 +95,7 @@ def test_a_frame_carries_reply_channel_path_and_order(client_socket: Client) -> 
     }
 
 
-def test_a_disconnect_carries_code_and_order(client_socket: Client) -> None:
+def test_a_disconnect_has_code_and_order(client_socket: Client) -> None:
     layer = client_socket.layer
     client_socket.connect()
     layer.commit(Finished(pull_one(layer)))

@@ -27,7 +27,7 @@ def kept(outbox: Outbox) -> list[str]:
     return [outbox.layer.codec.decode(item.payload)["text"] for item in sends]
 
 
-def test_what_was_put_waits_in_order(memory_layer: InMemoryChannelLayer) -> None:
+def test_operations_are_kept_in_order(memory_layer: InMemoryChannelLayer) -> None:
     with Outbox(memory_layer) as outbox:
         put(memory_layer, "one")
         put(memory_layer, "two")
@@ -35,7 +35,7 @@ def test_what_was_put_waits_in_order(memory_layer: InMemoryChannelLayer) -> None
     assert texts(memory_layer) == []
 
 
-def test_what_is_immediate_does_not_wait(memory_layer: InMemoryChannelLayer) -> None:
+def test_immediate_operations_are_not_kept(memory_layer: InMemoryChannelLayer) -> None:
     with Outbox(memory_layer) as outbox:
         put(memory_layer, "one")
         put(memory_layer, "two", immediately=True)
@@ -43,7 +43,7 @@ def test_what_is_immediate_does_not_wait(memory_layer: InMemoryChannelLayer) -> 
     assert texts(memory_layer) == ["two"]
 
 
-def test_without_an_outbox_nothing_waits(memory_layer: InMemoryChannelLayer) -> None:
+def test_without_an_outbox_operations_are_immediate(memory_layer: InMemoryChannelLayer) -> None:
     with Outbox(memory_layer):
         pass
     put(memory_layer, "one")
@@ -65,7 +65,9 @@ def test_an_outbox_closes_when_its_consumer_raises(memory_layer: InMemoryChannel
     assert texts(memory_layer) == ["after"]
 
 
-def test_another_layer_has_no_part_in_the_commit(memory_layer: InMemoryChannelLayer) -> None:
+def test_operations_on_another_layer_are_not_part_of_the_commit(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
     other = InMemoryChannelLayer()
     with Outbox(memory_layer) as outbox:
         put(other, "other")
@@ -84,7 +86,7 @@ def test_outboxes_nest(memory_layer: InMemoryChannelLayer) -> None:
     assert kept(inner) == ["two"]
 
 
-def test_each_thread_has_its_own(memory_layer: InMemoryChannelLayer) -> None:
+def test_each_thread_has_its_own_outbox(memory_layer: InMemoryChannelLayer) -> None:
     other = threading.Thread(target=put, args=(memory_layer, "other thread"))
     with Outbox(memory_layer) as outbox:
         other.start()
@@ -106,7 +108,7 @@ async def test_tasks_and_threads_of_a_coroutine_share_its_outbox(
     assert kept(outbox) == ["task", "thread"]
 
 
-async def test_a_task_that_is_left_over_sends_at_once(memory_layer: InMemoryChannelLayer) -> None:
+async def test_a_left_over_task_sends_immediately(memory_layer: InMemoryChannelLayer) -> None:
     returned = asyncio.Event()
 
     async def left_over() -> None:
@@ -122,7 +124,7 @@ async def test_a_task_that_is_left_over_sends_at_once(memory_layer: InMemoryChan
 
 
 @pytest.mark.parametrize("limits", [{"OUTBOX_OPERATIONS": 2}, {"OUTBOX_BYTES": 30}])
-def test_it_is_bounded(
+def test_its_size_is_bounded(
     limits: dict[str, int], memory_layer: InMemoryChannelLayer, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = limits

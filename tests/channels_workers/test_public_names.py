@@ -1,4 +1,4 @@
-"""The public names: a change of this list is a decision, and stands in the changelog."""
+"""The public names. Changing this list is a decision and needs a changelog entry."""
 
 import ast
 import importlib
@@ -12,7 +12,7 @@ import pytest
 import channels_workers
 from labs.harness.processes import clean_environment
 
-#: By module; "" is the package itself. What is not here may change in any release.
+#: By module. "" is the package itself. Unlisted names may change in any release.
 PUBLIC = {
     "": """
         Channel ConsumeLater DenyConnection Group Message channel_session channel_session_user
@@ -82,7 +82,7 @@ def imported(module: str) -> object:
 
 
 @pytest.mark.parametrize("module", PUBLIC)
-def test_a_module_exports_what_is_listed(module: str) -> None:
+def test_each_module_exports_the_listed_names(module: str) -> None:
     assert sorted(getattr(imported(module), "__all__", ())) == sorted(PUBLIC[module].split())
 
 
@@ -97,7 +97,7 @@ def test_no_other_module_exports_names() -> None:
 
 
 @pytest.mark.parametrize(("module", "name"), NAMES)
-def test_each_class_and_function_is_documented(module: str, name: str) -> None:
+def test_each_class_and_function_has_a_docstring(module: str, name: str) -> None:
     found = getattr(imported(module), name)
     if inspect.isclass(found) or inspect.isfunction(found):
         assert inspect.getdoc(found), f"{module}.{name} has no docstring"
@@ -105,7 +105,7 @@ def test_each_class_and_function_is_documented(module: str, name: str) -> None:
 
 
 def test_the_package_can_be_imported_without_settings() -> None:
-    """Django imports it before there are models."""
+    """Django imports it before models are loaded."""
     code = "import sys, channels_workers; print('django.contrib.auth.models' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

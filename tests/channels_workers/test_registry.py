@@ -31,7 +31,7 @@ def test_channels_4_has_the_same_layer(memory_layer: InMemoryChannelLayer) -> No
 
 
 class Slow(InMemoryChannelLayer):
-    """A layer that lets another thread make one, too, if it can."""
+    """A layer whose creation is slow enough for another thread to interfere."""
 
     both = threading.Barrier(2)
 
@@ -42,19 +42,19 @@ class Slow(InMemoryChannelLayer):
 
 
 @pytest.mark.parametrize("get_layer", [get_channel_layer, get_layer_of_channels_4])
-def test_threads_that_ask_at_once_get_the_same_layer(get_layer: Any, settings: Settings) -> None:
+def test_concurrent_threads_get_the_same_layer(get_layer: Any, settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.Slow"}}
     with ThreadPoolExecutor(2) as threads:
         first, second = [threads.submit(get_layer) for _ in range(2)]
     assert first.result() is second.result()
 
 
-def test_the_names_of_channels_1_stand_where_they_stood() -> None:
+def test_names_of_channels_1_have_kept_their_places() -> None:
     assert asgi.get_channel_layer is get_channel_layer
     assert asgi.channel_layers is channel_layers
 
 
-def test_config_goes_to_the_layer(settings: Settings) -> None:
+def test_config_is_passed_to_the_layer(settings: Settings) -> None:
     config = {"hosts": ["redis://redis.example.com:6379/0"], "prefix": "chat", "capacity": 7}
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": config}}
     layer = get_channel_layer()
@@ -63,7 +63,7 @@ def test_config_goes_to_the_layer(settings: Settings) -> None:
     assert str(layer) == "RedisChannelLayer(redis://redis.example.com:6379/0)"
 
 
-def test_a_change_of_the_setting_is_seen(settings: Settings) -> None:
+def test_a_changed_setting_takes_effect(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY}}
     before = get_channel_layer()
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY, "CONFIG": {"capacity": 7}}}
@@ -72,7 +72,7 @@ def test_a_change_of_the_setting_is_seen(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("layers", [{}, {"other": {"BACKEND": MEMORY}}])
-def test_a_missing_alias_is_named(layers: dict[str, dict[str, str]], settings: Settings) -> None:
+def test_a_missing_alias_is_reported(layers: dict[str, dict[str, str]], settings: Settings) -> None:
     settings.CHANNEL_LAYERS = layers
     known = "'other'" if layers else "none"
     with pytest.raises(ImproperlyConfigured, match=f"has no 'default'; it has {known}"):
@@ -80,13 +80,13 @@ def test_a_missing_alias_is_named(layers: dict[str, dict[str, str]], settings: S
 
 
 def test_without_the_setting_there_is_no_layer(settings: Settings) -> None:
-    settings.CHANNEL_LAYERS = {}  # so that Channels forgets the layers that were made
+    settings.CHANNEL_LAYERS = {}  # so that Channels forgets its layers
     del settings.CHANNEL_LAYERS
     with pytest.raises(ImproperlyConfigured, match="has no 'default'; it has none"):
         get_channel_layer()
 
 
-def test_a_layer_that_feeds_no_workers_is_refused_with_the_cure(settings: Settings) -> None:
+def test_a_layer_without_worker_support_is_refused_with_the_remedy(settings: Settings) -> None:
     backend = "channels.layers.InMemoryChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
     with pytest.raises(ImproperlyConfigured, match="InMemoryChannelLayer, which cannot") as caught:
@@ -96,7 +96,7 @@ def test_a_layer_that_feeds_no_workers_is_refused_with_the_cure(settings: Settin
 
 
 @pytest.mark.parametrize("layer", [{}, {"BACKEND": "no.such.Layer"}])
-def test_a_backend_that_is_not_there_is_refused(layer: dict[str, str], settings: Settings) -> None:
+def test_a_nonexistent_backend_is_refused(layer: dict[str, str], settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": layer}
     with pytest.raises(InvalidChannelLayerError):
         get_channel_layer()

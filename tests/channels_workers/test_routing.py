@@ -65,7 +65,7 @@ def arguments_of(routing: Any, channel: str, **content: Any) -> dict[str, str]:
 # Routes
 
 
-def test_a_route_matches_its_channel_only() -> None:
+def test_a_route_matches_only_its_channel() -> None:
     routing = [route("background", first)]
     assert consumer_of(routing, "background") is first
     assert consumer_of(routing, "background.other") is None
@@ -113,8 +113,8 @@ def test_a_filter_matches_the_beginning_of_the_value() -> None:
         (r"^a\\$", "a\\\n", False),
     ],
 )
-def test_a_dollar_is_the_end(pattern: str, text: str, matches: bool) -> None:
-    """As in urls.py of Django, and not as in Python, also before a line end that is last."""
+def test_a_dollar_matches_only_at_the_very_end(pattern: str, text: str, matches: bool) -> None:
+    """As in Django's urls.py. In Python it also matches before a trailing newline."""
     routing = [route("background", first, text=pattern)]
     assert consumer_of(routing, "background", text=text) == (first if matches else None)
     routing = [include([route("background", first)], text=pattern)]
@@ -128,12 +128,12 @@ def test_all_filters_must_match() -> None:
     assert consumer_of(routing, "background", path="/b", method="GET") is None
 
 
-def test_a_filter_on_a_key_that_the_message_has_not_fails() -> None:
+def test_a_filter_on_a_missing_key_fails() -> None:
     assert consumer_of([route("background", first, path=r".*")], "background") is None
 
 
 @pytest.mark.parametrize("value", [None, 5, ["/chat"], {"path": "/chat"}])
-def test_a_filter_on_a_value_that_is_no_text_fails(value: Any) -> None:
+def test_a_filter_on_a_value_that_is_not_text_fails(value: Any) -> None:
     assert consumer_of([route("background", first, path=r".*")], "background", path=value) is None
 
 
@@ -144,7 +144,7 @@ def test_patterns_and_values_may_be_bytes(pattern: Any, value: Any) -> None:
     assert arguments_of(routing, "background", path=value) == {"room": "tea"}
 
 
-def test_bytes_that_are_no_text_match_without_an_error() -> None:
+def test_undecodable_bytes_do_not_raise() -> None:
     routing = [route("background", first, query_string=r"^a=(?P<value>.)$")]
     assert arguments_of(routing, "background", query_string=b"a=\xff") == {"value": "\udcff"}
 
@@ -155,7 +155,7 @@ def test_named_groups_of_all_filters_become_arguments() -> None:
     assert found == {"room": "tea", "verb": "GET"}
 
 
-def test_an_optional_group_that_takes_no_part_is_none() -> None:
+def test_an_unmatched_optional_group_is_none() -> None:
     routing = [route("background", first, path=r"^/(?P<room>\d+)?")]
     assert arguments_of(routing, "background", path="/") == {"room": None}
 
@@ -166,13 +166,13 @@ def test_positional_groups_are_refused() -> None:
 
 
 @pytest.mark.parametrize("where", [route, include])
-def test_a_pattern_that_is_no_regular_expression_is_named(where: Any) -> None:
+def test_an_invalid_regular_expression_is_reported(where: Any) -> None:
     arguments: tuple[Any, ...] = ("background", first) if where is route else ([],)
     with pytest.raises(ValueError, match=r"Filter for path on .* is no regular expression: '\('"):
         where(*arguments, path="(")
 
 
-def test_groups_that_capture_nothing_are_allowed() -> None:
+def test_non_capturing_groups_are_allowed() -> None:
     assert arguments_of([route("x", first, path=r"^/(?:a|b)$")], "x", path="/b") == {}
 
 
@@ -182,7 +182,7 @@ def test_a_consumer_may_be_a_dotted_path() -> None:
 
 
 @pytest.mark.parametrize("path", ["channels_workers.routing.missing", "no_such.module", "nodots"])
-def test_a_consumer_that_is_not_there_is_named(path: str) -> None:
+def test_a_nonexistent_consumer_is_reported(path: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"Cannot import consumer '{path}'"):
         route("background", path)
 
@@ -198,7 +198,7 @@ def test_a_consumer_may_be_any_callable() -> None:
         assert consumer_of([route("background", consumer)], "background") == consumer
 
 
-def test_a_route_describes_itself() -> None:
+def test_a_route_has_a_repr() -> None:
     text = str(route(["one", "two"], null_consumer, path="^/chat"))
     assert text == "one/two (path=^/chat) -> channels_workers.routing.null_consumer"
 
@@ -223,7 +223,7 @@ def test_a_routing_may_be_a_dotted_path(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["no_such_module.routing", f"{__name__}.missing", "nodots"])
-def test_a_routing_that_is_not_there_is_named(path: str) -> None:
+def test_a_nonexistent_routing_is_reported(path: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"Cannot import channel routing '{path}'"):
         Router(path)
 
@@ -234,7 +234,7 @@ def test_a_routing_must_be_a_list_or_a_dict(routing: Any) -> None:
         Router(routing)
 
 
-def test_a_route_added_comes_last() -> None:
+def test_an_added_route_comes_last() -> None:
     router = Router([route("one", first)])
     router.add_route(route("one", second))
     router.add_route(route("two", second))
@@ -243,7 +243,7 @@ def test_a_route_added_comes_last() -> None:
     assert "two" in router.channels
 
 
-def test_a_route_added_to_a_router_in_use_is_found() -> None:
+def test_a_route_added_to_a_router_in_use_takes_effect() -> None:
     router = Router([route("one", first, text="a")])
     assert router.match(message_on("one", text="b")) is None
     router.add_route(route("one", second))
@@ -251,12 +251,12 @@ def test_a_route_added_to_a_router_in_use_is_found() -> None:
     assert router.match(message_on("one", text="a")) == (first, {})
 
 
-def test_adding_a_route_leaves_the_routing_of_others_alone() -> None:
+def test_adding_a_route_does_not_affect_other_routings() -> None:
     Router(f"{__name__}.chat_routing").add_route(route("two", second))
     assert len(chat_routing) == 1
 
 
-def test_a_router_listens_to_all_routed_channels_and_those_of_sockets() -> None:
+def test_a_router_listens_to_routed_and_websocket_channels() -> None:
     routing = [route(["one", "two"], first), include([route("three", second)])]
     sockets = {"websocket.connect", "websocket.receive", "websocket.disconnect"}
     assert Router(routing).channels == {"one", "two", "three"} | sockets
@@ -267,7 +267,7 @@ def test_the_setting_names_the_routing(settings: Settings) -> None:
     assert get_router().match(message_on("background")) == (second, {})
 
 
-def test_a_missing_setting_is_named_with_its_cure(settings: Settings) -> None:
+def test_a_missing_setting_is_reported_with_the_remedy(settings: Settings) -> None:
     del settings.CHANNEL_ROUTING
     with pytest.raises(ImproperlyConfigured, match=r"CHANNEL_ROUTING is missing.*e\.g\."):
         get_router()
@@ -292,13 +292,13 @@ def test_inner_filters_see_the_rest_of_the_value() -> None:
     assert consumer_of(routing, "x", path="/chat/chat/rooms") is None
 
 
-def test_the_message_itself_stays_whole() -> None:
+def test_the_message_itself_is_unchanged() -> None:
     message = message_on("x", path="/chat/rooms")
     Router([include([route("x", first, path="^/rooms")], path="^/chat")]).match(message)
     assert message["path"] == "/chat/rooms"
 
 
-def test_what_one_include_took_away_is_there_for_the_next() -> None:
+def test_a_prefix_removed_by_one_include_is_there_for_the_next() -> None:
     routing = [
         include([route("x", first, path=r"^/no$")], path=r"^/chat"),
         include([route("x", second, path=r"^/chat/yes$")]),
@@ -313,7 +313,7 @@ def test_prefixes_nest() -> None:
     assert consumer_of(routing, "x", path="/a/c") is None
 
 
-def test_arguments_of_prefixes_and_routes_add_up_and_the_inner_wins() -> None:
+def test_arguments_of_prefixes_and_routes_merge_and_the_inner_wins() -> None:
     inner = [route("x", first, path=r"^/(?P<room>\w+)/(?P<same>\w+)$")]
     routing = [include(inner, path=r"^/(?P<site>\w+)/(?P<same>\w+)")]
     found = arguments_of(routing, "x", path="/uk/outer/tea/inner")
@@ -325,21 +325,21 @@ def test_positional_groups_in_a_prefix_give_no_arguments() -> None:
     assert arguments_of(routing, "x", path="/tea") == {}
 
 
-def test_a_prefix_on_a_key_that_the_message_has_not_fails() -> None:
+def test_a_prefix_on_a_missing_key_fails() -> None:
     assert consumer_of([include([route("x", first)], path="")], "x") is None
 
 
-def test_a_prefix_takes_from_bytes_too() -> None:
+def test_a_prefix_also_strips_bytes() -> None:
     routing = [include([route("x", first, path=r"^/b$")], path=r"^/a")]
     assert consumer_of(routing, "x", path=b"/a/b") is first
 
 
-def test_a_prefix_on_one_key_leaves_the_others() -> None:
+def test_a_prefix_on_one_key_does_not_affect_others() -> None:
     inner = [route("x", first, path=r"^/b$", method=r"^GET$")]
     assert consumer_of([include(inner, path=r"^/a")], "x", path="/a/b", method="GET") is first
 
 
-def test_an_include_knows_the_channels_below() -> None:
+def test_an_include_knows_its_channels() -> None:
     assert Include(dict_routing, path="^/x").channel_names() == {"websocket.receive", "background"}
     assert Include([]).channel_names() == set()
 
@@ -348,7 +348,7 @@ segments = st.text("abc/", min_size=1, max_size=6)
 
 
 @given(st.lists(segments, max_size=4), segments, st.sampled_from(["", "d", "/d"]))
-def test_nested_prefixes_match_what_their_sum_matches(
+def test_nested_prefixes_match_like_their_concatenation(
     prefixes: list[str], tail: str, more: str
 ) -> None:
     routing: Any = [route("x", first, path=f"^(?P<rest>{re.escape(tail)})$")]
@@ -359,13 +359,13 @@ def test_nested_prefixes_match_what_their_sum_matches(
 
 
 @given(st.text(max_size=10), st.text(max_size=10))
-def test_any_text_comes_back_from_a_named_group(prefix: str, value: str) -> None:
+def test_a_named_group_returns_any_text(prefix: str, value: str) -> None:
     inner = [route("x", first, path=r"(?s)^(?P<rest>.*)$")]
     routing = [include(inner, path=f"^{re.escape(prefix)}")]
     assert arguments_of(routing, "x", path=prefix + value) == {"rest": value}
 
 
-# What a socket without a route gets
+# Sockets without a route
 
 
 def test_an_unrouted_connect_is_accepted() -> None:
@@ -373,7 +373,7 @@ def test_an_unrouted_connect_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("channel", ["websocket.receive", "websocket.disconnect"])
-def test_unrouted_frames_and_ends_are_ignored(channel: str) -> None:
+def test_unrouted_frames_and_disconnects_are_ignored(channel: str) -> None:
     assert consumer_of([], channel) is null_consumer
 
 
@@ -387,7 +387,7 @@ def test_another_channel_without_a_route_has_no_consumer() -> None:
     assert consumer_of([], "background") is None
 
 
-def test_the_default_consumer_of_connect_accepts(client_socket: Client) -> None:
+def test_the_default_connect_consumer_accepts(client_socket: Client) -> None:
     client_socket.connect()
     layer = client_socket.layer
     delivery = pull_one(layer)

@@ -1,4 +1,4 @@
-"""`CHANNEL_SESSION_ENGINE`, sessions outside consumers, and those of browsers."""
+"""`CHANNEL_SESSION_ENGINE`, sessions outside consumers, and browser sessions."""
 
 import logging
 import re
@@ -33,14 +33,14 @@ from channels_workers.sessions import channel_session
 from tests.channels_workers.clients import Client, contents
 from tests.channels_workers.conftest import RunNext
 
-# Coroutines reach the database on a thread of their own.
+# Coroutines use the database on a separate thread.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BACKENDS = "django.contrib.sessions.backends"
 
 
 class Serializer(JSONSerializer):
-    """One of a project."""
+    """A project's own serializer."""
 
 
 @channel_session
@@ -67,7 +67,7 @@ def engine(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -
 
 
 @BOTH_KINDS
-def test_an_engine_of_django_keeps_the_session(
+def test_a_session_engine_of_django_stores_the_session(
     consumer: Any, engine: str, client_socket: Client, run_next: RunNext
 ) -> None:
     client_socket.connect()
@@ -117,7 +117,7 @@ def test_it_outlives_the_connection_as_in_1_1_8(
     assert Session.objects.count() == 1
 
 
-def test_what_was_set_before_an_error_is_kept(
+def test_changes_before_an_error_are_saved(
     settings: Settings, client_socket: Client, run_next: RunNext
 ) -> None:
     settings.CHANNEL_SESSION_ENGINE = f"{BACKENDS}.db"
@@ -134,7 +134,7 @@ def test_what_was_set_before_an_error_is_kept(
 
 @BOTH_KINDS
 @pytest.mark.parametrize("error", [ConsumeLater(), OperationalError("away")], ids=repr)
-def test_what_is_put_off_leaves_nothing_in_it(
+def test_a_postponed_run_saves_nothing(
     error: Exception, consumer: Any, engine: str, client_socket: Client, run_next: RunNext
 ) -> None:
     seen: list[Any] = []
@@ -160,7 +160,7 @@ def test_what_is_put_off_leaves_nothing_in_it(
     assert session_for_reply_channel(client_socket.reply_channel)["count"] == 40
 
 
-def test_each_connection_has_a_session_of_its_own(
+def test_each_connection_has_its_own_session(
     settings: Settings, memory_layer: InMemoryChannelLayer, run_next: RunNext
 ) -> None:
     settings.CHANNEL_SESSION_ENGINE = f"{BACKENDS}.db"
@@ -171,7 +171,7 @@ def test_each_connection_has_a_session_of_its_own(
     assert Session.objects.count() == 2
 
 
-def test_a_message_waits_while_another_makes_the_session(
+def test_a_message_waits_while_another_creates_the_session(
     settings: Settings,
     client_socket: Client,
     run_next: RunNext,
@@ -194,7 +194,7 @@ def test_a_message_waits_while_another_makes_the_session(
 
 
 @pytest.mark.parametrize("engine", ["no.such.module", "django.conf", "nonsense"])
-def test_what_is_no_engine_is_named(settings: Settings, engine: str) -> None:
+def test_an_invalid_engine_is_reported(settings: Settings, engine: str) -> None:
     settings.CHANNEL_SESSION_ENGINE = engine
     with pytest.raises(ImproperlyConfigured, match=f"CHANNEL_SESSION_ENGINE must .* '{engine}'"):
         session_for_reply_channel("server!socket")
@@ -214,14 +214,14 @@ def test_signed_cookies_are_refused(
     assert client_socket.released == [0]
 
 
-def test_without_the_setting_no_query_is_made(client_socket: Client, run_next: RunNext) -> None:
+def test_without_the_setting_there_is_no_query(client_socket: Client, run_next: RunNext) -> None:
     client_socket.connect()
     with CaptureQueriesContext(connection) as queries:
         run_next(count)
     assert len(queries) == 0
 
 
-def test_outside_consumers_it_is_read_and_saved_at_once(
+def test_outside_consumers_it_is_loaded_and_saved_immediately(
     client_socket: Client, run_next: RunNext
 ) -> None:
     client_socket.connect()
@@ -235,7 +235,7 @@ def test_outside_consumers_it_is_read_and_saved_at_once(
     assert [item["count"] for item in contents(client_socket.layer, "counts")] == [1, 41]
 
 
-# The session of a browser
+# Browser sessions
 
 
 def message_with(memory_layer: InMemoryChannelLayer, **content: Any) -> Message:
@@ -259,7 +259,7 @@ def message_with(memory_layer: InMemoryChannelLayer, **content: Any) -> Message:
         ({"query_string": b"session_key=xyz", "headers": [[b"cookie", b"sessionid=a"]]}, "xyz"),
     ],
 )
-def test_the_key_stands_in_the_address_or_in_a_cookie(
+def test_the_key_comes_from_the_query_string_or_a_cookie(
     content: Content, key: str | None, memory_layer: InMemoryChannelLayer
 ) -> None:
     assert browser_session_key(message_with(memory_layer, **content)) == key
@@ -282,14 +282,14 @@ def test_the_key_stands_in_the_address_or_in_a_cookie(
     ],
 )
 @pytest.mark.parametrize("engine", ["db", "cache", "cached_db", "file"])
-def test_what_cannot_be_a_key_is_none(
+def test_an_invalid_key_is_none(
     content: Any, engine: str, memory_layer: InMemoryChannelLayer, settings: Settings
 ) -> None:
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
     assert browser_session_key(message_with(memory_layer, **content)) is None
 
 
-def test_a_key_that_is_the_session_is_as_long_as_a_cookie(
+def test_a_key_that_is_the_session_may_be_as_long_as_a_cookie(
     memory_layer: InMemoryChannelLayer, settings: Settings
 ) -> None:
     def key_of(length: int) -> str | None:
@@ -303,7 +303,7 @@ def test_a_key_that_is_the_session_is_as_long_as_a_cookie(
 
 
 @pytest.mark.parametrize("content", [{}, {"path": "/", "headers": 5}])
-def test_a_message_that_is_no_handshake_is_refused(
+def test_only_handshakes_have_a_browser_session(
     content: Content, memory_layer: InMemoryChannelLayer
 ) -> None:
     with pytest.raises(ValueError, match=r"^Cannot parse HTTP message - are you sure"):
@@ -330,11 +330,11 @@ def test_no_private_part_of_djangos_sessions_is_used() -> None:
     assert not [path for path in package.rglob("*.py") if private.search(path.read_text())]
 
 
-def test_session_base_is_the_face_of_all(client_socket: Client) -> None:
+def test_session_base_is_the_interface_of_all(client_socket: Client) -> None:
     assert isinstance(session_for_reply_channel(client_socket.reply_channel), SessionBase)
 
 
-def test_the_serializer_is_that_of_the_settings(
+def test_the_serializer_comes_from_the_settings(
     memory_layer: InMemoryChannelLayer, settings: Settings
 ) -> None:
     before = ChannelSession(memory_layer, "a!b", None)

@@ -30,7 +30,7 @@ from channels_workers.sessions import (
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext
 
-# The signals around a consumer look after the database's connections.
+# Signals around a consumer clean up database connections.
 pytestmark = pytest.mark.django_db
 
 Consumer = Callable[[Message], Any]
@@ -65,13 +65,13 @@ def run_connect(client: Client, run_next: RunNext, consumer: Consumer) -> Commit
 
 
 def outside(client: Client, **content: Any) -> Message:
-    """A message of the client's socket that is no delivery."""
+    """A message of the client's socket that was not delivered by the layer."""
     values = {"reply_channel": client.reply_channel, **content}
     return Message(values, "websocket.receive", client.layer)
 
 
 @BOTH_KINDS
-def test_the_next_message_of_the_connection_finds_it(
+def test_the_next_message_of_the_connection_gets_it(
     consumer: Consumer, client_socket: Client, run_next: RunNext
 ) -> None:
     run_connect(client_socket, run_next, consumer)
@@ -82,7 +82,9 @@ def test_the_next_message_of_the_connection_finds_it(
     assert contents(client_socket.layer, "answers") == [{"room": "tea"}] * 2
 
 
-def test_each_connection_has_its_own(memory_layer: InMemoryChannelLayer, run_next: RunNext) -> None:
+def test_each_connection_has_its_own_session(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
     first, second = Client(memory_layer), Client(memory_layer)
     run_connect(first, run_next, remember)
     run_connect(second, run_next, answer)
@@ -91,7 +93,7 @@ def test_each_connection_has_its_own(memory_layer: InMemoryChannelLayer, run_nex
     assert saved(second) is None
 
 
-def test_it_is_saved_by_the_commit_and_not_before(client_socket: Client, run_next: RunNext) -> None:
+def test_only_the_commit_saves_it(client_socket: Client, run_next: RunNext) -> None:
     seen: list[Content | None] = []
 
     @channel_session
@@ -105,7 +107,7 @@ def test_it_is_saved_by_the_commit_and_not_before(client_socket: Client, run_nex
     assert saved(client_socket) == {"room": "tea"}
 
 
-def test_a_session_only_read_is_not_saved(client_socket: Client, run_next: RunNext) -> None:
+def test_an_unmodified_session_is_not_saved(client_socket: Client, run_next: RunNext) -> None:
     seen: list[Any] = []
 
     @channel_session
@@ -136,7 +138,7 @@ def test_a_change_inside_a_value_needs_modified(
     assert saved(client_socket) == {"seen": seen}
 
 
-def test_what_was_set_before_an_error_is_saved(client_socket: Client, run_next: RunNext) -> None:
+def test_changes_before_an_error_are_saved(client_socket: Client, run_next: RunNext) -> None:
     @channel_session
     def fail(message: Message) -> None:
         message.channel_session["room"] = "tea"
@@ -146,7 +148,7 @@ def test_what_was_set_before_an_error_is_saved(client_socket: Client, run_next: 
     assert saved(client_socket) == {"room": "tea"}
 
 
-def test_a_value_that_cannot_be_encoded_is_logged_and_harms_nothing_else(
+def test_an_unserialisable_value_is_logged_without_other_effects(
     client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     @channel_session
@@ -175,7 +177,7 @@ def test_a_value_that_cannot_be_encoded_is_logged_and_harms_nothing_else(
         lambda session: session.pop("room"),
     ],
 )
-def test_it_can_be_emptied(
+def test_it_can_be_cleared(
     empty: Callable[[Any], None], client_socket: Client, run_next: RunNext
 ) -> None:
     @channel_session
@@ -188,7 +190,7 @@ def test_it_can_be_emptied(
     assert saved(client_socket) == {}
 
 
-def test_what_is_set_after_a_flush_is_kept(client_socket: Client, run_next: RunNext) -> None:
+def test_changes_after_a_flush_are_kept(client_socket: Client, run_next: RunNext) -> None:
     @channel_session
     def begin_anew(message: Message) -> None:
         message.channel_session.flush()
@@ -234,7 +236,7 @@ def test_it_ends_with_its_connection(client_socket: Client, run_next: RunNext) -
     assert saved(client_socket) is None
 
 
-def test_what_an_object_with_an_async_call_set_is_saved(
+def test_changes_by_an_object_with_an_async_call_are_saved(
     client_socket: Client, run_next: RunNext
 ) -> None:
     class Remember:
@@ -246,7 +248,7 @@ def test_what_an_object_with_an_async_call_set_is_saved(
     assert saved(client_socket) == {"room": "tea"}
 
 
-def test_outside_a_delivery_nothing_is_saved_of_what_is_put_off(
+def test_outside_a_delivery_a_postponed_run_saves_nothing(
     client_socket: Client, run_next: RunNext
 ) -> None:
     @channel_session
@@ -260,7 +262,7 @@ def test_outside_a_delivery_nothing_is_saved_of_what_is_put_off(
     assert saved(client_socket) == {"room": "tea"}
 
 
-# Second-stage channels: a message that carries the reply channel of a connection
+# Second-stage channels: messages with the reply channel of a connection
 
 
 @BOTH_KINDS
@@ -278,7 +280,7 @@ def test_a_second_stage_shares_the_session(
     assert contents(client_socket.layer, "answers") == [{"room": "tea"}]
 
 
-def test_a_second_stage_reads_what_the_first_saved(
+def test_a_second_stage_reads_changes_of_the_first(
     client_socket: Client, run_next: RunNext
 ) -> None:
     run_connect(client_socket, run_next, remember)
@@ -287,7 +289,7 @@ def test_a_second_stage_reads_what_the_first_saved(
     assert contents(client_socket.layer, "answers") == [{"room": "tea"}]
 
 
-def test_a_second_stage_saves_by_its_commit_too(client_socket: Client, run_next: RunNext) -> None:
+def test_a_second_stage_saves_with_its_commit(client_socket: Client, run_next: RunNext) -> None:
     seen: list[Content | None] = []
 
     def look(message: Message) -> None:
@@ -301,7 +303,7 @@ def test_a_second_stage_saves_by_its_commit_too(client_socket: Client, run_next:
     assert saved(client_socket) == {"room": "tea"}
 
 
-def test_a_second_stage_of_a_connection_that_is_gone_saves_nothing(
+def test_a_second_stage_of_an_ended_connection_saves_nothing(
     client_socket: Client, run_next: RunNext
 ) -> None:
     run_connect(client_socket, run_next, answer)
@@ -316,7 +318,7 @@ def test_a_second_stage_of_a_connection_that_is_gone_saves_nothing(
 
 
 @BOTH_KINDS
-def test_outside_a_delivery_it_is_saved_at_once(
+def test_outside_a_delivery_it_is_saved_immediately(
     consumer: Consumer, client_socket: Client, run_next: RunNext
 ) -> None:
     run_connect(client_socket, run_next, answer)
@@ -326,7 +328,9 @@ def test_outside_a_delivery_it_is_saved_at_once(
     assert saved(client_socket) == {"room": "tea"}
 
 
-def test_outside_a_delivery_a_bad_value_raises(client_socket: Client, run_next: RunNext) -> None:
+def test_outside_a_delivery_an_unserialisable_value_raises(
+    client_socket: Client, run_next: RunNext
+) -> None:
     @channel_session
     def break_it(message: Message) -> None:
         message.channel_session["room"] = object()
@@ -336,7 +340,7 @@ def test_outside_a_delivery_a_bad_value_raises(client_socket: Client, run_next: 
         break_it(outside(client_socket))
 
 
-def test_without_the_decorator_there_is_a_function(client_socket: Client) -> None:
+def test_a_function_replaces_the_decorator(client_socket: Client) -> None:
     client_socket.connect()
     layer = client_socket.layer
     delivery = pull_one(layer)
@@ -349,7 +353,7 @@ def test_without_the_decorator_there_is_a_function(client_socket: Client) -> Non
 # The decorator
 
 
-def test_it_returns_what_the_consumer_returns(client_socket: Client) -> None:
+def test_it_returns_the_consumers_result(client_socket: Client) -> None:
     @channel_session
     def give(message: Message, *, number: int) -> int:
         return number
@@ -359,7 +363,7 @@ def test_it_returns_what_the_consumer_returns(client_socket: Client) -> None:
 
 
 @BOTH_KINDS
-def test_it_keeps_the_kind_of_the_consumer(consumer: Consumer) -> None:
+def test_sync_and_async_consumers_keep_their_kind(consumer: Consumer) -> None:
     assert iscoroutinefunction(consumer) == iscoroutinefunction(consumer.__wrapped__)  # type: ignore[attr-defined]
 
 
@@ -398,7 +402,7 @@ def test_it_needs_a_reply_channel(memory_layer: InMemoryChannelLayer) -> None:
 
 @pytest.mark.parametrize("decorator", [enforce_ordering, enforce_ordering()])
 @pytest.mark.parametrize("is_async", [False, True])
-def test_enforce_ordering_gives_the_session_and_keeps_nothing_in_it(
+def test_enforce_ordering_provides_the_session_and_stores_nothing(
     is_async: bool, decorator: Any, client_socket: Client, run_next: RunNext
 ) -> None:
     def count(message: Message) -> None:
@@ -419,12 +423,12 @@ def test_enforce_ordering_gives_the_session_and_keeps_nothing_in_it(
     assert saved(client_socket) == {"orders": [0, 1, 2]}
 
 
-def test_enforce_ordering_refuses_what_has_no_order(client_socket: Client) -> None:
+def test_enforce_ordering_refuses_a_message_without_order(client_socket: Client) -> None:
     with pytest.raises(ValueError, match="^No `order` value in message; @enforce_ordering"):
         enforce_ordering(lambda message: None)(outside(client_socket))
 
 
-def test_slight_ordering_is_gone() -> None:
+def test_slight_ordering_is_refused() -> None:
     with pytest.raises(ValueError, match="^Slight ordering is now always on"):
         enforce_ordering(slight=True)
 
@@ -434,7 +438,7 @@ def test_slight_ordering_is_gone() -> None:
 
 @pytest.fixture
 def browser_session() -> SessionStore:
-    """A session that a view has made."""
+    """A session that a view has created."""
     session = SessionStore()
     session["cart"] = ["tea"]
     session.save()
@@ -464,7 +468,7 @@ BUY = pytest.mark.parametrize("consumer", [buy, buy_async])
 
 @BUY
 @pytest.mark.django_db(transaction=True)
-def test_http_session_is_that_of_the_cookie_and_is_saved(
+def test_http_session_belongs_to_the_cookie_and_is_saved(
     consumer: Consumer, browser_session: SessionStore, client_socket: Client, run_next: RunNext
 ) -> None:
     client_socket.connect(headers=cookie_of(browser_session))
@@ -474,7 +478,7 @@ def test_http_session_is_that_of_the_cookie_and_is_saved(
 
 @BUY
 @pytest.mark.django_db(transaction=True)
-def test_http_session_may_be_named_in_the_address(
+def test_http_session_key_may_be_in_the_query_string(
     consumer: Consumer, browser_session: SessionStore, client_socket: Client, run_next: RunNext
 ) -> None:
     query = f"session_key={browser_session.session_key}".encode()
@@ -488,10 +492,10 @@ BAD_COOKIES = [b'sessionid="abcdefgh\\000"', b"sessionid=a b\x00c", b"sessionid=
 
 @pytest.mark.parametrize("cookie", BAD_COOKIES)
 @pytest.mark.parametrize("engine", ["cache", "cached_db", "db"])
-def test_a_cookie_that_no_store_can_hold_is_no_session(
+def test_an_invalid_cookie_gives_no_session(
     cookie: bytes, engine: str, client_socket: Client, run_next: RunNext, settings: Settings
 ) -> None:
-    """A warning of the cache, which a key for Memcached would cause, fails this test."""
+    """A cache warning, which a key that Memcached refuses would cause, fails this test."""
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
     seen = []
 
@@ -536,7 +540,7 @@ def mark(message: Message) -> None:
 
 @pytest.mark.parametrize("consumer", [buy, mark])
 @pytest.mark.parametrize("end", ["never there", "before", "meanwhile"])
-def test_http_session_that_is_not_there_is_not_made(
+def test_a_missing_http_session_is_not_created(
     end: str,
     consumer: Any,
     browser_session: SessionStore,
@@ -561,7 +565,7 @@ def test_http_session_that_is_not_there_is_not_made(
 
 
 @pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
-def test_http_session_that_ends_while_it_is_saved_is_not_made(
+def test_an_http_session_deleted_during_the_save_is_not_recreated(
     engine: str,
     client_socket: Client,
     run_next: RunNext,
@@ -603,7 +607,7 @@ def test_http_session_of_a_message_without_a_path_is_refused(
 
 @BUY
 @pytest.mark.django_db(transaction=True)
-def test_both_sessions_are_there_in_later_messages_too(
+def test_later_messages_have_both_sessions(
     consumer: Any, browser_session: SessionStore, client_socket: Client, run_next: RunNext
 ) -> None:
     both = channel_and_http_session(consumer.__wrapped__)
@@ -616,7 +620,7 @@ def test_both_sessions_are_there_in_later_messages_too(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_frames_after_a_logout_make_no_session(
+def test_frames_after_a_logout_create_no_session(
     when: str, browser_session: SessionStore, client_socket: Client, run_next: RunNext
 ) -> None:
     both = channel_and_http_session(buy.__wrapped__)  # type: ignore[attr-defined]

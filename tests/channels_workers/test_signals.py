@@ -14,7 +14,7 @@ def receivers_of(signal: Signal) -> set[Callable[..., Any]]:
     return set(signal._live_receivers(None)[0])  # the public way would call them
 
 
-def test_the_names_are_those_of_channels_1() -> None:
+def test_names_are_those_of_channels_1() -> None:
     names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
     expected = {"consumer_started", "consumer_finished", "worker_ready", "worker_process_ready"}
     assert names == expected
@@ -27,7 +27,7 @@ def test_the_names_are_those_of_channels_1() -> None:
         (consumer_finished, request_finished, {close_old_connections}),
     ],
 )
-def test_the_database_is_cared_for_as_around_a_request(
+def test_database_connections_are_cleaned_up_as_around_a_request(
     ours: Signal, djangos: Signal, care: set[Callable[..., Any]]
 ) -> None:
     assert care <= receivers_of(djangos)

@@ -1,4 +1,4 @@
-"""axe-core, which finds what keeps people out of a page."""
+"""axe-core, which finds accessibility errors in a page."""
 
 from importlib.resources import files
 from typing import Any
@@ -15,7 +15,7 @@ RUN = """
 
 
 def violations(browser: Chrome) -> list[str]:
-    """What the page that is shown does wrong: each rule with the first element that breaks it."""
+    """The accessibility errors of the current page: each rule with the first failing element."""
     browser.execute_script(AXE)
     found: dict[str, Any] = browser.execute_async_script(RUN)
     assert found["passes"] > 10

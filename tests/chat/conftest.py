@@ -1,22 +1,23 @@
-"""What the tests of the chat share.
+"""Shared by the tests of the chat.
 
 browser
-    A headless Chromium that all tests use, one after the other; each finds it with one empty
-    window, without cookies, on a screen of 1280 by 900.
+    A headless Chromium, shared by all tests one after the other. Each test gets one empty window
+    without cookies on a screen of 1280 by 900.
 open_tab
-    `open_tab(server, path)` opens a page of a server in a tab of `browser` and gives the `Tab`.
+    `open_tab(server, path)` opens a page of a server in a tab of `browser` and returns the `Tab`.
 chat_server, other_server
-    Two of the Procfile's `web`, with two of its workers, a Redis and no limit of speed, the same
-    for all tests. Each test takes a room of its own.
+    Two `web` processes of the Procfile, with two workers, Redis and no rate limit, shared by all
+    tests. Each test uses a room of its own.
 run_first
-    `run_first(script)`: the tab that is there, and those that are opened, run it before their pages
-    do, until the test ends.
+    `run_first(script)` runs a script before the pages' own in the current tab and in new ones,
+    until the test ends.
 keep_sockets
-    After `keep_sockets()` pages keep their sockets in `window.sockets`; between `block()` and
-    `unblock()` those that they make come to nothing. For the tab that is there, before it loads.
+    After `keep_sockets()` pages keep their sockets in `window.sockets`. Sockets that they open
+    between `block()` and `unblock()` fail. Applies to the current tab; call it before the page
+    loads.
 store
-    `store(room, *messages)` puts rows into the database of `chat_server`, as if they had been said;
-    each is a dict of columns, of which `message` is needed.
+    `store(room, *messages)` inserts rows into the database of `chat_server`, as if they had been
+    said. Each is a dict of columns, of which `message` is required.
 """
 
 import sqlite3

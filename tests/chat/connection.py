@@ -30,14 +30,14 @@ ORIGIN = [b"origin", b"http://localhost:8000"]
 
 
 def cookie_of(person: str) -> list[bytes]:
-    """The header with which the browser of a guest opens sockets."""
+    """The cookie header of a guest's browser."""
     response = HttpResponse()
     guests.set_cookie(response, person)
     return [b"cookie", f"chat_guest={response.cookies['chat_guest'].value}".encode()]
 
 
 def login_of(user: User) -> list[bytes]:
-    """The header with which a browser opens sockets in which this user is logged in."""
+    """The cookie header of a browser in which this user is logged in."""
     client = Client()
     client.force_login(user)
     return [b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode()]
@@ -45,7 +45,7 @@ def login_of(user: User) -> list[bytes]:
 
 @dataclass
 class Connection:
-    """One socket as the layer knows it, with the session that each commit would save."""
+    """A socket as the layer knows it, with the session that each commit would save."""
 
     name: str = "server!socket"
     path: str = "/chat/lobby/"
@@ -71,7 +71,7 @@ class Connection:
         return delivery
 
     def run(self, delivery: Delivery, *, is_committed: bool = True) -> list[Operation]:
-        """Run a message; without its commit the worker died, or was frozen, before that."""
+        """Run a message. Without a commit the worker died or froze before it."""
         delivery = delivery._replace(session=self.session)
         with connections_left_alone():
             outcome = run(delivery, self.layer, Router(channel_routing), lambda coroutine: None)
@@ -91,11 +91,11 @@ class Connection:
         return self.deliver(RECEIVE, text=json.dumps(fields))
 
     def send(self, **fields: Any) -> list[dict[str, Any]]:
-        """Send a frame; return all frames that it causes."""
+        """Send a frame and return all frames that it causes."""
         return list(self.frames(self.run(self.frame(**fields))))
 
     def say(self, **fields: Any) -> Delivery:
-        """Something said, to be run."""
+        """A chat message, to be run."""
         return self.frame(**{"handle": "ann", "message": "hi"} | fields)
 
     def disconnect(self) -> list[Operation]:
@@ -106,7 +106,7 @@ class Connection:
         return self.layer.codec.decode(operation.payload)
 
     def frames(self, operations: Iterable[Operation], to: str = "") -> Iterator[dict[str, Any]]:
-        """The frames that were sent, to a group or a reply channel if one is named."""
+        """The frames that were sent, optionally only those to one group or reply channel."""
         for operation in operations:
             if not isinstance(operation, Send | GroupSend):
                 continue

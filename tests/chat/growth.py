@@ -1,16 +1,16 @@
-"""How the time of something grows with the length of what it is given.
+"""Measures how run time grows with the length of the input.
 
-No time is compared with a clock: only the time of a long text with that of a short one, by the
-processor's time of this process, the best of some tries. Four times the text takes four times as
-long where time is linear, and sixteen times where it is quadratic.
+No time is compared with a clock. The CPU time for a long text is compared with that for a short
+one, each the best of several tries. Four times the text takes four times as long if time is linear,
+and sixteen times if it is quadratic.
 """
 
 import time
 from collections.abc import Callable
 
-#: Characters of the short text; the long one has four times as many.
+#: Characters of the short text. The long one has four times as many.
 SHORT = 15_000
-#: What takes less (s) is not measured: it is bounded, or so fast that nobody is harmed.
+#: Shorter times (s) are not compared: they are bounded, or too short to do harm.
 NOTHING = 0.02
 #: Between the 4 of linear time and the 16 of quadratic time.
 MOST = 9

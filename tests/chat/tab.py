@@ -1,4 +1,4 @@
-"""A tab of the browser of the tests, in a room."""
+"""A browser tab of the tests, in a room."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ class Tab:
 
     @property
     def state(self) -> str:
-        """The state that the page shows; "" while it is still loading."""
+        """The state that the page shows. Empty while it loads."""
         try:
             with self:
                 return self.browser.find_element(By.ID, "status").get_attribute("data-state") or ""
@@ -40,13 +40,13 @@ class Tab:
             return ""
 
     def find(self, selector: str) -> list[WebElement]:
-        """The elements that are shown, in order."""
+        """The visible elements, in order."""
         with self:
             found = self.browser.find_elements(By.CSS_SELECTOR, selector)
             return [element for element in found if element.is_displayed()]
 
     def texts(self, selector: str) -> list[str]:
-        """What the elements say that are shown."""
+        """The texts of the visible elements."""
         try:
             return [element.text for element in self.find(selector)]
         except StaleElementReferenceException:
@@ -59,12 +59,12 @@ class Tab:
         )
 
     def run(self, script: str, *arguments: object) -> Any:
-        """What a script returns in the page."""
+        """The result of a script in the page."""
         with self:
             return self.browser.execute_script(script, *arguments)
 
     def press(self, *keys: str) -> None:
-        """Type where the focus is."""
+        """Type into the focused element."""
         with self:
             self.browser.switch_to.active_element.send_keys(*keys)
 
@@ -79,7 +79,7 @@ class Tab:
             self.browser.find_element(By.ID, "text").send_keys(message, Keys.ENTER)
 
     def messages(self, selector: str = "[data-id]") -> list[str]:
-        """The texts of the messages in the log: those that came back, or others."""
+        """The texts of the messages in the log: delivered ones, or those in another state."""
         with self:
             found = self.browser.find_elements(By.CSS_SELECTOR, f".message{selector} .text")
             return [text.text for text in found]

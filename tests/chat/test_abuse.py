@@ -1,4 +1,4 @@
-"""What a person can type to harm others, and what becomes of it."""
+"""Hostile input, and how the pages handle it."""
 
 import json
 
@@ -14,7 +14,7 @@ HTML = "<img src=x onerror=\"document.title='hacked'\">"
 WIDTH = "return document.documentElement.scrollWidth <= window.innerWidth"
 
 
-def test_html_is_text_in_every_field(
+def test_html_is_shown_as_text_in_every_field(
     chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/")
@@ -73,7 +73,7 @@ def test_a_strange_text_stays_in_its_place(
     shown = "return document.querySelector('.message .text').textContent"
     assert tab.run(shown) == message
     assert tab.run(WIDTH)
-    # The name does not push the time away, nor turn it.
+    # The name neither displaces nor mirrors the time.
     name, time = tab.find(".message:first-child .handle, .message:first-child time")
     assert time.rect["x"] >= name.rect["x"] + name.rect["width"]
     assert tab.run("return getComputedStyle(document.querySelector('.handle')).unicodeBidi") in (

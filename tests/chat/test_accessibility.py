@@ -1,4 +1,4 @@
-"""Whether everybody can use the pages: by axe-core, by the keyboard alone, and by ear."""
+"""Accessibility of the pages: by axe-core, by keyboard alone, and by screen reader."""
 
 import json
 
@@ -25,7 +25,7 @@ def set_media(browser: Chrome, **features: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", SCREENS)
-def test_axe_finds_nothing_wrong(
+def test_axe_finds_no_error(
     device: str,
     scheme: str,
     browser: Chrome,
@@ -77,7 +77,7 @@ def test_axe_finds_nothing_wrong(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_wrong_with_the_pages_of_accounts(
+def test_axe_finds_no_error_in_the_account_pages(
     scheme: str, browser: Chrome, chat_server: Server, open_tab: OpenTab
 ) -> None:
     set_media(browser, prefers_color_scheme=scheme)
@@ -105,13 +105,13 @@ def test_axe_finds_nothing_wrong_with_the_pages_of_accounts(
 
 
 def submit(browser: Chrome, **fields: str) -> None:
-    """Send the form of the page with these fields."""
+    """Submit the page's form with these fields."""
     fill = "for (const [name, value] of Object.entries(arguments[0]))"
     fill += " document.querySelector(`main [name=${name}]`).value = value;"
     browser.execute_script(fill + "document.querySelector('main form').submit();", fields)
 
 
-def test_the_keyboard_reaches_all_in_the_order_of_the_page(
+def test_the_keyboard_reaches_everything_in_page_order(
     chat_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/keyboard/")
@@ -131,7 +131,7 @@ def test_the_keyboard_reaches_all_in_the_order_of_the_page(
     assert ours == ["home", "scroll", "more", "handle", "text", "send"], reached
 
 
-def test_a_screen_reader_hears_what_is_new_and_no_history(
+def test_a_screen_reader_announces_new_messages_but_no_history(
     chat_server: Server, other_server: Server, open_tab: OpenTab, store: Store
 ) -> None:
     store("heard", *({"message": f"m{n}"} for n in range(80)))
@@ -151,7 +151,7 @@ def test_a_screen_reader_hears_what_is_new_and_no_history(
     assert tab.run(live) == 0
 
 
-def test_nothing_moves_for_those_who_do_not_want_it(
+def test_nothing_moves_with_reduced_motion(
     browser: Chrome, chat_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/still/")

@@ -14,7 +14,7 @@ PASSWORD = "raised-beds-42"
 
 
 def sign_up(tab: Tab, name: str) -> None:
-    """Make an account, by the link of the page that is shown, and come back to it."""
+    """Create an account through the page's link, and return to the page."""
     tab.find(".signup")[0].click()
     given = {"username": name, "password1": PASSWORD, "password2": PASSWORD}
     for field, value in given.items():
@@ -28,7 +28,7 @@ def say(tab: Tab, message: str) -> None:
         tab.browser.find_element(By.ID, "text").send_keys(message + "\n")
 
 
-def test_an_account_has_its_name_and_mark_until_it_logs_out_anywhere(
+def test_an_account_has_its_name_and_badge_until_it_logs_out_anywhere(
     chat_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/account/")
@@ -59,7 +59,7 @@ def test_an_account_has_its_name_and_mark_until_it_logs_out_anywhere(
     assert tab.texts(".own .handle") == ["guest"]
 
 
-def test_a_page_whose_log_in_ended_unheard_becomes_a_guest(
+def test_a_page_with_an_expired_log_in_becomes_a_guest(
     chat_server: Server, chat_database: Path, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/unheard/")
@@ -73,7 +73,7 @@ def test_a_page_whose_log_in_ended_unheard_becomes_a_guest(
     assert tab.texts("#account") == []
 
 
-def test_a_page_hears_with_its_next_socket_that_one_logged_in_elsewhere(
+def test_a_reconnecting_page_notices_a_log_in_elsewhere(
     chat_server: Server, open_tab: OpenTab
 ) -> None:
     tab, other = open_tab(chat_server, "/elsewhere/"), open_tab(chat_server, "/elsewhere/")
@@ -93,7 +93,7 @@ def test_a_page_hears_with_its_next_socket_that_one_logged_in_elsewhere(
     assert tab.texts(".own .handle") == ["otto"]
 
 
-def test_the_staff_delete_what_anybody_said(
+def test_staff_can_delete_any_message(
     chat_server: Server, other_server: Server, chat_database: Path, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/staff/")
@@ -106,7 +106,7 @@ def test_the_staff_delete_what_anybody_said(
         eve.say("spam", handle="eve")
         tab.wait_for_messages("spam")
         tab.find(".more")[0].click()
-        assert tab.texts("#menu button") == ["Delete…"]  # and not to be edited
+        assert tab.texts("#menu button") == ["Delete…"]  # but not edited
         tab.find("#menu button")[0].click()
         tab.find("#sure button[value=delete]")[0].click()
         tab.wait_for_messages("This message was deleted")

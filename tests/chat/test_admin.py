@@ -20,7 +20,7 @@ def said() -> Message:
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """What was sent to groups."""
+    """Messages sent to groups."""
     sent: list[tuple[str, dict[str, Any]]] = []
 
     def send(group: changes.Group, content: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     return sent
 
 
-def test_messages_are_found_by_what_was_said(admin_client: Client, said: Message) -> None:
+def test_messages_are_found_by_their_text(admin_client: Client, said: Message) -> None:
     Message.objects.record(said.room.label, Said("bob", "hay"), "guest:b", None)
     page = admin_client.get("/admin/chat/message/?q=needle").content.decode()
     assert "a needle" in page
@@ -45,7 +45,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_deleted_is_told_to_its_room(
+def test_a_deletion_is_announced_in_its_room(
     admin_client: Client,
     said: Message,
     told: list[tuple[str, dict[str, Any]]],
@@ -64,13 +64,13 @@ def test_what_is_deleted_is_told_to_its_room(
     assert other.message == "stays"
 
 
-def test_what_was_deleted_before_is_left_alone(said: Message) -> None:
+def test_an_already_deleted_message_is_left_alone(said: Message) -> None:
     assert changes.delete_all(Message.objects.all()) == 1
     assert changes.delete_all(Message.objects.all()) == 0
     assert Room.objects.get().change == 1
 
 
-def test_many_messages_of_many_rooms_are_deleted_with_numbers_of_their_own() -> None:
+def test_deleting_messages_of_many_rooms_numbers_each_room_separately() -> None:
     for label in ("one", "two"):
         room = Room.objects.at(label)
         Message.objects.bulk_create(Message(room=room, message="hi") for _ in range(250))
@@ -81,7 +81,7 @@ def test_many_messages_of_many_rooms_are_deleted_with_numbers_of_their_own() -> 
         assert room.change == 250
 
 
-def test_messages_are_neither_added_nor_changed_here(admin_client: Client, said: Message) -> None:
+def test_messages_cannot_be_added_or_changed(admin_client: Client, said: Message) -> None:
     path = f"/admin/chat/message/{said.pk}/change/"
     assert admin_client.get("/admin/chat/message/add/").status_code == 403
     assert admin_client.post(path, {"message": "other"}).status_code == 403
@@ -90,7 +90,7 @@ def test_messages_are_neither_added_nor_changed_here(admin_client: Client, said:
     assert "<textarea" not in page
 
 
-def test_rooms_are_found_by_name_and_show_how_many_messages(
+def test_rooms_are_found_by_name_and_show_their_message_count(
     admin_client: Client, said: Message
 ) -> None:
     page = admin_client.get("/admin/chat/room/?q=Caf").content.decode()
@@ -112,7 +112,7 @@ def test_selected_rooms_are_emptied(
     assert Room.objects.exists()
 
 
-def test_a_room_that_is_deleted_takes_all_of_it_along(admin_client: Client, said: Message) -> None:
+def test_deleting_a_room_deletes_its_content(admin_client: Client, said: Message) -> None:
     said.changes.create(person="guest:a", timestamp=said.timestamp)
     said.room.presences.create(reply_channel="server!a", person="guest:a", guest="guest:a")
     said.room.departures.create(reply_channel="server!b", person="guest:b")

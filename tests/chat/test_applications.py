@@ -1,4 +1,4 @@
-"""The two ways of serving the project."""
+"""Both ways to serve the project."""
 
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -8,7 +8,7 @@ import pytest
 from chat_project import asgi, wsgi
 
 
-def test_the_asgi_application_has_the_name_of_channels_1_too() -> None:
+def test_the_asgi_application_also_has_its_name_of_channels_1() -> None:
     assert asgi.channel_layer is asgi.application
 
 

@@ -1,4 +1,4 @@
-"""People in rooms, each in a real browser, against a real server."""
+"""People in rooms, each with a real browser, on a real server."""
 
 import re
 
@@ -25,7 +25,7 @@ def test_two_tabs_talk(start_runserver: StartServer, open_tab: OpenTab) -> None:
         assert [name.text for name in names] == ["ann", "bob"]
 
 
-def test_two_rooms_do_not_hear_each_other(start_runserver: StartServer, open_tab: OpenTab) -> None:
+def test_two_rooms_are_separate(start_runserver: StartServer, open_tab: OpenTab) -> None:
     server = start_runserver()
     one, two = open_tab(server, "/one/"), open_tab(server, "/two/")
     one.wait_until("open")
@@ -38,7 +38,7 @@ def test_two_rooms_do_not_hear_each_other(start_runserver: StartServer, open_tab
     one.wait_for_messages("in one", "more in one")
 
 
-def test_a_reloaded_page_shows_the_history_and_knows_the_name(
+def test_a_reloaded_page_shows_the_history_and_remembers_the_name(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     tab = open_tab(start_runserver(), "/lobby/")
@@ -49,7 +49,7 @@ def test_a_reloaded_page_shows_the_history_and_knows_the_name(
     assert tab.browser.find_element(By.ID, "handle").get_attribute("value") == "ann"
 
 
-def test_the_server_stops_and_starts_and_the_page_catches_up(
+def test_the_page_catches_up_after_a_server_restart(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     server = start_runserver()
@@ -65,7 +65,7 @@ def test_the_server_stops_and_starts_and_the_page_catches_up(
     tab.wait_for_messages("while it was away", selector="[data-state=sending]")
     tab.browser.execute_script("window.waits = true")
 
-    # More than one page of the history holds.
+    # More than fits on one page of the history.
     meanwhile = [f"meanwhile {number}" for number in range(220)]
     server = start_runserver(port=server.port, env={"CHAT_RATE_LIMIT": "0"})
     with server.join("lobby") as bob:
@@ -80,7 +80,7 @@ def test_the_server_stops_and_starts_and_the_page_catches_up(
     assert tab.browser.execute_script("return window.waits") is True
 
 
-def test_a_message_that_was_sending_survives_a_reload(
+def test_a_pending_message_survives_a_reload(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     server = start_runserver(env={"CHAT_RATE_LIMIT": "1/2"})
@@ -94,7 +94,7 @@ def test_a_message_that_was_sending_survives_a_reload(
     tab.wait_for_messages("first", "second")
 
 
-def test_too_fast_messages_wait_and_come_in_order(
+def test_messages_above_the_rate_limit_are_delayed_and_keep_their_order(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     tab = open_tab(start_runserver(env={"CHAT_RATE_LIMIT": "2/1"}), "/lobby/")
@@ -104,14 +104,14 @@ def test_too_fast_messages_wait_and_come_in_order(
     tab.wait_for_messages("m0", "m1", "m2", "m3")
 
 
-def test_a_refused_message_says_why_and_can_be_edited(
+def test_a_refused_message_shows_why_and_can_be_edited(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     tab = open_tab(start_runserver(), "/lobby/")
     tab.wait_until("open")
     tab.say("hello")
     tab.wait_for_messages("hello")
-    # The page knows the limits that the server has; a tab from before a change of them does not.
+    # The page knows the server's limits, but a tab from before a change does not.
     tab.browser.execute_script("document.getElementById('text').value = 'a\\0b'")
     tab.browser.find_element(By.ID, "text").send_keys(Keys.ENTER)
     trouble = wait_for(
@@ -125,14 +125,16 @@ def test_a_refused_message_says_why_and_can_be_edited(
     tab.wait_for_messages("hello", selector="")
 
 
-def test_a_name_that_is_refused_says_which_character_it_is(
+def test_a_refused_name_is_reported_with_the_character(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     tab = open_tab(start_runserver(), "/lobby/")
-    tab.run("localStorage.setItem('chat.handle', JSON.stringify('a\\u200b'))")  # from before
+    tab.run(
+        "localStorage.setItem('chat.handle', JSON.stringify('a\\u200b'))"
+    )  # stored by an earlier release
     tab.browser.refresh()
     tab.wait_until("open")
-    # Who is here comes though the name cannot be shown.
+    # The list of people arrives although the name cannot be shown.
     wait_for(lambda: "U+200B ZERO WIDTH SPACE" in "".join(tab.texts("#notice")), "the reason")
     wait_for(lambda: tab.texts("#people .nameless"), "the list of who is here")
     tab.say("hello", name="b\u202e")
@@ -141,13 +143,11 @@ def test_a_name_that_is_refused_says_which_character_it_is(
     handle = tab.browser.find_element(By.ID, "handle")
     handle.clear()
     handle.send_keys("ann")
-    tab.find("[data-state=failed] .trouble button")[0].click()  # try again
+    tab.find("[data-state=failed] .trouble button")[0].click()  # retry
     tab.wait_for_messages("hello")
 
 
-def test_a_socket_that_swallows_messages_is_given_up(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
+def test_a_dead_socket_is_abandoned(start_runserver: StartServer, open_tab: OpenTab) -> None:
     tab = open_tab(start_runserver(), "/lobby/")
     tab.wait_until("open")
     tab.browser.execute_script(

@@ -1,4 +1,4 @@
-"""What the pages load: bundles of what is in chat/client, and how much it weighs."""
+"""The bundles of chat/client that pages load, and their size."""
 
 import re
 import subprocess
@@ -21,24 +21,24 @@ LANGUAGES = ["en", "zh-hans"]
 
 
 def header(file: Path) -> str:
-    """Which esbuild made a bundle, of which sources."""
+    """The esbuild version and the number of sources of a bundle."""
     found = re.match(r"/\* (esbuild [\d.]+), sources (\d+) \*/", file.read_text())
     assert found
     return found[0]
 
 
 @pytest.mark.parametrize("name", BUNDLES)
-def test_the_bundles_are_made_of_the_sources(name: str, tmp_path: Path) -> None:
+def test_bundles_are_up_to_date(name: str, tmp_path: Path) -> None:
     subprocess.run([ROOT / "scripts" / "bundle", tmp_path], check=True, timeout=60)
     made, committed = tmp_path / name, STATIC / name
     if header(made).split(",")[0] == header(committed).split(",")[0]:
         assert made.read_text() == committed.read_text()
-    else:  # another esbuild may write the same in other words
+    else:  # another version of esbuild may produce different output
         assert header(made).split(",")[1] == header(committed).split(",")[1]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_room_needs_three_requests_and_little_weight(
+def test_a_room_needs_three_requests_and_few_bytes(
     language: str, chat_server: Server, browser: Chrome, open_tab: OpenTab, store: Store
 ) -> None:
     people = [{"handle": f"Person {n % 7}", "person": f"guest:{n % 7}"} for n in range(60)]

@@ -1,4 +1,4 @@
-"""What a page missed, it fetches: messages that were told late, or while its history failed."""
+"""How a page fetches messages that it missed: late ones, or those of a failed history request."""
 
 import json
 import sqlite3
@@ -19,7 +19,7 @@ MANY = 40
 
 
 def say_many(server: Server, text: str) -> list[str]:
-    """Say so many messages that an overlap of a few does not reach before them."""
+    """Send more messages than the overlap of the history covers."""
     said = [f"{text} {number}" for number in range(MANY)]
     with server.join("lobby") as bob:
         for message in said:
@@ -29,7 +29,7 @@ def say_many(server: Server, text: str) -> list[str]:
 
 
 def store(database_url: str, message: str) -> None:
-    """Store a message as a worker does that dies before anybody is told."""
+    """Store a message like a worker that dies before it notifies anybody."""
     row = ("bob", message, datetime.now(UTC).replace(tzinfo=None).isoformat(" "))
     query = "INSERT INTO chat_message (handle, message, timestamp, person, room_id) "
     query += "SELECT ?, ?, ?, 'guest:bob', id FROM chat_room WHERE label = 'lobby'"
@@ -37,7 +37,7 @@ def store(database_url: str, message: str) -> None:
         database.execute(query, row)
 
 
-def test_a_message_that_was_told_while_the_page_was_away_is_shown(
+def test_messages_sent_while_the_page_was_away_are_shown(
     start_runserver: StartServer, open_tab: OpenTab, database_url: str
 ) -> None:
     server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
@@ -54,7 +54,7 @@ def test_a_message_that_was_told_while_the_page_was_away_is_shown(
     tab.wait_for_messages("before", "told late", *said)
 
 
-def test_what_was_missed_comes_though_the_history_failed_for_a_while(
+def test_missed_messages_are_fetched_after_failed_history_requests(
     start_runserver: StartServer, open_tab: OpenTab, database_url: str
 ) -> None:
     server = start_runserver()
@@ -76,10 +76,10 @@ def test_what_was_missed_comes_though_the_history_failed_for_a_while(
     tab.wait_for_messages("before", "missed", *said)
 
 
-def test_a_page_goes_on_where_an_answer_had_no_room_for_more(
+def test_a_page_continues_after_a_truncated_answer(
     start_runserver: StartServer, open_tab: OpenTab, database_url: str
 ) -> None:
-    env = {"CHAT_HISTORY_SIZE": "1000"}  # some five messages
+    env = {"CHAT_HISTORY_SIZE": "1000"}  # about five messages
     server = start_runserver(env=env)
     tab = open_tab(server, "/lobby/")
     tab.wait_until("open")
@@ -92,7 +92,7 @@ def test_a_page_goes_on_where_an_answer_had_no_room_for_more(
         store(database_url, message)
     server = start_runserver(port=server.port, env=env)
     tab.wait_for_messages("before", *missed)
-    # A page that is new goes back in the same way.
+    # A new page goes back in the same way.
     tab.run("location.reload()")
     tab.wait_until("open")
     assert 0 < len(tab.messages()) < 30
@@ -108,7 +108,7 @@ HISTORY = ROOT / "chat" / "client" / "history.js"
 
 
 def asked(browser: Chrome, script: str) -> Any:
-    """The ids after which a `CatchUp` asks, whose pages `script` gives and which it runs."""
+    """The ids after which a `CatchUp` asks. `script` sets its answers and runs it."""
     run = """
         const [module, done] = arguments;
         const asked = [];
@@ -135,8 +135,8 @@ def asked(browser: Chrome, script: str) -> Any:
     return json.loads(found)
 
 
-def test_where_a_page_begins_to_ask(browser: Chrome) -> None:
-    # What is settled counts only after all that was missed before has come.
+def test_where_a_page_starts_to_ask(browser: Chrome) -> None:
+    # Settled messages count only after everything missed before has arrived.
     assert asked(browser, "await run(0, [11, 12], [15]); await run(40, [41]);") == [10, 12, 40]
     assert asked(browser, "await run(0, [11]); await run(5, []);") == [10, 11]
     assert asked(browser, "await run(0); await run(40, [11], []);") == [10, 10, 11]

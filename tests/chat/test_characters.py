@@ -1,4 +1,4 @@
-"""Which characters names have: measured against another list of Unicode, that of the browser."""
+"""Characters in names, compared with another Unicode table: that of the browser."""
 
 import sys
 import unicodedata
@@ -30,7 +30,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_names_of_people_in_any_script_and_emoji_may_be(name: str) -> None:
+def test_names_in_any_script_and_emoji_are_accepted(name: str) -> None:
     assert problem_in(name) is None
 
 
@@ -58,7 +58,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_is_called_by_its_name(case: str) -> None:
+def test_a_refused_character_is_named(case: str) -> None:
     name, reason = REFUSED[case]
     assert (problem_in(name) or "").startswith(reason)
 
@@ -77,17 +77,17 @@ UNSEEN_BY_THE_BROWSER = r"""
 
 @pytest.fixture(scope="module")
 def unseen_by_browser(shared_browser: Chrome) -> frozenset[str]:
-    """What Chromium's newer tables call invisible, a control, or nobody's."""
+    """Characters that Chromium's newer tables call invisible, control or unassigned."""
     ranges = shared_browser.execute_script(UNSEEN_BY_THE_BROWSER)
     found = {chr(code) for start, end in ranges for code in range(start, end)}
-    # Reserved for pictures and ideographs, which are seen once a font has them.
+    # Reserved for pictographs and ideographs, which become visible once a font has them.
     reserved = {
         each for each in found if unicodedata.category(each) == "Cn" and not is_unseen(each)
     }
     return frozenset(found - reserved)
 
 
-def test_no_character_that_the_browser_calls_invisible_may_be_in_a_name(
+def test_no_character_that_the_browser_calls_invisible_is_accepted(
     unseen_by_browser: frozenset[str],
 ) -> None:
     def is_refused(character: str) -> bool:
@@ -101,19 +101,19 @@ def test_no_character_that_the_browser_calls_invisible_may_be_in_a_name(
 
 
 def may_take(name: str, account: str) -> bool:
-    """Whether a guest may speak under this name where there is such an account."""
+    """Whether a guest may use this name while such an account exists."""
     return problem_in(name) is None and key_of(name) != key_of(account)
 
 
-def test_no_guest_looks_like_an_account_by_any_one_character(
+def test_no_single_character_makes_a_guest_look_like_an_account(
     unseen_by_browser: frozenset[str],
 ) -> None:
     def leaves_nothing(character: str) -> bool:
-        # Not `normalized`: each is one character.
+        # Without `normalized`: each is a single character.
         plain = unicodedata.normalize("NFKC", character)  # noqa: TID251
         return all(each in unseen_by_browser or each.isspace() for each in plain)
 
-    # What is nobody's is refused wherever it stands: the test above has seen it.
+    # Unassigned characters are refused everywhere, as the test above shows.
     known = [each for each in EVERYTHING if unicodedata.category(each) not in {"Cn", "Co"}]
     suspects = [character for character in known if leaves_nothing(character)]
     assert {"\u200b", "\u202e", "\u3164", "\ufe0f", "\u3000"} <= set(suspects)
@@ -123,19 +123,19 @@ def test_no_guest_looks_like_an_account_by_any_one_character(
         for character in suspects
         for form in forms
         if may_take(name := form.format(character, character), "Bob")
-        and not (character.isspace() and "B" + character in name)  # as "B ob" is another name
+        and not (character.isspace() and "B" + character in name)  # because "B ob" is another name
     ]
     assert alike == []
 
 
 @pytest.mark.parametrize("character", ["\u2800", "\u303f", "\ufffc", "\U00016fe4", "\U0001d159"])
-def test_blanks_that_unicode_counts_among_letters_and_symbols(character: str) -> None:
+def test_blanks_that_unicode_classifies_as_letters_or_symbols(character: str) -> None:
     assert not may_take(f"Bob{character}", "Bob")
     assert key_of(f"B{character}ob") == "bob"
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
-def test_a_long_text_is_not_normalized(form: str) -> None:
+def test_a_long_text_is_not_normalised(form: str) -> None:
     normalized(form, "a" * LONGEST)  # type: ignore[arg-type]
     with pytest.raises(TooLong, match=r"up to 4000 characters .* got 4001; check the length"):
         normalized(form, "a" * (LONGEST + 1))  # type: ignore[arg-type]

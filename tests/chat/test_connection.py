@@ -1,4 +1,4 @@
-"""What the page does, and says, when its connection is gone or seems to be there."""
+"""The page's behaviour without a connection, or with a dead one."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.chat.conftest import KeepSockets
 from tests.chat.tab import OpenTab
 
 
-def test_a_banner_says_when_the_next_try_is_and_lets_one_try_now(
+def test_a_banner_shows_the_next_attempt_and_allows_an_immediate_one(
     chat_server: Server, open_tab: OpenTab, keep_sockets: KeepSockets
 ) -> None:
     keep_sockets()
@@ -25,7 +25,7 @@ def test_a_banner_says_when_the_next_try_is_and_lets_one_try_now(
     assert tab.find("#now") == []
 
 
-def test_after_a_sleep_a_dead_socket_is_given_up(
+def test_after_sleep_a_dead_socket_is_abandoned(
     chat_server: Server, open_tab: OpenTab, keep_sockets: KeepSockets
 ) -> None:
     keep_sockets()
@@ -40,7 +40,7 @@ def test_after_a_sleep_a_dead_socket_is_given_up(
     wait_for(lambda: tab.run("return window.sockets.length") > 1, "another socket")
 
 
-def test_a_page_that_was_offline_tries_as_soon_as_there_is_a_network(
+def test_an_offline_page_reconnects_as_soon_as_there_is_a_network(
     chat_server: Server, open_tab: OpenTab, keep_sockets: KeepSockets
 ) -> None:
     keep_sockets()

@@ -1,4 +1,4 @@
-"""The consumers, run as a worker runs them up to its commit, without a server."""
+"""Consumers without a server, run as a worker does up to its commit."""
 
 import datetime as dt
 import json
@@ -44,24 +44,24 @@ def said_by(connection: Connection, **fields: Any) -> int:
     return int(Message.objects.latest("id").pk)
 
 
-# Coming and going
+# Connect and disconnect
 
 
-def test_a_socket_joins_the_group_of_its_room_and_is_accepted(connection: Connection) -> None:
+def test_a_socket_joins_its_rooms_group_and_is_accepted(connection: Connection) -> None:
     operations = connection.connect()
     assert Join("chat-lobby", "server!socket") in operations
     (accept,) = [one for one in operations if is_for_the_sender(one)]
     assert connection.decode(accept) == {"accept": True}
 
 
-def test_the_first_socket_makes_the_room(connection: Connection) -> None:
+def test_the_first_socket_creates_the_room(connection: Connection) -> None:
     accept = connection.connect(path="/chat/nobody-was-here/")[-1]
     assert connection.decode(accept) == {"accept": True}
     assert Room.objects.filter(label="nobody-was-here").exists()
 
 
 @pytest.mark.parametrize("path", ["/chat/nobody was here/", "/lobby/", "/chat/admin/", "/"])
-def test_a_socket_of_no_room_is_denied(connection: Connection, path: str) -> None:
+def test_a_socket_with_an_invalid_room_is_denied(connection: Connection, path: str) -> None:
     (denial,) = connection.connect(path=path)
     assert connection.decode(denial) == {"close": True}
     assert connection.disconnect() in ([], [Leave(f"chat-{path[6:-1]}", "server!socket")])
@@ -76,7 +76,7 @@ def test_a_socket_of_another_origin_is_denied(
     assert connection.decode(denial) == {"close": True}
 
 
-def test_a_socket_that_is_gone_leaves_the_group(connection: Connection) -> None:
+def test_a_disconnected_socket_leaves_the_group(connection: Connection) -> None:
     connection.connect()
     assert Leave("chat-lobby", "server!socket") in connection.disconnect()
 
@@ -84,7 +84,7 @@ def test_a_socket_that_is_gone_leaves_the_group(connection: Connection) -> None:
 # Messages
 
 
-def test_what_is_said_is_stored_and_told_to_the_room(connection: Connection) -> None:
+def test_a_message_is_stored_and_sent_to_the_room(connection: Connection) -> None:
     connection.connect()
     told = connection.run(connection.say(nonce="n1"))[0]
     stored = Message.objects.get()
@@ -94,7 +94,7 @@ def test_what_is_said_is_stored_and_told_to_the_room(connection: Connection) -> 
     assert stored.person == "guest:ann"
 
 
-def test_a_delivery_that_runs_again_after_a_crash_tells_the_room_again(
+def test_a_repeated_delivery_after_a_crash_notifies_the_room_again(
     connection: Connection,
 ) -> None:
     connection.connect()
@@ -105,7 +105,7 @@ def test_a_delivery_that_runs_again_after_a_crash_tells_the_room_again(
     assert Message.objects.count() == 1
 
 
-def test_a_retry_in_another_delivery_is_answered_to_its_sender(connection: Connection) -> None:
+def test_a_retry_in_another_delivery_is_confirmed_to_its_sender(connection: Connection) -> None:
     connection.connect()
     connection.run(connection.say(nonce="n1"))
     (answer,) = connection.run(connection.say(nonce="n1"))
@@ -113,7 +113,7 @@ def test_a_retry_in_another_delivery_is_answered_to_its_sender(connection: Conne
     assert connection.decode(answer) == {"text": Message.objects.get().frame()}
 
 
-def test_a_user_who_is_logged_in_speaks_under_the_name_of_the_account(
+def test_a_logged_in_user_speaks_under_the_accounts_name(
     connection: Connection,
 ) -> None:
     user = User.objects.create_user("Zoe", password="secret")
@@ -149,7 +149,7 @@ BAD_FRAMES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_FRAMES)
-def test_a_bad_frame_of_each_type_is_answered_to_its_sender_alone(
+def test_an_invalid_frame_of_each_type_is_answered_only_to_its_sender(
     connection: Connection, case: str
 ) -> None:
     fields, code = BAD_FRAMES[case]
@@ -161,7 +161,7 @@ def test_a_bad_frame_of_each_type_is_answered_to_its_sender_alone(
     assert error.get("id") == fields.get("id")
 
 
-def test_a_bad_frame_is_answered_to_its_sender(connection: Connection) -> None:
+def test_an_invalid_frame_is_answered_to_its_sender(connection: Connection) -> None:
     connection.connect()
     for delivery in (
         connection.deliver(RECEIVE, text="no JSON"),
@@ -174,7 +174,7 @@ def test_a_bad_frame_is_answered_to_its_sender(connection: Connection) -> None:
     assert not Message.objects.exists()
 
 
-def test_a_room_that_was_deleted_meanwhile_is_forbidden(connection: Connection) -> None:
+def test_a_room_deleted_meanwhile_is_forbidden(connection: Connection) -> None:
     connection.connect()
     Room.objects.all().delete()
     for fields in (
@@ -189,10 +189,10 @@ def test_a_room_that_was_deleted_meanwhile_is_forbidden(connection: Connection) 
     assert connection.disconnect() == [Leave("chat-lobby", "server!socket")]
 
 
-# The rate
+# Rate limits
 
 
-def test_a_person_who_is_too_fast_stores_nothing(
+def test_a_person_above_the_rate_limit_stores_nothing(
     connection: Connection, settings: Settings
 ) -> None:
     settings.CHAT_RATE_LIMIT = (1, 60.0)
@@ -203,7 +203,7 @@ def test_a_person_who_is_too_fast_stores_nothing(
     assert Message.objects.count() == 1
 
 
-def test_the_rate_is_of_the_person_over_all_sockets_and_rooms(
+def test_the_rate_limit_covers_all_sockets_and_rooms_of_a_person(
     connection: Connection, bob: Connection, settings: Settings
 ) -> None:
     settings.CHAT_RATE_LIMIT = (2, 60.0)
@@ -218,7 +218,7 @@ def test_the_rate_is_of_the_person_over_all_sockets_and_rooms(
     assert bob.send(handle="bob", message="not me")[0]["message"] == "not me"
 
 
-def test_after_a_while_the_person_may_speak_again(
+def test_after_a_pause_the_person_may_speak_again(
     connection: Connection, settings: Settings
 ) -> None:
     settings.CHAT_RATE_LIMIT = (1, 60.0)
@@ -228,7 +228,7 @@ def test_after_a_while_the_person_may_speak_again(
     assert connection.send(handle="ann", message="again")[0]["message"] == "again"
 
 
-def test_a_run_that_was_lost_does_not_count_as_fast(
+def test_a_lost_run_does_not_count_towards_the_limit(
     connection: Connection, settings: Settings
 ) -> None:
     settings.CHAT_RATE_LIMIT = (1, 60.0)
@@ -238,7 +238,7 @@ def test_a_run_that_was_lost_does_not_count_as_fast(
     assert is_for_the_room(connection.run(delivery)[0])
 
 
-def test_a_retry_of_what_is_stored_is_never_too_fast(
+def test_a_retry_of_a_stored_message_is_never_rate_limited(
     connection: Connection, settings: Settings
 ) -> None:
     settings.CHAT_RATE_LIMIT = (1, 60.0)
@@ -247,7 +247,7 @@ def test_a_retry_of_what_is_stored_is_never_too_fast(
     assert connection.send(handle="ann", message="hi", nonce="n1")[0]["nonce"] == "n1"
 
 
-def test_edits_have_a_rate_too(connection: Connection, settings: Settings) -> None:
+def test_edits_are_rate_limited_too(connection: Connection, settings: Settings) -> None:
     settings.CHAT_RATE_LIMIT = (2, 60.0)
     connection.connect()
     pk = said_by(connection)
@@ -258,7 +258,7 @@ def test_edits_have_a_rate_too(connection: Connection, settings: Settings) -> No
     assert connection.send(type="delete", id=pk)[0]["type"] == "deleted"
 
 
-def test_nobody_asks_without_end_who_is_here(connection: Connection, settings: Settings) -> None:
+def test_requests_for_presence_are_rate_limited(connection: Connection, settings: Settings) -> None:
     settings.CHAT_RATE_LIMIT = (2, 60.0)
     connection.connect()
     asked = [{"handle": "n1"}, {}, {"handle": "n2"}, {}]
@@ -276,7 +276,7 @@ def test_nobody_asks_without_end_who_is_here(connection: Connection, settings: S
 # Edits and deletions
 
 
-def test_an_edit_is_stored_and_told_to_the_room(connection: Connection) -> None:
+def test_an_edit_is_stored_and_sent_to_the_room(connection: Connection) -> None:
     connection.connect()
     pk = said_by(connection, nonce="n1")
     (told,) = connection.run(connection.frame(type="edit", id=pk, message=" better "))
@@ -288,7 +288,7 @@ def test_an_edit_is_stored_and_told_to_the_room(connection: Connection) -> None:
     assert frame["edited"].endswith("Z")
 
 
-def test_a_deletion_leaves_a_row_without_text(connection: Connection) -> None:
+def test_a_deletion_keeps_a_row_without_text(connection: Connection) -> None:
     connection.connect()
     pk = said_by(connection)
     connection.send(type="edit", id=pk, message="better")
@@ -302,7 +302,7 @@ def test_a_deletion_leaves_a_row_without_text(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"type": "edit", "message": "better"}, {"type": "delete"}])
-def test_a_change_that_runs_again_is_told_again_under_its_number(
+def test_a_repeated_change_is_sent_again_under_its_number(
     connection: Connection, bob: Connection, fields: dict[str, Any]
 ) -> None:
     connection.connect()
@@ -314,7 +314,7 @@ def test_a_change_that_runs_again_is_told_again_under_its_number(
     assert Room.objects.get().change == 2
 
 
-def test_an_edit_that_runs_again_late_undoes_no_later_one(connection: Connection) -> None:
+def test_a_late_repeated_edit_does_not_undo_a_newer_one(connection: Connection) -> None:
     connection.connect()
     tab = Connection("server!tab", cookie=connection.cookie)
     tab.connect()
@@ -326,7 +326,7 @@ def test_an_edit_that_runs_again_late_undoes_no_later_one(connection: Connection
     assert (again["message"], again["change"]) == ("second", 2)
 
 
-def test_what_changes_nothing_is_answered_to_the_sender(connection: Connection) -> None:
+def test_a_change_without_effect_is_confirmed_to_the_sender(connection: Connection) -> None:
     connection.connect()
     pk = said_by(connection)
     for fields in ({"type": "edit", "message": "better"}, {"type": "delete"}):
@@ -338,7 +338,7 @@ def test_what_changes_nothing_is_answered_to_the_sender(connection: Connection) 
         assert Room.objects.get().change == change
 
 
-def test_what_was_deleted_cannot_be_edited(connection: Connection) -> None:
+def test_a_deleted_message_cannot_be_edited(connection: Connection) -> None:
     connection.connect()
     pk = said_by(connection)
     connection.send(type="delete", id=pk)
@@ -347,7 +347,7 @@ def test_what_was_deleted_cannot_be_edited(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"type": "edit", "message": "mine"}, {"type": "delete"}])
-def test_what_somebody_else_said_is_left_alone(
+def test_messages_of_others_cannot_be_changed(
     connection: Connection, bob: Connection, fields: dict[str, Any]
 ) -> None:
     pk = said_by(bob, handle="ann")
@@ -358,7 +358,7 @@ def test_what_somebody_else_said_is_left_alone(
 
 
 @pytest.mark.parametrize("fields", [{"type": "edit", "message": "late"}, {"type": "delete"}])
-def test_own_messages_can_be_changed_for_a_time(
+def test_own_messages_can_be_changed_for_a_limited_time(
     connection: Connection, settings: Settings, fields: dict[str, Any]
 ) -> None:
     connection.connect()
@@ -382,7 +382,7 @@ def test_a_message_of_another_room_is_not_found(connection: Connection) -> None:
     assert other.send(type="delete", id=pk)[0]["code"] == "not_found"
 
 
-def test_the_staff_deletes_any_message_at_any_time_and_edits_none(
+def test_staff_can_delete_but_not_edit_any_message_at_any_time(
     connection: Connection, bob: Connection
 ) -> None:
     pk = said_by(bob)
@@ -393,7 +393,7 @@ def test_the_staff_deletes_any_message_at_any_time_and_edits_none(
     assert connection.send(type="delete", id=pk)[0]["type"] == "deleted"
 
 
-def test_a_user_who_is_no_staff_deletes_nothing_of_others(
+def test_a_user_who_is_not_staff_cannot_delete_messages_of_others(
     connection: Connection, bob: Connection
 ) -> None:
     pk = said_by(bob)
@@ -402,7 +402,7 @@ def test_a_user_who_is_no_staff_deletes_nothing_of_others(
     assert connection.send(type="delete", id=pk)[0]["code"] == "forbidden"
 
 
-def test_a_retry_of_what_was_deleted_meanwhile_does_not_bring_it_back(
+def test_a_retry_does_not_restore_a_deleted_message(
     connection: Connection,
 ) -> None:
     connection.connect()
@@ -414,7 +414,7 @@ def test_a_retry_of_what_was_deleted_meanwhile_does_not_bring_it_back(
 # Typing
 
 
-def test_typing_is_told_to_the_room_now_and_then(
+def test_typing_is_sent_to_the_room_at_intervals(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection.connect()
@@ -432,7 +432,7 @@ def test_typing_is_told_to_the_room_now_and_then(
     assert len(connection.send(type="typing", handle="ann")) == 1
 
 
-def test_who_types_and_who_speaks_have_one_public_name(connection: Connection) -> None:
+def test_typing_and_messages_carry_the_same_public_id(connection: Connection) -> None:
     connection.connect()
     (typing,) = connection.send(type="typing", handle="ann")
     said = connection.send(handle="ann", message="hi")[0]
@@ -442,7 +442,7 @@ def test_who_types_and_who_speaks_have_one_public_name(connection: Connection) -
 # The lobby
 
 
-def test_the_lobby_gets_all_rooms_and_takes_no_frames(connection: Connection) -> None:
+def test_the_lobby_sends_all_rooms_and_rejects_frames(connection: Connection) -> None:
     lobby = Connection("server!lobby", "/chat/")
     join, accept, rooms = lobby.connect()
     assert join == Join("lobby", "server!lobby")
@@ -453,7 +453,7 @@ def test_the_lobby_gets_all_rooms_and_takes_no_frames(connection: Connection) ->
     assert lobby.run(lobby.deliver(DISCONNECT)) == [Leave("lobby", "server!lobby")]
 
 
-def test_a_socket_of_an_older_release_goes_on(connection: Connection) -> None:
+def test_a_socket_of_an_older_release_continues(connection: Connection) -> None:
     connection.session = connection.layer.encode({"room": "lobby", "person": "guest:old"})
     assert connection.send(handle="ann", message="hi")[0]["message"] == "hi"
     assert Message.objects.get().person == "guest:old"
@@ -462,6 +462,6 @@ def test_a_socket_of_an_older_release_goes_on(connection: Connection) -> None:
     assert not Presence.objects.exists()
 
 
-def test_the_headers_of_a_page_are_enough(connection: Connection) -> None:
+def test_a_handshake_with_only_an_origin_is_accepted(connection: Connection) -> None:
     connection.connect([ORIGIN])
     assert Presence.objects.get().person.startswith("guest:")

@@ -38,7 +38,7 @@ def test_unset_and_empty_are_the_default(monkeypatch: pytest.MonkeyPatch, name: 
     assert environment.database(name, "sqlite:///x")["NAME"] == "x"
 
 
-def test_good_values(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_valid_values(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     put(monkeypatch, name, " a.example, b.example ,")
     assert environment.words(name) == ["a.example", "b.example"]
     put(monkeypatch, name, "12")
@@ -68,7 +68,7 @@ def test_bad_rates(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> No
         environment.rate(name, "10/5")
 
 
-def test_bad_values_say_what_was_expected_what_came_and_the_cure(
+def test_an_invalid_value_is_reported_with_expectation_value_and_remedy(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     put(monkeypatch, name, "maybe")
@@ -94,13 +94,13 @@ def test_bad_seconds(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> 
         environment.seconds(name, 1.0)
 
 
-def test_a_bad_choice(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_an_invalid_choice(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     put(monkeypatch, name, "c")
     with pytest.raises(ImproperlyConfigured, match="one of a, b"):
         environment.choice(name, "a", ("a", "b"))
 
 
-def test_a_bad_url_is_not_repeated_for_its_password(
+def test_an_invalid_url_is_not_quoted_because_of_its_password(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     put(monkeypatch, name, "http://user:secret@host/")

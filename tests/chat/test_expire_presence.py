@@ -1,4 +1,4 @@
-"""Sockets that will never get a disconnect are removed from their rooms."""
+"""Presence rows of sockets without a disconnect are removed."""
 
 import logging
 import threading
@@ -27,7 +27,7 @@ class SharedLayer(InMemoryChannelLayer):
 
 
 class Site:
-    """A layer with two connections, and their rows and that of a third that is no more."""
+    """A layer with two connections, their rows, and the row of a third that no longer exists."""
 
     def __init__(self, layer: InMemoryChannelLayer) -> None:
         self.layer = layer
@@ -44,7 +44,7 @@ class Site:
         self.room.presences.create(reply_channel=channel, person=person, guest=person)
 
     def leave(self, client: Client) -> None:
-        """End a connection whose disconnect is given up, so that its row stays."""
+        """End a connection with a dead-lettered disconnect, so that its row stays."""
         client.leave()
         self.layer.dead_letter(pull_one(self.layer), "it failed 31 times")
 
@@ -61,7 +61,7 @@ def site() -> Site:
     return Site(SharedLayer())
 
 
-def test_what_is_gone_at_two_checks_is_taken_out(
+def test_rows_missing_at_two_checks_are_removed(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.expiry.check()
@@ -77,7 +77,7 @@ def test_what_is_gone_at_two_checks_is_taken_out(
     assert [vars(record)["event"] for record in caplog.records] == ["sockets_swept"] * 2
 
 
-def test_one_that_is_known_again_stays(site: Site) -> None:
+def test_a_connection_that_is_known_again_stays(site: Site) -> None:
     site.expiry.check()
     record = site.layer.store.records[site.here.reply_channel]
     site.layer.store.records["0123456789abcdef!gone"] = record
@@ -86,7 +86,7 @@ def test_one_that_is_known_again_stays(site: Site) -> None:
     assert present() == ["a", "b", "c"]
 
 
-def test_one_that_has_left_meanwhile_is_not_told_again(site: Site) -> None:
+def test_a_connection_that_left_meanwhile_is_not_announced_again(site: Site) -> None:
     site.expiry.check()
     presence.leave("0123456789abcdef!gone")
     assert site.revision() == 1
@@ -100,14 +100,14 @@ def test_a_layer_of_one_process_is_cleaned_at_once() -> None:
     assert present() == ["a", "b"]
 
 
-def test_a_connection_whose_disconnect_waits_is_no_suspect(site: Site) -> None:
+def test_a_connection_with_a_queued_disconnect_is_not_a_candidate(site: Site) -> None:
     site.there.leave()
     for _ in range(3):
         site.expiry.check()
     assert present() == ["a", "b"]
 
 
-def test_rows_are_compared_in_parts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_compared_in_chunks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expire_presence, "ROWS", 2)
     asked: list[int] = []
     connected = site.layer.connected
@@ -127,7 +127,7 @@ def test_rows_are_compared_in_parts(site: Site, monkeypatch: pytest.MonkeyPatch)
     assert present() == ["a", "b"]
 
 
-def test_a_layer_that_does_not_know_takes_nobody_out(
+def test_a_layer_without_knowledge_removes_nobody(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(channels: Any) -> set[str]:
@@ -140,7 +140,7 @@ def test_a_layer_that_does_not_know_takes_nobody_out(
     assert present() == ["a", "b", "c"]
 
 
-def test_an_outage_is_said_once_and_goes_on_expiring(
+def test_an_outage_is_logged_once_and_expiry_continues(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     checks: list[int] = []
@@ -153,7 +153,7 @@ def test_an_outage_is_said_once_and_goes_on_expiring(
             raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(expire_presence, "PAUSE", 0.01)
-    # The connection of the test is not that of the thread.
+    # The test's connection is not the thread's.
     monkeypatch.setattr(connections, "close_all", lambda: None)
     monkeypatch.setattr(site.expiry, "check", check)
     site.expiry.start()
@@ -168,7 +168,7 @@ def test_an_outage_is_said_once_and_goes_on_expiring(
     ("number", "routing", "runs"),
     [(0, channel_routing, True), (1, channel_routing, False), (0, [], False)],
 )
-def test_one_thread_of_a_worker_of_the_chat_expires_presence(
+def test_one_thread_per_chat_worker_expires_presence(
     site: Site, number: int, routing: Any, runs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[PresenceExpiry] = []

@@ -28,15 +28,15 @@ def refusal(text: str | None) -> FrameError:
     return caught.value
 
 
-def test_the_form_of_2016() -> None:
+def test_the_format_of_2016() -> None:
     assert parse('{"handle": "ann", "message": "hi"}') == Said("ann", "hi", None)
 
 
-def test_a_type_and_a_nonce_may_be_given() -> None:
+def test_type_and_nonce_are_optional() -> None:
     assert parse(frame(type="message", nonce="n" * 64)) == Said("ann", "hi", "n" * 64)
 
 
-def test_handle_and_message_are_trimmed_and_lines_are_kept() -> None:
+def test_handle_and_message_are_trimmed_and_newlines_kept() -> None:
     assert parse(frame(handle=" ann\t", message="\n a\nb \n")) == Said("ann", "a\nb")
 
 
@@ -66,7 +66,7 @@ def test_handles_in_any_script(handle: str) -> None:
         "\ufeff{}",
     ],
 )
-def test_what_is_not_json(text: str) -> None:
+def test_invalid_json(text: str) -> None:
     error = refusal(text)
     assert error.code == "bad_json"
     assert "Expected JSON" in error.detail
@@ -109,7 +109,7 @@ def test_what_is_not_json(text: str) -> None:
         (frame(nonce="\ud800"), "surrogate"),
     ],
 )
-def test_what_is_no_message(text: str | None, said: str) -> None:
+def test_invalid_messages(text: str | None, said: str) -> None:
     error = refusal(text)
     assert error.code == "bad_message"
     assert said in error.detail
@@ -125,7 +125,7 @@ def test_what_is_no_message(text: str | None, said: str) -> None:
         ("ß" * 32769, "up to 65536 bytes, this has 65538"),
     ],
 )
-def test_what_is_too_long(text: str, said: str) -> None:
+def test_values_above_their_limit(text: str, said: str) -> None:
     error = refusal(text)
     assert error.code == "too_long"
     assert said in error.detail
@@ -139,7 +139,7 @@ def test_the_limits_are_settings(settings: Settings) -> None:
     assert "10 bytes" in refusal(frame()).detail
 
 
-def test_an_error_carries_the_nonce_if_there_was_a_good_one() -> None:
+def test_an_error_carries_a_valid_nonce() -> None:
     with_nonce, without = refusal(frame(message="", nonce="n1")), refusal(frame(message=""))
     assert json.loads(with_nonce.frame()) == {
         "type": "error",
@@ -164,11 +164,11 @@ READ: list[tuple[dict[str, Any], Frame]] = [
 
 
 @pytest.mark.parametrize(("fields", "expected"), READ)
-def test_the_other_kinds_of_frame(fields: dict[str, Any], expected: Frame) -> None:
+def test_other_types_of_frames(fields: dict[str, Any], expected: Frame) -> None:
     assert parse(json.dumps(fields)) == expected
 
 
-def test_each_kind_is_read_somewhere_above() -> None:
+def test_each_type_is_tested_above() -> None:
     assert set(KINDS) == {"message"} | {fields["type"] for fields, _ in READ}
 
 
@@ -176,7 +176,7 @@ def test_each_kind_is_read_somewhere_above() -> None:
     "wrong", [None, "7", 7.0, 1e300, True, 0, -1, LARGEST_ID + 1, [], {}, "x" * 5000]
 )
 @pytest.mark.parametrize("kind", ["edit", "delete"])
-def test_what_is_no_id(kind: str, wrong: Any) -> None:
+def test_invalid_ids(kind: str, wrong: Any) -> None:
     more = {"message": "hi"} if kind == "edit" else {}
     error = refusal(json.dumps({"type": kind, "id": wrong, "nonce": "n1", **more}))
     assert (error.code, error.nonce, error.id) == ("bad_message", "n1", None)
@@ -207,14 +207,14 @@ def test_what_is_no_id(kind: str, wrong: Any) -> None:
         ({"type": {}}, "an object is unknown"),
     ],
 )
-def test_what_is_no_frame_of_its_kind(fields: dict[str, Any], said: str) -> None:
+def test_invalid_frames_of_other_types(fields: dict[str, Any], said: str) -> None:
     error = refusal(json.dumps(fields))
     assert error.code == "bad_message"
     assert said in error.detail
     assert error.id == fields.get("id")
 
 
-def test_what_is_too_long_in_the_other_kinds() -> None:
+def test_values_above_their_limit_in_other_types() -> None:
     for fields in (
         {"type": "edit", "id": 7, "message": "x" * 4001},
         {"type": "typing", "handle": "x" * 41},
@@ -223,7 +223,7 @@ def test_what_is_too_long_in_the_other_kinds() -> None:
         assert refusal(json.dumps(fields)).code == "too_long"
 
 
-def test_an_error_carries_the_id_if_there_was_a_good_one() -> None:
+def test_an_error_carries_a_valid_id() -> None:
     error = refusal('{"type": "edit", "id": 7}')
     assert json.loads(error.frame())["id"] == 7
     about = FrameError("forbidden", "No.").about(Edit(8, "x", "n1"))

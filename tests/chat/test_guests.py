@@ -13,12 +13,12 @@ def cookie_for(person: str) -> str:
     return response.cookies["chat_guest"].value
 
 
-def test_a_person_comes_back_by_the_cookie() -> None:
+def test_the_cookie_identifies_a_returning_person() -> None:
     person = guests.new_person()
     assert guests.person_in({"chat_guest": cookie_for(person)}) == person
 
 
-def test_the_cookie_is_for_this_site_alone_and_hidden_from_scripts() -> None:
+def test_the_cookie_is_for_this_site_only_and_http_only() -> None:
     response = HttpResponse()
     guests.set_cookie(response, "guest:x")
     cookie = response.cookies["chat_guest"]
@@ -32,14 +32,14 @@ def test_the_cookie_is_secure_where_all_cookies_are(settings: Settings) -> None:
     assert response.cookies["chat_guest"]["secure"] is True
 
 
-def test_no_cookie_and_a_forged_one_are_nobody() -> None:
+def test_a_missing_or_forged_cookie_is_nobody() -> None:
     forged = cookie_for("guest:me").replace("guest:me", "guest:you")
     assert guests.person_in({}) is None
     assert guests.person_in({"chat_guest": "guest:you"}) is None
     assert guests.person_in({"chat_guest": forged}) is None
 
 
-def test_who_opens_a_socket_is_read_from_its_headers() -> None:
+def test_the_headers_identify_who_opens_a_socket() -> None:
     value = cookie_for("guest:me").encode()
     header = (b"cookie", b"other=1; chat_guest=" + value + b"; more=2")
     assert guests.person_of_socket([(b"host", b"localhost"), header]) == "guest:me"
@@ -59,7 +59,7 @@ def request_with(user: Any, cookies: dict[str, str]) -> HttpRequest:
     return request
 
 
-def test_a_visitor_is_the_account_then_the_guest_then_nobody() -> None:
+def test_a_visitor_is_the_account_or_the_guest_or_nobody() -> None:
     cookies = {"chat_guest": cookie_for("guest:me")}
     assert guests.person_of_request(request_with(User(pk=7), cookies)) == "user:7"
     assert guests.person_of_request(request_with(AnonymousUser(), cookies)) == "guest:me"

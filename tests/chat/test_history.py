@@ -1,4 +1,4 @@
-"""The history in bytes: no answer is large, and whoever follows it misses nothing."""
+"""The history in bytes: answers are small, and clients that page through it miss nothing."""
 
 import json
 from itertools import pairwise
@@ -16,7 +16,7 @@ EMOJI = "\U0001f600" * 4000
 QUOTES = "\"'<&" * 1000
 CONTROLS = "\x01" * 4000
 SIZE = 256 * 1024
-#: What stands around a message.
+#: The size of a message without its text.
 AROUND = 1000
 
 
@@ -40,7 +40,7 @@ def ask(client: Client, query: str) -> tuple[dict[str, Any], int]:
 
 
 @pytest.mark.parametrize("text", [EMOJI, QUOTES, CONTROLS, "x" * 4000])
-def test_no_answer_is_large_whatever_was_said(client: Client, fill: Any, text: str) -> None:
+def test_answers_are_small_whatever_was_said(client: Client, fill: Any, text: str) -> None:
     fill(210, text)
     for query in ("", "after=0", "after=0&change=0"):
         page, size = ask(client, query)
@@ -57,7 +57,7 @@ def test_letters_are_not_escaped(client: Client, fill: Any) -> None:
     assert len(Message.objects.get().frame().encode()) < 4 * len(EMOJI) + AROUND
 
 
-def test_who_goes_on_gets_all_newer_ones_in_order(client: Client, fill: Any) -> None:
+def test_paging_forward_returns_all_newer_messages_in_order(client: Client, fill: Any) -> None:
     ids = fill(60)
     found: list[int] = []
     after, more, pages = 0, True, 0
@@ -70,7 +70,7 @@ def test_who_goes_on_gets_all_newer_ones_in_order(client: Client, fill: Any) -> 
     assert pages == 4  # 16 KB each
 
 
-def test_who_goes_back_gets_all_older_ones_in_order(client: Client, fill: Any) -> None:
+def test_paging_backward_returns_all_older_messages_in_order(client: Client, fill: Any) -> None:
     ids = fill(60)
     found: list[int] = []
     before, more = 10**9, True
@@ -100,7 +100,7 @@ def test_messages_and_changes_share_an_answer(client: Client, fill: Any) -> None
     assert all(one != other for one, other in pairwise(asked)), "each answer goes on"
 
 
-def test_a_message_that_is_larger_than_an_answer_comes_alone(
+def test_a_message_larger_than_an_answer_comes_alone(
     client: Client, fill: Any, settings: Settings
 ) -> None:
     settings.CHAT_HISTORY_SIZE = 100

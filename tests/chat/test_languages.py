@@ -1,4 +1,4 @@
-"""In which language a page and a socket answer."""
+"""The languages of pages and sockets."""
 
 import re
 from collections.abc import Iterator
@@ -36,18 +36,18 @@ LANGUAGES = {
 
 @pytest.fixture(autouse=True)
 def language() -> Iterator[None]:
-    """A page leaves its language behind, as far as the next one."""
+    """Pages activate a language for the thread: restore it."""
     with translation.override("en"):
         yield
 
 
 @pytest.mark.parametrize("accepted", LANGUAGES)
-def test_the_language_is_what_the_browser_asks_for(accepted: str) -> None:
+def test_the_language_is_the_browsers_choice(accepted: str) -> None:
     headers = [(b"host", b"localhost"), (b"accept-language", accepted.encode("latin-1"))]
     assert language_of(headers) == LANGUAGES[accepted]
 
 
-def test_without_the_header_it_is_the_default() -> None:
+def test_without_the_header_the_default_applies() -> None:
     assert language_of([]) == "en"
 
 
@@ -60,7 +60,7 @@ def test_pages_are_in_the_language_of_the_browser(client: Browser) -> None:
 
 
 @pytest.mark.django_db
-def test_errors_of_forms_are_too(client: Browser) -> None:
+def test_form_errors_are_translated(client: Browser) -> None:
     User.objects.create_user("ann")
     headers = {"accept-language": "zh-CN"}
     form = {"username": "Ann", "password1": "12345", "password2": "12345"}
@@ -93,7 +93,7 @@ def routes() -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("accepted", "said"), [(b"zh-CN", "属于一个账号"), (b"de", "belongs to")])
-def test_a_socket_answers_in_the_language_in_which_it_was_opened(
+def test_a_socket_answers_in_the_language_of_its_handshake(
     routes: None, accepted: bytes, said: str
 ) -> None:
     User.objects.create_user("ann")
@@ -107,18 +107,18 @@ def test_a_socket_answers_in_the_language_in_which_it_was_opened(
 
 
 @pytest.mark.django_db
-def test_a_socket_of_an_earlier_release_answers_in_the_default(routes: None) -> None:
+def test_a_socket_of_an_earlier_release_answers_in_the_default_language(routes: None) -> None:
     User.objects.create_user("ann")
     socket = Client()
     socket.send_and_consume("websocket.receive", {"path": "/", "text": "hi"})
     assert "belongs to" in socket.receive()["detail"]
 
 
-# The texts of scripts
+# Texts of scripts
 
 
 def texts_in(source: str) -> set[str]:
-    """The literals in calls of ``t``."""
+    """The string literals in calls of ``t``."""
     return {"".join(match.groups("")) for match in SCRIPT.finditer(source)}
 
 
@@ -134,7 +134,7 @@ def test_each_text_of_the_scripts_can_be_translated() -> None:
     assert set().union(*map(texts_in, sources)) == set(TEXTS)
 
 
-def test_each_has_a_translation_with_the_same_places() -> None:
+def test_each_translation_has_the_same_placeholders() -> None:
     with translation.override("zh-hans"):
         translated = texts()
     assert set(translated) == set(TEXTS)
@@ -142,6 +142,6 @@ def test_each_has_a_translation_with_the_same_places() -> None:
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", english))
 
 
-def test_in_english_a_page_carries_none() -> None:
+def test_an_english_page_carries_no_translations() -> None:
     found: dict[str, Any] = texts()
     assert found == {}

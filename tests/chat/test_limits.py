@@ -18,7 +18,7 @@ def refusal(times: list[dt.datetime], now: float, rate: tuple[int, float]) -> Fr
     return caught.value
 
 
-def test_as_many_as_the_rate_says_are_let_through() -> None:
+def test_messages_within_the_rate_are_accepted() -> None:
     admit([], NOON, (3, 5.0))
     admit(at(0, 0.5), at(1)[0], (3, 5.0))
     error = refusal(at(0, 0.5, 1), 1.5, (3, 5.0))
@@ -30,11 +30,11 @@ def test_the_order_of_the_times_does_not_matter() -> None:
     assert refusal(at(1, 0, 0.5), 1.5, (3, 5.0)).detail.endswith("in 3.5 s.")
 
 
-def test_more_than_the_rate_says_wait_for_as_many_to_pass() -> None:
+def test_messages_above_the_rate_wait() -> None:
     assert refusal(at(0, 1, 2, 3), 3.5, (2, 5.0)).detail.endswith("in 3.5 s.")
 
 
-def test_a_time_later_the_next_is_let_through() -> None:
+def test_after_the_interval_the_next_is_accepted() -> None:
     admit(at(0, 0.5, 1), at(5)[0], (3, 5.0))
     assert refusal(at(0, 0.5, 1), 4.99, (3, 5.0)).detail.endswith("in 0.1 s.")
 
@@ -43,5 +43,5 @@ def test_a_clock_that_went_back_blocks_nobody() -> None:
     admit(at(999, 1000), at(100)[0], (2, 5.0))
 
 
-def test_what_counts_is_of_the_last_seconds() -> None:
+def test_only_the_last_seconds_count() -> None:
     assert since(at(5)[0], (10, 5.0)) == NOON

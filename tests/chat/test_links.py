@@ -1,4 +1,4 @@
-"""The links in messages: what becomes one, and how long it takes in everybody's browser."""
+"""Links in messages: what becomes one, and how long detection takes in a browser."""
 
 import json
 from base64 import b64encode
@@ -13,7 +13,7 @@ LINKS = ROOT / "chat" / "client" / "links.js"
 
 
 def run(browser: Chrome, script: str, *arguments: object) -> Any:
-    """What a script returns that has `withLinks`."""
+    """The result of a script that can use `withLinks`."""
     module = "data:text/javascript;base64," + b64encode(LINKS.read_bytes()).decode()
     wrapped = f"""
         const [module, given, done] = arguments;
@@ -22,7 +22,7 @@ def run(browser: Chrome, script: str, *arguments: object) -> Any:
           done(run(...given));
         }}).catch((error) => done(`${{error}}`));
     """
-    browser.get("about:blank")  # from which scripts of data may be loaded
+    browser.get("about:blank")  # a page that may load scripts from data: URLs
     return browser.execute_async_script(wrapped, module, arguments)
 
 
@@ -51,7 +51,7 @@ def test_what_becomes_a_link(shared_browser: Chrome) -> None:
     assert found == list(LINKED.values()), json.dumps(found)
 
 
-#: A message has up to 4,000 characters; more show better how the time grows.
+#: A message has up to 4,000 characters. Longer texts show growth more clearly.
 GROWTH = r"""
     const best = (text) => {
       let least = Infinity;

@@ -1,4 +1,4 @@
-"""What a room and the lobby show live, with real processes, some of which are killed."""
+"""Live updates of rooms and the lobby, with real processes, some of which are killed."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ def send(person: Person, kind: str, **fields: Any) -> None:
 
 
 def next_of(person: Person, *kinds: str) -> dict[str, Any]:
-    """The next frame of one of these types; others are left out."""
+    """The next frame of one of these types, skipping others."""
     while (frame := json.loads(person.socket.recv(30))).get("type", "message") not in kinds:
         pass
     found: dict[str, Any] = frame
@@ -29,7 +29,7 @@ def next_of(person: Person, *kinds: str) -> dict[str, Any]:
 
 
 def names(person: Person, handle: str = "") -> list[str]:
-    """Who is in the room, as somebody in it is told."""
+    """Who is in the room, as one person in it sees it."""
     send(person, "presence", handle=handle)
     while "here" not in (frame := next_of(person, "presence")):
         pass
@@ -53,7 +53,7 @@ def test_typing_reaches_the_others(start_runserver: StartServer) -> None:
         send(ann, "typing", handle="ann")
         typing = next_of(bob, "typing")
         assert typing["handle"] == "ann"
-        send(ann, "typing", handle="ann")  # too soon: it is left out
+        send(ann, "typing", handle="ann")  # too soon: it is skipped
         ann.say("hi")
         frame = next_of(bob, "typing", "message")
         assert (frame["message"], frame["who"]) == ("hi", typing["who"])
@@ -99,7 +99,7 @@ def test_all_tabs_of_a_browser_are_one_person(start_runserver: StartServer) -> N
         assert names(bob) == [""]
 
 
-def test_what_a_crowd_does_at_once_is_numbered_without_gaps(
+def test_concurrent_changes_of_a_crowd_are_numbered_without_gaps(
     start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     server = start_web()
@@ -122,12 +122,12 @@ def test_what_a_crowd_does_at_once_is_numbered_without_gaps(
             delta = next_of(bob, "presence")
             assert delta["revision"] not in seen
             seen[delta["revision"]] = delta
-        # Each visit is four: joined, named, named anew, left. The first two are bob's own.
+        # Each visit has four changes: joined, named, renamed, left. The first two are bob's own.
         assert sorted(seen) == list(range(3, 3 + 24 * 4))
         assert names(bob) == ["bob"]
 
 
-def test_the_lobby_is_fed_live(start_runserver: StartServer) -> None:
+def test_the_lobby_is_updated_live(start_runserver: StartServer) -> None:
     server = start_runserver()
     with in_the_lobby(server) as visitor:
         assert next_of(visitor, "rooms")["rooms"] == []
@@ -142,7 +142,9 @@ def test_the_lobby_is_fed_live(start_runserver: StartServer) -> None:
             pass
 
 
-def test_who_was_on_a_killed_server_is_gone(start_web: StartWeb, start_worker: StartWorker) -> None:
+def test_people_on_a_killed_server_are_removed(
+    start_web: StartWeb, start_worker: StartWorker
+) -> None:
     victim, server = start_web(), start_web()
     start_worker(threads=4)
     with server.join("lobby") as bob:
@@ -157,7 +159,7 @@ def test_who_was_on_a_killed_server_is_gone(start_web: StartWeb, start_worker: S
         assert names(bob) == ["bob"]
 
 
-def test_who_was_on_a_runserver_that_ended_is_gone_with_its_layer(
+def test_people_on_a_stopped_runserver_are_removed_with_its_layer(
     start_runserver: StartServer,
 ) -> None:
     server = start_runserver()

@@ -29,7 +29,7 @@ def enter(label: str, name: str, person: str = "") -> Connection:
 
 
 def told(socket: Connection, operations: Any) -> list[dict[str, Any]]:
-    """The rooms in what the lobby was told."""
+    """The rooms in the lobby's frames."""
     frames = socket.frames(operations, lobby.GROUP)
     return [room for frame in frames for room in frame["rooms"]]
 
@@ -38,7 +38,7 @@ def shown() -> list[tuple[str, int, list[str]]]:
     return [(room.label, room.people, room.handles) for room in lobby.rooms()]
 
 
-def test_an_empty_chat_has_no_rooms_to_show() -> None:
+def test_an_empty_chat_shows_no_rooms() -> None:
     Room.objects.at("nobody-spoke-here")
     assert shown() == []
 
@@ -60,7 +60,7 @@ def test_a_person_is_counted_once_and_five_names_are_shown() -> None:
     assert shown() == [("lobby", 8, [f"n{number}" for number in range(5)])]
 
 
-def test_the_busiest_and_the_latest_twenty_are_chosen() -> None:
+def test_the_twenty_busiest_and_latest_rooms_are_chosen() -> None:
     for number in range(25):
         enter(f"quiet-{number}", "ann")
     for name in ("ann", "bob"):
@@ -73,7 +73,7 @@ def test_the_busiest_and_the_latest_twenty_are_chosen() -> None:
     assert "busy" in labels
 
 
-def test_the_lobby_hears_who_comes_and_goes() -> None:
+def test_the_lobby_is_notified_of_arrivals_and_departures() -> None:
     room = Room.objects.at("lobby")
     socket = Connection("server!1", "/chat/lobby/", cookie_of("guest:ann"))
     (came,) = told(socket, socket.connect())
@@ -85,14 +85,14 @@ def test_the_lobby_hears_who_comes_and_goes() -> None:
     assert left == {**entry, "people": 0, "revision": 3}
 
 
-def test_the_lobby_hears_nothing_of_a_second_tab() -> None:
+def test_a_second_tab_does_not_notify_the_lobby() -> None:
     enter("lobby", "ann")
     socket = Connection("server!tab", "/chat/lobby/", cookie_of("guest:ann"))
     assert told(socket, socket.connect()) == []
     assert told(socket, socket.disconnect()) == []
 
 
-def test_the_lobby_hears_now_and_then_that_something_was_said() -> None:
+def test_the_lobby_is_notified_of_messages_at_intervals() -> None:
     socket = enter("lobby", "ann")
     (first,) = told(socket, socket.run(socket.say()))
     assert first["active"].endswith("Z")
@@ -104,7 +104,7 @@ def test_the_lobby_hears_now_and_then_that_something_was_said() -> None:
     assert len(told(socket, socket.run(socket.say()))) == 1
 
 
-def test_of_two_workers_one_tells_the_lobby(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_of_two_workers_notifies_the_lobby(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Room] = []
     monkeypatch.setattr(lobby, "tell", sent.append)
     Room.objects.at("lobby")

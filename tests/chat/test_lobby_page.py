@@ -1,4 +1,4 @@
-"""The lobby: a list of rooms that is always up to date."""
+"""The lobby page: a live list of rooms."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_the_list_is_live(chat_server: Server, other_server: Server, open_tab: O
     assert tab.browser.find_elements(By.CSS_SELECTOR, row)
 
 
-def test_where_nobody_has_been_the_lobby_says_what_to_do(
+def test_an_empty_lobby_explains_what_to_do(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     server = start_runserver()

@@ -1,4 +1,4 @@
-"""What is stored survives the migrations."""
+"""Stored data survives the migrations."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def migrate(name: str) -> Apps:
-    """Migrate the chat to the migration of that name; return its models as they are then."""
+    """Migrate the chat to this migration, and return the models of that state."""
     executor = MigrationExecutor(connection)
     [target] = [
         key for key in executor.loader.graph.nodes if key[0] == "chat" and key[1].startswith(name)
@@ -24,10 +24,10 @@ def migrate(name: str) -> Apps:
 
 @pytest.fixture
 def first(monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
-    """The models of the first migration, in a database that ignores conditions, as MySQL does."""
+    """The models of the first migration, in a database without conditional indexes, like MySQL."""
     monkeypatch.setattr(connection.features, "supports_partial_indexes", False)
     yield migrate("0001")
-    # The other tests want all of them.
+    # The other tests need all migrations.
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes("chat"))
 
@@ -44,13 +44,13 @@ def test_of_repeated_nonces_the_first_is_kept(first: Apps) -> None:
         after.objects.create(room_id=room.pk, person="a", nonce="n1", message="hi")
 
 
-def test_rooms_of_before_are_as_old_as_the_migration(first: Apps) -> None:
+def test_existing_rooms_date_from_the_migration(first: Apps) -> None:
     before = timezone.now() - dt.timedelta(seconds=1)
     old: Any = migrate("0003").get_model("chat", "Room")
     old.objects.create(label="lobby", name="lobby")
     room: Any = migrate("0004").get_model("chat", "Room")
     assert room.objects.get().made >= before
-    # A release that does not know the column goes on while this one is deployed.
+    # A release that does not know the column keeps running during this deployment.
     with connection.cursor() as cursor:
         query = "INSERT INTO chat_room (label, name, change, revision) VALUES ('b', 'b', 0, 0)"
         cursor.execute(query)

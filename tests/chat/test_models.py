@@ -25,7 +25,7 @@ def record(
     return Message.objects.record("lobby", Said("ann", message, nonce), person, delivery)
 
 
-def test_a_room_is_made_on_the_first_visit_and_found_on_the_second() -> None:
+def test_a_room_is_created_on_the_first_visit_and_found_on_the_second() -> None:
     first = Room.objects.at("lobby")
     assert Room.objects.at("lobby") == first
     assert (first.name, first.label, first.get_absolute_url()) == ("lobby", "lobby", "/lobby/")
@@ -35,28 +35,28 @@ def test_labels_that_differ_in_case_are_two_rooms() -> None:
     assert Room.objects.at("Lobby") != Room.objects.at("lobby")
 
 
-def test_a_typed_name_is_kept_and_leads_to_the_same_room() -> None:
+def test_a_typed_name_is_stored_and_leads_to_the_same_room() -> None:
     room = Room.objects.named("Café am Eck")
     assert room.name == "Café am Eck"
     assert Room.objects.named("Café am Eck") == room
     assert Room.objects.at(room.label) == room
 
 
-def test_a_room_that_was_first_visited_by_its_address_gets_its_name_later() -> None:
+def test_a_room_first_visited_by_its_url_gets_its_name_later() -> None:
     visited = Room.objects.at(names.label_of("部屋"))
     named = Room.objects.named("部屋")
     assert (named.pk, named.name) == (visited.pk, "部屋")
     assert Room.objects.get(pk=visited.pk).name == "部屋"
 
 
-def test_a_random_room_is_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_random_room_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
     Room.objects.at("quiet-otter-42")
     labels = iter(["quiet-otter-42", "quiet-otter-42", "tidy-fox-7"])
     monkeypatch.setattr(names, "random_label", lambda: next(labels))
     assert Room.objects.random().label == "tidy-fox-7"
 
 
-def test_recent_rooms_are_those_with_messages_the_latest_first(room: Room) -> None:
+def test_recent_rooms_have_messages_and_the_latest_come_first(room: Room) -> None:
     for label, delivery in (("one", "d1"), ("two", "d2"), ("one", "d3")):
         Room.objects.at(label)
         Message.objects.record(label, Said("ann", "hi"), "guest:a", delivery)
@@ -64,7 +64,7 @@ def test_recent_rooms_are_those_with_messages_the_latest_first(room: Room) -> No
     assert [found.label for found in Room.objects.recent(1)] == ["one"]
 
 
-def test_a_message_is_stored_with_who_and_by_which_delivery(room: Room) -> None:
+def test_a_message_is_stored_with_its_person_and_delivery(room: Room) -> None:
     message, is_news = record("hi", "n1")
     assert is_news
     stored = Message.objects.get()
@@ -91,7 +91,7 @@ def test_the_frame_of_a_message_without_a_nonce_has_none(room: Room) -> None:
     assert set(record()[0].fields()) == {"handle", "message", "timestamp", "id", "who"}
 
 
-def test_the_frame_of_a_message_that_was_edited_by_an_account(room: Room) -> None:
+def test_the_frame_of_a_message_edited_by_an_account(room: Room) -> None:
     message = Message(room=room, account=True, person="user:1", message="hi", change=3)
     message.edited_at = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
     fields = message.fields()
@@ -99,7 +99,7 @@ def test_the_frame_of_a_message_that_was_edited_by_an_account(room: Room) -> Non
     assert json.loads(message.change_frame()) == {"type": "edited", "change": 3, **fields}
 
 
-def test_the_frame_of_a_message_that_was_deleted_does_not_say_that_it_was_edited(
+def test_the_frame_of_a_deleted_message_does_not_say_that_it_was_edited(
     room: Room,
 ) -> None:
     message = Message(room=room, deleted=True, edited_at=timezone.now())
@@ -107,7 +107,7 @@ def test_the_frame_of_a_message_that_was_deleted_does_not_say_that_it_was_edited
     assert (frame["type"], frame["deleted"], "edited" in frame) == ("deleted", True, False)
 
 
-def test_a_row_of_the_chat_of_2016_has_all_that_pages_need(room: Room) -> None:
+def test_a_row_of_the_chat_of_2016_has_everything_that_pages_need(room: Room) -> None:
     query = "INSERT INTO chat_message (handle, message, timestamp, person, room_id) "
     with connection.cursor() as cursor:
         cursor.execute(query + "VALUES ('ann', 'hi', '2016-01-01 00:00', '', %s)", [room.pk])
@@ -115,38 +115,38 @@ def test_a_row_of_the_chat_of_2016_has_all_that_pages_need(room: Room) -> None:
     assert set(fields) == {"handle", "message", "timestamp", "id", "who"}
 
 
-def test_a_room_that_an_older_release_makes_is_whole() -> None:
+def test_a_room_created_by_an_older_release_is_complete() -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO chat_room (name, label) VALUES ('old', 'old')")
     old = Room.objects.get()
     assert (old.change, old.revision, old.told) == (0, 0, None)
 
 
-def test_who_said_it_cannot_be_told_from_the_public_name(room: Room) -> None:
+def test_the_public_id_does_not_reveal_the_person(room: Room) -> None:
     who = record(person="guest:a")[0].who
     assert (len(who), who) == (12, guests.who_is("guest:a"))
     assert who != record(person="guest:b", delivery="d2")[0].who
     int(who, 16)
 
 
-def test_the_same_delivery_is_stored_once_and_announced_again(room: Room) -> None:
+def test_a_repeated_delivery_is_stored_once_and_announced_again(room: Room) -> None:
     first, _ = record("hi", "n1")
     assert record("hi", "n1") == (first, True)
     assert Message.objects.count() == 1
 
 
-def test_the_same_delivery_without_a_nonce_is_stored_once_and_announced_again(room: Room) -> None:
+def test_a_repeated_delivery_without_a_nonce_is_stored_once_and_announced_again(room: Room) -> None:
     first, _ = record()
     assert record() == (first, True)
 
 
-def test_a_known_nonce_in_another_delivery_is_for_the_sender_alone(room: Room) -> None:
+def test_a_known_nonce_in_another_delivery_is_only_confirmed_to_the_sender(room: Room) -> None:
     first, _ = record("hi", "n1")
     assert record("changed", "n1", delivery="d2") == (first, False)
     assert Message.objects.get().message == "hi"
 
 
-def test_the_delivery_that_stored_it_announces_after_a_retry_was_answered(room: Room) -> None:
+def test_the_delivery_that_stored_it_still_announces_after_a_confirmed_retry(room: Room) -> None:
     first, _ = record("hi", "n1")
     record("hi", "n1", delivery="d2")
     assert record("hi", "n1", delivery="d1") == (first, True)
@@ -167,28 +167,28 @@ def test_messages_without_a_nonce_are_all_stored(room: Room) -> None:
     assert Message.objects.count() == 2
 
 
-def test_an_integrity_error_of_another_kind_is_raised(room: Room) -> None:
+def test_other_integrity_errors_propagate(room: Room) -> None:
     Room.objects.at("other")
     record(delivery="d1")
     with pytest.raises(IntegrityError):
         Message.objects.record("other", Said("ann", "hi"), "guest:a", "d1")
 
 
-def test_a_room_that_was_deleted_is_forbidden(room: Room) -> None:
+def test_a_deleted_room_is_forbidden(room: Room) -> None:
     room.delete()
     with pytest.raises(FrameError) as caught:
         record(nonce="n1")
     assert caught.value.code == "forbidden"
 
 
-def test_the_rate_costs_one_query_more(
+def test_the_rate_limit_costs_one_more_query(
     room: Room, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(6):
         record(nonce="n1")
 
 
-def test_the_changes_of_messages_in_their_order(room: Room) -> None:
+def test_changes_of_messages_in_order(room: Room) -> None:
     messages = [record(delivery=f"d{number}")[0] for number in range(4)]
     for change, message in enumerate((messages[2], messages[0], messages[3]), 1):
         Message.objects.filter(pk=message.pk).update(change=change)
@@ -220,16 +220,16 @@ def test_the_database_refuses_a_second_row(room: Room, repeated: dict[str, str])
         Message.objects.create(**fields)
 
 
-def test_a_database_without_partial_indexes_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection.features, "supports_partial_indexes", False)  # as MySQL
+def test_a_database_without_partial_indexes_works_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection.features, "supports_partial_indexes", False)  # like MySQL
     assert Message.check(databases=["default"]) == []
 
 
-def test_nothing_is_looked_up_before_a_message_is_stored(
+def test_storing_a_message_needs_no_lookup_before(
     room: Room, settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     settings.CHAT_RATE_LIMIT = None
-    with django_assert_num_queries(5) as queries:  # two of them are of the savepoint
+    with django_assert_num_queries(5) as queries:  # two of them for the savepoint
         record(nonce="n1")
     of_messages = [one["sql"] for one in queries.captured_queries if "chat_message" in one["sql"]]
     assert [sql.split()[0] for sql in of_messages] == ["INSERT"]

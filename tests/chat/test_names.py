@@ -6,7 +6,7 @@ from chat import names
 
 
 @pytest.mark.parametrize("name", ["lobby", "Lobby", "a", "_", "-", "a" * 50, "under_score-2"])
-def test_a_name_that_is_a_label_is_its_own_label(name: str) -> None:
+def test_a_name_that_is_a_valid_label_is_its_label(name: str) -> None:
     assert names.label_of(names.clean(name)) == name
 
 
@@ -29,12 +29,12 @@ def test_any_other_name_gets_a_label_with_a_hash(name: str, start: str) -> None:
     assert names.is_label(label)
 
 
-def test_the_same_name_has_the_same_label_however_it_was_typed() -> None:
+def test_spellings_of_a_name_share_a_label() -> None:
     composed, decomposed = "Café  am Eck", " Cafe\u0301 am\tEck "
     assert names.clean(composed) == names.clean(decomposed) == "Café am Eck"
 
 
-def test_names_that_look_alike_as_labels_do_not_share_one() -> None:
+def test_names_with_lookalike_labels_do_not_share_one() -> None:
     typed = ["my room", "my-room", "my  room!", "My room", "my_room", "mý room", "部屋", "部"]
     assert len({names.label_of(names.clean(name)) for name in typed}) == len(typed)
 
@@ -51,13 +51,13 @@ def test_names_that_look_alike_as_labels_do_not_share_one() -> None:
         ("x" * 101, "100 characters; this has 101"),
     ],
 )
-def test_what_cannot_name_a_room_says_why(typed: str, reason: str) -> None:
+def test_an_invalid_room_name_is_refused_with_the_reason(typed: str, reason: str) -> None:
     with pytest.raises(names.BadName, match=reason):
         names.clean(typed)
 
 
 @pytest.mark.parametrize("text", ["", "a" * 51, "a b", "é", "a\n", "new", "Admin", "static", "a.b"])
-def test_what_is_no_label(text: str) -> None:
+def test_invalid_labels(text: str) -> None:
     assert not names.is_label(text)
 
 
@@ -80,7 +80,7 @@ def test_the_label_in_the_path_of_a_socket(path: str, label: str | None) -> None
     assert names.label_in(path) == label
 
 
-def test_a_random_label_is_two_words_and_a_number() -> None:
+def test_a_random_label_has_two_words_and_a_number() -> None:
     labels = {names.random_label() for _ in range(200)}
     assert len(labels) > 190
     assert all(re.fullmatch("[a-z]+-[a-z]+-[0-9]+", label) for label in labels)

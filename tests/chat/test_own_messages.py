@@ -1,4 +1,4 @@
-"""What a person can do with what they said, and with what they are about to say."""
+"""What people can do with their own messages and drafts."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ def text_of(tab: Tab) -> str:
         return tab.browser.find_element(By.ID, "text").get_attribute("value") or ""
 
 
-def test_own_messages_are_distinct_and_only_they_have_a_menu(
+def test_own_messages_are_marked_and_only_they_have_a_menu(
     chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/own/")
@@ -25,7 +25,7 @@ def test_own_messages_are_distinct_and_only_they_have_a_menu(
     tab.say("mine")
     tab.wait_for_messages("mine")
     with other_server.join("own") as bob:
-        bob.say("his", handle="ann")  # the same name is not the same person
+        bob.say("his", handle="ann")  # the same name does not mean the same person
         tab.wait_for_messages("mine", "his")
     assert tab.texts(".own .text") == ["mine"]
     assert tab.texts(".message:has(.more) .text") == ["mine"]
@@ -34,7 +34,7 @@ def test_own_messages_are_distinct_and_only_they_have_a_menu(
     assert tab.find(".message.follows") == []
 
 
-def test_an_edit_is_live_for_all(
+def test_an_edit_is_shown_live_to_all(
     chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/edit/")
@@ -61,9 +61,7 @@ def _next(person: Person) -> dict[str, Any]:
     return frame
 
 
-def test_escape_leaves_a_message_as_it_was_and_the_draft_too(
-    chat_server: Server, open_tab: OpenTab
-) -> None:
+def test_escape_keeps_the_message_and_the_draft(chat_server: Server, open_tab: OpenTab) -> None:
     tab = open_tab(chat_server, "/escape/")
     tab.wait_until("open")
     tab.say("done")
@@ -78,7 +76,7 @@ def test_escape_leaves_a_message_as_it_was_and_the_draft_too(
     tab.wait_for_messages("done")
 
 
-def test_a_message_is_deleted_by_the_keyboard_alone(chat_server: Server, open_tab: OpenTab) -> None:
+def test_a_message_can_be_deleted_by_keyboard_alone(chat_server: Server, open_tab: OpenTab) -> None:
     tab, other = open_tab(chat_server, "/delete/"), open_tab(chat_server, "/delete/")
     other.wait_until("open")
     tab.wait_until("open")
@@ -132,7 +130,7 @@ def test_a_menu_stays_open_while_others_talk(
         assert tab.browser.switch_to.active_element.get_attribute("class") == "more"
 
 
-def test_what_was_edited_and_deleted_while_the_page_was_away_is_shown(
+def test_edits_and_deletions_while_the_page_was_away_are_shown(
     chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/away/")
@@ -157,7 +155,7 @@ def test_what_was_edited_and_deleted_while_the_page_was_away_is_shown(
         tab.wait_for_messages("better (edited)", "This message was deleted")
 
 
-def test_an_edit_that_is_told_while_its_message_is_fetched_is_shown(
+def test_an_edit_received_while_its_message_is_fetched_is_shown(
     chat_server: Server,
     other_server: Server,
     open_tab: OpenTab,
@@ -199,7 +197,7 @@ def test_a_draft_survives_a_reload(chat_server: Server, open_tab: OpenTab) -> No
     assert text_of(tab) == ""
 
 
-def test_a_message_that_failed_is_tried_again(chat_server: Server, open_tab: OpenTab) -> None:
+def test_a_failed_message_can_be_retried(chat_server: Server, open_tab: OpenTab) -> None:
     tab = open_tab(chat_server, "/retry/")
     tab.wait_until("open")
     tab.run(
@@ -219,7 +217,7 @@ def test_a_message_that_failed_is_tried_again(chat_server: Server, open_tab: Ope
     assert tab.find(".trouble") == []
 
 
-def test_enter_while_an_input_method_composes_does_not_send(
+def test_enter_during_input_composition_does_not_send(
     chat_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/compose/")

@@ -1,4 +1,4 @@
-"""What one address may do, by whomever, on whatever socket of whatever server."""
+"""Rate limits per address, across people, sockets and servers."""
 
 import logging
 import threading
@@ -30,19 +30,19 @@ def origins(settings: Settings) -> None:
     paces._refused.clear()
 
 
-# The pace
+# The algorithm
 
 
 def take(*moments: float, rate: tuple[int, float] = (3, 6.0)) -> list[float]:
     return [round(Pace.objects.take("key", rate, moment), 3) for moment in moments]
 
 
-def test_so_many_at_once_and_then_one_by_one() -> None:
+def test_a_burst_is_allowed_and_then_one_by_one() -> None:
     assert take(100, 100, 100, 100, 101) == [0, 0, 0, 2, 1]
     assert take(102, 102, 104, 200, 200, 200, 200) == [0, 2, 0, 0, 0, 0, 2]
 
 
-def test_what_was_refused_does_not_count() -> None:
+def test_refused_requests_do_not_count() -> None:
     assert take(100, 100, 100, *[100.5] * 50, 102) == [0, 0, 0, *[1.5] * 50, 0]
 
 
@@ -55,11 +55,12 @@ def test_a_clock_that_was_far_ahead_blocks_nobody() -> None:
     assert take(100, 100, 100, 100) == [0, 0, 0, 2]
 
 
-def test_as_many_threads_as_there_are_get_no_more(transactional_db: None) -> None:
+def test_concurrent_threads_stay_within_the_limit(transactional_db: None) -> None:
     waits: list[float] = []
 
     def take_one() -> bool:
-        # Connections to a database in memory share a cache, which waits for no lock. A file does.
+        # Connections to an in-memory database share a cache, which does not wait for locks. A file
+        # does.
         try:
             waits.append(Pace.objects.take("key", (10, 1000.0), 100.0))
         except OperationalError as error:
@@ -94,20 +95,20 @@ def test_it_costs_one_query(settings: Settings, django_assert_num_queries: Any) 
         Pace.objects.admit(ARRIVE, "")
 
 
-def test_a_row_is_kept_as_long_as_it_says_something() -> None:
+def test_a_row_is_kept_while_it_matters() -> None:
     take(100)
     Pace.objects.forget()
     assert not Pace.objects.exists()
 
 
-def test_addresses_are_not_kept_as_they_are(settings: Settings) -> None:
+def test_addresses_are_not_stored_in_plain_text(settings: Settings) -> None:
     settings.CHAT_ADDRESS_RATE_LIMIT = (3, 60.0)
     Pace.objects.admit(SAY, "192.0.2.7")
     assert "192" not in Pace.objects.get().key[:6]
     assert len(Pace.objects.get().key) == 40
 
 
-def test_the_log_says_it_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_is_logged_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.CHAT_ADDRESS_RATE_LIMIT = (1, 60.0)
     for address in ("192.0.2.7", "192.0.2.8"):
         Pace.objects.admit(SAY, address)
@@ -120,17 +121,17 @@ def test_the_log_says_it_once(settings: Settings, caplog: pytest.LogCaptureFixtu
     assert "raise CHAT_ADDRESS_RATE_LIMIT" in caplog.text
 
 
-def test_what_the_log_knows_is_bounded() -> None:
+def test_the_memory_of_logged_refusals_is_bounded() -> None:
     for number in range(3000):
         paces._note(SAY, f"192.0.2.{number}", (1, 60.0))
     assert len(paces._refused) == 1000
 
 
-# What is said
+# Messages
 
 
 def join(name: str, client: list[Any] | None, *, path: str = "/chat/lobby/") -> Connection:
-    """A socket of a guest who is nobody's, as a program without cookies opens it."""
+    """A socket of a new guest, like that of a client without cookies."""
     guest = Connection(f"server!{name}", path=path)
     guest.connect(client=client)
     return guest
@@ -141,7 +142,7 @@ def codes(guest: Connection, count: int) -> list[str]:
     return [frame.get("code", "stored") for frame in frames]
 
 
-def test_all_guests_of_an_address_have_one_limit(settings: Settings) -> None:
+def test_all_guests_of_an_address_share_one_limit(settings: Settings) -> None:
     settings.CHAT_ADDRESS_RATE_LIMIT = (3, 3600.0)
     guests = [join(str(number), HERE) for number in range(5)]
     answers = [codes(guest, 1)[0] for guest in guests]
@@ -150,7 +151,7 @@ def test_all_guests_of_an_address_have_one_limit(settings: Settings) -> None:
     assert Message.objects.count() == 6
 
 
-def test_a_network_of_ipv6_is_one_address(settings: Settings) -> None:
+def test_an_ipv6_network_counts_as_one_address(settings: Settings) -> None:
     settings.CHAT_ADDRESS_RATE_LIMIT = (2, 3600.0)
     guests = [join(str(n), [f"2001:db8:0:1::{n}", 1]) for n in range(3)]
     assert [codes(guest, 1)[0] for guest in guests] == ["stored", "stored", "too_fast"]
@@ -179,7 +180,7 @@ def test_a_message_that_is_not_stored_does_not_count(settings: Settings) -> None
     assert codes(guest, 2) == ["stored", "too_fast"]
 
 
-# Who comes in, and the rooms that are made
+# New sockets and new rooms
 
 
 def is_let_in(guest: Connection, **content: Any) -> bool:
@@ -187,7 +188,7 @@ def is_let_in(guest: Connection, **content: Any) -> bool:
     return {"accept": True} in map(guest.decode, sent)
 
 
-def test_so_many_sockets_of_an_address_and_no_more(settings: Settings) -> None:
+def test_sockets_per_address_are_limited(settings: Settings) -> None:
     settings.CHAT_ARRIVAL_RATE_LIMIT = (3, 3600.0)
     sockets = [Connection(f"server!{n}", cookie=cookie_of("guest:ann")) for n in range(4)]
     assert [is_let_in(each, client=HERE) for each in sockets] == [True, True, True, False]
@@ -195,14 +196,14 @@ def test_so_many_sockets_of_an_address_and_no_more(settings: Settings) -> None:
     assert is_let_in(Connection("server!there", path="/chat/"), client=THERE)
 
 
-def test_questions_who_is_here_count_as_sockets(settings: Settings) -> None:
+def test_requests_for_presence_count_as_sockets(settings: Settings) -> None:
     settings.CHAT_ARRIVAL_RATE_LIMIT = (2, 3600.0)
     guest = join("a", HERE)
     found = [guest.send(type="presence")[0] for _ in range(2)]
     assert [frame.get("code") for frame in found] == [None, "too_fast"]
 
 
-def test_so_many_rooms_by_sockets(settings: Settings) -> None:
+def test_rooms_created_by_sockets_are_limited(settings: Settings) -> None:
     settings.CHAT_ROOM_RATE_LIMIT = (2, 3600.0)
     paths = [f"/chat/room-{number}/" for number in range(3)]
     found = [is_let_in(Connection(f"server!{p[-2]}", path=p), client=HERE) for p in paths]
@@ -212,7 +213,7 @@ def test_so_many_rooms_by_sockets(settings: Settings) -> None:
     assert is_let_in(Connection("server!there", path=paths[2]), client=THERE)
 
 
-def test_so_many_rooms_from_the_lobby(settings: Settings, client: Client) -> None:
+def test_rooms_created_from_the_lobby_are_limited(settings: Settings, client: Client) -> None:
     settings.CHAT_ROOM_RATE_LIMIT = (2, 3600.0)
     answers = [client.post("/", {"name": f"room {number}"}) for number in range(3)]
     assert [answer.status_code for answer in answers] == [302, 302, 429]
@@ -223,14 +224,14 @@ def test_so_many_rooms_from_the_lobby(settings: Settings, client: Client) -> Non
     assert Room.objects.count() == 2
 
 
-def test_lobbies_and_sockets_count_together(settings: Settings, client: Client) -> None:
+def test_lobby_and_sockets_share_the_limit(settings: Settings, client: Client) -> None:
     settings.CHAT_ROOM_RATE_LIMIT = (1, 3600.0)
     client.post("/", {"name": "room 0"})
     with pytest.raises(TooFast):
         Pace.objects.admit(MAKE_ROOM, "127.0.0.1")
 
 
-def test_good_log_ins_have_a_limit(settings: Settings) -> None:
+def test_successful_log_ins_are_limited(settings: Settings) -> None:
     settings.LOGIN_PACE = (2, 3600.0)
     User.objects.create_user("ann", password="correct-horse")
     form = {"username": "ann", "password": "correct-horse"}

@@ -1,4 +1,4 @@
-"""What a person sees and does in the page, in a real browser against a real server."""
+"""What a person sees and does in the page, with a real browser and a real server."""
 
 import re
 
@@ -25,7 +25,7 @@ def test_html_is_shown_as_text(start_runserver: StartServer, open_tab: OpenTab) 
     assert tab.browser.title == "lobby · Chat"
 
 
-def test_links_become_links_safely(start_runserver: StartServer, open_tab: OpenTab) -> None:
+def test_urls_become_safe_links(start_runserver: StartServer, open_tab: OpenTab) -> None:
     tab = open_tab(start_runserver(), "/lobby/")
     said = (
         'See https://example.org/a_(b)?c=1#d, or "http://example.com". javascript:alert(1) ftp://x'
@@ -40,7 +40,7 @@ def test_links_become_links_safely(start_runserver: StartServer, open_tab: OpenT
     assert {link.get_attribute("rel") for link in links} == {"noopener noreferrer nofollow"}
 
 
-def test_shift_and_enter_is_a_new_line(start_runserver: StartServer, open_tab: OpenTab) -> None:
+def test_shift_enter_inserts_a_newline(start_runserver: StartServer, open_tab: OpenTab) -> None:
     tab = open_tab(start_runserver(), "/lobby/")
     tab.say("one" + Keys.SHIFT + Keys.ENTER + Keys.NULL + "two")
     tab.wait_for_messages("one\ntwo")
@@ -57,7 +57,7 @@ def test_without_a_name_the_page_asks_for_one(
     tab.wait_for_messages("hi")
 
 
-def test_scrolling_back_brings_earlier_messages(
+def test_scrolling_back_loads_earlier_messages(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
@@ -66,7 +66,7 @@ def test_scrolling_back_brings_earlier_messages(
             bob.say(f"m{number}")
         bob.hear_message("^m129$")
     tab = open_tab(server, "/lobby/")
-    # Fifty stand in the page; it asks for more by itself when few of them are above what is seen.
+    # The page has fifty messages. It loads more by itself when few are above the visible ones.
     assert len(tab.messages()) in (50, 100)
     for count in (100, 130):
         tab.browser.execute_script("document.getElementById('scroll').scrollTop = 0")
@@ -75,7 +75,7 @@ def test_scrolling_back_brings_earlier_messages(
     assert not tab.browser.find_element(By.ID, "older").is_displayed()
 
 
-def test_who_reads_above_stays_there_and_is_led_down(
+def test_a_scrolled_up_reader_stays_there_and_can_jump_down(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
@@ -121,9 +121,7 @@ def test_the_new_room_button_leads_to_a_new_room(
     tab.wait_until("open")
 
 
-def test_a_page_that_is_left_closes_its_socket(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
+def test_leaving_a_page_closes_its_socket(start_runserver: StartServer, open_tab: OpenTab) -> None:
     server = start_runserver()
     tab = open_tab(server, "/lobby/")
     tab.wait_until("open")
@@ -131,9 +129,7 @@ def test_a_page_that_is_left_closes_its_socket(
     server.process.wait_for_line("WebSocket DISCONNECT /chat/lobby/")
 
 
-def test_the_console_of_the_browser_is_quiet(
-    start_runserver: StartServer, open_tab: OpenTab
-) -> None:
+def test_the_browser_console_is_quiet(start_runserver: StartServer, open_tab: OpenTab) -> None:
     server = start_runserver()
     for path in ("/", "/lobby/"):
         tab = open_tab(server, path)
@@ -142,7 +138,7 @@ def test_the_console_of_the_browser_is_quiet(
     assert tab.browser.get_log("browser") == []
 
 
-def test_a_phone_shows_all_without_scrolling_sideways(
+def test_a_phone_shows_everything_without_horizontal_scrolling(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     server = start_runserver()
@@ -171,7 +167,7 @@ def test_only_the_log_scrolls(
     with server.join("long") as bob:
         for line in lines:
             bob.say(line)
-        bob.hear_message("^line 39$")  # or its socket would be too full to be closed
+        bob.hear_message("^line 39$")  # otherwise its socket would be too full to be closed
         tab.wait_for_messages(*lines)
     page = "return document.documentElement.scrollHeight"
     assert tab.browser.execute_script(page) == height

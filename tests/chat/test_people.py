@@ -1,4 +1,4 @@
-"""Who is here, who types, who comes and goes, as the page shows it."""
+"""Presence in the page: who is here, who types, who comes and goes."""
 
 import json
 import sqlite3
@@ -18,7 +18,7 @@ def name(person: Person, handle: str) -> None:
     person.socket.send(json.dumps({"type": "presence", "handle": handle}))
 
 
-def test_people_come_type_and_go(
+def test_people_arrive_type_and_leave(
     chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/people/")
@@ -43,7 +43,7 @@ def test_people_come_type_and_go(
     tab.wait_for_texts("#note", "\u2068bob\u2069 left")
 
 
-def test_typing_that_is_not_renewed_is_forgotten(
+def test_typing_without_renewal_expires(
     chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/typing/")
@@ -58,7 +58,7 @@ def test_typing_that_is_not_renewed_is_forgotten(
         )
 
 
-def test_a_person_with_fifty_tabs_is_one(
+def test_a_person_with_fifty_tabs_is_shown_once(
     chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     with urlopen(f"{chat_server.url}/tabs/") as page:
@@ -77,7 +77,7 @@ def test_a_person_with_fifty_tabs_is_one(
     tab.wait_for_texts("#people .handle", "ann")
 
 
-def test_three_hundred_people_and_two_of_one_name(
+def test_three_hundred_people_and_two_with_one_name(
     chat_server: Server, chat_database: Path, open_tab: OpenTab
 ) -> None:
     with chat_server.join("crowd"):
@@ -101,7 +101,7 @@ def test_three_hundred_people_and_two_of_one_name(
     assert tab.run(width)
 
 
-def test_on_a_phone_a_button_leads_to_the_list(chat_server: Server, open_tab: OpenTab) -> None:
+def test_on_a_phone_a_button_opens_the_list(chat_server: Server, open_tab: OpenTab) -> None:
     tab = open_tab(chat_server, "/phone/")
     screen = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     tab.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)

@@ -1,4 +1,4 @@
-"""The Content-Security-Policy, and that the pages keep to it."""
+"""The Content-Security-Policy, and the pages that comply with it."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ PAGES = [
 
 
 class Inline(HTMLParser):
-    """Finds code and style that stand in a page itself."""
+    """Finds inline code and style in a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def inline_in(page: str) -> list[str]:
     return parser.found
 
 
-def test_what_is_inline_is_found() -> None:
+def test_inline_code_is_found() -> None:
     page = """<style></style><script>1</script><p style="x" onclick="y"><a href="javascript:z">
     <script type="application/json">{}</script><script src="x.js"></script>"""
     assert inline_in(page) == ["style", "script", "p style", "p onclick", "a href"]
@@ -71,7 +71,7 @@ def test_no_page_has_inline_code_or_style(client: Client, path: str) -> None:
     assert inline_in(response.content.decode()) == []
 
 
-def test_the_page_for_what_broke_has_none() -> None:
+def test_the_error_page_has_none() -> None:
     assert inline_in(render_to_string("500.html")) == []
 
 
@@ -97,16 +97,16 @@ def test_each_page_has_the_policy(client: Client, path: str) -> None:
 
 # In a browser
 
-# What each of its complaints about the policy names.
+# What the browser's complaints about the policy mention.
 POLICY = "Content Security Policy"
 
 
 def complaints(browser: Chrome) -> list[str]:
-    """What the browser has written to its console since it was last asked."""
+    """Console messages of the browser since the last call."""
     return [entry["message"] for entry in browser.get_log("browser")]
 
 
-def test_the_policy_is_kept_and_lets_sockets_through(
+def test_pages_comply_and_sockets_are_allowed(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     tab = open_tab(start_runserver(), "/lobby/")
@@ -126,7 +126,7 @@ INJECTED = """
 """
 
 
-def test_the_policy_stops_what_is_inline_or_of_another_host(
+def test_the_policy_blocks_inline_code_and_other_hosts(
     start_runserver: StartServer, open_tab: OpenTab
 ) -> None:
     browser = open_tab(start_runserver(), "/accounts/login/").browser
@@ -142,7 +142,7 @@ def test_the_policy_stops_what_is_inline_or_of_another_host(
     assert browser.title == "Log in · Chat"
 
 
-def test_the_admin_keeps_the_policy(
+def test_the_admin_complies_with_the_policy(
     start_runserver: StartServer, open_tab: OpenTab, database_url: str
 ) -> None:
     make_superuser(database_url)

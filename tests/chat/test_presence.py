@@ -1,4 +1,4 @@
-"""Who is in a room, whatever runs twice, late, or not at all."""
+"""Who is in a room, even if messages run twice, late, or not at all."""
 
 import datetime as dt
 import json
@@ -56,7 +56,7 @@ def names() -> list[str]:
     return [entry["handle"] for entry in whole()["here"]]
 
 
-# What is told
+# Announcements
 
 
 def test_the_first_socket_of_a_person_joins_and_the_last_leaves() -> None:
@@ -71,7 +71,7 @@ def test_the_first_socket_of_a_person_joins_and_the_last_leaves() -> None:
     ]
 
 
-def test_whoever_asks_gets_all_and_no_one_else_does() -> None:
+def test_only_the_client_that_asks_gets_the_whole_list() -> None:
     connected("guest:bob")
     connection = connected()
     (answer,) = connection.send(type="presence")
@@ -83,7 +83,7 @@ def test_whoever_asks_gets_all_and_no_one_else_does() -> None:
     }
 
 
-def test_a_name_is_told_when_it_is_said_or_changed() -> None:
+def test_a_name_is_announced_when_it_is_set_or_changed() -> None:
     connection = connected()
     renamed, _, answer = connection.send(type="presence", handle=" ann ")
     assert renamed == {"type": "presence", "revision": 2, "renamed": {"who": ANN, "handle": "ann"}}
@@ -97,7 +97,7 @@ def test_a_name_is_told_when_it_is_said_or_changed() -> None:
     assert [frame.get("type") for frame in frames] == [None]
 
 
-def test_all_tabs_of_a_person_have_one_name() -> None:
+def test_all_tabs_of_a_person_share_one_name() -> None:
     first = connected()
     first.send(type="presence", handle="ann")
     second = connected()
@@ -125,7 +125,7 @@ def test_an_account_is_shown_by_its_name_from_the_start() -> None:
     assert names() == ["Zoe"]
 
 
-def test_whoever_asks_hears_whom_the_socket_speaks_as() -> None:
+def test_the_list_tells_a_client_its_own_identity() -> None:
     user = User.objects.create_user("Zoe")
     connection = Connection("server!zoe", cookie=login_of(user))
     connection.connect()
@@ -137,7 +137,7 @@ def test_whoever_asks_hears_whom_the_socket_speaks_as() -> None:
     assert (answer["you"], error["code"]) == ({"who": guest, "handle": ""}, "forbidden")
 
 
-def test_an_account_that_becomes_a_guest_leaves_and_the_guest_comes() -> None:
+def test_an_account_that_becomes_a_guest_leaves_and_the_guest_joins() -> None:
     connection = Connection("server!zoe", cookie=login_of(User.objects.create_user("Zoe")))
     connection.connect()
     row = Presence.objects.get()
@@ -148,7 +148,7 @@ def test_an_account_that_becomes_a_guest_leaves_and_the_guest_comes() -> None:
     assert whole()["revision"] == 3
 
 
-def test_a_name_that_cannot_be_had_is_an_error_and_the_list_comes_all_the_same(
+def test_an_unavailable_name_is_an_error_and_the_list_still_arrives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(handle: str, speaker: guests.Speaker) -> None:
@@ -166,7 +166,7 @@ def test_a_name_that_cannot_be_had_is_an_error_and_the_list_comes_all_the_same(
 # What runs twice, late, or not at all
 
 
-def test_a_connect_that_runs_again_is_told_again_under_the_next_number() -> None:
+def test_a_repeated_connect_is_announced_again_under_the_next_number() -> None:
     connection = socket()
     delivery = connection.connecting()
     connection.run(delivery, is_committed=False)
@@ -175,7 +175,7 @@ def test_a_connect_that_runs_again_is_told_again_under_the_next_number() -> None
     assert len(whole()["here"]) == 1
 
 
-def test_a_disconnect_that_runs_again_is_told_again() -> None:
+def test_a_repeated_disconnect_is_announced_again() -> None:
     connection = connected()
     delivery = connection.deliver(DISCONNECT)
     connection.run(delivery, is_committed=False)
@@ -183,7 +183,7 @@ def test_a_disconnect_that_runs_again_is_told_again() -> None:
     assert told == {"type": "presence", "revision": 3, "left": {"who": ANN}}
 
 
-def test_a_disconnect_that_runs_again_while_the_person_is_back_says_nothing() -> None:
+def test_a_repeated_disconnect_is_silent_once_the_person_is_back() -> None:
     connection = connected()
     delivery = connection.deliver(DISCONNECT)
     connection.run(delivery, is_committed=False)
@@ -192,7 +192,7 @@ def test_a_disconnect_that_runs_again_while_the_person_is_back_says_nothing() ->
     assert len(whole()["here"]) == 1
 
 
-def test_a_name_that_is_said_again_after_a_crash_is_told_again() -> None:
+def test_a_repeated_name_change_after_a_crash_is_announced_again() -> None:
     connection = connected()
     delivery = connection.say()
     connection.run(delivery, is_committed=False)
@@ -200,7 +200,7 @@ def test_a_name_that_is_said_again_after_a_crash_is_told_again() -> None:
     assert (told["revision"], told["joined"]["handle"]) == (3, "ann")
 
 
-def test_a_frozen_worker_lets_nobody_in_who_has_left() -> None:
+def test_a_frozen_worker_does_not_readmit_people_who_have_left() -> None:
     connection = socket()
     connecting, asking = connection.connecting(), connection.frame(type="presence", handle="ann")
     connection.run(connecting)
@@ -211,7 +211,7 @@ def test_a_frozen_worker_lets_nobody_in_who_has_left() -> None:
     assert whole()["here"] == []
 
 
-def test_a_frozen_worker_takes_no_new_name_away() -> None:
+def test_a_frozen_worker_does_not_overwrite_a_newer_name() -> None:
     connection = connected()
     delivery = connection.frame(type="presence", handle="old")
     connection.run(delivery)
@@ -222,19 +222,19 @@ def test_a_frozen_worker_takes_no_new_name_away() -> None:
 
 def test_a_disconnect_without_a_session_finds_its_row() -> None:
     connection = socket()
-    connection.run(connection.connecting(), is_committed=False)  # given up after some deaths
+    connection.run(connection.connecting(), is_committed=False)  # dead-lettered after some deaths
     (told,) = deltas(connection, connection.disconnect())
     assert "left" in told
 
 
-def test_whoever_was_taken_for_gone_is_back_by_asking() -> None:
+def test_a_person_removed_by_mistake_returns_by_asking() -> None:
     connection = connected()
     Presence.objects.all().delete()
     connection.send(type="presence", handle="ann")
     assert names() == ["ann"]
 
 
-def test_departures_are_forgotten_after_a_while() -> None:
+def test_departures_expire() -> None:
     connected().disconnect()
     Departure.objects.update(timestamp=timezone.now() - dt.timedelta(hours=2))
     connected().disconnect()
@@ -255,7 +255,7 @@ def test_fifty_tabs_of_one_person_are_one_entry() -> None:
     assert names() == []
 
 
-def test_a_tab_takes_back_the_name_that_another_tab_has_changed() -> None:
+def test_a_tab_takes_back_a_name_changed_by_another_tab() -> None:
     first, second = connected(), connected()
     first.send(type="presence", handle="ann")
     second.send(type="presence", handle="anna")
@@ -275,7 +275,7 @@ def test_three_hundred_people_are_all_in_the_list() -> None:
 
 @dataclass
 class Page:
-    """A client that keeps to the rules of ``docs/chat/socket.md``."""
+    """A client that follows the rules of ``docs/chat/socket.md``."""
 
     label: str
     revision: int = 0
@@ -302,7 +302,7 @@ class Page:
 
 
 class Crowd:
-    """Six sockets of three people, and what must be true of them."""
+    """Six sockets of three people, and the invariants about them."""
 
     def __init__(self) -> None:
         self.label = f"room-{uuid4()}"
@@ -318,7 +318,7 @@ class Crowd:
         self.names: dict[str, str] = {}
 
     def next_of(self, number: int, name: str) -> Delivery:
-        """The next message of a socket: its connect, a name, or if that is "" its end."""
+        """A socket's next message: its connect, a name, or its disconnect if the name is empty."""
         connection, person = self.sockets[number], self.persons[number]
         if number not in self.open:
             connection = self.sockets[number] = socket(person, path=connection.path)
@@ -347,7 +347,7 @@ class Crowd:
             self.page.hear(frame)
 
     def thaw(self, index: int) -> None:
-        """A worker that was frozen runs an old message, and commits nothing."""
+        """A frozen worker runs an old message and commits nothing."""
         if self.ran:
             connection, delivery = self.ran[index % len(self.ran)]
             connection.run(delivery, is_committed=False)
@@ -371,7 +371,7 @@ acts = st.tuples(
 @hypothesis_settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_after_any_interleaving_the_list_and_the_deltas_are_right(
+def test_list_and_deltas_agree_after_any_interleaving(
     script: list[tuple[int, str, bool, bool] | int],
 ) -> None:
     crowd = Crowd()
@@ -383,6 +383,6 @@ def test_after_any_interleaving_the_list_and_the_deltas_are_right(
     crowd.check()
 
 
-def test_the_crowd_connects_before_all_else() -> None:
+def test_the_crowd_connects_before_anything_else() -> None:
     crowd = Crowd()
     assert crowd.next_of(0, "x").channel == CONNECT

@@ -1,4 +1,4 @@
-"""Pruning deletes the rows that nobody needs, and no others."""
+"""Pruning deletes exactly the rows that are no longer needed."""
 
 import datetime as dt
 import io
@@ -41,7 +41,7 @@ def say(label: str) -> Message:
     return Message.objects.record(label, Said("ann", "hi"), "guest:a", None)[0]
 
 
-def test_rooms_that_were_never_used_are_deleted_after_a_day() -> None:
+def test_unused_rooms_are_deleted_after_a_day() -> None:
     old_room("empty").departures.create(reply_channel="a!b", person="guest:a")
     Room.objects.at("young")
     old_room("visited").presences.create(reply_channel="a!c", person="guest:a", guest="guest:a")
@@ -54,7 +54,7 @@ def test_rooms_that_were_never_used_are_deleted_after_a_day() -> None:
     assert labels() == ["moderated", "used", "visited", "young"]
 
 
-def test_the_time_is_a_setting(settings: Settings) -> None:
+def test_the_period_is_a_setting(settings: Settings) -> None:
     old_room("empty")
     settings.CHAT_EMPTY_ROOM_TIME = 0
     assert pruning.prune() == 0
@@ -64,7 +64,7 @@ def test_the_time_is_a_setting(settings: Settings) -> None:
     assert pruning.prune() == 1
 
 
-def test_who_comes_in_just_now_keeps_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_visitor_that_just_arrives_keeps_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
     room = old_room("empty")
     hold = type(Room.objects).hold
 
@@ -77,7 +77,7 @@ def test_who_comes_in_just_now_keeps_the_room(monkeypatch: pytest.MonkeyPatch) -
     assert labels() == ["empty"]
 
 
-def test_who_comes_back_makes_the_room_anew(settings: Settings) -> None:
+def test_a_returning_visitor_recreates_the_room(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["localhost"]
     old_room("lobby")
     pruning.prune()
@@ -86,7 +86,7 @@ def test_who_comes_back_makes_the_room_anew(settings: Settings) -> None:
     assert labels() == ["lobby"]
 
 
-def test_what_is_remembered_for_a_while_is_forgotten() -> None:
+def test_temporary_records_are_deleted() -> None:
     now = timezone.now()
     room = Room.objects.at("lobby")
     message = say("lobby")
@@ -100,7 +100,7 @@ def test_what_is_remembered_for_a_while_is_forgotten() -> None:
     assert [model.objects.count() for model in models] == [1, 2, 2, 2]
 
 
-def test_a_command_does_it_at_once() -> None:
+def test_a_command_prunes_at_once() -> None:
     old_room("empty")
     said = io.StringIO()
     call_command("prunechat", stdout=said)
@@ -119,7 +119,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return at
 
 
-def test_each_process_does_it_every_ten_minutes(at: Callable[[float], None]) -> None:
+def test_each_process_prunes_every_ten_minutes(at: Callable[[float], None]) -> None:
     at(1000)
     old_room("empty")
     at(1599)
@@ -129,13 +129,13 @@ def test_each_process_does_it_every_ten_minutes(at: Callable[[float], None]) -> 
 
 
 @pytest.mark.usefixtures("at")
-def test_the_expiry_of_presence_does_it() -> None:
+def test_presence_expiry_triggers_pruning() -> None:
     old_room("empty")
     PresenceExpiry(InMemoryChannelLayer(), threading.Event()).check()
     assert labels() == []
 
 
-def test_a_database_that_is_away_is_said_in_the_log(
+def test_a_database_outage_is_logged(
     at: Callable[[float], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> int:

@@ -1,4 +1,4 @@
-"""What a person reads in the log: days, what is new, what was said long ago."""
+"""Reading the log: days, new messages, and old ones."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -45,7 +45,7 @@ def test_days_and_times_are_local(
     assert "12:34:" in exact
 
 
-def test_a_clock_that_is_wrong_by_a_day_harms_nothing(
+def test_a_clock_that_is_wrong_by_a_day_does_no_harm(
     chat_server: Server, other_server: Server, open_tab: OpenTab, run_first: RunFirst
 ) -> None:
     run_first("""
@@ -64,10 +64,10 @@ def test_a_clock_that_is_wrong_by_a_day_harms_nothing(
         bob.say("late", handle="bob")
         tab.wait_for_messages("what time is it", "late")
     assert tab.texts(".day") == ["Today"]
-    assert len(tab.find(".own .more")) == 1  # it is young enough to be edited
+    assert len(tab.find(".own .more")) == 1  # recent enough to be edited
 
 
-def test_who_reads_above_sees_how_much_is_new_and_where_it_begins(
+def test_a_scrolled_up_reader_sees_how_much_is_new_and_where_it_begins(
     chat_server: Server, other_server: Server, open_tab: OpenTab, store: Store
 ) -> None:
     store("unread", *({"message": f"m{n}"} for n in range(50)))
@@ -88,7 +88,7 @@ def test_who_reads_above_sees_how_much_is_new_and_where_it_begins(
     wait_for(lambda: not tab.find(".new"), "no line of what is new")
 
 
-def test_a_page_that_is_hidden_counts_in_its_title(
+def test_a_hidden_page_counts_in_its_title(
     chat_server: Server, other_server: Server, open_tab: OpenTab
 ) -> None:
     tab = open_tab(chat_server, "/hidden/")
@@ -120,7 +120,7 @@ def test_a_line_shows_where_one_left_off(
     assert tab.texts(".message:has(.new) .text") == ["while you were away"]
 
 
-def test_the_view_does_not_jump_when_earlier_messages_come(
+def test_the_view_does_not_jump_when_earlier_messages_load(
     chat_server: Server, open_tab: OpenTab, store: Store
 ) -> None:
     store("jump", *({"message": f"m{n}\n" + "line\n" * (n % 7)} for n in range(150)))
@@ -144,7 +144,7 @@ def test_the_view_does_not_jump_when_earlier_messages_come(
     assert abs(tab.run(place) - before) < 2
 
 
-def test_a_page_whose_reader_is_above_does_not_grow_without_end(
+def test_the_page_of_a_scrolled_up_reader_does_not_grow_without_limit(
     chat_server: Server, open_tab: OpenTab, keep_sockets: KeepSockets, store: Store
 ) -> None:
     store("above", *({"message": f"m{n}"} for n in range(50)))
@@ -169,7 +169,7 @@ def test_a_page_whose_reader_is_above_does_not_grow_without_end(
     wait_for(lambda: tab.run(AT_END), "the view at the end")
 
 
-def test_five_thousand_messages_are_a_few_in_the_page(
+def test_of_five_thousand_messages_the_page_holds_a_few(
     chat_server: Server,
     browser: Chrome,
     open_tab: OpenTab,
@@ -190,7 +190,7 @@ def test_five_thousand_messages_are_a_few_in_the_page(
     nodes = "return document.querySelectorAll('*').length"
     assert 300 < tab.run(nodes) < 4_000
 
-    # Up to the first one, with the view where it was each time, and down again.
+    # Up to the first one, keeping the view stable, and down again.
     first = "return document.querySelector('.log .text').textContent"
     up = "const s = document.getElementById('scroll'); s.scrollTop = Math.min(s.scrollTop, 500);"
     up += "s.dispatchEvent(new Event('scroll'));" + first

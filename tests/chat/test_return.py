@@ -1,4 +1,4 @@
-"""A page whose server stops comes back when it was told to, and misses nothing."""
+"""A page whose server stops reconnects at the announced time, and misses nothing."""
 
 import re
 import signal
@@ -11,7 +11,7 @@ LATER = {"DRAIN_TIME": "0.1", "RETURN_TIME": "500"}
 SOON = {"DRAIN_TIME": "0.1", "RETURN_TIME": "0.5"}
 
 
-def test_a_page_comes_back_when_it_was_told_to(
+def test_a_page_reconnects_at_the_announced_time(
     start_web: StartWeb, start_worker: StartWorker, open_tab: OpenTab
 ) -> None:
     start_worker()
@@ -26,7 +26,7 @@ def test_a_page_comes_back_when_it_was_told_to(
         wait_for(lambda: re.search(said, "".join(tab.texts("#status"))), "the banner")
         told = re.search(said, "".join(tab.texts("#status")))
         assert told is not None
-        assert 400 < int(told[1]) <= 750  # half of it more at most, and what the test took
+        assert 400 < int(told[1]) <= 750  # up to half as much again, plus what the test took
         bob.say("meanwhile", handle="bob")
         assert bob.hear_message("meanwhile")
         second = start_web(env=SOON, port=first.port)

@@ -54,7 +54,7 @@ def refused(**env: str) -> str:
     return result.stderr.strip().splitlines()[-1]
 
 
-def test_with_nothing_set_it_is_a_place_to_develop() -> None:
+def test_without_variables_it_is_a_development_setup() -> None:
     settings = read()
     assert settings["DEBUG"] is True
     assert settings["ALLOWED_HOSTS"] == []
@@ -74,7 +74,7 @@ def test_the_engine_comes_before_daphne_and_both_before_staticfiles() -> None:
     assert "django.contrib.staticfiles" in apps[2:]
 
 
-def test_with_a_redis_url_it_is_the_redis_layer() -> None:
+def test_a_redis_url_selects_the_redis_layer() -> None:
     layer = read(REDIS_URL="redis://localhost:7000/2", REDIS_PREFIX="mine")
     assert layer["CHANNEL_LAYERS"]["default"] == {
         "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
@@ -90,14 +90,14 @@ def test_with_a_redis_url_it_is_the_redis_layer() -> None:
         ("redis://h", "0", "redis://h"),
     ],
 )
-def test_any_certificate_is_accepted_only_where_a_setting_says_so(
+def test_certificate_checks_are_disabled_only_by_a_setting(
     url: str, verify: str, host: object
 ) -> None:
     settings = read(REDIS_URL=url, REDIS_TLS_VERIFY=verify)
     assert settings["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"] == [host]
 
 
-def test_without_debug_there_is_no_start_without_a_secret_key() -> None:
+def test_production_needs_a_secret_key() -> None:
     message = refused(DEBUG="0")
     assert "ImproperlyConfigured: SECRET_KEY is not set" in message
     assert "Set the environment variable SECRET_KEY" in message
@@ -106,14 +106,14 @@ def test_without_debug_there_is_no_start_without_a_secret_key() -> None:
 @pytest.mark.parametrize(
     "key", ["for-development-only", "0123456789" * 4, "k" * 60, "abcd" * 20, " " * 60]
 )
-def test_without_debug_there_is_no_start_with_a_weak_secret_key(key: str) -> None:
+def test_production_refuses_a_weak_secret_key(key: str) -> None:
     message = refused(**PRODUCTION | {"SECRET_KEY": key})
     assert "ImproperlyConfigured: SECRET_KEY is " in message
     assert "Set the environment variable SECRET_KEY" in message
     assert key.strip() == "" or key not in message
 
 
-def test_keys_of_before_count_as_long_as_they_are_named() -> None:
+def test_fallback_keys_are_accepted_while_they_are_listed() -> None:
     older, oldest = (PRODUCTION["SECRET_KEY"] + end for end in "ab")
     assert read(**PRODUCTION)["SECRET_KEY_FALLBACKS"] == []
     found = read(**PRODUCTION, SECRET_KEY_FALLBACKS=f"{older}, {oldest}")
@@ -122,7 +122,7 @@ def test_keys_of_before_count_as_long_as_they_are_named() -> None:
 
 
 @pytest.mark.parametrize("key", ["for-development-only", "k" * 60, "0123456789" * 4])
-def test_without_debug_there_is_no_start_with_a_weak_key_of_before(key: str) -> None:
+def test_production_refuses_a_weak_fallback_key(key: str) -> None:
     message = refused(**PRODUCTION, SECRET_KEY_FALLBACKS=f"{PRODUCTION['SECRET_KEY']}0,{key}")
     assert "ImproperlyConfigured: SECRET_KEY_FALLBACKS must be keys" in message
     assert key not in message
@@ -130,7 +130,7 @@ def test_without_debug_there_is_no_start_with_a_weak_key_of_before(key: str) -> 
 
 
 @pytest.mark.parametrize("debug", ["False", "no", "0", "off"])
-def test_debug_is_off_by_any_word_for_it(debug: str) -> None:
+def test_any_false_value_turns_debug_off(debug: str) -> None:
     assert read(**PRODUCTION | {"DEBUG": debug})["DEBUG"] is False
 
 
@@ -146,13 +146,13 @@ def test_debug_is_off_by_any_word_for_it(debug: str) -> None:
         ("CHAT_HANDLE_LENGTH", "201"),
     ],
 )
-def test_a_bad_value_stops_the_start_by_name(name: str, value: str) -> None:
+def test_an_invalid_value_stops_the_start_and_is_named(name: str, value: str) -> None:
     assert f"ImproperlyConfigured: The environment variable {name} must be " in refused(
         **{name: value}
     )
 
 
-def test_on_heroku_the_default_is_production() -> None:
+def test_heroku_defaults_to_production() -> None:
     assert "SECRET_KEY is not set" in refused(DYNO="web.1")
     url = "postgres://u:p@host:5432/db"
     settings = read(DYNO="web.1", SECRET_KEY=PRODUCTION["SECRET_KEY"], DATABASE_URL=url)
@@ -164,13 +164,13 @@ def test_on_heroku_the_default_is_production() -> None:
     }
 
 
-def test_https_is_expected_in_production_unless_it_is_switched_off() -> None:
+def test_production_expects_https_unless_it_is_switched_off() -> None:
     assert read(**PRODUCTION)["SECURE_SSL_REDIRECT"] is True
     plain = read(**PRODUCTION, HTTPS="0")
     assert plain["SECURE_SSL_REDIRECT"] is plain["SESSION_COOKIE_SECURE"] is False
 
 
-def test_cookies_belong_to_this_host_and_to_no_script() -> None:
+def test_cookies_belong_to_this_host_and_no_script() -> None:
     settings = read(**PRODUCTION)
     assert settings["SESSION_COOKIE_NAME"] == "__Host-sessionid"
     assert settings["CSRF_COOKIE_NAME"] == "__Host-csrftoken"
@@ -183,7 +183,7 @@ def test_cookies_belong_to_this_host_and_to_no_script() -> None:
     assert plain["SESSION_COOKIE_NAME"] == "sessionid", "browsers take no other over plain http"
 
 
-def test_whoever_has_https_has_a_proxy_and_limits_are_those_of_production() -> None:
+def test_https_implies_a_proxy_and_production_limits() -> None:
     workers = read(**PRODUCTION)["CHANNEL_WORKERS"]
     assert (workers["TRUSTED_PROXIES"], workers["CONNECTIONS_PER_ADDRESS"]) == (1, 200)
     workers = read(**PRODUCTION, HTTPS="0", CONNECTIONS_PER_ADDRESS="7")["CHANNEL_WORKERS"]
@@ -193,7 +193,7 @@ def test_whoever_has_https_has_a_proxy_and_limits_are_those_of_production() -> N
     assert workers["ALLOWED_ORIGINS"] == []
 
 
-def test_what_errors_say_is_logged_in_development_alone() -> None:
+def test_error_texts_are_logged_only_in_development() -> None:
     for env, said in (
         ({}, True),
         (PRODUCTION, False),
@@ -203,7 +203,7 @@ def test_what_errors_say_is_logged_in_development_alone() -> None:
         assert [each["error_texts"] for each in formatters.values()] == [said, said]
 
 
-def test_the_smallest_of_heroku_allow_twenty_connections() -> None:
+def test_the_smallest_heroku_plans_allow_twenty_connections() -> None:
     counts = {"servers": 1, "workers": 1, "threads": 4}
     assert read()["CHANNEL_BUDGET"] == counts | {"redis": 0, "database": 0}
     heroku = {"DYNO": "web.1", "SECRET_KEY": PRODUCTION["SECRET_KEY"], "WORKER_PROCESSES": "3"}
@@ -218,7 +218,7 @@ def test_the_deployment_check_finds_nothing() -> None:
     assert "System check identified no issues" in result.stdout + result.stderr
 
 
-def test_static_files_are_collected_with_neither_a_database_nor_redis(tmp_path: Path) -> None:
+def test_collecting_static_files_needs_no_database_and_no_redis(tmp_path: Path) -> None:
     env = PRODUCTION | {"STATIC_ROOT": str(tmp_path)}
     result = run("manage.py", "collectstatic", "--noinput", env=env)
     assert result.returncode == 0, result.stderr
@@ -229,7 +229,7 @@ def test_static_files_are_collected_with_neither_a_database_nor_redis(tmp_path: 
     assert all(f"chat/{name}" in manifest.values() for name in imported)
 
 
-def test_below_no_prefix() -> None:
+def test_without_a_prefix() -> None:
     settings = read(**PRODUCTION)
     assert settings["FORCE_SCRIPT_NAME"] is None
     assert settings["STATIC_URL"] == "/static/"
@@ -237,7 +237,7 @@ def test_below_no_prefix() -> None:
 
 
 @pytest.mark.parametrize(("text", "prefix"), [("/talk", "/talk"), ("/a/b-c/", "/a/b-c")])
-def test_below_a_prefix(text: str, prefix: str) -> None:
+def test_with_a_prefix(text: str, prefix: str) -> None:
     settings = read(**PRODUCTION, FORCE_SCRIPT_NAME=text)
     assert settings["FORCE_SCRIPT_NAME"] == prefix
     assert settings["STATIC_URL"] == f"{prefix}/static/"
@@ -247,5 +247,5 @@ def test_below_a_prefix(text: str, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["talk", "//talk", "/ta lk", "https://chat.example/talk", "/ü"])
-def test_what_is_no_prefix(text: str) -> None:
+def test_an_invalid_prefix(text: str) -> None:
     assert "FORCE_SCRIPT_NAME must be a path of letters" in refused(FORCE_SCRIPT_NAME=text)

@@ -1,4 +1,4 @@
-"""What goes over the socket of a real server, good and bad."""
+"""Valid and invalid frames on the socket of a real server."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from tests.conftest import StartServer
 
 @pytest.fixture(scope="module")
 def server(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One runserver without a rate limit for all these tests; each has a room of its own."""
+    """One runserver without a rate limit for all tests. Each test has its own room."""
     folder = tmp_path_factory.mktemp("socket")
     file = shutil.copy(migrated_database, folder / "chat.sqlite3")
     environment = {"DATABASE_URL": f"sqlite:///{file}", "CHAT_RATE_LIMIT": "0"}
@@ -41,7 +41,7 @@ def label(request: pytest.FixtureRequest) -> str:
 
 
 def next_frame(person: Person) -> dict[str, Any]:
-    """The next frame that is no news of who is there."""
+    """The next frame that is not about presence."""
     while (frame := json.loads(person.socket.recv(20))).get("type") == "presence":
         pass
     found: dict[str, Any] = frame
@@ -58,7 +58,9 @@ def status_of_handshake(server: Server, path: str, origin: str | None) -> int:
     return caught.value.response.status_code
 
 
-def test_everybody_in_the_room_hears_it_the_sender_too(server: Server, label: str) -> None:
+def test_everybody_in_the_room_gets_a_message_including_the_sender(
+    server: Server, label: str
+) -> None:
     with server.join(label) as ann, server.join(label) as bob:
         ann.say(" hi ", handle="ann", nonce="n1")
         heard = ann.hear()
@@ -68,7 +70,7 @@ def test_everybody_in_the_room_hears_it_the_sender_too(server: Server, label: st
         assert heard["timestamp"].endswith("Z")
 
 
-def test_another_room_hears_nothing(server: Server, label: str) -> None:
+def test_another_room_gets_nothing(server: Server, label: str) -> None:
     with server.join(label) as ann, server.join(label + "-2") as eve:
         ann.say("secret")
         ann.hear()
@@ -81,7 +83,7 @@ BAD_FRAMES: dict[str, tuple[str | bytes, str]] = {
     "half of JSON": ('{"handle": "ann"', "bad_json"),
     "empty": ("", "bad_json"),
     "NaN": ('{"handle": "ann", "message": NaN}', "bad_json"),
-    "deeply nested": ("[" * 30_000 + "]" * 30_000, "bad_json bad_message"),  # 3.14 reads it
+    "deeply nested": ("[" * 30_000 + "]" * 30_000, "bad_json bad_message"),  # Python 3.14 reads it
     "a huge number": ('{"handle": "ann", "message": ' + "9" * 50_000 + "}", "bad_json"),
     "an array": ("[]", "bad_message"),
     "null": ("null", "bad_message"),
@@ -108,7 +110,7 @@ BAD_FRAMES: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_FRAMES)
-def test_a_bad_frame_is_answered_to_its_sender_and_harms_nobody(
+def test_an_invalid_frame_is_answered_to_its_sender_and_affects_nobody_else(
     server: Server, label: str, case: str
 ) -> None:
     frame, code = BAD_FRAMES[case]
@@ -134,9 +136,9 @@ def send_and_wait(person: Person, text: str) -> None:
     next_frame(person)
 
 
-def test_a_frame_of_2_mib_ends_its_socket_alone(server: Server, label: str) -> None:
+def test_a_frame_of_2_mib_closes_only_its_own_socket(server: Server, label: str) -> None:
     with server.join(label) as bob:
-        # The server may close before all of it is sent.
+        # The server may close before everything is sent.
         with server.join(label) as ann, pytest.raises(ConnectionClosed):
             send_and_wait(ann, "x" * 2 * 1024 * 1024)
         with server.join(label) as ann:
@@ -146,7 +148,7 @@ def test_a_frame_of_2_mib_ends_its_socket_alone(server: Server, label: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/chat/nobody.was.here/", "/chat/new/", "/nothing/"])
-def test_a_path_of_no_room_is_refused(server: Server, path: str) -> None:
+def test_a_path_without_a_room_is_refused(server: Server, path: str) -> None:
     assert status_of_handshake(server, path, server.url) == HTTPStatus.FORBIDDEN
 
 
@@ -159,13 +161,13 @@ def test_a_wrong_or_missing_origin_is_refused(
 
 
 def guest_cookie(server: Server, label: str) -> dict[str, str]:
-    """The header with which a browser that has visited the page opens sockets."""
+    """The cookie header of a browser that has visited the page."""
     with urllib.request.urlopen(f"{server.url}/{label}/", timeout=20) as response:
         cookie = response.headers["Set-Cookie"].partition(";")[0]
     return {"Cookie": cookie}
 
 
-def test_a_retry_after_a_reconnect_is_stored_once_and_answered_to_its_sender(
+def test_a_retry_after_a_reconnect_is_stored_once_and_confirmed_to_its_sender(
     server: Server, label: str
 ) -> None:
     headers = guest_cookie(server, label)
@@ -189,9 +191,7 @@ def test_another_person_may_have_the_same_nonce(server: Server, label: str) -> N
         assert ann.hear()["message"] == "bob's"
 
 
-def test_the_same_nonce_over_many_sockets_at_once_is_stored_once(
-    server: Server, label: str
-) -> None:
+def test_one_nonce_on_many_concurrent_sockets_is_stored_once(server: Server, label: str) -> None:
     headers = guest_cookie(server, label)
     with ExitStack() as stack:
         sockets = [server.join(label, additional_headers=headers) for _ in range(8)]
@@ -203,7 +203,9 @@ def test_the_same_nonce_over_many_sockets_at_once_is_stored_once(
     assert len(json.loads(server.get(f"/{label}/messages/"))["messages"]) == 1
 
 
-def test_who_is_too_fast_is_told_so_and_stays(start_runserver: StartServer) -> None:
+def test_a_client_above_the_rate_limit_gets_an_error_and_stays_connected(
+    start_runserver: StartServer,
+) -> None:
     server = start_runserver(env={"CHAT_RATE_LIMIT": "3/3600"})
     with server.join("lobby") as ann, server.join("lobby") as bob:
         for number in range(4):
@@ -216,7 +218,7 @@ def test_who_is_too_fast_is_told_so_and_stays(start_runserver: StartServer) -> N
         assert ann.hear()["message"] == "I am not"
 
 
-def test_after_a_while_the_fast_one_may_speak_again(start_runserver: StartServer) -> None:
+def test_after_a_pause_the_client_may_speak_again(start_runserver: StartServer) -> None:
     server = start_runserver(env={"CHAT_RATE_LIMIT": "1/1"})
     with server.join("lobby") as ann:
         ann.say("one")
@@ -228,22 +230,22 @@ def test_after_a_while_the_fast_one_may_speak_again(start_runserver: StartServer
         assert codes[0] == "error"
 
 
-def test_a_refused_handshake_is_no_error_in_the_log(start_runserver: StartServer) -> None:
+def test_a_refused_handshake_is_not_logged_as_an_error(start_runserver: StartServer) -> None:
     server = start_runserver()
     assert status_of_handshake(server, "/chat/lobby/", None) == HTTPStatus.FORBIDDEN
     assert status_of_handshake(server, "/chat/no.where/", server.url) == HTTPStatus.FORBIDDEN
-    with server.join("lobby") as ann:  # by its answer, the workers are through with the others
+    with server.join("lobby") as ann:  # its answer shows that the workers are done with the others
         ann.say("hi")
         assert next_frame(ann)["message"] == "hi"
     server.process.terminate()
     assert "ERROR" not in server.process.output
 
 
-def test_guests_who_are_new_on_each_socket_have_one_limit(start_runserver: StartServer) -> None:
+def test_guests_without_cookies_share_one_limit(start_runserver: StartServer) -> None:
     server = start_runserver(env={"CHAT_ADDRESS_RATE_LIMIT": "5/3600"})
     answers = []
     for number in range(8):
-        with server.join("lobby") as guest:  # who keeps no cookie
+        with server.join("lobby") as guest:  # keeps no cookie
             guest.say(f"m{number}")
             frame = next_frame(guest)
             answers.append(frame.get("code") or frame["message"])

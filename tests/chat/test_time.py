@@ -1,6 +1,6 @@
-"""Nothing that a stranger sends takes time that grows with the square of its length.
+"""Nothing that a stranger sends takes quadratic time.
 
-Each reader is given the same nasty texts; see `growth`.
+Each reader gets the same hostile texts. `growth` measures.
 """
 
 import json
@@ -29,7 +29,7 @@ from chat.frames import FrameError, parse
 from chat.models import Room
 from tests.chat.growth import assert_linear
 
-#: What nasty texts begin with, and what they repeat.
+#: How hostile texts begin, and what they repeat.
 PIECES = {
     "marks": ("a", "\u0301\u0316"),
     "marks of three orders": ("a", "\u0315\u0301\u0327"),
@@ -91,7 +91,7 @@ def origin_of(text: str) -> None:
 
 
 def headers_of(name: bytes, text: str) -> list[tuple[bytes, bytes]]:
-    """The headers of a request that interface servers pass on."""
+    """The request headers that interface servers pass on."""
     headers = with_readable_cookies({"headers": [(name, header(text))]})["headers"]
     return [(name, value) for name, value in headers]
 
@@ -127,7 +127,7 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 @pytest.mark.parametrize("case", PIECES)
 @pytest.mark.parametrize("reader", READERS)
-def test_what_reads_texts_of_strangers_takes_linear_time(
+def test_readers_of_hostile_texts_take_linear_time(
     reader: str, case: str, settings: Settings
 ) -> None:
     settings.CHAT_FRAME_SIZE = 10**6
@@ -188,7 +188,7 @@ PAGES: dict[str, Callable[[Client, str], Any]] = {
 @pytest.mark.parametrize("case", PIECES)
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_take_linear_time(page: str, case: str, visitor: Client, settings: Settings) -> None:
-    # Also where somebody allows larger forms.
+    # Also if larger forms are allowed.
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10**7
     assert_linear(lambda text: PAGES[page](visitor, text), text_of(case))
 
@@ -196,7 +196,7 @@ def test_pages_take_linear_time(page: str, case: str, visitor: Client, settings:
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", ["chat/room", "chat/message", "auth/user"])
 @pytest.mark.parametrize("case", ["marks", "quotes", "spaces and letters", "dots and letters"])
-def test_so_does_the_search_of_the_admin(admin_client: Client, model: str, case: str) -> None:
+def test_the_admins_search_takes_linear_time(admin_client: Client, model: str, case: str) -> None:
     def search(text: str) -> None:
         admin_client.get(f"/admin/{model}/", query_params={"q": text})
 
@@ -206,9 +206,7 @@ def test_so_does_the_search_of_the_admin(admin_client: Client, model: str, case:
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/", "/accounts/login/", "/accounts/signup/", "/admin/login/"])
 @pytest.mark.parametrize("is_multipart", [False, True])
-def test_a_form_that_is_far_too_large_is_refused(
-    client: Client, path: str, is_multipart: bool
-) -> None:
+def test_an_oversized_form_is_refused(client: Client, path: str, is_multipart: bool) -> None:
     fields = {"name": "x" * 40_000, "username": "x", "password": "x"}
     kind = {} if is_multipart else {"content_type": "application/x-www-form-urlencoded"}
     data: Any = fields if is_multipart else "&".join(f"{key}={fields[key]}" for key in fields)
@@ -218,11 +216,11 @@ def test_a_form_that_is_far_too_large_is_refused(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/accounts/login/", "/admin/login/"])
-def test_a_name_or_password_of_no_account_is_refused_before_it_is_looked_up(
+def test_an_invalid_name_or_password_is_refused_before_the_lookup(
     client: Client, path: str, django_assert_max_num_queries: Any
 ) -> None:
     User.objects.create_user("ann", password="x" * 20)
-    # The name of an account is looked up as it was typed, to be shown as it is.
+    # A name is looked up as typed, and shown unchanged.
     for field, text, queries in (("username", "a" * 151, 0), ("password", "x" * 1001, 1)):
         with django_assert_max_num_queries(queries):
             page = client.post(path, {"username": "ann", "password": "x", field: text})
@@ -230,13 +228,13 @@ def test_a_name_or_password_of_no_account_is_refused_before_it_is_looked_up(
 
 
 @pytest.mark.django_db
-def test_code_may_give_any_name() -> None:
+def test_code_may_pass_any_name() -> None:
     with pytest.raises(ValidationError, match="up to 40 characters"):
         User(username="a" + "\u0301\u0316" * 5000).save()
 
 
 @pytest.mark.django_db
-def test_a_file_in_a_form_is_kept_nowhere(client: Client) -> None:
+def test_an_uploaded_file_is_not_stored(client: Client) -> None:
     file = BytesIO(b"x" * 200_000)
     response = client.post("/", {"name": "lobby", "file": file})
     assert response.status_code == 302

@@ -1,4 +1,4 @@
-"""The files of translations: whole, compiled, and about what the chat says."""
+"""Translation files: complete, compiled, and matching the chat's texts."""
 
 import io
 import re
@@ -30,7 +30,7 @@ def entries(catalog: Catalog) -> dict[object, object]:
 
 
 def _texts(of: object) -> object:
-    """A text, or a tuple of its forms, which come as a list from what is compiled."""
+    """A text, or a tuple of its plural forms, which compiled files hold as a list."""
     return tuple(of) if isinstance(of, list | tuple) else of
 
 
@@ -42,27 +42,27 @@ def sources() -> list[Path]:
 def texts_in(file: Path) -> set[str]:
     """The texts that a source marks for translation."""
     source = file.read_text()
-    # What is left of a template is no Python but for the calls: as words, one below the other.
+    # The remainder of a template is not Python, except for the calls: one word per line.
     code = re.sub(r"\n\s+", "\n", templatize(source)) if file.suffix == ".html" else source
     found = extract_python(io.BytesIO(code.encode()), KEYWORDS, [], {"encoding": "utf-8"})
     return {text for _, _, texts, _ in found if (text := _first(texts))}
 
 
 def _first(texts: object) -> str:
-    """The text of a call, or the singular; "" where it is no literal."""
+    """The text of a call, or its singular. Empty if it is not a literal."""
     if isinstance(texts, tuple | list):
         return texts[0] or ""
     return texts if isinstance(texts, str) else ""
 
 
-def test_every_text_of_the_sources_stands_there_and_no_other(written: Catalog) -> None:
+def test_the_catalogue_has_exactly_the_texts_of_the_sources(written: Catalog) -> None:
     texts = set().union(*map(texts_in, sources()))
     assert len(texts) > 50
     known = {_first(message.id) for message in written if message.id}
     assert known == texts, "Run makemessages and compilemessages: see docs/project/developing.md."
 
 
-def test_every_text_is_translated_and_none_is_a_guess(written: Catalog) -> None:
+def test_every_text_is_translated_and_none_is_fuzzy(written: Catalog) -> None:
     for message in written:
         strings = message.string if isinstance(message.string, tuple) else (message.string,)
         assert all(strings), message.id
@@ -71,19 +71,19 @@ def test_every_text_is_translated_and_none_is_a_guess(written: Catalog) -> None:
     assert not written.obsolete
 
 
-def test_places_for_values_and_tags_stay(written: Catalog) -> None:
+def test_placeholders_and_tags_are_preserved(written: Catalog) -> None:
     for message in written:
         if isinstance(message.id, str) and isinstance(message.string, str) and message.id:
             assert sorted(PLACES.findall(message.string)) == sorted(PLACES.findall(message.id))
 
 
-def test_what_is_compiled_is_what_is_written(written: Catalog) -> None:
+def test_compiled_catalogues_are_up_to_date(written: Catalog) -> None:
     with (FOLDER / "django.mo").open("rb") as file:
         compiled = read_mo(file)
     assert entries(compiled) == entries(written)
 
 
-def test_chinese_sentences_end_as_such(written: Catalog) -> None:
+def test_chinese_sentences_end_with_chinese_punctuation(written: Catalog) -> None:
     for message in written:
         if isinstance(message.string, str) and message.id:
             assert not re.search(r"[\u4e00-\u9fff][.,:;!?]", message.string), message.string

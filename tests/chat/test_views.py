@@ -19,7 +19,7 @@ SESSION = chat_settings.SESSION_COOKIE_NAME
 
 
 def fill(label: str, count: int) -> list[int]:
-    """Messages "m0", "m1", ... in a room; their ids."""
+    """Store the messages "m0", "m1", ... in a room. Returns their ids."""
     room = Room.objects.at(label)
     messages = [Message(room=room, handle="ann", message=f"m{n}") for n in range(count)]
     return [message.pk for message in Message.objects.bulk_create(messages)]
@@ -51,7 +51,7 @@ def test_the_lobby_shows_recent_rooms_by_name(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["lobby", "Café am Eck", "日本語の部屋", "admin", "a/b"])
-def test_a_typed_name_leads_to_the_room_that_keeps_it(client: Client, name: str) -> None:
+def test_a_typed_name_leads_to_its_room(client: Client, name: str) -> None:
     response = client.post("/", {"name": f"  {name} "}, follow=True)
     room = Room.objects.get()
     assert response.redirect_chain == [(f"/{room.label}/", 302)]
@@ -62,7 +62,7 @@ def test_a_typed_name_leads_to_the_room_that_keeps_it(client: Client, name: str)
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\0b"])
-def test_a_name_that_cannot_be_says_why(client: Client, name: str) -> None:
+def test_an_invalid_name_shows_why(client: Client, name: str) -> None:
     response = client.post("/", {"name": name})
     assert response.status_code == 400
     assert 'role="alert"' in response.content.decode()
@@ -76,7 +76,7 @@ def test_a_new_room_has_a_random_readable_name(client: Client) -> None:
     assert all(re.fullmatch("/[a-z]+-[a-z]+-[0-9]+/", location) for location in locations)
 
 
-def test_who_only_looks_makes_no_room(client: Client) -> None:
+def test_looking_creates_no_room(client: Client) -> None:
     for path in ("/lobby/", "/lobby/messages/", "/new/", "/"):
         client.get(path, follow=True)
     response = client.get("/lobby/")
@@ -86,15 +86,15 @@ def test_who_only_looks_makes_no_room(client: Client) -> None:
     assert not Room.objects.exists()
 
 
-def test_the_name_of_a_room_of_before_leads_to_it(client: Client) -> None:
-    name = "a\u200bb"  # which nobody can choose any more
+def test_an_old_room_is_found_by_its_name(client: Client) -> None:
+    name = "a\u200bb"  # which cannot be chosen any more
     assert client.post("/", {"name": name}).status_code == 400
     room = Room.objects.create(name=name, label=names.label_of(name))
     assert client.post("/", {"name": f" {name} "})["Location"] == f"/{room.label}/"
     assert client.post("/", {"name": "a\0b"}).status_code == 400
 
 
-def test_a_room_shows_the_last_50_messages_the_most_recent_last(client: Client) -> None:
+def test_a_room_shows_the_last_50_messages_in_order(client: Client) -> None:
     fill("lobby", 60)
     page = client.get("/lobby/").content.decode()
     assert shown(page) == [f"m{n}" for n in range(10, 60)]
@@ -106,7 +106,7 @@ def test_a_room_of_50_messages_has_no_earlier_ones(client: Client) -> None:
     assert " data-more>" not in client.get("/lobby/").content.decode()
 
 
-def test_what_was_typed_is_shown_as_text(client: Client) -> None:
+def test_user_input_is_shown_as_text(client: Client) -> None:
     Room.objects.at("lobby")
     evil = "<script>alert(1)</script><img src=x onerror=alert(2)>"
     Message.objects.record("lobby", Said(evil[:40], evil), "guest:a", None)
@@ -116,7 +116,7 @@ def test_what_was_typed_is_shown_as_text(client: Client) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(2)&gt;" in page
 
 
-def test_the_pages_have_no_inline_script_or_style(client: Client) -> None:
+def test_pages_have_no_inline_script_or_style(client: Client) -> None:
     for path in ("/", "/lobby/", "/no such room/"):
         page = client.get(path).content.decode()
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
@@ -135,7 +135,7 @@ def test_a_forged_cookie_is_replaced(client: Client) -> None:
     assert COOKIE in client.get("/lobby/").cookies
 
 
-def test_a_slash_is_added(client: Client) -> None:
+def test_a_missing_slash_is_added(client: Client) -> None:
     assert client.get("/lobby")["Location"] == "/lobby/"
 
 
@@ -152,7 +152,7 @@ def test_a_slash_is_added(client: Client) -> None:
         "/a/b/",
     ],
 )
-def test_anything_else_is_a_page_that_says_what_a_name_may_hold(client: Client, path: str) -> None:
+def test_other_paths_explain_what_a_name_may_contain(client: Client, path: str) -> None:
     response = client.get(path)
     page = response.content.decode()
     assert response.status_code == 404
@@ -160,7 +160,7 @@ def test_anything_else_is_a_page_that_says_what_a_name_may_hold(client: Client, 
     assert not Room.objects.exists()
 
 
-def test_a_missing_page_offers_the_lobby_with_what_was_asked_for(client: Client) -> None:
+def test_a_404_page_links_to_the_lobby_with_the_requested_name(client: Client) -> None:
     assert 'value="a &quot;b&quot;"' in client.get('/a "b"/').content.decode()
 
 
@@ -190,7 +190,7 @@ def test_the_history_without_a_query_is_the_last_50(client: Client) -> None:
     assert [message["id"] for message in page["messages"]] == ids[10:]
 
 
-def test_the_history_has_the_form_of_the_socket(client: Client) -> None:
+def test_the_history_has_the_format_of_the_socket(client: Client) -> None:
     Room.objects.at("lobby")
     message, _ = Message.objects.record("lobby", Said("ann", "hi", "n1"), "guest:a", None)
     assert get_json(client, "/lobby/messages/")["messages"] == [message.fields()]
@@ -214,7 +214,7 @@ def no_rate(settings: Settings) -> None:
     settings.CHAT_RATE_LIMIT = None
 
 
-def test_what_was_changed_since_comes_with_the_newer_ones(client: Client, no_rate: None) -> None:
+def test_changes_come_with_newer_messages(client: Client, no_rate: None) -> None:
     ids = fill("lobby", 5)
     room = Room.objects.get()
     change_all(room, [ids[3], ids[0], ids[4], ids[1]])
@@ -227,13 +227,13 @@ def test_what_was_changed_since_comes_with_the_newer_ones(client: Client, no_rat
     assert page == {"messages": [], "more": False, "change": 4, "changed": []}
 
 
-def test_who_does_not_ask_hears_nothing_of_changes(client: Client, no_rate: None) -> None:
+def test_changes_are_sent_only_on_request(client: Client, no_rate: None) -> None:
     ids = fill("lobby", 1)
     change_all(Room.objects.get(), ids)
     assert set(get_json(client, f"/lobby/messages/?after={ids[0]}")) == {"messages", "more"}
 
 
-def test_more_changes_than_fit_come_in_parts(client: Client, no_rate: None) -> None:
+def test_many_changes_come_in_parts(client: Client, no_rate: None) -> None:
     ids = fill("lobby", 250)
     change_all(Room.objects.get(), ids)
     found, change, more = [], 0, True
@@ -244,7 +244,7 @@ def test_more_changes_than_fit_come_in_parts(client: Client, no_rate: None) -> N
     assert (found, change) == (ids, 250)
 
 
-def test_what_was_deleted_is_in_the_history_without_text(client: Client) -> None:
+def test_deleted_messages_are_in_the_history_without_text(client: Client) -> None:
     ids = fill("lobby", 2)
     changes.delete_all(Message.objects.filter(pk=ids[0]))
     page = get_json(client, "/lobby/messages/")
@@ -252,7 +252,7 @@ def test_what_was_deleted_is_in_the_history_without_text(client: Client) -> None
     assert page["messages"][0]["deleted"] is True
 
 
-def test_the_room_page_knows_its_visitor_and_its_change(client: Client, no_rate: None) -> None:
+def test_the_room_page_has_its_visitor_and_change_number(client: Client, no_rate: None) -> None:
     change_all(Room.objects.at("lobby"), fill("lobby", 2))
     response = client.get("/lobby/")
     person = guests.person_in({COOKIE: client.cookies[COOKIE].value})
@@ -262,7 +262,7 @@ def test_the_room_page_knows_its_visitor_and_its_change(client: Client, no_rate:
     assert client.get("/lobby/").context["who"] == response.context["who"]
 
 
-def test_the_room_page_of_an_account_is_that_of_the_account(client: Client) -> None:
+def test_the_room_page_of_an_account_has_the_account(client: Client) -> None:
     user = User.objects.create_user("zoe")
     client.force_login(user)
     response = client.get("/lobby/")
@@ -271,7 +271,7 @@ def test_the_room_page_of_an_account_is_that_of_the_account(client: Client) -> N
     assert (person or "").startswith("guest:")
 
 
-def test_the_lobby_shows_who_is_in_a_room_where_nothing_was_said(client: Client) -> None:
+def test_the_lobby_shows_people_in_a_room_without_messages(client: Client) -> None:
     room = Room.objects.at("lobby")
     room.presences.create(reply_channel="s!a", person="guest:a", handle="ann", guest="guest:a")
     (shown,) = client.get("/").context["rooms"]
@@ -304,21 +304,21 @@ def test_a_bad_id_is_answered_with_400(client: Client, query: str) -> None:
     assert page["detail"].startswith("Expected ")
 
 
-def test_the_history_of_no_room_makes_none(client: Client) -> None:
+def test_the_history_of_a_missing_room_creates_none(client: Client) -> None:
     assert get_json(client, "/lobby/messages/", status=404)["code"] == "not_found"
     assert get_json(client, "/admin-x/messages/?after=1", status=404)["type"] == "error"
     assert not Room.objects.exists()
 
 
 @pytest.mark.parametrize("path", ["/new/", "/lobby/", "/lobby/messages/"])
-def test_pages_are_not_posted_to(client: Client, path: str) -> None:
+def test_pages_refuse_post(client: Client, path: str) -> None:
     assert client.post(path).status_code == 405
 
 
 @pytest.mark.parametrize("key", ["abcdefgh\x00", "abc defgh", "ü" * 20, "a" * 5000, "short"])
 @pytest.mark.parametrize("path", ["/lobby/", "/", "/accounts/login/", "/admin/login/"])
-def test_a_cookie_that_is_no_key_is_no_session(path: str, key: str, client: Client) -> None:
-    """PostgreSQL refuses a NUL, and SQLite does not: no database is asked for such a key."""
+def test_an_invalid_session_cookie_is_ignored(path: str, key: str, client: Client) -> None:
+    """PostgreSQL refuses a NUL and SQLite does not, so such a key is never looked up."""
     from django.contrib.sessions.models import Session
     from django.db import connection
     from django.test.utils import CaptureQueriesContext

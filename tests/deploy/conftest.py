@@ -1,4 +1,4 @@
-"""The chat in production, behind nginx: Daphne, Gunicorn, a worker, Redis."""
+"""The chat in production behind nginx: Daphne, Gunicorn, a worker, Redis."""
 
 import shlex
 import subprocess
@@ -24,7 +24,7 @@ UNIT = ROOT / "deploy" / "systemd" / "chat-pages.service"
 
 
 def gunicorn_command(port: int) -> list[str]:
-    """The command of the unit, on another port, and with a line for each request."""
+    """The unit's command, on another port and with an access log."""
     unit = RawConfigParser(strict=False)
     unit.read_string(UNIT.read_text())
     program, *arguments = shlex.split(unit["Service"]["ExecStart"])
@@ -35,7 +35,7 @@ def gunicorn_command(port: int) -> list[str]:
 
 @dataclass
 class Site:
-    """The processes of the chat, with what is in front of them."""
+    """The processes of the chat, and nginx in front of them."""
 
     daphne: Server
     gunicorn: Server
@@ -43,13 +43,13 @@ class Site:
     start_gunicorn: Callable[[], Process]
 
     def visitor(self, address: str = "127.0.0.1", prefix: str = "") -> Visitor:
-        """Somebody who comes from this address."""
+        """A visitor from this address."""
         return Visitor(HOST, self.nginx.port, self.nginx.certificate, address, prefix)
 
 
 @pytest.fixture(scope="session")
 def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What collectstatic makes."""
+    """The output of collectstatic."""
     folder = tmp_path_factory.mktemp("static")
     subprocess.run(
         [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
@@ -62,9 +62,9 @@ def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class StartSite(Protocol):
-    """Starts the processes; `daphne` may be uvicorn. Gunicorn's environment may have more.
+    """Starts the processes. `daphne` may be uvicorn. Gunicorn's environment may be extended.
 
-    Where that is None there is no Gunicorn: the other server gives the pages too.
+    If that is None there is no Gunicorn, and the other server serves the pages too.
     """
 
     def __call__(

@@ -18,8 +18,8 @@ HOST = "chat.example.org"
 class Nginx(harness.Nginx):
     """nginx in front of a Daphne and a Gunicorn on these ports.
 
-    Of the configuration only what an operator changes too is changed: addresses and files, and what
-    *changes* says besides.
+    Only those parts of the configuration are changed that operators change too: addresses and
+    files, and *changes*.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Nginx(harness.Nginx):
         super().__init__(folder, start, text, self.port)
 
     def answered_by(self, request: str) -> int:
-        """The port of the process that answered the last request such as "GET /path"."""
+        """The port of the process that answered the last request, such as "GET /path"."""
         pattern = rf'"{re.escape(request)} HTTP/1.1" .* 127\.0\.0\.1:(\d+)$'
 
         def found() -> list[str]:

@@ -18,7 +18,7 @@ EXACT = re.compile(r"docker\.io/[\w./-]+:\d+\.\d+(\.\d+)?-[\w-]+(@sha256:[0-9a-f
 
 
 def instructions(name: str) -> list[str]:
-    """What stands behind an instruction of the Dockerfile, each time."""
+    """The arguments of an instruction of the Dockerfile, for each occurrence."""
     joined = DOCKERFILE.replace("\\\n", " ")
     return re.findall(rf"^\s*{name} (.+)$", joined, re.MULTILINE)
 
@@ -29,7 +29,7 @@ def compose() -> dict[str, Any]:
     return content
 
 
-def test_images_are_exact(compose: dict[str, Any]) -> None:
+def test_image_versions_are_exact(compose: dict[str, Any]) -> None:
     """A version of three numbers (two for PostgreSQL), or better a digest."""
     (python,) = [arg.removeprefix("PYTHON=") for arg in instructions("ARG")]
     theirs = [entry["image"] for entry in compose["services"].values() if "build" not in entry]
@@ -39,12 +39,12 @@ def test_images_are_exact(compose: dict[str, Any]) -> None:
     assert {line.split()[0] for line in instructions("FROM")} == {"${PYTHON}"}
 
 
-def test_the_python_of_the_image_is_that_of_other_platforms() -> None:
+def test_the_image_has_the_python_of_other_platforms() -> None:
     version = (ROOT / "runtime.txt").read_text().strip().removeprefix("python-")
     assert f"/python:{version}." in instructions("ARG")[0]
 
 
-def test_the_image_starts_web_by_the_procfile_and_not_as_root() -> None:
+def test_the_image_starts_web_through_the_procfile_and_not_as_root() -> None:
     assert json.loads(instructions("ENTRYPOINT")[-1]) == ["deploy/start"]
     assert json.loads(instructions("CMD")[-1]) == ["web"]
     user = int(instructions("USER")[-1].split(":")[0])
@@ -52,7 +52,7 @@ def test_the_image_starts_web_by_the_procfile_and_not_as_root() -> None:
     assert f"useradd --uid {user} " in instructions("RUN")[-2]
 
 
-def test_its_health_is_asked_of_the_right_address() -> None:
+def test_its_health_check_uses_the_correct_address() -> None:
     (check,) = re.findall(r"HEALTHCHECK .+?CMD (\[.+\])", DOCKERFILE.replace("\\\n", " "))
     python, _, code = json.loads(check)
     assert python == "python"
@@ -60,7 +60,7 @@ def test_its_health_is_asked_of_the_right_address() -> None:
     assert "'http://127.0.0.1:' + os.environ['PORT'] + '/healthz'" in code
 
 
-def test_only_what_runs_gets_into_the_image() -> None:
+def test_only_runtime_files_get_into_the_image() -> None:
     assert "*" in IGNORED
     let_in = {line[1:] for line in IGNORED if line.startswith("!")}
     copied = {
@@ -90,14 +90,14 @@ def test_each_process_of_the_procfile_is_a_service(compose: dict[str, Any]) -> N
         assert entry["stop_grace_period"] == "40s"
 
 
-def test_only_this_machine_reaches_what_is_let_out(compose: dict[str, Any]) -> None:
+def test_published_ports_are_local(compose: dict[str, Any]) -> None:
     ports = {
         name: entry["ports"] for name, entry in compose["services"].items() if "ports" in entry
     }
     assert ports == {"web": ["127.0.0.1:${PORT:-8000}:8000"]}
 
 
-def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:
+def test_services_wait_for_their_dependencies(compose: dict[str, Any]) -> None:
     services = compose["services"]
     assert services["release"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     for name in ("web", "worker"):

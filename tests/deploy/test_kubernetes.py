@@ -1,4 +1,4 @@
-"""The manifests in deploy/kubernetes/, as far as they can be seen without a cluster."""
+"""The manifests in deploy/kubernetes/, as far as they can be tested without a cluster."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.docs.pages import page
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 Manifest = dict[str, Any]
-# Seconds that a worker, and that an interface server, takes at most to end in order.
+# Maximum time of a worker, and of an interface server, for an orderly shutdown (s).
 DRAIN = max(Configuration().STOP_TIMEOUT, Configuration().DRAIN_TIME + 16)
 
 
@@ -54,14 +54,14 @@ def test_each_process_of_the_procfile_has_its_pod() -> None:
         assert waiting["command"] == ["python", "manage.py", "migrate", "--check"]
 
 
-def test_the_kustomization_has_every_file_but_the_one_for_those_who_want_it() -> None:
+def test_the_kustomization_has_every_file_except_the_optional_one() -> None:
     content = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
     files = {file.name for file in FOLDER.glob("*.yaml")}
     assert set(content["resources"]) == files - {"kustomization.yaml", "autoscaler.yaml"}
     assert {image["name"] for image in content["images"]} == {c["image"] for c in containers()}
 
 
-def test_each_variable_is_one_of_the_chat_and_no_secret_is_here() -> None:
+def test_each_variable_is_the_chats_and_there_are_no_secrets() -> None:
     given = set(one("ConfigMap")["data"])
     given |= {entry["name"] for c in containers() for entry in c.get("env", [])}
     assert given <= known_variables()
@@ -75,14 +75,14 @@ def test_each_variable_is_one_of_the_chat_and_no_secret_is_here() -> None:
         ]
 
 
-def test_the_page_makes_each_secret_that_is_named() -> None:
+def test_the_page_creates_each_named_secret() -> None:
     made = re.findall(r"kubectl create secret (\S+) (\S+) ", page("how-to/deploy-kubernetes").text)
     named = {ref["secretRef"]["name"] for c in containers() for ref in c["envFrom"][1:]}
     (tls,) = one("Ingress")["spec"]["tls"]
     assert dict(made) == {"generic": named.pop(), "tls": tls["secretName"]}
 
 
-def test_the_page_runs_commands_in_a_pod_that_there_is() -> None:
+def test_the_page_runs_commands_in_an_existing_pod() -> None:
     (name,) = re.findall(
         r"kubectl exec .*deployment/(\S+) -- python", page("how-to/deploy-kubernetes").text
     )
@@ -109,20 +109,20 @@ def test_ports_and_paths_agree() -> None:
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])
-def test_selectors_find_the_pods(name: str) -> None:
+def test_selectors_match_the_pods(name: str) -> None:
     labels = pods()[name]["metadata"]["labels"]
     for kind in ("Deployment", "PodDisruptionBudget"):
         assert one(kind, f"chat-{name}")["spec"]["selector"]["matchLabels"] == labels
 
 
-def test_processes_have_the_time_to_end() -> None:
+def test_processes_have_enough_time_to_stop() -> None:
     web = pods()["web"]["spec"]
     pause = int(web["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     assert web["terminationGracePeriodSeconds"] > pause + DRAIN
     assert pods()["worker"]["spec"]["terminationGracePeriodSeconds"] > DRAIN
 
 
-def test_pods_have_no_rights() -> None:
+def test_pods_have_no_privileges() -> None:
     for pod in pods().values():
         assert pod["spec"]["securityContext"]["runAsNonRoot"]
         assert not pod["spec"]["automountServiceAccountToken"]
@@ -137,7 +137,7 @@ def test_pods_have_no_rights() -> None:
         }
 
 
-def test_the_number_of_workers_is_nobodys_but_the_operators() -> None:
+def test_only_the_operator_sets_the_number_of_workers() -> None:
     assert "replicas" not in one("Deployment", "chat-worker")["spec"]
     target = one("HorizontalPodAutoscaler", "chat-worker")["spec"]["scaleTargetRef"]
     assert target["name"] == one("Deployment", "chat-worker")["metadata"]["name"]

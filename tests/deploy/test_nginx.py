@@ -1,4 +1,4 @@
-"""The configuration of nginx, with a real nginx, Gunicorn, Daphne, worker and Redis."""
+"""The nginx configuration, with a real nginx, Gunicorn, Daphne, worker and Redis."""
 
 import json
 import re
@@ -21,19 +21,19 @@ from tests.deploy.nginx import HOST, Nginx
 
 
 def assert_they_talk(ann: Person, bob: Person, text: str) -> None:
-    """One says something and both hear it."""
+    """Check that both hear what one of them says."""
     ann.say(text)
     assert [ann.hear()["message"], bob.hear()["message"]] == [text, text]
 
 
 def next_of(person: Person, kind: str) -> dict[str, Any]:
-    """The next frame of a type."""
+    """The next frame of this type."""
     while (frame := json.loads(person.socket.recv(20))).get("type") != kind:
         pass
     return dict(frame)
 
 
-def test_two_people_chat_and_pages_come_from_gunicorn(site: Site) -> None:
+def test_two_people_chat_and_gunicorn_serves_the_pages(site: Site) -> None:
     ann, bob = site.visitor(), site.visitor()
     with ann.join("lobby") as at_ann, bob.join("lobby") as at_bob:
         assert site.nginx.answered_by("GET /lobby/") == site.gunicorn.port
@@ -89,11 +89,11 @@ def test_a_log_out_at_gunicorn_makes_the_socket_at_daphne_anonymous(site: Site) 
         assert next_of(tab, "account")["account"] is False
 
 
-# What nginx does by itself is looked at in front of a server that tells what reached it.
+# Behaviour of nginx itself, in front of a server that reports what reaches it.
 
 
 class Telling(BaseHTTPRequestHandler):
-    """Answers each request with the headers that it had."""
+    """Answers each request with the headers that it received."""
 
     def do_GET(self) -> None:
         body = json.dumps(dict(self.headers.items())).encode()
@@ -130,7 +130,7 @@ def visitor(nginx: Nginx, address: str = "127.0.0.1") -> Visitor:
 
 
 @pytest.mark.parametrize("path", ["/", "/chat/lobby/", "/accounts/login/", "/healthz"])
-def test_what_a_client_claims_of_itself_does_not_pass(nginx: Nginx, path: str) -> None:
+def test_forged_client_headers_are_replaced(nginx: Nginx, path: str) -> None:
     answer = visitor(nginx, "127.0.0.9").get(
         path,
         X_Forwarded_For="203.0.113.7",
@@ -151,13 +151,13 @@ def test_what_a_client_claims_of_itself_does_not_pass(nginx: Nginx, path: str) -
     }
 
 
-def test_a_handshake_is_passed_on_as_one(nginx: Nginx) -> None:
+def test_a_handshake_is_forwarded_as_an_upgrade(nginx: Nginx) -> None:
     told = json.loads(visitor(nginx).get("/chat/lobby/", Upgrade="WebSocket").body)
     assert (told["Upgrade"], told["Connection"]) == ("websocket", "upgrade")
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signup/", "/admin/login/"])
-def test_forms_of_log_ins_are_limited_for_each_address(nginx: Nginx, path: str) -> None:
+def test_log_in_forms_are_limited_per_address(nginx: Nginx, path: str) -> None:
     ann, bob = visitor(nginx, "127.0.0.2"), visitor(nginx, "127.0.0.3")
     answers = [ann.post(path).status for _ in range(20)]
     assert answers[:11] == [200] * 11
@@ -167,7 +167,7 @@ def test_forms_of_log_ins_are_limited_for_each_address(nginx: Nginx, path: str) 
     assert bob.post(path).status == 200
 
 
-def test_http_leads_to_https_of_the_right_name(nginx: Nginx) -> None:
+def test_http_redirects_to_https_of_the_correct_name(nginx: Nginx) -> None:
     connection = HTTPConnection("127.0.0.1", nginx.plain_port)
     connection.request("GET", "/lobby/?a=b", headers={"Host": "evil.example.com"})
     with connection.getresponse() as response:

@@ -1,4 +1,4 @@
-"""deploy/pin, against a registry that speaks as Docker Hub does."""
+"""deploy/pin, with a registry that behaves like Docker Hub."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def digest_of(path: str) -> str:
 
 
 class Registry(BaseHTTPRequestHandler):
-    """Wants a token, which it gives, and knows each tag but one."""
+    """Requires a token, which it issues, and knows each tag but one."""
 
     def do_HEAD(self) -> None:
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
@@ -99,7 +99,7 @@ def test_each_image_gets_the_digest_of_its_tag(copied: Path, registry: str) -> N
         assert digest == f"@{digest_of(f'/v2/{name}/manifests/{tag}')}"
 
 
-def test_nothing_changes_if_one_is_not_found(copied: Path, registry: str) -> None:
+def test_nothing_changes_if_a_tag_is_not_found(copied: Path, registry: str) -> None:
     file = copied / "compose.yaml"
     file.write_text(re.sub(r"(library/postgres):\S+", r"\1:gone", file.read_text()))
     before = contents(copied)

@@ -1,4 +1,4 @@
-"""deploy/start, by which containers and supervisors start the processes of the Procfile."""
+"""deploy/start, with which containers and supervisors start the processes of the Procfile."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ START = str(ROOT / "deploy" / "start")
 
 
 def arguments_of(process: Process) -> list[str]:
-    """What the process runs now, as the system knows it."""
+    """The current command line of the process, according to the system."""
     return Path(f"/proc/{process.pid}/cmdline").read_text().rstrip("\0").split("\0")
 
 
-def test_web_and_worker_are_the_process_themselves_and_end_in_order(
+def test_web_and_worker_replace_the_shell_and_stop_gracefully(
     start_process: Processes, chat_environment: dict[str, str], tmp_path: Path
 ) -> None:
     env = {**chat_environment, "PORT": str(free_port()), "BIND": "127.0.0.1"}
@@ -37,7 +37,7 @@ def test_web_and_worker_are_the_process_themselves_and_end_in_order(
         assert process.terminate() == 0, process.describe()
 
 
-def test_release_migrates(start_process: Processes, tmp_path: Path) -> None:
+def test_release_runs_migrations(start_process: Processes, tmp_path: Path) -> None:
     env = {"DATABASE_URL": f"sqlite:///{tmp_path / 'new.sqlite3'}"}
     assert start_process([START, "release"], env=env).wait() == 0
     check = ["python", "manage.py", "migrate", "--check"]
@@ -45,7 +45,9 @@ def test_release_migrates(start_process: Processes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [[], [""], ["clock"], ["w.*"], ["web", "worker"]])
-def test_it_says_what_it_expects(given: list[str], start_process: Processes) -> None:
+def test_a_wrong_argument_is_refused_with_the_expected_ones(
+    given: list[str], start_process: Processes
+) -> None:
     process = start_process([START, *given])
     assert process.wait() == 2
     types = " ".join(read_procfile())

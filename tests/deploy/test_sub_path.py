@@ -1,4 +1,4 @@
-"""The chat below a prefix, behind a real nginx that keeps the prefix or takes it off."""
+"""The chat below a prefix, behind a real nginx that keeps or strips the prefix."""
 
 import re
 from http.client import HTTPConnection
@@ -33,7 +33,7 @@ TAKEN_OFF = {
         f"  rewrite ^{PREFIX}(/.*)$ $1;\n  location / {{\n    proxy_pass"
     )
 }
-#: The server of the sockets, what is changed in nginx, what Gunicorn needs: None without one.
+#: The server of the sockets, changes of nginx, and Gunicorn's variables: None without Gunicorn.
 WAYS = {
     "daphne and gunicorn, kept": ("daphne", KEPT, {"SCRIPT_NAME": PREFIX}),
     "daphne and gunicorn, taken off": ("daphne", TAKEN_OFF, {}),
@@ -97,7 +97,7 @@ def test_redirects_cookies_and_accounts_stay_below_the_prefix(site: Site) -> Non
     ann.post("/talk/accounts/logout/")
     assert ann.post("/talk/accounts/login/", **wanted).headers["Location"] == "/talk/"
 
-    # Where no proxy leads to https, Django does.
+    # Without a proxy that redirects to https, Django does.
     for path in ("/talk/lobby/?a=b", "/lobby/?a=b"):
         connection = HTTPConnection("127.0.0.1", site.daphne.port)
         connection.request("GET", path, headers={"Host": HOST})
@@ -106,7 +106,7 @@ def test_redirects_cookies_and_accounts_stay_below_the_prefix(site: Site) -> Non
         connection.close()
 
 
-# The lines of the page, with a browser
+# The page's configuration lines, with a browser
 
 
 @pytest.mark.parametrize("target", ["http://sockets", "http://sockets/"])

@@ -1,4 +1,4 @@
-"""The units in deploy/systemd/, as far as they can be seen without systemd."""
+"""The units in deploy/systemd/, as far as they can be tested without systemd."""
 
 import re
 import subprocess
@@ -19,12 +19,12 @@ FOLDER = ROOT / "deploy" / "systemd"
 COMMON = FOLDER / "chat-.service.d" / "chat.conf"
 UNITS = sorted(FOLDER.glob("*.service"))
 PLACE = "/srv/chat"
-# Seconds that a worker, and that an interface server, takes at most to end in order.
+# Maximum time of a worker, and of an interface server, for an orderly shutdown (s).
 DRAIN = max(Configuration().STOP_TIMEOUT, Configuration().DRAIN_TIME + 16)
 
 
 def values(file: Path, name: str) -> list[str]:
-    """What the file sets `name` to, each time."""
+    """The values of `name` in the file, for each occurrence."""
     return re.findall(rf"^{name}=(.*)$", file.read_text(), re.MULTILINE)
 
 
@@ -39,34 +39,34 @@ def test_units_start_the_processes_of_the_procfile() -> None:
     assert values(COMMON, "WorkingDirectory") == [PLACE]
 
 
-def test_names_of_units_get_what_all_have_in_common() -> None:
-    """systemd looks for chat-web@.service in chat-.service.d too, not for chat.service."""
+def test_units_match_the_drop_in_of_common_settings() -> None:
+    """systemd applies chat-.service.d to chat-web@.service, but not chat.service."""
     assert len(UNITS) == 4
     for unit in UNITS:
         assert unit.name.startswith("chat-")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_what_runs_is_started_with_the_chat_and_again(unit: Path) -> None:
+def test_processes_start_with_the_chat_and_restart(unit: Path) -> None:
     is_release = unit.name == "chat-release.service"
     assert values(unit, "Restart") == ([] if is_release else ["always"])
     assert values(unit, "WantedBy") == ([] if is_release else ["chat.target"])
     assert values(COMMON, "PartOf") == ["chat.target"]
 
 
-def test_what_nginx_is_in_front_of_listens_on_this_machine_alone() -> None:
-    """Whoever got past nginx would write the headers that are believed."""
+def test_servers_behind_nginx_listen_only_locally() -> None:
+    """Clients that bypass nginx could forge trusted headers."""
     (given,) = values(FOLDER / "chat-web@.service", "Environment")
     assert given == "PORT=%i BIND=127.0.0.1"
     assert "127.0.0.1:8001" in started(FOLDER / "chat-pages.service")
 
 
-def test_processes_have_the_time_to_end() -> None:
+def test_processes_have_enough_time_to_stop() -> None:
     (seconds,) = values(COMMON, "TimeoutStopSec")
     assert int(seconds) > DRAIN
 
 
-def test_each_variable_is_one_of_the_chat() -> None:
+def test_each_variable_is_the_chats() -> None:
     given = variables_of((FOLDER / "chat.env").read_text())
     assert given["SECRET_KEY"] == ""
     assert set(given) <= known_variables()
@@ -80,12 +80,12 @@ def of_units(name: str) -> Iterator[str]:
         yield from values(file, name)
 
 
-# How many workers run. What the script asks of systemd is written down by one that does nothing.
+# Scaling workers. A fake systemctl records the requests of the script.
 
 
 @pytest.fixture
 def systemctl(tmp_path: Path) -> Path:
-    """A systemctl of its own; four workers are known to it."""
+    """A fake systemctl that knows four workers."""
     program = tmp_path / "systemctl"
     program.write_text(
         f"""#!/bin/sh
@@ -110,7 +110,7 @@ def scale(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_one_number_says_how_many_workers_run(systemctl: Path) -> None:
+def test_one_number_sets_how_many_workers_run(systemctl: Path) -> None:
     result = scale("2", path=systemctl)
     assert result.returncode == 0, result.stderr
     asked = (systemctl.parent / "asked").read_text().splitlines()
@@ -123,24 +123,24 @@ def test_one_number_says_how_many_workers_run(systemctl: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [[], [""], ["-1"], ["two"], ["1", "2"]])
-def test_scale_refuses_what_is_no_number(given: list[str], systemctl: Path) -> None:
+def test_scale_refuses_an_invalid_number(given: list[str], systemctl: Path) -> None:
     result = scale(*given, path=systemctl)
     assert result.returncode == 2
     assert "scale expects the number of workers" in result.stderr
     assert not (systemctl.parent / "asked").exists()
 
 
-# Gunicorn, which the Procfile does not start, stands in a unit and in docs/how-to/deploy-nginx.md.
+# Gunicorn, which the Procfile does not start, is in a unit and in docs/how-to/deploy-nginx.md.
 
 
-def test_the_page_starts_gunicorn_as_the_unit_does() -> None:
+def test_the_page_starts_gunicorn_like_the_unit() -> None:
     program, *arguments = started(FOLDER / "chat-pages.service")
     assert program == f"{PLACE}/.venv/bin/gunicorn"
     assert f"gunicorn {' '.join(arguments)} " in page("how-to/deploy-nginx").text
 
 
-def test_the_gunicorn_of_the_page_is_that_of_the_tests() -> None:
-    """With the same hashes, so that pip takes both files at once."""
+def test_the_page_pins_the_gunicorn_of_the_tests() -> None:
+    """With the same hashes, because pip reads both files together."""
     (written,) = locked(ROOT / "deploy" / "gunicorn.txt")
     (tested,) = [
         one for one in locked(ROOT / "tests" / "requirements.in") if one.name == "gunicorn"

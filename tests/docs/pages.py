@@ -1,4 +1,4 @@
-"""Reads the pages: those of docs/, and those that stand beside code."""
+"""Reads pages: those of docs/, and READMEs beside code."""
 
 import re
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ SITE = sorted(path for path in DOCS.rglob("*.md") if DOCS / "_build" not in path
 PATHS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *SITE]
 
 _FENCE = re.compile(r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-#: A page of the site may be one that stands elsewhere.
+#: A page of the site may include a file from elsewhere.
 _INCLUDE = re.compile(r"^```\{include\} (\S+)$", re.MULTILINE)
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of code of a page."""
+    """A code block of a page."""
 
     page: Path
     line: int
@@ -35,7 +35,7 @@ class Block:
 
     @property
     def is_added(self) -> bool:
-        """Whether it goes to the end of its file, in place of making it."""
+        """Whether the block is appended to its file instead of creating it."""
         return self.text.partition("\n")[0].endswith(" (add)")
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Page:
-    """A page in Markdown."""
+    """A Markdown page."""
 
     path: Path
 
@@ -54,12 +54,12 @@ class Page:
 
     @property
     def prose(self) -> str:
-        """The page without its code."""
+        """The page without its code blocks."""
         return _FENCE.sub("", self.text)
 
     @property
     def blocks(self) -> list[Block]:
-        """Its code, in order. What is for Sphinx, such as a table of contents, is none."""
+        """Its code blocks in order, without Sphinx directives such as a table of contents."""
         return [
             Block(self.path, self.text.count("\n", 0, found.start()) + 1, found[1], found[2])
             for found in _FENCE.finditer(self.text)
@@ -68,24 +68,24 @@ class Page:
 
     @property
     def links(self) -> list[str]:
-        """Where its links and pictures lead to."""
+        """The targets of its links and images."""
         return [found["target"] for found in _LINK.finditer(self.prose)]
 
     @property
     def anchors(self) -> set[str]:
-        """The fragments that lead to its headings, as GitHub makes them."""
+        """The anchors of its headings, in GitHub's form."""
         headings = re.findall(r"^#+ (.+)$", self.prose, re.MULTILINE)
         included = (Page(self.path.parent / name) for name in _INCLUDE.findall(self.text))
         return {_anchor(heading) for heading in headings}.union(*(one.anchors for one in included))
 
     def section(self, heading: str) -> str:
-        """What stands below this heading of the second level."""
+        """The content below this second-level heading."""
         _, found, rest = self.text.partition(f"\n## {heading}\n")
         assert found, f"{self.path.name} has no section {heading}."
         return rest.partition("\n## ")[0]
 
     def table(self, name: str) -> list[list[str]]:
-        """The rows of the table below ``<!-- table: name -->``, without its head."""
+        """The rows of the table below ``<!-- table: name -->``, without its header."""
         rows = re.search(rf"^<!-- table: {name} -->\n((?:\|.*\n)+)", self.text, re.MULTILINE)
         assert rows, f"{self.path.name} has no table {name}."
         cells = [line.strip("|").split("|") for line in rows[1].splitlines()[2:]]
@@ -98,7 +98,7 @@ class Page:
         return [row for name in names for row in self.table(name)]
 
     def marked(self, kind: str, name: str) -> str:
-        """The code below ``<!-- kind: name -->``."""
+        """The code block below ``<!-- kind: name -->``."""
         found = re.search(
             rf"^<!-- {kind}: {name} -->\n```\w*\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL
         )
@@ -111,16 +111,16 @@ def _anchor(heading: str) -> str:
 
 
 def page(name: str) -> Page:
-    """The page of this name, without its ending: ``how-to/scale``, ``README``."""
+    """The page of this name without extension: ``how-to/scale``, ``README``."""
     folder = DOCS if "/" in name else ROOT
     return Page(folder / f"{name}.md")
 
 
 def code(cell: str) -> list[str]:
-    """What stands between backticks in a cell of a table."""
+    """The code between backticks in a table cell."""
     return re.findall(r"`([^`]+)`", cell)
 
 
 def first_codes(rows: list[list[str]]) -> list[str]:
-    """What stands between backticks in the first column."""
+    """The code between backticks in the first column."""
     return [name for row in rows for name in code(row[0])]

@@ -1,4 +1,4 @@
-"""Python in the pages compiles, imports what exists, and runs where no project is needed."""
+"""Python in the pages compiles, imports existing names, and runs where no project is needed."""
 
 import ast
 import importlib
@@ -29,11 +29,11 @@ BLOCKS = [block for path in PATHS for block in Page(path).blocks if block.langua
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_it_compiles(block: Block) -> None:
+def test_the_code_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
 
 
-def test_what_they_import_of_the_engine_is_there() -> None:
+def test_imported_names_of_the_engine_exist() -> None:
     nodes = [node for block in BLOCKS for node in ast.walk(ast.parse(block.text))]
     imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
     of_engine = [node for node in imports if str(node.module).startswith("channels_workers")]

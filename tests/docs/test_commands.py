@@ -1,4 +1,4 @@
-"""What the pages show of commands is what the commands write."""
+"""Output of commands in the pages equals the real output."""
 
 from datetime import UTC, datetime
 from io import StringIO

@@ -1,4 +1,4 @@
-"""Diagrams of the pages are drawn from text, and a text that cannot be drawn is an error."""
+"""Diagrams are drawn from text, and an invalid text is an error."""
 
 import sys
 from xml.etree import ElementTree as ET
@@ -44,14 +44,14 @@ def labels(svg: ET.Element) -> list[str]:
     return [" ".join(span.text or "" for span in text) for text in svg.iter(f"{SVG}text")]
 
 
-def test_a_sequence() -> None:
+def test_a_sequence_diagram() -> None:
     svg = drawn(SEQUENCE)
     expected = {"Client", "Interface server", "how are you, & what is <new>?", "lost", "well"}
     assert expected | {"it thinks, for long", "killed here?", "both wait"} == set(labels(svg))
     assert svg.findtext(f"{SVG}title") == svg.get("aria-label") == "A question"
     assert svg.findtext(f"{SVG}desc") == "The client asks, the server answers"
     heads = [path for path in svg.iter(f"{SVG}path") if path.get("class") == "diagram-head"]
-    assert len(heads) == 3  # and a cross, where the message is lost
+    assert len(heads) == 3  # and a cross where the message is lost
 
 
 def test_a_flow_chart() -> None:
@@ -63,7 +63,7 @@ def test_a_flow_chart() -> None:
 
 
 @pytest.mark.parametrize("text", [SEQUENCE, FLOWCHART])
-def test_all_of_it_is_inside(text: str) -> None:
+def test_everything_is_inside_the_picture(text: str) -> None:
     svg = drawn(text)
     _, _, width, height = map(float, svg.get("viewBox", "").split())
     for box in svg.iter(f"{SVG}rect"):
@@ -94,6 +94,6 @@ def test_all_of_it_is_inside(text: str) -> None:
         ("flowchart LR\naccTitle: x\na ==> b", "no line of a flow chart"),
     ],
 )
-def test_what_cannot_be_drawn(text: str, message: str) -> None:
+def test_invalid_texts_are_refused(text: str, message: str) -> None:
     with pytest.raises(DiagramError, match=message):
         draw(text)

@@ -1,4 +1,4 @@
-"""Links lead somewhere. Those to other sites are not followed."""
+"""Links resolve. Links to other sites are not followed."""
 
 import re
 import subprocess
@@ -12,10 +12,10 @@ from tests.docs.pages import DOCS, PATHS, Page
 LABS = [*ROOT.glob("*/README.md"), *ROOT.glob("labs/*/README.md")]
 PAGES = [Page(path) for path in [*PATHS, *LABS]]
 
-#: Folders that commands make, and that a checkout does not have.
+#: Folders that commands create, and that a checkout does not have.
 MADE = {"docs/_build/html", "labs/genuine/.venv", "labs/benchmarks/results/quick"}
 
-#: A page that a text of the code names: a docstring, a hint, a line of a log.
+#: A page that a text in the code names: a docstring, a hint, a log line.
 _NAMED = re.compile(r"\bdocs/(?P<page>[\w/-]+\.md)(?:#(?P<fragment>[\w-]+))?")
 
 
@@ -36,7 +36,7 @@ def test_links_between_pages_resolve(page: Page) -> None:
             assert fragment in Page(target).anchors, f"{page.path.name} links to {link}"
 
 
-def test_pages_that_code_names_are_there() -> None:
+def test_pages_named_in_the_code_exist() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -48,7 +48,7 @@ def test_pages_that_code_names_are_there() -> None:
     named = 0
     for file in files:
         if not file.is_file() or file == ROOT / "CHANGELOG.md":
-            continue  # The changelog tells of pages as they were then.
+            continue  # The changelog mentions pages of its time.
         for found in _NAMED.finditer(file.read_bytes().decode(errors="ignore")):
             target = ROOT / "docs" / found["page"]
             assert target.is_file(), f"{file.relative_to(ROOT)} names {found[0]}"
@@ -61,7 +61,7 @@ def test_readme_leads_to_the_site() -> None:
     assert "docs/index.md" in Page(ROOT / "README.md").links
 
 
-def test_readme_is_a_door() -> None:
+def test_the_readme_is_short() -> None:
     assert len(Page(ROOT / "README.md").text.splitlines()) <= 65
 
 
@@ -71,9 +71,9 @@ def test_a_guide_is_read_in_one_go(path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_files_of_the_repository_that_a_page_names_are_there(page: Page) -> None:
+def test_repository_files_named_by_a_page_exist(page: Page) -> None:
     if page.path.name == "CHANGELOG.md":
-        return  # It tells of files as they were then.
+        return  # It mentions files of its time.
     folders = "channels_workers|chat|chat_project|deploy|docs|examples|labs|scripts|tests|upgrade"
     for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.prose):
         assert name in MADE or (ROOT / name).exists(), f"{page.path.name} names {name}"

@@ -1,4 +1,4 @@
-"""What the pages show before and after the upgrade command is what it makes."""
+"""Before and after in the pages is what the upgrade command produces."""
 
 import ast
 from pathlib import Path
@@ -11,7 +11,7 @@ REFERENCE = "reference/upgrade-command"
 
 
 def blocks_of(name: str, heading: str) -> list[str]:
-    """The code below a heading of the page."""
+    """The Python code below a heading of the page."""
     whole = page(name)
     lines = whole.text.splitlines()
     start = lines.index(heading) + 1

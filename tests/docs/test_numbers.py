@@ -1,4 +1,4 @@
-"""Numbers that the pages quote from the code, which nobody would remember to change there."""
+"""Numbers that pages quote from the code."""
 
 import re
 
@@ -23,7 +23,7 @@ WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "ten": 10}
 
 
 def of_client(module: str, name: str) -> float:
-    """A time of the page's scripts, in seconds."""
+    """A time in the page's scripts (s)."""
     found = re.search(rf"const {name} = ([\d_]+);", (CLIENT / f"{module}.js").read_text())
     assert found
     return int(found[1].replace("_", "")) / 1000
@@ -40,7 +40,7 @@ WAITS = [
     for number in range(retries.MAX_RETRIES)
 ]
 
-#: The page, what stands there with the numbers in brackets, and what they are.
+#: The page, a pattern with the numbers in brackets, and their values.
 NUMBERS = [
     ("explanation/architecture", r"Every (\w+) seconds", reaper.SEARCH_INTERVAL),
     ("explanation/architecture", r"heartbeat has not moved for (\w+) seconds", liveness.DEAD_AFTER),
@@ -100,7 +100,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("name", "pattern", "number"), NUMBERS, ids=lambda one: str(one)[:60])
-def test_a_number_is_that_of_the_code(name: str, pattern: str, number: float) -> None:
+def test_a_quoted_number_is_that_of_the_code(name: str, pattern: str, number: float) -> None:
     text = " ".join(page(name).text.split())
     found = re.findall(pattern.replace(r"\s+", " "), text)
     assert found, f"{pattern!r} is not in docs/{name}.md: change the pattern here with the sentence"
@@ -109,7 +109,7 @@ def test_a_number_is_that_of_the_code(name: str, pattern: str, number: float) ->
 
 
 def test_no_key_has_a_time_to_live() -> None:
-    """So the pages say, of Redis and of groups."""
+    """As the pages say about Redis and groups."""
     scripts = "".join(file.read_text() for file in LUA.rglob("*.lua"))
     assert not re.search(r'"(P?EXPIRE(AT)?|P?SETEX|EX|PX)"', scripts)
     assert "No key has a time to live." in page("reference/redis").text

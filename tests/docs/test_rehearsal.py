@@ -1,4 +1,4 @@
-"""docs/project/rehearsal.md has the steps; docs/chat/heroku-plans.md computes with its figures.
+"""docs/project/rehearsal.md lists the steps. docs/chat/heroku-plans.md uses its figures.
 
 If a test fails after a new run, update the pages.
 """
@@ -18,15 +18,15 @@ def test_the_table_of_a_rehearsal() -> None:
     assert {row[-1] for row in rows} == {"ok"}
 
 
-def test_the_budget_of_connections() -> None:
+def test_the_connection_budget() -> None:
     for formation, redis, restarting in page("chat/heroku-plans").table("connections"):
         web, workers, threads = map(int, re.findall(r"\d+", formation))
         assert redis == str(4 * web + (threads + 2) * workers)
         assert int(re.findall(r"\d+", restarting)[0]) == 2 * int(redis)
 
 
-def test_the_budget_of_memory() -> None:
-    """How many sockets fit is computed of what the rehearsal measured."""
+def test_the_memory_budget() -> None:
+    """The number of sockets follows from the measurements of the rehearsal."""
     section = page("chat/heroku-plans").section("Memory")
     rows = page("chat/heroku-plans").table("memory")
     base, socket, room, message = (

@@ -1,6 +1,6 @@
 """The arithmetic of docs/explanation/past-one-redis.md follows from its figures, within a tenth.
 
-Where one fails after a new figure, the page is to be computed again.
+If a test fails after a new figure, recalculate the page.
 """
 
 import re
@@ -11,7 +11,7 @@ from tests.docs.pages import page
 
 FULL, SOCKETS, SOCKETS_EACH, STAY, ROOM = 0.7, 1_000_000, 10_000, 1800, 50
 
-#: Seconds that servers have to register again, and Redis' time for an entry on a further host (us).
+#: Seconds that servers have to register again, and Redis time per entry on another host (us).
 PATIENCE, HOST = 4.0, 30.0
 
 
@@ -20,7 +20,7 @@ def numbers(cell: str) -> list[float]:
 
 
 def table(name: str) -> dict[str, list[list[float]]]:
-    """The numbers of each row by its first word."""
+    """The numbers of each row, by its first word."""
     rows = page("explanation/past-one-redis").table(name)
     return {row[0].split()[0].strip("*:,"): [numbers(cell) for cell in row] for row in rows}
 
@@ -36,13 +36,13 @@ DAPHNE, UVICORN = FIGURES["j"]
 
 
 def servers_of(sockets: float, size: float = SOCKETS_EACH) -> float:
-    """How many servers have members in a room, *S*, where rooms are spread."""
+    """The number of servers with members in a room, *S*, if rooms are spread."""
     servers = max(1.0, sockets / size)
     return servers * (1 - (1 - 1 / servers) ** ROOM)
 
 
 def spread(sockets: float, size: float = SOCKETS_EACH) -> float:
-    """Redis' time for a message to a room that is spread (us)."""
+    """Redis time for a message to a spread room (us)."""
     return A + (servers_of(sockets, size) - 1) * B
 
 
@@ -56,7 +56,7 @@ def chat(sockets: float) -> float:
 
 
 def registering(sockets: float) -> float:
-    """Redis' time to register all again, rooms spread (us)."""
+    """Redis time to register everything again, with spread rooms (us)."""
     connection, pair = FIGURES["e"]
     return sockets * connection + sockets / ROOM * servers_of(sockets) * pair
 
@@ -81,7 +81,7 @@ def test_cores_of_servers_and_workers() -> None:
     assert rows["chat"][4] == [pytest.approx(FIGURES["h"][0] / 60, rel=0.1)]
 
 
-def test_what_one_redis_carries() -> None:
+def test_the_capacity_of_one_redis() -> None:
     rows = {row[0]: row for row in page("explanation/past-one-redis").table("carries")}
     carried = {name: [numbers(cell) for cell in row[1:]] for name, row in rows.items()}
     full, patience = FULL * 1e6, FULL * PATIENCE * 1e6
@@ -117,7 +117,7 @@ def test_a_commit_that_spans_hosts() -> None:
     assert needed == pytest.approx(FULL, rel=0.1)
 
 
-def test_a_storm() -> None:
+def test_a_reconnect_storm() -> None:
     found = re.search(r"sockets . d / 0.7 = (\d+) s", page("explanation/past-one-redis").text)
     assert found
     assert float(found[1]) == pytest.approx(OPEN / FULL, rel=0.1)

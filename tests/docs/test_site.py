@@ -1,4 +1,4 @@
-"""The site of the pages is built, without a network and without a warning."""
+"""The site builds without network access and without warnings."""
 
 import importlib
 import re
@@ -13,7 +13,7 @@ from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
 from tests.docs.pages import DOCS, SITE
 
-#: Modules whose names are for projects to import.
+#: Modules whose names projects import.
 PUBLIC = (
     "channels_workers",
     "channels_workers.asgi",
@@ -31,16 +31,16 @@ PUBLIC = (
     "channels_workers.test",
 )
 
-#: What a page may load by itself: neither a font nor a script from elsewhere.
+#: What a page may load: no fonts or scripts from other sites.
 _LOADED = re.compile(r"""(?:\ssrc="|<link [^>]*href="|url\(["']?|@import ["'])([^"')]+)""")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the site that scripts/docs would make."""
+    """The folder of the site that scripts/docs builds."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "--builder", "html", "--fail-on-warning", "--quiet"]
-    # No proxy and no name server: what is fetched fails.
+    # Neither proxy nor name server: every fetch fails.
     blocked = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
     result = subprocess.run(
         [*command, "--doctree-dir", folder / "doctrees", DOCS, folder / "html"],
@@ -54,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "html"
 
 
-def test_each_page_is_there_and_in_the_contents(site: Path) -> None:
+def test_each_page_exists_and_is_in_the_contents(site: Path) -> None:
     contents = (site / "index.html").read_text()
     for page in SITE:
         address = page.relative_to(DOCS).with_suffix(".html")
@@ -80,7 +80,7 @@ def test_the_python_api_has_each_public_name(site: Path) -> None:
                 assert value.__name__ in written, f"{module.__name__}.{name}"
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+def test_nothing_is_loaded_from_other_sites(site: Path) -> None:
     files = [*site.rglob("*.html"), *site.rglob("*.css")]
     assert len(files) > len(SITE)
     for file in files:
@@ -88,7 +88,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
             assert "//" not in address or address.startswith("data:"), f"{file} loads {address}"
 
 
-def test_links_of_the_built_pages_lead_to_what_is_there(site: Path) -> None:
+def test_links_of_the_built_pages_resolve(site: Path) -> None:
     texts = {file: file.read_text() for file in site.rglob("*.html")}
     targets = {file: set(re.findall(r'\sid="([^"]+)"', text)) for file, text in texts.items()}
     for file, text in texts.items():

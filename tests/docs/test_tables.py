@@ -1,4 +1,4 @@
-"""Tables in the pages say what the code says. Where one fails, the page is to be changed."""
+"""Tables in the pages agree with the code. If a test fails, update the page."""
 
 import ast
 import importlib
@@ -41,7 +41,7 @@ SETTINGS = ROOT / "chat_project" / "settings.py"
 
 
 def defaults_in(rows: list[list[str]]) -> dict[str, Any]:
-    """The first column's name and the second's value, which is a Python literal."""
+    """The first column's name and the second's value, a Python literal."""
     return {code(row[0])[0]: ast.literal_eval(code(row[1])[0]) for row in rows}
 
 
@@ -64,7 +64,7 @@ def test_config_of_the_layers() -> None:
     assert defaults_in(page("reference/settings").table("config")) == taken
 
 
-def test_forms_of_hosts_are_taken() -> None:
+def test_documented_forms_of_hosts_are_accepted() -> None:
     text = page("reference/settings").text.partition("### Forms of hosts")[2]
     lines = text.partition("```python\n")[2].partition("```")[0].splitlines()
     assert len(lines) > 3
@@ -72,7 +72,7 @@ def test_forms_of_hosts_are_taken() -> None:
         RedisChannelLayer(hosts=ast.literal_eval(line))
 
 
-def test_the_budget_has_keys_that_there_are(settings: Settings) -> None:
+def test_the_budget_has_existing_keys(settings: Settings) -> None:
     block = next(
         one for one in page("reference/settings").blocks if one.text.startswith("CHANNEL_BUDGET = ")
     )
@@ -195,7 +195,7 @@ def test_the_web_command_is_that_of_the_procfile() -> None:
             assert f"* `{option}" in section
 
 
-def test_limits_name_settings_that_exist() -> None:
+def test_limits_name_existing_settings() -> None:
     section = page("reference/limits").section("Limits")
     names = {field.name for field in fields(Configuration)}
     written = {name for row in section.splitlines() for name in code(row) if name.isupper()}
@@ -206,7 +206,7 @@ def test_limits_name_settings_that_exist() -> None:
 
 
 def log_calls() -> list[ast.Call]:
-    """Each call of a method of `logger` that writes a line, in the engine and in the chat."""
+    """Each log call of the engine and the chat."""
     files = [
         file for folder in ("channels_workers", "chat") for file in (ROOT / folder).rglob("*.py")
     ]
@@ -222,7 +222,7 @@ def log_calls() -> list[ast.Call]:
     ]
 
 
-def test_each_line_of_the_log_has_its_fields() -> None:
+def test_each_log_line_has_its_fields() -> None:
     calls = log_calls()
     assert len(calls) > 40
     for call in calls:
@@ -249,7 +249,7 @@ def test_events_of_the_log() -> None:
 # explanation/guarantees.md and project/fault-runs.md
 
 
-def test_each_fault_shows_a_promise() -> None:
+def test_each_fault_demonstrates_a_promise() -> None:
     written = page("explanation/guarantees").text.partition("## What is not promised")[0]
     assert {fault.name for fault in FAULTS} <= set(code(written))
 
@@ -280,7 +280,7 @@ def test_error_codes_of_the_chat() -> None:
     assert set(first_codes(page("chat/socket").table("errors"))) == used
 
 
-def test_frames_that_the_chat_takes() -> None:
+def test_frames_that_the_chat_accepts() -> None:
     taken = [parse(text) for text in first_codes(page("chat/socket").table("frames"))]
     assert {type(frame) for frame in taken} == set(get_args(Frame))
 
@@ -288,7 +288,7 @@ def test_frames_that_the_chat_takes() -> None:
 # project/developing.md
 
 
-def test_every_folder_has_its_line() -> None:
+def test_every_folder_has_a_row() -> None:
     written = first_codes(page("project/developing").table("layout"))
     for name in written:
         assert (ROOT / name).exists(), name
@@ -301,7 +301,7 @@ def test_every_folder_has_its_line() -> None:
     assert folders <= set(written)
 
 
-def test_every_folder_of_tests_has_its_line() -> None:
+def test_every_test_folder_has_a_row() -> None:
     section = page("project/developing").section("The tests")
     for folder in Path(ROOT / "tests").iterdir():
         if (folder / "__init__.py").exists():
@@ -312,19 +312,19 @@ def test_every_folder_of_tests_has_its_line() -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_what_has_become_of_each_name_of_1_x(section: str) -> None:
+def test_the_new_place_of_each_name_of_1_x(section: str) -> None:
     rows = [written_row(row) for row in SECTIONS[section]]
     assert page("reference/channels-1-names").table(section) == rows
     assert f"\n## {section}\n" in page("reference/channels-1-names").text
 
 
-def test_daphnes_options_that_are_gone() -> None:
+def test_removed_options_of_daphne() -> None:
     section = page("how-to/from-channels-1").section("6. Change the processes")
     gone = next(line for line in section.splitlines() if line.startswith("* Daphne's `--"))
     assert code(gone) == list(OLD_OPTIONS)
 
 
-def test_the_files_that_the_command_reads() -> None:
+def test_files_that_the_command_reads() -> None:
     packages, procfiles, scripts = (
         code(row[0]) for row in page("reference/upgrade-command").table("files")
     )
@@ -333,7 +333,7 @@ def test_the_files_that_the_command_reads() -> None:
     assert scripts == list(SCRIPTS)
 
 
-def test_the_pins_that_the_command_reports() -> None:
+def test_pins_that_the_command_reports() -> None:
     section = page("reference/upgrade-command").section("What it only reports")
     written = dict(re.findall(r"`([\w-]+)`\s+below\s+(\d+(?:\.\d+)*)", section))
     least = {name: ".".join(map(str, version)) for name, version in LEAST.items()}
@@ -342,18 +342,18 @@ def test_the_pins_that_the_command_reports() -> None:
     assert FORM in page("how-to/from-channels-1").section("5. Change the requirements")
 
 
-def test_applications_that_are_compared() -> None:
+def test_compared_applications() -> None:
     rows = [[f"`{one.name}`", one.shows] for one in applications()]
     assert Page(ROOT / "labs" / "genuine" / "README.md").table("applications") == rows
     assert all(shows for _, shows in rows)
 
 
-def test_differences_on_purpose() -> None:
+def test_deliberate_differences() -> None:
     rows = [[f"`{one.name}`", one.genuine, one.ours, one.reason] for one in DIFFERENCES]
     assert page("reference/channels-1-differences").table("differences") == rows
 
 
-def test_the_readme_of_the_comparison_counts_what_is_there() -> None:
+def test_the_readme_of_the_comparison_has_the_correct_count() -> None:
     found = list(applications())
     text = " ".join((ROOT / "labs" / "genuine" / "README.md").read_text().split())
     packages = {one.package for one in found}

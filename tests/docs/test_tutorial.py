@@ -24,7 +24,7 @@ from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 from tests.docs.pages import Block, page
 
-#: The pages whose code makes the board and changes it. A later one may write a file again.
+#: The pages whose code creates and changes the board. A later one may overwrite a file.
 PAGES = (
     "tutorial/board",
     "tutorial/processes",
@@ -44,7 +44,7 @@ PAGES = (
     "how-to/from-channels-4",
 )
 BLOCKS = [block for name in PAGES for block in page(name).blocks if block.file]
-#: The tutorial says 6379, which may be in use here.
+#: The tutorial uses 6379, which may be in use here.
 REDIS = "redis://127.0.0.1:6379/0"
 
 
@@ -60,7 +60,7 @@ class Project:
     start_process: Processes
     redis: RedisServer
     python: Path = Path(sys.executable)
-    source: str = str(ROOT)  # "" for a python that the package is installed for
+    source: str = str(ROOT)  # empty for a python in which the package is installed
 
     @property
     def env(self) -> dict[str, str]:
@@ -68,7 +68,7 @@ class Project:
         return {**path, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def start(self) -> None:
-        """Do the first steps: an empty project and an app, settings and asgi.py."""
+        """Follow the first steps: an empty project and an app, settings and asgi.py."""
         self.folder.mkdir()
         console = page("tutorial/board").blocks[0].text
         for command in re.findall(r"^\$ (django-admin .*)$", console, re.MULTILINE):
@@ -83,7 +83,7 @@ class Project:
         self.write_all("mysite/asgi.py", 0)
 
     def manage(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-        """Run `manage.py` to its end; what it wrote."""
+        """Run `manage.py` to completion and return its output."""
         result = subprocess.run(
             [self.python, "manage.py", *arguments],
             cwd=self.folder,
@@ -96,7 +96,7 @@ class Project:
         return result.stdout
 
     def write(self, block: Block) -> None:
-        """Do what a block of the tutorial asks for."""
+        """Apply a block of the tutorial."""
         assert block.file
         path = self.folder / block.file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,12 +107,12 @@ class Project:
         self.write(blocks_of(file)[number])
 
     def route(self, routing: str) -> None:
-        """Write the routing, a Python expression."""
+        """Write the routing, given as a Python expression."""
         lines = "from channels_workers import route", f"channel_routing = {routing}", ""
         (self.folder / "board" / "routing.py").write_text("\n".join(lines))
 
     def log_in(self, name: str) -> str:
-        """Make a user who is logged in; the key of the session."""
+        """Create a user, log it in and return the session key."""
         lines = (
             "from django.contrib.auth.models import User",
             "from django.test import Client",
@@ -150,7 +150,7 @@ def board(project: Project) -> Project:
 def opened(
     server: Server, path: str, origin: str | None = None, session_key: str = ""
 ) -> Iterator[ClientConnection]:
-    """A socket, opened by a page of the site itself or of another."""
+    """A socket, opened by a page of this site or of another."""
     of_page = Origin(origin or server.url)
     headers = {"Cookie": f"sessionid={session_key}"} if session_key else {}
     with connect(
@@ -191,7 +191,7 @@ def test_the_board(board: Project) -> None:
 @pytest.mark.parametrize(
     ("path", "origin"), [("/board/1/", None), ("/", None), ("/board/news/", "https://evil.example")]
 )
-def test_who_is_refused(board: Project, path: str, origin: str | None) -> None:
+def test_refused_clients(board: Project, path: str, origin: str | None) -> None:
     board.manage("migrate")
     server = board.serve()
     with pytest.raises(InvalidStatus, match="403"), opened(server, path, origin):
@@ -199,7 +199,7 @@ def test_who_is_refused(board: Project, path: str, origin: str | None) -> None:
 
 
 def start_daphne(project: Project) -> Server:
-    """Start Daphne by the line of the page, on a port that is free."""
+    """Start Daphne with the page's command line, on a free port."""
     port = free_port()
     (found,) = re.findall(r"^\$ daphne (.+)$", page("tutorial/processes").text, re.M)
     command = [project.python.with_name("daphne"), "-p", str(port), *found.split()]
@@ -208,7 +208,7 @@ def start_daphne(project: Project) -> Server:
 
 
 def start_worker(project: Project) -> Process:
-    """Start a worker by the line of the page, and wait until it listens."""
+    """Start a worker with the page's command line, and wait until it listens."""
     (found,) = re.findall(
         r"^\$ python manage.py runworker (.+)$", page("tutorial/processes").text, re.M
     )
@@ -281,7 +281,7 @@ def path_of(python: Path) -> str:
     return os.pathsep.join([str(python.parent), os.environ["PATH"]])
 
 
-# The other consumers of the page, each in the routing of a project with a model
+# The page's other consumers, each in the routing of a project with a model
 
 
 CASES = {
@@ -345,7 +345,7 @@ class Test(ChannelTestCase):
 """
 
 
-def test_the_line_of_a_message_that_runs_twice_is_stored_once(project: Project) -> None:
+def test_a_message_that_runs_twice_stores_its_line_once(project: Project) -> None:
     project.write_all("board/models.py", 0)
     project.write_all("board/record.py", 0)
     project.route("[]")
@@ -400,7 +400,7 @@ def test_the_class_in_a_group_of_functions(board: Project) -> None:
         assert [function.recv(20), instance.recv(20)] == ["two", "two"]
 
 
-def test_the_room_that_came_from_channels_4(project: Project) -> None:
+def test_the_room_that_comes_from_channels_4(project: Project) -> None:
     project.write_all("board/room.py", 0)
     with (project.folder / "mysite" / "settings.py").open("a") as file:
         file.write('CHANNEL_ROUTING = "board.room.channel_routing"\n')
@@ -418,7 +418,7 @@ def test_the_room_that_came_from_channels_4(project: Project) -> None:
         assert eve.recv(20) == '{"name": "", "text": "alone"}'
 
 
-def test_who_is_connected(project: Project) -> None:
+def test_the_list_of_connected_people(project: Project) -> None:
     project.write_all("mysite/settings.py", 1)
     for block in page("how-to/presence").blocks:
         project.write(block)
@@ -485,7 +485,7 @@ def test_a_log_out_closes_the_sockets(project: Project) -> None:
         assert caught.value.rcvd.code == 4401
 
 
-def test_a_signal_that_tells_of_a_row(board: Project) -> None:
+def test_a_signal_that_announces_a_row(board: Project) -> None:
     board.write_all("mysite/settings.py", 1)
     board.write_all("board/models.py", 0)
     board.write_all("board/models.py", 1)
@@ -525,7 +525,7 @@ def test_a_class_for_each_stream(project: Project) -> None:
         assert json.loads(socket.recv(20)) == {"stream": "echo", "payload": {"echo": {"a": 1}}}
 
 
-def test_one_socket_for_many_parts(project: Project) -> None:
+def test_one_socket_for_several_parts(project: Project) -> None:
     project.write_all("board/switch.py", 0)
     project.write_all("board/parts.py", 0)
     with (project.folder / "mysite" / "settings.py").open("a") as file:
@@ -536,7 +536,7 @@ def test_one_socket_for_many_parts(project: Project) -> None:
         assert socket.recv(20) == "You are on tea"
 
 
-def test_what_a_disconnect_sends_on(board: Project) -> None:
+def test_a_disconnect_that_sends_on(board: Project) -> None:
     board.write_all("board/switch.py", 0)
     board.write_all("board/leaving.py", 0)
     board.route(
@@ -555,7 +555,7 @@ def test_what_a_disconnect_sends_on(board: Project) -> None:
         assert ann.recv(20) == "somebody left"
 
 
-def test_a_view_that_is_a_coroutine(board: Project) -> None:
+def test_an_async_view(board: Project) -> None:
     board.write_all("board/async_views.py", 0)
     (board.folder / "mysite" / "urls.py").write_text(
         "from django.urls import path\n"
@@ -575,7 +575,7 @@ def test_the_tests_of_the_board(board: Project) -> None:
     board.manage("test", "board")
 
 
-def test_every_file_of_the_page_is_tried_here() -> None:
+def test_every_file_of_the_page_is_tested_here() -> None:
     source = Path(__file__).read_text()
     for block in BLOCKS:
         assert f'"{block.file}"' in source, block

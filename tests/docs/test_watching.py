@@ -1,4 +1,4 @@
-"""What docs/how-to/alert.md tells operators to watch is there, under these names and limits."""
+"""Everything that docs/how-to/alert.md says to watch exists, with these names and limits."""
 
 import inspect
 import json
@@ -23,7 +23,7 @@ ROWS = page("how-to/alert").table("watch")
 
 @pytest.fixture
 def shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What ``channelstatus --json`` writes of a site with one of each."""
+    """The output of ``channelstatus --json`` for a site with one of each."""
     backend = "channels_workers.layers.memory.InMemoryChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
     status = Status(
@@ -40,7 +40,7 @@ def shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
 
 
 def find(shown: dict[str, Any], path: str) -> Any:
-    """The value at a path such as ``workers[].about.threads``, of the first of a list."""
+    """The value at a path such as ``workers[].about.threads``, of the first list entry."""
     found: Any = shown
     for name in path.split("."):
         found = found[name.removesuffix("[]")]
@@ -49,14 +49,14 @@ def find(shown: dict[str, Any], path: str) -> Any:
     return found
 
 
-def test_each_field_is_there_and_none_is_left_out(shown: dict[str, Any]) -> None:
+def test_the_fields_are_complete_and_exist(shown: dict[str, Any]) -> None:
     paths = first_codes(ROWS)
     for path in [*paths, *re.findall(r"`(\w+\[\][\w.]*)`", " ".join(map(" ".join, ROWS)))]:
         find(shown, path)
     assert {path.partition("[")[0] for path in paths} == set(shown)
 
 
-def test_the_line_for_prometheus_reads_fields_that_there_are(shown: dict[str, Any]) -> None:
+def test_the_line_for_prometheus_reads_existing_fields(shown: dict[str, Any]) -> None:
     (line,) = re.findall(r"channelstatus --json \| jq .*", page("how-to/alert").text)
     for name in re.findall(r"\(\.(\w+) \| length", line):
         assert isinstance(shown[name], list)
@@ -65,7 +65,7 @@ def test_the_line_for_prometheus_reads_fields_that_there_are(shown: dict[str, An
 
 
 def test_limits_are_those_of_the_settings() -> None:
-    """Alarms come before what they warn of."""
+    """Alarms fire before the limits that they warn about."""
     rows = {row[0]: " ".join(row[1:]) for row in ROWS}
     limits = Configuration()
     capacity = inspect.signature(ChannelLayer.__init__).parameters["capacity"].default
@@ -77,7 +77,7 @@ def test_limits_are_those_of_the_settings() -> None:
     assert f"above {timeout:g} at once" in rows["`channels[].oldest`"]
 
 
-def test_each_event_is_one_of_the_log() -> None:
+def test_each_event_is_a_log_event() -> None:
     known = {code(row[0])[0]: row[1] for row in page("reference/log-events").tables("log-events")}
     watched = first_codes(page("how-to/alert").table("watch-events"))
     assert len(watched) == len(set(watched))

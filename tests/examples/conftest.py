@@ -1,4 +1,4 @@
-"""What the tests of the examples share."""
+"""Shared by the tests of the examples."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,14 +29,14 @@ RunShell = Callable[..., Process]
 
 
 def open_socket(server: Server, path: str, origin: str | None = "same") -> ClientConnection:
-    """A socket as a page of the server's own site opens it, or one of another origin, or none."""
+    """A socket as opened by a page of this site, of another site, or without an origin."""
     origin = server.url if origin == "same" else origin
     return connect(server.socket_url + path, origin=Origin(origin) if origin else None)
 
 
 @pytest.fixture
 def memory_layer(settings: Settings) -> InMemoryChannelLayer:
-    """The channel layer of this process, new for the test."""
+    """The channel layer of this process, new for each test."""
     backend = "channels_workers.layers.memory.InMemoryChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
     layer = channel_layers["default"]
@@ -48,11 +48,10 @@ def memory_layer(settings: Settings) -> InMemoryChannelLayer:
 def start_example(
     start_process: Processes, redis_server: RedisServer, chat_environment: dict[str, str]
 ) -> Iterator[StartExample]:
-    """`start_example("daphne", "examples.asgi")` starts an application on the Redis of the test.
+    """`start_example("daphne", "examples.asgi")` starts an application on the test's Redis.
 
-    The end of the test waits until its sockets have left all groups. That shows that they do; and a
-    sync consumer that still waits for the event loop when SIGTERM stops it would keep Daphne from
-    ending, whatever the layer.
+    The teardown waits until its sockets have left all groups. This also ensures that no sync
+    consumer waits for the event loop at SIGTERM, which would keep Daphne from exiting on any layer.
     """
 
     def start(kind: str, module: str = "examples.asgi") -> Server:
@@ -68,9 +67,9 @@ def start_example(
 
 @pytest.fixture
 def run_shell(start_process: Processes, chat_environment: dict[str, str]) -> RunShell:
-    """`run_shell(code)` runs code in `manage.py shell -c`, with every warning an error.
+    """`run_shell(code)` runs code in `manage.py shell -c`, with warnings as errors.
 
-    Fails unless it ends with status 0.
+    Fails if the exit status is not 0.
     """
 
     def run(code: str, **env: Any) -> Process:

@@ -1,4 +1,4 @@
-"""Which scopes the applications answer: http, lifespan, and none that they do not know."""
+"""Scopes of the applications: http, lifespan, and an error for unknown ones."""
 
 import pytest
 from channels.testing import ApplicationCommunicator
@@ -15,7 +15,7 @@ APPLICATIONS = [
 
 
 @pytest.mark.parametrize("application", APPLICATIONS)
-async def test_an_unknown_scope_type_is_named(application: object) -> None:
+async def test_an_unknown_scope_type_is_named_in_the_error(application: object) -> None:
     with pytest.raises(ValueError, match="'telepathy'"):
         await ApplicationCommunicator(application, {"type": "telepathy"}).wait()
 

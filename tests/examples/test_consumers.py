@@ -1,4 +1,4 @@
-"""The class-based consumers in one process, over the layer in memory."""
+"""The class-based consumers in one process, on the memory layer."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ CHATS = [ChatConsumer, AsyncChatConsumer]
 
 Chat = type[ChatConsumer] | type[AsyncChatConsumer]
 
-# Consumers of Channels look after the database's connections.
+# Consumers of Channels clean up database connections.
 pytestmark = [pytest.mark.usefixtures("memory_layer"), pytest.mark.django_db]
 
 
@@ -42,9 +42,7 @@ async def test_echo() -> None:
 
 @pytest.mark.parametrize("speaker", CHATS)
 @pytest.mark.parametrize("listener", CHATS)
-async def test_who_is_in_a_room_hears_it_and_nobody_else_does(
-    speaker: Chat, listener: Chat
-) -> None:
+async def test_only_the_members_of_a_room_hear_a_message(speaker: Chat, listener: Chat) -> None:
     async with joined(speaker) as ann, joined(listener) as bob, joined(listener, "other") as eve:
         await ann.send_to(text_data="hello")
         assert await ann.receive_from(TIMEOUT) == "hello"
@@ -54,7 +52,7 @@ async def test_who_is_in_a_room_hears_it_and_nobody_else_does(
 
 
 @pytest.mark.parametrize("chat", CHATS)
-async def test_a_group_send_calls_the_method_that_its_type_names(
+async def test_a_group_send_calls_the_method_named_by_its_type(
     chat: Chat, memory_layer: InMemoryChannelLayer
 ) -> None:
     async with joined(chat) as ann, joined(chat) as bob:
@@ -66,7 +64,7 @@ async def test_a_group_send_calls_the_method_that_its_type_names(
 
 
 @pytest.mark.parametrize("chat", CHATS)
-async def test_a_binary_frame_is_not_handed_on(chat: Chat) -> None:
+async def test_a_binary_frame_is_not_forwarded(chat: Chat) -> None:
     async with joined(chat) as ann, joined(chat) as bob:
         await ann.send_to(bytes_data=b"\x00")
         await ann.send_to(text_data="hello")
@@ -75,14 +73,16 @@ async def test_a_binary_frame_is_not_handed_on(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("chat", CHATS)
-async def test_what_a_function_sends_to_the_group_arrives(chat: Chat) -> None:
+async def test_a_functions_message_to_the_group_arrives(chat: Chat) -> None:
     async with joined(chat) as ann:
         await sync_to_async(Group("chat-lobby").send)({"text": "from a function"})
         assert await ann.receive_from(TIMEOUT) == "from a function"
 
 
 @pytest.mark.parametrize("chat", CHATS)
-async def test_who_has_left_is_in_no_group(chat: Chat, memory_layer: InMemoryChannelLayer) -> None:
+async def test_a_socket_that_left_is_in_no_group(
+    chat: Chat, memory_layer: InMemoryChannelLayer
+) -> None:
     async with joined(chat):
         assert memory_layer.members("chat-lobby")
     assert not memory_layer.members("chat-lobby")

@@ -1,4 +1,4 @@
-"""Functions and classes in one group, over Redis, in real servers with a real worker."""
+"""Functions and classes in one group, with Redis, real servers and a real worker."""
 
 import json
 from contextlib import ExitStack
@@ -41,14 +41,14 @@ def test_both_kinds_of_consumers_hear_each_other(
 
 
 def hear(socket: ClientConnection) -> Any:
-    """The next message; frames with a type, such as who is there, are passed over."""
+    """The next message. Frames with a type, such as presence, are skipped."""
     while "type" in (frame := json.loads(socket.recv(20))):
         pass
     return frame
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_rooms_hear_nothing_of_each_other(kind: str, start_example: StartExample) -> None:
+def test_rooms_are_separate(kind: str, start_example: StartExample) -> None:
     server = start_example(kind)
     with (
         open_socket(server, "/ws/chat/lobby/") as ann,
@@ -61,7 +61,9 @@ def test_rooms_hear_nothing_of_each_other(kind: str, start_example: StartExample
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_who_is_refused(kind: str, start_example: StartExample, start_worker: StartWorker) -> None:
+def test_refused_handshakes(
+    kind: str, start_example: StartExample, start_worker: StartWorker
+) -> None:
     server = start_example(kind)
     start_worker()
     with open_socket(server, "/ws/echo/"):

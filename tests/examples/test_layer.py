@@ -1,4 +1,4 @@
-"""The channel layer from a shell, by the specification of Channels 4."""
+"""The channel layer in a shell, according to the specification of Channels 4."""
 
 from contextlib import ExitStack
 

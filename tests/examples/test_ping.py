@@ -14,7 +14,7 @@ MODULES = ("examples.asgi", "examples.plain")
 
 
 async def run_ping(*events: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the coroutine sends; it ends with the last of the events."""
+    """What the coroutine sends. It ends with the last event."""
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     for event in events:
         incoming.put_nowait(event)

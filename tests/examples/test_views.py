@@ -1,4 +1,4 @@
-"""A sync view and an async view that reads the ORM, beside sockets in one server."""
+"""A sync view and an async view that use the ORM, beside sockets in one server."""
 
 import json
 from inspect import iscoroutinefunction
@@ -16,7 +16,7 @@ def test_one_is_sync_and_one_is_async() -> None:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_both_show_what_was_said(
+def test_both_show_the_messages(
     kind: str, start_example: StartExample, start_worker: StartWorker
 ) -> None:
     server = start_example(kind)

@@ -1,4 +1,4 @@
-"""What the labs import: the engine, the chat and the harness, never the tests."""
+"""Imports of the labs: the engine, the chat and the harness, never the tests."""
 
 import ast
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ SHIPPED = [
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The modules that a file imports, wherever it does so."""
+    """The modules that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -31,7 +31,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def those_of(package: str, paths: list[Path]) -> dict[str, set[str]]:
-    """What of *package* each file imports, by the name of the file."""
+    """The imports from *package*, by file name."""
     found = {
         str(path.relative_to(ROOT)): {
             name for name in imported(path) if name == package or name.startswith(f"{package}.")
@@ -41,19 +41,19 @@ def those_of(package: str, paths: list[Path]) -> dict[str, set[str]]:
     return {name: modules for name, modules in found.items() if modules}
 
 
-def test_no_tool_imports_tests() -> None:
+def test_no_lab_imports_tests() -> None:
     assert len(TOOLS) > 200
     assert those_of("tests", TOOLS) == {}
 
 
-def test_nothing_that_is_shipped_imports_a_lab() -> None:
+def test_no_shipped_module_imports_a_lab() -> None:
     assert those_of("labs", SHIPPED) == {}
 
 
 @pytest.mark.parametrize(
     "lab", ["benchmarks", "coverage", "faults", "genuine", "rehearsal", "versions", "walk"]
 )
-def test_the_harness_knows_no_lab(lab: str) -> None:
+def test_the_harness_imports_no_lab(lab: str) -> None:
     harness = [*(ROOT / "labs" / "harness").rglob("*.py")]
     assert harness
     assert those_of(f"labs.{lab}", harness) == {}

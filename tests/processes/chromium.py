@@ -1,4 +1,4 @@
-"""A headless Chromium of the tests, driven by its ChromeDriver."""
+"""A headless Chromium for the tests, driven by ChromeDriver."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ ARGUMENTS = (
 
 
 def find_program(*names: str) -> str:
-    """The path of the first of these programs that there is; AssertionError if none is."""
+    """The path of the first program that is installed. AssertionError if none is."""
     found = next(filter(None, map(shutil.which, names)), None)
     assert found, f"There is no {names[0]} on the PATH. scripts/test installs one."
     return found

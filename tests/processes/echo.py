@@ -1,6 +1,6 @@
-"""Settings and consumers of a socket that answers each frame with itself, on any path.
+"""Settings and consumers of an echo socket on any path.
 
-Each end of a socket is noted in the list `ended` of the Redis that the layer uses: its path.
+When a socket disconnects, its path is appended to the Redis list `ended`.
 """
 
 import redis

@@ -1,4 +1,4 @@
-"""Settings and consumers of sockets whose consumers fork, by what the client sends."""
+"""Settings and consumers that fork. The client's message selects how."""
 
 import multiprocessing
 import os

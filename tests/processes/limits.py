@@ -1,4 +1,4 @@
-"""Settings with the limits named in LIMITS, as JSON, and views that reach them."""
+"""Settings with the limits from LIMITS (JSON), and views that reach them."""
 
 import asyncio
 import json
@@ -18,28 +18,28 @@ from channels_workers.interface.servers.daphne import requests as daphne
 from chat_project.settings import *  # noqa: F403
 from chat_project.settings import CHANNEL_WORKERS as CHAT
 
-if "WITHOUT" in os.environ:  # a Daphne of other versions
+if "WITHOUT" in os.environ:  # other versions of Daphne lack it
     daphne.PARTS["WebRequest"] = ("noSuchPart",)
 
 ROOT_URLCONF = "tests.processes.limits"
 CHANNEL_WORKERS = {**CHAT, **json.loads(os.environ.get("LIMITS", "{}"))}
 PAGES = Path(os.environ.get("PAGES", "/nowhere"))
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
-DATA_UPLOAD_MAX_MEMORY_SIZE = None  # that of the chat is smaller than the limits here
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the chat's own limit is lower
 
 
 def size(request: HttpRequest) -> HttpResponse:
-    """How many bytes came."""
+    """How many bytes the request body had."""
     return HttpResponse(str(len(request.body)))
 
 
 def large(request: HttpRequest, count: int) -> HttpResponse:
-    """So many bytes, made at once."""
+    """A response of this many bytes, made at once."""
     return HttpResponse(b"x" * count)
 
 
 def stream(request: HttpRequest, count: int) -> StreamingHttpResponse:
-    """So many bytes, made when they are wanted."""
+    """A response of this many bytes, made on demand."""
 
     async def parts() -> AsyncIterator[bytes]:
         for _ in range(count // 65_536):
@@ -50,9 +50,10 @@ def stream(request: HttpRequest, count: int) -> StreamingHttpResponse:
 
 
 def hold(request: HttpRequest) -> HttpResponse:
-    """Wait with a connection to the database, until there is the file ``go`` in the folder PAGES.
+    """Wait with a database connection until the file ``go`` exists in the folder PAGES.
 
-    Meanwhile it has a file ``in-...`` there; a file ``seen-N`` says that N were inside at once.
+    Meanwhile the file ``in-...`` exists there. A file ``seen-N`` shows that N requests were inside
+    at once.
     """
     connection.ensure_connection()
     own = PAGES / f"in-{uuid4()}"
@@ -65,13 +66,13 @@ def hold(request: HttpRequest) -> HttpResponse:
 
 
 def poll(request: HttpRequest) -> HttpResponse:
-    """The same, without a place."""
+    """Like `hold`, but without a slot."""
     leave_place(request)
     return hold(request)
 
 
 async def events(request: HttpRequest) -> StreamingHttpResponse:
-    """One event, and then none."""
+    """One event, then silence."""
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"data: first\n\n"

@@ -1,4 +1,4 @@
-"""The chat's settings for a run whose consumers put what was said into an error: `loud_chat`."""
+"""The chat's settings for `loud_chat`: its consumers put message texts into exceptions."""
 
 from typing import Any
 

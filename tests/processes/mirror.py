@@ -1,8 +1,8 @@
-"""Settings and consumers of a socket that sends back each frame as it came, on any path.
+"""Settings and consumers of a socket that echoes each frame, on any path.
 
-The list `ended` of the Redis that the layer uses has path and code of each end, `run` the path of
-each frame that a consumer got. Those of /stuck/ wait for something in the list `go`. `LIMITS` in
-the environment is CHANNEL_WORKERS, as JSON.
+When a socket disconnects, its path and code are appended to the Redis list `ended`. The list `run`
+gets the path of each frame that a consumer ran. Consumers of /stuck/ wait for an entry in the list
+`go`. The variable `LIMITS` is CHANNEL_WORKERS as JSON.
 """
 
 import json
@@ -50,7 +50,7 @@ def disconnect(message: Message) -> None:
 def wait_until_told() -> None:
     with redis.Redis.from_url(REDIS_URL, socket_timeout=None) as client:
         client.blpop([GO], 60)
-        client.rpush(GO, "on")  # for the next one
+        client.rpush(GO, "on")  # for the next consumer
 
 
 def note(name: str, what: str) -> None:

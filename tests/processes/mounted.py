@@ -1,6 +1,6 @@
-"""Settings of a site that may be below a prefix: each page and socket says what it sees.
+"""Settings of a site below an optional prefix. Pages and sockets report what they see.
 
-Consumers say their path and the prefix, and so does a class of Channels 4 at `/class/`.
+Consumers report their path and prefix. So does a class of Channels 4 at `/class/`.
 """
 
 import os

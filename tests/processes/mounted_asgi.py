@@ -1,4 +1,4 @@
-"""The application of `mounted.py`: sockets at `/class/` for Channels 4, all others for workers."""
+"""The application of `mounted.py`: Channels 4 serves `/class/`, workers serve the rest."""
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path, re_path

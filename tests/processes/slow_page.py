@@ -1,4 +1,4 @@
-"""Settings and a page that comes when somebody writes it into the FIFO named by PAGE."""
+"""Settings and a page whose content a test writes into the FIFO named by PAGE."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings of the chat with a limit that a test reaches soon."""
+"""The chat's settings with a limit that is low enough for a test."""
 
 from chat_project.settings import *  # noqa: F403
 

@@ -1,6 +1,6 @@
-"""Processes that are killed, frozen or gone: nothing is lost, nothing happens twice.
+"""Killed, frozen and lost processes: no message is lost or duplicated.
 
-These are the quick ones; each waits for the five seconds after which a process counts as dead.
+These are the quick cases. Each waits the five seconds after which a process counts as dead.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ PEOPLE, FRAMES = 6, 40
 
 
 def keys(redis: RedisServer, pattern: str) -> list[str]:
-    """The keys of the layer that match, without its prefix."""
+    """The layer's keys that match, without its prefix."""
     with redis.client() as client:
         found = [key.decode() for key in client.keys(f"*:{FORMAT_VERSION}:{pattern}")]
     return sorted(key.partition(f":{FORMAT_VERSION}:")[2] for key in found)
 
 
 def waiting(redis: RedisServer, channel: str) -> int:
-    """How many messages wait in a channel, or are in flight."""
+    """How many messages of a channel are queued or in flight."""
     with redis.client() as client:
         return sum(client.xlen(key) for key in client.keys(f"*:{FORMAT_VERSION}:channel:{channel}"))
 
@@ -46,14 +46,14 @@ def hear_all(person: Person) -> list[tuple[str, str]]:
 
 
 def assert_complete(frames: list[list[tuple[str, str]]]) -> None:
-    """Everybody heard everything, once, in the order of each speaker."""
+    """Check that everybody received each message once, in the sender's order."""
     for got in frames:
         for number in range(PEOPLE):
             of_one = [text for handle, text in got if handle == f"person{number}"]
             assert of_one == [str(count) for count in range(FRAMES)]
 
 
-def test_what_a_killed_worker_had_begun_is_done_by_another(
+def test_messages_of_a_killed_worker_run_on_another_worker(
     start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     server = start_web()
@@ -68,7 +68,7 @@ def test_what_a_killed_worker_had_begun_is_done_by_another(
         assert_complete([future.result(timeout=90) for future in heard])
 
 
-def test_what_a_frozen_worker_was_given_is_done_by_another_and_once(
+def test_messages_of_a_frozen_worker_run_once_on_another_worker(
     start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     server = start_web()
@@ -76,7 +76,7 @@ def test_what_a_frozen_worker_was_given_is_done_by_another_and_once(
     with ExitStack() as stack, ThreadPoolExecutor(2 * PEOPLE) as pool:
         people = [stack.enter_context(server.join("lobby")) for _ in range(PEOPLE)]
         heard = [pool.submit(hear_all, person) for person in people]
-        # While it waits: in the middle of a consumer it would hold the lock of SQLite.
+        # Freeze it while it is idle: inside a consumer it would hold SQLite's lock.
         with victim.frozen():
             for number, person in enumerate(people):
                 pool.submit(say_many, person, f"person{number}")
@@ -88,7 +88,7 @@ def test_what_a_frozen_worker_was_given_is_done_by_another_and_once(
             assert person.hear()["message"] == "after it all"
 
 
-def test_the_sockets_of_a_dead_server_end_once(
+def test_sockets_of_a_dead_server_get_one_disconnect(
     start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     victim, other = start_web(), start_web()
@@ -111,7 +111,7 @@ def test_the_sockets_of_a_dead_server_end_once(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
-def test_a_server_that_stops_closes_its_sockets(
+def test_a_stopping_server_closes_its_sockets(
     kind: str, start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server = start_web(kind)
@@ -119,7 +119,7 @@ def test_a_server_that_stops_closes_its_sockets(
     with server.join("lobby") as ann, ThreadPoolExecutor(1) as pool, ExitStack() as stack:
         ann.say("hello")
         assert ann.hear()["message"] == "hello"
-        with worker.frozen():  # so that handshakes stay in flight
+        with worker.frozen():  # so that handshakes are in flight
             late = pool.submit(lambda: stack.enter_context(server.join("lobby")))
             wait_for(lambda: waiting(redis_server, "websocket.connect"), "a handshake")
             server.process.signal(signal.SIGTERM)
@@ -136,7 +136,7 @@ def test_a_server_that_stops_closes_its_sockets(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
-def test_a_client_that_reads_nothing_is_cut_and_harms_nobody(
+def test_a_client_that_reads_nothing_is_disconnected_without_affecting_others(
     kind: str, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     limits = {"DJANGO_SETTINGS_MODULE": "tests.processes.small_limits"}
@@ -156,13 +156,13 @@ def test_a_client_that_reads_nothing_is_cut_and_harms_nobody(
             deaf.line.settimeout(20)
             with contextlib.suppress(ConnectionResetError):
                 while deaf.line.recv(1 << 20):
-                    pass  # what was on its way; then the line is down
+                    pass  # what was in transit, then the connection ends
         bob.say("still here")
         assert bob.hear()["message"] == "still here"
 
 
 def hear_until_all_end(person: Person) -> list[tuple[str, str]]:
-    """What a person hears until everybody has said "end", each message once, as pages show it."""
+    """What a person receives until everybody has said "end", deduplicated as pages do it."""
     heard: dict[int, tuple[str, str]] = {}
     while sum(text == "end" for _, text in heard.values()) < PEOPLE:
         frame = person.hear(timeout=60)
@@ -175,7 +175,7 @@ def say_many_and_end(person: Person, handle: str) -> None:
     person.say("end", handle=handle)
 
 
-def test_redis_that_comes_back_empty_costs_no_socket_and_no_message_of_ones_own(
+def test_an_emptied_redis_costs_no_socket_and_no_message_of_its_own_sender(
     start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     first, second = start_web(), start_web()
@@ -194,8 +194,8 @@ def test_redis_that_comes_back_empty_costs_no_socket_and_no_message_of_ones_own(
     for own, got in enumerate(frames):
         for number in range(PEOPLE):
             of_one = [text for handle, text in got if handle == f"person{number}"]
-            # What was on its way to another server when Redis died is gone with it; what its
-            # sender's server had not heard of is announced again.
+            # Messages in transit to another server are lost with Redis. The sender's own server
+            # announces again what it has not received.
             missing = len(said) - len(of_one)
             assert of_one == [text for text in said if text in of_one]
             assert missing == 0 if number == own else missing <= 2

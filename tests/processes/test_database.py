@@ -1,4 +1,4 @@
-"""A database that is away for a while: what is said meanwhile is said, who leaves is gone."""
+"""A database outage: messages of that time are stored later, and people who leave are removed."""
 
 import json
 import shutil
@@ -14,13 +14,13 @@ from tests.conftest import StartWeb, StartWorker
 
 
 class Database:
-    """A SQLite file in a folder of its own, which may be put away: then nobody can open it."""
+    """A SQLite file in a folder of its own. While the folder is moved away, nobody can open it."""
 
     def __init__(self, migrated: Path, folder: Path) -> None:
         self.folder = folder / "database"
         self.folder.mkdir()
         shutil.copy(migrated, self.folder / "chat.sqlite3")
-        # Each message opens the file anew.
+        # reopens the file for each message
         url = f"sqlite:///{self.folder}/chat.sqlite3"
         self.environment = {"DATABASE_URL": url, "DATABASE_CONN_MAX_AGE": "0"}
 
@@ -39,7 +39,7 @@ def database(migrated_database: Path, tmp_path: Path) -> Database:
 
 
 def handles(person: Person) -> list[str]:
-    """Who is in the room, as the server says."""
+    """Who is in the room, according to the server."""
     person.socket.send(json.dumps({"type": "presence"}))
     while True:
         frame: dict[str, Any] = json.loads(person.socket.recv(20))
@@ -52,7 +52,7 @@ def hear_of_departure(person: Person) -> None:
         person.seen.append(json.loads(person.socket.recv(30)))
 
 
-def test_an_outage_of_the_database(
+def test_messages_and_departures_survive_a_database_outage(
     start_web: StartWeb, start_worker: StartWorker, database: Database
 ) -> None:
     server = start_web(env=database.environment)

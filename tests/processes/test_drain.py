@@ -1,4 +1,4 @@
-"""What an interface server tells probers, and how it ends: one socket after the other."""
+"""What an interface server tells probers, and how it drains: one socket after the other."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ SOCKETS = 200
 TIMEOUT = 60
 ECHO = {"DJANGO_SETTINGS_MODULE": "tests.processes.echo"}
 SLOW_PAGE = {"DJANGO_SETTINGS_MODULE": "tests.processes.slow_page"}
-#: Longer than a test may last: who ends within it has not waited for it.
+#: Longer than a test may last, so nothing waits for it in vain.
 FOR_EVER = {**ECHO, "DRAIN_TIME": "600"}
 CLOSE_FRAME = b"\x88"
 
@@ -87,7 +87,7 @@ def says(server: Server, name: str, result: str) -> bool:
 def assert_readiness_follows(
     server: Server, worker: Process, start_worker: Callable[[], Process], redis: RedisServer
 ) -> None:
-    """Without Redis, and without a worker, it is not ready; with them it is again."""
+    """Check that it is not ready without Redis or without a worker, and recovers."""
     wait_for(lambda: is_ready(server), "a server that is ready")
     assert server.probe("/healthz") == (200, {"process": "ok"})
     redis.stop()
@@ -102,14 +102,14 @@ def assert_readiness_follows(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-async def test_a_server_is_ready_until_it_closes_its_sockets_one_by_one(
+async def test_a_draining_server_closes_its_sockets_one_by_one(
     kind: str, start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server = start_web(kind, env={**ECHO, "DRAIN_TIME": "2", "RETURN_TIME": "2.5"})
     start = partial(start_worker, env=ECHO, threads=2)
     worker = start()
     async with asyncio.timeout(2 * TIMEOUT):
-        (before,) = await open_sockets(server, 1)  # lives through all of it
+        (before,) = await open_sockets(server, 1)  # stays open throughout
         await asyncio.to_thread(assert_readiness_follows, server, worker, start, redis_server)
         sockets = [before, *await open_sockets(server, SOCKETS, first=1)]
         server.process.signal(signal.SIGTERM)
@@ -126,7 +126,7 @@ async def test_a_server_is_ready_until_it_closes_its_sockets_one_by_one(
 
 
 async def assert_the_rest_goes_on(server: Server, sockets: Sequence[ClientConnection]) -> None:
-    """Frames and pages are answered, handshakes refused, and the server says that it drains."""
+    """Check that frames and pages are answered, handshakes refused, and it is `draining`."""
     ready = asyncio.to_thread(says, server, "server", "draining")
     alive = asyncio.to_thread(server.probe, "/healthz")
     page = asyncio.to_thread(server.get, "/accounts/login/")
@@ -140,15 +140,15 @@ async def assert_the_rest_goes_on(server: Server, sockets: Sequence[ClientConnec
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-async def test_a_client_that_answers_late_is_told_the_code(
+async def test_a_slow_client_still_gets_the_close_code(
     kind: str, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
-    """Daphne alone resets its line after a second: then it can neither answer nor read."""
+    """Daphne alone resets the connection after a second, so such a client could not answer."""
     server = start_web(kind, env={**ECHO, "DRAIN_TIME": "2.5"})
     start_worker(env=ECHO)
     late = [await asyncio.to_thread(connect_deaf, server) for _ in range(5)]
     server.process.signal(signal.SIGTERM)
-    for each in late:  # the last gets its frame 2 s after the first, whichever these are
+    for each in late:  # the last one gets its frame 2 s after the first, in any order
         assert await asyncio.to_thread(each.recv, 1, socket.MSG_PEEK) == CLOSE_FRAME
     for each in late:
         each.sendall(CLOSE_FRAME + b"\x82" + bytes(4) + struct.pack("!H", SERVER_STOPS))
@@ -167,16 +167,16 @@ def status(server: Server, path: str) -> int:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_page_in_flight_is_finished_before_the_end(
+def test_a_page_in_flight_is_finished_before_shutdown(
     kind: str, start_web: StartWeb, tmp_path: Path
 ) -> None:
-    """Django's thread would wait for Daphne's event loop for ever."""
+    """Django's thread would otherwise wait for Daphne's event loop for ever."""
     fifo = tmp_path / "page"
     os.mkfifo(fifo)
     server = start_web(kind, env={**SLOW_PAGE, "PAGE": str(fifo)})
     with ThreadPoolExecutor() as browser:
         answer = browser.submit(server.get, "/slow/")
-        with fifo.open("w") as page:  # it opens when the view reads
+        with fifo.open("w") as page:  # opens when the view reads
             server.process.signal(signal.SIGTERM)
             wait_for(lambda: status(server, "/other/") == 503, "no more pages")
             page.write("late")
@@ -184,7 +184,7 @@ def test_a_page_in_flight_is_finished_before_the_end(
     assert server.process.wait() in (0, -signal.SIGTERM)
 
 
-async def test_sigint_closes_all_at_once_and_cuts_who_does_not_read(
+async def test_sigint_closes_all_sockets_at_once_and_cuts_clients_that_do_not_read(
     start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     """uvicorn alone would wait for such a client until it is killed."""
@@ -202,7 +202,7 @@ async def test_sigint_closes_all_at_once_and_cuts_who_does_not_read(
 
 
 def connect_deaf(server: Server) -> socket.socket:
-    """An open socket whose client reads nothing of itself."""
+    """An open socket whose client never reads."""
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.settimeout(TIMEOUT)
@@ -217,7 +217,7 @@ def connect_deaf(server: Server) -> socket.socket:
 
 
 def send_until_it_is_full(deaf: socket.socket) -> None:
-    """Send frames whose echoes fill what lies between server and client."""
+    """Send frames until the echoes fill all buffers between server and client."""
     text = b"x" * 60_000
     for _ in range(100):
         deaf.sendall(b"\x81\xfe" + struct.pack("!H", len(text)) + bytes(4) + text)

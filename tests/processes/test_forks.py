@@ -1,4 +1,4 @@
-"""Consumers that fork: what their children send goes out, and their worker stays as it was."""
+"""Consumers that fork: messages of the child are sent, and the worker is unaffected."""
 
 import pytest
 from websockets.sync.client import connect
@@ -21,7 +21,7 @@ def web(start_web: StartWeb, worker: Process) -> Server:
 
 
 def answers(web: Server, text: str, count: int) -> list[str | bytes]:
-    """What comes when *text* is sent, and then something else, which shows that all go on."""
+    """The replies to *text*, and to a second message that shows that all still work."""
     with connect(f"{web.socket_url}/room/", open_timeout=30) as socket:
         socket.send(text)
         found = [socket.recv(20) for _ in range(count)]
@@ -30,22 +30,18 @@ def answers(web: Server, text: str, count: int) -> list[str | bytes]:
     return found
 
 
-def test_what_a_forked_child_sends_goes_out(web: Server) -> None:
+def test_messages_of_a_forked_child_are_sent(web: Server) -> None:
     found = answers(web, "send", 3)
     assert found == ["from the child", "from the child at once", "ended with 0"]
 
 
-def test_a_child_that_is_told_to_end_ends_and_its_worker_does_not(
-    web: Server, worker: Process
-) -> None:
+def test_terminating_a_forked_child_does_not_stop_its_worker(web: Server, worker: Process) -> None:
     assert answers(web, "end", 1) == ["ended with -15"]
     assert worker.is_running
     assert worker.terminate() == 0
     assert "Worker stopped" in worker.output
 
 
-def test_a_child_that_returns_from_the_consumer_is_no_second_worker(
-    web: Server, worker: Process
-) -> None:
+def test_a_forked_child_that_returns_from_its_consumer_exits(web: Server, worker: Process) -> None:
     assert answers(web, "return", 2) == ["from both", "ended with 1"]
     worker.wait_for_line(r"forked, and its child returned, .* os\._exit\(\)")

@@ -1,4 +1,4 @@
-"""Handshakes that are wrong, under each way in which a server speaks WebSocket; and its log."""
+"""Invalid handshakes, with each WebSocket implementation, and the log."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -23,7 +23,7 @@ from tests.processes.test_requests import (
 
 __all__ = ["pages", "start_limited"]  # fixtures
 
-#: The server, and for uvicorn its part for WebSockets.
+#: The server, and for uvicorn its WebSocket implementation.
 WAYS = ("daphne", "websockets-sansio", "websockets", "wsproto")
 
 UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -59,7 +59,7 @@ def start(start_limited: StartLimited, way: str, **limits: Any) -> Server:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_handshake_waits_for_ever(way: str, start_limited: StartLimited) -> None:
+def test_stalled_handshakes_time_out(way: str, start_limited: StartLimited) -> None:
     server = start(
         start_limited, way, REQUEST_HEAD_TIMEOUT=1, REQUEST_BODY_TIMEOUT=1, HANDSHAKE_TIMEOUT=1
     )
@@ -69,13 +69,13 @@ def test_no_handshake_waits_for_ever(way: str, start_limited: StartLimited) -> N
             opened.sendall(WRONG[name])
         ended = {}
         for name, opened in lines.items():
-            ended[name] = read_all(opened)  # a time-out is an error
+            ended[name] = read_all(opened)  # a time-out fails the test
     assert b" 101 " not in b"".join(ended.values())
     assert server.process.is_running
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_sockets_above_the_limit_of_an_address_fill_no_log(
+def test_sockets_above_the_limit_per_address_are_logged_once(
     way: str, start_limited: StartLimited
 ) -> None:
     server = start(start_limited, way, CONNECTIONS_PER_ADDRESS=1, HANDSHAKE_TIMEOUT=60)
@@ -113,7 +113,7 @@ NOISE = {
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_no_request_adds_a_line_without_end(kind: str, start_limited: StartLimited) -> None:
+def test_repeated_bad_requests_do_not_fill_the_log(kind: str, start_limited: StartLimited) -> None:
     server = start_limited(kind, env=PRODUCTION, LOG_LINES_PER_MINUTE=LIMIT)
     for number in range(4 * LIMIT):
         for request in NOISE.values():
@@ -121,14 +121,14 @@ def test_no_request_adds_a_line_without_end(kind: str, start_limited: StartLimit
                 opened.sendall(request.replace(b"%d", b"%d" % number))
                 opened.recv(1000)
     for text in NOISE:
-        # A traceback may say it as well.
+        # A traceback may contain it too.
         assert len(lines_with(server, text)) <= 3 * LIMIT, server.process.describe()
     assert len(lines_with(server, "LOG_LINES_PER_MINUTE")) >= 3
     assert len(server.process.lines) < 250, server.process.describe()
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_sockets_are_served_beside_all_this(
+def test_valid_sockets_are_served_meanwhile(
     kind: str, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     server = start_web(kind)

@@ -1,4 +1,4 @@
-"""Clients that send more than workers take, or read nothing: what servers keep is bounded."""
+"""Backpressure: servers keep a bounded amount for clients that flood or do not read."""
 
 import json
 import re
@@ -30,14 +30,14 @@ COMMANDS = {
     },
 }
 
-#: Lets a server end a client soon that answers no pings.
+#: Ends clients without pongs quickly.
 PINGS = {
     name: "--ping-interval 1 --ping-timeout 1"
     if name == "daphne"
     else "--ws-ping-interval 0.5 --ws-ping-timeout 0.5"
     for name in COMMANDS
 }
-#: `--ws websockets` reads no further while its pongs are not read.
+#: `--ws websockets` stops reading while its pongs are not read.
 CUTTING = [name for name in COMMANDS if name != "uvicorn-websockets"]
 COMPRESSING = [name for name in COMMANDS if name != "daphne"]
 
@@ -82,17 +82,17 @@ def notes(redis_server: RedisServer, name: str) -> list[str]:
 
 
 def go_on(redis_server: RedisServer) -> None:
-    """Let the consumers of /stuck/ go on."""
+    """Release the consumers of /stuck/."""
     with redis_server.client() as client:
         client.rpush(GO, "on")
 
 
 def send_until_cut(client: RawSocket, data: bytes) -> None:
-    """Send *data* again and again until the line is cut; AssertionError after 200 MB."""
+    """Send *data* until the connection is cut. AssertionError after 200 MB."""
     with suppress(ConnectionError):
         for _ in range(200_000_000 // len(data)):
             client.send(data)
-        raise AssertionError("The line is still there.")
+        raise AssertionError("The connection is still open.")
 
 
 def texts(client: RawSocket) -> Iterator[bytes]:
@@ -103,7 +103,7 @@ def texts(client: RawSocket) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("kind", COMMANDS)
-def test_what_is_sent_while_workers_are_busy_waits_in_order_at_the_client(
+def test_frames_sent_while_workers_are_busy_are_delivered_in_order(
     kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server, _ = start(kind, pings=True), start_worker(env=MIRROR)
@@ -125,7 +125,7 @@ def test_what_is_sent_while_workers_are_busy_waits_in_order_at_the_client(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])  # it takes 20 s
-def test_who_leaves_while_held_back_is_noticed_and_leaves_little_work(
+def test_a_client_that_leaves_while_held_back_is_noticed_and_leaves_few_frames(
     kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server, _ = start(kind, LEFT_FRAMES=5), start_worker(env=MIRROR)
@@ -139,7 +139,7 @@ def test_who_leaves_while_held_back_is_noticed_and_leaves_little_work(
 
 
 @pytest.mark.parametrize("kind", COMMANDS)
-def test_frames_that_wait_of_many_take_little_memory_and_those_left_behind_too(
+def test_queued_and_orphaned_frames_of_many_clients_use_bounded_memory(
     kind: str,
     start: Start,
     start_worker: StartWorker,
@@ -151,7 +151,7 @@ def test_frames_that_wait_of_many_take_little_memory_and_those_left_behind_too(
     before = server.process.memory / 1024
     for client in clients:
         data = deflated(b" " * 60_000) if "deflate" in client.answer else frame(b" " * 60_000)
-        client.send_until_held(data * 10, 15, patience=0.05)
+        client.send_until_held(data * 10, 15, quiet=0.05)
     assert server.process.memory / 1024 - before < 48
     for client in clients:
         client.close()
@@ -163,7 +163,7 @@ def test_frames_that_wait_of_many_take_little_memory_and_those_left_behind_too(
 
 
 @pytest.mark.parametrize("kind", COMPRESSING)
-def test_small_frames_that_become_large_cost_little(
+def test_decompressed_frames_use_bounded_memory(
     kind: str, start: Start, start_worker: StartWorker, open_many: OpenMany
 ) -> None:
     server, _ = start(kind), start_worker(env=MIRROR)
@@ -179,7 +179,7 @@ def test_small_frames_that_become_large_cost_little(
 
 
 @pytest.mark.parametrize("kind", CUTTING)
-def test_pings_whose_pongs_are_not_read_cut_the_line(
+def test_pings_with_unread_pongs_cut_the_connection(
     kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server, _ = start(kind, REPLY_BYTES_WAITING=100_000), start_worker(env=MIRROR)
@@ -190,7 +190,7 @@ def test_pings_whose_pongs_are_not_read_cut_the_line(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
-def test_a_message_of_endless_fragments_cuts_the_line(
+def test_a_message_of_endless_fragments_cuts_the_connection(
     kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server, _ = start(kind), start_worker(env=MIRROR)
@@ -202,7 +202,7 @@ def test_a_message_of_endless_fragments_cuts_the_line(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
-def test_a_server_that_cannot_hold_back_closes_at_the_limit_and_says_so_once(
+def test_a_server_without_backpressure_closes_at_the_limit_and_logs_once(
     kind: str,
     start: Start,
     start_worker: StartWorker,
@@ -221,7 +221,7 @@ def test_a_server_that_cannot_hold_back_closes_at_the_limit_and_says_so_once(
     assert len(re.findall(r"Closing /stuck/: 50 frames of it wait", output)) == 1
 
 
-#: What the log says, once each, of a server without all the parts that are not promised.
+#: Log lines, once each, of a server without any private part.
 WITHOUT_PARTS = {
     "daphne": (
         "Clients of this Daphne cannot be held back",
@@ -245,7 +245,7 @@ def test_sockets_and_pages_work_without_any_private_part_of_the_server(
     start_worker: StartWorker,
     redis_server: RedisServer,
 ) -> None:
-    """A release that has none of them costs speed and bounds, and never service."""
+    """A release without these parts costs speed and bounds, never service."""
     server = start(kind, {"SERVER_PARTS_ARE_MISSING": "yes"})
     start_worker(env=MIRROR)
     with RawSocket(server.port, "/other/") as refused:
@@ -275,7 +275,7 @@ def test_sockets_and_pages_work_without_any_private_part_of_the_server(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
-def test_what_clients_can_repeat_is_logged_once(
+def test_repeatable_client_errors_are_logged_once(
     kind: str, start: Start, start_worker: StartWorker
 ) -> None:
     server, _ = start(kind, FRAME_SIZE=100), start_worker(env=MIRROR)
@@ -296,10 +296,10 @@ def test_what_clients_can_repeat_is_logged_once(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
-def test_who_was_held_back_and_answers_no_pings_is_closed(
+def test_a_held_back_client_without_pongs_is_closed(
     kind: str, start: Start, start_worker: StartWorker
 ) -> None:
     server, _ = start(kind, pings=True), start_worker(env=MIRROR)
     with RawSocket(server.port, "/fast/") as client:
-        client.send(frame(b"x") * 300)  # held back, and let go
+        client.send(frame(b"x") * 300)  # held back, then released
         assert client.until_cut() in ([], [1011])

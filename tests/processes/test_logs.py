@@ -1,4 +1,4 @@
-"""What real processes write: a line of JSON for each event, and no text and no secret in it."""
+"""Logs of real processes: one JSON line per event, without message texts or secrets."""
 
 import json
 import secrets
@@ -34,7 +34,7 @@ def guarded_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 
 @pytest.fixture
 def production(guarded_redis: RedisServer) -> dict[str, str]:
-    """Production, without TLS, with all that can be said in the log."""
+    """Production settings without TLS, and with everything that could leak into the log."""
     return {
         "DEBUG": "0",
         "HTTPS": "0",
@@ -48,14 +48,14 @@ def production(guarded_redis: RedisServer) -> dict[str, str]:
 
 
 def records(process: Process) -> list[Record]:
-    """What a process has written, each line an object; no line has a secret."""
+    """The log of a process as objects. AssertionError if a line contains a secret."""
     for secret in SECRETS:
         assert secret not in process.output, process.describe()
     return [json.loads(line) for line in process.output.splitlines()]
 
 
 def wait_for_event(process: Process, event: str, **fields: Any) -> Record:
-    """The first record of an event that has these fields."""
+    """The first record of an event with these fields."""
 
     def found() -> Record | None:
         wanted = {"event": event, **fields}.items()
@@ -67,14 +67,14 @@ def wait_for_event(process: Process, event: str, **fields: Any) -> Record:
 
 
 def put_unreadable(url: str) -> None:
-    """Let a message wait that nobody can read."""
+    """Queue a message that cannot be decoded."""
     with redis.from_url(url) as client:
         [stream] = client.keys("chat:*:channel:websocket.receive") or [b""]
         client.xadd(stream, {"id": "x!1:0", "payload": TEXT, "deaths": TEXT})
 
 
 @pytest.mark.parametrize("program", ["daphne", "uvicorn"])
-def test_a_line_for_each_event_without_what_was_said(
+def test_each_event_has_a_line_without_message_texts(
     program: str, production: dict[str, str], start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     web = start_web(program, env=production)
@@ -95,7 +95,7 @@ def test_a_line_for_each_event_without_what_was_said(
             socket.recv(20)
     closed = wait_for_event(web.process, "socket_closed", code=4009)
     assert closed["connection"] == failed["connection"]
-    if program == "daphne":  # the rest is the worker's alone
+    if program == "daphne":  # the rest concerns the worker alone
         put_unreadable(production["REDIS_URL"])
         unreadable = wait_for_event(worker, "unreadable")
         assert (unreadable["level"], unreadable["channel"]) == ("ERROR", "websocket.receive")
@@ -127,7 +127,7 @@ def test_a_password_that_redis_refuses_is_not_logged(
     assert not any(secret in line for secret in SECRETS)
 
 
-def test_a_database_that_is_away_tells_no_password(
+def test_a_database_outage_does_not_log_the_password(
     production: dict[str, str], start_process: Processes
 ) -> None:
     url = f"postgres://ann:{PASSWORD}@127.0.0.1:{free_port()}/chat"
@@ -138,7 +138,7 @@ def test_a_database_that_is_away_tells_no_password(
     assert PASSWORD not in process.output
 
 
-def test_without_json_a_line_is_for_people(
+def test_without_json_lines_are_plain_text(
     production: dict[str, str], start_worker: StartWorker
 ) -> None:
     worker = start_worker(env=production | {"LOG_FORMAT": "text"})

@@ -1,6 +1,6 @@
-"""The commands of the Procfile as an operator runs them: two web servers, two workers, one Redis.
+"""The Procfile's commands as an operator runs them: two web servers, two workers, one Redis.
 
-Redis is on a port of its own, found by REDIS_URL.
+Redis has a port of its own, given by REDIS_URL.
 """
 
 import re
@@ -27,7 +27,7 @@ SERVERS = ("daphne", "uvicorn")
 
 
 def assert_they_talk(ann: Person, bob: Person, label: str = "") -> None:
-    """Each says something and both hear it."""
+    """Check that both hear what each of them says."""
     for speaker, handle in ((ann, "ann"), (bob, "bob")):
         text = f"hello from {handle} {label}".strip()
         speaker.say(text, handle=handle)
@@ -65,7 +65,7 @@ def test_people_on_servers_of_two_kinds_talk(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_frames_stay_complete_and_in_order_while_workers_come_and_go(
+def test_frames_stay_complete_and_ordered_while_workers_come_and_go(
     kind: str, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     first, second = start_web(kind), start_web(kind)
@@ -91,7 +91,7 @@ def test_frames_stay_complete_and_in_order_while_workers_come_and_go(
 
 
 def wait_until_some_heard(person: Person, number: int, heard: list[Future[Any]]) -> None:
-    """Wait until a person has heard a number of frames; at once if a listener failed."""
+    """Wait until a person has heard *count* frames. Returns at once if a listener failed."""
     wait_for(
         lambda: len(person.seen) >= number or any(future.done() for future in heard),
         lambda: f"{number} frames, of which {len(person.seen)} came",
@@ -99,7 +99,7 @@ def wait_until_some_heard(person: Person, number: int, heard: list[Future[Any]])
     )
 
 
-def test_many_people_at_once_each_hear_everything_in_the_order_of_each_speaker(
+def test_everybody_hears_all_messages_in_each_speakers_order(
     start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     servers = [start_web("daphne"), start_web("uvicorn")]
@@ -119,7 +119,7 @@ def test_many_people_at_once_each_hear_everything_in_the_order_of_each_speaker(
                 assert said == [str(count) for count in range(each)]
 
 
-def test_a_web_server_that_ends_takes_its_own_people_only(
+def test_a_stopping_web_server_disconnects_only_its_own_clients(
     start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     first, second = start_web(), start_web()
@@ -133,7 +133,7 @@ def test_a_web_server_that_ends_takes_its_own_people_only(
         assert bob.hear()["message"] == "still here"
 
 
-def test_a_worker_that_ends_on_interrupt_leaves_nothing_undone(
+def test_an_interrupted_worker_finishes_its_messages(
     start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     server = start_web()
@@ -151,17 +151,17 @@ def test_a_worker_that_ends_on_interrupt_leaves_nothing_undone(
 @pytest.mark.parametrize(
     ("given", "others_reach_it"), [("", True), ("0.0.0.0", True), ("127.0.0.1", False)]
 )
-def test_web_listens_where_it_is_told(
+def test_web_listens_on_the_configured_address(
     given: str, others_reach_it: bool, start_web: StartWeb
 ) -> None:
-    """Another address of this machine stands for its address in the network."""
+    """Another loopback address stands for the machine's address in its network."""
     server = start_web(env={"BIND": given})
     assert "<title>" in server.get("/")
     assert is_listening(server.port, "127.0.0.2") is others_reach_it
 
 
 def start_honcho(start_process: Processes, env: dict[str, str]) -> Server:
-    """The chat, by the program that runs a Procfile."""
+    """Start the chat with honcho, which runs Procfiles."""
     port = free_port()
     command = ["honcho", "start", "--port", str(port), "web", "worker"]
     honcho = start_process(command, name="honcho", env=env)
@@ -176,10 +176,10 @@ def test_honcho_starts_the_procfile(
         assert_they_talk(ann, bob)
 
 
-def test_honcho_lets_web_close_its_sockets(
+def test_honcho_gives_web_time_to_close_its_sockets(
     start_process: Processes, chat_environment: dict[str, str]
 ) -> None:
-    """With what docs/how-to/deploy.md puts into .env: honcho kills what takes longer."""
+    """Uses the .env of docs/how-to/deploy.md, because honcho kills processes that take longer."""
     (line,) = re.findall(r"printf '%s\\n' (.+) > \.env", page("how-to/deploy").text)
     written = dict(pair.split("=", 1) for pair in line.split())
     env = {**chat_environment, "BIND": written["BIND"], "DRAIN_TIME": written["DRAIN_TIME"]}
@@ -198,17 +198,17 @@ def test_honcho_lets_web_close_its_sockets(
     assert "SIGKILL" not in honcho.output
 
 
-# Redis is not there, or not what it should be
+# Redis is down, or not what was expected
 
 
 def assert_says_and_goes_on(process: Process, *parts: str) -> None:
-    """It says what is wrong, with the address, and does not end."""
+    """Check that it logs the problem with the address, and keeps running."""
     pattern = "(?i)" + "".join(f"(?=.*{part})" for part in ("redis", *parts))
     process.wait_for_line(pattern)
     assert process.is_running
 
 
-def test_redis_that_starts_last(
+def test_redis_may_start_last(
     redis_server: RedisServer, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     redis_server.stop()
@@ -228,7 +228,7 @@ def test_redis_that_starts_last(
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost:6379", "redis//:hunter2@x"])
-def test_redis_url_that_is_none(
+def test_an_invalid_redis_url_is_refused(
     url: str, start_process: Processes, chat_environment: dict[str, str]
 ) -> None:
     env = {**chat_environment, "PORT": str(free_port()), "REDIS_URL": url}
@@ -246,7 +246,7 @@ def test_redis_url_that_is_none(
         ("redis://127.0.0.1:1/0", "127.0.0.1:1"),
     ],
 )
-def test_redis_url_of_nothing(
+def test_an_unreachable_redis_url_is_logged(
     url: str, address: str, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     env = {"REDIS_URL": url, "HANDSHAKE_TIMEOUT": "2"}
@@ -259,7 +259,7 @@ def test_redis_url_of_nothing(
     assert "<title>" in server.get("/"), "Pages need no Redis"
 
 
-def test_a_password_that_redis_does_not_take(
+def test_a_refused_redis_password_is_logged(
     redis_server: RedisServer, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     url = f"redis://:very-secret@127.0.0.1:{redis_server.port}/0"

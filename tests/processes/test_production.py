@@ -1,4 +1,4 @@
-"""A deployment as a platform makes it: build, release, web and worker, with DEBUG off."""
+"""A deployment as on a platform: build, release, web and worker, with DEBUG off."""
 
 import shutil
 import socket
@@ -24,13 +24,13 @@ from labs.harness.waiting import wait_for
 
 DEPLOYED = ("channels_workers", "chat", "chat_project", "manage.py", "Procfile")
 HOST = "chat.herokuapp.com"
-# What the platform's router adds to what a browser sends.
+# Headers that the platform's router adds.
 ROUTER = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
 
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Path:
-    """A copy of what runs in production, since a build writes next to it."""
+    """A copy of the production files, because a build writes next to them."""
     folder = tmp_path / "a deployment"
     folder.mkdir()
     for name in DEPLOYED:
@@ -54,12 +54,12 @@ def production(redis_server: RedisServer, tmp_path: Path) -> dict[str, str]:
 
 
 def visit(server: Server, path: str) -> str:
-    """The body of a page, asked for as the platform's router asks."""
+    """The body of a page, requested as the platform's router does."""
     return ask(server, path)[2]
 
 
 def ask(server: Server, path: str, **headers: str) -> tuple[int, Message, str]:
-    """Status, headers and body of an answer; no redirect is followed."""
+    """Status, headers and body of a response, without following redirects."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request("GET", path, headers={**ROUTER, "Host": HOST, **headers})
     with closing(connection), connection.getresponse() as response:
@@ -67,7 +67,7 @@ def ask(server: Server, path: str, **headers: str) -> tuple[int, Message, str]:
 
 
 def check_headers(server: Server) -> None:
-    """What browsers are told in production."""
+    """Check the security headers of production."""
     status, headers, _ = ask(server, "/lobby/", **{"X-Forwarded-Proto": "http"})
     assert (status, headers["Location"]) == (301, f"https://{HOST}/lobby/")
     assert ask(server, "/", Host="evil.example")[0] == 400
@@ -86,7 +86,7 @@ def check_headers(server: Server) -> None:
         assert not cookies[name]["domain"]
 
 
-def test_a_deployment(
+def test_a_production_deployment_works(
     deployment: Path, production: dict[str, str], start_process: Processes
 ) -> None:
     build = [sys.executable, "manage.py", "collectstatic", "--noinput"]

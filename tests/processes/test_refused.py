@@ -1,4 +1,4 @@
-"""A Redis that refuses the site: an interface server says so once, and lives."""
+"""An interface server that Redis refuses logs it once and keeps running."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.conftest import StartWeb
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_an_interface_server_that_is_refused(
+def test_a_server_refused_by_redis_logs_once_and_recovers(
     server: str, start_web: StartWeb, redis_server: RedisServer
 ) -> None:
     address = redis_server.url.replace("//", "//ann:s3cret@")
@@ -18,7 +18,7 @@ def test_an_interface_server_that_is_refused(
     assert (status, checks["layer"]) == (503, "refuses its user; see the log")
     assert web.probe("/healthz")[0] == 200
     output = web.process.output
-    assert output.count("refuses us") <= 2  # at the start, and where it registers at once
+    assert output.count("refuses us") <= 2  # at the start, and when it registers
     assert "Correct the user and the password" in output
     assert "Traceback" not in output
     assert "s3cret" not in output

@@ -1,4 +1,4 @@
-"""HTTP under real servers: what a client may send, how slowly, and how much it may leave unread."""
+"""HTTP limits on real servers: what clients send, how slowly, and how much they leave unread."""
 
 import json
 import re
@@ -34,7 +34,7 @@ StartLimited = Callable[..., Server]
 
 @pytest.fixture
 def start_limited(start_web: StartWeb, pages: Path) -> StartLimited:
-    """Starts a server of the kind named, with these limits."""
+    """Starts a server of the given kind with these limits."""
 
     def start(kind: str, *, env: dict[str, str] | None = None, **limits: Any) -> Server:
         settings = {"DJANGO_SETTINGS_MODULE": "tests.processes.limits"}
@@ -46,7 +46,7 @@ def start_limited(start_web: StartWeb, pages: Path) -> StartLimited:
 
 @contextmanager
 def line(server: Server, *, deaf: bool = False) -> Iterator[socket.socket]:
-    """A line to the server; a deaf one has room for little that is not read."""
+    """A connection to the server. A deaf one has small receive buffers."""
     with socket.socket() as opened:
         if deaf:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -60,7 +60,7 @@ def head(path: str, method: str = "GET", more: str = "") -> bytes:
 
 
 def read_all(opened: socket.socket) -> bytes:
-    """What comes until the server closes; a reset is an end too."""
+    """Everything until the server closes or resets the connection."""
     data = b""
     try:
         while part := opened.recv(65_536):
@@ -77,12 +77,12 @@ def status_of(answer: bytes) -> int:
 
 
 def resident(server: Server) -> int:
-    """Bytes of memory that the server holds."""
+    """Resident memory of the server (bytes)."""
     return server.process.memory * KIB
 
 
 def temporary_bytes(server: Server) -> int:
-    """Bytes of the deleted files that it holds open."""
+    """Size of the deleted files that it holds open (bytes)."""
     count = 0
     for file in Path(f"/proc/{server.process.pid}/fd").iterdir():
         try:
@@ -106,16 +106,16 @@ def chunked(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("path", ["/size/", "/healthz", "/readyz", "/nowhere/"])
-def test_a_body_above_the_limit_is_refused_before_it_comes(
+def test_a_body_above_the_limit_is_refused_before_it_arrives(
     kind: str, path: str, start_limited: StartLimited
 ) -> None:
     server = start_limited(kind, REQUEST_BODY_SIZE=SIZE)
     with line(server) as told, line(server) as in_chunks, line(server, deaf=True) as handshake:
         told.sendall(head(path, "POST", f"Content-Length: {SIZE + 1}\r\n"))
-        assert status_of(read_all(told)) == 413  # though nothing of it has come
+        assert status_of(read_all(told)) == 413  # although nothing of it has arrived
         in_chunks.sendall(head(path, "POST", "Transfer-Encoding: chunked\r\n"))
         in_chunks.sendall(chunked(b"x" * SIZE) + chunked(b"x"))
-        assert status_of(read_all(in_chunks)) == 413  # though it has not ended
+        assert status_of(read_all(in_chunks)) == 413  # although it has not ended
         more = f"{HANDSHAKE}Content-Length: {SIZE + 1}\r\n"
         handshake.sendall(head(path, "GET", more))
         assert status_of(read_all(handshake)) in {400, 413}
@@ -123,7 +123,7 @@ def test_a_body_above_the_limit_is_refused_before_it_comes(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_body_of_the_limit_arrives_whole(kind: str, start_limited: StartLimited) -> None:
+def test_a_body_at_the_limit_arrives_whole(kind: str, start_limited: StartLimited) -> None:
     server = start_limited(kind, REQUEST_BODY_SIZE=SIZE)
     body = b"x" * SIZE
     with line(server) as told:
@@ -139,10 +139,10 @@ def test_a_body_of_the_limit_arrives_whole(kind: str, start_limited: StartLimite
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_client_that_goes_on_sending_reads_the_answer(
+def test_a_client_that_keeps_sending_can_read_the_response(
     kind: str, start_limited: StartLimited
 ) -> None:
-    """Its line is not reset under the answer; what it sends is thrown away."""
+    """The connection is not reset before the response was read. Further input is discarded."""
     server = start_limited(kind)
     count = 100 * MIB
     before = resident(server)
@@ -160,7 +160,7 @@ def test_a_client_that_goes_on_sending_reads_the_answer(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_bodies_of_all_together_are_bounded(kind: str, start_limited: StartLimited) -> None:
+def test_bodies_of_all_clients_together_are_bounded(kind: str, start_limited: StartLimited) -> None:
     server = start_limited(kind, REQUEST_BODY_SIZE=SIZE, REQUEST_BYTES_WAITING=2 * SIZE)
     more = f"Content-Length: {SIZE}\r\nConnection: close\r\n"
     with ExitStack() as stack:
@@ -173,7 +173,7 @@ def test_bodies_of_all_together_are_bounded(kind: str, start_limited: StartLimit
         answer = read_all(refused)
         assert status_of(answer) == 503
         assert b"retry-after" in answer.lower()
-    assert status_of_post(server) == 200  # those are forgotten
+    assert status_of_post(server) == 200  # those are discarded
 
 
 def status_of_post(server: Server) -> int:
@@ -188,10 +188,10 @@ def status_of_post(server: Server) -> int:
 
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("first", [b"", b"G", head("/size/")[:-2], head("/", more=HANDSHAKE)[:-2]])
-def test_heads_that_never_end_hold_nothing_for_ever(
+def test_request_heads_that_never_end_time_out(
     kind: str, first: bytes, start_limited: StartLimited
 ) -> None:
-    """It trickles: time-outs between two bytes would never come."""
+    """It trickles: idle time-outs would never fire."""
     server = start_limited(kind, REQUEST_HEAD_TIMEOUT=1)
     with ExitStack() as stack:
         lines = [stack.enter_context(line(server)) for _ in range(50)]
@@ -219,7 +219,7 @@ def ends_while_it_trickles(opened: socket.socket, *, trickle: bool) -> bool:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_the_second_head_of_a_line_may_not_trickle_either(
+def test_a_trickling_second_head_on_a_connection_times_out(
     kind: str, start_limited: StartLimited
 ) -> None:
     server = start_limited(kind, REQUEST_HEAD_TIMEOUT=1)
@@ -227,16 +227,16 @@ def test_the_second_head_of_a_line_may_not_trickle_either(
         opened.sendall(head("/size/"))
         assert status_of(opened.recv(65_536)) == 200
         opened.sendall(b"GET /size/")
-        if kind == "uvicorn":  # Twisted counts the idle time too, a minute
+        if kind == "uvicorn":  # Twisted adds its idle time-out of a minute
             assert ends_while_it_trickles(opened, trickle=True)
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_body_that_trickles_is_timed_out(kind: str, start_limited: StartLimited) -> None:
+def test_a_trickling_body_times_out(kind: str, start_limited: StartLimited) -> None:
     server = start_limited(kind, REQUEST_BODY_TIMEOUT=1, REQUESTS_AT_ONCE=1)
     with line(server) as opened:
         opened.sendall(head("/size/", "POST", "Content-Length: 1000\r\n") + b"x")
-        assert server.get("/size/") == "0"  # it has no place meanwhile
+        assert server.get("/size/") == "0"  # it holds no slot meanwhile
         opened.sendall(b"x")
         assert status_of(read_all(opened)) == 408
     wait_for(lambda: lines_with(server, "REQUEST_BODY_TIMEOUT"), "the line of the log")
@@ -246,7 +246,7 @@ def test_a_body_that_trickles_is_timed_out(kind: str, start_limited: StartLimite
 
 
 def ask(server: Server, path: str, timeout: float = TIMEOUT) -> tuple[int, str]:
-    """Status, and text or Retry-After; 0 if it takes too long."""
+    """Status, and text or Retry-After. 0 if it takes too long."""
     try:
         with urllib.request.urlopen(server.url + path, timeout=timeout) as response:
             return response.status, response.read().decode()
@@ -259,7 +259,7 @@ def ask(server: Server, path: str, timeout: float = TIMEOUT) -> tuple[int, str]:
 
 @pytest.fixture
 def pages(tmp_path: Path) -> Path:
-    """The folder that tells which pages wait, and lets them go on."""
+    """The folder that shows which pages wait, and releases them."""
     folder = tmp_path / "pages"
     folder.mkdir()
     return folder
@@ -267,7 +267,7 @@ def pages(tmp_path: Path) -> Path:
 
 @contextmanager
 def held(server: Server, pages: Path, count: int, path: str = "/hold/") -> Iterator[list[Any]]:
-    """So many requests inside Django, which end afterwards."""
+    """Hold *count* requests inside Django, and release them afterwards."""
     with ThreadPoolExecutor(count) as browser:
         answers = [browser.submit(ask, server, path) for _ in range(count)]
         try:
@@ -280,7 +280,7 @@ def held(server: Server, pages: Path, count: int, path: str = "/hold/") -> Itera
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_so_many_requests_are_inside_django_and_the_rest_waits(
+def test_requests_above_the_concurrency_limit_queue(
     kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     server = start_limited(kind, REQUESTS_AT_ONCE=3, REQUEST_WAIT_TIMEOUT=600)
@@ -296,7 +296,7 @@ def test_so_many_requests_are_inside_django_and_the_rest_waits(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_who_waits_too_long_or_is_too_many_gets_503(
+def test_a_full_queue_and_a_long_wait_get_503(
     kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     limits = {"REQUESTS_AT_ONCE": 1, "REQUESTS_WAITING": 1, "REQUEST_WAIT_TIMEOUT": 0.5}
@@ -311,21 +311,21 @@ def test_who_waits_too_long_or_is_too_many_gets_503(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_who_leaves_while_it_waits_gives_its_place_back(
+def test_a_queued_client_that_leaves_frees_its_place(
     kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     limits = {"REQUESTS_AT_ONCE": 1, "REQUESTS_WAITING": 1, "REQUEST_WAIT_TIMEOUT": 600}
     server = start_limited(kind, **limits)
     with ThreadPoolExecutor(1) as browser:
         with held(server, pages, 1):
-            for _ in range(3):  # each can wait only when the one before has gone
+            for _ in range(3):  # each can queue only after the one before has left
                 wait_for(lambda: waits_and_leaves(server), "the only place to wait")
             waiting = browser.submit(wait_for, lambda: ask(server, "/size/")[0] == 200, "a place")
         assert waiting.result()
 
 
 def waits_and_leaves(server: Server) -> bool:
-    """Whether a request waits for a place, so that another cannot."""
+    """Whether a request occupies the only place in the queue."""
     with line(server) as leaving:
         leaving.sendall(head("/size/"))
         leaving.settimeout(0.5)
@@ -337,7 +337,7 @@ def waits_and_leaves(server: Server) -> bool:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_streams_and_long_polls_leave_their_places_to_others(
+def test_streams_and_long_polls_free_their_slots(
     kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     server = start_limited(kind, REQUESTS_AT_ONCE=1, REQUEST_WAIT_TIMEOUT=600)
@@ -359,7 +359,7 @@ def read_until(opened: socket.socket, text: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_stream_more_than_may_be_keeps_its_place(
+def test_a_stream_above_the_limit_keeps_its_slot(
     kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     limits = {"REQUESTS_AT_ONCE": 1, "STREAMS_AT_ONCE": 1, "REQUEST_WAIT_TIMEOUT": 0.2}
@@ -373,7 +373,7 @@ def test_a_stream_more_than_may_be_keeps_its_place(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_requests_of_one_address_are_counted(
+def test_requests_per_address_are_limited(
     kind: str, start_limited: StartLimited, pages: Path
 ) -> None:
     server = start_limited(kind, REQUESTS_PER_ADDRESS=2, REQUESTS_AT_ONCE=9, TRUSTED_PROXIES=1)
@@ -389,11 +389,13 @@ def test_requests_of_one_address_are_counted(
     assert len(lines_with(server, "requests under way here")) == 1
 
 
-# Answers that nobody reads
+# Responses that nobody reads
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_unread_answers_are_bounded_for_all_clients(kind: str, start_limited: StartLimited) -> None:
+def test_unread_responses_of_all_clients_are_bounded(
+    kind: str, start_limited: StartLimited
+) -> None:
     server = start_limited(
         kind, ANSWER_BYTES_WAITING=4 * MIB, ALL_ANSWER_BYTES_WAITING=8 * MIB, REQUESTS_AT_ONCE=2
     )
@@ -404,15 +406,15 @@ def test_unread_answers_are_bounded_for_all_clients(kind: str, start_limited: St
             deaf = stack.enter_context(line(server, deaf=True))
             deaf.sendall(head(f"/large/{6 * MIB}/"))
         wait_for(lambda: lines_with(server, "ALL_ANSWER_BYTES_WAITING"), "the first cut")
-        assert len(ask(server, f"/large/{6 * MIB}/")[1]) == 6 * MIB  # a place is left
-        assert resident(server) - before < 120 * MIB  # and not 240
+        assert len(ask(server, f"/large/{6 * MIB}/")[1]) == 6 * MIB  # a slot is free
+        assert resident(server) - before < 120 * MIB  # instead of 240
     assert len(lines_with(server, "Cutting the connection of the client")) == 1
 
 
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("close", ["", "Connection: close\r\n"])
 @pytest.mark.parametrize("path", [f"/large/{7 * MIB}/", f"/stream/{20 * MIB}/"])
-def test_who_does_not_read_for_long_is_cut(
+def test_a_client_that_does_not_read_for_long_is_cut(
     kind: str, path: str, close: str, start_limited: StartLimited
 ) -> None:
     server = start_limited(kind, ANSWER_TIMEOUT=1, REQUESTS_AT_ONCE=1)
@@ -424,10 +426,10 @@ def test_who_does_not_read_for_long_is_cut(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_slow_reader_gets_the_whole_of_a_large_stream(
+def test_a_slow_reader_gets_a_large_stream_completely(
     kind: str, start_limited: StartLimited
 ) -> None:
-    """It reads a piece when the server has waited for it, and is not cut; others are served."""
+    """It reads just before the time-out each time. Others are served meanwhile."""
     server = start_limited(
         kind, ANSWER_TIMEOUT=2, REQUESTS_AT_ONCE=1, ALL_ANSWER_BYTES_WAITING=8 * MIB
     )
@@ -446,7 +448,7 @@ def test_a_slow_reader_gets_the_whole_of_a_large_stream(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_pipelined_requests_wait_for_the_answers_before_them(
+def test_pipelined_requests_wait_for_earlier_responses(
     kind: str, start_limited: StartLimited
 ) -> None:
     server = start_limited(kind, ANSWER_TIMEOUT=600)
@@ -458,15 +460,15 @@ def test_pipelined_requests_wait_for_the_answers_before_them(
             for _ in range(20_000):
                 deaf.sendall(head(f"/large/{MIB}/"))
         except TimeoutError:
-            pass  # it is not read any more
+            pass  # the server has stopped reading
         assert ask(server, "/size/") == (200, "0")
         assert resident(server) - before < 30 * MIB
 
 
-# Versions of servers that lack a private part
+# Server releases without a private part
 
 
-def test_without_parts_of_daphne_bodies_are_judged_when_they_are_here(
+def test_without_daphnes_private_parts_bodies_are_checked_on_arrival(
     start_limited: StartLimited,
 ) -> None:
     server = start_limited("daphne", env={"WITHOUT": "1"}, REQUEST_BODY_SIZE=SIZE)
@@ -474,13 +476,13 @@ def test_without_parts_of_daphne_bodies_are_judged_when_they_are_here(
         with line(server) as opened:
             opened.sendall(head(path, "POST", f"Content-Length: {SIZE + 1}\r\n"))
             opened.sendall(b"x" * (SIZE + 1))
-            assert status_of(read_all(opened)) == 413  # and the line is closed
+            assert status_of(read_all(opened)) == 413  # and the connection is closed
     assert ask(server, "/size/") == (200, "0")
     (said,) = lines_with(server, "WebRequest.noSuchPart")
     assert "put a proxy in front" in said
 
 
-def test_a_uvicorn_that_does_not_tell_of_its_start_serves_and_says_so(
+def test_a_uvicorn_without_startup_event_serves_and_logs_it(
     start_limited: StartLimited,
 ) -> None:
     server = start_limited("uvicorn", env={"UVICORN_LIFESPAN": "off"})

@@ -1,4 +1,4 @@
-"""Another SECRET_KEY, changed as docs/chat/running.md says, with real servers and one database."""
+"""A SECRET_KEY rotation as in docs/chat/running.md, with real servers and one database."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ OLD, NEW = (f"the-{age}-key-of-this-test-0123456789-0123456789-0123" for age in 
 
 
 def next_of(person: Person, kind: str) -> dict[str, Any]:
-    """The next frame of a type."""
+    """The next frame of this type."""
     while (frame := json.loads(person.socket.recv(20))).get("type") != kind:
         pass
     return dict(frame)
@@ -22,11 +22,11 @@ def edit(person: Person, message: dict[str, Any], text: str) -> None:
 
 
 def is_logged_in(visitor: Visitor, name: str) -> bool:
-    """Whether a room in which nobody is shows this name to the visitor."""
+    """Whether an empty room shows the visitor this name."""
     return name in visitor.get("/empty/").body
 
 
-def test_what_the_old_key_signed_is_good_until_it_is_forgotten(
+def test_signatures_of_the_old_key_stay_valid_until_it_is_removed(
     start_runserver: StartServer,
 ) -> None:
     server = start_runserver(env={"SECRET_KEY": OLD})

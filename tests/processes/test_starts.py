@@ -1,4 +1,4 @@
-"""Each way to start a server makes one server of the layer in each process, and tells of it."""
+"""Each way to start servers registers one server per process, and logs it."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ ECHO = {"DJANGO_SETTINGS_MODULE": "tests.processes.echo"}
 APPLICATION = "chat_project.asgi:application"
 GUNICORN = ("gunicorn", "-k", "uvicorn_worker.UvicornWorker", "--no-control-socket")
 
-#: Commands by name: what takes the port, and how many processes serve.
+#: Commands by name: how they get the port, and how many processes serve.
 PROGRAMS: dict[str, tuple[Callable[[int], list[str]], int]] = {
     "daphne": (lambda port: ["daphne", "-p", f"{port}", APPLICATION], 1),
     "uvicorn": (lambda port: ["uvicorn", "--port", f"{port}", APPLICATION], 1),
@@ -37,7 +37,7 @@ PROGRAMS: dict[str, tuple[Callable[[int], list[str]], int]] = {
 
 
 def servers(redis_server: RedisServer) -> set[str]:
-    """The servers that the layer knows."""
+    """The registered servers."""
     with redis_server.client() as client:
         about = {
             key: json.loads(value) for key, value in client.hgetall(f"{PREFIX}process_info").items()
@@ -47,7 +47,7 @@ def servers(redis_server: RedisServer) -> set[str]:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_each_process_is_one_server_from_its_start_to_its_end(
+def test_each_process_registers_one_server_until_it_exits(
     program: str,
     start_process: Processes,
     start_worker: StartWorker,
@@ -71,7 +71,7 @@ def test_each_process_is_one_server_from_its_start_to_its_end(
 
 
 def told(process: Process, event: str) -> dict[str, str]:
-    """The line of the log about *event*."""
+    """The log line of *event*."""
 
     def found() -> dict[str, str] | None:
         lines = [json.loads(line) for line in process.output.splitlines() if line[:1] == "{"]
@@ -83,16 +83,16 @@ def told(process: Process, event: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("program", ["daphne", "uvicorn"])
-def test_a_server_says_at_its_start_by_which_layer_it_serves(
+def test_a_server_logs_its_layer_at_startup(
     program: str, start_web: StartWeb, redis_server: RedisServer
 ) -> None:
-    """Before anybody calls it: Daphne tells its application of nothing before that."""
+    """Before the first client: Daphne does not call its application earlier."""
     web = start_web(program, env={"LOG_FORMAT": "json"})
     assert redis_server.url in told(web.process, "server_starts")["message"]
 
 
 @pytest.mark.parametrize("program", ["daphne", "uvicorn"])
-def test_a_server_says_at_its_start_that_redis_is_away_and_serves_when_it_is_there(
+def test_a_server_without_redis_logs_it_at_startup_and_recovers(
     program: str, start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     redis_server.stop()

@@ -1,4 +1,7 @@
-"""A site below a prefix: by `--root-path`, a header or FORCE_SCRIPT_NAME; a proxy may keep it."""
+"""A site below a prefix, set by `--root-path`, a header or FORCE_SCRIPT_NAME.
+
+A proxy may keep the prefix.
+"""
 
 from collections.abc import Mapping
 
@@ -16,7 +19,7 @@ PREFIX = "/talk"
 ROOT = ("--root-path", PREFIX)
 FORCED = {"PREFIX": PREFIX}
 
-#: The server's options, its environment, and with what the addresses that reach it begin.
+#: The server's options, its environment, and the prefix of its public addresses.
 WAYS = {
     "daphne --root-path": (["daphne", *ROOT], {}, ["", PREFIX]),
     "uvicorn --root-path, which is for a proxy that takes it off": (["uvicorn", *ROOT], {}, [""]),
@@ -45,7 +48,7 @@ class StartSite:
 
 
 def heard(server: Server, path: str, headers: Mapping[str, str] | None = None) -> list[str]:
-    """What a socket says when it opens, and then to a frame if workers have it."""
+    """What a socket sends on opening, and after a frame if workers serve it."""
     address = f"{server.socket_url}{path}"
     with connect(address, open_timeout=30, additional_headers=headers) as socket:
         first = str(socket.recv(20))
@@ -56,7 +59,7 @@ def heard(server: Server, path: str, headers: Mapping[str, str] | None = None) -
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_all_see_what_comes_after_the_prefix(way: str, start_site: StartSite) -> None:
+def test_pages_and_sockets_see_the_path_after_the_prefix(way: str, start_site: StartSite) -> None:
     command, env, beginnings = WAYS[way]
     server = start_site(command, env)
     for begin in beginnings:
@@ -68,7 +71,7 @@ def test_all_see_what_comes_after_the_prefix(way: str, start_site: StartSite) ->
         assert server.probe(f"{begin}/readyz")[0] == 200
 
 
-def test_a_header_that_daphne_knows_says_it_for_each_request(start_site: StartSite) -> None:
+def test_a_header_that_daphne_knows_sets_the_prefix_per_request(start_site: StartSite) -> None:
     server = start_site(["daphne"], {})
     headers = {"Daphne-Root-Path": PREFIX}
     assert heard(server, "/talk/board/", headers) == ["/board/ /talk", "/board/"]

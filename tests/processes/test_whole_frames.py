@@ -1,4 +1,4 @@
-"""Every valid frame arrives as it was, in both directions."""
+"""Every valid frame arrives unchanged, in both directions."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ MIRROR = {"DJANGO_SETTINGS_MODULE": "tests.processes.mirror"}
 
 SIZES = (0, 1, 125, 126, 127, 65535, 65536)
 
-#: All of Unicode but surrogates, which no frame can hold.
+#: All of Unicode except surrogates, which no frame can hold.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 
 REUSED = settings(
@@ -38,7 +38,7 @@ def mirror(request: pytest.FixtureRequest, address: str) -> Iterator[ClientConne
         yield socket
 
 
-def test_frames_of_each_size(mirror: ClientConnection) -> None:
+def test_frames_of_every_size_arrive_unchanged(mirror: ClientConnection) -> None:
     for letter in ("a", "é", "\x00", "\U0001f600", b"\xff"):
         width = len(letter.encode()) if isinstance(letter, str) else 1
         for size in SIZES:
@@ -49,7 +49,7 @@ def test_frames_of_each_size(mirror: ClientConnection) -> None:
 
 @REUSED
 @given(st.lists(st.one_of(TEXTS, st.binary(max_size=300)), min_size=1, max_size=8))
-def test_any_frames_in_their_order(mirror: ClientConnection, sent: list[str | bytes]) -> None:
+def test_random_frames_arrive_in_order(mirror: ClientConnection, sent: list[str | bytes]) -> None:
     for each in sent:
         mirror.send(each)
     assert [mirror.recv(20) for _ in sent] == sent
@@ -57,7 +57,9 @@ def test_any_frames_in_their_order(mirror: ClientConnection, sent: list[str | by
 
 @REUSED
 @given(st.one_of(st.lists(TEXTS, min_size=1), st.lists(st.binary(max_size=300), min_size=1)))
-def test_frames_in_fragments(mirror: ClientConnection, fragments: list[str] | list[bytes]) -> None:
+def test_fragmented_frames_arrive_whole(
+    mirror: ClientConnection, fragments: list[str] | list[bytes]
+) -> None:
     mirror.send(iter(fragments))
     kind = type(fragments[0])
     assert mirror.recv(20) == kind().join(fragments)  # type: ignore[arg-type]

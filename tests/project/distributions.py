@@ -1,4 +1,4 @@
-"""Builds the distributions, as a release would."""
+"""Builds the distributions as a release does."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,7 @@ from labs.harness.project import ROOT
 
 
 def build(folder: Path) -> Path:
-    """Build both distributions into a folder, and check them; the folder."""
+    """Build both distributions into a folder and check them. Returns the folder."""
     result = subprocess.run(
         [ROOT / "scripts" / "package", folder],
         env=clean_environment(),

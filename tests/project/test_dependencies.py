@@ -1,4 +1,4 @@
-"""What the engine imports is what its wheel asks for, and nothing has to be there by luck."""
+"""The engine's wheel declares everything that the engine imports."""
 
 import ast
 import sys
@@ -26,7 +26,7 @@ NEEDED = names(PROJECT["dependencies"])
 
 
 def imported(file: Path) -> Iterator[str]:
-    """The top-level modules that a file imports, wherever in it, and for type checkers too."""
+    """The top-level modules that a file imports anywhere, type-checking imports included."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -41,7 +41,7 @@ def packages_of() -> dict[str, set[str]]:
 
 
 def undeclared(file: Path) -> dict[str, set[str]]:
-    """The modules that come from a package that is not asked for, with these packages."""
+    """The modules from packages that are not declared, with these packages."""
     others = set(imported(file)) - sys.stdlib_module_names - {PACKAGE.name}
     known = packages_of()
     assert others <= set(known), f"{file} imports {others - set(known)}, which is not installed"
@@ -55,12 +55,12 @@ def test_each_import_is_declared(file: Path) -> None:
     assert undeclared(file) == {}, "name it under dependencies in pyproject.toml, with a range"
 
 
-def test_the_search_finds_what_is_not_declared(tmp_path: Path) -> None:
+def test_the_search_finds_undeclared_imports(tmp_path: Path) -> None:
     file = tmp_path / "one.py"
     file.write_text("def late():\n    import uvicorn.config\n    from yaml import load\n")
     assert undeclared(file) == {"uvicorn": {"uvicorn"}, "yaml": {"pyyaml"}}
 
 
 @pytest.mark.parametrize("line", PROJECT["dependencies"])
-def test_each_has_a_lower_bound(line: str) -> None:
+def test_each_requirement_has_a_lower_bound(line: str) -> None:
     assert any(bound.operator == ">=" for bound in Requirement(line).specifier)

@@ -1,4 +1,4 @@
-"""The files that a hosting platform reads: app.json, Procfile, runtime.txt."""
+"""The files that hosting platforms read: app.json, Procfile, runtime.txt."""
 
 import json
 import os
@@ -35,7 +35,7 @@ APP_KEYS = {
 }
 ENV_KEYS = {"description", "value", "required", "generator"}
 SCRIPTS = {"postdeploy", "pr-predestroy"}
-# Those that may run several dynos of a process type, and those that may not.
+# Dyno sizes that allow several dynos of a process type, and those that do not.
 SIZES = {
     **dict.fromkeys(("eco", "basic"), 1),
     **dict.fromkeys(("standard-1x", "standard-2x"), 100),
@@ -63,7 +63,7 @@ def config_vars(app: dict[str, Any]) -> dict[str, str]:
 
 
 def run_python(code: str, env: dict[str, str]) -> str:
-    """What `code` prints in a fresh interpreter."""
+    """The output of `code` in a fresh interpreter."""
     command = [sys.executable, "-c", code]
     env = clean_environment() | env
     result = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
@@ -71,7 +71,7 @@ def run_python(code: str, env: dict[str, str]) -> str:
     return result.stdout
 
 
-def test_app_json_has_known_keys_only(app: dict[str, Any]) -> None:
+def test_app_json_has_only_known_keys(app: dict[str, Any]) -> None:
     for key, value in app.items():
         assert key in APP_KEYS
         assert isinstance(value, APP_KEYS[key])
@@ -89,17 +89,17 @@ def test_config_vars_have_known_keys_and_a_description(app: dict[str, Any]) -> N
         assert ("value" in entry) != ("generator" in entry), f"{name} would be asked for"
 
 
-def test_the_secret_key_is_made_by_the_platform(app: dict[str, Any]) -> None:
+def test_the_secret_key_is_generated_by_the_platform(app: dict[str, Any]) -> None:
     assert app["env"]["SECRET_KEY"]["generator"] == "secret"
 
 
-def test_each_config_var_is_read_by_the_settings_or_the_procfile(app: dict[str, Any]) -> None:
+def test_each_config_var_is_used_by_the_settings_or_the_procfile(app: dict[str, Any]) -> None:
     settings = (ROOT / "chat_project" / "settings.py").read_text()
     for name in app["env"]:
         assert f'"{name}"' in settings or f"${{{name}:-" in (ROOT / "Procfile").read_text(), name
 
 
-def test_formation_is_web_and_worker_of_sizes_that_allow_so_many(
+def test_the_formation_has_web_and_worker_of_sizes_that_can_scale(
     app: dict[str, Any],
 ) -> None:
     assert set(app["formation"]) == {"web", "worker"}
@@ -116,17 +116,17 @@ def test_addons_are_a_database_and_a_redis(app: dict[str, Any]) -> None:
         assert not any(plan in addon for plan in ENDED_PLANS)
 
 
-def test_the_buildpack_is_that_of_python(app: dict[str, Any]) -> None:
+def test_the_buildpack_is_pythons(app: dict[str, Any]) -> None:
     assert app["buildpacks"] == [{"url": "heroku/python"}]
 
 
-def test_scripts_have_known_names_only(app: dict[str, Any]) -> None:
+def test_scripts_have_only_known_names(app: dict[str, Any]) -> None:
     for name, command in app.get("scripts", {}).items():
         assert name in SCRIPTS
         assert isinstance(command, str)
 
 
-def test_who_has_deployed_is_led_to_a_page_of_the_site(app: dict[str, Any]) -> None:
+def test_a_fresh_deployment_opens_an_existing_page(app: dict[str, Any]) -> None:
     path = urlsplit(app["success_url"])
     assert (path.scheme, path.netloc) == ("", "")
     assert resolve(path.path).view_name != "chat.views.not_found"
@@ -138,7 +138,7 @@ def test_keywords_are_words(app: dict[str, Any]) -> None:
 
 
 def test_values_are_those_of_production_or_the_defaults(app: dict[str, Any]) -> None:
-    """What somebody leaves as it is must not differ from what the pages say."""
+    """Unchanged values must not differ from the documented ones."""
     rows = {code(row[0])[0]: row[1] for row in page("chat/running").table("environment")}
     for name, entry in app["env"].items():
         assert name in rows, f"docs/chat/running.md does not say what {name} means"
@@ -166,7 +166,7 @@ def test_settings_of_a_new_app(app: dict[str, Any]) -> None:
     ]
 
 
-def test_static_files_are_collected_with_neither_database_nor_redis(
+def test_collecting_static_files_needs_no_database_and_no_redis(
     app: dict[str, Any], tmp_path: Path
 ) -> None:
     code = f"""if True:
@@ -187,7 +187,7 @@ def test_procfile_has_release_web_and_worker() -> None:
     assert list(read_procfile()) == ["release", "web", "worker"]
 
 
-def test_web_listens_on_the_port_given_and_closes_no_living_socket() -> None:
+def test_web_listens_on_the_given_port_and_keeps_live_sockets_open() -> None:
     web = read_procfile()["web"].split()
     assert web[0] == "daphne"
     assert web[-1] == "chat_project.asgi:application"
@@ -198,13 +198,13 @@ def test_web_listens_on_the_port_given_and_closes_no_living_socket() -> None:
     assert "--proxy-headers" not in web, "it believes what clients write"
 
 
-def test_runtime_is_a_python_that_the_package_supports() -> None:
+def test_the_runtime_is_a_supported_python() -> None:
     version = re.fullmatch(r"python-(\d+\.\d+)\n", (ROOT / "runtime.txt").read_text())
     assert version
     assert version[1] in SUPPORTED_PYTHON
 
 
-def test_there_is_one_dependency_file_and_no_virtual_environment_in_the_repository() -> None:
+def test_the_repository_has_one_dependency_file_and_no_virtual_environment() -> None:
     for name in OTHER_DEPENDENCY_FILES:
         assert not (ROOT / name).exists(), f"{name} breaks the build"
     ignored = (ROOT / ".gitignore").read_text().splitlines()

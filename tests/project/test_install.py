@@ -1,4 +1,4 @@
-"""The wheel with what it asks for, and nothing else, in an environment of its own."""
+"""The wheel with only its dependencies, in a separate environment."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ for module in pkgutil.walk_packages(channels_workers.__path__, "channels_workers
 def run(
     *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] = clean_environment()
 ) -> str:
-    """Run a command to its end; what it wrote."""
+    """Run a command to completion and return its output."""
     result = subprocess.run(command, cwd=cwd, env=env, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -44,18 +44,18 @@ def run(
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of the environment; versions are those of requirements.txt."""
+    """The interpreter of the environment. It has the versions of requirements.txt."""
     folder = tmp_path_factory.mktemp("install")
     wheel = next(build(folder).glob("channels_workers-*.whl"))
     run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
     python = folder / "venv" / "bin" / "python"
     options = ["--no-verify-hashes", "--constraint", ROOT / "requirements.txt"]
-    # Where packages come from is for the machine to say.
+    # The machine's configuration selects the package index.
     run(UV, "pip", "install", "--quiet", "--python", python, *options, wheel, env=os.environ)
     return python
 
 
-def test_nothing_is_missing_and_nothing_does_not_fit(python: Path) -> None:
+def test_requirements_are_complete_and_compatible(python: Path) -> None:
     run(UV, "pip", "check", "--quiet", "--python", python)
     listed = run(UV, "pip", "list", "--python", python)
     for package in ("uvicorn", "websockets", "libcst", "whitenoise", "pytest"):
@@ -73,7 +73,7 @@ def test_each_module_can_be_imported(python: Path, tmp_path: Path) -> None:
     assert wanted <= imported
 
 
-def test_the_upgrade_says_what_to_install(python: Path, tmp_path: Path) -> None:
+def test_the_upgrade_stub_says_what_to_install(python: Path, tmp_path: Path) -> None:
     result = subprocess.run(
         [python, "-m", "channels_workers.upgrade", tmp_path],
         env=clean_environment(),
@@ -108,10 +108,10 @@ def test_the_tutorial_up_to_several_processes(
         assert bob.recv(20) == '{"line": "while no worker runs", "number": 2}'
 
 
-def test_the_package_page_from_an_empty_project(
+def test_the_package_page_works_from_an_empty_project(
     python: Path, tmp_path: Path, start_process: Processes, redis_server: RedisServer
 ) -> None:
-    """What an index shows is enough: install, three files, `manage.py runserver`."""
+    """Its instructions are enough: install, three files, `manage.py runserver`."""
     project = Project(tmp_path, start_process, redis_server, python, source="")
     run(python, "-m", "django", "startproject", "mysite", tmp_path, cwd=tmp_path)
     for block in Page(ROOT / "channels_workers" / "README.md").blocks:

@@ -1,4 +1,4 @@
-"""The distributions of the engine: a wheel with the engine alone, and its source with tests."""
+"""The engine's distributions: a wheel with only the engine, and a source archive with tests."""
 
 import subprocess
 import sys
@@ -46,12 +46,12 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
     return message_from_bytes(wheel.read(name))
 
 
-def test_it_holds_the_engine_alone(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_only_the_engine(wheel: zipfile.ZipFile) -> None:
     folders = {name.split("/")[0] for name in wheel.namelist()}
     assert {name for name in folders if not name.endswith(".dist-info")} == {"channels_workers"}
 
 
-def test_it_holds_every_file_of_the_engine(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_every_file_of_the_engine(wheel: zipfile.ZipFile) -> None:
     wanted = {
         str(file.relative_to(ROOT))
         for pattern in ("*.py", "*.lua", "py.typed")
@@ -63,7 +63,7 @@ def test_it_holds_every_file_of_the_engine(wheel: zipfile.ZipFile) -> None:
     assert "channels_workers/py.typed" in packed
 
 
-def test_its_name_version_and_licence(metadata: Message) -> None:
+def test_name_version_and_licence(metadata: Message) -> None:
     import channels_workers
 
     assert metadata["Name"] == "channels-workers"
@@ -72,26 +72,26 @@ def test_its_name_version_and_licence(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
 
 
-def test_it_asks_for_the_packages_that_the_chat_pins() -> None:
+def test_it_requires_the_packages_that_the_chat_pins() -> None:
     pinned = {one.name: one.version for one in locked(ROOT / "requirements.in")}
     for dependency in map(Requirement, PROJECT["dependencies"]):
         assert dependency.specifier.contains(pinned[dependency.name])
 
 
 @pytest.mark.parametrize("name", ["docs", "tests", "CHANGELOG.md", "LICENSE", "SECURITY.md"])
-def test_its_source_holds_docs_changes_and_tests(name: str, unpacked: Path) -> None:
+def test_the_source_contains_docs_changelog_and_tests(name: str, unpacked: Path) -> None:
     assert (unpacked / name).exists()
 
 
-def test_its_source_holds_nothing_of_this_machine(unpacked: Path) -> None:
-    """The builder adds what a build needs: a list of files and the metadata."""
+def test_the_source_contains_no_files_of_this_machine(unpacked: Path) -> None:
+    """The builder adds only a file list and the metadata."""
     made = {"PKG-INFO", "setup.cfg", "channels_workers.egg-info"}
     names = {path.name for path in unpacked.iterdir()} - made
     assert names <= {path.name for path in ROOT.iterdir()}
     assert not [path for path in unpacked.rglob("*") if path.name in {".venv", "__pycache__"}]
 
 
-def test_its_tests_run_from_its_source(unpacked: Path) -> None:
+def test_the_source_passes_its_own_tests(unpacked: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "tests/channels_workers/test_message.py"],
         cwd=unpacked,
@@ -103,7 +103,7 @@ def test_its_tests_run_from_its_source(unpacked: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_packages_of_its_groups_are_pinned() -> None:
+def test_packages_of_its_dependency_groups_are_pinned() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     chat, docs, test = (
         {Requirement(line).name for line in groups[name] if isinstance(line, str)}

@@ -1,4 +1,4 @@
-"""The pages that an index shows: their links are whole, and lead to what is in the repository."""
+"""Package index pages: their links are absolute and lead to existing files."""
 
 import re
 import tomllib
@@ -15,24 +15,24 @@ each = pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folde
 
 
 def project(folder: Path) -> dict[str, dict[str, str]]:
-    """The table of a distribution, whose `readme` is its page."""
+    """The `project` table of a distribution, whose `readme` is its page."""
     found: dict[str, dict[str, str]] = tomllib.loads((folder / "pyproject.toml").read_text())
     return found["project"]
 
 
-#: Where the project is published, which stands in one place.
+#: Where the project is published. Defined only here.
 REPOSITORY = project(ROOT)["urls"]["Repository"]
 
 
 def leads_somewhere(link: str) -> bool:
-    """Whether a link into the repository names a file or a folder of it."""
+    """Whether a link into the repository names an existing file or folder."""
     kind, _, path = link.removeprefix(REPOSITORY).strip("/").partition("/main/")
     target = ROOT / path
     return {"blob": target.is_file(), "tree": target.is_dir(), "": not path}[kind]
 
 
 @each
-def test_each_link_of_the_page_is_whole_and_leads_somewhere(folder: Path) -> None:
+def test_each_link_of_the_page_is_absolute_and_resolves(folder: Path) -> None:
     links = Page(folder / str(project(folder)["readme"])).links
     assert links
     for link in links:
@@ -41,7 +41,7 @@ def test_each_link_of_the_page_is_whole_and_leads_somewhere(folder: Path) -> Non
 
 
 @each
-def test_each_address_leads_somewhere(folder: Path) -> None:
+def test_each_project_url_resolves(folder: Path) -> None:
     for address in project(folder)["urls"].values():
         assert address.startswith(REPOSITORY)
         assert leads_somewhere(address), address

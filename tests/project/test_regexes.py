@@ -1,4 +1,4 @@
-"""A dollar in a regular expression also matches before a last line end: what checks has none."""
+"""In a regular expression, `$` also matches before a final newline, so checks avoid it."""
 
 import ast
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ FILES = [
 
 
 def patterns(file: Path) -> Iterator[tuple[int, str, bool]]:
-    """Line, text and whether lines count, of each pattern that stands in a call of `re`."""
+    """Line, pattern and multi-line flag of each pattern in a call of `re`."""
     for node in ast.walk(ast.parse(file.read_text())):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[first, *_]):
@@ -28,7 +28,7 @@ def patterns(file: Path) -> Iterator[tuple[int, str, bool]]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_the_end_is_said_by_fullmatch(file: Path) -> None:
+def test_patterns_are_anchored_with_fullmatch(file: Path) -> None:
     wrong = [
         f"{file}:{line}: {text}"
         for line, text, of_lines in patterns(file)
@@ -37,7 +37,7 @@ def test_the_end_is_said_by_fullmatch(file: Path) -> None:
     assert wrong == []
 
 
-def test_the_search_finds_one(tmp_path: Path) -> None:
+def test_the_search_finds_a_dollar(tmp_path: Path) -> None:
     file = tmp_path / "one.py"
     file.write_text("import re\nre.compile('^a$')\nre.match(f'{b}$', b)\nre.sub('(?m)a', b, c)\n")
     assert [text for _, text, _ in patterns(file)] == ["^a$", "$", "(?m)a"]

@@ -1,4 +1,4 @@
-"""requirements.in and tests/requirements.in, and what scripts/lock has made of them."""
+"""requirements.in and tests/requirements.in, and what scripts/lock generates from them."""
 
 import re
 from importlib.metadata import requires, version
@@ -17,12 +17,12 @@ each_file = pytest.mark.parametrize("file", WRITTEN, ids=lambda file: str(file.r
 
 
 def by_name(file: Path) -> dict[str, Locked]:
-    """What is locked for this machine."""
+    """The locked requirements for this machine."""
     return {one.name: one for one in locked(file) if one.is_for_this_machine}
 
 
 def needs(requirement: Requirement) -> list[Requirement]:
-    """What the package that is installed asks for here, with the extras of `requirement`."""
+    """The requirements of the installed package here, with the extras of `requirement`."""
     asked = [Requirement(line) for line in requires(requirement.name) or ()]
     return [
         one
@@ -33,20 +33,20 @@ def needs(requirement: Requirement) -> list[Requirement]:
 
 
 @each_file
-def test_each_is_pinned_exactly(file: Path) -> None:
+def test_each_requirement_is_pinned_exactly(file: Path) -> None:
     assert requirements(file)
     for line, _ in requirements(file):
         assert PIN.fullmatch(line), line
 
 
 @each_file
-def test_each_has_its_reason(file: Path) -> None:
+def test_each_requirement_has_its_reason(file: Path) -> None:
     for line, above in requirements(file):
         assert above.startswith("# "), line
 
 
 @each_file
-def test_each_is_locked_as_it_is_written(file: Path) -> None:
+def test_each_requirement_is_locked_at_its_version(file: Path) -> None:
     found = by_name(file)
     for line, _ in requirements(file):
         asked = Requirement(line)
@@ -56,7 +56,7 @@ def test_each_is_locked_as_it_is_written(file: Path) -> None:
 
 
 @each_file
-def test_what_they_need_is_locked_too(file: Path) -> None:
+def test_transitive_requirements_are_locked_too(file: Path) -> None:
     found = by_name(file)
     waiting = [Requirement(line) for line, _ in requirements(file)]
     seen = set()
@@ -72,7 +72,7 @@ def test_what_they_need_is_locked_too(file: Path) -> None:
 
 
 @each_file
-def test_each_line_that_is_locked_has_hashes(file: Path) -> None:
+def test_each_locked_line_has_hashes(file: Path) -> None:
     text = file.with_suffix(".txt").read_text()
     starts = re.findall(r"^[A-Za-z0-9].*", text, re.MULTILINE)
     assert len(locked(file)) == len(starts)
@@ -82,16 +82,16 @@ def test_each_line_that_is_locked_has_hashes(file: Path) -> None:
 
 
 @each_file
-def test_each_is_what_the_tests_run_with(file: Path) -> None:
+def test_the_installed_versions_are_the_locked_ones(file: Path) -> None:
     for one in by_name(file).values():
         assert version(one.name) == one.version, one.name
 
 
-def test_the_tests_run_with_what_the_chat_runs_with() -> None:
+def test_the_tests_use_the_chats_versions() -> None:
     chat, tests = ({str(one.requirement): one.hashes for one in locked(file)} for file in WRITTEN)
     different = {line for line in chat if chat[line] != tests.get(line) and "win32" not in line}
     assert not different
 
 
-def test_a_platform_finds_one_file_of_requirements_only() -> None:
+def test_a_platform_finds_only_one_requirements_file() -> None:
     assert [file.name for file in ROOT.glob("requirements*.txt")] == ["requirements.txt"]

@@ -1,4 +1,4 @@
-"""The scripts that a person starts."""
+"""The scripts that people start."""
 
 import os
 import shutil
@@ -14,13 +14,13 @@ from labs.harness.processes import Processes, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.server import Server
 
-# What a machine has that has nothing else.
+# The basic programs of a bare machine.
 BARE_PROGRAMS = ("bash", "cat", "cksum", "dirname", "env", "id")
 
 
 @pytest.fixture
 def copied_scripts(tmp_path: Path) -> Path:
-    """The scripts in a project of their own, without a virtual environment."""
+    """The scripts in a separate project without a virtual environment."""
     folder = tmp_path / "a project" / "scripts"
     shutil.copytree(ROOT / "scripts", folder)
     return folder
@@ -28,7 +28,7 @@ def copied_scripts(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bare_path(tmp_path: Path) -> str:
-    """A PATH with no Python, no package manager, no Redis and no browser on it."""
+    """A PATH without Python, package manager, Redis and browser."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in BARE_PROGRAMS:
@@ -51,7 +51,7 @@ def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("port", ["", "0", "65536", "100000000", "-1", "80a", "http", "1 2"])
-def test_run_refuses_what_is_no_port(port: str) -> None:
+def test_run_refuses_an_invalid_port(port: str) -> None:
     result = run(ROOT / "scripts" / "run", port)
     assert result.returncode == 1
     assert f"'{port}' is no port. Usage: scripts/run [PORT]" in result.stderr
@@ -78,7 +78,7 @@ def test_run_without_python_says_what_to_install(copied_scripts: Path, bare_path
     assert "apt-get install python3 python3-venv" in result.stderr
 
 
-def test_a_python_that_is_too_old_is_passed_over(copied_scripts: Path, bare_path: str) -> None:
+def test_a_python_that_is_too_old_is_skipped(copied_scripts: Path, bare_path: str) -> None:
     old = Path(bare_path) / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
@@ -106,7 +106,7 @@ def test_tests_without_git_say_what_to_install(copied_scripts: Path, bare_path: 
 def test_the_rehearsal_says_which_service_to_install(
     wanted: str, copied_scripts: Path, bare_path: str
 ) -> None:
-    """Programs that stand outside of the PATH count too, so each is said not to be there."""
+    """Programs outside of the PATH count too, so each test hides them."""
     has = "; ".join(
         f"has_{name}() {{ {'false' if name == wanted else 'true'}; }}"
         for name in ("redis", "git", "postgres", "nginx")
@@ -122,14 +122,14 @@ def test_the_rehearsal_says_which_service_to_install(
 def test_tests_without_nginx_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
     for name in ("redis-server", "git"):
         (Path(bare_path) / name).symlink_to("/bin/true")
-    # Debian's place for nginx is looked at too, and may have one.
+    # Debian's directory of nginx is searched too, and may contain one.
     code = 'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; PATH=$2; require_tools'
     result = run("bash", "-euc", code, "bash", copied_scripts, bare_path, PATH=bare_path)
     assert result.returncode == 1
     assert "The tests need nginx on the PATH" in result.stderr
 
 
-def test_run_serves_the_chat_until_it_is_told_to_stop(
+def test_run_serves_the_chat_until_it_is_stopped(
     start_process: Processes, free_port: Callable[[], int], database_url: str, tmp_path: Path
 ) -> None:
     port = free_port()

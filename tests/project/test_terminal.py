@@ -1,4 +1,4 @@
-"""The picture of a terminal."""
+"""Pictures of a terminal."""
 
 from xml.etree import ElementTree as ET
 
@@ -7,7 +7,7 @@ from tests.terminal import draw
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_each_line_stands_in_the_picture_below_the_other() -> None:
+def test_each_line_is_drawn_below_the_previous_one() -> None:
     picture = ET.fromstring(draw("show --all", ["1 < 2", "  a & b"]))
     texts = picture.findall(f"{SVG}text")
     assert [text.text for text in texts] == ["$ show --all", "1 < 2", "  a & b"]

@@ -1,4 +1,4 @@
-"""What .github tells GitHub to run: nothing of others unless pinned, with the right to read."""
+"""Workflows of GitHub: third-party actions are pinned, and have only read access."""
 
 import re
 from pathlib import Path
@@ -19,34 +19,34 @@ def test_there_are_workflows() -> None:
 
 
 @each_workflow
-def test_actions_of_others_are_pinned_by_their_commit(file: Path) -> None:
+def test_third_party_actions_are_pinned_by_commit(file: Path) -> None:
     for action in re.findall(r"^\s*-?\s*uses:\s*(.+)$", file.read_text(), re.MULTILINE):
         assert PINNED.fullmatch(action), f"{file.name}: {action} needs a commit, and # its version"
 
 
 @each_workflow
-def test_they_may_read_the_repository_and_nothing_else(file: Path) -> None:
+def test_workflows_may_only_read_the_repository(file: Path) -> None:
     text = file.read_text()
     assert "\npermissions:\n  contents: read\n\n" in text
     assert text.count("permissions:") == 1
 
 
 @each_workflow
-def test_the_runner_is_one_version(file: Path) -> None:
+def test_all_jobs_use_one_runner_version(file: Path) -> None:
     runners = re.findall(r"runs-on: (.+)", file.read_text())
     assert runners
     assert all(re.fullmatch(r"ubuntu-\d\d\.04", runner) for runner in runners)
 
 
 @each_workflow
-def test_what_they_run_exists(file: Path) -> None:
+def test_the_commands_that_they_run_exist(file: Path) -> None:
     commands = re.findall(r"^ +(?:- )?run: (\S+/\S+)", file.read_text(), re.MULTILINE)
     assert commands
     for command in commands:
         assert (ROOT / command).is_file(), command
 
 
-def test_the_jobs_run_each_folder_of_tests_once() -> None:
+def test_the_jobs_run_each_test_folder_once() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())["jobs"]
     commands = [step.get("run", "").split() for job in jobs.values() for step in job["steps"]]
     tested = [

@@ -1,4 +1,4 @@
-"""The applications of labs/genuine/ are moved: nothing is left to do, and they can be imported."""
+"""The moved applications of labs/genuine/ have no leftovers and can be imported."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from labs.harness.project import ROOT
 FOLDER = ROOT / "labs" / "genuine" / "applications"
 APPLICATIONS = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
 
-#: Imports each module of the application in the argument, where Django and our engine are.
+#: Imports each module of the named application with Django and our engine.
 IMPORT_ALL = """if True:
     import importlib, pkgutil, sys
     import django
@@ -49,7 +49,7 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_an_application_is_moved_and_can_be_imported(name: str, tmp_path: Path) -> None:
+def test_a_moved_application_can_be_imported(name: str, tmp_path: Path) -> None:
     copy = tmp_path / name
     shutil.copytree(FOLDER / name, copy, ignore=shutil.ignore_patterns("__pycache__"))
     moved = python(tmp_path, "-m", "channels_workers_upgrade", "--write", str(copy))

@@ -1,4 +1,4 @@
-"""What the upgrade command says of the engine is true, and what it makes runs on the engine."""
+"""The upgrade command knows the engine, and its output runs on the engine."""
 
 import importlib
 import re
@@ -22,7 +22,7 @@ BINDING = "from channels.binding.websockets import WebsocketBinding\n"
 
 
 def python(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder, with the engine and the command on its path, without settings."""
+    """Run Python in a folder, with the engine and the command on its path and without settings."""
     env = clean_environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'upgrade'}"} | env
     command = [sys.executable, "-W", "error", *arguments]
     return subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
@@ -37,7 +37,7 @@ def exists(name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_the_engine_has_what_a_name_became(name: str) -> None:
+def test_the_engine_has_each_new_name(name: str) -> None:
     if target := NAMES[name].target:
         assert exists(target)
     else:
@@ -45,12 +45,12 @@ def test_the_engine_has_what_a_name_became(name: str) -> None:
 
 
 @pytest.mark.parametrize("module", sorted(filter(None, MODULES.values())))
-def test_the_engine_has_what_a_module_became(module: str) -> None:
+def test_the_engine_has_each_new_module(module: str) -> None:
     importlib.import_module(module)
 
 
-def test_the_least_versions_are_those_of_the_packages() -> None:
-    """Of several bounds, the highest counts."""
+def test_the_minimum_versions_are_those_of_the_packages() -> None:
+    """Of several lower bounds, the highest counts."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = list(project["dependencies"])
     for name in ("channels", "channels-redis", "daphne"):
@@ -64,7 +64,7 @@ def test_the_least_versions_are_those_of_the_packages() -> None:
     assert {name: least[name] for name in LEAST} == LEAST
 
 
-def test_with_what_the_report_asks_for_django_finds_nothing(tmp_path: Path) -> None:
+def test_following_the_report_satisfies_djangos_checks(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     run(project, "--write", ".")
     consumers = project / "board/consumers.py"
@@ -77,7 +77,7 @@ def test_with_what_the_report_asks_for_django_finds_nothing(tmp_path: Path) -> N
     assert "Interface" in made.stdout, made.stderr
 
 
-def test_the_name_in_the_engine_starts_the_command(tmp_path: Path) -> None:
+def test_the_stub_in_the_engine_starts_the_command(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     by_old_name = python(project, "-m", "channels_workers.upgrade", ".")
     by_new_name = run(project, ".")
@@ -86,7 +86,7 @@ def test_the_name_in_the_engine_starts_the_command(tmp_path: Path) -> None:
     assert by_old_name.stderr == by_new_name.stderr
 
 
-def test_nothing_of_the_engine_needs_libcst() -> None:
+def test_the_engine_does_not_need_libcst() -> None:
     package = ROOT / "channels_workers"
     using = {file for file in package.rglob("*.py") if "libcst" in file.read_text()}
     assert using == set()

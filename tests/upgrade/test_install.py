@@ -1,4 +1,4 @@
-"""The wheel of the upgrade command, installed alone, moves a project by the command's name."""
+"""The upgrade command's wheel, installed alone, moves a project."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ UV = Path(sys.executable).with_name("uv")
 
 
 def run(*command: str | Path, env: Mapping[str, str] = clean_environment()) -> str:
-    """Run a command to its end; what it wrote."""
+    """Run a command to completion and return its output."""
     result = subprocess.run(command, cwd="/", env=env, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -26,7 +26,7 @@ def run(*command: str | Path, env: Mapping[str, str] = clean_environment()) -> s
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment that holds the wheel and what it asks for."""
+    """The programs of an environment with the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("install")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
     shutil.copytree(ROOT / "upgrade", folder / "source", ignore=ignored)
@@ -37,7 +37,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     programs = folder / "venv" / "bin"
     options = ["--no-verify-hashes", "--constraint", ROOT / "tests" / "requirements.txt"]
     install = [UV, "pip", "install", "--quiet", "--python", programs / "python"]
-    # Where packages come from is for the machine to say.
+    # The machine's configuration selects the package index.
     run(*install, *options, wheel, env=os.environ)
     return programs
 
@@ -53,13 +53,13 @@ def upgrade(programs: Path, project: Path, *arguments: str) -> subprocess.Comple
     )
 
 
-def test_neither_the_engine_nor_django_is_there(programs: Path) -> None:
+def test_the_wheel_installs_neither_the_engine_nor_django(programs: Path) -> None:
     listed = run(UV, "pip", "list", "--python", programs / "python")
     for package in ("channels-workers", "django", "channels"):
         assert f"\n{package} " not in listed.lower()
 
 
-def test_it_says_its_version(programs: Path, tmp_path: Path) -> None:
+def test_it_prints_its_version(programs: Path, tmp_path: Path) -> None:
     assert upgrade(programs, tmp_path, "--version").stdout.endswith(f" {__version__}\n")
 
 

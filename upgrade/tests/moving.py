@@ -1,4 +1,4 @@
-"""Moves a text, as the command moves a file."""
+"""Moves a text as the command moves a file."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -9,7 +9,7 @@ from channels_workers_upgrade.source import move_source
 
 
 def move(text: str, name: str = "consumers.py") -> str:
-    """Return what becomes of a file; moving it again changes nothing."""
+    """Return the moved file. Moving it again must change nothing."""
     moved = move_source(text.encode(), Path(name), Settings()).content
     again = move_source(moved, Path(name), Settings()).content
     assert again == moved
@@ -18,10 +18,10 @@ def move(text: str, name: str = "consumers.py") -> str:
 
 
 def findings(text: str, name: str = "consumers.py") -> list[Finding]:
-    """Return what is said of a file, with the lines of what it becomes."""
+    """Return the findings of a file, with lines of the moved file."""
     return move_source(dedent(text).encode(), Path(name), Settings()).findings
 
 
 def report(text: str, name: str = "consumers.py") -> list[str]:
-    """Return what is said of a file as `line: what`."""
+    """Return the findings of a file as `line: what`."""
     return [f"{finding.line}: {finding.what}" for finding in findings(text, name)]

@@ -1,4 +1,4 @@
-"""A small but whole project of Channels 1.1.8, and the command that moves it."""
+"""A small but complete project of Channels 1.1.8, and the command that moves it."""
 
 import os
 import subprocess
@@ -60,13 +60,13 @@ channel_routing = [channels.route("websocket.receive", "board.consumers.receive"
     "Procfile": "web: daphne mysite.asgi:channel_layer\nworker: python manage.py runworker\n",
 }
 
-#: The command without its script, which is there only where the package is installed.
+#: The command without its script, which exists only where the package is installed.
 COMMAND = (sys.executable, "-W", "error", "-m", "channels_workers_upgrade")
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
 
 def write_project(folder: Path) -> Path:
-    """Write the project into a folder, with a link that leads out of what is read."""
+    """Write the project into a folder, with a symbolic link to a file outside of it."""
     for name, text in FILES.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""INSTALLED_APPS gets Daphne, in the order that the checks ask for; what is no app goes."""
+"""INSTALLED_APPS gets Daphne in the order that the checks require, and loses removed apps."""
 
 from pathlib import Path
 
@@ -76,13 +76,13 @@ GONE = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_daphne(case: str) -> None:
+def test_daphne_is_added(case: str) -> None:
     before, after = CASES[case]
     assert move(before, "settings.py") == after
 
 
 @pytest.mark.parametrize("case", GONE)
-def test_apps_that_are_not_here(case: str) -> None:
+def test_removed_apps(case: str) -> None:
     before, after = GONE[case]
     assert move(before, "settings.py") == after
     (note,) = findings(before, "settings.py")
@@ -118,7 +118,9 @@ LAYERS = 'CHANNEL_LAYERS = {"default": {"BACKEND": "x.Layer", "ROUTING": "a.b"}}
     ("before", "times"),
     [(LAYERS, 1), (LAYERS * 2, 1), (f"{LAYERS}ASGI_APPLICATION = x\n", 0), ("CHANNELS = 1\n", 0)],
 )
-def test_it_is_written_once_where_the_routing_is(before: str, times: int, tmp_path: Path) -> None:
+def test_the_setting_is_written_once_beside_the_routing(
+    before: str, times: int, tmp_path: Path
+) -> None:
     (tmp_path / "asgi.py").write_text("")
     content = move_source(before.encode(), tmp_path / "settings.py", Settings()).content.decode()
     assert content.count(f'ASGI_APPLICATION = "{tmp_path.name}.asgi.application"\n') == times

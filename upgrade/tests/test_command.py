@@ -1,4 +1,4 @@
-"""The command, run on a small but whole project of Channels 1.1.8."""
+"""The command, run on a small but complete project of Channels 1.1.8."""
 
 import subprocess
 from errno import ENOSPC
@@ -49,7 +49,7 @@ def test_without_write_it_prints_a_patch_and_changes_nothing(project: Path) -> N
     )
 
 
-def test_the_patch_is_what_write_does(project: Path) -> None:
+def test_the_patch_equals_the_effect_of_write(project: Path) -> None:
     patch = run(project, ".").stdout
     before = contents(project)
     run(project, "--write", ".")
@@ -70,7 +70,7 @@ def test_the_patch_is_what_write_does(project: Path) -> None:
     ],
     ids=["another encoding", "other ends of lines", "as on Windows", "a mark and no end"],
 )
-def test_the_patch_is_in_the_bytes_of_the_file(tmp_path: Path, text: bytes) -> None:
+def test_the_patch_has_the_bytes_of_the_file(tmp_path: Path, text: bytes) -> None:
     file = tmp_path / "a.py"
     file.write_bytes(text)
     env = ENVIRONMENT | {"PYTHONIOENCODING": "ascii"}
@@ -81,7 +81,7 @@ def test_the_patch_is_in_the_bytes_of_the_file(tmp_path: Path, text: bytes) -> N
     assert file.read_bytes() == text.replace(b"channels", b"channels_workers")
 
 
-def test_write_changes_the_files_of_the_project_alone(project: Path) -> None:
+def test_write_changes_only_files_of_the_project(project: Path) -> None:
     before = contents(project)
     result = run(project, "--write", ".")
     after = contents(project)
@@ -100,7 +100,7 @@ def test_write_changes_the_files_of_the_project_alone(project: Path) -> None:
     assert '"channels_workers", "daphne", "django.contrib.staticfiles"' in settings
 
 
-def test_a_second_run_changes_nothing_and_says_the_same(project: Path) -> None:
+def test_a_second_run_changes_nothing_and_reports_the_same(project: Path) -> None:
     first = run(project, "--write", ".")
     after = contents(project)
     second = run(project, "--write", ".")
@@ -110,13 +110,13 @@ def test_a_second_run_changes_nothing_and_says_the_same(project: Path) -> None:
     assert run(project, ".").stdout == ""
 
 
-def test_nothing_is_left_when_all_is_done(project: Path) -> None:
+def test_a_completely_moved_project_has_no_findings(project: Path) -> None:
     result = run(project, "--write", "board/routing.py", "mysite/asgi.py")
     assert result.returncode == 0
     assert result.stderr == "2 files changed, 0 changes left to make by hand\n"
 
 
-def test_the_apps_in_a_wrong_order_are_reported(project: Path) -> None:
+def test_apps_in_a_wrong_order_are_reported(project: Path) -> None:
     (project / "mysite/settings.py").write_text(
         'INSTALLED_APPS = ["django.contrib.staticfiles", "daphne", "channels"]\n'
     )
@@ -125,7 +125,7 @@ def test_the_apps_in_a_wrong_order_are_reported(project: Path) -> None:
     assert result.stderr.startswith("mysite/settings.py:1: the order of apps: ")
 
 
-def test_what_the_settings_lack_is_reported(project: Path) -> None:
+def test_missing_settings_are_reported(project: Path) -> None:
     (project / "mysite/asgi.py").unlink()
     text = FILES["mysite/settings.py"].replace("INSTALLED_APPS", "OUR_APPS")
     (project / "mysite/settings.py").write_text(text)
@@ -135,14 +135,14 @@ def test_what_the_settings_lack_is_reported(project: Path) -> None:
     assert 'ASGI_APPLICATION = "mysite.asgi.application"' in said
 
 
-def test_a_path_that_is_not_there_is_wrong_usage(project: Path) -> None:
+def test_a_nonexistent_path_is_a_usage_error(project: Path) -> None:
     result = run(project, "nowhere")
     assert result.returncode == 2
     assert "nowhere does not exist" in result.stderr
     assert run(project).returncode == 2
 
 
-def test_a_file_that_cannot_be_read_is_reported(project: Path) -> None:
+def test_an_unreadable_file_is_reported(project: Path) -> None:
     found = Project()
     found.take(project / "gone.py")
     found.take(project / "board/routing.py")
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_moved_is_reported(tmp_path: Path, expression: str
     assert (tmp_path / "b.py").read_text() == "from channels_workers import Group\n"
 
 
-def test_a_file_that_cannot_be_written_is_as_before(
+def test_a_file_that_cannot_be_written_is_unchanged(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_written_is_as_before(
     ]
 
 
-def test_a_written_file_keeps_its_mode_and_its_links(project: Path) -> None:
+def test_a_written_file_keeps_its_mode_and_links(project: Path) -> None:
     routing = project / "board/routing.py"
     routing.chmod(0o751)
     link = project / "routing.py"

@@ -1,4 +1,4 @@
-"""asgi.py: an application in place of the layer."""
+"""asgi.py gets an application instead of the layer."""
 
 import pytest
 
@@ -86,7 +86,7 @@ THROUGH_MODULES = {
 
 
 @pytest.mark.parametrize("case", THROUGH_MODULES)
-def test_what_is_left_to_people(case: str) -> None:
+def test_ambiguous_files_are_left_to_people(case: str) -> None:
     text = THROUGH_MODULES[case]
     assert "get_application" not in move(text, "asgi.py")
     assert len(report(text, "asgi.py")) == 1
@@ -99,17 +99,17 @@ def test_asgi(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", BY_HAND)
-def test_what_is_reported(case: str) -> None:
+def test_reported_files(case: str) -> None:
     assert move(BY_HAND[case], "asgi.py") == BY_HAND[case]
     assert report(BY_HAND[case], "asgi.py") == ["1: `channels.asgi.get_channel_layer`"]
 
 
-def test_elsewhere_it_is_a_layer() -> None:
+def test_in_other_files_it_stays_a_layer() -> None:
     before, _ = CASES["as documented"]
     assert move(before, "layers.py") == before
     assert report(before, "layers.py") == ["2: `channels.asgi.get_channel_layer`"]
 
 
-def test_a_function_of_the_projects_own_is_left_alone() -> None:
+def test_a_function_of_the_project_is_left_alone() -> None:
     text = "def get_channel_layer(): ...\n\n\nchannel_layer = get_channel_layer()\n"
     assert move(text, "asgi.py") == text

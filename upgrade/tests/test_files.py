@@ -22,7 +22,7 @@ def test_a_file_is_read_once(tmp_path: Path) -> None:
     assert list(find_files(paths)) == [tmp_path / "b.py", tmp_path / "a" / "c.py"]
 
 
-def test_links_and_folders_of_tools_are_passed_over(tmp_path: Path) -> None:
+def test_links_and_folders_of_tools_are_skipped(tmp_path: Path) -> None:
     for name in (".git", ".tox", "node_modules", "__pycache__", "my-env"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.py").write_text("")
@@ -55,15 +55,15 @@ def test_kinds_of_files() -> None:
         ("settings.yml", False),
     ],
 )
-def test_what_starts_processes(name: str, reads: bool) -> None:
+def test_files_that_start_processes(name: str, reads: bool) -> None:
     assert is_script(Path(name)) is reads
 
 
-def test_lines_of_the_new_text_are_found_in_the_old() -> None:
+def test_lines_of_the_new_text_map_to_the_old() -> None:
     patch = Patch(Path("a.py"), b"a\nb\nc\n", b"a\nb1\nb2\nb3\nc\n")
     assert [patch.old_line(number) for number in range(1, 6)] == [1, 2, 2, 2, 3]
 
 
-def test_a_file_without_a_line_end() -> None:
+def test_a_file_without_a_final_newline() -> None:
     patch = bytes(Patch(Path("a.py"), b"a", b"b"))
     assert patch.count(b"\\ No newline at end of file\n") == 2

@@ -1,4 +1,4 @@
-"""Imports, and the uses of what they bind: before and after."""
+"""Imports and uses of the imported names, before and after."""
 
 import ast
 import re
@@ -193,11 +193,11 @@ def test_imports(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", SAME_AS_BEFORE)
-def test_what_is_left_alone(case: str) -> None:
+def test_unrelated_code_is_left_alone(case: str) -> None:
     assert move(SAME_AS_BEFORE[case]) == SAME_AS_BEFORE[case]
 
 
-def test_format_line_ends_and_encoding_stay() -> None:
+def test_format_line_endings_and_encoding_are_kept() -> None:
     from pathlib import Path
 
     from channels_workers_upgrade.settings import Settings
@@ -221,7 +221,7 @@ def names_in(module: str) -> list[str]:
 
 @st.composite
 def imports(draw: st.DrawFn) -> str:
-    """An import of names of 1.1.8 in one of its forms, with a use."""
+    """An import of 1.1.8 names in one of its forms, with a use."""
     module = draw(st.sampled_from(MODULES_OF_NAMES))
     names = draw(st.lists(st.sampled_from(names_in(module)), min_size=1, unique=True))
     name = names[0]
@@ -252,7 +252,7 @@ def within(code: str, place: str) -> str:
 
 
 def name_of_module(part: str) -> str:
-    """The name that an import gives to a module, the whole part if it gives none."""
+    """The name that an import binds for a module: its alias, or the full dotted name."""
     found = re.match(r"from \S+ import (\w+)\n\1\.", part)
     return found[1] if found else part
 

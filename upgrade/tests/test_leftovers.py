@@ -1,4 +1,4 @@
-"""What could not be carried over is reported with its line, and with what to do."""
+"""Code that cannot be moved is reported with its line and what to do."""
 
 import pytest
 
@@ -121,7 +121,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_reported(case: str) -> None:
+def test_reported_leftovers(case: str) -> None:
     text, said = CASES[case]
     assert report(text) == said
     assert all(finding.cure and not finding.is_note for finding in findings(text))
@@ -134,6 +134,6 @@ def test_the_layer_in_memory_is_a_note() -> None:
     assert "one process" in finding.what
 
 
-def test_what_cannot_be_parsed_is_reported() -> None:
+def test_a_file_that_cannot_be_parsed_is_reported() -> None:
     (finding,) = findings("from channels import Group\nprint 'hello'\n")
     assert (finding.line, finding.what) == (2, "cannot be parsed")

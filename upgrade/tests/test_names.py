@@ -1,4 +1,4 @@
-"""Each public name of Channels 1.1.8 has its status, and what is said of it is so."""
+"""Each public name of Channels 1.1.8 has a correct status."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ LINES = (Path(__file__).parent / "names_of_1_1_8.txt").read_text().splitlines()
 GENUINE = [line for line in LINES if not line.startswith("#")]
 
 
-def test_each_name_of_1_1_8_has_its_status_and_no_other_has() -> None:
+def test_exactly_the_names_of_1_1_8_have_a_status() -> None:
     assert sorted(NAMES) == sorted(GENUINE)
 
 
-def test_no_name_stands_in_two_rows() -> None:
+def test_no_name_is_in_two_rows() -> None:
     assert sum(len(row.names) for row in ROWS) == len(NAMES)
 
 
@@ -29,26 +29,26 @@ def test_a_name_has_a_target_or_a_remark(name: str) -> None:
 
 
 @pytest.mark.parametrize("module", sorted(PASSED_ON))
-def test_names_that_modules_passed_on_are_known(module: str) -> None:
+def test_reexported_names_are_known(module: str) -> None:
     for name in PASSED_ON[module].split():
         assert f"{module}.{name}" not in NAMES
         assert find(f"{module}.{name}") is not None
 
 
-def test_the_old_name_of_the_tests_is_known() -> None:
+def test_the_old_name_of_the_test_package_is_known() -> None:
     assert find("channels.tests.ChannelTestCase") == find("channels.test.ChannelTestCase")
     assert new_module("channels.tests") == "channels_workers.test"
     assert find("channels.testsuite.Client") is None
 
 
-def test_a_path_may_go_on_behind_a_name() -> None:
+def test_a_path_may_continue_after_a_name() -> None:
     found = find_beginning("channels.channel.Group.send.__name__")
     assert found is not None
     assert (found.name, found.rest) == ("channels.channel.Group", "send.__name__")
     assert find_beginning("channels.layers.get_channel_layer") is None
 
 
-def test_names_that_a_star_imports() -> None:
+def test_names_of_a_star_import() -> None:
     assert names_of("channels")["channel_layers"] == "channels_workers.asgi.channel_layers"
     assert names_of("channels.auth")["http_session"] == "channels_workers.sessions.http_session"
     assert "Binding" not in names_of("channels.binding")

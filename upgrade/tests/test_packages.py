@@ -1,4 +1,4 @@
-"""Lists of packages, Procfiles and scripts: what is said of their lines."""
+"""Requirements files, Procfiles and scripts: the findings in their lines."""
 
 import pytest
 
@@ -55,7 +55,7 @@ NEW = [
 
 
 @pytest.mark.parametrize("line", OLD)
-def test_lines_that_ask_for_packages_of_then(line: str) -> None:
+def test_reported_requirements(line: str) -> None:
     (finding,) = find_packages(f"\n{line}\n")
     assert finding.line == 2
     assert finding.what == f"`{line.strip()}`"
@@ -63,7 +63,7 @@ def test_lines_that_ask_for_packages_of_then(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", NEW)
-def test_lines_that_may_stay(line: str) -> None:
+def test_accepted_requirements(line: str) -> None:
     assert list(find_packages(line)) == []
 
 
@@ -85,21 +85,21 @@ def test_a_worker_for_requests_alone_has_no_channel(options: str, is_note: bool)
     assert finding.is_note is is_note
 
 
-def test_a_procfile_of_1_x_may_stay() -> None:
+def test_an_acceptable_procfile_of_1_x() -> None:
     text = "web: daphne -p $PORT mysite.asgi:channel_layer\nworker: python manage.py runworker\n"
     found = list(find_processes(text))
     assert [finding.line for finding in found] == [1, 2]
     assert all(finding.is_note for finding in found)
 
 
-def test_what_a_procfile_must_not_have() -> None:
+def test_reported_procfiles() -> None:
     text = "web: daphne --ws-protocol x mysite.asgi:application\ndelay: python manage.py rundelay\n"
     found = list(find_processes(text))
     assert [finding.what for finding in found] == ["`daphne --ws-protocol`", "`rundelay`"]
     assert not any(finding.is_note for finding in found)
 
 
-def test_an_option_of_daphne_may_stand_on_a_line_of_its_own() -> None:
+def test_an_option_of_daphne_may_be_on_its_own_line() -> None:
     text = "# daphne --ws-protocol\nexec daphne \\\n    --force-sync \\\n    a.asgi:channel_layer\n"
     found = [(finding.line, finding.what, finding.is_note) for finding in find_processes(text)]
     assert found == [
@@ -123,10 +123,10 @@ INSTALLED = {
 
 
 @pytest.mark.parametrize("line", INSTALLED)
-def test_what_scripts_install(line: str) -> None:
+def test_installations_in_scripts(line: str) -> None:
     assert [finding.what for finding in find_installed(line)] == INSTALLED[line]
 
 
-def test_the_report_says_what_to_put_in() -> None:
+def test_the_report_says_what_to_require() -> None:
     (finding,) = find_packages("channels==1.1.8")
     assert FORM in finding.cure

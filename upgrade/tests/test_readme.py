@@ -1,4 +1,4 @@
-"""The example of the README is what the command makes of it."""
+"""The example of the README is the real output of the command."""
 
 import re
 from pathlib import Path

@@ -103,7 +103,7 @@ def test_routing(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", BY_HAND)
-def test_what_is_reported(case: str) -> None:
+def test_reported_routings(case: str) -> None:
     text, said = BY_HAND[case]
     assert move(text, "settings.py") == text
     assert report(text, "settings.py") == said

@@ -1,4 +1,4 @@
-"""Sends that happen at another time than in 1.1.8 are noted."""
+"""Sends that happen at another time than in 1.1.8 get a note."""
 
 import pytest
 
@@ -59,7 +59,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_noted(case: str) -> None:
+def test_noted_sends(case: str) -> None:
     text, said = CASES[case]
     found = findings(BEGINNING + text)
     assert [f"{note.line}: {note.what}" for note in found] == said

@@ -1,4 +1,4 @@
-"""Texts that name something of Channels 1.1.8: before and after."""
+"""Strings that name something of Channels 1.1.8, before and after."""
 
 import pytest
 
@@ -86,11 +86,11 @@ def test_texts(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", SAME_AS_BEFORE)
-def test_what_is_left_alone(case: str) -> None:
+def test_unrelated_strings_are_left_alone(case: str) -> None:
     assert move(SAME_AS_BEFORE[case]) == SAME_AS_BEFORE[case]
 
 
-def test_a_path_to_what_is_not_here_is_reported() -> None:
+def test_a_path_to_something_removed_is_reported() -> None:
     text = 'route("a", "channels.handler.ViewConsumer")\nload("channels.delay")\n'
     assert report(text) == ["1: `channels.handler.ViewConsumer`", "2: `channels.delay`"]
 

@@ -1,1 +1,1 @@
-"""Compares the rooms with each other and with the goals; ``labs/benchmarks/compare`` runs it."""
+"""Compares the rooms with each other and with the goals. ``labs/benchmarks/compare`` runs it."""

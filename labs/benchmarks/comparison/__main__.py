@@ -1,7 +1,7 @@
 """Measures all rooms and compares them with each other and with the goals.
 
-Each measurement has fresh processes and an empty Redis, with all processes of the site on core 0
-and the load on core 1, but where nothing is pinned. The figures are medians of the repeats.
+Each measurement has fresh processes and an empty Redis. All processes of the site run on core 0 and
+the load on core 1, except where nothing is pinned. The figures are medians of the repeats.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMMAND = "labs/benchmarks/compare"
 
 
 def size_of(options: argparse.Namespace) -> Size:
-    """Return how much is wanted."""
+    """Return the size of the run."""
     size = QUICK if options.quick else FULL
     return Size(
         repeats=options.repeats or size.repeats,
@@ -36,7 +36,7 @@ def size_of(options: argparse.Namespace) -> Size:
 
 
 def compare(options: argparse.Namespace, logs: Path) -> int:
-    """Measure, write the results, and return the exit status: 1 if something was not measured."""
+    """Measure, write the results, and return the exit status: 1 if a measurement failed."""
     measurements = chosen(options.only)
     if options.list:
         say("\n".join(f"{one.subject.name}: {one.name}" for one in measurements))

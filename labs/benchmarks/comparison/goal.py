@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 from labs.benchmarks.measuring.results import Results
 
-#: Returns a value of the results; None if it was not measured.
+#: A figure of the results. None if it was not measured.
 Value = Callable[[Results], float | None]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """*least* is what the value must reach, *aim* what is wanted, if that is more.
+    """*least* is the minimum, *aim* a higher target, if there is one.
 
-    Where *is_lower*, the value is to be that or less. *words* say what *least* is, where a number
-    would not.
+    With *is_lower* both are maxima. *words* describe *least* where a number does not.
     """
 
     what: str
@@ -40,12 +39,12 @@ class Goal:
 
     @property
     def least_in_words(self) -> str:
-        """The minimum, as text."""
+        """The minimum as text."""
         return self.words or self._in_words(self.least)
 
     @property
     def aim_in_words(self) -> str:
-        """The aim, as text."""
+        """The aim as text."""
         return "" if self.aim is None else self._in_words(self.aim)
 
     def _in_words(self, wanted: float) -> str:
@@ -68,7 +67,7 @@ def ratio(above: Value, below: Value) -> Value:
 
 
 def less(value: Value, by: float) -> Value:
-    """Return a value less a number."""
+    """Return one value minus a number."""
 
     def subtract(results: Results) -> float | None:
         found = value(results)
@@ -78,10 +77,10 @@ def less(value: Value, by: float) -> Value:
 
 
 def whole_flood(subject: str) -> Value:
-    """Return the messages per second of a flood; 0 after any loss, duplicate or reordering."""
+    """Return the messages per second of a flood. 0 after any loss, duplicate or reordering."""
 
     def look(results: Results) -> float | None:
         rate = results.median(subject, "flood", "messages_per_s")
-        return 0.0 if rate is not None and results.harm(subject, "flood") else rate
+        return 0.0 if rate is not None and results.errors(subject, "flood") else rate
 
     return look

@@ -1,4 +1,4 @@
-"""The goals, each a ratio within one run, as machines differ."""
+"""The goals. Each is a ratio within one run, because machines differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SERVERS = ("daphne", "uvicorn")
 
 
 def ours_to(peer: str, server: str, name: str, key: str) -> Value:
-    """Return a figure of our room divided by that of a *peer*, under the same server."""
+    """Return a figure of our room divided by that of *peer*, under the same server."""
     own = figure(f"channels_workers, {server}", name, key)
     return ratio(own, figure(f"{peer}, {server}", name, key))
 

@@ -28,12 +28,12 @@ SIZES = (100, 1_000, 10_000)
 
 @dataclass(frozen=True)
 class Size:
-    """How much is wanted: times in seconds."""
+    """The extent of a run. Times in seconds."""
 
     repeats: int
     seconds: float
     warmup: float
-    #: For the load, and in longer measurements of what Redis does.
+    #: For the load, and for longer measurements of Redis.
     settle: float = 0.3
     quiet: float = 2.0
 
@@ -43,7 +43,7 @@ QUICK = Size(repeats=1, seconds=1.0, warmup=0.3)
 
 
 def measurements() -> list[Measurement]:
-    """Return all measurements, each once; *name* and subject identify one."""
+    """Return all measurements, each once. *name* and subject identify one."""
     found = [Measurement(subject, column, column) for column in COLUMNS for subject in TABLE]
     found += [Measurement(subject, "rtt50", "rtt50") for subject in (*WORKERS, *SLOWER, *CHATS)]
     found += [
@@ -68,7 +68,7 @@ def sized(measurement: Measurement, size: Size) -> Measurement:
     if not isinstance(mode, Talk):
         return measurement
     looks_at_redis = measurement.counts_requests or measurement.times_redis
-    # Broadcasts to 10,000 sockets take long: without more time there were only a few.
+    # Broadcasts to 10,000 sockets take long. More time allows for enough of them.
     seconds = size.seconds * (3 if measurement.options.get("clients", 0) > 1_000 else 1)
     times = {
         "seconds": seconds,
@@ -79,7 +79,7 @@ def sized(measurement: Measurement, size: Size) -> Measurement:
 
 
 def chosen(only: Collection[str]) -> list[Measurement]:
-    """Return the measurements of these names, or of all; ValueError for a name that is none.
+    """Return the measurements with these names, or all. ValueError for an unknown name.
 
     A name is that of a measurement, of a subject, or of a room.
     """
@@ -90,5 +90,5 @@ def chosen(only: Collection[str]) -> list[Measurement]:
 
 
 def names_of(measurement: Measurement) -> set[str]:
-    """Return the names by which *measurement* may be chosen."""
+    """Return the names that select *measurement*."""
     return {measurement.name, measurement.subject.name, measurement.subject.room}

@@ -16,7 +16,7 @@ OURS, LIMIT, OTHER = "#1f6feb", "#8c959f", "#d4a72c"
 
 
 def draw(content: dict[str, Any], file: Path) -> None:
-    """Draw a chart with a bar for each room, for each column of the table."""
+    """Draw a chart with a bar per room, for each column of the table."""
     medians = {
         (row["subject"], row["measurement"]): row["medians"] for row in content["measurements"]
     }

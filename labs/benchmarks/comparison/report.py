@@ -23,7 +23,7 @@ COLUMNS = (
     ("flood/s", "flood", "messages_per_s"),
 )
 
-#: The columns for all else.
+#: The columns for all other measurements.
 OTHER_COLUMNS = (
     ("messages/s", "messages_per_s"),
     ("p50 ms", "p50_ms"),
@@ -32,12 +32,12 @@ OTHER_COLUMNS = (
     ("us in Redis per message", "redis_us_per_message"),
 )
 
-#: From this share of its core on the load may be what limits a figure.
+#: From this share of its core on, the load itself may limit a figure.
 BUSY = 0.9
 
 
 def as_text(results: Results, given: dict[str, Any]) -> str:
-    """Return the whole report; *given* are the conditions."""
+    """Return the whole report. *given* are the conditions."""
     parts = [
         ["# Comparison"],
         as_markdown(given),
@@ -46,12 +46,12 @@ def as_text(results: Results, given: dict[str, Any]) -> str:
         ["## Medians"],
         median_table(results),
         [NOTE],
-        harm_list(results),
+        error_list(results),
         ["## Ratios: channels_workers under the same server to each row"],
         ratio_table(results),
         ["## Other rooms and arrangements"],
         other_table(results),
-        ["## What the load took"],
+        ["## Cost of the load generator"],
         client_table(results),
         failure_list(results),
     ]
@@ -93,7 +93,7 @@ def _cell(results: Results, subject: str, name: str, key: str) -> str:
     if not text:
         return ""
     busy = "+" if (results.client(subject, name) or 0) >= BUSY else ""
-    return text + busy + ("!" if results.harm(subject, name) else "")
+    return text + busy + ("!" if results.errors(subject, name) else "")
 
 
 def _spread(results: Results, subject: str) -> str:
@@ -105,12 +105,12 @@ def _spread(results: Results, subject: str) -> str:
     return f"{max(found):.0%}"
 
 
-def harm_list(results: Results) -> list[str]:
+def error_list(results: Results) -> list[str]:
     """Return the errors of each measurement over all repeats."""
     lines = []
     for subject, name in results.reports:
-        if harm := results.harm(subject, name):
-            words = ", ".join(f"{kind.replace('_', ' ')} {n:,}" for kind, n in harm.items())
+        if errors := results.errors(subject, name):
+            words = ", ".join(f"{kind.replace('_', ' ')} {n:,}" for kind, n in errors.items())
             lines.append(f"* {subject}, {name}: {words}")
     return lines
 
@@ -132,7 +132,7 @@ def ratio_table(results: Results) -> list[str]:
 
 
 def other_table(results: Results) -> list[str]:
-    """Return the measurements that the table of rooms leaves out."""
+    """Return the measurements outside the table of rooms."""
     places = [(subject.name, "rtt50") for subject in (*WORKERS, *SLOWER, *CHATS)]
     places += [place for place in results.reports if place[1].startswith(("requests", "grown"))]
     rows = []
@@ -144,7 +144,7 @@ def other_table(results: Results) -> list[str]:
 
 
 def client_table(results: Results) -> list[str]:
-    """Return what the load itself took where nothing is in its way: in the bare rooms."""
+    """Return the cost of the load itself, measured in the bare rooms, which limit it least."""
     rows = []
     for subject in TABLE[:2]:
         for name in ("rtt1", "rtt50", "bc100", "bc1000", "connect"):
@@ -159,7 +159,7 @@ def client_table(results: Results) -> list[str]:
 
 
 def failure_list(results: Results) -> list[str]:
-    """Return the measurements that failed, with the reason."""
+    """Return the failed measurements, with the reason."""
     lines = [
         f"* {subject}, {name}: {reason.splitlines()[0]}"
         for (subject, name), reasons in results.failures.items()

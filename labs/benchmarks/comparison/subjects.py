@@ -15,14 +15,14 @@ def on_one_core(room: str, server: str = "daphne", servers: int = 1) -> Subject:
 
 
 def not_pinned(room: str, server: str, workers: int) -> Subject:
-    """Return *room* and the load with nothing pinned."""
+    """Return *room* and the load without pinning."""
     arrangement = Arrangement(server=server, workers=workers, cores=ANY)
     plural = "s" if workers > 1 else ""
     name = f"{room}, {server}, {workers} worker{plural}, not pinned"
     return Subject(name, room, arrangement, load=ANY)
 
 
-#: The rows of the table, in its order; the first two are the limits.
+#: The rows of the table in order. The first two are the limits.
 TABLE = (
     on_one_core("bare"),
     on_one_core("bare", "uvicorn"),
@@ -39,7 +39,7 @@ WORKERS = tuple(
     for server in ("daphne", "uvicorn")
     for workers in (1, 2)
 )
-#: Two cores are full with one worker of the quick room; those of slower consumers are not.
+#: One worker of the quick room saturates two cores. Slower consumers do not.
 WAITING = tuple(not_pinned("channels_workers-waiting", "daphne", workers) for workers in (1, 2))
 COMPUTING = tuple(not_pinned("channels_workers-computing", "daphne", each) for each in (1, 2))
 SLOWER = (*WAITING, *COMPUTING)

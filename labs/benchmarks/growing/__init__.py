@@ -1,1 +1,1 @@
-"""What the room on channels_workers costs as it grows; ``labs/benchmarks/growth`` runs it."""
+"""The cost of the room on channels_workers as it grows. ``labs/benchmarks/growth`` runs it."""

@@ -1,7 +1,7 @@
-"""Measures what the room on channels_workers costs as one thing grows and all else stays.
+"""Measures the cost of the room on channels_workers as one quantity grows.
 
-Room sizes, numbers of rooms, interface servers and workers, sizes of messages; and the memory of
-each process as idle sockets grow.
+The quantities are room size, number of rooms, interface servers and workers, message size, and idle
+sockets, for the memory of each process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ QUICK_MOST = 1_000
 
 
 def shortened(axes: Sequence[Axis]) -> list[Axis]:
-    """Return *axes* without what takes long."""
+    """Return *axes* without slow values."""
     return [
         replace(axis, values=tuple(value for value in axis.values if value <= QUICK_MOST))
         for axis in axes
@@ -41,14 +41,14 @@ def shortened(axes: Sequence[Axis]) -> list[Axis]:
 
 
 def timed(measurement: Measurement, seconds: float | None) -> Measurement:
-    """Return *measurement* with another time in which is measured, if there is any."""
+    """Return *measurement* with another duration, if it has one."""
     if seconds is None or "seconds" not in measurement.options:
         return measurement
     return replace(measurement, options={**measurement.options, "seconds": seconds})
 
 
 def grow(options: argparse.Namespace, logs: Path) -> int:
-    """Measure, write the results, and return the exit status: 1 if something was not measured."""
+    """Measure, write the results, and return the exit status: 1 if a measurement failed."""
     axes = chosen(options.only)
     if options.list:
         say("\n".join(f"{axis.name}: {axis.title}" for axis in axes))
@@ -74,7 +74,7 @@ def grow(options: argparse.Namespace, logs: Path) -> int:
 
 
 def main() -> int:
-    """Grow, and return the exit status."""
+    """Run, and return the exit status."""
     options = parser_of(COMMAND, __doc__, "what grows (see --list)").parse_args()
     return run_command("benchmarks", partial(grow, options))
 

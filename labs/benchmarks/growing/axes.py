@@ -26,13 +26,13 @@ CPU_LINES = tuple(f"cpu_us {role}" for role in ROLES)
 
 
 def talk(subject: Subject, name: str, seconds: float = SECONDS, **options: float) -> Measurement:
-    """Return the measurement of a talk in which the time of Redis is taken too."""
+    """Return a measurement of talking rooms that also measures the time in Redis."""
     times = {"seconds": seconds, "settle": QUIET}
     return Measurement(subject, name, "rtt1", {**options, **times}, times_redis=True)
 
 
 def room_of(sockets: int) -> Measurement:
-    """One room; broadcasts to 10,000 take long, so there is more time for them."""
+    """One room. Broadcasts to 10,000 sockets take long and get more time."""
     seconds = SECONDS * (3 if sockets > 1_000 else 1)
     return talk(OURS, f"room-{sockets}", seconds, clients=sockets, rooms=1)
 
@@ -43,20 +43,20 @@ def rooms_of_one(rooms: int) -> Measurement:
 
 
 def spread_over(servers: int) -> Measurement:
-    """A room of 1,000 on several servers."""
+    """A room of 1,000 sockets on several servers."""
     subject = on_one_core("channels_workers", servers=servers)
     return talk(subject, f"servers-{servers}", clients=1_000, rooms=1)
 
 
 def worked_by(room: str, workers: int) -> Measurement:
-    """50 rooms, with nothing pinned, so that workers run side by side."""
+    """50 rooms without pinning, so that workers run in parallel."""
     arrangement = Arrangement(workers=workers, cores=ANY)
     subject = Subject(f"{room}, {workers} workers", room, arrangement, load=ANY)
     return talk(subject, f"workers-{workers}", clients=50, rooms=50)
 
 
 def filled_with(size: int) -> Measurement:
-    """A room of 100 with messages of so many bytes."""
+    """A room of 100 with messages of this many bytes."""
     return talk(OURS, f"size-{size}", clients=100, rooms=1, size=size)
 
 
@@ -78,7 +78,7 @@ AXES = (
     ),
     Axis(
         "rooms",
-        "Rooms with one socket each, one message under way",
+        "Rooms with one socket each, one message in flight",
         (1, 10, 100, 1_000, 10_000),
         rooms_of_one,
         (*SPEED, *CPU, *IN_REDIS),
@@ -138,5 +138,5 @@ AXES = (
 
 
 def chosen(only: list[str]) -> list[Axis]:
-    """Return the axes of these names, or all; ValueError for a name that is none."""
+    """Return the axes with these names, or all. ValueError for an unknown name."""
     return choose(AXES, only, "what can grow")

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from labs.benchmarks.measuring.subject import Measurement
 
-#: A column: its heading, and the figure, as ``results.value_of`` takes it.
+#: A column: its heading and its figure, as in ``results.value_of``.
 Column = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """*values* are those of what grows; *at* returns the measurement of one of them.
+    """*values* are those of the growing quantity. *at* returns the measurement for one of them.
 
-    *plotted* are the figures of the plot, which has a line for each.
+    *plotted* are the figures of the plot, with a line each.
     """
 
     name: str

@@ -16,7 +16,7 @@ load on core 1, unless said. CPU time is that of all processes of a role."""
 
 
 def as_text(axes: Sequence[Axis], results: Results, given: dict[str, Any]) -> str:
-    """Return the whole report; *given* are the conditions."""
+    """Return the whole report. *given* are the conditions."""
     parts = [["# Growth"], [INTRODUCTION], as_markdown(given)]
     for axis in axes:
         parts += [[f"## {axis.title}"], axis_table(axis, results)]
@@ -36,12 +36,12 @@ def axis_table(axis: Axis, results: Results) -> list[str]:
 def _trouble(results: Results, place: Place) -> str:
     if place in results.failures:
         return "not measured"
-    harm = results.harm(*place)
-    return ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in harm.items())
+    errors = results.errors(*place)
+    return ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in errors.items())
 
 
 def as_lines(axes: Sequence[Axis], results: Results) -> list[dict[str, Any]]:
-    """Return what the plots draw."""
+    """Return the lines of the plots."""
     return [
         {
             "title": axis.title,

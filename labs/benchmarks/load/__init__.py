@@ -1,1 +1,1 @@
-"""The load: clients that talk in rooms, and count what comes back. A process of its own."""
+"""The load: clients that talk in rooms and count the echoes. A process of its own."""

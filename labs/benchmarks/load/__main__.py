@@ -1,8 +1,8 @@
-"""Puts load on a room, and prints one line of JSON that says what was measured and counted.
+"""Puts load on a room, and prints measurements and counts as one line of JSON.
 
 rtt1, rtt50: clients in a room each, with one message in flight each.
-bc100, bc1000: clients in one room; one of them sends the next message when all have the last.
-connect: 1,000 handshakes, 50 at a time; with --watch, the memory of an idle socket.
+bc100, bc1000: clients in one room. One of them sends the next message when all have the previous.
+connect: 1,000 handshakes, 50 at a time. With --watch, the memory of an idle socket.
 flood: one client sends 2,000 messages without waiting.
 """
 
@@ -19,17 +19,17 @@ from labs.benchmarks.load.mode import Target
 from labs.benchmarks.load.modes import MODES, AnyMode, adapt
 from labs.benchmarks.serving.site import raise_file_limit
 
-#: What may be chosen, its type and its meaning.
+#: The options, with their types and descriptions.
 OPTIONS: dict[str, tuple[type, str]] = {
-    "clients": (int, "how many sockets"),
-    "rooms": (int, "in how many rooms"),
-    "at_once": (int, "how many rooms talk at once"),
-    "messages": (int, "how many messages a flood has"),
-    "size": (int, "characters of a message"),
-    "settle": (float, "seconds of silence before it begins, or before memory is looked at"),
-    "warmup": (float, "seconds of talk before it is measured"),
-    "seconds": (float, "seconds in which is measured"),
-    "patience": (float, "seconds after which a message is given up"),
+    "clients": (int, "number of sockets"),
+    "rooms": (int, "number of rooms"),
+    "at_once": (int, "number of rooms that talk concurrently"),
+    "messages": (int, "number of messages of a flood"),
+    "size": (int, "characters per message"),
+    "settle": (float, "seconds of silence before the start, or before memory is measured"),
+    "warmup": (float, "seconds of talk before the measurement"),
+    "seconds": (float, "seconds of the measurement"),
+    "patience": (float, "seconds after which a message is abandoned"),
     "quiet": (float, "seconds of silence after which a flood is over"),
 }
 
@@ -44,7 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("mode", choices=MODES, help="what to do")
     text = "an interface server, such as ws://127.0.0.1:8000; may be repeated"
     parser.add_argument("--url", type=_local, action="append", required=True, help=text)
-    text = "a process whose memory and CPU time is measured, such as server:123; may be repeated"
+    text = "a process whose memory and CPU time are measured, such as server:123; may be repeated"
     parser.add_argument("--watch", type=_watched, action="append", metavar="ROLE:PID", help=text)
     text = "the Redis whose time is measured"
     parser.add_argument("--redis", type=int, metavar="PORT", help=text)
@@ -71,7 +71,7 @@ def _watched(text: str) -> tuple[str, int]:
 
 
 async def run(mode: AnyMode, target: Target) -> None:
-    """Put the load on, and say what came of it."""
+    """Apply the load, and print the result."""
     report, crowd = await mode.run(target)
     print(json.dumps(report.as_dict()), flush=True)
     await crowd.leave()
@@ -85,7 +85,7 @@ def main() -> int:
         watched.setdefault(role, []).append(pid)
     target = Target(options.url, watched, options.visit, options.redis)
     raise_file_limit()
-    # The collector would pause all clients at some moments.
+    # The collector would pause all clients from time to time.
     gc.freeze()
     gc.disable()
     try:

@@ -1,11 +1,11 @@
 """Counts the messages that were sent and received. No I/O.
 
-Each socket hears the messages of one sender in the order in which they were sent, each once. What
-differs is counted:
+Each socket should receive the messages of one sender once, in the order of sending. Deviations are
+counted:
 
-* lost: a member of the room has not heard it;
-* duplicated: heard again;
-* out of order: heard behind a later one of the same sender, for the first time;
+* lost: a member of the room has not received it;
+* duplicated: received again;
+* out of order: received for the first time after a later one of the same sender;
 * foreign: none of these messages, or one of another room.
 """
 
@@ -15,7 +15,7 @@ from labs.benchmarks.load.text import Key
 
 
 class Ear:
-    """What one socket has heard: the latest number of each sender, and those that it skipped."""
+    """What one socket has received: the latest number of each sender, and the numbers skipped."""
 
     __slots__ = ("latest", "skipped")
 
@@ -42,7 +42,7 @@ class Account:
         return self.expected - self.received
 
     def send(self, sender: int, hearers: int) -> Key:
-        """Count a message that so many *hearers* are to hear; return its key."""
+        """Count a message that this many *hearers* should receive. Returns its key."""
         number = self._numbers.get(sender, 0) + 1
         self._numbers[sender] = number
         self.sent += 1
@@ -50,7 +50,7 @@ class Account:
         return sender, number
 
     def hear(self, ear: Ear, key: Key) -> bool:
-        """Count what a socket heard; False if it is not to be counted as delivered."""
+        """Count what a socket received. False if it is not a new delivery."""
         sender, number = key
         latest = ear.latest.get(sender, 0)
         if number > latest:

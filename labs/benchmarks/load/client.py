@@ -15,7 +15,7 @@ Hear = Callable[["Client", str], None]
 
 
 class Members:
-    """A room, as seen from the clients: who is in it, and whether their sockets are open."""
+    """A room from the clients' side: its members, and whether their sockets are open."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -24,7 +24,7 @@ class Members:
 
 
 class Client(WSListener):
-    """Holds one socket; *hear* gets the text of each frame."""
+    """Holds one socket. *hear* gets the text of each frame."""
 
     def __init__(self, number: int, room: Members, hear: Hear) -> None:
         self.number = number
@@ -32,7 +32,7 @@ class Client(WSListener):
         self.ear = Ear()
         self.is_leaving = False
         self.has_ended = False
-        #: The close code that its server gave; 0 without one.
+        #: The server's close code. 0 without one.
         self.code = 0
         self._hear = hear
         self._parts: list[bytes] = []
@@ -40,37 +40,37 @@ class Client(WSListener):
 
     @property
     def is_open(self) -> bool:
-        """Whether frames may come and go."""
+        """Whether the socket is open."""
         return self._transport is not None and not self.is_leaving
 
     @property
     def was_dropped(self) -> bool:
-        """Whether its socket was closed by its server, or cut."""
+        """Whether the server closed or cut the socket."""
         return self.has_ended and not self.is_leaving
 
     def send(self, text: str) -> None:
-        """Send a frame, if the socket is open."""
+        """Send a frame if the socket is open."""
         if self._transport is not None:
             self._transport.send(TEXT, text.encode())
 
     def leave(self) -> None:
-        """Close the socket, if it is open."""
+        """Close the socket if it is open."""
         self.is_leaving = not self.has_ended
         if self._transport is not None:
             self._transport.send_close(WSCloseCode.OK)
 
     def cut(self) -> None:
-        """End a socket that has not closed."""
+        """Abort a socket that has not closed."""
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Note that the socket is open."""
+        """Record that the socket is open."""
         self._transport = transport
         self.room.open += 1
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Hand the text of a frame on; one in parts is joined first."""
+        """Pass the text of a frame on. Fragments are joined first."""
         kind = frame.msg_type
         if kind is TEXT and frame.fin:
             self._hear(self, frame.get_payload_as_utf8_text())
@@ -87,7 +87,7 @@ class Client(WSListener):
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Note that the socket has ended."""
+        """Record that the socket has ended."""
         self.has_ended = True
         self._transport = None
         self.room.open -= 1

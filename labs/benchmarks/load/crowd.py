@@ -1,4 +1,4 @@
-"""All clients together: opening their sockets and closing them."""
+"""Opens and closes the sockets of all clients."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from picows import WSError, ws_connect
 
 from labs.benchmarks.load.client import Client, Hear, Members
 
-#: How many handshakes are in flight at once, and how many visits to pages.
+#: How many handshakes, and how many visits to pages, are in flight at once.
 AT_ONCE, VISITS_AT_ONCE = 50, 8
 
-#: How long a handshake, a visit, and the end of all sockets may take (s).
+#: Time-outs of a handshake, a visit, and the closing of all sockets (s).
 OPEN_TIMEOUT, VISIT_TIMEOUT, LEAVE_TIMEOUT = 15.0, 30.0, 3.0
 
 #: Ten thousand sockets have one each.
@@ -24,7 +24,7 @@ BUFFER = 4096
 
 
 class Crowd:
-    """*count* clients, spread over *rooms* and over *urls*, one after the other.
+    """*count* clients, spread in turn over *rooms* and *urls*.
 
     The names of the rooms begin with *run*. *hear* gets each client with each frame.
     """
@@ -36,7 +36,7 @@ class Crowd:
         self.rooms = [Members(f"{run}-{number}") for number in range(rooms)]
         self.clients: list[Client] = []
         self.failures: Counter[str] = Counter()
-        #: How long all handshakes took together, and each of them (s).
+        #: Duration of all handshakes together, and of each (s).
         self.seconds = 0.0
         self.handshakes: list[float] = []
         for number in range(count):
@@ -45,7 +45,7 @@ class Crowd:
             self.clients.append(room.clients[-1])
 
     async def visit(self) -> None:
-        """Get the page of each room, which makes the room where rooms are kept."""
+        """Request the page of each room, which creates the room if rooms are stored."""
         todo = [room.name for room in self.rooms]
 
         async def work() -> None:
@@ -55,7 +55,7 @@ class Crowd:
         await asyncio.gather(*(work() for _ in range(VISITS_AT_ONCE)))
 
     async def enter(self) -> None:
-        """Open all sockets; those that are refused are counted as failures."""
+        """Open all sockets. Refused ones are counted as failures."""
         todo = self.clients[::-1]
 
         async def work() -> None:

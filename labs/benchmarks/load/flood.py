@@ -15,9 +15,9 @@ from labs.benchmarks.load.traffic import Message, Traffic
 
 @dataclass(frozen=True)
 class Flood:
-    """*messages* of *size* characters at once; it ends when all are back.
+    """*messages* of *size* characters at once, until all have come back.
 
-    It ends too when for *quiet* seconds none came, or after *limit* seconds.
+    It also ends after *quiet* seconds without one, or after *limit* seconds.
     """
 
     messages: int = 2000
@@ -27,7 +27,7 @@ class Flood:
     limit: float = 60.0
 
     async def run(self, target: Target) -> tuple[Report, Crowd]:
-        """Flood; see ``Mode``."""
+        """Run the flood. ``Mode`` describes the result."""
         run, report, times = new_run(), Report(), list[float]()
         latest = 0.0
 
@@ -48,7 +48,7 @@ class Flood:
         while traffic.in_flight and (patience := self._patience(start.at, latest)) > 0:
             await traffic.wait_until_done(patience)
         Moment.now(target.watched, traffic.account.received, len(times)).since(start, report)
-        # The silence at the end of a flood that was not answered does not make it slower.
+        # The silence after an unanswered flood does not count as its duration.
         seconds = max(latest - start.at, 1e-9)
         report.figures["messages_per_s"] = len(times) / seconds
         report.figures["deliveries_per_s"] = traffic.account.received / seconds
@@ -58,5 +58,5 @@ class Flood:
         return report, crowd
 
     def _patience(self, since: float, latest: float) -> float:
-        """Return how long to wait for more (s), if nothing came after *latest*."""
+        """Return how long to wait for more (s) if nothing comes after *latest*."""
         return min(latest + self.quiet, since + self.limit) - time.perf_counter()

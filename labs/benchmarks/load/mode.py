@@ -14,10 +14,9 @@ from labs.benchmarks.load.report import Report
 
 @dataclass(frozen=True)
 class Target:
-    """*urls* are those of interface servers; *watched* the processes whose cost is measured.
+    """*urls* are those of interface servers, *watched* the processes to measure.
 
-    *visit*: rooms are made by a visit to their page. *redis* is the port of the Redis whose time is
-    measured, if any.
+    *visit*: visits to pages create the rooms. *redis* is the port of the Redis to measure, if any.
     """
 
     urls: Sequence[str]
@@ -30,7 +29,7 @@ class Mode(Protocol):
     """A kind of load."""
 
     async def run(self, target: Target) -> tuple[Report, Crowd]:
-        """Run; return the report and the crowd. Its sockets are still open.
+        """Run. Returns the report and the crowd, whose sockets are still open.
 
         RuntimeError if no socket could be opened.
         """
@@ -38,15 +37,15 @@ class Mode(Protocol):
 
 
 def new_run() -> str:
-    """Return a name for a run, which no other has."""
+    """Return a unique name for a run."""
     return secrets.token_hex(3)
 
 
 async def gather_crowd(crowd: Crowd, target: Target) -> None:
-    """Open the sockets of *crowd*; RuntimeError if there is none."""
+    """Open the sockets of *crowd*. RuntimeError if none opened."""
     if target.visit:
         await crowd.visit()
     await crowd.enter()
     if not crowd.open:
-        reasons = "; ".join(crowd.failures) or "all were closed at once"
+        reasons = "; ".join(crowd.failures) or "all closed at once"
         raise RuntimeError(f"Expected {len(crowd.clients)} open sockets, got none: {reasons}.")

@@ -1,4 +1,4 @@
-"""The loads that the tables are made of, by name."""
+"""The loads of the tables, by name."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MODES: dict[str, AnyMode] = {
 
 
 def adapt(mode: AnyMode, **options: float | None) -> AnyMode:
-    """Return *mode* with other *options*; None leaves one as it is.
+    """Return *mode* with other *options*. None keeps the default.
 
-    ValueError if it has no such option.
+    ValueError for an unknown option.
     """
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     known = {field.name for field in fields(mode)}

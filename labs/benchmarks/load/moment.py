@@ -1,4 +1,4 @@
-"""A moment of a run; the difference of two is what is measured."""
+"""A snapshot during a run. Measurements are differences of two."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLIENT = "client"
 
 @dataclass(frozen=True)
 class Moment:
-    """Times (s), and what had been done and taken until then."""
+    """Times (s), and totals until then."""
 
     at: float
     clock: float
@@ -26,12 +26,12 @@ class Moment:
     def now(
         cls, roles: Roles, received: int = 0, finished: int = 0, redis_us: float = 0.0
     ) -> Moment:
-        """Take it."""
+        """Take a snapshot."""
         cpu = cpu_seconds(roles) | {CLIENT: time.process_time()}
         return cls(time.perf_counter(), time.time(), received, finished, cpu, redis_us)
 
     def since(self, start: Moment, report: Report) -> float:
-        """Write into *report* what has come since *start*; return the time between (s)."""
+        """Write the differences since *start* into *report*. Returns the time between (s)."""
         seconds = self.at - start.at
         finished = self.finished - start.finished
         taken = {role: self.cpu[role] - start.cpu[role] for role in self.cpu}
@@ -44,9 +44,9 @@ class Moment:
         return seconds
 
     def redis_us_per_message(self, start: Moment, quiet: Moment, silent: Moment) -> float:
-        """Return what Redis took for a message since *start* (us).
+        """Return the time in Redis per message since *start* (us).
 
-        What it takes anyway, as from *quiet* to *silent*, is not counted.
+        Background load, as from *quiet* to *silent*, is subtracted.
         """
         anyway = (silent.redis_us - quiet.redis_us) / (silent.at - quiet.at)
         taken = self.redis_us - start.redis_us - anyway * (self.at - start.at)

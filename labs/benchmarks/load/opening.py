@@ -11,15 +11,15 @@ from labs.benchmarks.load.moment import Moment
 from labs.benchmarks.load.processes import memory
 from labs.benchmarks.load.report import Report, quantiles
 
-#: How long a server has for what it makes with its first socket (s).
+#: How long a server may take for one-time setup at its first socket (s).
 FIRST = 0.5
 
 
 @dataclass(frozen=True)
 class Opening:
-    """*clients* in *rooms* (each in its own, if 0); memory is looked at after *settle* seconds.
+    """*clients* in *rooms* (0: each in its own). Memory is measured after *settle* seconds.
 
-    A first socket, which is not counted, makes the server make what it makes only once.
+    A first socket, which is not counted, triggers the server's one-time setup.
     """
 
     clients: int = 1000
@@ -27,7 +27,7 @@ class Opening:
     settle: float = 1.0
 
     async def run(self, target: Target) -> tuple[Report, Crowd]:
-        """Open; see ``Mode``."""
+        """Open the sockets. ``Mode`` describes the result."""
         report = Report()
         first = Crowd(new_run(), 1, 1, target.urls)
         await gather_crowd(first, target)

@@ -12,20 +12,20 @@ Roles = Mapping[str, Sequence[int]]
 
 
 def cpu_seconds(roles: Roles) -> dict[str, float]:
-    """Return the CPU time (s) that the processes of each role have taken."""
+    """Return the CPU time of the processes of each role so far (s)."""
     return {role: sum(map(_cpu, pids)) for role, pids in roles.items()}
 
 
 def memory(roles: Roles) -> dict[str, int]:
-    """Return the resident memory (KiB) of the processes of each role."""
+    """Return the resident memory of the processes of each role (KiB)."""
     return {role: sum(map(_memory, pids)) for role, pids in roles.items()}
 
 
 def _cpu(pid: int) -> float:
     """Return the CPU time of all threads of a process (s).
 
-    ``/proc/<pid>/stat`` would count in steps of 10 ms, which is more than a worker takes for a few
-    broadcasts to many sockets.
+    ``/proc/<pid>/stat`` has a resolution of 10 ms, and a worker needs less for a few broadcasts to
+    many sockets.
     """
     nanoseconds = 0
     for thread in Path(f"/proc/{pid}/task").iterdir():

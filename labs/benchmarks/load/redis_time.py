@@ -6,13 +6,13 @@ from typing import Any, Self
 
 from redis import Redis
 
-#: What processes of channels_workers ask for while rooms talk. The time of a script is that of all
-#: commands inside of it, which have lines of their own in the statistics.
+#: Commands that processes of channels_workers send while rooms talk. A script's time includes its
+#: inner commands, which the statistics also list separately.
 REQUESTS = ("evalsha", "xread", "xreadgroup")
 
 
 class RedisTime:
-    """Reads the statistics of the Redis on *port*; without one all is 0."""
+    """Reads the statistics of the Redis on *port*. Without one all values are 0."""
 
     def __init__(self, port: int | None) -> None:
         self._client = Redis(host="127.0.0.1", port=port) if port else None
@@ -25,7 +25,7 @@ class RedisTime:
             self._client.close()
 
     def taken(self) -> float:
-        """Return how long requests have taken since Redis was started (us)."""
+        """Return the time of all requests since Redis was started (us)."""
         if self._client is None:
             return 0.0
         statistics: dict[str, Any] = self._client.info("commandstats")

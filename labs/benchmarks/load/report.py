@@ -12,13 +12,12 @@ from labs.benchmarks.load.traffic import Traffic
 
 @dataclass
 class Report:
-    """*figures* are what was measured; their names tell the units.
+    """*figures* are the measurements. Their names include the units.
 
-    *counts* are those of ``account``, with sockets that failed or were dropped, and messages that
-    were given up. *cpu* is the share of a core that the client and each role took, *cpu_us* the
-    CPU time of each for one message (us), *memory* that before and at the end (KiB). *window* and
-    *idle* are spans of ``time.time()``: when was measured, and when sockets were open and nothing
-    was said.
+    *counts* are those of ``account``, and of failed and dropped sockets and abandoned messages.
+    *cpu* is the share of a core that the client and each role used, *cpu_us* their CPU time per
+    message (us), *memory* that at the start and the end (KiB). *window* and *idle* are spans of
+    ``time.time()``: of the measurement, and of open but silent sockets.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
@@ -31,7 +30,7 @@ class Report:
     trouble: dict[str, int] = field(default_factory=dict)
 
     def count(self, crowd: Crowd, traffic: Traffic | None = None, given_up: int = 0) -> None:
-        """Note what came of the sockets and of the messages; some were *given_up* before."""
+        """Record the counts of sockets and messages. *given_up* were abandoned before."""
         dropped = crowd.dropped()
         given_up += len(traffic.in_flight) if traffic else 0
         self.counts = traffic.account.counts() if traffic else {}
@@ -50,7 +49,7 @@ class Report:
 
 
 def quantiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Return p50, p95, p99 and the most of times (s), in ms; nothing if there are none."""
+    """Return p50, p95, p99 and the maximum of times (s), in ms. Empty without times."""
     if not seconds:
         return {}
     ordered = sorted(seconds)

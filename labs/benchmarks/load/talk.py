@@ -22,11 +22,11 @@ LOOK = 0.2
 
 @dataclass(frozen=True)
 class Talk:
-    """*clients* in *rooms*, of which *at_once* talk (all of them, if 0), in turn.
+    """*clients* in *rooms*, of which *at_once* talk concurrently (0: all), in turn.
 
-    *size*: characters of a message. Times in seconds: all is quiet for *settle*, then they talk for
-    *warmup*, then for *seconds*, in which is measured. A message that has not reached all after
-    *patience* is given up, and its room goes on.
+    *size* is the number of characters per message. Times in seconds: silence for *settle*, then
+    talk for *warmup*, then the measurement for *seconds*. A message that has not reached everybody
+    after *patience* is abandoned, and its room continues.
     """
 
     clients: int = 1
@@ -39,7 +39,7 @@ class Talk:
     patience: float = 5.0
 
     async def run(self, target: Target) -> tuple[Report, Crowd]:
-        """Talk; see ``Mode``."""
+        """Talk. ``Mode`` describes the result."""
         talking = Talking(self, target)
         await gather_crowd(talking.crowd, target)
         return await talking.measure(), talking.crowd
@@ -67,7 +67,7 @@ class Talking:
         self._go_on(message.sender.room)
 
     def _go_on(self, room: Members) -> None:
-        """Let the next room talk, which is the same one if all do."""
+        """Let the next room talk, which is the same one if all talk concurrently."""
         if self._is_over:
             return
         self._waiting.append(room)
@@ -116,7 +116,7 @@ class Talking:
                 self.traffic.say(speaker)
 
     async def _watch(self) -> None:
-        """Give up messages that do not reach all, so that their rooms go on."""
+        """Abandon messages that do not reach everybody, so that their rooms continue."""
         while True:
             await asyncio.sleep(LOOK)
             for message in self.traffic.give_up(self.talk.patience):
@@ -124,7 +124,7 @@ class Talking:
                 self._go_on(message.sender.room)
 
     async def _drain(self) -> None:
-        """Wait for what is in flight."""
+        """Wait for the messages in flight."""
         await self.traffic.wait_until_done(self.talk.patience)
         await self.traffic.linger()
         if self._watcher is not None:

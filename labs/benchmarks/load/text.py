@@ -1,22 +1,22 @@
-"""Messages: the text of each is ``<run>.<sender>.<number>.xxx``, so that it is known again."""
+"""Messages with recognisable texts: ``<run>.<sender>.<number>.xxx``."""
 
 from __future__ import annotations
 
 import json
 
-#: Where a message stands: its sender, and the sender's own number of it, from 1 on.
+#: The identity of a message: its sender, and the sender's message number from 1 on.
 Key = tuple[int, int]
 
 
 def compose(run: str, key: Key, size: int) -> str:
-    """Return the frame of a message whose text has *size* characters, or more if it needs them."""
+    """Return the frame of a message with a text of at least *size* characters."""
     sender, number = key
     text = f"{run}.{sender}.{number}.".ljust(size, "x")
     return f'{{"handle":"c{sender}","message":"{text}"}}'
 
 
 def read(run: str, frame: str) -> Key | None:
-    """Return which message a *frame* tells of; None if it is none of this *run*."""
+    """Return the identity of the message in *frame*. None if it is not of this *run*."""
     try:
         of, sender, number, _ = json.loads(frame)["message"].split(".", 3)
         return (int(sender), int(number)) if of == run else None

@@ -1,4 +1,4 @@
-"""Messages in flight: each is done when all members of its room have it."""
+"""Messages in flight. Each is done when all members of its room have it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINGER = 0.2
 
 @dataclass(slots=True)
 class Message:
-    """One message: who said it and when (s), and how many have yet to hear it."""
+    """A message: who sent it and when (s), and how many have yet to receive it."""
 
     sender: Client
     at: float
@@ -26,18 +26,18 @@ class Message:
 
 
 class Traffic:
-    """Sends messages of *size* characters, and counts; *finish* gets each that all have heard."""
+    """Sends messages of *size* characters, and counts. *finish* gets each that all received."""
 
     def __init__(self, run: str, size: int, finish: Callable[[Message], None]) -> None:
         self.run = run
         self.size = size
         self.account = Account()
         self.in_flight: dict[Key, Message] = {}
-        #: By their numbers.
+        #: By message number.
         self.clients: list[Client] = []
         self._finish = finish
         self._all_done = asyncio.Event()
-        # Members of a room get the same text one after the other: it is read once.
+        # Members of a room receive the same text one after the other, so it is parsed once.
         self._text = ""
         self._key: Key | None = None
 
@@ -74,9 +74,9 @@ class Traffic:
         return is_one and self.clients[sender].room is client.room
 
     async def wait_until_done(self, patience: float) -> None:
-        """Wait until nothing is in flight, or no longer than *patience* (s).
+        """Wait until nothing is in flight, at most *patience* (s).
 
-        What comes twice may come after that: see `linger`.
+        Duplicates may come later. `linger` waits for them.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
@@ -89,7 +89,7 @@ class Traffic:
         await asyncio.sleep(LINGER)
 
     def give_up(self, age: float) -> list[Message]:
-        """Wait no longer for messages older than *age* (s); return them."""
+        """Abandon messages older than *age* (s), and return them."""
         before = time.perf_counter() - age
         old = [key for key, message in self.in_flight.items() if message.at < before]
         return [self.in_flight.pop(key) for key in old]

@@ -1,4 +1,4 @@
-"""The conditions that something was measured under."""
+"""The conditions of a measurement."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PACKAGES_OF_2017 = ("channels", "asgi-redis", "daphne", "Django", "redis")
 
 
 def conditions(command: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Return date, machine and versions; *command* with *arguments* is what was run."""
+    """Return date, machine and versions. *command* with *arguments* was run."""
     return {
         "date": datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": shlex.join([command, *arguments]),
@@ -62,7 +62,7 @@ def _memory() -> int:
 
 
 def _of_2017() -> dict[str, str]:
-    """Return the versions in the environment of 2017, or nothing if there is none."""
+    """Return the versions in the environment of 2017, or nothing without it."""
     if not GENUINE.python.exists():
         return {}
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"

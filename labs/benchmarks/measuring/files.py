@@ -1,4 +1,4 @@
-"""Where results go: Markdown, JSON, and a plot of it."""
+"""Writes results: Markdown, JSON, and a plot."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from labs.harness.report import write_json
 
 RESULTS = ROOT / "labs" / "benchmarks" / "results"
 
-#: Results of short runs, which are not kept in the repository.
+#: Results of short runs, which are not committed.
 QUICK_RESULTS = RESULTS / "quick"
 
 
 def write(folder: Path, name: str, text: str, content: dict[str, Any], plot: str) -> list[Path]:
-    """Write the files of *name* into *folder*; return those that were written.
+    """Write the files of *name* into *folder*, and return their paths.
 
-    *plot* is the module that draws the JSON; without matplotlib none is drawn.
+    *plot* is the module that draws the JSON. Without matplotlib there is no plot.
     """
     folder.mkdir(parents=True, exist_ok=True)
     markdown, data = folder / f"{name}.md", folder / f"{name}.json"

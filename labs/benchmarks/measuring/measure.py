@@ -19,16 +19,16 @@ from labs.benchmarks.serving.rooms import find_room
 from labs.benchmarks.serving.site import Site
 from labs.harness.processes import Process
 
-#: How long a load may take (s).
+#: Time-out of a load (s).
 LOAD_TIMEOUT = 180.0
 
 
 class Failed(Exception):
-    """Nothing could be measured; the text says why."""
+    """A measurement failed. The text has the reason."""
 
 
 def measure(measurement: Measurement, folder: Path) -> Report:
-    """Measure in a new folder below *folder*, where logs stay if it fails; Failed if it does."""
+    """Measure in a new folder below *folder*. Failed on an error, and the logs stay there."""
     subject = measurement.subject
     own = Path(tempfile.mkdtemp(prefix=f"{measurement.name}-", dir=folder))
     try:
@@ -50,7 +50,7 @@ def _load(site: Site, measurement: Measurement) -> Report:
 
 
 def run_load(site: Site, measurement: Measurement) -> Report:
-    """Put the load on *site*; return what it says. AssertionError if it says nothing."""
+    """Apply the load to *site*, and return its report. AssertionError without one."""
     command = load_command(site.as_dict(), measurement.mode, measurement.options)
     if measurement.times_redis:
         command += ["--redis", str(site.redis.port)]
@@ -64,7 +64,7 @@ def run_load(site: Site, measurement: Measurement) -> Report:
 
 
 def load_command(site: Mapping[str, Any], mode: str, options: Mapping[str, float]) -> list[str]:
-    """Return the command of a load on *site*, which is what ``labs/benchmarks/serve`` prints."""
+    """Return the command of a load on *site*. ``labs/benchmarks/serve`` prints it."""
     command = [sys.executable, "-m", "labs.benchmarks.load", mode]
     for url in site["urls"]:
         command += ["--url", url]

@@ -7,7 +7,7 @@ import time
 from labs.benchmarks.load.report import Report
 from labs.harness.report import number, say
 
-#: The figures that are said, if they are there.
+#: The figures to print, if they exist.
 SAID = (
     "messages_per_s",
     "deliveries_per_s",
@@ -20,7 +20,7 @@ SAID = (
 
 
 class Progress:
-    """Counts what has been measured of *total*."""
+    """Counts the finished measurements of *total*."""
 
     def __init__(self, total: int) -> None:
         self.total = total

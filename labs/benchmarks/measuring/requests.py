@@ -1,6 +1,6 @@
 """Counts the requests of processes to Redis with MONITOR.
 
-Commands inside of scripts are not counted: they cost no round trip. Blocking reads count when they
+Commands inside scripts are not counted, as they cost no round trip. Blocking reads count when they
 are sent.
 """
 
@@ -16,12 +16,12 @@ from labs.benchmarks.load.report import Report
 
 LINE = re.compile(rb'\+(?P<at>\d+\.\d+) \[\d+ (?P<by>[^\]]+)\] "(?P<command>\w+)"')
 
-#: What the load itself asks for, about Redis.
+#: Commands of the load itself, about Redis.
 NOT_OURS = frozenset({b"info", b"client", b"hello"})
 
 
 class RequestCounter:
-    """Use it in a `with`; it counts while the block runs, at the Redis on *port*."""
+    """Counts the requests to the Redis on *port* during a `with` block."""
 
     def __init__(self, port: int) -> None:
         self.times: list[float] = []
@@ -39,7 +39,7 @@ class RequestCounter:
         self._socket.close()
 
     def _read(self) -> None:
-        # Redis may reset a line that is shut down while it still has something to say.
+        # Redis may reset a closed connection that still has pending output.
         with suppress(ConnectionResetError), self._socket.makefile("rb") as lines:
             for line in lines:
                 if (at := time_of_request(line)) is not None:
@@ -50,7 +50,7 @@ class RequestCounter:
         return sum(start <= at < end for at in self.times)
 
     def report(self, report: Report) -> None:
-        """Add to *report* how many requests a message took, without those that come anyway."""
+        """Add the requests per message to *report*, without background requests."""
         quiet = report.idle[1] - report.idle[0]
         seconds = report.window[1] - report.window[0]
         anyway = self.between(*report.idle) / quiet * seconds
@@ -61,7 +61,7 @@ class RequestCounter:
 
 
 def time_of_request(line: bytes) -> float | None:
-    """Return when the request of a *line* of MONITOR came; None if it is none of our processes."""
+    """Return the time of a request in a *line* of MONITOR. None if it is not of our processes."""
     found = LINE.match(line)
     if found is None or found["by"] == b"lua" or found["command"].lower() in NOT_OURS:
         return None

@@ -1,4 +1,4 @@
-"""The figures of a run: of each measurement all repeats, and their median."""
+"""The figures of a run: all repeats of each measurement, and their median."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from labs.benchmarks.load.report import Report
 from labs.benchmarks.measuring.subject import Measurement
 
-#: Of what a figure is: the names of a subject and of a measurement.
+#: Identifies a figure: the names of a subject and of a measurement.
 Place = tuple[str, str]
 
-#: What must be 0 if all that was sent arrived, once and in order.
-HARM = ("lost", "duplicated", "out_of_order", "foreign", "failed", "dropped", "given_up")
+#: Counts that are 0 if every message arrived once and in order.
+ERRORS = ("lost", "duplicated", "out_of_order", "foreign", "failed", "dropped", "given_up")
 
 
 @dataclass
 class Results:
-    """What was measured."""
+    """The measurements of a run."""
 
     reports: dict[Place, list[Report]] = field(default_factory=dict)
     failures: dict[Place, list[str]] = field(default_factory=dict)
-    #: Whether the run was told to end before all was measured.
+    #: Whether the run was interrupted.
     is_interrupted: bool = False
 
     @property
@@ -53,10 +53,10 @@ class Results:
         shares = [report.cpu["client"] for report in self.reports.get((subject, name), [])]
         return median(shares) if shares else None
 
-    def harm(self, subject: str, name: str) -> dict[str, int]:
+    def errors(self, subject: str, name: str) -> dict[str, int]:
         """Return the errors of all repeats; empty if there are none."""
         reports = self.reports.get((subject, name), [])
-        sums = {kind: sum(report.counts.get(kind, 0) for report in reports) for kind in HARM}
+        sums = {kind: sum(report.counts.get(kind, 0) for report in reports) for kind in ERRORS}
         return {kind: count for kind, count in sums.items() if count}
 
     def as_dict(self) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ class Results:
                 "subject": subject,
                 "measurement": name,
                 "medians": self.medians(subject, name),
-                "harm": self.harm(subject, name),
+                "errors": self.errors(subject, name),
                 "repeats": [report.as_dict() for report in self.reports.get((subject, name), [])],
                 "failures": self.failures.get((subject, name), []),
             }
@@ -81,15 +81,15 @@ class Results:
 
 
 def place_of(measurement: Measurement) -> Place:
-    """Return where the figures of *measurement* are kept."""
+    """Return the key of the figures of *measurement*."""
     return measurement.subject.name, measurement.name
 
 
 def value_of(report: Report, key: str) -> float | None:
-    """Return a figure of one report; None if it is not there.
+    """Return a figure of one report, or None.
 
-    Beside the figures by their names there are, with the name of a role behind it, ``cpu_us`` and
-    ``cpu_us_per_delivery`` (CPU time for a message and for a delivery, us) and ``mib`` (memory).
+    Beside the named figures there are, each followed by a role, ``cpu_us`` and
+    ``cpu_us_per_delivery`` (CPU time per message and per delivery, us) and ``mib`` (memory).
     """
     kind, _, role = key.partition(" ")
     if not role:

@@ -1,4 +1,4 @@
-"""Measuring many things, one after the other."""
+"""Runs many measurements, one after the other."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from labs.benchmarks.measuring.subject import Measurement
 
 
 def measure_all(measurements: Sequence[Measurement], repeats: int, folder: Path) -> Results:
-    """Measure all, again and again, so that a noisy minute hits all alike; say what comes.
+    """Measure everything in rounds, so that a noisy minute affects all alike, and print progress.
 
-    Logs of what fails stay in *folder*. If it is interrupted, what was measured until then is kept;
-    KeyboardInterrupt if that is nothing.
+    Logs of failures stay in *folder*. After an interrupt, finished measurements are kept.
+    KeyboardInterrupt if there are none.
     """
     results = Results()
     progress = Progress(len(measurements) * repeats)
@@ -27,7 +27,7 @@ def measure_all(measurements: Sequence[Measurement], repeats: int, folder: Path)
         if not results.reports:
             raise
         results.is_interrupted = True
-        progress.say("Interrupted: what was measured until now is written")
+        progress.say("Interrupted. Finished measurements are written")
     return results
 
 

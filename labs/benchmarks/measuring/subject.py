@@ -15,7 +15,7 @@ SITE, LOAD = frozenset({0}), frozenset({1})
 
 @dataclass(frozen=True)
 class Subject:
-    """A room, how it is served, and the cores of the load."""
+    """A room, its arrangement, and the cores of the load."""
 
     name: str
     room: str
@@ -28,12 +28,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A load on a subject, under a *name* of its own; *options* are those of the mode."""
+    """A load on a subject, with its own *name*. *options* are those of the mode."""
 
     subject: Subject
     name: str
     mode: str
     options: Mapping[str, float] = field(default_factory=dict)
-    #: Whether the requests to Redis are counted, which makes all slower, or their time is taken.
+    #: Whether requests to Redis are counted, which slows everything down, or their time is
+    #: measured.
     counts_requests: bool = False
     times_redis: bool = False

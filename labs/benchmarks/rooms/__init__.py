@@ -1,1 +1,1 @@
-"""The rooms that are measured: one socket protocol, written once for each engine."""
+"""The measured rooms: one socket protocol, implemented for each engine."""

@@ -1,10 +1,10 @@
-"""Settings that the rooms have in common; `serving` says the rest in the variable BENCHMARK."""
+"""Settings shared by all rooms. `serving` passes the rest in the variable BENCHMARK."""
 
 import json
 import os
 from typing import Any
 
-#: Made by ``serving.site.Site``: ``redis``, an address, and ``layer``, BACKEND and CONFIG.
+#: Written by ``serving.site.Site``: ``redis``, an address, and ``layer``, BACKEND and CONFIG.
 given: dict[str, Any] = json.loads(os.environ["BENCHMARK"])
 
 SECRET_KEY = "benchmark"

@@ -1,4 +1,4 @@
-"""What a room makes of a frame, so that all of them do the same work with it.
+"""The frame for a room's members, shared so that all rooms do the same work.
 
 The packages of 2017 import this too.
 """
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 
 def fields_of(text: str) -> dict[str, str]:
-    """Return what a room tells its members of the frame *text*."""
+    """Return what a room sends to its members for the frame *text*."""
     said = json.loads(text)
     return {
         "handle": said["handle"],

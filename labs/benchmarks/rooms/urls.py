@@ -1,3 +1,3 @@
-"""The pages of the rooms: none."""
+"""The rooms have no pages."""
 
 urlpatterns: list[object] = []

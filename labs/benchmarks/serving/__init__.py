@@ -1,1 +1,1 @@
-"""Starts a room with all that it needs: a Redis, interface servers, workers, perhaps a database."""
+"""Starts a room with everything it needs: Redis, interface servers, workers, maybe a database."""

@@ -1,7 +1,7 @@
-"""Serves one of the rooms, each socket at /chat/<room>/, until SIGINT or SIGTERM.
+"""Serves one of the rooms, with sockets at /chat/<room>/, until SIGINT or SIGTERM.
 
-Prints one line of JSON when all is ready: the addresses of the servers, the ports, and the ids of
-the processes by role.
+Prints one line of JSON when everything is ready: the addresses of the servers, the ports, and the
+process ids by role.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("name", metavar="NAME", help="which room")
     parser.add_argument("--server", choices=SERVERS, default="daphne", help="default: daphne")
     counts = {
-        "--servers": "interface servers, each on a port of its own",
-        "--workers": "worker processes, where the room has any",
-        "--threads": "threads of each worker",
+        "--servers": "interface servers, each on its own port",
+        "--workers": "worker processes, if the room has any",
+        "--threads": "threads per worker",
     }
     for option, meaning in counts.items():
         text = f"{meaning} (default: 1)"
         parser.add_argument(option, type=_count, default=1, metavar="N", help=text)
-    text = "run all of it on these cores alone, such as 0, 0,2 or 0-3 (default: on any)"
+    text = "run everything on these cores, such as 0, 0,2 or 0-3 (default: any)"
     parser.add_argument("--pin", default="", metavar="CORES", help=text)
     return parser.parse_args()
 
@@ -51,7 +51,7 @@ def _count(text: str) -> int:
 
 
 def serve(options: argparse.Namespace, folder: Path) -> None:
-    """Serve the room until interrupted; RuntimeError if one of its processes ends before."""
+    """Serve the room until interrupted. RuntimeError if a process exits before."""
     arrangement = Arrangement(
         server=options.server,
         servers=options.servers,
@@ -68,7 +68,7 @@ def serve(options: argparse.Namespace, folder: Path) -> None:
 
 
 def wait_for_end(site: Site) -> None:
-    """Wait for ever; RuntimeError when a process of *site* ends by itself."""
+    """Wait for ever. RuntimeError when a process of *site* exits by itself."""
     pause = threading.Event()
     while not (ended := site.ended()):
         pause.wait(0.2)

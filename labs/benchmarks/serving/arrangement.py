@@ -9,7 +9,7 @@ from labs.benchmarks.serving.cores import ANY, Cores
 
 @dataclass(frozen=True)
 class Arrangement:
-    """*server* is the kind of the interface servers; each worker has so many *threads*."""
+    """*server* is the kind of the interface servers. Each worker has *threads* threads."""
 
     server: str = "daphne"
     servers: int = 1

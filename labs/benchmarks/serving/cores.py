@@ -14,7 +14,7 @@ ANY: Cores = frozenset()
 
 
 def parse_cores(text: str) -> Cores:
-    """Return the cores of a text such as ``0``, ``0,2`` or ``0-3``; ValueError if it is none."""
+    """Return the cores of a text such as ``0``, ``0,2`` or ``0-3``. ValueError if it is invalid."""
     cores: set[int] = set()
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
@@ -31,7 +31,7 @@ def parse_cores(text: str) -> Cores:
 
 @contextmanager
 def pinned(cores: Cores) -> Iterator[None]:
-    """Let what this thread starts in the block run on *cores* alone; on any if there are none."""
+    """Run what this thread starts in the block on *cores* only. Any core without them."""
     if not cores:
         yield
         return
@@ -44,7 +44,7 @@ def pinned(cores: Cores) -> Iterator[None]:
 
 
 def require_two_cores() -> None:
-    """RuntimeError unless cores 0 and 1 may be used, for the site and for the load."""
+    """RuntimeError unless cores 0 and 1 are available, for the site and for the load."""
     there = os.sched_getaffinity(0)
     if not there >= {0, 1}:
         raise RuntimeError(

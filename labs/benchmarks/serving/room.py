@@ -1,4 +1,4 @@
-"""Describes how to serve a room."""
+"""How to serve a room."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SERVERS = ("daphne", "uvicorn")
 
 @dataclass(frozen=True)
 class Room:
-    """*application* is what interface servers serve, *settings* a module of Django.
+    """*application* is what interface servers serve, *settings* a Django settings module.
 
-    *layer* is BACKEND and CONFIG of the channel layer, without its address; None if the room has
-    none. *has_pages*: its rooms are made by a visit to their page, and are kept in a database.
+    *layer* is BACKEND and CONFIG of the channel layer, without its address. None without a layer.
+    *has_pages*: visits to pages create its rooms, which are stored in a database.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Room:
     daphne_options: tuple[str, ...] = ("--websocket_timeout", "-1")
 
     def server(self, kind: str, port: int) -> list[str]:
-        """Return the command of an interface server; it logs no requests."""
+        """Return the command of an interface server. It logs no requests."""
         if kind == "uvicorn":
             address = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
             return [str(self.python), "-m", "uvicorn", *address, self.application]
@@ -44,6 +44,6 @@ class Room:
         return [str(self.python), "-m", "django", *arguments]
 
     def worker(self, threads: int) -> list[str]:
-        """Return the command of a worker; it keeps its database connection, as in the Procfile."""
+        """Return the command of a worker. It keeps its database connection, as in the Procfile."""
         command = self.django("runworker", "--threads", str(threads))
         return ["env", "DATABASE_CONN_MAX_AGE=60", *command]

@@ -9,7 +9,7 @@ from labs.harness.registry import choose
 OURS = {"BACKEND": "channels_workers.layers.redis.RedisChannelLayer", "CONFIG": {}}
 CORE = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {}}
 PUBSUB = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {}}
-#: With the default of 100 messages a room of 1,000 loses a part of each broadcast.
+#: With the default capacity of 100, a room of 1,000 loses a part of each broadcast.
 OF_2017 = {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {"capacity": 100_000}}
 
 ROOMS = (
@@ -88,6 +88,6 @@ ROOMS = (
 
 
 def find_room(name: str) -> Room:
-    """Return the room of that name; ValueError with all names if there is none."""
+    """Return the room of this name. ValueError with all names if there is none."""
     (room,) = choose(ROOMS, [name], "the name of a room")
     return room

@@ -1,4 +1,4 @@
-"""A room that is served: its processes, in a folder of their own."""
+"""A served room: its processes, in a folder of their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from labs.harness.site import WORKER_READY
 
 
 class Site(harness.Site):
-    """A room; see :class:`labs.harness.site.Site`. RuntimeError if the room cannot be served so."""
+    """A room, on :class:`labs.harness.site.Site`. RuntimeError for an impossible arrangement."""
 
     def __init__(self, room: Room, arrangement: Arrangement, folder: Path) -> None:
         super().__init__(folder)
@@ -33,7 +33,7 @@ class Site(harness.Site):
 
     @property
     def pids(self) -> dict[str, list[int]]:
-        """The ids of its processes by role."""
+        """The process ids by role."""
         return {
             "server": [server.process.pid for server in self.servers],
             "worker": [worker.pid for worker in self.workers],
@@ -41,7 +41,7 @@ class Site(harness.Site):
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what a load must know of it."""
+        """Return what a load needs to know about it."""
         return {
             "room": self.room.name,
             "urls": self.urls,
@@ -76,7 +76,7 @@ class Site(harness.Site):
         }
 
     def start(self) -> None:
-        """Start everything; return when the servers take connections and the workers listen."""
+        """Start everything. Returns when servers accept connections and workers listen."""
         self._check()
         raise_file_limit()
         with pinned(self.arrangement.cores):
@@ -115,18 +115,18 @@ class Site(harness.Site):
         self.servers.append(Server(port, self.launch(self.room.server(kind, port), kind), kind))
 
     def start_worker(self) -> Process:
-        """Start a worker; return at once."""
+        """Start a worker. Returns at once."""
         command = self.room.worker(self.arrangement.threads)
         self.workers.append(self.launch(command, "worker"))
         return self.workers[-1]
 
     def ended(self) -> list[Process]:
-        """Return those of its processes that do not run any more."""
+        """Return those of its processes that have exited."""
         redis = [self.redis.process] if self.room.layer else []
         return [process for process in [*redis, *self.processes] if not process.is_running]
 
 
 def raise_file_limit() -> None:
-    """Let this process and its children have as many sockets as the machine allows."""
+    """Raise the limit of open files of this process and its children to the machine's maximum."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,1 +1,1 @@
-"""The Django project under load: rooms, and consumers that write down what they consume."""
+"""The Django project under load: rooms, and consumers that record their runs."""

@@ -16,7 +16,7 @@ from labs.faults.application.orders import obey
 
 @channel_session
 def connect(message: Message, room: str) -> None:
-    """Let a socket into a room; the key in its query string names it in diaries."""
+    """Let a socket into a room. The key in its query string identifies it in diaries."""
     key = parse_qs(message["query_string"].decode()).get("key", ["?"])[0]
     with entered(message, key):
         message.channel_session.update({"room": room, "key": key, "count": 0})
@@ -27,7 +27,7 @@ def connect(message: Message, room: str) -> None:
 
 @channel_session
 def receive(message: Message) -> None:
-    """Tell the room; a nonce that is known from another message is for its sender alone."""
+    """Send to the room. A nonce known from another message is only confirmed to its sender."""
     said = json.loads(message["text"])
     session = message.channel_session
     with entered(message, session.get("key", "?"), said.get("number")):
@@ -43,7 +43,7 @@ def receive(message: Message) -> None:
 
 
 def frame_of(message: Message, said: dict[str, Any], count: int) -> dict[str, Any]:
-    """What the room hears: the message, with how many the session and the layer have counted."""
+    """The frame for the room: the message, with the counts of the session and the layer."""
     names: tuple[str, ...] = ("sender", "number", "filling")
     kept = {name: said[name] for name in names if name in said}
     return {**kept, "count": count, "order": message["order"]}

@@ -1,7 +1,7 @@
 """Diaries: each process logs its consumer runs to a file that survives a crash.
 
-Each run of a consumer has a line before its work and one after it. A line is one `write` to a file
-opened with O_APPEND, so that it is there as a whole, or not at all.
+Each run of a consumer has a line before its work and one after it. A line is a single `write` to a
+file opened with O_APPEND, so it is either complete or absent.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _write(what: str, message: Message, key: str, number: int | None) -> None:
 
 @contextmanager
 def entered(message: Message, key: str, number: int | None = None) -> Iterator[None]:
-    """Write the lines of one run around it; *number* is the sender's own of its message."""
+    """Write the lines before and after a run. *number* is the sender's message number."""
     _write("before", message, key, number)
     try:
         yield

@@ -1,7 +1,7 @@
 """Records nonces, and how often each message began to run.
 
-Files in a folder that all workers share. A link is made by one process alone, so no lock is needed
-and nothing is lost with a process. The rule of nonces is that of ``chat.models.record``.
+Uses files in a folder that all workers share. Only one process can create a given link, so no lock
+is needed and nothing is lost with a process. Nonces have the semantics of ``chat.models.record``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _place(kind: str, name: str) -> Path:
 
 
 def is_news(nonce: str | None, delivery: str) -> bool:
-    """Whether the room is to hear it: no other delivery has brought this nonce before."""
+    """Whether the message goes to the room: no other delivery has used this nonce before."""
     if nonce is None:
         return True
     place = _place("nonces", nonce)
@@ -36,7 +36,7 @@ def is_news(nonce: str | None, delivery: str) -> bool:
 
 
 def count_run(message: str) -> int:
-    """Note one more run of *message*; return the number of all of them."""
+    """Record one more run of *message*, and return the number of runs."""
     with _place("runs", message).open("ab") as file:
         file.write(b"!")
         file.flush()

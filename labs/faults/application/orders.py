@@ -1,4 +1,4 @@
-"""Harm that a message brings to the worker that runs it, on the order of its sender."""
+"""Misbehaviour of consumers, ordered by the sender of a message."""
 
 from __future__ import annotations
 

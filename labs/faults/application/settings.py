@@ -1,13 +1,13 @@
-"""Settings of the project under load; the harness says the rest in the variable FAULTS."""
+"""Settings of the project under load. The harness passes the rest in the variable FAULTS."""
 
 import json
 import os
 from typing import Any
 
-#: Made by ``site.Site``: the address of Redis, the folder of diaries, CHANNEL_WORKERS.
+#: Written by ``site.Site``: the address of Redis, the folder of diaries, CHANNEL_WORKERS.
 given: dict[str, Any] = json.loads(os.environ["FAULTS"])
 
-SECRET_KEY = "harm"
+SECRET_KEY = "faults"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["channels_workers", "daphne"]

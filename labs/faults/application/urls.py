@@ -1,3 +1,3 @@
-"""The pages of the project under load: none."""
+"""The project under load has no pages."""
 
 urlpatterns: list[object] = []

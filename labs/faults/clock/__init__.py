@@ -1,1 +1,1 @@
-"""A wall clock that jumps when told to, for a process that is not of Python."""
+"""A wall clock that jumps on command, for processes that are not Python."""

@@ -1,4 +1,4 @@
-"""The wall clock of one process, which can be set while it runs."""
+"""The wall clock of one process, adjustable while it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SOURCE = Path(__file__).with_name("clock.c")
 
 
 class WallClock:
-    """Makes what is to be preloaded, in *folder*; RuntimeError without a compiler of C."""
+    """Builds the library to preload in *folder*. RuntimeError without a C compiler."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
@@ -25,11 +25,11 @@ class WallClock:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of a process that is to have this clock."""
+        """The environment variables of a process that uses this clock."""
         return {"LD_PRELOAD": str(self._library), "FAULTS_CLOCK": str(self._file)}
 
     def set_ahead(self, seconds: int) -> None:
-        """Let the clock be ahead of the machine's by so much, or behind it."""
+        """Set the clock ahead of the machine's, or behind it if negative (s)."""
         mode = "r+b" if self._file.exists() else "wb"
         with self._file.open(mode) as file:
             file.write(struct.pack("=q", seconds))

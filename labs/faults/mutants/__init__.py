@@ -1,1 +1,1 @@
-"""Engines that are broken on purpose, to show that the table notices."""
+"""Deliberately broken engines, which show that the table detects bugs."""

@@ -1,4 +1,4 @@
-"""Mutants: copies of the engine with a bug on purpose."""
+"""Mutants: copies of the engine with a deliberate bug."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGE = "channels_workers"
 
 @dataclass(frozen=True)
 class Mutant:
-    """What *patches* break; *rows* are the faults of which one must miss its target for it."""
+    """What *patches* break. At least one of the faults *rows* must miss its target."""
 
     name: str
     description: str
@@ -22,7 +22,7 @@ class Mutant:
     rows: tuple[str, ...] = ()
 
     def build(self, folder: Path) -> Path:
-        """Copy the engine into the new *folder* and break it; return the folder."""
+        """Copy the engine into the new *folder* and break it. Returns the folder."""
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=ignored)
         for patch in self.patches:

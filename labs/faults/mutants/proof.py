@@ -29,7 +29,7 @@ class Proof:
 
 
 def try_mutants(mutants: Sequence[Mutant], size: Size, folder: Path) -> list[Proof]:
-    """Try each of the *mutants* until a row misses its target."""
+    """Run each of the *mutants* until a row misses its target."""
     proofs = []
     for mutant in mutants:
         say(f"\n{mutant.name}: {mutant.description}\n{heading()}")
@@ -40,7 +40,7 @@ def try_mutants(mutants: Sequence[Mutant], size: Size, folder: Path) -> list[Pro
 
 
 def try_mutant(mutant: Mutant, engine: Path, size: Size, folder: Path) -> Proof:
-    """Try its rows, one after the other, until one misses its target."""
+    """Run its rows, one after the other, until one misses its target."""
     proof = Proof(mutant)
     for name in mutant.rows:
         own = folder / f"{mutant.name}-{name}"

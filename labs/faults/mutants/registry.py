@@ -44,7 +44,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "blind-retries",
-        "after a lost reply a worker asks again, without a look at what it was handed",
+        "after a lost reply a worker pulls again, without checking what it was given",
         (
             Patch(
                 "layers/redis/streams.py",

@@ -1,1 +1,1 @@
-"""Plays the same conversations against Channels 1.1.8 and against channels_workers."""
+"""Plays the same conversations on Channels 1.1.8 and on channels_workers."""

@@ -1,4 +1,4 @@
-"""Compares both engines; exit status 1 if anything differs that is not on purpose."""
+"""Compare both engines. Exit status 1 for any difference that is not deliberate."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from labs.harness.report import say, write_json
 
 T = TypeVar("T")
 
-#: How many random conversations of each application, and how many applications at once.
+#: Random conversations per application, and applications compared concurrently.
 EXAMPLES, AT_ONCE = 12, 3
 
 
 def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
-    only = f"an application, a difference on purpose, or the tests of consumers ({TESTED})"
+    only = f"an application, a deliberate difference, or the tests of consumers ({TESTED})"
     parser = make_parser("labs/genuine/compare", __doc__, only)
     parser.add_argument(
         "--examples",
         type=int,
         default=EXAMPLES,
         metavar="N",
-        help=f"random conversations of each application (default: {EXAMPLES})",
+        help=f"random conversations per application (default: {EXAMPLES})",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="try others than those of each run")
+    parser.add_argument("--seed", type=int, metavar="N", help="try other ones than the default run")
     add_files(parser, "json")
     return parser.parse_args()
 
@@ -57,9 +57,9 @@ def run(
     stage: Stage,
     options: argparse.Namespace,
 ) -> tuple[list[Result], list[Demonstrated]]:
-    """Compare and demonstrate, several at once; say what came of each as soon as it is known.
+    """Compare and demonstrate, several at once. Prints each result as soon as it is known.
 
-    Each application has a process of its own, as Hypothesis is not fond of threads.
+    Each application has its own process, because Hypothesis does not support threads well.
     """
     arguments = stage, options.examples, options.seed
     with (
@@ -70,29 +70,29 @@ def run(
         shown = [threads.submit(demonstrate, difference, stage) for difference in differences]
         results = [tell(describe_result, future) for future in compared]
         if shown:
-            say("\nDifferences on purpose:")
+            say("\nDeliberate differences:")
         return results, [tell(describe_difference, future) for future in shown]
 
 
 def tell(describe: Callable[[T], str], future: Future[T]) -> T:
-    """Wait for a result, say what it is, and return it."""
+    """Wait for a result, print it, and return it."""
     result = future.result()
     say(describe(result))
     return result
 
 
 def is_the_same(tested: Sequence[Tested]) -> bool:
-    """Say whether all tests passed on both engines."""
+    """Return whether all tests passed on both engines."""
     return not any(one.trouble for one in tested) and len({one.passed for one in tested}) <= 1
 
 
 def known_names() -> list[str]:
-    """Return what `--only` may name: applications, differences, and the tests of consumers."""
+    """Return the names for `--only`: applications, differences, and the tests of consumers."""
     return [*(one.name for one in applications()), *(one.name for one in DIFFERENCES), TESTED]
 
 
 def compare(options: argparse.Namespace, folder: Path) -> int:
-    """Compare what was asked for; return the exit status."""
+    """Compare what was requested. Returns the exit status."""
     require_known(options.only, known_names(), "an application or a difference")
     wanted = set(options.only or known_names())
     if options.list:
@@ -107,7 +107,7 @@ def compare(options: argparse.Namespace, folder: Path) -> int:
 
 
 def compare_all(wanted: set[str], options: argparse.Namespace, folder: Path) -> bool:
-    """Compare what is *wanted*, and say whether nothing differs but what is to."""
+    """Compare what is *wanted*. Returns whether all differences are deliberate."""
     stage = Stage(folder)
     stage.prepare()
     chosen = [one.name for one in applications() if one.name in wanted]
@@ -117,7 +117,7 @@ def compare_all(wanted: set[str], options: argparse.Namespace, folder: Path) -> 
     say(describe_tests(tested))
     if options.json:
         write_json(options.json, as_json(results, shown, tested))
-    say(f"\n{len(results)} applications, {len(shown)} differences on purpose")
+    say(f"\n{len(results)} applications, {len(shown)} deliberate differences")
     return (
         all(one.is_equal for one in results)
         and all(one.is_as_expected for one in shown)

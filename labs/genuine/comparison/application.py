@@ -12,12 +12,11 @@ from labs.genuine.comparison.steps import Conversation
 
 @dataclass(frozen=True)
 class Application:
-    """One routing of a package in ``labs/genuine/applications``, and what to talk to it about.
+    """One routing of a package in ``labs/genuine/applications``, and its conversations.
 
-    *shows* says what it is there for. *tables* are those of the database that are compared;
-    their times are replaced by a word. Steps of clients that have no open socket (a frame of
-    one that was refused, a second connect) are passed over, so that random conversations need
-    not be careful.
+    *shows* is its purpose. *tables* are the compared database tables, with times replaced by a
+    word. Steps of clients without an open socket (a frame after a refusal, a second connect) are
+    skipped, so that random conversations may contain them.
     """
 
     name: str
@@ -28,5 +27,5 @@ class Application:
     shows: str = ""
     tables: tuple[str, ...] = ()
     urls: str | None = None
-    #: More settings of Django, the same for both engines.
+    #: More Django settings, the same for both engines.
     settings: Mapping[str, object] = field(default_factory=dict)

@@ -14,17 +14,17 @@ from websockets.typing import Subprotocol
 from labs.genuine.comparison.pages import Pages
 from labs.genuine.comparison.times import without_times
 
-#: How long a server may take for a pong, or to end a socket (s).
+#: Time-outs of a pong, and of a socket's end (s).
 TIMEOUT = 10.0
 
-#: How long a handshake may stay without an answer when the engine has nothing left to do (s).
+#: How long a handshake may stay unanswered once the engine is idle (s).
 ANSWER_TIMEOUT = 0.5
 
 Handshake = asyncio.Task[ClientConnection]
 
 
 class Client:
-    """What it has got is taken by `take_events`: texts, each a frame, an answer or an end."""
+    """`take_events` returns its events as texts, each a frame, an answer or a close."""
 
     def __init__(self, port: int) -> None:
         self.pages = Pages(port)
@@ -36,12 +36,12 @@ class Client:
 
     @property
     def is_connecting(self) -> bool:
-        """Whether its handshake has no answer yet."""
+        """Whether its handshake is unanswered."""
         return self._handshake is not None and not self._handshake.done()
 
     @property
     def is_live(self) -> bool:
-        """Whether it has a socket, or is getting one, as far as it knows."""
+        """Whether it has a socket or a pending handshake, as far as it knows."""
         self._note_handshake()
         return self.is_connecting or self._is_open()
 
@@ -53,12 +53,12 @@ class Client:
         events, self._events = self._events, []
         return events
 
-    # What it does
+    # Actions
 
     def begin_to_connect(
         self, path: str, headers: Mapping[str, str], subprotocols: Sequence[str]
     ) -> None:
-        """Send a handshake, and do not wait for the answer."""
+        """Send a handshake without waiting for the answer."""
         cookies = self.pages.cookies()
         given = {**({"Cookie": cookies} if cookies else {}), **headers}
         self.frames_sent = 0
@@ -77,7 +77,7 @@ class Client:
             open_timeout=None,
             ping_interval=None,
             max_size=None,
-            max_queue=None,  # else a pong would wait behind frames that nobody has read
+            max_queue=None,  # otherwise a pong would queue behind unread frames
             proxy=None,
         )
 
@@ -98,7 +98,7 @@ class Client:
             await self._socket.close(code)
 
     async def abandon(self) -> None:
-        """Drop a handshake that has no answer yet."""
+        """Abandon an unanswered handshake."""
         if self._handshake is not None and not self._handshake.done():
             self._handshake.cancel()
             await asyncio.wait([self._handshake], timeout=TIMEOUT)
@@ -108,15 +108,15 @@ class Client:
         answer = await asyncio.to_thread(self.pages.request, path, form)
         self._events.append(without_times(answer))
 
-    # What it gets
+    # Events
 
     async def wait_for_answer(self) -> None:
-        """Wait for the answer of the handshake, which is on its way or will never come."""
+        """Wait for the answer of the handshake, which is in transit or will never come."""
         if self._handshake is not None:
             await asyncio.wait([self._handshake], timeout=ANSWER_TIMEOUT)
 
     async def hear(self) -> None:
-        """Let the server take all that was sent, and read all that it has written till then."""
+        """Let the server read all that was sent, and read all that it has written by then."""
         self._note_handshake()
         if self._socket is None:
             return
@@ -127,7 +127,7 @@ class Client:
     async def _read(self, socket: ClientConnection) -> None:
         try:
             while True:
-                async with asyncio.timeout(0):  # reads what is there, and waits for nothing
+                async with asyncio.timeout(0):  # reads what has arrived, without waiting
                     self._events.append(describe_frame(await socket.recv()))
         except TimeoutError:
             return
@@ -155,5 +155,5 @@ class Client:
 
 
 def describe_frame(frame: str | bytes) -> str:
-    """Return a frame as it is compared: with times replaced."""
+    """Return a frame in its form for comparison: with times replaced."""
     return f"text {without_times(frame)}" if isinstance(frame, str) else f"bytes {frame!r}"

@@ -1,4 +1,4 @@
-"""Conversations as Python, to be pasted into a module of ``conversations``."""
+"""Conversations as Python code, to paste into a module of ``conversations``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def as_code(conversation: Conversation) -> str:
 
 
 def as_call(step: Step) -> str:
-    """Return *step* as the call that makes it; what has its default value is left out."""
+    """Return *step* as the call that creates it, without default arguments."""
     arguments = []
     for field in fields(step):
         value = getattr(step, field.name)

@@ -1,4 +1,4 @@
-"""The SQLite file of a site: its rows, and its first state again."""
+"""The SQLite file of a site: its rows, and resetting it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labs.genuine.comparison.times import without_times
 
-#: How long to wait for a lock (s).
+#: Time-out of a lock (s).
 TIMEOUT = 10.0
 
 Rows = list[list[str]]
@@ -23,17 +23,17 @@ class Database:
         self._first = sqlite3.connect(":memory:", check_same_thread=False)
 
     def keep(self) -> None:
-        """Remember what is in it, for `restore`."""
+        """Save its content for `restore`."""
         with closing(self._connect()) as connection:
             connection.backup(self._first)
 
     def restore(self) -> None:
-        """Make its content that of the last `keep`."""
+        """Restore the content of the last `keep`."""
         with closing(self._connect()) as connection:
             self._first.backup(connection)
 
     def rows(self, tables: Iterable[str]) -> dict[str, Rows]:
-        """Return the rows of each table in the order of their ids, without times."""
+        """Return the rows of each table ordered by id, without times."""
         with closing(self._connect()) as connection:
             return {table: _rows(connection, table) for table in tables}
 

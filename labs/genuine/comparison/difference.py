@@ -1,4 +1,4 @@
-"""A difference on purpose, and how it is shown on both engines."""
+"""A deliberate difference, and its demonstration on both engines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from labs.genuine.comparison.stage import Stage
 
 
 class Seen(NamedTuple):
-    """What an engine did, in the words that are expected, and the numbers of this run."""
+    """What an engine did, in the expected words, and the numbers of this run."""
 
     what: str
     numbers: str = ""
@@ -25,9 +25,9 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class OnPurpose:
-    """A difference, why it is there, and what *observe* is to see on each engine.
+    """A difference, its reason, and what *observe* should see on each engine.
 
-    *observe* gets a site with a Redis and a database, and starts what it needs.
+    *observe* gets a site with a Redis and a database, and starts the processes that it needs.
     """
 
     name: str
@@ -40,7 +40,7 @@ class OnPurpose:
     layer: Mapping[str, object] = field(default_factory=dict)
 
     def expected(self, engine: Engine) -> str:
-        """Return the behaviour of *engine*."""
+        """Return the expected behaviour of *engine*."""
         return self.ours if engine is OURS else self.genuine
 
 
@@ -56,7 +56,7 @@ class Demonstrated:
 
 
 def demonstrate(difference: OnPurpose, stage: Stage) -> Demonstrated:
-    """Show *difference* on both engines at once."""
+    """Demonstrate *difference* on both engines at once."""
     engines = (GENUINE, OURS)
     with ThreadPoolExecutor(len(engines)) as pool:
         seen = list(pool.map(lambda engine: _observe(difference, stage, engine), engines))

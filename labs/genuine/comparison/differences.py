@@ -1,4 +1,4 @@
-"""All differences on purpose; the slowest first, as they are shown side by side."""
+"""All deliberate differences. The slowest come first, because several run at once."""
 
 from labs.genuine.comparison.demonstrations import (
     answers,

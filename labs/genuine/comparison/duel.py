@@ -17,7 +17,7 @@ from labs.genuine.comparison.transcript import Difference, Transcript, first_dif
 
 
 class Duel:
-    """Use it in a `with`. It has an event loop of its own, in the thread that made it."""
+    """Use it in a `with` block. It has its own event loop, in the thread that created it."""
 
     def __init__(self, application: Application, stage: Stage) -> None:
         self.sites = [stage.site(application, engine) for engine in (GENUINE, OURS)]
@@ -47,7 +47,7 @@ class Duel:
         self._runner.run(player.__aexit__())
 
     def compare(self, conversation: Conversation) -> Difference | None:
-        """Play *conversation* on both; return where they differ."""
+        """Play *conversation* on both. Returns where they differ."""
         genuine, ours = self._runner.run(self._play(conversation))
         self.conversations += 1
         self.steps += len(genuine.moments)
@@ -67,7 +67,7 @@ class Duel:
 
 
 def start(site: Site) -> None:
-    """Start all that *site* needs."""
+    """Start everything that *site* needs."""
     site.__enter__()
     site.start_worker()
     site.start_server()

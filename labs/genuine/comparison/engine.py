@@ -1,4 +1,4 @@
-"""The two engines: where their Python is, and what their processes are called with."""
+"""The two engines: their Python, and the arguments of their processes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ APPLICATIONS = ROOT / "labs" / "genuine" / "applications"
 
 @dataclass(frozen=True)
 class Engine:
-    """One of the engines; *module* names its settings and what its Daphne serves."""
+    """One of the engines. *module* names its settings and its ASGI module."""
 
     name: str
     python: Path
     module: str
     application: str
-    #: The command of Redis that an idle worker waits in.
+    #: The Redis command in which an idle worker blocks.
     waits_in: str
     daphne_options: tuple[str, ...] = ()
     rewritten: bool = False
@@ -64,9 +64,8 @@ ENGINES = (GENUINE, OURS)
 def copy_applications(engine: Engine, folder: Path) -> None:
     """Copy all applications into the new *folder* for *engine*.
 
-    They are rewritten for channels_workers by the command that anybody's project is rewritten
-    with. This is the only difference between what the two engines run. RuntimeError if
-    the command leaves something to do by hand.
+    For channels_workers the public upgrade command rewrites them. This is the only difference
+    between the code on the two engines. RuntimeError if the command leaves work to do by hand.
     """
     shutil.copytree(APPLICATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     if not engine.rewritten:

@@ -1,4 +1,4 @@
-"""A client's pages and cookies."""
+"""A client's page requests and cookies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import IO
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 
-#: How long a page may take (s).
+#: Time-out of a page (s).
 TIMEOUT = 20.0
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Gives a redirection back as it is."""
+    """Returns redirects as they are."""
 
     def redirect_request(
         self,
@@ -26,11 +26,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         headers: HTTPMessage,
         newurl: str,
     ) -> None:
-        """Follow nothing."""
+        """Follow no redirect."""
 
 
 class Pages:
-    """What a client requests of the server at *port*; it blocks."""
+    """Requests pages of the server at *port*. Blocks."""
 
     def __init__(self, port: int) -> None:
         self.origin = f"http://127.0.0.1:{port}"
@@ -42,7 +42,7 @@ class Pages:
         )
 
     def cookies(self) -> str | None:
-        """Return the header with all cookies."""
+        """Return the Cookie header."""
         request = urllib.request.Request(self.origin)
         self._jar.add_cookie_header(request)
         return request.get_header("Cookie")
@@ -50,9 +50,9 @@ class Pages:
     def request(
         self, path: str, form: Mapping[str, str] | None = None, timeout: float = TIMEOUT
     ) -> str:
-        """Request a page, by POST if there is a *form*, and return what came of it.
+        """Request a page, by POST if there is a *form*, and describe the response.
 
-        TimeoutError if nothing comes for *timeout* seconds.
+        TimeoutError after *timeout* seconds.
         """
         data = None if form is None else urlencode(form).encode()
         try:
@@ -67,6 +67,6 @@ class Pages:
         location = response.headers.get("Location")
         body = response.read().decode(errors="backslashreplace")
         if status >= 400 and kind.startswith("text/html"):
-            body = "(an error page of Django)"  # its words change with its versions
+            body = "(an error page of Django)"  # its text depends on Django's version
         words = [f"page {status}", *([f"to {location}"] if location else []), body]
         return " ".join(words)

@@ -24,7 +24,7 @@ from labs.genuine.comparison.transcript import Moment, Transcript
 
 
 class Player:
-    """Knows the clients of *site*, whose worker has *threads*; in one event loop."""
+    """Knows the clients of *site*, whose worker has *threads*. Uses one event loop."""
 
     def __init__(self, site: Site, threads: int = 1) -> None:
         self.site = site
@@ -47,7 +47,7 @@ class Player:
         await self.redis.aclose()
 
     async def play(self, conversation: Conversation) -> Transcript:
-        """Play *conversation* from an empty state; at its end all sockets are closed."""
+        """Play *conversation* from an empty state. Closes all sockets at its end."""
         transcript = Transcript()
         for step in conversation:
             transcript.moments.append(await self.take(step))
@@ -59,15 +59,15 @@ class Player:
         return transcript
 
     async def forget(self) -> None:
-        """Go back to the first state."""
+        """Restore the initial state."""
         self.clients.clear()
         self.site.database.restore()
         if not self.site.engine.rewritten:
-            # Groups keep those who left without a discard, and nobody reads http.disconnect.
+            # Groups keep members that left without a discard, and nobody reads http.disconnect.
             await self.redis.flushdb()
 
     async def take(self, step: Step) -> Moment:
-        """Take *step*, wait until all is quiet, and return what everybody got."""
+        """Take *step*, wait until the engine is idle, and return everybody's events."""
         client = self.clients.setdefault(step.client, Client(self.site.port))
         self._live_before = {name for name, known in self.clients.items() if known.is_live}
         self._handshakes = 0
@@ -105,7 +105,7 @@ class Player:
 
     @property
     def live(self) -> set[str]:
-        """The clients that have a socket, or are getting one."""
+        """The clients with a socket or a pending handshake."""
         return {name for name, client in self.clients.items() if client.is_live}
 
     def traffic(self) -> Traffic:
@@ -120,10 +120,10 @@ class Player:
         )
 
     async def settle(self) -> Traffic:
-        """Wait until all that was sent is consumed, and all replies are read.
+        """Wait until everything sent is consumed, and all replies are read.
 
-        What is read may be an end, which has a message of its own, or the answer to a handshake,
-        after which there is more to read: so it is done again, until nobody has changed.
+        An event may be a close, which causes a message of its own, or the answer to a handshake,
+        after which there is more to read. So it repeats until no client changes.
         """
         while True:
             await self._hear()

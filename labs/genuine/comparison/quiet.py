@@ -1,8 +1,8 @@
 """Detects from outside that an engine is idle.
 
-Nothing of the engines is instrumented. Redis tells who waits in a blocking read: a worker that
-does has finished and sent everything, and has no message to take. What its interface server has
-published is read from the counters of asgi-redis, and from the connection records of ours.
+The engines are not instrumented. Redis tells which clients block in a read: such a worker has
+finished and sent everything, and finds no message. The messages that its interface server has
+published are read from the counters of asgi-redis, and from our connection records.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from redis.asyncio import Redis
 from channels_workers.layers.base import FORMAT_VERSION
 from labs.genuine.comparison.engine import GENUINE, OURS
 
-#: How long all of it may take to become quiet, and the pause between two looks (s).
+#: Time-out until everything is idle, and the pause between two checks (s).
 TIMEOUT, PAUSE = 15.0, 0.004
 
 
-#: Where asgi-redis counts what was ever sent to these channels.
+#: Where asgi-redis counts all messages that were ever sent to these channels.
 PUBLISHED = [f"asgi-meta:websocket.{event}:messages_count" for event in ("connect", "disconnect")]
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What clients have done: in this step, and by the sockets that are live now."""
+    """What clients have done: in this step, and on the sockets that are open now."""
 
     handshakes: int
     ended: int
@@ -38,23 +38,23 @@ class Traffic:
 
 
 class Ear(Protocol):
-    """Listens to one engine's Redis."""
+    """Observes one engine's Redis."""
 
     async def begin(self) -> None:
-        """Note what has been published before this step."""
+        """Record what was published before this step."""
 
     async def noise(self, traffic: Traffic) -> str:
-        """Return the pending work, given *traffic*; empty if the engine is idle."""
+        """Return the pending work, given *traffic*. Empty if the engine is idle."""
 
 
 def count_blocked(clients: list[dict[str, str]], command: str) -> tuple[int, int]:
-    """Return how many clients have sent *command* last, and how many of these wait in it."""
+    """Return how many clients have sent *command* last, and how many of them are blocked in it."""
     asked = [client for client in clients if client["cmd"].split("|")[0] == command]
     return len(asked), sum("b" in client["flags"] for client in asked)
 
 
 class GenuineEar:
-    """For asgi-redis: workers wait in BLPOP, replies stand in lists, all sends are counted."""
+    """For asgi-redis: workers block in BLPOP, replies are in lists, all sends are counted."""
 
     def __init__(self, redis: Redis, threads: int = 1) -> None:
         self.redis = redis
@@ -62,7 +62,7 @@ class GenuineEar:
         self._before = (0, 0)
 
     async def begin(self) -> None:
-        """Note what has been published before this step."""
+        """Record what was published before this step."""
         self._before = _numbers(await self.redis.mget(PUBLISHED))
 
     async def noise(self, traffic: Traffic) -> str:
@@ -91,14 +91,14 @@ def _numbers(counts: Sequence[bytes | str | None]) -> tuple[int, int]:
 
 
 class OurEar:
-    """For channels_workers: see the keys in docs/reference/redis.md."""
+    """For channels_workers, with the keys in docs/reference/redis.md."""
 
     def __init__(self, redis: Redis, threads: int = 1) -> None:
         self.redis = redis
         self.threads = threads
 
     async def begin(self) -> None:
-        """Note nothing: a connection record tells how far its connection is."""
+        """Do nothing: a connection record has the connection's progress."""
 
     async def noise(self, traffic: Traffic) -> str:
         """Return the pending work."""
@@ -123,9 +123,9 @@ class OurEar:
 
 
 async def wait_for_quiet(ear: Ear, ask: Callable[[], Traffic]) -> Traffic:
-    """Wait until *ear* hears nothing; return the traffic, which is asked for each time.
+    """Wait until *ear* reports no work. Returns the traffic, which is queried each time.
 
-    TimeoutError with what is left to do, if that takes too long.
+    TimeoutError with the pending work.
     """
     deadline = time.monotonic() + TIMEOUT
     while noise := await ear.noise(traffic := ask()):

@@ -1,4 +1,4 @@
-"""All applications that there are conversations for."""
+"""All applications with conversations."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from labs.genuine.comparison import conversations
 from labs.genuine.comparison.application import Application
 
-#: Not about one application.
+#: Modules without an application.
 SHARED = {"parts"}
 
 
 def applications() -> Iterator[Application]:
-    """Go through the APPLICATIONS of each module in ``conversations``, in alphabetical order."""
+    """Yield the APPLICATIONS of each module in ``conversations``, in alphabetical order."""
     names = sorted(module.name for module in pkgutil.iter_modules(conversations.__path__))
     for name in names:
         if name not in SHARED:

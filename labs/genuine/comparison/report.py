@@ -13,7 +13,7 @@ from labs.genuine.comparison.tested import Tested
 
 
 def describe_result(result: Result) -> str:
-    """Return a line for an application, and what differs."""
+    """Return a line for an application, and its differences."""
     verdict = "equal" if result.is_equal else "DIFFERENT"
     line = (
         f"{result.application:<28} {result.conversations:4} conversations {result.steps:5} steps "
@@ -32,7 +32,7 @@ def _describe_finding(finding: Finding) -> str:
 
 
 def describe_difference(shown: Demonstrated) -> str:
-    """Return what was seen of a difference on purpose."""
+    """Return what was observed of a deliberate difference."""
     verdict = "as expected" if shown.is_as_expected else "NOT AS EXPECTED"
     lines = [f"{shown.name}: {verdict}", textwrap.indent(textwrap.fill(shown.reason, 92), "    ")]
     lines += [f"    {engine + ':':<18}{seen}" for engine, seen in shown.seen.items()]

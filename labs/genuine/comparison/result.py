@@ -1,4 +1,4 @@
-"""Results of comparing an application."""
+"""Results of the comparison of an application."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from labs.genuine.comparison.transcript import Difference
 
 @dataclass(frozen=True)
 class Finding:
-    """A conversation that differs: its name, itself as Python, and where."""
+    """A conversation that differs: its name, its Python code, and where it differs."""
 
     conversation: str
     code: str
     difference: Difference
-    #: Whether it differed again when it was played again.
+    #: Whether it differed again in a second run.
     repeats: bool
 
 
 @dataclass
 class Result:
-    """How much was compared, and what differed; *trouble* ended the comparison before its end."""
+    """How much was compared, and what differed. *trouble* ended the comparison early."""
 
     application: str
     conversations: int = 0
@@ -45,11 +45,11 @@ class Result:
 
 
 class Trouble(BaseException):
-    """An engine cannot go on; Hypothesis is not to look for a shorter way there."""
+    """An engine cannot continue, so Hypothesis must not shrink this example."""
 
 
 def compare_application(name: str, stage: Stage, examples: int, seed: int | None) -> Result:
-    """Compare the application *name*; see `compare`."""
+    """Compare the application *name*, as `compare` does."""
     found = next(one for one in applications() if one.name == name)
     return compare(found, stage, examples, seed)
 

@@ -14,7 +14,7 @@ from labs.genuine.comparison.transcript import Difference
 
 Compare = Callable[[Conversation], Difference | None]
 
-#: How long to look for a shorter one (s).
+#: How long to shrink (s).
 SHRINK_TIME = 60.0
 
 
@@ -28,9 +28,9 @@ class Found(Exception):
 
 
 class Memory:
-    """Plays each conversation once, and no new one when the time to shrink is over.
+    """Plays each conversation once, and no new one after the time to shrink.
 
-    Then what is not known passes for equal, so that Hypothesis ends with the best one so far.
+    Unknown conversations then count as equal, so that Hypothesis ends with the best one so far.
     """
 
     def __init__(self, compare: Compare) -> None:
@@ -54,7 +54,7 @@ class Memory:
 def find_difference(
     conversations: SearchStrategy[Conversation], compare: Compare, examples: int, seed: int | None
 ) -> Found | None:
-    """Return one of the shortest of *conversations* that differ, None if none of *examples* does.
+    """Return one of the shortest *conversations* that differ. None if no example does.
 
     Without *seed* it tries the same ones each time.
     """

@@ -1,4 +1,4 @@
-"""A site: one application on one engine, with a folder, a Redis and a database of its own."""
+"""A site: one application on one engine, with its own folder, Redis and database."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NO_URLS = "labs.genuine.comparison.settings.urls"
 
 
 class Site(harness.Site):
-    """An application on an engine; see :class:`labs.harness.site.Site`.
+    """An application on an engine, on :class:`labs.harness.site.Site`.
 
-    *code* is a folder with the application's package. *layer* is put into the CONFIG of the channel
-    layer; without it the defaults hold.
+    *code* is a folder with the application's package. *layer* extends the CONFIG of the channel
+    layer, which otherwise has the defaults.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Site(harness.Site):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of its processes; COMPARISON is read by ``settings.common``."""
+        """The variables of its processes. ``settings.common`` reads COMPARISON."""
         application = self.application
         given = {
             "package": application.package,
@@ -62,7 +62,7 @@ class Site(harness.Site):
         }
 
     def start(self) -> None:
-        """Start Redis and make the database."""
+        """Start Redis and create the database."""
         super().start()
         self.run(*self.engine.django("migrate", "--verbosity", "0"))
         self.database.keep()
@@ -71,11 +71,11 @@ class Site(harness.Site):
         self.stop()
 
     def start_server(self) -> Process:
-        """Start the interface server; return when it takes connections."""
+        """Start the interface server. Returns when it accepts connections."""
         process = self.launch(self.engine.daphne(self.port), "daphne")
         return process.wait_until_listening(self.port)
 
     def start_worker(self, threads: int = 1) -> Process:
-        """Start a worker; return at once, as `quiet` waits for it."""
+        """Start a worker. Returns at once, because `quiet` waits for it."""
         command = self.engine.django("runworker", "--threads", str(threads))
         return self.launch(command, "worker")

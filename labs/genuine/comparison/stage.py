@@ -1,4 +1,4 @@
-"""Where sites are set up: the code of all applications for each engine, and folders."""
+"""Sets up sites: the code of all applications for each engine, and folders."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from labs.genuine.comparison.site import Site
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything stands in *folder*, which exists; what processes write stays there as logs."""
+    """Everything is in *folder*, which must exist. The output of processes stays there as logs."""
 
     folder: Path
 
     def prepare(self) -> None:
-        """Copy the applications, which all sites have in common."""
+        """Copy the applications, which all sites share."""
         for engine in ENGINES:
             copy_applications(engine, self._code(engine))
 
@@ -29,7 +29,7 @@ class Stage:
     def site(
         self, application: Application, engine: Engine, layer: Mapping[str, object] | None = None
     ) -> Site:
-        """Return a new site; see :class:`Site`."""
+        """Return a new :class:`Site`."""
         prefix = f"{application.name}-{engine.module}-"
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.folder))
         return Site(application, engine, self._code(engine), folder, layer)

@@ -1,4 +1,4 @@
-"""The steps that clients take in a conversation."""
+"""The steps of clients in a conversation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Connect:
-    """*client* opens a socket at *path*, with its cookies; a client has one socket at a time."""
+    """*client* opens a socket at *path*, with its cookies. A client has one socket at a time."""
 
     client: str
     path: str
@@ -42,7 +42,7 @@ class Close:
 
 @dataclass(frozen=True)
 class Get:
-    """*client* requests a page, with its cookies, and keeps those that it gets."""
+    """*client* requests a page with its cookies, and keeps new ones."""
 
     client: str
     path: str
@@ -50,7 +50,7 @@ class Get:
 
 @dataclass(frozen=True)
 class Post:
-    """*client* sends a form, with its cookies, and keeps those that it gets."""
+    """*client* sends a form with its cookies, and keeps new ones."""
 
     client: str
     path: str
@@ -59,7 +59,7 @@ class Post:
 
 @dataclass(frozen=True)
 class Burst:
-    """*client* sends text frames without waiting for anything."""
+    """*client* sends text frames without waiting."""
 
     client: str
     texts: tuple[str, ...]
@@ -67,5 +67,5 @@ class Burst:
 
 Step = Connect | Text | Binary | Close | Get | Post | Burst
 
-#: Between two steps all is quiet: each message was consumed, each reply was read.
+#: Between two steps the engine is idle: each message was consumed, each reply was read.
 Conversation = tuple[Step, ...]

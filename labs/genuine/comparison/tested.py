@@ -26,7 +26,7 @@ APPLICATION = Application(
 
 @dataclass(frozen=True)
 class Tested:
-    """How many of the tests of consumers passed on an engine; *trouble* is what others wrote."""
+    """How many tests of consumers passed on an engine. *trouble* is the output otherwise."""
 
     engine: str
     passed: int
@@ -39,7 +39,7 @@ def run_tests(stage: Stage) -> list[Tested]:
 
 
 def _run_tests(stage: Stage, engine: Engine) -> Tested:
-    # The tests put a layer in memory in the place of Redis, so nothing is started.
+    # The tests replace the Redis layer with a memory layer, so nothing needs to be started.
     site = stage.site(APPLICATION, engine)
     done = subprocess.run(
         engine.django("test", NAME),

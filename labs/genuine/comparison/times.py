@@ -9,5 +9,5 @@ TIME = re.compile(
 
 
 def without_times(text: str) -> str:
-    """Return *text* with a word in place of each time."""
+    """Return *text* with each time replaced by a word."""
     return TIME.sub("<time>", text)

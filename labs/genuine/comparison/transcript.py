@@ -1,4 +1,4 @@
-"""The transcript of a conversation on one engine, and the differences of two."""
+"""The transcript of a conversation on one engine, and the difference of two."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import zip_longest
 from labs.genuine.comparison.database import Rows
 from labs.genuine.comparison.steps import Step
 
-#: What each client got, in its order.
+#: The events of each client, in order.
 Events = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A step and what all clients got by it."""
+    """A step and the events that it caused for all clients."""
 
     step: Step
     events: Events
@@ -23,14 +23,14 @@ class Moment:
 
 @dataclass
 class Transcript:
-    """All moments of a conversation, and the rows that it left."""
+    """All moments of a conversation, and the resulting rows."""
 
     moments: list[Moment] = field(default_factory=list)
     rows: Mapping[str, Rows] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:
-        """The number of frames received."""
+        """The number of received frames."""
         return sum(
             event.startswith(("text ", "bytes "))
             for moment in self.moments
@@ -41,7 +41,7 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two transcripts part, and what is there."""
+    """Where two transcripts diverge, and both sides."""
 
     place: str
     genuine: str
@@ -52,7 +52,7 @@ class Difference:
 
 
 def first_difference(genuine: Transcript, ours: Transcript) -> Difference | None:
-    """Return where *ours* is not as *genuine*."""
+    """Return where *ours* differs from *genuine*."""
     both = zip_longest(genuine.moments, ours.moments)
     for number, (theirs, our) in enumerate(both, 1):
         if theirs is None or our is None:

@@ -41,7 +41,7 @@ def find(transcript: Transcript, rows: Sequence[Stored]) -> Found:
 
 
 def _not_shown(transcript: Transcript, rows: Sequence[Stored]) -> Iterator[str]:
-    """Say what somebody was not shown, and what was shown and is not stored."""
+    """Describe messages that somebody was not shown, and shown messages that are not stored."""
     of_room: dict[str, dict[int, str]] = defaultdict(dict)
     for row in rows:
         of_room[row.room][row.id] = row.nonce

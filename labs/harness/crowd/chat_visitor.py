@@ -1,7 +1,7 @@
-"""A person in a room of the real chat, who does what the room's page does (chat/static/chat/).
+"""A person in a room of the real chat, who behaves like the room's page (chat/static/chat/).
 
-The page keeps what it said until it comes back, connects again after a growing pause, sends again
-under the same nonce, fetches what it missed, and drops messages that it has.
+The page keeps unsent messages, reconnects after growing pauses, resends under the same nonce,
+fetches what it missed, and drops duplicates.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Heard, Person, Said, Visit
 from labs.harness.crowd.visitor import OPTIONS, Visitor
 
-#: As in connection.js (s): the first pause, the longest, and how long a socket that was a success
-#: lives at least.
+#: As in connection.js (s): the first pause, the longest one, and the minimum life of a socket that
+#: counts as a success.
 FIRST, LONGEST, STEADY = 1.0, 30.0, 5.0
 
-#: As in room.js: how long before the newest message all have been told, when one that has not come
-#: back means that the socket is dead, and the pause after a history that failed (s).
+#: As in room.js (s): how long a message may take to reach everybody, after how long without an echo
+#: a socket counts as dead, and the pause after a failed history request.
 SETTLED, STALE, PAUSE = 60.0, 20.0, 2.0
 
 
 def fetch(url: str) -> tuple[bytes, str]:
-    """Return what the site has at *url*, and the cookie that it sets."""
+    """The site's response at *url*, and the cookie that it sets."""
     response: HTTPResponse
     with urllib.request.urlopen(url, timeout=20) as response:
         return response.read(), (response.headers["Set-Cookie"] or "").partition(";")[0]
 
 
 class ChatVisitor(Visitor):
-    """See the top of this file."""
+    """A person with the behaviour described at the top of this file."""
 
     def __init__(self, person: Person, server: int, plan: Plan, gate: asyncio.Semaphore) -> None:
         super().__init__(person, server, plan, gate)
         self._cookie = ""
         self._failures = 0
-        #: Ids and times.
+        #: Message ids and when they came.
         self._shown: dict[int, float] = {}
-        #: Nothing is missing up to this id; whether all since then has come, too.
+        #: Up to this id nothing is missing, and whether everything since has come too.
         self._complete, self._is_caught_up = 0, False
         self._sent: dict[int, float] = {}
 
@@ -87,7 +87,7 @@ class ChatVisitor(Visitor):
                 task.cancel()
 
     async def _catch_up(self, visit: Visit) -> None:
-        """Fetch what was said between the last socket and this one (history.js)."""
+        """Fetch the messages between the previous socket and this one (history.js)."""
         if self._is_caught_up:
             self._complete = max(self._complete, self._settled())
         self._is_caught_up = False
@@ -104,12 +104,12 @@ class ChatVisitor(Visitor):
             self._is_caught_up = not page["more"]
 
     def _settled(self) -> int:
-        """Return the id of the last message that is old enough; 0 if there is none."""
+        """The id of the last message that is old enough. 0 if there is none."""
         shown, newest = self._shown, max(self._shown, default=0)
         return max((row for row in shown if shown[newest] - shown[row] > SETTLED), default=0)
 
     async def _watch(self, socket: ClientConnection) -> None:
-        """Give up a socket that swallows messages."""
+        """Abandon a socket that swallows messages."""
         while True:
             await asyncio.sleep(PAUSE)
             if min(self._sent.values(), default=float("inf")) < time.monotonic() - STALE:
@@ -126,7 +126,7 @@ class ChatVisitor(Visitor):
             self.person.again += 1
 
     def _show(self, row: dict[str, Any], heard: list[Heard]) -> bool:
-        """Note a stored message as *heard*; False if it is shown already."""
+        """Record a stored message as *heard*. False if it was shown before."""
         now = time.monotonic()
         sender, _, number = row["nonce"].rpartition("-")
         if sender == self.person.name:

@@ -14,7 +14,8 @@ from labs.harness.crowd.visitor import Visitor
 #: How many handshakes run at once.
 AT_ONCE = 12
 
-#: A crowd that is further behind its plan (s) skips messages, as after a stall of the machine.
+#: If the crowd is further behind its plan than this (s), it skips messages, as after a stall of the
+#: machine.
 BEHIND = 2.0
 
 
@@ -31,7 +32,7 @@ class Crowd:
         self._living = [asyncio.create_task(visitor.live()) for visitor in self.visitors]
 
     async def _talk(self) -> None:
-        """Let everybody say something once per interval, in turn."""
+        """Let everybody talk once per interval, in turn."""
         pause = self.plan.interval / len(self.visitors)
         due = time.monotonic()
         while not self.quiet.is_set():
@@ -42,7 +43,7 @@ class Crowd:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     def status(self) -> dict[str, Any]:
-        """Return the numbers of clients, and the age (s) of the oldest message without an echo."""
+        """The numbers of clients, and the age (s) of the oldest message without an echo."""
         lost = sum(visitor.is_lost for visitor in self.visitors)
         joined = sum(visitor.joined.is_set() for visitor in self.visitors)
         oldest = min(
@@ -77,5 +78,5 @@ class Crowd:
         await asyncio.wait(self._living, timeout=5)
 
     def transcript(self) -> Transcript:
-        """Return all messages and visits."""
+        """All messages and visits."""
         return Transcript([visitor.person for visitor in self.visitors])

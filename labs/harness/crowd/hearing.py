@@ -1,11 +1,12 @@
 """Counts lost, repeated, reordered and late messages of a crowd.
 
-A message was *accepted* if its sender tries again until it comes back, or kept the socket that it
-was sent by, or if anybody heard it, or a consumer of it came to its end. What a plain person sent
-by a socket that was dropped, and that left no such trace, counts as never sent.
+A message is *accepted* if its sender retries until it has an echo, if its socket stayed open, if
+anybody heard it, or if its consumer finished. A message of a client without retries, sent on a
+dropped socket and without such a trace, counts as never sent.
 
-An accepted message is *lost* if one who must have heard it did not: whoever joined the room before
-it was said, and either stayed to the end or heard a later one of the same sender by that socket.
+An accepted message is *lost* if a required listener did not hear it: a person who joined the room
+before the message and either stayed to the end or heard a later message of the same sender on that
+socket.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from labs.harness.crowd.transcript import Person, Said, Transcript, Visit
 
 @dataclass(frozen=True)
 class Found:
-    """The result. Each entry of a list names a message.
+    """The result. Each list entry names a message.
 
-    *seconds* is the latest of all, after a moment.
+    *seconds* is the longest delay after a given moment.
     """
 
     said: int
@@ -44,7 +45,7 @@ def find(
     finished: Finished = frozenset(),
     loose: Collection[str] = (),
 ) -> Found:
-    """Count. The delay of a message starts at *since* or later (monotonic s).
+    """Count. Delays start at *since* or later (monotonic s).
 
     The consumers of *finished* messages have completed. Messages of *loose* senders may come in any
     order.
@@ -88,7 +89,7 @@ def is_accepted(
     heard: set[tuple[str, int]],
     finished: Finished,
 ) -> bool:
-    """Whether a message counts, see the top of this file."""
+    """Whether a message is accepted, as defined at the top of this file."""
     if message.is_silent:
         return False
     if person.retries or not any(visit.joined and visit.ended for visit in person.visits):
@@ -100,7 +101,7 @@ def is_accepted(
 
 
 def _missed(transcript: Transcript, accepted: set[tuple[str, int]]) -> list[str]:
-    """Say each accepted message that was lost, and by whom."""
+    """Describe each accepted message that was lost, and who missed it."""
     lost: dict[tuple[str, int], str] = {}
     for visit, speaker in _audience(transcript):
         came = [*visit.heard, *visit.fetched]
@@ -146,11 +147,11 @@ def _out_of_order(visit: Visit, loose: Collection[str]) -> Iterator[str]:
 
 
 def _wrong_sessions(transcript: Transcript) -> list[str]:
-    """Say where a session has not counted what the layer has, or was not there."""
+    """Describe sessions that were missing, or whose count differs from the layer's."""
     spoilt = {
         person.name
         for person in transcript.people
-        if any(message.is_silent for message in person.said)  # it may be given up
+        if any(message.is_silent for message in person.said)  # it may be abandoned
     }
     wrong = {
         (heard.sender, heard.number): f"{heard.sender} {heard.number} is the {heard.order}. of its "
@@ -171,9 +172,9 @@ def _wrong_sessions(transcript: Transcript) -> list[str]:
 def delays(
     transcript: Transcript, since: float = 0.0, without: Collection[str] = ()
 ) -> Iterator[tuple[float, float]]:
-    """When each message was said, and how late each came to one who was there (s).
+    """When each message was sent, and its delay to each person who was present (s).
 
-    What those *without* said is left out.
+    Messages of people in *without* are left out.
     """
     times = {person.name: [said.at for said in person.said] for person in transcript.people}
     for person in transcript.people:
@@ -194,6 +195,6 @@ def _delays_back(person: Person, since: float) -> Iterator[tuple[float, float]]:
 
 
 def percentile(transcript: Transcript, begin: float, end: float, part: float = 0.95) -> float:
-    """Return how late (s) that part of what was said from *begin* to *end* came at most."""
+    """The given percentile of delays (s) of messages sent between *begin* and *end*."""
     late = sorted(late for at, late in delays(transcript) if begin <= at < end)
     return late[min(len(late) - 1, int(len(late) * part))] if late else 0.0

@@ -11,13 +11,13 @@ from labs.harness.crowd.transcript import Person
 
 @dataclass(frozen=True)
 class Plan:
-    """*each* people in each of the *rooms*; each person says something every *interval* (s).
+    """*each* people in each of the *rooms*; each person talks every *interval* (s).
 
-    *servers* are addresses such as ``ws://127.0.0.1:8000``; the people of a room are spread over
-    them. *filling* is how many characters each message has beside its number. *chat*: the servers
-    run the real chat, and everybody does as its page does. *label* begins the names of rooms and
-    people, so that several loads may follow each other on one database; *authority* is the file of
-    the certificate that servers of ``wss://`` are verified with.
+    *servers* are addresses such as ``ws://127.0.0.1:8000``, and the people of a room are spread
+    over them. *filling* is the number of padding characters per message. *chat*: the servers run
+    the real chat, and clients behave like its page. *label* begins the names of rooms and people,
+    so that several loads can use one database. *authority* is the certificate file to verify
+    ``wss://`` servers with.
     """
 
     servers: tuple[str, ...]
@@ -30,9 +30,9 @@ class Plan:
     authority: str = ""
 
     def people(self) -> Iterator[tuple[Person, int]]:
-        """Each person with the number of the first server. Every other pair retries.
+        """Each person with the index of the first server. Every other pair retries.
 
-        In the chat all do.
+        In the chat everybody retries.
         """
         for room in range(self.rooms):
             for seat in range(self.each):

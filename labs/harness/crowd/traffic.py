@@ -17,10 +17,10 @@ from labs.harness.processes import Processes
 from labs.harness.project import ROOT
 from labs.harness.waiting import wait_for
 
-#: How long all handshakes may take together (s).
+#: Time-out for all handshakes together (s).
 JOIN_TIMEOUT = 60.0
 
-#: Calm: for the first time (s) no message has waited longer than the second (s).
+#: Calm: during the first time (s) no message has waited longer than the second (s).
 CALM_FOR, CALM_AGE = 2.0, 1.0
 
 
@@ -35,7 +35,7 @@ class Status:
 
     @property
     def is_calm(self) -> bool:
-        """Whether all clients that reconnect are connected, and no message waits."""
+        """Whether all reconnecting clients are connected, and no message waits for its echo."""
         return self.away == 0 and self.age < CALM_AGE
 
 

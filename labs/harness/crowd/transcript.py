@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class Said:
-    """A message: its number, when it was due, and when its sender heard it back."""
+    """A message: its number, when it was due, and when its sender received the echo."""
 
     number: int
     at: float
@@ -19,13 +19,13 @@ class Said:
 
     @property
     def is_silent(self) -> bool:
-        """Whether its consumer is told to do so badly that nobody hears of it."""
+        """Whether its consumer is ordered to fail so that nobody receives the message."""
         return bool(self.order and self.order.get("silent"))
 
 
 @dataclass(slots=True)
 class Heard:
-    """A message that a socket heard; *count* is that of the sender's channel session.
+    """A message received on a socket. *count* is that of the sender's channel session.
 
     The chat has no such counts: both are 0 there.
     """
@@ -41,10 +41,10 @@ class Heard:
 class Visit:
     """A socket from its handshake to its end.
 
-    *key* names it in diaries, *server* is the number of its interface server. *ended* is None for
-    the sockets that stay until the load itself closes them. *code* is the closing code, None
-    if no close frame came; *status* the HTTP status of a handshake that was refused. *fetched* is
-    what the chat's history gave.
+    *key* names it in diaries, *server* is the index of its interface server. *ended* is None for
+    sockets that stay open until the load itself closes them. *code* is the close code, None without
+    a close frame. *status* is the HTTP status of a refused handshake. *fetched* has the messages of
+    the chat's history.
     """
 
     key: str
@@ -60,10 +60,10 @@ class Visit:
 
 @dataclass
 class Person:
-    """One who talks in a room, by one socket after the other if *retries*.
+    """Somebody who talks in a room, on one socket after the other if *retries*.
 
-    In the chat, *rows* are the ids of the messages shown, and *again* says how many came to a
-    socket that were shown already.
+    In the chat, *rows* are the ids of displayed messages, and *again* counts received messages that
+    were displayed before.
     """
 
     name: str

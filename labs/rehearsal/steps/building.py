@@ -1,4 +1,4 @@
-"""From a commit to what can run: files, environment, services, build, release."""
+"""From a commit to a running app: files, environment, services, build, release."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from labs.rehearsal.slug import Slug, find_python, make_environment
 from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step
 
-#: What the name of a hashed file has.
+#: The hash in the name of a static file.
 HASHED = re.compile(r"\.[0-9a-f]{12}(\.|$)")
 
-#: Each of these at the root is a build error, or wins over what we have.
+#: Each of these files at the root breaks the build, or overrides ours.
 FORBIDDEN = (".git", ".venv", "venv", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock")
 
 
 class Files(Step):
-    """What the platform gets."""
+    """The files that the platform gets."""
 
     name = "files"
     description = "bare clone of HEAD; its files alone, as `git archive` gives them"
 
     def play(self, stage: Stage) -> None:
-        """Clone, unpack, look for what breaks a build."""
+        """Clone, unpack, and look for files that break a build."""
         repository, folder = stage.repository, stage.folder / "app"
         repository.clone()
         repository.unpack(repository.commit, folder)
@@ -44,13 +44,13 @@ class Files(Step):
 
 
 class Environment(Step):
-    """The Python that runs it."""
+    """The Python environment of the app."""
 
     name = "environment"
     description = "a virtual environment of its own, from `requirements.txt` alone"
 
     def play(self, stage: Stage) -> None:
-        """Make it with the interpreter that runtime.txt asks for."""
+        """Create it with the interpreter that runtime.txt requests."""
         folder = stage.folder / "app"
         wanted = (folder / "runtime.txt").read_text().strip()
         interpreter = find_python(folder)
@@ -73,13 +73,13 @@ class Environment(Step):
 
 
 class Services(Step):
-    """The add-ons, as strict as those of the platform."""
+    """The add-ons, as strict as the platform's."""
 
     name = "services"
-    description = "PostgreSQL and Redis of the smallest plans: TLS alone, both self-signed"
+    description = "PostgreSQL and Redis of the smallest plans: TLS only, both self-signed"
 
     def play(self, stage: Stage) -> None:
-        """Try to get in without TLS, and with a verified certificate."""
+        """Try to connect without TLS, and with certificate verification."""
         site = stage.site
         stage.note(f"PostgreSQL {site.postgres.version()}, Redis {site.key_value.version()}")
         stage.note(f"nginx {site.router.version()}")
@@ -96,7 +96,7 @@ class Services(Step):
         }
         stage.note(f"refused: {', '.join(what for what, was in refused.items() if was)}")
         for what, was_refused in refused.items():
-            stage.expect(was_refused, f"{what} to be refused, but it was let in")
+            stage.expect(was_refused, f"{what} a refusal, but it was let in")
         self.ping(site.key_value.url, ssl_cert_reqs=None)
 
     @staticmethod
@@ -107,7 +107,7 @@ class Services(Step):
 
     @staticmethod
     def is_refused(attempt: Callable[[], None]) -> bool:
-        """Say whether an attempt fails at the line."""
+        """Return whether an attempt to connect fails."""
         try:
             attempt()
         except (psycopg.OperationalError, redis.ConnectionError):
@@ -116,13 +116,13 @@ class Services(Step):
 
 
 class Build(Step):
-    """What the buildpack does beside installing."""
+    """The build steps after the installation of packages."""
 
     name = "build"
     description = "`collectstatic`, with and without the addresses of database and Redis"
 
     def play(self, stage: Stage) -> None:
-        """Collect twice, compare."""
+        """Collect twice and compare."""
         slug = stage.built
         app = stage.app = stage.site.new_app("chat", slug)
         app.build(slug, "DATABASE_URL", "REDIS_URL")
@@ -145,7 +145,7 @@ class ReleasePhase(Step):
     description = "the release command, as the Procfile says, twice"
 
     def play(self, stage: Stage) -> None:
-        """Run it on an empty database, and on one that is up to date; check the settings."""
+        """Run it on an empty database and on an up-to-date one, and check the settings."""
         app, slug = stage.chat, stage.built
         applied = [app.release(slug).count("... OK") for _ in range(2)]
         stage.note(f"{applied[0]} migrations applied, then {applied[1]}")

@@ -1,4 +1,4 @@
-"""More connections than the plan of Redis has."""
+"""More connections than the Redis plan allows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step
 from labs.rehearsal.steps.restarting import BETWEEN
 
-#: How many workers want more than there is.
+#: How many workers need more than that.
 WORKERS = 7
 
 
@@ -23,11 +23,11 @@ class Crowded(Step):
         """Scale out too far, and in again."""
         app = stage.chat
         with stage.load():
-            stage.last(BETWEEN)
+            stage.hold(BETWEEN)
             app.scale("worker", WORKERS, wait=False)
-            stage.last(2 * BETWEEN)
+            stage.hold(2 * BETWEEN)
             app.scale("worker", 1)
-            stage.last(BETWEEN)
+            stage.hold(BETWEEN)
         refused = stage.site.gauge.whole.refused
         stage.note(f"Redis refused {refused} connections; who had one went on")
         stage.expect(refused > 0, "more connections than there are, but all were taken")

@@ -9,10 +9,10 @@ from labs.rehearsal.steps.crowding import Crowded
 
 
 class Limits(Step):
-    """The most that was open, and the most that was kept, since the beginning."""
+    """The maximum of connections and memory since the beginning."""
 
     name = "limits"
-    description = "the most that was needed of 20 and 20 connections and 25 MB, all steps together"
+    description = "peaks against limits of 20 and 20 connections and 25 MB, all steps together"
 
     def play(self, stage: Stage) -> None:
         """Compare with the plans."""

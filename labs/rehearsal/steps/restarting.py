@@ -12,15 +12,15 @@ BETWEEN = 5.0
 
 
 class ConfigVars(Step):
-    """Another name of the site, and more."""
+    """Another host name, and other config vars."""
 
     name = "config"
     description = "config vars changed: the release command, then all dynos restart at once"
 
     def play(self, stage: Stage) -> None:
-        """Set what the steps below need.
+        """Set what the following steps need.
 
-        That is a name, room for three workers, and people who talk a lot and come from one address.
+        That is a host name, room for three workers, and people who talk a lot from one address.
         """
         app = stage.chat
         changes = {
@@ -40,7 +40,7 @@ class ConfigVars(Step):
 
 
 class Scale(Step):
-    """Workers, more and fewer."""
+    """More workers, and fewer."""
 
     name = "scale"
     description = "`heroku ps:scale worker=3`, then `worker=1`, under load"
@@ -50,15 +50,15 @@ class Scale(Step):
         app = stage.chat
         with stage.load():
             for count in (3, 1):
-                stage.last(BETWEEN)
+                stage.hold(BETWEEN)
                 app.scale("worker", count)
-            stage.last(BETWEEN)
+            stage.hold(BETWEEN)
         stage.note("workers 1, 3, 1")
         stage.expect(app.killed == 0, f"workers to end in time, but {app.killed} were killed")
 
 
 class WebRestart(Step):
-    """The web dyno, whose sockets drop."""
+    """The web dyno restarts and drops its sockets."""
 
     name = "web"
     description = "`heroku ps:restart web.1` under load: its sockets drop, pages come back"
@@ -67,14 +67,14 @@ class WebRestart(Step):
         """Restart it."""
         app = stage.chat
         with stage.load("dropped") as counted:
-            stage.last(BETWEEN)
+            stage.hold(BETWEEN)
             app.restart("web")
         stage.note(f"all came back, {counted.fetched} messages shown by the history")
         judge(stage, counted)
 
 
 class Daily(Step):
-    """Each dyno about once a day, workers too."""
+    """Each dyno restarts about once a day, workers too."""
 
     name = "daily"
     description = "the daily restart, under load: web.1, then worker.1"
@@ -84,51 +84,51 @@ class Daily(Step):
         app = stage.chat
         with stage.load("dropped") as counted:
             for kind in ("web", "worker"):
-                stage.last(BETWEEN)
+                stage.hold(BETWEEN)
                 app.restart(kind)
-            stage.last(BETWEEN)
-        stage.note(f"the slowest dyno of the rehearsal so far ended in {app.slowest:.1f} s")
+            stage.hold(BETWEEN)
+        stage.note(f"the slowest dyno of the rehearsal so far stopped in {app.slowest:.1f} s")
         judge(stage, counted)
 
 
 def judge(stage: Stage, counted: Counted) -> None:
-    """Expect that the web dyno dropped all of its sockets, and that no dyno had to be killed."""
+    """Expect that the web dyno dropped all of its sockets and that no dyno had to be killed."""
     killed = stage.chat.killed
     stage.expect(counted.dropped >= counted.sockets, f"all to drop, not {counted.dropped}")
-    stage.expect(killed == 0, f"an end in time, but {killed} dynos were killed")
+    stage.expect(killed == 0, f"a timely exit, but {killed} dynos were killed")
 
 
 class RedisMaintenance(Step):
-    """A Redis without persistence starts again with nothing."""
+    """A Redis without persistence restarts empty."""
 
     name = "redis"
     description = "maintenance of Redis under load: it stops, and starts empty"
 
-    #: How long it is away (s).
+    #: How long it is down (s).
     AWAY = 2.0
 
     def play(self, stage: Stage) -> None:
         """Stop it, start it."""
         with stage.load():
-            stage.last(BETWEEN)
+            stage.hold(BETWEEN)
             stage.site.key_value.stop()
-            stage.last(self.AWAY)
+            stage.hold(self.AWAY)
             stage.site.key_value.start()
         stage.note(f"away for {self.AWAY:g} s")
 
 
 class DatabaseMaintenance(Step):
-    """PostgreSQL restarts; connections that workers keep are cut."""
+    """PostgreSQL restarts, which cuts the workers' persistent connections."""
 
     name = "postgres"
     description = (
-        "PostgreSQL stops and starts under load: consumers fail meanwhile, pages say it again"
+        "PostgreSQL stops and starts under load: consumers fail meanwhile, pages send again"
     )
 
     def play(self, stage: Stage) -> None:
-        """Stop it, start it; a page gives up a socket that does not answer for 20 s."""
+        """Stop it, start it. A page abandons a socket that does not answer for 20 s."""
         with stage.load("dropped", "disordered", by_rows=True):
-            stage.last(BETWEEN)
+            stage.hold(BETWEEN)
             stage.site.postgres.stop()
             stage.site.postgres.start()
         stage.note("each message is stored once, and was shown to all in its room")

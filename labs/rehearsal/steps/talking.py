@@ -1,4 +1,4 @@
-"""People at the site, by the router."""
+"""People on the site, through the router."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step
 from labs.rehearsal.steps.building import HASHED
 
-#: What a client may not make the app believe.
+#: Headers that a client must not be able to forge.
 FORGED = {"X_Forwarded_Proto": "http", "X_Forwarded_For": "203.0.113.7"}
 
-#: Seconds that browsers may keep what has a hash in its name.
+#: How long browsers may cache files with a hash in their name (s).
 FOREVER = "max-age=315360000"
 
 
@@ -23,10 +23,10 @@ class Talk(Step):
     """Two people talk."""
 
     name = "chat"
-    description = "two people talk by the router with TLS, one logged in"
+    description = "two people talk through the router with TLS, one logged in"
 
     def play(self, stage: Stage) -> None:
-        """Look at pages, cookies and headers; sign up; talk; be refused from elsewhere."""
+        """Check pages, cookies and headers, sign up, talk, and be refused from another site."""
         ann, bob = Guest(stage.site.router), Guest(stage.site.router)
         self.look_at_pages(stage, ann)
         self.look_at_static_files(stage, ann)
@@ -43,7 +43,7 @@ class Talk(Step):
         stage.note("both heard both")
         try:
             bob.connect("/chat/lobby/", "https://elsewhere.example.com").close()
-            stage.expect(False, "a page of another site to be refused, but it got a socket")
+            stage.expect(False, "a refusal for a page of another site, but it got a socket")
         except InvalidStatus as refused:
             status = refused.response.status_code
             stage.note(f"a page of another site gets {status}")
@@ -54,7 +54,7 @@ class Talk(Step):
 
     @staticmethod
     def look_at_pages(stage: Stage, guest: Guest) -> None:
-        """Come by http, by https, and by https with forged headers."""
+        """Request pages by http, by https, and by https with forged headers."""
         plain = guest.ask("GET", "/lobby/", plain=True)
         there = plain.headers.get("Location")
         stage.note(f"http: {plain.status} to https")
@@ -90,18 +90,18 @@ class Idle(Step):
     name = "idle"
     description = "Redis closes connections that were idle; its time-out is 2 s here, not 300"
 
-    #: How long nobody says anything (s); Redis looks now and then.
+    #: How long nobody talks (s). Redis checks connections from time to time.
     SILENCE = 8.0
 
     def play(self, stage: Stage) -> None:
-        """Be silent for longer than the time-out, then go on by the same sockets."""
+        """Be silent for longer than the time-out, then continue on the same sockets."""
         ann, bob = Guest(stage.site.router), Guest(stage.site.router)
         with ann.join("quiet") as first, bob.join("quiet") as second:
             say_and_hear(first, [first, second], "before", "carol")
             with stage.site.key_value.client() as client:
                 before = stage.site.key_value.connections(client)
                 client.config_set("timeout", 2)
-                stage.last(self.SILENCE)
+                stage.hold(self.SILENCE)
                 client.config_set("timeout", 300)
                 cut = before - stage.site.key_value.connections(client)
             say_and_hear(first, [first, second], "afterwards", "carol")

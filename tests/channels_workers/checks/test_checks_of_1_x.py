@@ -1,4 +1,4 @@
-"""The checks that projects from Channels 1.x meet first: CONFIG, and ASGI_APPLICATION."""
+"""Checks that projects from Channels 1.x meet first: CONFIG and ASGI_APPLICATION."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ PLAIN = "from django.core.asgi import get_asgi_application\n"
 OURS = "from channels_workers.asgi import get_application\n"
 
 
-def test_an_unknown_key_is_named_beside_those_that_are_known(settings: Settings) -> None:
+def test_an_unknown_key_is_reported_with_the_known_keys(settings: Settings) -> None:
     config = {"stats_prefix": "x", "capacity": 5, "services": []}
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": config}}
     assert only_problem()[1] == (
@@ -44,12 +44,12 @@ def test_no_setting(settings: Settings) -> None:
     assert only_problem()[0] == "channels_workers.E012"
 
 
-def test_a_parent_that_is_no_package(settings: Settings) -> None:
+def test_a_parent_that_is_not_a_package(settings: Settings) -> None:
     settings.ASGI_APPLICATION = "ast.asgi.application"
     assert "there is no module ast.asgi" in only_problem()[1]
 
 
-def test_a_package_around_it_that_cannot_be_imported(
+def test_an_enclosing_package_that_fails_to_import(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "site_of_ours").mkdir()
@@ -59,7 +59,7 @@ def test_a_package_around_it_that_cannot_be_imported(
     assert "(No module named 'a_package_of_nobody')" in only_problem()[1]
 
 
-def test_without_daphne_nothing_is_said(settings: Settings) -> None:
+def test_without_daphne_there_is_no_warning(settings: Settings) -> None:
     settings.INSTALLED_APPS = ["channels_workers", *DJANGOS]
     settings.ASGI_APPLICATION = None
     assert problems() == []
@@ -103,7 +103,7 @@ def test_djangos_own_application(text: str, entry: Path) -> None:
         "raise SystemExit('it must not be run')\n",
     ],
 )
-def test_what_cannot_be_known_is_let_pass(text: str, entry: Path) -> None:
+def test_applications_that_cannot_be_judged_pass(text: str, entry: Path) -> None:
     entry.write_text(text)
     assert problems() == []
     assert "entry_of_servers" not in sys.modules

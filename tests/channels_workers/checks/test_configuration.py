@@ -24,21 +24,21 @@ DJANGOS = ["django.contrib.contenttypes", "django.contrib.auth"]
 
 
 class ConfigOfTheProject(ChannelsWorkersConfig):
-    """The app as a project may install it: by a class of its own."""
+    """The app as a project may install it: through its own class."""
 
     path = str(Path(__file__).parent)
 
 
 def problems(databases: Sequence[str] = (), **options: Any) -> list[CheckMessage]:
-    """Those of the settings, and those of servers if `databases` are asked too.
+    """The problems that the checks find. With `databases`, also those of the servers.
 
-    Where a tag is named and no database is, Django 6.1 asks all databases.
+    Django 6.1 asks all databases if a tag is given without a database.
     """
     return run_checks(tags=["channels_workers"], databases=databases, **options)
 
 
 def only_problem(**options: Any) -> tuple[str, str, str]:
-    """The id, the message and the hint of the one problem that there is."""
+    """The id, message and hint of the only problem."""
     [problem] = problems(**options)
     assert isinstance(problem.id, str)
     assert problem.hint, "a problem comes with its cure"
@@ -85,7 +85,7 @@ def test_a_missing_setting(settings: Settings) -> None:
     assert only_problem()[0] == "channels_workers.E001"
 
 
-def test_the_routing_of_channels_1(settings: Settings) -> None:
+def test_the_routing_key_of_channels_1(settings: Settings) -> None:
     layer = {"BACKEND": MEMORY, "ROUTING": "chat.routing.channel_routing"}
     settings.CHANNEL_LAYERS = {"default": layer}
     number, message, hint = only_problem()
@@ -95,7 +95,7 @@ def test_the_routing_of_channels_1(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("backend", OTHER_BACKENDS)
-def test_the_backends_of_others(backend: str, settings: Settings) -> None:
+def test_backends_of_other_packages(backend: str, settings: Settings) -> None:
     settings.CHANNEL_LAYERS["more"] = {"BACKEND": backend}
     number, message, hint = only_problem()
     assert number == "channels_workers.E003"
@@ -105,7 +105,7 @@ def test_the_backends_of_others(backend: str, settings: Settings) -> None:
     assert problems() == []
 
 
-def test_settings_as_channels_1_had_them_give_both_cures(settings: Settings) -> None:
+def test_settings_of_channels_1_get_both_hints(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "asgi_redis.RedisChannelLayer",
@@ -129,7 +129,7 @@ def test_settings_as_channels_1_had_them_give_both_cures(settings: Settings) -> 
         {"BACKEND": "channels_workers.routing.Router"},
     ],
 )
-def test_a_layer_that_cannot_be_made(layer: Any, settings: Settings) -> None:
+def test_a_layer_that_cannot_be_created(layer: Any, settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": layer}
     number, message, hint = only_problem()
     assert number == "channels_workers.E004"
@@ -137,14 +137,14 @@ def test_a_layer_that_cannot_be_made(layer: Any, settings: Settings) -> None:
     assert hint == "Correct its BACKEND and CONFIG."
 
 
-def test_a_backend_that_is_not_there_is_said(settings: Settings) -> None:
+def test_a_backend_that_does_not_exist_is_reported(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "no.such.Layer"}}
     assert only_problem()[1].endswith("for default: No module named 'no'")
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels_workers.layers.redis.Layer"}}
     assert 'does not define a "Layer" attribute' in only_problem()[1]
 
 
-def test_what_the_import_of_a_backend_lacks_is_said(
+def test_a_missing_dependency_of_a_backend_is_reported(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "layer_of_ours.py").write_text(
@@ -186,13 +186,13 @@ for problem in run_checks(tags=["channels_workers"]):
 
 
 def problems_without(missing: str, config: object, backend: str = REDIS) -> str:
-    """What the checks say where the module *missing* is not installed."""
+    """What the checks find without the module *missing*."""
     text = WITHOUT.format(missing={missing}, backend=backend, config=config)
     command = [sys.executable, "-W", "ignore", "-c", text]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-def test_without_hiredis_the_cause_and_the_cure_are_said() -> None:
+def test_without_hiredis_cause_and_remedy_are_reported() -> None:
     said = problems_without("hiredis", {"hosts": ["redis://localhost"]})
     assert "cannot be used: Cannot import BACKEND" in said
     assert "specified for default: No module named 'hiredis'" in said
@@ -243,9 +243,7 @@ RIGHT_ORDER = ["channels_workers", "daphne", "django.contrib.staticfiles"]
         ["daphne.apps.DaphneConfig", "channels_workers", "django.contrib.staticfiles"],
     ],
 )
-def test_apps_in_an_order_that_hides_our_runserver(
-    wrong_order: list[str], settings: Settings
-) -> None:
+def test_an_app_order_that_hides_our_runserver(wrong_order: list[str], settings: Settings) -> None:
     settings.INSTALLED_APPS = [*DJANGOS, *wrong_order]
     number, message, hint = only_problem()
     assert number == "channels_workers.E005"
@@ -262,7 +260,7 @@ def test_apps_in_an_order_that_hides_our_runserver(
         [f"{__name__}.ConfigOfTheProject", "daphne", "channels"],
     ],
 )
-def test_apps_in_a_right_order(apps: list[str], settings: Settings) -> None:
+def test_a_correct_app_order(apps: list[str], settings: Settings) -> None:
     settings.INSTALLED_APPS = apps
     assert problems() == []
 
@@ -288,14 +286,14 @@ def test_channels_before_ours_hides_our_runworker(settings: Settings) -> None:
         ["websocket.connect"],
     ],
 )
-def test_a_routing_that_cannot_be_used(routing: Any, settings: Settings) -> None:
+def test_an_unusable_routing(routing: Any, settings: Settings) -> None:
     settings.CHANNEL_ROUTING = routing
     number, message, _ = only_problem()
     assert number == "channels_workers.E007"
     assert message.startswith("The channel routing cannot be used: ")
 
 
-def test_a_pattern_that_is_no_regular_expression(
+def test_an_invalid_regular_expression(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     lines = "from channels_workers import route", "routing = [route('a', len, path='(')]"
@@ -316,7 +314,7 @@ def test_a_missing_routing(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("value", [{"CONNECT": "never"}, {"UNKNOWN": 1}, {"FRAME_SIZE": 0}, []])
-def test_a_configuration_that_cannot_be_used(value: Any, settings: Settings) -> None:
+def test_an_unusable_configuration(value: Any, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = value
     number, message, hint = only_problem()
     assert number == "channels_workers.E008"
@@ -328,7 +326,7 @@ def test_a_configuration_that_cannot_be_used(value: Any, settings: Settings) -> 
 
 
 @pytest.mark.parametrize("name", ["db", "cache", "cached_db", "file"])
-def test_an_engine_of_django_keeps_channel_sessions(name: str, settings: Settings) -> None:
+def test_a_session_engine_of_django_is_accepted(name: str, settings: Settings) -> None:
     settings.CHANNEL_SESSION_ENGINE = f"django.contrib.sessions.backends.{name}"
     assert problems() == []
 
@@ -336,7 +334,7 @@ def test_an_engine_of_django_keeps_channel_sessions(name: str, settings: Setting
 @pytest.mark.parametrize(
     "engine", ["django.contrib.sessions.backends.signed_cookies", "no.such.engine", 5]
 )
-def test_an_engine_that_cannot_be_used(engine: Any, settings: Settings) -> None:
+def test_an_unusable_session_engine(engine: Any, settings: Settings) -> None:
     settings.CHANNEL_SESSION_ENGINE = engine
     number, message, hint = only_problem()
     assert number == "channels_workers.E011"
@@ -347,26 +345,26 @@ def test_an_engine_that_cannot_be_used(engine: Any, settings: Settings) -> None:
 # Deployment
 
 
-def test_a_deployment_on_the_layer_of_one_process() -> None:
+def test_deploying_on_the_memory_layer() -> None:
     number, message, hint = only_problem(include_deployment_checks=True)
     assert number == "channels_workers.W001"
     assert message == "CHANNEL_LAYERS['default'] lives in one process. `runworker` cannot serve it."
     assert hint == f'Use "BACKEND": "{REDIS}"'
 
 
-def test_a_deployment_on_redis(settings: Settings) -> None:
+def test_deploying_on_redis(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS}}
     assert problems(include_deployment_checks=True) == []
 
 
-# Servers, asked for by `check --database`
+# Servers, checked by `check --database`
 
 
 def use_redis(settings: Settings, url: str) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": {"hosts": [url]}}}
 
 
-def test_a_fit_server(redis_server: RedisServer, settings: Settings) -> None:
+def test_a_suitable_server(redis_server: RedisServer, settings: Settings) -> None:
     use_redis(settings, redis_server.url)
     assert problems(databases=["default"]) == []
 
@@ -397,7 +395,7 @@ def test_a_server_that_refuses_us(path: str, redis_server: RedisServer, settings
     assert "s3cret" not in message + hint
 
 
-def test_runworker_ends_with_one_line_where_it_is_refused(
+def test_runworker_exits_with_one_line_when_it_is_refused(
     redis_server: RedisServer, settings: Settings
 ) -> None:
     use_redis(settings, redis_server.url.removesuffix("0") + "99")
@@ -408,13 +406,13 @@ def test_runworker_ends_with_one_line_where_it_is_refused(
 
 
 @pytest.mark.parametrize("command", ["runworker", "channelstatus", "deadletters"])
-def test_an_option_that_cannot_be_taken_ends_a_command(command: str, settings: Settings) -> None:
+def test_an_unsupported_option_ends_a_command(command: str, settings: Settings) -> None:
     use_redis(settings, "redis://example.com/0?protocol=3")
     with pytest.raises(CommandError, match="'protocol', which is to be '2'"):
         call_command(command)
 
 
-def test_nobody_is_asked_unless_told_to(settings: Settings) -> None:
+def test_servers_are_not_contacted_unless_requested(settings: Settings) -> None:
     use_redis(settings, f"redis://127.0.0.1:{free_port()}/0")
     assert "channels_workers.W002" not in [problem.id for problem in run_checks()]
 
@@ -423,7 +421,7 @@ def test_nobody_is_asked_unless_told_to(settings: Settings) -> None:
 
 
 def app_with_runserver(folder: Path, name: str, body: str) -> str:
-    """An app on the path that brings a `runserver` of its own."""
+    """An app on the path with its own `runserver`."""
     commands = folder / name / "management" / "commands"
     commands.mkdir(parents=True)
     (folder / name / "__init__.py").touch()
@@ -448,9 +446,7 @@ def test_another_apps_runserver_before_ours(other_app: str, settings: Settings) 
     assert problems() == []
 
 
-def test_the_first_of_several_is_named_and_all_are_to_be_moved(
-    other_app: str, settings: Settings
-) -> None:
+def test_only_the_first_of_several_apps_is_named(other_app: str, settings: Settings) -> None:
     names = [other_app, "whitenoise.runserver_nostatic"]
     settings.INSTALLED_APPS = [*DJANGOS, *names, *RIGHT_ORDER]
     assert only_problem()[2] == f"Put channels_workers before {', '.join(names)}."
@@ -489,7 +485,7 @@ print(isinstance(command, Command), sorted(check.id for check in found))
     ],
 )
 def test_the_check_agrees_with_the_command_that_runs(order: list[str], said: str) -> None:
-    """In a process of its own: WhiteNoise looks for the next `runserver` once."""
+    """In a separate process: WhiteNoise searches for the next `runserver` only once."""
     command = [sys.executable, "-c", RUNSERVER_HELP, *order, *DJANGOS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found = [line for line in done.stdout.splitlines() if line.startswith(("True", "False"))]

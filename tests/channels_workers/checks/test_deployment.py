@@ -1,4 +1,4 @@
-"""The checks of what shows in production only."""
+"""Checks for problems that appear only in production."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ OWN = ("W004", "W005", "W006", "W007", "E014")
 
 
 def problems(deploy: bool = False) -> dict[str, CheckMessage]:
-    """What the checks of this module find, by id."""
+    """The ids of the problems that this module's checks find."""
     found = run_checks(tags=["channels_workers"], include_deployment_checks=deploy)
     ids = {str(problem.id).rpartition(".")[2]: problem for problem in found}
     return {number: ids[number] for number in ids if number in OWN}
@@ -30,7 +30,9 @@ def budget(*numbers: int) -> dict[str, int]:
     ("processes", "redis", "database"),
     [((1, 1, 4), 10, 8), ((2, 2, 4), 20, 16), ((1, 3, 4), 22, 16), ((0, 1, 1), 3, 1)],
 )
-def test_what_processes_need(processes: tuple[int, int, int], redis: int, database: int) -> None:
+def test_connections_that_processes_need(
+    processes: tuple[int, int, int], redis: int, database: int
+) -> None:
     needed = Budget(*processes)
     assert (needed.redis_needed, needed.database_needed(4)) == (redis, database)
 
@@ -48,13 +50,13 @@ def test_what_processes_need(processes: tuple[int, int, int], redis: int, databa
         (budget(9, 9, 9, 20, 20), ["W005", "W006"]),
     ],
 )
-def test_more_than_there_is_is_a_warning(given: Any, ids: list[str], settings: Settings) -> None:
+def test_exceeding_the_budget_is_a_warning(given: Any, ids: list[str], settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 4}
     settings.CHANNEL_BUDGET = given
     assert sorted(problems()) == ids
 
 
-def test_the_warnings_say_what_is_needed_and_the_cure(settings: Settings) -> None:
+def test_warnings_state_the_need_and_the_remedy(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 4}
     settings.CHANNEL_BUDGET = budget(2, 3, 8, 20, 20)
     redis, database = problems()["W005"], problems()["W006"]
@@ -68,7 +70,7 @@ def test_the_warnings_say_what_is_needed_and_the_cure(settings: Settings) -> Non
     assert 'CHANNEL_BUDGET["database"]' in str(database.hint)
 
 
-def test_requests_without_a_bound_need_any_number_of_connections(settings: Settings) -> None:
+def test_unlimited_requests_need_unlimited_connections(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 0}
     settings.CHANNEL_BUDGET = budget(1, 1, 4, 0, 100)
     found = problems()["W006"]
@@ -79,7 +81,7 @@ def test_requests_without_a_bound_need_any_number_of_connections(settings: Setti
 
 
 @pytest.mark.parametrize("given", [[], "x", {"threds": 1}, {"threads": "4"}, {"threads": -1}])
-def test_a_budget_that_is_none_is_an_error(given: Any, settings: Settings) -> None:
+def test_an_invalid_budget_is_an_error(given: Any, settings: Settings) -> None:
     settings.CHANNEL_BUDGET = given
     assert list(problems()) == ["E014"]
 
@@ -100,7 +102,7 @@ def test_all_hosts_and_no_origins(settings: Settings) -> None:
     assert problems(deploy=True) == {}
 
 
-def test_a_limit_for_addresses_behind_a_proxy_that_is_not_counted(settings: Settings) -> None:
+def test_a_limit_per_address_behind_an_unconfigured_proxy(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["chat.example.com"]
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 10}
@@ -116,7 +118,7 @@ def test_a_limit_for_addresses_behind_a_proxy_that_is_not_counted(settings: Sett
     assert problems(deploy=True) == {}
 
 
-def test_what_is_wrong_in_channel_workers_is_for_another_check(settings: Settings) -> None:
+def test_errors_in_channel_workers_are_left_to_another_check(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["chat.example.com"]
     settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": "many"}
     assert problems(deploy=True) == {}

@@ -1,4 +1,4 @@
-"""Calls that wait for the layer in a running event loop, and those that do not hold it up."""
+"""Calls that block a running event loop, and calls that do not."""
 
 import asyncio
 import inspect
@@ -34,7 +34,7 @@ Logged = Callable[[], list[str]]
 def logged(
     settings: Settings, caplog: pytest.LogCaptureFixture, memory_layer: InMemoryChannelLayer
 ) -> Iterator[Logged]:
-    """What the log says under DEBUG; nothing was logged before."""
+    """The log under DEBUG, empty at first."""
     settings.DEBUG = True
     blocking._logged.clear()
     yield lambda: [record.getMessage() for record in caplog.records]
@@ -42,7 +42,9 @@ def logged(
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_under_debug_the_place_and_the_cure_are_logged(name: str, logged: Logged) -> None:
+async def test_under_debug_the_call_site_and_the_remedy_are_logged(
+    name: str, logged: Logged
+) -> None:
     CALLS[name]()
     [text] = logged()
     _, line = inspect.getsourcelines(CALLS[name])
@@ -51,14 +53,14 @@ async def test_under_debug_the_place_and_the_cure_are_logged(name: str, logged: 
     assert (f"Await {kind}.a{method} there." if kind else "sync_to_async()") in text
 
 
-async def test_each_place_is_logged_once(logged: Logged) -> None:
+async def test_each_call_site_is_logged_once(logged: Logged) -> None:
     for _ in range(3):
         Group("chat").send({})
         Group("chat").send({})
     assert len(logged()) == 2
 
 
-async def test_what_is_immediate_holds_up_the_consumers_of_a_worker(
+async def test_immediate_calls_block_the_consumers_of_a_worker(
     logged: Logged, memory_layer: InMemoryChannelLayer
 ) -> None:
     with Outbox(memory_layer):
@@ -66,7 +68,7 @@ async def test_what_is_immediate_holds_up_the_consumers_of_a_worker(
     assert len(logged()) == 1
 
 
-async def test_a_session_saved_at_once_is_logged(logged: Logged) -> None:
+async def test_saving_a_session_immediately_is_logged(logged: Logged) -> None:
     session = await sync_to_async(session_for_reply_channel)(REPLY_CHANNEL)
     session["a"] = 1
     assert logged() == []
@@ -104,7 +106,7 @@ async def test_nothing_is_logged_in_production(logged: Logged, settings: Setting
     assert logged() == []
 
 
-async def test_the_places_that_are_remembered_are_bounded(
+async def test_the_remembered_call_sites_are_bounded(
     logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocking, "PLACES", 2)
@@ -114,10 +116,10 @@ async def test_the_places_that_are_remembered_are_bounded(
     assert len(logged()) == 2
 
 
-# What is awaited instead
+# The awaitable alternatives
 
 
-async def test_outside_a_consumer_it_is_done_when_it_was_awaited(
+async def test_outside_a_consumer_awaiting_completes_the_call(
     memory_layer: InMemoryChannelLayer,
 ) -> None:
     await Group("chat").aadd("work")
@@ -148,7 +150,7 @@ async def test_in_a_consumer_both_kinds_keep_one_order(
     assert memory_layer.length("work") == 0
 
 
-async def test_errors_are_raised_where_it_is_called(memory_layer: InMemoryChannelLayer) -> None:
+async def test_errors_are_raised_at_the_call(memory_layer: InMemoryChannelLayer) -> None:
     with pytest.raises(TypeError, match="You can only send dicts"):
         await Channel("work").asend("text")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="You can only send dicts"):
@@ -157,7 +159,7 @@ async def test_errors_are_raised_where_it_is_called(memory_layer: InMemoryChanne
         await Group("with space").aadd("work")
 
 
-async def test_an_event_loop_goes_on_while_redis_is_slow(redis_server: RedisServer) -> None:
+async def test_an_event_loop_keeps_running_while_redis_is_slow(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     group = Group("chat", channel_layer=layer)
     try:

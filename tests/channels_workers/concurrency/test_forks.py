@@ -1,6 +1,6 @@
-"""What a forked child shares with its parent, in processes that have nothing else to do.
+"""What a forked child shares with its parent, in minimal processes.
 
-What consumers fork is in `tests/processes/test_forks.py`.
+`tests/processes/test_forks.py` tests consumers that fork.
 """
 
 import subprocess
@@ -13,7 +13,7 @@ from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 
-#: Both do what is in `act`, the parent before and after its child; what they print is compared.
+#: Parent and child both run `act`, the parent before and after its child. Their output is compared.
 FORK = """
     import asyncio, os, sys, threading, warnings
     from asgiref.sync import async_to_sync
@@ -50,7 +50,7 @@ REDIS, MEMORY = "redis.RedisChannelLayer", "memory.InMemoryChannelLayer"
 
 
 def forked(url: str, act: str, before: str = "act('parent')", backend: str = REDIS) -> list[str]:
-    """The lines that parent and child print; AssertionError if they do not end."""
+    """The lines that parent and child print. AssertionError if they do not exit."""
     body = textwrap.indent(textwrap.dedent(act), " " * 8)
     script = textwrap.dedent(FORK.format(act=body, before=before))
     done = subprocess.run(
@@ -66,8 +66,8 @@ def forked(url: str, act: str, before: str = "act('parent')", backend: str = RED
     return done.stdout.splitlines()
 
 
-def test_a_child_has_connections_of_its_own(redis_server: RedisServer) -> None:
-    """Those of the pool, and those of its thread, which has the same number as the parent's."""
+def test_a_child_has_its_own_connections(redis_server: RedisServer) -> None:
+    """Those of the pool and of its thread, whose id equals that of the parent's thread."""
     found = forked(
         redis_server.url,
         """
@@ -86,7 +86,7 @@ def test_a_child_has_connections_of_its_own(redis_server: RedisServer) -> None:
         assert client.xlen("channels:2:channel:work") == 3
 
 
-def test_a_child_is_a_server_of_its_own(redis_server: RedisServer) -> None:
+def test_a_child_registers_as_its_own_server(redis_server: RedisServer) -> None:
     before, child, after = forked(
         redis_server.url,
         """
@@ -105,7 +105,7 @@ def test_a_child_is_a_server_of_its_own(redis_server: RedisServer) -> None:
 
 
 def test_a_child_does_not_wait_for_a_thread_of_its_parent(redis_server: RedisServer) -> None:
-    """Which was making the layer when it forked."""
+    """The parent's thread was creating the layer during the fork."""
     found = forked(
         redis_server.url,
         """
@@ -125,7 +125,7 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent(redis_server: RedisSer
     assert found == ["child True", "parent True"]
 
 
-def test_what_a_child_sends_goes_out_and_not_into_a_copy_of_the_outbox(
+def test_a_child_sends_its_messages_instead_of_filling_a_copied_outbox(
     redis_server: RedisServer,
 ) -> None:
     found = forked(
@@ -140,8 +140,8 @@ def test_what_a_child_sends_goes_out_and_not_into_a_copy_of_the_outbox(
     assert found == ["parent 1 0", "child 1 1", "parent 2 1"]
 
 
-def test_what_nobody_hears_is_an_error(redis_server: RedisServer) -> None:
-    """A layer in memory that was in use when its process forked."""
+def test_sending_where_nobody_listens_is_an_error(redis_server: RedisServer) -> None:
+    """A memory layer that was in use when its process forked."""
     before, child, after = forked(
         redis_server.url,
         """
@@ -158,7 +158,7 @@ def test_what_nobody_hears_is_an_error(redis_server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("before", ["get_channel_layer()", "act('parent')"])
-def test_a_layer_in_memory_that_nobody_used_begins_anew(
+def test_an_unused_memory_layer_starts_afresh_in_a_child(
     before: str, redis_server: RedisServer
 ) -> None:
     found = forked(

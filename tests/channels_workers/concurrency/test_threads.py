@@ -7,8 +7,8 @@ import pytest
 from channels_workers.concurrency.threads import Duty
 
 
-def test_what_a_duty_raises_is_logged_whatever_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    """Python says nothing at all of a SystemExit in a thread."""
+def test_any_exception_of_a_duty_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Python itself does not report a SystemExit in a thread."""
 
     def end() -> None:
         raise SystemExit(3)
@@ -24,7 +24,7 @@ def test_what_a_duty_raises_is_logged_whatever_it_is(caplog: pytest.LogCaptureFi
     assert record.exc_info
 
 
-def test_it_is_waited_for_to_the_deadline() -> None:
+def test_joining_a_duty_has_a_deadline() -> None:
     go_on = threading.Event()
     duty = Duty("relief", go_on.wait)
     assert duty.ends_by(time.monotonic()), "it has not begun"

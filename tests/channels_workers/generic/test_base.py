@@ -14,12 +14,12 @@ from channels_workers.routing import Router, route_class
 from tests.channels_workers.clients import Client, contents
 from tests.channels_workers.conftest import RunNext
 
-# The signals around a consumer look after the database's connections.
+# Signals around a consumer clean up database connections.
 pytestmark = pytest.mark.django_db
 
 
 class Tasks(BaseConsumer):
-    """A consumer of two channels of its own."""
+    """A consumer of two channels."""
 
     method_mapping: ClassVar[dict[str, str]] = {"task.add": "add", "task.remove": "remove"}
     prefix = "done"
@@ -46,7 +46,7 @@ def test_each_channel_has_its_method(memory_layer: InMemoryChannelLayer, run_nex
     assert contents(memory_layer, "done") == [{"added": "tea"}, {"removed": "tea"}]
 
 
-def test_a_route_filters_as_any_other(memory_layer: InMemoryChannelLayer) -> None:
+def test_a_route_filters_like_any_other(memory_layer: InMemoryChannelLayer) -> None:
     router = Router([route_class(Tasks, name=r"^(?P<kind>t)ea$")])
     match = router.match(Message({"name": "tea"}, "task.add", memory_layer))
     assert match == (Tasks, {"kind": "t"})
@@ -70,12 +70,12 @@ def test_without_attributes_the_route_is_to_the_class() -> None:
     assert Tasks.as_route().consumer is Tasks
 
 
-def test_attributes_that_are_no_dict_are_refused() -> None:
+def test_attributes_that_are_not_a_dict_are_refused() -> None:
     with pytest.raises(TypeError, match=r"attrs must be a dict of class attributes, not 'path'"):
         Tasks.as_route("path")  # type: ignore[arg-type]
 
 
-def test_what_has_no_channel_names_is_refused() -> None:
+def test_a_class_without_channel_names_is_refused() -> None:
     with pytest.raises(ValueError, match="^The consumer passed to RouteClass has no valid"):
         route_class(print)
 
@@ -85,7 +85,7 @@ async def slow(*args: Any, **kwargs: Any) -> None:
 
 
 class Slow:
-    """What is mixed into consumers."""
+    """Mixed into consumers."""
 
     add = slow
 
@@ -100,7 +100,7 @@ class Slow:
         ((Slow, BaseConsumer), {"method_mapping": {"task.add": "add"}}),
     ],
 )
-def test_async_methods_are_refused_when_the_class_is_made(
+def test_async_methods_are_refused_at_class_creation(
     bases: tuple[type, ...], attributes: dict[str, Any]
 ) -> None:
     with pytest.raises(TypeError, match=r"Made.add is `async def`, which class-based consumers"):
@@ -110,14 +110,14 @@ def test_async_methods_are_refused_when_the_class_is_made(
 
 
 @pytest.mark.parametrize("name", ["dispatch", "get_handler"])
-def test_no_part_of_the_way_to_a_method_is_async(name: str) -> None:
+def test_methods_on_the_dispatch_path_must_not_be_async(name: str) -> None:
     with pytest.raises(TypeError, match=f"Made.{name} is `async def`"):
         type("Made", (Tasks,), {name: slow})
 
 
 def test_other_methods_may_be_async(memory_layer: InMemoryChannelLayer, run_next: RunNext) -> None:
     class Helped(Tasks):
-        """Has help that is none of its consumers."""
+        """Has a helper that is not a consumer."""
 
         async def fetch(self) -> str:
             return "tea"
@@ -131,11 +131,11 @@ def test_other_methods_may_be_async(memory_layer: InMemoryChannelLayer, run_next
 
 
 @pytest.mark.parametrize("attribute", ["none", "channel_session", "channel_session_user"])
-def test_a_method_that_turns_out_to_be_async_is_an_error(
+def test_a_method_that_returns_a_coroutine_is_an_error(
     attribute: str, client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Later(BaseConsumer):
-        """Its method comes later."""
+        """A method is added later."""
 
         method_mapping: ClassVar[dict[str, str]] = {"websocket.connect": "look"}
 
@@ -149,7 +149,7 @@ def test_a_method_that_turns_out_to_be_async_is_an_error(
     assert client_socket.released == [0]
 
 
-def test_its_methods_may_have_a_session(client_socket: Client, run_next: RunNext) -> None:
+def test_methods_may_have_a_session(client_socket: Client, run_next: RunNext) -> None:
     seen: list[Any] = []
 
     class Counter(BaseConsumer):
@@ -162,6 +162,7 @@ def test_its_methods_may_have_a_session(client_socket: Client, run_next: RunNext
         channel_session = True
 
         def count(self, message: Message) -> None:
+            """Counts the messages of a connection."""
             session = self.message.channel_session
             session["count"] = session.get("count", 0) + 1
             seen.append(session["count"])
@@ -173,11 +174,11 @@ def test_its_methods_may_have_a_session(client_socket: Client, run_next: RunNext
     assert seen == [1, 2]
 
 
-def test_its_methods_may_have_a_user(client_socket: Client, run_next: RunNext) -> None:
+def test_methods_may_have_a_user(client_socket: Client, run_next: RunNext) -> None:
     seen: list[Any] = []
 
     class Who(BaseConsumer):
-        """Says whose connection it is."""
+        """Reports the user of the connection."""
 
         method_mapping: ClassVar[dict[str, str]] = {"websocket.connect": "look"}
         channel_session_user = True
@@ -190,9 +191,9 @@ def test_its_methods_may_have_a_user(client_socket: Client, run_next: RunNext) -
     assert seen == [AnonymousUser()]
 
 
-def test_it_may_deny_a_connection(client_socket: Client, run_next: RunNext) -> None:
+def test_a_consumer_may_deny_a_connection(client_socket: Client, run_next: RunNext) -> None:
     class Closed(BaseConsumer):
-        """Lets nobody in."""
+        """Refuses everybody."""
 
         method_mapping: ClassVar[dict[str, str]] = {"websocket.connect": "refuse"}
 

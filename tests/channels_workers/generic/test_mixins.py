@@ -1,4 +1,4 @@
-"""The mixins: messages in the style of function consumers, at class-based consumers."""
+"""The mixins: class-based consumers that accept messages in the style of function consumers."""
 
 import logging
 from typing import Any
@@ -10,7 +10,7 @@ from channels.testing import WebsocketCommunicator
 from channels_workers.generic.mixins import AsyncWorkerMessagesMixin, WorkerMessagesMixin
 from channels_workers.layers.memory import InMemoryChannelLayer
 
-# Consumers of Channels look after the database's connections.
+# Consumers of Channels clean up database connections.
 pytestmark = pytest.mark.django_db
 
 TIMEOUT = 10
@@ -62,7 +62,7 @@ async def test_text_and_bytes_are_sent(
     assert await outputs(socket, 3) == [text("hello"), text(""), binary]
 
 
-async def test_a_message_that_asks_for_nothing_is_ignored(
+async def test_an_empty_message_is_ignored(
     socket: WebsocketCommunicator, memory_layer: InMemoryChannelLayer
 ) -> None:
     await send(memory_layer, {}, {"accept": True}, {"close": False}, {"text": "hello"})
@@ -86,7 +86,7 @@ async def test_nothing_is_sent_after_the_close(
 
 
 @pytest.mark.parametrize("close", [1, 1001, 2999, 5000, "4001"])
-async def test_a_code_that_no_application_may_use_is_logged_and_replaced(
+async def test_a_reserved_close_code_is_logged_and_replaced(
     socket: WebsocketCommunicator,
     memory_layer: InMemoryChannelLayer,
     caplog: pytest.LogCaptureFixture,
@@ -94,11 +94,11 @@ async def test_a_code_that_no_application_may_use_is_logged_and_replaced(
 ) -> None:
     await send(memory_layer, {"close": close})
     assert await outputs(socket, 1) == [{"type": "websocket.close", "code": 1000}]
-    shown = close if isinstance(close, int) else "(str)"  # a text may be what somebody said
+    shown = close if isinstance(close, int) else "(str)"  # a text may quote what somebody said
     assert f"Close code {shown} is not" in caplog.text
 
 
-async def test_content_of_a_wrong_type_is_logged_and_harms_no_socket(
+async def test_content_of_a_wrong_type_is_logged_and_affects_no_socket(
     socket: WebsocketCommunicator,
     memory_layer: InMemoryChannelLayer,
     caplog: pytest.LogCaptureFixture,
@@ -108,7 +108,7 @@ async def test_content_of_a_wrong_type_is_logged_and_harms_no_socket(
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 2
 
 
-async def test_a_worker_answers_the_channel_of_one_consumer(
+async def test_a_worker_replies_to_the_channel_of_one_consumer(
     memory_layer: InMemoryChannelLayer,
 ) -> None:
     class Asking(AsyncWorkerMessagesMixin, AsyncWebsocketConsumer):  # type: ignore[misc]

@@ -20,12 +20,12 @@ from channels_workers.message import Message
 from tests.channels_workers.clients import Client
 from tests.channels_workers.conftest import RunNext
 
-# The signals around a consumer look after the database's connections.
+# Signals around a consumer clean up database connections.
 pytestmark = pytest.mark.django_db
 
 
 def play(client: Client, run_next: RunNext, consumer: Any, *frames: Any) -> list[Any]:
-    """Connect, send the frames, leave; what the client got."""
+    """Connect, send the frames, disconnect. Returns what the client received."""
     client.connect()
     run_next(consumer)
     for frame in frames:
@@ -49,24 +49,24 @@ def run_binary(client: Client, run_next: RunNext, consumer: Any, data: bytes) ->
 
 
 class Echo(WebsocketConsumer):
-    """Sends back what it gets."""
+    """Sends back what it receives."""
 
     def receive(self, text: str | None = None, bytes: Any = None, **kwargs: Any) -> None:  # noqa: A002
         self.send(text=text, bytes=bytes)
 
 
-def test_it_accepts_and_gets_text(client_socket: Client, run_next: RunNext) -> None:
+def test_it_accepts_and_receives_text(client_socket: Client, run_next: RunNext) -> None:
     assert play(client_socket, run_next, Echo, "hi") == [{"accept": True}, {"text": "hi"}]
 
 
-def test_it_gets_bytes(client_socket: Client, run_next: RunNext) -> None:
+def test_it_receives_bytes(client_socket: Client, run_next: RunNext) -> None:
     client_socket.connect()
     run_next(Echo)
     run_binary(client_socket, run_next, Echo, b"\x00\xff")
     assert client_socket.replies[-1] == {"bytes": b"\x00\xff"}
 
 
-def test_what_is_not_overridden_does_nothing(client_socket: Client, run_next: RunNext) -> None:
+def test_default_methods_do_nothing(client_socket: Client, run_next: RunNext) -> None:
     assert play(client_socket, run_next, WebsocketConsumer, "hi") == [{"accept": True}]
 
 
@@ -80,11 +80,11 @@ def test_what_is_not_overridden_does_nothing(client_socket: Client, run_next: Ru
         ({"text": "bye", "close": 4000}, {"text": "bye", "close": 4000}),
     ],
 )
-def test_what_it_can_send(
+def test_everything_that_it_can_send(
     arguments: dict[str, Any], content: dict[str, Any], client_socket: Client, run_next: RunNext
 ) -> None:
     class Sender(WebsocketConsumer):
-        """Sends one thing to the socket, and to its group."""
+        """Sends one message to its socket and one to its group."""
 
         groups = ("all",)
 
@@ -95,11 +95,11 @@ def test_what_it_can_send(
     assert play(client_socket, run_next, Sender, "go")[1:] == [content, content]
 
 
-def test_nothing_cannot_be_sent(
+def test_sending_nothing_is_an_error(
     client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Nothing(WebsocketConsumer):
-        """Sends nothing."""
+        """Sends an empty message."""
 
         def receive(self, text: str | None = None, bytes: Any = None, **kwargs: Any) -> None:  # noqa: A002
             self.send(close=True)
@@ -150,11 +150,11 @@ def test_its_groups_are_joined_and_left(client_socket: Client, run_next: RunNext
     assert seen == [({"room": "tea"}, 4000)]
 
 
-def test_the_name_of_one_group_is_no_list(
+def test_a_group_name_instead_of_a_list_is_refused(
     client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Wrong(WebsocketConsumer):
-        """Names its groups by a text."""
+        """Names its groups by a string."""
 
         groups = "all"
 
@@ -162,7 +162,7 @@ def test_the_name_of_one_group_is_no_list(
     assert "connection_groups() must return a list of names, not 'all'" in caplog.text
 
 
-def test_strict_ordering_gives_a_session(client_socket: Client, run_next: RunNext) -> None:
+def test_strict_ordering_implies_a_session(client_socket: Client, run_next: RunNext) -> None:
     class Counter(WebsocketConsumer):
         """Counts frames."""
 
@@ -177,11 +177,11 @@ def test_strict_ordering_gives_a_session(client_socket: Client, run_next: RunNex
     assert replies[1:] == [{"text": "1 /chat/"}, {"text": "2 /chat/"}]
 
 
-def test_slight_ordering_is_gone(
+def test_slight_ordering_is_refused(
     client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Slight(WebsocketConsumer):
-        """Asks for what is always on."""
+        """Requests what is always on."""
 
         slight_ordering = True
 
@@ -190,13 +190,13 @@ def test_slight_ordering_is_gone(
 
 
 @pytest.mark.parametrize("attribute", ["http_user", "http_user_and_session"])
-def test_it_knows_the_user_in_every_message(
+def test_every_message_has_the_user(
     attribute: str, client_socket: Client, run_next: RunNext
 ) -> None:
     seen: list[Any] = []
 
     class Who(WebsocketConsumer):
-        """Notes who it is, and the HTTP session."""
+        """Records the user and the HTTP session."""
 
         def connect(self, message: Message, **kwargs: Any) -> None:
             seen.append((message.user.username, message.http_session is not None))
@@ -214,7 +214,7 @@ def test_it_knows_the_user_in_every_message(
     client_socket.send("hi")
     run_next(Who)
     assert seen[0] == ("ann", True)
-    # As in 1.1.8: the HTTP session's user is that of the handshake alone.
+    # As in 1.1.8: the HTTP session's user is only in the handshake.
     assert seen[1] == (("ann", True) if attribute == "http_user_and_session" else ("ann", False))
 
 
@@ -226,7 +226,7 @@ HOOKS = ["connect", "receive", "disconnect"]
 
 
 @pytest.mark.parametrize("name", [*HOOKS, "raw_receive", "connection_groups"])
-def test_async_methods_are_refused_when_the_class_is_made(name: str) -> None:
+def test_async_methods_are_refused_at_class_creation(name: str) -> None:
     with pytest.raises(TypeError, match=f"Made.{name} is `async def`, which class-based"):
         type("Made", (type("Mixin", (), {name: slow}), WebsocketConsumer), {})
 
@@ -234,7 +234,7 @@ def test_async_methods_are_refused_when_the_class_is_made(name: str) -> None:
 @pytest.mark.parametrize("base", [WebsocketConsumer, JsonWebsocketConsumer])
 @pytest.mark.parametrize("attribute", ["none", "http_user", "strict_ordering"])
 @pytest.mark.parametrize("name", HOOKS)
-def test_a_method_that_turns_out_to_be_async_is_an_error(
+def test_a_method_that_returns_a_coroutine_is_an_error(
     name: str,
     attribute: str,
     base: type[WebsocketConsumer],
@@ -253,7 +253,7 @@ def test_a_method_that_turns_out_to_be_async_is_an_error(
 
 
 class JsonEcho(JsonWebsocketConsumer):
-    """Sends back what it gets."""
+    """Sends back what it receives."""
 
     def receive(self, content: Any, **kwargs: Any) -> None:
         self.send({"got": content})
@@ -268,7 +268,7 @@ def test_json_is_decoded_and_encoded(
 
 
 @pytest.mark.parametrize("frame", ["", "{", "not json"])
-def test_what_is_no_json_is_logged(
+def test_invalid_json_is_logged(
     frame: str, client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert play(client_socket, run_next, JsonEcho, frame, {"still": "here"})[1:] == [
@@ -277,7 +277,7 @@ def test_what_is_no_json_is_logged(
     assert "JSONDecodeError" in caplog.text
 
 
-def test_binary_frames_are_no_json(
+def test_binary_frames_are_not_json(
     client_socket: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     client_socket.connect()
@@ -286,13 +286,11 @@ def test_binary_frames_are_no_json(
     assert "No text section for incoming WebSocket frame!" in caplog.text
 
 
-def test_what_is_not_overridden_takes_json_and_does_nothing(
-    client_socket: Client, run_next: RunNext
-) -> None:
+def test_default_methods_take_json_and_do_nothing(client_socket: Client, run_next: RunNext) -> None:
     assert play(client_socket, run_next, JsonWebsocketConsumer, {}) == [{"accept": True}]
 
 
-def test_a_group_gets_json(client_socket: Client, run_next: RunNext) -> None:
+def test_a_group_receives_json(client_socket: Client, run_next: RunNext) -> None:
     class Room(JsonWebsocketConsumer):
         """Sends to its group."""
 
@@ -309,7 +307,7 @@ def test_a_group_gets_json(client_socket: Client, run_next: RunNext) -> None:
 
 
 class Adder(JsonWebsocketConsumer):
-    """Answers with the sum, to the socket and to the group."""
+    """Sends the sum to the socket and the group."""
 
     def connect(self, message: Message, multiplexer: Any = None, **kwargs: Any) -> None:
         multiplexer.send({"ready": multiplexer.stream})
@@ -320,7 +318,7 @@ class Adder(JsonWebsocketConsumer):
 
 
 class Shouter(JsonWebsocketConsumer):
-    """Sends in a way that a stream cannot."""
+    """Sends in a way that a stream does not allow."""
 
     def receive(self, content: Any, **kwargs: Any) -> None:
         self.send(content)
@@ -356,13 +354,13 @@ def test_a_frame_goes_to_the_consumer_of_its_stream(
     ]
 
 
-def test_each_consumer_hears_of_the_connect_and_of_the_end(
+def test_each_consumer_gets_connect_and_disconnect(
     client_socket: Client, run_next: RunNext
 ) -> None:
     seen: list[Any] = []
 
     class Listener(JsonWebsocketConsumer):
-        """Notes what it hears."""
+        """Records its messages."""
 
         def connect(self, message: Message, multiplexer: Any = None, **kwargs: Any) -> None:
             seen.append(("connect", multiplexer.stream, kwargs))
@@ -398,7 +396,7 @@ def test_each_consumer_hears_of_the_connect_and_of_the_end(
         ({"stream": "shout", "payload": {}}, "Use multiplexer.send of the multiplexer kwarg."),
     ],
 )
-def test_other_frames_are_logged_and_harm_nobody(
+def test_invalid_frames_are_logged_and_affect_nobody_else(
     frame: Any,
     message: str,
     client_socket: Client,
@@ -413,7 +411,7 @@ def test_other_frames_are_logged_and_harm_nobody(
 
 
 @pytest.mark.parametrize("stream", [1, 2.5, None, "add"])
-def test_streams_may_have_names_of_any_json(
+def test_stream_names_may_be_any_json_value(
     stream: Any, client_socket: Client, run_next: RunNext
 ) -> None:
     class Named(WebsocketDemultiplexer):
@@ -426,9 +424,9 @@ def test_streams_may_have_names_of_any_json(
     assert replies[1] == {"stream": stream, "payload": {"sum": 3, "room": None}}
 
 
-def test_a_multiplexer_of_ones_own_need_not_call_super() -> None:
+def test_a_custom_multiplexer_need_not_call_super() -> None:
     class Bare(WebsocketMultiplexer):
-        """Takes nothing."""
+        """Accepts no arguments."""
 
         def __init__(self, *args: Any) -> None:
             pass
@@ -438,7 +436,7 @@ def test_a_multiplexer_of_ones_own_need_not_call_super() -> None:
 
 def test_the_demultiplexer_itself_cannot_send(client_socket: Client, run_next: RunNext) -> None:
     class Sender(Streams):
-        """Sends without the name of a stream."""
+        """Sends without a stream name."""
 
         def receive(self, content: Any, **kwargs: Any) -> None:
             with pytest.raises(SendNotAvailableOnDemultiplexer, match=r"Use multiplexer\.send"):

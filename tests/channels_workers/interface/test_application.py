@@ -1,4 +1,4 @@
-"""The interface application with real workers on the memory layer, and clients of all kinds."""
+"""The interface application with real workers on the memory layer, and all kinds of clients."""
 
 import asyncio
 import gc
@@ -34,7 +34,7 @@ Event = dict[str, Any]
 
 
 class Client:
-    """A client as an ASGI server shows it to the application; `events` is what it was sent."""
+    """A client as an ASGI server shows it to the application. `events` are what it was sent."""
 
     def __init__(self, application: Interface, path: str = "/") -> None:
         self.incoming: asyncio.Queue[Event] = asyncio.Queue()
@@ -88,7 +88,7 @@ def room(message: Message) -> Group:
 
 
 class Consumers:
-    """What the workers run: a room in which all hear each other; `seen` is what they ran."""
+    """Consumers of a room in which all hear each other. `seen` records the runs."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, Any]] = []
@@ -109,7 +109,7 @@ class Consumers:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let those of frames stand still."""
+        """Block the receive consumers."""
         self.go_on.clear()
         yield
         self.go_on.set()
@@ -180,11 +180,11 @@ def application(layer: InMemoryChannelLayer) -> Interface:
     return Interface(http, lambda: layer)
 
 
-# The signals around a consumer look after the database's connections.
+# Signals around a consumer clean up database connections.
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("workers")]
 
 
-async def test_a_room(application: Interface, consumers: Consumers) -> None:
+async def test_a_room_conversation(application: Interface, consumers: Consumers) -> None:
     one, two = await Client(application).accepted(), await Client(application).accepted()
     one.send("hi")
     await one.until(lambda: one.texts == ["hi"])
@@ -199,7 +199,7 @@ async def test_a_room(application: Interface, consumers: Consumers) -> None:
     await two.ended()
 
 
-async def test_frames_are_run_in_order_and_before_the_disconnect(
+async def test_frames_run_in_order_and_before_the_disconnect(
     application: Interface, consumers: Consumers
 ) -> None:
     client = await Client(application).accepted()
@@ -245,7 +245,7 @@ async def test_a_consumer_closes(application: Interface, consumers: Consumers) -
     await consumers.until(lambda: consumers.seen[-1] == ("disconnect", (4321, 1)))
 
 
-async def test_a_handshake_without_answer_is_refused(
+async def test_a_handshake_without_an_answer_is_refused(
     application: Interface, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 0.2}
@@ -256,7 +256,7 @@ async def test_a_handshake_without_answer_is_refused(
     await client.ended()
 
 
-async def test_before_1_0_a_silent_connect_consumer_accepted(
+async def test_connect_implicit_accepts_as_before_1_0(
     application: Interface, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = {"CONNECT": "accept"}
@@ -265,7 +265,7 @@ async def test_before_1_0_a_silent_connect_consumer_accepted(
     await client.ended()
 
 
-async def test_too_many_frames_close_their_own_socket(
+async def test_too_many_frames_close_only_their_own_socket(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:
     settings.CHANNEL_WORKERS = {"FRAMES_WAITING": 50}
@@ -284,7 +284,7 @@ async def test_too_many_frames_close_their_own_socket(
     other.leave()
 
 
-async def test_frames_of_clients_that_have_left_are_bounded(
+async def test_orphaned_frames_are_bounded(
     application: Interface, layer: InMemoryChannelLayer, settings: Settings, workers: WorkerGroup
 ) -> None:
     settings.CHANNEL_WORKERS = {"LEFT_FRAMES_WAITING": 15}
@@ -292,7 +292,7 @@ async def test_frames_of_clients_that_have_left_are_bounded(
     workers.stop()
     assert workers.join(TIMEOUT)
     for client in clients:
-        for number in range(11):  # of which one is in flight
+        for number in range(11):  # one of them in flight
             client.send(str(number))
         client.leave()
         await client.ended()
@@ -301,7 +301,7 @@ async def test_frames_of_clients_that_have_left_are_bounded(
     assert layer.length("websocket.disconnect") == 0
 
 
-async def test_of_one_client_that_has_left_few_frames_are_kept(
+async def test_few_orphaned_frames_of_one_client_are_kept(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:
     settings.CHANNEL_WORKERS = {"LEFT_FRAMES": 3}
@@ -317,14 +317,14 @@ async def test_of_one_client_that_has_left_few_frames_are_kept(
     assert application.sockets.backlog.taken == 0
 
 
-async def test_frames_left_behind_are_bounded_in_bytes_over_all(
+async def test_orphaned_frames_of_all_clients_are_bounded_in_bytes(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:
     settings.CHANNEL_WORKERS = {"LEFT_FRAME_BYTES_WAITING": 15_000}
     clients = [await Client(application).accepted() for _ in range(2)]
     with consumers.held():
         for client in clients:
-            for _ in range(3):  # of which one is in flight
+            for _ in range(3):  # one of them in flight
                 client.send("x" * 5000)
             client.leave()
             await client.ended()
@@ -335,7 +335,7 @@ async def test_frames_left_behind_are_bounded_in_bytes_over_all(
     assert application.sockets.backlog.orphaned_bytes == 0
 
 
-async def test_frames_left_behind_do_not_wait_for_ever(
+async def test_orphaned_frames_expire(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:
     settings.CHANNEL_WORKERS = {"LEFT_TIME": 0.05}
@@ -352,7 +352,7 @@ async def test_frames_left_behind_do_not_wait_for_ever(
     assert consumers.ends == [(1001, 1)]
 
 
-async def test_with_too_much_of_all_sockets_the_greediest_alone_is_closed(
+async def test_exceeding_the_total_closes_only_the_greediest_socket(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:
     settings.CHANNEL_WORKERS = {"ALL_FRAME_BYTES_WAITING": 40_000}
@@ -373,7 +373,7 @@ async def test_with_too_much_of_all_sockets_the_greediest_alone_is_closed(
     await modest.ended()
 
 
-async def test_a_frame_over_the_limit_closes_its_own_socket(
+async def test_an_oversized_frame_closes_only_its_own_socket(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:
     settings.CHANNEL_WORKERS = {"FRAME_SIZE": 100}
@@ -387,7 +387,7 @@ async def test_a_frame_over_the_limit_closes_its_own_socket(
     other.leave()
 
 
-async def test_a_slow_client_holds_up_nobody(application: Interface) -> None:
+async def test_a_slow_client_delays_nobody_else(application: Interface) -> None:
     slow, fast = await Client(application).accepted(), await Client(application).accepted()
     slow.reads.clear()
     for number in range(20):
@@ -418,7 +418,7 @@ async def test_a_client_that_never_reads_is_cut(
     await fast.ended()
 
 
-async def test_a_server_that_cancels_lets_the_workers_know(
+async def test_a_cancelled_application_reports_the_disconnect(
     application: Interface, consumers: Consumers
 ) -> None:
     client = await Client(application).accepted()
@@ -428,7 +428,7 @@ async def test_a_server_that_cancels_lets_the_workers_know(
     await consumers.until(lambda: ("disconnect", (1001, 0)) in consumers.seen)
 
 
-async def test_a_lost_connection_closes_its_socket(
+async def test_an_evicted_connection_closes_its_socket(
     application: Interface, layer: InMemoryChannelLayer
 ) -> None:
     client = await Client(application).accepted()
@@ -441,7 +441,7 @@ async def test_a_lost_connection_closes_its_socket(
     assert application.sockets.backlog.taken == 0
 
 
-async def test_no_socket_is_left(application: Interface, consumers: Consumers) -> None:
+async def test_no_socket_remains(application: Interface, consumers: Consumers) -> None:
     clients = [await Client(application).accepted() for _ in range(10)]
     for client in clients:
         client.leave()
@@ -464,7 +464,7 @@ async def leave_when_closed(client: Client) -> None:
     await client.ended()
 
 
-async def test_a_server_that_stops_closes_its_sockets_one_by_one(
+async def test_a_stopping_server_closes_its_sockets_one_by_one(
     application: Interface, consumers: Consumers, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = {"RETURN_TIME": 7}
@@ -486,7 +486,7 @@ async def test_a_server_that_stops_closes_its_sockets_one_by_one(
     assert sorted(consumers.ends) == expected
 
 
-async def test_those_that_are_not_closed_yet_go_on(application: Interface) -> None:
+async def test_sockets_that_are_still_open_keep_working(application: Interface) -> None:
     clients = [await Client(application).accepted() for _ in range(3)]
     stopping = asyncio.create_task(application.stop(drain_time=3600))
     async with asyncio.timeout(TIMEOUT):
@@ -504,14 +504,14 @@ async def test_those_that_are_not_closed_yet_go_on(application: Interface) -> No
     assert codes_and_reasons(others) == {(4013, None)}
 
 
-async def test_what_a_client_sent_before_its_socket_was_closed_is_run(
+async def test_frames_sent_before_the_close_are_run(
     application: Interface, consumers: Consumers
 ) -> None:
     first, second = [await Client(application).accepted() for _ in range(2)]
     for number in range(20):
         first.send(str(number))
         second.send(str(number))
-    await asyncio.sleep(0)  # in which the server reads all of them
+    await asyncio.sleep(0)  # the server reads all of them in this time
     left = [asyncio.create_task(leave_when_closed(each)) for each in (first, second)]
     stopping = asyncio.create_task(application.stop(drain_time=3600))
     await consumers.until(lambda: ("disconnect", (4013, 20)) in consumers.seen)
@@ -522,7 +522,7 @@ async def test_what_a_client_sent_before_its_socket_was_closed_is_run(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_sigterm_alone_takes_its_time(
+async def test_only_sigterm_drains_gradually(
     number: signal.Signals, application: Interface, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = {"DRAIN_TIME": 0.1}
@@ -544,10 +544,10 @@ async def test_http_goes_to_its_application(application: Interface) -> None:
     assert sent == [{"type": "http.response.start", "status": 204, "path": "/page"}]
 
 
-async def test_what_was_said_before_a_stop_goes_to_workers(
+async def test_queued_frames_go_to_workers_before_a_stop(
     application: Interface, consumers: Consumers
 ) -> None:
-    """Also that of a client that has left: three frames wait behind one that is in flight."""
+    """Also those of a client that has left: three frames are queued behind one in flight."""
     stays, leaves = [await Client(application).accepted() for _ in range(2)]
     with consumers.held():
         for client in (stays, leaves):
@@ -563,7 +563,7 @@ async def test_what_was_said_before_a_stop_goes_to_workers(
     assert heard == ["0", "0", "1", "1", "2", "2"]
 
 
-async def test_a_drain_waits_for_what_is_being_published(
+async def test_a_drain_waits_for_pending_publishes(
     application: Interface, layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = await Client(application).accepted()
@@ -584,7 +584,7 @@ async def test_a_drain_waits_for_what_is_being_published(
     await asyncio.wait_for(drain, TIMEOUT)
 
 
-async def test_a_page_that_goes_on_is_said_in_a_warning(
+async def test_an_unfinished_page_is_logged_as_a_warning(
     application: Interface, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(interface_application, "DRAIN_TIMEOUT", 0.2)
@@ -604,7 +604,7 @@ async def test_a_page_that_goes_on_is_said_in_a_warning(
     page.cancel()
 
 
-async def test_an_end_that_the_layer_does_not_take_is_said_in_one_line(
+async def test_a_disconnect_that_the_layer_does_not_accept_is_logged_in_one_line(
     application: Interface,
     layer: InMemoryChannelLayer,
     monkeypatch: pytest.MonkeyPatch,
@@ -630,7 +630,7 @@ async def test_an_end_that_the_layer_does_not_take_is_said_in_one_line(
     await layer.retire_server()
 
 
-async def test_a_socket_that_comes_too_late_makes_no_server_known(
+async def test_a_socket_after_the_shutdown_registers_no_server(
     layer: InMemoryChannelLayer, application: Interface
 ) -> None:
     await application.stop()
@@ -640,7 +640,7 @@ async def test_a_socket_that_comes_too_late_makes_no_server_known(
     assert layer.admin.status().servers == []
 
 
-async def test_who_has_left_is_not_counted_among_those_that_are_closed(
+async def test_clients_that_have_left_are_not_counted_as_closed(
     application: Interface, consumers: Consumers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "channels_workers.interface.application")
@@ -672,10 +672,10 @@ async def test_lifespan_is_answered(application: Interface) -> None:
     ]
 
 
-async def test_a_layer_that_cannot_be_made_is_told_at_the_start(
+async def test_a_layer_that_cannot_be_created_is_logged_at_startup(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """And at each socket; pages are served all the same."""
+    """And for each socket. Pages are served nevertheless."""
 
     def fail() -> Any:
         raise ImproperlyConfigured("CHANNEL_LAYERS has no 'default'; it has none.")
@@ -689,7 +689,7 @@ async def test_a_layer_that_cannot_be_made_is_told_at_the_start(
         await Client(application).task
 
 
-async def test_the_start_is_told_once_however_often_it_is_told_of(
+async def test_startup_is_logged_once_despite_repeated_events(
     layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     application = Interface(never, lambda: layer)
@@ -705,7 +705,7 @@ async def never(scope: Event, receive: object, send: object) -> None:
     raise AssertionError("This is no page.")
 
 
-async def test_a_server_that_tells_of_its_start_is_known_before_its_first_socket(
+async def test_a_server_with_a_startup_event_registers_before_its_first_socket(
     application: Interface,
 ) -> None:
     incoming: asyncio.Queue[Event] = asyncio.Queue()
@@ -724,7 +724,7 @@ async def test_an_unknown_scope_is_an_error(application: Interface) -> None:
         await application({"type": "telnet"}, asyncio.Queue[Event]().get, None)  # type: ignore[arg-type]
 
 
-async def test_the_first_socket_lets_python_collect_less_garbage(application: Interface) -> None:
+async def test_the_first_socket_tunes_garbage_collection(application: Interface) -> None:
     before = gc.get_threshold()
     gc.set_threshold(gc_tuning.DEFAULTS[0], 10, 10)
     try:

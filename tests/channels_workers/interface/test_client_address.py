@@ -43,11 +43,11 @@ PROXY = "10.0.0.1"
         ("<script>", 1, PROXY),
     ],
 )
-def test_entries_count_from_the_right(forwarded: str, proxies: int, address: str) -> None:
+def test_forwarded_entries_count_from_the_right(forwarded: str, proxies: int, address: str) -> None:
     assert client_address(PROXY, forwarded, proxies) == address
 
 
-def test_a_peer_that_has_no_address_stays_what_it_is() -> None:
+def test_a_peer_without_an_address_is_unchanged() -> None:
     assert client_address("", "", 1) == ""
     assert client_address("a pipe", "nonsense", 1) == "a pipe"
 
@@ -62,7 +62,7 @@ def test_a_peer_that_has_no_address_stays_what_it_is() -> None:
         ("a pipe", "a pipe"),
     ],
 )
-def test_a_network_of_ipv6_is_one_client(address: str, network: str) -> None:
+def test_an_ipv6_network_counts_as_one_client(address: str, network: str) -> None:
     assert network_of(address) == network
 
 
@@ -71,7 +71,7 @@ def scope(*lines: bytes, client: list[Any] | None = None) -> dict[str, Any]:
     return {"type": "websocket", "headers": headers, "client": client or [PROXY, 1]}
 
 
-def test_a_scope_tells_the_client_that_the_proxies_tell(settings: Settings) -> None:
+def test_the_scope_gets_the_client_that_proxies_report(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"TRUSTED_PROXIES": 1}
     assert with_client(scope(b"6.6.6.6", b"203.0.113.7"))["client"] == ["203.0.113.7", 0]
     assert with_client(scope())["client"] == [PROXY, 1]
@@ -80,7 +80,7 @@ def test_a_scope_tells_the_client_that_the_proxies_tell(settings: Settings) -> N
     assert with_client(behind_a_pipe)["client"] == ["203.0.113.7", 0]
 
 
-def test_without_a_proxy_the_header_is_not_looked_at(settings: Settings) -> None:
+def test_without_a_proxy_the_header_is_ignored(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {}
     assert with_client(scope(b"203.0.113.7"))["client"] == [PROXY, 1]
 
@@ -91,7 +91,7 @@ async def test_clients_without_an_address_are_not_counted(settings: Settings) ->
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         served.append(scope)
-        if len(served) < 3:  # each while the one before is there
+        if len(served) < 3:  # each while the previous one is open
             await limited({**scope, "client": None}, receive, send)
 
     limited = LimitPerAddress(serve)
@@ -100,7 +100,7 @@ async def test_clients_without_an_address_are_not_counted(settings: Settings) ->
     assert not limited.counts
 
 
-async def test_addresses_of_ipv4_that_a_server_of_ipv6_tells_are_many(settings: Settings) -> None:
+async def test_mapped_ipv4_addresses_count_separately(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": 1}
     counted: list[dict[str, int]] = []
 
@@ -119,7 +119,7 @@ STATUS = {"daphne": 403, "uvicorn": 429}
 
 
 class Visitors:
-    """Opens sockets through a proxy that tells of an address."""
+    """Opens sockets through a proxy that reports an address."""
 
     def __init__(self, server: Server, address: str) -> None:
         self.server = server
@@ -127,7 +127,7 @@ class Visitors:
         self.forged = 0
 
     def socket(self, origin: str | None = None) -> AbstractContextManager[ClientConnection]:
-        self.forged += 1  # each pretends to be another
+        self.forged += 1  # each claims to be another client
         return connect(
             f"{self.server.socket_url}/chat/lobby/",
             origin=Origin(origin or self.server.url),
@@ -136,7 +136,7 @@ class Visitors:
         )
 
     def status(self, origin: str | None = None) -> int:
-        """What a handshake is answered with."""
+        """The status of a handshake's response."""
         try:
             with self.socket(origin):
                 return 101
@@ -145,14 +145,14 @@ class Visitors:
 
 
 def cut(connection: ClientConnection) -> None:
-    """End the line at once, without a word."""
+    """Cut the connection without a close frame."""
     reset = struct.pack("ii", 1, 0)
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
     connection.socket.close()
 
 
 @pytest.mark.parametrize("program", ["daphne", "uvicorn"])
-def test_one_address_has_so_many_sockets_and_no_more(
+def test_sockets_per_address_are_limited(
     program: str, start_web: StartWeb, start_worker: StartWorker
 ) -> None:
     limits = {"CONNECTIONS_PER_ADDRESS": str(LIMIT), "TRUSTED_PROXIES": "1"}
@@ -173,14 +173,14 @@ def test_one_address_has_so_many_sockets_and_no_more(
         assert visitors.status() == STATUS[program]
     lines = [line for line in server.process.lines if "203.0.113.7 has 3 sockets" in line]
     assert 1 <= len(lines) <= 3, server.process.describe()
-    with ExitStack() as stack:  # each that has ended is forgotten, once
+    with ExitStack() as stack:  # each closed socket is uncounted, once
         for _ in range(LIMIT):
             opened_in_time(stack, visitors)
         assert visitors.status() == STATUS[program]
 
 
 def opened_in_time(stack: ExitStack, visitors: Visitors) -> ClientConnection:
-    """One more socket, once those before it are known to have ended."""
+    """Open one more socket as soon as the closed ones are uncounted."""
 
     def opened() -> ClientConnection | None:
         with suppress(InvalidStatus):

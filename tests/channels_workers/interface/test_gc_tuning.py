@@ -17,14 +17,14 @@ def as_python_starts() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("as_python_starts")
-def test_what_was_made_before_is_left_out_and_new_objects_are_looked_at_less() -> None:
+def test_existing_objects_are_frozen_and_thresholds_raised() -> None:
     gc_tuning.tune_gc()
     assert gc.get_threshold() == (gc_tuning.NEW_OBJECTS, 10, 10)
     assert gc.get_freeze_count() > 10_000
 
 
 @pytest.mark.usefixtures("as_python_starts")
-def test_what_somebody_has_set_is_left_alone() -> None:
+def test_custom_gc_settings_are_left_alone() -> None:
     gc.set_threshold(900, 5, 5)
     gc_tuning.tune_gc()
     assert gc.get_threshold() == (900, 5, 5)

@@ -1,4 +1,4 @@
-"""What probers are told, without processes: those are in `tests/processes/test_drain.py`."""
+"""Responses to probers, without processes. `tests/processes/test_drain.py` has real ones."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ PATHS = {"HEALTH_PATH": "/up", "READY_PATH": "/ready"}
 
 
 class Answer:
-    """What an application answers to one request."""
+    """An application's response to one request."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -84,18 +84,18 @@ def application(layer: InMemoryChannelLayer, settings: Settings) -> Interface:
     return interface(layer)
 
 
-# Looks come from threads of their own, to the database of the tests, which is migrated.
+# Checks run in their own threads, on the migrated test database.
 pytestmark = pytest.mark.django_db
 
 
-async def test_without_paths_both_are_for_django(settings: Settings) -> None:
+async def test_without_paths_both_endpoints_are_left_to_django(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {}
     application = interface(InMemoryChannelLayer())
     for path in ("", "/", "/healthz", "/readyz"):
         assert (await ask(application, path)).status == 204
 
 
-async def test_other_paths_are_for_django(application: Interface) -> None:
+async def test_other_paths_are_left_to_django(application: Interface) -> None:
     for path in ("", "/", "/up/", "/upper", "/ready/"):
         assert (await ask(application, path)).status == 204
 
@@ -132,7 +132,7 @@ async def test_a_worker_makes_it_ready(
     assert (await ask(application, "/ready")).checks["workers"] == "none is alive"
 
 
-async def test_a_server_that_stops_is_not_ready_and_is_alive(
+async def test_a_draining_server_is_alive_but_not_ready(
     application: Interface, layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer.register("worker", ProcessInfo.this("worker", 1, ["websocket.connect"]))
@@ -150,7 +150,7 @@ async def test_a_server_that_stops_is_not_ready_and_is_alive(
 
 
 class TestHeartbeats:
-    def test_a_worker_lives_as_long_as_its_counter_rises(self) -> None:
+    def test_a_worker_is_alive_while_its_counter_rises(self) -> None:
         heartbeats = Heartbeats()
         assert heartbeats.alive({}, 0.0) == []
         assert heartbeats.alive({"one": 7}, 0.0) == ["one"]
@@ -158,13 +158,13 @@ class TestHeartbeats:
         assert heartbeats.alive({"one": 7, "two": 2}, DEAD_AFTER) == ["two"]
         assert heartbeats.alive({"one": 8, "two": 3}, DEAD_AFTER + 1) == ["one", "two"]
 
-    def test_one_that_goes_and_comes_back_is_seen_as_new(self) -> None:
+    def test_a_worker_that_comes_back_counts_as_new(self) -> None:
         heartbeats = Heartbeats()
         assert heartbeats.alive({"one": 1}, 0.0) == ["one"]
         assert heartbeats.alive({}, 1.0) == []
         assert heartbeats.alive({"one": 1}, DEAD_AFTER) == ["one"]
 
-    def test_a_prober_that_comes_seldom_sees_the_living(self) -> None:
+    def test_a_rare_prober_sees_live_workers(self) -> None:
         heartbeats = Heartbeats()
         for minute in range(5):
             assert heartbeats.alive({"one": minute}, 60.0 * minute) == ["one"]
@@ -172,7 +172,7 @@ class TestHeartbeats:
 
 
 class Counted:
-    """Checks that count how often they look, and take as long as the test wants."""
+    """Checks that count their runs and take as long as the test wants."""
 
     names: ClassVar[tuple[str, ...]] = ("thing",)
 
@@ -188,7 +188,7 @@ class Counted:
 
 
 class TestLook:
-    async def test_all_who_ask_share_one_look(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_concurrent_probes_share_one_check(self, monkeypatch: pytest.MonkeyPatch) -> None:
         counted = Counted()
         look = CachedCheck(counted)
         monkeypatch.setattr(health, "SHARED_FOR", 3600.0)
@@ -197,7 +197,7 @@ class TestLook:
         monkeypatch.setattr(health, "SHARED_FOR", 0.0)
         assert await look.result() == {"thing": "look 2"}
 
-    async def test_one_that_takes_too_long_is_told_and_not_begun_again(
+    async def test_a_slow_check_is_reported_and_not_started_again(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         counted = Counted()
@@ -214,10 +214,8 @@ class TestLook:
                 pass
         assert found["thing"].startswith("look ")
 
-    async def test_a_check_that_never_ends_is_timed_out(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """As one at a database whose line was cut unheard, when it answers again."""
+    async def test_a_hanging_check_times_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """For example on a half-open database connection. Afterwards the check works again."""
         counted = Counted()
         look = CachedCheck(counted)
         monkeypatch.setattr(health, "TIMEOUT", 0.02)
@@ -234,7 +232,7 @@ class TestLook:
 
 
 class TestDatabaseChecks:
-    async def test_migrations_that_are_missing_are_looked_for_until_they_are_there(
+    async def test_missing_migrations_are_checked_until_they_are_applied(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         checks = DatabaseChecks()
@@ -247,7 +245,7 @@ class TestDatabaseChecks:
             assert await checks.look() == {"database": "ok", "migrations": "ok"}
         assert plans == [["never asked for"]]
 
-    async def test_a_database_that_is_down_is_told_without_its_address(
+    async def test_a_database_outage_is_reported_without_its_address(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         checks = DatabaseChecks()
@@ -260,27 +258,27 @@ class TestDatabaseChecks:
         assert "The database cannot be used: OperationalError" in caplog.text
         assert "secret" not in caplog.text
 
-    async def test_a_project_without_a_database_has_none_to_look_at(self) -> None:
+    async def test_without_a_database_there_is_no_database_check(self) -> None:
         with database_setting("ENGINE", "django.db.backends.dummy"):
             assert await DatabaseChecks().look() == {}
 
 
 @contextmanager
 def database_setting(key: str, value: str) -> Iterator[None]:
-    """What the connections of new threads get; those that are there stay as they are."""
+    """Override a setting of connections in new threads. Existing connections keep theirs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(health.connections.settings["default"], key, value)
         yield
 
 
-async def test_a_look_at_redis_needs_no_connection_of_its_own(
+async def test_checking_redis_reuses_a_connection(
     redis_server: RedisServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CHANNEL_WORKERS = PATHS
     monkeypatch.setattr(health, "SHARED_FOR", 0.0)
     layer = RedisChannelLayer(hosts=[redis_server.url])
     application = interface(layer)
-    await asyncio.to_thread(layer.check_server)  # as each server does when it starts
+    await asyncio.to_thread(layer.check_server)  # as each server does at its start
     with redis_server.client() as client:
         try:
             await ask_often(application)
@@ -305,5 +303,5 @@ async def ask_often(application: Interface) -> None:
 
 
 def connections_to(client: redis.Redis) -> int:
-    """How many there are but that of *client*."""
+    """The number of connections, without that of *client*."""
     return len(client.client_list()) - 1  # type: ignore[arg-type]

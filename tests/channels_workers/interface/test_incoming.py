@@ -1,4 +1,4 @@
-"""How much is read of one client."""
+"""How much is read ahead from one client."""
 
 import asyncio
 import sys
@@ -22,13 +22,13 @@ class HoldingGate(Gate):
     can_hold = True
 
 
-#: A frame of the tests, and the memory that it takes.
+#: A frame of the tests, and its size in memory.
 TEXT = "x" * 100
 ONE = FRAME_COST + sys.getsizeof(TEXT)
 
 
 def opened(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
-    """A connection that is open; one message is in flight."""
+    """An open connection with one message in flight."""
     limits = {"READ_AHEAD": 10 * ONE, **limits}
     protocol = WebSocketProtocol(
         {"path": "/"}, replace(Configuration(), **limits), backlog=backlog or Backlog()
@@ -71,7 +71,7 @@ async def test_a_client_is_held_back_until_workers_have_taken_half() -> None:
     assert not it.gate.is_held
 
 
-async def test_without_read_ahead_one_that_waits_holds_back() -> None:
+async def test_without_read_ahead_one_queued_frame_holds_back() -> None:
     connection = opened(READ_AHEAD=0)
     it = made(connection)
     it.regulate()
@@ -84,14 +84,14 @@ async def test_without_read_ahead_one_that_waits_holds_back() -> None:
     assert not it.gate.is_held
 
 
-async def test_in_a_crowd_one_that_waits_holds_back() -> None:
+async def test_in_a_crowd_one_queued_frame_holds_back() -> None:
     backlog = Backlog()
     connection = opened(backlog, ALL_FRAME_BYTES_WAITING=4 * ONE)
     it = made(connection, backlog)
     send(connection)
     it.regulate()
     assert not it.gate.is_held
-    backlog.taken += 3 * ONE  # of others
+    backlog.taken += 3 * ONE  # of other clients
     it.regulate()
     assert it.gate.is_held
     backlog.taken -= 3 * ONE
@@ -99,7 +99,7 @@ async def test_in_a_crowd_one_that_waits_holds_back() -> None:
     assert not it.gate.is_held
 
 
-async def test_a_socket_that_is_closed_is_read_on_for_the_answer_of_its_client() -> None:
+async def test_a_closed_socket_is_read_on_for_its_close_frame() -> None:
     connection = opened(READ_AHEAD=0)
     it = made(connection)
     send(connection)
@@ -109,7 +109,7 @@ async def test_a_socket_that_is_closed_is_read_on_for_the_answer_of_its_client()
     assert not it.gate.is_held
 
 
-async def test_who_sends_without_waiting_is_held_back_until_its_time_comes() -> None:
+async def test_a_client_above_the_rate_limit_is_held_back() -> None:
     it = made(opened(FRAME_RATE=50, FRAME_BURST=5))
     for _ in range(4):
         it.count()
@@ -123,7 +123,7 @@ async def test_who_sends_without_waiting_is_held_back_until_its_time_comes() -> 
             await asyncio.sleep(0.01)
 
 
-async def test_no_rate_is_no_limit() -> None:
+async def test_a_rate_of_zero_means_unlimited() -> None:
     it = made(opened(FRAME_RATE=0, FRAME_BURST=1))
     for _ in range(10):
         it.count()
@@ -131,7 +131,7 @@ async def test_no_rate_is_no_limit() -> None:
     assert not it.gate.is_held
 
 
-async def test_of_who_left_while_held_back_little_is_kept() -> None:
+async def test_few_frames_of_a_held_back_client_that_left_are_kept() -> None:
     connection = opened(LEFT_FRAMES=3)
     it = made(connection)
     event = {"type": "websocket.receive", "text": "x"}
@@ -144,23 +144,23 @@ async def test_of_who_left_while_held_back_little_is_kept() -> None:
     assert (it.dropped, it.dropped_bytes) == (1, 1)
 
 
-def test_a_bucket_fills_in_its_time() -> None:
+def test_a_bucket_refills_over_time() -> None:
     bucket = Bucket(rate=10, burst=3, now=100.0)
     assert [bucket.take() for _ in range(3)] == [True, True, False]
     assert bucket.wait(100.0) == pytest.approx(0.1)
     assert bucket.wait(100.05) == pytest.approx(0.05)
     assert bucket.wait(100.2) == 0
     bucket.wait(900.0)
-    assert [bucket.take() for _ in range(3)] == [True, True, False]  # no more than it holds
+    assert [bucket.take() for _ in range(3)] == [True, True, False]  # not above its capacity
 
 
 class Protocol:
-    """A protocol that has not what Daphne's has."""
+    """A protocol without Daphne's attributes."""
 
     transport = None
 
 
-def test_a_server_without_the_parts_is_said_once_with_the_cure(
+def test_a_server_without_the_private_parts_is_logged_once_with_the_remedy(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "_reported", set())

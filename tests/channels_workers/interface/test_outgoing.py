@@ -1,4 +1,4 @@
-"""What goes out to one client: at once, and later while the client reads nothing."""
+"""Output to one client: at once, or later while the client does not read."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ from channels_workers.interface.servers.daphne.twisted import unsent_bytes
 
 
 class Server:
-    """Sends while it is `writable`, as the protocols of uvicorn do."""
+    """Sends while it is `writable`, like uvicorn's protocols."""
 
     transport = None
 
@@ -76,7 +76,7 @@ async def test_a_handshake_is_answered_without_a_task() -> None:
     assert to_client.writer is None
 
 
-async def test_what_a_client_does_not_read_yet_waits_in_order() -> None:
+async def test_unread_frames_queue_in_order() -> None:
     server = Server()
     server.writable.clear()
     to_client = outgoing(server)
@@ -91,7 +91,7 @@ async def test_what_a_client_does_not_read_yet_waits_in_order() -> None:
     assert server.sent[-1] == "four"
 
 
-async def test_too_much_that_waits_overflows() -> None:
+async def test_a_full_queue_overflows() -> None:
     server = Server()
     server.writable.clear()
     overflows: list[None] = []
@@ -104,7 +104,7 @@ async def test_too_much_that_waits_overflows() -> None:
     to_client.cut()
 
 
-async def test_a_cut_ends_what_was_begun() -> None:
+async def test_a_cut_ends_a_pending_send() -> None:
     server = Server()
     server.writable.clear()
     to_client = outgoing(server)
@@ -121,7 +121,7 @@ async def test_a_cut_ends_what_was_begun() -> None:
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-async def test_a_server_that_fails_harms_nobody_else(
+async def test_a_failing_server_affects_no_other_client(
     is_late: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "channels_workers.interface.outgoing")
@@ -137,7 +137,7 @@ async def test_a_server_that_fails_harms_nobody_else(
     assert "Sending failed: gone" in caplog.text
 
 
-async def test_a_close_has_a_task_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_close_runs_in_a_task_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     class Slow(Server):
         async def send(self, event: dict[str, Any]) -> None:
             async with asyncio.timeout(0.01):  # it cancels the task in which it began
@@ -152,33 +152,33 @@ async def test_a_close_has_a_task_of_its_own(caplog: pytest.LogCaptureFixture) -
     assert "Sending failed" in caplog.text
 
 
-# Daphne: its own `send`, and a transport of Twisted between two real sockets
+# Daphne: its own `send`, and a Twisted transport between two real sockets
 
 
 class Reactor:
-    """Knows which transports wait until they can write."""
+    """Records which transports wait until they can write."""
 
     def __init__(self) -> None:
         self.writers: set[Any] = set()
 
     def addReader(self, reader: Any) -> None:  # noqa: N802
-        """Read nothing."""
+        """Do nothing."""
 
     def removeReader(self, reader: Any) -> None:  # noqa: N802
-        """Read nothing."""
+        """Do nothing."""
 
     def addWriter(self, writer: Any) -> None:  # noqa: N802
         self.writers.add(writer)
 
     def callLater(self, seconds: float, *call: Any) -> None:  # noqa: N802
-        """Call nothing."""
+        """Do nothing."""
 
     def removeWriter(self, writer: Any) -> None:  # noqa: N802
         self.writers.discard(writer)
 
 
 class Line(WebSocketServerProtocol):  # type: ignore[misc]
-    """What Daphne has of a client, and the client's end of it."""
+    """Daphne's side of a connection, and the client's end of it."""
 
     state = WebSocketServerProtocol.STATE_OPEN
     closeHandshakeTimeout = 1.0  # noqa: N815
@@ -221,7 +221,7 @@ def line() -> Iterator[Line]:
     line.transport.socket.close()
 
 
-async def test_daphne_writes_a_frame_without_another_turn_of_its_reactor(line: Line) -> None:
+async def test_daphne_writes_a_frame_in_the_same_reactor_turn(line: Line) -> None:
     for text in ("one", "two"):
         line.out.put(frame(text))
         assert line.received() == text.encode()
@@ -229,7 +229,7 @@ async def test_daphne_writes_a_frame_without_another_turn_of_its_reactor(line: L
         await asyncio.sleep(0)
 
 
-async def test_what_daphne_gets_in_one_turn_goes_out_in_two_writes(
+async def test_frames_of_one_turn_go_out_in_two_writes(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[bytes] = []
@@ -248,7 +248,7 @@ async def test_what_daphne_gets_in_one_turn_goes_out_in_two_writes(
     assert not line.reactor.writers
 
 
-async def test_what_a_client_of_daphne_does_not_read_is_left_to_the_reactor(line: Line) -> None:
+async def test_unread_output_of_daphne_is_left_to_the_reactor(line: Line) -> None:
     sent = b""
     while not line.reactor.writers:
         line.out.put(frame("x" * 10_000))
@@ -262,21 +262,21 @@ async def test_what_a_client_of_daphne_does_not_read_is_left_to_the_reactor(line
     assert received + line.received() == sent + b"last"
 
 
-async def test_who_reads_too_slowly_under_daphne_is_told_of(line: Line) -> None:
+async def test_a_slow_reader_of_daphne_is_reported(line: Line) -> None:
     line.out.limits = Configuration(REPLY_BYTES_WAITING=50_000)
     while not line.cut:
         line.out.put(frame("x" * 10_000))
     assert unsent_bytes(line.transport) > 50_000
 
 
-async def test_a_client_of_daphne_that_is_gone_is_left_to_the_reactor(line: Line) -> None:
+async def test_a_broken_connection_of_daphne_is_left_to_the_reactor(line: Line) -> None:
     line.client.close()
     line.out.put(frame("one"))
-    assert line.reactor.writers == {line.transport}  # which meets the error, and ends the line
+    assert line.reactor.writers == {line.transport}  # which gets the error, and closes
     assert line.transport.doWrite() is main.CONNECTION_LOST
 
 
-async def test_a_line_of_daphne_that_ends_is_ended_by_the_reactor(line: Line) -> None:
+async def test_a_closing_connection_of_daphne_is_closed_by_the_reactor(line: Line) -> None:
     line.transport.loseConnection()
     line.out.put(frame("the last"))
     assert line.received() == b"the last"
@@ -284,7 +284,7 @@ async def test_a_line_of_daphne_that_ends_is_ended_by_the_reactor(line: Line) ->
     assert line.transport.doWrite() is main.CONNECTION_DONE
 
 
-async def test_a_line_of_daphne_that_was_cut_gets_nothing(line: Line) -> None:
+async def test_a_cut_connection_of_daphne_gets_nothing(line: Line) -> None:
     line.out.put(frame("one"))
     line.out.cut()
     line.out.put(frame("two"))
@@ -297,7 +297,7 @@ async def test_a_line_of_daphne_that_was_cut_gets_nothing(line: Line) -> None:
 
 
 class Reader(Outgoing):
-    """What goes out to a client that has not read so much."""
+    """The output of a client that has this much left to read."""
 
     def __init__(self, unread: Unread) -> None:
         super().__init__(Server().send, Configuration(), self.fall, unread)
@@ -325,7 +325,7 @@ def readers(number: int, limit: int) -> list[Reader]:
     return made
 
 
-def test_who_has_read_least_is_cut_when_all_together_have_too_much() -> None:
+def test_exceeding_the_total_cuts_the_client_with_most_unread() -> None:
     greedy, other, small = readers(3, limit=400_000)
     greedy.leave_unread(250_000)
     small.leave_unread(60_000)  # does not count
@@ -335,10 +335,10 @@ def test_who_has_read_least_is_cut_when_all_together_have_too_much() -> None:
     assert (greedy.is_cut, other.is_cut, small.is_cut) == (True, False, False)
 
 
-def test_what_was_read_meanwhile_does_not_count() -> None:
+def test_data_read_meanwhile_does_not_count() -> None:
     one, two = readers(2, limit=400_000)
     one.leave_unread(300_000)
-    one.size = 0  # nobody has looked since
+    one.size = 0  # not measured again since
     two.leave_unread(300_000)
     assert not one.is_cut
     assert not two.is_cut

@@ -52,7 +52,7 @@ def published(order: int, value: str | bytes) -> Publish:
 
 
 def state_of(connection: WebSocketProtocol) -> str:
-    """Its state, which is exactly one of three."""
+    """Its state, exactly one of three."""
     facts = {
         CONNECTING: connection.is_connecting,
         OPEN: connection.is_open,
@@ -78,7 +78,7 @@ def connecting(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtoc
 
 
 def opened(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
-    """A connection that a worker accepted; nothing is in flight."""
+    """A connection that a worker accepted, with nothing in flight."""
     connection = connecting(backlog, **limits)
     assert connection.reply({"accept": True}) == [ACCEPTED]
     assert connection.release(0) == []
@@ -86,14 +86,14 @@ def opened(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
 
 
 def busy(backlog: Backlog | None = None, **limits: Any) -> WebSocketProtocol:
-    """A connection that is open, and whose first frame is in flight."""
+    """An open connection with its first frame in flight."""
     connection = opened(backlog, **limits)
     assert connection.receive(frame("first")) == [published(1, "first")]
     return connection
 
 
 def drain(connection: WebSocketProtocol, actions: Actions = []) -> list[str]:  # noqa: B006
-    """Release until nothing is left; return the texts that are published, and "end"."""
+    """Release until nothing is left. Returns the published texts and "end"."""
     found: list[str] = []
     todo = [*actions, *connection.release(connection.order)]
     while todo:
@@ -116,7 +116,7 @@ def test_the_handshake_is_published_first_and_once() -> None:
     assert connection.begin("server!1") == []
 
 
-def test_the_handshake_says_all_that_the_server_knows() -> None:
+def test_the_handshake_has_all_that_the_server_knows() -> None:
     scope = {
         "type": "websocket",
         "path": "/chat/tea/",
@@ -140,7 +140,7 @@ def test_the_handshake_says_all_that_the_server_knows() -> None:
     }
 
 
-def test_the_handshake_needs_a_path_alone() -> None:
+def test_only_the_path_of_a_handshake_is_required() -> None:
     assert connect_content(SCOPE) == {
         "path": "/chat/tea/",
         "root_path": "",
@@ -153,7 +153,7 @@ def test_the_handshake_needs_a_path_alone() -> None:
     }
 
 
-def test_the_end_says_where_it_was() -> None:
+def test_the_disconnect_has_the_path() -> None:
     assert disconnect_content("/chat/tea/") == {"path": "/chat/tea/"}
 
 
@@ -260,9 +260,7 @@ def test_replies_to_an_open_socket(reply: Any, events: list[Any], state: str) ->
 
 
 @pytest.mark.parametrize("code", [1, 999, 1001, 1006, 2999, 5000, "4000", 4000.0, [4000]])
-def test_a_code_that_nobody_may_send_becomes_1000(
-    code: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_reserved_close_code_becomes_1000(code: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert opened().reply({"close": code}) == [closed(1000)]
     shown_code = code if isinstance(code, int) else f"({type(code).__name__})"
     assert f"Close code {shown_code} is not 1000 or from 3000 to 4999" in caplog.text
@@ -295,7 +293,7 @@ def test_nothing_is_sent_to_a_closed_socket(reply: Any) -> None:
         assert state_of(connection) == CLOSED
 
 
-def test_nothing_is_sent_to_a_client_that_is_gone() -> None:
+def test_nothing_is_sent_to_a_client_that_has_left() -> None:
     connection = opened()
     connection.end(1001)
     assert connection.reply({"text": "hi"}) == []
@@ -308,7 +306,7 @@ def test_a_refused_socket_stays_refused() -> None:
     assert connection.release(0) == []
 
 
-# A connect consumer that gives no answer
+# A connect consumer without an answer
 
 
 def test_explicit_waits_for_an_answer() -> None:
@@ -318,7 +316,7 @@ def test_explicit_waits_for_an_answer() -> None:
     assert connection.reply({"accept": True}) == [ACCEPTED]
 
 
-def test_accept_accepts_when_the_consumer_has_returned() -> None:
+def test_accept_accepts_when_the_consumer_returns() -> None:
     connection = connecting(CONNECT="accept")
     assert state_of(connection) == CONNECTING
     assert connection.release(0) == [ACCEPTED]
@@ -326,7 +324,7 @@ def test_accept_accepts_when_the_consumer_has_returned() -> None:
 
 
 @pytest.mark.parametrize("reply", [{"accept": True}, {"close": True}])
-def test_accept_leaves_an_answer_as_it_is(reply: Any) -> None:
+def test_accept_does_not_override_an_answer(reply: Any) -> None:
     connection = connecting(CONNECT="accept")
     connection.reply(reply)
     state = state_of(connection)
@@ -337,7 +335,7 @@ def test_accept_leaves_an_answer_as_it_is(reply: Any) -> None:
 # The time-out
 
 
-def test_a_handshake_that_no_worker_took_is_refused_with_the_cure(
+def test_a_handshake_that_no_worker_took_is_refused_with_the_remedy(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     connection = connecting(HANDSHAKE_TIMEOUT=2.5)
@@ -351,7 +349,7 @@ def test_a_handshake_that_no_worker_took_is_refused_with_the_cure(
     assert "manage.py runworker" in record.getMessage()
 
 
-def test_a_handshake_without_an_answer_is_refused_with_the_cure(
+def test_a_handshake_without_an_answer_is_refused_with_the_remedy(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     connection = connecting(HANDSHAKE_TIMEOUT=2.5)
@@ -363,7 +361,7 @@ def test_a_handshake_without_an_answer_is_refused_with_the_cure(
         assert cure in message
 
 
-def test_a_handshake_that_was_answered_does_not_time_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answered_handshake_does_not_time_out(caplog: pytest.LogCaptureFixture) -> None:
     for reply in ({"accept": True}, {"close": True}):
         connection = connecting()
         connection.reply(reply)
@@ -406,20 +404,20 @@ def test_a_binary_frame_is_published_as_bytes() -> None:
         ({"bytes": b""}, {"bytes": b""}),
     ],
 )
-def test_both_spellings_of_a_frame_are_read(event: Any, content: Any) -> None:
+def test_both_forms_of_a_frame_are_read(event: Any, content: Any) -> None:
     actions = opened().receive({"type": "websocket.receive", **event})
     assert actions == [Publish(RECEIVE, 1, {"path": "/chat/tea/", **content})]
 
 
 @pytest.mark.parametrize("order", [0, 2, 99])
-def test_a_release_of_another_message_changes_nothing(order: int) -> None:
+def test_releasing_another_message_changes_nothing(order: int) -> None:
     connection = busy()
     connection.receive(frame("two"))
     assert connection.release(order) == []
     assert connection.in_flight == published(1, "first")
 
 
-def test_a_release_that_comes_twice_counts_once() -> None:
+def test_a_repeated_release_counts_once() -> None:
     connection = busy()
     for text in ("two", "three"):
         connection.receive(frame(text))
@@ -428,7 +426,7 @@ def test_a_release_that_comes_twice_counts_once() -> None:
     assert connection.in_flight == published(2, "two")
 
 
-def test_a_message_that_cannot_be_published_leaves_its_number_to_the_next() -> None:
+def test_an_unpublishable_message_leaves_its_order_number_to_the_next() -> None:
     connection = busy()
     connection.withdraw()
     assert connection.order == 0
@@ -436,7 +434,7 @@ def test_a_message_that_cannot_be_published_leaves_its_number_to_the_next() -> N
 
 
 @given(st.lists(st.sampled_from(["frame", "release", "stale release"]), max_size=60))
-def test_frames_come_out_complete_and_in_order(steps: list[str]) -> None:
+def test_frames_are_published_completely_and_in_order(steps: list[str]) -> None:
     backlog = Backlog()
     connection, given_in, taken_out = opened(backlog), 0, []
     for step in steps:
@@ -456,7 +454,7 @@ def test_frames_come_out_complete_and_in_order(steps: list[str]) -> None:
 # The end
 
 
-def test_the_end_comes_after_the_message_in_flight_and_those_that_wait() -> None:
+def test_the_disconnect_follows_all_queued_messages() -> None:
     connection = busy()
     connection.receive(frame("two"))
     assert connection.end(1001) == []
@@ -464,29 +462,29 @@ def test_the_end_comes_after_the_message_in_flight_and_those_that_wait() -> None
     assert connection.release(2) == [Close(1001)]
 
 
-def test_the_layer_is_told_while_the_last_message_is_in_flight() -> None:
+def test_the_layer_learns_of_the_close_while_the_last_message_is_in_flight() -> None:
     assert busy().end(1001) == [Close(1001)]
 
 
-def test_the_end_comes_once() -> None:
+def test_there_is_one_disconnect() -> None:
     connection = opened()
     assert connection.end(1001) == [Close(1001)]
     assert connection.end(1006) == []
     assert connection.end(1000) == []
 
 
-def test_a_client_that_leaves_while_connecting_is_ended() -> None:
+def test_a_client_that_leaves_while_connecting_gets_a_disconnect() -> None:
     connection = connecting()
     assert connection.end(1006) == [Close(1006)]
     assert connection.reply({"accept": True}) == []
 
 
 @pytest.mark.parametrize("code", [None, 0])
-def test_an_end_without_a_code_is_abnormal(code: int | None) -> None:
+def test_a_disconnect_without_a_code_is_abnormal(code: int | None) -> None:
     assert opened().end(code) == [Close(1006)]
 
 
-def test_our_own_code_stands_whatever_the_client_says() -> None:
+def test_our_close_code_overrides_the_clients() -> None:
     connection = opened()
     assert connection.reply({"close": 4001}) == [closed(4001)], "the client has not gone yet"
     assert connection.end(1000) == [Close(4001)]
@@ -498,7 +496,7 @@ def test_a_refused_handshake_ends_abnormally() -> None:
     assert connection.end(1000) == [Close(1006)]
 
 
-def test_frames_after_the_close_are_ignored_and_those_before_are_not() -> None:
+def test_only_frames_before_the_close_are_published() -> None:
     connection = busy()
     connection.receive(frame("before"))
     connection.close()
@@ -513,7 +511,7 @@ def test_frames_before_the_socket_is_open_are_ignored() -> None:
     assert connection.release(0) == []
 
 
-def test_an_abandoned_connection_drops_what_waits() -> None:
+def test_an_abandoned_connection_drops_its_queue() -> None:
     connection = busy()
     connection.receive(frame("two"))
     assert connection.abandon(1001) == [Close(1001)]
@@ -535,7 +533,7 @@ def test_a_close_may_have_a_reason() -> None:
     assert opened().close(4000, "why") == [closed(4000, reason="why")]
 
 
-def test_a_server_that_will_stop_closes_and_still_hands_on_what_came() -> None:
+def test_a_draining_server_closes_and_still_publishes_received_frames() -> None:
     connection = busy()
     connection.receive(frame("two"))
     assert connection.dismiss("retry-after: 5") == [closed(4013, reason="retry-after: 5")]
@@ -543,13 +541,13 @@ def test_a_server_that_will_stop_closes_and_still_hands_on_what_came() -> None:
     assert drain(connection) == ["two", "end"]
 
 
-def test_a_server_that_stops_closes_and_drops_what_came() -> None:
+def test_a_stopping_server_closes_and_drops_received_frames() -> None:
     connection = busy()
     connection.receive(frame("two"))
     assert connection.abort(4013) == [closed(4013), Close(4013)]
 
 
-def test_a_connection_that_the_layer_does_not_know_ends_without_it() -> None:
+def test_a_connection_that_the_layer_evicted_ends_without_it() -> None:
     connection = busy()
     connection.receive(frame("two"))
     assert connection.evict() == [closed(4012)]
@@ -561,7 +559,7 @@ def test_a_connection_that_the_layer_does_not_know_ends_without_it() -> None:
 
 
 @pytest.mark.parametrize("value", ["x" * 11, "\u00e4" * 6, b"x" * 11, "\ud800" * 4])
-def test_a_frame_over_its_limit_closes_the_socket(value: str | bytes) -> None:
+def test_an_oversized_frame_closes_the_socket(value: str | bytes) -> None:
     connection = busy(FRAME_SIZE=10)
     connection.receive(frame("before"))
     assert connection.receive(frame(value)) == [closed(4009)]
@@ -569,11 +567,11 @@ def test_a_frame_over_its_limit_closes_the_socket(value: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("value", ["x" * 10, "\u00e4" * 5, b"x" * 10])
-def test_a_frame_may_fill_its_limit(value: str | bytes) -> None:
+def test_a_frame_of_exactly_the_limit_is_accepted(value: str | bytes) -> None:
     assert opened(FRAME_SIZE=10).receive(frame(value)) == [published(1, value)]
 
 
-def test_one_frame_too_many_closes_the_socket() -> None:
+def test_one_queued_frame_too_many_closes_the_socket() -> None:
     connection = busy(FRAMES_WAITING=2)
     assert connection.receive(frame("one")) == []
     assert connection.receive(frame("two")) == []
@@ -581,32 +579,32 @@ def test_one_frame_too_many_closes_the_socket() -> None:
     assert drain(connection, connection.end(4008)) == ["one", "two", "end"]
 
 
-def test_too_many_bytes_close_the_socket() -> None:
+def test_too_many_queued_bytes_close_the_socket() -> None:
     connection = busy(FRAME_BYTES_WAITING=10)
     assert connection.receive(frame("x" * 6)) == []
     assert connection.receive(frame("x" * 4)) == []
     assert connection.receive(frame("x")) == [closed(4008)]
 
 
-def test_one_frame_alone_may_be_too_many_bytes() -> None:
+def test_a_single_frame_may_exceed_the_byte_limit() -> None:
     assert opened(FRAME_BYTES_WAITING=10).receive(frame("x" * 11)) == [closed(4008)]
 
 
-def test_what_is_in_flight_does_not_wait() -> None:
+def test_messages_in_flight_are_not_queued() -> None:
     connection = opened(FRAMES_WAITING=1, FRAME_BYTES_WAITING=10)
     connection.receive(frame("x" * 10))
     assert connection.receive(frame("x" * 10)) == []
 
 
 @pytest.mark.parametrize("value", ["x" * 10, b"x" * 10, "\u00e4" * 5, "\U0001f375" * 2])
-def test_a_client_that_keeps_to_the_limits_stays_for_ever(value: str | bytes) -> None:
+def test_a_client_within_the_limits_is_never_closed(value: str | bytes) -> None:
     connection = opened(FRAMES_WAITING=1, FRAME_BYTES_WAITING=10)
     for number in range(1, 21):
         assert connection.receive(frame(value)) == [published(number, value)]
         assert connection.release(number) == []
 
 
-# What all sockets hold together
+# Memory of all sockets together
 
 
 def test_memory_counts_until_a_worker_has_finished() -> None:
@@ -631,7 +629,7 @@ def test_memory_counts_until_a_worker_has_finished() -> None:
         lambda connection: connection.dismiss(""),
     ],
 )
-def test_nothing_counts_of_a_connection_that_is_forgotten(leave: Any) -> None:
+def test_a_discarded_connection_frees_its_memory(leave: Any) -> None:
     backlog = Backlog()
     connection = busy(backlog)
     connection.receive(frame("two"))
@@ -642,7 +640,7 @@ def test_nothing_counts_of_a_connection_that_is_forgotten(leave: Any) -> None:
     assert backlog.taken == 0
 
 
-def test_a_frame_for_which_there_is_no_room_waits_until_there_is() -> None:
+def test_a_frame_waits_until_there_is_room() -> None:
     backlog = Backlog()
     connection = opened(backlog, ALL_FRAME_BYTES_WAITING=10_000)
     backlog.taken = 10_000
@@ -652,7 +650,7 @@ def test_a_frame_for_which_there_is_no_room_waits_until_there_is() -> None:
     assert connection.proceed() == [published(1, "one")]
 
 
-def test_frames_that_are_lost_close_their_socket(caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_frames_close_their_socket(caplog: pytest.LogCaptureFixture) -> None:
     backlog = Backlog()
     connection = busy(backlog)
     one = backlog.taken
@@ -663,17 +661,17 @@ def test_frames_that_are_lost_close_their_socket(caplog: pytest.LogCaptureFixtur
     assert connection.lose_frames() == []
 
 
-# Frames of clients that have left
+# Orphaned frames
 
 
 def left_behind(connection: WebSocketProtocol, count: int) -> list[str]:
-    """Let a client send *count* frames behind one that is in flight, and leave."""
+    """Let a client send *count* frames behind one in flight, then disconnect."""
     for number in range(count):
         connection.receive(frame(str(number)))
     return drain(connection, connection.end(1001))
 
 
-def test_of_a_client_that_has_left_few_frames_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+def test_few_orphaned_frames_of_one_client_are_kept(caplog: pytest.LogCaptureFixture) -> None:
     assert left_behind(busy(LEFT_FRAMES=2), 3) == ["0", "1", "end"]
     assert "Dropped 1 queued frames of /chat/tea/, whose client has left" in caplog.text
     assert "LEFT_FRAMES exceeded" in caplog.text
@@ -682,7 +680,7 @@ def test_of_a_client_that_has_left_few_frames_are_kept(caplog: pytest.LogCapture
 @pytest.mark.parametrize(
     ("setting", "limit"), [("LEFT_FRAMES_WAITING", 2), ("LEFT_FRAME_BYTES_WAITING", 800)]
 )
-def test_with_too_many_frames_of_all_who_left_those_of_the_last_are_dropped(
+def test_exceeding_the_total_drops_the_newest_orphaned_frames(
     setting: str, limit: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     backlog = Backlog()
@@ -699,7 +697,7 @@ def test_with_too_many_frames_of_all_who_left_those_of_the_last_are_dropped(
     assert (backlog.orphaned_frames, backlog.orphaned_bytes) == (0, 0)
 
 
-def test_frames_left_behind_are_dropped_after_a_while() -> None:
+def test_orphaned_frames_expire() -> None:
     connection = busy()
     connection.receive(frame("two"))
     assert connection.end(1001) == []
@@ -707,7 +705,7 @@ def test_frames_left_behind_are_dropped_after_a_while() -> None:
     assert connection.drop_late() == []
 
 
-def test_a_client_that_reads_too_slowly_ends_with_the_code_of_that(
+def test_a_client_that_reads_too_slowly_gets_its_close_code(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert opened().read_too_slowly(0) == [Close(4010)]

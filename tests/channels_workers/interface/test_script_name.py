@@ -17,7 +17,7 @@ PREFIX = "/talk"
 
 
 def scope_of(path: str, root_path: str | None = None) -> dict[str, Any]:
-    """What a server gives: Daphne the path that came, uvicorn its root path before it."""
+    """A server's scope: Daphne passes the raw path, uvicorn puts its root path before it."""
     root = {} if root_path is None else {"root_path": root_path}
     return {"type": "websocket", "path": path, "headers": [], **root}
 
@@ -49,13 +49,13 @@ SCOPES = {
     "root path is /": (scope_of("/lobby/", "/"), "", "/lobby/"),
     "prefix kept": (scope_of("/talk/lobby/", PREFIX), PREFIX, "/talk/lobby/"),
     "prefix taken off": (scope_of("/lobby/", PREFIX), PREFIX, "/talk/lobby/"),
-    "a slash at the end": (scope_of("/talk/lobby/", "/talk/"), PREFIX, "/talk/lobby/"),
-    "a path that begins alike": (scope_of("/talkative/", PREFIX), PREFIX, "/talk/talkative/"),
+    "a trailing slash": (scope_of("/talk/lobby/", "/talk/"), PREFIX, "/talk/lobby/"),
+    "a path with the same beginning": (scope_of("/talkative/", PREFIX), PREFIX, "/talk/talkative/"),
 }
 
 
 @pytest.mark.parametrize("name", SCOPES)
-def test_the_scope_has_the_prefix_in_both(name: str) -> None:
+def test_the_scope_has_the_prefix_in_path_and_root_path(name: str) -> None:
     scope, root_path, path = SCOPES[name]
     made = mounted(scope)
     assert (made.get("root_path", "").rstrip("/"), made["path"]) == (root_path, path)
@@ -64,7 +64,7 @@ def test_the_scope_has_the_prefix_in_both(name: str) -> None:
 
 @pytest.mark.parametrize("came", ["/talk/lobby/", "/lobby/"])
 @pytest.mark.parametrize("root_path", [None, "", "/other", PREFIX])
-def test_the_setting_counts_more_than_the_server(
+def test_the_setting_overrides_the_server(
     came: str, root_path: str | None, settings: Settings
 ) -> None:
     settings.FORCE_SCRIPT_NAME = PREFIX
@@ -75,7 +75,7 @@ def test_the_setting_counts_more_than_the_server(
 @pytest.mark.parametrize("forced", [None, "", PREFIX])
 @pytest.mark.parametrize("root_path", ["", PREFIX])
 @pytest.mark.parametrize("came", ["/talk/lobby/", "/lobby/"])
-def test_pages_see_the_same(
+def test_pages_see_the_same_path(
     forced: str | None, root_path: str, came: str, settings: Settings
 ) -> None:
     settings.FORCE_SCRIPT_NAME = forced
@@ -94,7 +94,7 @@ def connect_of(scope: Any) -> tuple[str, str, WebSocketProtocol]:
     return step.content["path"], step.content["root_path"], connection
 
 
-def test_consumers_see_what_comes_after_the_prefix() -> None:
+def test_consumers_see_the_path_after_the_prefix() -> None:
     path, root_path, connection = connect_of(mounted(scope_of("/talk/lobby/", PREFIX)))
     assert (path, root_path) == ("/lobby/", PREFIX)
     connection.reply({"accept": True})
@@ -104,13 +104,13 @@ def test_consumers_see_what_comes_after_the_prefix() -> None:
     assert step.content["path"] == "/lobby/"
 
 
-def test_without_a_prefix_the_path_is_as_it_came() -> None:
+def test_without_a_prefix_the_path_is_unchanged() -> None:
     assert connect_of(scope_of("/talk/lobby/"))[:2] == ("/talk/lobby/", "")
 
 
 @pytest.mark.parametrize("path", ["/up", "/talk/up", "/talk/talk/up"])
 @pytest.mark.parametrize("setting", [None, PREFIX])
-async def test_probes_are_answered_with_the_prefix_and_without(
+async def test_probes_are_answered_with_and_without_the_prefix(
     path: str, setting: str | None, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = {"HEALTH_PATH": "/up"}
@@ -121,7 +121,7 @@ async def test_probes_are_answered_with_the_prefix_and_without(
     assert answer.status == 200
 
 
-async def test_a_probe_elsewhere_is_a_page(settings: Settings) -> None:
+async def test_a_probe_on_another_path_goes_to_django(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"HEALTH_PATH": "/up"}
     application = Interface(not_here, lambda: None)  # type: ignore[arg-type, return-value]
     for path in ("/talk/up", "/talkup"):

@@ -1,4 +1,4 @@
-"""Private parts of server programs that are not there, or are of parts that are not installed."""
+"""Servers without their private parts, or with missing packages."""
 
 import sys
 from types import SimpleNamespace
@@ -15,12 +15,12 @@ from channels_workers.interface.servers.uvicorn.heads import PIPELINED, BoundedH
 
 @pytest.fixture(autouse=True)
 def nothing_is_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the log says once is said in each test."""
+    """Forget what was logged once, so that each test logs it again."""
     monkeypatch.setattr(parts, "_reported", set())
 
 
 def lifespan_send(protocol: Any) -> Any:
-    """uvicorn's `send` of lifespan, of a configuration with this class of HTTP."""
+    """uvicorn's lifespan `send`, with a configuration of this HTTP class."""
 
     class LifespanOn:
         config = SimpleNamespace(http_protocol_class=protocol)
@@ -35,7 +35,7 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.event for record in caplog.records]  # type: ignore[attr-defined]
 
 
-def test_heads_of_uvicorn_are_bounded_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_request_heads_of_uvicorn_are_bounded_once(caplog: pytest.LogCaptureFixture) -> None:
     send = lifespan_send(H11Protocol)
     bound_heads(send)
     config = send.__self__.config
@@ -48,7 +48,7 @@ def test_heads_of_uvicorn_are_bounded_once(caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.parametrize("protocol", [None, SimpleNamespace, object()])
-def test_an_http_of_uvicorn_that_is_not_known_is_said(
+def test_an_unknown_http_class_of_uvicorn_is_logged(
     protocol: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     send = lifespan_send(protocol)
@@ -58,7 +58,7 @@ def test_an_http_of_uvicorn_that_is_not_known_is_said(
     assert "h11 or httptools" in caplog.text
 
 
-def test_requests_that_are_pipelined_at_httptools_are_bounded() -> None:
+def test_pipelined_requests_of_httptools_are_bounded() -> None:
     class HttpTools:
         heads = 0
         pipeline: list[Any]
@@ -75,7 +75,7 @@ def test_requests_that_are_pipelined_at_httptools_are_bounded() -> None:
     assert bounded.heads == PIPELINED
 
 
-def test_a_daphne_that_lacks_parts_keeps_its_classes(
+def test_a_daphne_without_the_parts_keeps_its_classes(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = SimpleNamespace(HTTPFactory=object)
@@ -88,7 +88,7 @@ def test_a_daphne_that_lacks_parts_keeps_its_classes(
     assert "WebRequest" in caplog.text
 
 
-def test_where_daphne_does_not_run_nothing_is_said(
+def test_without_daphne_nothing_is_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "daphne.server", raising=False)

@@ -33,7 +33,7 @@ class Server:
 
 @pytest.fixture(params=[signal.SIGTERM, signal.SIGINT])
 def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
-    """A signal, whose handler is as it was after the test."""
+    """A signal. Its handler is restored after the test."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield request.param
     for changed, handler in before.items():
@@ -56,7 +56,7 @@ async def test_the_server_gets_the_signal_after_the_shutdown(number: signal.Sign
 
 
 async def begin_to_shut_down(goes_on: asyncio.Event, number: signal.Signals) -> None:
-    """Send a signal, and return while the shutdown runs."""
+    """Send a signal and return while the shutdown runs."""
     begun = asyncio.Event()
 
     async def say(number: int) -> None:
@@ -71,14 +71,14 @@ async def begin_to_shut_down(goes_on: asyncio.Event, number: signal.Signals) -> 
 
 @pytest.fixture
 def server(number: signal.Signals) -> Server:
-    """A server that has handlers for both signals."""
+    """A server with handlers for both signals."""
     server = Server()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, server)
     return server
 
 
-async def test_sigint_goes_to_the_server_at_once_in_the_middle(
+async def test_sigint_during_the_shutdown_goes_to_the_server_at_once(
     server: Server, number: signal.Signals
 ) -> None:
     goes_on = asyncio.Event()
@@ -92,10 +92,8 @@ async def test_sigint_goes_to_the_server_at_once_in_the_middle(
     assert server.got == [signal.SIGINT, number]
 
 
-async def test_sigterm_comes_once_however_often_it_is_sent(
-    server: Server, number: signal.Signals
-) -> None:
-    """To a whole group of processes, and again by a parent to its children."""
+async def test_repeated_sigterm_is_passed_on_once(server: Server, number: signal.Signals) -> None:
+    """A process group gets it, and a parent sends it again to its children."""
     goes_on = asyncio.Event()
     await begin_to_shut_down(goes_on, number)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -106,7 +104,7 @@ async def test_sigterm_comes_once_however_often_it_is_sent(
     assert server.got == [number]
 
 
-async def test_a_failed_shutdown_ends_the_process_all_the_same(
+async def test_a_failed_shutdown_still_ends_the_process(
     number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = Server()
@@ -121,7 +119,7 @@ async def test_a_failed_shutdown_ends_the_process_all_the_same(
     assert "Shutting down failed" in caplog.text
 
 
-async def test_in_another_thread_nothing_is_installed(number: signal.Signals) -> None:
+async def test_nothing_is_installed_in_another_thread(number: signal.Signals) -> None:
     server = Server()
     signal.signal(number, server)
 
@@ -152,7 +150,7 @@ asyncio.run(main())
 """
 
 
-def test_without_a_handler_of_a_server_the_process_ends() -> None:
+def test_without_a_server_handler_the_process_exits() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -181,8 +179,8 @@ asyncio.run(main())
 """
 
 
-def test_a_forked_child_gets_signals_as_without_a_shutdown() -> None:
-    """The child's copy of the event loop does not run; the parent's must not hear of it."""
+def test_a_forked_child_handles_signals_as_if_there_were_no_shutdown() -> None:
+    """The child's copy of the event loop does not run, and the parent's must not be notified."""
     done = subprocess.run(
         [sys.executable, "-c", FORKED], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -190,7 +188,7 @@ def test_a_forked_child_gets_signals_as_without_a_shutdown() -> None:
     assert done.returncode == -signal.SIGTERM
 
 
-async def test_the_server_gets_the_signal_though_the_shutdown_is_cancelled(
+async def test_a_cancelled_shutdown_still_passes_the_signal_on(
     server: Server, number: signal.Signals
 ) -> None:
     """As by an event loop that ends."""

@@ -1,6 +1,6 @@
-"""What every layer must do: a class of tests that each implementation inherits.
+"""The contract of a layer: a class of tests that each implementation inherits.
 
-`make_layer()` gives a layer as one process has it; all layers of a test share their data.
+`make_layer()` gives a layer as one process has it. All layers of a test share their data.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ ALL = [CONNECT, RECEIVE, DISCONNECT, "work"]
 
 
 class Process:
-    """One process's view of a layer, as short calls for tests; it is a worker that is known."""
+    """One process's view of a layer, as short calls for tests. It is registered as a worker."""
 
     def __init__(self, layer: WorkerLayer, name: str = "worker") -> None:
         self.layer = layer
@@ -75,7 +75,7 @@ class Process:
         raise TimeoutError(f"no message in {channels}")
 
     async def pull_nothing(self) -> None:
-        """Show that no message waits. (Whatever the test caused has happened by now.)"""
+        """Check that no message is queued. Everything that the test caused has happened by then."""
         assert await asyncio.to_thread(self.layer.pull, ALL, self.consumer, 0.0) == []
 
     async def commit(
@@ -89,14 +89,14 @@ class Process:
         return await asyncio.to_thread(self.layer.commit_and_pull, finished, ALL, 0.01, count)
 
     async def mark_dead(self, process: str) -> list[NewDeadLetter]:
-        """Do what is done when *process* is dead; return what was given up."""
+        """Clean up after a dead *process*. Returns the new dead letters."""
         counters = await asyncio.to_thread(self.layer.admin.processes)
         assert await asyncio.to_thread(self.layer.admin.mark_dead, process, counters[process])
         assert process in await asyncio.to_thread(self.layer.admin.awaiting_cleanup)
         return await asyncio.to_thread(self.layer.admin.clean_up, process)
 
     async def mark_orphan_dead(self, process: str) -> None:
-        """Do what is done when nobody knows *process*, which holds messages, for a while."""
+        """Clean up after an unregistered *process* that holds messages, once it counts as dead."""
         assert await asyncio.to_thread(self.layer.admin.mark_dead, process, 0)
         assert await asyncio.to_thread(self.layer.admin.awaiting_cleanup) == {process}
         await asyncio.to_thread(self.layer.admin.clean_up, process)
@@ -121,7 +121,7 @@ class Process:
 
 
 class Waiting(Recorder):
-    """A connection whose connect is in flight."""
+    """A connection with its connect in flight."""
 
     def __init__(self, payload: bytes) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ def other(make_layer: MakeLayer) -> Process:
 
 
 class LayerContract:
-    """The contract; a subclass gives the fixture `make_layer`."""
+    """The contract. A subclass provides the fixture `make_layer`."""
 
     # Channels 4's specification
 
@@ -150,7 +150,7 @@ class LayerContract:
         await process.layer.send("test_channel", {"type": "hello", "n": 1})
         assert await process.layer.receive("test_channel") == {"type": "hello", "n": 1}
 
-    async def test_receive_waits(self, process: Process, other: Process) -> None:
+    async def test_receive_waits_for_a_message(self, process: Process, other: Process) -> None:
         waiting = asyncio.create_task(process.layer.receive("test_channel"))
         await asyncio.to_thread(other.layer.apply, [other.send("test_channel", n=1)])
         assert await asyncio.wait_for(waiting, TIMEOUT) == {"n": 1}
@@ -176,21 +176,25 @@ class LayerContract:
         await asyncio.wait(waiting, timeout=TIMEOUT)
         assert sorted(task.result()["n"] for task in (*done, *waiting)) == [1, 2]
 
-    async def test_a_new_channel_is_of_this_process(self, process: Process, other: Process) -> None:
+    async def test_a_new_channel_belongs_to_this_process(
+        self, process: Process, other: Process
+    ) -> None:
         channel = await process.layer.new_channel()
         assert "!" in channel
         await other.layer.send(channel, {"type": "hello"})
         assert await process.layer.receive(channel) == {"type": "hello"}
 
-    async def test_new_channels_differ(self, process: Process) -> None:
+    async def test_new_channels_are_unique(self, process: Process) -> None:
         assert await process.layer.new_channel() != await process.layer.new_channel()
 
-    async def test_a_message_without_type_gets_one_for_channels_4(self, process: Process) -> None:
+    async def test_a_message_without_type_gets_a_type_for_channels_4(
+        self, process: Process
+    ) -> None:
         channel = await process.layer.new_channel()
         await process.layer.send(channel, {"text": "hi"})
         assert await process.layer.receive(channel) == {"type": "websocket.send", "text": "hi"}
 
-    async def test_a_cancelled_receive_loses_nothing(self, process: Process) -> None:
+    async def test_a_cancelled_receive_loses_no_message(self, process: Process) -> None:
         channel = await process.layer.new_channel()
         task = asyncio.create_task(process.layer.receive(channel))
         await asyncio.wait([task], timeout=0)
@@ -199,15 +203,15 @@ class LayerContract:
         await process.layer.send(channel, {"n": 1})
         assert (await process.layer.receive(channel))["n"] == 1
 
-    async def test_a_cancelled_receive_of_an_ordinary_channel_loses_nothing(
+    async def test_a_cancelled_receive_of_an_ordinary_channel_loses_no_message(
         self, process: Process, other: Process
     ) -> None:
-        """Nor does it keep a place in the channel for what nobody will get."""
+        """Nor does it leave a waiter that would take a message."""
         received = []
         for number in range(40):
             task = asyncio.create_task(process.layer.receive("test_channel"))
             sending = asyncio.create_task(other.layer.send("test_channel", {"n": number}))
-            for _ in range(number):  # cancelled in another moment each time
+            for _ in range(number):  # cancelled at another moment each time
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task, sending])
@@ -225,7 +229,7 @@ class LayerContract:
         with pytest.raises(ValueError, match="new_channel"):
             await other.layer.receive(channel)
 
-    async def test_a_loop_that_ends_leaves_the_channels_of_others_alone(
+    async def test_a_closed_event_loop_affects_no_other_channels(
         self, process: Process, other: Process
     ) -> None:
         ready, may_end = threading.Event(), threading.Event()
@@ -245,7 +249,7 @@ class LayerContract:
         await asyncio.to_thread(other.layer.apply, [other.send(channel, n=1)])
         assert (await asyncio.wait_for(waiting, TIMEOUT))["n"] == 1
 
-    async def test_a_channel_that_nobody_holds_ends(self, process: Process) -> None:
+    async def test_an_unreferenced_channel_is_deleted(self, process: Process) -> None:
         channel = await process.layer.new_channel()
         witness = await process.layer.new_channel()
         await process.layer.group_add("group", channel)
@@ -259,10 +263,10 @@ class LayerContract:
                 await process.layer.send(witness, {"n": 2})
                 await process.layer.receive(witness)
 
-    async def test_a_channel_that_ends_after_its_loop_leaves_nothing(
+    async def test_a_channel_deleted_after_its_event_loop_leaves_nothing_behind(
         self, process: Process
     ) -> None:
-        """As that of a view does, whose `async_to_sync()` has a loop of its own."""
+        """Like that of a view whose `async_to_sync()` has its own event loop."""
 
         async def make() -> str:
             channel = await process.layer.new_channel()
@@ -287,7 +291,7 @@ class LayerContract:
         first, second = await process.layer.new_channel(), await other.layer.new_channel()
         await process.layer.group_add("group", first)
         await process.layer.group_add("group", second)
-        await process.layer.group_add("group", second)  # twice is once
+        await process.layer.group_add("group", second)  # joining twice counts once
         await other.layer.group_send("group", {"type": "one"})
         await process.layer.group_discard("group", first)
         await other.layer.group_send("group", {"type": "two"})
@@ -297,7 +301,7 @@ class LayerContract:
         await process.layer.send(first, {"type": "last"})
         assert await process.layer.receive(first) == {"type": "last"}
 
-    async def test_sending_to_a_group_without_members_does_nothing(self, process: Process) -> None:
+    async def test_sending_to_an_empty_group_does_nothing(self, process: Process) -> None:
         await process.layer.group_send("nobody", {"type": "hello"})
         await process.layer.group_discard("nobody", "some!channel")
 
@@ -326,7 +330,7 @@ class LayerContract:
         await other.pull_nothing()
         assert not recorder.lost
 
-    async def test_a_flush_by_another_leaves_a_server_in_its_groups(
+    async def test_a_flush_by_another_process_keeps_group_memberships(
         self, process: Process, other: Process
     ) -> None:
         recorder = await process.joined("group")
@@ -345,7 +349,7 @@ class LayerContract:
         await layer.receive("test_channel")
         await layer.send("test_channel", {})
 
-    async def test_channels_have_capacities_of_their_own(self, make_layer: MakeLayer) -> None:
+    async def test_channels_may_have_their_own_capacities(self, make_layer: MakeLayer) -> None:
         layer = make_layer(capacity=2, channel_capacity={"small.*": 1})
         await layer.send("small.one", {})
         with pytest.raises(ChannelFull):
@@ -360,8 +364,8 @@ class LayerContract:
             *("a\r", "大厅", "\u0661\u0662", "a!\u0661", "a!b\n", "a!", "a" * 50 + "!" + "b" * 50),
         ],
     )
-    async def test_bad_names_are_refused(self, process: Process, name: Any) -> None:
-        if name != "a!":  # as what receive() of Channels 4 gets
+    async def test_invalid_names_are_refused(self, process: Process, name: Any) -> None:
+        if name != "a!":  # what receive() of Channels 4 returns
             with pytest.raises(TypeError, match=r"Channel name must be .* Got "):
                 await process.layer.send(name, {})
         with pytest.raises(TypeError, match=r"Group name must be .* Got "):
@@ -371,7 +375,7 @@ class LayerContract:
         with pytest.raises(TypeError, match=r"name must be .* Got "):
             process.layer.make_join("group" if name != "a!" else name, name)
 
-    async def test_of_a_text_that_is_no_name_the_cure_is_said(self, process: Process) -> None:
+    async def test_an_invalid_name_is_reported_with_the_remedy(self, process: Process) -> None:
         with pytest.raises(
             TypeError, match=r"use a hash of it, such as hashlib\.sha256\(text"
         ) as of:
@@ -381,7 +385,7 @@ class LayerContract:
             process.layer.make_group_send(7, {})  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("name", ["a", "A-b_c.9", "a" * 99])
-    async def test_good_names(self, process: Process, name: str) -> None:
+    async def test_valid_names(self, process: Process, name: str) -> None:
         process.layer.make_group_send(name, {})
         process.layer.make_join(name, f"{name[:49]}!{'b' * 49}")
 
@@ -389,17 +393,17 @@ class LayerContract:
         "content",
         [{"a": "\ud800"}, {"a": 2**64}, {"a": object()}, {"a": {1, 2}}, {"a": threading.Lock()}],
     )
-    async def test_what_cannot_travel_is_refused_when_sent(
+    async def test_unserialisable_content_is_refused_when_sent(
         self, process: Process, content: dict[str, Any]
     ) -> None:
         with pytest.raises(MessageError, match="cannot be encoded"):
             process.layer.make_send("work", content)
 
-    async def test_what_is_no_dict_is_refused(self, process: Process) -> None:
+    async def test_content_that_is_not_a_dict_is_refused(self, process: Process) -> None:
         with pytest.raises(TypeError, match="must be a dict, not list"):
             await process.layer.send("work", [1])  # type: ignore[arg-type]
 
-    async def test_what_is_too_large_is_refused_when_sent(self, make_layer: MakeLayer) -> None:
+    async def test_an_oversized_message_is_refused_when_sent(self, make_layer: MakeLayer) -> None:
         layer = make_layer(message_size=1000)
         layer.make_send("work", {"text": "x" * 900})
         with pytest.raises(MessageTooLarge, match=r"1,000"):
@@ -435,7 +439,7 @@ class LayerContract:
         await recorder.until(lambda: recorder.releases == [0, 1])
         await process.pull_nothing()
 
-    async def test_publishing_again_does_nothing(self, process: Process) -> None:
+    async def test_publishing_again_has_no_effect(self, process: Process) -> None:
         recorder = await process.connect()
         assert await process.publish(recorder, 0) is Published.REPEATED
         delivery = await process.pull()
@@ -444,7 +448,7 @@ class LayerContract:
         assert await process.publish(recorder, 0) is Published.REPEATED
         await process.pull_nothing()
 
-    async def test_one_message_of_a_connection_is_in_flight(self, process: Process) -> None:
+    async def test_a_connection_has_one_message_in_flight(self, process: Process) -> None:
         recorder = await process.connect()
         with pytest.raises(RuntimeError, match="order 1 cannot follow 0"):
             await process.publish(recorder, 1)
@@ -452,13 +456,13 @@ class LayerContract:
         with pytest.raises(RuntimeError, match="order 2 cannot follow 0"):
             await process.publish(recorder, 2)
 
-    async def test_a_connection_without_record_is_gone(self, process: Process) -> None:
+    async def test_a_connection_without_a_record_is_evicted(self, process: Process) -> None:
         recorder = await process.attach()
         await process.layer.new_channel()  # the server is registered by now
         assert await process.publish(recorder, 1) is Published.GONE
         assert await process.layer.close(recorder.channel, 1000) is Closed.GONE
 
-    async def test_a_dead_server_is_gone(self, process: Process, other: Process) -> None:
+    async def test_a_dead_server_is_evicted(self, process: Process, other: Process) -> None:
         recorder = await process.connected()
         server = recorder.channel.partition("!")[0]
         await other.mark_dead(server)
@@ -472,31 +476,31 @@ class LayerContract:
         numbers = [process.layer.content(delivery)["n"] for delivery in pulled]
         assert sorted(numbers) == list(range(20))
 
-    async def test_a_pull_takes_one_message_at_most_of_each_channel(self, process: Process) -> None:
+    async def test_a_pull_takes_at_most_one_message_of_each_channel(self, process: Process) -> None:
         for channel in ("work", "work", CONNECT):
             await process.layer.send(channel, {})
         found = await asyncio.to_thread(process.layer.pull, ALL, "worker", 1)
         assert len({delivery.channel for delivery in found}) == len(found)
 
-    async def test_a_waiting_pull_is_woken(self, process: Process, other: Process) -> None:
+    async def test_a_waiting_pull_wakes_up(self, process: Process, other: Process) -> None:
         waiting = asyncio.create_task(process.pull())
         await other.layer.send("work", {"n": 1})
         assert process.layer.content(await waiting)["n"] == 1
 
-    async def test_messages_before_the_first_worker_wait_for_it(
+    async def test_messages_before_the_first_worker_are_kept(
         self, process: Process, other: Process
     ) -> None:
         await process.layer.send("work", {"n": 1})
         assert process.layer.length("work") == 1
         delivery = await other.pull()
         assert other.layer.content(delivery)["n"] == 1
-        assert process.layer.length("work") == 1  # in flight counts
+        assert process.layer.length("work") == 1  # messages in flight count
         await other.commit(delivery)
         assert process.layer.length("work") == 0
 
     # Exactly once
 
-    async def test_only_the_owner_commits(self, process: Process, other: Process) -> None:
+    async def test_only_the_owner_can_commit(self, process: Process, other: Process) -> None:
         recorder = await process.connect()
         first = await process.pull()
         await other.mark_dead("worker")
@@ -523,7 +527,7 @@ class LayerContract:
         await recorder.until(lambda: recorder.releases == [0])
         assert recorder.messages == [{"n": 1}]
 
-    async def test_a_full_channel_stops_the_whole_commit(self, make_layer: MakeLayer) -> None:
+    async def test_a_full_channel_refuses_the_whole_commit(self, make_layer: MakeLayer) -> None:
         process = Process(make_layer(channel_capacity={"work": 1}))
         recorder = await process.connect()
         delivery = await process.pull()
@@ -537,7 +541,7 @@ class LayerContract:
         await recorder.until_got({"n": 1})
         assert process.layer.content(await process.pull("work")) == {"n": 2}
 
-    async def test_a_commit_and_the_next_pull_in_one(self, process: Process) -> None:
+    async def test_a_commit_and_the_next_pull_in_one_request(self, process: Process) -> None:
         recorder = await process.connect()
         first = await process.pull()
         await process.layer.send("work", {"n": 1})
@@ -552,7 +556,7 @@ class LayerContract:
         assert process.layer.load_session(recorder.channel) == b"kept"
         assert await process.commit_and_pull(Finished(found[0])) == ([Committed.DONE], [])
 
-    async def test_several_commits_and_a_pull_of_several_in_one(self, process: Process) -> None:
+    async def test_several_commits_and_pulls_in_one_request(self, process: Process) -> None:
         recorders = [await process.connect() for _ in range(3)]
         first, stale, last = [await process.pull() for _ in recorders]
         await process.commit(stale)
@@ -576,7 +580,7 @@ class LayerContract:
         ]
         assert process.layer.content(await process.pull("work")) == {"n": 3}
 
-    async def test_a_commit_that_is_refused_holds_up_no_other(self, make_layer: MakeLayer) -> None:
+    async def test_a_refused_commit_does_not_block_others(self, make_layer: MakeLayer) -> None:
         process = Process(make_layer(channel_capacity={"full": 0}))
         recorders = [await process.connect() for _ in range(2)]
         first, second = [await process.pull() for _ in recorders]
@@ -588,7 +592,7 @@ class LayerContract:
         await recorders[1].until(lambda: recorders[1].releases == [0])
         assert recorders[0].releases == []
 
-    async def test_a_stale_commit_pulls_too(self, process: Process) -> None:
+    async def test_a_stale_commit_still_pulls(self, process: Process) -> None:
         await process.connect()
         first = await process.pull()
         await process.commit(first)
@@ -597,9 +601,7 @@ class LayerContract:
         assert committed == [Committed.STALE]
         assert [process.layer.content(delivery) for delivery in found] == [{"n": 1}]
 
-    async def test_a_commit_that_fails_loses_nothing_that_was_pulled(
-        self, make_layer: MakeLayer
-    ) -> None:
+    async def test_a_failed_commit_loses_no_pulled_message(self, make_layer: MakeLayer) -> None:
         process = Process(make_layer(channel_capacity={"full": 0}))
         recorder = await process.connect()
         first = await process.pull()
@@ -612,7 +614,7 @@ class LayerContract:
         assert await process.commit(first) is Committed.DONE
         await recorder.until(lambda: recorder.releases == [0])
 
-    async def test_a_layer_has_the_error_as_in_1_x(self, make_layer: MakeLayer) -> None:
+    async def test_a_layer_has_the_exception_of_1_x(self, make_layer: MakeLayer) -> None:
         process = Process(make_layer(channel_capacity={"work": 0}))
         with pytest.raises(process.layer.ChannelFull):
             await process.layer.send("work", {})
@@ -625,16 +627,14 @@ class LayerContract:
             process.layer.apply([process.send("work", n=1), process.send("work", n=2)])
         assert process.layer.length("work") == 0
 
-    async def test_ids_of_what_an_outbox_sends(self, process: Process) -> None:
+    async def test_ids_of_messages_that_an_outbox_sends(self, process: Process) -> None:
         await process.connect()
         delivery = await process.pull()
         await process.commit(delivery, process.send("work", n=1), process.send("work", n=2))
         first, second = await process.pull("work"), await process.pull("work")
         assert [first.id, second.id] == [f"{delivery.id}.1", f"{delivery.id}.2"]
 
-    async def test_a_delivery_handed_back_keeps_its_id(
-        self, process: Process, other: Process
-    ) -> None:
+    async def test_a_requeued_delivery_keeps_its_id(self, process: Process, other: Process) -> None:
         recorder = await process.connect()
         first = await process.pull()
         assert process.layer.requeue(first, counted=False) is Committed.DONE
@@ -648,7 +648,7 @@ class LayerContract:
         assert await process.publish(recorder, 0) is Published.REPEATED
         assert await process.commit(third) is Committed.DONE
 
-    async def test_failures_are_counted_for_themselves_and_outlive_a_worker(
+    async def test_failures_are_counted_separately_and_survive_a_worker(
         self, process: Process, other: Process
     ) -> None:
         await process.connect()
@@ -680,14 +680,14 @@ class LayerContract:
         await process.publish(recorder, 1)
         second = await process.pull()
         assert second.session == b"saved"
-        await process.commit(second)  # not changed
+        await process.commit(second)  # unchanged
         await process.layer.close(recorder.channel, 1000)
         last = await process.pull()
         assert last.session == b"saved"
         await process.commit(last, session=Session(recorder.channel, b"too late"))
         assert process.layer.load_session(recorder.channel) is None
 
-    async def test_a_session_of_a_dead_connection_is_not_saved(self, process: Process) -> None:
+    async def test_a_session_of_an_ended_connection_is_not_saved(self, process: Process) -> None:
         await process.layer.new_channel()
         process.layer.save_session(Session("some!connection", b"x"))
         await process.layer.send("work", {"n": 1})
@@ -733,20 +733,20 @@ class LayerContract:
         last = await process.pull()
         assert (last.channel, last.order, last.code, last.session) == (DISCONNECT, 2, 1001, b"x")
 
-    async def test_a_connect_that_nobody_took_leaves_nothing(self, process: Process) -> None:
+    async def test_a_queued_connect_is_withdrawn_without_trace(self, process: Process) -> None:
         recorder = await process.connect()
         assert await process.layer.close(recorder.channel, 1006) is Closed.WITHDRAWN
         assert await process.layer.close(recorder.channel, 1006) is Closed.GONE
         await process.pull_nothing()
 
-    async def test_a_connect_that_a_worker_took_is_disconnected(self, process: Process) -> None:
+    async def test_a_connect_that_a_worker_took_gets_a_disconnect(self, process: Process) -> None:
         recorder = await process.connect()
         delivery = await process.pull()
         assert await process.layer.close(recorder.channel, 1006) is Closed.CLOSING
         await process.commit(delivery)
         assert (await process.pull()).channel == DISCONNECT
 
-    async def test_a_connect_handed_back_may_be_withdrawn(self, process: Process) -> None:
+    async def test_a_requeued_connect_may_be_withdrawn(self, process: Process) -> None:
         recorder = await process.connect()
         process.layer.requeue(await process.pull(), counted=False)
         assert await process.layer.close(recorder.channel, 1006) is Closed.WITHDRAWN
@@ -754,7 +754,7 @@ class LayerContract:
 
     # Groups
 
-    async def test_what_follows_a_join_reaches_the_channel(
+    async def test_messages_after_a_join_reach_the_channel(
         self, process: Process, other: Process
     ) -> None:
         recorder = await process.connect()
@@ -767,7 +767,7 @@ class LayerContract:
         await other.layer.group_send("group", {"n": "later"})
         await recorder.until_got({"n": "same commit"}, {"n": "later"})
 
-    async def test_what_follows_a_leave_does_not(self, process: Process) -> None:
+    async def test_messages_after_a_leave_do_not_reach_the_channel(self, process: Process) -> None:
         recorder = await process.joined("group")
         await process.layer.aapply(
             [
@@ -779,7 +779,7 @@ class LayerContract:
         )
         await recorder.until_got({"n": 1}, {"n": 3})
 
-    async def test_a_server_leaves_with_its_last_member(
+    async def test_a_server_leaves_a_group_with_its_last_member(
         self, process: Process, other: Process
     ) -> None:
         one, two = await process.joined("group"), await process.joined("group")
@@ -808,7 +808,7 @@ class LayerContract:
         assert recorder.messages == []
         assert process.layer.members("group") == set()
 
-    async def test_a_join_of_a_closed_channel_does_not_undo_another_one(
+    async def test_joining_a_closed_channel_does_not_undo_another_join(
         self, process: Process
     ) -> None:
         closed, member = await process.connected(), await process.connected()
@@ -822,7 +822,7 @@ class LayerContract:
         await process.layer.group_send("group", {"n": 2})
         await member.until_got({"n": 1}, {"n": 2})
 
-    async def test_fan_out_costs_servers_not_members(
+    async def test_fan_out_costs_one_entry_per_server(
         self, process: Process, other: Process
     ) -> None:
         members = [await process.joined("group") for _ in range(5)]
@@ -831,7 +831,7 @@ class LayerContract:
         for member in members:
             await member.until_got({"n": 1})
         contents = {id(member.messages[0]) for member in members}
-        assert len(contents) == 2  # decoded once by each server
+        assert len(contents) == 2  # decoded once per server
 
     async def test_an_ordinary_channel_may_be_a_member(self, process: Process) -> None:
         await process.layer.group_add("group", "work")
@@ -841,7 +841,7 @@ class LayerContract:
         await process.layer.group_send("group", {"n": 2})
         assert process.layer.length("work") == 1
 
-    async def test_a_full_channel_is_passed_over_by_a_group(self, make_layer: MakeLayer) -> None:
+    async def test_a_group_skips_a_full_channel(self, make_layer: MakeLayer) -> None:
         process = Process(make_layer(capacity=1))
         recorder = await process.joined("group")
         await process.layer.group_add("group", "work")
@@ -850,7 +850,9 @@ class LayerContract:
         await recorder.until_got({"n": 1}, {"n": 2})
         assert process.layer.length("work") == 1
 
-    async def test_a_retired_server_leaves_nothing(self, process: Process, other: Process) -> None:
+    async def test_a_retired_server_leaves_nothing_behind(
+        self, process: Process, other: Process
+    ) -> None:
         recorder = await process.joined("group")
         await process.layer.retire_server()
         assert other.layer.members("group") == set()
@@ -858,7 +860,7 @@ class LayerContract:
         await other.layer.send(recorder.channel, {"n": 1})
         assert other.layer.members("group") == set()
 
-    async def test_a_failing_receiver_harms_no_other(
+    async def test_a_failing_receiver_affects_no_other(
         self, process: Process, caplog: pytest.LogCaptureFixture
     ) -> None:
         broken, fine = await process.joined("group"), await process.joined("group")
@@ -871,7 +873,7 @@ class LayerContract:
         await fine.until_got({"n": 1})
         assert "broken receiver" in caplog.text
 
-    async def test_a_thousand_operations_and_more_in_one_commit(self, process: Process) -> None:
+    async def test_more_than_a_thousand_operations_in_one_commit(self, process: Process) -> None:
         recorder = await process.connect()
         count = 2500
         sends = [process.send(recorder.channel, n=number) for number in range(count)]
@@ -886,7 +888,9 @@ class LayerContract:
 
     # Processes
 
-    async def test_a_heartbeat_says_whether_the_process_is_known(self, process: Process) -> None:
+    async def test_a_heartbeat_reports_whether_the_process_is_registered(
+        self, process: Process
+    ) -> None:
         assert process.layer.heartbeat("somebody") is Liveness.LOST
         process.layer.register("somebody", ProcessInfo.this("worker", 1, ALL))
         assert process.layer.heartbeat("somebody") is Liveness.ALIVE
@@ -895,7 +899,7 @@ class LayerContract:
         assert process.layer.heartbeat("somebody") is Liveness.LOST
         assert process.layer.admin.processes() == {"worker": 1}
 
-    async def test_workers_are_told_from_servers_and_from_those_of_other_channels(
+    async def test_workers_are_distinguished_from_servers_and_other_channels_workers(
         self, process: Process
     ) -> None:
         process.layer.register("server", ProcessInfo.this("server"))
@@ -903,12 +907,12 @@ class LayerContract:
         process.layer.register("somebody", ProcessInfo.this("worker", 1, ALL))
         assert process.layer.heartbeat("somebody") is Liveness.ALIVE
         assert await process.layer.workers() == {"worker": 1, "somebody": 2}
-        recorder = await process.connected()  # from now on there may be a line of its own
+        recorder = await process.connected()  # from now on there may be a connection of its own
         process.layer.retire("somebody", ["somebody.0"], ALL)
         assert await process.layer.workers() == {"worker": 1}
         process.layer.leave_groups(recorder.channel)
 
-    async def test_a_process_that_heartbeats_is_not_marked_dead(
+    async def test_a_process_with_heartbeats_is_not_marked_dead(
         self, process: Process, other: Process
     ) -> None:
         seen = process.layer.admin.processes()["other worker"]
@@ -918,9 +922,7 @@ class LayerContract:
         assert process.layer.admin.awaiting_cleanup() == set()
         assert other.layer.heartbeat("other worker") is Liveness.ALIVE
 
-    async def test_who_does_not_keep_up_is_named(
-        self, process: Process, settings: Settings
-    ) -> None:
+    async def test_lagging_servers_are_listed(self, process: Process, settings: Settings) -> None:
         recorder = await process.connected()
         slow = "slow"
         process.layer.register(slow, ProcessInfo.this("server"))
@@ -934,7 +936,7 @@ class LayerContract:
         assert slow in process.layer.admin.lagging()
         await recorder.until(lambda: recorder.releases == [0])
 
-    async def test_a_dead_process_learns_it_by_its_heartbeat(
+    async def test_a_dead_process_learns_it_from_its_heartbeat(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
@@ -942,7 +944,7 @@ class LayerContract:
         assert other.layer.heartbeat("other worker") is Liveness.EVICTED
         await process.pull_nothing()
 
-    async def test_another_process_finishes_the_cleanup(
+    async def test_another_process_finishes_an_interrupted_cleanup(
         self, process: Process, other: Process
     ) -> None:
         await process.connect()
@@ -950,18 +952,18 @@ class LayerContract:
         assert other.layer.admin.mark_dead("worker", 1)
         assert other.layer.admin.awaiting_cleanup() == {
             "worker"
-        }  # and the one that marked it dead dies
+        }  # then the process that marked it dead dies
         assert await asyncio.to_thread(other.layer.admin.clean_up, "worker") == []
         assert (await other.pull()).deaths == 1
         assert await asyncio.to_thread(other.layer.admin.clean_up, "worker") == []
         await other.pull_nothing()
 
-    async def test_what_the_dead_pull_before_they_know_goes_back(
+    async def test_deliveries_to_a_process_that_is_unknowingly_dead_are_requeued(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
         await process.connect()
-        held = await other.pull()  # and it dies before its next heartbeat
+        held = await other.pull()  # it dies before its next heartbeat
         assert process.layer.admin.orphans() == {"other worker"}
         await process.mark_orphan_dead("other worker")
         assert process.layer.admin.orphans() == set()
@@ -970,14 +972,16 @@ class LayerContract:
         assert await other.commit(held) is Committed.STALE
         assert not process.layer.admin.mark_dead("other worker", 1)
 
-    async def test_what_is_pulled_by_who_never_registers_goes_back(self, process: Process) -> None:
+    async def test_deliveries_to_a_process_that_never_registers_are_requeued(
+        self, process: Process
+    ) -> None:
         await process.connect()
         found = await asyncio.to_thread(process.layer.pull, ALL, "starting.0", TIMEOUT)
         assert process.layer.admin.orphans() == {"starting"}
         await process.mark_orphan_dead("starting")
         assert (await process.pull()).id == found[0].id
 
-    async def test_who_registers_at_last_is_no_orphan(self, process: Process) -> None:
+    async def test_a_late_registration_ends_orphanhood(self, process: Process) -> None:
         await process.connect()
         [held] = await asyncio.to_thread(process.layer.pull, ALL, "starting.0", TIMEOUT)
         process.layer.register("starting", ProcessInfo.this("worker", 1, ALL))
@@ -985,7 +989,7 @@ class LayerContract:
         assert not process.layer.admin.mark_dead("starting", 0)
         assert await process.commit(held) is Committed.DONE
 
-    async def test_who_goes_on_under_a_new_name_keeps_what_it_holds(
+    async def test_a_process_with_a_new_id_keeps_its_deliveries(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
@@ -998,7 +1002,7 @@ class LayerContract:
         assert process.layer.admin.awaiting_cleanup() == set()
         assert await other.commit(held) is Committed.DONE
 
-    async def test_deliveries_under_a_previous_id_go_back_with_the_process(
+    async def test_deliveries_under_a_previous_id_are_requeued_with_the_process(
         self, process: Process, other: Process
     ) -> None:
         await process.mark_dead("other worker")
@@ -1011,7 +1015,7 @@ class LayerContract:
         assert (again.id, again.deaths) == (held.id, 1)
         assert process.layer.admin.orphans() == set()
 
-    async def test_the_known_and_the_dead_are_no_orphans(
+    async def test_registered_and_dead_processes_are_no_orphans(
         self, process: Process, other: Process
     ) -> None:
         await process.connect()
@@ -1023,7 +1027,7 @@ class LayerContract:
         assert not other.layer.admin.mark_dead("worker", 0)
         assert other.layer.admin.awaiting_cleanup() == {"worker"}
 
-    async def test_who_retires_stays_known_while_it_holds_something(
+    async def test_a_retired_process_stays_registered_while_it_holds_deliveries(
         self, process: Process, other: Process
     ) -> None:
         await process.connect()
@@ -1034,7 +1038,7 @@ class LayerContract:
         other.layer.retire("other worker", ["other worker.0"], ALL)
         assert "other worker" not in process.layer.admin.processes()
 
-    async def test_what_a_retired_process_holds_goes_back(
+    async def test_deliveries_of_a_retired_process_are_requeued(
         self, process: Process, other: Process
     ) -> None:
         await process.connect()
@@ -1044,7 +1048,7 @@ class LayerContract:
         again = await process.pull()
         assert (again.id, again.deaths) == (held.id, 1)
 
-    async def test_the_status_says_what_goes_on(self, process: Process) -> None:
+    async def test_the_status_describes_the_layer(self, process: Process) -> None:
         recorder = await process.joined("group")
         assert await process.publish(recorder, 1) is Published.PUBLISHED
         await process.pull()
@@ -1084,7 +1088,7 @@ class LayerContract:
         assert letter.reason == "its worker died, 3 times"
         assert (letter.message.id, letter.message.channel) == (f"{recorder.channel}:0", CONNECT)
 
-    async def test_after_a_dead_letter_its_connection_goes_on(self, process: Process) -> None:
+    async def test_a_connection_continues_after_a_dead_letter(self, process: Process) -> None:
         recorder = await process.connect()
         assert process.layer.dead_letter(await process.pull(), "no reason") is Committed.DONE
         await recorder.until(lambda: recorder.releases == [0])
@@ -1101,7 +1105,7 @@ class LayerContract:
         assert recorder.messages == [{"accept": False}]
         assert [letter.message.order for letter in process.layer.admin.dead_letters()] == [0, 1, 2]
 
-    # Which connections live
+    # Live connections
 
     async def test_connections_live_until_their_disconnect_is_finished(
         self, process: Process, other: Process
@@ -1118,7 +1122,7 @@ class LayerContract:
         await process.commit(await process.pull(DISCONNECT))
         assert other.layer.connected(known) == {opening.channel, there.channel}
 
-    async def test_a_connection_whose_disconnect_is_dead_lettered_does_not_live(
+    async def test_a_connection_with_a_dead_lettered_disconnect_is_not_live(
         self, process: Process
     ) -> None:
         recorder = await process.connected()
@@ -1126,13 +1130,13 @@ class LayerContract:
         process.layer.dead_letter(await process.pull(), "no reason")
         assert process.layer.connected([recorder.channel]) == set()
 
-    async def test_more_connections_than_are_looked_up_at_once(self, process: Process) -> None:
+    async def test_more_connections_than_one_lookup_takes(self, process: Process) -> None:
         recorder = await process.connected()
         server = server_of(recorder.channel)
         asked = [f"{server}!{number}" for number in range(2_500)]
         assert process.layer.connected([*asked, recorder.channel]) == {recorder.channel}
 
-    async def test_a_dead_letter_is_read_again_and_sent_again(self, process: Process) -> None:
+    async def test_a_dead_letter_can_be_read_and_sent_again(self, process: Process) -> None:
         for number in range(2):
             await process.layer.send("work", {"n": number})
             process.layer.dead_letter(await process.pull(), "no reason")
@@ -1154,7 +1158,7 @@ class LayerContract:
             process.layer.admin.retry(letter.id)
         assert process.layer.admin.dead_letters() == [letter]
 
-    async def test_the_connections_of_a_dead_server_end(
+    async def test_connections_of_a_dead_server_get_a_disconnect(
         self, process: Process, other: Process
     ) -> None:
         waiting = await process.connect()
@@ -1168,7 +1172,7 @@ class LayerContract:
         first = await other.pull()
         assert (first.channel, first.reply_channel, first.code) == (DISCONNECT, idle.channel, 1006)
         assert other.layer.content(first)["path"] == "/"
-        await other.pull_nothing()  # the connect that waited is withdrawn
+        await other.pull_nothing()  # the queued connect is withdrawn
         assert await other.commit(delivery) is Committed.DONE
         second = await other.pull()
         assert (second.channel, second.reply_channel) == (DISCONNECT, busy.channel)
@@ -1187,7 +1191,7 @@ class LayerContract:
         await recorder.until(lambda: recorder.releases == [0])
         return recorder
 
-    async def test_a_dead_server_publishes_nothing(self, process: Process, other: Process) -> None:
+    async def test_a_dead_server_cannot_publish(self, process: Process, other: Process) -> None:
         idle = await process.connected()
         await other.mark_dead(str(server_of(idle.channel)))
         assert await process.publish(idle, 1) is Published.GONE
@@ -1209,7 +1213,7 @@ class LayerContract:
         last = await other.pull()
         assert (last.channel, last.code) == (DISCONNECT, 1000)
 
-    async def test_much_that_a_process_left_is_cleaned_up(
+    async def test_a_dead_process_with_many_leftovers_is_cleaned_up(
         self, process: Process, other: Process
     ) -> None:
         recorders = [await process.connect() for _ in range(450)]

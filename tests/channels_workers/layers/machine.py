@@ -1,15 +1,15 @@
-"""Random interleavings of everything that servers and workers do, against a small model.
+"""Random interleavings of everything that servers and workers do, checked against a small model.
 
-The model knows the promises, not how they are kept:
+The model states the promises, not how they are kept:
 
-1. effects exactly once: what a commit sent arrives once if it was done, never if it was stale;
-2. order per connection: messages are finished as they came, connect first, disconnect last;
+1. exactly-once effects: messages of a commit arrive once if it succeeded, never if it was stale;
+2. order per connection: messages finish in the order of arrival, connect first, disconnect last;
 3. one disconnect for each connection whose connect a worker took;
-4. groups tell the truth: who is a member when a send is done gets it, once, in order; no one else;
-5. fan-out costs servers: a send to a group writes one entry for each server in it.
+4. group membership: a send reaches the members at that time, once, in order, and no one else;
+5. fan-out: a send to a group writes one entry for each server in it.
 
-The machine drives the state of a socket (`WebSocketProtocol`), the state of a server (`Server`)
-and a layer, step by step and in one thread, so that hypothesis can shrink what fails.
+The machine drives sockets (`WebSocketProtocol`), servers (`Server`) and a layer step by step in one
+thread, so that hypothesis can shrink failures.
 """
 
 import itertools
@@ -56,7 +56,7 @@ SCOPE: dict[str, Any] = {"type": "websocket", "path": "/", "headers": []}
 
 
 class Bus(Protocol):
-    """A layer with its interface side made synchronous."""
+    """A layer with a synchronous interface side."""
 
     layer: WorkerLayer
 
@@ -65,10 +65,10 @@ class Bus(Protocol):
     def close(self, reply: str, code: int) -> Closed: ...
 
     def drain(self, server: Server) -> int:
-        """Carry out what waits in the server's inbox; return the number of entries."""
+        """Process the server's inbox. Returns the number of entries."""
 
     def depart(self, server: Server, channel: str) -> None:
-        """Take a channel out of its groups."""
+        """Remove a channel from its groups."""
 
 
 class Client:
@@ -79,15 +79,15 @@ class Client:
         self.channel = server.attach(self)
         self.connection = WebSocketProtocol(SCOPE, Configuration())
         self.connection.reply({"accept": True})
-        self.steps: deque[Action] = deque()  # what is to be done in the layer
+        self.steps: deque[Action] = deque()  # pending calls of the layer
         self.sent = 0
         self.received: list[int] = []
         self.expected: list[int] = []
         self.groups: set[str] = set()
-        self.taken = False  # a worker has its connect, or had it and did not hand it back
+        self.taken = False  # a worker has its connect, or had it and did not requeue it
         self.withdrawn = False  # it ended before that
         self.finished: list[str] = []  # channels of its finished messages, in order
-        self.texts: list[int] = []  # frames that were finished, in order
+        self.texts: list[int] = []  # finished frames, in order
 
     @property
     def is_open(self) -> bool:
@@ -108,14 +108,14 @@ class Client:
 
 
 class Machine(RuleBasedStateMachine):
-    """The interleavings; a subclass says how to make a bus."""
+    """The interleavings. A subclass creates the bus."""
 
     clients = Bundle("clients")
     deliveries = Bundle("deliveries")
 
     make_bus: Callable[[], Bus]
 
-    #: A layer remembers the former names of its process, so none may come again.
+    #: A layer remembers previous ids of its process, so ids must not repeat.
     names = itertools.count(1)
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(client=clients)
     def publish_again(self, client: Client) -> None:
-        """A reply got lost, the server repeats its request."""
+        """A server repeats its request after a lost reply."""
         if client.connection.is_finished:
             return
         order = client.connection.order
@@ -176,7 +176,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1), comes_back=st.booleans())
     def kill_server(self, number: int, comes_back: bool) -> None:
-        """A server is called dead; it may go on all the same."""
+        """Mark a server dead. It may still act."""
         server = self.servers[number]
         clients = [client for client in self.by_channel.values() if client.server is server]
         ends = [client for client in clients if not client.connection.is_finished]
@@ -209,13 +209,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 2))
     def kill_worker(self, number: int) -> None:
-        """A worker is called dead; it may commit later all the same."""
+        """Mark a worker dead. It may still commit later."""
         self._mark_dead(self.workers[number])
         self.workers[number] = self._new_worker()
 
     @rule(number=st.integers(0, 2))
     def kill_worker_that_pulls_again(self, number: int) -> None:
-        """A worker is called dead, pulls before it learns of that, and dies."""
+        """Mark a worker dead, let it pull before it notices, then let it die."""
         process = self.workers[number]
         assert self.layer.admin.mark_dead(process, self.layer.admin.processes()[process])
         self.layer.admin.clean_up(process)
@@ -231,7 +231,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=deliveries, number=st.integers(0, 2))
     def take_worker_for_dead(self, number: int) -> Any:
-        """A worker is called dead, pulls before it learns of that, and goes on under a new name."""
+        """Mark a worker dead, let it pull before it notices, then let it go on under a new id."""
         process = self.workers[number]
         assert self.layer.admin.mark_dead(process, self.layer.admin.processes()[process])
         self.layer.admin.clean_up(process)
@@ -282,7 +282,7 @@ class Machine(RuleBasedStateMachine):
         entries = [self._drain(server) for server in self.servers]
         assert entries == [int(server.id in wanted) for server in self.servers]
 
-    # What holds after every step, and at the end
+    # Invariants after every step, and at the end
 
     @invariant()
     def in_order(self) -> None:
@@ -294,7 +294,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.by_channel))
     @rule()
     def all_calm(self) -> None:
-        """Workers finish all there is; every socket has what the model says."""
+        """Workers finish everything. Every socket has what the model expects."""
         self._finish_all()
         for client in self.by_channel.values():
             if client.is_open:

@@ -1,4 +1,4 @@
-"""A receiver that keeps what it gets, and lets a test wait for it."""
+"""A receiver that records messages and lets tests wait for them."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ TIMEOUT = 10
 
 
 class Recorder:
-    """Stands where a socket does; `messages`, `releases` and `lost` say what came."""
+    """Stands in for a socket. Records `messages`, `releases` and `lost`."""
 
     def __init__(self) -> None:
         self.channel = ""

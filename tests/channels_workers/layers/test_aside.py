@@ -1,4 +1,4 @@
-"""Whatever stands in Redis: the processes live, others are served, what is bad is set aside."""
+"""Corrupt data in Redis: processes survive, others are served, bad entries are set aside."""
 
 import asyncio
 import json
@@ -18,10 +18,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from channels_workers import log_limits
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import health
 from channels_workers.interface.health import LayerChecks
-from channels_workers.layers import aside
 from channels_workers.layers.aside import Aside, printable
 from channels_workers.layers.redis import RedisChannelLayer, inbox_reader, registration, session
 from channels_workers.layers.redis.wire import MOST_FIELDS
@@ -61,7 +61,7 @@ class Connection(Recorder):
 
 
 class Site:
-    """A server with a connection, a worker, and their Redis; the event loop has its own thread."""
+    """A server with a connection, a worker, and their Redis. The event loop has its own thread."""
 
     def __init__(self, url: str, client: redis.Redis) -> None:
         self.redis = client
@@ -79,17 +79,17 @@ class Site:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(TIMEOUT)
 
     def register(self) -> None:
-        """Be a worker under a new name, as one that was lost does."""
+        """Register a worker under a new name, like one that was evicted."""
         self.names += 1
         self.name = f"worker{self.names}"
         self.worker.register(self.name, ProcessInfo("worker", "host", 1, 0.0, 1, CHANNELS))
 
     def name_of(self, key: str) -> str:
-        """The name of one of `KEYS`, as it is now."""
+        """The current name of one of `KEYS`."""
         return self.key(key.format(self.server, self.old.channel))
 
     def own(self, key: str) -> str:
-        """The field of the hash `key` that is of this site."""
+        """The field of the hash `key` that belongs to this site."""
         return self.old.channel if key.startswith("connections") else self.name
 
     @property
@@ -99,14 +99,14 @@ class Site:
     async def _server(self) -> str:
         return self.layer.start_server().id
 
-    # What each does all the time
+    # The normal work of each process
 
     def talk(self) -> Recorder:
-        """Serve a new connection: it joins, and hears what is sent to it and to its group."""
+        """Serve a new connection: it joins, and receives what is sent to it and to its group."""
         recorder: Recorder = self.run(self._connect())
         until = time.monotonic() + TIMEOUT
         while not recorder.releases:
-            if recorder.lost:  # with its server, of which Redis knew nothing any more
+            if recorder.lost:  # with its server, which Redis no longer knew
                 recorder = self.run(self._connect())
             assert time.monotonic() < until, "nobody serves the connection"
             self.work(recorder.channel)
@@ -122,7 +122,7 @@ class Site:
         return recorder
 
     def work(self, reply: str) -> None:
-        """Pull once and commit, as a worker; answer the connection *reply*."""
+        """Pull once and commit, as a worker does. Replies *reply* to the connection."""
         if self.worker.heartbeat(self.name) is not Liveness.ALIVE:
             self.register()
         for delivery in self.worker.pull(CHANNELS, f"{self.name}.0", 0.1, 10):
@@ -182,7 +182,7 @@ def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator
         made.stop()
 
 
-# What anybody who can write to Redis may put there
+# What a client with write access to Redis may put there
 
 anything = st.one_of(
     st.binary(max_size=20),
@@ -229,7 +229,7 @@ operations = st.dictionaries(
     max_size=5,
 )
 
-#: Keys by name, with the type that each is to have; {0} is the server, {1} its connection.
+#: Keys by name, with the type that each should have. {0} is the server, {1} its connection.
 KEYS = {
     "processes": "hash",
     "process_info": "hash",
@@ -254,7 +254,7 @@ KEYS = {
 }
 
 
-#: Those of them that are used when somebody has died, or all is lost.
+#: Those that are used after a death or a data loss.
 RARE = (
     *("dead", "groups:{0}", "stale_connections:{0}"),
     *("recovered", "recovering", "aside_logged"),
@@ -262,7 +262,7 @@ RARE = (
 
 
 def put(client: redis.Redis, key: str, kind: str, value: bytes) -> None:
-    """Let *key* be of another type than *kind*, whatever it was."""
+    """Give *key* another type than *kind*."""
     client.delete(key)
     if kind == "list":
         client.set(key, value)
@@ -302,7 +302,7 @@ def one_of(*choices: str) -> st.SearchStrategy[str]:
     return st.sampled_from(choices)
 
 
-#: What may happen to the Redis of a site. None stands for what is living there.
+#: Corruptions of a site's Redis. None stands for the live name.
 changes = st.one_of(
     st.tuples(st.just("inbox:{0}"), operations).map(in_stream),
     st.tuples(one_of(*(f"channel:{name}" for name in CHANNELS)), message_fields).map(in_stream),
@@ -324,11 +324,11 @@ changes = st.one_of(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_anything_in_redis_harms_nobody_else(site: Site, tampering: list[Change]) -> None:
+def test_corrupt_data_in_redis_affects_nobody_else(site: Site, tampering: list[Change]) -> None:
     for change in tampering:
         try:
             change(site)
-        except redis.ResponseError:  # the one before made it another type
+        except redis.ResponseError:  # the previous corruption changed its type
             continue
     site.talk()
     site.look_after()
@@ -336,7 +336,7 @@ def test_anything_in_redis_harms_nobody_else(site: Site, tampering: list[Change]
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_of_another_type_is_set_aside(site: Site, key: str) -> None:
+def test_a_key_of_a_wrong_type_is_set_aside(site: Site, key: str) -> None:
     name = site.name_of(key)
     put(site.redis, name, KEYS[key], b"x")
     site.talk()
@@ -349,7 +349,7 @@ def test_a_key_of_another_type_is_set_aside(site: Site, key: str) -> None:
 @pytest.mark.parametrize(
     "key", ["inbox:{0}", f"channel:{CONNECT}", "channel:work", "aside", "dead_letters"]
 )
-def test_a_stream_that_has_no_ids_left_is_set_aside(site: Site, key: str) -> None:
+def test_a_stream_without_ids_left_is_set_aside(site: Site, key: str) -> None:
     name, last = site.name_of(key), f"{2**64 - 1}-{2**64 - 1}"
     site.redis.xadd(name, {b"s" + site.old.channel.encode(): b"\x80"}, id=last)
     site.talk()
@@ -364,14 +364,14 @@ def test_a_stream_that_has_no_ids_left_is_set_aside(site: Site, key: str) -> Non
     assert not newest or newest[0][0].decode() != last
 
 
-# What is set aside is kept, counted and said
+# Entries that are set aside are kept, counted and logged
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.levelno == logging.ERROR]
 
 
-def test_an_inbox_entry_that_nobody_can_read(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_inbox_entry(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     inbox = site.key(f"inbox:{site.server}")
     for fields in ({b"": b"x"}, {b"\xff": b"x"}, {b"zfoo": b"x"}, {b"ggroup": b"\xc1"}):
         site.redis.xadd(inbox, {**fields, b"s" + site.old.channel.encode(): b"\x80"})
@@ -406,7 +406,7 @@ def test_an_inbox_entry_that_nobody_can_read(site: Site, caplog: pytest.LogCaptu
         {b"id": b"a", b"payload": b"\x80", **{b"%d" % number: b"" for number in range(9000)}},
     ],
 )
-def test_a_message_that_nobody_can_read_is_a_dead_letter(
+def test_an_unreadable_message_becomes_a_dead_letter(
     site: Site, fields: dict[bytes, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     site.redis.xadd(site.key("channel:work"), fields)  # type: ignore[arg-type]
@@ -423,7 +423,7 @@ def test_a_message_that_nobody_can_read_is_a_dead_letter(
     assert site.worker.admin.dead_letters() == []
 
 
-async def test_whoever_receives_gets_the_next_that_can_be_read(redis_server: RedisServer) -> None:
+async def test_receive_skips_to_the_next_readable_message(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     with redis_server.client() as client:
         for number in (1, 9000):
@@ -438,7 +438,7 @@ async def test_whoever_receives_gets_the_next_that_can_be_read(redis_server: Red
     layer.disconnect()
 
 
-def test_a_record_that_nobody_can_read(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_record(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.redis.hset(site.key(f"connections:{site.server}"), site.old.channel, b"garbage")
     site.redis.set(site.key(f"session:{site.old.channel}"), b"session")
     assert site.run(site.layer.close(site.old.channel, 1000)).value == "gone"
@@ -452,7 +452,7 @@ def test_a_record_that_nobody_can_read(site: Site, caplog: pytest.LogCaptureFixt
     assert sum(note.where in text for text in errors(caplog)) == 1
 
 
-def test_a_process_tells_again_what_was_lost_of_it(site: Site) -> None:
+def test_a_process_restores_its_lost_entries(site: Site) -> None:
     site.redis.hset(site.key("process_info"), site.name, b"no json")
     site.redis.hset(site.key("processes"), site.name, b"no number")
     assert site.run(site.layer.workers()) == {}
@@ -462,7 +462,7 @@ def test_a_process_tells_again_what_was_lost_of_it(site: Site) -> None:
     assert site.worker.admin.processes()[site.name] > 1
 
 
-def test_a_dead_process_whose_counter_is_no_number(site: Site) -> None:
+def test_a_dead_process_with_an_invalid_counter(site: Site) -> None:
     for name in (b"dead", b"dead\xff"):
         site.redis.hset(site.key("processes"), name, b"no number")
         site.redis.hset(site.key("process_info"), name, b"no json")
@@ -476,7 +476,7 @@ def test_a_dead_process_whose_counter_is_no_number(site: Site) -> None:
     assert found.isdisjoint(site.worker.admin.processes())
 
 
-def test_only_so_many_notes_are_kept(site: Site) -> None:
+def test_the_number_of_notes_is_bounded(site: Site) -> None:
     inbox = site.key(f"inbox:{site.server}")
     for _ in range(15):
         site.redis.xadd(inbox, {b"z%d" % number: b"x" * 5000 for number in range(20)})
@@ -492,7 +492,7 @@ def test_only_so_many_notes_are_kept(site: Site) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["channelstatus"], ["channelstatus", "--json"]])
-def test_channelstatus_in_the_face_of_garbage(
+def test_channelstatus_survives_garbage(
     site: Site, redis_server: RedisServer, settings: Settings, arguments: list[str]
 ) -> None:
     settings.CHANNEL_LAYERS = {
@@ -515,7 +515,7 @@ def test_channelstatus_in_the_face_of_garbage(
     channel_layers["default"].disconnect()
 
 
-def test_deadletters_in_the_face_of_garbage(
+def test_deadletters_survives_garbage(
     site: Site, redis_server: RedisServer, settings: Settings
 ) -> None:
     settings.CHANNEL_LAYERS = {
@@ -538,17 +538,17 @@ def test_deadletters_in_the_face_of_garbage(
     channel_layers["default"].disconnect()
 
 
-# Counting and saying
+# Counting and logging
 
 
-def test_it_is_said_once_in_an_episode(
+def test_each_episode_is_logged_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Aside(logging.getLogger("aside"), "Do this.")
     for number in range(3):
         found.add(Unreadable(f"Field {number}", "It is odd."), {"event": "unreadable"})
     assert errors(caplog) == ["Field 0 cannot be read and is set aside: It is odd. Do this."]
-    monkeypatch.setattr(aside, "EPISODE", 0)
+    monkeypatch.setattr(log_limits, "MINUTE", 0)
     found.add(Unreadable("Field 3", "It is odd."), {"event": "unreadable"})
     assert "Field 3 cannot be read and is set aside (and 2 others since the" in errors(caplog)[1]
     assert found.count == 4
@@ -565,11 +565,11 @@ def test_it_is_said_once_in_an_episode(
         ("x" * 300, "x" * 200 + "..."),
     ],
 )
-def test_what_is_printed_of_it(value: str | bytes, text: str) -> None:
+def test_the_printed_form(value: str | bytes, text: str) -> None:
     assert printable(value) == text
 
 
-# What /readyz sees
+# What /readyz checks
 
 
 def test_an_inbox_that_is_read_is_never_late(site: Site) -> None:
@@ -578,10 +578,10 @@ def test_an_inbox_that_is_read_is_never_late(site: Site) -> None:
     assert site.worker.inbox_waits() == 0.0
 
 
-def test_an_inbox_that_is_not_read_makes_a_server_not_ready(
+def test_an_unread_inbox_makes_a_server_not_ready(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever stops the reader: here nothing can be made of what Redis says."""
+    """Whatever stops the reader: here Redis replies nonsense."""
     monkeypatch.setattr(health, "INBOX_STILL", 0.5)
     looks = LayerChecks(lambda: site.layer)
     assert site.run(looks.look()) == dict.fromkeys(("layer", "inbox", "workers"), "ok")
@@ -599,7 +599,7 @@ def test_an_inbox_that_is_not_read_makes_a_server_not_ready(
     assert site.layer.inbox_waits() < health.INBOX_STILL
 
 
-def test_a_layer_that_refuses_its_user_is_not_ready(redis_server: RedisServer) -> None:
+def test_a_layer_with_a_refused_user_is_not_ready(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url.removesuffix("0") + "99"])
     found = asyncio.run(LayerChecks(lambda: layer).look())
     assert found["layer"] == "refuses its user; see the log"

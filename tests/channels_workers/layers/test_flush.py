@@ -1,4 +1,4 @@
-"""A flush deletes what the layer holds, and is no outage: nobody has to register again."""
+"""A flush deletes the layer's content without an outage: nobody registers again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +26,7 @@ MakeLayer = Callable[[], RedisChannelLayer]
 
 
 class Mailbox(Recorder):
-    """A channel that is no connection."""
+    """A channel that is not a connection."""
 
     def snapshot(self) -> None:
         return None
@@ -47,7 +47,7 @@ async def make_layer(redis_server: RedisServer) -> AsyncIterator[MakeLayer]:
 
 
 class Site:
-    """Two servers and a worker, and what Redis says of recoveries."""
+    """Two servers and a worker, and Redis's count of recoveries."""
 
     def __init__(self, make_layer: MakeLayer, redis_server: RedisServer) -> None:
         self.servers = [Process(make_layer(), "server 1"), Process(make_layer(), "server 2")]
@@ -65,7 +65,7 @@ class Site:
         return sum(errors[kind]["count"] for kind in kinds if kind in errors)
 
     async def beaten(self) -> None:
-        """Wait until each process has beaten twice, so that it had to notice a loss."""
+        """Wait for two heartbeats of each process, after which it would have noticed a loss."""
         before = await asyncio.to_thread(self.worker.layer.admin.processes)
         async with asyncio.timeout(TIMEOUT):
             while True:
@@ -85,7 +85,7 @@ async def site(make_layer: MakeLayer, redis_server: RedisServer) -> AsyncIterato
 
 
 async def talk(site: Site, server: Process) -> None:
-    """Let a new connection of *server* publish, join, and hear what is sent to its group."""
+    """Let a new connection of *server* publish, join, and receive a message to its group."""
     recorder = await server.connect()
     delivery = await site.worker.pull()
     assert delivery.reply_channel == recorder.channel
@@ -95,7 +95,7 @@ async def talk(site: Site, server: Process) -> None:
     await recorder.until(lambda: recorder.releases == [0] and len(recorder.messages) == 1)
 
 
-async def test_what_follows_a_flush_at_once_goes_through(site: Site) -> None:
+async def test_messages_right_after_a_flush_arrive(site: Site) -> None:
     for server in site.servers:
         await talk(site, server)
     before = site.epoch(), site.lost()
@@ -117,7 +117,7 @@ async def attach(server: Process) -> Mailbox:
     return mailbox
 
 
-async def test_whoever_flushes_forgets_its_groups_and_the_others_do_not(site: Site) -> None:
+async def test_only_the_flushing_process_forgets_its_groups(site: Site) -> None:
     own, other = site.servers
     members = [await attach(own), await attach(own), await attach(other)]
     for member, server in zip(members, (own, own, other), strict=True):
@@ -163,7 +163,7 @@ async def pull(site: Site, number: int) -> list[Delivery]:
 
 
 async def finish(site: Site, *connections: Connection) -> list[Delivery]:
-    """Run what waits, and see that it is one message of each of these."""
+    """Run all queued messages and check that there is one of each of these."""
     deliveries = await pull(site, len(connections))
     for delivery in deliveries:
         assert await site.worker.commit(delivery) is Committed.DONE
@@ -175,7 +175,7 @@ async def finish(site: Site, *connections: Connection) -> list[Delivery]:
 
 
 @pytest.mark.parametrize("flusher", ["worker", "server"])
-async def test_sockets_stay_and_what_waited_of_them_is_published_again(
+async def test_sockets_survive_and_their_queued_messages_are_published_again(
     site: Site, flusher: str
 ) -> None:
     idle = [await connect(server) for server in site.servers]
@@ -212,7 +212,7 @@ async def finish_all(site: Site, connections: list[Connection]) -> None:
     await site.worker.pull_nothing()
 
 
-async def test_a_delivery_of_before_commits_nothing(site: Site) -> None:
+async def test_a_delivery_from_before_the_flush_commits_nothing(site: Site) -> None:
     await site.worker.layer.send("work", {"n": 1})
     delivery = await site.worker.pull("work")
     await site.servers[0].layer.flush()
@@ -223,7 +223,7 @@ async def test_a_delivery_of_before_commits_nothing(site: Site) -> None:
     assert site.worker.layer.content(await site.worker.pull("work")) == {"n": 3}
 
 
-async def test_only_what_says_who_lives_is_left(site: Site) -> None:
+async def test_only_liveness_keys_remain(site: Site) -> None:
     for server in site.servers:
         await talk(site, server)
     await site.worker.layer.flush()

@@ -31,30 +31,30 @@ SENTINELS = {"sentinels": [("10.0.0.1", 26379)], "master_name": "chat"}
 
 
 @pytest.mark.parametrize("version", ["6.2", "6.2.0", "6.2.21", "6.10.1", "7.0.0", "8.2.1", "10.0"])
-def test_versions_from_6_2_on_are_taken(version: str) -> None:
+def test_versions_from_6_2_are_accepted(version: str) -> None:
     check_server({"redis_version": version, "redis_mode": "standalone"}, ADDRESS)
     check_server({"redis_version": version, "redis_mode": "sentinel"}, ADDRESS)
 
 
 @pytest.mark.parametrize("version", ["6.1.9", "6.0.16", "5.0.14", "2.8.9", "5", "unknown"])
-def test_older_versions_are_refused_by_name(version: str) -> None:
+def test_older_versions_are_refused_with_the_version(version: str) -> None:
     expected = rf"{ADDRESS} is version {version}; 6.2 or later is needed. Upgrade"
     with pytest.raises(LayerUnavailable, match=expected):
         check_server({"redis_version": version, "redis_mode": "standalone"}, ADDRESS)
 
 
-def test_what_names_no_version_is_refused() -> None:
+def test_an_unparsable_version_is_refused() -> None:
     with pytest.raises(LayerUnavailable, match="is version 0; 6.2"):
         check_server({}, ADDRESS)
 
 
 @pytest.mark.parametrize("name", ["redis_mode", "server_mode"])
-def test_a_cluster_is_refused_with_the_cure(name: str) -> None:
+def test_a_cluster_is_refused_with_the_remedy(name: str) -> None:
     with pytest.raises(LayerUnavailable, match=rf"{ADDRESS} is a cluster.*one Redis, or a Sent"):
         check_server({"redis_version": "8.0.0", name: "cluster"}, ADDRESS)
 
 
-def test_a_real_server_is_taken(redis_server: RedisServer) -> None:
+def test_a_real_server_is_accepted(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     layer.check_server()
     layer.register("process", ProcessInfo.this("worker"))
@@ -69,7 +69,7 @@ def test_a_real_cluster_is_refused(redis_cluster: RedisServer) -> None:
         layer.register("process", ProcessInfo.this("worker"))
 
 
-def test_a_server_that_is_not_there_is_named(redis_server: RedisServer) -> None:
+def test_an_unreachable_server_is_named(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[f"redis://:secret@127.0.0.1:{free_port()}/0"])
     with pytest.raises(
         LayerUnavailable, match=r"Redis at redis://\*\*\*@.* does not ans"
@@ -78,7 +78,7 @@ def test_a_server_that_is_not_there_is_named(redis_server: RedisServer) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_whatever_asks_a_server_that_is_not_there_says_so(redis_server: RedisServer) -> None:
+def test_every_request_to_an_unreachable_server_names_it(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[f"redis://127.0.0.1:{free_port()}/0"])
     questions = [
         lambda: layer.length("channel"),
@@ -110,7 +110,7 @@ def test_whatever_asks_a_server_that_is_not_there_says_so(redis_server: RedisSer
         ([SENTINELS], SENTINELS),
     ],
 )
-def test_the_forms_of_a_host(hosts: Any, host: Any) -> None:
+def test_accepted_forms_of_a_host(hosts: Any, host: Any) -> None:
     assert read_hosts(hosts) == host
 
 
@@ -121,7 +121,7 @@ def test_hosts_must_be_a_list(hosts: Any) -> None:
 
 
 @pytest.mark.parametrize(("hosts", "number"), [([ADDRESS, "redis://other:6379"], 2)])
-def test_there_must_be_one_host(hosts: Any, number: int) -> None:
+def test_there_must_be_exactly_one_host(hosts: Any, number: int) -> None:
     with pytest.raises(ImproperlyConfigured, match=rf"names {number} servers.*Name one Redis"):
         read_hosts(hosts)
 
@@ -130,7 +130,7 @@ def test_there_must_be_one_host(hosts: Any, number: int) -> None:
     "address",
     ["http://example.com", "example.com:6379", "redis://example.com:port", "", "redis://x:99999"],
 )
-def test_a_wrong_address_is_refused_with_the_right_form(address: str) -> None:
+def test_an_invalid_address_is_refused_with_the_correct_form(address: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"must be like redis://host:6379/0") as caught:
         read_hosts([address])
     assert repr(address) in str(caught.value)
@@ -151,7 +151,7 @@ def test_a_wrong_address_is_refused_with_the_right_form(address: str) -> None:
         "rediss://ann:s3cret@example.com/0?ssl_min_version=s3cret",
     ],
 )
-def test_a_wrong_address_shows_nothing_of_a_password(address: str) -> None:
+def test_an_invalid_address_does_not_reveal_the_password(address: str) -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
         RedisChannelLayer(hosts=[address])
     shown = "".join(traceback.format_exception(caught.value))
@@ -160,7 +160,7 @@ def test_a_wrong_address_shows_nothing_of_a_password(address: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["abc", "0/1", "-1", "0x", "%30"])
-def test_a_database_that_is_no_number_is_refused(path: str) -> None:
+def test_an_invalid_database_number_is_refused(path: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="names no database: a number is to follow"):
         read_hosts([f"redis://example.com:6379/{path}"])
 
@@ -175,7 +175,7 @@ def test_a_database_that_is_no_number_is_refused(path: str) -> None:
         *(("db=one", "db"), ("parser_class=x", "parser_class"), ("ssl=True", "ssl")),
     ],
 )
-def test_an_option_that_we_cannot_take_is_refused_by_name(option: str, name: str) -> None:
+def test_an_unsupported_option_is_refused_by_name(option: str, name: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=rf"example.com:6379/0, \w+ '{name}'"):
         read_hosts([f"rediss://example.com:6379/0?{option}"])
     if "=" in option and name not in ("socket_timeout", "db"):
@@ -198,18 +198,18 @@ def test_an_option_that_we_cannot_take_is_refused_by_name(option: str, name: str
         ("password=p%40ss%2F", {"password": "p@ss/"}),
     ],
 )
-def test_an_option_of_an_address_is_read(option: str, read: dict[str, Any]) -> None:
+def test_options_in_an_address_are_read(option: str, read: dict[str, Any]) -> None:
     address = "rediss://example.com:6379/0"
     assert read_hosts([f"{address}?{option}"]) == {"address": address, **read}
 
 
-def test_a_time_out_of_an_address_ends_no_read_that_waits() -> None:
+def test_a_socket_timeout_does_not_end_a_blocking_read() -> None:
     host = read_hosts(["redis://example.com:6379/0?socket_timeout=1"])
     for pool in (blocking_pool(host), asyncio_pool(host)):
         assert pool.connection_kwargs["socket_timeout"] == 5.0
 
 
-async def test_a_socket_in_the_file_system(tmp_path: Path) -> None:
+async def test_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "redis.sock"
     server = RedisServer(tmp_path, "--unixsocket", str(path))
     server.start()
@@ -270,7 +270,7 @@ def test_options_of_a_host_reach_its_connections() -> None:
     assert (options["password"], options["socket_timeout"]) == ("x", 5.0)
 
 
-def test_no_connection_repeats_a_command_by_itself() -> None:
+def test_no_connection_retries_a_command_by_itself() -> None:
     for pool in (blocking_pool({"address": ADDRESS}), asyncio_pool({"address": ADDRESS})):
         assert pool.connection_kwargs["retry"].get_retries() == 0
 
@@ -286,7 +286,7 @@ def test_sentinels_give_a_pool_of_their_master() -> None:
 @pytest.mark.parametrize(
     "said", ["READONLY You can't write against a read only replica.", "OOM command not allowed"]
 )
-def test_an_error_in_a_script_is_that_of_its_command_before_redis_7_too(said: str) -> None:
+def test_script_errors_before_redis_7_equal_those_of_the_command(said: str) -> None:
     of_script = f"Error running script (call to f_a4f2): @user_script:57: @user_script: 57: -{said}"
     for written in (said, of_script, f"ERR {of_script}"):
         error = error_of(written)

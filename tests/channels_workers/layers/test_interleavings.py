@@ -1,4 +1,4 @@
-"""Random interleavings keep the promises, on both layers; see `machine`."""
+"""Random interleavings keep the promises on both layers. `machine` has the model."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ SETTINGS = hypothesis.settings(
 
 
 class MemoryBus:
-    """The memory layer; its store is synchronous anyway."""
+    """The memory layer, whose store is synchronous."""
 
     def __init__(self) -> None:
         self.memory = InMemoryChannelLayer()
@@ -57,7 +57,7 @@ class MemoryBus:
 
 
 class RedisBus:
-    """The Redis layer, its scripts called from a thread and its inboxes read one by one."""
+    """The Redis layer. Its scripts are called from a thread and its inboxes read one by one."""
 
     def __init__(self, url: str) -> None:
         self.redis = RedisChannelLayer(hosts=[url])

@@ -1,4 +1,4 @@
-"""Channels of class-based consumers end with their consumers, however these end."""
+"""Channels of class-based consumers are deleted with their consumers, however these end."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ from channels.testing import WebsocketCommunicator
 from channels_workers.layers.mailboxes import Mailbox
 from channels_workers.layers.memory import InMemoryChannelLayer
 
-# Consumers of Channels look after the database's connections.
+# Consumers of Channels clean up database connections.
 pytestmark = pytest.mark.django_db
 
 TIMEOUT = 10
@@ -31,7 +31,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_consumer_that_failed_is_in_no_group(memory_layer: InMemoryChannelLayer) -> None:
+async def test_a_failed_consumer_is_in_no_group(memory_layer: InMemoryChannelLayer) -> None:
     socket = WebsocketCommunicator(Failing.as_asgi(), "/")
     assert (await socket.connect(TIMEOUT))[0]
     assert memory_layer.members("room")
@@ -42,7 +42,9 @@ async def test_a_consumer_that_failed_is_in_no_group(memory_layer: InMemoryChann
     await wait_until(lambda: not memory_layer.members("room"))
 
 
-async def test_a_consumer_that_ended_leaves_nothing(memory_layer: InMemoryChannelLayer) -> None:
+async def test_a_finished_consumer_leaves_nothing_behind(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
     socket = WebsocketCommunicator(AsyncWebsocketConsumer.as_asgi(), "/")
     assert (await socket.connect(TIMEOUT))[0]
     server = memory_layer._server
@@ -53,7 +55,7 @@ async def test_a_consumer_that_ended_leaves_nothing(memory_layer: InMemoryChanne
     await wait_until(lambda: not server.receivers)
 
 
-async def test_what_a_full_mailbox_drops_is_said_once_and_counted_at_the_end(
+async def test_drops_of_a_full_mailbox_are_logged_once_and_counted_at_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     mailbox = Mailbox(4)
@@ -63,7 +65,7 @@ async def test_what_a_full_mailbox_drops_is_said_once_and_counted_at_the_end(
         mailbox.deliver({"number": "too much"})
     await mailbox.receive()
     mailbox.deliver({"number": 4})
-    mailbox.deliver({"number": "too much"})  # it has not read much: the same episode
+    mailbox.deliver({"number": "too much"})  # it has not read enough: still the same episode
     numbers = [(await mailbox.receive() or {})["number"] for _ in range(4)]
     assert numbers == [1, 2, 3, 4]
     assert [record.message for record in caplog.records] == [

@@ -1,4 +1,4 @@
-"""The memory layer keeps the contract, and never polls."""
+"""The memory layer meets the contract and never polls."""
 
 import asyncio
 import threading
@@ -43,7 +43,7 @@ def test_a_pull_waits_without_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(waits) == 1
 
 
-def test_each_async_to_sync_call_may_have_a_loop_of_its_own() -> None:
+def test_async_to_sync_calls_may_have_separate_event_loops() -> None:
     layer = InMemoryChannelLayer()
     channel = asyncio.run(layer.new_channel())
     asyncio.run(layer.send(channel, {"n": 1}))

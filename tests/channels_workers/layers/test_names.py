@@ -1,4 +1,4 @@
-"""Names that strangers choose leave nothing behind: as many keys as before, in both layers."""
+"""Names chosen by strangers leave nothing behind: the number of keys stays constant."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ NAMES = 40
 
 
 class Kept:
-    """Layers of one kind, and what they keep: names with how much stands there."""
+    """Layers of one kind and their stored names, each with its size."""
 
     def __init__(self, make: Callable[[], WorkerLayer], look: Callable[[], dict[str, Any]]) -> None:
         self.layers: list[WorkerLayer] = []
@@ -30,7 +30,7 @@ class Kept:
         return Process(self.layers[-1], name)
 
     async def until_as(self, before: dict[str, Any]) -> None:
-        """Wait until the layers keep what they kept before."""
+        """Wait until the layers store what they stored before."""
         async with asyncio.timeout(TIMEOUT):
             while (now := await asyncio.to_thread(self.look)) != before:
                 self.now = now
@@ -54,7 +54,7 @@ async def kept(request: pytest.FixtureRequest, redis_server: RedisServer) -> Asy
     store, client = Store(), redis_server.client()
 
     def keys() -> dict[str, Any]:
-        # An inbox is trimmed at each heartbeat; nobody's name is in that of its key.
+        # An inbox is trimmed at each heartbeat. Its key contains no chosen name.
         return {name.decode(): 1 for name in client.scan_iter() if b":inbox:" not in name}
 
     if request.param == "memory":
@@ -132,11 +132,11 @@ async def come_and_go(process: Process, name: str) -> None:
         *(send_to_nobody, come_and_go),
     ],
 )
-async def test_names_that_came_and_went_leave_nothing(
+async def test_temporary_names_leave_nothing_behind(
     use: Callable[[Process, str], Any], kept: Kept
 ) -> None:
     process = kept.process("worker")
-    await use(process, "first")  # the streams of workers are made, and stay
+    await use(process, "first")  # creates the streams of workers, which stay
     await process.pull_nothing()
     before = kept.look()
     for number in range(NAMES):
@@ -144,8 +144,8 @@ async def test_names_that_came_and_went_leave_nothing(
     await kept.until_as(before)
 
 
-async def test_an_empty_stream_takes_no_message_with_it(kept: Kept) -> None:
-    """Those who wait for a channel while its stream is deleted, and made again, get all."""
+async def test_deleting_an_empty_stream_loses_no_message(kept: Kept) -> None:
+    """Receivers that wait while the stream is deleted and recreated get every message."""
     process, other = kept.process("worker"), kept.process("other worker")
     readers = [
         asyncio.create_task(each.layer.receive("name"))
@@ -158,7 +158,7 @@ async def test_an_empty_stream_takes_no_message_with_it(kept: Kept) -> None:
     assert sorted(task.result()["n"] for task in done) == list(range(20))
 
 
-async def test_a_stream_that_a_worker_listens_to_stays(kept: Kept) -> None:
+async def test_a_stream_with_a_listening_worker_stays(kept: Kept) -> None:
     process, other = kept.process("worker"), kept.process("other worker")
     pulling = asyncio.create_task(
         asyncio.to_thread(process.layer.pull, ["name"], process.consumer, TIMEOUT)

@@ -1,4 +1,4 @@
-"""A Redis that says no: one error that says what it said and what is needed, and no secret."""
+"""A Redis that refuses: one error with its reason and the remedy, and no secret."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ from tests.docs.pages import page
 
 __all__ = ["other", "process"]
 
-#: A password with all that means something in an address.
+#: A password of characters with a meaning in URLs.
 SECRET = "p@ss/w#rd?:%&= ü"
 
 MakeUser = Callable[..., str]
@@ -34,7 +34,7 @@ MakeUser = Callable[..., str]
 
 @pytest.fixture
 def make_user(redis_server: RedisServer) -> Iterator[MakeUser]:
-    """`make_user(*rules)` gives the address of a Redis for a user with these rights."""
+    """`make_user(*rules)` gives the URL of a Redis for a user with these rights."""
 
     def make(*rules: str) -> str:
         with redis_server.client() as client:
@@ -47,7 +47,7 @@ def make_user(redis_server: RedisServer) -> Iterator[MakeUser]:
 
 
 def refusal(address: str) -> str:
-    """What a layer says of a Redis that refuses it; nothing of it holds the password."""
+    """The error of a layer whose Redis refuses it. Checks that the password is not in it."""
     layer = RedisChannelLayer(hosts=[address])
     with pytest.raises(LayerRefused) as caught:
         layer.check_server()
@@ -60,7 +60,7 @@ def refusal(address: str) -> str:
 
 
 class TestLeastRights(LayerContract):
-    """A user with the rights of the documentation, and no other, keeps the contract."""
+    """A user with only the documented rights passes the contract."""
 
     @pytest.fixture
     async def make_layer(
@@ -82,7 +82,7 @@ class TestLeastRights(LayerContract):
             denied: Any = client.execute_command("ACL", "LOG")  # type: ignore[no-untyped-call]
             said = [(each[b"object"], each[b"context"]) for each in map(as_dict, denied)]
             client.execute_command("ACL", "LOG", "RESET")  # type: ignore[no-untyped-call]
-        # What redis-py says about itself, which nobody needs.
+        # What redis-py reports about itself is not needed.
         assert [each for each in said if not each[0].startswith(b"client")] == []
 
 
@@ -100,9 +100,9 @@ def test_the_documentation_lists_the_rights() -> None:
     assert permissions.rules("chat") in page("reference/redis").text
 
 
-# SELECT is needed for another database than 0 alone.
+# Only databases other than 0 need SELECT.
 @pytest.mark.parametrize("command", [one for one in permissions.COMMANDS if one != "select"])
-def test_a_right_that_is_missing_is_named(command: str, make_user: MakeUser) -> None:
+def test_a_missing_right_is_named(command: str, make_user: MakeUser) -> None:
     said = refusal(make_user(*permissions.rules("channels").split(), f"-{command}"))
     name, _, sub = command.partition("|")
     assert re.search(rf"\b{name}\b", said, re.IGNORECASE), said
@@ -119,7 +119,9 @@ def test_a_right_that_is_missing_is_named(command: str, make_user: MakeUser) -> 
         (["~*", "+@all", "-get"], "'get' command"),
     ],
 )
-def test_a_user_who_may_not(rules: list[str], said: str, make_user: MakeUser) -> None:
+def test_a_user_without_rights_to_the_keys(
+    rules: list[str], said: str, make_user: MakeUser
+) -> None:
     text = refusal(make_user(*rules))
     assert re.search(said, text)
     assert re.search(r"ACL SETUSER <user> ~<prefix>:\*", text)
@@ -130,12 +132,12 @@ def test_a_wrong_password(make_user: MakeUser) -> None:
     assert "Correct the user and the password" in refusal(address)
 
 
-def test_a_user_that_nobody_knows(redis_server: RedisServer) -> None:
+def test_an_unknown_user(redis_server: RedisServer) -> None:
     address = redis_server.url.replace("//", f"//bob:{quote(SECRET, safe='')}@")
     assert "Correct the user and the password" in refusal(address)
 
 
-def test_no_password_where_one_is_needed(redis_server: RedisServer) -> None:
+def test_a_missing_password(redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         client.config_set("requirepass", SECRET)
         try:
@@ -145,14 +147,12 @@ def test_no_password_where_one_is_needed(redis_server: RedisServer) -> None:
             client.config_set("requirepass", "")
 
 
-def test_a_database_that_is_not_there(redis_server: RedisServer) -> None:
+def test_a_nonexistent_database(redis_server: RedisServer) -> None:
     said = refusal(redis_server.url.removesuffix("0") + "99")
     assert "DB index is out of range. Name a database that exists" in said
 
 
-async def test_it_goes_on_without_info(
-    make_user: MakeUser, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_info_is_optional(make_user: MakeUser, caplog: pytest.LogCaptureFixture) -> None:
     address = make_user(*permissions.rules("channels").split(), f"-{permissions.OPTIONAL}")
     layer = RedisChannelLayer(hosts=[address])
     worker = Process(layer)
@@ -167,7 +167,7 @@ async def test_it_goes_on_without_info(
     layer.disconnect()
 
 
-async def test_a_password_that_changes_while_all_run(
+async def test_a_password_change_at_run_time(
     make_user: MakeUser, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = RedisChannelLayer(hosts=[make_user("~*", "+@all")])
@@ -204,7 +204,7 @@ def refused_writes(caplog: pytest.LogCaptureFixture) -> int:
 
 
 async def pulled(worker: Process) -> Delivery:
-    """Pull, again while the line that was cut is still to be noticed."""
+    """Pull, and retry while the cut connection is still to be noticed."""
     async with asyncio.timeout(TIMEOUT):
         while True:
             try:
@@ -220,13 +220,11 @@ async def until_refused(worker: Process) -> None:
                 await asyncio.to_thread(worker.layer.heartbeat, worker.name)
             except LayerRefused:
                 raise
-            except LayerUnavailable:  # the line was cut
+            except LayerUnavailable:  # the connection was cut
                 continue
 
 
-async def test_a_right_that_is_taken_away_meanwhile(
-    make_user: MakeUser, redis_server: RedisServer
-) -> None:
+async def test_a_right_revoked_at_run_time(make_user: MakeUser, redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[make_user("~*", "+@all")])
     worker = Process(layer)
     recorder = await worker.connected()
@@ -245,7 +243,7 @@ async def test_a_right_that_is_taken_away_meanwhile(
     layer.disconnect()
 
 
-def test_a_new_worker_is_told_at_once(make_user: MakeUser) -> None:
+def test_a_new_worker_is_refused_at_once(make_user: MakeUser) -> None:
     layer = RedisChannelLayer(hosts=[make_user("~other:*", "+@all")])
     with pytest.raises(LayerRefused, match="ACL SETUSER"):
         layer.register("worker", ProcessInfo.this("worker"))

@@ -15,7 +15,7 @@ from labs.harness.redis_server import RedisServer
 
 
 class SwallowingPool(redis.asyncio.ConnectionPool):
-    """As redis-py does when it is cancelled while it reads the reply to its first commands."""
+    """Behaves like redis-py that is cancelled while it reads the reply to its first commands."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -31,7 +31,7 @@ class SwallowingPool(redis.asyncio.ConnectionPool):
 
 @pytest.fixture
 def replica(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    """A server that becomes a replica when told to; it is none any more at the end."""
+    """A server that becomes a replica on command, and a master again at the end."""
     client = redis_server.client()
     yield client
     client.replicaof("no", "one")
@@ -42,10 +42,10 @@ def become_replica(client: redis.Redis) -> None:
     client.replicaof("127.0.0.1", 1)
 
 
-# For threads
+# Blocking pipelines
 
 
-def test_a_line_gives_the_reply_to_each_command(redis_server: RedisServer) -> None:
+def test_each_command_gets_its_reply(redis_server: RedisServer) -> None:
     line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     text, error, number = line.execute(("SET", "a", "x"), ("INCR", "a"), ("INCR", "b"))
     assert (text, number) == (b"OK", 1)
@@ -53,7 +53,7 @@ def test_a_line_gives_the_reply_to_each_command(redis_server: RedisServer) -> No
     line.release()
 
 
-def test_a_line_that_was_cut_connects_again(redis_server: RedisServer) -> None:
+def test_a_cut_connection_is_reopened(redis_server: RedisServer) -> None:
     line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     (number,) = line.execute(("CLIENT", "ID"))
     redis_server.client().execute_command("CLIENT", "KILL", "ID", number)
@@ -68,7 +68,7 @@ def run_of(server: RedisServer) -> str:
         return str(client.info("server")["run_id"])
 
 
-def test_a_line_knows_the_run_of_its_redis(redis_server: RedisServer) -> None:
+def test_a_pipeline_knows_the_run_id_of_its_redis(redis_server: RedisServer) -> None:
     line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     assert line.run == ""
     line.open()
@@ -84,8 +84,8 @@ def test_a_line_knows_the_run_of_its_redis(redis_server: RedisServer) -> None:
     line.release()
 
 
-def test_a_line_that_is_down_sends_nothing(redis_server: RedisServer) -> None:
-    """What was made for the Redis of before may not reach another."""
+def test_a_disconnected_pipeline_sends_nothing(redis_server: RedisServer) -> None:
+    """Commands for the previous Redis must not reach another one."""
     line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
     line.open()
     line.release()
@@ -93,7 +93,7 @@ def test_a_line_that_is_down_sends_nothing(redis_server: RedisServer) -> None:
         line.write(packed([("PING",)]))
 
 
-def test_a_line_that_may_not_ask_knows_no_run(redis_server: RedisServer) -> None:
+def test_a_pipeline_without_the_right_to_ask_knows_no_run_id(redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         client.execute_command(*["ACL", "SETUSER", "ann", "on", ">secret", "~*", "+@all", "-info"])
     try:
@@ -108,7 +108,7 @@ def test_a_line_that_may_not_ask_knows_no_run(redis_server: RedisServer) -> None
             client.execute_command("ACL", "DELUSER", "ann")
 
 
-def test_a_line_leaves_a_redis_that_became_a_replica(
+def test_a_pipeline_leaves_a_redis_that_became_a_replica(
     redis_server: RedisServer, replica: redis.Redis
 ) -> None:
     line = BlockingPipeline(blocking_pool({"address": redis_server.url}))
@@ -125,10 +125,10 @@ def test_a_line_leaves_a_redis_that_became_a_replica(
     line.release()
 
 
-# For an event loop
+# Asyncio pipelines
 
 
-def test_an_asyncio_line_gives_the_reply_to_each_command(redis_server: RedisServer) -> None:
+def test_an_asyncio_pipeline_gives_each_command_its_reply(redis_server: RedisServer) -> None:
     async def ask() -> list[Any]:
         pool = asyncio_pool({"address": redis_server.url})
         line = AsyncPipeline(pool)
@@ -142,7 +142,7 @@ def test_an_asyncio_line_gives_the_reply_to_each_command(redis_server: RedisServ
     assert isinstance(error, redis.exceptions.ResponseError)
 
 
-def test_an_asyncio_line_knows_the_run_of_its_redis(redis_server: RedisServer) -> None:
+def test_an_asyncio_pipeline_knows_the_run_id_of_its_redis(redis_server: RedisServer) -> None:
     async def ask() -> str:
         pool = asyncio_pool({"address": redis_server.url})
         line = AsyncPipeline(pool)
@@ -154,7 +154,7 @@ def test_an_asyncio_line_knows_the_run_of_its_redis(redis_server: RedisServer) -
     assert asyncio.run(ask()) == run_of(redis_server)
 
 
-def test_an_asyncio_line_leaves_a_redis_that_became_a_replica(
+def test_an_asyncio_pipeline_leaves_a_redis_that_became_a_replica(
     redis_server: RedisServer, replica: redis.Redis
 ) -> None:
     async def ask() -> tuple[Any, Any]:
@@ -173,7 +173,7 @@ def test_an_asyncio_line_leaves_a_redis_that_became_a_replica(
     assert after != before
 
 
-def test_a_cancellation_that_is_swallowed_while_it_connects_ends_a_line(
+def test_a_swallowed_cancellation_during_connect_still_ends_a_pipeline(
     redis_server: RedisServer,
 ) -> None:
     async def cancel() -> None:

@@ -1,4 +1,4 @@
-"""What a Redis that has lost its data, or comes back with old ones, costs: no connection."""
+"""A Redis that lost its data, or returns with old data, costs no connection."""
 
 import asyncio
 import time
@@ -73,7 +73,7 @@ class Socket(Recorder):
 
 
 class Site:
-    """An interface server, a worker that is told when to work, and their Redis."""
+    """An interface server, a worker that works on command, and their Redis."""
 
     def __init__(self, url: str, redis_client: redis.Redis) -> None:
         self.layer = RedisChannelLayer(hosts=[url])
@@ -94,7 +94,7 @@ class Site:
                     return found[0]
 
     async def commit(self, delivery: Delivery, *operations: Any, **more: Any) -> Committed:
-        """Commit, as a worker does: wait while the others register again."""
+        """Commit as a worker does: wait while the others register again."""
         async with asyncio.timeout(TIMEOUT):
             while True:
                 try:
@@ -114,7 +114,7 @@ class Site:
         assert await asyncio.to_thread(self.worker.pull, CHANNELS, WORKER, 0.0) == []
 
     def snapshot(self) -> dict[bytes, Any]:
-        """All that is in Redis, as in another run of it."""
+        """All data of Redis, for a later run of it."""
         found = {key: self.redis.dump(key) for key in self.redis.keys("*")}
         self.redis.set("other", "f" * 40)
         return found | {f"{self.layer.client.prefix}run".encode(): self.redis.dump("other")}
@@ -125,7 +125,7 @@ class Site:
                 await asyncio.sleep(0.01)
 
     async def evicted(self, snapshot: dict[bytes, Any] | None = None) -> None:
-        """Let Redis be empty, or as it was; return when all is registered again."""
+        """Empty or restore Redis. Returns when everything is registered again."""
         with self.redis.pipeline() as pipeline:
             pipeline.flushall()
             for key, value in (snapshot or {}).items():
@@ -148,7 +148,7 @@ async def site(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> As
         found.worker.disconnect()
 
 
-async def test_a_connection_goes_on(site: Site) -> None:
+async def test_a_connection_survives(site: Site) -> None:
     socket = await site.socket()
     await site.evicted()
     await socket.say(text="hi")
@@ -156,7 +156,7 @@ async def test_a_connection_goes_on(site: Site) -> None:
     assert not socket.lost
 
 
-async def test_groups_are_there_again(site: Site) -> None:
+async def test_groups_are_restored(site: Site) -> None:
     socket, other = await site.socket(), await site.socket()
     await site.layer.group_add("group", socket.channel)
     mailbox = await site.layer.new_channel()
@@ -173,7 +173,7 @@ async def test_groups_are_there_again(site: Site) -> None:
     await site.until(lambda: not site.worker.members("group"))
 
 
-async def test_sessions_are_there_again(site: Site) -> None:
+async def test_sessions_are_restored(site: Site) -> None:
     socket = await site.socket()
     publishing = asyncio.create_task(socket.publish(text="hi"))
     await site.work(session=b"first")
@@ -200,7 +200,7 @@ async def test_a_pending_message_runs_again(is_begun: bool, site: Site) -> None:
     await site.nothing_waits()
 
 
-async def test_a_message_that_is_published_meanwhile_runs_once(site: Site) -> None:
+async def test_a_message_published_meanwhile_runs_once(site: Site) -> None:
     socket = await site.socket()
     losing = asyncio.create_task(site.evicted())
     publishing = asyncio.create_task(socket.publish(text="hi"))
@@ -221,7 +221,7 @@ async def test_a_handshake_meanwhile_waits(site: Site) -> None:
 
 
 @pytest.mark.parametrize("is_begun", [False, True])
-async def test_a_disconnect_that_nobody_finished_runs_again(is_begun: bool, site: Site) -> None:
+async def test_an_unfinished_disconnect_runs_again(is_begun: bool, site: Site) -> None:
     socket = await site.socket()
     assert await socket.close() is Closed.PUBLISHED
     lost = await site.pull() if is_begun else None
@@ -231,12 +231,12 @@ async def test_a_disconnect_that_nobody_finished_runs_again(is_begun: bool, site
     last = await site.work()
     assert (last.channel, last.code) == (DISCONNECT, 1000)
     await site.nothing_waits()
-    await site.evicted()  # it is known that it ended
+    await site.evicted()  # its end is known
     await site.nothing_waits()
     assert site.redis.keys("*connections*") == []
 
 
-async def test_a_message_and_the_end_after_it(site: Site) -> None:
+async def test_a_message_and_the_disconnect_after_it(site: Site) -> None:
     socket = await site.socket()
     await socket.publish(text="hi")
     assert await socket.close() is Closed.CLOSING
@@ -259,7 +259,7 @@ async def test_many_connections(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
     assert all(socket.messages == [] for socket in sockets[1::2])
 
 
-async def test_twice(site: Site) -> None:
+async def test_two_losses_in_a_row(site: Site) -> None:
     socket = await site.socket()
     for number in range(2):
         await site.evicted()
@@ -270,7 +270,7 @@ async def test_twice(site: Site) -> None:
 # Old data
 
 
-async def test_old_records_give_way(site: Site) -> None:
+async def test_old_records_are_replaced(site: Site) -> None:
     socket = await site.socket()
     old = site.snapshot()
     for text in ("one", "two"):
@@ -281,7 +281,7 @@ async def test_old_records_give_way(site: Site) -> None:
     await site.nothing_waits()
 
 
-async def test_a_connection_that_ended_since_does_not_end_again(site: Site) -> None:
+async def test_a_connection_that_ended_since_gets_no_second_disconnect(site: Site) -> None:
     ended, open_ = await site.socket(), await site.socket()
     old = site.snapshot()
     await ended.close()
@@ -295,7 +295,7 @@ async def test_a_connection_that_ended_since_does_not_end_again(site: Site) -> N
     assert site.redis.keys("*connections*") == []
 
 
-async def test_a_message_that_still_waits_is_not_published_again(site: Site) -> None:
+async def test_a_queued_message_is_not_published_again(site: Site) -> None:
     socket = await site.socket()
     await socket.publish(text="hi")
     await site.evicted(site.snapshot())
@@ -304,7 +304,7 @@ async def test_a_message_that_still_waits_is_not_published_again(site: Site) -> 
     await socket.until(lambda: socket.releases == [0, 1])
 
 
-async def test_a_disconnect_that_still_waits_is_not_published_again(site: Site) -> None:
+async def test_a_queued_disconnect_is_not_published_again(site: Site) -> None:
     socket = await site.socket()
     await socket.close()
     await site.evicted(site.snapshot())
@@ -312,7 +312,7 @@ async def test_a_disconnect_that_still_waits_is_not_published_again(site: Site) 
     await site.nothing_waits()
 
 
-async def test_a_message_of_before_changes_nothing(site: Site) -> None:
+async def test_a_message_of_the_old_data_changes_nothing(site: Site) -> None:
     socket = await site.socket()
     await socket.publish(text="one")
     old = site.snapshot()
@@ -328,7 +328,7 @@ async def test_a_message_of_before_changes_nothing(site: Site) -> None:
     assert socket.messages == []
 
 
-async def test_old_members_of_groups_go(site: Site) -> None:
+async def test_old_group_members_are_removed(site: Site) -> None:
     socket = await site.socket()
     await site.layer.group_add("group", socket.channel)
     await site.layer.send(socket.channel, {"n": 0})
@@ -340,7 +340,7 @@ async def test_old_members_of_groups_go(site: Site) -> None:
     assert site.worker.members("group") == set()
 
 
-# Who waits, and who does not
+# What waits for the recovery, and what does not
 
 
 async def test_sends_and_commits_wait_until_all_are_registered_again(
@@ -361,7 +361,7 @@ async def test_sends_and_commits_wait_until_all_are_registered_again(
     assert await site.commit(delivery) is Committed.DONE
 
 
-async def test_each_part_of_a_restoration_is_a_heartbeat(site: Site) -> None:
+async def test_each_part_of_a_restoration_counts_as_a_heartbeat(site: Site) -> None:
     for _ in range(4):
         await (await site.socket()).say(text="hi")
     server, client = site.layer._server, site.layer.client
@@ -384,7 +384,7 @@ async def test_a_dead_server_is_not_restored(site: Site) -> None:
     await socket.until(lambda: socket.lost)
 
 
-def test_a_worker_learns_that_it_is_not_known(redis_server: RedisServer) -> None:
+def test_a_worker_learns_that_it_is_not_registered(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     layer.register("worker", ProcessInfo.this("worker"))
     assert layer.heartbeat("worker") is Liveness.ALIVE
@@ -394,7 +394,7 @@ def test_a_worker_learns_that_it_is_not_known(redis_server: RedisServer) -> None
 
 
 @pytest.mark.parametrize("has_line", [False, True])
-def test_a_redis_that_was_started_again_is_recognised_at_once(
+def test_a_restarted_redis_is_recognised_at_once(
     has_line: bool, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_server, "options", ("--dbfilename", "kept.rdb"))
@@ -402,7 +402,7 @@ def test_a_redis_that_was_started_again_is_recognised_at_once(
     redis_server.start()
     layer = RedisChannelLayer(hosts=[redis_server.url])
     layer.register("worker", ProcessInfo.this("worker"))
-    if has_line:  # a connection that this thread keeps, which knows what it leads to
+    if has_line:  # a connection that this thread keeps and that knows its Redis
         layer.pull(["work"], WORKER, 0)
     layer.apply([Send("work", layer.encode({}))])
     with redis_server.client() as client:
@@ -418,7 +418,7 @@ def test_a_redis_that_was_started_again_is_recognised_at_once(
     layer.disconnect()
 
 
-def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
+def test_another_format_is_refused_with_both_versions(redis_server: RedisServer) -> None:
     layer = RedisChannelLayer(hosts=[redis_server.url])
     layer.register("worker", ProcessInfo.this("worker"))
     with redis_server.client() as client:
@@ -433,7 +433,7 @@ def test_another_format_is_refused_by_name(redis_server: RedisServer) -> None:
 # Registration
 
 
-def test_the_time_to_register_again_ends_once_it_is_over() -> None:
+def test_the_time_to_register_again_ends_at_its_deadline() -> None:
     known = Registration("process", "first")
     now = time.monotonic()
     assert known.read([b"alive", b"2", b"", 1], now) is Liveness.ALIVE

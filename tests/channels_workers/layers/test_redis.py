@@ -1,4 +1,4 @@
-"""The Redis layer keeps the contract, against a real server."""
+"""The Redis layer meets the contract on a real server."""
 
 from collections.abc import AsyncIterator
 
@@ -13,7 +13,7 @@ __all__ = ["other", "process"]
 
 @pytest.fixture
 async def make_layer(redis_server: RedisServer) -> AsyncIterator[MakeLayer]:
-    redis_server.client().script_flush()  # each test meets a Redis that knows no script
+    redis_server.client().script_flush()  # each test starts with a Redis that knows no script
     made: list[RedisChannelLayer] = []
 
     def make(**config: object) -> RedisChannelLayer:

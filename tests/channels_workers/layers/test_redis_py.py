@@ -1,4 +1,4 @@
-"""Without redis-py's private parts the layer is slower, and does the same."""
+"""Without redis-py's private parts the layer is slower but behaves the same."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ __all__ = ["make_layer", "other", "process"]
 
 @pytest.fixture
 def lacking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A release of redis-py without the private parts."""
+    """Simulates a release of redis-py without the private parts."""
     monkeypatch.setattr(redis_py, "HAS_SOCKET", False)
     monkeypatch.setattr(redis_py, "HAS_TRANSPORT", False)
     for name in ("socket_of", "transport_of"):
@@ -69,4 +69,4 @@ async def test_an_asyncio_pipeline(redis_server: RedisServer) -> None:
 
 @pytest.mark.usefixtures("lacking")
 class TestRedisLayerByPublicMethods(LayerContract):
-    """The whole contract, by the slower way."""
+    """The whole contract on the slower, public methods."""

@@ -1,4 +1,4 @@
-"""Each script gets what it uses of the files that it includes, and no more."""
+"""Each script contains what it uses of its includes, and nothing else."""
 
 import re
 from importlib import resources
@@ -20,34 +20,34 @@ PARTS = sorted({part for parts in INCLUDES.values() for part in parts})
 
 
 def defined(text: str) -> list[str]:
-    """Return the names that *text* defines at the start of a line."""
+    """The names that *text* defines at the start of a line."""
     return re.findall(r"^local (?:function )?(\w+)", text, re.MULTILINE)
 
 
 def words(text: str) -> list[str]:
-    """Return the words of *text*, in strings too."""
+    """The words of *text*, in strings too."""
     return re.findall(r"\w+", text)
 
 
 def own(name: str) -> str:
-    """Return what the file of a script holds itself, without comments."""
+    """The own part of a script's file, without comments."""
     lines = FILES[f"{name}.lua"].splitlines(keepends=True)
     return "".join(line for line in lines if not line.lstrip().startswith("--"))
 
 
-def test_all_parts_are_known() -> None:
+def test_all_includes_are_known() -> None:
     assert set(INCLUDES) == {file.removesuffix(".lua") for file in FILES}
     assert sorted(LIB) == PARTS
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_has_nothing_but_definitions(part: str) -> None:
+def test_an_include_contains_only_definitions(part: str) -> None:
     for line in LIB[part].splitlines():
         assert re.match(r"local function \w+\(|local \w+ = |  |end$|--|$", line), line
 
 
 @pytest.mark.parametrize("name", INCLUDES)
-def test_a_script_gets_all_that_it_uses(name: str) -> None:
+def test_a_script_contains_everything_that_it_uses(name: str) -> None:
     source = script(name).source
     assert source.endswith(own(name))
     there = {known for part in INCLUDES[name] for known in defined(LIB[part])}
@@ -58,7 +58,7 @@ def test_a_script_gets_all_that_it_uses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INCLUDES)
-def test_a_script_gets_nothing_that_it_does_not_use(name: str) -> None:
+def test_a_script_contains_nothing_unused(name: str) -> None:
     included = script(name).source.removesuffix(own(name))
     definitions = [text for text in re.split(r"^(?=local )", included, flags=re.MULTILINE) if text]
     for at, definition in enumerate(definitions):
@@ -73,7 +73,7 @@ def test_the_definitions_of_a_small_script() -> None:
     assert defined(included) == names
 
 
-def test_redis_takes_each_script(redis_server: RedisServer) -> None:
+def test_redis_accepts_each_script(redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         for name in INCLUDES:
             loaded = client.script_load(script(name).source)

@@ -1,4 +1,4 @@
-"""The session of a server with Redis: how it begins, ends and is made anew, on a real Redis."""
+"""A server's session with Redis: its start, its end and its restart, on a real Redis."""
 
 import asyncio
 import threading
@@ -32,10 +32,10 @@ async def until(condition: Any, what: str) -> None:
     await asyncio.to_thread(wait_for, condition, what)
 
 
-async def test_a_channel_is_made_though_the_server_session_of_another_loop_ends_first(
+async def test_a_channel_is_created_while_the_session_of_another_event_loop_ends(
     layer: RedisChannelLayer, redis_server: RedisServer
 ) -> None:
-    """As when two views of a WSGI process want one, each in a loop of its own."""
+    """As in two views of a WSGI process that have separate event loops."""
     redis_server.stop()
     begun = threading.Event()
 
@@ -58,10 +58,10 @@ async def test_a_channel_is_made_though_the_server_session_of_another_loop_ends_
     assert (await asyncio.wait_for(layer.receive(channel), TIMEOUT))["n"] == 1
 
 
-async def test_a_channel_that_was_not_made_leaves_nothing(
+async def test_a_failed_channel_creation_leaves_nothing_behind(
     layer: RedisChannelLayer, redis_server: RedisServer
 ) -> None:
-    """Nobody would ever read what comes to it."""
+    """Nobody would ever read its messages."""
     redis_server.stop()
     making = asyncio.create_task(layer.new_channel())
     await asyncio.wait([making], timeout=0)
@@ -72,7 +72,7 @@ async def test_a_channel_that_was_not_made_leaves_nothing(
     await until(lambda: not server.receivers, "its end")
 
 
-async def test_whoever_waits_for_a_server_that_leaves_is_told(
+async def test_receivers_of_a_retiring_server_get_an_error(
     layer: RedisChannelLayer, redis_server: RedisServer
 ) -> None:
     redis_server.stop()
@@ -84,7 +84,7 @@ async def test_whoever_waits_for_a_server_that_leaves_is_told(
         await asyncio.wait_for(making, TIMEOUT)
 
 
-async def test_the_first_attempt_says_what_is_wrong_and_the_next_goes_on(
+async def test_the_first_attempt_reports_the_error_and_the_next_continues(
     layer: RedisChannelLayer, redis_server: RedisServer
 ) -> None:
     redis_server.stop()
@@ -96,7 +96,7 @@ async def test_the_first_attempt_says_what_is_wrong_and_the_next_goes_on(
 
 
 class SlowServer(Server):
-    """A server that lets another thread make one, too, if it can."""
+    """A server whose creation is slow enough for another thread to interfere."""
 
     both = threading.Barrier(2)
 
@@ -106,7 +106,7 @@ class SlowServer(Server):
         super().__init__(codec)
 
 
-def test_threads_that_make_channels_at_once_are_of_one_server(
+def test_threads_that_create_channels_concurrently_share_one_server(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "Server", SlowServer)
@@ -123,7 +123,7 @@ def test_threads_that_make_channels_at_once_are_of_one_server(
     layer.disconnect()
 
 
-async def test_one_that_cannot_be_told_of_the_loss_keeps_it_from_nobody(
+async def test_a_failing_eviction_callback_does_not_stop_others(
     layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 0.05)
@@ -146,10 +146,10 @@ async def test_one_that_cannot_be_told_of_the_loss_keeps_it_from_nobody(
     layer.admin.clean_up(server.id)
 
 
-async def test_an_end_of_which_redis_knew_nothing_is_remembered_through_an_outage(
+async def test_an_end_that_redis_missed_is_remembered_through_an_outage(
     layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is forgotten by the next heartbeat that goes through, not by one that fails."""
+    """The next successful heartbeat forgets it, a failed one does not."""
     server = layer.start_server()
     await layer.first_attempt()
     server.unsure.add("some!channel")

@@ -1,4 +1,4 @@
-"""What the writer of an interface server tells those who asked, against a real Redis."""
+"""The callbacks of an interface server's writer, on a real Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,17 +26,17 @@ async def layer(redis_server: RedisServer) -> AsyncIterator[RedisChannelLayer]:
 async def session(layer: RedisChannelLayer) -> ServerSession:
     await layer.new_channel()
     assert layer._server_session is not None
-    await layer._server_session.call(ask())  # Redis knows the script now
+    await layer._server_session.call(ask())  # Redis knows the script from now on
     return layer._server_session
 
 
 def ask() -> Request:
-    """A script that reads."""
+    """A read-only script."""
     return Request("workers", [], repeatable=False, ordered=False)
 
 
 class Told:
-    """Keeps what it is called with."""
+    """Records the arguments of its calls."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -53,7 +53,7 @@ class Told:
                 self._changed.clear()
 
 
-async def test_who_fails_when_told_harms_nobody_else(session: ServerSession) -> None:
+async def test_a_failing_callback_affects_no_other(session: ServerSession) -> None:
     told = Told()
     failures: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
@@ -71,7 +71,7 @@ async def test_who_fails_when_told_harms_nobody_else(session: ServerSession) -> 
     assert isinstance(failure["exception"], ValueError)
 
 
-async def test_who_is_told_may_ask_again_at_once(session: ServerSession) -> None:
+async def test_a_callback_may_send_a_request_at_once(session: ServerSession) -> None:
     told = Told()
 
     def ask_again(value: Any) -> None:
@@ -84,7 +84,7 @@ async def test_who_is_told_may_ask_again_at_once(session: ServerSession) -> None
     assert told.values == [[]] * 6
 
 
-async def test_who_is_told_of_an_outage_may_ask_again_at_once(
+async def test_a_callback_may_send_a_request_during_an_outage(
     session: ServerSession, redis_server: RedisServer
 ) -> None:
     told = Told()
@@ -104,7 +104,7 @@ async def test_who_is_told_of_an_outage_may_ask_again_at_once(
     assert await asyncio.wait_for(session.call(ask()), TIMEOUT) == []
 
 
-async def test_what_nobody_waits_for_any_more_is_not_written(
+async def test_requests_that_nobody_waits_for_are_not_written(
     session: ServerSession, layer: RedisChannelLayer
 ) -> None:
     told = Told()
@@ -117,7 +117,7 @@ async def test_what_nobody_waits_for_any_more_is_not_written(
     assert await asyncio.to_thread(layer.length, "a-channel") == 0
 
 
-async def test_all_are_told_once_when_the_server_session_ends(session: ServerSession) -> None:
+async def test_every_request_is_answered_once_when_the_session_ends(session: ServerSession) -> None:
     told = Told()
     for _ in range(3):
         session.writer.add(ask(), told)

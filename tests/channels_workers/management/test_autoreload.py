@@ -1,4 +1,4 @@
-"""`runserver` with Django's reloader, on a project of three files that the test changes."""
+"""`runserver` with Django's autoreloader, on a project of three files that a test changes."""
 
 import sys
 from collections.abc import Callable
@@ -46,7 +46,7 @@ channel_routing = {"websocket.receive": receive}
 
 @dataclass
 class SmallProject:
-    """The project at work."""
+    """A running project."""
 
     folder: Path
     port: int
@@ -59,7 +59,7 @@ class SmallProject:
         (self.folder / "templates" / "page.html").write_text(word)
 
     def hear(self) -> str:
-        """What the consumer answers now; "" while there is no server."""
+        """The consumer's current reply. Empty while there is no server."""
         try:
             with connect(f"ws://127.0.0.1:{self.port}/", proxy=None) as socket:
                 socket.send("?")
@@ -68,7 +68,7 @@ class SmallProject:
             return ""
 
     def page(self) -> str:
-        """The page as it is now; "" while there is no server."""
+        """The current page. Empty while there is no server."""
         try:
             with urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as response:
                 return str(response.read().decode())
@@ -99,9 +99,9 @@ def project(tmp_path: Path, start_process: Processes) -> SmallProject:
 
 
 def changes(shown: Callable[[], str], write: Callable[[str], None]) -> bool:
-    """Whether the new word is shown; where the old one is, the file is written (again).
+    """Whether the new word is shown. While the old one is, the file is written (again).
 
-    Django's reloader misses what is written before its first look at a file.
+    Django's reloader misses changes before its first look at a file.
     """
     word = shown()
     if word == "one":

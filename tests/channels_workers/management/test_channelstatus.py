@@ -19,7 +19,7 @@ def run(*arguments: str) -> str:
 
 @pytest.fixture
 def client(client_socket: Client) -> Client:
-    """A connection whose handshake is in flight, beside a message that waits."""
+    """A connection with its handshake in flight, beside a queued message."""
     client_socket.layer.register(
         "w", ProcessInfo("worker", "host", 42, 0.0, 4, ("websocket.connect",))
     )
@@ -29,7 +29,7 @@ def client(client_socket: Client) -> Client:
     return client_socket
 
 
-def test_the_status_in_plain_text(client: Client) -> None:
+def test_the_status_as_plain_text(client: Client) -> None:
     lines = run().splitlines()
     assert lines[0] == "1 interface servers"
     assert lines[1].endswith("1 connections, 0 groups, inbox 0")
@@ -39,7 +39,7 @@ def test_the_status_in_plain_text(client: Client) -> None:
     assert lines[-1] == "0 dead letters"
 
 
-def test_programs_get_the_same(client: Client) -> None:
+def test_the_status_as_json(client: Client) -> None:
     status = json.loads(run("--json"))
     assert status["workers"][0]["about"]["pid"] == 42
     assert status["servers"][0]["connections"] == 1

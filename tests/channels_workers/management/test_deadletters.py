@@ -20,11 +20,11 @@ def dead_letter(layer: InMemoryChannelLayer, number: int) -> str:
     return layer.admin.dead_letters()[-1].id
 
 
-def test_there_are_no_dead_letters(memory_layer: InMemoryChannelLayer) -> None:
+def test_an_empty_list(memory_layer: InMemoryChannelLayer) -> None:
     assert run() == "0 dead letters\n"
 
 
-def test_they_are_listed_and_shown(memory_layer: InMemoryChannelLayer) -> None:
+def test_dead_letters_are_listed_and_shown(memory_layer: InMemoryChannelLayer) -> None:
     first, second = dead_letter(memory_layer, 1), dead_letter(memory_layer, 2)
     lines = run("list").splitlines()
     assert [line.split()[:2] for line in lines[:2]] == [[first, "tasks"], [second, "tasks"]]
@@ -33,7 +33,7 @@ def test_they_are_listed_and_shown(memory_layer: InMemoryChannelLayer) -> None:
     assert run("show", second).splitlines()[1] == "{'number': 2}"
 
 
-def test_they_are_sent_again(memory_layer: InMemoryChannelLayer) -> None:
+def test_dead_letters_are_sent_again(memory_layer: InMemoryChannelLayer) -> None:
     first, _ = dead_letter(memory_layer, 1), dead_letter(memory_layer, 2)
     assert run("retry", first) == f"{first} is sent again\n"
     assert contents(memory_layer, "tasks") == [{"number": 1}]
@@ -42,7 +42,7 @@ def test_they_are_sent_again(memory_layer: InMemoryChannelLayer) -> None:
     assert run() == "0 dead letters\n"
 
 
-def test_they_are_dropped(memory_layer: InMemoryChannelLayer) -> None:
+def test_dead_letters_are_deleted(memory_layer: InMemoryChannelLayer) -> None:
     first, second = dead_letter(memory_layer, 1), dead_letter(memory_layer, 2)
     assert run("drop", first) == f"{first} is dropped\n"
     assert [letter.id for letter in memory_layer.admin.dead_letters()] == [second]
@@ -59,7 +59,7 @@ def test_a_message_of_a_socket_is_not_sent_again(client_socket: Client) -> None:
     ("arguments", "message"),
     [(["show"], "Give the ids"), (["drop", "nonsense"], "There is no dead letter nonsense")],
 )
-def test_unknown_dead_letters_are_refused(
+def test_unknown_ids_are_refused(
     arguments: list[str], message: str, memory_layer: InMemoryChannelLayer
 ) -> None:
     with pytest.raises(CommandError, match=message):

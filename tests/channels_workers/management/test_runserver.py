@@ -21,13 +21,13 @@ from labs.harness.server import Server
 
 @dataclass
 class Running:
-    """The command at work."""
+    """A running command."""
 
     process: Process
     port: int
 
     def handshake(self, room: str = "lobby") -> int:
-        """The status of a handshake with a room; 101 if the socket opened."""
+        """The status of a room's handshake. 101 if the socket opened."""
         try:
             with self.connect(room):
                 return 101
@@ -40,7 +40,7 @@ class Running:
         return connect(f"ws://127.0.0.1:{self.port}/chat/{room}/", origin=origin, proxy=None)
 
     def visit(self) -> None:
-        """Make the room, as a visit to its page does."""
+        """Create the room by visiting its page."""
         urllib.request.urlopen(f"http://127.0.0.1:{self.port}/lobby/", timeout=20).close()
 
 
@@ -49,7 +49,7 @@ RunServer = Callable[..., Running]
 
 @pytest.fixture
 def run_server(start_process: Processes, database_url: str) -> RunServer:
-    """`run_server(*options)` starts the command of this project, without autoreload."""
+    """`run_server(*options)` starts this project's command without autoreload."""
 
     def run(*options: str) -> Running:
         port = free_port()
@@ -61,7 +61,7 @@ def run_server(start_process: Processes, database_url: str) -> RunServer:
     return run
 
 
-def test_the_command_is_ours_and_has_the_options_of_daphne() -> None:
+def test_the_command_is_ours_and_has_daphnes_options() -> None:
     command = load_command_class(get_commands()["runserver"], "runserver")
     assert isinstance(command, Command)
     usage = command.create_parser("manage.py", "runserver").format_help()
@@ -77,7 +77,7 @@ def test_it_runs_workers_beside_the_server(
     running.process.wait_for_line(rf"^Workers: {threads} threads on .*InMemoryChannelLayer")
 
 
-def test_without_workers_a_handshake_is_refused_with_the_cure(run_server: RunServer) -> None:
+def test_without_workers_a_handshake_is_refused_with_the_remedy(run_server: RunServer) -> None:
     running = run_server("--noworker")
     assert running.handshake() == 403
     running.process.wait_for_line(r"No worker answered the handshake of /chat/lobby/ within 1\.0 s")
@@ -92,19 +92,19 @@ def test_with_workers_a_consumer_answers_the_handshake(run_server: RunServer) ->
     assert "No worker answered" not in running.process.output
 
 
-def test_it_goes_on_for_longer_than_a_process_without_heartbeat(run_server: RunServer) -> None:
+def test_it_outlives_the_time_out_of_dead_processes(run_server: RunServer) -> None:
     running = run_server()
     running.visit()
     server = Server(running.port, running.process)
     assert server.probe("/readyz")[0] == 200
     with running.connect() as socket, pytest.raises(TimeoutError):
-        socket.recv(timeout=DEAD_AFTER + 3 * LOOK_INTERVAL)  # it is alone, and says nothing
+        socket.recv(timeout=DEAD_AFTER + 3 * LOOK_INTERVAL)  # a process without peers logs nothing
     assert running.handshake() == 101
     assert server.probe("/readyz")[0] == 200
     assert "is dead" not in running.process.output
 
 
-def test_without_asgi_it_is_djangos_own(run_server: RunServer) -> None:
+def test_without_asgi_djangos_own_command_runs(run_server: RunServer) -> None:
     running = run_server("--noasgi")
     assert running.handshake() == 404
     assert "Workers:" not in running.process.output

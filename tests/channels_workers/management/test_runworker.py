@@ -26,7 +26,7 @@ from labs.harness.waiting import wait_for
 
 REDIS = "channels_workers.layers.redis.RedisChannelLayer"
 
-#: The settings and the consumers of the project of these tests.
+#: Settings and consumers of the project of these tests.
 PROJECT = """
     import asyncio
     import os
@@ -85,7 +85,7 @@ RunWorker = Callable[..., Process]
 
 @pytest.fixture
 def run_worker(start_process: Processes, redis_server: RedisServer, tmp_path: Path) -> RunWorker:
-    """`run_worker(*options)` starts the command in a project of its own, on the Redis layer."""
+    """`run_worker(*options)` starts the command in a separate project on the Redis layer."""
     (tmp_path / "project.py").write_text(textwrap.dedent(PROJECT % REDIS))
     environment = {
         "DJANGO_SETTINGS_MODULE": "project",
@@ -116,7 +116,7 @@ def test_the_command_is_ours() -> None:
     assert get_commands()["runworker"] == "channels_workers"
 
 
-def test_the_layer_of_one_process_is_refused_with_the_cure(
+def test_the_memory_layer_is_refused_with_the_remedy(
     memory_layer: InMemoryChannelLayer,
 ) -> None:
     expected = "You cannot span multiple processes with the in-memory layer."
@@ -127,17 +127,17 @@ def test_the_layer_of_one_process_is_refused_with_the_cure(
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "many", "1.5", ""])
-def test_threads_are_counted_from_one(number: str) -> None:
+def test_the_thread_count_must_be_positive(number: str) -> None:
     with pytest.raises(CommandError, match=rf"must be a number from 1 on, not '{number}'"):
         call_command("runworker", "--threads", number)
 
 
-def test_a_layer_that_nobody_configured_is_named(memory_layer: InMemoryChannelLayer) -> None:
+def test_an_unconfigured_layer_is_named(memory_layer: InMemoryChannelLayer) -> None:
     with pytest.raises(CommandError, match="has no 'other'"):
         call_command("runworker", "--layer", "other")
 
 
-def test_globs_that_leave_no_channel_are_refused(settings: Settings) -> None:
+def test_globs_that_match_no_channel_are_refused(settings: Settings) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": {"hosts": [url]}}}
     with pytest.raises(CommandError, match="No channel is left to listen to"):
@@ -147,7 +147,7 @@ def test_globs_that_leave_no_channel_are_refused(settings: Settings) -> None:
 # A process
 
 
-def test_it_says_what_it_listens_to_and_runs_messages(
+def test_it_logs_its_channels_and_runs_messages(
     run_worker: RunWorker, redis_layer: RedisChannelLayer
 ) -> None:
     worker = run_worker()
@@ -183,7 +183,7 @@ def let_go(layer: RedisChannelLayer, number: int) -> None:
         (["--exclude-channels", "websocket.*", "--exclude-channels", "h?ld"], "endless, say"),
     ],
 )
-def test_channels_can_be_chosen(options: list[str], channels: str, run_worker: RunWorker) -> None:
+def test_channels_can_be_selected(options: list[str], channels: str, run_worker: RunWorker) -> None:
     run_worker(*options).wait_for_line(f"listening on channels {re.escape(channels)}$")
 
 
@@ -199,9 +199,7 @@ def test_it_leaves_other_channels_to_others(
     assert redis_layer.length("hold") == 1
 
 
-def test_verbosity_shows_each_message(
-    run_worker: RunWorker, redis_layer: RedisChannelLayer
-) -> None:
+def test_verbosity_logs_each_message(run_worker: RunWorker, redis_layer: RedisChannelLayer) -> None:
     quiet, loud = run_worker("--only-channels", "hold"), run_worker("-v", "2")
     quiet.wait_for_line("^Worker ")
     send(redis_layer, "say", "hi")
@@ -210,7 +208,7 @@ def test_verbosity_shows_each_message(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_finishes_the_message_in_flight_and_leaves_the_rest(
+def test_a_signal_finishes_the_messages_in_flight_and_leaves_the_rest(
     number: signal.Signals, run_worker: RunWorker, redis_layer: RedisChannelLayer
 ) -> None:
     worker = run_worker()
@@ -228,7 +226,7 @@ def test_a_signal_finishes_the_message_in_flight_and_leaves_the_rest(
     assert redis_layer.content(left) == {"text": "two"}
 
 
-def test_its_last_lines_have_the_name_that_it_has_by_then(
+def test_the_last_log_lines_have_the_current_id(
     memory_layer: InMemoryChannelLayer,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -254,10 +252,10 @@ def test_its_last_lines_have_the_name_that_it_has_by_then(
     memory_layer.admin.clean_up(former)
 
 
-def test_it_ends_though_a_thread_of_a_consumer_does_not(
+def test_it_exits_although_a_thread_of_a_consumer_still_runs(
     run_worker: RunWorker, redis_layer: RedisChannelLayer
 ) -> None:
-    """Python itself waits for the threads of to_thread() and sync_to_async(), without limit."""
+    """Python itself waits for the threads of to_thread() and sync_to_async() without limit."""
     worker = run_worker("--only-channels", "endless")
     send(redis_layer, "endless", "one")
     worker.wait_for_line("^begun one$")
@@ -281,7 +279,7 @@ def test_a_second_signal_ends_it_at_once(
     assert worker.wait() == -second
 
 
-def test_an_idle_worker_stops_and_is_forgotten(
+def test_an_idle_worker_stops_and_unregisters(
     run_worker: RunWorker, redis_layer: RedisChannelLayer
 ) -> None:
     worker = run_worker()
@@ -291,7 +289,7 @@ def test_an_idle_worker_stops_and_is_forgotten(
     assert redis_layer.client.redis.hlen(processes) == 0
 
 
-def test_it_waits_for_a_redis_that_is_not_there(
+def test_it_waits_for_an_unreachable_redis(
     run_worker: RunWorker, redis_layer: RedisChannelLayer, redis_server: RedisServer
 ) -> None:
     redis_server.stop()

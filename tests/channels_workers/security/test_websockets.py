@@ -17,7 +17,7 @@ from channels_workers.security.websockets import (
 from tests.channels_workers.clients import Client
 from tests.channels_workers.conftest import RunNext
 
-# The signals around a consumer look after the database's connections.
+# Signals around a consumer clean up database connections.
 pytestmark = pytest.mark.django_db
 
 LAYER = InMemoryChannelLayer()
@@ -38,7 +38,7 @@ MISSING: list[list[list[bytes]]] = [
 
 
 def consumer(message: Message, *args: Any, **kwargs: Any) -> Any:
-    """Let it in."""
+    """Accept everybody."""
     return "ran", args, kwargs
 
 
@@ -111,7 +111,7 @@ DENIED = [
     "https://[::1%25eth0]",
 ]
 
-#: Of the hosts in ALLOWED_HOSTS this has a dot before it.
+#: Of the hosts in ALLOWED_HOSTS this one has a leading dot.
 DOTTED = ["https://example.org", "http://deep.down.example.org", "https://a.example.org:8443"]
 
 
@@ -124,8 +124,10 @@ def test_pages_of_allowed_hosts_may_open_sockets(origin: str) -> None:
 @pytest.mark.parametrize("validated", [allowed_hosts_only, configured_origins_only])
 @pytest.mark.parametrize("origin", DOTTED)
 @pytest.mark.usefixtures("hosts")
-def test_below_a_domain_a_page_opens_sockets_at_its_own_host(origin: str, validated: Any) -> None:
-    """Others may have hosts of that domain: think of `.herokuapp.com`."""
+def test_below_a_wildcard_domain_only_the_pages_own_host_counts(
+    origin: str, validated: Any
+) -> None:
+    """Others may have hosts of that domain, as below `.herokuapp.com`."""
     own = origin.partition("//")[2]
     for host in (own, own.upper(), own.partition(":")[0], f"{own.partition(':')[0]}.:8443"):
         assert is_allowed(validated(consumer), origin, host)
@@ -134,7 +136,7 @@ def test_below_a_domain_a_page_opens_sockets_at_its_own_host(origin: str, valida
 
 
 @pytest.mark.usefixtures("hosts")
-def test_of_two_hosts_none_is_the_own() -> None:
+def test_two_host_headers_match_nothing() -> None:
     other = [b"host", b"deep.down.example.org"]
     validated = allowed_hosts_only(consumer)
     assert is_allowed(validated, "https://deep.down.example.org", "deep.down.example.org")
@@ -144,7 +146,7 @@ def test_of_two_hosts_none_is_the_own() -> None:
     assert is_allowed(validated, "https://chat.example.com", "x.example.org", other)
 
 
-def test_the_own_host_is_what_a_proxy_says_where_django_believes_it(hosts: Settings) -> None:
+def test_a_forwarded_host_counts_where_django_trusts_it(hosts: Settings) -> None:
     validated = allowed_hosts_only(consumer)
     told = "127.0.0.1:8000", [b"x-forwarded-host", b"a.example.org"]
     assert not is_allowed(validated, "https://a.example.org", *told)
@@ -154,7 +156,7 @@ def test_the_own_host_is_what_a_proxy_says_where_django_believes_it(hosts: Setti
     assert is_allowed(validated, "https://a.example.org", "a.example.org")
 
 
-def test_a_host_named_besides_its_domain_needs_no_host_of_its_own(hosts: Settings) -> None:
+def test_a_host_listed_beside_its_domain_is_allowed_everywhere(hosts: Settings) -> None:
     hosts.ALLOWED_HOSTS = [".example.org", "www.example.org"]
     assert is_allowed(allowed_hosts_only(consumer), "https://www.example.org", "ws.example.org")
     assert not is_allowed(allowed_hosts_only(consumer), "https://x.example.org", "ws.example.org")
@@ -162,7 +164,7 @@ def test_a_host_named_besides_its_domain_needs_no_host_of_its_own(hosts: Setting
 
 @pytest.mark.parametrize("origin", DENIED)
 @pytest.mark.usefixtures("hosts")
-def test_other_pages_may_not(origin: str) -> None:
+def test_other_origins_are_refused(origin: str) -> None:
     assert not is_allowed(allowed_hosts_only(consumer), origin)
 
 
@@ -171,9 +173,7 @@ def test_other_pages_may_not(origin: str) -> None:
     "validated",
     [allowed_hosts_only(consumer), allowed_origins_only("*"), configured_origins_only(consumer)],
 )
-def test_without_a_readable_origin_nobody_may(
-    headers: Any, validated: Any, settings: Settings
-) -> None:
+def test_an_unreadable_origin_is_refused(headers: Any, validated: Any, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["*"]
     if not isinstance(validated, BaseOriginValidator):
         validated = validated(consumer)
@@ -181,7 +181,7 @@ def test_without_a_readable_origin_nobody_may(
         validated(Message({"headers": headers}, "websocket.connect", LAYER))
 
 
-def test_without_headers_nobody_may(hosts: Settings) -> None:
+def test_missing_headers_are_refused(hosts: Settings) -> None:
     with pytest.raises(DenyConnection):
         allowed_hosts_only(consumer)(Message({}, "websocket.connect", LAYER))
 
@@ -193,25 +193,25 @@ def test_a_star_allows_every_host(settings: Settings) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "chat.localhost", "127.0.0.1", "[::1]"])
 @pytest.mark.parametrize("debug", [True, False])
-def test_debug_alone_allows_this_machine(host: str, debug: bool, settings: Settings) -> None:
+def test_debug_alone_allows_localhost(host: str, debug: bool, settings: Settings) -> None:
     settings.DEBUG, settings.ALLOWED_HOSTS = debug, []
     assert is_allowed(allowed_hosts_only(consumer), f"http://{host}:8000") is debug
     assert not is_allowed(allowed_hosts_only(consumer), "http://evil.example")
 
 
-def test_debug_adds_nothing_to_hosts_that_are_set(hosts: Settings) -> None:
+def test_debug_adds_nothing_to_configured_hosts(hosts: Settings) -> None:
     hosts.DEBUG = True
     assert not is_allowed(allowed_hosts_only(consumer), "http://localhost:8000")
 
 
-def test_the_settings_are_read_with_each_message(hosts: Settings) -> None:
+def test_settings_are_read_for_each_message(hosts: Settings) -> None:
     validated = allowed_hosts_only(consumer)
     hosts.ALLOWED_HOSTS = ["evil.example"]
     assert is_allowed(validated, "https://evil.example")
 
 
 @pytest.mark.usefixtures("hosts")
-def test_the_consumer_gets_its_arguments_and_gives_its_result() -> None:
+def test_arguments_and_result_of_the_consumer_are_passed_through() -> None:
     validated = allowed_hosts_only(consumer)
     result = validated(from_origin("https://chat.example.com"), 1, room="tea")
     assert result == ("ran", (1,), {"room": "tea"})
@@ -219,10 +219,10 @@ def test_the_consumer_gets_its_arguments_and_gives_its_result() -> None:
 
 def test_the_decorated_consumer_looks_like_the_consumer() -> None:
     validated: Any = allowed_hosts_only(consumer)
-    assert (validated.__name__, validated.__doc__) == ("consumer", "Let it in.")
+    assert (validated.__name__, validated.__doc__) == ("consumer", "Accept everybody.")
 
 
-# A list of its own
+# An explicit list
 
 OWN_LIST = allowed_origins_only(
     "https://chat.example.com/",
@@ -248,7 +248,7 @@ OWN_LIST = allowed_origins_only(
         "capacitor://localhost",
     ],
 )
-def test_origins_in_the_list_may_open_sockets(origin: str) -> None:
+def test_listed_origins_may_open_sockets(origin: str) -> None:
     assert is_allowed(OWN_LIST(consumer), origin)
 
 
@@ -267,7 +267,7 @@ def test_origins_in_the_list_may_open_sockets(origin: str) -> None:
         *DENIED,
     ],
 )
-def test_origins_not_in_the_list_may_not(origin: str, settings: Settings) -> None:
+def test_unlisted_origins_may_not(origin: str, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["*"]
     assert not is_allowed(OWN_LIST(consumer), origin)
 
@@ -279,18 +279,18 @@ def test_an_empty_list_allows_nobody() -> None:
 @pytest.mark.parametrize(
     "entry", ["", "https://*.example.com", "chat.example.com:8000", "https://chat.example.com/page"]
 )
-def test_an_entry_that_would_allow_nobody_is_refused(entry: str) -> None:
+def test_an_entry_that_matches_nothing_is_refused(entry: str) -> None:
     with pytest.raises(ValueError, match="is no origin: expected one such as"):
         allowed_origins_only("intranet", entry)(consumer)
 
 
-def test_the_list_may_be_any_iterable_and_is_kept() -> None:
+def test_the_list_may_be_any_iterable_and_is_copied() -> None:
     validated = AllowedOriginsOnlyOriginValidator(consumer, iter(["intranet"]))
     assert is_allowed(validated, "http://intranet")
     assert is_allowed(validated, "http://intranet")
 
 
-# A validator of one's own
+# A custom validator
 
 
 def test_a_subclass_decides_by_itself() -> None:
@@ -302,7 +302,7 @@ def test_a_subclass_decides_by_itself() -> None:
     assert not is_allowed(OnlyTLS(consumer), "http://any.example")
 
 
-def test_a_subclass_must_decide() -> None:
+def test_a_subclass_must_implement_the_decision() -> None:
     with pytest.raises(NotImplementedError, match="validate_origin"):
         BaseOriginValidator(consumer)(from_origin("https://any.example"))
 
@@ -346,9 +346,7 @@ def test_a_socket_of_another_site_is_refused(
 
 @pytest.mark.parametrize("origin", ["https://board.example.com", "https://a.example.org"])
 @pytest.mark.usefixtures("hosts")
-def test_the_list_of_the_settings_takes_the_place_of_the_hosts(
-    origin: str, settings: Settings
-) -> None:
+def test_the_list_in_the_settings_replaces_the_hosts(origin: str, settings: Settings) -> None:
     validated = configured_origins_only(consumer)
     settings.CHANNEL_WORKERS = {"ALLOWED_ORIGINS": ["https://board.example.com", ".example.org"]}
     assert is_allowed(validated, origin)
@@ -374,7 +372,7 @@ def test_without_a_list_others_are_refused(origin: str, settings: Settings) -> N
     assert not is_allowed(configured_origins_only(consumer), origin)
 
 
-def test_where_all_hosts_are_allowed_a_page_opens_sockets_at_its_own(settings: Settings) -> None:
+def test_with_a_star_in_allowed_hosts_only_the_pages_own_host_counts(settings: Settings) -> None:
     settings.CHANNEL_WORKERS, settings.ALLOWED_HOSTS = {}, ["*"]
     validated = configured_origins_only(consumer)
     for origin in ("http://chat.example.com", "https://CHAT.example.com:443"):

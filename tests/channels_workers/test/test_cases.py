@@ -21,13 +21,13 @@ REDIS = "channels_workers.layers.redis.RedisChannelLayer"
 
 @pytest.fixture(autouse=True)
 def redis_layers(settings: Settings) -> None:
-    """Layers that no test must reach."""
+    """Layers that no test may reach."""
     config = {"BACKEND": REDIS, "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]}}
     settings.CHANNEL_LAYERS = {"default": config, "other": config}
 
 
 class Case(ChannelTestCaseMixin, SimpleTestCase):
-    """What the tests below run by hand."""
+    """A case that the tests below run by hand."""
 
     seen: ClassVar[list[Any]] = []
 
@@ -55,7 +55,7 @@ def run(case: unittest.TestCase) -> unittest.TestResult:
     return result
 
 
-def test_the_mixin_is_no_test_case() -> None:
+def test_the_mixin_is_not_a_test_case() -> None:
     class Mixin(ChannelTestCaseMixin):
         def test_of_the_mixin(self) -> None:
             raise AssertionError("There is no test case.")
@@ -64,7 +64,7 @@ def test_the_mixin_is_no_test_case() -> None:
     assert run(type("Mixed", (Mixin, SimpleTestCase), {})("test_of_the_mixin")).failures != []
 
 
-def test_a_test_has_a_layer_of_its_own() -> None:
+def test_each_test_has_its_own_layer() -> None:
     assert run(Case("passes")).wasSuccessful()
     first = list(Case.seen)
     assert run(Case("passes")).wasSuccessful()
@@ -73,18 +73,18 @@ def test_a_test_has_a_layer_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("method", ["passes", "fails"])
-def test_the_former_layer_comes_back(method: str) -> None:
+def test_the_previous_layer_is_restored(method: str) -> None:
     layer = channel_layers["default"]
     run(Case(method))
     assert channel_layers["default"] is layer
 
 
-def test_a_layer_that_nobody_had_asked_for_is_not_made() -> None:
+def test_an_unused_layer_is_not_created() -> None:
     run(Case("passes"))
     assert "default" not in channel_layers.backends
 
 
-def test_debug_has_a_layer_too() -> None:
+def test_debug_has_its_own_layer_too() -> None:
     with pytest.raises(ValueError, match="broken"):
         Case("fails").debug()
     Case("passes").debug()
@@ -106,7 +106,7 @@ def test_several_layers() -> None:
     assert channel_layers.backends == {}
 
 
-def test_an_alias_that_is_not_there() -> None:
+def test_an_unknown_alias() -> None:
     class Unknown(Case):
         test_channel_aliases = ("nowhere",)
 
@@ -120,14 +120,14 @@ def test_a_layer_that_was_not_replaced() -> None:
 
 
 class MessageTests(ChannelTestCase):
-    """Run by pytest, as those of users are."""
+    """Run by pytest, like tests of users."""
 
-    def test_a_message_that_is_required(self) -> None:
+    def test_a_required_message(self) -> None:
         assert self.get_next_message("x") is None
         with pytest.raises(AssertionError, match="Expected a message on channel x, got none"):
             self.get_next_message("x", require=True)
 
-    def test_messages_are_in_order_and_have_ids(self) -> None:
+    def test_messages_are_ordered_and_have_ids(self) -> None:
         for number in range(3):
             Channel("x").send({"number": number})
         messages = [self.get_next_message("x", require=True) for _ in range(3)]
@@ -141,13 +141,13 @@ class MessageTests(ChannelTestCase):
         assert message is not None
         assert (message.channel.name, message.content) == ("x", {"value": 42})
 
-    def test_it_is_in_a_transaction(self) -> None:
+    def test_each_test_runs_in_a_transaction(self) -> None:
         assert connection.in_atomic_block
 
 
 class TransactionTests(TransactionChannelTestCase):
-    """Run by pytest too."""
+    """Also run by pytest."""
 
-    def test_it_is_in_no_transaction(self) -> None:
+    def test_tests_run_without_a_transaction(self) -> None:
         assert not connection.in_atomic_block
         assert isinstance(channel_layers["default"], InMemoryChannelLayer)

@@ -58,7 +58,7 @@ def received(client: Client) -> list[Any]:
 # Its connection
 
 
-def test_what_reaches_the_socket_in_order(client: Client) -> None:
+def test_messages_reach_the_socket_in_order(client: Client) -> None:
     client.join_group("group")
     Channel(client.reply_channel).send({"number": 1})
     Group("group").send({"number": 2})
@@ -77,7 +77,7 @@ def test_consumers_add_it_to_groups(client: Client) -> None:
     assert received(client) == [{"number": 1}]
 
 
-def test_members_share_no_content() -> None:
+def test_group_members_share_no_content() -> None:
     clients = Client(), Client()
     for client in clients:
         client.join_group("group")
@@ -109,7 +109,7 @@ def test_its_channel_session(client: Client) -> None:
     assert consume(client, channel_session(lambda message: message.channel_session["count"])) == 7
 
 
-def test_several_messages_wait(client: Client) -> None:
+def test_queued_messages_are_consumed_one_by_one(client: Client) -> None:
     for number in range(3):
         client.send("websocket.connect", {"number": number})
     other = Client()
@@ -118,7 +118,7 @@ def test_several_messages_wait(client: Client) -> None:
         assert [client.consume("websocket.connect") for _ in range(4)] == [0, 1, 2, 3]
 
 
-def test_a_reply_channel_of_ones_own(client: Client) -> None:
+def test_a_custom_reply_channel(client: Client) -> None:
     consume(client, lambda message: message.reply_channel.send({}), reply_channel="mine")
     assert client.get_next_message("mine") is not None
     assert client.receive() is None
@@ -131,7 +131,7 @@ def count(message: Any) -> int:
     return message.channel_session["count"]  # type: ignore[no-any-return]
 
 
-def test_its_reply_channel_may_be_set() -> None:
+def test_the_reply_channel_may_be_set() -> None:
     client = Client()
     client.reply_channel = "mine"
     assert [consume(client, count) for _ in range(2)] == [1, 2]
@@ -141,7 +141,7 @@ def test_its_reply_channel_may_be_set() -> None:
     assert session_for_reply_channel("mine")["count"] == 2
 
 
-def test_its_reply_channel_may_be_that_of_another(client: Client) -> None:
+def test_the_reply_channel_may_be_that_of_another_client(client: Client) -> None:
     other = Client()
     other.reply_channel = client.reply_channel
     assert [consume(client, count), consume(other, count)] == [1, 2]
@@ -151,7 +151,7 @@ def test_its_reply_channel_may_be_that_of_another(client: Client) -> None:
 @pytest.mark.parametrize(
     ("name", "error"), [("a!b", "is of a process, and of no client here"), ("a b", "Got 'a b'")]
 )
-def test_a_reply_channel_that_nobody_could_read(name: str, error: str, client: Client) -> None:
+def test_an_unreadable_reply_channel_is_refused(name: str, error: str, client: Client) -> None:
     client.reply_channel = name
     with pytest.raises((ValueError, TypeError), match=error):
         client.send("x")
@@ -170,7 +170,7 @@ def test_the_channel_session_ends_with_the_disconnect(client: Client) -> None:
         assert client.consume("left") == 1
 
 
-def test_a_disconnect_that_was_put_off_keeps_the_session(client: Client) -> None:
+def test_a_postponed_disconnect_keeps_the_session(client: Client) -> None:
     def put_off(message: Any) -> None:
         raise ConsumeLater
 
@@ -180,7 +180,7 @@ def test_a_disconnect_that_was_put_off_keeps_the_session(client: Client) -> None
     assert consume(client, count) == 2
 
 
-def test_a_message_whose_consumer_cannot_reach_the_database_waits_again(client: Client) -> None:
+def test_a_message_is_requeued_when_its_consumer_cannot_reach_the_database(client: Client) -> None:
     def fail(message: Any) -> None:
         raise OperationalError("away")
 
@@ -190,7 +190,7 @@ def test_a_message_whose_consumer_cannot_reach_the_database_waits_again(client: 
         assert client.consume("x") == 1
 
 
-def test_a_channel_session_that_cannot_be_saved_is_an_error(client: Client) -> None:
+def test_an_unsavable_channel_session_is_an_error(client: Client) -> None:
     @channel_session
     def consumer(message: Any) -> None:
         message.channel_session["value"] = object()
@@ -211,7 +211,7 @@ def test_another_alias() -> None:
     assert Client().get_next_message(client.reply_channel) is None
 
 
-def test_it_is_connected_anew_in_a_new_layer(client: Client) -> None:
+def test_it_reconnects_in_a_new_layer(client: Client) -> None:
     first = client.reply_channel
     assert client.reply_channel == first
     channel_layers.backends.clear()
@@ -232,7 +232,7 @@ def test_a_layer_in_redis(client: Client, settings: Settings) -> None:
         client.send("x")
 
 
-async def test_it_refuses_event_loops_and_works_beside_them(client: Client) -> None:
+async def test_it_refuses_to_run_inside_an_event_loop(client: Client) -> None:
     with pytest.raises(RuntimeError, match="Make the test a `def`"):
         client.send("x")
     with pytest.raises(RuntimeError, match="Make the test a `def`"):
@@ -244,7 +244,7 @@ async def test_it_refuses_event_loops_and_works_beside_them(client: Client) -> N
     assert await sync_to_async(consume)(client, consumer) == "done"
 
 
-def test_it_leaves_the_event_loop_of_the_thread() -> None:
+def test_it_does_not_touch_the_event_loop_of_the_thread() -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -255,17 +255,17 @@ def test_it_leaves_the_event_loop_of_the_thread() -> None:
         loop.close()
 
 
-# What it runs
+# Running messages
 
 
-def test_nothing_waits(client: Client) -> None:
+def test_an_empty_channel(client: Client) -> None:
     with pytest.raises(AssertionError, match="^No message for channel x$"):
         client.consume("x")
     assert client.consume("x", fail_on_none=False) is None
 
 
 @pytest.mark.parametrize("channel", ["x", "websocket.connect", "websocket.disconnect"])
-def test_nothing_is_routed(channel: str, client: Client) -> None:
+def test_a_channel_without_a_route(channel: str, client: Client) -> None:
     with pytest.raises(AssertionError, match="^Can't find consumer for message <Message"):
         client.send_and_consume(channel)
     assert client.send_and_consume(channel, fail_on_none=False) is None
@@ -273,7 +273,7 @@ def test_nothing_is_routed(channel: str, client: Client) -> None:
     assert client.channel_layer.length(channel) == 0
 
 
-def test_the_consumer_of_a_channel(client: Client) -> None:
+def test_the_consumer_of_a_channel_runs(client: Client) -> None:
     def consumer(message: Any) -> None:
         pass
 
@@ -282,21 +282,21 @@ def test_the_consumer_of_a_channel(client: Client) -> None:
         assert client.get_consumer_by_channel("websocket.connect") is None
 
 
-def test_the_content_is_not_changed(client: Client) -> None:
+def test_content_is_not_modified(client: Client) -> None:
     content = {"list": [1]}
     with apply_routes(route("x", lambda message: message["list"].append(2))):
         client.send_and_consume("x", content)
     assert content == {"list": [1]}
 
 
-def test_what_a_class_returns(client: Client) -> None:
+def test_the_result_of_a_class_is_returned(client: Client) -> None:
     with apply_routes(route_class(WebsocketConsumer)):
         found = client.send_and_consume("websocket.connect", {"path": "/"})
     assert isinstance(found, WebsocketConsumer)
     assert received(client) == [{"accept": True}]
 
 
-def test_what_was_sent_goes_out_when_the_consumer_has_returned(client: Client) -> None:
+def test_messages_are_sent_when_the_consumer_has_returned(client: Client) -> None:
     seen: list[Any] = []
 
     def consumer(message: Any) -> str:
@@ -321,7 +321,9 @@ def test_what_was_sent_goes_out_when_the_consumer_has_returned(client: Client) -
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_consumer_raises(error: BaseException, sent: list[Any], client: Client) -> None:
+def test_exceptions_of_a_consumer_propagate(
+    error: BaseException, sent: list[Any], client: Client
+) -> None:
     def consumer(message: Any) -> None:
         message.reply_channel.send({"number": 1})
         raise error
@@ -336,7 +338,7 @@ def test_what_a_consumer_raises(error: BaseException, sent: list[Any], client: C
     ("error", "sent"),
     [(AcceptConnection(), {"accept": True}), (WebsocketCloseException(4000), {"close": 4000})],
 )
-def test_what_is_carried_out(error: Exception, sent: Any, client: Client) -> None:
+def test_control_flow_exceptions_are_handled(error: Exception, sent: Any, client: Client) -> None:
     def consumer(message: Any) -> None:
         raise error
 
@@ -344,7 +346,7 @@ def test_what_is_carried_out(error: Exception, sent: Any, client: Client) -> Non
     assert received(client) == [sent]
 
 
-def test_a_message_that_was_put_off_waits_again(client: Client) -> None:
+def test_a_postponed_message_is_requeued(client: Client) -> None:
     runs: list[str] = []
 
     def consumer(message: Any) -> int:
@@ -390,7 +392,7 @@ def test_consumers_are_in_the_transaction_of_the_test(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("consumer", [create, create_async])
-def test_connections_are_left_alone(
+def test_database_connections_are_left_alone(
     consumer: Consumer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Team.objects.create(name="first")
@@ -401,13 +403,13 @@ def test_connections_are_left_alone(
     assert Team.objects.count() == 2
 
 
-def test_the_signals_care_for_connections_again(client: Client) -> None:
+def test_afterwards_signals_clean_up_connections_again(client: Client) -> None:
     consume(client, lambda message: consume(Client(), lambda inner: None))
     assert {close_old_connections, reset_queries} <= receivers_of(consumer_started)
     assert close_old_connections in receivers_of(consumer_finished)
 
 
-def test_coroutines_reach_threads_in_the_thread_of_the_test(client: Client) -> None:
+def test_coroutines_run_their_sync_calls_in_the_thread_of_the_test(client: Client) -> None:
     async def consumer(message: Any) -> int:
         return await sync_to_async(threading.get_ident)()
 

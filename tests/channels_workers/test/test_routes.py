@@ -42,7 +42,7 @@ def first_routing(memory_layer: InMemoryChannelLayer, settings: Settings) -> Non
     ],
     ids=["route", "list", "tuple", "lists", "mixed", "include", "dict"],
 )
-def test_forms(routes: Any) -> None:
+def test_accepted_forms(routes: Any) -> None:
     with apply_routes(routes):
         assert is_routed("one")
         assert not is_routed("first")
@@ -55,13 +55,13 @@ def test_no_routes() -> None:
         assert not is_routed("first")
 
 
-def test_they_are_taken_back_after_an_error() -> None:
+def test_routes_are_restored_after_an_error() -> None:
     with pytest.raises(ValueError, match="broken"), apply_routes(to("one")):
         raise ValueError("broken")
     assert is_routed("first")
 
 
-def test_nesting_also_of_one_object() -> None:
+def test_one_object_may_be_nested() -> None:
     one, two = apply_routes(to("one")), apply_routes(to("two"))
     with one:
         with two:
@@ -94,7 +94,7 @@ def test_an_unknown_alias() -> None:
 
 @apply_routes(to("one"))
 def function(argument: int) -> int:
-    """Say what it is for."""
+    """A docstring to preserve."""
     assert is_routed("one")
     return argument
 
@@ -107,7 +107,7 @@ async def coroutine(argument: int) -> int:
 
 def test_a_function() -> None:
     assert function(1) == 1
-    assert (function.__name__, function.__doc__) == ("function", "Say what it is for.")
+    assert (function.__name__, function.__doc__) == ("function", "A docstring to preserve.")
     assert is_routed("first")
 
 
@@ -194,11 +194,11 @@ def test_a_subclass_whose_setup_is_broken() -> None:
     assert len(run(CaseWithBrokenSetUp("passes")).errors) == 1
 
 
-def test_a_class_decorated_over_a_decorated_one() -> None:
+def test_a_decorated_subclass_of_a_decorated_class() -> None:
     assert run(CaseWithinCase("passes")).wasSuccessful()
-    assert "one" in Case.seen  # the routes of the base are nearer to the test
+    assert "one" in Case.seen  # the routes of the base class are closer to the test
 
 
-def test_a_class_that_is_no_test_case() -> None:
+def test_a_class_that_is_not_a_test_case() -> None:
     with pytest.raises(TypeError, match="functions and test cases, not <class"):
         apply_routes(to("one"))(type("NoCase", (), {}))

@@ -1,4 +1,4 @@
-"""The tests in labs/genuine/applications/tested pass here when upgraded.
+"""The upgraded tests of labs/genuine/applications/tested pass on this engine.
 
 `labs/genuine/compare` runs them on both engines.
 """
@@ -19,7 +19,7 @@ COMPARISON = {
     "routing": "tested.routing.channel_routing",
     "urls": "labs.genuine.comparison.settings.urls",
     "database": ":memory:",
-    # The tests put a layer in memory in the place of Redis; nothing asks this one.
+    # The tests replace the Redis layer with a memory layer, so this one is never used.
     "redis": "redis://nowhere",
     "layer": {},
     "settings": {},
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *command: str) -> str:
-    """What a command that succeeds writes to its standard error."""
+    """The standard error of a command that succeeds."""
     environment = {
         "COMPARISON": json.dumps(COMPARISON),
         "PYTHONPATH": f"{folder}:{ROOT}:{ROOT / 'upgrade'}",
@@ -53,7 +53,7 @@ def run(folder: Path, *command: str) -> str:
     return done.stderr
 
 
-def test_they_pass_here(folder: Path) -> None:
+def test_they_pass_on_this_engine(folder: Path) -> None:
     settings = "labs.genuine.comparison.settings.ours"
     run(folder, sys.executable, "-m", "channels_workers_upgrade", "--write", "tested")
     written = run(folder, sys.executable, "-m", "django", "test", "tested", "--settings", settings)

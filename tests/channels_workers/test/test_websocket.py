@@ -50,7 +50,7 @@ def engine(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -
 
 @pytest.fixture(params=[None, "db", "cache"])
 def channel_engine(request: pytest.FixtureRequest, settings: Settings) -> str | None:
-    """The engine of channel sessions; None is the layer."""
+    """The engine of channel sessions. None means the layer."""
     settings.CHANNEL_SESSION_ENGINE = request.param and f"{BACKENDS}.{request.param}"
     return settings.CHANNEL_SESSION_ENGINE
 
@@ -64,14 +64,14 @@ def content_of(message: Message) -> Any:
     return message.content
 
 
-def test_the_names_of_the_package() -> None:
+def test_names_of_the_package() -> None:
     assert {name for name in vars(test) if "Client" in name or "Case" in name} <= set(test.__all__)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert HttpClient is WSClient
 
 
-# What a message holds
+# Contents of a message
 
 
 def test_the_path_and_the_query_string(client: WSClient) -> None:
@@ -84,7 +84,7 @@ def test_the_path_and_the_query_string(client: WSClient) -> None:
     assert consume(client, content_of)["path"] == "/"
 
 
-def test_what_is_given_wins(client: WSClient) -> None:
+def test_explicit_values_win(client: WSClient) -> None:
     given = {"path": "/mine/", "headers": [[b"host", b"mine"]], "reply_channel": "mine"}
     assert consume(client, content_of, content=given) == given
 
@@ -139,7 +139,7 @@ def test_headers_of_one_message(headers: Any, client: WSClient) -> None:
     assert content["headers"] == [[b"origin", b"http://testserver"], [b"x-number", b"1"]]
 
 
-def test_a_message_may_have_no_headers(client: WSClient) -> None:
+def test_headers_are_optional(client: WSClient) -> None:
     assert consume(client, content_of, content={"headers": None})["headers"] is None
 
 
@@ -157,7 +157,7 @@ def test_the_origin(client: WSClient) -> None:
     consume(client, guarded, "websocket.connect")
 
 
-def test_the_cookie_of_the_session_goes_with_the_first_message(client: WSClient) -> None:
+def test_the_first_message_carries_the_session_cookie(client: WSClient) -> None:
     key = client.session.session_key
     assert client.get_cookies() == {"sessionid": key}
     cookie = f"sessionid={key}".encode()
@@ -174,7 +174,7 @@ def test_without_sessions(client: WSClient, settings: Settings) -> None:
         client.session  # noqa: B018
 
 
-# What comes back
+# Replies
 
 
 def test_receive(client: WSClient) -> None:
@@ -196,20 +196,20 @@ def answer(*contents: Any) -> Consumer:
     return consumer
 
 
-def test_a_socket_that_is_accepted(client: WSClient) -> None:
+def test_an_accepted_socket(client: WSClient) -> None:
     consume(client, answer({"accept": True}, {"text": "1"}), "websocket.connect")
     assert client.receive() == 1
 
 
 @pytest.mark.parametrize("content", [{"close": True}, {"text": "first"}])
-def test_a_socket_that_is_not_accepted(content: Any, client: WSClient) -> None:
+def test_a_refused_socket(content: Any, client: WSClient) -> None:
     with pytest.raises(AssertionError, match="Connection rejected: .* != '{accept: True}'"):
         consume(client, answer(content), "websocket.connect")
     consume(client, answer(content), "websocket.connect", check_accept=False)
     assert client.receive(json=False) == content.get("text", content)
 
 
-def test_a_consumer_that_does_not_answer(client: WSClient, settings: Settings) -> None:
+def test_a_consumer_without_an_answer(client: WSClient, settings: Settings) -> None:
     with pytest.raises(AssertionError, match="Connection rejected: None"):
         consume(client, answer(), "websocket.connect")
     settings.CHANNEL_WORKERS = {"CONNECT": "accept"}
@@ -230,9 +230,7 @@ def visits_of_connection(message: Any) -> Any:
 
 
 @pytest.mark.django_db
-def test_a_session_that_was_saved(
-    engine: str, channel_engine: str | None, client: WSClient
-) -> None:
+def test_a_saved_session(engine: str, channel_engine: str | None, client: WSClient) -> None:
     client.session["visits"] = 3
     client.session.save()
     assert consume(client, visits_of_browser) == 3
@@ -240,7 +238,7 @@ def test_a_session_that_was_saved(
 
 
 @pytest.mark.django_db
-def test_a_session_that_is_saved_after_its_cookie_was_sent(client: WSClient) -> None:
+def test_a_session_saved_after_its_cookie_was_sent(client: WSClient) -> None:
     client.send("x")
     client.session["visits"] = 3
     client.session.save()
@@ -265,7 +263,9 @@ def stay(message: Any) -> list[str]:
 
 
 @pytest.mark.django_db
-def test_what_is_deleted_is_deleted_in_both(channel_engine: str | None, client: WSClient) -> None:
+def test_deleted_keys_are_deleted_in_both_sessions(
+    channel_engine: str | None, client: WSClient
+) -> None:
     client.session["visits"] = 3
     client.session.save()
     assert consume(client, stay) == ["kept", "visits"]
@@ -275,9 +275,7 @@ def test_what_is_deleted_is_deleted_in_both(channel_engine: str | None, client: 
 
 
 @pytest.mark.django_db
-def test_a_session_that_is_flushed_is_empty_in_both(
-    channel_engine: str | None, client: WSClient
-) -> None:
+def test_a_flushed_session_is_empty_in_both(channel_engine: str | None, client: WSClient) -> None:
     client.session["visits"] = 3
     client.session.save()
     assert consume(client, stay) == ["kept", "visits"]
@@ -289,7 +287,7 @@ def test_a_session_that_is_flushed_is_empty_in_both(
 
 
 @pytest.mark.django_db
-def test_a_socket_that_is_opened_again_has_the_session_of_its_browser(client: WSClient) -> None:
+def test_a_reopened_socket_has_the_session_of_its_browser(client: WSClient) -> None:
     @channel_session
     def enter(message: Any) -> list[str]:
         message.reply_channel.send({"accept": True})
@@ -312,7 +310,7 @@ def test_the_channel_session_of_another_layer() -> None:
 
 
 @pytest.mark.django_db
-def test_a_session_that_was_ended_has_no_cookie(client: WSClient) -> None:
+def test_a_flushed_session_has_no_cookie(client: WSClient) -> None:
     client.session["visits"] = 3
     client.session.save()
     client.session.flush()
@@ -363,7 +361,7 @@ def test_login(decorator: Consumer, client: WSClient, ada: User) -> None:
 
 @pytest.mark.django_db
 @DECORATORS
-def test_login_as_somebody_else(decorator: Consumer, client: WSClient, ada: User) -> None:
+def test_login_as_another_user(decorator: Consumer, client: WSClient, ada: User) -> None:
     client.session["visits"] = 3
     client.force_login(ada)
     client.force_login(User.objects.create_user("bob"))
@@ -372,7 +370,7 @@ def test_login_as_somebody_else(decorator: Consumer, client: WSClient, ada: User
 
 
 @pytest.mark.django_db
-def test_nobody_is_logged_in(client: WSClient) -> None:
+def test_logout_when_nobody_is_logged_in(client: WSClient) -> None:
     assert consume(client, http_session_user(name_of_user)) == ""
     assert consume(client, channel_session_user(name_of_user)) == ""
 

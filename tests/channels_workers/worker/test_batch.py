@@ -1,4 +1,4 @@
-"""Batches: how many messages are pulled at once, and how they are committed together."""
+"""Batches: how many messages are pulled at once, and their joint commit."""
 
 import threading
 from typing import Any
@@ -20,7 +20,7 @@ def test_one_message_is_pulled_at_first() -> None:
     assert Pace().count == 1
 
 
-def test_quick_consumers_get_more_and_more_at_once() -> None:
+def test_quick_consumers_get_growing_batches() -> None:
     pace, counts = Pace(), []
     for _ in range(1_000):
         pace.note(0.00001)
@@ -29,7 +29,7 @@ def test_quick_consumers_get_more_and_more_at_once() -> None:
     assert counts[-1] == batch.BATCH_SIZE
 
 
-def test_after_one_slow_run_the_next_message_is_pulled_alone() -> None:
+def test_after_a_slow_run_one_message_is_pulled() -> None:
     pace = Pace()
     for _ in range(1_000):
         pace.note(0.00001)
@@ -37,7 +37,7 @@ def test_after_one_slow_run_the_next_message_is_pulled_alone() -> None:
     assert pace.count == 1
 
 
-def test_a_batch_that_another_thread_committed_is_not_committed_again(
+def test_a_batch_committed_by_another_thread_is_not_committed_again(
     memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other thread may commit just before this one takes the lock."""
@@ -61,10 +61,10 @@ def test_a_batch_that_another_thread_committed_is_not_committed_again(
     assert 0 not in asked
 
 
-def test_what_was_pulled_beside_a_failed_commit_waits_in_the_backlog(
+def test_messages_pulled_with_a_failed_commit_go_to_the_backlog(
     memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The commit may be tried for long, and other threads can run those messages."""
+    """The commit may be retried for long, and other threads can run those messages."""
     group = WorkerGroup(memory_layer, n_threads=2, router=Router({"background": Counted()}))
     [worker, _] = group.workers
     for _ in range(2):

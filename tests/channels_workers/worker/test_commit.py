@@ -19,7 +19,7 @@ from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext
 from tests.channels_workers.consumers import Consumer, not_called, run_and_finish
 
-# The signals around a consumer close old database connections.
+# Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def small_layer(settings: Settings) -> InMemoryChannelLayer:
-    """A layer whose channel `small` holds one message, which is there."""
+    """A layer whose channel `small` is full with one message."""
     settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.2}
     layer = InMemoryChannelLayer(channel_capacity={"small": 1})
     Channel("small", channel_layer=layer).send({"number": 0})
@@ -79,7 +79,7 @@ def test_messages_to_a_channel_that_stays_full_are_dropped_and_logged(
     assert "Channel small stayed full: 2 messages that websocket.connect" in caplog.text
 
 
-def test_messages_to_a_channel_that_empties_in_time_go_out(
+def test_messages_to_a_channel_that_drains_in_time_are_sent(
     small_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 20}
@@ -87,7 +87,7 @@ def test_messages_to_a_channel_that_empties_in_time_go_out(
     small = Channel("small", channel_layer=small_layer)
 
     class MakeRoom(logging.Handler):
-        """Takes the message out of the channel when the first attempt is logged."""
+        """Consumes the message when the first attempt is logged."""
 
         def emit(self, record: logging.LogRecord) -> None:
             small_layer.store.take("small")
@@ -131,7 +131,7 @@ def test_a_commit_waits_for_redis(
     tried, found = threading.Event(), []
 
     class Tried(logging.Handler):
-        """Says that an attempt has failed."""
+        """Signals that an attempt has failed."""
 
         def emit(self, record: logging.LogRecord) -> None:
             tried.set()
@@ -153,14 +153,14 @@ def test_a_commit_waits_for_redis(
         redis_server.start()
         worker.join(20)
         logging.getLogger("channels_workers.worker.commit").removeHandler(handler)
-    assert found == [Committed.STALE], "it came back empty: the delivery is not ours any more"
+    assert found == [Committed.STALE], "it came back empty: the delivery is no longer ours"
     assert f"Committing {delivery.id}: Redis at {redis_server.url} does not answer" in caplog.text
 
 
-# Putting back
+# Requeueing
 
 
-def test_a_message_that_is_put_off_runs_after_waiting_ones(
+def test_a_postponed_message_runs_after_queued_ones(
     memory_layer: InMemoryChannelLayer, run_next: RunNext
 ) -> None:
     seen: list[int] = []

@@ -29,12 +29,12 @@ from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext, heard
 from tests.channels_workers.consumers import Consumer, not_called, run_and_finish
 
-# The signals around a consumer close old database connections.
+# Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 Act = Callable[[Any], Any]
 
-#: A consumer of each kind that does what it is given.
+#: A consumer of each kind that runs a given function.
 KINDS = pytest.mark.parametrize("is_async", [False, True], ids=["def", "async def"])
 
 
@@ -60,7 +60,7 @@ def fail_with(error: BaseException) -> Act:
 
 
 @KINDS
-def test_operations_go_out_when_the_consumer_has_returned(
+def test_operations_are_applied_when_the_consumer_has_returned(
     is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     seen: list[Any] = []
@@ -80,7 +80,7 @@ def test_operations_go_out_when_the_consumer_has_returned(
 
 
 @KINDS
-def test_immediate_sends_go_out_at_once(
+def test_immediate_sends_are_applied_at_once(
     is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     seen: list[Any] = []
@@ -95,7 +95,7 @@ def test_immediate_sends_go_out_at_once(
     assert connected.replies == [{"text": "first"}, {"text": "second"}]
 
 
-def test_messages_that_a_consumer_sent_have_ids_of_its_message(
+def test_ids_of_sent_messages_derive_from_the_consumed_message(
     connected: Client, run_next: RunNext
 ) -> None:
     def send_two(message: Any) -> None:
@@ -141,7 +141,7 @@ ERRORS = [RuntimeError("broken"), SystemExit(3), KeyboardInterrupt(), GeneratorE
 
 @KINDS
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_an_error_harms_one_message_and_what_was_sent_before_goes_out(
+def test_an_error_affects_one_message_and_earlier_sends_are_applied(
     error: BaseException, is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     assert run_next(consumer_that(fail_with(error), is_async)) is Committed.DONE
@@ -160,7 +160,7 @@ def test_sys_exit_ends_nothing(is_async: bool, connected: Client, run_next: RunN
 
 
 @KINDS
-def test_the_error_is_logged_with_channel_path_and_consumer(
+def test_an_error_is_logged_with_channel_path_and_consumer(
     is_async: bool, connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     consumer = consumer_that(fail_with(RuntimeError("broken")), is_async)
@@ -213,7 +213,7 @@ def test_a_consumer_may_close_its_socket(
     assert connected.replies == [{"text": "before"}, {"close": sent}]
 
 
-def test_closing_where_there_is_no_socket_is_logged(
+def test_closing_without_a_socket_is_logged(
     memory_layer: InMemoryChannelLayer, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     def close(message: Any) -> None:
@@ -225,7 +225,7 @@ def test_closing_where_there_is_no_socket_is_logged(
     assert "non-websocket handler" in caplog.text
 
 
-def test_a_custom_socket_exception_runs_for_its_message(
+def test_a_custom_socket_exception_runs_with_its_message(
     connected: Client, run_next: RunNext
 ) -> None:
     class Farewell(ChannelSocketException):
@@ -236,7 +236,7 @@ def test_a_custom_socket_exception_runs_for_its_message(
     assert connected.replies == [{"text": "before"}, {"text": "farewell", "close": True}]
 
 
-def test_an_exception_whose_run_fails_is_logged(
+def test_an_exception_with_a_failing_run_is_logged(
     connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_next(consumer_that(fail_with(ChannelSocketException()), is_async=False))
@@ -267,7 +267,7 @@ def test_unrouted_frames_and_disconnects_are_ignored(
     assert caplog.records == []
 
 
-def test_another_message_without_a_route_is_logged_and_finished(
+def test_other_messages_without_a_route_are_logged_and_finished(
     memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     Channel("background").send({"text": "hi"})
@@ -277,7 +277,7 @@ def test_another_message_without_a_route_is_logged_and_finished(
     assert f"No route for message {delivery.id} on background" in caplog.text
 
 
-def test_a_message_that_cannot_be_read_becomes_a_dead_letter(connected: Client) -> None:
+def test_an_unreadable_message_becomes_a_dead_letter(connected: Client) -> None:
     delivery = pull_one(connected.layer)._replace(payload=b"\xc1")
     outcome = dispatch(delivery, connected.layer, Router([]), not_called)
     assert "cannot be decoded" in str(outcome.unreadable)
@@ -293,7 +293,7 @@ def test_a_message_that_cannot_be_read_becomes_a_dead_letter(connected: Client) 
 
 @KINDS
 @pytest.mark.parametrize("error", [None, RuntimeError()])
-def test_signals_come_before_and_after_a_consumer(
+def test_signals_are_sent_before_and_after_a_consumer(
     error: Exception | None, is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -319,7 +319,7 @@ def test_a_message_without_a_consumer_sends_no_signal(memory_layer: InMemoryChan
 
 
 @pytest.mark.parametrize("signal", [consumer_started, consumer_finished])
-def test_a_receiver_that_fails_is_logged_and_blocks_no_connection(
+def test_a_failing_receiver_is_logged_and_blocks_no_connection(
     signal: Signal, connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(**arguments: Any) -> None:
@@ -347,7 +347,7 @@ def test_running_without_a_commit_has_no_effect(connected: Client) -> None:
     assert connected.released == []
 
 
-def test_a_client_that_left_meanwhile_gets_its_disconnect_after_the_message(
+def test_the_disconnect_of_a_client_that_left_follows_the_running_message(
     connected: Client, run_next: RunNext
 ) -> None:
     order: list[str] = []
@@ -365,7 +365,7 @@ def test_a_client_that_left_meanwhile_gets_its_disconnect_after_the_message(
 
 
 @KINDS
-def test_consume_later_undoes_the_run_and_repeats_it(
+def test_consume_later_discards_the_run_and_repeats_it(
     is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     runs: list[str] = []
@@ -429,7 +429,7 @@ def test_a_connect_message_without_a_socket_cannot_be_answered(
     assert "Traceback" not in caplog.text
 
 
-# The database of coroutines
+# Database connections of coroutines
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -452,7 +452,7 @@ def test_old_connections_are_closed_before_and_after_a_coroutine(
     assert steps == ["look after", "run", "look after"]
 
 
-# The outcome, for those who run consumers without a worker
+# The outcome, for callers without a worker
 
 
 def run_alone(client: Client, consumer: Consumer) -> Outcome:
@@ -472,13 +472,13 @@ def test_the_outcome_has_the_error(error: BaseException, connected: Client) -> N
     assert found is (None if isinstance(error, AcceptConnection) else error)
 
 
-def test_a_socket_exception_that_ran_is_no_error(connected: Client) -> None:
+def test_a_handled_socket_exception_is_not_an_error(connected: Client) -> None:
     outcome = run_alone(connected, fail_with(WebsocketCloseException(4000)))
     assert outcome.error is None
     assert len(outcome.operations) == 2
 
 
-def test_a_socket_exception_that_failed_gives_its_error(connected: Client) -> None:
+def test_a_failed_socket_exception_gives_its_error(connected: Client) -> None:
     outcome = run_alone(connected, fail_with(ChannelSocketException()))
     assert isinstance(outcome.error, NotImplementedError)
 
@@ -486,7 +486,7 @@ def test_a_socket_exception_that_failed_gives_its_error(connected: Client) -> No
 @pytest.mark.parametrize(
     ("value", "error"), [(object(), MessageError), ("x" * 600_000, MessageTooLarge)]
 )
-def test_a_session_that_cannot_be_saved_is_an_error(
+def test_an_unsavable_session_is_an_error(
     value: Any, error: type[Exception], connected: Client
 ) -> None:
     @channel_session
@@ -500,7 +500,7 @@ def test_a_session_that_cannot_be_saved_is_an_error(
     assert (outcome.session, outcome.result) == (None, "result")
 
 
-def test_the_error_of_the_consumer_wins_over_that_of_its_session(connected: Client) -> None:
+def test_the_consumers_error_takes_precedence_over_its_sessions(connected: Client) -> None:
     @channel_session
     def consumer(message: Any) -> None:
         message.channel_session["value"] = object()
@@ -509,11 +509,11 @@ def test_the_error_of_the_consumer_wins_over_that_of_its_session(connected: Clie
     assert isinstance(run_alone(connected, consumer).error, ConsumeLater)
 
 
-# Handshakes whose consumer fails
+# Handshakes with a failing consumer
 
 
 def refuses(client: Client) -> bool:
-    """Whether the last reply refuses a handshake that nothing before it has answered."""
+    """Whether the last reply refuses a handshake that was not answered before."""
     return client.replies[-1:] == [{"accept": False}]
 
 
@@ -546,18 +546,16 @@ def test_an_answer_before_the_error_counts(
     assert connected.replies == [answer]
 
 
-def test_a_frame_whose_consumer_raises_refuses_nothing(
-    connected: Client, run_next: RunNext
-) -> None:
+def test_a_failing_receive_consumer_refuses_nothing(connected: Client, run_next: RunNext) -> None:
     run_next(lambda message: message.reply_channel.send({"accept": True}))
     connected.send("hi")
     run_next(lambda message: message.no_such_attribute)
     assert connected.replies == [{"accept": True}]
 
 
-def test_a_connect_that_cannot_be_routed_is_refused(connected: Client) -> None:
+def test_an_unroutable_connect_is_refused(connected: Client) -> None:
     class Broken:
-        """A route with a fault."""
+        """A broken route."""
 
         def match_values(self, channel: str, values: Any) -> None:
             raise RuntimeError("broken")
@@ -569,7 +567,7 @@ def test_a_connect_that_cannot_be_routed_is_refused(connected: Client) -> None:
     assert refuses(connected)
 
 
-def test_a_connect_whose_session_cannot_be_saved_is_refused(
+def test_a_connect_with_an_unsavable_session_is_refused(
     connected: Client, run_next: RunNext
 ) -> None:
     @channel_session
@@ -587,15 +585,13 @@ def test_a_connect_without_an_answer_waits_for_the_time_out(
     assert connected.replies == []
 
 
-def test_a_handshake_that_is_put_off_too_often_is_refused(
-    connected: Client, run_next: RunNext
-) -> None:
+def test_a_handshake_postponed_too_often_is_refused(connected: Client, run_next: RunNext) -> None:
     while not connected.released:
         run_next(consumer_that(fail_with(ConsumeLater()), is_async=False))
     assert connected.replies == [{"accept": False}]
 
 
-def test_a_connect_whose_commit_is_impossible_is_refused(
+def test_a_connect_that_cannot_be_committed_is_refused(
     connected: Client, run_next: RunNext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit, layer = connected.layer.commit, connected.layer

@@ -1,4 +1,4 @@
-"""The event loop of a worker process, and left-over tasks of consumers."""
+"""A worker's event loop, and tasks that consumers leave behind."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ def loop() -> Iterator[EventLoop]:
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])
-def test_a_left_over_task_that_exits_does_not_end_the_loop(
+def test_sys_exit_in_a_left_over_task_does_not_end_the_loop(
     error: BaseException, loop: EventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     tasks = []
@@ -63,7 +63,7 @@ def test_left_over_tasks_are_cancelled_when_the_loop_stops(loop: EventLoop) -> N
     assert task.cancelled()
 
 
-def test_the_stop_waits_a_bounded_time_for_tasks(
+def test_stopping_waits_a_bounded_time_for_tasks(
     loop: EventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_loop, "CANCEL_TIMEOUT", 0.05)
@@ -82,10 +82,10 @@ def test_the_stop_waits_a_bounded_time_for_tasks(
     task = loop.run(leave_behind())
     assert loop.stop(time.monotonic() + 20)
     assert not task.done()
-    task._log_destroy_pending = False  # it cannot end any more, as its loop has
+    task._log_destroy_pending = False  # it cannot end any more, as its loop has ended
 
 
-def test_the_stop_waits_for_a_blocked_loop_until_the_deadline(loop: EventLoop) -> None:
+def test_stopping_waits_for_a_blocked_loop_until_the_deadline(loop: EventLoop) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def block() -> None:

@@ -29,14 +29,14 @@ from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.consumers import TIMEOUT, Blocked, Counted, StartGroup, stop
 
-# The signals around a consumer close old database connections.
+# Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 
 # Running consumers
 
 
-def test_a_consumer_runs_and_its_answer_goes_out(
+def test_a_consumer_runs_and_its_reply_is_sent(
     client_socket: Client, start_group: StartGroup
 ) -> None:
     answered = threading.Event()
@@ -53,7 +53,7 @@ def test_a_consumer_runs_and_its_answer_goes_out(
     assert client_socket.released == [0]
 
 
-def test_coroutines_of_all_threads_run_in_one_loop(
+def test_coroutines_of_all_threads_share_one_event_loop(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     loops = []
@@ -84,7 +84,7 @@ def test_connections_run_in_parallel(
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), RuntimeError()])
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_consumer_that_fails_does_not_end_its_worker(
+def test_a_failing_consumer_does_not_end_its_worker(
     error: BaseException,
     is_async: bool,
     memory_layer: InMemoryChannelLayer,
@@ -120,7 +120,7 @@ def test_the_callback_gets_each_delivery_before_it_runs(
     assert seen == [("background", 0)]
 
 
-def test_a_callback_that_fails_does_not_end_its_worker(
+def test_a_failing_callback_does_not_end_its_worker(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     failed = threading.Event()
@@ -138,7 +138,7 @@ def test_a_callback_that_fails_does_not_end_its_worker(
     assert counted.got_one.wait(TIMEOUT)
 
 
-def test_each_thread_says_that_it_is_ready(start_group: StartGroup) -> None:
+def test_each_thread_signals_that_it_is_ready(start_group: StartGroup) -> None:
     with heard(worker_ready) as calls:
         group = start_group({}, n_threads=3)
         stop(group)
@@ -169,7 +169,7 @@ def test_the_setting_names_the_routing(
 # Stopping
 
 
-def test_stopping_finishes_the_running_message_and_leaves_the_rest(
+def test_stopping_finishes_running_messages_and_leaves_the_rest(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held = Blocked()
@@ -186,7 +186,7 @@ def test_stopping_finishes_the_running_message_and_leaves_the_rest(
     assert pull_one(memory_layer).id == left
 
 
-def test_prefetched_messages_are_handed_back_uncounted(
+def test_prefetched_messages_are_released_without_counting_a_failure(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held = Blocked()
@@ -202,12 +202,12 @@ def test_prefetched_messages_are_handed_back_uncounted(
     assert memory_layer.length("one") + memory_layer.length("two") == 1
 
 
-# Several at once
+# Batches
 
 
 @pytest.fixture
 def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the second pull take all messages, on a machine of any speed."""
+    """Make the second pull take all messages, however fast the machine is."""
     monkeypatch.setattr(batch, "BATCH_WINDOW", 1000.0)
     monkeypatch.setattr(batch, "PACE_DECAY", 1.0)
 
@@ -219,7 +219,7 @@ def held_by(group: WorkerGroup) -> int:
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_waiting_messages_are_pulled_and_committed_in_a_batch(
+def test_queued_messages_are_pulled_and_committed_in_a_batch(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together: list[int] = []
@@ -267,7 +267,7 @@ def test_finished_messages_are_committed_during_a_slow_consumer(
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_one_thread_runs_an_ordinary_channel_in_order(
+def test_messages_of_an_ordinary_channel_pulled_together_run_in_order(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_flight, "PREFETCH_LEASE_ALONE", 0.01)
@@ -290,7 +290,7 @@ def test_one_thread_runs_an_ordinary_channel_in_order(
 
 
 @pytest.mark.usefixtures("several_at_once")
-def test_a_stopping_worker_commits_what_has_run(
+def test_a_stopping_worker_commits_finished_messages(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held = Blocked()
@@ -346,7 +346,7 @@ def test_a_process_holds_nothing_else_while_a_quarantined_message_runs(
 
 
 def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
-    """Let a worker die with a message of each channel."""
+    """Let a worker with a message of each channel die."""
     layer.register("victim", ProcessInfo.this("worker", 1, channels))
     for channel in channels:
         assert layer.pull([channel], "victim.0", 0)
@@ -378,7 +378,7 @@ def test_quarantined_messages_of_a_process_run_one_at_a_time(
 
 
 class PutOff:
-    """A consumer that takes a message at its second run."""
+    """A consumer that accepts a message at its second run."""
 
     def __init__(self) -> None:
         self.runs: list[str] = []
@@ -391,7 +391,7 @@ class PutOff:
             raise ConsumeLater
 
 
-def test_others_run_while_a_message_is_put_off(start_group: StartGroup) -> None:
+def test_other_messages_run_while_one_is_postponed(start_group: StartGroup) -> None:
     consumer = PutOff()
     start_group({"background": consumer})
     for text in ("hard", "easy"):
@@ -402,7 +402,7 @@ def test_others_run_while_a_message_is_put_off(start_group: StartGroup) -> None:
 
 @pytest.fixture
 def a_second_between_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time to look at what waits for its next run."""
+    """Time to inspect what waits for its next run."""
     monkeypatch.setattr(retries, "FIRST_WAIT", 1.0)
 
 
@@ -423,7 +423,7 @@ def test_the_first_retries_follow_soon(start_group: StartGroup) -> None:
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_a_message_that_is_put_off_stays_in_the_ledger(
+def test_a_postponed_message_stays_in_the_ledger(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
     found: list[Delivery] = []
@@ -437,9 +437,7 @@ def test_a_message_that_is_put_off_stays_in_the_ledger(
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_frames_wait_for_a_frame_that_is_put_off(
-    start_group: StartGroup, client_socket: Client
-) -> None:
+def test_frames_wait_for_a_postponed_frame(start_group: StartGroup, client_socket: Client) -> None:
     consumer = PutOff()
     client_socket.connect()
     start_group({"websocket.receive": consumer})
@@ -452,7 +450,7 @@ def test_frames_wait_for_a_frame_that_is_put_off(
 
 
 @pytest.mark.usefixtures("a_second_between_runs")
-def test_a_stopping_worker_hands_on_messages_that_are_put_off(
+def test_a_stopping_worker_requeues_postponed_messages(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer
 ) -> None:
     consumer = PutOff()
@@ -463,7 +461,7 @@ def test_a_stopping_worker_hands_on_messages_that_are_put_off(
     assert pull_one(memory_layer, "background").attempts == 1
 
 
-def test_a_prefetched_message_is_handed_back_after_its_lease(
+def test_a_prefetched_message_is_requeued_after_its_lease(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     held, counted = Blocked(), Counted()
@@ -476,7 +474,7 @@ def test_a_prefetched_message_is_handed_back_after_its_lease(
     held.let_go.set()
 
 
-def test_the_message_of_a_late_consumer_is_handed_back(
+def test_the_message_of_a_late_consumer_is_requeued(
     client_socket: Client, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Blocked()
@@ -494,7 +492,7 @@ def test_the_message_of_a_late_consumer_is_handed_back(
     assert f"Message {sent} was finished elsewhere" in caplog.text
 
 
-def test_the_time_to_stop_is_a_setting(
+def test_the_stop_time_out_is_a_setting(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = {"STOP_TIMEOUT": 0.1}
@@ -507,7 +505,7 @@ def test_the_time_to_stop_is_a_setting(
     held.let_go.set()
 
 
-# Which channels
+# Channel selection
 
 ROUTED = ["websocket.connect", "websocket.receive", "background", "background.mail"]
 
@@ -524,12 +522,12 @@ ROUTED = ["websocket.connect", "websocket.receive", "background", "background.ma
         (["Background", "background.m?il"], None, ["background.mail"]),
     ],
 )
-def test_globs_choose_the_channels(only: Any, exclude: Any, kept: list[str]) -> None:
+def test_globs_select_the_channels(only: Any, exclude: Any, kept: list[str]) -> None:
     assert filter_channels(ROUTED, only, exclude) == kept
 
 
 @pytest.mark.parametrize(("only", "exclude"), [(["thumbnails"], None), (None, ["*"])])
-def test_one_channel_must_be_left(only: Any, exclude: Any) -> None:
+def test_at_least_one_channel_must_remain(only: Any, exclude: Any) -> None:
     with pytest.raises(ValueError, match=r"No channel is left.*Routed are background, backgr"):
         filter_channels(ROUTED, only, exclude)
 
@@ -547,7 +545,7 @@ def test_a_worker_leaves_other_channels_alone(
     assert contents(memory_layer, "two") == [{"name": "two"}]
 
 
-# A layer in trouble
+# Layer outages
 
 
 def test_workers_wait_for_redis(
@@ -567,7 +565,7 @@ def test_workers_wait_for_redis(
     wait_for(lambda: "registered: works again" in caplog.text, "the log line")
 
 
-def test_workers_go_on_after_an_unforeseen_error(
+def test_workers_continue_after_an_unexpected_error(
     redis_server: RedisServer,
     start_group: StartGroup,
     caplog: pytest.LogCaptureFixture,
@@ -588,10 +586,10 @@ def test_workers_go_on_after_an_unforeseen_error(
     assert counted.got_one.wait(TIMEOUT)
 
 
-def test_a_stop_is_bounded_while_redis_hangs(
+def test_stopping_is_bounded_while_redis_hangs(
     tmp_path: Path, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A Redis that hangs is not one that refuses connections."""
+    """A hanging Redis differs from one that refuses connections."""
     server = RedisServer(tmp_path)
     server.start()
     host = {"address": server.url, "socket_timeout": 300}
@@ -630,7 +628,7 @@ def test_a_commit_that_waits_for_redis_ends_with_the_process(
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])
-def test_a_receiver_that_exits_ends_no_thread(
+def test_sys_exit_in_a_receiver_ends_no_thread(
     error: BaseException, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     errors, counted = [error], Counted()
@@ -670,18 +668,18 @@ async def fail(error: BaseException) -> None:
     raise error
 
 
-def test_the_loop_runs_coroutines_to_their_end(loop: EventLoop) -> None:
+def test_the_loop_runs_coroutines_to_completion(loop: EventLoop) -> None:
     assert loop.run(give(1)) == 1
     assert loop.run(give(2)) == 2
 
 
-def test_the_loop_raises_what_a_coroutine_raises(loop: EventLoop) -> None:
+def test_the_loop_reraises_exceptions_of_a_coroutine(loop: EventLoop) -> None:
     with pytest.raises(RuntimeError, match="broken"):
         loop.run(fail(RuntimeError("broken")))
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("now")])
-def test_the_loop_survives_an_exit(error: BaseException, loop: EventLoop) -> None:
+def test_the_loop_survives_sys_exit(error: BaseException, loop: EventLoop) -> None:
     with pytest.raises(ConsumerExit, match=type(error).__name__):
         loop.run(fail(error))
     assert loop.run(give(1)) == 1
@@ -697,7 +695,7 @@ def test_a_coroutine_sees_the_context_of_its_caller(loop: EventLoop) -> None:
     assert loop.run(read()) == "of the caller"
 
 
-def test_a_loop_that_nobody_used_can_be_stopped() -> None:
+def test_an_unused_loop_can_be_stopped() -> None:
     before = threading.active_count()
     EventLoop().stop()
     assert threading.active_count() == before

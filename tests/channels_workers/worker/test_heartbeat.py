@@ -13,11 +13,11 @@ from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import Client
 from tests.channels_workers.consumers import TIMEOUT, Blocked, Counted, StartGroup, stop
 
-# The signals around a consumer close old database connections.
+# Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 
-async def test_the_server_in_a_worker_process_lives_as_long(
+async def test_the_server_of_a_worker_process_stops_with_it(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
@@ -39,7 +39,7 @@ async def test_the_server_in_a_worker_process_lives_as_long(
     await memory_layer.retire_server()
 
 
-def test_a_process_is_known_while_it_runs(
+def test_a_process_is_registered_while_it_runs(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     processes = memory_layer.store.counters
@@ -49,7 +49,7 @@ def test_a_process_is_known_while_it_runs(
     assert group.process not in processes
 
 
-def test_an_unknown_process_registers_again(
+def test_an_unregistered_process_registers_again(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:
     processes = memory_layer.store.counters
@@ -59,7 +59,7 @@ def test_an_unknown_process_registers_again(
     wait_for(lambda: group.process in processes, "the next registration")
 
 
-def test_a_worker_that_was_declared_dead_goes_on_under_a_new_name(
+def test_a_worker_that_was_marked_dead_continues_under_a_new_id(
     start_group: StartGroup, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     consumer = Counted()
@@ -77,10 +77,10 @@ def test_a_worker_that_was_declared_dead_goes_on_under_a_new_name(
     memory_layer.admin.clean_up(old)
 
 
-def test_nothing_is_pulled_before_the_layer_knows_the_process(
+def test_nothing_is_pulled_before_the_process_is_registered(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other processes would declare it dead, and run its messages too."""
+    """Other processes would mark it dead and run its messages too."""
     register, refusals, counted = memory_layer.register, Counted(), Counted()
 
     def refuse(process: str, about: ProcessInfo) -> None:
@@ -99,7 +99,7 @@ def test_nothing_is_pulled_before_the_layer_knows_the_process(
     assert counted.got_one.wait(TIMEOUT)
 
 
-def test_a_process_that_was_never_known_can_be_stopped(
+def test_a_process_that_never_registered_can_be_stopped(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(process: str, about: ProcessInfo) -> None:
@@ -109,7 +109,7 @@ def test_a_process_that_was_never_known_can_be_stopped(
     stop(start_group({}, n_threads=2))
 
 
-def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
+def test_nothing_is_pulled_before_the_new_id_is_registered(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)
@@ -140,7 +140,7 @@ def test_nothing_is_pulled_before_the_layer_knows_the_new_name(
     memory_layer.admin.clean_up(former)
 
 
-def test_commits_go_on_while_the_new_name_is_unknown(
+def test_commits_continue_while_the_new_id_is_unregistered(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.02)

@@ -2,13 +2,13 @@ from channels_workers.worker import identity
 from channels_workers.worker.identity import Identity
 
 
-def test_each_thread_holds_its_deliveries_under_a_name_of_its_own() -> None:
+def test_each_thread_has_its_own_consumer_name() -> None:
     mine = Identity(2)
     assert mine.consumers == [f"{mine.process}.0", f"{mine.process}.1"]
     assert not mine.known.is_set()
 
 
-def test_a_new_name_is_another_one() -> None:
+def test_renewed_names_differ() -> None:
     mine = Identity(1)
     before = mine.process
     assert mine.renew() == before != mine.process
@@ -16,7 +16,7 @@ def test_a_new_name_is_another_one() -> None:
     assert mine.all_consumers() == [f"{before}.0", f"{mine.process}.0"]
 
 
-def test_only_so_many_previous_names_are_kept() -> None:
+def test_the_number_of_previous_names_is_bounded() -> None:
     mine = Identity(1)
     for _ in range(2 * identity.NAMES):
         mine.renew()

@@ -1,4 +1,4 @@
-"""The ledger of a worker process."""
+"""A worker process's ledger of deliveries."""
 
 import time
 
@@ -30,13 +30,13 @@ def test_the_longest_waiting_delivery_is_next(in_flight: InFlight) -> None:
     assert in_flight.next(first) is first.running is None
 
 
-def test_one_that_was_pulled_alone_runs_at_once(in_flight: InFlight) -> None:
+def test_a_delivery_pulled_alone_runs_at_once(in_flight: InFlight) -> None:
     slot = in_flight.slots[0]
     assert in_flight.next_of([delivery("a")], 1, slot) == slot.running == delivery("a")
     assert in_flight.backlog.all() == []
 
 
-def test_one_that_was_pulled_waits_for_those_before(in_flight: InFlight) -> None:
+def test_a_new_delivery_waits_for_earlier_ones(in_flight: InFlight) -> None:
     slot = in_flight.slots[0]
     in_flight.backlog.add([delivery("a")])
     assert in_flight.next_of([delivery("b")], 1, slot) == delivery("a")
@@ -54,7 +54,7 @@ def test_quarantined_messages_run_one_at_a_time(in_flight: InFlight) -> None:
     assert in_flight.next(first) == two
 
 
-def test_all_places_are_in_the_ledger(in_flight: InFlight) -> None:
+def test_deliveries_in_every_state_are_in_the_ledger(in_flight: InFlight) -> None:
     first, second = in_flight.slots
     in_flight.backlog.add([delivery("backlog")])
     in_flight.quarantined.add([delivery("quarantined")])
@@ -67,7 +67,7 @@ def test_all_places_are_in_the_ledger(in_flight: InFlight) -> None:
     assert in_flight.unknown(found, [delivery("before")]) == [delivery("new")]
 
 
-def test_it_is_crowded_while_something_waits_for_a_thread(in_flight: InFlight) -> None:
+def test_it_is_crowded_while_deliveries_wait_for_a_thread(in_flight: InFlight) -> None:
     assert not in_flight.is_crowded
     in_flight.slots[0].finished.append(Finished(delivery("a")))
     assert in_flight.is_crowded
@@ -79,7 +79,7 @@ def test_it_is_crowded_while_something_waits_for_a_thread(in_flight: InFlight) -
 # The backlog
 
 
-def test_a_delivery_that_cannot_be_settled_keeps_its_place_and_delays_no_other(
+def test_a_delivery_that_cannot_be_settled_keeps_its_position_and_delays_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     waiting, seen = Backlog(), []
@@ -97,7 +97,7 @@ def test_a_delivery_that_cannot_be_settled_keeps_its_place_and_delays_no_other(
     assert "Handing back id a on background: ValueError was raised." in caplog.text
 
 
-def test_an_outage_leaves_all_in_their_places() -> None:
+def test_an_outage_leaves_all_deliveries_in_position() -> None:
     waiting = Backlog()
 
     def act(found: Delivery) -> None:

@@ -1,4 +1,4 @@
-"""One run of a consumer leaves nothing behind on its thread for the next."""
+"""A consumer's run leaves nothing behind on its thread."""
 
 import decimal
 import threading
@@ -21,7 +21,7 @@ from labs.harness.waiting import wait_for
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.consumers import TIMEOUT, Consumer, StartGroup
 
-# Workers have connections of their own to the database of the tests.
+# Workers have their own connections to the test database.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KINDS = ["def", "async def"]
@@ -78,7 +78,7 @@ def test_a_run_of_a_coroutine_leaves_nothing_behind_either(
 
 
 def run_twice(layer: InMemoryChannelLayer, start_group: StartGroup, consumer: Consumer) -> None:
-    """Let one thread of a worker run *consumer* twice."""
+    """Let one worker thread run *consumer* twice."""
     group = start_group({"background": consumer})
     for _ in range(2):
         Channel("background").send({})
@@ -87,10 +87,10 @@ def run_twice(layer: InMemoryChannelLayer, start_group: StartGroup, consumer: Co
     group.workers[0].thread.join(TIMEOUT)
 
 
-def test_connections_to_caches_stay(
+def test_cache_connections_are_kept(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, settings: Settings
 ) -> None:
-    """A cache that was made anew for each run would open a connection for each."""
+    """A new cache object per run would open a connection each time."""
     locmem = "django.core.cache.backends.locmem.LocMemCache"
     settings.CACHES = {
         "default": {"BACKEND": locmem},
@@ -136,7 +136,7 @@ async def begin_in_a_coroutine(message: Any) -> None:
 
 
 @pytest.mark.parametrize("leave", [lambda message: begin(), begin_in_a_coroutine], ids=KINDS)
-def test_a_transaction_that_is_left_open_is_rolled_back_and_logged(
+def test_an_open_transaction_is_rolled_back_and_logged(
     leave: Consumer,
     memory_layer: InMemoryChannelLayer,
     start_group: StartGroup,
@@ -161,7 +161,7 @@ def test_a_transaction_that_is_left_open_is_rolled_back_and_logged(
     assert caplog.text.count("left a transaction of the database 'default' open") == 2
 
 
-def test_after_an_error_unusable_connections_are_closed() -> None:
+def test_unusable_connections_are_closed_after_an_error() -> None:
     with transaction.atomic():
         connection.errors_occurred = True
         close_unusable_connections()

@@ -21,7 +21,7 @@ from labs.harness.waiting import wait_for
 
 
 class Clock:
-    """A detector at the process "own", and the counters that it sees, second by second."""
+    """A detector in the process "own", and the counters that it sees, second by second."""
 
     def __init__(self) -> None:
         self.detector = StallDetector()
@@ -32,7 +32,7 @@ class Clock:
         return self.detector.look({**self.counters, **standing}, "own", self.now)
 
     def pass_by(self, seconds: float, *, step: float = 1.0, **standing: int) -> list[str]:
-        """Look every *step* seconds while the own counter rises; return the dead."""
+        """Look every *step* seconds while the own counter rises. Returns the dead."""
         dead: list[str] = []
         end = self.now + seconds
         while self.now < end:
@@ -42,7 +42,7 @@ class Clock:
         return dead
 
 
-def test_a_counter_that_stands_still_is_dead_after_a_while() -> None:
+def test_a_counter_that_stops_is_dead_after_the_time_out() -> None:
     clock = Clock()
     clock.look(other=7)
     assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
@@ -62,14 +62,14 @@ def test_a_counter_that_rises_late_is_alive() -> None:
         assert clock.pass_by(DEAD_AFTER - 1, other=counter) == []
 
 
-def test_no_process_declares_itself_dead() -> None:
+def test_no_process_marks_itself_dead() -> None:
     clock = Clock()
     for _ in range(20):
         clock.now += 1
         assert clock.look() == {}
 
 
-def test_a_frozen_reaper_declares_nobody_dead() -> None:
+def test_a_frozen_reaper_marks_nobody_dead() -> None:
     clock = Clock()
     clock.look(other=7)
     clock.now += 60
@@ -77,12 +77,12 @@ def test_a_frozen_reaper_declares_nobody_dead() -> None:
     assert clock.pass_by(2, other=7) == ["other"]
 
 
-def test_looks_that_are_too_far_apart_do_not_count() -> None:
+def test_observations_too_far_apart_do_not_count() -> None:
     clock = Clock()
     assert clock.pass_by(60, step=LONGEST_PAUSE + 0.1, other=7) == []
 
 
-def test_a_reaper_without_a_heartbeat_of_its_own_declares_nobody_dead() -> None:
+def test_a_reaper_without_own_heartbeat_marks_nobody_dead() -> None:
     clock = Clock()
     for _ in range(60):
         clock.now += 1
@@ -91,14 +91,14 @@ def test_a_reaper_without_a_heartbeat_of_its_own_declares_nobody_dead() -> None:
     assert clock.pass_by(2, other=7)
 
 
-def test_a_process_that_is_gone_is_forgotten() -> None:
+def test_a_process_that_has_left_is_forgotten() -> None:
     clock = Clock()
     clock.look(other=7)
     assert clock.pass_by(2) == []
     assert clock.pass_by(DEAD_AFTER - 1, other=7) == []
 
 
-def test_a_reaper_with_a_new_name_goes_on() -> None:
+def test_a_reaper_with_a_new_id_continues() -> None:
     clock = Clock()
     clock.look(other=7)
     clock.counters = {"own": 1, "old": 5}
@@ -116,7 +116,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
-    """The reaper of a process that heartbeats."""
+    """The reaper of a process with heartbeats."""
     memory_layer.register("own", ProcessInfo.this("worker"))
     ended = threading.Event()
 
@@ -133,7 +133,7 @@ def own(memory_layer: InMemoryChannelLayer) -> Iterator[Reaper]:
 
 
 @pytest.mark.usefixtures("quickly")
-def test_dead_processes_are_declared_dead_and_cleaned_up(
+def test_dead_processes_are_marked_dead_and_cleaned_up(
     own: Reaper, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory_layer.register("other", ProcessInfo.this("worker"))
@@ -148,7 +148,7 @@ def test_dead_processes_are_declared_dead_and_cleaned_up(
 
 
 @pytest.mark.usefixtures("quickly")
-def test_dead_processes_of_another_reaper_are_cleaned_up(
+def test_processes_marked_dead_by_another_reaper_are_cleaned_up(
     own: Reaper, memory_layer: InMemoryChannelLayer
 ) -> None:
     memory_layer.register("other", ProcessInfo.this("worker"))
@@ -159,7 +159,7 @@ def test_dead_processes_of_another_reaper_are_cleaned_up(
 
 
 @pytest.mark.usefixtures("quickly")
-def test_trouble_does_not_end_the_reaper(
+def test_errors_do_not_end_the_reaper(
     own: Reaper, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = [LayerUnavailable("away"), ValueError("nobody foresaw it")]
@@ -179,7 +179,7 @@ def test_trouble_does_not_end_the_reaper(
 
 
 class Watched:
-    """A reaper at the process "own", which heartbeats, and the time that it sees."""
+    """A reaper in the process "own", which has heartbeats, and the time that it sees."""
 
     def __init__(self, layer: WorkerLayer) -> None:
         self.layer = layer
@@ -196,13 +196,13 @@ class Watched:
 
 @pytest.fixture
 def watched(memory_layer: InMemoryChannelLayer) -> Watched:
-    """A layer in which the unknown process "stray" holds the only message."""
+    """A layer in which the unregistered process "stray" holds the only message."""
     memory_layer.apply([memory_layer.make_send("work", {"n": 1})])
     assert memory_layer.pull(["work"], "stray.0", 0)
     return Watched(memory_layer)
 
 
-def test_deliveries_of_an_unknown_process_go_to_others(
+def test_deliveries_of_an_unregistered_process_are_requeued(
     watched: Watched, memory_layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
@@ -216,7 +216,7 @@ def test_deliveries_of_an_unknown_process_go_to_others(
     ]
 
 
-def test_later_deliveries_of_an_unknown_process_go_to_others_too(
+def test_later_deliveries_of_an_unregistered_process_are_requeued_too(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER)
@@ -238,7 +238,7 @@ def test_a_process_that_registers_again_keeps_its_deliveries(
     assert set(memory_layer.admin.processes()) == {"own", "stray"}
 
 
-def test_a_process_with_a_new_name_keeps_its_deliveries(
+def test_a_process_with_a_new_id_keeps_its_deliveries(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(DEAD_AFTER - LOOK_INTERVAL)
@@ -252,7 +252,7 @@ def test_a_process_with_a_new_name_keeps_its_deliveries(
     assert memory_layer.admin.awaiting_cleanup() == set()
 
 
-def test_a_frozen_reaper_takes_no_process_for_unknown(
+def test_a_frozen_reaper_takes_no_process_for_unregistered(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(2 * LOOK_INTERVAL)
@@ -261,10 +261,10 @@ def test_a_frozen_reaper_takes_no_process_for_unknown(
     assert memory_layer.pull(["work"], "own.0", 0) == []
 
 
-def test_a_failed_clean_up_delays_no_other(
+def test_a_failed_cleanup_delays_no_other(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor the search for unknown processes. The failure is logged as an error."""
+    """Nor the search for unregistered processes. The failure is logged as an error."""
     layer = RedisChannelLayer(hosts=[redis_server.url])
     watched = Watched(layer)
     layer.apply([layer.make_send("work", {"n": 1})])

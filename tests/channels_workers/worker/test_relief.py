@@ -1,4 +1,4 @@
-"""What is done for threads that are in slow consumers; more of it in test_group.py."""
+"""Work done for threads with slow consumers. test_group.py has more."""
 
 from typing import Any
 

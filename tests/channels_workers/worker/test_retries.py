@@ -44,7 +44,7 @@ from tests.channels_workers.clients import Client, pull_one
 from tests.channels_workers.conftest import RunNext
 from tests.channels_workers.consumers import StartGroup, not_called
 
-# The signals around a consumer close old database connections.
+# Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 AWAY = OperationalError("the database is away")
@@ -57,7 +57,7 @@ def delivery(channel: str = RECEIVE, failures: int = 0) -> Delivery:
 
 
 class Fails:
-    """A consumer that sends, joins and remembers, and fails at its first runs."""
+    """A consumer that sends, joins and writes its session, and fails in its first runs."""
 
     def __init__(self, times: int, error: BaseException = AWAY) -> None:
         self.times = times
@@ -110,7 +110,7 @@ def test_transient_errors(error: BaseException | None, expected: bool) -> None:
     assert is_put_off(error) is (expected or isinstance(error, ConsumeLater))
 
 
-def test_the_exceptions_are_a_setting(settings: Settings) -> None:
+def test_the_exceptions_are_configurable(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"RETRY_ON": ["builtins.ConnectionError"]}
     assert is_retried(ConnectionResetError())
     assert not is_retried(AWAY)
@@ -121,14 +121,14 @@ def test_the_exceptions_are_a_setting(settings: Settings) -> None:
 # How long
 
 
-def test_the_pauses_grow(settings: Settings) -> None:
+def test_pauses_grow(settings: Settings) -> None:
     waits = [wait_before_run(delivery(failures=number), AWAY) for number in range(8)]
     assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     settings.CHANNEL_WORKERS = {"RETRY_PAUSE": 0.3, "RETRIES": 10_000}
     assert wait_before_run(delivery(failures=9_999), AWAY) == 0.3
 
 
-def test_the_runs_are_bounded() -> None:
+def test_the_number_of_runs_is_bounded() -> None:
     assert not is_last(delivery(failures=29), AWAY)
     assert is_last(delivery(failures=30), AWAY)
     assert wait_before_run(delivery(failures=30), AWAY) == 0.0, "it does not run again"
@@ -143,7 +143,7 @@ def test_a_handshake_is_retried_while_its_client_waits(
     assert len(ran) + 1 == runs
 
 
-def test_failures_and_consume_later_are_counted_apart() -> None:
+def test_failures_and_consume_later_are_counted_separately() -> None:
     assert not is_last(delivery(failures=30), ConsumeLater())
     assert not is_last(delivery()._replace(attempts=10), AWAY)
 
@@ -152,7 +152,7 @@ def test_failures_and_consume_later_are_counted_apart() -> None:
 
 
 @KINDS
-def test_a_message_that_failed_runs_again_and_nothing_of_the_failed_run_goes_out(
+def test_a_failed_message_runs_again_without_effects_of_the_failed_run(
     is_async: bool, connected: Client, run_next: RunNext
 ) -> None:
     run_next(lambda message: None)
@@ -188,7 +188,7 @@ def test_frames_of_the_connection_wait_for_it(connected: Client, start_group: St
     assert seen == ["first"] * 4 + ["second"]
 
 
-def test_a_method_of_a_class_is_retried(connected: Client, run_next: RunNext) -> None:
+def test_a_class_based_consumer_is_retried(connected: Client, run_next: RunNext) -> None:
     class Consumer(WebsocketConsumer):
         """A class-based consumer."""
 
@@ -221,14 +221,14 @@ def test_the_disconnect_is_retried_too(
     assert len(fails.ids) == 2
 
 
-def test_an_error_in_a_filter_of_the_routing_is_retried(
+def test_an_error_in_a_routing_filter_is_retried(
     connected: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[bool] = []
     monkeypatch.setattr(dispatching, "close_unusable_connections", lambda: closed.append(True))
 
     class Asks:
-        """A route that asks the database."""
+        """A route that queries the database."""
 
         def __init__(self) -> None:
             self.asked = 0
@@ -253,14 +253,14 @@ def test_an_error_in_a_filter_of_the_routing_is_retried(
 
 
 def run_once(delivery: Delivery, layer: InMemoryChannelLayer, router: Router) -> Committed:
-    """Run a message, and put it back at once if it failed."""
+    """Run a message, and requeue it at once if it failed."""
     outcome = dispatch(delivery, layer, router, not_called)
     if outcome.is_put_off:
         return put_back(delivery, layer, outcome.error)
     return finish(Finished(delivery, outcome.operations, outcome.session), layer)
 
 
-def test_an_empty_list_turns_retries_off(
+def test_an_empty_list_disables_retries(
     connected: Client, run_next: RunNext, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CHANNEL_WORKERS = {"RETRY_ON": []}
@@ -299,7 +299,7 @@ def test_an_error_while_a_decorator_loads_is_retried(
     assert len(loads) >= 2
 
 
-def test_an_error_in_a_transaction_undoes_it(connected: Client, run_next: RunNext) -> None:
+def test_an_error_in_a_transaction_rolls_it_back(connected: Client, run_next: RunNext) -> None:
     runs: list[int] = []
 
     def consumer(message: Any) -> None:
@@ -325,7 +325,7 @@ def run_until_the_end(connected: Client, run_next: RunNext, fails: Fails) -> int
     return len(fails.ids)
 
 
-def test_after_the_last_run_it_is_a_dead_letter_and_the_connection_goes_on(
+def test_after_the_last_run_it_is_a_dead_letter_and_the_connection_continues(
     connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_next(lambda message: None)
@@ -353,7 +353,7 @@ def test_a_handshake_that_fails_too_often_is_refused(
 # The log
 
 
-def test_an_outage_has_one_traceback_and_one_end(
+def test_an_outage_has_one_stack_trace_and_one_end(
     connected: Client, start_group: StartGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing, ran = set(range(50)), list[int]()
@@ -381,14 +381,14 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [vars(one).get("event", "").replace("_", " ") for one in caplog.records]
 
 
-def test_lines_of_dead_letters_grow_slowly(caplog: pytest.LogCaptureFixture) -> None:
+def test_dead_letter_log_lines_get_rarer(caplog: pytest.LogCaptureFixture) -> None:
     failures = Failures()
     for _ in range(10_000):
         failures.ended(delivery(failures=30), AWAY)
     assert [one.args[3] for one in caplog.records] == [1, 10, 100, 1_000, 10_000]  # type: ignore[index]
 
 
-def test_another_outage_has_lines_of_its_own(
+def test_another_outage_has_its_own_lines(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "SOON", -1.0)
@@ -412,9 +412,9 @@ def test_short_outages_in_a_row_do_not_fill_the_log(caplog: pytest.LogCaptureFix
     assert events(caplog) == ["failed for now", "works again"]
 
 
-def test_a_waiting_error_keeps_no_variables_of_the_consumer_alive() -> None:
+def test_a_stored_error_keeps_no_variables_of_the_consumer_alive() -> None:
     class Large:
-        """Something that a consumer has loaded."""
+        """A large object of a consumer."""
 
     def fail() -> None:
         large = Large()

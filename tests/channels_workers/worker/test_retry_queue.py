@@ -50,13 +50,13 @@ def put_back() -> Iterator[PutBack]:
     put_back.queue.stop()
 
 
-def test_the_waits_grow() -> None:
+def test_waits_grow() -> None:
     waits = [wait_before_run(delivery("a", attempts)) for attempts in range(8)]
     assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
     assert wait_before_run(delivery("a", 5_000)) == 1.0
 
 
-def test_deliveries_are_put_back_after_their_waits(put_back: PutBack) -> None:
+def test_deliveries_are_requeued_after_their_waits(put_back: PutBack) -> None:
     begin = time.monotonic()
     for token, attempts in (("last", 3), ("first", 0), ("second", 2)):
         put_back.queue.add(delivery(token, attempts))
@@ -74,14 +74,14 @@ def test_a_later_delivery_may_be_due_first(put_back: PutBack) -> None:
     assert delivery("sooner") not in put_back.queue.all()
 
 
-def test_a_delivery_stays_in_the_queue_until_it_is_put_back(put_back: PutBack) -> None:
+def test_a_delivery_stays_in_the_queue_until_it_is_requeued(put_back: PutBack) -> None:
     put_back.queue.add(delivery("a"))
     wait_for(lambda: put_back.tokens == ["a"], "it")
     assert put_back.held == [True]
     wait_for(lambda: delivery("a") not in put_back.queue.all(), "its end")
 
 
-def test_an_outage_is_logged_and_tried_again(
+def test_an_outage_is_logged_and_retried(
     put_back: PutBack, caplog: pytest.LogCaptureFixture
 ) -> None:
     put_back.failures = 2
@@ -92,7 +92,7 @@ def test_an_outage_is_logged_and_tried_again(
     assert caplog.text.count("Putting messages back: The layer is away.") == 1
 
 
-def test_a_failed_put_back_delays_no_other(
+def test_a_failed_requeue_delays_no_other(
     put_back: PutBack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry_queue, "LONGEST_PAUSE", 0.1)
@@ -106,7 +106,7 @@ def test_a_failed_put_back_delays_no_other(
     assert "Putting back id bad on background: ValueError was raised." in caplog.text
 
 
-def test_stop_puts_all_back_at_once_and_ends_the_thread(
+def test_stopping_requeues_everything_at_once_and_ends_the_thread(
     put_back: PutBack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "LONGEST_WAIT", 600.0)
@@ -127,7 +127,7 @@ def test_an_empty_queue_has_no_thread(put_back: PutBack) -> None:
     assert threading.active_count() == before
 
 
-def test_a_failure_while_stopping_is_raised(put_back: PutBack) -> None:
+def test_a_failure_while_stopping_propagates(put_back: PutBack) -> None:
     put_back.failures = 1
     put_back.queue.stop()
     put_back.queue.add(delivery("a"))

@@ -1,7 +1,7 @@
-"""Outages of Redis, after which every socket goes on and every disconnect arrives.
+"""Redis outages: afterwards every socket continues and every disconnect arrives.
 
-Real Redis, with real errors: NOREPLICAS and READONLY by its configuration, a full memory,
-cut lines; and payloads and entries that nobody can read.
+A real Redis with real errors: NOREPLICAS and READONLY by configuration, full memory, cut
+connections, and unreadable payloads and entries.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
 from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
 
-# The signals around a consumer close old database connections.
+# Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
 
 Trouble = Callable[[redis.Redis], Any]
@@ -44,7 +44,7 @@ Trouble = Callable[[redis.Redis], Any]
 
 @pytest.fixture
 async def layers(redis_server: RedisServer) -> AsyncIterator[list[RedisChannelLayer]]:
-    """One for an interface server, one for workers."""
+    """One layer for an interface server, one for workers."""
     made = [RedisChannelLayer(hosts=[redis_server.url]) for _ in range(2)]
     yield made
     for layer in made:
@@ -85,7 +85,7 @@ def application(layers: list[RedisChannelLayer]) -> Interface:
 
 @contextmanager
 def without_replicas(client: redis.Redis) -> Iterator[None]:
-    """Redis refuses writes that too few replicas would get (NOREPLICAS)."""
+    """Redis refuses writes that would reach too few replicas (NOREPLICAS)."""
     client.config_set("min-replicas-to-write", "1")
     yield
     client.config_set("min-replicas-to-write", "0")
@@ -93,7 +93,7 @@ def without_replicas(client: redis.Redis) -> Iterator[None]:
 
 @contextmanager
 def read_only(client: redis.Redis) -> Iterator[None]:
-    """A failover: for a while, the master is a replica of a server that does not answer."""
+    """A failover: temporarily the master is a replica of an unreachable server."""
     client.config_set("replica-serve-stale-data", "yes")
     client.replicaof("127.0.0.1", "1")
     yield
@@ -109,7 +109,7 @@ def full(client: redis.Redis) -> Iterator[None]:
 
 @contextmanager
 def cut(client: redis.Redis) -> Iterator[None]:
-    """Every connection is cut, again and again."""
+    """All connections are cut again and again."""
     ended = threading.Event()
 
     def cut_all() -> None:
@@ -129,7 +129,7 @@ def pull_one(layer: RedisChannelLayer, consumer: str) -> Delivery:
 
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("trouble", [without_replicas, read_only, full, cut])
-async def test_sockets_go_on_after_an_outage(
+async def test_sockets_continue_after_an_outage(
     trouble: Any,
     application: Interface,
     consumers: Consumers,
@@ -155,7 +155,7 @@ async def test_sockets_go_on_after_an_outage(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_an_unreadable_payload_in_an_inbox_harms_no_other(
+async def test_an_unreadable_payload_in_an_inbox_affects_no_other(
     application: Interface,
     layers: list[RedisChannelLayer],
     redis_server: RedisServer,
@@ -179,7 +179,7 @@ async def test_an_unreadable_payload_becomes_a_dead_letter(
     redis_server: RedisServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its connection goes on, and its handshake is refused at once."""
+    """Its connection continues. An unreadable handshake is refused at once."""
     foreign = RedisChannelLayer(hosts=[redis_server.url], symmetric_encryption_keys=["other"])
     client = await Client(application).accepted()
     with monkeypatch.context() as encrypted:
@@ -199,7 +199,7 @@ async def test_an_unreadable_payload_becomes_a_dead_letter(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_an_unreadable_entry_becomes_a_dead_letter_alone(
+async def test_only_the_unreadable_entry_becomes_a_dead_letter(
     application: Interface,
     layers: list[RedisChannelLayer],
     redis_server: RedisServer,
@@ -218,7 +218,7 @@ async def test_an_unreadable_entry_becomes_a_dead_letter_alone(
     await person.ended()
 
 
-async def test_a_failed_hand_back_is_tried_again(
+async def test_a_failed_release_is_retried(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = layers[0]
@@ -243,7 +243,7 @@ async def test_a_failed_hand_back_is_tried_again(
     assert sorted(layer.content(delivery)["n"] for delivery in again) == [0, 1, 2]
 
 
-async def test_after_a_lost_reply_every_delivery_runs_once(
+async def test_every_delivery_runs_once_after_a_lost_reply(
     layers: list[RedisChannelLayer],
 ) -> None:
     layer = layers[0]
@@ -295,7 +295,7 @@ async def test_a_delivery_to_a_cut_connection_is_recovered(
         await asyncio.to_thread(
             wait_for, lambda: client.info("clients")["blocked_clients"] == 1, "the blocked read"
         )
-        layer.streams.recover(consumer)  # as if that read were of our line, which was cut
+        layer.streams.recover(consumer)  # as if our connection, now cut, had sent that read
         assert layer.pull(["websocket.receive"], consumer, 0) == []
         layer.apply([layer.make_send("websocket.receive", {"n": 1})])
         await waiting
@@ -304,7 +304,7 @@ async def test_a_delivery_to_a_cut_connection_is_recovered(
     assert layer.pull(["websocket.receive"], consumer, 0) == []
 
 
-async def test_a_connection_cut_while_a_pull_waits(
+async def test_a_connection_cut_during_a_blocking_pull(
     layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     layer = layers[1]
@@ -320,7 +320,7 @@ async def test_a_connection_cut_while_a_pull_waits(
         )
         client.client_kill_filter(_type="normal", skipme=True)
     assert await waiting == ([Committed.DONE], [])
-    with pytest.raises(LayerUnavailable):  # the line of this thread was cut, too
+    with pytest.raises(LayerUnavailable):  # this thread's connection was cut too
         pull_one(layer, "other.0")
     layers[0].apply([layer.make_send("websocket.receive", {"n": 2})])
     again = pull_one(layer, "worker.0")
@@ -351,7 +351,7 @@ async def test_a_refused_commit_keeps_the_order_of_its_channel(
     layer.disconnect()
 
 
-async def test_a_delivery_to_a_worker_that_is_unaware_of_data_loss_runs(
+async def test_a_delivery_to_a_worker_unaware_of_data_loss_runs(
     layers: list[RedisChannelLayer], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "DEAD_AFTER", 0.5)
@@ -369,7 +369,7 @@ async def test_a_delivery_to_a_worker_that_is_unaware_of_data_loss_runs(
     name = group.process
     redis_server.flush()
     layer.apply([layer.make_send("work", {"n": 2})])
-    layer.pull(["work"], f"{name}.0", 1)  # nobody hears of it
+    layer.pull(["work"], f"{name}.0", 1)  # nobody receives it
     await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
     goes_on.set()
     await asyncio.to_thread(wait_for, lambda: seen == [1, 2], "the second message")
@@ -377,7 +377,7 @@ async def test_a_delivery_to_a_worker_that_is_unaware_of_data_loss_runs(
     assert await asyncio.to_thread(group.join, TIMEOUT)
 
 
-async def test_a_delivery_to_an_unknown_worker_runs(
+async def test_a_delivery_to_an_unregistered_worker_runs(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "DEAD_AFTER", 0.5)
@@ -395,7 +395,7 @@ async def test_a_delivery_to_an_unknown_worker_runs(
     assert await asyncio.to_thread(group.join, TIMEOUT)
 
 
-async def test_a_delivery_handed_out_unseen_runs(
+async def test_an_unnoticed_delivery_runs(
     layers: list[RedisChannelLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 0.1)
@@ -405,7 +405,7 @@ async def test_a_delivery_handed_out_unseen_runs(
         layer, router=Router([route("work", lambda message: seen.append(message["n"]))])
     )
     group.start()
-    for number in range(3):  # as after a cut: a read of the past reaches Redis late
+    for number in range(3):  # as after a cut: an old read reaches Redis late
         while not (unseen := layers[0].pull(["work"], group.workers[0].consumer, 0)):
             layer.apply([layer.make_send("work", {"n": number})])
         await asyncio.to_thread(
@@ -413,7 +413,7 @@ async def test_a_delivery_handed_out_unseen_runs(
         )
     name = group.process
     while not layers[0].admin.mark_dead(name, layers[0].admin.processes()[name]):
-        pass  # it has beaten in between
+        pass  # there was a heartbeat in between
     await asyncio.to_thread(wait_for, lambda: group.process != name, "a new name")
     while not layers[0].pull(["work"], f"{name}.0", 0):
         layer.apply([layer.make_send("work", {"n": "late"})])
@@ -440,11 +440,11 @@ async def test_an_evicted_server_forgets_all_its_sockets(
     application: Interface, layers: list[RedisChannelLayer], redis_server: RedisServer
 ) -> None:
     clients = [Client(application) for _ in range(5)]
-    await layers[0].new_channel()  # when it is there, Redis knows the server
+    await layers[0].new_channel()  # afterwards Redis knows the server
     server = layers[0]._server
     assert server is not None
     while not layers[0].admin.mark_dead(server.id, layers[0].admin.processes()[server.id]):
-        pass  # it has beaten in between
+        pass  # there was a heartbeat in between
     for client in clients:
         await client.until(lambda client=client: client.types == ["close"])
         client.leave(1006)
@@ -453,7 +453,7 @@ async def test_an_evicted_server_forgets_all_its_sockets(
     assert server.receivers == {}
 
 
-async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLayer]) -> None:
+async def test_calls_in_flight_end_with_their_session(layers: list[RedisChannelLayer]) -> None:
     layer = layers[0]
     channel = await layer.new_channel()
     waiting = [asyncio.ensure_future(layer.group_send("room", {"n": 1})) for _ in range(3)]
@@ -465,7 +465,7 @@ async def test_calls_in_flight_end_with_their_link(layers: list[RedisChannelLaye
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_frame_that_is_too_large_for_the_layer_ends_its_socket_alone(
+async def test_a_frame_too_large_for_the_layer_closes_only_its_own_socket(
     application: Interface, consumers: Consumers, layers: list[RedisChannelLayer]
 ) -> None:
     """With FRAME_SIZE above the layer's `message_size`."""

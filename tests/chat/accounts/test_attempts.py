@@ -1,4 +1,4 @@
-"""How often somebody may try to log in, and to sign up."""
+"""Rate limits of log-ins and sign-ups."""
 
 import datetime as dt
 import logging
@@ -37,7 +37,7 @@ def ann(limits: Settings) -> User:
 def try_name(
     name: str, password: str = "wrong", address: str = HERE, path: str = "/accounts/login/"
 ) -> Any:
-    """Send the form of a log-in; what the client writes itself into the header does not count."""
+    """Submit a log-in form. An X-Forwarded-For header written by the client must not count."""
     forwarded = f"6.6.6.{Attempt.objects.count()}, {address}"
     form = {"username": name, "password": password}
     return Client().post(path, form, headers={"x-forwarded-for": forwarded})
@@ -51,21 +51,21 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/admin/login/"])
-def test_so_many_wrong_passwords_and_no_more(ann: User, path: str) -> None:
+def test_wrong_passwords_are_limited(ann: User, path: str) -> None:
     assert statuses(*(try_name("ann", path=path) for _ in range(5))) == [200, 200, 200, 429, 429]
     assert try_name("ann", PASSWORD, path=path).status_code == 429
 
 
-def test_names_that_look_alike_are_one(ann: User) -> None:
+def test_lookalike_names_count_as_one(ann: User) -> None:
     names = ["ann", "Ann", "\uff41nn", "a\u200bnn"]
     assert statuses(*map(try_name, names)) == [200, 200, 200, 429]
 
 
-def test_names_that_nobody_has_are_counted_too(limits: Settings) -> None:
+def test_unknown_names_count_too(limits: Settings) -> None:
     assert statuses(*(try_name("nobody") for _ in range(4))) == [200, 200, 200, 429]
 
 
-def test_nobody_locks_another_out(ann: User) -> None:
+def test_nobody_can_lock_another_person_out(ann: User) -> None:
     for _ in range(6):
         try_name("ann", address=THERE)
     assert try_name("ann", address=THERE).status_code == 429
@@ -78,26 +78,26 @@ def test_an_address_that_tries_many_names_is_refused(ann: User) -> None:
     assert try_name("n1", address=THERE).status_code == 200
 
 
-def test_a_network_of_ipv6_is_one_address(ann: User) -> None:
+def test_an_ipv6_network_counts_as_one_address(ann: User) -> None:
     tried = [try_name("ann", address=f"2001:db8::{number}") for number in range(4)]
     assert statuses(*tried) == [200, 200, 200, 429]
     assert try_name("ann", address="2001:db8:0:1::1").status_code == 200
 
 
-def test_log_ins_that_succeed_are_not_counted(ann: User) -> None:
+def test_successful_log_ins_are_not_counted(ann: User) -> None:
     for _ in range(6):
         assert try_name("ann", PASSWORD).status_code == 302
     assert Attempt.objects.count() == 0
 
 
-def test_who_knows_the_password_begins_anew_and_the_address_does_not(ann: User) -> None:
+def test_a_correct_password_resets_the_name_but_not_the_address(ann: User) -> None:
     for password in ("wrong", "wrong", PASSWORD, "wrong", "wrong", PASSWORD):
         assert try_name("ann", password).status_code in {200, 302}
     assert try_name("bob").status_code == 200
     assert try_name("bob").status_code == 429
 
 
-def test_attempts_are_forgotten_when_their_time_is_over(ann: User) -> None:
+def test_attempts_expire(ann: User) -> None:
     for _ in range(4):
         try_name("ann")
     Attempt.objects.update(time=timezone.now() - dt.timedelta(seconds=601))
@@ -107,13 +107,13 @@ def test_attempts_are_forgotten_when_their_time_is_over(ann: User) -> None:
     assert Attempt.objects.count() == 2
 
 
-def test_what_is_refused_makes_nobody_wait_longer(ann: User) -> None:
+def test_refused_attempts_do_not_extend_the_wait(ann: User) -> None:
     for _ in range(3):
         try_name("ann")
     Attempt.objects.update(time=timezone.now() - dt.timedelta(seconds=500))
     waits = [int(try_name("ann")["Retry-After"]) for _ in range(5)]
     assert all(90 < wait <= 100 for wait in waits)
-    assert Attempt.objects.count() == 6  # three, under two keys each
+    assert Attempt.objects.count() == 6  # three attempts, with two keys each
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_page_says_when_to_try_again(ann: User, language: str, words: str) -> 
     assert words in page.content.decode()
 
 
-def test_a_refusal_is_one_line_of_the_log(ann: User, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_is_logged_in_one_line(ann: User, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(4):
         try_name("ann", "my secret password")
     [record] = [each for each in caplog.records if each.levelno >= logging.WARNING]
@@ -137,12 +137,12 @@ def test_a_refusal_is_one_line_of_the_log(ann: User, caplog: pytest.LogCaptureFi
     assert (vars(record)["event"], vars(record)["client"]) == ("too_many_attempts", HERE)
 
 
-def test_addresses_are_not_kept_in_clear(ann: User) -> None:
+def test_addresses_are_not_stored_in_plain_text(ann: User) -> None:
     try_name("ann")
     assert not any(HERE in str(row) or "ann" in str(row) for row in Attempt.objects.all())
 
 
-def test_limits_may_be_none(ann: User, settings: Settings) -> None:
+def test_limits_may_be_disabled(ann: User, settings: Settings) -> None:
     settings.LOGIN_RATE_LIMIT = settings.LOGIN_ADDRESS_RATE_LIMIT = None
     settings.SIGNUP_RATE_LIMIT = None
     assert statuses(*(try_name("ann") for _ in range(8))) == [200] * 8
@@ -151,19 +151,19 @@ def test_limits_may_be_none(ann: User, settings: Settings) -> None:
     assert statuses(*tried) == [200, 302, 200, 429]
 
 
-def test_code_without_a_request_is_not_counted(ann: User) -> None:
+def test_authentication_without_a_request_is_not_counted(ann: User) -> None:
     for _ in range(6):
         assert authenticate(username="ann", password="wrong") is None
     assert authenticate(username="ann", password=PASSWORD) == ann
 
 
-def test_who_is_not_active_gets_in_by_no_backend(ann: User) -> None:
+def test_no_backend_admits_an_inactive_user(ann: User) -> None:
     User.objects.update(is_active=False)
     assert try_name("ann", PASSWORD).status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_under_asgi_too(limits: Settings) -> None:
+async def test_limits_apply_under_asgi(limits: Settings) -> None:
     form = {"username": "ann", "password": "wrong"}
     client = AsyncClient()
     headers = {"x-forwarded-for": HERE}
@@ -180,21 +180,21 @@ def sign_up(name: str, address: str = HERE) -> Any:
     return Client().post("/accounts/signup/", form, headers=headers)
 
 
-def test_so_many_new_accounts_and_no_more(limits: Settings) -> None:
+def test_new_accounts_are_limited(limits: Settings) -> None:
     assert statuses(*(sign_up(f"n{number}") for number in range(3))) == [302, 302, 429]
     assert User.objects.count() == 2
     assert sign_up("n3", THERE).status_code == 302
     assert Client().get("/accounts/signup/").status_code == 200
 
 
-def test_bad_forms_count_as_well(ann: User) -> None:
+def test_invalid_forms_count_as_well(ann: User) -> None:
     assert statuses(*(sign_up("ann") for _ in range(3))) == [200, 200, 429]
 
 
 # On real servers
 
 
-def test_many_at_once_at_two_servers_are_not_more(start_web: StartWeb) -> None:
+def test_concurrent_attempts_on_two_servers_stay_within_the_limit(start_web: StartWeb) -> None:
     limit = {"LOGIN_RATE_LIMIT": "4/600", "TRUSTED_PROXIES": "0"}
     servers = [start_web(env=limit), start_web("uvicorn", env=limit)]
     barrier = threading.Barrier(12)

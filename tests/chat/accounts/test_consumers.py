@@ -1,4 +1,4 @@
-"""What becomes of the sockets of a log-in that ends, as a worker does it."""
+"""The sockets of a log-in that ends, as a worker handles them."""
 
 import json
 from typing import Any
@@ -75,7 +75,7 @@ def login(browser: Browser) -> str:
 ACCOUNT = {"type": "account", "who": ANN, "handle": "", "account": False}
 
 
-def test_the_sockets_of_a_log_in_are_a_guests_at_once_and_everybody_is_told(zoe: User) -> None:
+def test_ending_a_log_in_turns_its_sockets_into_guests_and_tells_everybody(zoe: User) -> None:
     browser = browser_of(zoe)
     tabs = [socket(browser, "s!1"), socket(browser, "s!2"), socket(browser, "s!3", "garden")]
     operations = run({"login": login(browser)})
@@ -89,7 +89,7 @@ def test_the_sockets_of_a_log_in_are_a_guests_at_once_and_everybody_is_told(zoe:
     assert set(Presence.objects.values_list("person", "account")) == {("guest:ann", False)}
 
 
-def test_other_log_ins_of_the_account_and_guests_stay(zoe: User) -> None:
+def test_other_log_ins_of_the_account_and_guests_are_unaffected(zoe: User) -> None:
     here, elsewhere, guest = browser_of(zoe), browser_of(zoe), Browser()
     for number, browser in enumerate((here, elsewhere, guest)):
         socket(browser, f"s!{number}")
@@ -99,7 +99,7 @@ def test_other_log_ins_of_the_account_and_guests_stay(zoe: User) -> None:
     assert Presence.objects.get(reply_channel="s!1").person == f"user:{zoe.pk}"
 
 
-def test_all_log_ins_of_a_person_end_each_by_itself(zoe: User) -> None:
+def test_all_log_ins_of_a_person_end_individually(zoe: User) -> None:
     browsers = [browser_of(zoe), browser_of(zoe)]
     for number, browser in enumerate([*browsers, *browsers, Browser()]):
         socket(browser, f"s!{number}")
@@ -110,21 +110,21 @@ def test_all_log_ins_of_a_person_end_each_by_itself(zoe: User) -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {"login": ""}, {"person": ""}, {"person": "guest:ann"}])
-def test_nothing_ends_no_sockets_of_guests(content: dict[str, str]) -> None:
+def test_an_empty_log_in_ends_no_sockets_of_guests(content: dict[str, str]) -> None:
     browser = Browser()
     guests_cookie(browser, "guest:ann")
     socket(browser, "s!1")
     assert run(content) == []
 
 
-def test_what_runs_again_after_a_crash_tells_the_pages_again(zoe: User) -> None:
+def test_a_repeated_run_after_a_crash_notifies_the_pages_again(zoe: User) -> None:
     browser = browser_of(zoe)
     socket(browser, "s!1")
     lost, again = (run({"login": login(browser)}) for _ in range(2))
     assert frames(lost, "s!1") == frames(again, "s!1") == [ACCOUNT]
 
 
-def test_a_room_that_is_deleted_meanwhile_harms_no_other(
+def test_a_room_deleted_meanwhile_affects_no_other(
     zoe: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from chat.accounts import consumers
@@ -145,7 +145,7 @@ def test_a_room_that_is_deleted_meanwhile_harms_no_other(
     assert (frames(operations, "s!1"), frames(operations, "s!2")) == ([], [ACCOUNT])
 
 
-def test_a_guest_shown_by_other_sockets_keeps_that_name(zoe: User) -> None:
+def test_a_guest_shown_by_other_sockets_keeps_its_name(zoe: User) -> None:
     browser = browser_of(zoe)
     socket(browser, "s!1")
     anonymous = Browser()
@@ -155,7 +155,7 @@ def test_a_guest_shown_by_other_sockets_keeps_that_name(zoe: User) -> None:
     assert frames(operations, "s!1") == [ACCOUNT | {"handle": "Annie"}]
 
 
-def test_what_is_said_after_it_is_a_guests_who_has_not_the_name(zoe: User) -> None:
+def test_later_messages_are_from_a_guest_without_that_name(zoe: User) -> None:
     browser = browser_of(zoe)
     tab = socket(browser, "s!1")
     assert tab.send(handle="any", message="hi")[0]["handle"] == "Zoe"
@@ -165,7 +165,7 @@ def test_what_is_said_after_it_is_a_guests_who_has_not_the_name(zoe: User) -> No
     assert (said["handle"], said["who"], "account" in said) == ("ann", ANN, False)
 
 
-def test_an_account_edits_what_it_said_and_not_what_its_guest_said(zoe: User) -> None:
+def test_an_account_edits_its_own_messages_but_not_its_guests(zoe: User) -> None:
     browser = browser_of(zoe)
     tab = socket(browser, "s!1")
     tab.send(handle="any", message="as Zoe")
@@ -174,7 +174,7 @@ def test_an_account_edits_what_it_said_and_not_what_its_guest_said(zoe: User) ->
     assert tab.send(type="edit", id=mine.pk, message="x")[0]["code"] == "forbidden"
 
 
-def test_staff_who_have_logged_out_delete_nothing_more(zoe: User) -> None:
+def test_logged_out_staff_cannot_delete_messages(zoe: User) -> None:
     User.objects.update(is_staff=True)
     browser = browser_of(zoe)
     tab = socket(browser, "s!1")

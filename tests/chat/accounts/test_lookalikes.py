@@ -22,16 +22,16 @@ ALIKE = {
 
 
 @pytest.mark.parametrize("case", ALIKE)
-def test_names_that_look_alike_have_one_key(case: str) -> None:
+def test_lookalike_names_have_one_key(case: str) -> None:
     assert key_of(ALIKE[case]) == "ann"
 
 
 @pytest.mark.parametrize("other", ["an", "anna", "a nn", "änn", "\u0430nn", "nna"])
-def test_names_that_do_not_have_two(other: str) -> None:
+def test_distinct_names_have_two_keys(other: str) -> None:
     assert key_of(other) != "ann"
 
 
-def test_a_dot_on_a_dot_is_not_seen() -> None:
+def test_a_dot_over_a_dotted_letter_is_ignored() -> None:
     assert key_of("mi\u0307ke") == key_of("m\u0130ke") == key_of("mi\u0307\u0307ke") == "mike"
     assert key_of("mj\u0307") == "mj"
     assert key_of("mo\u0307ke") != "moke"
@@ -41,12 +41,12 @@ def test_white_space_inside_is_collapsed() -> None:
     assert key_of("Mary\u00a0 \u2003Ann") == key_of("mary ann") == "mary ann"
 
 
-def test_what_belongs_together_is_put_together() -> None:
+def test_combining_characters_are_composed() -> None:
     assert key_of("caf\u00e9") == key_of("cafe\u0301") == key_of("cafe\u200d\u0301")
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u3164", "\u2800", "\u200b\u2060", "\u115f\u1160"])
-def test_what_nobody_sees_has_none(name: str) -> None:
+def test_an_invisible_name_has_no_key(name: str) -> None:
     assert key_of(name) == ""
 
 

@@ -1,4 +1,4 @@
-"""Whose a name is, however the account came to be."""
+"""Ownership of names, however an account was created."""
 
 import io
 from collections.abc import Iterator
@@ -40,14 +40,14 @@ def test_every_new_user_has_a_name() -> None:
         ("an\u0323\u0308\u0332\u0301\u0300n", "up to 4"),
     ],
 )
-def test_a_name_that_looks_like_an_accounts_is_refused(name: str, reason: str) -> None:
+def test_a_name_that_resembles_an_accounts_is_refused(name: str, reason: str) -> None:
     User.objects.create_user("Ann")
     with pytest.raises(ValidationError, match=reason):
         User.objects.create_user(name)
     assert User.objects.count() == 1
 
 
-def test_a_command_says_so() -> None:
+def test_a_command_reports_it() -> None:
     User.objects.create_user("Ann")
     with pytest.raises(CommandError, match="is taken"):
         call_command("createsuperuser", "--noinput", username="ann", email="a@example.com")
@@ -62,20 +62,20 @@ def test_a_command_says_so() -> None:
         ("\u3164", "can be seen"),
     ],
 )
-def test_what_is_no_handle_is_no_name(name: str, message: str) -> None:
+def test_an_invalid_handle_is_an_invalid_name(name: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         User.objects.create_user(name)
     assert not User.objects.exists()
 
 
-def test_the_length_is_a_setting(settings: Settings) -> None:
+def test_the_maximum_length_is_a_setting(settings: Settings) -> None:
     settings.CHAT_HANDLE_LENGTH = 3
     User.objects.create_user("ann")
     with pytest.raises(ValidationError, match="up to 3 characters"):
         User.objects.create_user("carl")
 
 
-def test_the_constraint_decides_where_both_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_constraint_decides_a_race(monkeypatch: pytest.MonkeyPatch) -> None:
     User.objects.create_user("ann")
     monkeypatch.setattr(Name.objects, "check_free", lambda *args: None)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -83,7 +83,7 @@ def test_the_constraint_decides_where_both_have_looked(monkeypatch: pytest.Monke
     assert User.objects.count() == 1
 
 
-def test_another_name_frees_the_former() -> None:
+def test_renaming_frees_the_previous_name() -> None:
     ann = User.objects.create_user("ann")
     ann.username = "anna"
     ann.save()
@@ -91,7 +91,7 @@ def test_another_name_frees_the_former() -> None:
     assert keys() == ["ann", "anna"]
 
 
-def test_a_user_may_write_the_own_name_otherwise() -> None:
+def test_a_user_may_change_the_spelling_of_its_name() -> None:
     ann = User.objects.create_user("ann")
     ann.username = "Ann"
     ann.save()
@@ -107,12 +107,12 @@ def test_nobody_is_renamed_to_the_name_of_another() -> None:
     assert keys() == ["ann", "bob"]
 
 
-def test_the_name_of_a_user_who_is_deleted_is_free() -> None:
+def test_deleting_a_user_frees_the_name() -> None:
     User.objects.create_user("ann").delete()
     assert not Name.objects.is_taken("ann")
 
 
-def test_the_name_of_a_user_who_is_not_active_is_not() -> None:
+def test_an_inactive_user_keeps_the_name() -> None:
     User.objects.create_user("ann", is_active=False)
     assert Name.objects.is_taken("Ann")
 
@@ -130,7 +130,7 @@ def test_a_dump_can_be_loaded(tmp_path: Path) -> None:
 # The admin
 
 
-def test_the_admin_says_beside_the_field_that_a_name_is_taken(admin_client: Client) -> None:
+def test_the_admin_reports_a_taken_name_beside_the_field(admin_client: Client) -> None:
     ann = User.objects.create_user("ann")
     form = {"username": "Ann", "usable_password": "false"}
     page = admin_client.post("/admin/auth/user/add/", form)
@@ -141,7 +141,7 @@ def test_the_admin_says_beside_the_field_that_a_name_is_taken(admin_client: Clie
     assert keys() == ["admin", "ann"]
 
 
-def test_the_admin_saves_a_user_whose_name_stays(admin_client: Client) -> None:
+def test_the_admin_saves_a_user_with_an_unchanged_name(admin_client: Client) -> None:
     ann = User.objects.create_user("ann")
     form = {"username": "ann", "date_joined_0": "2026-01-01", "date_joined_1": "00:00"}
     form |= {"first_name": "Ann", "is_active": "on"}
@@ -149,7 +149,7 @@ def test_the_admin_saves_a_user_whose_name_stays(admin_client: Client) -> None:
     assert User.objects.get(pk=ann.pk).first_name == "Ann"
 
 
-# Those who were there before
+# Existing accounts
 
 
 def migrate(name: str | None) -> None:
@@ -158,7 +158,7 @@ def migrate(name: str | None) -> None:
 
 @pytest.fixture
 def before() -> Iterator[None]:
-    """The database before names were kept."""
+    """The database before names were reserved."""
     migrate(None)
     yield
     executor = MigrationExecutor(connection)
@@ -166,7 +166,7 @@ def before() -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_was_there_first_keeps_the_name(before: None) -> None:
+def test_the_older_account_keeps_the_name(before: None) -> None:
     names = ("Ann", "ann", "bob", "x" * 100)
     User.objects.bulk_create(User(username=name) for name in names)
     migrate("0001_names")
@@ -175,7 +175,7 @@ def test_who_was_there_first_keeps_the_name(before: None) -> None:
     assert Name.objects.get(key="ann").user_id == first.pk
 
     second.set_password("a secret for this test")
-    second.save()  # goes on as before
+    second.save()  # continues as before
     assert Name.objects.get(key="ann").user_id == first.pk
     second.username = "anne"
     second.save()
@@ -183,7 +183,7 @@ def test_who_was_there_first_keeps_the_name(before: None) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_keys_of_before_are_made_anew_without_blanks(before: None) -> None:
+def test_existing_keys_are_recomputed_without_blanks(before: None) -> None:
     migrate("0002_attempts")
     users = User.objects.bulk_create(
         User(username=name) for name in ("ann\ufffc", "bob", "bob\U0001d159")
@@ -194,5 +194,5 @@ def test_keys_of_before_are_made_anew_without_blanks(before: None) -> None:
     assert Name.objects.is_taken("Ann")
     ann = User.objects.get(username="ann\ufffc")
     ann.first_name = "Ann"
-    ann.save()  # goes on as before, under its name
+    ann.save()  # continues under its name
     assert Name.objects.as_known("ann\ufffc") == Name.objects.as_known("ann") == "ann\ufffc"

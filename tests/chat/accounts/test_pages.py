@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 PASSWORD = "correct horse battery"
 HTML = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-# Where no log-in may lead to.
+# Where a log-in must not redirect to.
 ELSEWHERE = [
     "https://evil.example/",
     "//evil.example/",
@@ -26,7 +26,7 @@ ELSEWHERE = [
     "\x00/lobby/",
     "https://testserver@evil.example/",
 ]
-# What would lead round in circles.
+# What would redirect in circles.
 FORMS = ["/accounts/login/", "/accounts/logout/", "http://testserver/accounts/signup/?next=/"]
 
 
@@ -54,13 +54,13 @@ def ann() -> User:
 # Signing up
 
 
-def test_who_signs_up_is_logged_in(client: Client) -> None:
+def test_signing_up_logs_in(client: Client) -> None:
     assert sign_up(client)["Location"] == "/"
     assert who_is_logged_in(client) == "ann"
     assert Name.objects.get().key == "ann"
 
 
-def test_a_name_is_kept_in_its_compatible_form(client: Client) -> None:
+def test_a_name_is_stored_in_its_compatible_form(client: Client) -> None:
     sign_up(client, "\uff21\uff4e\uff4e")
     assert User.objects.get().username == "Ann"
 
@@ -71,7 +71,7 @@ def errors(response: Any, field: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["ann", "Ann", "\uff41\uff4e\uff4e", "ANN"])
-def test_a_name_that_is_taken_is_refused(client: Client, ann: User, name: str) -> None:
+def test_a_taken_name_is_refused(client: Client, ann: User, name: str) -> None:
     assert "is taken" in errors(sign_up(client, name), "username")
     assert User.objects.count() == 1
 
@@ -80,7 +80,7 @@ def test_a_name_that_is_taken_is_refused(client: Client, ann: User, name: str) -
     "name",
     ["", HTML, "a b", "a\nb", "a\u200bnn", "\u202enna", "\u3164", "ann\u3164", "x" * 41, "a\x00b"],
 )
-def test_what_cannot_be_a_name_is_refused_beside_its_field(client: Client, name: str) -> None:
+def test_an_invalid_name_is_reported_beside_its_field(client: Client, name: str) -> None:
     response = sign_up(client, name)
     assert errors(response, "username")
     page = response.content.decode()
@@ -101,15 +101,15 @@ def test_two_different_passwords_are_refused(client: Client) -> None:
     assert errors(sign_up(client, password2=PASSWORD + "!"), "password2")
 
 
-def test_html_as_a_password_is_a_password(client: Client) -> None:
+def test_html_in_a_password_is_plain_text(client: Client) -> None:
     sign_up(client, password1=HTML, password2=HTML)
     assert User.objects.get().check_password(HTML)
 
 
-def test_of_two_at_once_one_gets_the_name_and_the_other_an_error(
+def test_of_two_concurrent_sign_ups_one_gets_the_name(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both looked before either had stored anything."""
+    """Both check the name before either stores it."""
     monkeypatch.setattr(Name.objects, "check_free", lambda *args: None)
     assert sign_up(client, "ann").status_code == 302
     for name in ("Ann", "ANN"):
@@ -117,7 +117,7 @@ def test_of_two_at_once_one_gets_the_name_and_the_other_an_error(
     assert User.objects.get().username == "ann"
 
 
-def test_what_a_name_may_hold_is_said_in_both_languages(client: Client) -> None:
+def test_naming_rules_are_shown_in_both_languages(client: Client) -> None:
     for language, words in (("en", "letters, in any script"), ("zh-CN", "任何文字的字母")):
         page = sign_up(client, "x y", headers={"accept-language": language})
         assert words in page.content.decode()
@@ -127,12 +127,12 @@ def test_what_a_name_may_hold_is_said_in_both_languages(client: Client) -> None:
 # Logging in and out
 
 
-def test_a_log_in_leads_back(client: Client, ann: User) -> None:
+def test_a_log_in_redirects_back(client: Client, ann: User) -> None:
     assert log_in(client, next="/lobby/?a=b")["Location"] == "/lobby/?a=b"
     assert who_is_logged_in(client) == "ann"
 
 
-def test_the_form_keeps_where_one_came_from(client: Client) -> None:
+def test_the_form_keeps_the_redirect_target(client: Client) -> None:
     for path in ("login", "signup"):
         page = client.get(f"/accounts/{path}/?next=/lobby/").content.decode()
         assert '<input type="hidden" name="next" value="/lobby/">' in page
@@ -141,7 +141,9 @@ def test_the_form_keeps_where_one_came_from(client: Client) -> None:
 
 
 @pytest.mark.parametrize("target", [*ELSEWHERE, *FORMS])
-def test_no_form_leads_elsewhere_or_in_circles(client: Client, ann: User, target: str) -> None:
+def test_no_form_redirects_to_other_sites_or_in_circles(
+    client: Client, ann: User, target: str
+) -> None:
     assert log_in(client, next=target)["Location"] == "/"
     assert client.get("/accounts/login/", {"next": target})["Location"] == "/"
     assert client.post("/accounts/logout/", {"next": target})["Location"] == "/"
@@ -150,7 +152,7 @@ def test_no_form_leads_elsewhere_or_in_circles(client: Client, ann: User, target
     assert re.findall(r'<a class="button" href="([^"]*)"', page) == ["/"]
 
 
-def test_html_in_next_is_no_html(client: Client) -> None:
+def test_html_in_next_is_escaped(client: Client) -> None:
     page = client.get("/accounts/login/", {"next": f'/"{HTML}'}).content.decode()
     assert "<img src=x" not in page
     assert "<script>" not in page
@@ -162,19 +164,19 @@ def test_a_name_may_be_typed_in_any_case(client: Client, ann: User, typed: str) 
     assert who_is_logged_in(client) == "ann"
 
 
-def test_of_two_older_accounts_alike_each_logs_in_by_its_own_name(
+def test_two_older_lookalike_accounts_log_in_with_their_own_names(
     client: Client, ann: User
 ) -> None:
     Name.objects.all().delete()
     other = User(username="Ann")
     other.set_password(PASSWORD)
-    User.objects.bulk_create([other])  # as before names were kept
+    User.objects.bulk_create([other])  # as before names were reserved
     Name.objects.keep(ann, is_new=True)
     log_in(client, "Ann")
     assert who_is_logged_in(client) == "Ann"
 
 
-def test_a_wrong_password_says_so_and_nothing_more(client: Client, ann: User) -> None:
+def test_a_wrong_password_reveals_nothing_more(client: Client, ann: User) -> None:
     for name in ("ann", "nobody", HTML):
         page = client.post("/accounts/login/", {"username": name, "password": "wrong"})
         assert page.status_code == 200
@@ -183,32 +185,32 @@ def test_a_wrong_password_says_so_and_nothing_more(client: Client, ann: User) ->
     assert who_is_logged_in(client) == ""
 
 
-def test_who_is_logged_in_is_asked_for_nothing(client: Client, ann: User) -> None:
+def test_a_logged_in_user_is_redirected(client: Client, ann: User) -> None:
     client.force_login(ann)
     for path in ("login", "signup"):
         assert client.get(f"/accounts/{path}/?next=/lobby/")["Location"] == "/lobby/"
 
 
-def test_a_log_out_leads_back(client: Client, ann: User) -> None:
+def test_a_log_out_redirects_back(client: Client, ann: User) -> None:
     client.force_login(ann)
     assert client.post("/accounts/logout/", {"next": "/lobby/"})["Location"] == "/lobby/"
     assert who_is_logged_in(client) == ""
 
 
-def test_a_link_logs_nobody_out(client: Client, ann: User) -> None:
+def test_a_link_cannot_log_out(client: Client, ann: User) -> None:
     client.force_login(ann)
     assert client.get("/accounts/logout/").status_code == 405
     assert who_is_logged_in(client) == "ann"
 
 
 @pytest.mark.parametrize("path", ["signup", "login", "logout", "password"])
-def test_no_form_of_another_site_is_taken(ann: User, path: str) -> None:
+def test_forms_of_other_sites_are_refused(ann: User, path: str) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(ann)
     assert client.post(f"/accounts/{path}/").status_code == 403
 
 
-# Another password
+# Changing the password
 
 
 def change(client: Client, old: str = PASSWORD, new: str = "another horse battery") -> Any:
@@ -230,7 +232,7 @@ def test_a_password_is_changed(client: Client, ann: User) -> None:
     assert who_is_logged_in(elsewhere) == ""
 
 
-def test_the_old_password_is_asked_for(client: Client, ann: User) -> None:
+def test_the_old_password_is_required(client: Client, ann: User) -> None:
     client.force_login(ann)
     assert errors(change(client, old="wrong"), "old_password")
     assert errors(change(client, new="short"), "new_password2")
@@ -241,7 +243,7 @@ def test_a_guest_is_asked_to_log_in_first(client: Client, path: str) -> None:
     assert client.get(path)["Location"] == f"/accounts/login/?next={path}"
 
 
-def test_the_forms_of_the_accounts_are_where_the_views_think() -> None:
+def test_form_urls_are_those_that_the_views_expect() -> None:
     from django.urls import reverse
 
     assert reverse("login").startswith(f"/{views.FORMS}")

@@ -9,7 +9,7 @@ from labs.harness.visitor import Visitor
 from tests.conftest import StartServer, StartWeb, StartWorker
 
 
-def test_of_many_sign_ups_at_once_one_gets_the_name(start_runserver: StartServer) -> None:
+def test_of_many_concurrent_sign_ups_one_gets_the_name(start_runserver: StartServer) -> None:
     server = start_runserver()
     names = ["ann", "Ann", "aNn", "\uff21nn"]
     barrier = threading.Barrier(len(names))
@@ -29,7 +29,7 @@ def test_of_many_sign_ups_at_once_one_gets_the_name(start_runserver: StartServer
 
 
 def next_of(person: Person, kind: str) -> dict[str, Any]:
-    """The next frame of a type."""
+    """The next frame of this type."""
     while (frame := json.loads(person.socket.recv(20))).get("type") != kind:
         pass
     return dict(frame)

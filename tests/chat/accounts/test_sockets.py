@@ -1,4 +1,4 @@
-"""Who speaks over a socket: an account while its log-in lasts, else the guest of the cookie."""
+"""The speaker of a socket: the account while its log-in lasts, else the guest of the cookie."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def receive(message: Message) -> None:
 
 
 class Socket:
-    """A socket that a browser has opened; `opened_as` is who it spoke for then."""
+    """A socket opened by a browser. `opened_as` was its speaker at that time."""
 
     def __init__(self, browser: Browser) -> None:
         response = HttpResponse()
@@ -79,7 +79,7 @@ def ann() -> User:
 
 @pytest.fixture
 def browser(client: Browser, ann: User) -> Browser:
-    """One that is logged in."""
+    """A logged-in browser."""
     client.force_login(ann)
     return client
 
@@ -89,7 +89,7 @@ def as_account(user: User) -> dict[str, Any]:
 
 
 def told() -> list[dict[str, Any]]:
-    """What was sent to the consumer that makes sockets anonymous."""
+    """Messages to the consumer that makes sockets anonymous."""
     client = Client()
     found = iter(lambda: client.get_next_message(signals.LOGGED_OUT), None)
     return [message.content for message in found if message]
@@ -98,44 +98,44 @@ def told() -> list[dict[str, Any]]:
 # While the log-in lasts
 
 
-def test_a_guest_speaks_as_the_guest_of_the_cookie(client: Browser) -> None:
+def test_a_guest_is_identified_by_the_cookie(client: Browser) -> None:
     socket = Socket(client)
     assert socket.opened_as == socket.speaks_as() == AS_GUEST
     assert socket.login == ""
 
 
-def test_who_is_logged_in_speaks_as_the_account(browser: Browser, ann: User) -> None:
+def test_a_logged_in_user_speaks_as_the_account(browser: Browser, ann: User) -> None:
     socket = Socket(browser)
     assert socket.opened_as == socket.speaks_as() == as_account(ann)
     assert socket.login == guests.login_of(browser.session.session_key)
 
 
-def test_staff_are_known(browser: Browser, ann: User) -> None:
+def test_staff_are_recognised(browser: Browser, ann: User) -> None:
     User.objects.update(is_staff=True)
     assert Socket(browser).speaks_as()["is_staff"] is True
 
 
-def test_a_log_in_to_the_admin_is_one(client: Browser) -> None:
+def test_a_log_in_to_the_admin_counts(client: Browser) -> None:
     root = User.objects.create_superuser("root", password=PASSWORD)
     form = {"username": "root", "password": PASSWORD}
     assert client.post("/admin/login/?next=/admin/", form).status_code == 302
     assert Socket(client).speaks_as() == as_account(root)
 
 
-def test_an_account_with_another_name_speaks_under_it(browser: Browser, ann: User) -> None:
+def test_a_renamed_account_speaks_under_its_new_name(browser: Browser, ann: User) -> None:
     socket = Socket(browser)
     ann.username = "anna"
     ann.save()
     assert socket.speaks_as()["handle"] == "anna"
 
 
-def test_the_key_of_the_browsers_session_is_not_told(browser: Browser) -> None:
+def test_the_session_key_is_not_sent(browser: Browser) -> None:
     socket = Socket(browser)
     socket.speaks_as()
     assert browser.session.session_key not in socket.login
 
 
-def test_a_session_of_another_user_is_not_one_of_this(browser: Browser, ann: User) -> None:
+def test_a_session_of_another_user_does_not_count(browser: Browser, ann: User) -> None:
     socket = Socket(browser)
     key = browser.session.session_key
     store = import_module(django_settings.SESSION_ENGINE).SessionStore(key)
@@ -144,7 +144,7 @@ def test_a_session_of_another_user_is_not_one_of_this(browser: Browser, ann: Use
     assert socket.speaks_as() == AS_GUEST
 
 
-# When it has ended
+# After it has ended
 
 
 def log_out(browser: Browser, ann: User) -> None:
@@ -196,7 +196,7 @@ ENDS: list[Callable[[Browser, User], None]] = [
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_from_the_next_message_on_it_is_a_guest(
+def test_the_next_message_is_a_guests(
     browser: Browser, ann: User, end: Callable[[Browser, User], None]
 ) -> None:
     socket = Socket(browser)
@@ -206,7 +206,7 @@ def test_from_the_next_message_on_it_is_a_guest(
     assert socket.login == ""
 
 
-def test_an_account_that_is_active_again_is_not_trusted_again(browser: Browser, ann: User) -> None:
+def test_a_reactivated_account_is_not_trusted_again(browser: Browser, ann: User) -> None:
     socket = Socket(browser)
     User.objects.update(is_active=False)
     assert socket.speaks_as() == AS_GUEST
@@ -214,12 +214,12 @@ def test_an_account_that_is_active_again_is_not_trusted_again(browser: Browser, 
     assert socket.speaks_as() == AS_GUEST
 
 
-def test_a_socket_that_is_opened_after_the_end_is_a_guests(browser: Browser, ann: User) -> None:
+def test_a_socket_opened_afterwards_is_a_guests(browser: Browser, ann: User) -> None:
     log_out(browser, ann)
     assert Socket(browser).opened_as == AS_GUEST
 
 
-def test_a_guests_message_costs_no_query_for_its_speaker(
+def test_the_speaker_of_a_guests_message_needs_no_query(
     client: Browser, django_assert_num_queries: Any
 ) -> None:
     socket = Socket(client)
@@ -227,24 +227,26 @@ def test_a_guests_message_costs_no_query_for_its_speaker(
         socket.speaks_as()
 
 
-def test_an_accounts_message_costs_two(browser: Browser, django_assert_num_queries: Any) -> None:
+def test_the_speaker_of_an_accounts_message_needs_two_queries(
+    browser: Browser, django_assert_num_queries: Any
+) -> None:
     socket = Socket(browser)
     with django_assert_num_queries(2):
         socket.speaks_as()
 
 
-# What is told at once
+# Immediate notifications
 
 
 @pytest.mark.parametrize("path", ["/accounts/logout/", "/admin/logout/"])
-def test_a_log_out_is_told_by_its_login(browser: Browser, path: str) -> None:
-    User.objects.update(is_staff=True)  # others are not let into the admin
+def test_a_log_out_notifies_its_own_sockets(browser: Browser, path: str) -> None:
+    User.objects.update(is_staff=True)  # only staff may use the admin
     login = guests.login_of(browser.session.session_key)
     browser.post(path)
     assert told() == [{"login": login}]
 
 
-def test_when_it_is_told_the_session_has_ended(
+def test_the_session_has_ended_before_the_notification(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = browser.session
@@ -254,13 +256,13 @@ def test_when_it_is_told_the_session_has_ended(
     assert seen == [False]
 
 
-def test_a_guest_who_logs_out_is_nothing_to_tell(client: Browser) -> None:
+def test_a_guest_who_logs_out_notifies_nobody(client: Browser) -> None:
     client.post("/accounts/logout/")
     assert told() == []
 
 
 @pytest.mark.parametrize("end", [change_the_password_here, change_the_password_elsewhere])
-def test_another_password_is_told_by_the_person(
+def test_a_password_change_notifies_all_sockets_of_the_person(
     browser: Browser,
     ann: User,
     end: Callable[[Browser, User], None],
@@ -271,7 +273,7 @@ def test_another_password_is_told_by_the_person(
     assert told() == [{"person": f"user:{ann.pk}"}]
 
 
-def test_the_end_of_an_account_is_told(
+def test_the_end_of_an_account_notifies_its_sockets(
     ann: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     person = f"user:{ann.pk}"
@@ -288,7 +290,7 @@ def test_the_end_of_an_account_is_told(
     assert told() == [{"person": person}]
 
 
-def test_a_log_in_ends_nothing(
+def test_a_log_in_notifies_nobody(
     client: Browser,
     ann: User,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
@@ -299,7 +301,7 @@ def test_a_log_in_ends_nothing(
     assert told() == []
 
 
-def test_a_log_out_succeeds_though_nobody_can_be_told(
+def test_a_log_out_succeeds_although_nobody_can_be_notified(
     browser: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
@@ -311,7 +313,7 @@ def test_a_log_out_succeeds_though_nobody_can_be_told(
     assert "Could not tell the sockets" in caplog.text
 
 
-def test_the_chat_listens_to_what_is_told() -> None:
+def test_the_chat_handles_the_notification() -> None:
     assert any(signals.LOGGED_OUT in entry.channels for entry in channel_routing)
 
 
@@ -330,16 +332,16 @@ def test_a_guest_cannot_take_the_name_of_an_account(ann: User, handle: str) -> N
 
 
 @pytest.mark.parametrize("handle", ["anne", "an n", "<b>ann</b>", "nna", "x" * 200, "\ufdfa" * 40])
-def test_a_guest_may_take_any_other(ann: User, handle: str) -> None:
+def test_a_guest_may_take_any_other_name(ann: User, handle: str) -> None:
     guests.check_handle(handle, Speaker(GUEST))
 
 
-def test_an_account_may_say_any_handle_and_is_shown_under_its_own(ann: User) -> None:
+def test_an_account_is_shown_under_its_own_name_whatever_it_sends(ann: User) -> None:
     User.objects.create_user("bob")
     guests.check_handle("bob", Speaker("user:1", "ann", is_staff=False))
 
 
-def test_a_name_is_free_again_when_its_account_is_gone(ann: User) -> None:
+def test_deleting_an_account_frees_its_name(ann: User) -> None:
     ann.delete()
     assert not Name.objects.exists()
     guests.check_handle("ann", Speaker(GUEST))
@@ -348,7 +350,7 @@ def test_a_name_is_free_again_when_its_account_is_gone(ann: User) -> None:
 # What others see
 
 
-def test_who_somebody_is_is_stable_short_and_leads_nowhere(settings: Settings) -> None:
+def test_the_public_id_is_stable_short_and_one_way(settings: Settings) -> None:
     known = guests.who_is("user:1")
     assert known == guests.who_is("user:1") != guests.who_is("user:2")
     assert len(known) == 12

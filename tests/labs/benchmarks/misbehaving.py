@@ -1,8 +1,8 @@
-"""A bare room that does wrong on purpose, as the beginning of the path says.
+"""A bare room that misbehaves on purpose, selected by the beginning of the path.
 
-``/drop/chat/<room>/`` loses each tenth message, ``/duplicate`` sends it twice, ``/swap`` sends it
-behind the next one, ``/leak`` tells other rooms too, ``/invent`` adds messages that nobody sent,
-``/cut`` closes the socket that sent it with 4999. Any other path does no wrong.
+``/drop/chat/<room>/`` loses every tenth message, ``/duplicate`` sends it twice, ``/swap`` sends it
+after the next one, ``/leak`` sends to other rooms too, ``/invent`` adds messages that nobody sent,
+``/cut`` closes the sender's socket with 4999. Other paths behave correctly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ rooms: dict[str, dict[int, Any]] = {}
 
 
 class Fault:
-    """What is done with the messages of one socket."""
+    """What happens to the messages of one socket."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -27,7 +27,7 @@ class Fault:
         return self.number % 10 == 0
 
     def frames(self, frame: str) -> list[str]:
-        """What is sent instead of a frame."""
+        """The frames that replace one frame."""
         if self.is_due and self.name == "swap":
             self.held = frame
             return []

@@ -1,4 +1,4 @@
-"""Counting, against a plain description of what is to be counted."""
+"""Counts, compared with a simple specification."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from labs.benchmarks.load.account import Account, Ear
 
 
 def account_of(sent: int, heard: list[int]) -> Account:
-    """What is counted when one socket hears these messages of one sender who sent so many."""
+    """The counts when one socket receives these messages of one sender, who sent *count*."""
     account, ear = Account(), Ear()
     for _ in range(sent):
         account.send(0, hearers=1)
@@ -22,22 +22,22 @@ def test_all_in_order() -> None:
     assert counts == {"sent": 3, "expected": 3, "received": 3, **right}
 
 
-def test_what_comes_late_is_out_of_order_and_not_lost() -> None:
+def test_a_late_message_is_out_of_order_but_not_lost() -> None:
     account = account_of(3, [2, 3, 1])
     assert (account.out_of_order, account.lost, account.duplicated) == (1, 0, 0)
 
 
-def test_what_comes_again_is_duplicated_whenever_it_comes() -> None:
+def test_a_repeated_message_is_always_a_duplicate() -> None:
     account = account_of(3, [1, 1, 3, 2, 2, 3])
     assert (account.out_of_order, account.lost, account.duplicated) == (1, 0, 3)
 
 
-def test_what_nobody_sent_is_foreign() -> None:
+def test_a_message_that_nobody_sent_is_foreign() -> None:
     account = account_of(1, [1, 2])
     assert (account.received, account.foreign, account.duplicated) == (1, 1, 0)
 
 
-def test_each_sender_has_an_order_of_its_own() -> None:
+def test_each_sender_has_its_own_order() -> None:
     account, ear = Account(), Ear()
     keys = [account.send(sender, hearers=1) for sender in (1, 2, 1, 2)]
     for key in (keys[1], keys[3], keys[0], keys[2]):
@@ -45,7 +45,7 @@ def test_each_sender_has_an_order_of_its_own() -> None:
     assert (account.out_of_order, account.lost) == (0, 0)
 
 
-def test_each_socket_hears_on_its_own() -> None:
+def test_each_socket_is_counted_separately() -> None:
     account, ears = Account(), (Ear(), Ear())
     key = account.send(0, hearers=2)
     assert [account.hear(ear, key) for ear in ears] == [True, True]
@@ -53,7 +53,7 @@ def test_each_socket_hears_on_its_own() -> None:
 
 
 @given(st.integers(0, 12), st.lists(st.integers(1, 12)))
-def test_any_hearing(sent: int, heard: list[int]) -> None:
+def test_random_deliveries(sent: int, heard: list[int]) -> None:
     account = account_of(sent, heard)
     known = [number for number in heard if number <= sent]
     late = [

@@ -1,4 +1,4 @@
-"""What grows: the plan of it, and its tables."""
+"""The axes of growth: their plan and their tables."""
 
 import pytest
 
@@ -10,25 +10,25 @@ from labs.benchmarks.load.report import Report
 from labs.benchmarks.measuring.results import Results, place_of
 
 
-def test_each_value_has_a_place_of_its_own() -> None:
+def test_each_value_has_its_own_folder() -> None:
     places = [place_of(one) for axis in AXES for one in axis.measurements()]
     assert len(set(places)) == len(places)
 
 
-def test_each_load_can_be_had() -> None:
+def test_each_load_is_valid() -> None:
     for axis in AXES:
         for one in axis.measurements():
             assert adapt(MODES[one.mode], **one.options)
 
 
-def test_names_choose_axes() -> None:
+def test_names_select_axes() -> None:
     assert [axis.name for axis in chosen(["room"])] == ["room"]
     assert chosen([]) == list(AXES)
     with pytest.raises(ValueError, match=r"Expected what can grow, got 'time'; there are: room, "):
         chosen(["time"])
 
 
-def test_less_is_measured_where_it_is_to_be_quick() -> None:
+def test_a_quick_run_measures_less() -> None:
     (axis,) = shortened(chosen(["room"]))
     assert axis.values == (100, 300, 1_000)
     (opening,) = chosen(["memory-bare-daphne"])

@@ -1,4 +1,4 @@
-"""The load against rooms that do wrong on purpose: it must find exactly that."""
+"""The load generator finds exactly the faults of rooms that misbehave."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
-    """`load("drop", "flood", ...)` puts the load on a room with that fault; the line it says."""
+    """`load("drop", "flood", ...)` loads a room with this fault. Returns the result line."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning"]
     log = tmp_path_factory.mktemp("room") / "log"
@@ -59,7 +59,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
 
 
 def wrong(report: dict[str, Any]) -> dict[str, int]:
-    """The counts that differ from those of a room that does no wrong."""
+    """The counts that differ from those of a correct room."""
     return {name: report["counts"][name] for name in RIGHT if report["counts"][name]}
 
 
@@ -72,7 +72,7 @@ FLOOD = ("flood", "--messages=1000", "--quiet=1")
         ("none", {}),
         ("drop", {"lost": 100, "given_up": 100}),
         ("duplicate", {"duplicated": 100}),
-        # The last of them is held back for ever.
+        # The last of them is never delivered.
         ("swap", {"lost": 1, "given_up": 1, "out_of_order": 99}),
         ("invent", {"foreign": 100}),
     ],
@@ -83,7 +83,7 @@ def test_a_flood(load: Load, fault: str, found: dict[str, int]) -> None:
     assert report["counts"]["sent"] == report["counts"]["expected"] == 1000
 
 
-def test_a_socket_that_is_closed(load: Load) -> None:
+def test_a_closed_socket(load: Load) -> None:
     report = load("cut", *FLOOD)
     assert wrong(report) == {"lost": 991, "given_up": 991, "dropped": 1}
     assert report["trouble"] == {"closed with 4999": 1}
@@ -94,7 +94,7 @@ def talk(clients: int, rooms: int, *options: str) -> tuple[str, ...]:
     return ("rtt1", f"--clients={clients}", f"--rooms={rooms}", *times, *options)
 
 
-def test_rooms_that_talk(load: Load) -> None:
+def test_talking_rooms(load: Load) -> None:
     report = load("none", *talk(30, 10))
     counts = report["counts"]
     assert wrong(report) == {}
@@ -111,14 +111,14 @@ def test_rooms_take_turns(load: Load) -> None:
     assert report["counts"]["sent"] > 20
 
 
-def test_a_room_goes_on_after_what_is_lost(load: Load) -> None:
+def test_a_room_continues_after_a_lost_message(load: Load) -> None:
     report = load("drop", *talk(4, 2, "--patience=0.05"))
     counts = report["counts"]
     assert 2 * counts["given_up"] >= counts["lost"] > 0
     assert wrong(report).keys() == {"lost", "given_up"}
 
 
-def test_what_other_rooms_hear_is_foreign(load: Load) -> None:
+def test_messages_in_other_rooms_are_foreign(load: Load) -> None:
     report = load("leak", *talk(2, 2, "--patience=0.1"))
     assert wrong(report).keys() == {"foreign"}
 
@@ -137,20 +137,20 @@ def test_opening(load: Load) -> None:
     assert "server_kib_per_socket" in report["figures"]
 
 
-def test_where_nobody_is(tmp_path: Path) -> None:
+def test_a_server_that_does_not_exist(tmp_path: Path) -> None:
     done = run("flood", f"--url=ws://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert done.stderr.startswith("Expected 1 open sockets, got none: ")
 
 
 @pytest.mark.parametrize("url", ["ws://example.com", "http://127.0.0.1:1", "127.0.0.1:1"])
-def test_only_this_machine_is_loaded(url: str) -> None:
+def test_only_local_servers_are_accepted(url: str) -> None:
     done = run("flood", f"--url={url}")
     assert done.returncode == 2
     assert "must be ws://127.0.0.1:PORT" in done.stderr
 
 
-def test_options_of_another_load() -> None:
+def test_options_of_another_load_are_refused() -> None:
     done = run("flood", "--url=ws://127.0.0.1:1", "--rooms=3")
     assert done.returncode == 1
     assert "Flood has no 'rooms'; it takes " in done.stderr

@@ -1,4 +1,4 @@
-"""One measurement from its start to its end, and what is left of it."""
+"""One measurement from start to end, and its files."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ def test_a_flood(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_asked_of_redis(tmp_path: Path) -> None:
+def test_requests_to_redis_are_counted(tmp_path: Path) -> None:
     times = {"seconds": 0.5, "warmup": 0.2, "settle": 0.5}
     measurement = Measurement(
         OURS, "requests", "bc100", {"clients": 10, **times}, counts_requests=True, times_redis=True
@@ -38,14 +38,14 @@ def test_what_is_asked_of_redis(tmp_path: Path) -> None:
     assert set(report.cpu_us) == {"client", "server", "worker", "redis"}
 
 
-def test_what_cannot_be_measured_leaves_its_logs(tmp_path: Path) -> None:
+def test_a_failed_measurement_keeps_its_logs(tmp_path: Path) -> None:
     subject = replace(BARE, arrangement=Arrangement(servers=2))
     with pytest.raises(Failed, match="bare, uvicorn, flood: bare has no layer between servers"):
         measure(Measurement(subject, "flood", "flood"), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_load_that_says_nothing(tmp_path: Path) -> None:
+def test_a_load_without_a_result(tmp_path: Path) -> None:
     with pytest.raises(Failed, match=r"(?s)bare, uvicorn, flood: .*Flood has no 'rooms'"):
         measure(Measurement(BARE, "flood", "flood", {"rooms": 2}), tmp_path)
 
@@ -65,7 +65,7 @@ def test_the_command_of_a_load() -> None:
     ]
 
 
-def test_a_subject_is_a_room_that_there_is() -> None:
+def test_a_subject_is_an_existing_room() -> None:
     with pytest.raises(ValueError, match="Expected the name of a room, got 'channels5'"):
         Subject("none", "channels5", Arrangement())
 
@@ -79,7 +79,7 @@ def test_conditions() -> None:
     assert f"| redis-server | {given['redis-server']} |" in text
 
 
-def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_result_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labs.benchmarks.measuring.files.find_spec", lambda name: None)
     folder = tmp_path / "new" / "folder"
     files = write(folder, "compare", "# Text\n", {"a": 1}, "no.plot")
@@ -99,7 +99,7 @@ def test_plots(tmp_path: Path, name: str) -> None:
     assert plot.read_text().startswith("<?xml")
 
 
-def test_what_was_measured_before_an_interrupt_is_kept(
+def test_results_before_an_interrupt_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([Report(figures={"messages_per_s": 1.0}), Failed("why"), KeyboardInterrupt()])

@@ -25,7 +25,7 @@ def test_lines_of_monitor(line: bytes, time: float | None) -> None:
     assert time_of_request(line) == time
 
 
-def test_commands_in_scripts_are_no_requests(redis_server: RedisServer) -> None:
+def test_commands_inside_scripts_are_not_counted(redis_server: RedisServer) -> None:
     with RequestCounter(redis_server.port) as counter, redis_server.client() as client:
         client.ping()
         wait_for(lambda: counter.times, "the first request")
@@ -39,16 +39,16 @@ def test_commands_in_scripts_are_no_requests(redis_server: RedisServer) -> None:
         assert counter.between(start, end) == 2
 
 
-def test_requests_that_come_anyway_are_not_those_of_messages() -> None:
+def test_background_requests_are_subtracted() -> None:
     counter = RequestCounter.__new__(RequestCounter)
-    # One each second while all was quiet, and then thirty in ten seconds.
+    # One per second while idle, then thirty in ten seconds.
     counter.times = [0.5, 1.5, *(10 + number / 3 for number in range(30))]
     report = Report(figures={"messages_per_s": 0.5}, idle=(0.0, 2.0), window=(10.0, 20.0))
     counter.report(report)
     assert report.figures["requests_per_message"] == pytest.approx((30 - 10) / 5)
 
 
-def test_the_time_of_requests_grows(redis_server: RedisServer) -> None:
+def test_time_in_redis_increases(redis_server: RedisServer) -> None:
     with RedisTime(redis_server.port) as redis_time, redis_server.client() as client:
         before = redis_time.taken()
         sha = client.script_load("for i = 1, 1000 do redis.call('incr', 'n') end")
@@ -56,6 +56,6 @@ def test_the_time_of_requests_grows(redis_server: RedisServer) -> None:
         assert redis_time.taken() > before
 
 
-def test_without_a_redis_no_time_is_taken() -> None:
+def test_without_redis_there_is_no_time() -> None:
     with RedisTime(None) as redis_time:
         assert redis_time.taken() == 0

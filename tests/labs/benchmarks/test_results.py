@@ -1,4 +1,4 @@
-"""Medians and ratios, goals and tables: computed from reports that are known."""
+"""Medians, ratios, goals and tables of known reports."""
 
 from dataclasses import replace
 
@@ -23,9 +23,9 @@ def results_of(*reports: tuple[Measurement, Report]) -> Results:
     return results
 
 
-def report(share: float = 0.5, harm: dict[str, int] | None = None, **figures: float) -> Report:
+def report(share: float = 0.5, errors: dict[str, int] | None = None, **figures: float) -> Report:
     return Report(
-        figures=figures, counts=harm or {}, cpu={"client": share}, cpu_us={"server": 30.0}
+        figures=figures, counts=errors or {}, cpu={"client": share}, cpu_us={"server": 30.0}
     )
 
 
@@ -82,11 +82,11 @@ def test_verdicts(least: float, aim: float | None, is_lower: bool, verdict: str)
     assert Goal("", OURS_RATE, least, aim, is_lower).verdict(THREE) == verdict
 
 
-def test_what_was_not_measured_reaches_nothing() -> None:
+def test_an_unmeasured_goal_is_not_reached() -> None:
     assert Goal("", NOTHING, 0, 0, is_lower=True).verdict(THREE) == "not measured"
 
 
-def test_what_is_wanted_in_words() -> None:
+def test_goals_as_text() -> None:
     goal = Goal("", NOTHING, 0.9, 1500)
     assert (goal.least_in_words, goal.aim_in_words) == ("0.9", "1,500")
     goal = replace(goal, is_lower=True, words="all")
@@ -95,17 +95,17 @@ def test_what_is_wanted_in_words() -> None:
 
 
 @pytest.mark.parametrize("kind", ["lost", "duplicated", "out_of_order", "dropped"])
-def test_a_flood_that_is_not_whole_in_one_repeat_counts_nothing(kind: str) -> None:
+def test_a_flood_with_one_incomplete_repeat_counts_as_zero(kind: str) -> None:
     flood = Measurement(OURS, "flood", "flood")
     results = results_of((flood, report(messages_per_s=2000)))
     assert whole_flood(OURS.name)(results) == 2000
-    results.add(flood, report(messages_per_s=2000, harm={kind: 1}))
+    results.add(flood, report(messages_per_s=2000, errors={kind: 1}))
     assert whole_flood(OURS.name)(results) == 0
-    assert results.harm(OURS.name, "flood") == {kind: 1}
+    assert results.errors(OURS.name, "flood") == {kind: 1}
 
 
 def test_each_goal_is_measured() -> None:
-    """A goal that names a figure of a measurement which is not in the plan is never reached."""
+    """A goal for a figure outside the plan is never reached."""
     everything = Results()
     keys = ("messages_per_s", "deliveries_per_s", "p50_ms", "connects_per_s")
     keys += ("server_kib_per_socket", "requests_per_message", "redis_us_per_message")
@@ -115,11 +115,11 @@ def test_each_goal_is_measured() -> None:
     assert len({goal.what for goal in GOALS}) == len(GOALS)
 
 
-def test_the_text_has_medians_ratios_goals_and_harm() -> None:
+def test_the_report_has_medians_ratios_goals_and_errors() -> None:
     results = results_of(
         (OURS_RTT50, report(messages_per_s=2000.0)),
         (BARE_RTT50, report(share=0.95, messages_per_s=10_000.0, deliveries_per_s=10_000.0)),
-        (Measurement(BARE, "flood", "flood"), report(messages_per_s=50.0, harm={"lost": 3})),
+        (Measurement(BARE, "flood", "flood"), report(messages_per_s=50.0, errors={"lost": 3})),
     )
     results.fail(Measurement(OURS, "rtt1", "rtt1"), "it fell over\nand more")
     text = as_text(results, {"date": "today", "packages": {"django": "5"}})
@@ -133,7 +133,7 @@ def test_the_text_has_medians_ratios_goals_and_harm() -> None:
     assert "| bc1000 / limit, daphne |  | 0.9 | 1.05 | not measured |" in text
 
 
-def test_names_choose_measurements() -> None:
+def test_names_select_measurements() -> None:
     assert {one.name for one in chosen(["rtt50"])} == {"rtt50"}
     assert {one.subject.room for one in chosen(["bare"])} == {"bare"}
     assert {one.subject.name for one in chosen(["bare, uvicorn"])} == {"bare, uvicorn"}
@@ -142,7 +142,7 @@ def test_names_choose_measurements() -> None:
         chosen(["rtt2", "rtt50"])
 
 
-def test_each_measurement_has_a_place_of_its_own() -> None:
+def test_each_measurement_has_its_own_folder() -> None:
     places = [place_of(one) for one in measurements()]
     assert len(set(places)) == len(places)
 

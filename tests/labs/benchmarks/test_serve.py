@@ -1,4 +1,4 @@
-"""`labs/benchmarks/serve`: what it starts, says, and ends."""
+"""`labs/benchmarks/serve`: what it starts, prints and stops."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def serve(start_process: Processes, *arguments: str) -> tuple[Process, dict[str,
 
 
 def refuse(*arguments: str) -> str:
-    """What is said where nothing can be served."""
+    """The error message if nothing can be served."""
     done = subprocess.run(
         [*SERVE, *arguments],
         cwd=ROOT,
@@ -50,7 +50,9 @@ def all_pids(said: dict[str, Any]) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_all_that_it_starts_ends_with_it(start_process: Processes, number: signal.Signals) -> None:
+def test_everything_it_starts_ends_with_it(
+    start_process: Processes, number: signal.Signals
+) -> None:
     process, said = serve(start_process, "channels_workers", "--servers=2", "--workers=2")
     counts = {role: len(pids) for role, pids in said["pids"].items()}
     assert counts == {"server": 2, "worker": 2, "redis": 1}
@@ -62,7 +64,7 @@ def test_all_that_it_starts_ends_with_it(start_process: Processes, number: signa
     assert len(process.lines) == 1
 
 
-def test_a_room_speaks_over_both_servers(start_process: Processes) -> None:
+def test_a_room_works_across_both_servers(start_process: Processes) -> None:
     _, said = serve(start_process, "channels_workers", "--servers=2", "--server=uvicorn")
     first, second = (f"{url}/chat/lobby/" for url in said["urls"])
     with connect(first) as ann, connect(second) as bob:
@@ -74,7 +76,7 @@ def test_a_room_speaks_over_both_servers(start_process: Processes) -> None:
 
 
 @pytest.mark.parametrize("name", ["bare", "channels4-core", "channels4-pubsub", "channels4-chat"])
-def test_the_other_rooms_speak_too(start_process: Processes, name: str) -> None:
+def test_the_other_rooms_work_too(start_process: Processes, name: str) -> None:
     _, said = serve(start_process, name)
     watch = [f"--url={said['urls'][0]}", *(["--visit"] if said["visit"] else [])]
     done = subprocess.run(
@@ -91,7 +93,7 @@ def test_the_other_rooms_speak_too(start_process: Processes, name: str) -> None:
     assert not counts["out_of_order"]
 
 
-def test_processes_run_on_the_cores_that_are_given(start_process: Processes) -> None:
+def test_processes_run_on_the_given_cores(start_process: Processes) -> None:
     core = min(os.sched_getaffinity(0))
     _, said = serve(start_process, "channels_workers", f"--pin={core}")
     cores = set[int]()
@@ -102,7 +104,7 @@ def test_processes_run_on_the_cores_that_are_given(start_process: Processes) -> 
     assert cores == {core}
 
 
-def test_it_ends_when_a_process_ends_by_itself(start_process: Processes) -> None:
+def test_it_exits_when_a_process_dies(start_process: Processes) -> None:
     process, said = serve(start_process, "channels_workers")
     os.kill(said["pids"]["worker"][0], signal.SIGKILL)
     assert process.wait() == 1
@@ -110,12 +112,12 @@ def test_it_ends_when_a_process_ends_by_itself(start_process: Processes) -> None
     wait_for(lambda: not any(map(is_alive, all_pids(said))), "the end of all others")
 
 
-def test_a_room_that_there_is_not() -> None:
+def test_an_unknown_room() -> None:
     error = refuse("channels5")
     assert error.startswith("Expected the name of a room, got 'channels5'; there are: bare, ")
 
 
-def test_a_server_that_a_room_does_not_run_under() -> None:
+def test_a_server_that_cannot_run_a_room() -> None:
     error = refuse("channels1", "--server=uvicorn")
     assert error == "channels1 runs under daphne, not under uvicorn: choose another.\n"
 
@@ -125,7 +127,7 @@ def test_a_room_without_a_layer_has_one_server() -> None:
 
 
 @pytest.mark.parametrize("cores", ["x", "1-0", "0,", "4711", "-1"])
-def test_cores_that_there_are_not(cores: str) -> None:
+def test_unavailable_cores(cores: str) -> None:
     error = refuse("bare", f"--pin={cores}")
     assert error.startswith("Expected cores ")
     assert f"got {cores!r}" in error

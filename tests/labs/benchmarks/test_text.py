@@ -1,4 +1,4 @@
-"""Messages that are known again."""
+"""Recognising messages."""
 
 import json
 
@@ -8,12 +8,12 @@ from labs.benchmarks.load.text import compose, read
 from labs.benchmarks.rooms.frames import frame_of
 
 
-def test_a_message_comes_back_as_what_it_was() -> None:
+def test_a_message_is_recognised() -> None:
     assert read("run", frame_of(compose("run", (3, 14), 100))) == (3, 14)
 
 
 @pytest.mark.parametrize("size", [32, 33, 1000])
-def test_its_text_has_the_size_that_is_wanted(size: int) -> None:
+def test_its_text_has_the_requested_size(size: int) -> None:
     assert len(json.loads(compose("abcdef", (9_999, 99_999), size))["message"]) == size
 
 
@@ -32,5 +32,5 @@ def test_its_text_has_the_size_that_is_wanted(size: int) -> None:
         '{"type": "error", "code": "too_fast"}',
     ],
 )
-def test_what_is_none_of_ours(frame: str) -> None:
+def test_foreign_frames_are_not_recognised(frame: str) -> None:
     assert read("run", frame) is None

@@ -1,4 +1,4 @@
-"""How the coverage of files adds up to packages, and where the floors stand."""
+"""Adding up coverage of files per package, and the floors."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from labs.harness.project import ROOT
 
 
 def report(**files: tuple[int, int, int, int]) -> dict[str, Any]:
-    """A report of coverage: for each file its lines and branches, each with those covered."""
+    """A coverage report: for each file its lines and branches, total and covered."""
     keys = ("num_statements", "covered_lines", "num_branches", "covered_branches")
     return {
         "files": {
@@ -25,7 +25,7 @@ def report(**files: tuple[int, int, int, int]) -> dict[str, Any]:
     }
 
 
-def test_a_file_counts_for_the_longest_path() -> None:
+def test_a_file_belongs_to_the_longest_matching_path() -> None:
     found = report(**{"a/one.py": (10, 9, 2, 1), "a/b/two.py": (4, 4, 0, 0)})
     outer, inner = add_up(found, {"a/": 80, "a/b/": 100})
     assert (outer.lines, inner.lines) == (10, 4)
@@ -46,7 +46,7 @@ def test_a_file_without_a_package_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("path", FLOORS)
-def test_each_floor_is_that_of_a_folder(path: str) -> None:
+def test_each_floor_names_a_folder(path: str) -> None:
     assert (ROOT / path).is_dir()
     assert 0 < FLOORS[path] <= 100
 

@@ -1,4 +1,4 @@
-"""The table of a fault run says what was counted, in words that need no key."""
+"""The table of a fault run, whose words need no legend."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ def a_row(**counted: float) -> Row:
     return row
 
 
-def test_the_heading_has_each_word_of_each_name() -> None:
+def test_the_heading_has_every_word_of_every_name() -> None:
     words = sorted(word for column in COLUMNS for word in column.name.split())
     assert sorted(heading().split()) == words
 
 
-def test_cells_end_below_the_names() -> None:
+def test_cells_are_aligned_with_the_names() -> None:
     *_, last = heading().splitlines()
     row = describe(a_row())
     assert row.startswith("server-killed ")
@@ -28,7 +28,7 @@ def test_cells_end_below_the_names() -> None:
     assert row.endswith("all 0, 5 s                    ok")
 
 
-def test_what_was_missed_has_the_names_of_the_columns() -> None:
+def test_missed_targets_use_the_names_of_the_columns() -> None:
     row = a_row(twice=2, seconds=5.2)
     row.add("missing", ["a socket", "another"])
     lines = describe(row).splitlines()
@@ -42,7 +42,7 @@ def test_what_was_missed_has_the_names_of_the_columns() -> None:
     ]
 
 
-def test_what_may_happen() -> None:
+def test_limits_as_text() -> None:
     assert Limits().describe() == "all 0, 10 s"
     free = Limits(twice=None, wrong_sessions=None, seconds=None)
     assert free.describe() == "all 0 but duplicated, wrong sessions"

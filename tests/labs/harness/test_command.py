@@ -25,7 +25,7 @@ def raising(error: BaseException) -> Callable[[Path], int]:
     return run
 
 
-def test_the_folder_goes_when_all_went_well(temporary: Path) -> None:
+def test_the_folder_is_deleted_after_success(temporary: Path) -> None:
     assert run_command("lab", lambda folder: GOOD) == GOOD
     assert not [*temporary.iterdir()]
 
@@ -36,13 +36,15 @@ def test_logs_stay_after_a_failure(temporary: Path, capsys: pytest.CaptureFixtur
     assert f"The logs of all processes are in {folder}" in capsys.readouterr().out
 
 
-def test_a_wrong_name_leaves_nothing(temporary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_leaves_nothing_behind(
+    temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_command("lab", raising(ValueError("Expected another"))) == MISUSED
     assert capsys.readouterr().out == "Expected another\n"
     assert not [*temporary.iterdir()]
 
 
-def test_what_fails_is_said_and_its_logs_stay(
+def test_a_failure_is_printed_and_its_logs_stay(
     temporary: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command("lab", raising(RuntimeError("no database"))) == BAD
@@ -51,7 +53,7 @@ def test_what_fails_is_said_and_its_logs_stay(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_in_order(number: signal.Signals) -> None:
+def test_signals_cause_an_orderly_exit(number: signal.Signals) -> None:
     def run(folder: Path) -> int:
         os.kill(os.getpid(), number)
         raise AssertionError("It was not interrupted.")
@@ -61,7 +63,7 @@ def test_signals_end_it_in_order(number: signal.Signals) -> None:
     assert signal.getsignal(number) == before
 
 
-def test_another_user_may_get_through_the_folder() -> None:
+def test_the_folder_may_be_accessible_to_other_users() -> None:
     modes: list[int] = []
 
     def run(folder: Path) -> int:

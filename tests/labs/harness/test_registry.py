@@ -1,4 +1,4 @@
-"""Choosing by name."""
+"""Selection by name."""
 
 from dataclasses import dataclass
 
@@ -16,22 +16,22 @@ class Thing:
 THINGS = (Thing("one", "the first"), Thing("other", "the second"))
 
 
-def test_all_are_chosen_unless_some_are_named() -> None:
+def test_everything_is_selected_unless_some_are_named() -> None:
     assert choose(THINGS, [], "a thing") == [*THINGS]
     assert choose(THINGS, ["other", "one"], "a thing") == [*THINGS]
     assert choose(THINGS, ["other"], "a thing") == [THINGS[1]]
 
 
-def test_a_name_that_is_not_known_is_refused_with_those_that_are() -> None:
+def test_an_unknown_name_is_refused_with_the_known_names() -> None:
     with pytest.raises(ValueError, match="Expected a thing, got 'third'; there are: one, other"):
         choose(THINGS, ["one", "third"], "a thing")
 
 
-def test_names_with_commas_are_told_apart() -> None:
+def test_names_may_contain_commas() -> None:
     with pytest.raises(ValueError, match="there are: bare, daphne; chat"):
         require_known(["x"], ["bare, daphne", "chat"], "a room")
 
 
-def test_a_list_says_what_there_is() -> None:
+def test_a_listing_shows_names_and_descriptions() -> None:
     assert listing(THINGS) == "one    the first\nother  the second"
     assert listing(()) == ""

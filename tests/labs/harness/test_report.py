@@ -1,4 +1,4 @@
-"""What runs write for people, for programs and for the documentation."""
+"""Output of runs for people, programs and the documentation."""
 
 import json
 from pathlib import Path
@@ -31,11 +31,11 @@ def test_tables() -> None:
     assert table(["a", "b"], [], numbers=True) == ["| a | b |", "| --- | ---: |"]
 
 
-def test_cells_that_would_break_a_table() -> None:
+def test_cells_are_escaped() -> None:
     assert table(["a"], [["one | two\nthree"]])[-1] == r"| one \| two three |"
 
 
-def test_files(tmp_path: Path) -> None:
+def test_report_files(tmp_path: Path) -> None:
     file = tmp_path / "rows"
     write_json(file, {"name": "Ελένη"})
     assert "Ελένη" in file.read_text()

@@ -1,4 +1,4 @@
-"""A site of small shells: what it starts, replaces and ends."""
+"""A site of small shell processes: what it starts, replaces and stops."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ WORKER = "echo $NAME is listening on channels; exec sleep 60"
 
 
 class Shells(Site):
-    """Redis, and workers that only say that they are there."""
+    """Redis, and workers that only report readiness."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -26,7 +26,7 @@ class Shells(Site):
 
 
 class Broken(Shells):
-    """One whose start fails after Redis and a worker."""
+    """A site whose start fails after Redis and a worker."""
 
     def start(self) -> None:
         super().start()
@@ -40,7 +40,7 @@ def site(tmp_path: Path) -> Iterator[Shells]:
         yield started
 
 
-def test_all_ends_with_the_block(tmp_path: Path) -> None:
+def test_everything_ends_with_the_block(tmp_path: Path) -> None:
     with Shells(tmp_path) as site:
         worker = site.start_worker()
         worker.wait_for_line("it is listening on channels")
@@ -49,7 +49,7 @@ def test_all_ends_with_the_block(tmp_path: Path) -> None:
     assert "worker (ended with status -9) wrote:\nit is listening" in site.describe()
 
 
-def test_what_has_started_ends_if_the_rest_does_not(tmp_path: Path) -> None:
+def test_started_processes_end_if_the_rest_fails_to_start(tmp_path: Path) -> None:
     site = Broken(tmp_path)
     with pytest.raises(Failed, match="ended with 3:\nbecause"), site:
         pytest.fail("It has started.")
@@ -57,7 +57,7 @@ def test_what_has_started_ends_if_the_rest_does_not(tmp_path: Path) -> None:
     assert not site.redis.is_running
 
 
-def test_workers_that_died_are_replaced(site: Shells) -> None:
+def test_dead_workers_are_replaced(site: Shells) -> None:
     stays, dies = site.start_worker(), site.start_worker()
     dies.kill()
     assert site.replace_dead_workers() == 1
@@ -66,7 +66,7 @@ def test_workers_that_died_are_replaced(site: Shells) -> None:
     assert site.replace_dead_workers() == 0
 
 
-def test_an_orderly_end(site: Shells) -> None:
+def test_an_orderly_stop(site: Shells) -> None:
     worker = site.start_worker()
     worker.wait_for_line(WORKER_READY)
     site.stop()

@@ -1,4 +1,4 @@
-"""What a stage notes, and the patch of a file."""
+"""Notes of a stage, and patches of files."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_a_target_that_is_met_after_a_while(stage: Stage[Row]) -> None:
     assert stage.row.failures == ["Waited 0 s in vain for it"]
 
 
-def test_a_patch_fits_once_or_says_what_it_looked_for(tmp_path: Path) -> None:
+def test_a_patch_must_match_exactly_once(tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text("a = 1\n")
     patch = Patch("module.py", "a = 1", "a = 2")

@@ -1,4 +1,4 @@
-"""Apps whose dynos are small shells."""
+"""Apps whose dynos are small shell processes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,7 +41,7 @@ def test_a_release_runs_its_command_with_the_config_vars(app: App, slug: Slug) -
     assert app.release(slug) == "release.1 red"
 
 
-def test_scaling_out_keeps_those_that_run(app: App) -> None:
+def test_scaling_out_keeps_running_dynos(app: App) -> None:
     app.scale("worker", 1)
     before = pids(app)
     app.scale("worker", 3)
@@ -49,7 +49,7 @@ def test_scaling_out_keeps_those_that_run(app: App) -> None:
     assert len(set(pids(app))) == 3
 
 
-def test_scaling_in_ends_the_highest_numbers_in_order(app: App) -> None:
+def test_scaling_in_stops_the_highest_numbers_gracefully(app: App) -> None:
     app.scale("worker", 3)
     staying, *leaving = app.dynos["worker"]
     app.scale("worker", 1)
@@ -59,7 +59,7 @@ def test_scaling_in_ends_the_highest_numbers_in_order(app: App) -> None:
     assert app.killed == 0
 
 
-def test_a_dyno_that_does_not_heed_sigterm_is_killed(
+def test_a_dyno_that_ignores_sigterm_is_killed(
     app: App, slug: Slug, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apps, "GRACE", 0.5)
@@ -78,7 +78,7 @@ def test_a_changed_config_var_restarts_all_dynos(app: App) -> None:
     wait_for(lambda: all(dyno.process.is_running for dyno in app.dynos["worker"]), "new dynos")
 
 
-def test_a_roll_back_brings_files_and_config_vars_back(app: App, slug: Slug) -> None:
+def test_a_rollback_restores_files_and_config_vars(app: App, slug: Slug) -> None:
     app.set_config(COLOUR="blue")
     app.release(replace(slug, commit="two"))
     app.roll_back()
@@ -91,7 +91,7 @@ def test_a_roll_back_brings_files_and_config_vars_back(app: App, slug: Slug) -> 
     assert app.config["COLOUR"] == "red"
 
 
-def test_a_release_that_fails_leaves_the_dynos_alone(app: App, slug: Slug) -> None:
+def test_a_failed_release_leaves_the_dynos_alone(app: App, slug: Slug) -> None:
     app.scale("worker", 1)
     before = pids(app)
     (slug.folder / "Procfile").write_text(f"release: exit 3\nworker: {WORKER}\n")

@@ -1,4 +1,4 @@
-"""What is counted of a load, and what is said of it."""
+"""Counts of a load, and their report."""
 
 import json
 
@@ -34,23 +34,23 @@ def counted(transcript: Transcript, rows: list[Stored]) -> Counted:
     return found
 
 
-def test_nothing_is_wrong_with_a_talk_that_went_well() -> None:
+def test_a_faultless_talk_has_no_errors() -> None:
     found = counted(talk(), ROWS)
     assert list(found.faults()) == []
     assert (found.said, found.seconds) == (2, 0.25)
 
 
-def test_a_message_that_is_not_stored_and_not_shown_is_lost() -> None:
+def test_a_message_neither_stored_nor_shown_is_lost() -> None:
     transcript = talk()
     transcript.people[1].visits[0].heard.pop()
     transcript.people[1].rows.pop()
     assert [fault.split(".")[0] for fault in counted(transcript, ROWS).faults()] == [
         "lost: expected 0, came 2"
     ]
-    assert counted(talk(), ROWS[:1]).lost == 3  # not stored, and shown to two alone
+    assert counted(talk(), ROWS[:1]).lost == 3  # not stored, and shown to only two
 
 
-def test_what_is_said_again_counts_by_what_is_stored_and_shown() -> None:
+def test_a_retried_message_counts_by_what_is_stored_and_shown() -> None:
     transcript = talk()
     transcript.people[1].visits[0].heard.pop(0)
     found = Counted(sockets=2)
@@ -61,7 +61,7 @@ def test_what_is_said_again_counts_by_what_is_stored_and_shown() -> None:
     assert found.lost == 3
 
 
-def test_a_message_that_is_stored_again_is_there_twice() -> None:
+def test_a_message_stored_again_is_a_duplicate() -> None:
     transcript = talk()
     for person in transcript.people:
         person.rows.append(3)
@@ -69,13 +69,13 @@ def test_a_message_that_is_stored_again_is_there_twice() -> None:
     assert (found.twice, found.lost) == (1, 0)
 
 
-def test_messages_that_change_places_are_out_of_order() -> None:
+def test_reordered_messages_are_out_of_order() -> None:
     transcript = talk()
     transcript.people[1].visits[0].heard.reverse()
     assert counted(transcript, ROWS).disordered == 1
 
 
-def test_a_socket_that_ended_was_dropped_which_a_step_may_allow() -> None:
+def test_a_closed_socket_is_dropped_unless_the_step_allows_it() -> None:
     transcript = talk()
     transcript.people[1].visits[0].ended = 9.0
     found = counted(transcript, ROWS)
@@ -90,7 +90,7 @@ def test_peaks_are_kept() -> None:
     assert peaks == Peaks(redis=5, database=2, memory=20)
 
 
-def test_config_vars_are_those_of_app_json_with_a_secret_of_its_own() -> None:
+def test_config_vars_come_from_app_json_with_a_new_secret() -> None:
     definition = json.loads((ROOT / "app.json").read_text())
     one, other = config_vars(definition), config_vars(definition)
     assert set(one) == set(definition["env"])
@@ -98,11 +98,11 @@ def test_config_vars_are_those_of_app_json_with_a_secret_of_its_own() -> None:
     assert one["REDIS_TLS_VERIFY"] == "0"
 
 
-def test_steps_have_names_of_their_own() -> None:
+def test_step_names_are_unique() -> None:
     assert len({step.name for step in STEPS}) == len(STEPS)
 
 
-def test_a_row_that_failed_says_so_in_each_form() -> None:
+def test_a_failed_row_is_marked_in_each_format() -> None:
     rows = [Row("one", "does", ["a | b"]), Row("two", "fails", failures=["lost: 3"])]
     assert "one          ok" in describe(rows[0])
     assert "FAILED: lost: 3" in describe(rows[1])

@@ -1,4 +1,4 @@
-"""What the platform makes of a commit."""
+"""What the platform builds from a commit."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from labs.rehearsal.steps.deploying import MARK, NEW_CONSUMER
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A repository with one commit, and a file that is not in it."""
+    """A repository with one commit, and an uncommitted file."""
     folder = tmp_path / "checkout"
     (folder / "chat").mkdir(parents=True)
     (folder / "chat" / "consumers.py").write_text((ROOT / "chat" / "consumers.py").read_text())
@@ -26,7 +26,7 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def test_only_what_is_committed_is_taken(checkout: Path, tmp_path: Path) -> None:
+def test_only_committed_files_are_used(checkout: Path, tmp_path: Path) -> None:
     repository = Repository(tmp_path, checkout)
     repository.clone()
     repository.unpack(repository.commit, tmp_path / "app")
@@ -35,7 +35,7 @@ def test_only_what_is_committed_is_taken(checkout: Path, tmp_path: Path) -> None
     assert repository.changes() == 1
 
 
-def test_the_new_consumer_fits_and_is_python(checkout: Path, tmp_path: Path) -> None:
+def test_the_changed_consumer_applies_and_is_valid_python(checkout: Path, tmp_path: Path) -> None:
     repository = Repository(tmp_path, checkout)
     repository.clone()
     commit = repository.commit_patches(NEW_CONSUMER, "Mark each message")
@@ -48,13 +48,13 @@ def test_the_new_consumer_fits_and_is_python(checkout: Path, tmp_path: Path) -> 
     run(*ruff, tmp_path / "app-2" / "chat" / "consumers.py", cwd=tmp_path)
 
 
-def test_a_command_that_fails_says_what_it_wrote(tmp_path: Path) -> None:
+def test_a_failed_command_shows_its_output(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="ended with 3:\n.*because") as caught:
         run("/bin/sh", "-c", "echo because; exit 3", cwd=tmp_path)
     assert "/bin/sh" in str(caught.value)
 
 
-def test_the_interpreter_is_that_of_runtime_txt_where_there_is_one(
+def test_the_interpreter_follows_runtime_txt_if_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = "{}.{}".format(*sys.version_info)

@@ -1,4 +1,4 @@
-"""The versions that are claimed are those that were tried, and docs/project/versions.md says so."""
+"""Supported versions are tested versions, and docs/project/versions.md agrees."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = {one.name: one for one in map(Requirement, PROJECT["dependencies"])}
 NAMES = [one.name for one in COMBINATIONS]
 
-#: From this day on a run writes down the versions of these too.
+#: From this date on, runs record the versions of these too.
 NAMED_SINCE = "2026-11-28"
 NAMED_LATER = {"hiredis", "asgiref", "twisted", "autobahn"}
 
@@ -40,13 +40,13 @@ def result(name: str) -> Result:
 
 
 def told(one: Result, versions: Mapping[str, str]) -> dict[str, str]:
-    """Those of the *versions* that the result has to name, as old as it is."""
+    """The *versions* that a result of this age has to name."""
     left_out = NAMED_LATER if one.date < NAMED_SINCE else set()
     return {name: version for name, version in versions.items() if name not in left_out}
 
 
 def classified(family: str) -> set[str]:
-    """The versions of the classifiers of this family, such as ``Framework :: Django``."""
+    """The versions in the classifiers of this family, such as ``Framework :: Django``."""
     lines = [line for line in PROJECT["classifiers"] if line.startswith(f"{family} :: ")]
     versions = {line.rpartition(" :: ")[2] for line in lines}
     return {version for version in versions if "." in version}
@@ -60,10 +60,10 @@ def pinned() -> Mapping[str, str]:
     return {one.name: one.version for one in locked(WRITTEN[0])}
 
 
-# What is claimed.
+# Claims
 
 
-def test_each_python_is_tried() -> None:
+def test_each_python_version_is_tested() -> None:
     tried = {one.python for one in COMBINATIONS}
     assert tried == classified("Programming Language :: Python")
     oldest, newest = min(map(Version, tried)), max(map(Version, tried))
@@ -71,16 +71,16 @@ def test_each_python_is_tried() -> None:
     assert written in (ROOT / "scripts" / "environment.sh").read_text()
 
 
-def test_most_are_tried_with_the_python_of_the_platform() -> None:
+def test_most_combinations_use_the_platforms_python() -> None:
     assert (ROOT / "runtime.txt").read_text().strip() == f"python-{Combination('').python}"
 
 
-def test_each_django_is_tried() -> None:
+def test_each_django_version_is_tested() -> None:
     tried = {series(one.packages.get("django", pinned()["django"])) for one in COMBINATIONS}
     assert tried == classified("Framework :: Django")
 
 
-def test_the_lowest_are_those_that_the_wheel_allows() -> None:
+def test_the_lowest_versions_are_those_that_the_wheel_allows() -> None:
     bounds = {
         name: next(bound.version for bound in one.specifier if bound.operator == ">=")
         for name, one in NEEDED.items()
@@ -93,7 +93,7 @@ def test_the_lowest_are_those_that_the_wheel_allows() -> None:
     assert lowest.server == f"redis-{'.'.join(map(str, OLDEST_VERSION))}"
 
 
-def test_both_majors_of_redis_py_are_tried() -> None:
+def test_both_majors_of_redis_py_are_tested() -> None:
     tried = {one.packages.get("redis", pinned()["redis"]) for one in COMBINATIONS}
     majors = {Version(version).major for version in tried}
     allowed = {major for major in range(20) if NEEDED["redis"].specifier.contains(f"{major}.999")}
@@ -101,12 +101,12 @@ def test_both_majors_of_redis_py_are_tried() -> None:
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=NAMES)
-def test_what_is_tried_is_allowed(combination: Combination) -> None:
+def test_tested_versions_are_allowed(combination: Combination) -> None:
     for name, version in combination.packages.items():
         assert NEEDED[name].specifier.contains(version)
 
 
-# What came of it.
+# Results
 
 
 def test_the_page_has_the_results() -> None:
@@ -115,7 +115,7 @@ def test_the_page_has_the_results() -> None:
 
 
 @pytest.mark.parametrize("one", RESULTS, ids=lambda one: one.name)
-def test_each_result_is_good_and_of_the_versions_asked_for(one: Result) -> None:
+def test_each_result_is_good_and_has_the_requested_versions(one: Result) -> None:
     asked = COMBINATIONS[NAMES.index(one.name)]
     assert one.is_good, describe(one)
     assert series(one.versions["python"]) == asked.python
@@ -125,13 +125,13 @@ def test_each_result_is_good_and_of_the_versions_asked_for(one: Result) -> None:
     assert {name: one.versions[name] for name in wanted} == wanted
 
 
-def test_what_is_pinned_was_tried() -> None:
+def test_pinned_versions_were_tested() -> None:
     one = result("as pinned")
     wanted = told(one, {name: pinned()[name] for name in NEEDED})
     assert {name: one.versions[name] for name in wanted} == wanted
 
 
-def test_the_page_names_what_is_run_and_where_the_servers_are_from() -> None:
+def test_the_page_names_the_commands_and_the_origin_of_the_servers() -> None:
     text = page("project/versions").text
     assert all(f"`{path}`" in text for path in PATHS if not path.startswith("--"))
     for server in SERVERS.values():
@@ -140,10 +140,10 @@ def test_the_page_names_what_is_run_and_where_the_servers_are_from() -> None:
         assert version[1] in text
 
 
-# How it is done.
+# Implementation
 
 
-def test_a_report_of_pytest_is_counted(tmp_path: Path) -> None:
+def test_a_pytest_report_is_counted(tmp_path: Path) -> None:
     (tmp_path / "test_three.py").write_text(
         "import pytest\n"
         "def test_good(): pass\n"
@@ -169,7 +169,7 @@ def test_a_report_of_pytest_is_counted(tmp_path: Path) -> None:
     assert [name.rpartition(".")[2] for name in found.skipped] == ["test_left_out"]
 
 
-def test_a_server_with_another_hash_is_refused(
+def test_a_server_with_a_wrong_hash_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = tmp_path / "other.tar.gz"
@@ -180,16 +180,16 @@ def test_a_server_with_another_hash_is_refused(
 
 
 def test_a_server_of_another_series_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingServer, match="redis-5.0 is to be tried, but the machine has Redis"):
+    with pytest.raises(MissingServer, match="redis-5.0 was requested, but the machine has Redis"):
         require_server("redis-5.0", tmp_path)
 
 
-def test_a_python_that_is_missing_is_an_error_with_its_cure() -> None:
+def test_a_missing_python_is_an_error_with_the_remedy() -> None:
     with pytest.raises(MissingPython, match="--python 3.10=/path/to/python"):
         find_python("3.10", {"3.10": sys.executable})
 
 
-def test_a_later_result_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+def test_a_newer_result_replaces_an_older_one(tmp_path: Path) -> None:
     versions = dict.fromkeys(("python", "django", "redis", "channels", "daphne", "server"), "1")
     old = Result("as pinned", "2026-11-20", versions, 0, 1, 0, 9, ["test_bad"])
     new = Result("as pinned", "2026-11-21", versions, 2, 0, 0, 9)
@@ -204,8 +204,8 @@ def test_a_later_result_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     assert not old.is_good
 
 
-def test_what_passes_at_the_second_try_only_is_counted() -> None:
+def test_tests_that_pass_on_the_second_attempt_are_counted() -> None:
     repeated = Result("as pinned", "2026-11-21", {}, 2, 0, 0, 9, repeated=["test_slow"])
-    assert describe(repeated) == "2 passed, 1 at the second try"
+    assert describe(repeated) == "2 passed, 1 on the second attempt"
     assert not Result("as pinned", "2026-11-21", {}, 2, 0, 1, 9).is_good
     assert not Result("as pinned", "2026-11-21", {}, 0, 0, 0, 9).is_good

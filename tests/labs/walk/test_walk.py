@@ -1,4 +1,4 @@
-"""The walk of a frame, by its command, on both layers."""
+"""The walk command on both layers."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def rows_of(page: str) -> dict[str, list[int]]:
-    """The numbers of each row of the table: calls, files and functions, for each layer."""
+    """The numbers in each row of the table: calls, files and functions for each layer."""
     lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
     return {name: [int(cell) for cell in cells] for name, *cells in lines[2:]}
 
@@ -34,7 +34,7 @@ def test_every_hop_is_found_on_both_layers(page: str) -> None:
     assert all(number > 0 for row in rows.values() for number in row)
 
 
-def test_the_calls_of_the_hops_are_all_calls(page: str) -> None:
+def test_calls_of_the_hops_add_up_to_all_calls(page: str) -> None:
     *hops, total = rows_of(page).values()
     for layer in (0, 3):
         assert sum(row[layer] for row in hops) == total[layer]
@@ -49,7 +49,7 @@ def test_a_hop_lists_its_functions_by_file(page: str) -> None:
     assert not any("__main__" in line or "labs" in line for line in outline)
 
 
-def test_the_rest_of_the_page_stays(page: str) -> None:
+def test_the_rest_of_the_page_is_unchanged(page: str) -> None:
     assert page.startswith(f"# Above\n\n{BEGIN}\n")
     assert page.endswith(f"{END}\n\nBelow\n")
     assert "old" not in page
@@ -63,6 +63,6 @@ def test_a_page_without_markers_is_refused(tmp_path: Path) -> None:
     assert path.read_text() == f"{END} {BEGIN}"
 
 
-def test_a_function_begins_one_hop_or_none() -> None:
+def test_a_function_starts_at_most_one_hop() -> None:
     assert hop_begun_by(Function("interface/socket.py", "Socket.receive")) == "socket"
     assert hop_begun_by(Function("interface/socket.py", "Socket.receive_all")) is None

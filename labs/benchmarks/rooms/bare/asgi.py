@@ -1,4 +1,4 @@
-"""A room is a dict of the coroutines that send to its members."""
+"""A room is a dict of coroutines that send to its members."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ rooms: dict[str, dict[int, Send]] = {}
 
 
 async def application(scope: Event, receive: Receive, send: Send) -> None:
-    """Hold one socket; refuse everything that is none."""
+    """Hold one socket. Other scopes are refused."""
     if scope["type"] != "websocket":
         raise NotImplementedError(f"Expected a websocket, got {scope['type']}: open a socket.")
     await receive()
@@ -34,7 +34,7 @@ async def application(scope: Event, receive: Receive, send: Send) -> None:
 
 
 async def tell(room: dict[int, Send], text: str) -> None:
-    """Send *text* to all members; those whose socket has just ended do not get it."""
+    """Send *text* to all members, except those whose socket has just ended."""
     event = {"type": "websocket.send", "text": text}
     for send in list(room.values()):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Sessions in Redis, by the client that asgi-redis brings: Django 2.2 has no such engine."""
+"""Sessions in Redis with the client of asgi-redis, because Django 2.2 has no such engine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ store: Any = StrictRedis.from_url(given["redis"])
 
 
 class SessionStore(SessionBase):
-    """One session, under a key of its own."""
+    """One session, with its own key."""
 
     def exists(self, session_key: str) -> bool:
-        """Say whether it was ever saved."""
+        """Return whether it was ever saved."""
         return bool(store.exists(f"session:{session_key}"))
 
     def create(self) -> None:
@@ -27,14 +27,14 @@ class SessionStore(SessionBase):
         self.modified = True
 
     def save(self, must_create: bool = False) -> None:
-        """Save it; CreateError if it *must_create* and is there already."""
+        """Save it. CreateError if it exists although it *must_create*."""
         content = self.encode(self._get_session(no_load=must_create))  # type: ignore[attr-defined]
         key = f"session:{self.session_key}"
         if not store.set(key, content, ex=settings.SESSION_COOKIE_AGE, nx=must_create):
             raise CreateError
 
     def delete(self, session_key: str | None = None) -> None:
-        """Delete it, or the one of that key."""
+        """Delete it, or the session with this key."""
         store.delete(f"session:{session_key or self.session_key}")
 
     def load(self) -> dict[str, Any]:
@@ -44,4 +44,4 @@ class SessionStore(SessionBase):
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Do nothing: Redis does it."""
+        """Do nothing. Redis expires sessions."""

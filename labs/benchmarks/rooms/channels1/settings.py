@@ -4,7 +4,7 @@ from labs.benchmarks.rooms.common import *  # noqa: F403
 from labs.benchmarks.rooms.common import layer
 
 INSTALLED_APPS = ["channels"]
-#: Its documentation advises against sessions in the database, which are the default.
+#: Its documentation advises against database sessions, which are the default.
 SESSION_ENGINE = "labs.benchmarks.rooms.channels1.sessions"
 CHANNEL_LAYERS = {
     "default": {**layer(), "ROUTING": "labs.benchmarks.rooms.channels1.routing.channel_routing"},

@@ -29,6 +29,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self.channel_layer.group_send(self.room_group_name, event)
 
     async def chat_message(self, event: dict[str, Any]) -> None:
-        """Send what somebody said to the socket."""
+        """Send a message of the room to the socket."""
         fields = {key: value for key, value in event.items() if key != "type"}
         await self.send(text_data=json.dumps(fields))

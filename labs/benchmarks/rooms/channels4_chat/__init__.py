@@ -1,1 +1,1 @@
-"""The chat's room on Channels 4: the pages, the models and the write are those of `chat`."""
+"""The chat's room on Channels 4, with the pages, models and database write of `chat`."""

@@ -7,7 +7,7 @@ from django.urls import re_path
 
 pages = get_asgi_application()
 
-# Its models need what the line above sets up.
+# Its models need the setup in the line above.
 from labs.benchmarks.rooms.channels4_chat.consumers import ChatConsumer  # noqa: E402
 
 application = ProtocolTypeRouter(

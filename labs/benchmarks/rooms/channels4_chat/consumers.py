@@ -16,7 +16,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
     """One socket in its room."""
 
     async def connect(self) -> None:
-        """Let the socket into its room, which the first one makes."""
+        """Let the socket into its room, which the first one creates."""
         self.label = self.scope["url_route"]["kwargs"]["label"]
         self.room_group_name = f"chat_{self.label}"
         self.person = guests.person_of_socket(self.scope["headers"])
@@ -29,14 +29,14 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self.channel_layer.group_discard(self.room_group_name, self.channel_name)
 
     async def receive(self, text_data: str) -> None:
-        """Store what was said and tell the room."""
+        """Store the message and send it to the room."""
         frame = await self.store(text_data)
         event = {"type": "chat.message", "text": frame}
         await self.channel_layer.group_send(self.room_group_name, event)
 
     @database_sync_to_async
     def store(self, text: str) -> str:
-        """Write the message to the database, and return the frame that tells of it."""
+        """Write the message to the database, and return its frame."""
         said = parse(text)
         if not isinstance(said, Said):
             raise TypeError(f"Expected something said, got {said}.")
@@ -44,5 +44,5 @@ class ChatConsumer(AsyncWebsocketConsumer):
         return message.frame()
 
     async def chat_message(self, event: dict[str, Any]) -> None:
-        """Send what somebody said to the socket."""
+        """Send a message of the room to the socket."""
         await self.send(text_data=event["text"])

@@ -1,4 +1,4 @@
-"""The room whose consumer computes before it answers, as one that renders a page does."""
+"""The room whose consumer computes before it answers, like one that renders a page."""
 
 import time
 
@@ -6,7 +6,7 @@ from channels_workers import route
 from channels_workers.message import Message
 from labs.benchmarks.rooms.workers import consumers, routing
 
-#: How long (s, of its core).
+#: How long (s of CPU time).
 WORK = 0.0005
 
 

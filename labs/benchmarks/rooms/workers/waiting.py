@@ -1,4 +1,4 @@
-"""The room whose consumer waits before it answers, as for a database on another machine."""
+"""The room whose consumer waits before it answers, as for a remote database."""
 
 import time
 

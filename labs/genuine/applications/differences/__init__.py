@@ -1,1 +1,1 @@
-"""What shows that channels_workers is not always as Channels 1.1.8."""
+"""Shows differences between channels_workers and Channels 1.1.8."""

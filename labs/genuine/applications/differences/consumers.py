@@ -1,4 +1,4 @@
-"""Consumers that bring out what the engines do differently."""
+"""Consumers that bring out differences between the engines."""
 
 import time
 
@@ -6,21 +6,21 @@ from channels import Group
 from channels.exceptions import ConsumeLater
 from django.contrib.auth.models import User
 
-#: Messages that this worker has put off.
+#: Messages that this worker has postponed.
 put_off = set()
 
 
 def connect(message):
-    """Let everybody in."""
+    """Accept everybody."""
     message.reply_channel.send({"accept": True})
 
 
 def connect_silent(message):
-    """Forget to answer."""
+    """Do not answer."""
 
 
 def connect_wrong(message):
-    """Have a mistake before the answer."""
+    """Raise an exception before the answer."""
     raise RuntimeError("a mistake in a connect consumer")
 
 
@@ -32,32 +32,32 @@ def echo(message):
 
 
 def work(message):
-    """Say when the work begins and when it is done."""
+    """Announce the begin and the end of the work."""
     message.reply_channel.send({"text": "begun"}, immediately=True)
     time.sleep(1)
     message.reply_channel.send({"text": "done"})
 
 
 def connect_member(message):
-    """Join a group, and never leave it."""
+    """Join a group and never leave it."""
     Group("members").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
 
 
 def tell_members(message):
-    """Tell all who have joined."""
+    """Send to all members."""
     Group("members").send({"text": message["text"]})
 
 
 def connect_after_welcome(message):
-    """Welcome those who are there, then join."""
+    """Welcome the present members, then join."""
     message.reply_channel.send({"accept": True})
     Group("welcomed").send({"text": "somebody comes"})
     Group("welcomed").add(message.reply_channel)
 
 
 def send_poison(message):
-    """Send three messages; the second holds a set, which has no encoding."""
+    """Send three messages, the second with a set, which cannot be serialised."""
     message.reply_channel.send({"text": "before"})
     try:
         message.reply_channel.send({"text": "poison", "with": {1, 2}})
@@ -67,7 +67,7 @@ def send_poison(message):
 
 
 def put_off_once(message):
-    """Say something, and put the first frame off; the second run takes it."""
+    """Send something and postpone the first frame. The second run accepts it."""
     message.reply_channel.send({"text": "a run"})
     if message["text"] not in put_off:
         put_off.add(message["text"])
@@ -76,7 +76,7 @@ def put_off_once(message):
 
 
 def close_badly(message):
-    """Close with a code that no server may send; echo everything else."""
+    """Close with a reserved code. Echo everything else."""
     if message["text"] == "close":
         message.reply_channel.send({"close": 1001})
     else:
@@ -84,6 +84,6 @@ def close_badly(message):
 
 
 def look_for_row(message):
-    """Tell the members whether the row is there that a view has sent about."""
+    """Tell the members whether the row from a view's message exists."""
     found = User.objects.filter(pk=message["user"]).exists()
     Group("members").send({"text": "the row is there" if found else "there is no row"})

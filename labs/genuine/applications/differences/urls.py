@@ -1,4 +1,4 @@
-"""A page, and one that stores something."""
+"""A page, and a view that stores something."""
 
 import time
 
@@ -10,13 +10,13 @@ from django.urls import path
 
 
 def page(request):
-    """Show that somebody is there."""
+    """A static page."""
     return HttpResponse("here")
 
 
 @transaction.atomic
 def store(request):
-    """Store a row and send about it, in a transaction that goes on for a while."""
+    """Store a row and send a message about it, in a transaction that takes a while."""
     user = User.objects.create(username="somebody")
     Channel("differences.row").send({"user": user.pk})
     time.sleep(1)

@@ -1,1 +1,1 @@
-"""Consumers that are classes."""
+"""Class-based consumers."""

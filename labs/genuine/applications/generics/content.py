@@ -1,4 +1,4 @@
-"""Consumers of JSON, with users and with tasks."""
+"""Consumers of JSON, with users and tasks."""
 
 from channels import Channel
 from channels.generic import BaseConsumer
@@ -6,23 +6,23 @@ from channels.generic.websockets import JsonWebsocketConsumer
 
 
 class Members(JsonWebsocketConsumer):
-    """For users, who are taken over from the HTTP session."""
+    """For users, copied from the HTTP session."""
 
     http_user = True
 
     def connection_groups(self, **kwargs):
-        """Join those of the same kind, whom the path names."""
+        """Join those of the same kind, named by the path."""
         return ["generics-" + kwargs.get("kind", "members")]
 
     def connect(self, message, **kwargs):
-        """Let users in."""
+        """Accept users."""
         if message.user.is_anonymous:
             self.close()
         else:
             super().connect(message, **kwargs)
 
     def receive(self, content, **kwargs):
-        """Tell all of them; a farewell closes."""
+        """Send to all of them. A farewell closes."""
         if content == "bye":
             self.send({"bye": self.message.user.username}, close=True)
             return
@@ -35,7 +35,7 @@ class Members(JsonWebsocketConsumer):
 
 
 class Guests(JsonWebsocketConsumer):
-    """For anybody; who is a user stays one by the channel session."""
+    """For everybody. The channel session remembers users."""
 
     channel_session_user = True
     greeting = "hello"
@@ -45,13 +45,13 @@ class Guests(JsonWebsocketConsumer):
         self.send({"greeting": self.greeting, "user": message.user.username})
 
     def receive(self, content, **kwargs):
-        """Have a task done; what is no object is an error."""
+        """Start a task. Anything but an object is an error."""
         task = {"reply_channel": self.message.reply_channel.name, "numbers": content["numbers"]}
         Channel("generics." + content["task"]).send(task)
 
 
 class Tasks(BaseConsumer):
-    """Done by workers: one method for each channel."""
+    """Run by workers, with one method per channel."""
 
     method_mapping = {  # noqa: RUF012
         "generics.sum": "add_up",
@@ -68,7 +68,7 @@ class Tasks(BaseConsumer):
         self.answer(message, count=len(message["numbers"]))
 
     def answer(self, message, **result):
-        """Send the result, and the number of tasks that this client has had."""
+        """Send the result, and the number of tasks of this client."""
         tasks = message.channel_session.get("tasks", 0) + 1
         message.channel_session["tasks"] = tasks
         result["tasks"] = tasks

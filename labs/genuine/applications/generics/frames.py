@@ -1,18 +1,18 @@
-"""Consumers of frames as they come: text and bytes."""
+"""Consumers of raw frames: text and bytes."""
 
 from channels.exceptions import DenyConnection
 from channels.generic.websockets import WebsocketConsumer
 
 
 class Room(WebsocketConsumer):
-    """A room at its path, in which all hear what one sends."""
+    """A room at its path, in which everybody hears everybody."""
 
     def connection_groups(self, **kwargs):
-        """Join the room, and those who are anywhere."""
+        """Join the room, and the group of everybody."""
         return ["generics-room-" + kwargs["room"], "generics-anywhere"]
 
     def receive(self, text=None, bytes=None, **kwargs):  # noqa: A002
-        """Tell the room, or everybody if it is shouted."""
+        """Send to the room, or to everybody if it is shouted."""
         room = "generics-room-" + kwargs["room"]
         if text is not None and text.isupper():
             self.group_send("generics-anywhere", text=text)
@@ -22,19 +22,19 @@ class Room(WebsocketConsumer):
             self.send(text="nothing came")
 
     def disconnect(self, message, **kwargs):
-        """Tell the room who stays behind."""
+        """Tell the remaining members of the room."""
         self.group_send("generics-room-" + kwargs["room"], text=f"left with {message['code']}")
 
 
 class Counter(WebsocketConsumer):
-    """Counts frames in their order, and ends the socket after some."""
+    """Counts frames in order, and closes the socket after some."""
 
     strict_ordering = True
     channel_session = True
     last = 5
 
     def connect(self, message, **kwargs):
-        """Begin to count."""
+        """Start counting."""
         message.channel_session["frames"] = 0
         super().connect(message, **kwargs)
 
@@ -46,12 +46,12 @@ class Counter(WebsocketConsumer):
 
 
 class Door(WebsocketConsumer):
-    """Refuses or closes as its path says."""
+    """Refuses or closes, depending on its path."""
 
     groups = ("generics-anywhere",)
 
     def connect(self, message, **kwargs):
-        """Open the door, or do not."""
+        """Accept or refuse."""
         if kwargs["how"] == "deny":
             raise DenyConnection
         if kwargs["how"] == "close":
@@ -60,7 +60,7 @@ class Door(WebsocketConsumer):
             super().connect(message, **kwargs)
 
     def receive(self, text=None, bytes=None, **kwargs):  # noqa: A002
-        """Close with the code in the frame, with 1000 if there is none."""
+        """Close with the code in the frame, or with 1000."""
         if text and text.isdigit():
             self.close(int(text))
         else:

@@ -1,4 +1,4 @@
-"""Routes to classes: by themselves, and with attributes of their own."""
+"""Routes to classes, with and without attributes."""
 
 from channels import include, route_class
 

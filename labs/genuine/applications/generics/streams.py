@@ -1,48 +1,48 @@
-"""Two streams over one socket."""
+"""Two streams on one socket."""
 
 from channels.generic.websockets import JsonWebsocketConsumer, WebsocketDemultiplexer
 
 
 class Notes(JsonWebsocketConsumer):
-    """Shows each note to all who take the stream."""
+    """Sends each note to everybody on the stream."""
 
     def connection_groups(self, **kwargs):
         """Join the readers."""
         return ["generics-notes"]
 
     def connect(self, message, multiplexer, **kwargs):
-        """Say that the stream is there."""
+        """Announce the stream."""
         multiplexer.send({"open": kwargs["desk"]})
 
     def receive(self, content, multiplexer, **kwargs):
-        """Pass the note on."""
+        """Forward the note."""
         multiplexer.group_send(
             "generics-notes", multiplexer.stream, {"note": content, "desk": kwargs["desk"]}
         )
 
     def disconnect(self, message, multiplexer, **kwargs):
-        """Say that somebody has gone."""
+        """Announce a departure."""
         multiplexer.group_send("generics-notes", multiplexer.stream, {"gone": kwargs["desk"]})
 
 
 class Sums(JsonWebsocketConsumer):
-    """Adds up what came on the stream; each client has a sum of its own."""
+    """Adds up the numbers on the stream, separately for each client."""
 
     channel_session = True
 
     def connect(self, message, multiplexer, **kwargs):
-        """Begin with nothing."""
+        """Start with zero."""
         message.channel_session["sum"] = 0
         multiplexer.send({"sum": 0})
 
     def receive(self, content, multiplexer, **kwargs):
-        """Add a number; what has none is an error."""
+        """Add a number. A frame without one is an error."""
         self.message.channel_session["sum"] += content["number"]
         multiplexer.send({"sum": self.message.channel_session["sum"]})
 
 
 class Desk(WebsocketDemultiplexer):
-    """Hands each frame to the consumer of its stream."""
+    """Passes each frame to the consumer of its stream."""
 
     consumers = {  # noqa: RUF012
         "notes": Notes,
@@ -50,5 +50,5 @@ class Desk(WebsocketDemultiplexer):
     }
 
     def connection_groups(self, **kwargs):
-        """Be in no group itself: its streams are."""
+        """Join no group itself, only its streams do."""
         return []

@@ -1,1 +1,1 @@
-"""The stages of a first chat: everybody, rooms, users, order, and the HTTP session."""
+"""The steps of a first chat: everybody, rooms, users, order, and the HTTP session."""

@@ -1,21 +1,21 @@
-"""The first stage: what one says, everybody hears."""
+"""The first step: everybody hears everybody."""
 
 from channels import Group
 
 
 def ws_add(message):
-    """Let everybody in."""
+    """Accept everybody."""
     Group("everybody").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
 
 
 def ws_message(message):
-    """Tell everybody; a frame without text is an error."""
+    """Send to everybody. A frame without text is an error."""
     Group("everybody").send({"text": f"somebody: {message.content['text']}"})
 
 
 def ws_leave(message):
-    """Forget who has gone."""
+    """Remove a socket that has left."""
     Group("everybody").discard(message.reply_channel)
 
 

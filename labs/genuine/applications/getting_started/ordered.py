@@ -1,4 +1,4 @@
-"""The fourth stage: order, so that frames can be counted."""
+"""The fourth step: ordering, so that frames can be counted."""
 
 import json
 
@@ -8,7 +8,7 @@ from channels.sessions import enforce_ordering
 
 @enforce_ordering
 def ws_connect(message):
-    """Begin to count."""
+    """Start counting."""
     message.channel_session["frames"] = 0
     Group("counting").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
@@ -24,7 +24,7 @@ def ws_message(message):
 
 @enforce_ordering
 def ws_disconnect(message):
-    """Tell those who stay how many there were."""
+    """Tell the remaining ones how many there were."""
     Group("counting").discard(message.reply_channel)
     left = {"left after": message.channel_session["frames"], "code": message["code"]}
     Group("counting").send({"text": json.dumps(left)})

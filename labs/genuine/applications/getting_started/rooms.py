@@ -1,4 +1,4 @@
-"""The second stage: rooms, from the path or from the query string."""
+"""The second step: rooms, from the path or from the query string."""
 
 from urllib.parse import parse_qs
 
@@ -14,7 +14,7 @@ def ws_connect(message, room):
 
 @channel_session
 def ws_connect_by_query(message):
-    """Enter the room in the query string; refuse the socket if there is none."""
+    """Enter the room in the query string. Refuse the socket without one."""
     rooms = parse_qs(message["query_string"].decode("ascii")).get("room", [""])
     if not (rooms[0].isascii() and rooms[0].isalnum()):
         message.reply_channel.send({"close": True})
@@ -24,7 +24,7 @@ def ws_connect_by_query(message):
 
 @channel_session
 def ws_message(message):
-    """Tell the room who said what."""
+    """Send the sender and the message to the room."""
     session = message.channel_session
     Group(f"room-{session['room']}").send(
         {"text": f"{session['name']}: {message['text']}"},
@@ -33,13 +33,13 @@ def ws_message(message):
 
 @channel_session
 def ws_disconnect(message):
-    """Leave the room; a socket that was refused has none."""
+    """Leave the room. A refused socket has none."""
     if "room" in message.channel_session:
         Group(f"room-{message.channel_session['room']}").discard(message.reply_channel)
 
 
 def enter(message, room):
-    """Take the socket into *room*, under the name in the query string if there is one."""
+    """Add the socket to *room*, under the name in the query string, if any."""
     names = parse_qs(message["query_string"].decode("ascii")).get("name", ["nobody"])
     message.channel_session["room"] = room
     message.channel_session["name"] = names[0]

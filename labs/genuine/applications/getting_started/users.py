@@ -1,4 +1,4 @@
-"""The third stage: users, who meet those whose names begin alike."""
+"""The third step: users, who meet others with the same first letter."""
 
 from channels import Group, route
 from channels.auth import channel_session_user, channel_session_user_from_http
@@ -6,21 +6,21 @@ from channels.auth import channel_session_user, channel_session_user_from_http
 
 @channel_session_user_from_http
 def ws_connect(message):
-    """Take the user over from the HTTP session, and into a group."""
+    """Copy the user from the HTTP session, and join a group."""
     Group(group_of(message.user)).add(message.reply_channel)
     message.reply_channel.send({"accept": True})
 
 
 @channel_session_user
 def ws_message(message):
-    """Tell those of the same letter."""
+    """Send to users with the same first letter."""
     name = message.user.username or "a guest"
     Group(group_of(message.user)).send({"text": f"{name}: {message['text']}"})
 
 
 @channel_session_user
 def ws_disconnect(message):
-    """Leave the group, and say so."""
+    """Leave the group and announce it."""
     Group(group_of(message.user)).discard(message.reply_channel)
     name = message.user.username or "a guest"
     Group(group_of(message.user)).send({"text": f"{name} left"})

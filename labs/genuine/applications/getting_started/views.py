@@ -1,4 +1,4 @@
-"""Pages that sockets are to know something from."""
+"""Pages whose effects sockets can see."""
 
 from django.contrib.auth import login
 from django.contrib.auth.models import User
@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 @csrf_exempt
 @require_POST
 def enter(request):
-    """Log in under a name, which nobody has to prove: this is a tutorial."""
+    """Log in under a name without proof. This is a tutorial."""
     user, _ = User.objects.get_or_create(username=request.POST["name"])
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return JsonResponse({"user": user.username})

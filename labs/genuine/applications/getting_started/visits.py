@@ -1,4 +1,4 @@
-"""Beside the stages: what views keep of a visitor, seen from sockets."""
+"""Beside the steps: data that views keep about a visitor, seen from sockets."""
 
 import json
 
@@ -9,14 +9,14 @@ from channels.sessions import channel_and_http_session, http_session
 
 @http_session
 def ws_connect_once(message):
-    """Tell how many pages the visitor has seen, None without a session."""
+    """Send the number of pages that the visitor has seen. None without a session."""
     visits = message.http_session.get("visits") if message.http_session else None
     message.reply_channel.send({"text": json.dumps({"visits": visits})})
 
 
 @http_session_user
 def ws_connect_known(message):
-    """Tell who the visitor is, if there is a session that knows."""
+    """Send the visitor's name, if the session knows it."""
     known = message.http_session is not None
     answer = {"session": known, "user": message.user.username, "guest": message.user.is_anonymous}
     message.reply_channel.send({"text": json.dumps(answer)})
@@ -24,13 +24,13 @@ def ws_connect_known(message):
 
 @channel_and_http_session
 def ws_connect_again(message):
-    """Remember which HTTP session this is."""
+    """Remember the HTTP session."""
     message.reply_channel.send({"accept": True})
 
 
 @channel_and_http_session
 def ws_message_again(message):
-    """Tell how many pages the visitor has seen by now."""
+    """Send the current number of pages that the visitor has seen."""
     visits = message.http_session.get("visits") if message.http_session else None
     message.reply_channel.send({"text": json.dumps({"visits": visits})})
 

@@ -1,1 +1,1 @@
-"""Blogs whose readers see each post as it is saved."""
+"""Blogs whose readers see each post when it is saved."""

@@ -1,4 +1,4 @@
-"""Readers come and go; what they send is ignored."""
+"""Readers come and go. Their frames are ignored."""
 
 import json
 
@@ -6,7 +6,7 @@ from .models import Blog
 
 
 def connect_blog(message, slug):
-    """Begin to read; say so if there is no such blog, and close."""
+    """Start reading. If there is no such blog, say so and close."""
     try:
         blog = Blog.objects.get(slug=slug)
     except Blog.DoesNotExist:
@@ -18,6 +18,6 @@ def connect_blog(message, slug):
 
 
 def disconnect_blog(message, slug):
-    """Read no more."""
+    """Stop reading."""
     for blog in Blog.objects.filter(slug=slug):
         blog.group.discard(message.reply_channel)

@@ -1,4 +1,4 @@
-"""Blogs and posts; whoever reads a blog gets each post as it is saved."""
+"""Blogs and posts. The readers of a blog get each post when it is saved."""
 
 import json
 from html import escape
@@ -10,7 +10,7 @@ from django.dispatch import receiver
 
 
 class Blog(models.Model):
-    """A blog, whose readers are a group."""
+    """A blog. Its readers are a group."""
 
     id = models.AutoField(primary_key=True)
     slug = models.SlugField(unique=True)
@@ -20,7 +20,7 @@ class Blog(models.Model):
 
     @property
     def group(self):
-        """Those who read it now."""
+        """The current readers."""
         return Group(f"liveblog-{self.slug}")
 
 
@@ -35,11 +35,11 @@ class Post(models.Model):
         return self.body
 
     def as_dict(self):
-        """Return what a page needs to show it, or to replace what it shows."""
+        """Return what a page needs to show or replace the post."""
         return {"id": self.id, "html": f"<p>{escape(self.body)}</p>"}
 
 
 @receiver(post_save, sender=Post)
 def publish(instance, **kwargs):
-    """Tell the readers."""
+    """Send to the readers."""
     instance.blog.group.send({"text": json.dumps(instance.as_dict())})

@@ -1,4 +1,4 @@
-"""The slug in the path says which blog it is."""
+"""The slug in the path selects the blog."""
 
 from channels import route
 

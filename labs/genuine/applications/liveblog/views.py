@@ -8,7 +8,7 @@ from .models import Blog, Post
 
 @csrf_exempt
 def blog(request, slug):
-    """Show a blog; add a post to it, and make it if need be."""
+    """Show a blog, or add a post to it. Creates the blog if necessary."""
     if request.method == "POST":
         found, _ = Blog.objects.get_or_create(slug=slug)
         post = found.posts.create(body=request.POST.get("body", ""))
@@ -32,5 +32,5 @@ def edit(request, slug, number):
 
 
 def not_found():
-    """Say that there is nothing, in words that no release of Django changes."""
+    """A 404 page whose text does not depend on Django's version."""
     return JsonResponse({"error": "There is nothing of this name."}, status=404)

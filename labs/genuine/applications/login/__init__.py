@@ -1,1 +1,1 @@
-"""Accounts, and sockets that know who is behind them."""
+"""Accounts, and sockets that know their user."""

@@ -1,4 +1,4 @@
-"""Sockets for users only; three ways to refuse all others."""
+"""Sockets for users only, and three ways to refuse others."""
 
 import json
 
@@ -9,7 +9,7 @@ from channels.security.websockets import allowed_hosts_only
 
 
 def welcome(message):
-    """Let a user in, who is told who it is."""
+    """Accept a user and send the user's name."""
     Group("members").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
     message.reply_channel.send({"text": json.dumps({"welcome": message.user.username})})
@@ -17,7 +17,7 @@ def welcome(message):
 
 @channel_session_user_from_http
 def connect_or_close(message):
-    """Refuse by closing what is not open yet."""
+    """Refuse by closing a socket that is not open yet."""
     if message.user.is_anonymous:
         message.reply_channel.send({"close": True})
         return
@@ -36,7 +36,7 @@ def connect_or_reject(message):
 @allowed_hosts_only
 @channel_session_user_from_http
 def connect_or_deny(message):
-    """Refuse by an exception, and those without an Origin too."""
+    """Refuse by an exception. Also refuses handshakes without an Origin."""
     if message.user.is_anonymous:
         raise DenyConnection
     welcome(message)
@@ -44,7 +44,7 @@ def connect_or_deny(message):
 
 @channel_session_user
 def receive(message):
-    """Tell all users; who is none any more is shown out."""
+    """Send to all users. Close the sockets of former users."""
     if message.user.is_anonymous:
         Group("members").discard(message.reply_channel)
         message.reply_channel.send({"close": 4003})
@@ -55,6 +55,6 @@ def receive(message):
 
 @channel_session_user
 def disconnect(message):
-    """Tell all users who left; those who were refused have no name."""
+    """Tell all users who left. Refused sockets have no name."""
     Group("members").discard(message.reply_channel)
     Group("members").send({"text": json.dumps({"left": message.user.username})})

@@ -1,4 +1,4 @@
-"""A path for each way to know the user."""
+"""A path for each way to identify the user."""
 
 from channels import include, route
 

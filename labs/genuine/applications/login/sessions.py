@@ -1,4 +1,4 @@
-"""Sockets that look into the session of the views, and write into it."""
+"""Sockets that read and write the session of the views."""
 
 import json
 
@@ -18,26 +18,26 @@ def tell(message, **content):
 
 @http_session_user
 def connect_whoami(message):
-    """Tell who opened the socket, and whether there is a session at all."""
+    """Send who opened the socket, and whether there is a session."""
     tell(message, user=message.user.username, session=message.http_session is not None)
 
 
 @http_session_user
 def receive_whoami(message):
-    """Tell it again: frames come without cookies."""
+    """Send it again: frames come without cookies."""
     tell(message, user=message.user.username, session=message.http_session is not None)
 
 
 @channel_and_http_session
 def connect_colour(message):
-    """Tell the colour that a view stored."""
+    """Send the colour that a view stored."""
     session = message.http_session
     tell(message, colour=session.get("colour") if session is not None else None)
 
 
 @channel_and_http_session
 def receive_colour(message):
-    """Store another colour, for the view to show."""
+    """Store another colour for the view."""
     session = message.http_session
     if session is None:
         tell(message, error="There is no session.")
@@ -50,7 +50,7 @@ def receive_colour(message):
 
 @channel_and_http_session_user_from_http
 def connect_both(message):
-    """Take the user over, and count in the session of the views."""
+    """Copy the user, and count in the session of the views."""
     session = message.http_session
     if session is not None:
         session["sockets"] = session.get("sockets", 0) + 1
@@ -60,7 +60,7 @@ def connect_both(message):
 
 @channel_and_http_session_user_from_http
 def receive_both(message):
-    """Tell the user and the colour of the session at this moment."""
+    """Send the current user and the session's colour."""
     session = message.http_session
     colour = session.get("colour") if session is not None else None
     tell(message, user=message.user.username, colour=colour)
@@ -69,7 +69,7 @@ def receive_both(message):
 @http_session
 @channel_session
 def connect_transfer(message):
-    """Take the user over by hand."""
+    """Copy the user by hand."""
     if message.http_session is not None:
         transfer_user(message.http_session, message.channel_session)
     message.reply_channel.send({"accept": True})
@@ -77,5 +77,5 @@ def connect_transfer(message):
 
 @channel_session_user
 def receive_transfer(message):
-    """Tell who was taken over."""
+    """Send the copied user."""
     tell(message, user=message.user.username)

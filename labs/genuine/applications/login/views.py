@@ -1,4 +1,4 @@
-"""Accounts, and one thing that a session remembers."""
+"""Accounts, and a value that the session remembers."""
 
 from django.contrib import auth
 from django.contrib.auth.models import User
@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 @csrf_exempt
 @require_POST
 def signup(request):
-    """Make an account."""
+    """Create an account."""
     name, password = request.POST.get("name", ""), request.POST.get("password", "")
     if not name or not password:
         return JsonResponse({"error": "A name and a password are needed."}, status=400)
@@ -23,7 +23,7 @@ def signup(request):
 @csrf_exempt
 @require_POST
 def login(request):
-    """Begin to be somebody."""
+    """Log in."""
     user = auth.authenticate(
         request, username=request.POST.get("name"), password=request.POST.get("password")
     )
@@ -36,7 +36,7 @@ def login(request):
 @csrf_exempt
 @require_POST
 def logout(request):
-    """Be nobody again; the session is gone."""
+    """Log out, which deletes the session."""
     auth.logout(request)
     return JsonResponse({"user": None})
 
@@ -44,7 +44,7 @@ def logout(request):
 @csrf_exempt
 @require_POST
 def password(request):
-    """Change the password, which ends all sessions but this."""
+    """Change the password, which ends all other sessions."""
     if not request.user.is_authenticated or not request.POST.get("password"):
         return JsonResponse({"error": "Log in, and give a password."}, status=403)
     request.user.set_password(request.POST["password"])
@@ -55,7 +55,7 @@ def password(request):
 
 @csrf_exempt
 def colour(request):
-    """Show the colour that the session remembers; a form changes it."""
+    """Show the session's colour. A form changes it."""
     if request.method == "POST":
         request.session["colour"] = request.POST.get("colour", "")
     return JsonResponse({"colour": request.session.get("colour")})

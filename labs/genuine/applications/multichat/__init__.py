@@ -1,1 +1,1 @@
-"""Many rooms over one socket."""
+"""Many rooms on one socket."""

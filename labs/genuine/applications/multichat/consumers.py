@@ -1,4 +1,4 @@
-"""One socket, many rooms: frames become messages on a channel of their own."""
+"""One socket, many rooms: frames become messages on another channel."""
 
 import json
 
@@ -11,7 +11,7 @@ from .models import Room
 
 @channel_session
 def ws_connect(message, name):
-    """Let somebody in, who is in no room yet."""
+    """Accept a client, which is in no room yet."""
     message.channel_session["name"] = name
     message.channel_session["rooms"] = []
     message.reply_channel.send({"accept": True})
@@ -19,7 +19,7 @@ def ws_connect(message, name):
 
 @tells_client
 def ws_receive(message):
-    """Put the frame on ``chat.receive``, as a message of the same socket."""
+    """Send the frame to ``chat.receive``, as a message of the same socket."""
     try:
         payload = json.loads(message.get("text") or "")
     except ValueError:
@@ -41,7 +41,7 @@ def ws_disconnect(message):
 @channel_session
 @tells_client
 def chat_join(message):
-    """Enter a room, and tell those who are in it."""
+    """Enter a room, and tell its members."""
     room = room_of(message)
     rooms = set(message.channel_session["rooms"])
     message.channel_session["rooms"] = sorted(rooms | {room.id})
@@ -52,7 +52,7 @@ def chat_join(message):
 @channel_session
 @tells_client
 def chat_leave(message):
-    """Leave a room; whoever leaves gets the last word of it."""
+    """Leave a room. The leaving client gets its last message."""
     room = room_entered(message)
     rooms = set(message.channel_session["rooms"])
     message.channel_session["rooms"] = sorted(rooms - {room.id})
@@ -64,7 +64,7 @@ def chat_leave(message):
 @channel_session
 @tells_client
 def chat_send(message):
-    """Say something in a room."""
+    """Send to a room."""
     room = room_entered(message)
     said = {"room": room.id, "name": message.channel_session["name"], "text": message.get("text")}
     tell(room, said)

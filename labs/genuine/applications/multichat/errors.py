@@ -1,18 +1,18 @@
-"""What goes wrong by what a client sent."""
+"""Errors caused by a client's input."""
 
 import json
 from functools import wraps
 
 
 class ClientError(Exception):
-    """Something that the client is to know of, by a code."""
+    """An error that is sent to the client as a code."""
 
     def __init__(self, code):
         super().__init__(code)
         self.code = code
 
     def send_to(self, channel):
-        """Tell the client."""
+        """Send it to the client."""
         channel.send({"text": json.dumps({"error": self.code})})
 
 

@@ -1,4 +1,4 @@
-"""Rooms, which are opened before anybody can be in them."""
+"""Rooms, which must exist before anybody can enter."""
 
 from channels import Group
 from django.db import models
@@ -15,5 +15,5 @@ class Room(models.Model):
 
     @property
     def group(self):
-        """Those who are in it."""
+        """The members of the room."""
         return Group(f"multichat-{self.id}")

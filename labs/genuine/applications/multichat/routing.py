@@ -1,4 +1,4 @@
-"""The socket's channels, and the commands that come out of its frames."""
+"""The socket's channels, and the commands from its frames."""
 
 from channels import include, route
 

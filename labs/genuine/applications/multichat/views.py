@@ -8,7 +8,7 @@ from .models import Room
 
 @csrf_exempt
 def rooms(request):
-    """Show the rooms; open one more."""
+    """Show the rooms, or create another."""
     if request.method == "POST":
         Room.objects.create(title=request.POST["title"])
     found = [{"id": room.id, "title": room.title} for room in Room.objects.order_by("id")]

@@ -1,1 +1,1 @@
-"""Rooms of one page each: the worker-style chat of 2016."""
+"""Rooms with one page each: the worker-style chat of 2016."""

@@ -10,7 +10,7 @@ from .models import Room
 
 @channel_session
 def ws_connect(message):
-    """Join the room of ``/chat/<label>/``; refuse the socket if there is none."""
+    """Join the room of ``/chat/<label>/``. Refuse the socket if there is none."""
     parts = message["path"].strip("/").split("/")
     if len(parts) != 2 or parts[0] != "chat" or not Room.objects.filter(label=parts[1]).exists():
         message.reply_channel.send({"close": True})
@@ -22,7 +22,7 @@ def ws_connect(message):
 
 @channel_session
 def ws_receive(message):
-    """Save what was said and tell the room; pass over what cannot be understood."""
+    """Store the message and send it to the room. Ignore invalid frames."""
     data = parse(message.get("text"))
     if data is None or "room" not in message.channel_session:
         return
@@ -39,7 +39,7 @@ def ws_disconnect(message):
 
 
 def parse(text):
-    """Return the handle and the message in *text*, None if they are not there."""
+    """Return the handle and the message in *text*, or None."""
     try:
         data = json.loads(text or "")
     except ValueError:

@@ -1,11 +1,11 @@
-"""Rooms and what was said in them."""
+"""Rooms and their messages."""
 
 from django.db import models
 from django.utils import timezone
 
 
 class Room(models.Model):
-    """A room, which has a page of its own."""
+    """A room with a page of its own."""
 
     id = models.AutoField(primary_key=True)
     label = models.SlugField(unique=True)
@@ -16,7 +16,7 @@ class Room(models.Model):
 
 
 class Message(models.Model):
-    """What somebody said in a room."""
+    """A person's message in a room."""
 
     id = models.AutoField(primary_key=True)
     room = models.ForeignKey(Room, related_name="messages", on_delete=models.CASCADE)

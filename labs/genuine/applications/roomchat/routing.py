@@ -1,4 +1,4 @@
-"""Each channel has one consumer, so a dict will do."""
+"""Each channel has one consumer, so a dict is enough."""
 
 from .consumers import ws_connect, ws_disconnect, ws_receive
 

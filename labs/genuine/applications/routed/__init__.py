@@ -1,1 +1,1 @@
-"""Routing by everything that a message holds."""
+"""Routing by all parts of a message."""

@@ -1,4 +1,4 @@
-"""Routes by what is in a frame."""
+"""Routes by the content of a frame."""
 
 from channels import route
 

@@ -1,4 +1,4 @@
-"""Everything that can stand in a routing; what is in none of it falls to the defaults."""
+"""Every feature of a routing. Unrouted messages get the defaults."""
 
 from channels import include, route
 
@@ -27,5 +27,5 @@ channel_routing = [
     route("routed.none", consumers.relayed_rest),
 ]
 
-#: For a project that has sockets, and no consumer for them.
+#: For a project with sockets and without consumers for them.
 no_routing = []

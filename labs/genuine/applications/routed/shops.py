@@ -1,4 +1,4 @@
-"""Routes below a shop, which are included by their dotted path."""
+"""Routes below a shop, included by their dotted path."""
 
 from channels import include, route
 

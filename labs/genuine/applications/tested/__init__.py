@@ -1,1 +1,1 @@
-"""Consumers with tests of their own, in the way that Channels 1.1.8 teaches to test."""
+"""Consumers with their own tests, in the style of Channels 1.1.8."""

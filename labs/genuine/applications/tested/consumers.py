@@ -1,4 +1,4 @@
-"""Rooms for users, and some work behind them."""
+"""Rooms for users, and background work."""
 
 import json
 
@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 
 
 class CloseSocket(ChannelSocketException):
-    """Closes a socket with a code of our own."""
+    """Closes a socket with a custom code."""
 
     def run(self, message):
         """Close it."""
@@ -20,7 +20,7 @@ class CloseSocket(ChannelSocketException):
 
 @channel_session_user_from_http
 def connect_room(message, room):
-    """Take users into the room, and nobody else."""
+    """Accept only users into the room."""
     if message.user.is_anonymous:
         raise DenyConnection
     message.channel_session["room"] = room
@@ -30,7 +30,7 @@ def connect_room(message, room):
 
 @channel_session_user
 def receive_room(message, room):
-    """Tell the room who said what; a frame that is no JSON ends the socket."""
+    """Send the sender and the message to the room. A frame that is not JSON closes the socket."""
     try:
         said = json.loads(message["text"])
     except ValueError:
@@ -47,46 +47,46 @@ def disconnect_room(message, room):
 
 
 def square(message):
-    """Compute something, for the channel that the message names."""
+    """Compute something, and send it to the channel that the message names."""
     Channel(message["to"]).send({"value": message["value"] ** 2})
 
 
 def answer(message):
-    """Send back what came, and whether there was anything."""
+    """Send the message back, and whether it had content."""
     message.reply_channel.send({"text": message.get("text", "null")})
     return "answered"
 
 
 def refuse(message):
-    """Let nobody in."""
+    """Refuse everybody."""
     message.reply_channel.send({"close": True})
 
 
 def fail(message):
-    """Send something, and break."""
+    """Send something, then raise."""
     message.reply_channel.send({"sent": "before"})
     raise ValueError("broken")
 
 
 def put_off(message):
-    """Never take a message."""
+    """Always postpone the message."""
     raise ConsumeLater
 
 
 def register(message):
-    """Make a user."""
+    """Create a user."""
     return User.objects.create(username=message["name"]).pk
 
 
 @http_session
 def browser(message):
-    """Tell what the browser's session holds."""
+    """Send the content of the browser's session."""
     message.reply_channel.send({"text": json.dumps(message.http_session.get("visits"))})
 
 
 @http_session_user
 def browser_user(message):
-    """Tell who the browser's user is."""
+    """Send the browser's user."""
     return message.user.username
 
 
@@ -99,20 +99,20 @@ def count(message):
 
 @enforce_ordering
 def ordered(message):
-    """Tell the number of the message."""
+    """Send the number of the message."""
     message.reply_channel.send({"text": json.dumps(message["order"])})
 
 
 def describe(message):
-    """Tell what the message holds."""
+    """Send the content of the message."""
     return dict(message.content)
 
 
 class Feed(JsonWebsocketConsumer):
-    """A feed that everybody writes to."""
+    """A feed to which everybody writes."""
 
     groups = ("feed",)
 
     def receive(self, content, **kwargs):
-        """Give it to all."""
+        """Send it to everybody."""
         self.group_send("feed", {"fed": content})

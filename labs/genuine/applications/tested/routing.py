@@ -1,4 +1,4 @@
-"""The routing of the site, and one that tests take."""
+"""The routing of the site, and one for tests."""
 
 from channels import route, route_class
 

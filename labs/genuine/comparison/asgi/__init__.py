@@ -1,1 +1,1 @@
-"""What the interface servers of both engines serve."""
+"""The ASGI applications for the interface servers of both engines."""

@@ -1,1 +1,1 @@
-"""The applications, one module for each package; a module names its own in APPLICATIONS."""
+"""The applications, one module per package. Each lists its own in APPLICATIONS."""

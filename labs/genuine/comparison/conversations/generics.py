@@ -1,4 +1,4 @@
-"""What is said to consumers that are classes."""
+"""Conversations with class-based consumers."""
 
 from __future__ import annotations
 

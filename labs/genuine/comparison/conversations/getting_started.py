@@ -1,4 +1,4 @@
-"""What is said at each stage of the tutorial."""
+"""Conversations with each step of the tutorial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written in blogs, and who reads it."""
+"""Conversations about blogs: posts and readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in, and what sockets know of their users."""
+"""Conversations about accounts: who is accepted, and what sockets know of their users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ORIGIN = {"Origin": "http://localhost"}
 
 
 def account(client: str, name: str) -> Conversation:
-    """Make *client* the user *name*, with an account that is new."""
+    """Log *client* in as *name*, with a new account."""
     form = {"name": name, "password": f"secret of {name}"}
     return (Post(client, "/signup/", form), Post(client, "/login/", form))
 

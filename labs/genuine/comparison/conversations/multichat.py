@@ -1,4 +1,4 @@
-"""What goes over one socket for many rooms."""
+"""Conversations on one socket for many rooms."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ APPLICATIONS = (
             "the socket leaves all": THE_SOCKET_LEAVES_ALL,
             "nowhere": NOWHERE,
         },
-        # Bursts are of right frames: an error that the socket's own consumer finds may overtake
-        # the answers of the consumers behind it.
+        # Bursts contain only valid frames: an error from the socket's own consumer may overtake the
+        # answers of the consumers behind it.
         random=parts.conversations(
             parts.connects("/stream/ann/", "/stream/bob/", "/stream/cem/"),
             parts.texts(right),

@@ -1,4 +1,4 @@
-"""Parts that random conversations share: who speaks, what is said, how steps follow."""
+"""Parts of random conversations: speakers, texts, and sequences of steps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ words = st.sampled_from(
     )
 )
 
-#: Frames that hold no object, or no JSON at all.
+#: Frames without an object, or without JSON.
 junk = st.sampled_from(("", "{", "no json", "null", "17", "[]", '"text"', "{}", "\u2028"))
 
 #: The last is neither ASCII nor UTF-8.
@@ -58,7 +58,7 @@ def texts(frames: SearchStrategy[str]) -> SearchStrategy[Step]:
 
 
 def bursts(frames: SearchStrategy[str]) -> SearchStrategy[Step]:
-    """Send several of *frames* at once; none of them may close the socket."""
+    """Send several of *frames* at once. None of them may close the socket."""
     return st.builds(Burst, clients, st.lists(frames, min_size=2, max_size=6).map(tuple))
 
 
@@ -68,7 +68,7 @@ def gets(*paths: str) -> SearchStrategy[Step]:
 
 
 def posts(path: str, **fields: SearchStrategy[str]) -> SearchStrategy[Step]:
-    """Send a form of *fields*."""
+    """Send a form with *fields*."""
     return st.builds(Post, clients, st.just(path), st.fixed_dictionaries(fields))
 
 
@@ -78,7 +78,7 @@ closes: SearchStrategy[Step] = st.builds(Close, clients, codes)
 
 
 def as_json(**fields: SearchStrategy[object]) -> SearchStrategy[str]:
-    """Objects of *fields*, as JSON."""
+    """Objects with *fields*, as JSON."""
     return st.fixed_dictionaries(fields).map(json.dumps)
 
 
@@ -89,10 +89,10 @@ def conversations(
     *others: SearchStrategy[Step],
     before: Conversation = (),
 ) -> Conversation:
-    """Conversations that go on after *before*, with *opening*, closes and *others*.
+    """Conversations that continue *before* with *opening*, closes and *others*.
 
-    Strategies that are given twice are taken twice as often. Who is to speak without a socket
-    opens one first, as far as is known here: it may be refused, or closed by a consumer.
+    A strategy that is given twice is chosen twice as often. A client without a socket opens one
+    before it sends, as far as is known here: it may be refused, or closed by a consumer.
     """
     steps = list(before)
     speakers: set[str] = set()

@@ -1,4 +1,4 @@
-"""What is said in the rooms of 2016."""
+"""Conversations in the rooms of 2016."""
 
 from __future__ import annotations
 

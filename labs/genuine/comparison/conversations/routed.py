@@ -1,4 +1,4 @@
-"""What each route is to find, and what falls to the defaults."""
+"""Conversations for each route, and for the defaults."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ DOORS: Conversation = (
     Connect("bob", "/doors/elsewhere/"),
 )
 
-#: The first handshake is given up, after seconds.
+#: The first handshake times out, after seconds.
 NO_ANSWER: Conversation = (
     Connect("ann", "/doors/silent/"),
     Connect("ann", "/frames/"),
@@ -124,7 +124,7 @@ APPLICATIONS = (
             "doors": DOORS,
             "no answer": NO_ANSWER,
         },
-        # Nothing is relayed within a burst, as the answers of other channels may overtake. Bytes
+        # Bursts contain no relayed frames, because answers of other channels may overtake. Bytes
         # are ASCII: a filter on others ends the worker of 1.1.8.
         random=parts.conversations(
             parts.connects(

@@ -1,1 +1,1 @@
-"""How each difference on purpose is shown."""
+"""Demonstrations of each deliberate difference."""

@@ -6,7 +6,7 @@ import time
 
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
-from labs.genuine.comparison.demonstrations.visitor import DIFFERENCES, PATIENCE, open_socket, start
+from labs.genuine.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, open_socket, start
 from labs.genuine.comparison.difference import OnPurpose, Seen
 from labs.genuine.comparison.pages import Pages
 from labs.genuine.comparison.site import Site
@@ -18,7 +18,7 @@ def observe_silence(site: Site) -> Seen:
 
 
 def observe_mistake(site: Site) -> Seen:
-    """Open a socket whose connect consumer raises before it has answered."""
+    """Open a socket whose connect consumer raises before its answer."""
     return observe_handshake(site, "/wrong/")
 
 
@@ -41,7 +41,7 @@ def observe_page(site: Site) -> Seen:
     """Request a page while there is no worker."""
     site.start_server()
     try:
-        answer = Pages(site.port).request("/page/", timeout=PATIENCE)
+        answer = Pages(site.port).request("/page/", timeout=TIMEOUT)
     except TimeoutError:
         return Seen("lets the client wait")
     return Seen("answers", answer)

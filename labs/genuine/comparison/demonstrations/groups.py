@@ -1,4 +1,4 @@
-"""When a member joins a group, and when it is not one any more."""
+"""When group membership begins and ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from channels_workers.layers.base import FORMAT_VERSION
 from labs.genuine.comparison.demonstrations.visitor import (
     DIFFERENCES,
-    PATIENCE,
+    TIMEOUT,
     hear,
     open_socket,
     start,
@@ -16,22 +16,22 @@ from labs.genuine.comparison.difference import OnPurpose, Seen
 from labs.genuine.comparison.site import Site
 from labs.harness.waiting import wait_for
 
-#: For the demonstration (s).
+#: Set for the demonstration (s).
 EXPIRY = 1
 
 
 def observe_join(site: Site) -> Seen:
-    """Join a group that was sent to just before."""
+    """Join a group to which a message was sent just before."""
     start(site)
     with open_socket(site, "/welcome/") as socket:
         socket.send("that is all")
-        heard = hear(socket, 2, PATIENCE)
+        heard = hear(socket, 2, TIMEOUT)
     got_it = "somebody comes" in heard
     return Seen("gets what was sent before" if got_it else "gets nothing", ", ".join(heard))
 
 
 def observe_leave(site: Site) -> Seen:
-    """Go without a discard, and look into the group when the disconnect has run."""
+    """Disconnect without a discard, and look into the group after the disconnect has run."""
     start(site)
     with site.redis.client() as redis:
         socket = open_socket(site, "/members/")
@@ -39,24 +39,24 @@ def observe_leave(site: Site) -> Seen:
             return Seen("was never in the group")
         socket.close()
         try:
-            wait_for(lambda: not count_members(site, redis), "an empty group", PATIENCE)
+            wait_for(lambda: not count_members(site, redis), "an empty group", TIMEOUT)
         except AssertionError:
             return Seen("stays in the group")
     return Seen("is out of the group")
 
 
 def count_members(site: Site, redis: Any) -> int:
-    """Return how many channels are in the group in 1.1.8, and how many servers in ours."""
+    """Return the number of channels in the group in 1.1.8, and of servers in ours."""
     if site.engine.rewritten:
         return int(redis.hlen(f"channels:{FORMAT_VERSION}:group:members"))
     return int(redis.zcard("asgi::group:members"))
 
 
 def observe_expiry(site: Site) -> Seen:
-    """Stay in a group for longer than memberships live in 1.1.8, and be told something."""
+    """Stay in a group for longer than memberships live in 1.1.8, then receive a message."""
     start(site)
     with open_socket(site, "/members/") as socket, site.redis.client() as redis:
-        heard = hear(socket, 1, EXPIRY + 4)  # its Daphne looks every 2 s
+        heard = hear(socket, 1, EXPIRY + 4)  # its Daphne checks every 2 s
         members = count_members(site, redis)
         if not heard:
             socket.send("still here")

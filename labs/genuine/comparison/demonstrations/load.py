@@ -17,14 +17,14 @@ from labs.genuine.comparison.demonstrations.visitor import (
 from labs.genuine.comparison.difference import OnPurpose, Seen
 from labs.genuine.comparison.site import Site
 
-#: How long to count (s), and more requests in a second than this are called polling.
+#: How long to count (s), and from how many requests per second on it counts as polling.
 PERIOD, POLLING = 4, 13
 
 MEMBERS = 50
 
 
 def observe_idle(site: Site) -> Seen:
-    """Count requests while a socket is open and nothing happens."""
+    """Count requests while an idle socket is open."""
     start(site)
     with open_socket(site, "/echo/") as socket, site.redis.client() as redis:
         socket.send("ready")
@@ -36,7 +36,7 @@ def observe_idle(site: Site) -> Seen:
 
 
 def observe_group(site: Site) -> Seen:
-    """Count commands while a group of many is told something."""
+    """Count commands while a message goes to a large group."""
     start(site)
     with ExitStack() as stack, site.redis.client() as redis:
         members = [stack.enter_context(open_socket(site, "/members/")) for _ in range(MEMBERS)]

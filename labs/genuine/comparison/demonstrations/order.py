@@ -1,4 +1,4 @@
-"""The order of one client's messages, when two threads take them."""
+"""The order of one client's messages with two threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from labs.genuine.comparison.site import Site
 
 
 def observe(site: Site) -> Seen:
-    """Send a frame whose consumer is slow, and one whose consumer is quick."""
+    """Send a frame with a slow consumer, then one with a quick consumer."""
     start(site, threads=2)
     with open_socket(site, "/echo/") as socket:
         socket.send("slow")

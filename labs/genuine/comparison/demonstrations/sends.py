@@ -1,4 +1,4 @@
-"""Sends when one of them, or their consumer, fails."""
+"""Sends of which one fails, or whose consumer fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from labs.genuine.comparison.site import Site
 
 
 def observe_poison(site: Site) -> Seen:
-    """Send something that has no encoding, between other things."""
+    """Send something that cannot be serialised, between other messages."""
     worker = start(site)
     with open_socket(site, "/poison/") as socket:
         socket.send("now")
@@ -26,7 +26,7 @@ def observe_poison(site: Site) -> Seen:
 
 
 def observe_later(site: Site) -> Seen:
-    """Let a consumer send something, and put its message off."""
+    """Let a consumer send something and postpone its message."""
     start(site)
     with open_socket(site, "/later/") as socket:
         socket.send("now")
@@ -36,7 +36,7 @@ def observe_later(site: Site) -> Seen:
 
 
 def observe_view(site: Site) -> Seen:
-    """Let a view send about a row, in a transaction that goes on for a while."""
+    """Let a view send a message about a row, in a transaction that takes a while."""
     start(site)
     with open_socket(site, "/members/") as socket:
         answer = Pages(site.port).request("/store/")
@@ -45,7 +45,7 @@ def observe_view(site: Site) -> Seen:
 
 
 def observe_close(site: Site) -> Seen:
-    """Close with a code that is not allowed, and go on."""
+    """Close with a code that is not allowed, and continue."""
     start(site)
     with open_socket(site, "/close/") as socket:
         socket.send("close")

@@ -1,4 +1,4 @@
-"""A worker that is told to stop in the middle of a message."""
+"""A worker that is stopped in the middle of a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody who looks at one engine: the application of all demonstrations, and sockets."""
+"""An observer of one engine: the application of all demonstrations, and sockets."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ DIFFERENCES = Application(
     urls="differences.urls",
 )
 
-#: How long to wait for what is to come (s).
+#: Time-out of expected events (s).
 TIMEOUT = 20.0
 
-#: How long to wait for what may never come (s).
-PATIENCE = 3.0
+#: How long to wait for events that may never come (s).
+TIMEOUT = 3.0
 
 
 def start(site: Site, threads: int = 1) -> Process:
-    """Start a server and a worker, and return the worker when it waits for messages."""
+    """Start a server and a worker. Returns the worker when it waits for messages."""
     site.start_server()
     return start_worker(site, threads)
 
 
 def start_worker(site: Site, threads: int = 1) -> Process:
-    """Start a worker, and return it when it waits for messages."""
+    """Start a worker. Returns it when it waits for messages."""
     worker = site.start_worker(threads)
     with site.redis.client() as redis:
         wait_for(lambda: count_waiting(site, redis) == threads, worker.describe, TIMEOUT)
@@ -44,22 +44,22 @@ def start_worker(site: Site, threads: int = 1) -> Process:
 
 
 def count_waiting(site: Site, redis: Redis) -> int:
-    """Return how many threads of workers wait for messages."""
+    """Return how many worker threads wait for messages."""
     return count_blocked(redis.client_list(), site.engine.waits_in)[1]
 
 
 def open_socket(site: Site, path: str) -> ClientConnection:
-    """Open a socket at *path*; it waits for the worker."""
+    """Open a socket at *path* after the worker is ready."""
     address = f"ws://127.0.0.1:{site.port}{path}"
     return connect(address, open_timeout=40, ping_interval=None, proxy=None, max_queue=None)
 
 
-def hear(socket: ClientConnection, number: int, patience: float = PATIENCE) -> list[str]:
-    """Return up to *number* frames, fewer if none comes for a while; the last may be the end."""
+def hear(socket: ClientConnection, number: int, timeout: float = TIMEOUT) -> list[str]:
+    """Return up to *number* frames, or fewer after a pause. The last may be the close."""
     heard: list[str] = []
     while len(heard) < number:
         try:
-            heard.append(str(socket.recv(patience)))
+            heard.append(str(socket.recv(timeout)))
         except TimeoutError:
             break
         except ConnectionClosed:
@@ -69,10 +69,10 @@ def hear(socket: ClientConnection, number: int, patience: float = PATIENCE) -> l
 
 
 def count_commands(redis: Redis) -> int:
-    """Return how many commands Redis has carried out, those in scripts included."""
+    """Return how many commands Redis has executed, including those in scripts."""
     return sum(command["calls"] for command in redis.info("commandstats").values())
 
 
 def count_requests(redis: Redis) -> int:
-    """Say how often Redis has read from a connection."""
+    """Return how often Redis has read from a connection."""
     return int(redis.info("stats")["total_reads_processed"])

@@ -1,4 +1,4 @@
-"""Messages that wait for a worker: how many, and how long."""
+"""Queued messages without a worker: how many, and for how long."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from labs.genuine.comparison.site import Site
 
 FRAMES = [str(number) for number in range(300)]
 
-#: How long messages and memberships live in 1.1.8, set for the demonstration (s).
+#: Lifetime of messages and memberships in 1.1.8, set for the demonstration (s).
 EXPIRY = 2
 
 
 def observe_many(site: Site) -> Seen:
-    """Send many frames while there is no worker."""
+    """Send many frames without a worker."""
     worker = start(site)
     with open_socket(site, "/echo/") as socket:
         worker.terminate()
@@ -38,7 +38,7 @@ def observe_many(site: Site) -> Seen:
 
 
 def observe_long(site: Site) -> Seen:
-    """Send a frame, and bring a worker only when all that can expire has expired."""
+    """Send a frame, and start a worker only after everything that can expire has expired."""
     worker = start(site)
     with open_socket(site, "/echo/") as socket:
         worker.terminate()

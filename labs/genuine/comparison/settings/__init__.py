@@ -1,1 +1,1 @@
-"""Settings of Django under which both engines run an application."""
+"""Django settings under which both engines run an application."""

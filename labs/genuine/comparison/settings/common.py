@@ -1,10 +1,10 @@
-"""What both engines have in common; the harness says the rest in the variable COMPARISON."""
+"""Settings of both engines. The harness passes the rest in the variable COMPARISON."""
 
 import json
 import os
 from typing import Any
 
-#: Made by ``site.Site``, where each key is explained.
+#: Written by ``site.Site``, which explains each key.
 given: dict[str, Any] = json.loads(os.environ["COMPARISON"])
 
 SECRET_KEY = "two engines, one secret"

@@ -1,4 +1,4 @@
-"""Settings for the packages of 2017, as their documentation gives them."""
+"""Settings for the packages of 2017, according to their documentation."""
 
 from labs.genuine.comparison.settings.common import *  # noqa: F403
 from labs.genuine.comparison.settings.common import INSTALLED_APPS, given

@@ -1,4 +1,4 @@
-"""Settings for channels_workers, as its documentation gives them."""
+"""Settings for channels_workers, according to its documentation."""
 
 from labs.genuine.comparison.settings.common import *  # noqa: F403
 from labs.genuine.comparison.settings.common import INSTALLED_APPS, given
@@ -12,5 +12,6 @@ CHANNEL_LAYERS = {
 }
 CHANNEL_ROUTING = given["routing"]
 ASGI_APPLICATION = "labs.genuine.comparison.asgi.ours.application"
-# By default 4 s, a second less than Daphne's own: little, where the machine's clock is set forward.
+# The default is 4 s, a second less than Daphne's own: too little if the machine's clock is set
+# forward.
 CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 3.0}

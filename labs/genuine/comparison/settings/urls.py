@@ -1,3 +1,3 @@
-"""The pages of an application that has none."""
+"""The URLs of an application without pages."""
 
 urlpatterns: list[object] = []

@@ -1,4 +1,4 @@
-"""Bodies of requests, without a server."""
+"""Request bodies, without a server."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Coming:
-    """A `receive` that brings these parts, and then what `end` says."""
+    """A `receive` that yields these parts, and then the result of `end`."""
 
     def __init__(self, *parts: bytes) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
@@ -51,12 +51,12 @@ async def read(body: Body) -> bytes:
         ([(b"content-length", b"9" * 10_000)], 10**20),
     ],
 )
-def test_the_length_that_a_request_tells(headers: Headers, length: int) -> None:
+def test_the_declared_length_of_a_request(headers: Headers, length: int) -> None:
     assert content_length(scope(*headers)) == length
 
 
 @pytest.mark.parametrize("parts", [[b""], [b"abc"], [b"a", b"", b"b" * 700_000, b"c"]])
-async def test_a_body_arrives_as_it_was_and_then_the_end(parts: list[bytes]) -> None:
+async def test_a_body_arrives_unchanged_before_the_disconnect(parts: list[bytes]) -> None:
     bodies, coming = Bodies(), Coming(*parts)
     body = Body(coming, bodies)
     assert await body.collect(scope()) == 0
@@ -69,7 +69,7 @@ async def test_a_body_arrives_as_it_was_and_then_the_end(parts: list[bytes]) -> 
     assert bodies.kept == 0
 
 
-async def test_a_client_that_leaves_before_all_is_here() -> None:
+async def test_a_client_that_leaves_before_the_body_is_complete() -> None:
     coming = Coming()
     body = Body(coming, Bodies())
     coming.end()
@@ -77,13 +77,13 @@ async def test_a_client_that_leaves_before_all_is_here() -> None:
     assert body.is_gone
 
 
-async def test_it_tells_when_the_client_leaves_later() -> None:
+async def test_a_later_disconnect_is_reported() -> None:
     coming = Coming(b"abc")
     body = Body(coming, Bodies())
     await body.collect(scope())
     gone = asyncio.create_task(body.gone())
     await asyncio.sleep(0)
-    gone.cancel()  # as its place comes first
+    gone.cancel()  # as its slot comes first
     assert await read(body) == b"abc"
     coming.end()
     await body.gone()
@@ -91,7 +91,7 @@ async def test_it_tells_when_the_client_leaves_later() -> None:
     body.release()
 
 
-async def test_limits(settings: Settings) -> None:
+async def test_body_limits(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {
         "REQUEST_BODY_SIZE": 3,
         "REQUEST_BYTES_WAITING": 4,
@@ -99,7 +99,7 @@ async def test_limits(settings: Settings) -> None:
     }
     bodies = Bodies()
     told = Body(Coming(), bodies)
-    assert await told.collect(scope((b"content-length", b"4"))) == 413  # and waits for nothing
+    assert await told.collect(scope((b"content-length", b"4"))) == 413  # without waiting
     in_parts = Body(Coming(b"ab", b"cd"), bodies)
     assert await in_parts.collect(scope()) == 413
     in_parts.release()

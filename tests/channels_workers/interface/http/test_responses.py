@@ -1,4 +1,4 @@
-"""Answers on their way, at servers that are made up: one that waits, and one that fails."""
+"""Responses in transit, on made-up servers: one that waits and one that fails."""
 
 import asyncio
 import gc
@@ -33,7 +33,7 @@ def body(data: bytes, more: bool = False) -> Event:
 
 
 class Client:
-    """A server's `send` to a client that reads when it is told to."""
+    """A server's `send` to a client that reads on command."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -62,7 +62,7 @@ async def place() -> AsyncIterator[Place]:
     place.leave()
 
 
-def test_pieces_are_the_whole() -> None:
+def test_pieces_add_up_to_the_whole() -> None:
     data = bytes(range(256)) * 1000
     for more in (True, False):
         cut = [*pieces(body(data, more))]
@@ -73,7 +73,7 @@ def test_pieces_are_the_whole() -> None:
     assert [*pieces(body(b""))] == [body(b"")]
 
 
-async def test_what_is_made_is_taken_over_however_slowly_it_is_read(place: Place) -> None:
+async def test_a_complete_response_is_taken_over_for_a_slow_reader(place: Place) -> None:
     client, answers = Client(), Answers()
     answer = Answer(client, answers, place)
     async with asyncio.timeout(10):
@@ -89,7 +89,7 @@ async def test_what_is_made_is_taken_over_however_slowly_it_is_read(place: Place
     assert answers.queued == 0
 
 
-async def test_a_stream_waits_for_its_client_and_leaves_its_place(place: Place) -> None:
+async def test_a_stream_waits_for_its_client_and_frees_its_slot(place: Place) -> None:
     client, answers = Client(), Answers()
     answer = Answer(client, answers, place)
 
@@ -113,7 +113,7 @@ async def test_a_stream_waits_for_its_client_and_leaves_its_place(place: Place) 
     assert answers.queued == 0
 
 
-async def test_an_error_of_the_server_reaches_the_application(place: Place) -> None:
+async def test_a_server_error_reaches_the_application(place: Place) -> None:
     client, answers = Client(), Answers()
     client.failure = RuntimeError("Response content longer than Content-Length")
     answer = Answer(client, answers, place)
@@ -124,10 +124,10 @@ async def test_an_error_of_the_server_reaches_the_application(place: Place) -> N
     with pytest.raises(RuntimeError, match="longer than"):
         await answer.send(body(b"x"))
     answer.close()
-    gc.collect()  # no task complains that nobody asked
+    gc.collect()  # no task reports an unretrieved exception
 
 
-async def test_too_much_for_all_cuts_who_has_not_read_for_longest(
+async def test_exceeding_the_total_cuts_the_client_that_has_not_read_for_longest(
     place: Place, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CHANNEL_WORKERS = {
@@ -142,7 +142,7 @@ async def test_too_much_for_all_cuts_who_has_not_read_for_longest(
         await answer.send(body(b"x" * 3 * PIECE, more=True))
     assert [answer._reader.is_cut for answer in taken] == [True, False, False, False]
     assert answers.queued == 9 * PIECE
-    await taken[0].send(body(b"more"))  # goes nowhere
+    await taken[0].send(body(b"more"))  # is discarded
     await taken[0].finish()
     assert [record.event for record in caplog.records] == ["answer_cut"]  # type: ignore[attr-defined]
     for answer in taken:
@@ -150,7 +150,7 @@ async def test_too_much_for_all_cuts_who_has_not_read_for_longest(
     assert answers.queued == 0
 
 
-async def test_who_does_not_read_is_cut_and_who_reads_slowly_is_not(
+async def test_only_clients_that_do_not_read_at_all_are_cut(
     place: Place, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CHANNEL_WORKERS = {"ANSWER_TIMEOUT": 10}
@@ -163,7 +163,7 @@ async def test_who_does_not_read_is_cut_and_who_reads_slowly_is_not(
         await answer.send(body(b"x" * 4 * PIECE))
     for _ in range(30):
         now[0] += 1
-        slow._reader.put += 1024  # as if so much had gone
+        slow._reader.put += 1024  # as if this much had been sent
         answers._look()
     assert (deaf._reader.is_cut, slow._reader.is_cut) == (True, False)
     for answer in (deaf, slow):
@@ -173,7 +173,7 @@ async def test_who_does_not_read_is_cut_and_who_reads_slowly_is_not(
     assert answers._looking is None or not answers.readers
 
 
-async def test_an_application_that_is_cancelled_leaves_nothing(place: Place) -> None:
+async def test_a_cancelled_application_leaves_nothing_behind(place: Place) -> None:
     answers = Answers()
     answer = Answer(Client(), answers, place)
 
@@ -193,11 +193,11 @@ async def test_an_application_that_is_cancelled_leaves_nothing(place: Place) -> 
     assert answers.queued == 0
 
 
-# Lines of servers
+# Connections of servers
 
 
 def daphne_send(request: Any) -> Any:
-    """What Daphne gives as `send` for a request."""
+    """What Daphne passes as `send` for a request."""
 
     class Server:
         __module__ = "daphne.server"
@@ -208,7 +208,7 @@ def daphne_send(request: Any) -> Any:
     return partial(Server().handle_reply, request)
 
 
-def test_a_request_of_daphne_without_its_parts_is_said(
+def test_a_daphne_request_without_its_parts_is_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "_reported", set())
@@ -222,7 +222,7 @@ def test_a_request_of_daphne_without_its_parts_is_said(
     assert "registerProducer" in caplog.text
 
 
-def test_what_the_kernel_holds_is_not_read() -> None:
+def test_data_in_the_kernels_buffer_counts_as_unread() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = socket.create_connection(server.getsockname())
         accepted, _ = server.accept()

@@ -1,4 +1,4 @@
-"""The places inside Django, without a server."""
+"""Slots inside Django, without a server."""
 
 import asyncio
 import logging
@@ -22,12 +22,12 @@ async def take(places: Places) -> Place:
 
 
 async def turns() -> None:
-    """Let all tasks go as far as they can."""
+    """Run all tasks as far as they get."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-async def test_who_waits_gets_a_place_in_turn(settings: Settings) -> None:
+async def test_waiting_requests_get_slots_in_order(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 1}
     places = Places()
     first = await take(places)
@@ -44,7 +44,7 @@ async def test_who_waits_gets_a_place_in_turn(settings: Settings) -> None:
     assert (places.taken, places.waiting) == (0, 0)
 
 
-async def test_nobody_overtakes_those_who_wait(settings: Settings) -> None:
+async def test_nobody_overtakes_the_queue(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 1}
     places = Places()
     first = await take(places)
@@ -59,7 +59,7 @@ async def test_nobody_overtakes_those_who_wait(settings: Settings) -> None:
     (await late).leave()
 
 
-async def test_zero_is_no_bound(settings: Settings) -> None:
+async def test_zero_means_unlimited(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 0}
     places = Places()
     taken = [await take(places) for _ in range(100)]
@@ -67,7 +67,9 @@ async def test_zero_is_no_bound(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("is_cancelled", [True, False])
-async def test_who_leaves_waits_no_more(is_cancelled: bool, settings: Settings) -> None:
+async def test_a_client_that_leaves_leaves_the_queue(
+    is_cancelled: bool, settings: Settings
+) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 1}
     places = Places()
     first = await take(places)
@@ -88,7 +90,7 @@ async def test_who_leaves_waits_no_more(is_cancelled: bool, settings: Settings) 
     assert places.taken == 0
 
 
-async def test_who_leaves_when_its_turn_comes_gives_it_on(settings: Settings) -> None:
+async def test_a_client_that_leaves_at_its_turn_passes_the_slot_on(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 1}
     places = Places()
     first = await take(places)
@@ -108,7 +110,7 @@ async def test_who_leaves_when_its_turn_comes_gives_it_on(settings: Settings) ->
     assert places.taken == 0
 
 
-async def test_too_many_and_too_long_is_no_place_and_said_once(
+async def test_a_full_queue_and_a_long_wait_are_refused_and_logged_once(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     limits = {"REQUESTS_AT_ONCE": 1, "REQUESTS_WAITING": 1, "REQUEST_WAIT_TIMEOUT": 0.01}
@@ -127,14 +129,14 @@ async def test_too_many_and_too_long_is_no_place_and_said_once(
     assert (places.taken, places.waiting) == (0, 0)
 
 
-async def test_streams_have_places_of_their_own(settings: Settings) -> None:
+async def test_streams_have_their_own_slots(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 1, "STREAMS_AT_ONCE": 1}
     places = Places()
     first = await take(places)
     first.stream()
     first.stream()  # does nothing
     second = await take(places)
-    second.stream()  # no more than one
+    second.stream()  # not more than one
     assert (places.taken, places.streams) == (1, 1)
     first.leave()
     second.stream()
@@ -145,11 +147,11 @@ async def test_streams_have_places_of_their_own(settings: Settings) -> None:
     assert places.streams == 0
 
 
-async def test_a_view_may_leave_its_place_from_its_thread(settings: Settings) -> None:
+async def test_a_view_may_free_its_slot_from_its_thread(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 1}
     places = Places()
     request = HttpRequest()
-    leave_place(request)  # which is of no interface server
+    leave_place(request)  # which belongs to no interface server
     request.scope = {KEY: await take(places)}  # type: ignore[attr-defined]
     waiting = asyncio.create_task(take(places))
     await asyncio.to_thread(leave_place, request)

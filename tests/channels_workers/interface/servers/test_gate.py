@@ -1,4 +1,4 @@
-"""What a server gets of what its transport has read."""
+"""How a gate passes a transport's data on to its server."""
 
 import pytest
 
@@ -54,7 +54,7 @@ def opened() -> Line:
     return line
 
 
-def test_what_is_small_is_handed_on_as_it_came() -> None:
+def test_small_data_is_passed_on_unchanged() -> None:
     line = opened()
     line.take(b"one")
     line.take(b"two")
@@ -62,7 +62,7 @@ def test_what_is_small_is_handed_on_as_it_came() -> None:
     assert line.is_reading
 
 
-def test_what_is_large_is_handed_on_in_pieces_as_the_application_takes_them() -> None:
+def test_large_data_is_passed_on_in_pieces_as_the_application_consumes_them() -> None:
     line, data = opened(), bytes(range(256)) * (PIECE // 64)
     line.fills = True
     line.take(data)
@@ -76,7 +76,7 @@ def test_what_is_large_is_handed_on_in_pieces_as_the_application_takes_them() ->
     assert max(map(len, line.handed)) == PIECE
 
 
-def test_nothing_of_a_client_that_is_held_back_is_handed_on_or_read() -> None:
+def test_nothing_is_read_from_a_client_that_is_held_back() -> None:
     line = opened()
     line.hold()
     line.hold()
@@ -88,7 +88,7 @@ def test_nothing_of_a_client_that_is_held_back_is_handed_on_or_read() -> None:
     assert line.calls == ["expects none", "expects pongs"]
 
 
-def test_before_the_handshake_is_answered_little_is_kept() -> None:
+def test_little_is_buffered_before_the_handshake_is_answered() -> None:
     line = Line()
     line.take(b"x" * EARLY)
     assert line.is_reading
@@ -100,7 +100,7 @@ def test_before_the_handshake_is_answered_little_is_kept() -> None:
     assert line.is_reading
 
 
-def test_pongs_that_are_not_read_and_fragments_are_told_of() -> None:
+def test_unread_pongs_and_fragments_are_reported() -> None:
     line = opened()
     line.take(b"x")
     assert line.calls == []
@@ -109,7 +109,7 @@ def test_pongs_that_are_not_read_and_fragments_are_told_of() -> None:
     assert line.calls == ["heard", "broken"]
 
 
-def test_a_server_that_fails_on_what_came_harms_that_line_alone(
+def test_a_server_that_fails_on_input_cuts_only_that_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     line = opened()
@@ -123,13 +123,13 @@ def test_a_server_that_fails_on_what_came_harms_that_line_alone(
     )
 
 
-def test_what_comes_after_a_cut_is_not_handed_on() -> None:
+def test_nothing_is_passed_on_after_a_cut() -> None:
     line = opened()
     line.shut()
     line.take(b"x")
     assert line.handed == []
 
 
-def test_a_server_that_nothing_is_known_of_is_left_alone() -> None:
+def test_an_unknown_server_is_left_alone() -> None:
     line = Gate(lambda: None, lambda: None)
     assert (line.can_hold, line.descriptor(), line.unsent()) == (False, -1, 0)

@@ -1,4 +1,4 @@
-"""A client that leaves while its line is not read."""
+"""Clients that leave while their connection is not read."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ def line() -> tuple[socket.socket, socket.socket]:
     return server, client
 
 
-async def test_the_end_is_noticed_while_what_came_before_is_unread(
+async def test_a_disconnect_is_noticed_while_earlier_data_is_unread(
     line: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stalls, "INTERVAL", 0.01)
@@ -33,7 +33,7 @@ async def test_the_end_is_noticed_while_what_came_before_is_unread(
         assert server.recv(100) == b"unread"
 
 
-def test_a_line_is_forgotten_by_who_gave_it_alone(
+def test_only_the_owner_unregisters_a_connection(
     line: tuple[socket.socket, socket.socket],
 ) -> None:
     server, client = line
@@ -44,7 +44,7 @@ def test_a_line_is_forgotten_by_who_gave_it_alone(
             looks, calls = StallDetector(), list[str]()
             first, second = lambda: calls.append("first"), lambda: calls.append("second")
             looks.add(server.fileno(), first)
-            looks.add(server.fileno(), second)  # the number of a line is used again
+            looks.add(server.fileno(), second)  # the file descriptor is reused
             looks.discard(server.fileno(), first)
             client.close()
             looks._look()
@@ -55,7 +55,7 @@ def test_a_line_is_forgotten_by_who_gave_it_alone(
         loop.close()
 
 
-def test_the_kernel_asks_for_answers(line: tuple[socket.socket, socket.socket]) -> None:
+def test_the_kernel_probes_idle_connections(line: tuple[socket.socket, socket.socket]) -> None:
     server, client = line
     with server, client:
         ask_for_answers(server.fileno())
@@ -64,7 +64,7 @@ def test_the_kernel_asks_for_answers(line: tuple[socket.socket, socket.socket]) 
             assert server.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
 
 
-def test_what_is_no_tcp_is_left_as_it_is() -> None:
+def test_other_sockets_than_tcp_are_left_alone() -> None:
     ask_for_answers(-1)
     reading, writing = os.pipe()
     ask_for_answers(reading)

@@ -13,7 +13,7 @@ from ..routing import work
 
 
 class LayerTests(ChannelTestCase):
-    """What a test sends and reads by itself."""
+    """Messages that a test sends and reads itself."""
 
     def test_a_message_by_hand(self):
         Channel("square.by.hand").send({"value": 33, "to": "result"})
@@ -130,7 +130,7 @@ class ClientTests(ChannelTestCase):
 
 
 class DatabaseTests(ChannelTestCase):
-    """Consumers see the test's transaction, and the test sees what they did."""
+    """Consumers see the test's transaction, and the test sees their changes."""
 
     def setUp(self):
         self.client = Client()

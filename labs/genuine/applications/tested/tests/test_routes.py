@@ -1,4 +1,4 @@
-"""Routes that tests put in place of those of the settings."""
+"""Routes that replace those of the settings in tests."""
 
 # ruff: noqa: D102, PT009, PT027, TID252  (tests in the way of 2017)
 
@@ -10,7 +10,7 @@ from ..routing import work
 
 
 class RoutesTests(ChannelTestCase):
-    """Routes for a while."""
+    """Temporary routes."""
 
     def is_routed(self, channel):
         return Client().get_consumer_by_channel(channel) is not None

@@ -1,4 +1,4 @@
-"""Clients of WebSockets: of users, of guests, and of everything that such a client has."""
+"""WebSocket clients: of users, of guests, and all their features."""
 
 # ruff: noqa: D102, PT009, PT027, S106, TID252  (tests in the way of 2017)
 
@@ -75,7 +75,7 @@ class RoomTests(ChannelTestCase):
 
 @apply_routes([work])
 class SocketTests(ChannelTestCase):
-    """Everything else that a client of WebSockets has."""
+    """All other features of a WebSocket client."""
 
     def setUp(self):
         self.socket = WSClient()
@@ -139,7 +139,7 @@ class SocketTests(ChannelTestCase):
 
 
 class MixinTests(ChannelTestCaseMixin, TestCase):
-    """A test case that others made."""
+    """A test case with a base class of its own."""
 
     test_channel_aliases = ("default",)
 

@@ -1,4 +1,4 @@
-"""A process stands still for a while: a worker, an interface server, Redis."""
+"""A frozen process: a worker, an interface server, Redis."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from labs.harness.processes import Process
 
 
 def freeze(stage: Stage, process: Process, seconds: float) -> None:
-    """Let *process* stand still for a while."""
+    """Freeze *process* for some seconds."""
     process.freeze()
-    stage.strike(process)
-    stage.last(seconds)
+    stage.mark_fault(process)
+    stage.hold(seconds)
     process.resume()
-    stage.excuse(process)
+    stage.allow_uncommitted(process)
 
 
 class WorkerFrozen(Fault):
-    """SIGSTOP to a worker in the middle of its consumers, SIGCONT when others have run them."""
+    """SIGSTOP to a worker in the middle of its consumers, SIGCONT after others have run them."""
 
     name = "worker-frozen"
     description = "SIGSTOP to a worker in the middle of its consumers for 15 s"
 
-    def harm(self, stage: Stage) -> None:
-        """Freeze the one that runs the most."""
+    def inject(self, stage: Stage) -> None:
+        """Freeze the one that runs the most consumers."""
         stage.keep_busy(3)
         victim = stage.busiest_worker()
-        stage.expect_cut(victim)
+        stage.expect_in_flight(victim)
         freeze(stage, victim, 15)
 
 
@@ -37,30 +37,30 @@ class RedisFrozen(Fault):
     name = "redis-frozen"
     description = "SIGSTOP to Redis for 10 s"
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Freeze it."""
         freeze(stage, stage.site.redis.process, 10)
-        stage.excuse()
+        stage.allow_uncommitted()
         stage.count_from_now()
 
 
 class ServerFrozen(Fault):
-    """SIGSTOP to an interface server, until it was taken for dead; then SIGCONT."""
+    """SIGSTOP to an interface server until it counts as dead, then SIGCONT."""
 
     name = "server-frozen"
     description = "SIGSTOP to an interface server for 30 s (quick: 12 s)"
     limits = Limits()
-    patience = 40.0
+    calm_timeout = 40.0
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Freeze one."""
         victim = stage.site.servers[0]
-        stage.doom(victim)
+        stage.expect_drops(victim)
         freeze(stage, victim.process, stage.size.choose(30, 12))
         stage.count_from_now()
 
     def check(self, stage: Stage) -> None:
-        """Look for ghosts: records and groups of sockets that are gone."""
+        """Look for ghosts: records and groups of sockets that no longer exist."""
         joined = stage.traffic.status().joined
         stage.expect(stage.records() == joined, f"{stage.records()} records of {joined} sockets")
         stage.site.wait_for_keys("session:*", joined, 10)

@@ -1,4 +1,4 @@
-"""There is no worker for a while."""
+"""No worker runs for a while."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from labs.faults.row import Limits
 from labs.faults.stage import Stage
 from labs.harness.site import WORKER_READY
 
-#: HANDSHAKE_TIMEOUT is 4 s unless set; how much longer a refusal may take (s).
+#: HANDSHAKE_TIMEOUT is 4 s by default. A refusal may take this much longer (s).
 TIMEOUT, GRACE = 4.0, 2.0
 
 
 class NoWorker(Fault):
-    """All workers end; handshakes are tried; workers come back."""
+    """All workers stop, handshakes are attempted, workers return."""
 
     name = "no-worker"
     description = "no worker for 60 s (quick: 5 s), with handshakes meanwhile"
     limits = Limits(seconds=30)
-    patience = 60.0
+    calm_timeout = 60.0
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Stop all of them, and start as many."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda worker: worker.terminate(), stage.site.workers))
@@ -35,7 +35,7 @@ class NoWorker(Fault):
         for status, seconds in answers:
             refused = f"a handshake was answered by {status} after {seconds:.1f} s"
             stage.expect(status == 403 and seconds < TIMEOUT + GRACE, refused)
-        stage.last(stage.size.choose(60, 5) - (time.monotonic() - since))
+        stage.hold(stage.size.choose(60, 5) - (time.monotonic() - since))
         stage.count_from_now()
         stage.site.replace_dead_workers()
         for worker in stage.site.workers:
@@ -43,7 +43,7 @@ class NoWorker(Fault):
 
 
 def handshake(url: str) -> tuple[int, float]:
-    """Try one; return the HTTP status (101: it was accepted) and the time it took (s)."""
+    """Attempt one. Returns the HTTP status (101: accepted) and its duration (s)."""
     since = time.monotonic()
     try:
         connect(url, open_timeout=30).close()

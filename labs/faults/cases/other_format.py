@@ -1,4 +1,4 @@
-"""Processes of another format version are started on the same Redis."""
+"""Processes of another format version start on the same Redis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEWER = Mutant(
     ),
 )
 
-#: A message that names both versions, in one line.
+#: A log line that names both versions.
 BOTH = rf"(?i)(?=.*format)(?=.*\b{FORMAT_VERSION}\b)(?=.*\b{OTHER}\b)"
 
 
@@ -39,8 +39,8 @@ class OtherFormat(Fault):
     description = "a worker and a server of another format version start"
     limits = Limits(seconds=3)
 
-    def harm(self, stage: Stage) -> None:
-        """Start both; they are to refuse."""
+    def inject(self, stage: Stage) -> None:
+        """Start both. They must refuse."""
         stage.count_from_now()
         site, engine = stage.site, NEWER.build(stage.site.folder / "newer")
         env = {"PORT": str(free_port()), "PYTHONPATH": python_path(engine)}
@@ -53,7 +53,7 @@ class OtherFormat(Fault):
 
 
 def refusal(process: Process) -> str:
-    """Return the line that names both versions; empty if none comes."""
+    """Return the log line that names both versions. Empty if there is none."""
     try:
         return process.wait_for_line(BOTH, timeout=10).string
     except AssertionError as error:

@@ -1,4 +1,4 @@
-"""Redis loses its data: all of it, or what is younger than a snapshot."""
+"""Redis loses its data: all of it, or everything since a snapshot."""
 
 from __future__ import annotations
 
@@ -8,56 +8,56 @@ from labs.faults.fault import Fault
 from labs.faults.presence import check_presence
 from labs.faults.stage import Stage
 
-#: How long until all is in Redis again (s).
+#: Time-out until everything is in Redis again (s).
 RESTORED = 10.0
 
-#: How long it takes until the load notices (s).
+#: How long the load takes to notice (s).
 NOTICED = 1.5
 
 
 class RedisEmptied(Fault):
-    """SIGKILL to Redis, which comes back with nothing."""
+    """SIGKILL to Redis, which restarts empty."""
 
     name = "redis-emptied"
     description = "Redis is killed and comes back empty"
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Kill it, start it."""
         lose_data(stage)
 
     def check(self, stage: Stage) -> None:
-        """Look for what must be there again."""
+        """Check that everything is restored."""
         check_presence(stage)
 
 
 class RedisOld(Fault):
-    """SIGKILL to Redis, which comes back with a snapshot."""
+    """SIGKILL to Redis, which restarts with a snapshot."""
 
     name = "redis-old"
     description = "Redis is killed and comes back with a snapshot that is 5 s old"
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Save, wait, kill it, start it."""
         with stage.site.redis.client() as client:
             client.save()
         for _ in range(5):
-            stage.excuse()
-            stage.last(1)
+            stage.allow_uncommitted()
+            stage.hold(1)
         lose_data(stage)
 
     def check(self, stage: Stage) -> None:
-        """Look for what must be there again."""
+        """Check that everything is restored."""
         check_presence(stage)
 
 
 def lose_data(stage: Stage) -> None:
-    """End Redis by force and start it again; return when messages flow, or after a while."""
-    stage.strike()
+    """Kill Redis and restart it. Returns when messages flow, or after a time-out."""
+    stage.mark_fault()
     stage.site.redis.process.kill()
     stage.site.redis.start()
-    stage.strike()
+    stage.mark_fault()
     end = time.monotonic() + RESTORED
-    stage.last(NOTICED)
+    stage.hold(NOTICED)
     while time.monotonic() < end and not stage.traffic.status().is_calm:
-        stage.excuse()  # until all is restored, what runs cannot be committed
-        stage.last(1)
+        stage.allow_uncommitted()  # runs before the end of the recovery cannot be committed
+        stage.hold(1)

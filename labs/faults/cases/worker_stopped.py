@@ -1,4 +1,4 @@
-"""Workers are stopped in order, one of them, or all of them one by one."""
+"""Workers are stopped gracefully: one of them, or all of them one by one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class WorkerStopped(Fault):
     description = "SIGTERM to a worker"
     limits = Limits(seconds=1)
 
-    def harm(self, stage: Stage) -> None:
-        """Stop it, wait for its end."""
+    def inject(self, stage: Stage) -> None:
+        """Stop it, and wait for its exit."""
         stage.count_from_now()
         status = stage.site.workers[0].terminate()
         stage.expect(status == 0, f"its exit status is {status}, not 0")
@@ -29,8 +29,8 @@ class RollingRestart(Fault):
     description = "SIGTERM to each worker in turn, and a new one in its place"
     limits = Limits(seconds=1)
 
-    def harm(self, stage: Stage) -> None:
-        """Go through all of them."""
+    def inject(self, stage: Stage) -> None:
+        """Replace all of them."""
         stage.count_from_now()
         for worker in list(stage.site.workers):
             status = worker.terminate()

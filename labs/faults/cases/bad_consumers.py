@@ -1,4 +1,4 @@
-"""Consumers that harm: one kills its worker each time; others raise, exit, or take long."""
+"""Bad consumers: one kills its worker each time, others raise, exit or take long."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from labs.harness.waiting import wait_for
 
 
 class Poison(Fault):
-    """A message whose consumer kills its process, however often it is run."""
+    """A message whose consumer kills its process in every run."""
 
     name = "poison"
-    description = "a message kills each worker that runs it; workers are started again"
+    description = "a message kills each worker that runs it, and workers are restarted"
     limits = Limits(seconds=45)
-    patience = 60.0
+    calm_timeout = 60.0
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Send it, and restart dead workers until it is a dead letter."""
         stage.count_from_now()
         stage.traffic.order("r0s0", do="kill", times=99, silent=True)
 
         def is_dead_lettered() -> bool:
             if stage.site.replace_dead_workers():
-                stage.excuse()
+                stage.allow_uncommitted()
             return bool(dead_letters(stage))
 
-        wait_for(is_dead_lettered, "the poison among the dead letters", 90)
+        wait_for(is_dead_lettered, "the poison message among the dead letters", 90)
 
     def check(self, stage: Stage) -> None:
-        """See how often it ran."""
+        """Check how often it ran."""
         letters = dead_letters(stage)
         stage.expect(len(letters) == 1, f"{len(letters)} dead letters, not 1")
         poison = letters[0].message.id
@@ -42,7 +42,7 @@ class Poison(Fault):
         stage.expect(runs == 3, f"it was run {runs} times, not 3")
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
-        """See how long others waited."""
+        """Check how long others waited."""
         judge_others(stage, transcript, {"r0s0"}, 10)
 
 
@@ -52,19 +52,19 @@ class BadConsumers(Fault):
     name = "bad-consumers"
     description = "consumers raise, call sys.exit, take 60 s (quick: 8 s)"
     limits = Limits(seconds=70)
-    patience = 90.0
+    calm_timeout = 90.0
 
-    def harm(self, stage: Stage) -> None:
-        """Order them."""
+    def inject(self, stage: Stage) -> None:
+        """Send the orders."""
         stage.count_from_now()
         stage.traffic.order("r0s0", do="raise", silent=True)
         stage.traffic.order("r1s0", do="exit", silent=True)
         seconds = stage.size.choose(60, 8)
         stage.traffic.order("r2s0", do="slow", seconds=seconds)
-        stage.last(seconds + 1)
+        stage.hold(seconds + 1)
 
     def check(self, stage: Stage) -> None:
-        """See that they were logged, that no worker ended, that none was taken over."""
+        """Check that errors were logged, no worker exited, and no message was taken over."""
         logs = "\n".join(worker.output for worker in stage.site.workers)
         for what in ("Ordered: A consumer was told", "SystemExit: A consumer was told"):
             stage.expect(what in logs, f"no worker logged {what!r}")
@@ -75,12 +75,12 @@ class BadConsumers(Fault):
         stage.expect(not again, f"{again} messages were run again")
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
-        """See how long others waited."""
+        """Check how long others waited."""
         judge_others(stage, transcript, {"r2s0"}, 2)
 
 
 def judge_others(stage: Stage, transcript: Transcript, bad: set[str], limit: float) -> None:
-    """Compare the longest wait for what others than the *bad* said with a *limit* (s)."""
+    """Compare the longest delay of messages of others than *bad* with *limit* (s)."""
     longest = max((late for _, late in delays(transcript, stage.since, bad)), default=0.0)
     stage.note(f"others waited {longest:.2f} s at most")
     stage.expect(longest <= limit, f"others waited {longest:.1f} s, at most {limit:g}")

@@ -14,20 +14,20 @@ from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
 from labs.harness.waiting import wait_for
 
-#: What p95 may be in any case (s): doubling of nothing is nothing.
+#: A p95 below this is always accepted (s): twice a tiny delay is still tiny.
 FLOOR = 0.05
 
-#: How much an interface server may grow (MiB) for one client that does not read.
+#: How much an interface server may grow for one client that does not read (MiB).
 GROWTH = 64
 
 FRAMES = 5000
 
-#: Documented codes for one who sends too much.
+#: Documented close codes for a client that sends too much.
 TOO_MUCH = (4008,)
 
 
 def compare_delays(stage: Stage, transcript: Transcript, begin: float, end: float) -> None:
-    """Compare p95 of what was said from *begin* to *end* with that of before."""
+    """Compare p95 of messages sent between *begin* and *end* with p95 before."""
     first = min(person.said[0].at for person in transcript.people)
     before = percentile(transcript, first + 1, begin)
     during = percentile(transcript, begin, end)
@@ -37,34 +37,34 @@ def compare_delays(stage: Stage, transcript: Transcript, begin: float, end: floa
 
 
 class Flood(Fault):
-    """One client sends 5,000 frames without waiting for anything."""
+    """One client sends 5,000 frames without waiting."""
 
     name = "flood"
     description = "a client sends 5,000 frames without waiting"
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Send them."""
-        stage.last(5)
+        stage.hold(5)
         stage.count_from_now()
         flooder = Flooder(stage.site.servers[0], FRAMES)
         flooder.run(timeout=120)
         self.end = time.monotonic()
-        stage.expect(flooder.is_in_order, "what came back is not in order")
+        stage.expect(flooder.is_in_order, "the echoes are not in order")
         whole = len(flooder.heard) == FRAMES or flooder.code in TOO_MUCH
         heard = f"{len(flooder.heard)} of {FRAMES} came back, close code {flooder.code}"
         stage.note(f"{heard}, in {self.end - stage.since:.1f} s")
         stage.expect(whole, heard)
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
-        """See how long others waited meanwhile."""
+        """Check how long others waited meanwhile."""
         compare_delays(stage, transcript, stage.since, self.end)
 
 
 class SlowReader(Fault):
-    """One client of a big room reads nothing of what it is sent.
+    """One client of a big room does not read.
 
-    20,000 frames a second, of 4 KiB, go to the others meanwhile. (Quick: 20 messages a second, of
-    16 KiB, to 20 sockets.)
+    Meanwhile the others receive 20,000 frames of 4 KiB a second. (Quick: 20 messages of 16 KiB a
+    second, to 20 sockets.)
     """
 
     description = "a client of a room of 100 reads nothing, 200 messages of 4 KiB a second"
@@ -74,19 +74,19 @@ class SlowReader(Fault):
         self.name = f"slow-reader-{kind}"  # type: ignore[misc]
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
-        """Ask for one room."""
+        """One room."""
         each = int(size.choose(100, 20))
         interval = each / size.choose(200, 20)
         return Plan(servers, 1, each, interval, int(size.choose(4096, 16384)))
 
-    def harm(self, stage: Stage) -> None:
-        """Let the client in, and wait until it is thrown out."""
-        stage.last(5)
+    def inject(self, stage: Stage) -> None:
+        """Let the client in, and wait until it is disconnected."""
+        stage.hold(5)
         server = stage.site.servers[0]
         stage.count_from_now()
         before = peak = server.process.memory / 1024
         sleeper = Sleeper(server, "room0")
-        stage.last(1)
+        stage.hold(1)
         deadline = stage.since + 90
 
         def is_over() -> bool:
@@ -106,5 +106,5 @@ class SlowReader(Fault):
         sleeper.close()
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
-        """See how long others waited meanwhile."""
+        """Check how long others waited meanwhile."""
         compare_delays(stage, transcript, stage.since, self.end)

@@ -1,4 +1,4 @@
-"""An interface server is stopped in order."""
+"""An interface server is stopped gracefully."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import suppress
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from labs.faults.cases.server_killed import judge_disconnects
 from labs.faults.fault import Fault
-from labs.faults.harms.server_killed import judge_disconnects
 from labs.faults.stage import Stage
 from labs.harness.crowd.transcript import Transcript
 from labs.harness.server import Server
@@ -18,7 +18,7 @@ from labs.harness.server import Server
 #: How long the disconnects of its sockets may take (s).
 DISCONNECTS = 2.0
 
-#: How many handshakes are tried again and again while it stops.
+#: How many handshakes are attempted repeatedly while it stops.
 AT_ONCE = 4
 
 
@@ -30,13 +30,13 @@ class ServerStopped(Fault):
         self.name = f"server-stopped-{kind}"  # type: ignore[misc]
         self.description = f"SIGTERM to an interface server, {kind}"  # type: ignore[misc]
 
-    def harm(self, stage: Stage) -> None:
-        """Stop it, in the middle of handshakes."""
+    def inject(self, stage: Stage) -> None:
+        """Stop it during handshakes."""
         victim = stage.site.servers[0]
         threads = [threading.Thread(target=knock, args=(victim,)) for _ in range(AT_ONCE)]
         for thread in threads:
             thread.start()
-        stage.doom(victim)
+        stage.expect_drops(victim)
         stage.count_from_now()
         since = time.monotonic()
         victim.process.terminate()
@@ -46,13 +46,13 @@ class ServerStopped(Fault):
         stage.expect(not any(map(threading.Thread.is_alive, threads)), "a handshake hangs")
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
-        """See how long disconnects took, and whether each client got a close frame."""
+        """Check how long disconnects took, and whether each client got a close frame."""
         judge_disconnects(stage, transcript, DISCONNECTS)
         taken = [
             visit.code
             for person in transcript.people
             for visit in person.visits
-            if visit.server in stage.doomed and visit.joined and visit.ended
+            if visit.server in stage.dropping and visit.joined and visit.ended
         ]
         without = taken.count(None)
         stage.note(f"close codes {sorted({code for code in taken if code})}")
@@ -60,7 +60,7 @@ class ServerStopped(Fault):
 
 
 def knock(server: Server) -> None:
-    """Open and close sockets until *server* takes none any more."""
+    """Open and close sockets until *server* accepts none any more."""
     while server.process.is_running:
         with suppress(WebSocketException, OSError, TimeoutError):
             connect(

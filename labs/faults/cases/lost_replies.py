@@ -12,17 +12,17 @@ from labs.harness.waiting import wait_for
 
 
 class LostReplies(Fault):
-    """Connections break between what Redis did and its reply."""
+    """Connections break after Redis executed a command and before its reply."""
 
     name = "lost-replies"
     description = "replies of Redis to publish, pull and commit are lost, 10 of each (quick: 3)"
 
     def setting(self, folder: Path) -> Setting:
-        """Ask for a proxy before Redis."""
+        """A site with a proxy in front of Redis."""
         return Setting(proxied=True)
 
-    def harm(self, stage: Stage) -> None:
-        """Lose them."""
+    def inject(self, stage: Stage) -> None:
+        """Lose replies."""
         stage.count_from_now()
         proxy, times = stage.site.proxy, int(stage.size.choose(10, 3))
         for kind in KINDS * times:
@@ -31,7 +31,7 @@ class LostReplies(Fault):
 
 
 def cut_one(proxy: Proxy, kind: str) -> None:
-    """Lose one reply; return when it is lost."""
+    """Lose one reply, and return afterwards."""
     wanted = proxy.cuts[kind] + 1
     proxy.arm(kind, 1)
     wait_for(lambda: proxy.cuts[kind] >= wanted, f"a {kind} to be cut")

@@ -11,16 +11,16 @@ from labs.faults.stage import Stage
 
 
 class ClockJump(Fault):
-    """The wall clock that Redis sees goes an hour forward, then two back."""
+    """The wall clock of Redis goes an hour forward, then two back."""
 
     name = "clock-jump"
     description = "the clock of Redis jumps an hour forward, then two hours back"
 
     def setting(self, folder: Path) -> Setting:
-        """Ask for a Redis with a clock of its own."""
+        """A Redis with its own clock."""
         return Setting(clock=WallClock(folder))
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Let it jump."""
         clock = stage.site.setting.clock
         assert clock is not None
@@ -29,6 +29,6 @@ class ClockJump(Fault):
             stage.count_from_now()
             for offset in (3600, -3600):
                 clock.set_ahead(offset)
-                stage.last(8)
+                stage.hold(8)
                 moved = int(client.time()[0]) - before
                 stage.expect(abs(moved - offset) < 60, f"the clock moved by {moved} s")

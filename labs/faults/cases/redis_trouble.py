@@ -1,4 +1,4 @@
-"""Redis is up but unusable: it cuts connections, or it is full."""
+"""Redis runs but is unusable: it cuts connections, or it is full."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from labs.faults.stage import Stage
 
 
 class RedisCut(Fault):
-    """CLIENT KILL of all connections, again and again."""
+    """CLIENT KILL of all connections, repeatedly."""
 
     name = "redis-cut"
     description = "all connections to Redis are cut every second for 20 s (quick: 6 s)"
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Cut them."""
         with stage.site.redis.client() as client:
             for _ in range(int(stage.size.choose(20, 6))):
-                stage.strike()
+                stage.mark_fault()
                 client.client_kill_filter(_type="normal", skipme=True)
-                stage.last(1)
+                stage.hold(1)
         stage.count_from_now()
 
 
 class RedisFull(Fault):
-    """Redis takes no more: maxmemory is reached, and nothing may be evicted."""
+    """Redis refuses writes: maxmemory is reached and eviction is off."""
 
     name = "redis-full"
     description = "Redis is full for 10 s (maxmemory, noeviction)"
 
-    def harm(self, stage: Stage) -> None:
-        """Fill it, by lowering what it may hold."""
+    def inject(self, stage: Stage) -> None:
+        """Fill it by lowering its limit."""
         with stage.site.redis.client() as client:
             client.config_set("maxmemory-policy", "noeviction")
             client.config_set("maxmemory", 1)
-            stage.strike()
-            stage.last(10)
+            stage.mark_fault()
+            stage.hold(10)
             client.config_set("maxmemory", 0)
         stage.count_from_now()

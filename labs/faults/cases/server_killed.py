@@ -19,47 +19,47 @@ class ServerKilled(Fault):
     name = "server-killed"
     description = "kill -9 of an interface server"
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Kill it."""
         victim = stage.site.servers[0]
-        stage.doom(victim)
+        stage.expect_drops(victim)
         stage.count_from_now()
         victim.process.kill()
 
     def check(self, stage: Stage) -> None:
-        """Look for what is left of it in Redis."""
+        """Look for leftovers of it in Redis."""
         site, joined = stage.site, stage.traffic.status().joined
         for pattern, count in (("connections:*", 1), ("groups:*", 1), ("session:*", joined)):
             site.wait_for_keys(pattern, count, DISCONNECTS)
         wait_for(lambda: len(site.keys("inbox:*")) <= 1, "the end of its inbox", DISCONNECTS)
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
-        """See how long disconnects took."""
+        """Check how long disconnects took."""
         judge_disconnects(stage, transcript, DISCONNECTS)
 
 
 class ServerKilledBusy(ServerKilled):
-    """The same, while consumers of its sockets take a while."""
+    """The same, while consumers of its sockets are busy."""
 
     name = "server-killed-busy"
     description = "kill -9 of an interface server while consumers of its sockets run"
     limits = Limits(seconds=15)
 
-    def harm(self, stage: Stage) -> None:
-        """Keep workers busy for longer than it takes to miss the server."""
+    def inject(self, stage: Stage) -> None:
+        """Keep workers busy for longer than it takes to detect the death."""
         stage.keep_busy(8)
-        super().harm(stage)
+        super().inject(stage)
 
 
 def judge_disconnects(stage: Stage, transcript: Transcript, limit: float) -> None:
-    """Compare the time from each taken socket's end to its disconnect with a *limit* (s)."""
+    """Compare the time from each closed socket to its disconnect with *limit* (s)."""
     runs = read_runs(stage.site.folder)
     begun = {run.key: run.before for run in reversed(runs) if run.channel == "disconnect"}
     times = [
         begun[visit.key] - visit.ended
         for person in transcript.people
         for visit in person.visits
-        if visit.ended and visit.server in stage.doomed and visit.key in begun
+        if visit.ended and visit.server in stage.dropping and visit.key in begun
     ]
     longest = max(times, default=0.0)
     stage.note(f"disconnects {longest:.2f} s after the end of a socket at the latest")

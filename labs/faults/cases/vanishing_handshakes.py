@@ -11,17 +11,17 @@ from labs.harness.raw_socket import handshake
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 
-#: How long clients wait before they go (s), in turn.
+#: How long clients wait before they leave (s), in turn.
 WAITS = (0.0, 0.001, 0.003, 0.01, 0.03)
 
 
 class VanishingHandshakes(Fault):
-    """Each opens a connection, asks for a socket, and is gone."""
+    """Each opens a connection, requests a socket, and leaves."""
 
     name = "vanishing-handshakes"
     description = "clients leave in the middle of their handshake, 200 times"
 
-    def harm(self, stage: Stage) -> None:
+    def inject(self, stage: Stage) -> None:
         """Let them come and go."""
         stage.count_from_now()
         servers = cycle(stage.site.servers)
@@ -29,10 +29,10 @@ class VanishingHandshakes(Fault):
             self.vanish(next(servers), number, stage, wait)
 
     def vanish(self, server: Server, number: int, stage: Stage, wait: float) -> None:
-        """Ask *server* for a socket and go after a *wait* (s)."""
+        """Request a socket from *server* and leave after *wait* (s)."""
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.sendall(handshake(server.port, f"/room/door/?key=door{number}"))
-            stage.last(wait)
+            stage.hold(wait)
 
     def check(self, stage: Stage) -> None:
         """Look for records of disconnected clients."""

@@ -1,0 +1,1 @@
+"""The faults, one or a few related ones per module."""

@@ -1,1 +1,0 @@
-"""The faults, one module each, or a few that belong together."""
