@@ -271,10 +271,9 @@ class WebSocketProtocol:
     def reply(self, content: Content) -> ClientActions:
         """Take what a consumer sent to the reply channel, or to a group."""
         if self._state == OPEN:
-            if content is not latest.content:
-                latest.content, latest.sends = content, sends_of(content)
+            sends = latest.sends_of(content)
             close = content.get("close")
-            return latest.sends + self.close(close) if close else latest.sends
+            return sends + self.close(close) if close else sends
         return self._reply_to_handshake(content) if self._state == CONNECTING else []
 
     def _reply_to_handshake(self, content: Content) -> ClientActions:

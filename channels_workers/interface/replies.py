@@ -100,17 +100,24 @@ def sends_of(content: Content) -> ClientActions:
 
 
 class Latest:
-    """The latest content and what sends it, made once for all members of a group.
+    """The action that sends the latest content, made once for all members of a group.
 
     A broadcast hands the same content, and no other between, to each member. Nobody may change
-    *sends*.
+    what it returns.
     """
 
-    __slots__ = ("content", "sends")
+    __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self.content: Content = {}
-        self.sends: ClientActions = []
+        self._made: tuple[Content, ClientActions] = ({}, [])
+
+    def sends_of(self, content: Content) -> ClientActions:
+        """Return what :func:`sends_of` returns."""
+        made_of, sends = self._made  # in one step: a process may have event loops in two threads
+        if made_of is not content:
+            sends = sends_of(content)
+            self._made = content, sends
+        return sends
 
 
 latest = Latest()

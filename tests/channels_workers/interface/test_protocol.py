@@ -1,6 +1,10 @@
 import logging
 import re
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -194,6 +198,37 @@ def test_replies_before_the_socket_is_open(reply: Any, events: list[Any], state:
     connection = connecting()
     assert connection.reply(reply) == events
     assert state_of(connection) == state
+
+
+def test_members_of_a_group_share_the_action() -> None:
+    content = {"text": "hello"}
+    [first], [second] = opened().reply(content), opened().reply(content)
+    assert first is second
+    [other] = opened().reply({"text": "hello"})
+    assert other is not first
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Let threads take turns as often as Python can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_servers_in_two_threads_do_not_mix_their_contents() -> None:
+    start = Barrier(2)
+
+    def serve(text: str) -> set[str]:
+        member, contents = opened(), [{"text": text}, {"text": text}]
+        start.wait(10)
+        actions = [member.reply(contents[n // 2 % 2]) for n in range(20_000)]
+        return {action.event["text"] for [action] in actions if isinstance(action, SendFrame)}
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(serve, ["one", "two"])) == [{"one"}, {"two"}]
 
 
 def offering(*subprotocols: str) -> WebSocketProtocol:
