@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from channels_workers import cookies
 from channels_workers.conf import Configuration
-from channels_workers.interface import application, health
+from channels_workers.interface import application, cookies, health
 from channels_workers.interface.servers.daphne import autobahn
 from channels_workers.layers import liveness
 from channels_workers.layers.redis import admin, registration, session
