@@ -1,1 +1,1 @@
-"""A chat of many rooms: the example that shows worker-style Channels at work."""
+"""A chat with many rooms: the example of worker-style Channels."""

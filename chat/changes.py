@@ -21,14 +21,14 @@ from chat.guests import Speaker
 from chat.models import Change, Message, Room
 from chat.paces import SAY, Pace
 
-#: Most messages deleted in one transaction.
+#: Limit of messages deleted in one transaction.
 AT_ONCE = 200
 
 
 def edit(
     label: str, wanted: Edit, speaker: Speaker, delivery: str, address: str = ""
 ) -> tuple[Message, bool]:
-    """Edit a message. Return it, and whether to tell the whole room.
+    """Edit a message. Returns it, and whether to notify the whole room.
 
     Raises ``FrameError``: not_found, too_fast, or forbidden for messages of other people and for
     messages that are too old.
@@ -53,7 +53,7 @@ def edit(
 def delete(
     label: str, wanted: Delete, speaker: Speaker, delivery: str, address: str = ""
 ) -> tuple[Message, bool]:
-    """Delete a message. Return it, and whether to tell the whole room. Staff may delete any.
+    """Delete a message. Returns it, and whether to notify the whole room. Staff may delete any.
 
     Raises ``FrameError`` as ``edit`` does.
     """
@@ -72,7 +72,7 @@ def delete(
 
 
 def delete_all(messages: QuerySet[Message]) -> int:
-    """Delete messages for the staff, tell their rooms, and return the number of messages."""
+    """Delete messages for the staff, notify their rooms, and return the number of messages."""
     messages = messages.filter(deleted=False).select_related("room").order_by("pk")
     ids = [message.pk for message in messages]
     # Rooms are locked in one order, so that two of these calls cannot deadlock.
@@ -89,7 +89,7 @@ def _delete_in(label: str, ids: list[int]) -> int:
             _empty(message)
             _save(room, message)
         frames = [message.change_frame() for message in found]
-        # Clients that miss this get it with the history.
+        # Clients that miss this get it from the history.
         transaction.on_commit(partial(_tell, label, frames), robust=True)
     return len(found)
 
@@ -110,7 +110,7 @@ def _find(label: str, pk: int) -> tuple[Room, Message]:
 
 
 def _is_done(message: Message, delivery: str) -> bool:
-    """Whether this delivery has changed the message before."""
+    """Whether this delivery has already changed the message."""
     return bool(delivery) and message.changes.filter(delivery=delivery).exists()
 
 

@@ -15,20 +15,20 @@ from typing import Literal
 
 from django.utils.translation import gettext
 
-#: Longest text to normalize: a name has up to 200 characters, and each may become 18.
+#: Limit of normalised text: a name has up to 200 characters, and each may become 18.
 LONGEST = 4000
-#: Most combining marks on one letter of a name.
+#: Limit of combining marks on one letter of a name.
 MARKS = 4
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 class TooLong(ValueError):
-    """The text is too long to normalize."""
+    """The text is too long to normalise."""
 
 
 def normalized(form: Form, text: str) -> str:
-    """``text`` in a normal form; ``TooLong`` if it has more than ``LONGEST`` characters."""
+    """``text`` in a normal form. ``TooLong`` if it has more than ``LONGEST`` characters."""
     if len(text) > LONGEST:
         raise TooLong(
             f"Expected up to {LONGEST} characters to be normalized, got {len(text)}; check the "
@@ -58,7 +58,7 @@ BLANK = _characters(
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 # Unassigned in this release of Python: newer emoji and ideographs, which are visible.
 _TO_COME = re.compile("[\U0001f000-\U0001faff\U00020000-\U0002fffd\U00030000-\U0003fffd]")
-# As wide as a space: the texts on both sides do not look like one word.
+# As wide as a space, so that the texts on both sides look like separate words.
 _SPACES = frozenset(" \u00a0\u3000")
 
 
@@ -75,7 +75,7 @@ _SEQUENCES = re.compile(
     "[0-9#*]\ufe0f\u20e3|\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067"
     "|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f"
 )
-# Pictures joined into one. Skin tones and the letters of flags are visible by themselves.
+# Pictographs joined into one. Skin tones and letters of flags are visible by themselves.
 _PICTURE = "[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]\ufe0f?[\U0001f3fb-\U0001f3ff]?"
 _PICTURES = re.compile(f"{_PICTURE}(?:\u200d{_PICTURE})*")
 _GLUE = str.maketrans("", "", "\u200d\ufe0f")
@@ -83,7 +83,7 @@ _OF_PICTURES = frozenset({"So", "Sm", "Sk", "Po", "Pd", "Cn"})
 
 
 def problem_in(name: str) -> str | None:
-    """Why ``name`` cannot be a name, as a text for people; None if all characters are allowed.
+    """Why ``name`` cannot be a name, as a text for people. None if all characters are allowed.
 
     The caller has checked the length.
     """
@@ -95,7 +95,7 @@ def problem_in(name: str) -> str | None:
 
 
 def _unglued(found: re.Match[str]) -> str:
-    """The pictures without their joiners; unchanged if one of them is something else."""
+    """The pictographs without their joiners. Unchanged if one of them is something else."""
     pictures = found[0].translate(_GLUE)
     return pictures if _OF_PICTURES.issuperset(map(unicodedata.category, pictures)) else found[0]
 

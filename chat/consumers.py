@@ -23,7 +23,7 @@ from chat.languages import in_language_of_socket
 from chat.models import Message, Room
 from chat.paces import ARRIVE, Pace
 
-#: Least seconds between two typing notices of a connection.
+#: Minimum time between two typing notices of a connection (s).
 TYPING_PAUSE = 3.0
 
 
@@ -47,7 +47,7 @@ def ws_connect(message: ChannelMessage) -> None:
 @channel_session_user
 @in_language_of_socket
 def ws_receive(message: ChannelMessage) -> None:
-    """Run the command in a frame. Only the sender gets its error."""
+    """Run the command in a frame. Only the sender gets its errors."""
     try:
         frame = parse(message.get("text"))
     except FrameError as error:
@@ -68,7 +68,7 @@ def ws_disconnect(message: ChannelMessage) -> None:
 
 
 def come_in(session: SessionBase) -> None:
-    """Create the room if this socket is the first in it; or raise ``FrameError``."""
+    """Create the room if this socket is its first, or raise ``FrameError``."""
     if session["room"] is None:
         raise FrameError("forbidden", "This is no address of a room.")
     address = guests.address_of(session)
@@ -127,7 +127,7 @@ def tell_who_is_here(message: ChannelMessage, asked: WhoIsHere) -> None:
     Raises ``FrameError`` (too_fast) if the socket exceeds the rate for messages, or the address the
     rate for new sockets.
     """
-    presence.check_pace(message.channel_session)
+    presence.check_rate(message.channel_session)
     Pace.objects.admit(ARRIVE, guests.address_of(message.channel_session))
     try:
         presence.come_back(message, presence.visitor_of(message, asked.handle))
@@ -143,7 +143,7 @@ def room_of(message: ChannelMessage) -> str:
 
 
 def hearers(message: ChannelMessage, is_news: bool = True) -> Any:
-    """The receivers: the whole room for news, else only the sender."""
+    """The receivers: the whole room for news, otherwise only the sender."""
     return Group(f"chat-{room_of(message)}") if is_news else message.reply_channel
 
 

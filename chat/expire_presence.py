@@ -41,14 +41,14 @@ def _runs_chat(router: Any) -> bool:
 
 
 class PresenceExpiry:
-    """A thread that removes rows without a connection of ``layer``, until ``stopping`` is set."""
+    """A thread that removes rows without a connection of ``layer`` until ``stopping`` is set."""
 
     def __init__(self, layer: WorkerLayer, stopping: threading.Event) -> None:
         self.layer = layer
         self.stopping = stopping
         self.thread = threading.Thread(target=self.run, name="expire_presence", daemon=True)
-        self._after = 0  # the id of the last row that was compared
-        self._suspects: set[str] = set()
+        self._after = 0  # id of the last compared row
+        self._missing: set[str] = set()
         self._is_failing = False
 
     def start(self) -> None:
@@ -78,23 +78,23 @@ class PresenceExpiry:
 
     def check(self) -> None:
         """Expire sockets that two checks in a row missed, then compare the next rows."""
-        self._expire(self._gone(self._suspects))
-        self._suspects = self._next_suspects()
-        if self.layer.local_only:  # no server registers again
-            self._expire(self._suspects)
+        self._expire(self._gone(self._missing))
+        self._missing = self._next_missing()
+        if self.layer.local_only:  # servers never register again
+            self._expire(self._missing)
         pruning.now_and_then()
 
-    def _next_suspects(self) -> set[str]:
-        suspects: set[str] = set()
+    def _next_missing(self) -> set[str]:
+        missing: set[str] = set()
         while True:
             # Rows first: each row is younger than its connection.
             found = Presence.objects.filter(pk__gt=self._after).order_by("pk")
             rows = list(found.values_list("pk", "reply_channel")[:ROWS])
             gone = self._gone({channel for _, channel in rows})
-            suspects |= gone
+            missing |= gone
             self._after = rows[-1][0] if len(rows) == ROWS else 0
             if not gone or not self._after:
-                return suspects
+                return missing
 
     def _gone(self, channels: set[str]) -> set[str]:
         return channels - self.layer.connected(channels) if channels else set()

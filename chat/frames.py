@@ -1,8 +1,8 @@
-"""The frames that clients send over ``/chat/<label>/``: JSON objects as text. No I/O.
+"""The frames that clients send to ``/chat/<label>/``: JSON objects as text. No I/O.
 
 A message is ``{"handle": "ann", "message": "hi"}``. It may have ``"nonce"`` (1 to 64 characters,
-unique among the sender's messages) and ``"type": "message"``. Other frames have another ``"type"``:
-see ``KINDS``.
+unique among the sender's messages) and ``"type": "message"``. Other frames have another ``"type"``,
+listed in ``KINDS``.
 
 The answer to a refused frame is ``{"type": "error", "code": "<word>", "detail": "<sentence>"}``,
 with the ``"nonce"`` and the ``"id"`` of the frame, if it had them.
@@ -44,7 +44,7 @@ class FrameError(Exception):
         self.id: int | None = None
 
     def about(self, frame: object) -> "FrameError":
-        """The same error, with the nonce and the id of the frame that it is about."""
+        """The same error with the nonce and the id of its frame."""
         self.nonce = getattr(frame, "nonce", None)
         self.id = getattr(frame, "id", None)
         return self
@@ -84,14 +84,14 @@ class Delete:
 
 @dataclass(frozen=True)
 class Typing:
-    """Somebody is typing; ``handle`` is "" before the person has a name."""
+    """Somebody is typing. ``handle`` is empty before the person has a name."""
 
     handle: str
 
 
 @dataclass(frozen=True)
 class WhoIsHere:
-    """A question who is in the room; ``handle`` is the asker's name, "" if unknown."""
+    """A request for the people in the room. ``handle`` is the asker's name, empty if unknown."""
 
     handle: str = ""
 
@@ -184,7 +184,7 @@ def _who_is_here(fields: Mapping[str, Any]) -> WhoIsHere:
 
 
 def _handle(fields: Mapping[str, Any]) -> str:
-    """The trimmed handle in one line; "" if it has no visible character."""
+    """The trimmed handle on one line. Empty if it has no visible character."""
     handle = _text(fields, "handle").strip()
     if not is_visible(handle) and not has_controls(handle):
         return ""
@@ -266,7 +266,7 @@ def _shown(value: object) -> str:
     return shown if len(value) <= 40 else f"{shown}..."
 
 
-# The words for keys in texts for people.
+# Names of keys in texts for people.
 _WORDS = {
     "handle": gettext_lazy("handle"),
     "message": gettext_lazy("message"),

@@ -1,11 +1,11 @@
-"""Who sends a message: an account while its log-in lasts, else a guest.
+"""Who sends a message: an account while its log-in lasts, otherwise a guest.
 
 A person is ``user:<id>`` or ``guest:<22 characters>``. A guest is a random id in a signed cookie.
-The room page sets it, and the browser sends it when the page opens its socket. So a message that is
-sent again after a reconnect has the same sender. The cookie is not a log-in.
+The room page sets it, and the browser sends it when the page opens its socket. A message that is
+sent again after a reconnect therefore has the same sender. The cookie is not a log-in.
 
-A socket opens under the log-in of its page. Each message looks that log-in up. When it has ended,
-for whatever reason, the socket becomes the guest of its cookie and never the account again.
+A socket opens under the log-in of its page. Each message checks that log-in. After its end, for
+whatever reason, the socket becomes the guest of its cookie and never the account again.
 """
 
 import secrets
@@ -33,7 +33,7 @@ YEAR = 365 * 24 * 3600
 # Keys of the channel session: the guest of the cookie, the key of the browser's session, and the
 # hash of that key, which others may see.
 GUEST, BROWSER, LOGIN = "guest", "browser", "login"
-# The client's address, or its IPv6 network; "" if unknown.
+# The client's address, or its IPv6 network. Empty if unknown.
 ADDRESS = "address"
 
 _signer = signing.Signer(salt="chat.guests")
@@ -72,7 +72,7 @@ def login_of(session_key: str) -> str:
 
 
 def person_in(shown: Mapping[str, str]) -> str | None:
-    """The guest in a browser's cookies; None if the cookie is missing or forged."""
+    """The guest in a browser's cookies. None if the cookie is missing or forged."""
     try:
         return _signer.unsign(shown.get(settings.CHAT_GUEST_COOKIE_NAME, ""))
     except signing.BadSignature:
@@ -85,7 +85,7 @@ def is_signed_anew(shown: Mapping[str, str], person: str) -> bool:
 
 
 def person_of_request(request: HttpRequest) -> str | None:
-    """The visitor's account, else the guest, else None for a browser without the cookie."""
+    """The visitor's account or guest. None for a browser without the cookie."""
     if request.user.is_authenticated:
         return person_of_user(request.user)
     return person_in(request.COOKIES)
@@ -114,13 +114,13 @@ def person_of_socket(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def address_of_socket(message: Message) -> str:
-    """The client's address of a handshake, behind trusted proxies; "" if unknown."""
+    """The client's address of a handshake, behind trusted proxies. Empty if unknown."""
     client = message.get("client")
     return network_of(client_address(str(client[0]), "", 0)) if client else ""
 
 
 def remember(message: Message) -> None:
-    """Keep in the channel session who opens this socket, on ``websocket.connect``.
+    """Record in the channel session who opens this socket, on ``websocket.connect``.
 
     The consumer needs ``channel_session_user_from_http``.
     """
@@ -162,7 +162,7 @@ def _forget_login(session: SessionBase) -> None:
 
 
 def address_of(session: SessionBase) -> str:
-    """The client's address of a socket; "" if unknown."""
+    """The client's address of a socket. Empty if unknown."""
     address: str = session.get(ADDRESS, "")
     return address
 

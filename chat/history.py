@@ -23,7 +23,7 @@ class Answer:
     _is_empty: bool = True
 
     def take(self, key: str, messages: Sequence[Message], count: int) -> list[Message]:
-        """Put as many of these messages under a key as fit, in order; return them."""
+        """Put as many of these messages under a key as fit, in order. Returns them."""
         taken = []
         for message in messages[:count]:
             size = len(as_text(message.fields()).encode())

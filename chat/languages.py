@@ -1,7 +1,7 @@
-"""The language of a socket. It is the language of its page, which shows the errors.
+"""The language of a socket: that of its page, which shows the errors.
 
-The browser sends its languages when the page opens the socket. The channel session keeps the
-choice, and later messages run in it.
+The browser sends its languages when the page opens the socket. The channel session keeps the choice
+for later messages.
 """
 
 import functools

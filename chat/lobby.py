@@ -1,4 +1,4 @@
-"""The lobby: which rooms are recent or busy, and who is in them now.
+"""The lobby: recent and busy rooms, and the people in them.
 
 Pages of the lobby open the socket ``/chat/``. It gets the full list first, then each room when it
 changes.
@@ -15,9 +15,9 @@ from chat.frames import as_text
 from chat.models import Presence, Room
 
 GROUP = "lobby"
-#: Most rooms that the lobby shows, and most names per room.
+#: Limits of rooms in the lobby, and of names per room.
 ROOMS, HANDLES = 20, 5
-#: Least time between two notices of new messages in one room.
+#: Minimum time between two notices of new messages in one room.
 PAUSE = dt.timedelta(seconds=5)
 
 
@@ -74,7 +74,7 @@ def tell(room: Room) -> None:
 
 
 def tell_active(room: Room) -> None:
-    """Tell the lobby of new messages in a room, at most every :data:`PAUSE`."""
+    """Notify the lobby of new messages in a room, at most every :data:`PAUSE`."""
     now = timezone.now()
     if room.told is not None and now - PAUSE < room.told <= now:
         return

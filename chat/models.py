@@ -18,10 +18,10 @@ from chat.rooms import RoomManager
 
 
 class Room(models.Model):
-    """A room: ``label`` is part of its address, ``name`` is what a person typed.
+    """A room. ``label`` is part of its URL, ``name`` is what a person typed.
 
     ``made`` is when the first person came in. ``change`` counts edits and deletions, ``revision``
-    counts changes of presence. ``told`` is when the lobby last heard of new messages.
+    counts changes of presence. ``told`` is when the lobby was last notified of new messages.
     """
 
     name = models.CharField(max_length=names.NAME_LENGTH)
@@ -58,11 +58,11 @@ class MessageManager(models.Manager["Message"]):
         account: bool = False,
         address: str = "",
     ) -> tuple[Message, bool]:
-        """Store a message once. Return it, and whether to tell the whole room.
+        """Store a message once. Returns it, and whether to notify the whole room.
 
-        The room gets a new message. It also gets one that this delivery stored before: its worker
-        may have died before it told anybody. A known nonce in another delivery is a retry, which
-        only its sender needs to hear of. The database's unique constraints decide, since a query
+        A new message goes to the room. So does one that this delivery stored before: its worker may
+        have died before it notified anybody. A known nonce in another delivery is a retry and is
+        only confirmed to its sender. The database's unique constraints decide, because a query
         before the insert would not see the concurrent insert of another worker.
 
         Raises ``FrameError``: forbidden if the room is gone, or too_fast.
@@ -166,7 +166,7 @@ class Message(models.Model):
         return guests.who_is(self.person)
 
     def fields(self) -> dict[str, Any]:
-        """The message as clients get it; see ``docs/chat/socket.md``."""
+        """The message as clients get it. ``docs/chat/socket.md`` describes the fields."""
         fields: dict[str, Any] = {
             "handle": self.handle,
             "message": self.message,
@@ -236,7 +236,7 @@ class Departure(models.Model):
     """A socket that has left its room.
 
     The row stays for an hour. A worker that was frozen must not let the socket in again, and a
-    departure that runs again must be sent again.
+    repeated departure must be announced again.
     """
 
     room = models.ForeignKey(

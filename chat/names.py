@@ -1,14 +1,14 @@
-"""Names of rooms and the labels that stand for them in addresses. No I/O.
+"""Names of rooms, and the labels that represent them in URLs. No I/O.
 
-A *name* is what a person types, in any script; a *label* is the slug in ``/<label>/``.
+A *name* is what a person types, in any script. A *label* is the slug in ``/<label>/``.
 
-* A name that is a label already, and not reserved, is its own label: ``Lobby`` is at ``/Lobby/``.
+* A name that is a valid and unreserved label is its own label: ``Lobby`` is at ``/Lobby/``.
 * Any other name gets its ASCII letters and a hash of the whole name: ``Café am Eck`` is at
-  ``/Cafe-am-Eck-cqnhbcqhhs/``. So the same name always leads to the same room. Two names share a
-  label only if 50 bits of their hashes collide.
+  ``/Cafe-am-Eck-cqnhbcqhhs/``. The same name therefore always leads to the same room. Two names
+  share a label only if 50 bits of their hashes collide.
 
 Names are compared in Unicode's composed form (NFC), with white space trimmed and collapsed. Case
-matters, as it does in addresses.
+matters, as it does in URLs.
 """
 
 import base64
@@ -30,7 +30,7 @@ def _words(text: str) -> list[str]:
     return text.split()
 
 
-# First parts of addresses that are reserved for something other than rooms, in any case.
+# First path segments that are reserved, in any case.
 RESERVED = frozenset(
     _words(
         "about accounts admin api chat favicon health help login logout media new robots signup "
@@ -82,7 +82,7 @@ def clean(typed: str) -> str:
 
 
 def collapsed(typed: str) -> str:
-    """The typed text in the form for comparison; ``BadName`` if it is far too long."""
+    """The typed text in the form for comparison. ``BadName`` if it is far too long."""
     if len(typed) > LONGEST:
         raise _too_long(typed)
     return " ".join(normalized("NFC", typed).split())
@@ -120,13 +120,13 @@ def is_label(text: str) -> bool:
 
 
 def label_in(path: str) -> str | None:
-    """The label in the path of a room's socket, ``/chat/<label>/``; None for other paths."""
+    """The label in the path of a room's socket, ``/chat/<label>/``. None for other paths."""
     match = re.fullmatch(f"/chat/({LABEL})/", path)
     return match[1] if match and is_label(match[1]) else None
 
 
 def random_label() -> str:
-    """Two words and a number: ``quiet-otter-42``. Ten million of them."""
+    """Two words and a number: ``quiet-otter-42``. There are ten million."""
     words = secrets.choice(_ADJECTIVES), secrets.choice(_NOUNS)
     return f"{words[0]}-{words[1]}-{10 + secrets.randbelow(1990)}"
 

@@ -1,11 +1,11 @@
 """Rate limits per client address, counted in the database for all servers together.
 
-A cookie decides who a guest is, and a client without cookies is a new guest on each socket. So
+A cookie identifies a guest, and a client without cookies is a new guest on each socket. So
 addresses have limits too, wide enough for a school that shares one.
 
 A rate of 300 in 60 s allows a burst of 300, then five a second. This is GCRA, the generic cell rate
-algorithm. One row per address and kind of action holds the time at which the address has its full
-burst again. One UPDATE checks and counts. Rows with a time in the past are deleted.
+algorithm. One row per address and kind of action has the time at which the full burst is available
+again. One UPDATE checks and counts. Rows with a time in the past are deleted.
 """
 
 import logging
@@ -31,7 +31,7 @@ SETTINGS = {
     LOG_IN: "LOGIN_PACE",
 }
 
-#: Most refused addresses that are remembered, so that each is logged once.
+#: Limit of remembered refusals. Each address is logged once.
 _KNOWN = 1000
 
 # Raw SQL, because each message runs it: the ORM takes longer to write it than a database to run it.
@@ -80,7 +80,7 @@ class PaceManager(models.Manager["Pace"]):
         known = self.filter(key=key).values_list("until", flat=True).first()
         if known is None:
             return self._begin(key, rate, now)
-        if known > now + 2 * rate[1]:  # from a wrong clock or a longer limit
+        if known > now + 2 * rate[1]:  # a wrong clock, or a longer limit before
             self.filter(key=key).update(until=now + rate[1] / rate[0])
             return 0.0
         return max(known + rate[1] / rate[0] - rate[1] - now, 0.001)
@@ -89,7 +89,7 @@ class PaceManager(models.Manager["Pace"]):
         count, span = rate
         using = connections[router.db_for_write(self.model)]
         with using.cursor() as cursor:
-            # A little more, or rounding would refuse the last one.
+            # A small tolerance: rounding would refuse the last one.
             latest = now + span - span / count + 1e-6
             cursor.execute(
                 _RAISE % using.ops.quote_name("key"), [now, now, span / count, key, latest]

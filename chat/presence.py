@@ -1,15 +1,15 @@
 """Who is in a room now: one row per socket, one entry per person.
 
 A row is created when a socket connects and deleted when it disconnects. Each socket gets one
-disconnect, even if its server dies; ``chat.expire_presence`` deletes the rows of lost disconnects.
+disconnect, even if its server dies. ``chat.expire_presence`` deletes the rows of lost disconnects.
 
 The room gets each change as a *delta*: somebody ``joined``, ``left`` or was ``renamed``. Deltas are
 numbered by the room's ``revision``. The transaction that changes the rows locks the room and takes
 the number. A client with the full list and all later deltas is therefore up to date. A client that
 misses a number asks for the full list again.
 
-A delivery that runs again finds its work done. It then sends the delta under the next number: the
-number before may never have been sent, and clients that miss it ask.
+A repeated delivery finds its work done. It then sends the delta under the next number: the previous
+number may never have been sent, and clients that miss it ask.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ from chat import guests, limits, lobby
 from chat.frames import FrameError, as_text
 from chat.models import Departure, Presence, Room
 
-#: How long a departure is remembered: longer than a worker can be frozen and then go on.
+#: How long a departure is remembered: longer than a worker can be frozen and continue.
 REMEMBERED = dt.timedelta(hours=1)
 
 Delta = dict[str, dict[str, Any]]
@@ -37,7 +37,7 @@ Delta = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Visitor:
-    """A person and the name to show, "" while it is unknown."""
+    """A person and the name to show. The name is empty while it is unknown."""
 
     person: str
     handle: str
@@ -50,7 +50,7 @@ class Visitor:
 
 
 def visitor_of(message: ChannelMessage, handle: str) -> Visitor:
-    """The sender of a message, under the name of the account or else the typed one.
+    """The sender of a message, under the name of the account or otherwise the typed one.
 
     Raises ``FrameError`` (forbidden) if a guest uses the name of an account.
     """
@@ -87,8 +87,8 @@ def _is_new(message: ChannelMessage, visitor: Visitor) -> bool:
     return bool(person != visitor.person or visitor.handle not in {"", handle})
 
 
-def check_pace(session: SessionBase) -> None:
-    """Count one question of a socket; ``FrameError`` (too_fast) if it asks too often."""
+def check_rate(session: SessionBase) -> None:
+    """Count a socket's request for the list. ``FrameError`` (too_fast) above the rate limit."""
     if (rate := settings.CHAT_RATE_LIMIT) is None:
         return
     now = timezone.now()
@@ -106,11 +106,11 @@ def _appear(message: ChannelMessage, visitor: Visitor) -> None:
 
 
 def show(label: str, row: Presence, visitor: Visitor, order: int | None = None) -> str:
-    """Put a socket into the room as this visitor, tell the room, and return the name shown.
+    """Put a socket into the room as this visitor, notify the room, and return the shown name.
 
     The row is the socket's, stored or new. A visitor without a name gets the name on the person's
-    other sockets. ``order`` is the order of the message that asks for this, if a message does. An
-    old message, from a worker that was frozen, changes nothing.
+    other sockets. ``order`` is the order of the message that requests this, if there is one. An old
+    message, from a worker that was frozen, changes nothing.
     """
     with transaction.atomic():
         room = Room.objects.hold(label)

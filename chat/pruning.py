@@ -1,7 +1,7 @@
-"""Deletes rows that nobody needs any more, so that the database does not grow for ever.
+"""Deletes rows that are no longer needed, so that the database does not grow without limit.
 
-``chat.expire_presence`` runs it in each worker process, at its start and every ten minutes;
-``manage.py prunechat`` does it at once.
+``chat.expire_presence`` runs it in each worker process, at the start and every ten minutes.
+``manage.py prunechat`` runs it at once.
 """
 
 import datetime as dt
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 PAUSE = 600.0
 #: How long changes of messages are kept: longer than an edit is allowed, or a retry can take.
 CHANGES = dt.timedelta(days=1)
-#: Most rooms per run.
+#: Limit of rooms per run.
 ROOMS = 500
 
 _next = 0.0
@@ -66,8 +66,8 @@ def _prune_rooms(now: dt.datetime) -> int:
 
 
 def _delete_if_unused(label: str) -> bool:
-    with suppress(FrameError), transaction.atomic():  # it may be gone by now
-        room = Room.objects.hold(label)  # a new visitor waits, and creates it again
+    with suppress(FrameError), transaction.atomic():  # it may be gone already
+        room = Room.objects.hold(label)  # a new visitor waits for this and creates it again
         if not (room.presences.exists() or room.messages.exists()):
             room.delete()
             return True

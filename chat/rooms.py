@@ -1,4 +1,4 @@
-"""Finds the room at an address. The first socket creates it; a page view does not."""
+"""Finds the room of a URL. The first socket creates it, a page view does not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RoomManager(RoomManagerOfDjango):
     """Finds and creates rooms."""
 
     def seen_at(self, label: str) -> Room:
-        """The room at ``/<label>/``; an unsaved one if nobody has come in yet."""
+        """The room at ``/<label>/``. An unsaved one if nobody has come in yet."""
         return self.filter(label=label).first() or self.model(label=label, name=label)
 
     def at(self, label: str, address: str = "", name: str | None = None) -> Room:
@@ -43,7 +43,7 @@ class RoomManager(RoomManagerOfDjango):
         """
         room = self.at(names.label_of(name), address, name)
         if room.name == room.label != name:
-            # Somebody used the address before anybody typed the name.
+            # Somebody opened the URL before anybody typed the name.
             room.name = name
             room.save(update_fields=["name"])
         return room

@@ -1,4 +1,4 @@
-"""Which consumer runs for which channel, and for which socket."""
+"""Routes from channels and socket paths to consumers."""
 
 from channels_workers import route
 from chat import consumers

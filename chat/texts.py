@@ -85,6 +85,6 @@ class Encoder(DjangoJSONEncoder):
 
 
 def script() -> str:
-    """The block of JSON for a page; empty in English."""
+    """The block of JSON for a page. Empty in English."""
     translated = texts()
     return json_script(translated, "texts", Encoder) if translated else ""

@@ -1,4 +1,4 @@
-"""The chat's addresses. Each first part that is not a reserved word is a room."""
+"""The chat's URLs. Each first path segment that is not reserved is a room."""
 
 from django.urls import path, re_path
 

@@ -22,7 +22,7 @@ CHANGED = 200
 
 
 class BadQuery(ValueError):
-    """The query of a history address is invalid. The error text says why."""
+    """The query string of a history request is invalid. The error text says why."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -63,7 +63,7 @@ def room(request: HttpRequest, label: str) -> HttpResponse:
     if not names.is_label(label):
         return not_found(request)
     person = guests.person_of_request(request) or guests.new_person()
-    # Read first: the page gets a change between the two reads a second time.
+    # Read first, so that the page gets a change between the two reads twice, not never.
     found = Room.objects.seen_at(label)
     newest = list(Message.objects.newest(label, LAST + 1)) if found.pk else []
     last = fitting_into_page(newest, LAST, settings.CHAT_HISTORY_SIZE)
@@ -92,7 +92,7 @@ def _guest(person: str) -> str:
 @never_cache
 @require_safe
 async def history(request: HttpRequest, label: str) -> JsonResponse:
-    """``{"messages": [...], "more": bool}``, the earliest first; 400 for a bad query.
+    """``{"messages": [...], "more": bool}``, the earliest first. 400 for a bad query.
 
     An answer has up to ``CHAT_HISTORY_SIZE`` bytes, or one message. ``?before=<id>`` returns up to
     50 older messages, ``?after=<id>`` up to 200 newer ones, and no query the last 50. ``more`` says
@@ -125,7 +125,7 @@ async def history(request: HttpRequest, label: str) -> JsonResponse:
 
 
 async def _page(answer: Answer, found: Any, count: int) -> None:
-    """Add the messages found. One more than ``count`` means that there are more."""
+    """Add the found messages. One more than ``count`` means that there are more."""
     messages = [message async for message in found]
     taken = answer.take("messages", messages, count)
     answer.fields["more"] = len(messages) > len(taken)
@@ -149,7 +149,7 @@ def _json(answer: Answer) -> JsonResponse:
 
 
 def _number(request: HttpRequest, key: str) -> int | None:
-    """The number of a query's key, None without that key, or ``BadQuery``."""
+    """The number under a key of the query. None without that key. Otherwise ``BadQuery``."""
     value = request.GET.get(key)
     if value is None:
         return None
@@ -163,7 +163,7 @@ def _error(status: int, code: str, detail: str) -> JsonResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """The page for unknown addresses: the rules for names of rooms, and a form for one."""
+    """The 404 page: the rules for names of rooms, and a form for one."""
     typed = request.path.strip("/")[: names.NAME_LENGTH]
     context = {"path": request.path[:200], "typed": typed, "rule": names.LABEL_RULE}
     context["name_length"] = str(names.NAME_LENGTH)

@@ -1,1 +1,1 @@
-"""The project of the chat: settings, addresses, and the ASGI and WSGI applications."""
+"""The project of the chat: settings, URLs, and the ASGI and WSGI applications."""

@@ -59,7 +59,7 @@ def seconds(name: str, default: float, *, may_be_zero: bool = False) -> float:
 
 
 def rate(name: str, default: str) -> tuple[int, float] | None:
-    """``10/5`` is ten in any five seconds: ``(10, 5.0)``; ``0`` is no limit: ``None``."""
+    """``10/5`` is ten in any five seconds: ``(10, 5.0)``. ``0`` is no limit: ``None``."""
     value = text(name, default)
     if value == "0":
         return None
@@ -96,7 +96,7 @@ def prefix(name: str) -> str:
 
 
 def redis_url(name: str) -> str:
-    """A ``redis://``, ``rediss://`` or ``unix://`` URL; "" if unset."""
+    """A ``redis://``, ``rediss://`` or ``unix://`` URL. Empty if unset."""
     url = text(name)
     if url and not url.startswith(("redis://", "rediss://", "unix://")):
         example = f"{name}=redis://localhost:6379/0"

@@ -17,7 +17,7 @@ from chat_project import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# Heroku sets DYNO. There the default is production, and the router ends TLS.
+# Heroku sets DYNO. There the default is production, and the router terminates TLS.
 ON_HEROKU = bool(environment.text("DYNO"))
 
 # ---------------------------------------------------------------------------------- the basics
@@ -36,19 +36,18 @@ def is_weak(key: str) -> bool:
 
 
 if not DEBUG and is_weak(SECRET_KEY):
-    what_is_wrong = "is too short, or too simple" if SECRET_KEY else "is not set"
+    what_is_wrong = "is too short or too simple" if SECRET_KEY else "is not set"
     raise ImproperlyConfigured(
-        f"SECRET_KEY {what_is_wrong}, and without DEBUG the project does not start so. Set the "
-        "environment variable SECRET_KEY to a random text of 50 characters or more, the same for "
-        "each process: "
-        "python -c 'import secrets; print(secrets.token_urlsafe(50))' makes one. "
+        f"SECRET_KEY {what_is_wrong}, which production refuses. Set the environment variable "
+        "SECRET_KEY to 50 random characters or more, the same for each process. Generate one with "
+        "python -c 'import secrets; print(secrets.token_urlsafe(50))'. "
         "To develop on this machine set DEBUG=1 instead."
     )
 if not DEBUG and any(is_weak(key) for key in SECRET_KEY_FALLBACKS):
     raise ImproperlyConfigured(
-        "SECRET_KEY_FALLBACKS must be keys that SECRET_KEY had before, of 50 characters or more, "
-        "with commas between, but one of them is too short, or too simple: whoever guesses it can "
-        "pretend to be others. Take it out; a key that has a comma in it cannot be kept."
+        "SECRET_KEY_FALLBACKS must be keys of 50 characters or more, comma-separated, but one of "
+        "them is too short or too simple. Anybody who guesses it can impersonate users. Remove it. "
+        "Keys with a comma are not supported."
     )
 
 # The host names of the site. Pages of other hosts cannot open sockets either.
@@ -120,8 +119,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # ----------------------------------------------------------------- HTTPS: HTTPS=0 for plain http
 
 # On unless DEBUG: http redirects to https, cookies are for TLS only, and browsers use https for
-# HSTS_SECONDS. A proxy in front ends TLS. It must set the header X-Forwarded-Proto, and strip it
-# from requests of clients. Without such a proxy set HTTPS=0.
+# HSTS_SECONDS. A proxy in front terminates TLS. It must set the header X-Forwarded-Proto, and strip
+# it from requests of clients. Without such a proxy set HTTPS=0.
 HTTPS = environment.flag("HTTPS", default=not DEBUG)
 
 if HTTPS:
@@ -129,7 +128,7 @@ if HTTPS:
     SECURE_HSTS_SECONDS = environment.integer("HSTS_SECONDS", 30 * 24 * 3600)
 SECURE_SSL_REDIRECT = HTTPS
 # The number of proxies in front: so many entries of X-Forwarded-For, from the right, are trusted.
-# With HTTPS there is at least one, which ends TLS.
+# With HTTPS there is at least one, which terminates TLS.
 TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 1 if HTTPS else 0)
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
@@ -230,7 +229,7 @@ else:
 
 # ------------------------------------------------------------------------- channels and workers
 
-# With REDIS_URL the layer in Redis, for several processes; else the one in memory.
+# With REDIS_URL the Redis layer, for several processes, otherwise the memory layer.
 REDIS_URL = environment.redis_url("REDIS_URL")
 # REDIS_TLS_VERIFY=0 accepts any certificate. Heroku has self-signed ones.
 REDIS_TLS_VERIFY = environment.flag("REDIS_TLS_VERIFY", default=True)
@@ -267,7 +266,7 @@ CHANNEL_WORKERS = {
     "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),
     "ALLOWED_ORIGINS": ALLOWED_ORIGINS,
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
-    # Sockets per client address and interface server; 0 for no limit. A school may share one.
+    # Sockets per client address and interface server. 0 for no limit. A school may share one.
     "CONNECTIONS_PER_ADDRESS": environment.integer("CONNECTIONS_PER_ADDRESS", 0 if DEBUG else 200),
     # Concurrent HTTP requests per client address and interface server.
     "REQUESTS_PER_ADDRESS": environment.integer("REQUESTS_PER_ADDRESS", 0 if DEBUG else 50),
@@ -297,7 +296,7 @@ CHANNEL_BUDGET = {
 
 # ------------------------------------------------------------------------------------- the chat
 
-# Messages per period and person; "0" for no limit.
+# Messages per period and person. "0" for no limit.
 CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
 # The same per client address, or per /64 network of IPv6, across all servers: a client without
 # cookies is a new person on each socket. "300/60" allows a burst of 300, then five a second, since
@@ -306,7 +305,7 @@ CHAT_RATE_LIMIT = environment.rate("CHAT_RATE_LIMIT", "10/5")
 CHAT_ADDRESS_RATE_LIMIT = environment.rate("CHAT_ADDRESS_RATE_LIMIT", "0" if DEBUG else "300/60")
 CHAT_ARRIVAL_RATE_LIMIT = environment.rate("CHAT_ARRIVAL_RATE_LIMIT", "0" if DEBUG else "1200/60")
 CHAT_ROOM_RATE_LIMIT = environment.rate("CHAT_ROOM_RATE_LIMIT", "0" if DEBUG else "60/600")
-# Seconds after which a room without people and messages is deleted; 0 for never.
+# Seconds after which a room without people and messages is deleted. 0 for never.
 CHAT_EMPTY_ROOM_TIME = environment.integer("CHAT_EMPTY_ROOM_TIME", 24 * 3600)
 # In characters, after trimming. Also for names of new accounts. The column for handles has 200.
 CHAT_HANDLE_LENGTH = environment.integer("CHAT_HANDLE_LENGTH", 40, least=1, most=200)

@@ -8,8 +8,8 @@ from whitenoise.storage import (  # type: ignore[import-untyped]
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Compresses files and puts a hash into their names, so that browsers can cache them for ever.
 
-    It replaces the addresses in ``import`` lines of JavaScript modules too. After a deploy a page
-    must never mix modules of two releases.
+    It also rewrites the URLs in ``import`` statements of JavaScript modules, because a page must
+    never mix modules of two releases.
     """
 
     support_js_module_import_aggregation = True

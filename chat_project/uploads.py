@@ -1,4 +1,4 @@
-"""Ignores uploaded files: no form of the chat has one."""
+"""Ignores uploaded files, because no form of the chat has one."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The addresses: the admin, the accounts, and the chat for everything else."""
+"""The URLs: the admin, the accounts, and the chat for everything else."""
 
 from django.contrib import admin
 from django.urls import include, path

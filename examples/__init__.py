@@ -10,6 +10,6 @@
 ``plain.py``
     Django's pages and the ping without any routing library: ``daphne examples.plain:application``.
 
-The deployed chat mounts none of this: these consumers hand on whatever they get to everybody in a
-room, past the checks, the rate limit and the history of ``chat/consumers.py``.
+The deployed chat mounts none of them: they forward everything they receive to everybody in a room,
+and bypass the checks, the rate limit and the history of ``chat/consumers.py``.
 """

@@ -2,7 +2,7 @@
 
     daphne examples.asgi:application
 
-It is not mounted in the deployed chat: it would let people speak past the chat's checks.
+The deployed chat does not mount it, because it bypasses the chat's checks.
 """
 
 import os
@@ -19,10 +19,10 @@ from examples.ping import ping
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chat_project.settings")
 
-# Sockets by workers, HTTP by Django, and the server's start and stop.
+# Sockets through workers, HTTP through Django, and lifespan.
 workers = get_application()
 
-# Only pages of this site may open these; their consumers know the user as `self.scope["user"]`.
+# Only pages of this site may open these. Their consumers have the user in `self.scope["user"]`.
 consumers = AllowedHostsOriginValidator(
     AuthMiddlewareStack(
         URLRouter(
@@ -43,7 +43,7 @@ application = ProtocolTypeRouter(
             [
                 path("ws/ping/", ping),  # type: ignore[arg-type]  # no view of Django
                 re_path("^ws/", consumers),
-                # Everything else: consumers look at the path and the origin themselves.
+                # Everything else. Function consumers check the path and the origin themselves.
                 re_path("", workers),  # type: ignore[arg-type]
             ]
         ),

@@ -1,8 +1,8 @@
 """An echo, and a group chat as a sync and as an async consumer.
 
-The group is that of the function consumers in ``chat/consumers.py``. A message to it that has both
-a ``type`` and a ``text`` serves both kinds: a class runs the method that the type names, a socket
-of a function sends the text. What functions send has no type; the mixin takes it.
+They share the group of the function consumers in ``chat/consumers.py``. A group message with both a
+``type`` and a ``text`` serves both kinds: a class runs the method named by the type, the socket of
+a function consumer sends the text. Messages of functions have no type. The mixin handles them.
 """
 
 from typing import Any
@@ -14,30 +14,30 @@ from channels_workers.generic.mixins import AsyncWorkerMessagesMixin, WorkerMess
 
 
 class EchoConsumer(WebsocketConsumer):  # type: ignore[misc]
-    """Sends back what it gets."""
+    """Sends back what it receives."""
 
     def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Take a frame."""
+        """Echo a frame."""
         self.send(text_data, bytes_data)
 
 
 class ChatConsumer(WorkerMessagesMixin, WebsocketConsumer):  # type: ignore[misc]
-    """Hands on what it gets to everybody in the room."""
+    """Forwards frames to everybody in the room."""
 
     def connect(self) -> None:
-        """Join the room, then accept: who is connected hears everything."""
+        """Join the room, then accept, so that an open socket misses nothing."""
         self.group = f"chat-{self.scope['url_route']['kwargs']['room_name']}"
         async_to_sync(self.channel_layer.group_add)(self.group, self.channel_name)
         self.accept()
 
     def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Take a frame; only text is handed on."""
+        """Forward a text frame. Ignore binary ones."""
         if text_data is not None:
             message = {"type": "chat_message", "text": text_data}
             async_to_sync(self.channel_layer.group_send)(self.group, message)
 
     def chat_message(self, event: dict[str, Any]) -> None:
-        """Send what was said in the room."""
+        """Send a message of the room."""
         self.send(event["text"])
 
     def disconnect(self, code: int) -> None:
@@ -49,19 +49,19 @@ class AsyncChatConsumer(AsyncWorkerMessagesMixin, AsyncWebsocketConsumer):  # ty
     """Does the same on the event loop, without a thread."""
 
     async def connect(self) -> None:
-        """Join the room, then accept: who is connected hears everything."""
+        """Join the room, then accept, so that an open socket misses nothing."""
         self.group = f"chat-{self.scope['url_route']['kwargs']['room_name']}"
         await self.channel_layer.group_add(self.group, self.channel_name)
         await self.accept()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Take a frame; only text is handed on."""
+        """Forward a text frame. Ignore binary ones."""
         if text_data is not None:
             message = {"type": "chat_message", "text": text_data}
             await self.channel_layer.group_send(self.group, message)
 
     async def chat_message(self, event: dict[str, Any]) -> None:
-        """Send what was said in the room."""
+        """Send a message of the room."""
         await self.send(event["text"])
 
     async def disconnect(self, code: int) -> None:

@@ -1,4 +1,4 @@
-"""A WebSocket in plain ASGI: one coroutine for each socket, and no library."""
+"""A WebSocket in plain ASGI: one coroutine per socket, and no library."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,7 +9,7 @@ Send = Callable[[Event], Awaitable[None]]
 
 
 async def ping(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Accept; answer ``ping`` with ``pong!``, and nothing else; end when the client is gone."""
+    """Accept, answer only ``ping`` with ``pong!``, and return on disconnect."""
     while True:
         match await receive():
             case {"type": "websocket.connect"}:

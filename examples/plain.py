@@ -1,4 +1,4 @@
-"""A whole application without any routing library: Django's pages, and the ping.
+"""A complete application without a routing library: Django's pages, and the ping.
 
 daphne examples.plain:application
 """
@@ -16,7 +16,7 @@ pages = get_asgi_application()
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Serve HTTP by Django and ``/ws/ping/`` by a coroutine."""
+    """Serve HTTP with Django and ``/ws/ping/`` with a coroutine."""
     match scope:
         case {"type": "http"}:
             await pages(scope, receive, send)  # type: ignore[arg-type]
@@ -33,13 +33,13 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 
 
 async def refuse(receive: Receive, send: Send) -> None:
-    """Close a socket before it opens: the server answers the handshake with HTTP 403."""
+    """Close a socket before it opens. The server answers the handshake with HTTP 403."""
     await receive()  # websocket.connect
     await send({"type": "websocket.close"})
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
-    """Tell the server that there is nothing to prepare and nothing to clean up."""
+    """Confirm startup and shutdown, which need no work."""
     while True:
         event = await receive()
         await send({"type": f"{event['type']}.complete"})

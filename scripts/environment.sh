@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Shared by the scripts: finding Python, making .venv.
-# Source this file. Bash 3.2, the one of macOS, understands all of it.
+# Shared by the scripts: finds Python, creates .venv.
+# Source this file. It works with Bash 3.2 of macOS.
 
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$project/.venv
@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 
-# Whether this user can install Debian's packages: as root, or by sudo without a question.
+# Whether this user can install Debian packages: as root, or with sudo without a password.
 can_install_packages() {
   command -v apt-get >/dev/null || return 1
   [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null
@@ -28,7 +28,7 @@ as_root() {
   fi
 }
 
-# Install Debian's packages of these names.
+# Install Debian packages.
 install_packages() {
   say "Installing $* by apt-get ..."
   as_root apt-get update -qq </dev/null >&2
@@ -40,7 +40,7 @@ is_usable_python() {
   "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
 }
 
-# Print the path of a Python 3.11 to 3.14; fails if there is none. PYTHON names one to prefer.
+# Print the path of a Python 3.11 to 3.14, preferably PYTHON. Fails if there is none.
 find_python() {
   local name
   for name in "${PYTHON:-python3}" python3 python3.13 python3.14 python3.12 python3.11; do
@@ -60,7 +60,7 @@ require_python() {
   fail "If you have one elsewhere, name it: PYTHON=/path/to/python3 $0"
 }
 
-# Debian's Python comes without the part that makes virtual environments.
+# Debian's Python lacks the modules that create virtual environments.
 require_venv_module() {
   local python=$1 package
   "$python" -c 'import ensurepip, venv' 2>/dev/null && return
@@ -68,11 +68,11 @@ require_venv_module() {
   if can_install_packages && install_packages "$package"; then
     "$python" -c 'import ensurepip, venv' 2>/dev/null && return
   fi
-  say "$python cannot make virtual environments: its modules venv and ensurepip are missing."
+  say "$python cannot create virtual environments: its modules venv and ensurepip are missing."
   fail "  Debian, Ubuntu:  sudo apt-get install $package"
 }
 
-# A virtual environment does not survive a move, nor the end of the Python that it was made with.
+# A virtual environment breaks if it is moved or its Python is removed.
 is_venv_whole() {
   [ "$(cat "$venv/made-for" 2>/dev/null)" = "$project" ] && is_usable_python "$venv/bin/python"
 }
@@ -81,12 +81,12 @@ make_venv() {
   local python
   python=$(require_python)
   require_venv_module "$python"
-  say "Making .venv with $("$python" --version) ..."
+  say "Creating .venv with $("$python" --version) ..."
   "$python" -m venv --clear "$venv"
   printf '%s\n' "$project" >"$venv/made-for"
 }
 
-# The requirements that .venv was made for; if they differ, the packages are out of date.
+# The requirements installed in .venv. If they differ, the packages are out of date.
 fingerprint() {
   cat "$@" "$venv/pyvenv.cfg" | cksum
 }
@@ -96,7 +96,7 @@ is_installed() {
 }
 
 install_requirements() {
-  say "Installing what $1 lists ..."
+  say "Installing the packages of $1 ..."
   "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
     --requirement "$project/$1" </dev/null
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The programs that a deployment has around the chat: a Redis server, PostgreSQL, a proxy.
+# The services around the chat in a deployment: a Redis server, PostgreSQL, a proxy.
 # Source this file after environment.sh and tools.sh.
 
-# Debian keeps the programs of the server off the PATH.
+# Debian installs the server's programs outside of the PATH.
 has_postgres() {
   local folder
   command -v initdb >/dev/null && command -v postgres >/dev/null && return
@@ -12,7 +12,7 @@ has_postgres() {
   return 1
 }
 
-# Install a package by the machine's package manager: its names at Debian and at brew.
+# Install a package with the system's package manager. Arguments: its Debian and brew names.
 install_service() {
   if can_install_packages; then
     install_packages "$1"

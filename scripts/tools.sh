@@ -1,13 +1,12 @@
 # shellcheck shell=bash
-# The programs that the tests need beside Python: a Redis server, git, nginx, a bundler, a browser
-# and its driver.
-# Source this file after environment.sh.
+# Programs that the tests need beside Python: a Redis server, git, nginx, a bundler, a browser and
+# its driver. Source this file after environment.sh.
 #
-# What is missing is installed by the machine's package manager. A user who may not do that on
-# Debian gets the same packages unpacked into .tools, where they disturb nobody.
+# The system's package manager installs missing ones. For a user without that right on Debian, the
+# packages are unpacked into .tools instead.
 
 tools=$project/.tools
-# Debian has nginx where root alone looks.
+# Debian installs nginx outside of users' PATH.
 PATH=$PATH:$tools/bin:/usr/sbin
 export PATH
 
@@ -35,7 +34,7 @@ has_browser() {
     [ -x "/Applications/Chromium.app/Contents/MacOS/Chromium" ]
 }
 
-# apt-get with lists and a cache of its own, so that a user may ask it.
+# apt-get with its own lists and cache, so that it works without root.
 user_apt_get() {
   apt-get -qq -o Dir::State::status=/var/lib/dpkg/status -o Dir::State::lists="$tools/apt/lists" \
     -o Dir::Cache="$tools/apt/cache" -o APT::Sandbox::User="$(id -un)" "$@" </dev/null
@@ -49,7 +48,7 @@ missing_packages() {
 
 unpack_packages() {
   local archive packages
-  say "Unpacking $* into .tools, since this user may not install packages ..."
+  say "Unpacking $* into .tools, because this user may not install packages ..."
   mkdir -p "$tools/apt/lists/partial" "$tools/apt/cache/archives/partial" "$tools/debian"
   user_apt_get update >&2 && packages=$(missing_packages "$@") || return
   # shellcheck disable=SC2086 # one word for each package
@@ -60,7 +59,7 @@ unpack_packages() {
   rm -rf -- "$tools/apt"
 }
 
-# Start an unpacked program with its libraries and its fonts.
+# Write a launcher for an unpacked program, with its libraries and fonts.
 write_launcher() {
   mkdir -p "$tools/bin"
   cat >"$tools/bin/$1" <<LAUNCHER
@@ -95,7 +94,7 @@ unpack_browser() {
     write_launcher chromedriver usr/bin/chromedriver
 }
 
-# Install a program of one package: its package of Debian, that of brew, and its path in the former.
+# Install a program. Arguments: its Debian package, its brew package, its path in the former.
 install_program() {
   if can_install_packages; then
     install_packages "$1"

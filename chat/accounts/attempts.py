@@ -30,7 +30,7 @@ class TooManyAttempts(Exception):
     """Too many attempts. The next one is allowed after ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"Too many attempts; the next one may be made in {seconds:.0f} s.")
+        super().__init__(f"Too many attempts; the next one is allowed in {seconds:.0f} s.")
         self.seconds = seconds
 
 
@@ -41,8 +41,8 @@ class Count(NamedTuple):
     rate: Rate
 
 
-class Attempts:
-    """The attempts of a visitor: counted by address and, in ``own``, by name."""
+class AttemptLimit:
+    """Counts a visitor's attempts by address and, in ``own``, by name, and limits them."""
 
     def __init__(
         self, what: str, address: str, counts: list[Count], own: list[Count] | None = None
@@ -75,15 +75,15 @@ class Attempts:
         Attempt.objects.filter(pk__in=[row.pk for row in self._made]).delete()
 
 
-def at_log_in(request: HttpRequest, name: str) -> Attempts:
-    """Attempts to log in with this name, or one that looks like it, from this address."""
+def log_in_limit(request: HttpRequest, name: str) -> AttemptLimit:
+    """The limit of failed log-ins with this name, or a lookalike, from this address."""
     address = address_of(request)
     own = _count("name", f"{address} {key_of(name)}", settings.LOGIN_RATE_LIMIT)
     counts = _count("log in", address, settings.LOGIN_ADDRESS_RATE_LIMIT)
-    return Attempts("log in", address, counts, own)
+    return AttemptLimit("log in", address, counts, own)
 
 
-def keep_pace(request: HttpRequest) -> None:
+def check_log_in_rate(request: HttpRequest) -> None:
     """Count a log-in from this address, good or bad, or raise ``TooManyAttempts``."""
     try:
         Pace.objects.admit(LOG_IN, address_of(request))
@@ -91,14 +91,14 @@ def keep_pace(request: HttpRequest) -> None:
         raise TooManyAttempts(error.seconds) from None
 
 
-def at_sign_up(request: HttpRequest) -> Attempts:
-    """Attempts to sign up from this address."""
+def sign_up_limit(request: HttpRequest) -> AttemptLimit:
+    """The limit of sign-ups from this address."""
     address = address_of(request)
-    return Attempts("sign up", address, _count("sign up", address, settings.SIGNUP_RATE_LIMIT))
+    return AttemptLimit("sign up", address, _count("sign up", address, settings.SIGNUP_RATE_LIMIT))
 
 
 def address_of(request: HttpRequest) -> str:
-    """The client's address of a request, or its IPv6 network; for ASGI and WSGI."""
+    """The client's address of a request, or its IPv6 network. Works with ASGI and WSGI."""
     peer, forwarded = request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR")
     return network_of(client_address(peer or "", forwarded or "", configuration().TRUSTED_PROXIES))
 
@@ -120,7 +120,7 @@ def _count(kind: str, subject: str, rate: Rate | None) -> list[Count]:
 
 
 def _wait(count: Count, now: dt.datetime) -> float:
-    """Seconds until the attempt just counted is allowed; 0 or less if it is."""
+    """Seconds until the attempt just counted is allowed. 0 or less if it is."""
     most, span = count.rate
     since = now - dt.timedelta(seconds=span)
     found = Attempt.objects.filter(key=count.key, time__gt=since).order_by("-time")

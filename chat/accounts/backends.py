@@ -28,8 +28,8 @@ class LimitedBackend(ModelBackend):
         """Return the user with this name and password."""
         if request is None or username is None or password is None:
             return super().authenticate(request, username, password, **kwargs)
-        attempts.keep_pace(request)
-        made = attempts.at_log_in(request, username)
+        attempts.check_log_in_rate(request)
+        made = attempts.log_in_limit(request, username)
         made.begin()
         user = super().authenticate(request, username, password, **kwargs)
         if user is None:

@@ -78,7 +78,7 @@ class SignUpForm(BoundsPasswords, ChecksName, SignUpFormOfDjango):
         name.validators = [*is_other, allowed]
 
     def save(self, commit: bool = True) -> User:
-        """Store the account; ``ValidationError`` if somebody else has just taken the name."""
+        """Store the account. ``ValidationError`` if somebody else has just taken the name."""
         user: User = super().save(commit=False)  # hashes the password, which takes time
         if not commit:
             return user

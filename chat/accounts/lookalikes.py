@@ -24,7 +24,7 @@ _DOTTED = re.compile("([ij])\u0307+")
 
 
 def key_of(name: str) -> str:
-    """The key of all names that look like this one; "" if the name is invisible.
+    """The key of all names that look like this one. Empty if the name is invisible.
 
     A name longer than ``KEY_LENGTH``, which no account has, gets a key that is too long as well.
     Callers check the length.

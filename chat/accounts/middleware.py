@@ -10,16 +10,16 @@ from chat.accounts.attempts import TooManyAttempts
 
 
 class AnswersTooManyAttempts(MiddlewareMixin):
-    """Answers 429 when a view, or the admin, raises ``TooManyAttempts``."""
+    """Answers 429 when a view or the admin raises ``TooManyAttempts``."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the page with the time to wait; None for other exceptions."""
+        """Return the page with the time to wait. None for other exceptions."""
         if not isinstance(exception, TooManyAttempts):
             return None
         context = {"minutes": math.ceil(exception.seconds / 60)}
         response = render(request, "registration/too_many.html", context, status=429)
         response["Retry-After"] = str(math.ceil(exception.seconds))
         response["Cache-Control"] = "no-store"
-        # It has been logged, with the address.
+        # Already logged, with the address.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response

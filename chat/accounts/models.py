@@ -19,12 +19,12 @@ class NameManager(models.Manager["Name"]):
     """Reserves names for accounts."""
 
     def is_taken(self, name: str, but_by: int | None = None) -> bool:
-        """Whether an account other than that of user ``but_by`` has a name like this."""
+        """Whether another account than that of user ``but_by`` has a name like this."""
         found = self.filter(key=key_of(name))
         return (found if but_by is None else found.exclude(user_id=but_by)).exists()
 
     def as_known(self, name: str) -> str:
-        """The name of the account with a name like this; the same name if there is none."""
+        """The name of the account with a name like this, or the given name if there is none."""
         users = get_user_model()._default_manager
         if users.filter(username=name).exists():  # an older account may have the same key
             return name
@@ -39,10 +39,10 @@ class NameManager(models.Manager["Name"]):
             raise taken()
 
     def keep(self, user: Any, *, is_new: bool) -> None:
-        """Reserve the user's name; ``IntegrityError`` if somebody else has taken it by now.
+        """Reserve the user's name. ``IntegrityError`` if somebody else has just taken it.
 
-        A user who was there before names were kept may share one. That user goes on without an
-        own one until the name is changed.
+        Users from before names were reserved may share one. They keep it without a reservation
+        until they change it.
         """
         key = key_of(user.get_username())
         has_one = self.filter(user_id=user.pk).exists()
@@ -51,7 +51,7 @@ class NameManager(models.Manager["Name"]):
 
 
 class Name(models.Model):
-    """The key of all names that look like that of ``user``. One account has it."""
+    """A reserved name: the key of ``user``'s name and of all that look like it. Keys are unique."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -78,7 +78,7 @@ class Attempt(models.Model):
 
 
 def problem_with(name: str) -> str | None:
-    """Why this name is invalid, also as a handle; None if it is valid."""
+    """Why this name is invalid, also as a handle. None if it is valid."""
     limit = settings.CHAT_HANDLE_LENGTH
     if len(name) > limit or len(key_of(name)) > KEY_LENGTH:
         return gettext("A name has up to %(limit)d characters.") % {"limit": limit}

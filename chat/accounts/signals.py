@@ -1,4 +1,4 @@
-"""Reactions to new, changed and deleted users, and to log-outs, from any code."""
+"""Reactions to new, changed and deleted users and to log-outs, from any code."""
 
 import logging
 from functools import partial
@@ -18,7 +18,7 @@ from chat.accounts.models import Name
 
 # The channel of the consumer that makes sockets anonymous: chat.accounts.consumers.
 LOGGED_OUT = "chat.logged-out"
-# The fields of a user that matter for names and log-ins.
+# Fields of a user that affect names and log-ins.
 FIELDS = ("username", "password", "is_active")
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def connect() -> None:
 
 
 def before_save(instance: Any, update_fields: frozenset[str] | None, **_: Any) -> None:
-    """Raise ``ValidationError`` for an invalid name. Find out whose log-ins end."""
+    """Raise ``ValidationError`` for an invalid name. Determines whose log-ins end."""
     if not _concerns_us(update_fields):
         return
     stored = get_user_model().objects.filter(pk=instance.pk).values(*FIELDS).first()
@@ -60,13 +60,13 @@ def after_delete(instance: Any, **_: Any) -> None:
 def logged_out(request: HttpRequest, **_: Any) -> None:
     """Make the sockets of this log-in anonymous at once."""
     if key := request.session.session_key:
-        # End it before telling the workers, or one might still find it.
+        # End it before notifying the workers, which might still find it otherwise.
         request.session.flush()
         tell(login=guests.login_of(key))
 
 
 def tell(**content: str) -> None:
-    """Tell the workers. Failures do not stop a log-out: each message checks the log-in."""
+    """Notify the workers. Failures do not stop a log-out: each message checks the log-in."""
     try:
         Channel(LOGGED_OUT).send(content)
     except Exception:

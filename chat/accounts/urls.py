@@ -1,4 +1,4 @@
-"""The addresses under ``/accounts/``, with the names of ``django.contrib.auth``."""
+"""The URLs under ``/accounts/``, with the names of ``django.contrib.auth``."""
 
 from django.urls import path
 

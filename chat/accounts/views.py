@@ -1,4 +1,4 @@
-"""The pages under ``/accounts/``: Django's own views. They return to the page before."""
+"""The pages under ``/accounts/``: Django's own views, which redirect to the previous page."""
 
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -18,17 +18,17 @@ from django.urls import get_script_prefix, reverse
 from chat.accounts import attempts
 from chat.accounts.forms import ChangePasswordForm, LogInForm, SignUpForm
 
-# A new account needs no other proof.
+# A new account needs no further proof.
 BACKEND = "django.contrib.auth.backends.ModelBackend"
-# Only forms are under this address. Nobody needs to return to them.
+# This path has only forms. Nobody needs to return to them.
 FORMS = "accounts/"
 
 
 class ComesBack(RedirectURLMixin):
-    """Redirects to ``next``, if it is a page of this site and not a form of the accounts."""
+    """Redirects to ``next`` if it is a page of this site and not a form of the accounts."""
 
     def get_redirect_url(self) -> str:  # type: ignore[override]  # as it is in Django 5.2
-        """Return the safe ``next``, else ""."""
+        """Return ``next`` if it is safe, otherwise an empty string."""
         target = super().get_redirect_url()
         is_form = urlsplit(target).path.startswith(f"{get_script_prefix()}{FORMS}")
         return "" if is_form else target
@@ -55,7 +55,7 @@ class SignUp(LogIn):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Create an account, unless there were too many attempts."""
-        attempts.at_sign_up(request).begin()
+        attempts.sign_up_limit(request).begin()
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -80,7 +80,7 @@ class ChangePassword(ComesBack, PasswordChangeView):
     template_name = "registration/password.html"
 
     def get_success_url(self) -> str:
-        """Return the address of the confirmation, with ``next``."""
+        """Return the URL of the confirmation, with ``next``."""
         query = urlencode({REDIRECT_FIELD_NAME: self.get_redirect_url()})
         return f"{reverse('password_change_done')}?{query}"
 

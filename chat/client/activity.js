@@ -6,7 +6,7 @@ import { t } from "./texts.js";
 const TYPING = 6_000;
 // Milliseconds to show who came or went, and to wait for people who come right back.
 const SHOWN = 5_000;
-const PATIENCE = 1_500;
+const NOTE_DELAY = 1_500;
 
 export class Activity {
   #typingLine;
@@ -71,7 +71,7 @@ export class Activity {
   #note(doers, undone, who, name) {
     if (!undone.delete(who)) doers.set(who, name);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#showNotes(), PATIENCE);
+    this.#timer = setTimeout(() => this.#showNotes(), NOTE_DELAY);
   }
 
   #showNotes() {

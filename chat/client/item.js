@@ -11,7 +11,7 @@ import { dress } from "./persons.js";
 import { t } from "./texts.js";
 
 // Messages of one person within this time have one head.
-const TOGETHER = 5 * 60_000;
+const GROUPING_TIME = 5 * 60_000;
 
 /** The message in an item that the server rendered. */
 export function read(item) {
@@ -83,5 +83,5 @@ function editedNote(edited) {
 function isTogether(previous, message) {
   if (previous.deleted || message.deleted) return false;
   const isSame = previous.who === message.who && previous.handle === message.handle;
-  return isSame && Date.parse(message.timestamp) - Date.parse(previous.timestamp) < TOGETHER;
+  return isSame && Date.parse(message.timestamp) - Date.parse(previous.timestamp) < GROUPING_TIME;
 }

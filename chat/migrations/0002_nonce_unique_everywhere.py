@@ -3,7 +3,7 @@ from django.db.models import Count, Min
 
 
 def forget_repeated_nonces(apps, schema_editor):
-    """Keep a nonce at its first message alone, for MySQL has ignored the constraint until now."""
+    """Keep a nonce only at its first message: MySQL has ignored the constraint until now."""
     stored = apps.get_model("chat", "Message").objects.using(schema_editor.connection.alias)
     named = stored.filter(nonce__isnull=False).order_by()
     repeated = named.values("room_id", "person", "nonce").annotate(

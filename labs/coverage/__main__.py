@@ -1,4 +1,4 @@
-"""Print the coverage of each package; exit with 1 if one is below its floor."""
+"""Print the coverage of each package. Exit status 1 if one is below its floor."""
 
 from __future__ import annotations
 

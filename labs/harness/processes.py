@@ -146,7 +146,7 @@ class Process:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stop all its threads, and let them go on at the end of the block."""
+        """Freeze all of its threads, and resume them after the block."""
         self.freeze()
         try:
             yield
@@ -154,12 +154,12 @@ class Process:
             self.resume()
 
     def freeze(self) -> None:
-        """Send SIGSTOP and wait until no thread runs: on a busy machine that takes a while."""
+        """Send SIGSTOP and wait until all threads have stopped, which takes a while under load."""
         self.signal(signal.SIGSTOP)
         wait_for(lambda: self._thread_states() <= {"T"}, f"all threads of {self.name} to stop")
 
     def resume(self) -> None:
-        """Let a frozen process go on."""
+        """Resume a frozen process."""
         self.signal(signal.SIGCONT)
 
     def _thread_states(self) -> set[str]:

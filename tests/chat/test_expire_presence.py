@@ -71,7 +71,7 @@ def test_rows_missing_at_two_checks_are_removed(
     assert present() == ["a", "b"]
     site.expiry.check()
     assert present() == ["a"]
-    assert site.revision() == 2, "each departure is told to the room"
+    assert site.revision() == 2, "each departure is announced in the room"
     site.expiry.check()
     assert site.revision() == 2
     assert [vars(record)["event"] for record in caplog.records] == ["sockets_swept"] * 2

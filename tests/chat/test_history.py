@@ -97,7 +97,7 @@ def test_messages_and_changes_share_an_answer(client: Client, fill: Any) -> None
         asked.append((after, change))
         after, change, more = (newer or [after])[-1], page["change"], page["more"]
     assert (newer, changed, change) == (ids[20:], ids[:20], 20)
-    assert all(one != other for one, other in pairwise(asked)), "each answer goes on"
+    assert all(one != other for one, other in pairwise(asked)), "each answer continues"
 
 
 def test_a_message_larger_than_an_answer_comes_alone(

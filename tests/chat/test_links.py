@@ -38,7 +38,7 @@ LINKED = {
 }
 
 
-def test_what_becomes_a_link(shared_browser: Chrome) -> None:
+def test_urls_that_become_links(shared_browser: Chrome) -> None:
     script = """
         return given.map((text) => {
           const fragment = withLinks(text);

@@ -32,7 +32,7 @@ def first(monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
     executor.migrate(executor.loader.graph.leaf_nodes("chat"))
 
 
-def test_of_repeated_nonces_the_first_is_kept(first: Apps) -> None:
+def test_the_first_of_repeated_nonces_is_kept(first: Apps) -> None:
     room = first.get_model("chat", "Room").objects.create(label="lobby", name="lobby")
     message: Any = first.get_model("chat", "Message")
     for person, nonce in (("a", "n1"), ("a", "n1"), ("b", "n1"), ("a", None), ("a", None)):

@@ -169,7 +169,7 @@ def test_the_page_of_a_scrolled_up_reader_does_not_grow_without_limit(
     wait_for(lambda: tab.run(AT_END), "the view at the end")
 
 
-def test_of_five_thousand_messages_the_page_holds_a_few(
+def test_the_page_holds_a_few_of_five_thousand_messages(
     chat_server: Server,
     browser: Chrome,
     open_tab: OpenTab,

@@ -129,20 +129,24 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
     if len(fields) > MOST_FIELDS:
         raise MessageError(f"Entry {token} of channel {channel} has {len(fields) // 2} fields.")
     values = dict(zip(fields[::2], fields[1::2], strict=True))
-    numbers = {NUMBERS[name]: value for name, value in values.items() if value and name in NUMBERS}
-    reply = values.get(b"reply")
+    numbers, reply = {}, values.get(b"reply")
     try:
-        if not all(map(is_number, numbers.values())) or (reply and not is_reply_channel(reply)):
-            raise ValueError
+        for name in NUMBERS.keys() & values.keys():
+            if value := values[name]:
+                if not is_number(value):
+                    raise ValueError("no number")
+                numbers[NUMBERS[name]] = int(value)
+        if reply and not is_reply_channel(reply):
+            raise ValueError("a reply channel without a server")
         return Delivery(
-            channel=channel,
-            token=token,
-            consumer=consumer,
+            channel,
+            token,
+            consumer,
             id=values[b"id"].decode(),
             payload=values[b"payload"],
             reply_channel=reply.decode() if reply else None,
             session=values.get(b"session"),
-            **{name: int(value) for name, value in numbers.items()},
+            **numbers,
         )
     except KeyError as error:
         raise MessageError(f"Entry {token} of channel {channel} has no {error}.") from error

@@ -6,7 +6,7 @@ from chat.accounts.lookalikes import KEY_LENGTH, key_of
 
 
 def keep_names(apps, schema_editor):
-    """Keep the names of the accounts that there are; of those that look alike, the first one's."""
+    """Reserve the names of existing accounts. Of lookalikes the first one keeps its name."""
     alias = schema_editor.connection.alias
     users = apps.get_model(settings.AUTH_USER_MODEL).objects.using(alias)
     first = {}

@@ -5,7 +5,7 @@ from chat.accounts.lookalikes import key_of
 
 
 def make_keys_anew(apps, schema_editor):
-    """Leave blanks out of the keys; of two accounts that look alike the first one keeps its own."""
+    """Remove blanks from the keys. Of two lookalike accounts the first one keeps its key."""
     alias = schema_editor.connection.alias
     names = apps.get_model("accounts", "Name").objects.using(alias)
     known = set(names.values_list("key", flat=True))

@@ -1,4 +1,4 @@
-"""``manage.py prunechat``: delete what nobody needs; workers do the same now and then."""
+"""``manage.py prunechat``: delete rows that are no longer needed. Workers do so periodically."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from chat.pruning import prune
 
 
 class Command(BaseCommand):
-    """See :mod:`chat.pruning`."""
+    """The command of :mod:`chat.pruning`."""
 
     help = "Delete rooms that were never used, expired sessions, and what is remembered too long."
 

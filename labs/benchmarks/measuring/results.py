@@ -44,7 +44,7 @@ class Results:
         return [value for report in reports if (value := value_of(report, figure)) is not None]
 
     def median(self, subject: str, name: str, figure: str) -> float | None:
-        """Return the median of a figure; None if it was not measured."""
+        """Return the median of a figure. None if it was not measured."""
         values = self.values(subject, name, figure)
         return median(values) if values else None
 
@@ -54,7 +54,7 @@ class Results:
         return median(shares) if shares else None
 
     def errors(self, subject: str, name: str) -> dict[str, int]:
-        """Return the errors of all repeats; empty if there are none."""
+        """Return the errors of all repeats. Empty if there are none."""
         reports = self.reports.get((subject, name), [])
         sums = {kind: sum(report.counts.get(kind, 0) for report in reports) for kind in ERRORS}
         return {kind: count for kind, count in sums.items() if count}

@@ -11,7 +11,7 @@ from labs.harness.crowd.transcript import Person
 
 @dataclass(frozen=True)
 class Plan:
-    """*each* people in each of the *rooms*; each person talks every *interval* (s).
+    """*each* people in each of the *rooms*. Each person talks every *interval* (s).
 
     *servers* are addresses such as ``ws://127.0.0.1:8000``, and the people of a room are spread
     over them. *filling* is the number of padding characters per message. *chat*: the servers run

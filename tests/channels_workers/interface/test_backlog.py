@@ -1,4 +1,4 @@
-"""The frames of one socket that wait, and what the backlog counts of them."""
+"""Pending frames of one socket, and their counts in the backlog."""
 
 import pytest
 from hypothesis import given
@@ -24,14 +24,14 @@ def orphaned(backlog: Backlog) -> tuple[int, int]:
     return backlog.orphaned_frames, backlog.orphaned_bytes
 
 
-def test_frames_are_taken_in_order_and_count_until_a_worker_has_finished_them() -> None:
+def test_frames_leave_in_order_and_count_until_a_worker_has_finished() -> None:
     pending = filled(2)
     assert (pending.size, pending.cost, pending.backlog.taken) == (21, 201, 201)
     assert pending.popleft() == frame(0)
     assert (pending.size, pending.cost, pending.backlog.taken) == (11, 101, 201)
 
 
-def test_frames_that_are_dropped_count_no_longer() -> None:
+def test_dropped_frames_no_longer_count() -> None:
     pending = filled(3)
     pending.drop_newest()
     assert list(pending.frames) == [frame(0), frame(1)]
@@ -57,7 +57,7 @@ def test_frames_are_orphaned_once() -> None:
 
 
 @given(st.lists(st.sampled_from(["popleft", "drop_newest", "orphan"]), max_size=10))
-def test_the_backlog_counts_what_is_there(steps: list[str]) -> None:
+def test_random_steps_keep_the_counts_correct(steps: list[str]) -> None:
     pending = filled(4)
     is_orphaned, in_flight = False, 0
     for step in steps:

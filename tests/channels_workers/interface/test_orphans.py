@@ -16,7 +16,7 @@ def test_within_the_limits_all_frames_are_kept() -> None:
     assert orphaned(pending.backlog) == (3, 303)
 
 
-def test_of_one_client_the_first_frames_are_kept() -> None:
+def test_the_first_frames_of_one_client_are_kept() -> None:
     pending = filled(3)
     assert bound_orphans(pending, Configuration(LEFT_FRAMES=2)) == {"LEFT_FRAMES": 1}
     assert list(pending.frames) == [frame(0), frame(1)]

@@ -401,7 +401,7 @@ def test_another_outage_has_its_own_lines(
     assert events(caplog) == ["failed for now", "works again", "failed for now"]
     monkeypatch.setattr(retries, "AGAIN", -1.0)
     failures.failed(delivery(), AWAY)
-    assert events(caplog)[3:] == ["failed for now"], "a row that lasts is told of again"
+    assert events(caplog)[3:] == ["failed for now"], "a lasting failure is logged again"
 
 
 def test_short_outages_in_a_row_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -106,7 +106,7 @@ def test_html_in_a_password_is_plain_text(client: Client) -> None:
     assert User.objects.get().check_password(HTML)
 
 
-def test_of_two_concurrent_sign_ups_one_gets_the_name(
+def test_one_of_two_concurrent_sign_ups_gets_the_name(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both check the name before either stores it."""

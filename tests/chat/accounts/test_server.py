@@ -9,7 +9,7 @@ from labs.harness.visitor import Visitor
 from tests.conftest import StartServer, StartWeb, StartWorker
 
 
-def test_of_many_concurrent_sign_ups_one_gets_the_name(start_runserver: StartServer) -> None:
+def test_one_of_many_concurrent_sign_ups_gets_the_name(start_runserver: StartServer) -> None:
     server = start_runserver()
     names = ["ann", "Ann", "aNn", "\uff21nn"]
     barrier = threading.Barrier(len(names))
