@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ import pytest
 
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer, permissions
-from channels_workers.layers.types import Committed, Delivery, Liveness, ProcessInfo
+from channels_workers.layers.types import Committed, Liveness, ProcessInfo
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import (
     LayerContract,
@@ -184,7 +184,8 @@ async def test_a_password_change_at_run_time(
         assert not publishing.done()
         client.execute_command("ACL", "SETUSER", "ann", f">{SECRET}")  # type: ignore[no-untyped-call]
     await asyncio.wait_for(publishing, TIMEOUT)
-    assert await worker.commit(await pulled(worker)) is Committed.DONE
+    delivery = await retried(worker.pull)
+    assert await retried(lambda: worker.commit(delivery)) is Committed.DONE
     await recorder.until(lambda: recorder.releases == [0])
     assert refused_writes(caplog) == 1
     assert SECRET not in caplog.text
@@ -203,12 +204,12 @@ def refused_writes(caplog: pytest.LogCaptureFixture) -> int:
     return sum("Writing: Redis at" in text and "refuses us" in text for text in errors)
 
 
-async def pulled(worker: Process) -> Delivery:
-    """Pull, and retry while the cut connection is still to be noticed."""
+async def retried(attempt: Callable[[], Awaitable[Any]]) -> Any:
+    """Try again while a thread has yet to notice that its connection was cut."""
     async with asyncio.timeout(TIMEOUT):
         while True:
             try:
-                return await worker.pull()
+                return await attempt()
             except LayerUnavailable:
                 continue
 
