@@ -79,6 +79,7 @@ is_venv_whole() {
 
 make_venv() {
   local python
+  [ ! -L "$venv" ] || fail "$venv is a link. Remove it: this script would clear what it leads to."
   python=$(require_python)
   require_venv_module "$python"
   say "Creating .venv with $("$python" --version) ..."

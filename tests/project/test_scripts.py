@@ -87,6 +87,17 @@ def test_a_python_that_is_too_old_is_skipped(copied_scripts: Path, bare_path: st
     assert "Python 3.11, 3.12, 3.13 or 3.14 is needed" in result.stderr
 
 
+def test_a_linked_environment_is_not_cleared(copied_scripts: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "kept").touch()
+    (copied_scripts.parent / ".venv").symlink_to(other)
+    result = run(copied_scripts / "run")
+    assert result.returncode == 1
+    assert ".venv is a link. Remove it" in result.stderr
+    assert (other / "kept").exists()
+
+
 def test_tests_without_redis_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
     code = 'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; require_tools'
     result = run("bash", "-euc", code, "bash", copied_scripts, PATH=bare_path)
