@@ -144,9 +144,9 @@ def test_a_client_that_reads_nothing_is_disconnected_without_affecting_others(
     start_worker(threads=4)
     text = "x" * 4000
     with server.join("lobby") as bob, ThreadPoolExecutor(1) as pool:
-        with RawSocket(server.port, "/chat/lobby/", Origin=server.url) as deaf:
+        with RawSocket(server.port, "/chat/lobby/", deaf=True, Origin=server.url) as deaf:
             assert deaf.is_open
-            cut = pool.submit(server.process.wait_for_line, "its client reads too slowly", 60)
+            cut = pool.submit(server.process.wait_for_line, "its client reads too slowly", 120)
             number = 0
             while not cut.done():
                 bob.say(text, handle=str(number))
