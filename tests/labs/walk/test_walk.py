@@ -40,6 +40,11 @@ def test_calls_of_the_hops_add_up_to_all_calls(page: str) -> None:
         assert sum(row[layer] for row in hops) == total[layer]
 
 
+def test_a_frame_takes_at_most_a_hundred_calls(page: str) -> None:
+    total = rows_of(page)["in all"]
+    assert max(total[0], total[3]) <= 100, page
+
+
 def test_a_hop_lists_its_functions_by_file(page: str) -> None:
     outline = page.partition("```\n")[2].partition("```")[0].splitlines()
     dispatch = outline[outline.index("dispatch") : outline.index("consumer")]
