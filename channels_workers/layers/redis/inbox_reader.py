@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from channels_workers.backoff import Backoff
@@ -90,16 +91,21 @@ class InboxReader:
 
     def _take(self, replies: list[Any] | Exception) -> None:
         reply = replies if isinstance(replies, Exception) else replies[0]
-        self._process(wire.read_inbox(reply))
+        try:
+            entries = deque(wire.read_inbox(reply))
+        except Exception as error:  # noqa: BLE001  (see read)
+            self._stop(error)
+        else:
+            self._process(entries)
 
-    def _process(self, entries: Iterator[InboxEntry]) -> None:
+    def _process(self, entries: deque[InboxEntry]) -> None:
         if self._trouble.done():  # the reader was cancelled meanwhile
             return
         until = time.monotonic() + TURN
         try:
-            for entry in entries:
-                self._process_entry(entry)
-                if time.monotonic() > until:
+            while entries:
+                self._process_entry(entries.popleft())
+                if entries and time.monotonic() > until:
                     self.loop.call_soon(self._process, entries)
                     return
             self.read_at = time.monotonic()
