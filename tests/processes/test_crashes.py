@@ -142,7 +142,7 @@ def test_a_client_that_reads_nothing_is_disconnected_without_affecting_others(
     limits = {"DJANGO_SETTINGS_MODULE": "tests.processes.small_limits"}
     server = start_web(kind, env=limits)
     start_worker(threads=4)
-    text = "x" * 4000
+    text = "😀" * 4000  # 16 KB each
     with server.join("lobby") as bob, ThreadPoolExecutor(1) as pool:
         with RawSocket(server.port, "/chat/lobby/", deaf=True, Origin=server.url) as deaf:
             assert deaf.is_open
