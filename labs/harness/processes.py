@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -35,8 +36,8 @@ def clean_environment() -> dict[str, str]:
 class Process:
     """One child process.
 
-    It leads its own process group, so that its children can be killed with it. Lines of both
-    outputs are kept in `lines` and written to `log`.
+    It leads its own process group, so that its children can be killed with it. Both outputs go to
+    `lines` and to the file `log`.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class Process:
     ) -> None:
         self.name = name
         self.log = log
-        self.lines: list[str] = []
+        self._lines: list[str] = []
+        self._rest = b""
         self._changed = threading.Condition()
         self._popen = subprocess.Popen(
             [str(part) for part in command],
@@ -59,8 +61,6 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, name=f"log of {name}", daemon=True)
@@ -68,15 +68,43 @@ class Process:
 
     def _read(self) -> None:
         assert self._popen.stdout is not None
-        with self.log.open("a") as log:
-            for line in self._popen.stdout:
-                log.write(line)
-                log.flush()
-                with self._changed:
-                    self.lines.append(line.rstrip("\n"))
-                    self._changed.notify_all()
+        while self._has_output(wait=True) and self._take():
+            pass
         with self._changed:
+            if self._rest:
+                self._lines.append(self._rest.decode(errors="replace"))
             self._changed.notify_all()
+
+    def _has_output(self, *, wait: bool = False) -> bool:
+        """Whether there is something to read, the end included. Waits for it if *wait*."""
+        assert self._popen.stdout is not None
+        poll = select.poll()
+        poll.register(self._popen.stdout, select.POLLIN)
+        return bool(poll.poll(None if wait else 0))
+
+    def _take(self) -> bool:
+        """Read what the process has written. False at the end of its output."""
+        assert self._popen.stdout is not None
+        with self._changed:
+            if not self._has_output():
+                return True  # another thread has read it
+            if not (data := os.read(self._popen.stdout.fileno(), 65_536)):
+                return False
+            with self.log.open("ab") as log:
+                log.write(data)
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._lines += [line.decode(errors="replace").rstrip("\r") for line in lines]
+            self._changed.notify_all()
+            return True
+
+    @property
+    def lines(self) -> list[str]:
+        """All lines that the process has written so far."""
+        with self._changed:
+            assert self._popen.stdout is not None
+            while not self._popen.stdout.closed and self._has_output() and self._take():
+                pass
+            return self._lines[:]
 
     @property
     def pid(self) -> int:
@@ -102,8 +130,7 @@ class Process:
     @property
     def output(self) -> str:
         """All output so far."""
-        with self._changed:
-            return "\n".join(self.lines)
+        return "\n".join(self.lines)
 
     def describe(self) -> str:
         """Name, state and output, for error messages."""
@@ -115,17 +142,17 @@ class Process:
         deadline = time.monotonic() + timeout
         seen = 0
         while True:
-            with self._changed:
-                new, seen = self.lines[seen:], len(self.lines)
-            for line in new:
+            lines = self.lines
+            for line in lines[seen:]:
                 if found := re.search(pattern, line):
                     return found
+            seen = len(lines)
             with self._changed:
                 ended = not self._reader.is_alive()
                 left = deadline - time.monotonic()
-                if len(self.lines) == seen and (ended or left <= 0):
+                if len(self._lines) == seen and (ended or left <= 0):
                     raise AssertionError(f"No line {pattern!r} came. {self.describe()}")
-                if len(self.lines) == seen:
+                if len(self._lines) == seen:
                     self._changed.wait(min(left, 0.5))
 
     def wait_until_listening(self, port: int, timeout: float = START_TIMEOUT) -> Self:

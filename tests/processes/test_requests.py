@@ -97,6 +97,13 @@ def lines_with(server: Server, text: str) -> list[str]:
     return [each for each in server.process.lines if text in each]
 
 
+def the_line_with(server: Server, text: str) -> str:
+    """The only line with the text. A line may reach the log after its response."""
+    wait_for(lambda: lines_with(server, text), lambda: f"{text!r}. {server.process.describe()}")
+    (found,) = lines_with(server, text)
+    return found
+
+
 # Bodies
 
 
@@ -119,7 +126,7 @@ def test_a_body_above_the_limit_is_refused_before_it_arrives(
         more = f"{HANDSHAKE}Content-Length: {SIZE + 1}\r\n"
         handshake.sendall(head(path, "GET", more))
         assert status_of(read_all(handshake)) in {400, 413}
-    assert len(lines_with(server, "REQUEST_BODY_SIZE")) == 1, server.process.describe()
+    assert the_line_with(server, "REQUEST_BODY_SIZE")
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -307,7 +314,7 @@ def test_a_full_queue_and_a_long_wait_get_503(
             assert {*browser.map(lambda _: ask(server, "/size/"), range(5))} == {(503, "5")}
         assert ask(server, "/healthz")[0] == 200
     assert ask(server, "/size/") == (200, "0")
-    assert len(lines_with(server, "REQUESTS_AT_ONCE")) == 1
+    assert the_line_with(server, "REQUESTS_AT_ONCE")
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -386,7 +393,7 @@ def test_requests_per_address_are_limited(
             assert response.status == 200
         assert ask(server, "/healthz")[0] == 200
     wait_for(lambda: ask(server, "/size/")[0] == 200, "them to be forgotten")
-    assert len(lines_with(server, "requests under way here")) == 1
+    assert the_line_with(server, "requests under way here")
 
 
 # Responses that nobody reads
@@ -408,7 +415,7 @@ def test_unread_responses_of_all_clients_are_bounded(
         wait_for(lambda: lines_with(server, "ALL_ANSWER_BYTES_WAITING"), "the first cut")
         assert len(ask(server, f"/large/{6 * MIB}/")[1]) == 6 * MIB  # a slot is free
         assert resident(server) - before < 120 * MIB  # instead of 240
-    assert len(lines_with(server, "Cutting the connection of the client")) == 1
+    assert the_line_with(server, "Cutting the connection of the client")
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -478,7 +485,7 @@ def test_without_daphnes_private_parts_bodies_are_checked_on_arrival(
             opened.sendall(b"x" * (SIZE + 1))
             assert status_of(read_all(opened)) == 413  # and the connection is closed
     assert ask(server, "/size/") == (200, "0")
-    (said,) = lines_with(server, "WebRequest.noSuchPart")
+    said = the_line_with(server, "WebRequest.noSuchPart")
     assert "put a proxy in front" in said
 
 
@@ -488,5 +495,5 @@ def test_a_uvicorn_without_startup_event_serves_and_logs_it(
     server = start_limited("uvicorn", env={"UVICORN_LIFESPAN": "off"})
     assert ask(server, "/size/") == (200, "0")
     assert ask(server, "/size/") == (200, "0")
-    (said,) = lines_with(server, "heads of requests is not bounded")
+    said = the_line_with(server, "heads of requests is not bounded")
     assert "--lifespan auto" in said

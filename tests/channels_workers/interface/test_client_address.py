@@ -171,6 +171,7 @@ def test_sockets_per_address_are_limited(
         there[1].close()
         opened_in_time(stack, visitors)
         assert visitors.status() == STATUS[program]
+    server.process.wait_for_line("203.0.113.7 has 3 sockets")
     lines = [line for line in server.process.lines if "203.0.113.7 has 3 sockets" in line]
     assert 1 <= len(lines) <= 3, server.process.describe()
     with ExitStack() as stack:  # each closed socket is uncounted, once
