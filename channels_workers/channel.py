@@ -72,9 +72,11 @@ class Group(_Named):
     """
 
     def add(self, channel: Channel | str) -> None:
-        """Add a channel. In a consumer this happens after it has returned.
+        """Add a channel now: every later send to the group reaches it.
 
-        Adding a member again changes nothing.
+        So do the sends of the same consumer, which go out after it has returned. Adding a member
+        again changes nothing. In a consumer this waits while the layer is away. It waits for the
+        layer, so await :meth:`aadd` in a coroutine.
         """
         layer = self.channel_layer
         carry_out(layer, layer.make_join(self.name, _name_of(channel)), call="Group.add")
@@ -85,7 +87,7 @@ class Group(_Named):
         await acarry_out(layer, layer.make_join(self.name, _name_of(channel)))
 
     def discard(self, channel: Channel | str) -> None:
-        """Remove a channel if it is a member. In a consumer, after it has returned."""
+        """Remove a channel now, if it is a member. In a coroutine, await :meth:`adiscard`."""
         layer = self.channel_layer
         carry_out(layer, layer.make_leave(self.name, _name_of(channel)), call="Group.discard")
 

@@ -1,20 +1,36 @@
-"""The operations of a running consumer, kept until it returns."""
+"""The operations of a running consumer: sends wait until it returns, joins and leaves do not."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Self
 
+from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
-from channels_workers.exceptions import OutboxFull
+from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OutboxFull
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
+    DISCONNECT,
+    Delivery,
     GroupSend,
+    Join,
+    Leave,
     Operation,
     Send,
 )
+
+logger = logging.getLogger(__name__)
+
+#: Waits so many seconds or until the process has ended, and returns whether it has ended.
+Rest = Callable[[float], bool]
+
+never_ended = threading.Event()
 
 SENDS = (Send, GroupSend)
 
@@ -22,17 +38,24 @@ _current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", defa
 
 
 class Outbox:
-    """The operations of one consumer on the layer of its message, in order.
+    """The operations of the consumer of *delivery* on *layer*, in order.
 
-    In a ``with`` block it keeps the operations of that context, and of coroutines started from it.
-    Then it is closed, and operations of left-over tasks go out at once. So do those of a forked
-    child of the consumer, because nobody commits its copy of the outbox.
+    In a ``with`` block it takes the operations of that context, and of coroutines started from it.
+    It keeps sends for the commit, and carries out joins and leaves. Then it is closed, and
+    operations of left-over tasks go out at once. So do those of a forked child of the consumer,
+    because nobody commits its copy of the outbox.
+
+    *rest* waits between two attempts while the layer is away.
     """
 
     _token: Token[Outbox | None]
 
-    def __init__(self, layer: WorkerLayer) -> None:
+    def __init__(
+        self, layer: WorkerLayer, delivery: Delivery, rest: Rest = never_ended.wait
+    ) -> None:
         self.layer = layer
+        self.delivery = delivery
+        self.rest = rest
         self.operations: list[Operation] = []
         self.size = 0  # bytes of all payloads
         self.closed = False
@@ -46,46 +69,84 @@ class Outbox:
         self.closed = True
         _current.reset(self._token)
 
-    def keep(self, operation: Operation, layer: WorkerLayer) -> bool:
-        """Keep *operation* on *layer* for the commit; return False if it is no part of it.
+    def is_for(self, layer: WorkerLayer) -> bool:
+        """Return whether operations on *layer* are part of this consumer's run."""
+        return not self.closed and self.layer is layer and self.process is forks.current
 
-        Raises :class:`OutboxFull` beyond one of the limits.
+    def keeps(self, operation: Operation) -> bool:
+        """Return whether *operation* waits for the commit.
+
+        Sends do. A closed socket has left its groups already, so its leaves may wait, too.
         """
-        if self.closed or self.layer is not layer or self.process is not forks.current:
-            return False
+        if isinstance(operation, Leave):
+            delivery = self.delivery
+            return delivery.channel == DISCONNECT and operation.channel == delivery.reply_channel
+        return isinstance(operation, SENDS)
+
+    def change_groups(self, change: Join | Leave) -> None:
+        """Carry out *change* now; wait while the layer is unavailable.
+
+        If another worker has taken over the message, nothing happens, and the commit logs it.
+        Raises :class:`ConsumeLater` if the process ends meanwhile: the message runs again.
+        """
+        backoff = Backoff(logger, f"Changing groups in {self.delivery.id}", 1.0)
+        while True:
+            try:
+                self.layer.change_groups(self.delivery, [change])
+            except LayerUnavailable as error:
+                if self.rest(backoff.failed(error)):
+                    raise ConsumeLater from error
+            else:
+                backoff.succeeded()
+                return
+
+    def keep(self, operation: Operation) -> None:
+        """Keep *operation* for the commit. Raises :class:`OutboxFull` beyond one of the limits."""
         limits = configuration()
         size = self.size + len(operation.payload) if isinstance(operation, SENDS) else self.size
         if len(self.operations) >= limits.OUTBOX_OPERATIONS or size > limits.OUTBOX_BYTES:
             raise OutboxFull(
-                f"A consumer may send, join and leave {limits.OUTBOX_OPERATIONS} times, and send "
+                f"A consumer may send {limits.OUTBOX_OPERATIONS} times and "
                 f"{limits.OUTBOX_BYTES} bytes; this would be number {len(self.operations) + 1}, "
                 f"and {size} bytes. Split the work into messages to a channel of your own, or "
                 "raise OUTBOX_OPERATIONS or OUTBOX_BYTES in CHANNEL_WORKERS."
             )
         self.operations.append(operation)
         self.size = size
-        return True
 
 
 def carry_out(
     layer: WorkerLayer, operation: Operation, immediately: bool = False, call: str = "carry_out"
 ) -> None:
-    """Put *operation* into the outbox of the running consumer, or carry it out now.
+    """Put a send into the outbox of the running consumer; carry out anything else now.
 
-    It is carried out now if *immediately* is true, outside a consumer, in a forked child of one,
-    and for another layer than that of the message, because no commit spans two layers. *call*
+    A send goes out now, too, if *immediately* is true, outside a consumer, in a forked child of
+    one, and on another layer than that of the message, because no commit spans two layers. *call*
     names the public method, such as ``Group.send``.
     """
-    outbox = None if immediately else _current.get()
-    if outbox is not None and outbox.keep(operation, layer):
+    outbox = _outbox_for(layer)
+    if outbox is not None and not immediately and outbox.keeps(operation):
+        outbox.keep(operation)
         return
     kind, _, method = call.rpartition(".")
     warn_in_event_loop(call, f"Await {kind}.a{method} there.")
-    layer.apply([operation])
+    if outbox is None or isinstance(operation, SENDS):
+        layer.apply([operation])
+    else:
+        outbox.change_groups(operation)
 
 
 async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool = False) -> None:
     """Do the same as :func:`carry_out` from a coroutine, without blocking its event loop."""
-    outbox = None if immediately else _current.get()
-    if outbox is None or not outbox.keep(operation, layer):
+    outbox = _outbox_for(layer)
+    if outbox is not None and not immediately and outbox.keeps(operation):
+        outbox.keep(operation)
+    elif outbox is None or isinstance(operation, SENDS):
         await layer.aapply([operation])
+    else:
+        await asyncio.to_thread(outbox.change_groups, operation)
+
+
+def _outbox_for(layer: WorkerLayer) -> Outbox | None:
+    outbox = _current.get()
+    return outbox if outbox is not None and outbox.is_for(layer) else None

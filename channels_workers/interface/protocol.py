@@ -60,6 +60,11 @@ NOT_OFFERED = (
     "Choose one of message['subprotocols'], or none. Refused."
 )
 
+TOO_MANY_HELD = (
+    "Refusing %s: %d messages to its groups wait for the answer of its connect consumer "
+    "(REPLIES_WAITING, REPLY_BYTES_WAITING)"
+)
+
 #: What Python needs for a pending frame, beside its text or bytes (bytes).
 FRAME_COST = 320
 
@@ -72,8 +77,8 @@ class WebSocketProtocol:
     """
 
     __slots__ = (
-        *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_in_flight"),
-        *("_is_finished", "_name", "_offered", "_order", "_state"),
+        *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_held"),
+        *("_held_size", "_in_flight", "_is_finished", "_name", "_offered", "_order", "_state"),
         *("limits", "path", "pending"),
     )
 
@@ -92,6 +97,8 @@ class WebSocketProtocol:
         self._name = ""  # its reply channel, once it has one
         self._state = CONNECTING
         self._handshake: Content | None = connect_content(scope)  # until it is published
+        self._held: list[Content] = []  # messages to groups, until the handshake is answered
+        self._held_size = 0  # bytes, or characters
         self._order = -1  # of the message in flight, or of the last one
         self._in_flight: Frame | None = None  # published, and not finished by a worker
         self._end_code: int | None = None  # set when the client is gone
@@ -224,6 +231,7 @@ class WebSocketProtocol:
     def _note_end(self, code: int | None) -> None:
         if self._end_code is None:
             self._state = CLOSED
+            self._held = []
             self._end_code = int(self._close_code or code or ABNORMAL)  # some servers give an enum
 
     def drop_late(self) -> Actions:
@@ -268,13 +276,37 @@ class WebSocketProtocol:
 
     # From the layer
 
-    def reply(self, content: Content) -> ClientActions:
-        """Take what a consumer sent to the reply channel, or to a group."""
+    def reply(self, content: Content, to_group: bool = False) -> ClientActions:
+        """Take what a consumer sent to the reply channel or, if *to_group*, to a group.
+
+        While the connect consumer runs, only the reply channel answers the handshake. What goes to
+        groups follows the answer.
+        """
         if self._state == OPEN:
             sends = latest.sends_of(content)
             close = content.get("close")
             return sends + self.close(close) if close else sends
-        return self._reply_to_handshake(content) if self._state == CONNECTING else []
+        if self._state != CONNECTING:
+            return []
+        if to_group and self._in_flight is not None:
+            return self._hold(content)
+        actions = self._reply_to_handshake(content)
+        return actions if self._state == CONNECTING else actions + self._let_go()
+
+    def _hold(self, content: Content) -> ClientActions:
+        """Hold a message to a group until the handshake is answered."""
+        self._held.append(content)
+        self._held_size += sum(action.length for action in latest.sends_of(content))
+        limits, count = self.limits, len(self._held)
+        if count <= limits.REPLIES_WAITING and self._held_size <= limits.REPLY_BYTES_WAITING:
+            return []
+        self._log(logging.WARNING, TOO_MANY_HELD, count, extra=self.fields("socket_refused"))
+        return self._refuse()
+
+    def _let_go(self) -> ClientActions:
+        """Take the messages to groups that were held."""
+        held, self._held, self._held_size = self._held, [], 0
+        return [action for content in held for action in self.reply(content)]
 
     def _reply_to_handshake(self, content: Content) -> ClientActions:
         if is_refusal(content):
@@ -303,8 +335,9 @@ class WebSocketProtocol:
             return []
         self._in_flight = None
         self._backlog.taken -= frame.cost
-        if order == 0 and self._state == CONNECTING and self.limits.CONNECT == "accept":
-            return self._accept() + self._next()
+        if order == 0 and self._state == CONNECTING:
+            accepts = self._accept() if self.limits.CONNECT == "accept" else []
+            return [*accepts, *self._let_go(), *self._next()]
         return self._next() if self.pending.frames or self._end_code is not None else []
 
     def withdraw(self) -> None:
@@ -347,6 +380,7 @@ class WebSocketProtocol:
         """Refuse the handshake: the server answers with HTTP 403."""
         self._state = CLOSED
         self._close_code = ABNORMAL
+        self._held = []
         return [CloseSocket(close_event(1000))]
 
     def close(self, code: Any = True, reason: str = "") -> ClientActions:

@@ -168,9 +168,9 @@ class Socket:
 
     # From the layer
 
-    def deliver(self, content: Content) -> None:
-        """Take a message to the reply channel, or to a group that it is in."""
-        for action in self.protocol.reply(content):
+    def deliver(self, content: Content, to_group: bool = False) -> None:
+        """Take a message to the reply channel or, if *to_group*, to a group that it is in."""
+        for action in self.protocol.reply(content, to_group):
             self.outgoing.put(action)
             if not isinstance(action, SendFrame):
                 self._read_on(action)

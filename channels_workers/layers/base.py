@@ -36,6 +36,8 @@ from channels_workers.layers.types import (
     Connection,
     Delivery,
     Finished,
+    Join,
+    Leave,
     Liveness,
     ProcessInfo,
     Published,
@@ -294,6 +296,14 @@ class WorkerLayer(ChannelLayer):
             return self.commit(finished)
         except Exception as error:  # noqa: BLE001  (the caller handles it)
             return error
+
+    @abstractmethod
+    def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
+        """Join and leave groups now, in order, if the consumer of *delivery* still holds it.
+
+        Sends after this reach the new members. Otherwise the result is ``STALE``, and nothing was
+        done. May be repeated after :class:`LayerUnavailable`.
+        """
 
     @abstractmethod
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:

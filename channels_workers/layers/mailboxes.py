@@ -45,7 +45,7 @@ class Mailbox:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._dropped = 0  # since it was full
 
-    def deliver(self, content: Content) -> None:
+    def deliver(self, content: Content, to_group: bool = False) -> None:
         """Keep a message; a 1.x message without a type gets ``websocket.send``."""
         with self._lock:
             if len(self._messages) >= self.capacity:

@@ -216,17 +216,19 @@ class Server:
     def _send(self, operation: InboxOperation, entry: str) -> None:
         receiver = self.receivers.get(operation.target)
         if receiver is not None:
-            self._deliver({operation.target: receiver}, operation.value)
+            self._deliver({operation.target: receiver}, operation.value, to_group=False)
 
     def _send_to_group(self, operation: InboxOperation, entry: str) -> None:
         if members := self.groups.get(operation.target):
-            self._deliver(members, operation.value)
+            self._deliver(members, operation.value, to_group=True)
 
-    def _deliver(self, receivers: Mapping[str, Receiver], payload: bytes) -> None:
+    def _deliver(
+        self, receivers: Mapping[str, Receiver], payload: bytes, *, to_group: bool
+    ) -> None:
         content = self.codec.decode(payload)
         for channel, receiver in list(receivers.items()):
             try:
-                receiver.deliver(content)
+                receiver.deliver(content, to_group)
             except Exception:  # one channel must not stop the others
                 extra = fields("delivery_failed", connection=channel)
                 logger.exception("Delivering to %s failed", channel, extra=extra)

@@ -258,8 +258,8 @@ class Committed(Enum):
 class Receiver(Protocol):
     """Receives the messages of a reply channel, in the event loop of its server."""
 
-    def deliver(self, content: Content) -> None:
-        """Receive a message sent to the channel, or to one of its groups."""
+    def deliver(self, content: Content, to_group: bool = False) -> None:
+        """Receive a message sent to the channel or, if *to_group*, to one of its groups."""
 
 
 class Connection(Receiver, Protocol):

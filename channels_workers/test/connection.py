@@ -46,7 +46,7 @@ class TestConnection:
 
     # What the layer calls
 
-    def deliver(self, content: Content) -> None:
+    def deliver(self, content: Content, to_group: bool = False) -> None:
         """Keep a message; the layer gives the same dict to all members of a group."""
         self._contents.append(deepcopy(content))
 

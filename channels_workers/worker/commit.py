@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable
 
 from channels_workers.backoff import Backoff
 from channels_workers.conf import configuration
@@ -18,6 +16,7 @@ from channels_workers.layers.types import (
     Finished,
     Send,
 )
+from channels_workers.outbox import Rest, never_ended
 from channels_workers.transient import is_retried
 from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import (
@@ -29,12 +28,6 @@ from channels_workers.worker.retries import (
 )
 
 logger = logging.getLogger(__name__)
-
-
-#: Waits so many seconds or until the process has ended, and returns whether it has ended.
-Rest = Callable[[float], bool]
-
-never_ended = threading.Event()
 
 
 class Ended(Exception):

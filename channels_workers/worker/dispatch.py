@@ -25,7 +25,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.logs import fields
 from channels_workers.message import Message
-from channels_workers.outbox import Outbox
+from channels_workers.outbox import Outbox, Rest, never_ended
 from channels_workers.routing import Match, Router, name_of
 from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
@@ -66,21 +66,26 @@ class Outcome(NamedTuple):
 
 
 def dispatch(
-    delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
+    delivery: Delivery,
+    layer: WorkerLayer,
+    router: Router,
+    run_coroutine: RunCoroutine,
+    rest: Rest = never_ended.wait,
 ) -> Outcome:
     """Run the consumer that *router* finds for *delivery*; return the outcome, not committed yet.
 
     Errors of the consumer are logged and harm this message only; what it sent before still goes
     out. The caller dead-letters an unreadable message and puts back, after a while, one that is put
     off: after ConsumeLater, or an exception of ``RETRY_ON``, which is not logged here. It commits
-    any other outcome; see :mod:`channels_workers.worker.commit`.
+    any other outcome; see :mod:`channels_workers.worker.commit`. *rest* waits between two attempts
+    to change groups.
     """
 
     def run_with_care(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return run_coroutine(with_database_care(coroutine, delivery.channel))
 
     try:
-        return copy_context().run(_run, delivery, layer, router, run_with_care)
+        return copy_context().run(_run, delivery, layer, router, run_with_care, rest)
     except Exception:
         logger.exception(
             "Running message %s on %s failed",
@@ -104,7 +109,11 @@ def run(
 
 
 def _run(
-    delivery: Delivery, layer: WorkerLayer, router: Router, run_coroutine: RunCoroutine
+    delivery: Delivery,
+    layer: WorkerLayer,
+    router: Router,
+    run_coroutine: RunCoroutine,
+    rest: Rest = never_ended.wait,
 ) -> Outcome:
     try:
         content = layer.content(delivery)
@@ -123,13 +132,15 @@ def _run(
             extra=delivery_fields("not_routed", delivery),
         )
         return Outcome([])
-    return _consume(message, match, run_coroutine)
+    return _consume(message, match, run_coroutine, Outbox(layer, delivery, rest))
 
 
-def _consume(message: Message, match: Match, run_coroutine: RunCoroutine) -> Outcome:
+def _consume(
+    message: Message, match: Match, run_coroutine: RunCoroutine, outbox: Outbox
+) -> Outcome:
     result, error, saved = None, None, None
     began_in = open_transactions()
-    with Outbox(message.channel_layer) as outbox:
+    with outbox:
         try:
             consumer_started.send(sender=dispatch, environ={})
             result = match.consumer(message, **match.kwargs)

@@ -71,6 +71,7 @@ class Worker:
         self.slot = in_flight.slots[number]
         self.batch = Batch(f"worker {number}", channel_layer, in_flight, self.slot, ended)
         self._job = job
+        self._rest = ended.wait
         self._in_flight = in_flight
         self._identity = identity
         self._pace = Pace()
@@ -150,7 +151,8 @@ class Worker:
             self._call_back(job.callback, delivery)
         began = time.monotonic()
         try:
-            outcome = dispatch(delivery, self.channel_layer, job.router, job.run_coroutine)
+            layer, rest = self.channel_layer, self._rest
+            outcome = dispatch(delivery, layer, job.router, job.run_coroutine, rest)
             if self._process is not forks.current:
                 self._end_stray_child(delivery)
             if outcome.error is None or not self._put_aside(outcome, delivery):

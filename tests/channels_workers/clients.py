@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import (
@@ -11,7 +12,14 @@ from channels_workers.layers.types import (
     DISCONNECT,
     RECEIVE,
     Delivery,
+    Finished,
 )
+from channels_workers.outbox import Outbox, Rest, never_ended
+
+
+def outbox_of(layer: WorkerLayer) -> Outbox:
+    """The outbox of a consumer of *layer*."""
+    return Outbox(layer, Delivery("background", "token", "consumer", "id", b""))
 
 
 class Client:
@@ -30,7 +38,7 @@ class Client:
 
     # Called by the layer
 
-    def deliver(self, content: Content) -> None:
+    def deliver(self, content: Content, to_group: bool = False) -> None:
         self._replies.append(content)
 
     def release(self, order: int) -> None:
@@ -67,6 +75,16 @@ class Client:
     def leave(self, code: int = 1000) -> None:
         """Disconnect."""
         asyncio.run(self.layer.close(self.reply_channel, code))
+
+    def consumer(self, channel: str = CONNECT, rest: Rest = never_ended.wait) -> Outbox:
+        """The outbox of the consumer of its connect or disconnect, which runs in the block."""
+        self.connect()
+        delivery = pull_one(self.layer)
+        if channel == DISCONNECT:
+            self.layer.commit(Finished(delivery))
+            self.leave()
+            delivery = pull_one(self.layer)
+        return Outbox(self.layer, delivery, rest)
 
     def _publish(self, channel: str, content: Content) -> str:
         self.order += 1

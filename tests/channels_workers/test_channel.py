@@ -7,11 +7,18 @@ from pytest_django import Settings
 
 import channels_workers
 from channels_workers.channel import Channel, Group
-from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLarge
+from channels_workers.exceptions import (
+    ChannelFull,
+    ConsumeLater,
+    LayerUnavailable,
+    MessageError,
+    MessageTooLarge,
+)
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.types import DISCONNECT, Leave
 from channels_workers.outbox import Outbox
 from channels_workers.registry import get_channel_layer
-from tests.channels_workers.clients import Client, contents
+from tests.channels_workers.clients import Client, contents, outbox_of
 from tests.channels_workers.conftest import MEMORY
 
 Named = type[Channel] | type[Group]
@@ -66,14 +73,14 @@ def test_a_send_outside_a_consumer_is_immediate(memory_layer: InMemoryChannelLay
 
 
 def test_a_send_in_a_consumer_is_delayed(memory_layer: InMemoryChannelLayer) -> None:
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         Channel("background").send({"text": "hi"})
         assert contents(memory_layer, "background") == []
     assert len(outbox.operations) == 1
 
 
 def test_an_immediate_send_in_a_consumer_is_not_delayed(memory_layer: InMemoryChannelLayer) -> None:
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         Channel("background").send({"text": "hi"}, immediately=True)
         assert contents(memory_layer, "background") == [{"text": "hi"}]
     assert outbox.operations == []
@@ -96,7 +103,7 @@ def test_a_group_accepts_only_dicts(content: Any, memory_layer: InMemoryChannelL
 def test_unserialisable_content_fails_in_send(
     kind: Named, value: Any, memory_layer: InMemoryChannelLayer
 ) -> None:
-    with Outbox(memory_layer) as outbox, pytest.raises(MessageError, match="cannot be enco"):
+    with outbox_of(memory_layer) as outbox, pytest.raises(MessageError, match="cannot be enco"):
         kind("background").send({"text": value})
     assert outbox.operations == []
 
@@ -104,7 +111,7 @@ def test_unserialisable_content_fails_in_send(
 @BOTH
 def test_oversized_content_fails_in_send(kind: Named) -> None:
     layer = InMemoryChannelLayer(message_size=100)
-    with Outbox(layer), pytest.raises(MessageTooLarge, match="the limit is 100"):
+    with outbox_of(layer), pytest.raises(MessageTooLarge, match="the limit is 100"):
         kind("background", channel_layer=layer).send({"text": "x" * 100})
 
 
@@ -113,7 +120,7 @@ def test_oversized_content_fails_in_send(kind: Named) -> None:
 def test_an_invalid_name_fails_in_send(
     kind: Named, name: str, memory_layer: InMemoryChannelLayer
 ) -> None:
-    with Outbox(memory_layer), pytest.raises(TypeError, match="name must be") as caught:
+    with outbox_of(memory_layer), pytest.raises(TypeError, match="name must be") as caught:
         kind(name).send({})
     assert repr(name) in str(caught.value)
 
@@ -122,7 +129,7 @@ def test_changing_the_content_after_the_send_has_no_effect(
     memory_layer: InMemoryChannelLayer,
 ) -> None:
     content = {"names": ["a"]}
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         Channel("background").send(content)
         content["names"].append("b")
     memory_layer.apply(outbox.operations)
@@ -192,22 +199,95 @@ def test_a_full_member_is_skipped() -> None:
     assert contents(layer, "large") == [{"number": 1}, {"number": 2}]
 
 
-def test_group_operations_in_a_consumer_are_delayed(client_socket: Client) -> None:
-    layer = client_socket.layer
-    with Outbox(layer) as outbox:
-        Group("chat").add(client_socket.reply_channel)
-        Group("chat").send({"text": "in"})
-        Group("chat").discard(client_socket.reply_channel)
-        Group("chat").send({"text": "out"})
-    assert client_socket.replies == []
-    assert layer.members("chat") == set()
+def test_joins_in_a_consumer_are_immediate_and_sends_are_delayed(client_socket: Client) -> None:
+    layer, name = client_socket.layer, client_socket.reply_channel
+    with client_socket.consumer() as outbox:
+        Group("chat").send({"text": "before the join"})
+        Group("chat").add(name)
+        assert layer.members("chat") == {name.partition("!")[0]}
+        Group("chat").send({"text": "now"}, immediately=True)
+        assert client_socket.replies == [{"text": "now"}]
+        Group("chat").send({"text": "after"})
+    assert client_socket.replies == [{"text": "now"}]
     layer.apply(outbox.operations)
-    assert client_socket.replies == [{"text": "in"}]
+    assert client_socket.replies[1:] == [{"text": "before the join"}, {"text": "after"}]
+
+
+def test_leaves_in_a_consumer_are_immediate_and_in_order(client_socket: Client) -> None:
+    name = client_socket.reply_channel
+    with client_socket.consumer() as outbox:
+        Group("chat").add(name)
+        Group("chat").discard(name)
+        Group("other").discard(name)
+        Group("other").add(name)
+        Group("chat").send({"text": "left"}, immediately=True)
+        Group("other").send({"text": "joined"}, immediately=True)
+        assert client_socket.replies == [{"text": "joined"}]
+    assert outbox.operations == []
+
+
+async def test_coroutines_join_and_leave_immediately_too(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
+    memory_layer.apply([memory_layer.make_send("work", {})])
+    [delivery] = memory_layer.pull(["work"], "consumer", 0)
+    with Outbox(memory_layer, delivery):
+        await Group("chat").aadd("one")
+        await Group("chat").aadd("two")
+        await Group("chat").adiscard("one")
+        assert memory_layer.members("chat") == {"two"}
+
+
+def test_a_consumer_whose_message_was_taken_over_changes_no_group(client_socket: Client) -> None:
+    with client_socket.consumer() as outbox:
+        client_socket.layer.requeue(outbox.delivery, counted=True)
+        Group("chat").add(client_socket.reply_channel)
+    assert client_socket.layer.members("chat") == set()
+
+
+def test_the_leaves_of_a_disconnect_wait_for_the_commit(client_socket: Client) -> None:
+    Group("chat").add(client_socket.reply_channel)
+    with client_socket.consumer(DISCONNECT) as outbox:
+        Group("chat").discard(client_socket.reply_channel)
+    assert outbox.operations == [Leave("chat", client_socket.reply_channel)]
+
+
+def test_a_change_of_groups_waits_for_the_layer(
+    client_socket: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, waits = client_socket.layer, []
+    change_groups = layer.change_groups
+
+    def away(*args: Any) -> None:
+        raise LayerUnavailable("away")
+
+    def rest(seconds: float) -> bool:
+        waits.append(seconds)
+        if len(waits) == 3:
+            monkeypatch.setattr(layer, "change_groups", change_groups)
+        return False
+
+    monkeypatch.setattr(layer, "change_groups", away)
+    with client_socket.consumer(rest=rest):
+        Group("chat").add(client_socket.reply_channel)
+    assert len(waits) == 3
+    assert len(layer.members("chat")) == 1
+
+
+def test_a_change_of_groups_is_undone_if_the_process_ends_before(
+    client_socket: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any) -> None:
+        raise LayerUnavailable("away")
+
+    monkeypatch.setattr(client_socket.layer, "change_groups", away)
+    with client_socket.consumer(rest=lambda seconds: True), pytest.raises(ConsumeLater):
+        Group("chat").add(client_socket.reply_channel)
 
 
 def test_an_immediate_group_send_in_a_consumer_is_not_delayed(client_socket: Client) -> None:
     Group("chat").add(client_socket.reply_channel)
-    with Outbox(client_socket.layer):
+    with client_socket.consumer():
         Group("chat").send({"text": "hi"}, immediately=True)
         assert client_socket.replies == [{"text": "hi"}]
 

@@ -18,8 +18,7 @@ from channels_workers.exceptions import (
 )
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.message import Message
-from channels_workers.outbox import Outbox
-from tests.channels_workers.clients import Client, contents
+from tests.channels_workers.clients import Client, contents, outbox_of
 
 ALLOWED = [1000, 3000, 3999, 4000, 4999]
 REFUSED = [-1, 0, 1, 999, 1001, 1006, 1011, 2999, 5000, 65536]
@@ -92,6 +91,6 @@ def test_run_closes_the_socket(code: int | None, sent: Any, client_socket: Clien
 def test_closing_needs_a_socket(
     channel: str, content: dict[str, Any], memory_layer: InMemoryChannelLayer
 ) -> None:
-    with Outbox(memory_layer), pytest.raises(ValueError, match="non-websocket handler"):
+    with outbox_of(memory_layer), pytest.raises(ValueError, match="non-websocket handler"):
         WebsocketCloseException().run(Message(content, channel, memory_layer))
     assert contents(memory_layer, "replies") == []

@@ -11,7 +11,7 @@ from channels_workers.layers.types import (
     Send,
 )
 from channels_workers.outbox import Outbox, carry_out
-from tests.channels_workers.clients import contents
+from tests.channels_workers.clients import contents, outbox_of
 
 
 def put(layer: InMemoryChannelLayer, text: str, immediately: bool = False) -> None:
@@ -28,7 +28,7 @@ def kept(outbox: Outbox) -> list[str]:
 
 
 def test_operations_are_kept_in_order(memory_layer: InMemoryChannelLayer) -> None:
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         put(memory_layer, "one")
         put(memory_layer, "two")
     assert kept(outbox) == ["one", "two"]
@@ -36,7 +36,7 @@ def test_operations_are_kept_in_order(memory_layer: InMemoryChannelLayer) -> Non
 
 
 def test_immediate_operations_are_not_kept(memory_layer: InMemoryChannelLayer) -> None:
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         put(memory_layer, "one")
         put(memory_layer, "two", immediately=True)
     assert kept(outbox) == ["one"]
@@ -44,7 +44,7 @@ def test_immediate_operations_are_not_kept(memory_layer: InMemoryChannelLayer) -
 
 
 def test_without_an_outbox_operations_are_immediate(memory_layer: InMemoryChannelLayer) -> None:
-    with Outbox(memory_layer):
+    with outbox_of(memory_layer):
         pass
     put(memory_layer, "one")
     assert texts(memory_layer) == ["one"]
@@ -52,7 +52,7 @@ def test_without_an_outbox_operations_are_immediate(memory_layer: InMemoryChanne
 
 def test_an_outbox_closes_when_its_consumer_raises(memory_layer: InMemoryChannelLayer) -> None:
     def consumer(outboxes: list[Outbox]) -> None:
-        with Outbox(memory_layer) as outbox:
+        with outbox_of(memory_layer) as outbox:
             outboxes.append(outbox)
             put(memory_layer, "before")
             raise RuntimeError
@@ -69,7 +69,7 @@ def test_operations_on_another_layer_are_not_part_of_the_commit(
     memory_layer: InMemoryChannelLayer,
 ) -> None:
     other = InMemoryChannelLayer()
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         put(other, "other")
         put(memory_layer, "own")
         assert texts(other) == ["other"]
@@ -77,9 +77,9 @@ def test_operations_on_another_layer_are_not_part_of_the_commit(
 
 
 def test_outboxes_nest(memory_layer: InMemoryChannelLayer) -> None:
-    with Outbox(memory_layer) as outer:
+    with outbox_of(memory_layer) as outer:
         put(memory_layer, "one")
-        with Outbox(memory_layer) as inner:
+        with outbox_of(memory_layer) as inner:
             put(memory_layer, "two")
         put(memory_layer, "three")
     assert kept(outer) == ["one", "three"]
@@ -88,7 +88,7 @@ def test_outboxes_nest(memory_layer: InMemoryChannelLayer) -> None:
 
 def test_each_thread_has_its_own_outbox(memory_layer: InMemoryChannelLayer) -> None:
     other = threading.Thread(target=put, args=(memory_layer, "other thread"))
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         other.start()
         other.join(10)
         put(memory_layer, "this thread")
@@ -102,7 +102,7 @@ async def test_tasks_and_threads_of_a_coroutine_share_its_outbox(
     async def task() -> None:
         put(memory_layer, "task")
 
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         await asyncio.create_task(task())
         await asyncio.to_thread(put, memory_layer, "thread")
     assert kept(outbox) == ["task", "thread"]
@@ -115,7 +115,7 @@ async def test_a_left_over_task_sends_immediately(memory_layer: InMemoryChannelL
         await returned.wait()
         Channel("background").send({"text": "late"})
 
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         task = asyncio.create_task(left_over())
     returned.set()
     await task
@@ -128,7 +128,7 @@ def test_its_size_is_bounded(
     limits: dict[str, int], memory_layer: InMemoryChannelLayer, settings: Settings
 ) -> None:
     settings.CHANNEL_WORKERS = limits
-    with Outbox(memory_layer) as outbox:
+    with outbox_of(memory_layer) as outbox:
         put(memory_layer, "one")
         put(memory_layer, "two")
         with pytest.raises(OutboxFull, match="this would be number 3"):

@@ -1,10 +1,11 @@
 """Sockets as the channel layer knows them, whose consumers run in the test up to their commit."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
@@ -14,8 +15,11 @@ from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    Committed,
     Delivery,
     GroupSend,
+    Join,
+    Leave,
     Operation,
     Send,
 )
@@ -73,11 +77,18 @@ class Connection:
     def run(self, delivery: Delivery, *, is_committed: bool = True) -> list[Operation]:
         """Run a message. Without a commit the worker died or froze before it."""
         delivery = delivery._replace(session=self.session)
-        with connections_left_alone():
+        changes: list[Operation] = []
+
+        def change_groups(delivery: Delivery, found: Sequence[Join | Leave]) -> Committed:
+            changes.extend(found)
+            return Committed.DONE
+
+        with connections_left_alone(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.layer, "change_groups", change_groups)  # no worker holds it
             outcome = run(delivery, self.layer, Router(channel_routing), lambda coroutine: None)
         if is_committed and outcome.session:
             self.session = outcome.session.payload
-        return outcome.operations
+        return changes + outcome.operations
 
     def connecting(self, headers: Iterable[Any] | None = None, **content: Any) -> Delivery:
         own = [ORIGIN, *([self.cookie] if self.cookie else [])]

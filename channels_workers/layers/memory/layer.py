@@ -20,6 +20,8 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
+    Join,
+    Leave,
     Liveness,
     Operation,
     ProcessInfo,
@@ -214,6 +216,14 @@ class InMemoryChannelLayer(WorkerLayer):
             plan.write()
             return Committed.DONE
 
+    def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
+        """Join and leave groups now; see ``change_groups.lua``."""
+        with self.store.changed:
+            if not self.store.is_owner(delivery):
+                return Committed.STALE
+            self._carry_out(changes, delivery.id)
+            return Committed.DONE
+
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
         with self.store.changed:
@@ -244,9 +254,12 @@ class InMemoryChannelLayer(WorkerLayer):
                 "channels_workers.layers.redis.RedisChannelLayer."
             )
         with self.store.changed:
-            plan = Plan(self.store, self.get_capacity)
-            plan.add_all(operations, new_id())
-            plan.write()
+            self._carry_out(operations, new_id())
+
+    def _carry_out(self, operations: Sequence[Operation], parent: str) -> None:
+        plan = Plan(self.store, self.get_capacity)
+        plan.add_all(operations, parent)
+        plan.write()
 
     async def aapply(self, operations: Sequence[Operation]) -> None:
         """Carry out *operations* now."""

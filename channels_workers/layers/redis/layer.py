@@ -26,6 +26,8 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
+    Join,
+    Leave,
     Liveness,
     Operation,
     ProcessInfo,
@@ -247,6 +249,12 @@ class RedisChannelLayer(WorkerLayer):
             return wire.read_committed(reply, self.get_capacity)
         except Exception as error:  # noqa: BLE001  (the caller handles it)
             return error
+
+    def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
+        """Join and leave groups now; may be repeated after a connection error."""
+        held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
+        encoded = requests.encode_operations(changes, self.get_capacity)
+        return Committed(self.streams.call(Request("change_groups", held + encoded)).decode())
 
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""

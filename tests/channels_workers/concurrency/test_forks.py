@@ -27,6 +27,7 @@ FORK = """
 
     from channels.layers import get_channel_layer
     from channels_workers import Channel, registry
+    from channels_workers.layers.types import Delivery
     from channels_workers.outbox import Outbox
 
     def act(name):
@@ -135,7 +136,8 @@ def test_a_child_sends_its_messages_instead_of_filling_a_copied_outbox(
             Channel("work").send({"from": name})
         print(name, len(outbox.operations), get_channel_layer().length("work"))
         """,
-        "outbox = Outbox(registry.get_channel_layer()); act('parent'); outbox.closed = False",
+        "outbox = Outbox(registry.get_channel_layer(), Delivery('work', '', '', '', b''));"
+        "act('parent'); outbox.closed = False",
     )
     assert found == ["parent 1 0", "child 1 1", "parent 2 1"]
 

@@ -200,6 +200,72 @@ def test_replies_before_the_socket_is_open(reply: Any, events: list[Any], state:
     assert state_of(connection) == state
 
 
+# Messages to its groups before its handshake is answered
+
+
+@pytest.mark.parametrize(
+    ("answer", "actions"),
+    [
+        ({"accept": True}, [ACCEPTED, sent("one"), sent("two")]),
+        ({"text": "hello"}, [ACCEPTED, sent("hello"), sent("one"), sent("two")]),
+        ({"accept": False}, [REFUSED]),
+        ({"close": True}, [REFUSED]),
+    ],
+)
+def test_messages_to_its_groups_follow_the_answer(answer: Any, actions: list[Any]) -> None:
+    connection = connecting()
+    for text in ("one", "two"):
+        assert connection.reply({"text": text}, True) == []
+    assert state_of(connection) == CONNECTING
+    assert connection.reply(answer) == actions
+    assert connection.release(0) == []
+
+
+def test_a_message_to_a_group_may_close_a_socket_as_soon_as_it_is_open() -> None:
+    connection = connecting()
+    for content in ({"text": "bye", "close": 4000}, {"text": "too late"}):
+        assert connection.reply(content, True) == []
+    assert connection.reply({"accept": True}) == [ACCEPTED, sent("bye"), closed(4000)]
+
+
+def test_with_accept_they_follow_when_the_consumer_returns() -> None:
+    connection = connecting(CONNECT="accept")
+    connection.reply({"text": "one"}, True)
+    assert connection.release(0) == [ACCEPTED, sent("one")]
+
+
+def test_without_an_answer_they_accept_when_the_consumer_returns() -> None:
+    """As in 1.x: a frame accepts. But it does not overtake a consumer that may refuse."""
+    connection = connecting()
+    connection.reply({"text": "one"}, True)
+    assert connection.release(0) == [ACCEPTED, sent("one")]
+    late = connecting()
+    assert late.release(0) == []
+    assert late.reply({"text": "one"}, True) == [ACCEPTED, sent("one")]
+
+
+@pytest.mark.parametrize("limits", [{"REPLIES_WAITING": 2}, {"REPLY_BYTES_WAITING": 20}])
+def test_too_many_of_them_refuse_the_handshake(
+    limits: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = connecting(**limits)
+    for _ in range(2):
+        assert connection.reply({"text": "x" * 10}, True) == []
+    assert connection.reply({"text": "x" * 10}, True) == [REFUSED]
+    assert connection.reply({"text": "x"}, True) == []
+    assert "3 messages to its groups wait for the answer of its connect consumer" in caplog.text
+
+
+@pytest.mark.parametrize("end", [lambda it: it.end(1001), lambda it: it.time_out()])
+def test_a_handshake_that_ends_forgets_them(end: Any) -> None:
+    connection = connecting()
+    content = {"text": "one"}
+    connection.reply(content, True)
+    held = sys.getrefcount(content)
+    end(connection)
+    assert sys.getrefcount(content) == held - 1
+
+
 def test_members_of_a_group_share_the_action() -> None:
     content = {"text": "hello"}
     [first], [second] = opened().reply(content), opened().reply(content)

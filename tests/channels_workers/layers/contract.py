@@ -23,6 +23,8 @@ from channels_workers.layers.types import (
     ConnectionSnapshot,
     Delivery,
     Finished,
+    Join,
+    Leave,
     Liveness,
     NewDeadLetter,
     Operation,
@@ -112,6 +114,9 @@ class Process:
         recorder = await self.connected()
         await self.layer.group_add(group, recorder.channel)
         return recorder
+
+    async def change_groups(self, delivery: Delivery, *changes: Join | Leave) -> Committed:
+        return await asyncio.to_thread(self.layer.change_groups, delivery, changes)
 
     def send(self, channel: str, **content: Any) -> Operation:
         return self.layer.make_send(channel, content)
@@ -767,6 +772,45 @@ class LayerContract:
         await other.layer.group_send("group", {"n": "later"})
         await recorder.until_got({"n": "same commit"}, {"n": "later"})
 
+    async def test_a_running_consumer_changes_groups_at_once(
+        self, process: Process, other: Process
+    ) -> None:
+        recorder = await process.connect()
+        delivery = await process.pull()
+        join = process.layer.make_join("group", recorder.channel)
+        leave = process.layer.make_leave("group", recorder.channel)
+        await other.layer.group_send("group", {"n": "before"})
+        assert await process.change_groups(delivery, join) is Committed.DONE
+        assert await process.change_groups(delivery, join) is Committed.DONE  # after a lost reply
+        await other.layer.group_send("group", {"n": "joined"})
+        assert await process.change_groups(delivery, leave, join, leave) is Committed.DONE
+        await other.layer.group_send("group", {"n": "left"})
+        assert await process.commit(delivery, process.send(recorder.channel, n="committed")) is (
+            Committed.DONE
+        )
+        await recorder.until_got({"n": "joined"}, {"n": "committed"})
+        assert await process.change_groups(delivery, join) is Committed.STALE
+        assert process.layer.members("group") == set()
+
+    async def test_only_the_owner_can_change_groups(self, process: Process, other: Process) -> None:
+        recorder = await process.connect()
+        first = await process.pull()
+        await other.mark_dead("worker")
+        second = await other.pull()
+        join = process.layer.make_join("group", recorder.channel)
+        assert await process.change_groups(first, join) is Committed.STALE
+        assert process.layer.members("group") == set()
+        assert await other.change_groups(second, join) is Committed.DONE
+        assert process.layer.members("group") == {recorder.channel.partition("!")[0]}
+
+    async def test_a_consumer_of_an_ordinary_channel_changes_groups(self, process: Process) -> None:
+        await process.layer.send("work", {"n": 1})
+        delivery = await process.pull("work")
+        join = process.layer.make_join("group", "another")
+        assert await process.change_groups(delivery, join) is Committed.DONE
+        await process.layer.group_send("group", {"n": 2})
+        assert process.layer.content(await process.pull("another"))["n"] == 2
+
     async def test_messages_after_a_leave_do_not_reach_the_channel(self, process: Process) -> None:
         recorder = await process.joined("group")
         await process.layer.aapply(
@@ -865,7 +909,7 @@ class LayerContract:
     ) -> None:
         broken, fine = await process.joined("group"), await process.joined("group")
 
-        def fail(content: dict[str, Any]) -> None:
+        def fail(content: dict[str, Any], to_group: bool = False) -> None:
             raise RuntimeError("broken receiver")
 
         broken.deliver = fail  # type: ignore[method-assign]

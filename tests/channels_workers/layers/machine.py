@@ -93,7 +93,7 @@ class Client:
     def is_open(self) -> bool:
         return not self.connection.has_ended
 
-    def deliver(self, content: dict[str, Any]) -> None:
+    def deliver(self, content: dict[str, Any], to_group: bool = False) -> None:
         if self.is_open:
             self.received.append(content["n"])
 
@@ -258,6 +258,18 @@ class Machine(RuleBasedStateMachine):
         if committed is Committed.DONE:
             self._finished(delivery)
             for expect in expectations:
+                expect()
+
+    @rule(delivery=deliveries, kinds=st.text("jl", min_size=1, max_size=3), data=st.data())
+    def change_groups(self, delivery: Delivery, kinds: str, data: st.DataObject) -> None:
+        """A running consumer joins and leaves. Its worker may be dead."""
+        if not (clients := list(self.by_channel.values())):
+            return
+        made = [self._for_client(k, data.draw(st.sampled_from(clients)), data) for k in kinds]
+        changed = self.layer.change_groups(delivery, [change for change, _ in made])
+        if changed is Committed.DONE:
+            assert delivery.consumer.partition(".")[0] not in self.dead
+            for _, expect in made:
                 expect()
 
     # Code outside consumers

@@ -19,7 +19,7 @@ class Recorder:
         self.lost = False
         self._changed = asyncio.Event()
 
-    def deliver(self, content: dict[str, Any]) -> None:
+    def deliver(self, content: dict[str, Any], to_group: bool = False) -> None:
         self.messages.append(content)
         self._changed.set()
 
