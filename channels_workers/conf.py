@@ -147,7 +147,7 @@ class Configuration:
     #: that leaves are dropped.
     LEFT_FRAME_BYTES_WAITING: int = 16 * 1024 * 1024
 
-    #: Sends, joins and leaves of one run of a consumer. One more raises OutboxFull in it.
+    #: Sends of one run of a consumer. One more raises OutboxFull in it.
     OUTBOX_OPERATIONS: int = 10_000
 
     #: Bytes that one run of a consumer sends. More raises OutboxFull in it.

@@ -317,6 +317,30 @@ def test_the_consumer_that_reads_the_handshake(project: Project) -> None:
         assert socket.recv(20) == "ann reads fr"
 
 
+NEWS = """
+from channels_workers import Group
+
+def ws_receive(message):
+    Group("board-news").send({"text": message["text"]})
+"""
+
+
+def test_a_consumer_that_joins_and_then_reads(project: Project) -> None:
+    project.write_all("board/models.py", 0)
+    project.write_all("board/live.py", 0)
+    (project.folder / "board" / "news.py").write_text(NEWS)
+    connect, receive = "board.live.ws_connect", "board.news.ws_receive"
+    project.route(f'{{"websocket.connect": "{connect}", "websocket.receive": "{receive}"}}')
+    project.manage("makemigrations", "board")
+    project.manage("migrate")
+    create = "from board.models import Line; Line.objects.create(text='a line', delivery='1')"
+    project.manage("shell", "--no-imports", "-c", create)
+    with opened(project.serve(), "/") as socket:
+        assert socket.recv(20) == "a line"
+        socket.send("news")
+        assert socket.recv(20) == "news"
+
+
 TWICE = """
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.test import ChannelTestCase, WSClient, apply_routes

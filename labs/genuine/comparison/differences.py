@@ -19,7 +19,6 @@ DIFFERENCES: tuple[OnPurpose, ...] = (
     stopping.STOPPING,
     waiting.MANY,
     waiting.LONG,
-    groups.JOIN,
     groups.LEAVE,
     groups.EXPIRES,
     sends.VIEW,

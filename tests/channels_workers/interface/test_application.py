@@ -96,6 +96,7 @@ class Consumers:
         self.changed = asyncio.Event()
         self.go_on = threading.Event()
         self.go_on.set()
+        self.joins_on_frames = False
 
     def note(self, what: str, value: Any) -> None:
         self.seen.append((what, value))
@@ -109,7 +110,7 @@ class Consumers:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Block the receive consumers."""
+        """Block the receive consumers, and connects to paths with "waits"."""
         self.go_on.clear()
         yield
         self.go_on.set()
@@ -121,9 +122,13 @@ class Consumers:
 
     @channel_session
     def connect(self, message: Message) -> None:
+        if "waits" in message["path"]:
+            room(message).add(message.reply_channel)
         self.note("connect", message["path"])
         message.channel_session["count"] = 0
-        if message["path"] == "/denied":
+        if "waits" in message["path"]:
+            self.go_on.wait(TIMEOUT)
+        if "denied" in message["path"]:
             raise DenyConnection
         if message["path"] == "/broken":
             raise RuntimeError("broken")
@@ -133,7 +138,11 @@ class Consumers:
 
     @channel_session
     def receive(self, message: Message) -> None:
+        if self.joins_on_frames:
+            self.note("begins", message["text"])
         self.go_on.wait(TIMEOUT)
+        if self.joins_on_frames:
+            Group("another", channel_layer=message.channel_layer).add(message.reply_channel)
         self.note("receive", message["text"])
         message.channel_session["count"] += 1
         if message["text"] == "close":
@@ -400,6 +409,28 @@ async def test_a_slow_client_delays_nobody_else(application: Interface) -> None:
     for client in (slow, fast):
         client.leave()
         await client.ended()
+
+
+@pytest.mark.usefixtures("workers")
+@pytest.mark.parametrize("path", ["/waits", "/waits/denied"])
+async def test_a_socket_hears_its_groups_once_it_is_accepted(
+    path: str, application: Interface, consumers: Consumers, layer: InMemoryChannelLayer
+) -> None:
+    with consumers.held():
+        client = Client(application, path)
+        await consumers.until(lambda: ("connect", path) in consumers.seen)
+        for text in ("one", "two"):
+            await layer.group_send("room", {"text": text})
+        witness = await Client(application).accepted()  # the inbox is read beyond both
+        assert client.events == []
+    if path == "/waits":
+        await client.until(lambda: client.texts == ["one", "two"])
+        assert client.types == ["accept", "send", "send"]
+    else:
+        await client.until(lambda: client.types == ["close"])
+    for each in (client, witness):
+        each.leave()
+        await each.ended()
 
 
 @pytest.mark.parametrize("limits", [{"REPLIES_WAITING": 10}, {"REPLY_BYTES_WAITING": 20}])

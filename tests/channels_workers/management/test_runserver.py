@@ -1,3 +1,4 @@
+import json
 import re
 import signal
 import sys
@@ -97,8 +98,10 @@ def test_it_outlives_the_time_out_of_dead_processes(run_server: RunServer) -> No
     running.visit()
     server = Server(running.port, running.process)
     assert server.probe("/readyz")[0] == 200
-    with running.connect() as socket, pytest.raises(TimeoutError):
-        socket.recv(timeout=DEAD_AFTER + 3 * LOOK_INTERVAL)  # a process without peers logs nothing
+    with running.connect() as socket:
+        assert "joined" in json.loads(socket.recv(timeout=20))  # it hears its own arrival
+        with pytest.raises(TimeoutError):  # a process without peers logs nothing
+            socket.recv(timeout=DEAD_AFTER + 3 * LOOK_INTERVAL)
     assert running.handshake() == 101
     assert server.probe("/readyz")[0] == 200
     assert "is dead" not in running.process.output

@@ -158,6 +158,31 @@ async def test_sockets_continue_after_an_outage(
 
 
 @pytest.mark.usefixtures("workers")
+@pytest.mark.parametrize("trouble", [without_replicas, read_only, full])
+async def test_a_join_waits_for_the_end_of_an_outage(
+    trouble: Any,
+    application: Interface,
+    consumers: Consumers,
+    layers: list[RedisChannelLayer],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    consumers.joins_on_frames = True
+    client = await Client(application).accepted()
+    with consumers.held(), redis_server.client() as redis_client:
+        client.send("join")
+        await consumers.until(lambda: ("begins", "join") in consumers.seen)
+        with trouble(redis_client):
+            consumers.go_on.set()
+            await asyncio.to_thread(
+                wait_for, lambda: "Changing groups in" in caplog.text, "the trouble"
+            )
+    await client.until(lambda: client.texts == ["join"])
+    client.leave()
+    await client.ended()
+
+
+@pytest.mark.usefixtures("workers")
 async def test_an_unreadable_payload_in_an_inbox_affects_no_other(
     application: Interface,
     layers: list[RedisChannelLayer],

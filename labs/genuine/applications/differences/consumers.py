@@ -49,13 +49,6 @@ def tell_members(message):
     Group("members").send({"text": message["text"]})
 
 
-def connect_after_welcome(message):
-    """Welcome the present members, then join."""
-    message.reply_channel.send({"accept": True})
-    Group("welcomed").send({"text": "somebody comes"})
-    Group("welcomed").add(message.reply_channel)
-
-
 def send_poison(message):
     """Send three messages, the second with a set, which cannot be serialised."""
     message.reply_channel.send({"text": "before"})

@@ -8,7 +8,6 @@ channel_routing = [
     route("websocket.connect", consumers.connect_silent, path=r"^/silent/$"),
     route("websocket.connect", consumers.connect_wrong, path=r"^/wrong/$"),
     route("websocket.connect", consumers.connect_member, path=r"^/members/$"),
-    route("websocket.connect", consumers.connect_after_welcome, path=r"^/welcome/$"),
     route("websocket.connect", consumers.connect),
     route("websocket.receive", consumers.work, path=r"^/work/$"),
     route("websocket.receive", consumers.tell_members, path=r"^/members/$"),

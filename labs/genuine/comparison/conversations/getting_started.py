@@ -129,6 +129,22 @@ PAGES_SEEN_MEANWHILE: Conversation = (
     Text("bob", "still without a session"),
 )
 
+A_NEW_MEMBER_HEARS_EARLIER_SENDS: Conversation = (
+    Connect("ann", "/"),
+    Connect("bob", "/"),
+    Text("ann", ".tea +tea"),
+    Text("bob", "!tea +tea !tea .tea -tea !tea"),
+    Text("ann", "-tea .tea +tea"),
+    Text("ann", "-all !all +all .all -all"),
+    Text("bob", ".all"),
+)
+
+moves = st.lists(
+    st.builds("".join, st.tuples(st.sampled_from("+-!."), st.sampled_from(("tea", "all")))),
+    min_size=1,
+    max_size=6,
+).map(" ".join)
+
 says = parts.texts(parts.words)
 enters = parts.posts("/enter/", name=st.sampled_from(("ann", "Alan", "bob", "Özge", "1st")))
 visits = parts.gets("/visit/")
@@ -189,6 +205,15 @@ APPLICATIONS = (
             parts.bursts(parts.words),
             before=(Post("ann", "/enter/", {"name": "ann"}),),
         ),
+        urls=URLS,
+    ),
+    Application(
+        name="moves",
+        package=PACKAGE,
+        routing="getting_started.moves.channel_routing",
+        shows="joins and leaves that act at once, and sends that wait",
+        recorded={"a new member hears earlier sends": A_NEW_MEMBER_HEARS_EARLIER_SENDS},
+        random=parts.conversations(parts.connects("/"), parts.texts(moves), parts.texts(moves)),
         urls=URLS,
     ),
     Application(

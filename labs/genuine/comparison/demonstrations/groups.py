@@ -20,16 +20,6 @@ from labs.harness.waiting import wait_for
 EXPIRY = 1
 
 
-def observe_join(site: Site) -> Seen:
-    """Join a group to which a message was sent just before."""
-    start(site)
-    with open_socket(site, "/welcome/") as socket:
-        socket.send("that is all")
-        heard = hear(socket, 2, TIMEOUT)
-    got_it = "somebody comes" in heard
-    return Seen("gets what was sent before" if got_it else "gets nothing", ", ".join(heard))
-
-
 def observe_leave(site: Site) -> Seen:
     """Disconnect without a discard, and look into the group after the disconnect has run."""
     start(site)
@@ -67,15 +57,6 @@ def observe_expiry(site: Site) -> Seen:
     return Seen(what, ", ".join(heard))
 
 
-JOIN = OnPurpose(
-    name="send-before-join",
-    reason="Sends and joins happen in the order of the program. In 1.1.8 joins act at once, "
-    "and sends when the consumer returns, so a new member gets earlier sends.",
-    genuine="gets what was sent before",
-    ours="gets nothing",
-    application=DIFFERENCES,
-    observe=observe_join,
-)
 LEAVE = OnPurpose(
     name="leave-without-discard",
     reason="A closed socket is in no group. In 1.1.8 it remains for a day and receives sends.",
