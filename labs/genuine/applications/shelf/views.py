@@ -1,5 +1,6 @@
 """Pages that change books, too."""
 
+from django.db import transaction
 from django.http import JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -13,6 +14,16 @@ def add(request):
     """Add a book."""
     book = Book.objects.create(title=request.POST.get("title", ""))
     return JsonResponse({"id": book.id}, status=201)
+
+
+@csrf_exempt
+@require_POST
+@transaction.atomic
+def add_and_undo(request):
+    """Add a book and roll that back."""
+    Book.objects.create(title=request.POST.get("title", ""))
+    transaction.set_rollback(True)
+    return JsonResponse({}, status=409)
 
 
 @csrf_exempt
