@@ -2,16 +2,20 @@
 
 from django.apps import AppConfig
 
+from channels_workers.binding.base import BindingMetaclass
+
 __all__ = ["ChannelsWorkersConfig"]
 
 
 class ChannelsWorkersConfig(AppConfig):
-    """Brings the management commands and the system checks."""
+    """Brings the management commands, the system checks and the data bindings."""
 
     name = "channels_workers"
     verbose_name = "Channels workers"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks and the data bindings."""
         # Apps must be ready.
         from channels_workers.checks import apps, configuration, deployment  # noqa: F401, PLC0415
+
+        BindingMetaclass.register_all()

@@ -246,8 +246,9 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     ``ValueError``, which is logged, and the socket stays open.
     """
 
-    #: The subclass of :class:`JsonWebsocketConsumer` for each name of a stream (str).
-    consumers: ClassVar[Mapping[Any, type[JsonWebsocketConsumer]]] = {}
+    #: For each name of a stream (str) a subclass of :class:`JsonWebsocketConsumer`, or the
+    #: ``consumer`` of a :class:`~channels_workers.binding.websockets.WebsocketBinding`.
+    consumers: ClassVar[Mapping[Any, Consumer]] = {}
 
     #: The class of the multiplexer.
     multiplexer_class: ClassVar[type[WebsocketMultiplexer]] = WebsocketMultiplexer

@@ -28,6 +28,7 @@ ROWS = [
     ["worker.commit", "worker.dispatch", "worker.reaper"],
     ["worker.retries"],
     ["worker.event_loop", "worker.identity", "worker.isolation", "worker.log_fields"],
+    ["binding"],
     ["generic", "interface", "security"],
     ["auth"],
     ["sessions"],

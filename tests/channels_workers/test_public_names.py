@@ -24,6 +24,9 @@ PUBLIC = {
         channel_and_http_session_user_from_http channel_session_user channel_session_user_from_http
         http_session_user transfer_user
     """,
+    "binding": "Binding",
+    "binding.base": "Binding BindingMetaclass CREATE DELETE UPDATE",
+    "binding.websockets": "WebsocketBinding WebsocketBindingWithMembers",
     "channel": "Channel Group",
     "decorators": "ConsumerDecorator Finish always never",
     "exceptions": """

@@ -39,6 +39,7 @@ PAGES = (
     "how-to/pass-on",
     "how-to/exactly-once-sql",
     "how-to/push",
+    "how-to/binding",
     "how-to/test-consumers",
     "how-to/channels-4",
     "how-to/from-channels-4",
@@ -520,6 +521,34 @@ def test_a_signal_that_announces_a_row(board: Project) -> None:
         create = "from board.models import Line; Line.objects.create(text='tea', delivery='1')"
         board.manage("shell", "--no-imports", "-c", create)
         assert socket.recv(20) == "line 1: tea"
+
+
+def test_a_binding_of_a_model(project: Project) -> None:
+    project.write_all("mysite/settings.py", 1)
+    project.write_all("board/models.py", 0)
+    project.write_all("board/models.py", 2)
+    project.write_all("board/live.py", 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.live.channel_routing"\n')
+    project.manage("makemigrations", "board")
+    project.manage("migrate")
+    key = project.log_in("ann")
+    staff = "from django.contrib.auth.models import User; User.objects.update(is_staff=True)"
+    project.manage("shell", "--no-imports", "-c", staff)
+    created, update = [json.loads(block.text) for block in page("how-to/binding").blocks[2:]]
+    server = start_daphne(project)
+    start_worker(project)
+    with (
+        opened(server, "/live/", session_key=key) as ann,
+        opened(server, "/live/") as bob,
+    ):
+        create = "from board.models import Line; Line.objects.create(text='tea', delivery='1')"
+        project.manage("shell", "--no-imports", "-c", create)
+        assert [json.loads(one.recv(20)) for one in (ann, bob)] == [created] * 2
+        bob.send(json.dumps(update).replace("green", "no"))
+        ann.send(json.dumps(update))
+        updated = json.loads(bob.recv(20))["payload"]
+        assert {"model": "board.line", **update["payload"]} == updated
 
 
 def test_the_consumers_as_a_class(project: Project) -> None:

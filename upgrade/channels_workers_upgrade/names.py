@@ -8,7 +8,10 @@ from __future__ import annotations
 from channels_workers_upgrade.renames import Rename, Row, changed, gone, not_yet, renames, same
 
 _BY_DAPHNE = "Django answers HTTP itself, in the interface server"
-_NO_BINDING = "send to groups from your models' signals"
+_BINDING = (
+    "frames go out when the transaction commits; import the module of a binding in "
+    "`AppConfig.ready()`, for your views"
+)
 _NO_DELAY = "use a task queue, or your own table and a command that sends due messages"
 _INSIDE = "internal to 1.1.8"
 _LAYERS_BY_CHANNELS = "`channel_layers` is the manager of Channels 4, `channels.layers`"
@@ -138,9 +141,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         ),
     ),
     "Data binding": (
-        not_yet("binding", "Binding", _NO_BINDING),
-        not_yet("binding.base", "Binding BindingMetaclass CREATE UPDATE DELETE", _NO_BINDING),
-        not_yet("binding.websockets", "WebsocketBinding WebsocketBindingWithMembers", _NO_BINDING),
+        same("binding", "Binding"),
+        same("binding.base", "Binding BindingMetaclass CREATE UPDATE DELETE"),
+        same("binding.websockets", "WebsocketBinding WebsocketBindingWithMembers", _BINDING),
     ),
     "Delayed messages": (
         gone("delay", "default_app_config", "Django finds the app configuration itself"),

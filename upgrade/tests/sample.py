@@ -36,7 +36,7 @@ channel_layer = get_channel_layer()
     "board/__init__.py": "",
     "board/consumers.py": """\
 from channels import Channel, Group, channel_layers
-from channels.binding.websockets import WebsocketBinding
+from channels.handler import ViewConsumer
 from channels.sessions import channel_session
 
 

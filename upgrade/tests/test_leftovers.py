@@ -14,10 +14,10 @@ CASES = {
         ["3: `channels.sessions.requeue_messages`"],
     ),
     "modules that are not here": (
-        "import channels.binding.websockets\nfrom channels.delay.models import *\n"
+        "import channels.test.liveserver\nfrom channels.delay.models import *\n"
         "from channels import staticfiles\n",
         [
-            "1: `channels.binding.websockets`",
+            "1: `channels.test.liveserver`",
             "2: `channels.delay.models`",
             "3: `channels.staticfiles`",
         ],

@@ -2,6 +2,7 @@
 
 from labs.genuine.comparison.demonstrations import (
     answers,
+    binding,
     groups,
     load,
     order,
@@ -25,6 +26,8 @@ DIFFERENCES: tuple[OnPurpose, ...] = (
     sends.CLOSE,
     sends.POISON,
     sends.LATER,
+    binding.ROLLBACK,
+    binding.KEY,
     load.IDLE,
     load.GROUP,
 )

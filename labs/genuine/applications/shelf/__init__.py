@@ -1,0 +1,1 @@
+"""Books on shelves. Sockets see and make changes by data binding."""
