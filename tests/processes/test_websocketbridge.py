@@ -161,3 +161,36 @@ def test_only_a_socket_closed_for_good_stays_closed(server: Server, browser: Chr
     assert page.run("return pauses") == [7]
     state = "return bridge.socket.readyState === bridge.socket.CLOSED"
     wait_for(lambda: page.run(state), "the closed socket")
+
+
+def test_a_steady_connection_ends_the_growth(server: Server, browser: Chrome) -> None:
+    page = Page(browser, server)
+    page.run(RECORD_PAUSES, 0)
+    page.run("window.clock = 0; performance.now = () => clock")
+    page.connect()
+    for number in range(1, 4):
+        page.wait_for("open", number)
+        page.run("bridge.socket.close()")
+    page.wait_for("open", 4)
+    page.run("clock = 6_000")
+    page.run("bridge.socket.close()")
+    pauses = page.run("return pauses")
+    assert 2_000 <= pauses[2] <= 4_000
+    assert 500 <= pauses[3] <= 1_000
+
+
+@pytest.mark.parametrize(("is_fast", "state"), [(True, "CLOSING"), (False, "CLOSED")])
+def test_the_close_event_comes_at_once_or_after_the_answer(
+    is_fast: bool, state: str, server: Server, browser: Chrome
+) -> None:
+    page = Page(browser, server)
+    page.connect()
+    page.wait_for("open")
+    page.run(
+        "bridge.socket.addEventListener('close', () => events.push([bridge.socket.readyState]))"
+    )
+    page.run(
+        "bridge.socket.close(1000, '', { keepClosed: true, fastClose: arguments[0] })", is_fast
+    )
+    page.wait_for("close")
+    assert page.run(f"return events.at(-1)[0] === bridge.socket.{state}")
