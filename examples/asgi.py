@@ -22,14 +22,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chat_project.settings")
 # Sockets through workers, HTTP through Django, and lifespan.
 workers = get_application()
 
+from examples.database import HistoryConsumer, UserConsumer  # noqa: E402  (Django is set up now)
+
 # Only pages of this site may open these. Their consumers have the user in `self.scope["user"]`.
 consumers = AllowedHostsOriginValidator(
     AuthMiddlewareStack(
         URLRouter(
             [
                 path("echo/", EchoConsumer.as_asgi()),
+                path("user/", UserConsumer.as_asgi()),
                 re_path(rf"^chat/(?P<room_name>{LABEL})/$", ChatConsumer.as_asgi()),
                 re_path(rf"^async-chat/(?P<room_name>{LABEL})/$", AsyncChatConsumer.as_asgi()),
+                re_path(rf"^history/(?P<room_name>{LABEL})/$", HistoryConsumer.as_asgi()),
             ]
         )
     )

@@ -1,6 +1,7 @@
 """Shared by the tests of the examples."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -28,10 +29,16 @@ StartExample = Callable[..., Server]
 RunShell = Callable[..., Process]
 
 
-def open_socket(server: Server, path: str, origin: str | None = "same") -> ClientConnection:
+def open_socket(
+    server: Server, path: str, origin: str | None = "same", cookie: str = ""
+) -> ClientConnection:
     """A socket as opened by a page of this site, of another site, or without an origin."""
     origin = server.url if origin == "same" else origin
-    return connect(server.socket_url + path, origin=Origin(origin) if origin else None)
+    return connect(
+        server.socket_url + path,
+        origin=Origin(origin) if origin else None,
+        additional_headers={"Cookie": cookie} if cookie else {},
+    )
 
 
 @pytest.fixture
@@ -54,10 +61,12 @@ def start_example(
     consumer waits for the event loop at SIGTERM, which would keep Daphne from exiting on any layer.
     """
 
-    def start(kind: str, module: str = "examples.asgi") -> Server:
+    def start(
+        kind: str, module: str = "examples.asgi", env: Mapping[str, str] = MappingProxyType({})
+    ) -> Server:
         port = free_port()
         command = [*COMMANDS[kind], str(port), f"{module}:application"]
-        process = start_process(command, name=kind, env=chat_environment)
+        process = start_process(command, name=kind, env={**chat_environment, **env})
         return Server(port, process.wait_until_listening(port))
 
     yield start

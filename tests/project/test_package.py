@@ -54,13 +54,14 @@ def test_the_wheel_contains_only_the_engine(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_contains_every_file_of_the_engine(wheel: zipfile.ZipFile) -> None:
     wanted = {
         str(file.relative_to(ROOT))
-        for pattern in ("*.py", "*.lua", "py.typed")
+        for pattern in ("*.py", "*.lua", "*.js", "py.typed")
         for file in (ROOT / "channels_workers").rglob(pattern)
     }
     packed = {name for name in wheel.namelist() if name.startswith("channels_workers/")}
     assert packed == wanted
     assert any(name.endswith(".lua") for name in packed)
     assert "channels_workers/py.typed" in packed
+    assert "channels_workers/static/channels/js/websocketbridge.js" in packed
 
 
 def test_name_version_and_licence(metadata: Message) -> None:
