@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
+
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.layers.admin import LayerAdmin
@@ -40,6 +42,7 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     Session,
+    is_from_server,
 )
 
 __all__ = ["FORMAT_VERSION", "WorkerLayer"]
@@ -334,6 +337,21 @@ class WorkerLayer(ChannelLayer):
     @abstractmethod
     def save_session(self, session: Session) -> None:
         """Save a channel session now, if its connection has not ended."""
+
+    def give_session(self, channel: str) -> None:
+        """Let *channel*, a name that a test made up, have a channel session.
+
+        Without effect for the reply channel of a server. Raises
+        :class:`~django.core.exceptions.ImproperlyConfigured` for another name, unless the layer is
+        in memory.
+        """
+        if not is_from_server(channel):
+            raise ImproperlyConfigured(
+                f"{channel!r} is the reply channel of no connection, so {self} keeps no channel "
+                "session for it. If a test calls the consumer, derive the test from "
+                "ChannelTestCase, or give the settings of the tests the BACKEND "
+                "channels_workers.layers.memory.InMemoryChannelLayer."
+            )
 
     @abstractmethod
     def length(self, channel: str) -> int:

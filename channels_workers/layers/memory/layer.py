@@ -12,7 +12,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.plan import Plan, dead_letter
-from channels_workers.layers.memory.store import DISCONNECTING, Store
+from channels_workers.layers.memory.store import DISCONNECTING, IDLE, Record, Store
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     CONNECT,
@@ -25,6 +25,7 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     Session,
+    is_from_server,
     new_id,
 )
 
@@ -265,6 +266,12 @@ class InMemoryChannelLayer(WorkerLayer):
     def save_session(self, session: Session) -> None:
         """Save a channel session now, if the connection has not ended."""
         self.store.save_session(session)
+
+    def give_session(self, channel: str) -> None:
+        """Let *channel*, a name that a test made up, have a channel session."""
+        if not is_from_server(channel):
+            with self.store.changed:
+                self.store.records.setdefault(channel, Record(0, IDLE, b""))
 
     def length(self, channel: str) -> int:
         """Return how many messages wait or are pending."""
