@@ -42,6 +42,7 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     Session,
+    Statistics,
     is_from_server,
 )
 
@@ -62,7 +63,7 @@ class WorkerLayer(ChannelLayer):
     :class:`LayerUnavailable` if it does not answer, unless they say that they wait.
     """
 
-    extensions: ClassVar[list[str]] = ["groups", "flush", "workers"]
+    extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "workers"]
 
     #: Whether all data of the layer are in this process.
     local_only: ClassVar[bool] = False
@@ -360,3 +361,28 @@ class WorkerLayer(ChannelLayer):
     @abstractmethod
     def members(self, group: str) -> set[str]:
         """Return the server ids and the ordinary channels in a group."""
+
+    # Statistics, as in 1.x
+
+    @abstractmethod
+    def global_statistics(self) -> Statistics:
+        """Return the statistics of all ordinary channels, from any thread.
+
+        The keys are those of :meth:`channel_statistics`. In Redis this scans the keys, and counts
+        the channels that exist now.
+        """
+
+    @abstractmethod
+    def channel_statistics(self, channel: str) -> Statistics:
+        """Return the statistics of an ordinary channel, from any thread.
+
+        * ``messages_count``: the messages that came since the channel exists. One that is put back
+          counts again. Not with Redis 6.2, and not without the right to ``XINFO STREAM``.
+        * ``messages_pending``: those that wait for a worker.
+        * ``messages_max_age``: for how long the oldest one waits or is in flight (s), 0 without
+          one. Not in memory.
+        * ``channel_full_count``: how often the channel was full. Only in memory.
+
+        A channel without workers exists until it is empty. There are no counts per second. Raises
+        TypeError for an invalid name.
+        """

@@ -23,6 +23,10 @@ _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
 REFUSAL: Content = {"accept": False}
 
 
+#: The statistics of a layer, named as in 1.x.
+Statistics = dict[str, int | float]
+
+
 class Send(NamedTuple):
     """Send *payload*, encoded content, to a reply channel or an ordinary channel."""
 

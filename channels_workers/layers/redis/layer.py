@@ -19,6 +19,7 @@ from channels_workers.layers.redis.registration import Registration, Registratio
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
+from channels_workers.layers.redis.statistics import read_channel, read_global
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -31,6 +32,7 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     Session,
+    Statistics,
     new_id,
 )
 
@@ -311,3 +313,16 @@ class RedisChannelLayer(WorkerLayer):
         """Return the members of a group."""
         found: list[bytes] = self.client.read("HKEYS", f"group:{group}", "hash")
         return {member.decode("utf-8", "backslashreplace").lstrip("*") for member in found}
+
+    # Statistics
+
+    def global_statistics(self) -> Statistics:
+        """Return the statistics of all ordinary channels; this scans the keys."""
+        with self.client.explained():
+            return read_global(self.client.redis, self.client.prefix)
+
+    def channel_statistics(self, channel: str) -> Statistics:
+        """Return the statistics of an ordinary channel."""
+        self.require_valid_channel_name(channel)
+        with self.client.explained():
+            return read_channel(self.client.redis, self.client.prefix, channel)
