@@ -358,9 +358,31 @@ class WorkerLayer(ChannelLayer):
     def length(self, channel: str) -> int:
         """Return how many messages of an ordinary channel wait or are pending."""
 
-    @abstractmethod
     def members(self, group: str) -> set[str]:
         """Return the server ids and the ordinary channels in a group."""
+        return {member.lstrip("*") for member in self._members(group)}
+
+    @abstractmethod
+    def _members(self, group: str) -> set[str]:
+        """Return the members of a group; ordinary channels have ``*`` before their name."""
+
+    def group_channels(self, group: str) -> set[str]:
+        """Return the channels in *group*, from any thread; use it in tests and for operators.
+
+        These are ordinary channels, and the sockets of this process. The layer does not know the
+        sockets of another process: if the group has any there, the set has its server as
+        ``<server id>!``. A join shows when the process has read it, usually after milliseconds.
+        Raises TypeError for an invalid name.
+        """
+        self.require_valid_group_name(group)
+        members = self._members(group)
+        ordinary = {member[1:] for member in members if member.startswith("*")}
+        servers = {member for member in members if not member.startswith("*")}
+        own = self._server
+        if own is None or own.id not in servers:
+            return ordinary | {f"{server}!" for server in servers}
+        others = {f"{server}!" for server in servers - {own.id}}
+        return ordinary | others | set(own.groups.get(group, ()))
 
     # Statistics, as in 1.x
 

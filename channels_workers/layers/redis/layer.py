@@ -309,10 +309,9 @@ class RedisChannelLayer(WorkerLayer):
         """Return how many messages wait or are pending."""
         return self.streams.length(channel)
 
-    def members(self, group: str) -> set[str]:
-        """Return the members of a group."""
+    def _members(self, group: str) -> set[str]:
         found: list[bytes] = self.client.read("HKEYS", f"group:{group}", "hash")
-        return {member.decode("utf-8", "backslashreplace").lstrip("*") for member in found}
+        return {member.decode("utf-8", "backslashreplace") for member in found}
 
     # Statistics
 

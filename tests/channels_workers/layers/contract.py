@@ -131,6 +131,10 @@ class Waiting(Recorder):
         return ConnectionSnapshot(0, self.payload, PendingMessage(CONNECT, self.payload))
 
 
+def channels(process: Process) -> set[str]:
+    return process.layer.group_channels("group")
+
+
 @pytest.fixture
 def process(make_layer: MakeLayer) -> Process:
     return Process(make_layer())
@@ -1081,6 +1085,31 @@ class LayerContract:
             await layer.send("work", {"text": "x" * 100})
         assert large.type is MessageTooLarge
         assert "statistics" in layer.extensions
+
+    async def test_the_channels_of_a_group(self, process: Process, other: Process) -> None:
+        first, second = await process.joined("group"), await process.joined("group")
+        third = await other.joined("group")
+        await process.layer.group_add("group", "work")
+        await process.joined("another")
+        await process.layer.send(first.channel, {"n": 1})
+        await first.until_got({"n": 1})
+        assert channels(process) == {
+            *("work", first.channel, second.channel, f"{server_of(third.channel)}!")
+        }
+        await other.layer.send(third.channel, {"n": 1})
+        await third.until_got({"n": 1})
+        assert channels(other) == {"work", f"{server_of(first.channel)}!", third.channel}
+
+        await process.layer.group_discard("group", first.channel)
+        await process.layer.group_discard("group", "work")
+        await process.layer.send(first.channel, {"n": 2})
+        await first.until_got({"n": 1}, {"n": 2})
+        assert channels(process) == {second.channel, f"{server_of(third.channel)}!"}
+
+    async def test_the_channels_of_no_group(self, process: Process) -> None:
+        assert process.layer.group_channels("nobody") == set()
+        with pytest.raises(TypeError, match="Group name must be"):
+            process.layer.group_channels("two words")
 
     async def test_the_statistics_of_a_channel(self, process: Process) -> None:
         for number in range(3):
