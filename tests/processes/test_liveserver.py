@@ -75,6 +75,15 @@ def test_a_database_in_memory_is_refused() -> None:
         case.run(unittest.TestResult())
 
 
+@pytest.mark.django_db
+def test_a_skipped_test_starts_nothing() -> None:
+    skipped = unittest.skip("never")(lambda self: None)
+    case = type("Live", (ChannelLiveServerTestCase,), {"test": skipped})("test")
+    result = unittest.TestResult()
+    case.run(result)
+    assert [reason for _, reason in result.skipped] == ["never"]
+
+
 def test_a_server_that_does_not_start(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY}}
     settings.ASGI_APPLICATION = "nowhere.asgi.application"
