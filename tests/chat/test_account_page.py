@@ -65,6 +65,7 @@ def test_a_page_with_an_expired_log_in_becomes_a_guest(
     tab = open_tab(chat_server, "/unheard/")
     sign_up(tab, "nora")
     tab.wait_for_texts("#account", "nora")
+    wait_for(lambda: tab.find("#people .mark"), "the mark in the list")
     with closing(sqlite3.connect(chat_database)) as database, database:
         database.execute("DELETE FROM django_session")
     say(tab, "hello")

@@ -38,12 +38,11 @@ PROGRAMS: dict[str, tuple[Callable[[int], list[str]], int]] = {
 
 def servers(redis_server: RedisServer) -> set[str]:
     """The registered servers."""
-    with redis_server.client() as client:
-        about = {
-            key: json.loads(value) for key, value in client.hgetall(f"{PREFIX}process_info").items()
-        }
-        known = set(client.hkeys(f"{PREFIX}processes"))
-    return {name.decode() for name in known if about[name]["kind"] == "server"}
+    with redis_server.client() as client, client.pipeline(transaction=True) as pipeline:
+        pipeline.hkeys(f"{PREFIX}processes")
+        pipeline.hgetall(f"{PREFIX}process_info")
+        known, about = pipeline.execute()
+    return {name.decode() for name in known if json.loads(about[name])["kind"] == "server"}
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
