@@ -15,6 +15,7 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
     Delivery,
 )
+from channels_workers.registry import get_channel_layer
 
 __all__ = ["Message"]
 
@@ -30,7 +31,8 @@ class Message:
     * ``channel_name``: the name of its channel, a str.
     * ``reply_channel``: the :class:`~channels_workers.channel.Channel` of its socket, from
       ``content["reply_channel"]``. None if that is missing.
-    * ``channel_layer``: the layer that carried it.
+    * ``channel_layer``: the layer that carried it. For a message that a test makes with None, the
+      default layer.
     * ``id``: a str that stays the same if the message runs again. Use it to make writes
       idempotent. It is ``<reply channel>:<order>`` for a socket, and ``<parent id>.<number>`` for
       what a consumer sent. ``""`` for a message that no layer carried.
@@ -49,17 +51,23 @@ class Message:
         self,
         content: Content,
         channel_name: str,
-        channel_layer: WorkerLayer,
+        channel_layer: WorkerLayer | None,
         delivery: Delivery | None = None,
     ) -> None:
         self.content = content
-        self.channel_layer = channel_layer
+        if channel_layer is not None:
+            self.channel_layer = channel_layer
         self.channel_name = channel_name
         self.delivery = delivery
         self.id = delivery.id if delivery else ""
         name = content.get("reply_channel")
         #: A Channel; None for a message that did not come from a socket.
         self.reply_channel: Any = Channel(name, channel_layer=channel_layer) if name else None
+
+    @cached_property
+    def channel_layer(self) -> WorkerLayer:
+        """The layer that carried it, or the default layer."""
+        return get_channel_layer()
 
     @cached_property
     def channel(self) -> Channel:

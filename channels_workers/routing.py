@@ -169,38 +169,39 @@ class Include:
 
 
 class Router:
-    """A whole routing, with the defaults for WebSockets below it.
+    """A whole routing.
 
-    If no route matches, ``websocket.connect`` is accepted, and ``websocket.receive`` and
-    ``websocket.disconnect`` are ignored.
+    Workers also listen to the channels of WebSockets: see :meth:`match_or_default`.
     """
 
     def __init__(self, routing: Any) -> None:
         self.root = Include(routing)
-        self.defaults = [
-            Route(CONNECT, connect_consumer),
-            Route([RECEIVE, DISCONNECT], null_consumer),
-        ]
-        self._entries = by_channel([*self.root.routing, *self.defaults])
 
     @property
     def channels(self) -> set[str]:
-        """The channels to listen to."""
-        return set(self._entries)
+        """The channels of the routing."""
+        return self.root.channel_names()
+
+    @property
+    def channels_and_defaults(self) -> set[str]:
+        """The channels that workers listen to."""
+        return self.channels | DEFAULTS.channel_names()
 
     def add_route(self, route: Route | Include) -> None:
-        """Add *route* below all others but the defaults."""
+        """Add *route* below all others."""
         self.root.add(route)
-        self._entries = by_channel([*self.root.routing, *self.defaults])
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer for *message* and its arguments, None if there is none."""
-        channel = message.channel_name
-        for entry in self._entries.get(channel, ()):
-            match: Match | None = entry.match_values(channel, message)
-            if match is not None:
-                return match
-        return None
+        return self.root.match(message)
+
+    def match_or_default(self, message: Message) -> Match | None:
+        """Do :meth:`match`; without a match, return the default of WebSockets.
+
+        ``websocket.connect`` is accepted, ``websocket.receive`` and ``websocket.disconnect`` are
+        ignored. For other channels it is None.
+        """
+        return self.root.match(message) or DEFAULTS.match(message)
 
 
 class _Shortened:
@@ -326,6 +327,10 @@ def _import(path: str, what: str) -> Any:
 
 def _as_text(value: str | bytes) -> str:
     return value.decode("ascii") if isinstance(value, bytes) else value
+
+
+#: What workers do with the messages of WebSockets that no route matches.
+DEFAULTS = Include([Route(CONNECT, connect_consumer), Route([RECEIVE, DISCONNECT], null_consumer)])
 
 
 # Lower case, to match urls.py.

@@ -114,6 +114,8 @@ def session_for_reply_channel(reply_channel: str) -> SessionBase:
     if (store := channel_session_store()) is not None:
         return _stored_session(store, reply_channel)
     layer = get_channel_layer()
+    if layer.local_only:
+        layer.give_session(reply_channel)
     session = ChannelSession(layer, reply_channel, layer.load_session(reply_channel))
     session.saves_at_once = True
     return session
@@ -127,6 +129,8 @@ def session_for_message(message: Message, reply_channel: str) -> SessionBase:
     delivery = message.delivery
     if delivery is not None and delivery.reply_channel == reply_channel:
         return ChannelSession(layer, reply_channel, delivery.session)
+    if delivery is None:
+        layer.give_session(reply_channel)
     session = ChannelSession(layer, reply_channel, layer.load_session(reply_channel))
     session.saves_at_once = delivery is None
     return session

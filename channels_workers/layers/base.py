@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
+
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.layers.admin import LayerAdmin
@@ -42,6 +44,8 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     Session,
+    Statistics,
+    is_from_server,
 )
 
 __all__ = ["FORMAT_VERSION", "WorkerLayer"]
@@ -61,7 +65,7 @@ class WorkerLayer(ChannelLayer):
     :class:`LayerUnavailable` if it does not answer, unless they say that they wait.
     """
 
-    extensions: ClassVar[list[str]] = ["groups", "flush", "workers"]
+    extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "workers"]
 
     #: Whether all data of the layer are in this process.
     local_only: ClassVar[bool] = False
@@ -345,10 +349,72 @@ class WorkerLayer(ChannelLayer):
     def save_session(self, session: Session) -> None:
         """Save a channel session now, if its connection has not ended."""
 
+    def give_session(self, channel: str) -> None:
+        """Let *channel*, a name that a test made up, have a channel session.
+
+        Without effect for the reply channel of a server. Raises
+        :class:`~django.core.exceptions.ImproperlyConfigured` for another name, unless the layer is
+        in memory.
+        """
+        if not is_from_server(channel):
+            raise ImproperlyConfigured(
+                f"{channel!r} is the reply channel of no connection, so {self} keeps no channel "
+                "session for it. If a test calls the consumer, derive the test from "
+                "ChannelTestCase, or give the settings of the tests the BACKEND "
+                "channels_workers.layers.memory.InMemoryChannelLayer."
+            )
+
     @abstractmethod
     def length(self, channel: str) -> int:
         """Return how many messages of an ordinary channel wait or are pending."""
 
-    @abstractmethod
     def members(self, group: str) -> set[str]:
         """Return the server ids and the ordinary channels in a group."""
+        return {member.lstrip("*") for member in self._members(group)}
+
+    @abstractmethod
+    def _members(self, group: str) -> set[str]:
+        """Return the members of a group; ordinary channels have ``*`` before their name."""
+
+    def group_channels(self, group: str) -> set[str]:
+        """Return the channels in *group*, from any thread; use it in tests and for operators.
+
+        These are ordinary channels, and the sockets of this process. The layer does not know the
+        sockets of another process: if the group has any there, the set has its server as
+        ``<server id>!``. A join shows when the process has read it, usually after milliseconds.
+        Raises TypeError for an invalid name.
+        """
+        self.require_valid_group_name(group)
+        members = self._members(group)
+        ordinary = {member[1:] for member in members if member.startswith("*")}
+        servers = {member for member in members if not member.startswith("*")}
+        own = self._server
+        if own is None or own.id not in servers:
+            return ordinary | {f"{server}!" for server in servers}
+        others = {f"{server}!" for server in servers - {own.id}}
+        return ordinary | others | set(own.groups.get(group, ()))
+
+    # Statistics, as in 1.x
+
+    @abstractmethod
+    def global_statistics(self) -> Statistics:
+        """Return the statistics of all ordinary channels, from any thread.
+
+        The keys are those of :meth:`channel_statistics`. In Redis this scans the keys, and counts
+        the channels that exist now.
+        """
+
+    @abstractmethod
+    def channel_statistics(self, channel: str) -> Statistics:
+        """Return the statistics of an ordinary channel, from any thread.
+
+        * ``messages_count``: the messages that came since the channel exists. One that is put back
+          counts again. Not with Redis 6.2, and not without the right to ``XINFO STREAM``.
+        * ``messages_pending``: those that wait for a worker.
+        * ``messages_max_age``: for how long the oldest one waits or is in flight (s), 0 without
+          one. Not in memory.
+        * ``channel_full_count``: how often the channel was full. Only in memory.
+
+        A channel without workers exists until it is empty. There are no counts per second. Raises
+        TypeError for an invalid name.
+        """

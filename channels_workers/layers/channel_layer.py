@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.layers import BaseChannelLayer
 
-from channels_workers.exceptions import ChannelFull, LayerUnavailable
+from channels_workers.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.mailboxes import ChannelName, Mailbox
 from channels_workers.layers.server import Server
@@ -39,6 +39,8 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     #: As in 1.x: ``except message.channel_layer.ChannelFull``.
     ChannelFull = ChannelFull
+    #: As in 1.x: ``except message.channel_layer.MessageTooLarge``.
+    MessageTooLarge = MessageTooLarge
 
     def __init__(
         self,

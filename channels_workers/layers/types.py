@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import time
@@ -16,8 +17,14 @@ CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
+_is_id = re.compile(r"[0-9a-f]{16}").fullmatch
+
 #: The message that refuses an unanswered handshake; an open socket ignores it.
 REFUSAL: Content = {"accept": False}
+
+
+#: The statistics of a layer, named as in 1.x.
+Statistics = dict[str, int | float]
 
 
 class Send(NamedTuple):
@@ -279,6 +286,15 @@ def server_of(channel: str) -> str | None:
     """Return the server id of a reply channel, None for an ordinary channel."""
     server, mark, _ = channel.partition("!")
     return server if mark else None
+
+
+def is_from_server(channel: str) -> bool:
+    """Say whether *channel* is named like the reply channels of interface servers.
+
+    Tests make up other names, which are the channels of no connection.
+    """
+    server = server_of(channel)
+    return server is not None and _is_id(server) is not None
 
 
 def new_id() -> str:

@@ -1,4 +1,4 @@
-"""Tests of consumers, without sockets and workers; the names of Channels 1.1.8."""
+"""Tests of consumers, with and without sockets and workers; the names of Channels 1.1.8."""
 
 from channels_workers.test.cases import (
     ChannelTestCase,
@@ -7,10 +7,12 @@ from channels_workers.test.cases import (
 )
 from channels_workers.test.client import Client
 from channels_workers.test.http import HttpClient
+from channels_workers.test.liveserver import ChannelLiveServerTestCase
 from channels_workers.test.routes import apply_routes
 from channels_workers.test.websocket import WSClient
 
 __all__ = [
+    "ChannelLiveServerTestCase",
     "ChannelTestCase",
     "ChannelTestCaseMixin",
     "Client",

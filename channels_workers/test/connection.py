@@ -9,7 +9,6 @@ from weakref import WeakValueDictionary
 
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
-from channels_workers.layers.memory.store import IDLE, Record
 from channels_workers.layers.types import Finished, server_of
 from channels_workers.message import Message
 
@@ -98,7 +97,7 @@ def give_session(layer: InMemoryChannelLayer, channel: str) -> None:
             f"{channel!r} is of a process, and of no client here. Give the client the reply "
             "channel of another client, or a name without `!`."
         )
-    layer.store.records[channel] = Record(0, IDLE, b"")
+    layer.give_session(channel)
 
 
 def take_session(layer: InMemoryChannelLayer, channel: str) -> None:

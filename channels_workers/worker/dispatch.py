@@ -121,7 +121,7 @@ def _run(
         return Outcome([], error=error, unreadable=error)
     try:
         message = Message(content, delivery.channel, layer, delivery)
-        match = router.match(message)
+        match = router.match_or_default(message)
     except Exception as error:  # noqa: BLE001  (logged, or put off)
         return _not_routed(error, delivery, layer)
     if match is None:

@@ -62,7 +62,9 @@ class WorkerGroup:
             raise ValueError(f"A worker needs 1 thread or more, not {n_threads!r}.")
         self.channel_layer = layer = channel_layer
         self.router = router or get_router()
-        self.channels = filter_channels(self.router.channels, only_channels, exclude_channels)
+        self.channels = filter_channels(
+            self.router.channels_and_defaults, only_channels, exclude_channels
+        )
         self.loop = EventLoop()
         #: Set when nothing is pulled any more.
         self.stopping = stopping = threading.Event()

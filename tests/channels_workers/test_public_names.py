@@ -61,13 +61,14 @@ PUBLIC = {
     """,
     "signals": "consumer_finished consumer_started worker_process_ready worker_ready",
     "test": """
-        ChannelTestCase ChannelTestCaseMixin Client HttpClient TransactionChannelTestCase WSClient
-        apply_routes
+        ChannelLiveServerTestCase ChannelTestCase ChannelTestCaseMixin Client HttpClient
+        TransactionChannelTestCase WSClient apply_routes
     """,
     "test.base": """
         ChannelTestCase ChannelTestCaseMixin Client TransactionChannelTestCase apply_routes
     """,
     "test.http": "HttpClient",
+    "test.liveserver": "ChannelLiveServerTestCase",
     "test.websocket": "WSClient json_module",
     "worker": "Worker WorkerGroup logger",
 }

@@ -256,10 +256,12 @@ def test_adding_a_route_does_not_affect_other_routings() -> None:
     assert len(chat_routing) == 1
 
 
-def test_a_router_listens_to_routed_and_websocket_channels() -> None:
-    routing = [route(["one", "two"], first), include([route("three", second)])]
+def test_a_router_knows_its_channels() -> None:
+    router = Router([route(["one", "two"], first), include([route("three", second)])])
     sockets = {"websocket.connect", "websocket.receive", "websocket.disconnect"}
-    assert Router(routing).channels == {"one", "two", "three"} | sockets
+    assert router.channels == {"one", "two", "three"}
+    assert router.channels_and_defaults == router.channels | sockets
+    assert Router([]).channels == set()
 
 
 def test_the_setting_names_the_routing(settings: Settings) -> None:
@@ -368,23 +370,34 @@ def test_a_named_group_returns_any_text(prefix: str, value: str) -> None:
 # Sockets without a route
 
 
+def default_of(routing: Any, channel: str, **content: Any) -> Callable[..., Any] | None:
+    match = Router(routing).match_or_default(message_on(channel, **content))
+    return match and match.consumer
+
+
+@pytest.mark.parametrize("channel", ["websocket.connect", "websocket.receive", "background"])
+def test_without_a_route_nothing_matches(channel: str) -> None:
+    assert Router([]).match(message_on(channel)) is None
+    assert Router([route(channel, first, text="^a")]).match(message_on(channel, text="b")) is None
+
+
 def test_an_unrouted_connect_is_accepted() -> None:
-    assert consumer_of([], "websocket.connect") is connect_consumer
+    assert default_of([], "websocket.connect") is connect_consumer
 
 
 @pytest.mark.parametrize("channel", ["websocket.receive", "websocket.disconnect"])
 def test_unrouted_frames_and_disconnects_are_ignored(channel: str) -> None:
-    assert consumer_of([], channel) is null_consumer
+    assert default_of([], channel) is null_consumer
 
 
 def test_a_socket_that_no_filter_matches_is_unrouted() -> None:
     routing = [route("websocket.connect", first, path=r"^/chat/")]
-    assert consumer_of(routing, "websocket.connect", path="/chat/") is first
-    assert consumer_of(routing, "websocket.connect", path="/else/") is connect_consumer
+    assert default_of(routing, "websocket.connect", path="/chat/") is first
+    assert default_of(routing, "websocket.connect", path="/else/") is connect_consumer
 
 
 def test_another_channel_without_a_route_has_no_consumer() -> None:
-    assert consumer_of([], "background") is None
+    assert default_of([], "background") is None
 
 
 def test_the_default_connect_consumer_accepts(client_socket: Client) -> None:

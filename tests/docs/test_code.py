@@ -18,6 +18,7 @@ from channels_workers.checks.configuration import check_configuration, check_lay
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import CONNECT
 from channels_workers.logs import fields
+from channels_workers.message import Message
 from channels_workers.routing import Router
 from channels_workers.signals import worker_process_ready
 from channels_workers.worker import WorkerGroup
@@ -145,3 +146,14 @@ def test_a_long_poll_leaves_its_place(rf: RequestFactory) -> None:
 def test_the_receiver_of_a_signal_is_connected() -> None:
     receiver = run(the_python_of(page("reference/signals"))[0])["warm_up"]
     assert worker_process_ready.disconnect(receiver)
+
+
+def test_a_consumer_that_a_test_calls(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"}
+    }
+    (block,) = [one for one in the_python_of(page("how-to/test-consumers")) if not one.file]
+    names = run(block)
+    following = Message({"reply_channel": "x"}, "websocket.receive", None)
+    names["count"](following)
+    assert following.channel_session["seen"] == 2

@@ -89,7 +89,8 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     "Tests": (
         same(
             "test",
-            "ChannelTestCase TransactionChannelTestCase Client HttpClient WSClient apply_routes",
+            "ChannelTestCase TransactionChannelTestCase ChannelLiveServerTestCase Client "
+            "HttpClient WSClient apply_routes",
             "also under its older name, `channels.tests`",
         ),
         same(
@@ -98,15 +99,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         ),
         same("test.http", "HttpClient"),
         same("test.websocket", "WSClient json_module"),
-        not_yet(
-            "test",
-            "ChannelLiveServerTestCase",
-            "start `runserver`, or Daphne and `runworker`, as child processes of the test",
-        ),
-        not_yet(
+        same("test.liveserver", "ChannelLiveServerTestCase"),
+        gone(
             "test.liveserver",
-            "ChannelLiveServerTestCase ProcessSetup WorkerProcess DaphneProcess",
-            "start `runserver`, or Daphne and `runworker`, as child processes of the test",
+            "ProcessSetup WorkerProcess DaphneProcess",
+            "server and workers of the test case are one process",
         ),
     ),
     "Layers, workers and commands": (

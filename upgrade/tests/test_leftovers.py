@@ -23,8 +23,8 @@ CASES = {
         ],
     ),
     "the server for tests": (
-        "from channels.test import ChannelLiveServerTestCase\n",
-        ["1: `channels.test.ChannelLiveServerTestCase`"],
+        "from channels.test.liveserver import DaphneProcess\n",
+        ["1: `channels.test.liveserver.DaphneProcess`"],
     ),
     "workers": ("from channels.worker import Worker\n", ["1: `channels.worker.Worker`"]),
     "the package as a value, with names of Channels 4": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
 from channels_workers.exceptions import LayerUnfit
@@ -12,7 +12,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.plan import Plan, dead_letter
-from channels_workers.layers.memory.store import DISCONNECTING, Store
+from channels_workers.layers.memory.store import DISCONNECTING, IDLE, Record, Store, Stream
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     CONNECT,
@@ -27,6 +27,8 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     Session,
+    Statistics,
+    is_from_server,
     new_id,
 )
 
@@ -279,15 +281,47 @@ class InMemoryChannelLayer(WorkerLayer):
         """Save a channel session now, if the connection has not ended."""
         self.store.save_session(session)
 
+    def give_session(self, channel: str) -> None:
+        """Let *channel*, a name that a test made up, have a channel session."""
+        if not is_from_server(channel):
+            with self.store.changed:
+                self.store.records.setdefault(channel, Record(0, IDLE, b""))
+
     def length(self, channel: str) -> int:
         """Return how many messages wait or are pending."""
         with self.store.changed:
             return len(self.store.stream(channel))
 
-    def members(self, group: str) -> set[str]:
-        """Return the members of a group."""
+    def group_channels(self, group: str) -> set[str]:
+        """Return the channels in *group*."""
+        if self._loop is None or self._loop.is_closed():
+            self.drain()  # nobody else does, as in tests
+        return super().group_channels(group)
+
+    def _members(self, group: str) -> set[str]:
         with self.store.changed:
-            return {member.lstrip("*") for member in self.store.groups.get(group, {})}
+            return set(self.store.groups.get(group, ()))
+
+    # Statistics
+
+    def global_statistics(self) -> Statistics:
+        """Return the statistics of all ordinary channels."""
+        with self.store.changed:
+            return _statistics(self.store.streams.values())
+
+    def channel_statistics(self, channel: str) -> Statistics:
+        """Return the statistics of an ordinary channel."""
+        self.require_valid_channel_name(channel)
+        with self.store.changed:
+            return _statistics([self.store.stream(channel)])
+
+
+def _statistics(streams: Collection[Stream]) -> Statistics:
+    return {
+        "messages_count": sum(stream.added for stream in streams),
+        "messages_pending": sum(len(stream.waiting) for stream in streams),
+        "channel_full_count": sum(stream.refused for stream in streams),
+    }
 
 
 def _caller(

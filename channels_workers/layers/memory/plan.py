@@ -80,6 +80,7 @@ class Plan:
             if length is None:
                 length = len(self.store.stream(channel))
             if length >= self.capacity_of(channel):
+                self.store.stream(channel).refused += 1
                 raise ChannelFull(channel, length)
             self._lengths[channel] = length + 1
             self._messages.append(message)

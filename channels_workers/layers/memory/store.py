@@ -47,6 +47,9 @@ class Stream:
 
     waiting: OrderedDict[str, Delivery] = field(default_factory=OrderedDict)
     pending: dict[str, Delivery] = field(default_factory=dict)
+    #: How many messages came, and how many the capacity refused.
+    added: int = 0
+    refused: int = 0
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.pending)
@@ -150,6 +153,7 @@ class Store:
         token = next(self.tokens)
         stream = self.streams.setdefault(message.channel, Stream())
         stream.waiting[token] = message._replace(token=token)
+        stream.added += 1
         self.changed.notify_all()
         for listener in tuple(self.stream_listeners):
             listener()

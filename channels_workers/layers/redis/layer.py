@@ -19,6 +19,7 @@ from channels_workers.layers.redis.registration import Registration, Registratio
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
+from channels_workers.layers.redis.statistics import read_channel, read_global
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -33,6 +34,7 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     Session,
+    Statistics,
     new_id,
 )
 
@@ -315,7 +317,19 @@ class RedisChannelLayer(WorkerLayer):
         """Return how many messages wait or are pending."""
         return self.streams.length(channel)
 
-    def members(self, group: str) -> set[str]:
-        """Return the members of a group."""
+    def _members(self, group: str) -> set[str]:
         found: list[bytes] = self.client.read("HKEYS", f"group:{group}", "hash")
-        return {member.decode("utf-8", "backslashreplace").lstrip("*") for member in found}
+        return {member.decode("utf-8", "backslashreplace") for member in found}
+
+    # Statistics
+
+    def global_statistics(self) -> Statistics:
+        """Return the statistics of all ordinary channels; this scans the keys."""
+        with self.client.explained():
+            return read_global(self.client.redis, self.client.prefix)
+
+    def channel_statistics(self, channel: str) -> Statistics:
+        """Return the statistics of an ordinary channel."""
+        self.require_valid_channel_name(channel)
+        with self.client.explained():
+            return read_channel(self.client.redis, self.client.prefix, channel)

@@ -16,10 +16,13 @@ COMMANDS = (
 #: Shows the version of Redis, and a restart at once; the layer works without it.
 OPTIONAL = "info"
 
+#: Counts messages for the statistics; without it they have no ``messages_count``.
+STATISTICS = "xinfo|stream"
+
 
 def rules(prefix: str) -> str:
     """Return the rules of ``ACL SETUSER`` for a user with exactly these permissions."""
-    commands = " ".join(f"+{command}" for command in (*COMMANDS, OPTIONAL))
+    commands = " ".join(f"+{command}" for command in (*COMMANDS, OPTIONAL, STATISTICS))
     return f"resetkeys ~{prefix}:* resetchannels -@all {commands}"
 
 

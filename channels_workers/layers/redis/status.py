@@ -32,8 +32,7 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
     known: dict[bytes, bytes] = asked("HGETALL", f"{prefix}process_info") or {}
     alive: dict[bytes, bytes] = asked("HGETALL", f"{prefix}processes") or {}
     about = {process: _read_about(known[process]) for process in known.keys() & alive.keys()}
-    start = f"{prefix}channel:".encode()
-    keys = sorted(client.scan_iter(match=_pattern(start), count=1000))
+    start, keys = streams_of(client, prefix)
     busy = _busy(asked, keys)
     return Status(
         servers=[_server(asked, prefix, *item) for item in _of_kind(about, "server")],
@@ -41,12 +40,18 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
             WorkerStatus(printable(name), each, busy.get(name, 0))
             for name, each in _of_kind(about, "worker")
         ],
-        channels=[_channel(asked, client.time(), key, key[len(start) :]) for key in keys],
+        channels=[channel_status(asked, client.time(), key, key[len(start) :]) for key in keys],
         dead_letters=asked("XLEN", f"{prefix}dead_letters") or 0,
         recovering=bool(client.exists(f"{prefix}recovering")),
         set_aside=asked("XLEN", f"{prefix}aside") or 0,
         unreadable=asked.refused + sum(each is None for each in about.values()),
     )
+
+
+def streams_of(client: redis.Redis, prefix: str) -> tuple[bytes, list[bytes]]:
+    """Return the beginning of all keys of streams, and these keys."""
+    start = f"{prefix}channel:".encode()
+    return start, sorted(client.scan_iter(match=_pattern(start), count=1000))
 
 
 class Asked:
@@ -113,7 +118,8 @@ def _busy(asked: Asked, keys: Iterable[bytes]) -> dict[bytes, int]:
     return busy
 
 
-def _channel(asked: Asked, now: Any, key: bytes, name: bytes) -> ChannelStatus:
+def channel_status(asked: Asked, now: Any, key: bytes, name: bytes) -> ChannelStatus:
+    """Return the status of the channel *name* with the stream *key*; *now* is the reply to TIME."""
     length = asked("XLEN", key)
     if length is None:
         return ChannelStatus(printable(name), 0, 0, None)

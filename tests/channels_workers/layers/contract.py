@@ -136,6 +136,10 @@ class Waiting(Recorder):
         return ConnectionSnapshot(0, self.payload, PendingMessage(CONNECT, self.payload))
 
 
+def channels(process: Process) -> set[str]:
+    return process.layer.group_channels("group")
+
+
 @pytest.fixture
 def process(make_layer: MakeLayer) -> Process:
     return Process(make_layer())
@@ -1112,6 +1116,69 @@ class LayerContract:
         assert not status.recovering
         process.layer.dead_letter(await process.pull("work"), "no reason")
         assert process.layer.admin.status().dead_letters == 1
+
+    # Names of 1.x
+
+    async def test_the_errors_are_attributes(self, make_layer: MakeLayer) -> None:
+        layer = make_layer(capacity=1, message_size=100)
+        await layer.send("work", {})
+        with pytest.raises(layer.ChannelFull) as full:
+            await layer.send("work", {})
+        assert full.type is ChannelFull
+        with pytest.raises(layer.MessageTooLarge) as large:
+            await layer.send("work", {"text": "x" * 100})
+        assert large.type is MessageTooLarge
+        assert "statistics" in layer.extensions
+
+    async def test_the_channels_of_a_group(self, process: Process, other: Process) -> None:
+        first, second = await process.joined("group"), await process.joined("group")
+        third = await other.joined("group")
+        await process.layer.group_add("group", "work")
+        await process.joined("another")
+        await process.layer.send(first.channel, {"n": 1})
+        await first.until_got({"n": 1})
+        assert channels(process) == {
+            *("work", first.channel, second.channel, f"{server_of(third.channel)}!")
+        }
+        await other.layer.send(third.channel, {"n": 1})
+        await third.until_got({"n": 1})
+        assert channels(other) == {"work", f"{server_of(first.channel)}!", third.channel}
+
+        await process.layer.group_discard("group", first.channel)
+        await process.layer.group_discard("group", "work")
+        await process.layer.send(first.channel, {"n": 2})
+        await first.until_got({"n": 1}, {"n": 2})
+        assert channels(process) == {second.channel, f"{server_of(third.channel)}!"}
+
+    async def test_the_channels_of_no_group(self, process: Process) -> None:
+        assert process.layer.group_channels("nobody") == set()
+        with pytest.raises(TypeError, match="Group name must be"):
+            process.layer.group_channels("two words")
+
+    async def test_the_statistics_of_a_channel(self, process: Process) -> None:
+        for number in range(3):
+            await process.layer.send("work", {"n": number})
+        await process.pull("work")
+        found = process.layer.channel_statistics("work")
+        assert (found.get("messages_count", 3), found["messages_pending"]) == (3, 2)
+        assert found.keys() <= {
+            *("messages_count", "messages_pending", "messages_max_age", "channel_full_count")
+        }
+        whole = process.layer.global_statistics()
+        assert (whole.get("messages_count", 3), whole["messages_pending"]) == (3, 2)
+
+    async def test_the_statistics_of_no_channel(self, process: Process) -> None:
+        assert set(process.layer.channel_statistics("nothing").values()) == {0}
+        assert set(process.layer.channel_statistics("some!socket").values()) == {0}
+        assert set(process.layer.global_statistics().values()) == {0}
+        with pytest.raises(TypeError, match="Channel name must be"):
+            process.layer.channel_statistics("two words")
+
+    async def test_a_message_that_is_put_back_counts_again(self, process: Process) -> None:
+        await process.layer.send("work", {"n": 1})
+        process.layer.requeue(await process.pull("work"), counted=True)
+        found = process.layer.channel_statistics("work")
+        assert (found.get("messages_count", 2), found["messages_pending"]) == (2, 1)
 
     async def test_a_message_that_kills_its_workers_becomes_a_dead_letter(
         self, make_layer: MakeLayer

@@ -21,6 +21,18 @@ class TestMemoryLayer(LayerContract):
     """The contract."""
 
 
+def test_it_counts_refused_messages() -> None:
+    layer = InMemoryChannelLayer(capacity=2)
+    send = layer.make_send("work", {"n": 1})
+    for _ in range(2):
+        layer.apply([send])
+    for _ in range(3):
+        with pytest.raises(layer.ChannelFull):
+            layer.apply([send])
+    expected = {"messages_count": 2, "messages_pending": 2, "channel_full_count": 3}
+    assert layer.channel_statistics("work") == layer.global_statistics() == expected
+
+
 def test_a_pull_waits_without_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = InMemoryChannelLayer()
     waits: list[float | None] = []

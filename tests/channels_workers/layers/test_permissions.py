@@ -167,6 +167,16 @@ async def test_info_is_optional(make_user: MakeUser, caplog: pytest.LogCaptureFi
     layer.disconnect()
 
 
+async def test_without_its_right_the_messages_are_not_counted(make_user: MakeUser) -> None:
+    layer = RedisChannelLayer(
+        hosts=[make_user(*permissions.rules("channels").split(), f"-{permissions.STATISTICS}")]
+    )
+    await layer.send("work", {"n": 1})
+    keys = {"messages_pending", "messages_max_age"}
+    assert layer.channel_statistics("work").keys() == layer.global_statistics().keys() == keys
+    layer.disconnect()
+
+
 async def test_a_password_change_at_run_time(
     make_user: MakeUser, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,5 +1,6 @@
 """The Redis layer meets the contract on a real server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -28,3 +29,14 @@ async def make_layer(redis_server: RedisServer) -> AsyncIterator[MakeLayer]:
 
 class TestRedisLayer(LayerContract):
     """The contract."""
+
+
+async def test_the_age_of_the_oldest_message(make_layer: MakeLayer) -> None:
+    layer = make_layer()
+    await layer.send("work", {"n": 1})
+    await layer.send("work", {"n": 2})
+    async with asyncio.timeout(10):
+        while not layer.channel_statistics("work")["messages_max_age"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert 0 < layer.channel_statistics("work")["messages_max_age"] < 10
+    assert 0 < layer.global_statistics()["messages_max_age"] < 10

@@ -10,11 +10,13 @@ from pytest_django import Settings
 
 from channels_workers.channel import Channel, Group
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.registry import get_channel_layer
 from channels_workers.test.cases import (
     ChannelTestCase,
     ChannelTestCaseMixin,
     TransactionChannelTestCase,
 )
+from channels_workers.test.client import Client
 
 REDIS = "channels_workers.layers.redis.RedisChannelLayer"
 
@@ -133,6 +135,13 @@ class MessageTests(ChannelTestCase):
         messages = [self.get_next_message("x", require=True) for _ in range(3)]
         assert [message["number"] for message in messages if message] == [0, 1, 2]
         assert len({message.id for message in messages if message}) == 3
+
+    def test_the_channels_of_a_group(self) -> None:
+        client = Client()
+        client.join_group("group")
+        Group("group").add("x")
+        channels = get_channel_layer().group_channels("group")
+        assert channels == {"x", client.reply_channel}
 
     def test_a_group_of_ordinary_channels(self) -> None:
         Group("group").add("x")

@@ -1,0 +1,1 @@
+"""A small project whose tests use ChannelLiveServerTestCase; ``test_liveserver.py`` runs them."""
