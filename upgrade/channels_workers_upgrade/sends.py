@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
 
-from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.strings import called_name
+from channels_workers_upgrade.tree import Tree, children
 
 _AT_ONCE = (
     "it now goes out at once, not after the view and its transaction as in 1.1.8: "
@@ -31,58 +31,38 @@ class _Call(NamedTuple):
     name: str
 
 
-def find_sends(wrapper: MetadataWrapper) -> list[Finding]:
-    """Return notes about sends in views and receivers, and about sends before a join or leave."""
-    visitor = _Functions()
-    wrapper.visit(visitor)
-    return visitor.findings
-
-
-class _Functions(cst.CSTVisitor):
-    METADATA_DEPENDENCIES = (PositionProvider,)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.findings: list[Finding] = []
-        self.classes: list[cst.ClassDef] = []
-
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        self.classes.append(node)
-
-    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
-        self.classes.pop()
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        body = _Body()
-        node.body.visit(body)
-        place = _place(node, self.classes[-1] if self.classes else None)
-        for call in body.calls if place else ():
+def find_sends(tree: Tree) -> Iterator[Remark]:
+    """Yield notes about sends in views and receivers, and about sends before a join or leave."""
+    for function in tree.all(cst.FunctionDef):
+        calls = list(_calls(function.body))
+        if not calls:
+            continue
+        place = _place(function, _class_around(function, tree))
+        for call in calls if place else ():
             if call.name == "send" and called_name(call.target) in {"Channel", "Group"}:
-                self._note(call, f"`{called_name(call.target)}(...).send` in {place}", _AT_ONCE)
-        for send, other in _before(body.calls):
-            self._note(send, f"a send to a group before `.{other.name}`", _BEFORE[other.name])
-
-    def _note(self, call: _Call, what: str, cure: str) -> None:
-        line = self.get_metadata(PositionProvider, call.node).start.line
-        self.findings.append(Finding(line, what, cure, is_note=True))
+                what = f"`{called_name(call.target)}(...).send` in {place}"
+                yield Remark(call.node, what, _AT_ONCE, is_note=True)
+        for send, other in _before(calls):
+            what = f"a send to a group before `.{other.name}`"
+            yield Remark(send.node, what, _BEFORE[other.name], is_note=True)
 
 
-class _Body(cst.CSTVisitor):
-    """Collects the calls of a function, without those of inner functions or after a commit."""
+def _class_around(function: cst.FunctionDef, tree: Tree) -> cst.ClassDef | None:
+    around = tree.ancestors(function)
+    return next((node for node in around if isinstance(node, cst.ClassDef)), None)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[_Call] = []
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        return False
-
-    def visit_Call(self, node: cst.Call) -> bool:
+def _calls(node: cst.CSTNode) -> Iterator[_Call]:
+    """Yield the calls of a function, without those of inner functions or after a commit."""
+    if isinstance(node, cst.FunctionDef):
+        return
+    if isinstance(node, cst.Call):
         if called_name(node) == "on_commit":
-            return False
+            return
         if isinstance(node.func, cst.Attribute) and not _is_immediate(node):
-            self.calls.append(_Call(node, node.func.value, node.func.attr.value))
-        return True
+            yield _Call(node, node.func.value, node.func.attr.value)
+    for child in children(node):
+        yield from _calls(child)
 
 
 def _is_immediate(call: cst.Call) -> bool:
