@@ -9,7 +9,7 @@ import libcst as cst
 from channels_workers_upgrade.apps import DAPHNE
 from channels_workers_upgrade.bindings import bindings, source_module
 from channels_workers_upgrade.findings import Remark
-from channels_workers_upgrade.lookup import find_beginning, is_old_module, new_module
+from channels_workers_upgrade.lookup import find_beginning, is_known, is_old_module, new_module
 from channels_workers_upgrade.patterns import find_patterns
 from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_sends
@@ -23,6 +23,7 @@ from channels_workers_upgrade.strings import (
 from channels_workers_upgrade.tree import Tree
 
 _MODULE_GONE = 'the engine has nothing of this module; see the names in "Come from Channels 1.x"'
+_UNKNOWN = "not a name of Channels 1.1.8 or 4: import it from where it is defined, or remove it"
 _MAYBE_APP = f'if this is a list of apps, write "{NEW}", "{DAPHNE}"; otherwise leave it'
 
 #: Modules of other packages of 2017, which cannot be installed beside the engine.
@@ -50,15 +51,18 @@ def _in_imports(tree: Tree) -> Iterator[Remark]:
     for node in tree.all(cst.Import):
         for alias in node.names:
             yield from _of_module(alias, alias.evaluated_name)
+            yield from _of_nothing(alias, alias.evaluated_name)
     for imported in tree.all(cst.ImportFrom):
         module = source_module(imported)
         if isinstance(imported.names, cst.ImportStar):
             yield from _of_module(imported, module)
+            yield from _of_nothing(imported, module)
             continue
         for alias in imported.names:
             path = f"{module}.{alias.evaluated_name}"
             yield from _of_name(alias, path)
             yield from _of_module(alias, path)
+            yield from _of_nothing(alias, path)
 
 
 def _in_uses(tree: Tree) -> Iterator[Remark]:
@@ -122,6 +126,11 @@ def _of_module(node: cst.CSTNode, module: str) -> Iterator[Remark]:
         yield Remark(node, f"`{module}`", _MODULE_GONE)
     if f"{module}.".startswith(tuple(f"{name}." for name in _LAYERS_OF_THEN)):
         yield Remark(node, f"`{module}`", _LAYERS_HERE)
+
+
+def _of_nothing(node: cst.CSTNode, path: str) -> Iterator[Remark]:
+    if not is_known(path):
+        yield Remark(node, f"`{path}`", _UNKNOWN)
 
 
 def _of_name(node: cst.CSTNode, path: str) -> Iterator[Remark]:

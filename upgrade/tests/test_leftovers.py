@@ -9,6 +9,21 @@ CASES = {
         "from channels.handler import AsgiHandler, AsgiRequest\n",
         ["1: `channels.handler.AsgiHandler`", "1: `channels.handler.AsgiRequest`"],
     ),
+    "names that no Channels has": (
+        "from channels import Groups\nfrom channels.sessions import _x, session\n"
+        "import channels.database_layer, channels.auth\nfrom channels.decorators import *\n"
+        "from channels.layers import x\nfrom channels.db import y\nfrom channels import layers\n"
+        "from channels.tests.base import Client\nfrom channels.tests import base\n"
+        "from channels.auth import login\nfrom .channels import z\nfrom a.channels import Groups\n",
+        [
+            "1: `channels.Groups`",
+            "2: `channels.sessions._x`",
+            "2: `channels.sessions.session`",
+            "3: `channels.database_layer`",
+            "4: `channels.decorators`",
+            "9: `channels.tests.base`",
+        ],
+    ),
     "uses of them": (
         "import channels.sessions\n\nchannels.sessions.requeue_messages(m)\n",
         ["3: `channels.sessions.requeue_messages`"],
