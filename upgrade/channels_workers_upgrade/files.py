@@ -25,6 +25,8 @@ SCRIPTS = (
     "*.sh",
     "supervisor*.conf",
     "*.service",
+    "Makefile*",
+    "*.mk",
 )
 
 

@@ -12,7 +12,7 @@ from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.lookup import find_beginning, is_known, is_old_module, new_module
 from channels_workers_upgrade.patterns import find_patterns
 from channels_workers_upgrade.renames import NEW, OLD, Rename
-from channels_workers_upgrade.sends import find_sends
+from channels_workers_upgrade.sends import find_connects, find_sends
 from channels_workers_upgrade.strings import (
     DOTTED,
     channel_names,
@@ -31,6 +31,7 @@ _LAYERS_OF_THEN = (
     "asgi_redis",
     "asgi_ipc",
     "asgi_rabbitmq",
+    "asgi_amqp",
     "asgiref.base_layer",
     "asgiref.conformance",
     "asgiref.inmemory",
@@ -45,6 +46,7 @@ def find_leftovers(tree: Tree) -> Iterator[Remark]:
     yield from _in_strings(tree)
     yield from find_patterns(tree)
     yield from find_sends(tree)
+    yield from find_connects(tree)
 
 
 def _in_imports(tree: Tree) -> Iterator[Remark]:

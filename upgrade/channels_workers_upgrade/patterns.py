@@ -105,6 +105,8 @@ def _in_attribute(node: cst.Attribute, tree: Tree) -> Iterator[Remark]:
     name = node.attr.value
     if name in ATTRIBUTES:
         yield Remark(node, f"`.{name}`", ATTRIBUTES[name])
+    elif name == "decode" and _is_path(node.value):
+        yield Remark(node, '`["path"].decode`', "a path is text: remove the call")
     elif name in OF_LAYERS and _is_layer(node.value) and not _is_awaited(node, tree):
         yield Remark(node, f"`.{name}` of a layer", OF_LAYERS[name])
 
@@ -205,6 +207,12 @@ def _last_name(node: cst.CSTNode) -> str:
     if isinstance(node, cst.Attribute):
         return node.attr.value
     return node.value if isinstance(node, cst.Name) else ""
+
+
+def _is_path(node: cst.BaseExpression) -> bool:
+    """Whether it is ``message["path"]`` or ``message.content["path"]``."""
+    is_item = isinstance(node, cst.Subscript) and _key_of(node) == "path"
+    return is_item and _last_name(node.value) in {"message", "content"}
 
 
 def _key_of(node: cst.Subscript) -> str:

@@ -1,14 +1,15 @@
-"""Finds sends that go out at another time than in Channels 1.1.8."""
+"""Finds sends that go out at another time than in Channels 1.1.8, and connects without answer."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import libcst as cst
 
 from channels_workers_upgrade.findings import Remark
-from channels_workers_upgrade.strings import called_name
+from channels_workers_upgrade.strings import called_name, text_of
 from channels_workers_upgrade.tree import Tree, children
 
 _AT_ONCE = (
@@ -20,6 +21,11 @@ _BEFORE = {
     "discard": "the leaving member now gets this, unlike in 1.1.8: put the discard first "
     "if it should not",
 }
+_ANSWER = (
+    'if it is a consumer of websocket.connect, send {"accept": True} to the reply channel, or set '
+    'CHANNEL_WORKERS = {"CONNECT": "accept"}; otherwise the handshake is refused after a time-out'
+)
+_CONNECT = re.compile(r"(^|_)(connect|connected|on_connect)($|_)|(^|_)ws_add$")
 _OF_VIEWS = ("View", "ViewSet")
 
 
@@ -45,6 +51,35 @@ def find_sends(tree: Tree) -> Iterator[Remark]:
         for send, other in _before(calls):
             what = f"a send to a group before `.{other.name}`"
             yield Remark(send.node, what, _BEFORE[other.name], is_note=True)
+
+
+def find_connects(tree: Tree) -> Iterator[Remark]:
+    """Yield a note for each function named as a connect consumer that never answers."""
+    for function in tree.all(cst.FunctionDef):
+        name = function.name.value
+        is_connect = _CONNECT.search(name) and "message" in _parameters(function)[:2]
+        if is_connect and not any(map(_may_answer, _inside(function.body))):
+            yield Remark(function.name, f"`{name}` does not answer", _ANSWER, is_note=True)
+
+
+def _may_answer(node: cst.CSTNode) -> bool:
+    """Whether a node accepts or refuses a socket, or leaves that to another function."""
+    match node:
+        case cst.Raise() | cst.Attribute(attr=cst.Name("accept" | "close")):
+            return True
+        case cst.Arg(value=cst.Name("message")):
+            return True
+    return text_of(node) in {"accept", "close"}
+
+
+def _parameters(function: cst.FunctionDef) -> list[str]:
+    return [parameter.name.value for parameter in function.params.params]
+
+
+def _inside(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in children(node):
+        yield from _inside(child)
 
 
 def _class_around(function: cst.FunctionDef, tree: Tree) -> cst.ClassDef | None:
@@ -90,7 +125,7 @@ def _is_group(node: cst.BaseExpression) -> bool:
 
 def _place(function: cst.FunctionDef, owner: cst.ClassDef | None) -> str:
     """Return what kind of function *function* is; "" for a consumer, or if unknown."""
-    names = [parameter.name.value for parameter in function.params.params]
+    names = _parameters(function)
     bases = [_name(base.value) for base in owner.bases] if owner else []
     decorators = [_name(item.decorator) for item in function.decorators]
     if names[:1] == ["sender"] or names[:2] == ["self", "sender"] or "receiver" in decorators:

@@ -22,8 +22,8 @@ from channels_workers_upgrade.tree import Tree
 #: Every file that uses Channels matches; the others are not parsed.
 _MARKS = re.compile(
     rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
-    rb"asgi_(redis|ipc|rabbitmq)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
-    rb"receive_many|send_group|group_channels|check_default|asgi\.delay"
+    rb"asgi_(redis|ipc|rabbitmq|amqp)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
+    rb"reply_channel|[\"']path[\"']\]\.decode|receive_many|send_group|group_channels|check_default|asgi\.delay"
 )
 
 

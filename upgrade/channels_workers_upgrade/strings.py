@@ -25,6 +25,8 @@ PATHS = {
     "asgi_redis.sentinel.RedisSentinelChannelLayer": REDIS_LAYER,
     "asgi_rabbitmq.RabbitmqChannelLayer": REDIS_LAYER,
     "asgi_rabbitmq.RabbitmqLocalChannelLayer": REDIS_LAYER,
+    "asgi_amqp.AMQPChannelLayer": REDIS_LAYER,
+    "asgi_amqp.core.AMQPChannelLayer": REDIS_LAYER,
     "asgiref.inmemory.ChannelLayer": MEMORY_LAYER,
     "asgi_ipc.IPCChannelLayer": REDIS_LAYER,
     "asgi_ipc.core.IPCChannelLayer": REDIS_LAYER,

@@ -88,6 +88,11 @@ CASES = {
         "if event['type'] == 'http.request': ...\nawait_(type='a', x={'type': 'http.request'})\n",
         [],
     ),
+    "paths as bytes": (
+        "message['path'].decode('ascii').strip('/')\nmessage.content[\"path\"].decode()\n"
+        "message['query_string'].decode()\nrow['path'].decode()\n",
+        ['1: `["path"].decode`', '2: `["path"].decode`'],
+    ),
     "a full channel": (
         "try: f()\nexcept message.channel_layer.ChannelFull: ...\n",
         [],
@@ -107,6 +112,11 @@ CASES = {
         'CHANNEL_LAYERS = {"default": {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {\n'
         '    "hosts": [], "stats_prefix": "x", "capacity": 5}}}\n',
         ['1: "stats_prefix" in CONFIG'],
+    ),
+    "keys of another broker": (
+        'CHANNEL_LAYERS = {"default": {"BACKEND": "asgi_amqp.AMQPChannelLayer", "CONFIG": {\n'
+        '    "url": "amqp://"}}}\n',
+        ['1: "url" in CONFIG'],
     ),
     "keys of channel_capacity": (
         'CONFIG = {"channel_capacity": {"http.request": 5, "websocket.send*": 1, "a.b": 5}}\n'

@@ -57,6 +57,26 @@ CASES = {
     ),
 }
 
+ANSWERS = {
+    "def ws_connect(message, room):\n    Group(room).add(message.reply_channel)\n": True,
+    "class A:\n    def connect(self, message, **kw): self.x = 1\n": True,
+    "def ws_add(message): ...\n": True,
+    'def ws_connect(message):\n    message.reply_channel.send({"accept": True})\n': False,
+    'def ws_connect(message):\n    message.reply_channel.send({"close": True})\n': False,
+    "def ws_connect(message):\n    raise DenyConnection\n": False,
+    "class A:\n    def connect(self, message): super().connect(message)\n": False,
+    "class A:\n    def connect(self, message): self.close()\n": False,
+    "def ws_disconnect(message): ...\n": False,
+    "def connect(host): ...\n": False,
+}
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_connects_that_never_answer(text: str) -> None:
+    found = findings(BEGINNING + text)
+    assert bool(found) is ANSWERS[text]
+    assert all(note.is_note and '"CONNECT": "accept"' in note.cure for note in found)
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_noted_sends(case: str) -> None:

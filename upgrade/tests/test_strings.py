@@ -33,6 +33,7 @@ CASES = {
     "the logger": ('getLogger("django.channels")\n', 'getLogger("channels_workers")\n'),
     "the layer of Redis": ('x = "asgi_redis.RedisChannelLayer"\n', f'x = "{REDIS}"\n'),
     "another layer of Redis": ('x = "asgi_redis.RedisLocalChannelLayer"\n', f'x = "{REDIS}"\n'),
+    "a layer of RabbitMQ": ('x = "asgi_amqp.AMQPChannelLayer"\n', f'x = "{REDIS}"\n'),
     "the layer in memory": ('x = "asgiref.inmemory.ChannelLayer"\n', f'x = "{MEMORY}"\n'),
     "the layer of one machine": ('x = "asgi_ipc.IPCChannelLayer"\n', f'x = "{REDIS}"\n'),
     "apps": (
