@@ -211,8 +211,9 @@ def _last_name(node: cst.CSTNode) -> str:
 
 def _is_path(node: cst.BaseExpression) -> bool:
     """Whether it is ``message["path"]`` or ``message.content["path"]``."""
-    is_item = isinstance(node, cst.Subscript) and _key_of(node) == "path"
-    return is_item and _last_name(node.value) in {"message", "content"}
+    if not isinstance(node, cst.Subscript) or _key_of(node) != "path":
+        return False
+    return _last_name(node.value) in {"message", "content"}
 
 
 def _key_of(node: cst.Subscript) -> str:
