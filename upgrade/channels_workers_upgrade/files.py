@@ -30,6 +30,10 @@ SCRIPTS = (
 )
 
 
+#: Templates and scripts of pages.
+PAGES = ("*.html", "*.js", "*.jsx", "*.ts", "*.tsx", "*.coffee", "*.vue")
+
+
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield each file in *paths* once, in order; skip folders of tools, and links."""
     seen: set[Path] = set()
@@ -114,3 +118,9 @@ def is_procfile(path: Path) -> bool:
 def is_script(path: Path) -> bool:
     """Return whether a file starts processes or describes their image."""
     return any(fnmatchcase(path.name, pattern) for pattern in SCRIPTS)
+
+
+def is_page(path: Path) -> bool:
+    """Return whether a file is a template or a script of a page, and no minified library."""
+    is_minified = path.name.endswith(".min.js")
+    return not is_minified and any(fnmatchcase(path.name, pattern) for pattern in PAGES)

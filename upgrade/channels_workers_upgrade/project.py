@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from channels_workers_upgrade.files import (
+    is_page,
     is_procfile,
     is_python,
     is_requirements,
@@ -16,6 +17,7 @@ from channels_workers_upgrade.files import (
 )
 from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.packages import find_installed, find_packages
+from channels_workers_upgrade.pages import find_bridges
 from channels_workers_upgrade.patch import Patch
 from channels_workers_upgrade.processes import find_processes
 from channels_workers_upgrade.settings import Settings
@@ -100,4 +102,5 @@ _READERS: list[tuple[Callable[[Path], bool], Reader]] = [
     (is_procfile, find_processes),
     (is_script, find_processes),
     (is_script, find_installed),
+    (is_page, find_bridges),
 ]
