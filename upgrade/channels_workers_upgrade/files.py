@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from channels_workers_upgrade.application import entry_folder
+
 #: Folders of tools: nothing in them is the project's own code.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
 
@@ -61,12 +63,8 @@ def application_beside(settings: Path) -> str:
 
     Its asgi.py is beside *settings*, or one folder above if these are a package. "" without one.
     """
-    for folder in (settings.parent, settings.parent.parent):
-        if (folder / "asgi.py").is_file():
-            return f"{_dotted(folder.resolve())}.asgi.application"
-        if not (folder / "__init__.py").exists():
-            break
-    return ""
+    folder = entry_folder(settings)
+    return f"{_dotted(folder.resolve())}.asgi.application" if folder else ""
 
 
 def _dotted(package: Path) -> str:

@@ -31,7 +31,7 @@ class Patch:
     def __bytes__(self) -> bytes:
         """Return the patch in the format of `git apply` and `patch -p1`."""
         name = os.fsencode(Path(os.path.relpath(self.path)).as_posix())
-        names = (b"a/" + name, b"b/" + name)
+        names = (b"a/" + name if self.old else b"/dev/null", b"b/" + name)
         header = [b"--- %s\n" % names[0], b"+++ %s\n" % names[1]]
         lines = [*header, *(line for steps in _hunks(self._steps) for line in self._hunk(steps))]
         return b"".join(
