@@ -27,6 +27,10 @@ _MARKS = re.compile(
 )
 
 
+#: What an entry point has, under whatever name.
+_SETS_UP_DJANGO = b"DJANGO_SETTINGS_MODULE"
+
+
 class Moved(NamedTuple):
     """The new content of a file, and its findings, with line numbers of the new content."""
 
@@ -46,7 +50,7 @@ def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
     except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError, LookupError) as error:
         return Moved(content, [_unparsed(error)])
     tree = Tree(module)
-    if path.name == FILE:
+    if path.name == FILE or _SETS_UP_DJANGO in content:
         tree = tree.of(rewrite_entry(tree))
     tree = tree.of(rewrite_imports(tree))
     with_apps, gone = rewrite_apps(tree)
