@@ -15,6 +15,7 @@ from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_connects, find_sends
 from channels_workers_upgrade.strings import (
     DOTTED,
+    called_name,
     channel_names,
     is_docstring,
     text_of,
@@ -77,12 +78,23 @@ def _in_uses(tree: Tree) -> Iterator[Remark]:
 def _in_strings(tree: Tree) -> Iterator[Remark]:
     """Yield findings for dotted paths, and for what may be a list of apps."""
     channels = channel_names(tree)
+    patched = {call.args[0].value for call in tree.all(cst.Call) if _patches(call)}
     for node, text in _texts(tree):
         if DOTTED.fullmatch(text) and node not in channels:
             yield from _of_text(node, text)
+            if node in patched:
+                yield from _of_nothing(node, text)
     lists: list[cst.List | cst.Tuple] = [*tree.all(cst.List), *tree.all(cst.Tuple)]
     for items in lists:
         yield from _of_apps(items, channels)
+
+
+def _patches(call: cst.Call) -> bool:
+    """Whether it is ``mock.patch(...)``, ``patch.multiple(...)`` or pytest's ``setattr(...)``."""
+    owner = call.func.value if isinstance(call.func, cst.Attribute) else call.func
+    names = {called_name(call), owner.value if isinstance(owner, cst.Name) else ""}
+    has_target = bool(call.args) and call.args[0].keyword is None
+    return has_target and bool(names & {"patch", "setattr"})
 
 
 def _texts(tree: Tree) -> Iterator[tuple[cst.BaseString, str]]:

@@ -26,6 +26,10 @@ _ANSWER = (
     'CHANNEL_WORKERS = {"CONNECT": "accept"}; otherwise the handshake is refused after a time-out'
 )
 _CONNECT = re.compile(r"(^|_)(connect|connected|on_connect)($|_)|(^|_)ws_add$")
+_MISSED = (
+    "the join now waits until the consumer returns: unlike in 1.1.8, the member misses what "
+    "is sent between the query and that; if that matters, query in another consumer, after the join"
+)
 _OF_VIEWS = ("View", "ViewSet")
 
 
@@ -48,6 +52,9 @@ def find_sends(tree: Tree) -> Iterator[Remark]:
             if call.name == "send" and called_name(call.target) in {"Channel", "Group"}:
                 what = f"`{called_name(call.target)}(...).send` in {place}"
                 yield Remark(call.node, what, _AT_ONCE, is_note=True)
+        join = next((call for call in calls if call.name == "add" and _is_group(call.target)), None)
+        if join and any(map(_is_query, calls[calls.index(join) + 1 :])):
+            yield Remark(join.node, "a join above a query", _MISSED, is_note=True)
         for send, other in _before(calls):
             what = f"a send to a group before `.{other.name}`"
             yield Remark(send.node, what, _BEFORE[other.name], is_note=True)
@@ -113,6 +120,16 @@ def _before(calls: list[_Call]) -> Iterator[tuple[_Call, _Call]]:
         found = next((call for call in later if call.target.deep_equals(send.target)), None)
         if found:
             yield send, found
+
+
+def _is_query(call: _Call) -> bool:
+    """Whether it is a call of a manager, as in ``Message.objects.filter(...)``."""
+    node = call.target
+    while isinstance(node, cst.Attribute | cst.Call):
+        if isinstance(node, cst.Attribute) and node.attr.value == "objects":
+            return True
+        node = node.value if isinstance(node, cst.Attribute) else node.func
+    return False
 
 
 def _is_group(node: cst.BaseExpression) -> bool:

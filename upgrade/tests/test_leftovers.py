@@ -24,6 +24,19 @@ CASES = {
             "9: `channels.tests.base`",
         ],
     ),
+    "patches of names that no Channels has": (
+        "@mock.patch('channels.Groups.send')\n@patch('channels.asgi._x')\ndef f(): ...\n"
+        "patch.multiple('channels.database', a=1)\nmonkeypatch.setattr('channels.auth.x', 1)\n"
+        "x = 'channels.Groups'\npatch('channels.layers.get_channel_layer')\n"
+        "patch.dict(a='channels.b')\npatch('channels.handler.AsgiHandler.y')\n",
+        [
+            "1: `channels.Groups.send`",
+            "2: `channels.asgi._x`",
+            "4: `channels.database`",
+            "5: `channels.auth.x`",
+            "9: `channels.handler.AsgiHandler`",
+        ],
+    ),
     "uses of them": (
         "import channels.sessions\n\nchannels.sessions.requeue_messages(m)\n",
         ["3: `channels.sessions.requeue_messages`"],
