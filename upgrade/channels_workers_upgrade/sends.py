@@ -64,7 +64,8 @@ def find_connects(tree: Tree) -> Iterator[Remark]:
     """Yield a note for each function named as a connect consumer that never answers."""
     for function in tree.all(cst.FunctionDef):
         name = function.name.value
-        is_connect = _CONNECT.search(name) and "message" in _parameters(function)[:2]
+        names = _parameters(function)
+        is_connect = _CONNECT.search(name) and "message" in names[:2] and "multiplexer" not in names
         if is_connect and not any(map(_may_answer, _inside(function.body))):
             yield Remark(function.name, f"`{name}` does not answer", _ANSWER, is_note=True)
 
@@ -74,6 +75,8 @@ def _may_answer(node: cst.CSTNode) -> bool:
     match node:
         case cst.Raise() | cst.Attribute(attr=cst.Name("accept" | "close")):
             return True
+        case cst.Attribute(attr=cst.Name("send"), value=target):
+            return _name(target) in {"self", "reply_channel"}
         case cst.Arg(value=cst.Name("message")):
             return True
     return text_of(node) in {"accept", "close"}

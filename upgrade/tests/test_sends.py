@@ -75,6 +75,9 @@ ANSWERS = {
     "def ws_connect(message):\n    raise DenyConnection\n": False,
     "class A:\n    def connect(self, message): super().connect(message)\n": False,
     "class A:\n    def connect(self, message): self.close()\n": False,
+    "class A:\n    def connect(self, message): self.send({})\n": False,
+    "class A:\n    def connect(self, message, multiplexer): ...\n": False,
+    "def connect(message): message.reply_channel.send(answer)\n": False,
     "def ws_disconnect(message): ...\n": False,
     "def connect(host): ...\n": False,
 }
