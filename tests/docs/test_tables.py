@@ -20,7 +20,7 @@ from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.logs import fields as log_fields
-from channels_workers_upgrade.files import SCRIPTS, is_procfile, is_requirements
+from channels_workers_upgrade.files import PAGES, SCRIPTS, is_procfile, is_requirements
 from channels_workers_upgrade.names import SECTIONS
 from channels_workers_upgrade.packages import FORM, LEAST
 from channels_workers_upgrade.processes import OLD_OPTIONS
@@ -325,12 +325,13 @@ def test_removed_options_of_daphne() -> None:
 
 
 def test_files_that_the_command_reads() -> None:
-    packages, procfiles, scripts = (
+    packages, procfiles, scripts, pages = (
         code(row[0]) for row in page("reference/upgrade-command").table("files")
     )
     assert all(is_requirements(Path(name.replace("*", "-dev"))) for name in packages)
     assert all(is_procfile(Path(name.replace("*", "dev"))) for name in procfiles)
     assert scripts == list(SCRIPTS)
+    assert pages == list(PAGES)
 
 
 def test_pins_that_the_command_reports() -> None:

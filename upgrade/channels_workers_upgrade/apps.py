@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
 
-from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.lists import Written, written
 from channels_workers_upgrade.renames import NEW
 from channels_workers_upgrade.routing import assigned
 from channels_workers_upgrade.strings import text_of
+from channels_workers_upgrade.tree import Rewriter, Tree
 
 APPS = "INSTALLED_APPS"
 STATIC = "django.contrib.staticfiles"
@@ -27,7 +27,7 @@ GONE = {
 }
 
 
-class Apps(cst.CSTTransformer):
+class Apps(Rewriter):
     """Rewrites each list of apps and collects the removed apps in *gone*."""
 
     def __init__(self, has_daphne: bool) -> None:
@@ -60,28 +60,27 @@ class Apps(cst.CSTTransformer):
         return apps.result()
 
 
-def rewrite_apps(module: cst.Module) -> tuple[cst.Module, list[str]]:
-    """Return *module* with its lists of apps rewritten, and the removed apps."""
-    if "APPS" not in module.code.upper():
-        return module, []
-    apps = Apps(f'"{DAPHNE}"' in module.code.replace("'", '"'))
-    return module.visit(apps), apps.gone
-
-
-def taken_out(module: cst.Module, gone: list[str]) -> Iterator[Finding]:
-    """Yield a note for each app that was removed from *module*."""
-    if not gone:
-        return
-    wrapper = MetadataWrapper(module)
-    positions = wrapper.resolve(PositionProvider)
-    lines = [
-        positions[line].start.line
-        for line in wrapper.module.body
-        if isinstance(line, cst.SimpleStatementLine) and _is_apps(assigned(line.body[0])[0])
+def rewrite_apps(tree: Tree) -> tuple[cst.Module, list[str]]:
+    """Return the module with its lists of apps rewritten, and the removed apps."""
+    apps = Apps(any(text_of(node) == DAPHNE for node in tree.all(cst.SimpleString)))
+    statements = [
+        *(node for node in tree.all(cst.Assign) if _is_apps(assigned(node)[0])),
+        *(node for node in tree.all(cst.AugAssign) if _is_apps(getattr(node.target, "value", ""))),
     ]
+    return tree.rewrite(statements, apps), apps.gone
+
+
+def taken_out(tree: Tree, gone: list[str]) -> Iterator[Remark]:
+    """Yield a note for each app that was removed from a list in *tree*."""
+    lists = (
+        line
+        for line in tree.module.body
+        if isinstance(line, cst.SimpleStatementLine) and _is_apps(assigned(line.body[0])[0])
+    )
+    place = next(lists, tree.module)
     for name in gone:
         what, cure = f'"{name}" in {APPS}', f"removed: {GONE[name]}"
-        yield Finding(min(lines, default=1), what, cure, is_note=True)
+        yield Remark(place, what, cure, is_note=True)
 
 
 def _is_apps(name: object) -> bool:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node_or_raise as dotted_name
-from libcst.metadata import (
-    Assignment,
-    ImportAssignment,
-    MetadataWrapper,
-    ParentNodeProvider,
-    Scope,
-    ScopeProvider,
-)
 
 from channels_workers_upgrade.lookup import is_old_module
 from channels_workers_upgrade.renames import OLD
-
-Parents = Mapping[cst.CSTNode, cst.CSTNode]
-Statement = cst.Import | cst.ImportFrom
+from channels_workers_upgrade.scopes import Names, Scope, Statement
+from channels_workers_upgrade.tree import Tree
 
 
 class Use(NamedTuple):
@@ -66,51 +57,28 @@ def source_module(statement: cst.ImportFrom) -> str:
     return dotted_name(statement.module)
 
 
-def bindings(wrapper: MetadataWrapper) -> list[Binding]:
+def bindings(tree: Tree) -> list[Binding]:
     """Return the names bound to modules of 1.1.8 or to the package itself."""
-    imports = _Imports()
-    wrapper.module.visit(imports)
-    if not any([*_imported(statement)] for statement in imports.statements):
-        return []  # resolving scopes takes most of the time of a large file
-    scopes = {scope for scope in wrapper.resolve(ScopeProvider).values() if scope is not None}
-    parents = wrapper.resolve(ParentNodeProvider)
-    return [binding for scope in scopes for binding in _in_scope(scope, parents)]
+    names = Names(tree)
+    return [
+        binding
+        for scope, statements in names.imports.items()
+        for binding in _in_scope(scope, statements, names)
+    ]
 
 
-class _Imports(cst.CSTVisitor):
-    """Collects all import statements, without a look into expressions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.statements: list[Statement] = []
-
-    def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, Statement):
-            self.statements.append(node)
-        return isinstance(node, _HAS_STATEMENTS)
-
-
-_HAS_STATEMENTS = (
-    *(cst.Module, cst.BaseSuite, cst.BaseCompoundStatement, cst.SimpleStatementLine),
-    *(cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase),
-)
-
-
-def _in_scope(scope: Scope, parents: Parents) -> Iterator[Binding]:
+def _in_scope(scope: Scope, statements: list[Statement], names: Names) -> Iterator[Binding]:
     found: dict[str, Binding] = {}
-    for statement in _statements(scope):
+    for statement in statements:
         for name, bound_to, imported in _imported(statement):
             binding = found.setdefault(name, Binding(name, bound_to))
             binding.imports.append(imported)
     for binding in found.values():
-        _find_uses(binding, scope, parents)
+        bound = names[binding.name]
+        binding.is_value = scope in bound.otherwise
+        for node in bound.uses.get(scope, ()):
+            _add_use(binding, node, names.tree)
         yield binding
-
-
-def _statements(scope: Scope) -> list[Statement]:
-    """Return the import statements of a scope, each once, in the order of the file."""
-    nodes = [item.node for item in scope.assignments if isinstance(item, ImportAssignment)]
-    return [node for node in dict.fromkeys(nodes) if isinstance(node, Statement)]
 
 
 def _imported(statement: Statement) -> Iterator[tuple[str, str, Imported]]:
@@ -128,39 +96,17 @@ def _imported(statement: Statement) -> Iterator[tuple[str, str, Imported]]:
             yield alias.evaluated_alias or alias.evaluated_name, module, imported
 
 
-def _find_uses(binding: Binding, scope: Scope, parents: Parents) -> None:
-    for assignment in _assignments(binding, scope):
-        if not isinstance(assignment, ImportAssignment):
-            binding.is_value = True
-        for access in assignment.references:
-            root = _root(access.node)
-            if not isinstance(root, cst.Name) or root not in parents:
-                continue  # in an annotation that is a string
-            whole = _whole_chain(root, parents)
-            if whole is root:
-                binding.is_value = True
-            elif all(whole is not use.node for use in binding.uses):
-                path = binding.module + dotted_name(whole).removeprefix(binding.name)
-                binding.uses.append(Use(whole, path))
+def _add_use(binding: Binding, root: cst.Name, tree: Tree) -> None:
+    whole = _whole_chain(root, tree)
+    if whole is root:
+        binding.is_value = True
+    else:
+        path = binding.module + dotted_name(whole).removeprefix(binding.name)
+        binding.uses.append(Use(whole, path))
 
 
-def _assignments(binding: Binding, scope: Scope) -> list[Assignment]:
-    return [
-        item
-        for item in scope.assignments
-        if isinstance(item, Assignment)
-        and (item.name == binding.name or item.name.startswith(f"{binding.name}."))
-    ]
-
-
-def _root(node: cst.CSTNode) -> cst.CSTNode:
-    while isinstance(node, cst.Attribute):
-        node = node.value
-    return node
-
-
-def _whole_chain(root: cst.CSTNode, parents: Parents) -> cst.Attribute | cst.Name:
-    node = root
-    while isinstance(parent := parents[node], cst.Attribute) and parent.value is node:
+def _whole_chain(root: cst.Name, tree: Tree) -> cst.Attribute | cst.Name:
+    node: cst.CSTNode = root
+    while isinstance(parent := tree.parents[node], cst.Attribute) and parent.value is node:
         node = parent
     return cast("cst.Attribute | cst.Name", node)

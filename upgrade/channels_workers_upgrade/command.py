@@ -10,6 +10,7 @@ from pathlib import Path
 from channels_workers_upgrade import __version__
 from channels_workers_upgrade.files import find_files
 from channels_workers_upgrade.findings import Finding, is_done
+from channels_workers_upgrade.progress import Progress
 from channels_workers_upgrade.project import Project
 
 _NOTHING_LEFT, _SOMETHING_LEFT = 0, 1
@@ -45,8 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     project = Project(options.write)
+    progress = Progress(sys.stderr)
     for path in find_files(options.paths):
+        progress.show(path)
         project.take(path)
+    progress.clear()
     project.finish()
     if not options.write:
         for patch in project.patches.values():

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, Scope, ScopeProvider
 
-from channels_workers_upgrade.bindings import Statement, bindings, source_module
+from channels_workers_upgrade.bindings import bindings, source_module
 from channels_workers_upgrade.routing import assigned
+from channels_workers_upgrade.scopes import Names, Statement
 from channels_workers_upgrade.statements import divide, import_names, lines
+from channels_workers_upgrade.tree import Rewriter, Tree
 
 FILE = "asgi.py"
 
@@ -29,25 +30,26 @@ class _Found(NamedTuple):
     unused: list[cst.ImportAlias]
 
 
-def rewrite_entry(module: cst.Module) -> cst.Module:
-    """Return *module* with an application in place of the layer that 1.x gave to servers.
+def rewrite_entry(tree: Tree) -> cst.Module:
+    """Return the module with an application in place of the layer that 1.x gave to servers.
 
     It stays as it is if the layer has another use.
     """
-    wrapper = MetadataWrapper(module)
-    scope = wrapper.resolve(ScopeProvider)[wrapper.module]
-    if scope is None or _APPLICATION in scope:
+    module, names = tree.module, Names(tree)
+    if module in names[_APPLICATION].scopes:
         return module
-    found = [*_by_name(scope), *_by_module(wrapper)]
+    found = [*_by_name(names), *_by_module(tree)]
     lines_of = {
         line.body[0]: line
-        for line in wrapper.module.body
+        for line in module.body
         if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
     }
     made = {_called(statement): line for statement, line in lines_of.items()}
     if len(found) != 1 or found[0].called not in made or not set(found[0].imports) <= set(lines_of):
         return module
-    return wrapper.module.visit(_Rewriter(made[found[0].called], found[0]))
+    line = made[found[0].called]
+    changed = [line, *(lines_of[statement] for statement in found[0].imports)]
+    return tree.rewrite(changed, _Rewriter(line, found[0]))
 
 
 def _called(statement: cst.CSTNode) -> cst.CSTNode | None:
@@ -56,15 +58,14 @@ def _called(statement: cst.CSTNode) -> cst.CSTNode | None:
     return value.func if isinstance(value, cst.Call) else None
 
 
-def _by_name(scope: Scope) -> Iterator[_Found]:
+def _by_name(names: Names) -> Iterator[_Found]:
     """Yield the uses of ``from channels.asgi import get_channel_layer``."""
-    for item in scope.assignments:
-        node = getattr(item, "node", None)
-        if not isinstance(node, cst.ImportFrom) or source_module(node) != _HOME:
-            continue
-        if item.name in _local_names(node):
-            for access in item.references:
-                yield _Found(access.node, [node], [])
+    scope = names.tree.module
+    for node in names.imports.get(scope, ()):
+        if isinstance(node, cst.ImportFrom) and source_module(node) == _HOME:
+            for name in _local_names(node):
+                for use in names[name].uses.get(scope, ()):
+                    yield _Found(use, [node], [])
 
 
 def _local_names(node: cst.ImportFrom) -> list[str]:
@@ -77,9 +78,9 @@ def _aliases(node: Statement) -> Sequence[cst.ImportAlias]:
     return () if isinstance(node.names, cst.ImportStar) else node.names
 
 
-def _by_module(wrapper: MetadataWrapper) -> Iterator[_Found]:
+def _by_module(tree: Tree) -> Iterator[_Found]:
     """Yield the uses through a module: ``channels.asgi.get_channel_layer``."""
-    for binding in bindings(wrapper):
+    for binding in bindings(tree):
         uses = [use for use in binding.uses if use.path == f"{_HOME}.{_OLD}"]
         is_only_use = len(binding.uses) == 1 and not binding.is_value
         unused = [imported.alias for imported in binding.imports] if is_only_use else []
@@ -88,7 +89,7 @@ def _by_module(wrapper: MetadataWrapper) -> Iterator[_Found]:
             yield _Found(use.node, statements, unused)
 
 
-class _Rewriter(cst.CSTTransformer):
+class _Rewriter(Rewriter):
     def __init__(self, made: cst.CSTNode, found: _Found) -> None:
         super().__init__()
         self.made = made

@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from channels_workers_upgrade.application import entry_folder
+
 #: Folders of tools: nothing in them is the project's own code.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
 
@@ -25,7 +27,13 @@ SCRIPTS = (
     "*.sh",
     "supervisor*.conf",
     "*.service",
+    "Makefile*",
+    "*.mk",
 )
+
+
+#: Templates and scripts of pages.
+PAGES = ("*.html", "*.js", "*.jsx", "*.ts", "*.tsx", "*.coffee", "*.vue")
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -55,12 +63,8 @@ def application_beside(settings: Path) -> str:
 
     Its asgi.py is beside *settings*, or one folder above if these are a package. "" without one.
     """
-    for folder in (settings.parent, settings.parent.parent):
-        if (folder / "asgi.py").is_file():
-            return f"{_dotted(folder.resolve())}.asgi.application"
-        if not (folder / "__init__.py").exists():
-            break
-    return ""
+    folder = entry_folder(settings)
+    return f"{_dotted(folder.resolve())}.asgi.application" if folder else ""
 
 
 def _dotted(package: Path) -> str:
@@ -112,3 +116,9 @@ def is_procfile(path: Path) -> bool:
 def is_script(path: Path) -> bool:
     """Return whether a file starts processes or describes their image."""
     return any(fnmatchcase(path.name, pattern) for pattern in SCRIPTS)
+
+
+def is_page(path: Path) -> bool:
+    """Return whether a file is a template or a script of a page, and no minified library."""
+    is_minified = path.name.endswith(".min.js")
+    return not is_minified and any(fnmatchcase(path.name, pattern) for pattern in PAGES)

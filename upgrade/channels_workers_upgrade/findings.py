@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+import libcst as cst
+
+from channels_workers_upgrade.tree import Tree
 
 
 @dataclass(frozen=True, order=True)
@@ -23,6 +28,22 @@ class Finding:
         """Return the line of the report, with the *path* of the file."""
         kind = " (note)" if self.is_note else ""
         return f"{path}:{self.line}: {self.what}{kind}: {self.cure}"
+
+
+class Remark(NamedTuple):
+    """A finding at a *node* whose line is not known yet."""
+
+    node: cst.CSTNode
+    what: str
+    cure: str
+    is_note: bool = False
+
+
+def placed(remarks: Iterable[Remark], tree: Tree) -> set[Finding]:
+    """Return the findings of *remarks*, with the lines of their nodes in *tree*."""
+    remarks = list(remarks)
+    lines = tree.lines(remark.node for remark in remarks)
+    return {Finding(lines[node], what, cure, is_note) for node, what, cure, is_note in remarks}
 
 
 def is_done(findings: Iterable[Finding]) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node_or_raise as dotted_name
-from libcst.metadata import MetadataWrapper
 
-from channels_workers_upgrade.bindings import Statement, bindings, source_module
+from channels_workers_upgrade.bindings import bindings, source_module
 from channels_workers_upgrade.lookup import find, names_of, new_module
+from channels_workers_upgrade.renames import OLD
 from channels_workers_upgrade.rewrites import plan
+from channels_workers_upgrade.scopes import Statement
 from channels_workers_upgrade.statements import (
     divide,
     dotted,
@@ -18,29 +19,32 @@ from channels_workers_upgrade.statements import (
     import_names,
     lines,
 )
+from channels_workers_upgrade.tree import Rewriter, Tree
 
 Small = Sequence[cst.BaseSmallStatement]
 
 
-def rewrite_imports(module: cst.Module) -> cst.Module:
-    """Return *module* with every name that works as before imported from the engine."""
-    wrapper = MetadataWrapper(module)
-    rewriter = _Rewriter(_names_in(wrapper.module))
-    for binding in bindings(wrapper):
+def rewrite_imports(tree: Tree) -> cst.Module:
+    """Return the module with every name that works as before imported from the engine."""
+    rewriter = _Rewriter({node.value for node in tree.all(cst.Name)})
+    for binding in bindings(tree):
         rewrite = plan(binding)
         rewriter.modules.update(rewrite.modules)
         rewriter.keeps_name |= rewrite.keeps_name
         rewriter.expressions.update(rewrite.expressions)
         rewriter.added.setdefault(binding.imports[0].statement, []).extend(rewrite.added)
-    return wrapper.module.visit(rewriter)
+    statements = [node for node in tree.nodes if isinstance(node, Statement) and _is_of_old(node)]
+    return tree.rewrite([*statements, *rewriter.expressions], rewriter)
 
 
-def _names_in(node: cst.CSTNode) -> set[str]:
-    own = {node.value} if isinstance(node, cst.Name) else set()
-    return own.union(*(_names_in(child) for child in node.children))
+def _is_of_old(node: Statement) -> bool:
+    """Whether an import is of the package of 1.1.8, or of Channels 4."""
+    if isinstance(node, cst.ImportFrom):
+        return source_module(node).partition(".")[0] == OLD
+    return any(alias.evaluated_name.partition(".")[0] == OLD for alias in node.names)
 
 
-class _Rewriter(cst.CSTTransformer):
+class _Rewriter(Rewriter):
     """Applies the planned rewrites; a statement that becomes several gets several lines."""
 
     def __init__(self, names: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from channels_workers_upgrade.channels_4 import is_of_4
 from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
 from channels_workers_upgrade.renames import NEW, OLD, Rename, Status
 
@@ -56,6 +57,16 @@ def names_of(module: str) -> dict[str, str]:
 def is_old_module(name: str) -> bool:
     """Return whether *name* is a module of 1.1.8."""
     return name in MODULES
+
+
+def is_known(path: str) -> bool:
+    """Return whether a dotted path names something of 1.1.8, of Channels 4 or of neither package.
+
+    Attributes may follow a name.
+    """
+    if path.partition(".")[0] != OLD or path == OLD or find_beginning(path):
+        return True
+    return is_old_module(path) or is_of_4(path)
 
 
 def new_module(name: str) -> str:

@@ -26,6 +26,7 @@ REPLACED = {
     "asgi-redis": "channels-workers includes a layer for Redis",
     "asgi-ipc": "channels-workers includes layers for one process and for Redis",
     "asgi-rabbitmq": "channels-workers includes a layer for Redis",
+    "asgi-amqp": "channels-workers includes a layer for Redis",
     "msgpack-python": "channels-workers installs msgpack, its new name",
 }
 

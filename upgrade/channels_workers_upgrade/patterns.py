@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import libcst as cst
-from libcst.metadata import ParentNodeProvider, PositionProvider
 
 from channels_workers_upgrade.dicts import keys_of, value_of
-from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.routing import SETTING, assigned
 from channels_workers_upgrade.strings import MEMORY_LAYER, text_of
+from channels_workers_upgrade.tree import Tree
 
 _TO_SEND = "now a coroutine; in sync code use Channel(name).send(content)"
 _GROUP = "now a coroutine; in sync code use Group(name)"
@@ -81,104 +82,113 @@ _NO_CAPACITY = "remove it: it limits ordinary channels; for sockets set FRAMES_W
 _LAYER = re.compile(r"(^|_)layer$")
 
 
-class Patterns(cst.CSTVisitor):
-    """Collects findings for changes by hand, and notes."""
+def find_patterns(tree: Tree) -> Iterator[Remark]:
+    """Yield findings for changes by hand, and notes."""
+    for node in tree.nodes:
+        match node:
+            case cst.Attribute():
+                yield from _in_attribute(node, tree)
+            case cst.SimpleString():
+                yield from _in_string(node, tree)
+            case cst.ClassDef():
+                yield from _in_class(node)
+            case cst.Assign():
+                yield from _in_assignment(node)
+            case cst.Dict():
+                yield from _in_dict(node)
+            case cst.Call():
+                yield from _in_call(node)
 
-    METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.findings: list[Finding] = []
+def _in_attribute(node: cst.Attribute, tree: Tree) -> Iterator[Remark]:
+    """Check for attributes and methods of 1.x layers."""
+    name = node.attr.value
+    if name in ATTRIBUTES:
+        yield Remark(node, f"`.{name}`", ATTRIBUTES[name])
+    elif name == "decode" and _is_path(node.value):
+        yield Remark(node, '`["path"].decode`', "a path is text: remove the call")
+    elif name in OF_LAYERS and _is_layer(node.value) and not _is_awaited(node, tree):
+        yield Remark(node, f"`.{name}` of a layer", OF_LAYERS[name])
 
-    def report(self, node: cst.CSTNode, what: str, cure: str, is_note: bool = False) -> None:
-        """Add a finding at the line of *node*."""
-        line = self.get_metadata(PositionProvider, node).start.line
-        self.findings.append(Finding(line, what, cure, is_note))
 
-    def visit_Attribute(self, node: cst.Attribute) -> None:
-        """Check for attributes and methods of 1.x layers."""
-        name = node.attr.value
-        if name in ATTRIBUTES:
-            self.report(node, f"`.{name}`", ATTRIBUTES[name])
-        elif name in OF_LAYERS and _is_layer(node.value) and not self._is_awaited(node):
-            self.report(node, f"`.{name}` of a layer", OF_LAYERS[name])
+def _in_string(node: cst.SimpleString, tree: Tree) -> Iterator[Remark]:
+    """Check for keys and channels that no longer exist."""
+    text = text_of(node)
+    if text in TEXTS:
+        yield Remark(node, f'"{text}"', TEXTS[text])
+    if _is_in_capacities(node, tree):
+        if text.startswith(_OF_INTERFACES):
+            yield Remark(node, f'"{text}" in channel_capacity', _NO_CAPACITY)
+    elif text in CHANNELS and _is_listed(node, tree):
+        yield Remark(node, f'"{text}"', CHANNELS[text])
 
-    def visit_SimpleString(self, node: cst.SimpleString) -> None:
-        """Check for keys and channels that no longer exist."""
-        text = text_of(node)
-        if text in TEXTS:
-            self.report(node, f'"{text}"', TEXTS[text])
-        if self._is_in_capacities(node):
-            if text.startswith(_OF_INTERFACES):
-                self.report(node, f'"{text}" in channel_capacity', _NO_CAPACITY)
-        elif text in CHANNELS and self._is_listed(node):
-            self.report(node, f'"{text}"', CHANNELS[text])
 
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        """Check for the project's own routing entries, which now match differently."""
-        names = {item.name.value for item in node.body.body if isinstance(item, cst.FunctionDef)}
-        bases = {_last_name(argument.value) for argument in node.bases}
-        is_entry = "channel_names" in names or bases & {"Route", "RouteClass", "Include"}
-        if "match" in names and is_entry and "match_values" not in names:
-            cure = "define match_values(channel, values): values.get(key) reads the message"
-            self.report(node, f"`{node.name.value}.match`", cure)
+def _in_class(node: cst.ClassDef) -> Iterator[Remark]:
+    """Check for the project's own routing entries, which now match differently."""
+    names = {item.name.value for item in node.body.body if isinstance(item, cst.FunctionDef)}
+    bases = {_last_name(argument.value) for argument in node.bases}
+    is_entry = "channel_names" in names or bases & {"Route", "RouteClass", "Include"}
+    if "match" in names and is_entry and "match_values" not in names:
+        cure = "define match_values(channel, values): values.get(key) reads the message"
+        yield Remark(node, f"`{node.name.value}.match`", cure)
 
-    def visit_Assign(self, node: cst.Assign) -> None:
-        """Check for settings."""
-        name, _ = assigned(node)
-        if name in SETTINGS:
-            self.report(node, f"`{name}`", SETTINGS[name])
-        target = node.targets[0].target
-        if isinstance(target, cst.Subscript) and _key_of(target) == "ROUTING":
-            self.report(node, f"ROUTING in {SETTING}", _ROUTING)
 
-    def visit_Dict(self, node: cst.Dict) -> None:
-        """Check for layers that could not be rewritten completely."""
-        backend = text_of(value_of(node, "BACKEND"))
-        if value_of(node, "BACKEND") and "ROUTING" in keys_of(node):
-            self.report(node, f"ROUTING in {SETTING}", _ROUTING)
-        if backend == MEMORY_LAYER:
-            cure = "only for `runserver` and tests: `runworker` needs the Redis layer"
-            self.report(node, "a layer of one process", cure, is_note=True)
-        config = value_of(node, "CONFIG")
-        for key in keys_of(config) if config and backend in CONFIG else ():
-            if key not in CONFIG[backend]:
-                known = ", ".join(sorted(CONFIG[backend]))
-                self.report(
-                    node, f'"{key}" in CONFIG', f"unknown to this layer, which takes {known}"
-                )
+def _in_assignment(node: cst.Assign) -> Iterator[Remark]:
+    """Check for settings."""
+    name, _ = assigned(node)
+    if name in SETTINGS:
+        yield Remark(node, f"`{name}`", SETTINGS[name])
+    target = node.targets[0].target
+    if isinstance(target, cst.Subscript) and _key_of(target) == "ROUTING":
+        yield Remark(node, f"ROUTING in {SETTING}", _ROUTING)
 
-    def visit_Call(self, node: cst.Call) -> None:
-        """Check for layers written as calls of ``dict``."""
-        keywords = {argument.keyword.value for argument in node.args if argument.keyword}
-        if {"BACKEND", "ROUTING"} <= keywords:
-            self.report(node, f"ROUTING in {SETTING}", _ROUTING)
 
-    def _is_listed(self, node: cst.SimpleString) -> bool:
-        """Whether it is an argument, a key or an item, not compared as types of ASGI are."""
-        parent = self._parent(node)
-        is_key = isinstance(parent, cst.DictElement) and parent.key is node
-        return is_key or isinstance(parent, cst.Arg | cst.Element)
+def _in_dict(node: cst.Dict) -> Iterator[Remark]:
+    """Check for layers that could not be rewritten completely."""
+    backend = text_of(value_of(node, "BACKEND"))
+    if value_of(node, "BACKEND") and "ROUTING" in keys_of(node):
+        yield Remark(node, f"ROUTING in {SETTING}", _ROUTING)
+    if backend == MEMORY_LAYER:
+        cure = "only for `runserver` and tests: `runworker` needs the Redis layer"
+        yield Remark(node, "a layer of one process", cure, is_note=True)
+    config = value_of(node, "CONFIG")
+    for key in keys_of(config) if config and backend in CONFIG else ():
+        if key not in CONFIG[backend]:
+            known = ", ".join(sorted(CONFIG[backend]))
+            cure = f"unknown to this layer, which takes {known}"
+            yield Remark(node, f'"{key}" in CONFIG', cure)
 
-    def _is_in_capacities(self, node: cst.SimpleString) -> bool:
-        """Whether it is a key of CONFIG's `channel_capacity`."""
-        element = self._parent(node)
-        if not isinstance(element, cst.DictElement) or element.key is not node:
-            return False
-        outer = self._parent(self._parent(element))
-        key = getattr(outer, "key", None) or getattr(outer, "keyword", None)
-        return "channel_capacity" in {text_of(key), getattr(key, "value", "")}
 
-    def _is_awaited(self, node: cst.Attribute) -> bool:
-        """Whether it is used as a coroutine, as Channels 4 does."""
-        call = self._parent(node)
-        if isinstance(call, cst.Arg):
-            return True  # async_to_sync(layer.send)
-        return isinstance(call, cst.Call) and isinstance(self._parent(call), cst.Await)
+def _in_call(node: cst.Call) -> Iterator[Remark]:
+    """Check for layers written as calls of ``dict``."""
+    keywords = {argument.keyword.value for argument in node.args if argument.keyword}
+    if {"BACKEND", "ROUTING"} <= keywords:
+        yield Remark(node, f"ROUTING in {SETTING}", _ROUTING)
 
-    def _parent(self, node: cst.CSTNode) -> cst.CSTNode:
-        parent: cst.CSTNode = self.get_metadata(ParentNodeProvider, node)
-        return parent
+
+def _is_listed(node: cst.SimpleString, tree: Tree) -> bool:
+    """Whether it is an argument, a key or an item, not compared as types of ASGI are."""
+    parent = tree.parents[node]
+    is_key = isinstance(parent, cst.DictElement) and parent.key is node
+    return is_key or isinstance(parent, cst.Arg | cst.Element)
+
+
+def _is_in_capacities(node: cst.SimpleString, tree: Tree) -> bool:
+    """Whether it is a key of CONFIG's `channel_capacity`."""
+    element = tree.parents[node]
+    if not isinstance(element, cst.DictElement) or element.key is not node:
+        return False
+    outer = tree.parents[tree.parents[element]]
+    key = getattr(outer, "key", None) or getattr(outer, "keyword", None)
+    return "channel_capacity" in {text_of(key), getattr(key, "value", "")}
+
+
+def _is_awaited(node: cst.Attribute, tree: Tree) -> bool:
+    """Whether it is used as a coroutine, as Channels 4 does."""
+    call = tree.parents[node]
+    if isinstance(call, cst.Arg):
+        return True  # async_to_sync(layer.send)
+    return isinstance(call, cst.Call) and isinstance(tree.parents[call], cst.Await)
 
 
 _ROUTING = 'now one setting for all layers: CHANNEL_ROUTING = "project.routing.channel_routing"'
@@ -197,6 +207,13 @@ def _last_name(node: cst.CSTNode) -> str:
     if isinstance(node, cst.Attribute):
         return node.attr.value
     return node.value if isinstance(node, cst.Name) else ""
+
+
+def _is_path(node: cst.BaseExpression) -> bool:
+    """Whether it is ``message["path"]`` or ``message.content["path"]``."""
+    if not isinstance(node, cst.Subscript) or _key_of(node) != "path":
+        return False
+    return _last_name(node.value) in {"message", "content"}
 
 
 def _key_of(node: cst.Subscript) -> str:

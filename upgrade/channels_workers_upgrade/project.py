@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from channels_workers_upgrade.application import entry_folder, missing_entry
 from channels_workers_upgrade.files import (
+    is_page,
     is_procfile,
     is_python,
     is_requirements,
@@ -16,10 +18,14 @@ from channels_workers_upgrade.files import (
 )
 from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.packages import find_installed, find_packages
+from channels_workers_upgrade.pages import find_bridges
 from channels_workers_upgrade.patch import Patch
 from channels_workers_upgrade.processes import find_processes
+from channels_workers_upgrade.routing import APPLICATION
 from channels_workers_upgrade.settings import Settings
 from channels_workers_upgrade.source import move_source
+
+_SETTING = APPLICATION.encode()
 
 Report = list[tuple[Path, Finding]]
 Reader = Callable[[str], Iterable[Finding]]
@@ -71,7 +77,23 @@ class Project:
                 self._write(patch, moved.content)
             else:
                 self.patches[path] = self._unwritten[path] = patch
+        if _SETTING in moved.content and _SETTING not in content:
+            self._create_entry(path)
         self._add(path, moved.findings)
+
+    def _create_entry(self, settings: Path) -> None:
+        """Write the application that new *settings* name, if no file has it yet."""
+        folder = entry_folder(settings)
+        entry = missing_entry(folder) if folder else None
+        if entry is None:
+            return
+        try:
+            if self.write:
+                entry.path.write_bytes(entry.content)
+        except OSError as error:
+            self._add(entry.path, [Finding(1, "cannot be written", f"{error.strerror}")])
+        else:
+            self.patches[entry.path] = Patch(entry.path, b"", entry.content)
 
     def _write(self, patch: Patch, content: bytes) -> None:
         try:
@@ -100,4 +122,5 @@ _READERS: list[tuple[Callable[[Path], bool], Reader]] = [
     (is_procfile, find_processes),
     (is_script, find_processes),
     (is_script, find_installed),
+    (is_page, find_bridges),
 ]

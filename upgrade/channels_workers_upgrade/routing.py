@@ -5,6 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from channels_workers_upgrade.dicts import element_of, without
+from channels_workers_upgrade.tree import Rewriter, Tree
 
 SETTING = "CHANNEL_LAYERS"
 ROUTING = "CHANNEL_ROUTING"
@@ -22,17 +23,22 @@ def assigned(node: cst.CSTNode) -> tuple[str, cst.BaseExpression | None]:
     return (target.value, node.value) if isinstance(target, cst.Name) else ("", None)
 
 
-def move_routing(module: cst.Module, application: str = "") -> cst.Module:
-    """Return *module* with CHANNEL_ROUTING after each CHANNEL_LAYERS that has one routing.
+def move_routing(tree: Tree, application: str = "") -> cst.Module:
+    """Return the module with CHANNEL_ROUTING after each CHANNEL_LAYERS that has one routing.
 
     ASGI_APPLICATION follows with the value *application*, unless that is "".
     """
-    if SETTING not in module.code:
-        return module
-    return module.visit(_Mover(application if APPLICATION not in module.code else ""))
+    named = {node.value for node in tree.all(cst.Name)}
+    layers = [
+        tree.parents[node]
+        for kind in (cst.Assign, cst.AnnAssign)
+        for node in tree.all(kind)
+        if assigned(node)[0] == SETTING
+    ]
+    return tree.rewrite(layers, _Mover(application if APPLICATION not in named else ""))
 
 
-class _Mover(cst.CSTTransformer):
+class _Mover(Rewriter):
     def __init__(self, application: str) -> None:
         super().__init__()
         self.application = application

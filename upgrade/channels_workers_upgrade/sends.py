@@ -1,15 +1,16 @@
-"""Finds sends that go out at another time than in Channels 1.1.8."""
+"""Finds sends that go out at another time than in Channels 1.1.8, and connects without answer."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
 
-from channels_workers_upgrade.findings import Finding
-from channels_workers_upgrade.strings import called_name
+from channels_workers_upgrade.findings import Remark
+from channels_workers_upgrade.strings import called_name, text_of
+from channels_workers_upgrade.tree import Tree, children
 
 _AT_ONCE = (
     "it now goes out at once, not after the view and its transaction as in 1.1.8: "
@@ -20,6 +21,15 @@ _BEFORE = {
     "discard": "the leaving member now gets this, unlike in 1.1.8: put the discard first "
     "if it should not",
 }
+_ANSWER = (
+    'if it is a consumer of websocket.connect, send {"accept": True} to the reply channel, or set '
+    'CHANNEL_WORKERS = {"CONNECT": "accept"}; otherwise the handshake is refused after a time-out'
+)
+_CONNECT = re.compile(r"(^|_)(connect|connected|on_connect)($|_)|(^|_)ws_add$")
+_MISSED = (
+    "the join now waits until the consumer returns: unlike in 1.1.8, the member misses what "
+    "is sent between the query and that; if that matters, query in another consumer, after the join"
+)
 _OF_VIEWS = ("View", "ViewSet")
 
 
@@ -31,58 +41,73 @@ class _Call(NamedTuple):
     name: str
 
 
-def find_sends(wrapper: MetadataWrapper) -> list[Finding]:
-    """Return notes about sends in views and receivers, and about sends before a join or leave."""
-    visitor = _Functions()
-    wrapper.visit(visitor)
-    return visitor.findings
-
-
-class _Functions(cst.CSTVisitor):
-    METADATA_DEPENDENCIES = (PositionProvider,)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.findings: list[Finding] = []
-        self.classes: list[cst.ClassDef] = []
-
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        self.classes.append(node)
-
-    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
-        self.classes.pop()
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        body = _Body()
-        node.body.visit(body)
-        place = _place(node, self.classes[-1] if self.classes else None)
-        for call in body.calls if place else ():
+def find_sends(tree: Tree) -> Iterator[Remark]:
+    """Yield notes about sends in views and receivers, and about sends before a join or leave."""
+    for function in tree.all(cst.FunctionDef):
+        calls = list(_calls(function.body))
+        if not calls:
+            continue
+        place = _place(function, _class_around(function, tree))
+        for call in calls if place else ():
             if call.name == "send" and called_name(call.target) in {"Channel", "Group"}:
-                self._note(call, f"`{called_name(call.target)}(...).send` in {place}", _AT_ONCE)
-        for send, other in _before(body.calls):
-            self._note(send, f"a send to a group before `.{other.name}`", _BEFORE[other.name])
+                what = f"`{called_name(call.target)}(...).send` in {place}"
+                yield Remark(call.node, what, _AT_ONCE, is_note=True)
+        join = next((call for call in calls if call.name == "add" and _is_group(call.target)), None)
+        if join and any(map(_is_query, calls[calls.index(join) + 1 :])):
+            yield Remark(join.node, "a join above a query", _MISSED, is_note=True)
+        for send, other in _before(calls):
+            what = f"a send to a group before `.{other.name}`"
+            yield Remark(send.node, what, _BEFORE[other.name], is_note=True)
 
-    def _note(self, call: _Call, what: str, cure: str) -> None:
-        line = self.get_metadata(PositionProvider, call.node).start.line
-        self.findings.append(Finding(line, what, cure, is_note=True))
+
+def find_connects(tree: Tree) -> Iterator[Remark]:
+    """Yield a note for each function named as a connect consumer that never answers."""
+    for function in tree.all(cst.FunctionDef):
+        name = function.name.value
+        names = _parameters(function)
+        is_connect = _CONNECT.search(name) and "message" in names[:2] and "multiplexer" not in names
+        if is_connect and not any(map(_may_answer, _inside(function.body))):
+            yield Remark(function.name, f"`{name}` does not answer", _ANSWER, is_note=True)
 
 
-class _Body(cst.CSTVisitor):
-    """Collects the calls of a function, without those of inner functions or after a commit."""
+def _may_answer(node: cst.CSTNode) -> bool:
+    """Whether a node accepts or refuses a socket, or leaves that to another function."""
+    match node:
+        case cst.Raise() | cst.Attribute(attr=cst.Name("accept" | "close")):
+            return True
+        case cst.Attribute(attr=cst.Name("send"), value=target):
+            return _name(target) in {"self", "reply_channel"}
+        case cst.Arg(value=cst.Name("message")):
+            return True
+    return text_of(node) in {"accept", "close"}
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[_Call] = []
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        return False
+def _parameters(function: cst.FunctionDef) -> list[str]:
+    return [parameter.name.value for parameter in function.params.params]
 
-    def visit_Call(self, node: cst.Call) -> bool:
+
+def _inside(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in children(node):
+        yield from _inside(child)
+
+
+def _class_around(function: cst.FunctionDef, tree: Tree) -> cst.ClassDef | None:
+    around = tree.ancestors(function)
+    return next((node for node in around if isinstance(node, cst.ClassDef)), None)
+
+
+def _calls(node: cst.CSTNode) -> Iterator[_Call]:
+    """Yield the calls of a function, without those of inner functions or after a commit."""
+    if isinstance(node, cst.FunctionDef):
+        return
+    if isinstance(node, cst.Call):
         if called_name(node) == "on_commit":
-            return False
+            return
         if isinstance(node.func, cst.Attribute) and not _is_immediate(node):
-            self.calls.append(_Call(node, node.func.value, node.func.attr.value))
-        return True
+            yield _Call(node, node.func.value, node.func.attr.value)
+    for child in children(node):
+        yield from _calls(child)
 
 
 def _is_immediate(call: cst.Call) -> bool:
@@ -100,6 +125,16 @@ def _before(calls: list[_Call]) -> Iterator[tuple[_Call, _Call]]:
             yield send, found
 
 
+def _is_query(call: _Call) -> bool:
+    """Whether it is a call of a manager, as in ``Message.objects.filter(...)``."""
+    node = call.target
+    while isinstance(node, cst.Attribute | cst.Call):
+        if isinstance(node, cst.Attribute) and node.attr.value == "objects":
+            return True
+        node = node.value if isinstance(node, cst.Attribute) else node.func
+    return False
+
+
 def _is_group(node: cst.BaseExpression) -> bool:
     """Whether an expression looks like a group: ``Group(x)``, ``room.websocket_group``."""
     name = node.attr if isinstance(node, cst.Attribute) else node
@@ -110,7 +145,7 @@ def _is_group(node: cst.BaseExpression) -> bool:
 
 def _place(function: cst.FunctionDef, owner: cst.ClassDef | None) -> str:
     """Return what kind of function *function* is; "" for a consumer, or if unknown."""
-    names = [parameter.name.value for parameter in function.params.params]
+    names = _parameters(function)
     bases = [_name(base.value) for base in owner.bases] if owner else []
     decorators = [_name(item.decorator) for item in function.decorators]
     if names[:1] == ["sender"] or names[:2] == ["self", "sender"] or "receiver" in decorators:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
 
 from channels_workers_upgrade.apps import DAPHNE, STATIC
 from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.renames import NEW
 from channels_workers_upgrade.routing import APPLICATION, SETTING, assigned
 from channels_workers_upgrade.strings import text_of
+from channels_workers_upgrade.tree import Tree
 
 _ORDER = f'in INSTALLED_APPS the order must be "{NEW}", "{DAPHNE}", "{STATIC}"'
+_ASSIGNMENTS: tuple[type[cst.Assign | cst.AnnAssign], ...] = (cst.Assign, cst.AnnAssign)
 _MADE = "the path of the application in asgi.py"
 
 
@@ -38,9 +39,22 @@ class Settings:
     has_daphne: bool = False
     wrong_order: list[Place] = field(default_factory=list)
 
-    def read(self, module: cst.Module, file: Path) -> None:
-        """Read the settings in *module*."""
-        MetadataWrapper(module).visit(_Reader(self, file))
+    def read(self, tree: Tree, file: Path) -> None:
+        """Read the settings in *tree*, the syntax tree of *file*."""
+        nodes = [node for kind in _ASSIGNMENTS for node in tree.all(kind)]
+        values = dict(map(assigned, nodes))
+        self.has_application |= APPLICATION in values
+        self.wsgi_application = text_of(values.get("WSGI_APPLICATION")) or self.wsgi_application
+        self.has_daphne |= any(text_of(node) == DAPHNE for node in tree.all(cst.SimpleString))
+        layers = [node for node in nodes if _has_layers(*assigned(node))]
+        apps: list[cst.List | cst.Tuple] = [*tree.all(cst.List), *tree.all(cst.Tuple)]
+        app = {node: _app_in(node) for node in apps if NEW in _texts(node)}
+        lines = tree.lines([*layers, *app.values()])
+        self.layers += [Place(file, lines[node]) for node in layers]
+        self.app += [Place(file, lines[node]) for node in app.values()]
+        self.wrong_order += [
+            Place(file, lines[element]) for node, element in app.items() if _is_wrong(node)
+        ]
 
     def findings(self) -> Iterable[tuple[Path, Finding]]:
         """Yield a finding for each missing setting, with the file to put it into."""
@@ -56,48 +70,21 @@ class Settings:
             yield file, Finding(line, "the order of apps", _ORDER)
 
 
-class _Reader(cst.CSTVisitor):
-    METADATA_DEPENDENCIES = (PositionProvider,)
+def _has_layers(name: str, value: cst.BaseExpression | None) -> bool:
+    return name == SETTING and isinstance(value, cst.Dict) and bool(value.elements)
 
-    def __init__(self, settings: Settings, file: Path) -> None:
-        super().__init__()
-        self.settings = settings
-        self.file = file
 
-    def _place(self, node: cst.CSTNode) -> Place:
-        return Place(self.file, self.get_metadata(PositionProvider, node).start.line)
+def _texts(apps: cst.List | cst.Tuple) -> list[str]:
+    return [text_of(element.value) for element in apps.elements]
 
-    def visit_Assign(self, node: cst.Assign) -> None:
-        self._read(node)
 
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        self._read(node)
+def _app_in(apps: cst.List | cst.Tuple) -> cst.BaseElement:
+    """Return the element that is the engine's app."""
+    return apps.elements[_texts(apps).index(NEW)]
 
-    def _read(self, node: cst.CSTNode) -> None:
-        name, value = assigned(node)
-        if name == APPLICATION:
-            self.settings.has_application = True
-        if name == "WSGI_APPLICATION" and value:
-            self.settings.wsgi_application = text_of(value)
-        if name == SETTING and isinstance(value, cst.Dict) and value.elements:
-            self.settings.layers.append(self._place(node))
 
-    def visit_SimpleString(self, node: cst.SimpleString) -> None:
-        if text_of(node) == DAPHNE:
-            self.settings.has_daphne = True
-
-    def visit_List(self, node: cst.List) -> None:
-        self._read_apps(node)
-
-    def visit_Tuple(self, node: cst.Tuple) -> None:
-        self._read_apps(node)
-
-    def _read_apps(self, node: cst.List | cst.Tuple) -> None:
-        apps = [text_of(element.value) for element in node.elements]
-        if NEW not in apps:
-            return
-        place = self._place(node.elements[apps.index(NEW)])
-        self.settings.app.append(place)
-        order = [app for app in apps if app in {NEW, DAPHNE, STATIC}]
-        if order != [app for app in (NEW, DAPHNE, STATIC) if app in order]:
-            self.settings.wrong_order.append(place)
+def _is_wrong(apps: cst.List | cst.Tuple) -> bool:
+    """Whether the apps are not in the order that the system checks require."""
+    texts = _texts(apps)
+    order = [app for app in texts if app in {NEW, DAPHNE, STATIC}]
+    return order != [app for app in (NEW, DAPHNE, STATIC) if app in order]

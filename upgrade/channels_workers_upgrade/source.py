@@ -11,23 +11,24 @@ import libcst as cst
 from channels_workers_upgrade.apps import rewrite_apps, taken_out
 from channels_workers_upgrade.entry import FILE, rewrite_entry
 from channels_workers_upgrade.files import application_beside
-from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.findings import Finding, placed
 from channels_workers_upgrade.imports import rewrite_imports
 from channels_workers_upgrade.leftovers import find_leftovers
 from channels_workers_upgrade.routing import move_routing
 from channels_workers_upgrade.settings import Settings
 from channels_workers_upgrade.strings import rewrite_strings
+from channels_workers_upgrade.tree import Tree
 
 #: Every file that uses Channels matches; the others are not parsed.
 _MARKS = re.compile(
     rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
-    rb"asgi_(redis|ipc|rabbitmq)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
-    rb"receive_many|send_group|group_channels|check_default|asgi\.delay"
+    rb"asgi_(redis|ipc|rabbitmq|amqp)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
+    rb"reply_channel|[\"']path[\"']\]\.decode|receive_many|send_group|group_channels|check_default|asgi\.delay"
 )
 
 
-#: What a file with settings has: names of settings, or an app in a list of its own.
-_OF_SETTINGS = re.compile(rb"CHANNEL_LAYERS|_APPLICATION|daphne|[\"']channels_workers[\"']")
+#: What an entry point has, under whatever name.
+_SETS_UP_DJANGO = b"DJANGO_SETTINGS_MODULE"
 
 
 class Moved(NamedTuple):
@@ -48,14 +49,17 @@ def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
         module = cst.parse_module(content)
     except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError, LookupError) as error:
         return Moved(content, [_unparsed(error)])
-    if path.name == FILE:
-        module = rewrite_entry(module)
-    module, gone = rewrite_apps(rewrite_imports(module))
-    module = move_routing(rewrite_strings(module), application_beside(path))
-    content = module.bytes
-    if _OF_SETTINGS.search(content):
-        settings.read(module, path)
-    return Moved(content, [*find_leftovers(module), *taken_out(module, gone)])
+    tree = Tree(module)
+    if path.name == FILE or _SETS_UP_DJANGO in content:
+        tree = tree.of(rewrite_entry(tree))
+    tree = tree.of(rewrite_imports(tree))
+    with_apps, gone = rewrite_apps(tree)
+    tree = tree.of(with_apps)
+    tree = tree.of(rewrite_strings(tree))
+    tree = tree.of(move_routing(tree, application_beside(path)))
+    settings.read(tree, path)
+    findings = sorted(placed([*find_leftovers(tree), *taken_out(tree, gone)], tree))
+    return Moved(content if tree.module is module else tree.content, findings)
 
 
 def _unparsed(error: Exception) -> Finding:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, ParentNodeProvider
 
 from channels_workers_upgrade.lookup import find_beginning, is_old_module, new_module
 from channels_workers_upgrade.renames import NEW, OLD
+from channels_workers_upgrade.tree import Rewriter, Tree, children
 
 REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
 MEMORY_LAYER = "channels_workers.layers.memory.InMemoryChannelLayer"
@@ -24,6 +25,8 @@ PATHS = {
     "asgi_redis.sentinel.RedisSentinelChannelLayer": REDIS_LAYER,
     "asgi_rabbitmq.RabbitmqChannelLayer": REDIS_LAYER,
     "asgi_rabbitmq.RabbitmqLocalChannelLayer": REDIS_LAYER,
+    "asgi_amqp.AMQPChannelLayer": REDIS_LAYER,
+    "asgi_amqp.core.AMQPChannelLayer": REDIS_LAYER,
     "asgiref.inmemory.ChannelLayer": MEMORY_LAYER,
     "asgi_ipc.IPCChannelLayer": REDIS_LAYER,
     "asgi_ipc.core.IPCChannelLayer": REDIS_LAYER,
@@ -50,55 +53,83 @@ Parents = Mapping[cst.CSTNode, cst.CSTNode]
 
 def text_of(node: cst.CSTNode | None) -> str:
     """Return the value of a string literal, "" for anything else."""
-    if isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
-        return node.evaluated_value
-    return ""
+    if not isinstance(node, cst.SimpleString) or "b" in node.prefix.lower():
+        return ""
+    return _value(node) if "\\" in node.raw_value else node.raw_value
 
 
-def rewrite_strings(module: cst.Module) -> cst.Module:
-    """Return *module* with the new names in its strings."""
-    wrapper = MetadataWrapper(module)
-    return wrapper.module.visit(_Rewriter(wrapper))
+def _value(node: cst.SimpleString | cst.ConcatenatedString) -> str:
+    """Return the value of a string, "" if it is none, without a warning for a wrong escape."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value = node.evaluated_value
+    return value if isinstance(value, str) else ""
 
 
-class _Rewriter(cst.CSTTransformer):
-    def __init__(self, wrapper: MetadataWrapper) -> None:
+def value_of_parts(node: cst.ConcatenatedString) -> str | None:
+    """Return the value of adjacent strings, None if they have fields; "" for bytes."""
+    has_fields = any(isinstance(part, cst.FormattedString) for part in (node.left, node.right))
+    return None if has_fields else _value(node)
+
+
+def is_docstring(node: cst.BaseString, tree: Tree) -> bool:
+    """Whether it is a statement of its own."""
+    return isinstance(tree.parents[node], cst.Expr)
+
+
+def rewrite_strings(tree: Tree) -> cst.Module:
+    """Return the module with the new names in its strings."""
+    channels = channel_names(tree)
+    new = {
+        node: text
+        for node in tree.all(cst.SimpleString)
+        if (text := _new_text(node, tree, channels)) and not _is_part(node, tree)
+    }
+    return tree.rewrite(new, _Rewriter(new))
+
+
+def channel_names(tree: Tree) -> set[cst.CSTNode]:
+    """Return the strings that name channels."""
+    return {node for call in tree.all(cst.Call) for node in channels_of(call)}
+
+
+def _is_part(node: cst.SimpleString, tree: Tree) -> bool:
+    """Whether it is a docstring, or one of several adjacent strings."""
+    outer = tree.ancestors(node)
+    return is_docstring(node, tree) or any(
+        isinstance(parent, cst.ConcatenatedString) for parent in outer
+    )
+
+
+class _Rewriter(Rewriter):
+    def __init__(self, new: dict[cst.SimpleString, str]) -> None:
         super().__init__()
-        self.wrapper = wrapper
-        self.channels: set[cst.CSTNode] = set()
-
-    def visit_Call(self, node: cst.Call) -> None:
-        self.channels.update(channels_of(node))
-
-    def visit_Expr(self, node: cst.Expr) -> bool:
-        return not isinstance(node.value, cst.BaseString)
-
-    def visit_ConcatenatedString(self, node: cst.ConcatenatedString) -> bool:
-        return False
+        self.new = new
 
     def leave_SimpleString(
         self, original_node: cst.SimpleString, updated_node: cst.SimpleString
     ) -> cst.SimpleString:
-        text = text_of(original_node)
-        new = self._new_text(original_node, text)
-        if not new or original_node.raw_value != text:
+        new = self.new.get(original_node)
+        if not new or original_node.raw_value != text_of(original_node):
             return updated_node
         quote = original_node.quote
         return updated_node.with_changes(value=f"{original_node.prefix}{quote}{new}{quote}")
 
-    def _new_text(self, node: cst.SimpleString, text: str) -> str:
-        if text == OLD:
-            return NEW if names_app(node, self.wrapper.resolve(ParentNodeProvider)) else ""
-        if text in PATHS:
-            return PATHS[text]
-        if not DOTTED.fullmatch(text) or node in self.channels:
-            return ""
-        found = find_beginning(text)
-        if found is None:
-            return new_module(text) if is_old_module(text) else ""
-        if not found.rename.is_same:
-            return ""
-        return ".".join(filter(None, (found.rename.target, found.rest)))
+
+def _new_text(node: cst.SimpleString, tree: Tree, channels: set[cst.CSTNode]) -> str:
+    text = text_of(node)
+    if text == OLD:
+        return NEW if names_app(node, tree.parents) else ""
+    if text in PATHS:
+        return PATHS[text]
+    if not DOTTED.fullmatch(text) or node in channels:
+        return ""
+    found = find_beginning(text)
+    if found is None:
+        return new_module(text) if is_old_module(text) else ""
+    if not found.rename.is_same:
+        return ""
+    return ".".join(filter(None, (found.rename.target, found.rest)))
 
 
 def called(node: cst.CSTNode, parents: Parents) -> str:
@@ -142,7 +173,7 @@ def names_app(node: cst.CSTNode, parents: Parents) -> bool:
 
 
 def _has_new_app(items: cst.CSTNode) -> bool:
-    elements = (child for child in items.children if isinstance(child, cst.Element))
+    elements = (child for child in children(items) if isinstance(child, cst.Element))
     return any(text_of(element.value) == NEW for element in elements)
 
 

@@ -110,6 +110,11 @@ def test_in_other_files_it_stays_a_layer() -> None:
     assert report(before, "layers.py") == ["2: `channels.asgi.get_channel_layer`"]
 
 
+def test_an_entry_point_may_have_another_name() -> None:
+    before, after = CASES["with Django set up first"]
+    assert move(before, "sockets.py") == after
+
+
 def test_a_function_of_the_project_is_left_alone() -> None:
     text = "def get_channel_layer(): ...\n\n\nchannel_layer = get_channel_layer()\n"
     assert move(text, "asgi.py") == text

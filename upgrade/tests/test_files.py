@@ -51,6 +51,8 @@ def test_kinds_of_files() -> None:
         ("scripts/start.sh", True),
         ("deploy/supervisord.conf", True),
         ("worker.service", True),
+        ("Makefile", True),
+        ("rules.mk", True),
         ("nginx.conf", False),
         ("settings.yml", False),
     ],

@@ -9,6 +9,34 @@ CASES = {
         "from channels.handler import AsgiHandler, AsgiRequest\n",
         ["1: `channels.handler.AsgiHandler`", "1: `channels.handler.AsgiRequest`"],
     ),
+    "names that no Channels has": (
+        "from channels import Groups\nfrom channels.sessions import _x, session\n"
+        "import channels.database_layer, channels.auth\nfrom channels.decorators import *\n"
+        "from channels.layers import x\nfrom channels.db import y\nfrom channels import layers\n"
+        "from channels.tests.base import Client\nfrom channels.tests import base\n"
+        "from channels.auth import login\nfrom .channels import z\nfrom a.channels import Groups\n",
+        [
+            "1: `channels.Groups`",
+            "2: `channels.sessions._x`",
+            "2: `channels.sessions.session`",
+            "3: `channels.database_layer`",
+            "4: `channels.decorators`",
+            "9: `channels.tests.base`",
+        ],
+    ),
+    "patches of names that no Channels has": (
+        "@mock.patch('channels.Groups.send')\n@patch('channels.asgi._x')\ndef f(): ...\n"
+        "patch.multiple('channels.database', a=1)\nmonkeypatch.setattr('channels.auth.x', 1)\n"
+        "x = 'channels.Groups'\npatch('channels.layers.get_channel_layer')\n"
+        "patch.dict(a='channels.b')\npatch('channels.handler.AsgiHandler.y')\n",
+        [
+            "1: `channels.Groups.send`",
+            "2: `channels.asgi._x`",
+            "4: `channels.database`",
+            "5: `channels.auth.x`",
+            "9: `channels.handler.AsgiHandler`",
+        ],
+    ),
     "uses of them": (
         "import channels.sessions\n\nchannels.sessions.requeue_messages(m)\n",
         ["3: `channels.sessions.requeue_messages`"],
@@ -73,6 +101,11 @@ CASES = {
         "if event['type'] == 'http.request': ...\nawait_(type='a', x={'type': 'http.request'})\n",
         [],
     ),
+    "paths as bytes": (
+        "message['path'].decode('ascii').strip('/')\nmessage.content[\"path\"].decode()\n"
+        "message['query_string'].decode()\nrow['path'].decode()\n",
+        ['1: `["path"].decode`', '2: `["path"].decode`'],
+    ),
     "a full channel": (
         "try: f()\nexcept message.channel_layer.ChannelFull: ...\n",
         [],
@@ -92,6 +125,11 @@ CASES = {
         'CHANNEL_LAYERS = {"default": {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {\n'
         '    "hosts": [], "stats_prefix": "x", "capacity": 5}}}\n',
         ['1: "stats_prefix" in CONFIG'],
+    ),
+    "keys of another broker": (
+        'CHANNEL_LAYERS = {"default": {"BACKEND": "asgi_amqp.AMQPChannelLayer", "CONFIG": {\n'
+        '    "url": "amqp://"}}}\n',
+        ['1: "url" in CONFIG'],
     ),
     "keys of channel_capacity": (
         'CONFIG = {"channel_capacity": {"http.request": 5, "websocket.send*": 1, "a.b": 5}}\n'

@@ -1,10 +1,13 @@
 """Each public name of Channels 1.1.8 has a correct status."""
 
+import ast
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from channels_workers_upgrade.lookup import find, find_beginning, names_of, new_module
+from channels_workers_upgrade.channels_4 import is_of_4
+from channels_workers_upgrade.lookup import find, find_beginning, is_known, names_of, new_module
 from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
 from channels_workers_upgrade.renames import Status
 
@@ -53,3 +56,21 @@ def test_names_of_a_star_import() -> None:
     assert names_of("channels.auth")["http_session"] == "channels_workers.sessions.http_session"
     assert "ResponseLater" not in names_of("channels.exceptions")
     assert names_of("channels.binding")["Binding"] == "channels_workers.binding.Binding"
+
+
+def test_the_names_of_channels_4_are_known() -> None:
+    spec = find_spec("channels")
+    assert spec is not None
+    assert spec.origin is not None, "Channels 4 is installed with the tests' requirements"
+    root = Path(spec.origin).parent
+    for file in root.rglob("*.py"):
+        parts = ("channels", *file.relative_to(root).with_suffix("").parts)
+        module = ".".join(parts).removesuffix(".__init__")
+        assert is_known(module)
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.name.startswith("_") or is_known(f"{module}.{node.name}"), module
+
+
+def test_a_name_of_both_is_not_one_of_channels_4() -> None:
+    assert not any(is_of_4(name) for name in NAMES)

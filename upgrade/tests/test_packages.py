@@ -15,6 +15,7 @@ OLD = [
     "asgi_redis==1.4.3",
     "asgi_ipc>=1",
     "asgi-rabbitmq",
+    "asgi_amqp>=1",
     "daphne<2",
     "asgiref==1.1.2",
     "msgpack-python==0.5.6",

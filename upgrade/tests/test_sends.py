@@ -44,6 +44,15 @@ CASES = {
         "def f(message):\n    Group('a').send({})\n    if x:\n        Group('a').add(y)\n",
         ["3: a send to a group before `.add`"],
     ),
+    "an add above a query": (
+        "def f(message):\n    Group('a').add(y)\n    x = A.objects.filter(b=1).first()\n",
+        ["3: a join above a query"],
+    ),
+    "an add below a query": (
+        "def f(message):\n    x = A.objects.all()\n    Group('a').add(y)\n"
+        "def g(message):\n    a.add(y)\n    A.objects.all()\n",
+        [],
+    ),
     "before a discard": (
         "class A:\n    def f(self, room):\n        room.websocket_group.send({})\n"
         "        room.websocket_group.discard(y)\n        room.websocket_group.add(y)\n",
@@ -56,6 +65,29 @@ CASES = {
         [],
     ),
 }
+
+ANSWERS = {
+    "def ws_connect(message, room):\n    Group(room).add(message.reply_channel)\n": True,
+    "class A:\n    def connect(self, message, **kw): self.x = 1\n": True,
+    "def ws_add(message): ...\n": True,
+    'def ws_connect(message):\n    message.reply_channel.send({"accept": True})\n': False,
+    'def ws_connect(message):\n    message.reply_channel.send({"close": True})\n': False,
+    "def ws_connect(message):\n    raise DenyConnection\n": False,
+    "class A:\n    def connect(self, message): super().connect(message)\n": False,
+    "class A:\n    def connect(self, message): self.close()\n": False,
+    "class A:\n    def connect(self, message): self.send({})\n": False,
+    "class A:\n    def connect(self, message, multiplexer): ...\n": False,
+    "def connect(message): message.reply_channel.send(answer)\n": False,
+    "def ws_disconnect(message): ...\n": False,
+    "def connect(host): ...\n": False,
+}
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_connects_that_never_answer(text: str) -> None:
+    found = findings(BEGINNING + text)
+    assert bool(found) is ANSWERS[text]
+    assert all(note.is_note and '"CONNECT": "accept"' in note.cure for note in found)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,6 +1,11 @@
 """Strings that name something of Channels 1.1.8, before and after."""
 
+from pathlib import Path
+
 import pytest
+
+from channels_workers_upgrade.settings import Settings
+from channels_workers_upgrade.source import move_source
 
 from .moving import move, report
 
@@ -28,6 +33,7 @@ CASES = {
     "the logger": ('getLogger("django.channels")\n', 'getLogger("channels_workers")\n'),
     "the layer of Redis": ('x = "asgi_redis.RedisChannelLayer"\n', f'x = "{REDIS}"\n'),
     "another layer of Redis": ('x = "asgi_redis.RedisLocalChannelLayer"\n', f'x = "{REDIS}"\n'),
+    "a layer of RabbitMQ": ('x = "asgi_amqp.AMQPChannelLayer"\n', f'x = "{REDIS}"\n'),
     "the layer in memory": ('x = "asgiref.inmemory.ChannelLayer"\n', f'x = "{MEMORY}"\n'),
     "the layer of one machine": ('x = "asgi_ipc.IPCChannelLayer"\n', f'x = "{REDIS}"\n'),
     "apps": (
@@ -105,3 +111,9 @@ def test_a_path_that_could_not_be_rewritten_is_reported() -> None:
         '2: "channels.sessions"',
         '3: "channels.Group"',
     ]
+
+
+def test_an_invalid_escape_raises_no_warning() -> None:
+    text = 'from channels import Group\nx = "\\d"\ny = "\\d" "channels.Group"\nz = "\\dchannels"\n'
+    moved = move_source(text.encode(), Path("a.py"), Settings())  # warnings are errors here
+    assert moved.content.decode() == text.replace("from channels", "from channels_workers")
