@@ -115,13 +115,12 @@ class WebsocketBinding(Binding):
         return body["action"], body.get("pk"), body.get("data")
 
     def create(self, data: Any) -> None:
-        """Save a new instance. It takes each field in *data*, by name, but never the primary key.
+        """Save a new instance with the fields in *data* that ``fields`` or ``exclude`` allow.
 
-        It does not look at ``fields``. Override it, or look at ``self.data`` in
-        ``has_permission``, if clients may not set all fields. Errors are those of Django's
-        deserializer and of the database.
+        It never takes the primary key. Errors are those of Django's deserializer and of the
+        database.
         """
-        self._hydrate(None, data).save()
+        self._hydrate(None, self._allowed(data)).save()
 
     def update(self, pk: Any, data: Any) -> None:
         """Set the fields in *data* that ``fields`` or ``exclude`` allow, and save.
@@ -130,24 +129,26 @@ class WebsocketBinding(Binding):
         :meth:`create`.
         """
         instance = self.model.objects.get(pk=pk)
-        new = self._hydrate(pk, data).object
-        for name in self._without_key(data):
-            if self._takes(name):
-                attribute = self.model._meta.get_field(name).attname
-                setattr(instance, attribute, getattr(new, attribute))
+        allowed = self._allowed(data)
+        new = self._hydrate(pk, allowed).object
+        for name in allowed:
+            attribute = self.model._meta.get_field(name).attname
+            setattr(instance, attribute, getattr(new, attribute))
         instance.save()
 
     def _hydrate(self, pk: Any, data: Mapping[str, Any]) -> DeserializedObject:
         """The instance that *data* describes, not saved."""
-        described = {"pk": pk, "model": self.model_label, "fields": self._without_key(data)}
+        described = {"pk": pk, "model": self.model_label, "fields": data}
         (found,) = serializers.deserialize("python", [described])
         return found
 
-    def _without_key(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *data* without primary keys, with which a client could change another row."""
+    def _allowed(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a client may set; a primary key would let it change another row."""
         keys = [field for field in self.model._meta.fields if field.primary_key]
         names = {name for field in keys for name in (field.name, field.attname)}
-        return {name: value for name, value in data.items() if name not in names}
+        return {
+            name: value for name, value in data.items() if self._takes(name) and name not in names
+        }
 
 
 class WebsocketBindingWithMembers(WebsocketBinding):

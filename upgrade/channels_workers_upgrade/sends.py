@@ -16,20 +16,11 @@ _AT_ONCE = (
     "it now goes out at once, not after the view and its transaction as in 1.1.8: "
     "use transaction.on_commit(lambda: ...) if a consumer reads rows written before it"
 )
-_BEFORE = {
-    "add": "the new member no longer gets this, as it did in 1.1.8: put the add first if it should",
-    "discard": "the leaving member now gets this, unlike in 1.1.8: put the discard first "
-    "if it should not",
-}
 _ANSWER = (
     'if it is a consumer of websocket.connect, send {"accept": True} to the reply channel, or set '
     'CHANNEL_WORKERS = {"CONNECT": "accept"}; otherwise the handshake is refused after a time-out'
 )
 _CONNECT = re.compile(r"(^|_)(connect|connected|on_connect)($|_)|(^|_)ws_add$")
-_MISSED = (
-    "the join now waits until the consumer returns: unlike in 1.1.8, the member misses what "
-    "is sent between the query and that; if that matters, query in another consumer, after the join"
-)
 _OF_VIEWS = ("View", "ViewSet")
 
 
@@ -42,22 +33,13 @@ class _Call(NamedTuple):
 
 
 def find_sends(tree: Tree) -> Iterator[Remark]:
-    """Yield notes about sends in views and receivers, and about sends before a join or leave."""
+    """Yield notes about sends in views and receivers of signals."""
     for function in tree.all(cst.FunctionDef):
-        calls = list(_calls(function.body))
-        if not calls:
-            continue
         place = _place(function, _class_around(function, tree))
-        for call in calls if place else ():
+        for call in _calls(function.body) if place else ():
             if call.name == "send" and called_name(call.target) in {"Channel", "Group"}:
                 what = f"`{called_name(call.target)}(...).send` in {place}"
                 yield Remark(call.node, what, _AT_ONCE, is_note=True)
-        join = next((call for call in calls if call.name == "add" and _is_group(call.target)), None)
-        if join and any(map(_is_query, calls[calls.index(join) + 1 :])):
-            yield Remark(join.node, "a join above a query", _MISSED, is_note=True)
-        for send, other in _before(calls):
-            what = f"a send to a group before `.{other.name}`"
-            yield Remark(send.node, what, _BEFORE[other.name], is_note=True)
 
 
 def find_connects(tree: Tree) -> Iterator[Remark]:
@@ -112,35 +94,6 @@ def _calls(node: cst.CSTNode) -> Iterator[_Call]:
 
 def _is_immediate(call: cst.Call) -> bool:
     return any(item.keyword and item.keyword.value == "immediately" for item in call.args)
-
-
-def _before(calls: list[_Call]) -> Iterator[tuple[_Call, _Call]]:
-    """Yield each send to a group with the next join or leave of that group."""
-    for index, send in enumerate(calls):
-        if send.name != "send" or not _is_group(send.target):
-            continue
-        later = (call for call in calls[index + 1 :] if call.name in _BEFORE)
-        found = next((call for call in later if call.target.deep_equals(send.target)), None)
-        if found:
-            yield send, found
-
-
-def _is_query(call: _Call) -> bool:
-    """Whether it is a call of a manager, as in ``Message.objects.filter(...)``."""
-    node = call.target
-    while isinstance(node, cst.Attribute | cst.Call):
-        if isinstance(node, cst.Attribute) and node.attr.value == "objects":
-            return True
-        node = node.value if isinstance(node, cst.Attribute) else node.func
-    return False
-
-
-def _is_group(node: cst.BaseExpression) -> bool:
-    """Whether an expression looks like a group: ``Group(x)``, ``room.websocket_group``."""
-    name = node.attr if isinstance(node, cst.Attribute) else node
-    if isinstance(node, cst.Call):
-        return called_name(node) == "Group"
-    return isinstance(name, cst.Name) and "group" in name.value.lower()
 
 
 def _place(function: cst.FunctionDef, owner: cst.ClassDef | None) -> str:
