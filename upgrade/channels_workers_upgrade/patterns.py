@@ -21,7 +21,7 @@ ATTRIBUTES = {
     "receive_many": "layers no longer have it: workers receive by the routing, tests by "
     "`Client.receive` and `get_next_message`",
     "send_group": "use Group(name).send(content)",
-    "group_channels": "layers do not list the members of a group; keep your own list: "
+    "group_channels": "it lists only the sockets of its own process; keep your own list: "
     'see the recipe in "Come from Channels 1.x"',
     "check_default": "remove it: every router has the defaults",
     "__doomed__": "nothing marks the last attempt; ConsumeLater logs an error when it fails",
