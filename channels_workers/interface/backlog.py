@@ -1,4 +1,4 @@
-"""The frames that wait for workers: those of each socket, and of all sockets together."""
+"""What waits in a server, of each socket and of all together: frames for workers, early messages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,42 @@ class Backlog:
     It counts the sockets of one server together. The limits are settings of the same meaning.
     """
 
-    __slots__ = ("orphaned_bytes", "orphaned_frames", "taken")
+    __slots__ = ("early", "orphaned_bytes", "orphaned_frames", "taken")
 
     def __init__(self) -> None:
+        self.early = EarlyMessages()
         self.taken = 0  # memory of all frames that wait for workers or are in flight
         self.orphaned_frames = 0  # frames that wait, of clients that have left
         self.orphaned_bytes = 0  # the memory that these take
+
+
+class EarlyMessages:
+    """Messages to groups that sockets hold until their handshakes are answered.
+
+    *size* is that of all of them (bytes, or characters). Members of a group hold the same content,
+    which counts once.
+    """
+
+    __slots__ = ("_holders", "size")
+
+    def __init__(self) -> None:
+        self._holders: dict[int, int] = {}  # by the id of the content
+        self.size = 0
+
+    def hold(self, content: Content, size: int) -> None:
+        """Count that one more socket holds *content*."""
+        holders = self._holders.get(id(content), 0)
+        self._holders[id(content)] = holders + 1
+        if not holders:
+            self.size += size
+
+    def drop(self, content: Content, size: int) -> None:
+        """Count that one socket less holds *content*."""
+        holders = self._holders.pop(id(content))
+        if holders > 1:
+            self._holders[id(content)] = holders - 1
+        else:
+            self.size -= size
 
 
 class Frame(NamedTuple):

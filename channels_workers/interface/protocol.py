@@ -61,8 +61,7 @@ NOT_OFFERED = (
 )
 
 TOO_MANY_HELD = (
-    "Refusing %s: %d messages to its groups wait for the answer of its connect consumer "
-    "(REPLIES_WAITING, REPLY_BYTES_WAITING)"
+    "Refusing %s: %d messages to its groups wait for the answer of its connect consumer (%s exceeded)"
 )
 
 #: What Python needs for a pending frame, beside its text or bytes (bytes).
@@ -97,7 +96,8 @@ class WebSocketProtocol:
         self._name = ""  # its reply channel, once it has one
         self._state = CONNECTING
         self._handshake: Content | None = connect_content(scope)  # until it is published
-        self._held: list[Content] = []  # messages to groups, until the handshake is answered
+        #: Messages to groups with their sizes, until the handshake is answered.
+        self._held: list[tuple[Content, int]] = []
         self._held_size = 0  # bytes, or characters
         self._order = -1  # of the message in flight, or of the last one
         self._in_flight: Frame | None = None  # published, and not finished by a worker
@@ -231,7 +231,7 @@ class WebSocketProtocol:
     def _note_end(self, code: int | None) -> None:
         if self._end_code is None:
             self._state = CLOSED
-            self._held = []
+            self._drop_held()
             self._end_code = int(self._close_code or code or ABNORMAL)  # some servers give an enum
 
     def drop_late(self) -> Actions:
@@ -295,18 +295,31 @@ class WebSocketProtocol:
 
     def _hold(self, content: Content) -> ClientActions:
         """Hold a message to a group until the handshake is answered."""
-        self._held.append(content)
-        self._held_size += sum(action.length for action in latest.sends_of(content))
-        limits, count = self.limits, len(self._held)
-        if count <= limits.REPLIES_WAITING and self._held_size <= limits.REPLY_BYTES_WAITING:
+        size = sum(action.length for action in latest.sends_of(content))
+        limits, early = self.limits, self._backlog.early
+        self._held.append((content, size))
+        self._held_size += size
+        early.hold(content, size)
+        if len(self._held) > limits.REPLIES_WAITING or self._held_size > limits.REPLY_BYTES_WAITING:
+            setting = "REPLIES_WAITING, REPLY_BYTES_WAITING"
+        elif early.size > limits.ALL_REPLY_BYTES_WAITING:
+            setting = "ALL_REPLY_BYTES_WAITING"
+        else:
             return []
-        self._log(logging.WARNING, TOO_MANY_HELD, count, extra=self.fields("socket_refused"))
+        arguments = TOO_MANY_HELD, len(self._held), setting
+        self._log(logging.WARNING, *arguments, extra=self.fields("socket_refused"))
         return self._refuse()
+
+    def _drop_held(self) -> list[Content]:
+        """Forget the messages to groups that were held, and return them."""
+        held, self._held, self._held_size = self._held, [], 0
+        for content, size in held:
+            self._backlog.early.drop(content, size)
+        return [content for content, _ in held]
 
     def _let_go(self) -> ClientActions:
         """Take the messages to groups that were held."""
-        held, self._held, self._held_size = self._held, [], 0
-        return [action for content in held for action in self.reply(content)]
+        return [action for content in self._drop_held() for action in self.reply(content)]
 
     def _reply_to_handshake(self, content: Content) -> ClientActions:
         if is_refusal(content):
@@ -380,7 +393,7 @@ class WebSocketProtocol:
         """Refuse the handshake: the server answers with HTTP 403."""
         self._state = CLOSED
         self._close_code = ABNORMAL
-        self._held = []
+        self._drop_held()
         return [CloseSocket(close_event(1000))]
 
     def close(self, code: Any = True, reason: str = "") -> ClientActions:

@@ -256,14 +256,29 @@ def test_too_many_of_them_refuse_the_handshake(
     assert "3 messages to its groups wait for the answer of its connect consumer" in caplog.text
 
 
+def test_they_count_once_for_all_sockets_that_hold_them() -> None:
+    backlog = Backlog()
+    members = [connecting(backlog, ALL_REPLY_BYTES_WAITING=25) for _ in range(3)]
+    shared = {"text": "x" * 10}
+    for member in members:
+        assert member.reply(shared, True) == []
+    assert members[0].reply({"text": "x" * 10}, True) == []
+    assert backlog.early.size == 20
+    assert members[1].reply({"text": "x" * 10}, True) == [REFUSED]
+    assert backlog.early.size == 20
+    members[0].reply({"accept": True})
+    members[2].time_out()
+    assert backlog.early.size == 0
+
+
 @pytest.mark.parametrize("end", [lambda it: it.end(1001), lambda it: it.time_out()])
 def test_a_handshake_that_ends_forgets_them(end: Any) -> None:
-    connection = connecting()
-    content = {"text": "one"}
-    connection.reply(content, True)
-    held = sys.getrefcount(content)
+    backlog = Backlog()
+    connection = connecting(backlog)
+    connection.reply({"text": "one"}, True)
+    assert backlog.early.size == 3
     end(connection)
-    assert sys.getrefcount(content) == held - 1
+    assert backlog.early.size == 0
 
 
 def test_members_of_a_group_share_the_action() -> None:
