@@ -1,4 +1,4 @@
-"""What waits in a server, of each socket and of all together: frames for workers, early messages."""
+"""What waits in a server: frames for workers, and messages that came before an answer."""
 
 from __future__ import annotations
 

@@ -61,7 +61,8 @@ NOT_OFFERED = (
 )
 
 TOO_MANY_HELD = (
-    "Refusing %s: %d messages to its groups wait for the answer of its connect consumer (%s exceeded)"
+    "Refusing %s: %d messages to its groups wait for the answer of its connect consumer (%s "
+    "exceeded)"
 )
 
 #: What Python needs for a pending frame, beside its text or bytes (bytes).
