@@ -73,16 +73,6 @@ class Outbox:
         """Return whether operations on *layer* are part of this consumer's run."""
         return not self.closed and self.layer is layer and self.process is forks.current
 
-    def keeps(self, operation: Operation) -> bool:
-        """Return whether *operation* waits for the commit.
-
-        Sends do. A closed socket has left its groups already, so its leaves may wait, too.
-        """
-        if isinstance(operation, Leave):
-            delivery = self.delivery
-            return delivery.channel == DISCONNECT and operation.channel == delivery.reply_channel
-        return isinstance(operation, SENDS)
-
     def change_groups(self, change: Join | Leave) -> None:
         """Carry out *change* now; wait while the layer is unavailable.
 
@@ -100,10 +90,19 @@ class Outbox:
                 backoff.succeeded()
                 return
 
-    def keep(self, operation: Operation) -> None:
-        """Keep *operation* for the commit. Raises :class:`OutboxFull` beyond one of the limits."""
-        limits = configuration()
-        size = self.size + len(operation.payload) if isinstance(operation, SENDS) else self.size
+    def keep(self, operation: Operation, layer: WorkerLayer) -> bool:
+        """Keep *operation* on *layer* for the commit; return False if it does not wait for that.
+
+        Sends wait. A closed socket has left its groups already, so its leaves wait, too. Raises
+        :class:`OutboxFull` beyond one of the limits.
+        """
+        if self.closed or self.layer is not layer or self.process is not forks.current:
+            return False
+        size, limits = self.size, configuration()
+        if isinstance(operation, SENDS):
+            size += len(operation.payload)
+        elif not self._is_of_closed_socket(operation):
+            return False
         if len(self.operations) >= limits.OUTBOX_OPERATIONS or size > limits.OUTBOX_BYTES:
             raise OutboxFull(
                 f"A consumer may send {limits.OUTBOX_OPERATIONS} times and "
@@ -113,6 +112,11 @@ class Outbox:
             )
         self.operations.append(operation)
         self.size = size
+        return True
+
+    def _is_of_closed_socket(self, change: Join | Leave) -> bool:
+        delivery = self.delivery
+        return delivery.channel == DISCONNECT and change.channel == delivery.reply_channel
 
 
 def carry_out(
@@ -124,13 +128,12 @@ def carry_out(
     one, and on another layer than that of the message, because no commit spans two layers. *call*
     names the public method, such as ``Group.send``.
     """
-    outbox = _outbox_for(layer)
-    if outbox is not None and not immediately and outbox.keeps(operation):
-        outbox.keep(operation)
+    outbox = _current.get()
+    if outbox is not None and not immediately and outbox.keep(operation, layer):
         return
     kind, _, method = call.rpartition(".")
     warn_in_event_loop(call, f"Await {kind}.a{method} there.")
-    if outbox is None or isinstance(operation, SENDS):
+    if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
         layer.apply([operation])
     else:
         outbox.change_groups(operation)
@@ -138,15 +141,10 @@ def carry_out(
 
 async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool = False) -> None:
     """Do the same as :func:`carry_out` from a coroutine, without blocking its event loop."""
-    outbox = _outbox_for(layer)
-    if outbox is not None and not immediately and outbox.keeps(operation):
-        outbox.keep(operation)
-    elif outbox is None or isinstance(operation, SENDS):
+    outbox = _current.get()
+    if outbox is not None and not immediately and outbox.keep(operation, layer):
+        return
+    if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
         await layer.aapply([operation])
     else:
         await asyncio.to_thread(outbox.change_groups, operation)
-
-
-def _outbox_for(layer: WorkerLayer) -> Outbox | None:
-    outbox = _current.get()
-    return outbox if outbox is not None and outbox.is_for(layer) else None

@@ -176,6 +176,7 @@ class Router:
 
     def __init__(self, routing: Any) -> None:
         self.root = Include(routing)
+        self._entries = by_channel([*self.root.routing, *DEFAULTS])
 
     @property
     def channels(self) -> set[str]:
@@ -185,11 +186,12 @@ class Router:
     @property
     def channels_and_defaults(self) -> set[str]:
         """The channels that workers listen to."""
-        return self.channels | DEFAULTS.channel_names()
+        return set(self._entries)
 
     def add_route(self, route: Route | Include) -> None:
         """Add *route* below all others."""
         self.root.add(route)
+        self._entries = by_channel([*self.root.routing, *DEFAULTS])
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer for *message* and its arguments, None if there is none."""
@@ -201,7 +203,12 @@ class Router:
         ``websocket.connect`` is accepted, ``websocket.receive`` and ``websocket.disconnect`` are
         ignored. For other channels it is None.
         """
-        return self.root.match(message) or DEFAULTS.match(message)
+        channel = message.channel_name
+        for entry in self._entries.get(channel, ()):
+            match: Match | None = entry.match_values(channel, message)
+            if match is not None:
+                return match
+        return None
 
 
 class _Shortened:
@@ -330,7 +337,7 @@ def _as_text(value: str | bytes) -> str:
 
 
 #: What workers do with the messages of WebSockets that no route matches.
-DEFAULTS = Include([Route(CONNECT, connect_consumer), Route([RECEIVE, DISCONNECT], null_consumer)])
+DEFAULTS = [Route(CONNECT, connect_consumer), Route([RECEIVE, DISCONNECT], null_consumer)]
 
 
 # Lower case, to match urls.py.

@@ -328,9 +328,9 @@ def ws_receive(message):
 
 def test_a_consumer_that_joins_and_then_reads(project: Project) -> None:
     project.write_all("board/models.py", 0)
-    project.write_all("board/live.py", 0)
+    project.write_all("board/rows.py", 0)
     (project.folder / "board" / "news.py").write_text(NEWS)
-    connect, receive = "board.live.ws_connect", "board.news.ws_receive"
+    connect, receive = "board.rows.ws_connect", "board.news.ws_receive"
     project.route(f'{{"websocket.connect": "{connect}", "websocket.receive": "{receive}"}}')
     project.manage("makemigrations", "board")
     project.manage("migrate")

@@ -50,14 +50,15 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_moved_application_can_be_imported(name: str, tmp_path: Path) -> None:
-    copy = tmp_path / name
-    shutil.copytree(FOLDER / name, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    moved = python(tmp_path, "-m", "channels_workers_upgrade", "--write", str(copy))
+    folder = tmp_path / "applications"  # one may include the pages of another
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = folder / name
+    moved = python(folder, "-m", "channels_workers_upgrade", "--write", str(copy))
     assert moved.returncode == 0, moved.stderr
-    imported = python(tmp_path, "-c", IMPORT_ALL, name)
+    imported = python(folder, "-c", IMPORT_ALL, name)
     assert imported.returncode == 0, imported.stderr
     assert imported.stdout.split()
-    again = python(tmp_path, "-m", "channels_workers_upgrade", str(copy))
+    again = python(folder, "-m", "channels_workers_upgrade", str(copy))
     assert (again.returncode, again.stdout) == (0, "")
 
 
