@@ -120,6 +120,7 @@ class WebsocketBinding(Binding):
         It never takes the primary key. Errors are those of Django's deserializer and of the
         database.
         """
+        self._hydrate(None, self._without_key(data))  # mistakes are errors in other fields, too
         self._hydrate(None, self._allowed(data)).save()
 
     def update(self, pk: Any, data: Any) -> None:
@@ -129,9 +130,8 @@ class WebsocketBinding(Binding):
         :meth:`create`.
         """
         instance = self.model.objects.get(pk=pk)
-        allowed = self._allowed(data)
-        new = self._hydrate(pk, allowed).object
-        for name in allowed:
+        new = self._hydrate(pk, self._without_key(data)).object
+        for name in self._allowed(data):
             attribute = self.model._meta.get_field(name).attname
             setattr(instance, attribute, getattr(new, attribute))
         instance.save()
@@ -143,12 +143,14 @@ class WebsocketBinding(Binding):
         return found
 
     def _allowed(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a client may set; a primary key would let it change another row."""
+        """Return what a client may set."""
+        return {n: value for n, value in self._without_key(data).items() if self._takes(n)}
+
+    def _without_key(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *data* without primary keys, with which a client could change another row."""
         keys = [field for field in self.model._meta.fields if field.primary_key]
         names = {name for field in keys for name in (field.name, field.attname)}
-        return {
-            name: value for name, value in data.items() if self._takes(name) and name not in names
-        }
+        return {name: value for name, value in data.items() if name not in names}
 
 
 class WebsocketBindingWithMembers(WebsocketBinding):

@@ -28,6 +28,7 @@ DIFFERENCES: tuple[OnPurpose, ...] = (
     sends.LATER,
     binding.ROLLBACK,
     binding.KEY,
+    binding.FIELDS,
     load.IDLE,
     load.GROUP,
 )

@@ -294,6 +294,7 @@ def test_permission_is_asked_with_user_action_and_key(
         (frame("update", pk=0, data={}), "DoesNotExist"),
         (frame("update", pk="no number", data={}), "ValueError"),
         (frame("create", data=None), "AttributeError"),
+        (frame("create", data={"nothing": 1}), "DoesNotExist"),
     ],
 )
 def test_frames_with_mistakes_are_logged_and_change_nothing(

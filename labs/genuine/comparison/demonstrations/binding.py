@@ -1,4 +1,4 @@
-"""Data binding: rows that are rolled back, and primary keys in frames."""
+"""Data binding: rows that are rolled back, and what frames may set."""
 
 from __future__ import annotations
 
@@ -42,6 +42,17 @@ def observe_key(site: Site) -> Seen:
     return Seen(what, json.dumps(heard))
 
 
+def observe_fields(site: Site) -> Seen:
+    """Create a row by a frame that names a field that the binding does not send."""
+    start(site)
+    with open_socket(site, PATH) as socket:
+        socket.send(change("create", data={"title": "one", "note": "of a client"}))
+        hear_book(socket)
+    (row,) = site.database.rows(["shelf_book"])["shelf_book"]
+    what = "sets the field" if "note=of a client" in row else "does not set the field"
+    return Seen(what, ", ".join(row))
+
+
 def hear_book(socket: ClientConnection) -> Any:
     """Return the next payload of the stream of books."""
     while True:
@@ -67,4 +78,13 @@ KEY = OnPurpose(
     ours="adds a row",
     application=SHELF,
     observe=observe_key,
+)
+FIELDS = OnPurpose(
+    name="fields-of-a-create",
+    reason="A client sets only the fields that the binding sends. In 1.1.8 it sets any when it "
+    "creates a row.",
+    genuine="sets the field",
+    ours="does not set the field",
+    application=SHELF,
+    observe=observe_fields,
 )
