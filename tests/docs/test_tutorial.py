@@ -529,6 +529,16 @@ def test_a_delayed_message_that_is_cancelled(project: Project) -> None:
         wait_for(lambda: delayed() == "0 delayed messages", "the end of the reminder")
 
 
+def test_a_delayed_message_under_runserver(project: Project) -> None:
+    project.write_all("board/later.py", 0)
+    file = project.folder / "board" / "later.py"
+    file.write_text(file.read_text().replace("delay=300", "delay=0.5"))
+    project.route('{"websocket.connect": "board.later.ws_connect"}')
+    project.manage("migrate")
+    with opened(project.serve(), "/") as socket:
+        assert socket.recv(20) == "still here?"
+
+
 def test_a_signal_that_announces_a_row(board: Project) -> None:
     board.write_all("mysite/settings.py", 1)
     board.write_all("board/models.py", 0)
