@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.types import DELAY, LONGEST_DELAY, Send, SendLater
 from channels_workers.outbox import acarry_out, carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
@@ -40,28 +44,44 @@ class Channel(_Named):
     TypeError.
     """
 
-    def send(self, content: Content, immediately: bool = False) -> None:
+    def send(
+        self, content: Content, immediately: bool = False, *, delay: float | None = None
+    ) -> str | None:
         """Send *content*, a dict, to the channel.
 
         In a consumer the message goes out after the consumer has returned. With
         ``immediately=True``, and outside consumers, it goes out now. Such a send waits for the
         layer, so await :meth:`asend` in a coroutine.
 
-        Raises :class:`~channels_workers.exceptions.MessageError` for content that cannot be
-        encoded or is too large. A send that goes out now also raises
-        :class:`~channels_workers.exceptions.ChannelFull`.
-        """
-        if not isinstance(content, dict):
-            raise TypeError(_no_dict(content))
-        operation = self.channel_layer.make_send(self.name, content)
-        carry_out(self.channel_layer, operation, immediately, "Channel.send")
+        With a *delay*, in seconds from 0 to a year, it waits in the layer for so long after it
+        went out. The result is then its id, the ``message.id`` of its consumer, for
+        :func:`channels_workers.delay.cancel`. Without a delay it is None.
 
-    async def asend(self, content: Content, immediately: bool = False) -> None:
+        Raises :class:`~channels_workers.exceptions.MessageError` for content that cannot be
+        encoded or is too large, and ``ValueError`` for another *delay*. A send that goes out now
+        also raises :class:`~channels_workers.exceptions.ChannelFull`.
+        """
+        operation = self._operation(content, delay)
+        carry_out(self.channel_layer, operation, immediately, "Channel.send")
+        return _id_of(operation)
+
+    async def asend(
+        self, content: Content, immediately: bool = False, *, delay: float | None = None
+    ) -> str | None:
         """Do the same as :meth:`send` in a coroutine. A consumer may mix both."""
+        operation = self._operation(content, delay)
+        await acarry_out(self.channel_layer, operation, immediately)
+        return _id_of(operation)
+
+    def _operation(self, content: Content, delay: float | None) -> Send | SendLater:
         if not isinstance(content, dict):
             raise TypeError(_no_dict(content))
-        operation = self.channel_layer.make_send(self.name, content)
-        await acarry_out(self.channel_layer, operation, immediately)
+        layer = self.channel_layer
+        if self.name == DELAY:
+            return layer.make_send_later(*_read_delayed(content, delay))
+        if delay is None:
+            return layer.make_send(self.name, content)
+        return layer.make_send_later(self.name, content, delay)
 
 
 class Group(_Named):
@@ -116,6 +136,31 @@ class Group(_Named):
 
 def _name_of(channel: Channel | str) -> str:
     return channel.name if isinstance(channel, Channel) else channel
+
+
+def _id_of(operation: Send | SendLater) -> str | None:
+    return operation.id if isinstance(operation, SendLater) else None
+
+
+def _read_delayed(message: Mapping[str, Any], delay: float | None) -> tuple[str, Content, float]:
+    """Return channel, content and delay (s) of a *message* to ``asgi.delay``, as 1.x has it."""
+    keys = ("channel", "content", "delay")
+    name, content, milliseconds = (message.get(key, None) for key in keys)
+    is_number = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool)
+    is_delay = is_number and 0 <= milliseconds <= LONGEST_DELAY * 1000
+    is_right = isinstance(name, str) and isinstance(content, dict) and is_delay
+    if not is_right or delay is not None:
+        raise ValueError(
+            f"A message to {DELAY} must have a 'channel' (str), a 'content' (dict) and a 'delay' "
+            f"(milliseconds from 0 to {LONGEST_DELAY * 1000:,}), and no delay beside them. Got "
+            f"{_shown(name)}, {type(content).__name__} and {milliseconds!r}. Or use "
+            "Channel(name).send(content, delay=seconds)."
+        )
+    return name, content, milliseconds / 1000
+
+
+def _shown(name: object) -> str:
+    return repr(name) if isinstance(name, str) else type(name).__name__
 
 
 def _no_dict(content: object) -> str:

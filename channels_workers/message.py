@@ -35,7 +35,8 @@ class Message:
       default layer.
     * ``id``: a str that stays the same if the message runs again. Use it to make writes
       idempotent. It is ``<reply channel>:<order>`` for a socket, and ``<parent id>.<number>`` for
-      what a consumer sent. ``""`` for a message that no layer carried.
+      what a consumer sent. For a delayed message it is what ``send`` returned. ``""`` for a
+      message that no layer carried.
     * ``channel_session``: the session of its connection, set by
       :func:`~channels_workers.sessions.channel_session`. Without it: ``AttributeError``.
     * ``http_session``: the session of the browser or None, set by

@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     Leave,
     Operation,
     Send,
+    SendLater,
 )
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ Rest = Callable[[float], bool]
 
 never_ended = threading.Event()
 
-SENDS = (Send, GroupSend)
+SENDS = (Send, GroupSend, SendLater)
 
 _current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", default=None)
 
@@ -135,6 +136,7 @@ def carry_out(
     warn_in_event_loop(call, f"Await {kind}.a{method} there.")
     if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
         layer.apply([operation])
+        layer.announce_delayed([operation])
     else:
         outbox.change_groups(operation)
 
@@ -146,5 +148,6 @@ async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool
         return
     if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
         await layer.aapply([operation])
+        layer.announce_delayed([operation])
     else:
         await asyncio.to_thread(outbox.change_groups, operation)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from channels_workers.layers.status import Status
-from channels_workers.layers.types import DeadLetter, NewDeadLetter, Unreadable
+from channels_workers.layers.types import (
+    DUE_AT_ONCE,
+    DeadLetter,
+    DelayedMessage,
+    Due,
+    NewDeadLetter,
+    Unreadable,
+)
 
 
 class LayerAdmin(ABC):
@@ -83,6 +90,24 @@ class LayerAdmin(ABC):
     @abstractmethod
     def drop(self, letter: str) -> bool:
         """Delete the dead letter with the id *letter*; return False if it does not exist."""
+
+    # Delayed messages
+
+    @abstractmethod
+    def send_due(self, most: int = DUE_AT_ONCE) -> Due:
+        """Send up to *most* messages whose delay is over, in the order of their due times.
+
+        Each is sent once, whoever calls this. A message to a full channel stays, and is due again
+        a second later.
+        """
+
+    @abstractmethod
+    def delayed(self, limit: int = 1000) -> list[DelayedMessage]:
+        """Return the next *limit* delayed messages, in the order of their due times."""
+
+    @abstractmethod
+    def cancel(self, message: str) -> bool:
+        """Delete the delayed message with the id *message*; return False if none waits."""
 
     # The state of the layer
 

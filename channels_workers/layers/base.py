@@ -41,8 +41,10 @@ from channels_workers.layers.types import (
     Join,
     Leave,
     Liveness,
+    Operation,
     ProcessInfo,
     Published,
+    SendLater,
     Session,
     Statistics,
     is_from_server,
@@ -78,6 +80,8 @@ class WorkerLayer(ChannelLayer):
         self._previous_ids: deque[str] = deque(maxlen=PREVIOUS_IDS)
         self._lock = threading.Lock()
         self._ended_channels: deque[str] = deque()
+        #: Called with the delay (s) when this process has delayed a message; they must not block.
+        self.delay_listeners: set[Callable[[float], object]] = set()
         forks.renew_in_child(self)
 
     def begin_in_child(self) -> None:
@@ -85,6 +89,7 @@ class WorkerLayer(ChannelLayer):
         self._previous_ids = deque(maxlen=PREVIOUS_IDS)
         self._lock = threading.Lock()
         self._ended_channels = deque()
+        self.delay_listeners = set()
         self._server = None
 
     # The interface side
@@ -324,6 +329,13 @@ class WorkerLayer(ChannelLayer):
         *reason* is a line for people. An unanswered handshake is refused. ``STALE`` means that the
         consumer no longer holds the delivery.
         """
+
+    def announce_delayed(self, operations: Iterable[Operation]) -> None:
+        """Tell the listeners which messages this process has delayed with *operations*."""
+        for operation in operations:
+            if isinstance(operation, SendLater):
+                for listener in tuple(self.delay_listeners):
+                    listener(operation.delay)
 
     @cached_property
     def refusal(self) -> bytes:

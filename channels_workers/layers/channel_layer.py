@@ -14,12 +14,15 @@ from channels_workers.layers.codec import Codec, Content
 from channels_workers.layers.mailboxes import ChannelName, Mailbox
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
+    LONGEST_DELAY,
     Delivery,
     GroupSend,
     Join,
     Leave,
     Operation,
     Send,
+    SendLater,
+    new_id,
     server_of,
 )
 
@@ -79,6 +82,14 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """Return the operation; it checks name and content now."""
         self.require_valid_channel_name(channel)
         return Send(channel, self.codec.encode(content))
+
+    def make_send_later(self, channel: str, content: Content, delay: float) -> SendLater:
+        """Return the operation; it checks name and content now.
+
+        Raises ValueError unless *delay* is a number of seconds from 0 to a year.
+        """
+        self.require_valid_channel_name(channel)
+        return SendLater(channel, self.codec.encode(content), _checked_delay(delay), new_id())
 
     def make_group_send(self, group: str, content: Content) -> GroupSend:
         """Return the operation; it checks name and content now."""
@@ -206,6 +217,17 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     @abstractmethod
     async def _receive_ordinary(self, channel: str) -> Content:
         """Wait for the next message of an ordinary channel."""
+
+
+def _checked_delay(delay: Any) -> float:
+    """Return *delay*, or raise ValueError."""
+    is_number = isinstance(delay, int | float) and not isinstance(delay, bool)
+    if not (is_number and 0 <= delay <= LONGEST_DELAY):
+        raise ValueError(
+            f"A delay must be a number of seconds from 0 to {LONGEST_DELAY:,} (a year), "
+            f"not {delay!r}."
+        )
+    return float(delay)
 
 
 def _wrong_name(kind: str, name: Any) -> str:

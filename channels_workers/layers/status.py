@@ -44,6 +44,8 @@ class ChannelStatus:
 class Status:
     """Everything at one moment; *recovering* after a loss of data, while processes register again.
 
+    *delayed* counts delayed messages. The next one is due at *next_due* (Unix time, s), None
+    without one.
     *set_aside* counts notes of unreadable data, *unreadable* the keys and fields that this very
     status could not read.
     """
@@ -52,6 +54,8 @@ class Status:
     workers: list[WorkerStatus] = field(default_factory=list)
     channels: list[ChannelStatus] = field(default_factory=list)
     dead_letters: int = 0
+    delayed: int = 0
+    next_due: float | None = None
     recovering: bool = False
     set_aside: int = 0
     unreadable: int = 0

@@ -17,6 +17,16 @@ CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
+#: The channel of delayed messages in 1.x. Its capacity limits how many are delayed at once.
+DELAY = "asgi.delay"
+
+#: The longest delay of a message (s): a year.
+LONGEST_DELAY = 365 * 24 * 3600
+
+#: How many due messages are sent in one step, and how long a due message waits for another attempt
+#: if its channel is full (s).
+DUE_AT_ONCE, FULL_PAUSE = 100, 1.0
+
 _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
 
 #: The message that refuses an unanswered handshake; an open socket ignores it.
@@ -41,6 +51,15 @@ class GroupSend(NamedTuple):
     payload: bytes
 
 
+class SendLater(NamedTuple):
+    """Send *payload* to *channel* after *delay* seconds, as the message with the id *id*."""
+
+    channel: str
+    payload: bytes
+    delay: float
+    id: str
+
+
 class Join(NamedTuple):
     """Add a channel, also an ordinary one, to a group."""
 
@@ -56,7 +75,7 @@ class Leave(NamedTuple):
 
 
 #: What consumers do to a layer; a commit carries out several in one step.
-Operation = Send | GroupSend | Join | Leave
+Operation = Send | GroupSend | SendLater | Join | Leave
 
 
 class InboxKind(StrEnum):
@@ -191,6 +210,31 @@ class NewDeadLetter(NamedTuple):
 
     channel: str
     message_id: str
+
+
+class DelayedMessage(NamedTuple):
+    """A message that waits for its time; *payload* is encoded content.
+
+    *due* is in seconds since 1970, by the clock of the layer. It is the time of the next attempt
+    if the channel was full.
+    """
+
+    id: str
+    channel: str
+    due: float
+    payload: bytes
+
+
+class Due(NamedTuple):
+    """The result of one step that sends due messages.
+
+    *sent* counts them. *wait* is the time until the next one is due (s), None if there is none.
+    *full* are the channels that were full: their messages stay.
+    """
+
+    sent: int
+    wait: float | None
+    full: tuple[str, ...] = ()
 
 
 class PendingMessage(NamedTuple):

@@ -11,10 +11,13 @@ from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     CONNECT,
+    DELAY,
     Committed,
     Delivery,
     Finished,
+    Operation,
     Send,
+    SendLater,
 )
 from channels_workers.outbox import Rest, never_ended
 from channels_workers.transient import is_retried
@@ -82,6 +85,7 @@ def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
             unavailable.succeeded()
             if committed is not Committed.DONE:
                 log_stale(delivery)
+            layer.announce_delayed(finished.operations)
             return committed
 
 
@@ -98,7 +102,7 @@ def log_stale(delivery: Delivery) -> None:
 
 def _without(finished: Finished, channel: str) -> Finished:
     delivery, operations, _ = finished
-    kept = [item for item in operations if not (isinstance(item, Send) and item.channel == channel)]
+    kept = [item for item in operations if not _goes_to(item, channel)]
     logger.error(
         "Channel %s stayed full: %d messages that %s (message %s) sent there are lost. Run more "
         "workers for it, raise its capacity, or send with immediately=True and handle ChannelFull.",
@@ -109,6 +113,13 @@ def _without(finished: Finished, channel: str) -> Finished:
         extra=delivery_fields("channel_full", delivery),
     )
     return finished._replace(operations=kept)
+
+
+def _goes_to(operation: Operation, channel: str) -> bool:
+    """Return whether *operation* sends to *channel*; delayed messages wait in ``asgi.delay``."""
+    if isinstance(operation, SendLater):
+        return channel == DELAY
+    return isinstance(operation, Send) and operation.channel == channel
 
 
 def put_back(

@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
 from channels_workers.logs import fields
 from channels_workers.routing import Router, get_router
 from channels_workers.worker.commit import put_back
+from channels_workers.worker.delays import Delays
 from channels_workers.worker.event_loop import EventLoop
 from channels_workers.worker.heartbeat import Heartbeat
 from channels_workers.worker.identity import Identity
@@ -81,6 +82,7 @@ class WorkerGroup:
         self._heartbeat = Heartbeat(layer, identity, in_flight, self.channels, stopping)
         self.relief = Relief(layer, in_flight, batches, ended)
         self._reaper = Reaper(layer.admin, lambda: self.process)
+        self._delays = Delays(layer)
 
     def _job(self, n_threads: int, callback: Callback | None) -> Job:
         # One thread alone runs the messages of a channel in order. Messages of a connection need no
@@ -100,6 +102,7 @@ class WorkerGroup:
         self._heartbeat.start()
         self.relief.start()
         self._reaper.start()
+        self._delays.start()
         for worker in self.workers:
             worker.thread.start()
 
@@ -150,7 +153,12 @@ class WorkerGroup:
                 self.relief.commit(worker.batch)
                 handing_back.attempt(worker.thread.name, partial(self._hand_back_running, worker))
             self._end()
-            duties = (self._heartbeat.join, self.relief.thread.ends_by, self._reaper.stop)
+            duties = (
+                self._heartbeat.join,
+                self.relief.thread.ends_by,
+                self._reaper.stop,
+                self._delays.stop,
+            )
             if all(has_ended(deadline) for has_ended in duties):  # else one may register again
                 consumers = [worker.consumer for worker in self.workers]
                 layer.retire(self.process, consumers, self.channels)
@@ -165,6 +173,7 @@ class WorkerGroup:
         """Log which threads still run: other workers get their messages when the process ends."""
         retries = self.in_flight.retry_queue.thread
         duties = [leaving, self._heartbeat.thread, self.relief.thread, self._reaper.thread]
+        duties.append(self._delays.thread)
         duties += [retries] if late else [retries, self.loop.thread]
         names = [worker.thread.name for worker in late if worker.thread.is_alive()]
         names += [duty.name for duty in duties if not duty.ends_by(deadline)]
@@ -176,6 +185,7 @@ class WorkerGroup:
         self.ended.set()
         self._heartbeat.end()
         self._reaper.end()
+        self._delays.end()
         self.in_flight.retry_queue.end()
         self.in_flight.crowded.set()
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from channels_workers.exceptions import (
     MessageTooLarge,
 )
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import DISCONNECT, Leave
+from channels_workers.layers.types import DISCONNECT, Leave, SendLater
 from channels_workers.outbox import Outbox
 from channels_workers.registry import get_channel_layer
 from tests.channels_workers.clients import Client, contents, outbox_of
@@ -144,6 +145,117 @@ def test_a_full_channel_refuses_an_immediate_send() -> None:
         channel.send({"number": 2})
     assert caught.value.channel == "background"
     assert contents(layer, "background") == [{"number": 1}]
+
+
+# Channel.send with a delay
+
+
+def delayed(layer: InMemoryChannelLayer) -> list[tuple[str, str]]:
+    return [(each.id, each.channel) for each in layer.admin.delayed()]
+
+
+def test_a_delayed_send_returns_its_id(memory_layer: InMemoryChannelLayer) -> None:
+    sent = Channel("background").send({"text": "hi"}, delay=0)
+    assert delayed(memory_layer) == [(sent, "background")]
+    assert contents(memory_layer, "background") == []
+    memory_layer.admin.send_due()
+    [delivery] = memory_layer.pull(["background"], "worker", 0)
+    assert (delivery.id, memory_layer.content(delivery)) == (sent, {"text": "hi"})
+
+
+def test_a_send_without_a_delay_returns_none(memory_layer: InMemoryChannelLayer) -> None:
+    channel: Any = Channel("background")
+    assert channel.send({}) is None
+
+
+async def test_a_coroutine_sends_with_a_delay(memory_layer: InMemoryChannelLayer) -> None:
+    sent = await Channel("background").asend({}, delay=1.5)
+    assert delayed(memory_layer) == [(sent, "background")]
+    assert sent is not None
+    assert memory_layer.admin.cancel(sent)
+
+
+def test_a_delayed_send_in_a_consumer_waits_for_the_commit(
+    memory_layer: InMemoryChannelLayer,
+) -> None:
+    with outbox_of(memory_layer) as outbox:
+        sent = Channel("background").send({"text": "hi"}, delay=5)
+        assert delayed(memory_layer) == []
+        at_once = Channel("background").send({}, immediately=True, delay=5)
+        assert delayed(memory_layer) == [(at_once, "background")]
+    payload = memory_layer.encode({"text": "hi"})
+    assert outbox.operations == [SendLater("background", payload, 5, str(sent))]
+    assert outbox.size == len(payload)
+
+
+@pytest.mark.parametrize("send_in", ["consumer", "view"])
+@pytest.mark.parametrize(
+    "delay", [-1, -0.001, 365 * 24 * 3600 + 1, float("nan"), float("inf"), "5", True, [], 10**400]
+)
+def test_an_invalid_delay_fails_in_send(
+    delay: Any, send_in: str, memory_layer: InMemoryChannelLayer
+) -> None:
+    place = outbox_of(memory_layer) if send_in == "consumer" else nullcontext()
+    with place, pytest.raises(ValueError, match=r"from 0 to 31,536,000 \(a year\), not"):
+        Channel("background").send({}, delay=delay)
+    assert delayed(memory_layer) == []
+
+
+def test_a_delayed_send_checks_name_and_content(memory_layer: InMemoryChannelLayer) -> None:
+    with pytest.raises(TypeError, match="name must be"):
+        Channel("not valid").send({}, delay=5)
+    with pytest.raises(MessageError, match="cannot be encoded"):
+        Channel("background").send({"text": object()}, delay=5)
+    with pytest.raises(TypeError, match="only send dicts"):
+        Channel("background").send("text", delay=5)  # type: ignore[arg-type]
+
+
+def test_delayed_messages_have_a_capacity() -> None:
+    layer = InMemoryChannelLayer(channel_capacity={"asgi.delay": 1})
+    channel = Channel("background", channel_layer=layer)
+    channel.send({}, delay=5)
+    with pytest.raises(ChannelFull, match="asgi.delay"):
+        channel.send({}, delay=5)
+
+
+WISH: dict[str, Any] = {"channel": "background", "content": {"text": "hi"}, "delay": 1500}
+
+
+@pytest.mark.parametrize("delay", [1500, 1500.0])
+def test_the_channel_of_1_x_delays_messages(
+    delay: float, memory_layer: InMemoryChannelLayer
+) -> None:
+    with outbox_of(memory_layer) as outbox:
+        sent = Channel("asgi.delay").send({**WISH, "delay": delay, "reply_channel": "more"})
+    payload = memory_layer.encode({"text": "hi"})
+    assert outbox.operations == [SendLater("background", payload, 1.5, str(sent))]
+
+
+async def test_coroutines_use_the_channel_of_1_x(memory_layer: InMemoryChannelLayer) -> None:
+    sent = await Channel("asgi.delay").asend(WISH)
+    assert delayed(memory_layer) == [(sent, "background")]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({key: None} for key in WISH),
+        *({"channel": 5}, {"content": [1]}, {"content": "text"}),
+        *({"delay": value} for value in ("5", -1, True, float("nan"), 365 * 24 * 3600_000 + 1)),
+    ],
+)
+def test_the_channel_of_1_x_refuses_other_messages(
+    wrong: dict[str, Any], memory_layer: InMemoryChannelLayer
+) -> None:
+    message = {key: value for key, value in {**WISH, **wrong}.items() if value is not None}
+    with pytest.raises(ValueError, match="A message to asgi.delay must have a 'channel'"):
+        Channel("asgi.delay").send(message)
+    assert delayed(memory_layer) == []
+
+
+def test_the_channel_of_1_x_takes_no_second_delay(memory_layer: InMemoryChannelLayer) -> None:
+    with pytest.raises(ValueError, match="no delay beside them"):
+        Channel("asgi.delay").send(WISH, delay=5)
 
 
 # Groups

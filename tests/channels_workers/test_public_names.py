@@ -28,6 +28,8 @@ PUBLIC = {
     "binding.base": "Binding BindingMetaclass CREATE DELETE UPDATE",
     "binding.websockets": "WebsocketBinding WebsocketBindingWithMembers",
     "channel": "Channel Group",
+    "delay": "cancel",
+    "delay.apps": "DelayConfig",
     "decorators": "ConsumerDecorator Finish always never",
     "exceptions": """
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection

@@ -510,6 +510,35 @@ def test_a_log_out_closes_the_sockets(project: Project) -> None:
         assert caught.value.rcvd.code == 4401
 
 
+def test_a_delayed_message_that_is_cancelled(project: Project) -> None:
+    project.write_all("mysite/settings.py", 1)
+    project.write_all("board/later.py", 0)
+    project.route(
+        '{"websocket.connect": "board.later.ws_connect",'
+        ' "websocket.receive": "board.later.ws_receive"}'
+    )
+    project.manage("migrate")
+    start_worker(project)
+
+    def delayed() -> str:
+        return project.manage("channelstatus", "--delayed").splitlines()[-1]
+
+    with opened(start_daphne(project), "/") as socket:
+        wait_for(lambda: delayed() == "1 delayed messages", "the reminder")
+        socket.send("hi")
+        wait_for(lambda: delayed() == "0 delayed messages", "the end of the reminder")
+
+
+def test_a_delayed_message_under_runserver(project: Project) -> None:
+    project.write_all("board/later.py", 0)
+    file = project.folder / "board" / "later.py"
+    file.write_text(file.read_text().replace("delay=300", "delay=0.5"))
+    project.route('{"websocket.connect": "board.later.ws_connect"}')
+    project.manage("migrate")
+    with opened(project.serve(), "/") as socket:
+        assert socket.recv(20) == "still here?"
+
+
 def test_a_signal_that_announces_a_row(board: Project) -> None:
     board.write_all("mysite/settings.py", 1)
     board.write_all("board/models.py", 0)

@@ -21,8 +21,6 @@ _OURS = {"channels", "channels.apps.ChannelsConfig"}
 
 #: Apps of 1.1.8 that the engine does not have, each with the alternative.
 GONE = {
-    "channels.delay": "use a task queue for delayed messages",
-    "channels.delay.apps.DelayConfig": "use a task queue for delayed messages",
     "channels.binding": "it was not an app",
 }
 

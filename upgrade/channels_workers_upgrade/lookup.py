@@ -10,6 +10,7 @@ from channels_workers_upgrade.renames import NEW, OLD, Rename, Status
 
 #: Packages of 1.1.8 that define no names, and ``channels.tests``, an alias of ``test``.
 _PACKAGES = {
+    "channels.delay": "channels_workers.delay",
     "channels.security": "channels_workers.security",
     "channels.management": "channels_workers.management",
     "channels.management.commands": "channels_workers.management.commands",

@@ -12,7 +12,7 @@ _BINDING = (
     "frames go out when the transaction commits; import the module of a binding in "
     "`AppConfig.ready()`, for your views"
 )
-_NO_DELAY = "use a task queue, or your own table and a command that sends due messages"
+_BY_WORKERS = "not needed: each worker sends delayed messages when they are due"
 _INSIDE = "internal to 1.1.8"
 _LAYERS_BY_CHANNELS = "`channel_layers` is the manager of Channels 4, `channels.layers`"
 
@@ -144,10 +144,20 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     ),
     "Delayed messages": (
         gone("delay", "default_app_config", "Django finds the app configuration itself"),
-        not_yet("delay.apps", "DelayConfig", _NO_DELAY),
-        not_yet("delay.models", "DelayedMessage DelayedMessageQuerySet", _NO_DELAY),
-        not_yet("delay.worker", "Worker logger", _NO_DELAY),
-        not_yet("delay.management.commands.rundelay", "Command", _NO_DELAY),
+        same("delay.apps", "DelayConfig", "you may remove it: delayed messages need no app"),
+        gone(
+            "delay.models",
+            "DelayedMessage DelayedMessageQuerySet",
+            "delayed messages are in the layer: `channels_workers.delay.cancel(id)` cancels one, "
+            "and `layer.admin.delayed()` lists them",
+        ),
+        gone("delay.worker", "Worker logger", _BY_WORKERS),
+        same(
+            "delay.management.commands.rundelay",
+            "Command",
+            _BY_WORKERS,
+            here="channels_workers.management.commands.rundelay",
+        ),
     ),
     "Other inner parts": (
         gone(

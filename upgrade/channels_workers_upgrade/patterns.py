@@ -50,8 +50,6 @@ CHANNELS = {
 #: Strings that exist in Channels 1.x alone.
 TEXTS = {
     "__retries__": "messages do not count their attempts; ConsumeLater does",
-    "asgi.delay": "nobody listens there, so messages would pile up: use a delayed task that calls "
-    "Channel(name).send(content)",
     "__channels_next_order": "the layer keeps the order, not the session",
 }
 

@@ -26,7 +26,7 @@ def find_processes(text: str) -> Iterator[Finding]:
             continue
         if re.search(r"\brundelay\b", line):
             yield Finding(
-                number, "`rundelay`", "this command no longer exists; see `channels.delay`"
+                number, "`rundelay`", "remove this process: each worker sends delayed messages"
             )
         if re.search(r"\brunworker\b", line):
             yield _worker(number, _command(lines[number - 1 :]))

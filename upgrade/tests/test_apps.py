@@ -56,6 +56,14 @@ CASES = {
         'INSTALLED_APPS = ["channels.apps.ChannelsConfig"]\n',
         'INSTALLED_APPS = ["channels_workers.apps.ChannelsWorkersConfig", "daphne"]\n',
     ),
+    "beside the app of delayed messages": (
+        'INSTALLED_APPS = ["channels", "channels.delay"]\n',
+        'INSTALLED_APPS = ["channels_workers", "daphne", "channels_workers.delay"]\n',
+    ),
+    "the class of delayed messages": (
+        'INSTALLED_APPS += ("channels.delay.apps.DelayConfig",)\n',
+        'INSTALLED_APPS += ("channels_workers.delay.apps.DelayConfig",)\n',
+    ),
     "in a list that is not all": (
         'THIRD_APPS = ["channels"]\nINSTALLED_APPS += ["channels"]\n',
         'THIRD_APPS = ["channels_workers"]\nINSTALLED_APPS += ["channels_workers"]\n',
@@ -64,14 +72,14 @@ CASES = {
 
 GONE = {
     "in one line": (
-        'INSTALLED_APPS = ["channels", "channels.delay", "b"]\n',
+        'INSTALLED_APPS = ["channels", "channels.binding", "b"]\n',
         'INSTALLED_APPS = ["channels_workers", "daphne", "b"]\n',
     ),
     "over lines": (
         'A_APPS = [\n    "a",  # x\n    # y\n    "channels.binding",  # z\n    "b",\n]\n',
         'A_APPS = [\n    "a",  # x\n    "b",\n]\n',
     ),
-    "alone": ('INSTALLED_APPS += ("channels.delay.apps.DelayConfig",)\n', "INSTALLED_APPS += ()\n"),
+    "alone": ('INSTALLED_APPS += ("channels.binding",)\n', "INSTALLED_APPS += ()\n"),
 }
 
 

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
+from channels_workers.layers.memory import delays
 from channels_workers.layers.memory.plan import dead_letter
 from channels_workers.layers.memory.store import Store, process_of
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import (
+    DUE_AT_ONCE,
     DeadLetter,
+    DelayedMessage,
     Delivery,
+    Due,
     InboxEntry,
     NewDeadLetter,
     server_of,
@@ -117,6 +121,23 @@ class MemoryAdmin(LayerAdmin):
             self.store.dead_letters = left
             return is_dropped
 
+    # Delayed messages
+
+    def send_due(self, most: int = DUE_AT_ONCE) -> Due:
+        """Send up to *most* due messages."""
+        with self.store.changed:
+            return delays.send_due(self.store, most)
+
+    def delayed(self, limit: int = 1000) -> list[DelayedMessage]:
+        """Return the next *limit* delayed messages."""
+        with self.store.changed:
+            return delays.delayed(self.store, limit)
+
+    def cancel(self, message: str) -> bool:
+        """Delete a delayed message."""
+        with self.store.changed:
+            return self.store.delayed.pop(message, None) is not None
+
     # The state of the layer
 
     def status(self) -> Status:
@@ -143,6 +164,8 @@ class MemoryAdmin(LayerAdmin):
                     for name, stream in sorted(store.streams.items())
                 ],
                 dead_letters=len(store.dead_letters),
+                delayed=len(store.delayed),
+                next_due=min((later.due for later in store.delayed.values()), default=None),
             )
 
 

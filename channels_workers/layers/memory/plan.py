@@ -8,9 +8,10 @@ from contextlib import suppress
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull
-from channels_workers.layers.memory.store import Record, Store
+from channels_workers.layers.memory.store import Later, Record, Store
 from channels_workers.layers.types import (
     CONNECT,
+    DELAY,
     DeadLetter,
     Delivery,
     GroupSend,
@@ -20,6 +21,7 @@ from channels_workers.layers.types import (
     Leave,
     Operation,
     Send,
+    SendLater,
     server_of,
 )
 
@@ -32,6 +34,7 @@ class Plan:
         self.capacity_of = capacity_of
         self._inboxes: dict[str, list[InboxOperation]] = defaultdict(list)
         self._messages: list[Delivery] = []
+        self._delayed: dict[str, Later] = {}
         #: Group, member, and whether it joins; ordinary channels have ``*`` before their name.
         self._changes: list[tuple[str, str, bool]] = []
         self._lengths: dict[str, int] = {}
@@ -43,7 +46,9 @@ class Plan:
         for number, operation in enumerate(operations, 1):
             match operation:
                 case Send(channel, payload):
-                    self._send(Delivery(channel, "", "", f"{parent}.{number}", payload))
+                    self.send(Delivery(channel, "", "", f"{parent}.{number}", payload))
+                case SendLater():
+                    self._send_later(operation)
                 case GroupSend(group, payload):
                     self._send_to_group(group, f"{parent}.{number}", payload)
                 case Join(group, channel):
@@ -68,11 +73,13 @@ class Plan:
                 store.leave_group(group, member)
         for message in self._messages:
             store.add_message(message)
+        store.delayed.update(self._delayed)
         for server in self._inboxes:
             if server in store.inbox_listeners:
                 store.inbox_listeners[server]()
 
-    def _send(self, message: Delivery) -> None:
+    def send(self, message: Delivery) -> None:
+        """Plan to send *message*; raise :class:`ChannelFull` if its channel is full."""
         channel = message.channel
         server = server_of(channel)
         if server is None:
@@ -88,12 +95,20 @@ class Plan:
             sent = InboxOperation(InboxKind.SEND, channel, message.payload)
             self._inboxes[server].append(sent)
 
+    def _send_later(self, sent: SendLater) -> None:
+        channel, payload, delay, message_id = sent
+        waiting = len(self.store.delayed) + len(self._delayed)
+        if waiting >= self.capacity_of(DELAY):
+            raise ChannelFull(DELAY, waiting)
+        due = self.store.clock() + delay
+        self._delayed[message_id] = Later(channel, payload, due, self.capacity_of(channel))
+
     def _send_to_group(self, group: str, message_id: str, payload: bytes) -> None:
         members = self._members if group in self._members else self.store.groups
         for member in members.get(group, ()):
             if member.startswith("*"):
                 with suppress(ChannelFull):  # a full channel is skipped
-                    self._send(Delivery(member[1:], "", "", message_id, payload))
+                    self.send(Delivery(member[1:], "", "", message_id, payload))
             elif member in self.store.counters:
                 sent = InboxOperation(InboxKind.GROUP_SEND, group, payload)
                 self._inboxes[member].append(sent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,19 @@ class Record:
 
 
 @dataclass
+class Later:
+    """A message for *channel* that waits until *due*, in seconds of the clock of the store.
+
+    *capacity* is that of the channel.
+    """
+
+    channel: str
+    payload: bytes
+    due: float
+    capacity: int
+
+
+@dataclass
 class Stream:
     """The messages of one ordinary channel by token: waiting ones, and pending deliveries."""
 
@@ -60,9 +74,12 @@ class Store:
 
     ``changed`` is the lock of all data, and wakes the workers that pull. It is re-entrant: a public
     method takes it, and a caller that holds it may combine several methods into one atomic step.
+
+    *clock* returns the time by which delayed messages are due (s since 1970).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
         self.changed = threading.Condition(threading.RLock())
         #: Called, by server id, when an inbox got an entry; they must not block.
         self.inbox_listeners: dict[str, Callable[[], None]] = {}
@@ -85,11 +102,14 @@ class Store:
         #: The channels that workers listen to.
         self.listened: set[str] = set()
         self.dead_letters: list[DeadLetter] = []
+        #: Delayed messages by id.
+        self.delayed: dict[str, Later] = {}
 
     def clear(self, own: str = "") -> None:
         """Delete everything except data of living processes; the server *own* leaves its groups."""
         with self.changed:
             self.streams, self.listened, self.dead_letters = {}, set(), []
+            self.delayed = {}
             for group, members in list(self.groups.items()):
                 for member in set(members) - (self.counters.keys() - {own}):
                     self.leave_group(group, member)

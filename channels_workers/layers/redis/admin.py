@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+from dataclasses import replace
+from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
@@ -13,7 +16,15 @@ from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.status import Status
-from channels_workers.layers.types import DeadLetter, NewDeadLetter, Unreadable
+from channels_workers.layers.types import (
+    DUE_AT_ONCE,
+    FULL_PAUSE,
+    DeadLetter,
+    DelayedMessage,
+    Due,
+    NewDeadLetter,
+    Unreadable,
+)
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -37,18 +48,28 @@ class RedisAdmin(LayerAdmin):
         self.client = client
         self._refusal = refusal
         self._aside = Aside(logger, CURE)
+        #: The duties of a worker process share one connection.
+        self._turn = threading.Lock()
+
+    def _call(self, request: Request) -> Any:
+        with self._turn:
+            return self.client.call(request)
+
+    def _read(self, command: str, name: str, kind: str) -> Any:
+        with self._turn:
+            return self.client.read(command, name, kind)
 
     # Cleaning up after dead processes
 
     def processes(self) -> dict[str, int]:
         """Return the heartbeat counter of each registered process."""
-        found: dict[bytes, bytes] = self.client.read("HGETALL", "processes", "hash")
+        found: dict[bytes, bytes] = self._read("HGETALL", "processes", "hash")
         return wire.read_counters([each for pair in found.items() for each in pair])
 
     def lagging(self) -> dict[str, int]:
         """Return the heartbeat counter of each server that does not keep up with its inbox."""
         limits = configuration()
-        found = self.client.call(Request("lagging", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
+        found = self._call(Request("lagging", [limits.INBOX_ENTRIES, limits.INBOX_BYTES]))
         return wire.read_counters(found)
 
     def orphans(self) -> set[str]:
@@ -56,19 +77,19 @@ class RedisAdmin(LayerAdmin):
 
         Reapers call this rarely, so it also logs what scripts have set aside since.
         """
-        for where in self.client.call(Request("unlogged", [], repeatable=False)):
+        for where in self._call(Request("unlogged", [], repeatable=False)):
             found = Unreadable(where.decode("utf-8", "backslashreplace"), "The data are foreign.")
             self._aside.add(found, fields("unreadable"))
-        return set(map(wire.read_name, self.client.call(Request("orphans", []))))
+        return set(map(wire.read_name, self._call(Request("orphans", []))))
 
     def mark_dead(self, process: str, counter: int) -> bool:
         """Declare *process* dead, if its heartbeat counter still is *counter*; return whether."""
         name = wire.written_name(process)
-        return bool(self.client.call(Request("mark_dead", [name, counter, DEAD_REMEMBERED])))
+        return bool(self._call(Request("mark_dead", [name, counter, DEAD_REMEMBERED])))
 
     def awaiting_cleanup(self) -> set[str]:
         """Return the dead processes whose cleanup has not finished."""
-        found: set[bytes] = self.client.read("SMEMBERS", "awaiting_cleanup", "set")
+        found: set[bytes] = self._read("SMEMBERS", "awaiting_cleanup", "set")
         return set(map(wire.read_name, found))
 
     def clean_up(self, process: str) -> list[NewDeadLetter]:
@@ -77,7 +98,7 @@ class RedisAdmin(LayerAdmin):
         rest: Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, self._refusal]
         cursor, dead_letters = b"", list[bytes]()
         while cursor != b"done":
-            cursor, *found = self.client.call(Request("clean_up", [name, cursor, *rest]))
+            cursor, *found = self._call(Request("clean_up", [name, cursor, *rest]))
             dead_letters += found
         names = [each.decode("utf-8", "backslashreplace") for each in dead_letters]
         return [NewDeadLetter(*pair) for pair in zip(names[::2], names[1::2], strict=True)]
@@ -99,6 +120,21 @@ class RedisAdmin(LayerAdmin):
         with self.client.explained():
             return bool(self.client.redis.xdel(self.client.key("dead_letters"), letter))
 
+    # Delayed messages
+
+    def send_due(self, most: int = DUE_AT_ONCE) -> Due:
+        """Send up to *most* due messages."""
+        pause = round(FULL_PAUSE * 1_000_000)
+        return wire.read_due(self._call(Request("send_due", [most, pause], repeatable=False)))
+
+    def delayed(self, limit: int = 1000) -> list[DelayedMessage]:
+        """Return the next *limit* delayed messages."""
+        return wire.read_delayed(self._call(Request("read_delayed", [limit])))
+
+    def cancel(self, message: str) -> bool:
+        """Delete a delayed message."""
+        return bool(self._call(Request("cancel_delayed", [message], repeatable=False)))
+
     # The state of the layer
 
     def set_aside(self) -> list[Unreadable]:
@@ -108,5 +144,8 @@ class RedisAdmin(LayerAdmin):
 
     def status(self) -> Status:
         """Return the processes, channels and counts of the layer."""
+        delayed = self._call(Request("read_delayed", [1]))
+        next_due = next((each.due for each in wire.read_delayed(delayed)), None)
         with self.client.explained():
-            return read_status(self.client.redis, self.client.prefix)
+            status = read_status(self.client.redis, self.client.prefix)
+        return replace(status, delayed=delayed[0], next_due=next_due)

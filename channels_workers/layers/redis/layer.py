@@ -66,6 +66,7 @@ class RedisChannelLayer(WorkerLayer):
         self._server_session = None
         self.client.renew()
         self.streams.begin_in_child()
+        self.admin = RedisAdmin(self.client, self.refusal)
         self._registrations.begin_in_child()
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from channels_workers.layers.redis.resp import Argument, Arguments, Command
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
+    DELAY,
     Finished,
     GroupSend,
     Join,
@@ -18,6 +19,7 @@ from channels_workers.layers.types import (
     Operation,
     ProcessInfo,
     Send,
+    SendLater,
     Unreadable,
     server_of,
 )
@@ -96,6 +98,10 @@ def encode_operations(
                 arguments += ("s", channel, payload, capacity_of(channel))
             case GroupSend(group, payload):
                 arguments += ("g", group, payload, capacity_of(""))
+            case SendLater(channel, payload, delay, message_id):
+                capacities = f"{capacity_of(DELAY)}:{capacity_of(channel)}"
+                rest = f"{capacities}:{round(delay * 1_000_000)}:{message_id}"
+                arguments += ("d", channel, payload, rest)
             case Join(group, channel):
                 arguments += ("j", group, channel, 0)
             case Leave(group, channel):

@@ -10,7 +10,9 @@ from channels_workers.exceptions import ChannelFull, MessageError, ServerEvicted
 from channels_workers.layers.types import (
     Committed,
     DeadLetter,
+    DelayedMessage,
     Delivery,
+    Due,
     InboxEntry,
     InboxKind,
     InboxOperation,
@@ -39,6 +41,9 @@ NUMBERS = {name.encode(): name for name in ("order", "code", "attempts", "deaths
 
 #: Matches a number in a field. No counter of ours gets longer.
 is_number = re.compile(rb"-?[0-9]{1,15}").fullmatch
+
+#: Matches a delayed message: capacity, channel and payload; ``lib/delayed.lua`` has the form.
+is_delayed = re.compile(rb"[0-9]+:([^:]+):(.*)", re.DOTALL).fullmatch
 
 #: Matches the beginning of a reply channel: it has a server.
 is_reply_channel = re.compile(rb"[^!]+!").match
@@ -172,6 +177,29 @@ def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:
         name = values.get(b"id", b"").decode("utf-8", "backslashreplace")
         rest = Delivery(channel, letter, "", name, values.get(b"payload", b""))
         return DeadLetter(letter, reason or UNREADABLE, rest, is_unreadable=True)
+
+
+def read_due(reply: Sequence[Any]) -> Due:
+    """Return the result of ``send_due.lua``."""
+    sent, wait, *full = reply
+    channels = (name.decode("utf-8", "backslashreplace") for name in full)
+    return Due(sent, None if wait == b"" else wait / 1e6, tuple(channels))
+
+
+def read_delayed(reply: Sequence[Any]) -> list[DelayedMessage]:
+    """Return the messages in a reply of ``read_delayed.lua``; a foreign one has no channel."""
+    _, *values = reply
+    return [
+        _read_delayed(*values[at : at + 3])  # a message each
+        for at in range(0, len(values), 3)
+    ]
+
+
+def _read_delayed(message: bytes, due: bytes, value: bytes) -> DelayedMessage:
+    found = is_delayed(value)
+    channel, payload = found.groups() if found else (b"", value)
+    name, channel_name = (each.decode("utf-8", "backslashreplace") for each in (message, channel))
+    return DelayedMessage(name, channel_name, float(due) / 1e6, payload)
 
 
 def read_inbox(reply: Any) -> Iterator[InboxEntry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,17 +14,23 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.aside import printable
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import (
+    DelayedMessage,
     ProcessInfo,
 )
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
+#: How many delayed messages are listed.
+LISTED = 1000
+
 
 class Command(BaseCommand):
-    """Shows interface servers, workers, channels and dead letters."""
+    """Shows interface servers, workers, channels, delayed messages and dead letters."""
 
-    help = "Shows the interface servers, workers, channels and dead letters of a channel layer."
+    help = "Shows interface servers, workers, channels, delayed messages and dead letters."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options of the command."""
@@ -37,25 +43,51 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="repeat, every 2 s by default",
         )
+        parser.add_argument(
+            "--delayed", action="store_true", help=f"list the next {LISTED:,} delayed messages"
+        )
+        parser.add_argument("--cancel", metavar="ID", help="cancel a delayed message")
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="alias of the layer")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the status once, or until Ctrl-C."""
+        """Print the status once, or until Ctrl-C; or act on delayed messages."""
         try:
             layer = get_channel_layer(options["layer"])
+            if options["cancel"]:
+                self._cancel(layer, options["cancel"])
+                return
+            while True:
+                self.stdout.write("\n".join(_told(layer, options["json"], options["delayed"])))
+                if not options["watch"]:
+                    return
+                self.stdout.flush()
+                time.sleep(options["watch"])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
-        while True:
-            try:
-                status = layer.admin.status()
-            except LayerUnavailable as error:
-                raise CommandError(str(error)) from error
-            lines = [json.dumps(_as_json(status))] if options["json"] else _lines(status)
-            self.stdout.write("\n".join(lines))
-            if not options["watch"]:
-                return
-            self.stdout.flush()
-            time.sleep(options["watch"])
+        except LayerUnavailable as error:
+            raise CommandError(str(error)) from error
+
+    def _cancel(self, layer: WorkerLayer, message: str) -> None:
+        if not layer.admin.cancel(message):
+            raise CommandError(f"There is no delayed message {message}.")
+        self.stdout.write(f"{message} is cancelled")
+
+
+def _told(layer: WorkerLayer, as_json: bool, delayed: bool) -> Iterable[str]:
+    """Return the lines that answer: the status, or the delayed messages."""
+    if delayed:
+        found = layer.admin.delayed(LISTED)
+        if as_json:
+            keys = ("id", "channel", "due")
+            return [json.dumps([dict(zip(keys, each[:3], strict=True)) for each in found])]
+        return [*map(_delayed_line, found), f"{len(found)} delayed messages"]
+    status = layer.admin.status()
+    return [json.dumps(_as_json(status))] if as_json else _lines(status)
+
+
+def _delayed_line(message: DelayedMessage) -> str:
+    parts = (printable(message.id), printable(message.channel), f"due {_time(message.due)}")
+    return "  ".join((*parts, f"{len(message.payload)} bytes"))
 
 
 def _as_json(status: Status) -> dict[str, Any]:
@@ -80,6 +112,8 @@ def _lines(status: Status) -> Iterator[str]:
     for channel in status.channels:
         age = "" if channel.oldest is None else f", the oldest for {channel.oldest:.1f} s"
         yield f"  {channel.name}  {channel.waiting} waiting, {channel.in_flight} in flight{age}"
+    if status.next_due is not None:
+        yield f"{status.delayed} delayed messages, the next due {_time(status.next_due)}"
     yield f"{status.dead_letters} dead letters"
     if status.set_aside:
         yield f"{status.set_aside} set aside as unreadable: see `manage.py deadletters aside`"
@@ -88,8 +122,12 @@ def _lines(status: Status) -> Iterator[str]:
 
 
 def _place(about: ProcessInfo) -> str:
+    return f"{about.host}:{about.pid} since {_time(about.since)}"
+
+
+def _time(seconds: float) -> str:
+    """Return a Unix time for people."""
     try:
-        since = f"{datetime.fromtimestamp(about.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):  # not a valid time
-        since = f"{about.since:g}"
-    return f"{about.host}:{about.pid} since {since}"
+        return f"{seconds:g}"

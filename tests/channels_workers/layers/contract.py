@@ -6,6 +6,7 @@
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,12 +17,14 @@ from channels_workers.exceptions import ChannelFull, MessageError, MessageTooLar
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     CONNECT,
+    DELAY,
     DISCONNECT,
     RECEIVE,
     Closed,
     Committed,
     ConnectionSnapshot,
     Delivery,
+    Due,
     Finished,
     Join,
     Leave,
@@ -31,6 +34,8 @@ from channels_workers.layers.types import (
     PendingMessage,
     ProcessInfo,
     Published,
+    Send,
+    SendLater,
     Session,
     server_of,
 )
@@ -118,7 +123,34 @@ class Process:
     async def change_groups(self, delivery: Delivery, *changes: Join | Leave) -> Committed:
         return await asyncio.to_thread(self.layer.change_groups, delivery, changes)
 
-    def send(self, channel: str, **content: Any) -> Operation:
+    async def send_due(self, count: int) -> Due:
+        """Wait until *count* delayed messages were sent. Returns the last step."""
+        async with asyncio.timeout(TIMEOUT):
+            while True:
+                due = await asyncio.to_thread(self.layer.admin.send_due)
+                count -= due.sent
+                if count <= 0:
+                    assert count == 0
+                    return due
+                await asyncio.sleep(min(due.wait or 0, 0.01))
+
+    async def numbers(self, count: int) -> list[int]:
+        """Pull and commit this many messages. Returns their numbers."""
+        found = []
+        for _ in range(count):
+            delivery = await self.pull()
+            found.append(self.layer.content(delivery)["n"])
+            assert await self.commit(delivery) is Committed.DONE
+        return found
+
+    def delayed(self) -> list[tuple[str, str]]:
+        """The ids and channels of delayed messages."""
+        return [(each.id, each.channel) for each in self.layer.admin.delayed()]
+
+    def later(self, channel: str, delay: float, **content: Any) -> SendLater:
+        return self.layer.make_send_later(channel, content, delay)
+
+    def send(self, channel: str, **content: Any) -> Send:
         return self.layer.make_send(channel, content)
 
     def group_send(self, group: str, **content: Any) -> Operation:
@@ -1340,3 +1372,148 @@ class LayerContract:
         assert {delivery.reply_channel for delivery in ends} == {
             recorder.channel for recorder in recorders
         }
+
+    # Delayed messages
+
+    async def test_a_delayed_message_waits_until_it_is_due(self, process: Process) -> None:
+        soon, late = process.later("work", 0.05, n=1), process.later("work", 1000, n=2)
+        process.layer.apply([late, soon])
+        assert process.delayed() == [(soon.id, "work"), (late.id, "work")]
+        await process.pull_nothing()
+        due = await process.send_due(1)
+        assert due.wait is not None
+        assert 900 < due.wait <= 1000
+        delivery = await process.pull()
+        assert delivery.id == soon.id
+        assert process.layer.content(delivery) == {"n": 1}
+        assert process.delayed() == [(late.id, "work")]
+
+    async def test_due_messages_are_sent_in_the_order_of_their_times(
+        self, process: Process
+    ) -> None:
+        delays = (0.06, 0, 0.03)
+        process.layer.apply([process.later("work", delay, n=n) for n, delay in enumerate(delays)])
+        assert (await process.send_due(3)).wait is None
+        assert await process.numbers(3) == [1, 2, 0]
+
+    async def test_messages_with_one_delay_keep_their_order(self, process: Process) -> None:
+        process.layer.apply([process.later("work", 0.01, n=n) for n in range(20)])
+        process.layer.apply([process.later("work", 0.01, n=20)])
+        await process.send_due(21)
+        assert await process.numbers(21) == list(range(21))
+
+    async def test_a_step_sends_a_limited_number(self, process: Process) -> None:
+        process.layer.apply([process.later("work", 0, n=n) for n in range(3)])
+        sent = [(await asyncio.to_thread(process.layer.admin.send_due, 2)) for _ in range(2)]
+        assert sent == [Due(2, 0.0), Due(1, None)]
+
+    async def test_nothing_is_delayed_at_first(self, process: Process) -> None:
+        assert process.layer.admin.send_due() == Due(0, None)
+        assert process.layer.admin.delayed() == []
+
+    async def test_a_commit_delays_messages_once(self, process: Process, other: Process) -> None:
+        await process.layer.send("work", {})
+        delivery = await process.pull()
+        later = process.later("work", 0, n=1)
+        assert await process.commit(delivery, later) is Committed.DONE
+        assert await process.commit(delivery, later) is Committed.STALE
+        await other.send_due(1)
+        assert (await other.pull()).id == later.id
+        assert process.layer.admin.send_due() == Due(0, None)
+
+    async def test_a_stale_commit_delays_nothing(self, process: Process) -> None:
+        await process.layer.send("work", {})
+        delivery = await process.pull()
+        assert process.layer.requeue(delivery, counted=False) is Committed.DONE
+        assert await process.commit(delivery, process.later("work", 0)) is Committed.STALE
+        assert process.delayed() == []
+
+    async def test_a_due_message_is_sent_once_by_many_processes(
+        self, process: Process, other: Process
+    ) -> None:
+        process.layer.apply([process.later("work", 0, n=n) for n in range(60)])
+        layers = [process.layer, other.layer] * 10
+        steps = (asyncio.to_thread(layer.admin.send_due, 5) for layer in layers)
+        assert sum(due.sent for due in await asyncio.gather(*steps)) == 60
+        assert process.layer.length("work") == 60
+        assert await process.numbers(60) == list(range(60))
+
+    async def test_delayed_messages_outlive_their_process(
+        self, process: Process, make_layer: MakeLayer
+    ) -> None:
+        process.layer.apply([process.later("work", 0, n=1)])
+        process.layer.retire(process.name, [process.consumer], ALL)
+        successor = Process(make_layer(), "successor")
+        await successor.send_due(1)
+        assert await successor.numbers(1) == [1]
+
+    async def test_a_cancelled_message_is_not_sent(self, process: Process, other: Process) -> None:
+        first, second = process.later("work", 0, n=1), process.later("work", 0, n=2)
+        process.layer.apply([first, second])
+        assert other.layer.admin.cancel(first.id)
+        assert not other.layer.admin.cancel(first.id)
+        await process.send_due(1)
+        assert not other.layer.admin.cancel(second.id)
+        assert await process.numbers(1) == [2]
+
+    async def test_a_message_to_a_full_channel_waits(self, make_layer: MakeLayer) -> None:
+        process = Process(make_layer(channel_capacity={"work": 1}))
+        process.layer.apply([process.send("work", n=0)])
+        later = [process.later("work", 0, n=n) for n in (1, 2)]
+        process.layer.apply([*later, process.later("elsewhere", 0)])
+        due = await process.send_due(1)
+        assert process.layer.length("elsewhere") == 1
+        assert due.full == ("work",)
+        assert due.wait is not None
+        assert 0.5 < due.wait < 1.5
+        assert process.delayed() == [(each.id, "work") for each in later]
+        for number in (0, 1, 2):
+            assert await process.numbers(1) == [number]
+            if number < 2:
+                await process.send_due(1)
+
+    async def test_the_number_of_delayed_messages_is_limited(self, make_layer: MakeLayer) -> None:
+        process = Process(make_layer(channel_capacity={DELAY: 2}))
+        first, second, third = (process.later("work", 1000, n=n) for n in range(3))
+        process.layer.apply([first])
+        with pytest.raises(ChannelFull) as caught:
+            process.layer.apply([second, third, process.send("work")])
+        assert caught.value.channel == DELAY
+        assert process.delayed() == [(first.id, "work")]
+        assert process.layer.length("work") == 0
+        process.layer.apply([second])
+        await process.layer.send("work", {})
+        with pytest.raises(ChannelFull):
+            await process.commit(await process.pull(), third)
+        assert process.layer.admin.cancel(first.id)
+        process.layer.apply([third])
+
+    async def test_a_delayed_message_reaches_a_socket(self, process: Process) -> None:
+        recorder = await process.connected()
+        process.layer.apply([process.later(recorder.channel, 0, n=1)])
+        await process.send_due(1)
+        await recorder.until_got({"n": 1})
+
+    async def test_a_delayed_message_to_a_dead_server_goes_nowhere(
+        self, process: Process, other: Process
+    ) -> None:
+        recorder = await process.connected()
+        process.layer.apply([process.later(recorder.channel, 0, n=1)])
+        await other.mark_dead(str(server_of(recorder.channel)))
+        assert await other.send_due(1) == Due(1, None)
+
+    async def test_a_flush_deletes_delayed_messages(self, process: Process) -> None:
+        process.layer.apply([process.later("work", 0, n=1)])
+        await process.layer.flush()
+        assert process.delayed() == []
+        assert process.layer.admin.send_due() == Due(0, None)
+
+    async def test_the_status_counts_delayed_messages(self, process: Process) -> None:
+        status = process.layer.admin.status()
+        assert (status.delayed, status.next_due) == (0, None)
+        process.layer.apply([process.later("work", delay) for delay in (2000, 1000)])
+        status, first = process.layer.admin.status(), process.layer.admin.delayed(1)
+        assert status.delayed == 2
+        assert [status.next_due] == [each.due for each in first]
+        assert abs(first[0].due - time.time() - 1000) < 60
+        assert process.layer.codec.decode(first[0].payload) == {}

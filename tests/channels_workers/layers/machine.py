@@ -123,6 +123,7 @@ class Machine(RuleBasedStateMachine):
         self.numbers = itertools.count(1)
         self.by_channel: dict[str, Client] = {}
         self.dead: set[str] = set()
+        self.delayed: list[tuple[Client, int]] = []
 
     @initialize()
     def start(self) -> None:
@@ -281,6 +282,16 @@ class Machine(RuleBasedStateMachine):
         for expect in expectations:
             expect()
 
+    @rule(most=st.integers(1, 3))
+    def send_due(self, most: int) -> None:
+        """Workers send delayed messages. All are due at once, in the order of their sends."""
+        while self.layer.admin.send_due(most).wait is not None:
+            pass
+        for client, number in self.delayed:
+            if client.is_open:
+                client.expected.append(number)
+        self.delayed.clear()
+
     @rule(group=st.sampled_from(GROUPS))
     def send_group_alone(self, group: str) -> None:
         for server in self.servers:
@@ -388,7 +399,7 @@ class Machine(RuleBasedStateMachine):
 
     def _operations(self, data: st.DataObject) -> tuple[list[Operation], list[Callable[[], None]]]:
         made = []
-        for kind in data.draw(st.lists(st.sampled_from("gjlsw"), max_size=4)):
+        for kind in data.draw(st.lists(st.sampled_from("dgjlsw"), max_size=4)):
             if kind == "g":
                 made.append(self._group_send(data.draw(st.sampled_from(GROUPS))))
             elif kind == "w":
@@ -415,6 +426,10 @@ class Machine(RuleBasedStateMachine):
             number = next(self.numbers)
             send = self.layer.make_send(client.channel, {"n": number})
             return send, lambda: client.expected.append(number) if client.is_open else None
+        if kind == "d":
+            number = next(self.numbers)
+            later = self.layer.make_send_later(client.channel, {"n": number}, 0)
+            return later, lambda: self.delayed.append((client, number))
         group = data.draw(st.sampled_from(GROUPS))
         if kind == "j":
             join = self.layer.make_join(group, client.channel)

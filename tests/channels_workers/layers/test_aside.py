@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from io import StringIO
 from typing import Any
 
@@ -153,6 +154,9 @@ class Site:
         for process in layer.admin.awaiting_cleanup():
             layer.admin.clean_up(process)
         layer.admin.orphans()
+        with suppress(LayerUnavailable):  # all register again
+            layer.admin.send_due()
+        layer.admin.delayed()
         layer.admin.status()
         layer.admin.dead_letters()
         layer.admin.set_aside()
@@ -207,6 +211,14 @@ records = st.one_of(
         anything,
     ).map(b":".join),
 )
+delayed = st.one_of(
+    anything,
+    st.tuples(
+        st.sampled_from([b"0", b"5", b"99999999999999999999", b"x"]),
+        st.sampled_from([b"work", b"websocket.connect", b"dead!1", b"\xff", b""]),
+        anything,
+    ).map(b":".join),
+)
 message_fields = st.dictionaries(
     st.one_of(
         st.sampled_from([b"id", b"payload", b"reply", b"order", b"code", b"attempts", b"deaths"]),
@@ -236,6 +248,8 @@ KEYS = {
     "dead": "list",
     "awaiting_cleanup": "set",
     "dead_letters": "stream",
+    "delayed": "zset",
+    "delayed_messages": "hash",
     "epoch": "string",
     "run": "string",
     "recovering": "string",
@@ -288,6 +302,10 @@ def in_set(values: tuple[str, bytes]) -> Change:
     return lambda site: site.redis.sadd(site.key(values[0]), values[1])
 
 
+def in_times(name: bytes) -> Change:
+    return lambda site: site.redis.zadd(site.key("delayed"), {name: 0})
+
+
 def in_string(values: tuple[str, bytes]) -> Change:
     key, value = values
     return lambda site: site.redis.set(site.key(key.format(site.server, site.old.channel)), value)
@@ -310,6 +328,8 @@ changes = st.one_of(
     st.tuples(one_of("connections:{0}"), st.none() | names, records).map(in_hash),
     st.tuples(one_of("process_info", "processes"), st.none() | names, about).map(in_hash),
     st.tuples(one_of("group:group", "connections:dead"), names, anything).map(in_hash),
+    st.tuples(st.just("delayed_messages"), names, delayed).map(in_hash),
+    names.map(in_times),
     st.tuples(one_of("awaiting_cleanup", "groups:dead"), names).map(in_set),
     st.tuples(one_of("epoch", "run", "recovering", "aside_logged", "session:{1}"), anything).map(
         in_string

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
+from channels_workers.layers.types import FULL_PAUSE, Due
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
 
 __all__ = ["other", "process"]
@@ -31,6 +32,23 @@ def test_it_counts_refused_messages() -> None:
             layer.apply([send])
     expected = {"messages_count": 2, "messages_pending": 2, "channel_full_count": 3}
     assert layer.channel_statistics("work") == layer.global_statistics() == expected
+
+
+def test_its_clock_decides_what_is_due() -> None:
+    now = [1_000_000.0]
+    layer = InMemoryChannelLayer(store=Store(clock=lambda: now[0]), channel_capacity={"work": 1})
+    layer.apply([layer.make_send_later("work", {"n": number}, 10) for number in (1, 2)])
+    assert [each.due for each in layer.admin.delayed()] == [1_000_010.0] * 2
+    assert layer.admin.send_due() == Due(0, 10.0)
+    now[0] += 9.5
+    assert layer.admin.send_due() == Due(0, 0.5)
+    now[0] += 0.5
+    assert layer.admin.send_due() == Due(1, FULL_PAUSE, ("work",))
+    layer.store.take("work")
+    now[0] += FULL_PAUSE / 2
+    assert layer.admin.send_due() == Due(0, FULL_PAUSE / 2)
+    now[0] += FULL_PAUSE / 2
+    assert layer.admin.send_due() == Due(1, None)
 
 
 def test_a_pull_waits_without_polling(monkeypatch: pytest.MonkeyPatch) -> None:

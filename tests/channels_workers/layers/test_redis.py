@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.types import Due
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
 
@@ -40,3 +41,47 @@ async def test_the_age_of_the_oldest_message(make_layer: MakeLayer) -> None:
             await asyncio.sleep(0)
     assert 0 < layer.channel_statistics("work")["messages_max_age"] < 10
     assert 0 < layer.global_statistics()["messages_max_age"] < 10
+
+
+def test_a_step_sends_about_a_megabyte(make_layer: MakeLayer) -> None:
+    layer = make_layer()
+    layer.apply([layer.make_send_later("work", {"text": "x" * 400_000}, 0) for _ in range(4)])
+    assert [layer.admin.send_due() for _ in range(2)] == [Due(3, 0.0), Due(1, None)]
+
+
+def test_unreadable_delayed_messages_are_removed(
+    make_layer: MakeLayer, redis_server: RedisServer
+) -> None:
+    layer = make_layer()
+    assert isinstance(layer, RedisChannelLayer)
+    times, messages = layer.client.key("delayed"), layer.client.key("delayed_messages")
+    layer.apply([layer.make_send_later("work", {"n": 1}, 0)])
+    with redis_server.client() as client:
+        client.zadd(times, {"foreign": 1, "without a message": 2, b"\xff": 3})
+        client.hset(messages, mapping={"foreign": "text", "without a time": "5:work:x"})
+        client.hset(messages, b"\xff", b"5:work:\xff\n\0")
+        shown = [(each.id, each.channel, each.payload) for each in layer.admin.delayed(3)]
+        assert shown == [
+            ("foreign", "", b"text"),
+            ("without a message", "", b""),
+            ("\\xff", "work", b"\xff\n\0"),
+        ]
+        assert layer.admin.send_due() == Due(2, None)
+        assert client.exists(times, messages) == 0
+    (note,) = layer.admin.set_aside()
+    assert (note.where, note.value) == ("delayed message foreign", b"text")
+
+
+@pytest.mark.parametrize("key", ["delayed", "delayed_messages"])
+def test_keys_of_delayed_messages_of_a_foreign_type(
+    key: str, make_layer: MakeLayer, redis_server: RedisServer
+) -> None:
+    layer = make_layer()
+    assert isinstance(layer, RedisChannelLayer)
+    with redis_server.client() as client:
+        client.set(layer.client.key(key), "text")
+        later = layer.make_send_later("work", {"n": 1}, 0)
+        layer.apply([later])
+        assert [each.id for each in layer.admin.delayed()] == [later.id]
+        assert layer.admin.send_due() == Due(1, None)
+        assert client.exists(layer.client.key(f"aside:{key}")) == 1

@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
+from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import ProcessInfo
 from labs.harness.ports import free_port
 from tests.channels_workers.clients import Client
@@ -46,6 +47,36 @@ def test_the_status_as_json(client: Client) -> None:
     assert {"name": "tasks", "waiting": 1, "in_flight": 0, "oldest": None} in status["channels"]
 
 
+def test_the_status_counts_delayed_messages(memory_layer: InMemoryChannelLayer) -> None:
+    assert "delayed" not in run()
+    memory_layer.store.clock = lambda: 1_000_000.0
+    for delay in (90, 60):
+        Channel("tasks").send({}, delay=delay)
+    assert "2 delayed messages, the next due 1970-01-12 13:47:40 UTC" in run().splitlines()
+    status = json.loads(run("--json"))
+    assert (status["delayed"], status["next_due"]) == (2, 1_000_060.0)
+
+
+def test_delayed_messages_are_listed_and_cancelled(memory_layer: InMemoryChannelLayer) -> None:
+    assert run("--delayed") == "0 delayed messages\n"
+    memory_layer.store.clock = lambda: 1_000_000.0
+    first, second = (str(Channel("tasks").send({}, delay=delay)) for delay in (60, 90))
+    assert run("--delayed").splitlines() == [
+        f"{first}  tasks  due 1970-01-12 13:47:40 UTC  1 bytes",
+        f"{second}  tasks  due 1970-01-12 13:48:10 UTC  1 bytes",
+        "2 delayed messages",
+    ]
+    assert json.loads(run("--delayed", "--json"))[0] == {
+        "id": first,
+        "channel": "tasks",
+        "due": 1_000_060.0,
+    }
+    assert run("--cancel", first) == f"{first} is cancelled\n"
+    assert [each.id for each in memory_layer.admin.delayed()] == [second]
+    with pytest.raises(CommandError, match=f"There is no delayed message {first}"):
+        run("--cancel", first)
+
+
 def test_a_layer_that_does_not_answer(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {
         "default": {
@@ -55,3 +86,5 @@ def test_a_layer_that_does_not_answer(settings: Settings) -> None:
     }
     with pytest.raises(CommandError, match="does not answer"):
         run()
+    with pytest.raises(CommandError, match="does not answer"):
+        run("--cancel", "x")

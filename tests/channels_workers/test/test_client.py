@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,20 @@ def consume(client: Client, consumer: Consumer, channel: str = "x", **content: A
 
 def received(client: Client) -> list[Any]:
     return list(iter(client.receive, None))
+
+
+def test_a_test_lets_time_pass_for_a_delayed_message(client: Client) -> None:
+    """As docs/reference/sending.md shows it."""
+
+    def consumer(message: Any) -> None:
+        message.reply_channel.send({"text": "later"}, delay=60)
+
+    consume(client, consumer)
+    client.channel_layer.admin.send_due()
+    assert received(client) == []
+    client.channel_layer.store.clock = lambda: time.time() + 60
+    client.channel_layer.admin.send_due()
+    assert received(client) == [{"text": "later"}]
 
 
 # Its connection

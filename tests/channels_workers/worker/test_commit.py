@@ -79,6 +79,24 @@ def test_messages_to_a_channel_that_stays_full_are_dropped_and_logged(
     assert "Channel small stayed full: 2 messages that websocket.connect" in caplog.text
 
 
+def test_too_many_delayed_messages_are_dropped_and_logged(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.2}
+    layer = InMemoryChannelLayer(channel_capacity={"asgi.delay": 0})
+    client = Client(layer)
+
+    def consumer(message: Any) -> None:
+        Channel("background", channel_layer=layer).send({}, delay=5)
+        Channel("background", channel_layer=layer).send({})
+
+    client.connect()
+    assert run_on(client, consumer) is Committed.DONE
+    assert contents(layer, "background") == [{}]
+    assert layer.admin.delayed() == []
+    assert "Channel asgi.delay stayed full: 1 messages that websocket.connect" in caplog.text
+
+
 def test_messages_to_a_channel_that_drains_in_time_are_sent(
     small_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

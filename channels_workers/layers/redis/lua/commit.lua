@@ -1,6 +1,6 @@
 -- commit.lua: finish one delivery. Acknowledge it, save the channel session, publish the outbox and
 -- release the connection: all of it, or nothing.
--- include: keys.lua epoch.lua connection.lua join.lua outbox.lua
+-- include: keys.lua epoch.lua connection.lua join.lua delayed.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4 message id,
@@ -8,7 +8,7 @@
 --          7 reply channel of the session to save, or "", 8 that session,
 --          9... operations (outbox.lua)
 -- writes   channel:<channel>, session:<reply>, connections:<server>, inbox:<server>,
---          group:<name>, groups:<server>
+--          group:<name>, groups:<server>, delayed, delayed_messages
 -- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done);
 --          "gone" (the connection has ended; the delivery was acknowledged, nothing else done);
 --          "full <channel>" (nothing was done)

@@ -1,9 +1,11 @@
 -- outbox.lua: carry out the sends, joins and leaves of a consumer (a part of the other scripts).
--- Needs keys.lua and join.lua.
+-- Needs keys.lua, join.lua and delayed.lua.
 --
 -- An operation is four arguments: kind, target, value, capacity.
 --   s  send   target channel, value payload, capacity of that channel
 --   g  send   target group, value payload, capacity of its ordinary channels (full ones are skipped)
+--   d  delay  target channel, value payload, "<capacity of asgi.delay>:<capacity of that channel>:
+--             <delay in microseconds>:<message id>"
 --   j  join   target group, value channel
 --   l  leave  target group, value channel
 -- Each server gets one inbox entry (of up to 1,000 operations) whose fields are
@@ -13,7 +15,7 @@ local pairs_per_entry = 1000
 
 local function new_plan()
   return {inboxes = {}, servers = {}, streams = {}, joins = {}, lengths = {}, members = {},
-          alive = {}, channel_joins = {}}
+          alive = {}, channel_joins = {}, later = {}}
 end
 
 local function is_alive(plan, server)
@@ -50,6 +52,14 @@ local function plan_stream(plan, channel, id, payload, capacity)
   if length >= tonumber(capacity) then return channel end
   plan.lengths[channel] = length + 1
   plan.streams[#plan.streams + 1] = {channel, id, payload}
+end
+
+-- Returns "asgi.delay" if too many messages are delayed. *number* keeps the order of equal delays.
+local function plan_later(plan, channel, number, payload, rest)
+  local most, capacity, delay, id = string.match(rest, "^(%d+):(%d+):(%d+):(%w+)$")
+  if on_key("ZCARD", delayed) + #plan.later >= tonumber(most) then return "asgi.delay" end
+  plan.later[#plan.later + 1] =
+    {id, now() + tonumber(delay) + number, capacity .. ":" .. channel .. ":" .. payload}
 end
 
 local function plan_group_send(plan, group, id, payload, capacity)
@@ -100,6 +110,7 @@ local function plan_outbox(plan, first, parent)
     local id, full = parent .. "." .. number, nil
     if kind == "s" then full = plan_send(plan, target, id, value, capacity)
     elseif kind == "g" then plan_group_send(plan, target, id, value, capacity)
+    elseif kind == "d" then full = plan_later(plan, target, number, value, capacity)
     elseif kind == "j" then plan_join(plan, target, value)
     elseif kind == "l" then plan_leave(plan, target, value)
     end
@@ -142,5 +153,10 @@ local function write_outbox(plan)
   for _, message in ipairs(plan.streams) do
     local channel, id, payload = unpack(message)
     on_key("XADD", stream_key(channel), "*", "id", id, "payload", payload)
+  end
+  for _, message in ipairs(plan.later) do
+    local id, due, value = unpack(message)
+    set_due(id, due)
+    on_key("HSET", delayed_messages, id, value)
   end
 end
