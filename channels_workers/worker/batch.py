@@ -12,7 +12,6 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
-    Operation,
     Send,
     SendLater,
 )
@@ -71,7 +70,11 @@ class Batch:
         self.finished.append(finished)
         delivery = finished.delivery
         # A message that is pulled beside a refused commit would lose its place in its channel.
-        may_be_refused = any(map(_may_be_refused, finished.operations))
+        # Reply channels, which have a ! in their names, are never full.
+        may_be_refused = any(
+            isinstance(sent, SendLater) or (isinstance(sent, Send) and "!" not in sent.channel)
+            for sent in finished.operations
+        )
         if may_be_refused or delivery.deaths or delivery.consumer != consumer:
             self.commit()
         if delivery.failures:
@@ -140,10 +143,3 @@ class Batch:
                     del self.finished[0]
             finally:
                 self.lock.release()
-
-
-def _may_be_refused(operation: Operation) -> bool:
-    """Return whether a channel may be full; reply channels, with a ! in their names, never are."""
-    if isinstance(operation, Send):
-        return "!" not in operation.channel
-    return isinstance(operation, SendLater)
