@@ -43,7 +43,7 @@ ROWS = [
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["transient"],
-    ["backoff", "concurrency", "conf", "exceptions", "log_limits", "signals"],
+    ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
     ["interface.types", "logs"],
     ["upgrade"],  # independent: delegates to another distribution
 ]
