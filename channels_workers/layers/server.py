@@ -73,6 +73,8 @@ class Server:
         self.ending: dict[str, ConnectionSnapshot] = {}
         #: Ending connections that the layer did not know.
         self.unsure: set[str] = set()
+        #: Requests whose end the layer remembers until the next heartbeat names them.
+        self.ended: set[str] = set()
         self.position = ""  # id of the last inbox entry that was processed
         #: Whether an entry announced a flush; for the reader of the inbox, which resets it.
         self.was_flushed = False
@@ -133,13 +135,14 @@ class Server:
     def end(self, channel: str, code: int) -> bool:
         """Keep a connection that ends with *code* until its disconnect is finished.
 
-        Returns False if the connection has published nothing.
+        Returns False if it is a socket that has published nothing. A request that must not be
+        restored is not kept.
         """
         connection = self.connections.get(channel)
         snapshot = connection.snapshot() if connection else None
         if snapshot is not None:
             self.ending[channel] = snapshot._replace(code=code)
-        return channel in self.ending
+        return channel in self.ending or is_request(channel)
 
     def forget_ends(self, channels: Iterable[str]) -> None:
         """Forget connections that have ended."""
@@ -165,6 +168,11 @@ class Server:
             for channel, connection in self.connections.items()
             if is_request(channel) and channel not in self.ending and connection.snapshot() is None
         ]
+
+    def forget_requests(self, channels: Iterable[str]) -> None:
+        """Tell requests that the layer has forgotten them."""
+        operations = [InboxOperation(InboxKind.END, channel, b"") for channel in channels]
+        self.process(InboxEntry(self.position, operations))
 
     # The inbox
 
@@ -208,6 +216,7 @@ class Server:
             known.clear()
         for state in (self.groups, self.groups_of, self.last_join, self.sessions, self.ending):
             state.clear()
+        self.ended.clear()
 
     def leave_all(self) -> None:
         """Take every channel out of its groups; they may join again."""
@@ -219,6 +228,7 @@ class Server:
     def restored(self) -> None:
         """Note that the layer, which had lost its data, has all of this server again."""
         self.position = ""
+        self.ended.clear()
         self.last_join = dict.fromkeys(self.groups, RESTORED)
 
     # One method for each kind of operation
@@ -268,8 +278,11 @@ class Server:
             self.sessions[operation.target] = operation.value
 
     def _end(self, operation: InboxOperation, entry: str) -> None:
-        self.forget_end(operation.target)
-        connection = self.connections.get(operation.target)
+        channel = operation.target
+        self.forget_end(channel)
+        if is_request(channel):
+            self.ended.add(channel)
+        connection = self.connections.get(channel)
         if connection is not None:
             connection.end_told()
 

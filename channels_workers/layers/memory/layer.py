@@ -112,6 +112,7 @@ class InMemoryChannelLayer(WorkerLayer):
             for reply in server.unrestored():
                 self.store.forget_request(reply)
         server.unreadable.clear()
+        server.ended.clear()
         return len(entries)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
