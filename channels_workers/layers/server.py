@@ -71,6 +71,8 @@ class Server:
         self.sessions: dict[str, bytes] = {}
         #: Connections whose disconnect is not finished.
         self.ending: dict[str, ConnectionSnapshot] = {}
+        #: Ending requests that the layer must not restore.
+        self.ending_unrestored: set[str] = set()
         #: Ending connections that the layer did not know.
         self.unsure: set[str] = set()
         #: Requests whose end the layer remembers until the next heartbeat names them.
@@ -135,13 +137,15 @@ class Server:
     def end(self, channel: str, code: int) -> bool:
         """Keep a connection that ends with *code* until its disconnect is finished.
 
-        Returns False if it is a socket that has published nothing. A request that must not be
-        restored is not kept.
+        Returns False if it is a socket that has published nothing. Of a request that the layer must
+        not restore, only the channel is kept.
         """
         connection = self.connections.get(channel)
         snapshot = connection.snapshot() if connection else None
         if snapshot is not None:
             self.ending[channel] = snapshot._replace(code=code)
+        elif is_request(channel) and channel not in self.ending:
+            self.ending_unrestored.add(channel)
         return channel in self.ending or is_request(channel)
 
     def forget_ends(self, channels: Iterable[str]) -> None:
@@ -152,6 +156,7 @@ class Server:
     def forget_end(self, channel: str) -> None:
         """Forget a connection that has ended."""
         self.ending.pop(channel, None)
+        self.ending_unrestored.discard(channel)
         self.sessions.pop(channel, None)
 
     def snapshots(self) -> Iterator[tuple[str, ConnectionSnapshot]]:
@@ -163,11 +168,12 @@ class Server:
 
     def unrestored(self) -> list[str]:
         """Return the requests that the layer must not restore."""
-        return [
+        found = {
             channel
             for channel, connection in self.connections.items()
             if is_request(channel) and channel not in self.ending and connection.snapshot() is None
-        ]
+        }
+        return sorted(found | self.ending_unrestored)
 
     def forget_requests(self, channels: Iterable[str]) -> None:
         """Tell requests that the layer has forgotten them."""
@@ -217,6 +223,7 @@ class Server:
         for state in (self.groups, self.groups_of, self.last_join, self.sessions, self.ending):
             state.clear()
         self.ended.clear()
+        self.ending_unrestored.clear()
 
     def leave_all(self) -> None:
         """Take every channel out of its groups; they may join again."""

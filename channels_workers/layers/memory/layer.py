@@ -110,7 +110,7 @@ class InMemoryChannelLayer(WorkerLayer):
             for reply, snapshot in server.snapshots():
                 self.store.republish(reply, snapshot)
             for reply in server.unrestored():
-                self.store.forget_request(reply)
+                self.store.republish(reply, None)
         server.unreadable.clear()
         server.ended.clear()
         return len(entries)

@@ -34,7 +34,8 @@ end
 local plan = new_plan()
 local full = plan_outbox(plan, 10, id)
 if full then return "full " .. full end
-local keeps_session = session_of ~= "" and not (record and (ends or record.state == "d"))
+local keeps_session = session_of ~= "" and not (record and record.state == "d")
+  and not (ends and session_of == reply)
   and (record and session_of == reply
     or on_key("HEXISTS", connections_key(server_of(session_of)), session_of) == 1)
 if keeps_session and is_alive(plan, server_of(session_of)) then
