@@ -380,6 +380,11 @@ def http_by_workers() -> bool:
     return any(choice == "workers" for _, choice in _prefixes())
 
 
+def http_by_interface() -> bool:
+    """Say whether Django in the interface process answers any HTTP requests."""
+    return any(choice == "interface" for _, choice in _prefixes())
+
+
 def _reset(*, setting: str, **kwargs: Any) -> None:
     if setting == "CHANNEL_WORKERS":
         configuration.cache_clear()
