@@ -18,7 +18,9 @@ from channels_workers.layers.types import (
     InboxKind,
     InboxOperation,
     Receiver,
+    ReplyKind,
     Unreadable,
+    is_request,
     new_id,
 )
 from channels_workers.logs import fields
@@ -90,9 +92,9 @@ class Server:
 
     # Channels
 
-    def attach(self, connection: Connection) -> str:
+    def attach(self, connection: Connection, kind: ReplyKind = ReplyKind.SOCKET) -> str:
         """Return a new reply channel for *connection*."""
-        channel = self._open(connection)
+        channel = self._open(connection, kind)
         self.connections[channel] = connection
         return channel
 
@@ -102,8 +104,8 @@ class Server:
         self.mailboxes[channel] = mailbox
         return channel
 
-    def _open(self, receiver: Receiver) -> str:
-        channel = f"{self.id}!{new_id()}"
+    def _open(self, receiver: Receiver, kind: ReplyKind = ReplyKind.SOCKET) -> str:
+        channel = f"{self.id}!{kind}{new_id()}"
         self.receivers[channel] = receiver
         self.groups_of[channel] = set()
         return channel
@@ -155,6 +157,14 @@ class Server:
         for channel, snapshot in {**found, **self.ending}.items():
             if snapshot is not None:
                 yield channel, snapshot
+
+    def unrestored(self) -> list[str]:
+        """Return the requests that the layer must not restore."""
+        return [
+            channel
+            for channel, connection in self.connections.items()
+            if is_request(channel) and channel not in self.ending and connection.snapshot() is None
+        ]
 
     # The inbox
 
@@ -259,6 +269,9 @@ class Server:
 
     def _end(self, operation: InboxOperation, entry: str) -> None:
         self.forget_end(operation.target)
+        connection = self.connections.get(operation.target)
+        if connection is not None:
+            connection.end_told()
 
     def _note_flush(self, operation: InboxOperation, entry: str) -> None:
         self.was_flushed = True

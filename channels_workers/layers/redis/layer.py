@@ -52,8 +52,8 @@ class RedisChannelLayer(WorkerLayer):
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
         super().__init__(**config)
         self.client = Client(hosts, prefix)
-        self.streams = Streams(self.client, self.refusal)
-        self.admin = RedisAdmin(self.client, self.refusal)
+        self.streams = Streams(self.client, self.refusals)
+        self.admin = RedisAdmin(self.client, self.refusals)
         self._registrations = Registrations(self.client)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
@@ -66,7 +66,7 @@ class RedisChannelLayer(WorkerLayer):
         self._server_session = None
         self.client.renew()
         self.streams.begin_in_child()
-        self.admin = RedisAdmin(self.client, self.refusal)
+        self.admin = RedisAdmin(self.client, self.refusals)
         self._registrations.begin_in_child()
 
     def __str__(self) -> str:
@@ -169,6 +169,14 @@ class RedisChannelLayer(WorkerLayer):
             server.unsure.add(reply_channel)
         return closed
 
+    async def withdraw(self, reply_channel: str) -> bool:
+        """Delete a request that no worker has taken; this waits while Redis is away."""
+        raise NotImplementedError
+
+    def tell(self, reply_channel: str, payload: bytes) -> None:
+        """Send *payload* to the consumer that listens to a request."""
+        raise NotImplementedError
+
     def inbox_waits(self) -> float:
         """Return for how long the inbox of this process was not read to its end (s)."""
         session = self._running_session()
@@ -259,6 +267,10 @@ class RedisChannelLayer(WorkerLayer):
         encoded = requests.encode_operations(changes, self.get_capacity)
         return Committed(self.streams.call(Request("change_groups", held + encoded)).decode())
 
+    def listen(self, reply_channel: str, timeout: float) -> bytes | None:
+        """Wait up to *timeout* seconds for what the server tells."""
+        raise NotImplementedError
+
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
         held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
@@ -272,7 +284,7 @@ class RedisChannelLayer(WorkerLayer):
         """Make *delivery* a dead letter."""
         held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
         kept = configuration().DEAD_LETTERS
-        reply = self.client.call(Request("dead_letter", [*held, reason, kept, self.refusal]))
+        reply = self.client.call(Request("dead_letter", [*held, reason, kept, *self.refusals]))
         return Committed(reply.decode())
 
     # Everywhere

@@ -111,7 +111,7 @@ def encode_operations(
 
 def commit(finished: Finished, capacity_of: Callable[[str], int]) -> Request:
     """Return the request that commits *finished*."""
-    delivery, operations, session = finished
+    delivery, operations, session, _ = finished
     arguments: Arguments = [
         delivery.channel,
         delivery.token,
