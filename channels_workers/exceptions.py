@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import Any
 
 from channels.exceptions import ChannelFull as LayerChannelFull
+from django.core.exceptions import RequestAborted as DjangoRequestAborted
 
 __all__ = [
     "AcceptConnection",
@@ -39,6 +40,10 @@ __all__ = [
     "MessageError",
     "MessageTooLarge",
     "OutboxFull",
+    "RequestAborted",
+    "RequestTimeout",
+    "ResponseBroken",
+    "ResponseLater",
     "SendNotAvailableOnDemultiplexer",
     "ServerEvicted",
     "WebsocketCloseException",
@@ -130,6 +135,34 @@ class ConsumeLater(Exception):
     message runs again after 0.05 s, with the same id, behind those that wait. Each further wait
     is twice as long, up to 1 s. The next messages of the connection wait too. After 10 more runs
     the message becomes a dead letter.
+    """
+
+
+class ResponseLater(Exception):
+    """Raise it in a view whose request another consumer will answer.
+
+    The worker then sends nothing. Whoever answers needs ``request.reply_channel.name``.
+    """
+
+
+class RequestTimeout(OSError):
+    """The body of a request does not come; the client gets the status 408.
+
+    A view that reads the body gets it, as Django's ``UnreadablePostError``.
+    """
+
+
+class RequestAborted(DjangoRequestAborted, OSError):
+    """The client has gone before its request was answered.
+
+    A view that reads the body gets it, as Django's ``UnreadablePostError``.
+    """
+
+
+class ResponseBroken(ChannelError):
+    """A response failed after a part of it was sent; the client's connection is cut.
+
+    The log has it. Its cause is what the response raised.
     """
 
 
