@@ -27,14 +27,14 @@ class Mailbox:
     """Talks with the server that holds the request *message*, while its consumer runs.
 
     All methods block, and wait while the layer is away. They raise
-    :class:`~channels_workers.exceptions.RequestAborted` when the client has gone. *run* tells the
+    :class:`~channels_workers.exceptions.RequestAborted` when the client has gone. ``run`` tells the
     runs of one request apart.
     """
 
-    def __init__(self, message: Message, run: str | None = None) -> None:
+    def __init__(self, message: Message) -> None:
         self.layer: WorkerLayer = message.channel_layer
         self.channel: str = message.reply_channel.name
-        self.run = run or new_id()
+        self.run = new_id()
         self._what = f"Answering {message.id or self.channel}"
         self._rest = rest_of_consumer()
 

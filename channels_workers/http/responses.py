@@ -12,7 +12,7 @@ from channels_workers.layers.codec import Content
 from channels_workers.message import Message
 
 #: The keys of contents that are part of a response.
-PARTS = frozenset(("status", "content", "more_content", "cut"))
+PARTS = frozenset(("status", "content", "more_content"))
 
 
 class ResponseSender:
@@ -20,11 +20,11 @@ class ResponseSender:
 
     It waits while more than WINDOW bytes are on the way to the client. Methods raise
     :class:`~channels_workers.exceptions.RequestAborted` when the client has gone. The server takes
-    the pieces of one *run*, each once.
+    the pieces of one run, each once.
     """
 
-    def __init__(self, message: Message, run: str | None = None) -> None:
-        self._mailbox = Mailbox(message, run)
+    def __init__(self, message: Message) -> None:
+        self._mailbox = Mailbox(message)
         #: The size of a piece in bytes.
         self.size = chunk_size(message.channel_layer.codec.message_size)
         self.sent = self.taken = 0  # bytes
@@ -99,4 +99,4 @@ def is_response(content: Content) -> bool:
 
 def is_last_part(content: Content) -> bool:
     """Say whether *content* for a reply channel is the end of a response."""
-    return is_response(content) and not (content.get("more_content") or content.get("cut"))
+    return is_response(content) and not content.get("more_content")

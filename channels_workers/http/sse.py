@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 
-from channels_workers.http.responses import ResponseSender
 from channels_workers.layers.codec import Content
 from channels_workers.message import Message
 
@@ -39,17 +38,14 @@ _line_end = re.compile(r"\r\n|\r|\n")
 def start(message: Message, retry: int | None = None) -> None:
     """Begin a stream of events as the response to *message*, an ``http.request``.
 
-    It goes out at once. Call it before the reply channel joins a group, as events cannot come
-    before it. *retry* is how long a browser waits before it connects again (milliseconds). In a
-    coroutine, call it with ``sync_to_async()``.
-
-    Raises ``ValueError`` for another *retry*, and
-    :class:`~channels_workers.exceptions.RequestAborted` if the client has gone.
+    It goes out when the consumer has returned. Until then the server holds back what the groups of
+    the reply channel get. *retry* is how long a browser waits before it connects again
+    (milliseconds); another value raises ``ValueError``.
     """
     content = _field("retry", str(_checked_retry(retry))) + b"\n" if retry is not None else b":\n\n"
-    # A message that runs again has the same id, so that its second beginning is dropped.
-    sender = ResponseSender(message, run=message.id or None)
-    sender.send({"status": 200, "headers": HEADERS, "content": content, "more_content": True})
+    message.reply_channel.send(
+        {"status": 200, "headers": HEADERS, "content": content, "more_content": True}
+    )
 
 
 def server_sent_event(

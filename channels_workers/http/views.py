@@ -28,7 +28,7 @@ def send_response(
     """Send *response*, encoded as *contents*, as the answer to *message*; then close it."""
     sender = ResponseSender(message)
     try:
-        with _cut_on_error(message, sender):
+        with _broken_by_errors(message, sender):
             if _is_small_file(response, sender):
                 contents = iter([_joined(contents)])
             for content in contents:
@@ -43,7 +43,7 @@ async def asend_response(
     """Do the same as :func:`send_response`, for an asynchronous response."""
     sender = ResponseSender(message)
     try:
-        with _cut_on_error(message, sender):
+        with _broken_by_errors(message, sender):
             async with aclosing(contents), aclosing(_patient(contents, sender)) as parts:
                 async for content in parts:
                     await _asend(message, sender, content)
@@ -113,8 +113,11 @@ async def _aclose(response: HttpResponseBase) -> None:
 
 
 @contextmanager
-def _cut_on_error(message: Message, sender: ResponseSender) -> Iterator[None]:
-    """Cut the response off if an error comes after its beginning; stop if the client has gone."""
+def _broken_by_errors(message: Message, sender: ResponseSender) -> Iterator[None]:
+    """Raise ResponseBroken for an error after the beginning; stop if the client has gone.
+
+    The worker then answers 500. To the server, that is a second status, which cuts the response.
+    """
     try:
         yield
     except RequestAborted as error:
@@ -122,7 +125,6 @@ def _cut_on_error(message: Message, sender: ResponseSender) -> Iterator[None]:
     except Exception as error:
         if not sender.has_begun:
             raise
-        message.reply_channel.send(sender.numbered({"cut": True}))
         raise ResponseBroken(f"The response broke off after {sender.sent:,} bytes.") from error
 
 
