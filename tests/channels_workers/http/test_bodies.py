@@ -16,7 +16,8 @@ from channels_workers.http import mailbox
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import ReplyKind
 from channels_workers.message import Message
-from tests.channels_workers.http.conftest import RunWorker, Views
+from tests.channels_workers.conftest import Views
+from tests.channels_workers.http.conftest import RunWorker
 from tests.channels_workers.http.server import Exchange
 
 
