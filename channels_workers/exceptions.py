@@ -8,6 +8,7 @@
     ├── MessageError             content that cannot be encoded (also ValueError)
     │   └── MessageTooLarge
     ├── ServerEvicted            the layer has evicted this interface server
+    ├── ResponseBroken           a response failed after a part of it was sent
     └── LayerUnavailable         the server behind the layer does not answer now
         └── LayerUnfit           it answers, but its version or kind is not usable
             └── LayerRefused     it refuses our user, or a permission that we need
@@ -15,6 +16,9 @@
     AcceptConnection             raised by a consumer: accept the WebSocket (Channels 2)
     DenyConnection               raised by a consumer: refuse the WebSocket (1.1.8)
     ConsumeLater                 raised by a consumer: run this message again later (1.1.8)
+    ResponseLater                raised by a view: another consumer answers (1.1.8)
+    RequestTimeout               the body of a request does not come (1.1.8)
+    RequestAborted               the client of a request has gone (1.1.8)
     ChannelSocketException       raised by a consumer: run something for its socket (1.1.8)
     └── WebsocketCloseException  close it, with a code (1.1.8)
     SendNotAvailableOnDemultiplexer  a demultiplexer was asked to send (1.1.8)

@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     Delivery,
 )
 from channels_workers.logs import fields
+from channels_workers.message import Consumer
 from channels_workers.routing import Router, get_router
 from channels_workers.staticfiles import default_http_consumer
 from channels_workers.worker.commit import put_back
@@ -207,11 +208,14 @@ class WorkerGroup:
         put_back(delivery, self.channel_layer, error, self.in_flight.failures)
 
 
-def worker_router() -> Router:
-    """Return a router for ``CHANNEL_ROUTING``, and for HTTP if that goes to workers."""
+def worker_router(http_consumer: Consumer | None = None) -> Router:
+    """Return a router for ``CHANNEL_ROUTING``, and for HTTP if that goes to workers.
+
+    *http_consumer* takes the requests of no route.
+    """
     router = get_router()
     if http_by_workers():
-        router.check_default(default_http_consumer())
+        router.check_default(http_consumer or default_http_consumer())
     return router
 
 

@@ -39,7 +39,8 @@ def contents_of(**content: Any) -> list[dict[str, Any]]:
     return list(AsgiHandler()(message_of(**content)))
 
 
-pytestmark = pytest.mark.usefixtures("memory_layer")
+# Signals around a request clean up database connections.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory_layer")]
 
 # Requests
 

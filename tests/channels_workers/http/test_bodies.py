@@ -20,6 +20,9 @@ from tests.channels_workers.conftest import Views
 from tests.channels_workers.http.conftest import RunWorker
 from tests.channels_workers.http.server import Exchange
 
+# Signals around a request clean up database connections.
+pytestmark = pytest.mark.django_db
+
 
 def request_of(exchange: Exchange, **content: Any) -> AsgiRequest:
     layer, delivery = exchange.layer, exchange.pull(method="POST", **content)

@@ -12,6 +12,9 @@ from channels_workers.message import Message
 from tests.channels_workers.conftest import RunNext
 from tests.channels_workers.http.server import Exchange
 
+# Signals around a request clean up database connections.
+pytestmark = pytest.mark.django_db
+
 
 @pytest.mark.parametrize(("retry", "content"), [(None, b":\n\n"), (0, b"retry: 0\n\n")])
 def test_a_stream_begins_and_stays_open(

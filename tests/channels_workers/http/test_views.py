@@ -22,6 +22,9 @@ from tests.channels_workers.consumers import TIMEOUT
 from tests.channels_workers.http.conftest import RunWorker
 from tests.channels_workers.http.server import Exchange
 
+# Signals around a request clean up database connections.
+pytestmark = pytest.mark.django_db
+
 PARTS = [b"first", b"", b"second", b"third" * 10]
 
 
