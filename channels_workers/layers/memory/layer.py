@@ -110,8 +110,9 @@ class InMemoryChannelLayer(WorkerLayer):
             for reply, snapshot in server.snapshots():
                 self.store.republish(reply, snapshot)
             for reply in server.unrestored():
-                self.store.forget_request(reply)
+                self.store.republish(reply, None)
         server.unreadable.clear()
+        server.ended.clear()
         return len(entries)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:

@@ -12,7 +12,6 @@ from itertools import count
 from channels_workers.exceptions import ServerEvicted
 from channels_workers.layers.server import Departure
 from channels_workers.layers.types import (
-    REQUEST,
     Closed,
     ConnectionSnapshot,
     DeadLetter,
@@ -268,33 +267,38 @@ class Store:
             self._publish_order(reply, record, channel, payload)
             return Published.PUBLISHED
 
-    def republish(self, reply: str, snapshot: ConnectionSnapshot) -> None:
-        """Publish the pending message again, if a flush deleted it; see ``republish.lua``."""
+    def republish(self, reply: str, snapshot: ConnectionSnapshot | None) -> None:
+        """Publish the pending message again, if a flush deleted it; see ``republish.lua``.
+
+        Without a *snapshot*, the request is forgotten instead, and its server told.
+        """
         with self.changed:
             record = self.records.get(reply)
             if record is None or record.state == IDLE:
                 return
-            channel, payload = snapshot.pending or ("", b"")
             if record.state == DISCONNECTING:
                 channel, payload = last_channel(reply), record.disconnect_payload
-            elif record.order != snapshot.order:
+            elif snapshot is None:
+                self._forget_request(reply, record)
                 return
-            stream = self.stream(channel)
-            if channel and record.token not in stream.waiting.keys() | stream.pending.keys():
+            elif record.order == snapshot.order and snapshot.pending is not None:
+                channel, payload = snapshot.pending
+            else:
+                return
+            if not self._is_there(channel, record):
                 self._publish_order(reply, record, channel, payload)
 
-    def forget_request(self, reply: str) -> None:
-        """Forget a request whose message a flush deleted, and tell its server; see there, too."""
-        with self.changed:
-            record = self.records.get(reply)
-            if record is None or record.state not in (BUSY, CLOSING):
-                return
-            stream = self.stream(REQUEST)
-            if record.token not in stream.waiting.keys() | stream.pending.keys():
-                self._delete_connection(reply)
-                server = reply.partition("!")[0]
-                self.add_to_inbox(server, [InboxOperation(InboxKind.END, reply, b"")])
-                self.inbox_listeners.get(server, lambda: None)()
+    def _forget_request(self, reply: str, record: Record) -> None:
+        if self._is_there(first_channel(reply), record):
+            return
+        self._delete_connection(reply)
+        server = reply.partition("!")[0]
+        self.add_to_inbox(server, [InboxOperation(InboxKind.END, reply, b"")])
+        self.inbox_listeners.get(server, lambda: None)()
+
+    def _is_there(self, channel: str, record: Record) -> bool:
+        stream = self.stream(channel)
+        return record.token in stream.waiting or record.token in stream.pending
 
     def close(self, reply: str, code: int) -> Closed:
         """End a connection; see ``close.lua``."""

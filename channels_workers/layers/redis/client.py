@@ -53,7 +53,7 @@ KEPT = (
 )
 
 #: Keys named by a living process, which a flush keeps, too.
-KEPT_OF_LIVING = ("inbox", "connections", "session", "groups")
+KEPT_OF_LIVING = ("inbox", "connections", "session", "groups", "ended")
 
 
 class Client:
@@ -176,6 +176,8 @@ class Client:
                 f"The user of Redis at {self} may not run {names} on keys that begin with "
                 f"{self.prefix} ({said}). {permissions.CURE}"
             )
+        with self.explained():  # Redis 6.2 refuses this one to all scripts
+            self.redis.execute_command("BLPOP", self.key("told:none"), "0.001")  # type: ignore[no-untyped-call]
 
     def claim_format(self) -> None:
         """Store the format version in Redis, unless there is one."""

@@ -12,7 +12,7 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.redis import requests, wire
+from channels_workers.layers.redis import requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.registration import Registration, Registrations
@@ -171,11 +171,18 @@ class RedisChannelLayer(WorkerLayer):
 
     async def withdraw(self, reply_channel: str) -> bool:
         """Delete a request that no worker has taken; this waits while Redis is away."""
-        raise NotImplementedError
+        session = self._living_session()
+        try:
+            return bool(await session.call(Request("withdraw", [reply_channel], in_epoch=True)))
+        finally:
+            session.server.ended.add(reply_channel)
 
     def tell(self, reply_channel: str, payload: bytes) -> None:
-        """Send *payload* to the consumer that listens to a request."""
-        raise NotImplementedError
+        """Send *payload* to the consumer that listens to a request; wait while Redis is away."""
+        try:
+            self._living_session().tell(reply_channel, payload)
+        except LayerUnavailable as error:
+            requests.note_untold(error)
 
     def inbox_waits(self) -> float:
         """Return for how long the inbox of this process was not read to its end (s)."""
@@ -268,8 +275,8 @@ class RedisChannelLayer(WorkerLayer):
         return Committed(self.streams.call(Request("change_groups", held + encoded)).decode())
 
     def listen(self, reply_channel: str, timeout: float) -> bytes | None:
-        """Wait up to *timeout* seconds for what the server tells."""
-        raise NotImplementedError
+        """Wait up to *timeout* seconds for what the server tells; in parts of two seconds."""
+        return told.listen(self.client, reply_channel, timeout)
 
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
