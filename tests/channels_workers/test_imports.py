@@ -33,6 +33,9 @@ ROWS = [
     ["auth"],
     ["sessions"],
     ["decorators", "routing", "session_stores"],
+    ["staticfiles"],
+    ["handler"],
+    ["http"],
     ["message"],
     ["channel", "delay"],
     ["outbox", "registry"],
@@ -42,7 +45,7 @@ ROWS = [
     ["layers.server", "layers.status"],
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
-    ["transient"],
+    ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
     ["interface.types", "logs"],
     ["upgrade"],  # independent: delegates to another distribution
