@@ -86,6 +86,7 @@ class Configuration:
     STREAMS_AT_ONCE: int = 100
 
     #: Bytes of responses that one client has not read yet. At the limit a streaming view waits.
+    #: What groups send to a request by workers does not wait: its connection is cut.
     ANSWER_BYTES_WAITING: int = 8 * 1024 * 1024
 
     #: Bytes of responses that all clients of a server have not read yet. At the limit the

@@ -622,9 +622,8 @@ async def test_a_request_that_no_worker_takes(
 
 
 async def test_a_request_that_a_worker_has_is_waited_for(
-    application: Interface, workers: Workers, limits: Callable[..., None]
+    application: Interface, workers: Workers
 ) -> None:
-    limits(REQUEST_WAIT_TIMEOUT=0.01)
     client = Client(application, method="POST")
     delivery = await workers.take()
     asked = asyncio.Event()
@@ -636,6 +635,8 @@ async def test_a_request_that_a_worker_has_is_waited_for(
         return taken
 
     workers.layer.withdraw = note  # type: ignore[method-assign]
+    [request] = application.by_workers.known
+    request._wait_too_long()
     await asyncio.wait_for(asked.wait(), TIMEOUT)
     workers.finish(delivery, PAGE, ends=True)
     assert (await client.ended()).status == 200
@@ -667,12 +668,18 @@ async def test_a_response_that_does_not_begin(
     limits: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    limits(RESPONSE_TIMEOUT=0.2)
+    limits(RESPONSE_TIMEOUT=0.01)
+    assert (await Client(application).ended()).status == 503
+    assert "RESPONSE_TIMEOUT" in caplog.text
+    await until(lambda: not workers.length())
+    limits(RESPONSE_TIMEOUT=0)
     client = Client(application, "/poll/")
     workers.finish(await workers.take())
-    await client.ended()
-    assert client.status == 503
-    assert "RESPONSE_TIMEOUT" in caplog.text
+    await until(lambda: application.by_workers.lingering)
+    [request] = application.by_workers.known
+    assert len(request._timers) == 1  # that of REQUEST_WAIT_TIMEOUT
+    request._time_out()
+    assert (await client.ended()).status == 503
     workers.finish(await workers.take(REQUEST_DISCONNECT))
 
 
@@ -919,8 +926,8 @@ async def test_long_polls_end_one_by_one_while_pages_are_served(
     for _ in polls:
         workers.finish(await workers.take())
     await until(lambda: len(application.by_workers.lingering) == 3)
-    stop = asyncio.create_task(application.stop(drain_time=0.3))
-    await until(lambda: sum(poll.task.done() for poll in polls) == 1)
+    stop = asyncio.create_task(application.stop(drain_time=3))
+    await until(lambda: any(poll.task.done() for poll in polls))
     page = Client(application)
     workers.finish(await workers.take(), PAGE, ends=True)
     assert (await page.ended()).status == 200
