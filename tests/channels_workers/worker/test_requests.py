@@ -300,6 +300,9 @@ def test_a_request_is_not_put_off_beyond_its_time(settings: Settings) -> None:
     }
     found = [is_last(delivery._replace(failures=count), Transient()) for count in range(8)]
     assert found == [False] * 6 + [True] * 2
+    settings.CHANNEL_WORKERS = {**settings.CHANNEL_WORKERS, "RESPONSE_TIMEOUT": 0}  # no limit
+    assert not is_last(delivery._replace(failures=98), Transient())
+    assert is_last(delivery._replace(failures=99), Transient())
 
 
 def test_the_line_about_a_failed_request_names_it(caplog: pytest.LogCaptureFixture) -> None:
