@@ -18,6 +18,7 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
+    Leave,
     ReplyKind,
 )
 from channels_workers.routing import Router, route
@@ -333,6 +334,22 @@ def test_the_end_of_a_request_reaches_its_consumer(
     run_next(forget, REQUEST_DISCONNECT)
     assert ended == [("/poll/", 1, 1)]
     assert memory_layer.connected([exchange.reply_channel]) == set()
+
+
+def test_a_request_that_has_ended_left_its_groups(
+    exchange: Exchange, memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    def leave(message: Any) -> None:
+        Group("polls").discard(message.reply_channel)
+
+    exchange.publish()
+    run_next(poll, REQUEST)
+    exchange.close()
+    [ended] = memory_layer.pull([REQUEST_DISCONNECT], "worker", 0)
+    router = Router([route(REQUEST_DISCONNECT, leave)])
+    outcome = dispatch(ended, memory_layer, router, not_called)
+    # It waits for the commit: nothing is left to be done before.
+    assert outcome.operations == [Leave("polls", exchange.reply_channel)]
 
 
 @pytest.mark.parametrize("http", ["interface", "workers", {"/": "interface", "/a/": "workers"}])
