@@ -216,7 +216,7 @@ def scope_of(message: Message) -> Scope:
         "root_path": message.get("root_path") or "",
         "scheme": message.get("scheme"),
         "query_string": query.encode() if isinstance(query, str) else bytes(query),
-        "headers": list(_pairs(message.get("headers") or ())),
+        "headers": _with_one_cookie(_pairs(message.get("headers") or ())),
         "client": message.get("client"),
         "server": message.get("server"),
     }
@@ -227,6 +227,16 @@ def _pairs(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> Iterator[t
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     for name, value in pairs:
         yield _bytes(name).lower(), _bytes(value)
+
+
+def _with_one_cookie(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Join what HTTP/2 may split over several headers; Django would join it with a comma."""
+    found = list(headers)
+    cookies = [value for name, value in found if name == b"cookie"]
+    if len(cookies) < 2:
+        return found
+    others = [header for header in found if header[0] != b"cookie"]
+    return [*others, (b"cookie", b"; ".join(cookies))]
 
 
 def _bytes(value: str | bytes) -> bytes:
@@ -249,7 +259,8 @@ def is_async(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
 def has_body(message: Message, response: HttpResponseBase) -> bool:
     """Say whether a response to *message* may have a body (RFC 9110)."""
     status = response.status_code
-    return message.get("method") != "HEAD" and status >= 200 and status not in (204, 304)
+    is_head = str(message.get("method")).upper() == "HEAD"
+    return not is_head and status >= 200 and status not in (204, 304)
 
 
 def parts_of(response: Any) -> Iterator[bytes]:

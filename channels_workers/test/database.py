@@ -16,7 +16,6 @@ _CARE = [
     (consumer_finished, close_old_connections),
     # Views run in consumers.
     (request_started, close_old_connections),
-    (request_started, reset_queries),
     (request_finished, close_old_connections),
 ]
 

@@ -72,7 +72,7 @@ def is_last(delivery: Delivery, error: BaseException | None) -> bool:
     if not is_answered(delivery.channel):
         return False
     is_request = delivery.channel == REQUEST
-    longest = limits.RESPONSE_TIMEOUT if is_request else limits.HANDSHAKE_TIMEOUT
+    longest = (limits.RESPONSE_TIMEOUT or math.inf) if is_request else limits.HANDSHAKE_TIMEOUT
     return sum(map(_pause, range(delivery.failures + 1))) >= longest
 
 
@@ -165,7 +165,7 @@ class Failures:
             lost = self._lost
         if str(lost).strip("0") != "1":
             return
-        text, event = ENDED.get(delivery.channel, (DEAD_LETTER, "dead_letter"))
+        text, extra = _ending(delivery)
         logger.error(
             f"{text}: %s (%d so far; the next line is for number %d)",
             delivery.id,
@@ -173,17 +173,22 @@ class Failures:
             reason_of(delivery, error),
             lost,
             10 * lost,
-            extra=delivery_fields(event, delivery),
+            extra=extra,
         )
 
 
 DEAD_LETTER = "Message %s on %s is a dead letter now"
 
-#: How a message that fails too often ends, and the event, unless it becomes a dead letter.
-ENDED = {
-    CONNECT: ("The handshake of message %s on %s is refused", "handshake_failed"),
-    REQUEST: ("The request of message %s on %s is answered with 500", "request_failed"),
-}
+
+def _ending(delivery: Delivery) -> tuple[str, dict[str, str | int]]:
+    """Return the text and the fields of the line about a message that fails too often."""
+    if delivery.channel == CONNECT:
+        text = "The handshake of message %s on %s is refused"
+        return text, delivery_fields("handshake_failed", delivery)
+    if delivery.channel == REQUEST:
+        text = "The request of message %s on %s is answered with 500"
+        return text, delivery_fields("request_failed", delivery)
+    return DEAD_LETTER, delivery_fields("dead_letter", delivery)
 
 
 def reason_of(delivery: Delivery, error: BaseException | None) -> str:

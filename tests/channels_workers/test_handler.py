@@ -106,6 +106,13 @@ def test_the_script_name_is_in_front_of_the_path(
     assert request.META["SCRIPT_NAME"] == "/sub"
 
 
+def test_cookies_may_come_in_several_headers() -> None:
+    headers = [[b"cookie", b"one=1"], [b"accept", b"*/*"], [b"cookie", b"two=2; three=3"]]
+    request = AsgiRequest(message_of(headers=headers))
+    assert request.COOKIES == {"one": "1", "two": "2", "three": "3"}
+    assert request.META["HTTP_ACCEPT"] == "*/*"
+
+
 def test_a_form_is_parsed() -> None:
     request = AsgiRequest(
         message_of(

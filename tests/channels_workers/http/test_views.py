@@ -326,7 +326,11 @@ def test_a_stream_that_fails_is_cut(
 
 @both
 def test_a_stream_that_fails_at_once_is_answered_500(
-    exchange: Exchange, views: Views, run_next: RunNext, is_async: bool
+    exchange: Exchange,
+    views: Views,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+    is_async: bool,
 ) -> None:
     def fail() -> None:
         raise ZeroDivisionError
@@ -335,6 +339,8 @@ def test_a_stream_that_fails_at_once_is_answered_500(
     answer(exchange, run_next)
     [content] = exchange.contents
     assert content["status"] == 500
+    assert "ZeroDivisionError" in caplog.text
+    assert "ResponseBroken" not in caplog.text
     assert exchange.has_ended
 
 

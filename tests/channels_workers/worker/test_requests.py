@@ -18,6 +18,7 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
+    Leave,
     ReplyKind,
 )
 from channels_workers.routing import Router, route
@@ -300,6 +301,9 @@ def test_a_request_is_not_put_off_beyond_its_time(settings: Settings) -> None:
     }
     found = [is_last(delivery._replace(failures=count), Transient()) for count in range(8)]
     assert found == [False] * 6 + [True] * 2
+    settings.CHANNEL_WORKERS = {**settings.CHANNEL_WORKERS, "RESPONSE_TIMEOUT": 0}  # no limit
+    assert not is_last(delivery._replace(failures=98), Transient())
+    assert is_last(delivery._replace(failures=99), Transient())
 
 
 def test_the_line_about_a_failed_request_names_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -330,6 +334,22 @@ def test_the_end_of_a_request_reaches_its_consumer(
     run_next(forget, REQUEST_DISCONNECT)
     assert ended == [("/poll/", 1, 1)]
     assert memory_layer.connected([exchange.reply_channel]) == set()
+
+
+def test_a_request_that_has_ended_left_its_groups(
+    exchange: Exchange, memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    def leave(message: Any) -> None:
+        Group("polls").discard(message.reply_channel)
+
+    exchange.publish()
+    run_next(poll, REQUEST)
+    exchange.close()
+    [ended] = memory_layer.pull([REQUEST_DISCONNECT], "worker", 0)
+    router = Router([route(REQUEST_DISCONNECT, leave)])
+    outcome = dispatch(ended, memory_layer, router, not_called)
+    # It waits for the commit: nothing is left to be done before.
+    assert outcome.operations == [Leave("polls", exchange.reply_channel)]
 
 
 @pytest.mark.parametrize("http", ["interface", "workers", {"/": "interface", "/a/": "workers"}])
