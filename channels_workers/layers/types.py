@@ -52,6 +52,7 @@ class Refusals(NamedTuple):
 
 #: Why a request that must not run twice becomes a dead letter.
 RUNS_ONCE = "its worker died, and a request that is not safe runs once"
+STOPPED = "it did not finish before its worker stopped, and a request that is not safe runs once"
 
 
 #: The statistics of a layer, named as in 1.x.
@@ -376,6 +377,11 @@ class Connection(Receiver, Protocol):
         None before the first message, and if the layer must not restore it: its message then is
         not published again.
         """
+
+
+def runs_once(delivery: Delivery) -> bool:
+    """Say whether *delivery* is a request that must not run twice."""
+    return delivery.channel == REQUEST and kind_of(delivery.reply_channel or "") is ReplyKind.ONCE
 
 
 def server_of(channel: str) -> str | None:

@@ -20,13 +20,15 @@ from channels_workers.layers.types import (
     RECEIVE,
     REQUEST,
     REQUEST_DISCONNECT,
+    STOPPED,
     Delivery,
+    runs_once,
 )
 from channels_workers.logs import fields
 from channels_workers.message import Consumer
 from channels_workers.routing import Router, get_router
 from channels_workers.staticfiles import default_http_consumer
-from channels_workers.worker.commit import put_back
+from channels_workers.worker.commit import dead_letter, put_back
 from channels_workers.worker.delays import Delays
 from channels_workers.worker.event_loop import EventLoop
 from channels_workers.worker.heartbeat import Heartbeat
@@ -195,14 +197,18 @@ class WorkerGroup:
 
     def _hand_back_running(self, worker: Worker) -> None:
         delivery = worker.slot.running
-        if delivery is not None:
-            logger.error(
-                "Message %s on %s did not finish in time; another worker runs it again",
-                delivery.id,
-                delivery.channel,
-                extra=delivery_fields("handed_back", delivery),
-            )
-            self.channel_layer.requeue(delivery, counted=False)
+        if delivery is None:
+            return
+        if runs_once(delivery):
+            dead_letter(delivery, self.channel_layer, STOPPED)
+            return
+        logger.error(
+            "Message %s on %s did not finish in time; another worker runs it again",
+            delivery.id,
+            delivery.channel,
+            extra=delivery_fields("handed_back", delivery),
+        )
+        self.channel_layer.requeue(delivery, counted=False)
 
     def _put_back(self, delivery: Delivery, error: BaseException | None) -> None:
         put_back(delivery, self.channel_layer, error, self.in_flight.failures)

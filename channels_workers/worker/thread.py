@@ -135,7 +135,9 @@ class Worker:
             found = in_flight.unknown(found, before)
         if not self.stopping.is_set():
             return in_flight.next_of(found, count, self.slot)
-        in_flight.backlog.add(found)
+        if found:  # other threads may be in slow consumers: hand it back before they are done
+            in_flight.backlog.add(found)
+            in_flight.crowded.set()
         return None
 
     # Running

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import redis
-from channels_workers.http.sse import last_event_id, server_sent_event, start
 from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
@@ -14,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import etag
 
 from channels_workers import Group, route
+from channels_workers.http.sse import last_event_id, server_sent_event, start
 from channels_workers.message import Message
 from tests.processes.by_workers import CLOSED, GO, IMPORTED, PART, RUN
 

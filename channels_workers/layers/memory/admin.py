@@ -12,7 +12,6 @@ from channels_workers.layers.memory.store import Store, process_of
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import (
     DUE_AT_ONCE,
-    REQUEST,
     RUNS_ONCE,
     DeadLetter,
     DelayedMessage,
@@ -21,9 +20,8 @@ from channels_workers.layers.types import (
     InboxEntry,
     NewDeadLetter,
     Refusals,
-    ReplyKind,
     is_request,
-    kind_of,
+    runs_once,
     server_of,
 )
 
@@ -95,9 +93,8 @@ class MemoryAdmin(LayerAdmin):
     def _hand_on(self, held: Delivery) -> bool:
         """Put *held* back; return False if no other worker may get it."""
         deaths = held.deaths + 1
-        runs_once = held.channel == REQUEST and kind_of(held.reply_channel or "") is ReplyKind.ONCE
-        if runs_once or deaths >= configuration().DELIVERIES:
-            reason = RUNS_ONCE if runs_once else f"its worker died, {deaths} times"
+        if runs_once(held) or deaths >= configuration().DELIVERIES:
+            reason = RUNS_ONCE if runs_once(held) else f"its worker died, {deaths} times"
             dead_letter(self.store, held, reason, self._refusals)
             return False
         self.store.put_back(held._replace(deaths=deaths))

@@ -1,6 +1,7 @@
 """What becomes of requests when consumers answer them, fail, or leave them open."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +27,10 @@ from channels_workers.sessions import channel_session
 from channels_workers.worker.dispatch import Outcome, dispatch
 from channels_workers.worker.group import WorkerGroup
 from channels_workers.worker.retries import SERVER_ERROR, Failures, is_last
+from labs.harness.waiting import wait_for
+from tests.channels_workers.clients import pull_one
 from tests.channels_workers.conftest import RunNext, Views
-from tests.channels_workers.consumers import StartGroup, not_called, stop
+from tests.channels_workers.consumers import TIMEOUT, Blocked, StartGroup, not_called, stop
 from tests.channels_workers.http.server import Exchange
 
 # Signals around a request clean up database connections.
@@ -400,3 +403,45 @@ def test_a_worker_serves_views_and_takes_the_ends_of_requests(
         polled.until(lambda: polled.has_ended)
     finally:
         stop(group)
+
+
+@pytest.mark.parametrize("kind", [ReplyKind.SAFE, ReplyKind.ONCE])
+def test_a_request_that_a_stopping_worker_does_not_finish(
+    kind: ReplyKind, memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    exchange = Exchange(memory_layer, kind=kind)
+    held = Blocked()
+    exchange.publish()
+    group = start_group([route(REQUEST, held)])
+    assert held.begun.wait(TIMEOUT)
+    group.stop()
+    assert not group.join(0)
+    if kind is ReplyKind.SAFE:
+        assert pull_one(memory_layer, REQUEST).reply_channel == exchange.reply_channel
+    else:
+        assert memory_layer.length(REQUEST) == 0
+        assert [each["status"] for each in exchange.contents] == [502]
+    held.let_go.set()
+    assert group.workers[0].thread.ends_by(time.monotonic() + TIMEOUT)
+    assert {"text": "done"} not in exchange.contents
+
+
+def test_a_stopping_worker_keeps_no_message_behind_a_slow_consumer(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, pull = Blocked(), memory_layer.pull
+
+    def stopped_meanwhile(*arguments: Any) -> list[Delivery]:
+        found = pull(*arguments)
+        if any(each.channel == "quick" for each in found):
+            group.stop()
+        return found
+
+    monkeypatch.setattr(memory_layer, "pull", stopped_meanwhile)
+    Channel("slow").send({})
+    group = start_group({"slow": held, "quick": held}, n_threads=2)
+    assert held.begun.wait(TIMEOUT)
+    Channel("quick").send({})
+    assert group.stopping.wait(TIMEOUT)
+    wait_for(lambda: memory_layer.store.stream("quick").waiting, "the message to be handed back")
+    held.let_go.set()
