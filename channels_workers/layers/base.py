@@ -379,9 +379,10 @@ class WorkerLayer(ChannelLayer):
     def connected(self, reply_channels: Iterable[str]) -> set[str]:
         """Return those of *reply_channels* whose connection has not ended.
 
-        A connection ends when its disconnect is finished, or a dead letter, or when a commit ends
-        it. This costs one look-up for each, with up to 1,000 of a server in one request. Raises
-        :class:`LayerUnavailable` while it is unknown, such as after a loss of data.
+        A socket's ends when its disconnect is finished, or a dead letter. A request's ends when its
+        client has gone, or its response is complete. This costs one look-up for each, with up
+        to 1,000 of a server in one request. Raises :class:`LayerUnavailable` while it is unknown,
+        such as after a loss of data.
         """
 
     @abstractmethod

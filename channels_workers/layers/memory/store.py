@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     Published,
     Session,
     first_channel,
+    is_request,
     last_channel,
     server_of,
 )
@@ -367,6 +368,13 @@ class Store:
             return InboxOperation(InboxKind.END, reply, b"")
         record.state, record.token = IDLE, ""
         return InboxOperation(InboxKind.RELEASE, reply, str(record.order).encode())
+
+    def is_connected(self, reply: str) -> bool:
+        """Say whether the connection of *reply* has not ended; see ``connected.lua``."""
+        record = self.records.get(reply)
+        if record is None:
+            return False
+        return not is_request(reply) or record.state in (IDLE, BUSY)
 
     def save_session(self, session: Session) -> None:
         """Save a session, if its connection has not ended."""

@@ -136,7 +136,9 @@ class RequestContract:
     async def test_a_busy_request_closes_after_its_message(self, process: Process) -> None:
         made = await request(process)
         first = await pull(process)
+        assert process.layer.connected([made.channel]) == {made.channel}
         assert await process.layer.close(made.channel, 1006) is Closed.CLOSING
+        assert process.layer.connected([made.channel]) == set()  # its consumer may stop
         await pull_nothing(process)
         await process.commit(first)
         last = await pull(process)

@@ -24,6 +24,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
+from channels_workers.worker import heartbeat
 from channels_workers.worker.dispatch import Outcome, dispatch
 from channels_workers.worker.group import WorkerGroup
 from channels_workers.worker.retries import SERVER_ERROR, Failures, is_last
@@ -430,6 +431,7 @@ def test_a_stopping_worker_keeps_no_message_behind_a_slow_consumer(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, pull = Blocked(), memory_layer.pull
+    monkeypatch.setattr(heartbeat, "SEARCH_INTERVAL", 10 * TIMEOUT)
 
     def stopped_meanwhile(*arguments: Any) -> list[Delivery]:
         found = pull(*arguments)
