@@ -20,6 +20,16 @@ NOT_COMPARED = {
     "server": "each version of Daphne has a name of its own",
 }
 
+#: The same for error pages of Django, which depend on its version.
+NOT_COMPARED_OF_ERRORS = {
+    "content-length": "their text is another one",
+    "content-type": "Django 2.2 gives them no charset",
+    "vary": "Django 2.2 has read the session for some of them",
+}
+
+#: Values that are not compared: Django 2.2 gives a file no name unless it is to be kept.
+NAMED_FILE = re.compile(r"^inline; filename=")
+
 #: Bodies with more bytes are shown by their size and digest.
 SHOWN = 400
 
@@ -111,11 +121,11 @@ def describe(response: HTTPResponse, body: bytes) -> str:
     left_out = set(NOT_COMPARED)
     if response.status >= 400 and kind.startswith("text/html"):
         body = b"(an error page of Django)"  # its text depends on Django's version
-        left_out |= {"content-length", "content-type"}
+        left_out |= set(NOT_COMPARED_OF_ERRORS)
     headers = [
         f"{name.lower()}: {_without_secrets(value)}"
         for name, value in response.getheaders()
-        if name.lower() not in left_out
+        if name.lower() not in left_out and not NAMED_FILE.match(value)
     ]
     lines = [
         f"answer {response.status} {response.reason}",
