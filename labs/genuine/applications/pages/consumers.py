@@ -63,7 +63,7 @@ def answer_request(message):
             "path": request.path,
             "get": dict(request.GET.lists()),
             "post": dict(request.POST.lists()),
-            "cookies": request.COOKIES,
+            "cookies": {**request.COOKIES, "sessionid": "sessionid" in request.COOKIES},
         }
     )
     response.set_cookie("seen", "yes")

@@ -132,7 +132,8 @@ def unchanged(request):
 @csrf_exempt
 def cookies(request):
     """Show the cookies. A form sets two and deletes one."""
-    response = JsonResponse(dict(sorted(request.COOKIES.items())))
+    found = {**request.COOKIES, "sessionid": "sessionid" in request.COOKIES}
+    response = JsonResponse(dict(sorted(found.items())))
     if request.method == "POST":
         response.set_cookie("colour", request.POST.get("colour", ""), path="/", httponly=True)
         response.set_cookie("lang", "fr", max_age=3600)
