@@ -15,7 +15,6 @@ from labs.faults.fault import Fault
 from labs.faults.requester import Requester, Uploader
 from labs.faults.site import Setting
 from labs.faults.stage import Stage
-from labs.harness.processes import Process
 from labs.harness.waiting import wait_for
 
 #: CHANNEL_WORKERS: workers answer, and bodies may be large.
@@ -45,26 +44,22 @@ class OfRequests(Fault):
 
 
 class RequestKilled(OfRequests):
-    """SIGKILL to a worker that runs views for GET and for POST."""
+    """SIGKILL to workers that run views for GET and for POST."""
 
     name = "request-killed"
-    description = "kill -9 of a worker in the middle of GETs and POSTs"
+    description = "kill -9 of one or two workers in the middle of GETs and POSTs"
 
     def inject(self, stage: Stage) -> None:
-        """Keep workers busy with requests, kill one of them, and look at all answers."""
+        """Keep workers busy with requests, kill some of them, and look at all answers."""
         asked = [
             Requester(stage.site.servers[number % 2], method, f"/work/{method}{number}/?seconds=3")
             for number in range(4)
             for method in ("GET", "POST")
         ]
         wait_for(lambda: len(requests(stage)) == len(asked), "views that take a while")
-        victim = next(worker for worker in stage.site.workers if runs_both(stage, worker))
-        cut = {key for process, key in requests(stage) if process == victim.pid}
-        victim.signal(signal.SIGKILL)
-        stage.mark_fault(victim)
-        victim.wait()
+        cut = kill_both(stage)
         wait_until_done(asked)
-        stage.note(f"{len(cut)} requests were in flight in it")
+        stage.note(f"{len(cut)} requests were in flight in what was killed")
         for one in asked:
             key = one.path.split("/")[2]
             runs = begun(stage, key)
@@ -183,10 +178,18 @@ def requests(stage: Stage) -> list[tuple[int, str]]:
     return [(run.process, run.key) for run in runs if run.process in living]
 
 
-def runs_both(stage: Stage, worker: Process) -> bool:
-    """Whether *worker* runs views for both methods."""
-    keys = [key for process, key in requests(stage) if process == worker.pid]
-    return len({key.rstrip("0123456789") for key in keys}) == 2
+def kill_both(stage: Stage) -> set[str]:
+    """Kill a worker that runs a GET, and one that runs a POST; return the keys of all they ran."""
+    running = requests(stage)
+    pids = {
+        next(process for process, key in running if key.startswith(method))
+        for method in ("GET", "POST")
+    }
+    for victim in [worker for worker in stage.site.workers if worker.pid in pids]:
+        victim.signal(signal.SIGKILL)
+        stage.mark_fault(victim)
+        victim.wait()
+    return {key for process, key in running if process in pids}
 
 
 def begun(stage: Stage, key: str) -> int:
