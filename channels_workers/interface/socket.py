@@ -186,6 +186,9 @@ class Socket:
         self._perform(self.protocol.evict())
         self._forget()
 
+    def end_told(self) -> None:
+        """Do nothing: the layer forgets a socket after its disconnect."""
+
     def snapshot(self) -> ConnectionSnapshot | None:
         """Return the state that restores this connection after the layer lost its data."""
         protocol, encode = self.protocol, self.layer.codec.encode

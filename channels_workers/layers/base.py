@@ -5,9 +5,11 @@ A layer has four sides:
 * the methods of Channels 4's layer specification (coroutines), for class-based consumers and
   libraries: :class:`~channels_workers.layers.channel_layer.ChannelLayer`;
 * the interface side (asyncio): :meth:`~WorkerLayer.attach`, :meth:`~WorkerLayer.publish`,
-  :meth:`~WorkerLayer.close`, :meth:`~WorkerLayer.detach`;
+  :meth:`~WorkerLayer.tell`, :meth:`~WorkerLayer.withdraw`, :meth:`~WorkerLayer.close`,
+  :meth:`~WorkerLayer.detach`;
 * the worker side (threads, blocking): :meth:`~WorkerLayer.pull`, :meth:`~WorkerLayer.commit`,
-  :meth:`~WorkerLayer.requeue`, and :meth:`~WorkerLayer.apply` for code outside consumers;
+  :meth:`~WorkerLayer.requeue`, :meth:`~WorkerLayer.listen`, and :meth:`~WorkerLayer.apply` for code
+  outside consumers;
 * the admin side (threads, blocking): ``layer.admin``, a
   :class:`~channels_workers.layers.admin.LayerAdmin`.
 
@@ -33,6 +35,7 @@ from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     REFUSAL,
+    REQUEST_REFUSAL,
     Closed,
     Committed,
     Connection,
@@ -44,6 +47,8 @@ from channels_workers.layers.types import (
     Operation,
     ProcessInfo,
     Published,
+    Refusals,
+    ReplyKind,
     SendLater,
     Session,
     Statistics,
@@ -114,12 +119,13 @@ class WorkerLayer(ChannelLayer):
         Raises its error. The layer tries again all the same.
         """
 
-    async def attach(self, connection: Connection) -> str:
-        """Return a new reply channel for *connection*, ``<server id>!<random>``, without waiting.
+    async def attach(self, connection: Connection, kind: ReplyKind = ReplyKind.SOCKET) -> str:
+        """Return a new reply channel for *connection*, without waiting.
 
-        The layer calls the connection in this event loop.
+        It is ``<server id>!<random>``, with the *kind* of a request before the random part. The
+        layer calls the connection in this event loop.
         """
-        return self.start_server().attach(connection)
+        return self.start_server().attach(connection, kind)
 
     def leave_groups(self, reply_channel: str) -> None:
         """Take a channel of this process out of all groups; it cannot join one again."""
@@ -169,10 +175,11 @@ class WorkerLayer(ChannelLayer):
         """Publish the message *order* of a connection to *channel*, exactly once, even if repeated.
 
         Order 0 makes the record of the connection, with the *disconnect_payload* of the
-        ``websocket.disconnect`` to come. *done* is called once in the event loop, perhaps before
-        this returns, with the result or an error: :class:`ServerEvicted` if the server is not
-        registered, RuntimeError while the message before is pending, :class:`LayerUnavailable` if
-        the server leaves the layer meanwhile. Raises the latter if it has left.
+        ``websocket.disconnect`` or ``http.disconnect`` to come. *done* is called once in the event
+        loop, perhaps before this returns, with the result or an error: :class:`ServerEvicted` if
+        the server is not registered, RuntimeError while the message before is pending,
+        :class:`LayerUnavailable` if the server leaves the layer meanwhile. Raises the latter if it
+        has left.
         """
 
     async def publish(
@@ -193,8 +200,24 @@ class WorkerLayer(ChannelLayer):
         return await reply
 
     @abstractmethod
+    async def withdraw(self, reply_channel: str) -> bool:
+        """Delete a request that no worker has taken; return whether nothing is left of it.
+
+        False means that a worker has it, or had it: it is finished, or waits to run again. This
+        waits and raises as :meth:`close` does.
+        """
+
+    @abstractmethod
+    def tell(self, reply_channel: str, payload: bytes) -> None:
+        """Send *payload* to the consumer that listens to a request, soon, in order.
+
+        It is lost if the request has ended, if nobody listens for a minute, and if the layer loses
+        its data or the server leaves the layer. A consumer asks again for what it misses.
+        """
+
+    @abstractmethod
     async def close(self, reply_channel: str, code: int) -> Closed:
-        """End a connection: its ``websocket.disconnect`` follows its last message.
+        """End a connection: its disconnect follows its last message.
 
         *code* is the close code of the message. This waits while the layer is away, and raises
         :class:`LayerUnavailable` if the server of this process leaves the layer meanwhile.
@@ -280,9 +303,9 @@ class WorkerLayer(ChannelLayer):
         """Finish a delivery in one step, if its consumer still holds it.
 
         The step acknowledges it, saves the session, carries out the operations and releases the
-        connection. Otherwise the result is ``STALE``, and nothing was done. It is ``GONE`` if the
-        connection has ended: the delivery is acknowledged, and nothing else was done. After
-        :class:`ChannelFull`, for a channel at its capacity, nothing was done.
+        connection, or deletes it if it ends. Otherwise the result is ``STALE``, and nothing was
+        done. It is ``GONE`` if the connection has ended: the delivery is acknowledged, and nothing
+        else was done. After :class:`ChannelFull`, for a channel at its capacity, nothing was done.
         """
 
     def commit_and_pull(
@@ -315,6 +338,14 @@ class WorkerLayer(ChannelLayer):
         """
 
     @abstractmethod
+    def listen(self, reply_channel: str, timeout: float) -> bytes | None:
+        """Wait up to *timeout* seconds for what the server tells; return the next payload.
+
+        Return None when the time is over. A payload goes to one caller. One may be lost, too, with
+        the reply of the layer.
+        """
+
+    @abstractmethod
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back under the same message id, so that any worker gets it again.
 
@@ -326,8 +357,8 @@ class WorkerLayer(ChannelLayer):
     def dead_letter(self, delivery: Delivery, reason: str) -> Committed:
         """Make *delivery* a dead letter; its connection goes on without it.
 
-        *reason* is a line for people. An unanswered handshake is refused. ``STALE`` means that the
-        consumer no longer holds the delivery.
+        *reason* is a line for people. An unanswered handshake is refused, and a request gets the
+        answer 502. ``STALE`` means that the consumer no longer holds the delivery.
         """
 
     def announce_delayed(self, operations: Iterable[Operation]) -> None:
@@ -338,9 +369,9 @@ class WorkerLayer(ChannelLayer):
                     listener(operation.delay)
 
     @cached_property
-    def refusal(self) -> bytes:
-        """The payload that refuses an unanswered handshake; an open socket ignores it."""
-        return self.codec.encode(REFUSAL)
+    def refusals(self) -> Refusals:
+        """The payloads that refuse connections."""
+        return Refusals(self.codec.encode(REFUSAL), self.codec.encode(REQUEST_REFUSAL))
 
     # Everywhere
 
@@ -348,8 +379,8 @@ class WorkerLayer(ChannelLayer):
     def connected(self, reply_channels: Iterable[str]) -> set[str]:
         """Return those of *reply_channels* whose connection has not ended.
 
-        A connection ends when its ``websocket.disconnect`` is finished, or a dead letter. This
-        costs one look-up for each, with up to 1,000 of a server in one request. Raises
+        A connection ends when its disconnect is finished, or a dead letter, or when a commit ends
+        it. This costs one look-up for each, with up to 1,000 of a server in one request. Raises
         :class:`LayerUnavailable` while it is unknown, such as after a loss of data.
         """
 

@@ -18,7 +18,9 @@ from channels_workers.layers.types import (
     InboxKind,
     InboxOperation,
     Receiver,
+    ReplyKind,
     Unreadable,
+    is_request,
     new_id,
 )
 from channels_workers.logs import fields
@@ -69,8 +71,12 @@ class Server:
         self.sessions: dict[str, bytes] = {}
         #: Connections whose disconnect is not finished.
         self.ending: dict[str, ConnectionSnapshot] = {}
+        #: Ending requests that the layer must not restore.
+        self.ending_unrestored: set[str] = set()
         #: Ending connections that the layer did not know.
         self.unsure: set[str] = set()
+        #: Requests whose end the layer remembers until the next heartbeat names them.
+        self.ended: set[str] = set()
         self.position = ""  # id of the last inbox entry that was processed
         #: Whether an entry announced a flush; for the reader of the inbox, which resets it.
         self.was_flushed = False
@@ -90,9 +96,9 @@ class Server:
 
     # Channels
 
-    def attach(self, connection: Connection) -> str:
+    def attach(self, connection: Connection, kind: ReplyKind = ReplyKind.SOCKET) -> str:
         """Return a new reply channel for *connection*."""
-        channel = self._open(connection)
+        channel = self._open(connection, kind)
         self.connections[channel] = connection
         return channel
 
@@ -102,8 +108,8 @@ class Server:
         self.mailboxes[channel] = mailbox
         return channel
 
-    def _open(self, receiver: Receiver) -> str:
-        channel = f"{self.id}!{new_id()}"
+    def _open(self, receiver: Receiver, kind: ReplyKind = ReplyKind.SOCKET) -> str:
+        channel = f"{self.id}!{kind}{new_id()}"
         self.receivers[channel] = receiver
         self.groups_of[channel] = set()
         return channel
@@ -131,13 +137,16 @@ class Server:
     def end(self, channel: str, code: int) -> bool:
         """Keep a connection that ends with *code* until its disconnect is finished.
 
-        Returns False if the connection has published nothing.
+        Returns False if it is a socket that has published nothing. Of a request that the layer must
+        not restore, only the channel is kept.
         """
         connection = self.connections.get(channel)
         snapshot = connection.snapshot() if connection else None
         if snapshot is not None:
             self.ending[channel] = snapshot._replace(code=code)
-        return channel in self.ending
+        elif is_request(channel) and channel not in self.ending:
+            self.ending_unrestored.add(channel)
+        return channel in self.ending or is_request(channel)
 
     def forget_ends(self, channels: Iterable[str]) -> None:
         """Forget connections that have ended."""
@@ -147,6 +156,7 @@ class Server:
     def forget_end(self, channel: str) -> None:
         """Forget a connection that has ended."""
         self.ending.pop(channel, None)
+        self.ending_unrestored.discard(channel)
         self.sessions.pop(channel, None)
 
     def snapshots(self) -> Iterator[tuple[str, ConnectionSnapshot]]:
@@ -155,6 +165,20 @@ class Server:
         for channel, snapshot in {**found, **self.ending}.items():
             if snapshot is not None:
                 yield channel, snapshot
+
+    def unrestored(self) -> list[str]:
+        """Return the requests that the layer must not restore."""
+        found = {
+            channel
+            for channel, connection in self.connections.items()
+            if is_request(channel) and channel not in self.ending and connection.snapshot() is None
+        }
+        return sorted(found | self.ending_unrestored)
+
+    def forget_requests(self, channels: Iterable[str]) -> None:
+        """Tell requests that the layer has forgotten them."""
+        operations = [InboxOperation(InboxKind.END, channel, b"") for channel in channels]
+        self.process(InboxEntry(self.position, operations))
 
     # The inbox
 
@@ -198,6 +222,8 @@ class Server:
             known.clear()
         for state in (self.groups, self.groups_of, self.last_join, self.sessions, self.ending):
             state.clear()
+        self.ended.clear()
+        self.ending_unrestored.clear()
 
     def leave_all(self) -> None:
         """Take every channel out of its groups; they may join again."""
@@ -209,6 +235,7 @@ class Server:
     def restored(self) -> None:
         """Note that the layer, which had lost its data, has all of this server again."""
         self.position = ""
+        self.ended.clear()
         self.last_join = dict.fromkeys(self.groups, RESTORED)
 
     # One method for each kind of operation
@@ -258,7 +285,13 @@ class Server:
             self.sessions[operation.target] = operation.value
 
     def _end(self, operation: InboxOperation, entry: str) -> None:
-        self.forget_end(operation.target)
+        channel = operation.target
+        self.forget_end(channel)
+        if is_request(channel):
+            self.ended.add(channel)
+        connection = self.connections.get(channel)
+        if connection is not None:
+            connection.end_told()
 
     def _note_flush(self, operation: InboxOperation, entry: str) -> None:
         self.was_flushed = True

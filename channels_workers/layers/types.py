@@ -17,6 +17,9 @@ CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
+REQUEST = "http.request"
+REQUEST_DISCONNECT = "http.disconnect"
+
 #: The channel of delayed messages in 1.x. Its capacity limits how many are delayed at once.
 DELAY = "asgi.delay"
 
@@ -32,9 +35,42 @@ _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
 #: The message that refuses an unanswered handshake; an open socket ignores it.
 REFUSAL: Content = {"accept": False}
 
+#: The message that answers a request which no worker will finish.
+REQUEST_REFUSAL: Content = {
+    "status": 502,
+    "headers": [[b"Content-Type", b"text/plain"]],
+    "content": b"No worker finished this request.\n",
+}
+
+
+class Refusals(NamedTuple):
+    """The encoded refusals: of a handshake, and of a request."""
+
+    handshake: bytes
+    request: bytes
+
+
+#: Why a request that must not run twice becomes a dead letter.
+RUNS_ONCE = "its worker died, and a request that is not safe runs once"
+
 
 #: The statistics of a layer, named as in 1.x.
 Statistics = dict[str, int | float]
+
+
+class ReplyKind(StrEnum):
+    """The kinds of connections, as they are written in their reply channels.
+
+    ======  ========================  ==========================================
+    SOCKET  ``<server>!<random>``       a WebSocket
+    SAFE    ``<server>!safe.<random>``  a request that may run again: GET, HEAD, OPTIONS, TRACE
+    ONCE    ``<server>!once.<random>``  a request that must not run twice
+    ======  ========================  ==========================================
+    """
+
+    SOCKET = ""
+    SAFE = "safe."
+    ONCE = "once."
 
 
 class Send(NamedTuple):
@@ -99,7 +135,7 @@ class InboxOperation(NamedTuple):
     JOIN, LEAVE             the channel in *value* joins or leaves the group *target*
     RELEASE                 the message of channel *target* with the order in *value* is finished
     KEEP_SESSION            keep the session *value* of channel *target*, should the layer lose it
-    END                     the disconnect of channel *target* is finished
+    END                     the disconnect of channel *target* is finished, or its whole request
     FLUSHED                 the layer was flushed by server *target*, which has left its groups
     ======================  =========================================================
     """
@@ -164,11 +200,16 @@ class Delivery(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A delivery whose consumer has run, with its operations and session."""
+    """A delivery whose consumer has run, with its operations and session.
+
+    The connection *ends* with the commit, without a disconnect: the operations have the rest of the
+    response to a request.
+    """
 
     delivery: Delivery
     operations: Sequence[Operation] = ()
     session: Session | None = None
+    ends: bool = False
 
 
 class ProcessInfo(NamedTuple):
@@ -283,8 +324,8 @@ class Closed(Enum):
     """The result of :meth:`~channels_workers.layers.base.WorkerLayer.close`.
 
     ``PUBLISHED``: the disconnect is published. ``CLOSING``: it follows the pending message.
-    ``WITHDRAWN``: no worker had taken the connect, so there will be no disconnect. ``REPEATED``: it
-    ends already. ``GONE``: it has no record.
+    ``WITHDRAWN``: no worker had taken the connect or the request, so there will be no disconnect.
+    ``REPEATED``: it ends already. ``GONE``: it has no record.
     """
 
     PUBLISHED = "published"
@@ -322,14 +363,48 @@ class Connection(Receiver, Protocol):
     def evicted(self) -> None:
         """Note that the layer has dropped this connection, with its server."""
 
+    def end_told(self) -> None:
+        """Note that the layer has forgotten this connection: there will be no disconnect.
+
+        That follows a commit that ends it, or a flush or a loss of data if :meth:`snapshot` returns
+        None for a request. A request that has published nothing ignores it.
+        """
+
     def snapshot(self) -> ConnectionSnapshot | None:
-        """Return the state that restores the record; None before the first message."""
+        """Return the state that restores the record.
+
+        None before the first message, and if the layer must not restore it: its message then is
+        not published again.
+        """
 
 
 def server_of(channel: str) -> str | None:
     """Return the server id of a reply channel, None for an ordinary channel."""
     server, mark, _ = channel.partition("!")
     return server if mark else None
+
+
+def kind_of(reply_channel: str) -> ReplyKind:
+    """Return the kind of a connection by the name of its reply channel."""
+    name = reply_channel.partition("!")[2]
+    if name.startswith(ReplyKind.SAFE):
+        return ReplyKind.SAFE
+    return ReplyKind.ONCE if name.startswith(ReplyKind.ONCE) else ReplyKind.SOCKET
+
+
+def is_request(reply_channel: str) -> bool:
+    """Say whether a reply channel is that of a request."""
+    return kind_of(reply_channel) is not ReplyKind.SOCKET
+
+
+def first_channel(reply_channel: str) -> str:
+    """Return the channel of the first message of a connection."""
+    return REQUEST if is_request(reply_channel) else CONNECT
+
+
+def last_channel(reply_channel: str) -> str:
+    """Return the channel of the disconnect of a connection."""
+    return REQUEST_DISCONNECT if is_request(reply_channel) else DISCONNECT
 
 
 def is_from_server(channel: str) -> bool:

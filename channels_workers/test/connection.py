@@ -55,6 +55,9 @@ class TestConnection:
     def evicted(self) -> None:
         """Do nothing: the layer ends with the test."""
 
+    def end_told(self) -> None:
+        """Do nothing: clients of tests do not wait for their ends."""
+
     def snapshot(self) -> None:
         """Return None: the layer in memory never loses its data."""
 

@@ -101,7 +101,7 @@ def log_stale(delivery: Delivery) -> None:
 
 
 def _without(finished: Finished, channel: str) -> Finished:
-    delivery, operations, _ = finished
+    delivery, operations = finished.delivery, finished.operations
     kept = [item for item in operations if not _goes_to(item, channel)]
     logger.error(
         "Channel %s stayed full: %d messages that %s (message %s) sent there are lost. Run more "

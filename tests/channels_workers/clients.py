@@ -47,6 +47,9 @@ class Client:
     def evicted(self) -> None:
         raise AssertionError(f"The layer lost {self.reply_channel}")
 
+    def end_told(self) -> None:
+        """Ignore the end."""
+
     def snapshot(self) -> None:
         return None
 

@@ -12,22 +12,28 @@ from channels_workers.layers.memory.store import Store, process_of
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import (
     DUE_AT_ONCE,
+    REQUEST,
+    RUNS_ONCE,
     DeadLetter,
     DelayedMessage,
     Delivery,
     Due,
     InboxEntry,
     NewDeadLetter,
+    Refusals,
+    ReplyKind,
+    is_request,
+    kind_of,
     server_of,
 )
 
 
 class MemoryAdmin(LayerAdmin):
-    """The admin side of a layer in *store*; *refusal* refuses a handshake."""
+    """The admin side of a layer in *store*; *refusals* refuse connections."""
 
-    def __init__(self, store: Store, refusal: bytes) -> None:
+    def __init__(self, store: Store, refusals: Refusals) -> None:
         self.store = store
-        self._refusal = refusal
+        self._refusals = refusals
 
     # Cleaning up after dead processes
 
@@ -87,10 +93,12 @@ class MemoryAdmin(LayerAdmin):
             return dead
 
     def _hand_on(self, held: Delivery) -> bool:
-        """Put *held* back; return False if too many workers have died of it."""
+        """Put *held* back; return False if no other worker may get it."""
         deaths = held.deaths + 1
-        if deaths >= configuration().DELIVERIES:
-            dead_letter(self.store, held, f"its worker died, {deaths} times", self._refusal)
+        runs_once = held.channel == REQUEST and kind_of(held.reply_channel or "") is ReplyKind.ONCE
+        if runs_once or deaths >= configuration().DELIVERIES:
+            reason = RUNS_ONCE if runs_once else f"its worker died, {deaths} times"
+            dead_letter(self.store, held, reason, self._refusals)
             return False
         self.store.put_back(held._replace(deaths=deaths))
         return True
@@ -149,7 +157,7 @@ class MemoryAdmin(LayerAdmin):
                     ServerStatus(
                         name,
                         info,
-                        len(self._connections_of(name)),
+                        sum(not is_request(reply) for reply in self._connections_of(name)),
                         sum(name in members for members in store.groups.values()),
                         len(store.inboxes.get(name, ())),
                     )

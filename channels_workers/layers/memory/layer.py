@@ -44,7 +44,7 @@ class InMemoryChannelLayer(WorkerLayer):
     def __init__(self, store: Store | None = None, **config: Any) -> None:
         super().__init__(**config)
         self.store = store or Store()
-        self.admin = MemoryAdmin(self.store, self.refusal)
+        self.admin = MemoryAdmin(self.store, self.refusals)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_cut_off = False  # in a forked child: the receivers are in its parent
 
@@ -53,7 +53,7 @@ class InMemoryChannelLayer(WorkerLayer):
         super().begin_in_child()
         self._is_cut_off = self._is_cut_off or bool(self.store.counters)
         self._loop, self.store = None, Store()
-        self.admin = MemoryAdmin(self.store, self.refusal)
+        self.admin = MemoryAdmin(self.store, self.refusals)
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer"
@@ -109,7 +109,10 @@ class InMemoryChannelLayer(WorkerLayer):
             server.was_flushed = False
             for reply, snapshot in server.snapshots():
                 self.store.republish(reply, snapshot)
+            for reply in server.unrestored():
+                self.store.republish(reply, None)
         server.unreadable.clear()
+        server.ended.clear()
         return len(entries)
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
@@ -132,6 +135,14 @@ class InMemoryChannelLayer(WorkerLayer):
         except Exception as error:  # noqa: BLE001  (the caller handles it)
             published = error
         done(published)
+
+    async def withdraw(self, reply_channel: str) -> bool:
+        """Delete a request that no worker has taken."""
+        return self.store.withdraw(reply_channel)
+
+    def tell(self, reply_channel: str, payload: bytes) -> None:
+        """Send *payload* to the consumer that listens to a request."""
+        self.store.tell(reply_channel, payload)
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection."""
@@ -199,7 +210,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; see ``commit.lua``."""
-        delivery, operations, session = finished
+        delivery, operations, session, ends = finished
         store, reply = self.store, delivery.reply_channel
         with store.changed:
             if not store.is_owner(delivery):
@@ -214,7 +225,7 @@ class InMemoryChannelLayer(WorkerLayer):
             if session is not None and not (record and record.state == DISCONNECTING):
                 store.save_session(session)
             if reply and record is not None:
-                plan.finish_order(reply, record)
+                plan.finish_order(reply, record, ends=ends)
             plan.write()
             return Committed.DONE
 
@@ -225,6 +236,10 @@ class InMemoryChannelLayer(WorkerLayer):
                 return Committed.STALE
             self._carry_out(changes, delivery.id)
             return Committed.DONE
+
+    def listen(self, reply_channel: str, timeout: float) -> bytes | None:
+        """Wait up to *timeout* seconds for what the server tells."""
+        return self.store.listen(reply_channel, timeout)
 
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
@@ -242,7 +257,7 @@ class InMemoryChannelLayer(WorkerLayer):
         with self.store.changed:
             if not self.store.is_owner(delivery):
                 return Committed.STALE
-            dead_letter(self.store, delivery, reason, self.refusal)
+            dead_letter(self.store, delivery, reason, self.refusals)
             return Committed.DONE
 
     # Everywhere

@@ -12,6 +12,7 @@ from channels_workers.layers.memory.store import Later, Record, Store
 from channels_workers.layers.types import (
     CONNECT,
     DELAY,
+    REQUEST,
     DeadLetter,
     Delivery,
     GroupSend,
@@ -20,6 +21,7 @@ from channels_workers.layers.types import (
     Join,
     Leave,
     Operation,
+    Refusals,
     Send,
     SendLater,
     server_of,
@@ -56,9 +58,9 @@ class Plan:
                 case Leave(group, channel):
                     self._leave(group, channel)
 
-    def finish_order(self, reply: str, record: Record) -> None:
+    def finish_order(self, reply: str, record: Record, *, ends: bool = False) -> None:
         """Finish the pending message of a connection, and plan to tell its server."""
-        operation, server = self.store.finish_order(reply, record), server_of(reply)
+        operation, server = self.store.finish_order(reply, record, ends=ends), server_of(reply)
         if operation and server and server in self.store.counters:
             self._inboxes[server].append(operation)
 
@@ -139,10 +141,10 @@ class Plan:
         self._changes.append((group, member, joins))
 
 
-def dead_letter(store: Store, delivery: Delivery, reason: str, refusal: bytes) -> None:
+def dead_letter(store: Store, delivery: Delivery, reason: str, refusals: Refusals) -> None:
     """Make a pending delivery a dead letter; see ``lib/dead_letters.lua``.
 
-    Its connection goes on as if a consumer had run and done nothing. *refusal* refuses a handshake.
+    Its connection goes on as if a consumer had run and done nothing, or only refused it.
     """
     held = store.acknowledge(delivery)
     store.dead_letters.append(DeadLetter(next(store.tokens), reason, held))
@@ -150,7 +152,8 @@ def dead_letter(store: Store, delivery: Delivery, reason: str, refusal: bytes) -
     record = store.waiting_for(held)
     if record is not None and held.reply_channel is not None:
         plan = Plan(store, lambda channel: 0)
-        if held.channel == CONNECT:
+        if held.channel in (CONNECT, REQUEST):
+            refusal = refusals.handshake if held.channel == CONNECT else refusals.request
             plan.add_all([Send(held.reply_channel, refusal)], held.id)
         plan.finish_order(held.reply_channel, record)
         plan.write()

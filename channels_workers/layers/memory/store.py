@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,8 +12,6 @@ from itertools import count
 from channels_workers.exceptions import ServerEvicted
 from channels_workers.layers.server import Departure
 from channels_workers.layers.types import (
-    CONNECT,
-    DISCONNECT,
     Closed,
     ConnectionSnapshot,
     DeadLetter,
@@ -24,6 +22,8 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     Session,
+    first_channel,
+    last_channel,
     server_of,
 )
 
@@ -95,6 +95,8 @@ class Store:
         self.inboxes: dict[str, list[InboxEntry]] = defaultdict(list)
         self.records: dict[str, Record] = {}
         self.sessions: dict[str, bytes] = {}
+        #: What the servers of requests have told their consumers.
+        self.told: dict[str, deque[bytes]] = {}
         #: The members of groups: a server has the id of the inbox entry of its last join, an
         #: ordinary channel, with ``*`` before its name, an empty string.
         self.groups: dict[str, dict[str, str]] = defaultdict(dict)
@@ -265,20 +267,38 @@ class Store:
             self._publish_order(reply, record, channel, payload)
             return Published.PUBLISHED
 
-    def republish(self, reply: str, snapshot: ConnectionSnapshot) -> None:
-        """Publish the pending message again, if a flush deleted it; see ``republish.lua``."""
+    def republish(self, reply: str, snapshot: ConnectionSnapshot | None) -> None:
+        """Publish the pending message again, if a flush deleted it; see ``republish.lua``.
+
+        Without a *snapshot*, the request is forgotten instead, and its server told.
+        """
         with self.changed:
             record = self.records.get(reply)
             if record is None or record.state == IDLE:
                 return
-            channel, payload = snapshot.pending or ("", b"")
             if record.state == DISCONNECTING:
-                channel, payload = DISCONNECT, record.disconnect_payload
-            elif record.order != snapshot.order:
+                channel, payload = last_channel(reply), record.disconnect_payload
+            elif snapshot is None:
+                self._forget_request(reply, record)
                 return
-            stream = self.stream(channel)
-            if channel and record.token not in stream.waiting.keys() | stream.pending.keys():
+            elif record.order == snapshot.order and snapshot.pending is not None:
+                channel, payload = snapshot.pending
+            else:
+                return
+            if not self._is_there(channel, record):
                 self._publish_order(reply, record, channel, payload)
+
+    def _forget_request(self, reply: str, record: Record) -> None:
+        if self._is_there(first_channel(reply), record):
+            return
+        self._delete_connection(reply)
+        server = reply.partition("!")[0]
+        self.add_to_inbox(server, [InboxOperation(InboxKind.END, reply, b"")])
+        self.inbox_listeners.get(server, lambda: None)()
+
+    def _is_there(self, channel: str, record: Record) -> bool:
+        stream = self.stream(channel)
+        return record.token in stream.waiting or record.token in stream.pending
 
     def close(self, reply: str, code: int) -> Closed:
         """End a connection; see ``close.lua``."""
@@ -292,13 +312,42 @@ class Store:
             if record.state == IDLE:
                 self._publish_disconnect(reply, record)
                 return Closed.PUBLISHED
-            if record.order == 0 and not self._is_taken(record):
-                del self.stream(CONNECT).waiting[record.token]
-                self.forget_empty(CONNECT)
-                self._delete_connection(reply)
+            if self._withdraw(reply, record):
                 return Closed.WITHDRAWN
             record.state = CLOSING
             return Closed.CLOSING
+
+    def withdraw(self, reply: str) -> bool:
+        """Delete a request that no worker has taken; see ``withdraw.lua``."""
+        with self.changed:
+            record = self.records.get(reply)
+            return record is not None and record.state == BUSY and self._withdraw(reply, record)
+
+    def _withdraw(self, reply: str, record: Record) -> bool:
+        channel = first_channel(reply)
+        if record.order != 0 or self._is_taken(channel, record):
+            return False
+        del self.stream(channel).waiting[record.token]
+        self.forget_empty(channel)
+        self._delete_connection(reply)
+        return True
+
+    def tell(self, reply: str, payload: bytes) -> None:
+        """Keep *payload* for the consumer of a request; see ``tell.lua``."""
+        with self.changed:
+            if reply in self.records:
+                self.told.setdefault(reply, deque()).append(payload)
+                self.changed.notify_all()
+
+    def listen(self, reply: str, timeout: float) -> bytes | None:
+        """Wait up to *timeout* seconds for what the server of a request tells."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: reply in self.told, timeout):
+                return None
+            payload = self.told[reply].popleft()
+            if not self.told[reply]:
+                del self.told[reply]
+            return payload
 
     def waiting_for(self, delivery: Delivery) -> Record | None:
         """Return the record of the connection that waits for *delivery*, if there is one."""
@@ -307,12 +356,13 @@ class Store:
             return None
         return record
 
-    def finish_order(self, reply: str, record: Record) -> InboxOperation | None:
+    def finish_order(self, reply: str, record: Record, *, ends: bool) -> InboxOperation | None:
         """Go on after the pending message is finished; return what its server must learn."""
-        if record.state == CLOSING:
+        self.told.pop(reply, None)
+        if record.state == CLOSING and not ends:
             self._publish_disconnect(reply, record)
             return None
-        if record.state == DISCONNECTING:
+        if ends or record.state == DISCONNECTING:
             self._delete_connection(reply)
             return InboxOperation(InboxKind.END, reply, b"")
         record.state, record.token = IDLE, ""
@@ -324,8 +374,8 @@ class Store:
             if session.reply_channel in self.records:
                 self.sessions[session.reply_channel] = session.payload
 
-    def _is_taken(self, record: Record) -> bool:
-        waiting = self.stream(CONNECT).waiting.get(record.token)
+    def _is_taken(self, channel: str, record: Record) -> bool:
+        waiting = self.stream(channel).waiting.get(record.token)
         return waiting is None or waiting.attempts + waiting.failures + waiting.deaths > 0
 
     def _publish_order(self, reply: str, record: Record, channel: str, payload: bytes) -> None:
@@ -346,11 +396,11 @@ class Store:
     def _publish_disconnect(self, reply: str, record: Record) -> None:
         record.order += 1
         record.state = DISCONNECTING
-        self._publish_order(reply, record, DISCONNECT, record.disconnect_payload)
+        self._publish_order(reply, record, last_channel(reply), record.disconnect_payload)
 
     def _delete_connection(self, reply: str) -> None:
-        self.records.pop(reply, None)
-        self.sessions.pop(reply, None)
+        for known in (self.records, self.sessions, self.told):
+            known.pop(reply, None)
 
 
 def process_of(consumer: str) -> str:

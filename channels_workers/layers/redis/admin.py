@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     DelayedMessage,
     Due,
     NewDeadLetter,
+    Refusals,
     Unreadable,
 )
 from channels_workers.logs import fields
@@ -42,11 +43,11 @@ CURE = (
 
 
 class RedisAdmin(LayerAdmin):
-    """The admin side of a layer in the Redis of *client*; *refusal* refuses a handshake."""
+    """The admin side of a layer in the Redis of *client*; *refusals* refuse connections."""
 
-    def __init__(self, client: Client, refusal: bytes) -> None:
+    def __init__(self, client: Client, refusals: Refusals) -> None:
         self.client = client
-        self._refusal = refusal
+        self._refusals = refusals
         self._aside = Aside(logger, CURE)
         #: The duties of a worker process share one connection.
         self._turn = threading.Lock()
@@ -95,7 +96,7 @@ class RedisAdmin(LayerAdmin):
     def clean_up(self, process: str) -> list[NewDeadLetter]:
         """Clean up after a dead process, in small steps; return new dead letters."""
         limits, name = configuration(), wire.written_name(process)
-        rest: Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, self._refusal]
+        rest: Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, *self._refusals]
         cursor, dead_letters = b"", list[bytes]()
         while cursor != b"done":
             cursor, *found = self._call(Request("clean_up", [name, cursor, *rest]))

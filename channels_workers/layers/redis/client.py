@@ -53,7 +53,7 @@ KEPT = (
 )
 
 #: Keys named by a living process, which a flush keeps, too.
-KEPT_OF_LIVING = ("inbox", "connections", "session", "groups")
+KEPT_OF_LIVING = ("inbox", "connections", "session", "groups", "ended")
 
 
 class Client:
@@ -176,6 +176,15 @@ class Client:
                 f"The user of Redis at {self} may not run {names} on keys that begin with "
                 f"{self.prefix} ({said}). {permissions.CURE}"
             )
+        self._check_right_to_wait()
+
+    def _check_right_to_wait(self) -> None:
+        """Try ``BLPOP``, which Redis 6.2 refuses to all scripts, with a time-out that is none."""
+        with self.explained():
+            try:
+                self.redis.execute_command("BLPOP", self.key("permissions"), "none")  # type: ignore[no-untyped-call]
+            except redis.exceptions.ResponseError as error:
+                self.explain(error)
 
     def claim_format(self) -> None:
         """Store the format version in Redis, unless there is one."""

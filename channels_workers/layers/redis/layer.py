@@ -12,7 +12,7 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.redis import requests, wire
+from channels_workers.layers.redis import requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.registration import Registration, Registrations
@@ -52,8 +52,8 @@ class RedisChannelLayer(WorkerLayer):
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
         super().__init__(**config)
         self.client = Client(hosts, prefix)
-        self.streams = Streams(self.client, self.refusal)
-        self.admin = RedisAdmin(self.client, self.refusal)
+        self.streams = Streams(self.client, self.refusals)
+        self.admin = RedisAdmin(self.client, self.refusals)
         self._registrations = Registrations(self.client)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
@@ -66,7 +66,7 @@ class RedisChannelLayer(WorkerLayer):
         self._server_session = None
         self.client.renew()
         self.streams.begin_in_child()
-        self.admin = RedisAdmin(self.client, self.refusal)
+        self.admin = RedisAdmin(self.client, self.refusals)
         self._registrations.begin_in_child()
 
     def __str__(self) -> str:
@@ -169,6 +169,21 @@ class RedisChannelLayer(WorkerLayer):
             server.unsure.add(reply_channel)
         return closed
 
+    async def withdraw(self, reply_channel: str) -> bool:
+        """Delete a request that no worker has taken; this waits while Redis is away."""
+        session = self._living_session()
+        try:
+            return bool(await session.call(Request("withdraw", [reply_channel], in_epoch=True)))
+        finally:
+            session.server.ended.add(reply_channel)
+
+    def tell(self, reply_channel: str, payload: bytes) -> None:
+        """Send *payload* to the consumer that listens to a request; wait while Redis is away."""
+        try:
+            self._living_session().tell(reply_channel, payload)
+        except LayerUnavailable as error:
+            requests.note_untold(error)
+
     def inbox_waits(self) -> float:
         """Return for how long the inbox of this process was not read to its end (s)."""
         session = self._running_session()
@@ -259,6 +274,10 @@ class RedisChannelLayer(WorkerLayer):
         encoded = requests.encode_operations(changes, self.get_capacity)
         return Committed(self.streams.call(Request("change_groups", held + encoded)).decode())
 
+    def listen(self, reply_channel: str, timeout: float) -> bytes | None:
+        """Wait up to *timeout* seconds for what the server tells; in parts of two seconds."""
+        return told.listen(self.client, reply_channel, timeout)
+
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
         held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
@@ -272,7 +291,7 @@ class RedisChannelLayer(WorkerLayer):
         """Make *delivery* a dead letter."""
         held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
         kept = configuration().DEAD_LETTERS
-        reply = self.client.call(Request("dead_letter", [*held, reason, kept, self.refusal]))
+        reply = self.client.call(Request("dead_letter", [*held, reason, kept, *self.refusals]))
         return Committed(reply.decode())
 
     # Everywhere

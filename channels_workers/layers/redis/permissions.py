@@ -8,6 +8,7 @@ COMMANDS = (
     *("del", "rename", "get", "set", "setnx", "mget", "memory|usage"),
     *("hget", "hset", "hdel", "hkeys", "hmget", "hgetall", "hexists", "hincrby", "hlen", "hscan"),
     *("sadd", "srem", "smembers", "sismember", "scard", "lpush", "lpos", "ltrim"),
+    *("rpush", "lpop", "blpop", "pexpire"),
     *("zadd", "zcard", "zrange", "zrem"),
     *("xadd", "xdel", "xlen", "xtrim", "xrange", "xrevrange", "xread", "xreadgroup"),
     *("xack", "xpending"),

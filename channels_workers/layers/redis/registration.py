@@ -32,9 +32,17 @@ class Registration:
         self._recovering = b""  # the epoch of a recovery
         self._since = 0.0  # when that was first seen (monotonic seconds)
 
-    def heartbeat(self, position: str = "") -> Request:
-        """Return the request of a heartbeat; *position* is the last entry read from the inbox."""
-        known: Arguments = [self.process, position, self.epoch, self.counter, new_id()]
+    @property
+    def is_recovering(self) -> bool:
+        """Whether the last heartbeat found that all processes register again."""
+        return self._recovering != b""
+
+    def heartbeat(self, position: str = "", ended: Sequence[str] = ()) -> Request:
+        """Return the request of a heartbeat.
+
+        *position* is the last entry read from the inbox, *ended* are requests that have ended.
+        """
+        known: Arguments = [self.process, position, self.epoch, self.counter, new_id(), *ended]
         return Request("heartbeat", known, ordered=False)
 
     def read(self, reply: list[Any], now: float) -> Liveness:

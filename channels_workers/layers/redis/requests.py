@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,6 +25,8 @@ from channels_workers.layers.types import (
     server_of,
 )
 
+logger = logging.getLogger(__name__)
+
 #: Called once with the result of a request, or with an error.
 Done = Callable[[Any], object]
 
@@ -37,6 +40,12 @@ class Epoch(Protocol):
 
 def ignore(result: Any) -> None:
     """Ignore a result."""
+
+
+def note_untold(result: Any) -> None:
+    """Log that a consumer was not told something; it asks again."""
+    if isinstance(result, Exception):
+        logger.debug("A consumer was not told: %s", result)
 
 
 @dataclass(slots=True)
@@ -111,7 +120,7 @@ def encode_operations(
 
 def commit(finished: Finished, capacity_of: Callable[[str], int]) -> Request:
     """Return the request that commits *finished*."""
-    delivery, operations, session = finished
+    delivery, operations, session, ends = finished
     arguments: Arguments = [
         delivery.channel,
         delivery.token,
@@ -121,6 +130,7 @@ def commit(finished: Finished, capacity_of: Callable[[str], int]) -> Request:
         delivery.order,
         session.reply_channel if session else "",
         session.payload if session else b"",
+        "ends" if ends else "",
     ]
     return Request("commit", arguments + encode_operations(operations, capacity_of))
 
@@ -161,11 +171,13 @@ def restore(server: Server, epoch: str, about: ProcessInfo, size: int) -> Iterat
 
 
 def republish(server: Server, size: int) -> Iterator[Request]:
-    """Yield requests that publish the pending messages of *server* again, after a flush."""
-    pending = [each for each in server.snapshots() if each[1].pending or each[1].code]
+    """Yield requests that publish the pending messages of *server* again, after a flush.
+
+    They forget requests that must not be published again.
+    """
+    pending: list[Arguments] = [[reply, "", "", b""] for reply in server.unrestored()]
+    for reply, snapshot in server.snapshots():
+        if snapshot.pending or snapshot.code:
+            pending.append([reply, snapshot.order, *(snapshot.pending or ("", b""))])
     for at in range(0, len(pending), size):
-        arguments: Arguments = []
-        for reply, snapshot in pending[at : at + size]:
-            channel, payload = snapshot.pending or ("", b"")
-            arguments += (reply, snapshot.order, channel, payload)
-        yield Request("republish", arguments)
+        yield Request("republish", [each for part in pending[at : at + size] for each in part])

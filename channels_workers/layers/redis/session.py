@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterable
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 from channels_workers.backoff import Backoff
@@ -31,6 +32,9 @@ HEARTBEAT_INTERVAL = 1.0
 
 #: Connections registered again in one request.
 RESTORED_AT_ONCE = 100
+
+#: Ended requests that one heartbeat names; see ``heartbeat.lua``.
+ENDED_AT_ONCE = 5_000
 
 
 class Layer(Protocol):
@@ -100,6 +104,11 @@ class ServerSession:
         """Take the server out of groups that have no member here any more, soon."""
         for group, entry in departures:
             self.writer.add(Request("leave", [self.server.id, group, entry]), ignore)
+
+    def tell(self, reply_channel: str, payload: bytes) -> None:
+        """Tell the consumer of a request something, soon."""
+        known = (self.server.position, self.registration.epoch)
+        self.writer.add(Request("tell", [reply_channel, payload, *known]), requests.note_untold)
 
     def inbox_waits(self) -> float:
         """Return for how long the inbox was not read to its end (s)."""
@@ -190,12 +199,14 @@ class ServerSession:
                 logger.exception("The heartbeat failed", extra=self._fields("trying_again"))
 
     async def _heartbeat_once(self) -> None:
-        unsure = set(self.server.unsure)
-        reply = await self.call(self.registration.heartbeat(self.server.position))
+        unsure, ended = set(self.server.unsure), list(islice(self.server.ended, ENDED_AT_ONCE))
+        reply = await self.call(self.registration.heartbeat(self.server.position, ended))
         liveness = self.registration.read(reply, time.monotonic())
         self.server.unsure -= unsure
         if liveness is Liveness.ALIVE:
             self.server.forget_ends(unsure)
+            if not self.registration.is_recovering:
+                self.server.ended.difference_update(ended)
         for request in self.registration.follow_up(time.monotonic()):
             await self.call(request)
         if liveness is Liveness.EVICTED:
@@ -208,10 +219,13 @@ class ServerSession:
         logger.warning(text, extra=self._fields("data_lost"))
         about = ProcessInfo.this("server")
         parts = list(requests.restore(self.server, epoch, about, RESTORED_AT_ONCE))
+        unrestored = self.server.unrestored()
+        self.writer.give_up(unrestored)
         for request in parts:
             if await asyncio.to_thread(self.layer.client.call, request) == b"evicted":
                 raise ServerEvicted
         self.server.restored()
+        self.server.forget_requests(unrestored)
         self.registration.begin_again(epoch)
         logger.warning("This server is registered again", extra=self._fields("data_restored"))
 

@@ -25,6 +25,9 @@ ABOUT: dict[str, Any] = {
     "threads": int,
 }
 
+#: Matches the reply channels of requests.
+REQUESTS = b"*![so][an][fc]e.*"
+
 
 def read_status(client: redis.Redis, prefix: str) -> Status:
     """Return the status of the layer with *prefix*; unreadable data is skipped, and counted."""
@@ -100,9 +103,19 @@ def _pattern(start: bytes) -> bytes:
 def _server(asked: Asked, prefix: str, name: bytes, about: ProcessInfo) -> ServerStatus:
     counts = (
         asked(command, f"{prefix}{key}:".encode() + name) or 0
-        for command, key in (("HLEN", "connections"), ("SCARD", "groups"), ("XLEN", "inbox"))
+        for command, key in (("SCARD", "groups"), ("XLEN", "inbox"))
     )
-    return ServerStatus(printable(name), about, *counts)
+    return ServerStatus(printable(name), about, _sockets(asked, prefix, name), *counts)
+
+
+def _sockets(asked: Asked, prefix: str, server: bytes) -> int:
+    """Return how many connections of *server* are no requests."""
+    key = f"{prefix}connections:".encode() + server
+    count, cursor = asked("HLEN", key) or 0, -1
+    while count > 0 and cursor != 0:
+        cursor, found = asked("HSCAN", key, max(cursor, 0), "MATCH", REQUESTS, "COUNT", 1000)
+        count -= len(found)
+    return max(0, count)
 
 
 def _busy(asked: Asked, keys: Iterable[bytes]) -> dict[bytes, int]:

@@ -26,7 +26,7 @@ from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request, load_scripts
 from channels_workers.layers.redis.resp import Arguments, Command, pack, raised
 from channels_workers.layers.redis.wire import GROUP
-from channels_workers.layers.types import Delivery, Unreadable
+from channels_workers.layers.types import Delivery, Refusals, Unreadable
 from channels_workers.logs import described, fields
 
 #: Errors of Redis if a stream, or its consumer group, does not exist (any more).
@@ -110,9 +110,9 @@ class Streams:
     An unreadable message becomes a dead letter, alone.
     """
 
-    def __init__(self, client: Client, refusal: bytes) -> None:
+    def __init__(self, client: Client, refusals: Refusals) -> None:
         self.client = client
-        self._refusal = refusal  # of a handshake
+        self._refusals = refusals
         self._dead_letters = client.key("dead_letters")
         self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
@@ -327,7 +327,7 @@ class Streams:
         for channel, token, error in read.unreadable:
             self._set_aside(channel, error)
             letter = [channel, token, consumer, f"{wire.UNREADABLE}: {error}"]
-            rest: Arguments = [configuration().DEAD_LETTERS, self._refusal]
+            rest: Arguments = [configuration().DEAD_LETTERS, *self._refusals]
             self.client.call(Request("dead_letter", [*letter, *rest]))
         return read.deliveries
 

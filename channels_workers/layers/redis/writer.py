@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Any
 
 import redis.exceptions
@@ -57,6 +58,15 @@ class Writer:
         self._waiting.append(request)
         if not self._in_flight:
             self._write_waiting()
+
+    def give_up(self, reply_channels: Collection[str]) -> None:
+        """Do not write the first messages of these requests again: they may have run.
+
+        The result of their publish is that they are gone.
+        """
+        for request in (*self._in_flight, *self._waiting):
+            if request.script == "publish" and request.arguments[1] in reply_channels:
+                _answer(request, b"gone")
 
     def end(self) -> None:
         """Answer all open requests with :class:`LayerUnavailable`, and refuse further ones."""

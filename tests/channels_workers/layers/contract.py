@@ -20,6 +20,8 @@ from channels_workers.layers.types import (
     DELAY,
     DISCONNECT,
     RECEIVE,
+    REQUEST,
+    REQUEST_DISCONNECT,
     Closed,
     Committed,
     ConnectionSnapshot,
@@ -45,6 +47,9 @@ MakeLayer = Callable[..., WorkerLayer]
 
 ALL = [CONNECT, RECEIVE, DISCONNECT, "work"]
 
+#: What workers listen to.
+LISTENED = (*ALL, REQUEST, REQUEST_DISCONNECT)
+
 
 class Process:
     """One process's view of a layer, as short calls for tests. It is registered as a worker."""
@@ -53,7 +58,7 @@ class Process:
         self.layer = layer
         self.name = name
         self.consumer = f"{name}.0"
-        layer.register(name, ProcessInfo("worker", "host", 1, 0.0, 1, tuple(ALL)))
+        layer.register(name, ProcessInfo("worker", "host", 1, 0.0, 1, LISTENED))
 
     async def connect(self) -> Recorder:
         """Attach a receiver and publish its connect."""

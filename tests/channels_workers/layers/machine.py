@@ -103,6 +103,9 @@ class Client:
     def evicted(self) -> None:
         raise AssertionError("no connection is lost here")
 
+    def end_told(self) -> None:
+        pass
+
     def snapshot(self) -> None:
         return None
 

@@ -10,12 +10,13 @@ TIMEOUT = 10
 
 
 class Recorder:
-    """Stands in for a socket. Records `messages`, `releases` and `lost`."""
+    """Stands in for a socket. Records `messages`, `releases`, `ends` and `lost`."""
 
     def __init__(self) -> None:
         self.channel = ""
         self.messages: list[dict[str, Any]] = []
         self.releases: list[int] = []
+        self.ends = 0
         self.lost = False
         self._changed = asyncio.Event()
 
@@ -29,6 +30,10 @@ class Recorder:
 
     def evicted(self) -> None:
         self.lost = True
+        self._changed.set()
+
+    def end_told(self) -> None:
+        self.ends += 1
         self._changed.set()
 
     def snapshot(self) -> ConnectionSnapshot | None:

@@ -263,6 +263,8 @@ KEYS = {
     "group:group": "hash",
     "session:{1}": "string",
     "stale_connections:{0}": "hash",
+    "told:{1}": "list",
+    "ended:{0}": "hash",
     "aside": "stream",
     "aside_logged": "string",
 }
@@ -272,6 +274,7 @@ KEYS = {
 RARE = (
     *("dead", "groups:{0}", "stale_connections:{0}"),
     *("recovered", "recovering", "aside_logged"),
+    *("told:{1}", "ended:{0}"),
 )
 
 

@@ -8,6 +8,7 @@ import pytest
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
 from channels_workers.layers.types import FULL_PAUSE, Due
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
+from tests.channels_workers.layers.request_contract import RequestContract
 
 __all__ = ["other", "process"]
 
@@ -20,6 +21,10 @@ def make_layer() -> MakeLayer:
 
 class TestMemoryLayer(LayerContract):
     """The contract."""
+
+
+class TestRequests(RequestContract):
+    """The contract about requests."""
 
 
 def test_it_counts_refused_messages() -> None:

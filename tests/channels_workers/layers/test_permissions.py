@@ -22,6 +22,7 @@ from tests.channels_workers.layers.contract import (
     process,
 )
 from tests.channels_workers.layers.recorder import TIMEOUT
+from tests.channels_workers.layers.request_contract import RequestContract
 from tests.docs.pages import page
 
 __all__ = ["other", "process"]
@@ -59,7 +60,7 @@ def refusal(address: str) -> str:
     return str(caught.value)
 
 
-class TestLeastRights(LayerContract):
+class TestLeastRights(LayerContract, RequestContract):
     """A user with only the documented rights passes the contract."""
 
     @pytest.fixture

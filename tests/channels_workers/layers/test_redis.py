@@ -9,6 +9,7 @@ from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.types import Due
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
+from tests.channels_workers.layers.request_contract import RequestContract
 
 __all__ = ["other", "process"]
 
@@ -30,6 +31,10 @@ async def make_layer(redis_server: RedisServer) -> AsyncIterator[MakeLayer]:
 
 class TestRedisLayer(LayerContract):
     """The contract."""
+
+
+class TestRequests(RequestContract):
+    """The contract about requests."""
 
 
 async def test_the_age_of_the_oldest_message(make_layer: MakeLayer) -> None:

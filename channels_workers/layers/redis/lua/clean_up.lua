@@ -4,19 +4,24 @@
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 the cursor that the last call returned (first: ""),
 --          3 how much to do in this call, 4 how often a message is delivered,
---          5 how many dead letters are kept, 6 payload that refuses a handshake
--- writes   channel:<name>, connections:<server>, session:<reply>, group:<name>, groups:<server>,
---          inbox:<server>, dead_letters, process_info, awaiting_cleanup
+--          5 how many dead letters are kept, 6, 7 payloads that refuse a handshake and a request
+-- writes   channel:<name>, connections:<server>, session:<reply>, told:<reply>, group:<name>,
+--          groups:<server>, inbox:<server>, ended:<server>, dead_letters, process_info, awaiting_cleanup
 -- returns  {the next cursor, or "done"; channel and id of each new dead letter}
 --
--- Its deliveries, also those under its previous ids, go back to the other workers. Its connections
--- end, and it leaves its groups. Any process may repeat a call without harm.
+-- Its deliveries, also those under its previous ids, go back to the other workers, except requests that
+-- must not run twice. Its connections end, and it leaves its groups. Any process may repeat a call without harm.
 
 local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local deliveries, kept, refusal = tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local deliveries, kept = tonumber(ARGV[4]), ARGV[5]
+local refusals = {["websocket.connect"] = ARGV[6], ["http.request"] = ARGV[7]}
 if on_key("SISMEMBER", awaiting_cleanup, process) == 0 then return {"done"} end
 
 local plan, new_dead_letters = new_plan(), {}
+
+local function runs_once(channel, fields)
+  return channel == "http.request" and request_kind(field_of(fields, "reply") or "") == "once"
+end
 
 local function hand_on(channel, entry)
   local found = on_key("XRANGE", stream_key(channel), entry, entry)
@@ -26,10 +31,11 @@ local function hand_on(channel, entry)
   end
   local fields = found[1][2]
   local deaths = (tonumber(field_of(fields, "deaths")) or 0) + 1
-  local reason = deaths >= deliveries and "its worker died, " .. deaths .. " times"
+  local reason = runs_once(channel, fields) and "its worker died, and a request that is not safe runs once"
+    or deaths >= deliveries and "its worker died, " .. deaths .. " times"
     or #fields > most_fields and "its worker died, and it is unreadable"
   if reason then
-    dead_letter(plan, channel, entry, fields, reason, kept, refusal)
+    dead_letter(plan, channel, entry, fields, reason, kept, refusals)
     new_dead_letters[#new_dead_letters + 1] = channel
     new_dead_letters[#new_dead_letters + 1] = field_of(fields, "id") or ""
   else
@@ -91,7 +97,7 @@ if cursor ~= "0" then return {"at " .. cursor} end
 for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
   on_key("HDEL", group_key(group), process)
 end
-redis.call("DEL", groups_key(process), inbox_key(process))
+redis.call("DEL", groups_key(process), inbox_key(process), ended_key(process))
 on_key("HDEL", process_info, process)
 on_key("SREM", awaiting_cleanup, process)
 return {"done"}

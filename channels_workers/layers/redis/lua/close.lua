@@ -1,12 +1,12 @@
--- close.lua: end a connection. Exactly one websocket.disconnect follows its last message.
+-- close.lua: end a connection. Exactly one disconnect follows its last message.
 -- include: keys.lua epoch.lua connection.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 reply channel, 2 close code, 3 the epoch that the server knows, or ""
 -- reads    session:<reply>
--- writes   connections:<server>, channel:websocket.disconnect, channel:websocket.connect
+-- writes   connections:<server>, told:<reply>, channel:<those of the first and the last message>
 -- returns  "published" (the connection was idle); "closing" (the commit of the pending message will
---          publish it); "withdrawn" (no worker had taken the connect: nothing is left);
+--          publish it); "withdrawn" (no worker had taken its first message: nothing is left);
 --          "repeated"; "gone" (no record)
 
 local reply, code = ARGV[1], ARGV[2]

@@ -6,15 +6,17 @@
 -- ARGV     1 channel, 2 entry, 3 consumer, 4 message id,
 --          5 reply channel of the connection that waits for this delivery, or "", 6 its order,
 --          7 reply channel of the session to save, or "", 8 that session,
---          9... operations (outbox.lua)
--- writes   channel:<channel>, session:<reply>, connections:<server>, inbox:<server>,
---          group:<name>, groups:<server>, delayed, delayed_messages
+--          9 "ends" if the connection ends with this, without a disconnect, or "",
+--          10... operations (outbox.lua)
+-- writes   channel:<channel>, session:<reply>, connections:<server>, told:<reply>, inbox:<server>,
+--          ended:<server>, group:<name>, groups:<server>, delayed, delayed_messages
 -- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done);
 --          "gone" (the connection has ended; the delivery was acknowledged, nothing else done);
 --          "full <channel>" (nothing was done)
 
 local channel, entry, consumer, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local reply, order, session_of, session = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local ends = ARGV[9] ~= ""
 
 local transient = transient_error("")
 if transient then return transient end
@@ -30,18 +32,23 @@ if reply ~= "" then
 end
 
 local plan = new_plan()
-local full = plan_outbox(plan, 9, id)
+local full = plan_outbox(plan, 10, id)
 if full then return "full " .. full end
 local keeps_session = session_of ~= "" and not (record and record.state == "d")
+  and not (ends and session_of == reply)
   and (record and session_of == reply
     or on_key("HEXISTS", connections_key(server_of(session_of)), session_of) == 1)
 if keeps_session and is_alive(plan, server_of(session_of)) then
   plan_inbox(plan, server_of(session_of), "k" .. session_of, session)
 end
-if record then plan_release(plan, reply, record) end
+if record then plan_release(plan, reply, record, ends) end
 
 acknowledge(channel, entry)
 if keeps_session then redis.call("SET", session_key(session_of), session) end
 write_outbox(plan)
-if record then finish_order(reply, record) end
+if record then finish_order(reply, record, ends) end
+-- A publish that was answered, but whose answer was lost, comes again: it must find this.
+if record and ends and is_alive(plan, server_of(reply)) then
+  on_key("HSET", ended_key(server_of(reply)), reply, "ended")
+end
 return "done"

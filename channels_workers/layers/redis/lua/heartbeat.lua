@@ -3,8 +3,9 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 id of the last inbox entry that it processed, or "", 3 the epoch that it
---          knows, 4 its counter as it knows it, 5 a new epoch, used if this one has ended
--- writes   processes, inbox:<server>, epoch, run, recovering
+--          knows, 4 its counter as it knows it, 5 a new epoch, used if this one has ended,
+--          6... requests whose end the server has learned, up to 5,000
+-- writes   processes, inbox:<server>, ended:<server>, epoch, run, recovering
 -- returns  {"alive", counter, the epoch of a recovery, or "", 1 if process_info has it, else 0};
 --          {"evicted"}: it was declared dead; {"lost", epoch}: Redis has lost data, or came back
 --          with old data
@@ -25,8 +26,11 @@ if current == known and stored >= counter and not is_other then
     on_key("XTRIM", inbox_key(process), "MINID", entry)
     on_key("XDEL", inbox_key(process), entry)
   end
+  local registering = on_key("GET", recovering) or ""
+  -- During a recovery, a publish of the same write may be refused, and come again later.
+  if ARGV[6] and registering == "" then on_key("HDEL", ended_key(process), unpack(ARGV, 6)) end
   local raised = on_key("HINCRBY", processes, process, 1)
-  return {"alive", raised, on_key("GET", recovering) or "", on_key("HEXISTS", process_info, process)}
+  return {"alive", raised, registering, on_key("HEXISTS", process_info, process)}
 end
 
 if on_key("LPOS", dead, process) then return {"evicted"} end

@@ -16,7 +16,7 @@ local tried = {
   {"HMGET", probe, ""}, {"HGETALL", probe}, {"HEXISTS", probe, ""}, {"HINCRBY", probe, "", "1"}, {"HLEN", probe},
   {"HSCAN", probe, "0"}, {"SADD", probe, ""}, {"SREM", probe, ""}, {"SMEMBERS", probe},
   {"SISMEMBER", probe, ""}, {"SCARD", probe}, {"LPUSH", probe, ""}, {"LPOS", probe, ""},
-  {"LTRIM", probe, "0", "0"}, {"ZADD", probe, "0", ""}, {"ZCARD", probe}, {"ZRANGE", probe, "0", "0"},
+  {"LTRIM", probe, "0", "0"}, {"RPUSH", probe, ""}, {"LPOP", probe}, {"PEXPIRE", probe .. ":none", "1"}, {"ZADD", probe, "0", ""}, {"ZCARD", probe}, {"ZRANGE", probe, "0", "0"},
   {"ZREM", probe, ""}, {"XADD", probe, "*", "", ""}, {"XDEL", probe, "1"}, {"XLEN", probe},
   {"XTRIM", probe, "MAXLEN", "1"}, {"XRANGE", probe, "-", "+"},
   {"XREVRANGE", probe, "+", "-"}, {"XREAD", "STREAMS", probe, "0"},

@@ -4,7 +4,7 @@
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 reply channel, 3 order, 4 payload,
 --          5 payload of the disconnect to come (with order 0 only), 6 the epoch that the server knows, or ""
--- reads    processes, session:<reply>
+-- reads    processes, session:<reply>, ended:<server>
 -- writes   connections:<server>, channel:<channel>
 -- returns  "published"; "repeated" (it was published before); "gone" (no record, or one that ends);
 --          "evicted" (the server is not registered); "order ..." (an error of the caller)
@@ -27,6 +27,9 @@ if not record then
     return is_dead and "evicted" or lost_or("evicted")
   end
   if order ~= 0 then return lost_or("gone") end
+  if request_kind(reply) and on_key("HEXISTS", ended_key(server_of(reply)), reply) == 1 then
+    return "repeated"  -- it has ended meanwhile
+  end
   record = {order = -1, state = "i", code = "", entry = "", disconnect_payload = ARGV[5]}
 end
 if order <= record.order and record.state ~= "d" then return "repeated" end

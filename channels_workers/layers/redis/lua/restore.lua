@@ -8,7 +8,7 @@
 --          channel of the pending message or "", its payload, payload of its disconnect,
 --          session or "", close code or ""
 -- writes   processes, process_info, connections:<server>, stale_connections:<server>, session:<reply>,
---          channel:<name>, group:<name>, groups:<server>, inbox:<server>
+--          told:<reply>, ended:<server>, channel:<name>, group:<name>, groups:<server>, inbox:<server>
 -- returns  "done"; "evicted" (it was declared dead)
 --
 -- Old data, such as those of a snapshot, are kept if they agree with the server, and deleted if not.
@@ -27,7 +27,7 @@ local function begin()
   for _, group in ipairs(on_key("SMEMBERS", groups_key(server))) do
     on_key("HDEL", group_key(group), server)
   end
-  redis.call("DEL", groups_key(server), inbox_key(server))
+  redis.call("DEL", groups_key(server), inbox_key(server), ended_key(server))
   if redis.call("EXISTS", connections_key(server)) == 1 then
     redis.call("RENAME", connections_key(server), stale)
   end
@@ -52,7 +52,7 @@ local function restore_connection(reply, order, channel, payload, disconnect_pay
   on_key("HDEL", stale, reply)
   if session == "" then redis.call("DEL", session_key(reply))
   else redis.call("SET", session_key(reply), session) end
-  local ends = "websocket.disconnect"
+  local ends = last_channel(reply)
   if code ~= "" and old and old.state == "d" and old.order > order and is_there(ends, old) then
     write_record(reply, old)
     return
@@ -73,8 +73,18 @@ for at = 7, #ARGV, 7 do
   restore_connection(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4],
     ARGV[at + 5], ARGV[at + 6])
 end
+-- Forget a connection that the server does not know any more. A request may have run, so it must not
+-- wait for a worker.
+local function forget(reply)
+  redis.call("DEL", session_key(reply), told_key(reply))
+  local old = parse_record(on_key("HGET", stale, reply))
+  if old and old.order == 0 and old.entry ~= "" and request_kind(reply) then
+    acknowledge(first_channel(reply), old.entry)
+  end
+end
+
 if last ~= "" then
-  for _, reply in ipairs(on_key("HKEYS", stale)) do redis.call("DEL", session_key(reply)) end
+  for _, reply in ipairs(on_key("HKEYS", stale)) do forget(reply) end
   redis.call("DEL", stale)
 end
 return "done"

@@ -3,7 +3,8 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2... pairs of channel and consumer name (workers)
--- writes   processes, process_info, channel:<name>, group:<name>, groups:<server>, inbox:<server>
+-- writes   processes, process_info, channel:<name>, group:<name>, groups:<server>, inbox:<server>,
+--          ended:<server>
 -- returns  the number of consumers that still hold deliveries; if not 0, nothing else was done
 
 local holding = 0
@@ -21,7 +22,7 @@ local process = ARGV[1]
 for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
   on_key("HDEL", group_key(group), process)
 end
-redis.call("DEL", groups_key(process), inbox_key(process))
+redis.call("DEL", groups_key(process), inbox_key(process), ended_key(process))
 on_key("HDEL", processes, process)
 on_key("HDEL", process_info, process)
 return 0

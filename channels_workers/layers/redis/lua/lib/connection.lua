@@ -1,6 +1,10 @@
 -- connection.lua: publish the messages of a connection (a part of the other scripts).
 -- Needs keys.lua.
 
+-- The channels of the first and of the last message of a connection.
+local function first_channel(reply) return request_kind(reply) and "http.request" or "websocket.connect" end
+local function last_channel(reply) return request_kind(reply) and "http.disconnect" or "websocket.disconnect" end
+
 -- Publish the next message of a connection and record it as pending.
 local function publish_order(reply, record, channel, payload)
   local order = tostring(record.order)
@@ -20,12 +24,13 @@ end
 local function publish_disconnect(reply, record)
   record.order = record.order + 1
   record.state = "d"
-  publish_order(reply, record, "websocket.disconnect", record.disconnect_payload)
+  publish_order(reply, record, last_channel(reply), record.disconnect_payload)
 end
 
--- Go on after the pending message is finished.
-local function finish_order(reply, record)
-  if record.state == "d" then
+-- Go on after the pending message is finished. If the connection *ends*, no disconnect follows.
+local function finish_order(reply, record, ends)
+  if request_kind(reply) then redis.call("DEL", told_key(reply)) end
+  if ends or record.state == "d" then
     delete_connection(reply)
   elseif record.state == "c" then
     publish_disconnect(reply, record)
@@ -47,6 +52,15 @@ local function is_taken(channel, entry)
   return runs > 0 or field_of(fields, "deaths") ~= nil
 end
 
+-- Delete a connection whose first message no worker has taken. Returns whether.
+local function withdraw(reply, record)
+  local channel = first_channel(reply)
+  if record.order ~= 0 or is_taken(channel, record.entry) then return false end
+  on_key("XDEL", stream_key(channel), record.entry)
+  delete_connection(reply)
+  return true
+end
+
 -- End a connection. Returns its new state (see close.lua).
 local function close_connection(reply, record, code)
   if record.state == "c" or record.state == "d" then return "repeated" end
@@ -55,11 +69,7 @@ local function close_connection(reply, record, code)
     publish_disconnect(reply, record)
     return "published"
   end
-  if record.order == 0 and not is_taken("websocket.connect", record.entry) then
-    on_key("XDEL", stream_key("websocket.connect"), record.entry)
-    delete_connection(reply)
-    return "withdrawn"
-  end
+  if withdraw(reply, record) then return "withdrawn" end
   record.state = "c"
   write_record(reply, record)
   return "closing"

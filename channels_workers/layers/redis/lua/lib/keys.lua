@@ -7,7 +7,7 @@
 --   state  i idle, b busy, c busy and closing, d disconnect pending
 --   code   close code, once the connection closes
 --   entry  id of the pending stream entry
---   disconnect payload  payload of the websocket.disconnect to come (opaque)
+--   disconnect payload  payload of the disconnect to come (opaque)
 
 local prefix = KEYS[1]
 local processes = prefix .. "processes"
@@ -59,9 +59,18 @@ local function group_key(group) return prefix .. "group:" .. group end
 local function groups_key(server) return prefix .. "groups:" .. server end
 local function session_key(reply) return prefix .. "session:" .. reply end
 local function connections_key(server) return prefix .. "connections:" .. server end
+local function told_key(reply) return prefix .. "told:" .. reply end
+local function ended_key(server) return prefix .. "ended:" .. server end
 
 -- The server of "<server>!<random>", or nil for the name of an ordinary channel.
 local function server_of(channel) return string.match(channel, "^([^!]+)!") end
+
+-- The kind of a request, which stands in its reply channel "<server>!<kind>.<random>": "safe" (it may
+-- run again) or "once". Returns nil for a socket.
+local function request_kind(reply)
+  local kind = string.match(reply, "^[^!]+!(%l+)%.")
+  return (kind == "safe" or kind == "once") and kind or nil
+end
 
 -- Returns nil if *raw* is no record.
 local function parse_record(raw)
@@ -74,7 +83,7 @@ end
 
 local function delete_connection(reply)
   on_key("HDEL", connections_key(server_of(reply)), reply)
-  redis.call("DEL", session_key(reply))
+  redis.call("DEL", session_key(reply), told_key(reply))
 end
 
 -- Returns nil without a record. An unreadable record is set aside.

@@ -118,11 +118,13 @@ local function plan_outbox(plan, first, parent)
   end
 end
 
--- Plan the release that tells the server of a finished message, or, after the disconnect, of the end.
-local function plan_release(plan, reply, record)
+-- Plan the release that tells the server of a finished message or, if the connection *ends* with it, of
+-- the end.
+local function plan_release(plan, reply, record, ends)
   local server = server_of(reply)
-  if record.state == "c" or not is_alive(plan, server) then return end
-  if record.state == "d" then plan_inbox(plan, server, "e" .. reply, "")
+  ends = ends or record.state == "d"
+  if (record.state == "c" and not ends) or not is_alive(plan, server) then return end
+  if ends then plan_inbox(plan, server, "e" .. reply, "")
   else plan_inbox(plan, server, "r" .. reply, record.order) end
 end
 
