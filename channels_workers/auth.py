@@ -118,8 +118,8 @@ def http_session_user(func: Consumer) -> Consumer:
     """Give the consumer ``message.http_session``, and its user as ``message.user``.
 
     Without a session, ``message.http_session`` is None and the user an ``AnonymousUser``. Use it
-    for ``websocket.connect``, like :func:`~channels_workers.sessions.http_session`, whose errors
-    it raises.
+    for ``websocket.connect`` and ``http.request``, like
+    :func:`~channels_workers.sessions.http_session`, whose errors it raises.
     """
     return http_session(_with_user_of_browser(func))
 

@@ -6,7 +6,7 @@ It is read at first use, and again whenever a test changes the setting.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args
@@ -17,7 +17,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 Connect = Literal["explicit", "accept"]
-Http = Literal["interface"]
+Http = Literal["interface", "workers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ class Configuration:
     #: consumer that raises without an answer refuses the socket at once.
     CONNECT: Connect = "explicit"
 
-    #: Who answers HTTP: Django in the interface process.
-    HTTP: Http = "interface"
+    #: Who answers HTTP: ``interface``, Django in the interface process, or ``workers``. A dict
+    #: chooses one for each path prefix, such as ``{"/": "interface", "/poll/": "workers"}``.
+    HTTP: Http | Mapping[str, Http] = "interface"
 
     #: A handshake without an answer is refused (403) after this time. Keep it below the server's
     #: own time-out (Daphne: ``--websocket_connect_timeout``, 5 s), which only cuts the connection.
@@ -70,11 +71,16 @@ class Configuration:
     #: A streaming response counts for STREAMS_AT_ONCE instead.
     REQUESTS_AT_ONCE: int = 10
 
-    #: Requests that may queue for a place inside Django. One more gets 503.
+    #: Requests that may queue for a place inside Django; and requests that workers may have to
+    #: finish yet. One more gets 503.
     REQUESTS_WAITING: int = 1_000
 
-    #: How long a request queues for such a place. Then it gets 503.
+    #: How long a request queues for such a place, or waits for a worker that takes it. Then it gets
+    #: 503.
     REQUEST_WAIT_TIMEOUT: float = 10.0
+
+    #: How long the response of workers may take to begin; 0 for no limit. Then the client gets 503.
+    RESPONSE_TIMEOUT: float = 120.0
 
     #: Streaming responses beside `REQUESTS_AT_ONCE`. One more keeps its place there.
     STREAMS_AT_ONCE: int = 100
@@ -204,6 +210,7 @@ class Configuration:
 MAY_BE_ZERO = (
     *("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"),
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
+    "RESPONSE_TIMEOUT",
 )
 
 #: A limit for one client, and the limit for all, which must not be lower.
@@ -237,16 +244,12 @@ def _read(value: Any) -> Configuration:
 
 
 def _check(name: str, given: Any) -> None:
-    choices = {"CONNECT": get_args(Connect), "HTTP": get_args(Http)}.get(name)
-    if choices is not None:
-        if given not in choices:
-            allowed = " or ".join(map(repr, choices))
-            raise ImproperlyConfigured(
-                f"CHANNEL_WORKERS[{name!r}] must be {allowed}, not {given!r}."
-            )
-        return
     default = getattr(Configuration(), name)
-    if isinstance(default, str):
+    if name == "CONNECT":
+        _check_choice(name, given, get_args(Connect))
+    elif name == "HTTP":
+        _check_http(given)
+    elif isinstance(default, str):
         _check_path(name, given)
     elif name == "RETRY_ON":
         _check_exceptions(name, given)
@@ -254,6 +257,36 @@ def _check(name: str, given: Any) -> None:
         _check_texts(name, given)
     else:
         _check_number(name, given, is_whole=isinstance(default, int))
+
+
+def _check_choice(name: str, given: Any, choices: Sequence[str], more: str = "") -> None:
+    if not isinstance(given, str) or given not in choices:
+        allowed = " or ".join(map(repr, choices))
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be {allowed}{more}, not {given!r}."
+        )
+
+
+def _check_http(given: Any) -> None:
+    if not isinstance(given, dict):
+        _check_choice("HTTP", given, get_args(Http), ", or a dict of path prefixes")
+        return
+    for prefix, choice in given.items():
+        if not isinstance(prefix, str) or not prefix.startswith("/"):
+            raise ImproperlyConfigured(
+                "CHANNEL_WORKERS['HTTP'] must have path prefixes that begin with a slash as keys, "
+                f"such as '/poll/', not {prefix!r}."
+            )
+        if choice not in get_args(Http):
+            raise ImproperlyConfigured(
+                f"CHANNEL_WORKERS['HTTP'][{prefix!r}] must be 'interface' or 'workers', "
+                f"not {choice!r}."
+            )
+    if "/" not in given:
+        raise ImproperlyConfigured(
+            "CHANNEL_WORKERS['HTTP'] must have the key '/', for the paths without a prefix of "
+            f"their own: 'interface' or 'workers'. It has {given!r}."
+        )
 
 
 def _check_texts(name: str, given: Any) -> None:
@@ -321,9 +354,36 @@ def configuration() -> Configuration:
     return _read(getattr(settings, "CHANNEL_WORKERS", {}))
 
 
+@cache
+def _prefixes() -> Sequence[tuple[str, Http]]:
+    """Return who answers HTTP by path prefix, the longest prefix first."""
+    http = configuration().HTTP
+    chosen: Mapping[str, Http] = {"/": http} if isinstance(http, str) else http
+    return sorted(chosen.items(), key=lambda item: len(item[0]), reverse=True)
+
+
+def http_by(path: str) -> Http:
+    """Return who answers HTTP requests to *path*, which comes after the script name.
+
+    The longest prefix decides, by whole segments: ``/poll`` is the prefix of ``/poll/new``, but not
+    of ``/polls``.
+    """
+    prefixes = _prefixes()
+    for prefix, choice in prefixes:
+        if path == prefix or path.startswith(f"{prefix.rstrip('/')}/"):
+            return choice
+    return prefixes[-1][1]  # of no path, such as the * of OPTIONS
+
+
+def http_by_workers() -> bool:
+    """Say whether workers answer any HTTP requests."""
+    return any(choice == "workers" for _, choice in _prefixes())
+
+
 def _reset(*, setting: str, **kwargs: Any) -> None:
     if setting == "CHANNEL_WORKERS":
         configuration.cache_clear()
+        _prefixes.cache_clear()
 
 
 setting_changed.connect(_reset)

@@ -8,6 +8,7 @@
     ├── MessageError             content that cannot be encoded (also ValueError)
     │   └── MessageTooLarge
     ├── ServerEvicted            the layer has evicted this interface server
+    ├── ResponseBroken           a response failed after a part of it was sent
     └── LayerUnavailable         the server behind the layer does not answer now
         └── LayerUnfit           it answers, but its version or kind is not usable
             └── LayerRefused     it refuses our user, or a permission that we need
@@ -15,6 +16,9 @@
     AcceptConnection             raised by a consumer: accept the WebSocket (Channels 2)
     DenyConnection               raised by a consumer: refuse the WebSocket (1.1.8)
     ConsumeLater                 raised by a consumer: run this message again later (1.1.8)
+    ResponseLater                raised by a view: another consumer answers (1.1.8)
+    RequestTimeout               the body of a request does not come (1.1.8)
+    RequestAborted               the client of a request has gone (1.1.8)
     ChannelSocketException       raised by a consumer: run something for its socket (1.1.8)
     └── WebsocketCloseException  close it, with a code (1.1.8)
     SendNotAvailableOnDemultiplexer  a demultiplexer was asked to send (1.1.8)
@@ -25,6 +29,7 @@ from __future__ import annotations
 from typing import Any
 
 from channels.exceptions import ChannelFull as LayerChannelFull
+from django.core.exceptions import RequestAborted as DjangoRequestAborted
 
 __all__ = [
     "AcceptConnection",
@@ -39,6 +44,10 @@ __all__ = [
     "MessageError",
     "MessageTooLarge",
     "OutboxFull",
+    "RequestAborted",
+    "RequestTimeout",
+    "ResponseBroken",
+    "ResponseLater",
     "SendNotAvailableOnDemultiplexer",
     "ServerEvicted",
     "WebsocketCloseException",
@@ -130,6 +139,34 @@ class ConsumeLater(Exception):
     message runs again after 0.05 s, with the same id, behind those that wait. Each further wait
     is twice as long, up to 1 s. The next messages of the connection wait too. After 10 more runs
     the message becomes a dead letter.
+    """
+
+
+class ResponseLater(Exception):
+    """Raise it in a view whose request another consumer will answer.
+
+    The worker then sends nothing. Whoever answers needs ``request.reply_channel.name``.
+    """
+
+
+class RequestTimeout(OSError):
+    """The body of a request does not come; the client gets the status 408.
+
+    A view that reads the body gets it, as Django's ``UnreadablePostError``.
+    """
+
+
+class RequestAborted(DjangoRequestAborted, OSError):
+    """The client has gone before its request was answered.
+
+    A view that reads the body gets it, as Django's ``UnreadablePostError``.
+    """
+
+
+class ResponseBroken(ChannelError):
+    """A response failed after a part of it was sent; the client's connection is cut.
+
+    The log has it. Its cause is what the response raised.
     """
 
 

@@ -17,6 +17,7 @@ from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OutboxFu
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     DISCONNECT,
+    REQUEST_DISCONNECT,
     Delivery,
     GroupSend,
     Join,
@@ -117,7 +118,14 @@ class Outbox:
 
     def _is_of_closed_socket(self, change: Join | Leave) -> bool:
         delivery = self.delivery
-        return delivery.channel == DISCONNECT and change.channel == delivery.reply_channel
+        is_closed = delivery.channel in (DISCONNECT, REQUEST_DISCONNECT)
+        return is_closed and change.channel == delivery.reply_channel
+
+
+def rest_of_consumer() -> Rest:
+    """Return what waits between two attempts of the running consumer."""
+    outbox = _current.get()
+    return never_ended.wait if outbox is None else outbox.rest
 
 
 def carry_out(

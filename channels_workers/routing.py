@@ -14,10 +14,13 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_workers.handler import ViewConsumer
 from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    REQUEST,
+    REQUEST_DISCONNECT,
 )
 from channels_workers.message import Consumer, Message
 
@@ -171,12 +174,20 @@ class Include:
 class Router:
     """A whole routing.
 
-    Workers also listen to the channels of WebSockets: see :meth:`match_or_default`.
+    Workers also listen to the channels of WebSockets, and of HTTP after :meth:`check_default`: see
+    :meth:`match_or_default`.
     """
 
     def __init__(self, routing: Any) -> None:
         self.root = Include(routing)
-        self._entries = by_channel([*self.root.routing, *DEFAULTS])
+        self._defaults = [*DEFAULTS]
+        self._has_http = False
+        self._renew()
+
+    def _renew(self) -> None:
+        self._entries = by_channel([*self.root.routing, *self._defaults])
+        #: Whether the routing names ``http.disconnect``.
+        self.hears_ends = REQUEST_DISCONNECT in self.channels
 
     @property
     def channels(self) -> set[str]:
@@ -191,17 +202,29 @@ class Router:
     def add_route(self, route: Route | Include) -> None:
         """Add *route* below all others."""
         self.root.add(route)
-        self._entries = by_channel([*self.root.routing, *DEFAULTS])
+        self._renew()
+
+    def check_default(self, http_consumer: Consumer | None = None) -> None:
+        """Add *http_consumer* for the HTTP requests that no route takes, by default Django's views.
+
+        From now on :meth:`match` returns the defaults, too. Workers call this if ``HTTP`` in
+        ``CHANNEL_WORKERS`` gives requests to workers.
+        """
+        if not self._has_http:
+            self._has_http = True
+            self._defaults.append(Route(REQUEST, http_consumer or ViewConsumer()))
+            self._defaults.append(Route(REQUEST_DISCONNECT, null_consumer))
+            self._renew()
 
     def match(self, message: Message) -> Match | None:
         """Return the consumer for *message* and its arguments, None if there is none."""
-        return self.root.match(message)
+        return self.match_or_default(message) if self._has_http else self.root.match(message)
 
     def match_or_default(self, message: Message) -> Match | None:
-        """Do :meth:`match`; without a match, return the default of WebSockets.
+        """Do :meth:`match`; without a match, return the default.
 
         ``websocket.connect`` is accepted, ``websocket.receive`` and ``websocket.disconnect`` are
-        ignored. For other channels it is None.
+        ignored. For HTTP see :meth:`check_default`. For other channels it is None.
         """
         channel = message.channel_name
         for entry in self._entries.get(channel, ()):

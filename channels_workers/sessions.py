@@ -127,15 +127,16 @@ _with_http_session = ConsumerDecorator("http_session", _prepare_http_session, _f
 def http_session(func: Consumer) -> Consumer:
     """Give the consumer ``message.http_session``, like ``request.session`` of a view, or None.
 
-    Use it for ``websocket.connect``: only the handshake has the key. It is in ``?session_key=``
-    or in the cookie ``SESSION_COOKIE_NAME``. None means that there is no key, or an invalid one.
-    The session is one of ``SESSION_ENGINE``. It is read from there when you first use it.
+    Use it for ``websocket.connect`` and ``http.request``: only they have the key. It is in
+    ``?session_key=`` or in the cookie ``SESSION_COOKIE_NAME``. None means that there is no key, or
+    an invalid one. The session is one of ``SESSION_ENGINE``. It is read from there when you first
+    use it.
 
     A changed session is saved after the consumer has returned, outside of the message's commit.
     It is not saved if the consumer raised, or if the session has ended meanwhile. A consumer
     cannot start a session or set a cookie; views can.
 
-    A call raises ``ValueError`` for a message that is no handshake.
+    A call raises ``ValueError`` for a message without a path.
     """
     return _with_http_session(func)
 

@@ -10,15 +10,22 @@ from asgiref.sync import async_to_sync
 from channels_workers.channel import Channel, Group
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
-from channels_workers.layers.types import DISCONNECT, Delivery, Finished
+from channels_workers.layers.types import (
+    DISCONNECT,
+    REQUEST,
+    REQUEST_DISCONNECT,
+    Delivery,
+    Finished,
+)
 from channels_workers.message import Consumer, Message
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
-from channels_workers.routing import get_router
+from channels_workers.routing import Router, get_router
 from channels_workers.test.connection import (
     TestConnection,
     give_session,
     next_message,
     refuse_event_loop,
+    served_at_once,
     take_session,
 )
 from channels_workers.test.database import connections_left_alone
@@ -86,6 +93,7 @@ class Client:
     def consume(self, channel: str, fail_on_none: bool = True) -> Any:
         """Run the consumer of the next message on *channel*, and commit what it did.
 
+        Django's views answer an ``http.request`` that no route takes; give it a ``path``.
         Return what the consumer returned (the instance, for a class), and raise what it raised.
         After ``ConsumeLater`` or an exception of ``RETRY_ON`` the message waits again. After
         ``websocket.disconnect`` the channel session is gone. Without a message or a consumer it is
@@ -102,13 +110,12 @@ class Client:
     def _consume(self, delivery: Delivery, fail_on_none: bool) -> Any:
         layer, router = self.channel_layer, get_router()
         message = Message(layer.content(delivery), delivery.channel, layer, delivery)
-        # The defaults for WebSockets are no consumers that a test could mean.
-        if router.root.match(message) is None:
+        if not _is_meant(router, message):
             layer.commit(Finished(delivery))
             if fail_on_none:
                 raise AssertionError(f"Can't find consumer for message {message}")
             return None
-        with connections_left_alone():
+        with connections_left_alone(), served_at_once(layer):
             outcome = run(delivery, layer, router, _run_here)
             if outcome.unreadable is not None:
                 dead_letter(delivery, layer, str(outcome.unreadable))
@@ -116,7 +123,8 @@ class Client:
                 put_back(delivery, layer, outcome.error)
             else:
                 finish(Finished(delivery, outcome.operations, outcome.session), layer)
-                if delivery.channel == DISCONNECT and message.reply_channel is not None:
+                is_end = delivery.channel in (DISCONNECT, REQUEST_DISCONNECT)
+                if is_end and message.reply_channel is not None:
                     take_session(layer, message.reply_channel.name)
         if outcome.error is not None:
             raise outcome.error
@@ -140,6 +148,15 @@ class Client:
     def join_group(self, group_name: str) -> None:
         """Add this client to a group."""
         Group(group_name, channel_layer=self.channel_layer).add(self.reply_channel)
+
+
+def _is_meant(router: Router, message: Message) -> bool:
+    """Say whether a test means the consumer that *router* finds for *message*."""
+    if message.channel_name == REQUEST:
+        router.check_default()
+        return True
+    # The defaults for WebSockets are no consumers that a test could mean.
+    return router.root.match(message) is not None
 
 
 def _run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from weakref import WeakValueDictionary
 
@@ -46,8 +48,16 @@ class TestConnection:
     # What the layer calls
 
     def deliver(self, content: Content, to_group: bool = False) -> None:
-        """Keep a message; the layer gives the same dict to all members of a group."""
-        self._contents.append(deepcopy(content))
+        """Keep a message; the layer gives the same dict to all members of a group.
+
+        Of a response in pieces, take each, as a server with a quick client does.
+        """
+        kept = deepcopy(content)
+        if "run" in kept and "at" in kept:
+            del kept["run"]
+            taken = kept.pop("at") + len(kept.get("content", b""))
+            self.layer.tell(self.reply_channel, self.layer.encode({"taken": taken}))
+        self._contents.append(kept)
 
     def release(self, order: int) -> None:
         """Do nothing: clients of tests do not wait for their messages."""
@@ -67,6 +77,23 @@ class TestConnection:
         """Take the oldest message that was sent to the reply channel, None if there is none."""
         self.layer.drain()
         return self._contents.popleft() if self._contents else None
+
+
+@contextmanager
+def served_at_once(layer: InMemoryChannelLayer) -> Iterator[None]:
+    """Let the connections of *layer* have each message when it is sent."""
+
+    def drain() -> None:
+        layer.drain()
+
+    servers = {connection.reply_channel.partition("!")[0] for connection in _connections.values()}
+    listeners = layer.store.inbox_listeners
+    former = {server: listeners[server] for server in servers if server in listeners}
+    listeners.update(dict.fromkeys(former, drain))
+    try:
+        yield
+    finally:
+        listeners.update(former)
 
 
 _connections: WeakValueDictionary[str, TestConnection] = WeakValueDictionary()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 
 from channels_workers.signals import consumer_finished, consumer_started
@@ -13,6 +14,9 @@ _CARE = [
     (consumer_started, close_old_connections),
     (consumer_started, reset_queries),
     (consumer_finished, close_old_connections),
+    # Views run in consumers.
+    (request_started, close_old_connections),
+    (request_finished, close_old_connections),
 ]
 
 

@@ -10,7 +10,6 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
-    CONNECT,
     DELAY,
     Committed,
     Delivery,
@@ -25,6 +24,7 @@ from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import (
     DEAD_LETTER,
     Failures,
+    is_answered,
     is_last,
     reason_of,
     refusal,
@@ -58,7 +58,7 @@ def finish(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
 
 
 def undone(delivery: Delivery, layer: WorkerLayer) -> Finished:
-    """Return a commit of *delivery* without its consumer's effects; it refuses a handshake."""
+    """Return a commit of *delivery* without its consumer's effects; it refuses its connection."""
     return Finished(delivery, refusal(delivery.reply_channel, delivery.channel, layer))
 
 
@@ -152,7 +152,7 @@ def _put_back_failed(
 ) -> Committed:
     if not is_last(delivery, error):
         return layer.requeue(delivery, counted=True, failed=True)
-    if delivery.channel == CONNECT:  # a refused handshake is worth no dead letter
+    if is_answered(delivery.channel):  # what the client sees is worth no dead letter
         committed = layer.commit(undone(delivery, layer))
     else:
         committed = layer.dead_letter(delivery, reason_of(delivery, error))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextvars import copy_context
 from inspect import iscoroutine
 from typing import Any, NamedTuple
+
+from django.conf import settings
 
 from channels_workers.exceptions import (
     AcceptConnection,
@@ -14,14 +16,20 @@ from channels_workers.exceptions import (
     DenyConnection,
     MessageError,
 )
+from channels_workers.handler import error_content
+from channels_workers.http.responses import is_last_part, is_response
 from channels_workers.interface.replies import is_answer, shown
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
     CONNECT,
+    REQUEST,
     Delivery,
     Operation,
+    ReplyKind,
     Send,
     Session,
+    kind_of,
 )
 from channels_workers.logs import fields
 from channels_workers.message import Message
@@ -29,7 +37,7 @@ from channels_workers.outbox import Outbox, Rest, never_ended
 from channels_workers.routing import Match, Router, name_of
 from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
-from channels_workers.transient import is_put_off
+from channels_workers.transient import is_put_off, is_retried
 from channels_workers.worker.isolation import (
     close_unusable_connections,
     end_transactions,
@@ -38,7 +46,7 @@ from channels_workers.worker.isolation import (
     with_database_care,
 )
 from channels_workers.worker.log_fields import delivery_fields
-from channels_workers.worker.retries import refusal
+from channels_workers.worker.retries import is_answered, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +58,8 @@ class Outcome(NamedTuple):
     """The effects of a consumer on the layer, its *result*, and its *error*.
 
     *error* may also be the reason why the channel session cannot be saved, or why the message is
-    *unreadable*: no consumer runs for it.
+    *unreadable*: no consumer runs for it. It *is_final* if the message does not run again, whatever
+    the error. The request *ends* with the commit, as its response is complete.
     """
 
     operations: list[Operation]
@@ -58,11 +67,13 @@ class Outcome(NamedTuple):
     result: Any = None
     error: BaseException | None = None
     unreadable: MessageError | None = None
+    is_final: bool = False
+    ends: bool = False
 
     @property
     def is_put_off(self) -> bool:
         """Whether the consumer runs again later, and nothing is committed now."""
-        return is_put_off(self.error)
+        return not self.is_final and is_put_off(self.error)
 
 
 def dispatch(
@@ -131,8 +142,11 @@ def _run(
             delivery.channel,
             extra=delivery_fields("not_routed", delivery),
         )
-        return Outcome([])
-    return _consume(message, match, run_coroutine, Outbox(layer, delivery, rest))
+        return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
+    outcome = _consume(message, match, run_coroutine, Outbox(layer, delivery, rest))
+    if delivery.channel == REQUEST and not router.hears_ends:
+        return outcome._replace(ends=_completes(message, outcome.operations))
+    return outcome
 
 
 def _consume(
@@ -152,15 +166,18 @@ def _consume(
             if open_transactions() != began_in:
                 end_transactions(began_in, name_of(match.consumer))
             _send_finished()
+    is_final = False
     if error is not None and is_put_off(error):
-        return Outcome(outbox.operations, None, result, error)
+        if not (is_final := _runs_once(message, error)):
+            return Outcome(outbox.operations, None, result, error)
+        _log_failure(error, message, match)
     session = getattr(message, "channel_session", None)
     if isinstance(session, ChannelSession) and session.modified:
         saved, refused = _encoded(session, message, match)
         error = error or refused
     if error is not None:
-        outbox.operations += _refusal(message, outbox.operations)
-    return Outcome(outbox.operations, saved, result, error)
+        outbox.operations += _refusal(message, outbox.operations, error)
+    return Outcome(outbox.operations, saved, result, error, is_final=is_final)
 
 
 def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Outcome:
@@ -177,17 +194,45 @@ def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Out
     return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
 
 
-def _refusal(message: Message, operations: Sequence[Operation]) -> list[Operation]:
-    """Return the refusal of the handshake *message*, unless one of *operations* answers it."""
-    layer, channel = message.channel_layer, message.reply_channel
-    if channel is None or message.channel_name != CONNECT:
+def _refusal(
+    message: Message, operations: Sequence[Operation], error: BaseException
+) -> list[Operation]:
+    """Return the refusal of *message*, unless one of *operations* answers it.
+
+    Handshakes and requests are refused. *error* is shown to the client under ``DEBUG``.
+    """
+    layer, channel, name = message.channel_layer, message.reply_channel, message.channel_name
+    if channel is None or not is_answered(name):
         return []
-    sent = (
-        layer.codec.decode(each.payload)
-        for each in operations
-        if isinstance(each, Send) and each.channel == channel.name
-    )
-    return [] if any(map(is_answer, sent)) else refusal(channel.name, CONNECT, layer)
+    answers = is_response if name == REQUEST else is_answer
+    if any(map(answers, _replies(message, operations))):
+        return []
+    if name == REQUEST and settings.DEBUG:
+        try:
+            return [layer.make_send(channel.name, error_content(message, error))]
+        except Exception as shown:  # noqa: BLE001  (the page is for people; the error is logged)
+            logger.debug("No page can show %r: %r", error, shown)
+    return refusal(channel.name, name, layer)
+
+
+def _replies(message: Message, operations: Sequence[Operation]) -> Iterator[Content]:
+    for each in operations:
+        if isinstance(each, Send) and each.channel == message.reply_channel.name:
+            yield message.channel_layer.codec.decode(each.payload)
+
+
+def _completes(message: Message, operations: Sequence[Operation]) -> bool:
+    """Say whether *operations* hold the end of the response to *message*."""
+    if message.reply_channel is None:
+        return False
+    return any(map(is_last_part, _replies(message, operations)))
+
+
+def _runs_once(message: Message, error: BaseException) -> bool:
+    """Say whether *message* is a request that *error* of ``RETRY_ON`` must not run again."""
+    if message.channel_name != REQUEST or message.reply_channel is None:
+        return False
+    return kind_of(message.reply_channel.name) is ReplyKind.ONCE and is_retried(error)
 
 
 def _send_finished() -> None:

@@ -11,17 +11,21 @@ from functools import partial
 
 from channels_workers.backoff import BackoffEach
 from channels_workers.concurrency.threads import Duty
-from channels_workers.conf import configuration
+from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    REQUEST,
+    REQUEST_DISCONNECT,
     Delivery,
 )
 from channels_workers.logs import fields
+from channels_workers.message import Consumer
 from channels_workers.routing import Router, get_router
+from channels_workers.staticfiles import default_http_consumer
 from channels_workers.worker.commit import put_back
 from channels_workers.worker.delays import Delays
 from channels_workers.worker.event_loop import EventLoop
@@ -40,7 +44,7 @@ logger = logging.getLogger(__name__)
 #: the layer (s).
 LEAVE_TIME = 3.0
 
-CONNECTION_CHANNELS = frozenset((CONNECT, RECEIVE, DISCONNECT))
+CONNECTION_CHANNELS = frozenset((CONNECT, RECEIVE, DISCONNECT, REQUEST, REQUEST_DISCONNECT))
 
 
 class WorkerGroup:
@@ -62,7 +66,7 @@ class WorkerGroup:
         if n_threads < 1:
             raise ValueError(f"A worker needs 1 thread or more, not {n_threads!r}.")
         self.channel_layer = layer = channel_layer
-        self.router = router or get_router()
+        self.router = router or worker_router()
         self.channels = filter_channels(
             self.router.channels_and_defaults, only_channels, exclude_channels
         )
@@ -202,6 +206,17 @@ class WorkerGroup:
 
     def _put_back(self, delivery: Delivery, error: BaseException | None) -> None:
         put_back(delivery, self.channel_layer, error, self.in_flight.failures)
+
+
+def worker_router(http_consumer: Consumer | None = None) -> Router:
+    """Return a router for ``CHANNEL_ROUTING``, and for HTTP if that goes to workers.
+
+    *http_consumer* takes the requests of no route.
+    """
+    router = get_router()
+    if http_by_workers():
+        router.check_default(http_consumer or default_http_consumer())
+    return router
 
 
 def filter_channels(

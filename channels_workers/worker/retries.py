@@ -12,7 +12,8 @@ import time
 
 from channels_workers.conf import configuration
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.types import CONNECT, REFUSAL, Delivery, Operation
+from channels_workers.layers.codec import Content
+from channels_workers.layers.types import CONNECT, REFUSAL, REQUEST, Delivery, Operation
 from channels_workers.logs import fields
 from channels_workers.transient import is_retried
 from channels_workers.worker.log_fields import delivery_fields
@@ -35,6 +36,14 @@ CALM, AGAIN, SOON = 1.0, 60.0, 10.0
 REMEMBERED = 10_000
 
 
+#: The answer to a request whose consumer failed. If a response has begun, the server cuts it.
+SERVER_ERROR: Content = {
+    "status": 500,
+    "headers": [[b"Content-Type", b"text/plain"]],
+    "content": b"Server Error (500)\n",
+}
+
+
 def wait_before_run(delivery: Delivery, error: BaseException | None = None) -> float:
     """Return how long *delivery*, whose consumer raised *error*, waits for its next run (s).
 
@@ -52,27 +61,35 @@ def _pause(failures: int) -> float:
 def is_last(delivery: Delivery, error: BaseException | None) -> bool:
     """Say whether this run of *delivery*, which raised *error*, was the last one.
 
-    A handshake does not wait longer than ``CHANNEL_WORKERS["HANDSHAKE_TIMEOUT"]``.
+    A handshake does not wait longer than ``CHANNEL_WORKERS["HANDSHAKE_TIMEOUT"]``, and a request
+    not longer than ``CHANNEL_WORKERS["RESPONSE_TIMEOUT"]``.
     """
     if not is_retried(error):
         return delivery.attempts >= MAX_RETRIES
     limits = configuration()
     if delivery.failures >= limits.RETRIES:
         return True
-    if delivery.channel != CONNECT:
+    if not is_answered(delivery.channel):
         return False
-    waited = sum(map(_pause, range(delivery.failures + 1)))
-    return waited >= limits.HANDSHAKE_TIMEOUT
+    is_request = delivery.channel == REQUEST
+    longest = (limits.RESPONSE_TIMEOUT or math.inf) if is_request else limits.HANDSHAKE_TIMEOUT
+    return sum(map(_pause, range(delivery.failures + 1))) >= longest
+
+
+def is_answered(channel: str) -> bool:
+    """Say whether a client waits for the answer to a message of *channel*."""
+    return channel in (CONNECT, REQUEST)
 
 
 def refusal(reply_channel: str | None, channel: str, layer: WorkerLayer) -> list[Operation]:
-    """Return the refusal of a handshake from *channel*; a socket that is open ignores it.
+    """Return the refusal of a handshake or a request from *channel*.
 
-    It is empty for other messages, and for those without a socket.
+    A socket that is open ignores it. It is empty for other messages, and for those without a
+    connection.
     """
-    if channel != CONNECT or not reply_channel:
+    if not is_answered(channel) or not reply_channel:
         return []
-    return [layer.make_send(reply_channel, REFUSAL)]
+    return [layer.make_send(reply_channel, SERVER_ERROR if channel == REQUEST else REFUSAL)]
 
 
 class Failures:
@@ -141,15 +158,14 @@ class Failures:
         )
 
     def ended(self, delivery: Delivery, error: BaseException) -> None:
-        """Note that *delivery* failed too often: it is a dead letter, or a refused handshake."""
+        """Note that *delivery* failed too often: it is a dead letter, or was refused."""
         with self._lock:
             self._open.discard(delivery.id)
             self._lost += 1
             lost = self._lost
         if str(lost).strip("0") != "1":
             return
-        is_handshake = delivery.channel == CONNECT
-        text = "The handshake of message %s on %s is refused" if is_handshake else DEAD_LETTER
+        text, extra = _ending(delivery)
         logger.error(
             f"{text}: %s (%d so far; the next line is for number %d)",
             delivery.id,
@@ -157,11 +173,22 @@ class Failures:
             reason_of(delivery, error),
             lost,
             10 * lost,
-            extra=delivery_fields("handshake_failed" if is_handshake else "dead_letter", delivery),
+            extra=extra,
         )
 
 
 DEAD_LETTER = "Message %s on %s is a dead letter now"
+
+
+def _ending(delivery: Delivery) -> tuple[str, dict[str, str | int]]:
+    """Return the text and the fields of the line about a message that fails too often."""
+    if delivery.channel == CONNECT:
+        text = "The handshake of message %s on %s is refused"
+        return text, delivery_fields("handshake_failed", delivery)
+    if delivery.channel == REQUEST:
+        text = "The request of message %s on %s is answered with 500"
+        return text, delivery_fields("request_failed", delivery)
+    return DEAD_LETTER, delivery_fields("dead_letter", delivery)
 
 
 def reason_of(delivery: Delivery, error: BaseException | None) -> str:

@@ -14,17 +14,21 @@ run_next
     `run_next(consumer, *channels)` runs the only queued message with the consumer and commits, as a
     worker does, but requeues it at once after ConsumeLater. By default `channels` are those of
     WebSockets.
+views
+    `views(view, *middleware)` makes *view* answer every path, behind this middleware only.
 """
 
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import pytest
 from channels.layers import channel_layers
 from django.dispatch import Signal
+from django.urls import re_path
 from pytest_django import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
@@ -61,6 +65,10 @@ def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
         yield calls
     finally:
         signal.disconnect(hear)
+
+
+class Views(Protocol):
+    def __call__(self, view: Callable[..., Any], *middleware: str) -> None: ...
 
 
 class RunNext(Protocol):
@@ -120,7 +128,8 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
             return dead_letter(delivery, memory_layer, str(outcome.unreadable))
         if outcome.is_put_off:
             return put_back(delivery, memory_layer, outcome.error)
-        return finish(Finished(delivery, outcome.operations, outcome.session), memory_layer)
+        finished = Finished(delivery, outcome.operations, outcome.session, outcome.ends)
+        return finish(finished, memory_layer)
 
     yield run
     loop.stop()
@@ -141,3 +150,14 @@ def start_group(memory_layer: InMemoryChannelLayer) -> Iterator[StartGroup]:
         group.stop()
     for group in groups:
         assert group.join(TIMEOUT), "A consumer of the test does not return."
+
+
+@pytest.fixture
+def views(settings: Settings) -> Views:
+    def serve(view: Callable[..., Any], *middleware: str) -> None:
+        urls: Any = ModuleType("urls")
+        urls.urlpatterns = [re_path("", view)]
+        settings.ROOT_URLCONF = urls
+        settings.MIDDLEWARE = list(middleware)
+
+    return serve

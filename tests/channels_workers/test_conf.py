@@ -7,7 +7,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from pytest_django import Settings
 
-from channels_workers.conf import MAY_BE_ZERO, ONE_AND_ALL, Configuration, configuration
+from channels_workers.conf import (
+    MAY_BE_ZERO,
+    ONE_AND_ALL,
+    Configuration,
+    configuration,
+    http_by,
+    http_by_workers,
+)
 
 PATHS = ["HEALTH_PATH", "READY_PATH"]
 OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "RETRY_ON", *PATHS, *MAY_BE_ZERO]
@@ -70,11 +77,53 @@ def test_connect_is_one_of_two_values(value: Any, settings: Settings) -> None:
         configuration()
 
 
-@pytest.mark.parametrize("value", ["elsewhere", None])
+@pytest.mark.parametrize("value", ["elsewhere", None, ["workers"], 1])
 def test_http_is_one_of_the_known_values(value: Any, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"HTTP": value}
-    with pytest.raises(ImproperlyConfigured, match=r"\['HTTP'\] must be 'interface'.*, not "):
+    expected = r"\['HTTP'\] must be 'interface' or 'workers', or a dict of path prefixes, not "
+    with pytest.raises(ImproperlyConfigured, match=expected):
         configuration()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({}, r"must have the key '/', for the paths without .* It has \{\}"),
+        ({"/poll": "workers"}, r"must have the key '/'"),
+        ({"/": "workers", "poll/": "workers"}, r"begin with a slash as keys.*, not 'poll/'"),
+        ({"/": "workers", "": "workers"}, r"begin with a slash as keys.*, not ''"),
+        ({"/": "workers", 1: "workers"}, r"begin with a slash as keys.*, not 1"),
+        ({"/": "worker"}, r"\['HTTP'\]\['/'\] must be 'interface' or 'workers', not 'worker'"),
+        ({"/": "workers", "/a": None}, r"\['HTTP'\]\['/a'\] must be .*, not None"),
+    ],
+)
+def test_http_by_prefix_is_checked(value: Any, message: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"HTTP": value}
+    with pytest.raises(ImproperlyConfigured, match=message):
+        configuration()
+
+
+@pytest.mark.parametrize("choice", ["interface", "workers"])
+def test_one_value_holds_for_all_paths(choice: str, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"HTTP": choice}
+    assert {http_by(path) for path in ("/", "/a/b", "*", "")} == {choice}
+    assert http_by_workers() == (choice == "workers")
+
+
+def test_the_longest_prefix_decides_by_whole_segments(settings: Settings) -> None:
+    prefixes = {"/poll": "workers", "/": "interface", "/poll/now/": "interface"}
+    settings.CHANNEL_WORKERS = {"HTTP": prefixes}
+    workers = [path for path in ("/poll", "/poll/", "/poll/new", "/poll/now") if by_workers(path)]
+    assert workers == ["/poll", "/poll/", "/poll/new", "/poll/now"]
+    assert not any(map(by_workers, ("/", "/polls", "/poll/now/", "/poll/now/1", "*")))
+    assert http_by_workers()
+    settings.CHANNEL_WORKERS = {"HTTP": {"/": "interface", "/a": "interface"}}
+    assert not http_by_workers()
+    assert not by_workers("/poll")
+
+
+def by_workers(path: str) -> bool:
+    return http_by(path) == "workers"
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -132,7 +181,7 @@ def test_the_list_of_retryable_errors_may_be_empty(settings: Settings) -> None:
     assert configuration().RETRY_ON == []
 
 
-@pytest.mark.parametrize("name", ["DRAIN_TIME", "RETURN_TIME"])
+@pytest.mark.parametrize("name", ["DRAIN_TIME", "RETURN_TIME", "RESPONSE_TIMEOUT"])
 def test_some_times_may_be_zero_but_not_negative(name: str, settings: Settings) -> None:
     for value in (0, 0.0, 2.5, 600):
         settings.CHANNEL_WORKERS = {name: value}

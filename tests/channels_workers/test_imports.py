@@ -33,6 +33,9 @@ ROWS = [
     ["auth"],
     ["sessions"],
     ["decorators", "routing", "session_stores"],
+    ["staticfiles"],
+    ["handler"],
+    ["http"],
     ["message"],
     ["channel", "delay"],
     ["outbox", "registry"],
@@ -42,8 +45,8 @@ ROWS = [
     ["layers.server", "layers.status"],
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
-    ["transient"],
-    ["backoff", "concurrency", "conf", "exceptions", "log_limits", "signals"],
+    ["interface.script_name", "transient"],
+    ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
     ["interface.types", "logs"],
     ["upgrade"],  # independent: delegates to another distribution
 ]

@@ -34,7 +34,8 @@ PUBLIC = {
     "exceptions": """
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection
         LayerRefused LayerUnavailable LayerUnfit MessageError MessageTooLarge OutboxFull
-        SendNotAvailableOnDemultiplexer ServerEvicted WebsocketCloseException
+        RequestAborted RequestTimeout ResponseBroken ResponseLater SendNotAvailableOnDemultiplexer
+        ServerEvicted WebsocketCloseException
     """,
     "generic": "BaseConsumer",
     "generic.base": "BaseConsumer",
@@ -42,6 +43,8 @@ PUBLIC = {
     "generic.websockets": """
         JsonWebsocketConsumer WebsocketConsumer WebsocketDemultiplexer WebsocketMultiplexer
     """,
+    "handler": "AsgiHandler AsgiRequest ViewConsumer",
+    "http.sse": "last_event_id server_sent_event start",
     "layers.base": "FORMAT_VERSION WorkerLayer",
     "layers.memory": "InMemoryChannelLayer Store",
     "layers.redis": "RedisChannelLayer",
@@ -62,6 +65,7 @@ PUBLIC = {
         session_for_reply_channel
     """,
     "signals": "consumer_finished consumer_started worker_process_ready worker_ready",
+    "staticfiles": "StaticFilesConsumer StaticFilesHandler default_http_consumer",
     "test": """
         ChannelLiveServerTestCase ChannelTestCase ChannelTestCaseMixin Client HttpClient
         TransactionChannelTestCase WSClient apply_routes

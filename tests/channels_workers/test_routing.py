@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from channels_workers.handler import ViewConsumer
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.message import Message
 from channels_workers.routing import (
@@ -398,6 +399,50 @@ def test_a_socket_that_no_filter_matches_is_unrouted() -> None:
 
 def test_another_channel_without_a_route_has_no_consumer() -> None:
     assert default_of([], "background") is None
+
+
+def test_http_has_defaults_if_it_goes_to_workers() -> None:
+    router = Router([route("http.request", first, path="^/one/")])
+    messages = [
+        Message({"path": path}, channel, LAYER)
+        for channel, path in [
+            ("http.request", "/one/"),
+            ("http.request", "/two/"),
+            ("http.disconnect", "/two/"),
+            ("websocket.connect", "/"),
+        ]
+    ]
+
+    def matches() -> list[Any]:
+        return [match and match.consumer for match in map(router.match, messages)]
+
+    assert matches() == [first, None, None, None]
+    assert router.match_or_default(messages[1]) is None
+    router.check_default(second)
+    assert matches() == [first, second, null_consumer, connect_consumer]
+    assert {"http.request", "http.disconnect"} < router.channels_and_defaults
+    assert router.channels == {"http.request"}
+    router.add_route(route("http.request", null_consumer))
+    assert matches()[:2] == [first, null_consumer]
+    router.check_default(first)  # once is enough
+    assert router.match(messages[2]) is not None
+
+
+def test_views_are_the_default_of_http() -> None:
+    router = Router([])
+    router.check_default()
+    match = router.match(Message({"path": "/"}, "http.request", LAYER))
+    assert match is not None
+    assert type(match.consumer) is ViewConsumer
+
+
+@pytest.mark.parametrize(("name", "hears"), [("http.disconnect", True), ("http.request", False)])
+def test_a_router_knows_whether_it_hears_the_ends_of_requests(name: str, hears: bool) -> None:
+    router = Router([])
+    router.check_default(first)
+    assert not router.hears_ends
+    router.add_route(include([route(name, first, path="^/one/")]))
+    assert router.hears_ends is hears
 
 
 def test_the_default_connect_consumer_accepts(client_socket: Client) -> None:

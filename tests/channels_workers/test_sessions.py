@@ -29,6 +29,7 @@ from channels_workers.sessions import (
 )
 from tests.channels_workers.clients import Client, contents, pull_one
 from tests.channels_workers.conftest import RunNext
+from tests.channels_workers.http.server import Exchange
 
 # Signals around a consumer clean up database connections.
 pytestmark = pytest.mark.django_db
@@ -645,3 +646,55 @@ def test_both_sessions_without_a_cookie(client_socket: Client, run_next: RunNext
     client_socket.connect()
     run_next(look)
     assert saved(client_socket) == {"room": "tea"}
+
+
+# HTTP by workers
+
+
+def request_of(layer: InMemoryChannelLayer, **content: Any) -> Exchange:
+    exchange = Exchange(layer)
+    exchange.publish(**content)
+    return exchange
+
+
+def test_a_request_has_the_session_of_its_browser(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    @http_session
+    def count(message: Message) -> None:
+        assert message.http_session is not None
+        message.http_session["count"] = message.http_session.get("count", 0) + 1
+        message.reply_channel.send({"status": 200, "content": b""})
+
+    session = SessionStore()
+    session.create()
+    cookie = f"sessionid={session.session_key}".encode()
+    request_of(memory_layer, headers=[[b"cookie", cookie]])
+    run_next(count, "http.request")
+    request_of(memory_layer, query_string=f"session_key={session.session_key}".encode())
+    run_next(count, "http.request")
+    assert SessionStore(session.session_key)["count"] == 2
+
+
+def test_a_request_and_its_end_share_their_sessions(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    @channel_and_http_session
+    def begin(message: Message) -> None:
+        message.channel_session["path"] = message["path"]
+
+    @channel_and_http_session
+    def end(message: Message) -> None:
+        assert message.http_session is not None
+        ended.append((message.channel_session["path"], message.http_session["name"]))
+
+    ended: list[Any] = []
+    session = SessionStore()
+    session["name"] = "Ann"
+    session.create()
+    cookie = f"sessionid={session.session_key}".encode()
+    exchange = request_of(memory_layer, path="/poll/", headers=[[b"cookie", cookie]])
+    run_next(begin, "http.request")
+    exchange.close()
+    run_next(end, "http.disconnect")
+    assert ended == [("/poll/", "Ann")]

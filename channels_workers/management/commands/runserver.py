@@ -11,8 +11,9 @@ from daphne.management.commands.runserver import Command as DaphneCommand
 from django.core.management import CommandParser
 
 from channels_workers.conf import configuration
+from channels_workers.handler import ViewConsumer
 from channels_workers.registry import get_channel_layer
-from channels_workers.worker.group import WorkerGroup
+from channels_workers.worker.group import WorkerGroup, worker_router
 
 #: As many as 1.x started.
 THREADS = 4
@@ -46,7 +47,9 @@ class Command(DaphneCommand):  # type: ignore[misc]
         self.check_port()
         layer = get_channel_layer()
         threads = THREADS if options["use_threading"] else 1
-        workers = WorkerGroup(layer, n_threads=threads)
+        # Daphne's command serves static files in front of the workers, unless it must not.
+        views = None if options.get("use_static_handler", True) else ViewConsumer()
+        workers = WorkerGroup(layer, n_threads=threads, router=worker_router(views))
         workers.start()
         self.stdout.write(f"Workers: {threads} threads on {layer}")
         try:

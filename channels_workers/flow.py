@@ -1,0 +1,28 @@
+"""How HTTP requests by workers flow: sizes that interface servers and workers share (bytes)."""
+
+from __future__ import annotations
+
+#: How much of a body stands in the message of its request. The rest is asked for.
+INLINE_BODY = 64 * 1024
+
+#: The largest response that goes out in one message, with the commit of its consumer.
+INLINE_RESPONSE = 256 * 1024
+
+#: The largest piece of a body, or of a longer response, in one message.
+CHUNK = 256 * 1024
+
+#: How much is under way at once in one direction: asked for, or sent and not taken by the client.
+WINDOW = 1024 * 1024
+
+#: After how much silence a consumer asks again (s).
+LISTEN_TIMEOUT = 2.0
+
+
+def chunk_size(message_size: int) -> int:
+    """Return the size of a piece, for messages of up to *message_size* when encoded."""
+    return min(CHUNK, message_size // 2)
+
+
+def inline_body(message_size: int) -> int:
+    """Return how much of a body stands in the message of its request."""
+    return min(INLINE_BODY, message_size // 2)

@@ -1,0 +1,1 @@
+"""HTTP requests in workers: bodies in, responses out, and server-sent events."""

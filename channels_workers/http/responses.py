@@ -1,0 +1,102 @@
+"""Responses in pieces: they go out while the consumer runs, as fast as the client takes them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from channels_workers.flow import LISTEN_TIMEOUT, WINDOW, chunk_size
+from channels_workers.http.mailbox import AT_ONCE, Mailbox
+from channels_workers.layers.codec import Content
+from channels_workers.message import Message
+
+#: The keys of contents that are part of a response.
+PARTS = frozenset(("status", "content", "more_content"))
+
+
+class ResponseSender:
+    """Sends the response to *message* now, in numbered pieces.
+
+    It waits while more than WINDOW bytes are on the way to the client. Methods raise
+    :class:`~channels_workers.exceptions.RequestAborted` when the client has gone. The server takes
+    the pieces of one run, each once.
+    """
+
+    def __init__(self, message: Message) -> None:
+        self._mailbox = Mailbox(message)
+        #: The size of a piece in bytes.
+        self.size = chunk_size(message.channel_layer.codec.message_size)
+        self.sent = self.taken = 0  # bytes
+        self.has_begun = False
+        self._looked_at = time.monotonic()
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the client has to take something before more is sent."""
+        return self.sent - self.taken > WINDOW
+
+    def send(self, content: Content) -> None:
+        """Send *content*, in as many pieces as it needs; wait for the client."""
+        for piece in self.pieces(content):
+            self.put(piece)
+            while self.is_ahead:
+                self.wait()
+
+    def pieces(self, content: Content) -> Iterator[Content]:
+        """Yield *content* in pieces that fit into messages."""
+        head: Content = {key: content[key] for key in ("status", "headers") if key in content}
+        data, more = content["content"], content["more_content"]
+        for start in range(0, max(1, len(data)), self.size):
+            end = start + self.size
+            yield {**head, "content": data[start:end], "more_content": more or end < len(data)}
+            head = {}
+
+    def put(self, piece: Content) -> None:
+        """Send a piece now."""
+        self.look()
+        self._mailbox.say({**piece, "at": self.sent})
+        self.has_begun = True
+        self.sent += len(piece["content"])
+
+    def wait(self) -> None:
+        """Wait for a while for the client."""
+        told = self._mailbox.listen()
+        self._looked_at = time.monotonic()
+        if told is not None:
+            self._note(told)
+            return
+        self._mailbox.check_connected()
+        # What the server told may be lost. It tells again for a piece that is empty.
+        self._mailbox.say({"content": b"", "more_content": True, "at": self.sent})
+
+    def numbered(self, piece: Content) -> Content:
+        """Return *piece* for the commit, as the one that comes next."""
+        return {**piece, "run": self._mailbox.run, "at": self.sent}
+
+    def look(self) -> None:
+        """Read what the server has told, if that was not done for a while."""
+        if time.monotonic() - self._looked_at < LISTEN_TIMEOUT:
+            return
+        is_silent = True
+        while (told := self._mailbox.listen(AT_ONCE)) is not None:
+            is_silent = False
+            self._note(told)
+        if is_silent:
+            self._mailbox.check_connected()
+        self._looked_at = time.monotonic()
+
+    def _note(self, told: Content) -> None:
+        taken: Any = told.get("taken")
+        if isinstance(taken, int):
+            self.taken = max(self.taken, taken)
+
+
+def is_response(content: Content) -> bool:
+    """Say whether *content* for a reply channel is a part of a response."""
+    return not PARTS.isdisjoint(content)
+
+
+def is_last_part(content: Content) -> bool:
+    """Say whether *content* for a reply channel is the end of a response."""
+    return is_response(content) and not content.get("more_content")

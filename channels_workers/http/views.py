@@ -1,0 +1,139 @@
+"""Sends what views answer: small responses with the commit, others while they are made."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from contextvars import copy_context
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import FileResponse
+from django.http.response import HttpResponseBase
+
+from channels_workers.exceptions import RequestAborted, ResponseBroken
+from channels_workers.flow import LISTEN_TIMEOUT
+from channels_workers.http.responses import ResponseSender
+from channels_workers.layers.codec import Content
+from channels_workers.message import Message
+
+logger = logging.getLogger(__name__)
+
+
+def send_response(
+    message: Message, response: HttpResponseBase, contents: Iterator[Content]
+) -> None:
+    """Send *response*, encoded as *contents*, as the answer to *message*; then close it."""
+    sender = ResponseSender(message)
+    try:
+        with _broken_by_errors(message, sender):
+            if _is_small_file(response, sender):
+                contents = iter([_joined(contents)])
+            for content in contents:
+                _send(message, sender, content)
+    finally:
+        response.close()
+
+
+async def asend_response(
+    message: Message, response: HttpResponseBase, contents: AsyncGenerator[Content]
+) -> None:
+    """Do the same as :func:`send_response`, for an asynchronous response."""
+    sender = ResponseSender(message)
+    try:
+        with _broken_by_errors(message, sender):
+            async with aclosing(contents), aclosing(_patient(contents, sender)) as parts:
+                async for content in parts:
+                    await _asend(message, sender, content)
+    finally:
+        await _aclose(response)
+
+
+def _send(message: Message, sender: ResponseSender, content: Content) -> None:
+    if not sender.has_begun and _is_whole(content, sender):
+        message.reply_channel.send(content)
+        return
+    for piece in sender.pieces(content):
+        if piece["more_content"]:
+            sender.send(piece)
+        else:
+            message.reply_channel.send(sender.numbered(piece))
+
+
+async def _asend(message: Message, sender: ResponseSender, content: Content) -> None:
+    # Each step takes a thread for a short time: others stream, too.
+    for piece in sender.pieces(content):
+        if piece["more_content"]:
+            await _in_thread(sender.put, piece)
+            while sender.is_ahead:
+                await _in_thread(sender.wait)
+        else:
+            await message.reply_channel.asend(sender.numbered(piece))
+
+
+def _is_whole(content: Content, sender: ResponseSender) -> bool:
+    return not content["more_content"] and len(content["content"]) <= sender.size
+
+
+async def _in_thread(step: Callable[..., None], *args: Any) -> None:
+    await sync_to_async(step, thread_sensitive=False)(*args)
+
+
+async def _patient(
+    contents: AsyncIterator[Content], sender: ResponseSender
+) -> AsyncGenerator[Content]:
+    """Yield *contents*; raise RequestAborted if the client goes while none comes."""
+    context = copy_context()
+    while True:
+        step = asyncio.create_task(_next(contents), context=context)
+        try:
+            while not (await asyncio.wait({step}, timeout=LISTEN_TIMEOUT))[0]:
+                await _in_thread(sender.look)
+        except BaseException:
+            step.cancel()
+            await asyncio.wait({step})
+            raise
+        if (content := step.result()) is None:
+            return
+        yield content
+
+
+async def _next(contents: AsyncIterator[Content]) -> Content | None:
+    return await anext(contents, None)
+
+
+async def _aclose(response: HttpResponseBase) -> None:
+    # Django's response closes an iterator that has close(). Generators have aclose().
+    close = getattr(getattr(response, "_iterator", None), "aclose", None)
+    if close is not None:
+        await close()
+    await sync_to_async(response.close)()
+
+
+@contextmanager
+def _broken_by_errors(message: Message, sender: ResponseSender) -> Iterator[None]:
+    """Raise ResponseBroken for an error after the beginning; stop if the client has gone.
+
+    The worker then answers 500. To the server, that is a second status, which cuts the response.
+    """
+    try:
+        yield
+    except RequestAborted as error:
+        logger.debug("The response to %s ends early: %s", message.id, error)
+    except Exception as error:
+        if not sender.has_begun:
+            raise
+        raise ResponseBroken(f"The response broke off after {sender.sent:,} bytes.") from error
+
+
+def _is_small_file(response: HttpResponseBase, sender: ResponseSender) -> bool:
+    size = response.headers.get("Content-Length", "")
+    return isinstance(response, FileResponse) and size.isdecimal() and int(size) <= sender.size
+
+
+def _joined(contents: Iterator[Content]) -> Content:
+    head, *rest = contents
+    content = b"".join(each["content"] for each in (head, *rest))
+    return {**head, "content": content, "more_content": False}
