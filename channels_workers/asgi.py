@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
+import django
 from django.core.asgi import get_asgi_application
+from django.core.exceptions import ImproperlyConfigured
 
+from channels_workers.conf import http_by_interface
 from channels_workers.interface.application import Interface
 from channels_workers.interface.script_name import at_script_name
 from channels_workers.interface.servers.daphne.twisted import when_running
@@ -20,11 +24,24 @@ def get_application(
 ) -> Interface:
     """Return the application that passes sockets to workers, and HTTP to Django or to *http*.
 
+    ``CHANNEL_WORKERS["HTTP"]`` may leave HTTP to workers, too. If it leaves all of it to them, this
+    process loads neither middleware nor views.
+
     Call it in ``asgi.py``. It sets Django up. *alias* names the layer in ``CHANNEL_LAYERS``. A
     server may fork after it has imported this, so the layer connects only when the event loop
     runs.
     """
-    django_application = get_asgi_application()
-    interface = Interface(http or django_application, partial(get_channel_layer, alias))
+    django.setup(set_prefix=False)
+    if http is None:
+        http = get_asgi_application() if http_by_interface() else _nobody
+    interface = Interface(http, partial(get_channel_layer, alias))
     when_running(interface.get_ready)
     return interface
+
+
+async def _nobody(scope: Any, receive: Any, send: Any) -> None:
+    """Refuse to answer HTTP, which the setting left to workers when the process started."""
+    raise ImproperlyConfigured(
+        "This server started with CHANNEL_WORKERS['HTTP'] = 'workers', so it has no Django "
+        "application. Restart it."
+    )

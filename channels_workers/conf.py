@@ -86,6 +86,7 @@ class Configuration:
     STREAMS_AT_ONCE: int = 100
 
     #: Bytes of responses that one client has not read yet. At the limit a streaming view waits.
+    #: What groups send to a request by workers does not wait: its connection is cut.
     ANSWER_BYTES_WAITING: int = 8 * 1024 * 1024
 
     #: Bytes of responses that all clients of a server have not read yet. At the limit the
@@ -378,6 +379,11 @@ def http_by(path: str) -> Http:
 def http_by_workers() -> bool:
     """Say whether workers answer any HTTP requests."""
     return any(choice == "workers" for _, choice in _prefixes())
+
+
+def http_by_interface() -> bool:
+    """Say whether Django in the interface process answers any HTTP requests."""
+    return any(choice == "interface" for _, choice in _prefixes())
 
 
 def _reset(*, setting: str, **kwargs: Any) -> None:

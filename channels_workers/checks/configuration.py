@@ -17,8 +17,9 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from channels_workers.conf import configuration
+from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
+from channels_workers.layers.types import REQUEST
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import get_router
 from channels_workers.security.websockets import check_entry
@@ -128,9 +129,9 @@ def _unknown_keys(layer: dict[str, Any]) -> str:
 
 @register("channels_workers")
 def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Import the routing."""
+    """Import the routing, and look for routes that never get a message."""
     try:
-        get_router()
+        router = get_router()
     except (ImproperlyConfigured, ValueError) as error:
         return [
             Error(
@@ -140,7 +141,21 @@ def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
                 id="channels_workers.E007",
             )
         ]
-    return []
+    try:
+        is_idle = REQUEST in router.channels and not http_by_workers()
+    except ImproperlyConfigured:  # which another check reports
+        return []
+    return [_idle_route()] if is_idle else []
+
+
+def _idle_route() -> CheckMessage:
+    return checks.Warning(
+        "The channel routing has routes for http.request, but CHANNEL_WORKERS leaves HTTP to "
+        "Django in the interface server, so they never get a message.",
+        hint='CHANNEL_WORKERS = {"HTTP": "workers"}. Or leave only some paths to workers: '
+        '{"HTTP": {"/": "interface", "/poll/": "workers"}}. Or remove the routes.',
+        id="channels_workers.W008",
+    )
 
 
 @register("channels_workers")

@@ -12,7 +12,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from channels_workers.conf import configuration
+from channels_workers.conf import configuration, http_by_interface
 
 #: Connections to Redis of an interface server, one of them for its views, and those of a worker
 #: beside one per thread.
@@ -94,17 +94,23 @@ def _over(budget: Budget) -> Iterator[CheckMessage]:
 
 def _over_database(budget: Budget) -> Iterator[CheckMessage]:
     at_once = _configured("REQUESTS_AT_ONCE")
-    needed = budget.database_needed(at_once or 0)
-    if at_once is None or not budget.database or (at_once and needed <= budget.database):
+    if at_once is None or not budget.database:
         return
-    needs = f"{needed} are needed" if at_once else "any number may be needed"
+    if http_by_interface():
+        needed, is_bounded = budget.database_needed(at_once), bool(at_once)
+        inside = f"{at_once or 'any number of'} requests inside Django each (REQUESTS_AT_ONCE)"
+        cure = 'Lower CHANNEL_WORKERS["REQUESTS_AT_ONCE"], start fewer workers'
+    else:
+        needed, is_bounded = budget.database_needed(0), True
+        inside, cure = "none, as workers answer HTTP", "Start fewer workers"
+    if is_bounded and needed <= budget.database:
+        return
+    needs = f"{needed} are needed" if is_bounded else "any number may be needed"
     yield checks.Warning(
         f"The database allows {budget.database} connections, but {needs}: {budget.servers} "
-        f"interface servers with {at_once or 'any number of'} requests inside Django each "
-        f"(REQUESTS_AT_ONCE), {budget.workers} workers with {budget.threads} threads.",
-        hint='Lower CHANNEL_WORKERS["REQUESTS_AT_ONCE"], start fewer workers, or give them fewer '
-        "threads (--threads). Or use a connection pooler or a larger database, and raise "
-        'CHANNEL_BUDGET["database"].',
+        f"interface servers with {inside}, {budget.workers} workers with {budget.threads} threads.",
+        hint=f"{cure}, or give them fewer threads (--threads). Or use a connection pooler or a "
+        'larger database, and raise CHANNEL_BUDGET["database"].',
         id="channels_workers.W006",
     )
 

@@ -13,7 +13,10 @@ from channels_workers.interface import gc_tuning
 from channels_workers.interface.client_address import LimitPerAddress, with_client
 from channels_workers.interface.cookies import with_readable_cookies
 from channels_workers.interface.health import Health
+from channels_workers.interface.http.by_workers import ByWorkers
 from channels_workers.interface.http.gate import HttpGate, refuse_request
+from channels_workers.interface.http.request import Request
+from channels_workers.interface.http.responses import Answers
 from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.script_name import mounted
 from channels_workers.interface.servers.daphne import requests as daphne_requests
@@ -38,15 +41,21 @@ LOOK_INTERVAL = 0.05
 #: How long it waits for clients to answer its close frames, before it drops their connections (s).
 CLOSE_TIMEOUT = 2.0
 
+#: How long it waits for workers to answer requests, before it answers them itself (s). So there is
+#: time to tell the layer within DRAIN_TIMEOUT.
+REQUESTS_TIMEOUT = 4.0
+
 
 class Interface:
-    """Sockets go to workers by *layer*, HTTP goes to the ASGI application *http*."""
+    """Sockets go to workers by *layer*. HTTP goes to the ASGI application *http*, or to workers."""
 
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
         daphne.fold_lines()
         uvicorn.fold_lines()
-        self.http = HttpGate(http)
+        answers = Answers()
         self.get_layer = layer
+        self.by_workers = ByWorkers(layer, self._join, answers)
+        self.http = HttpGate(http, self.by_workers, answers)
         self.sockets = Sockets()
         self.limited_websocket = LimitPerAddress(self.websocket)
         self.limited_http = LimitPerAddress(
@@ -91,8 +100,7 @@ class Interface:
         if self.stopping:  # and perhaps not in the layer any more
             await send({"type": "websocket.close", "code": 1000})
             return
-        self._start()
-        self._leaving = None
+        self._join()
         sockets = self.sockets
         limits, episodes = configuration(), sockets.episodes
         protocol = WebSocketProtocol(scope, limits, episodes, sockets.backlog)
@@ -140,6 +148,10 @@ class Interface:
             text = "The channel layer cannot be used; each socket will fail"
             logger.exception(text, extra=fields("layer_lost"))
 
+    def _join(self) -> None:
+        self._start()
+        self._leaving = None
+
     def _start(self) -> None:
         if self._is_ready:
             return
@@ -169,15 +181,16 @@ class Interface:
     async def stop(self, drain_time: float = 0.0) -> None:
         """Close all sockets over *drain_time* seconds, report their end to the layer, and leave it.
 
-        It serves pages until the sockets are closed. Then it only finishes those in flight. All
-        this takes :data:`DRAIN_TIMEOUT` longer at most; tasks that are not done by then are
-        cancelled.
+        It serves pages until the sockets are closed. Then it only finishes those in flight. Long
+        polls and event streams end, so that their clients ask again. All this takes
+        :data:`DRAIN_TIMEOUT` longer at most; tasks that are not done by then are cancelled.
         """
         self.stopping = True
         text = "This server stops: it closes %d sockets over %g s"
         count = sum(not socket.protocol.is_closed for socket in self.sockets.known)
         logger.info(text, count, drain_time, extra=fields("server_stops"))
         await self._close_one_by_one(drain_time)
+        self.by_workers.stop()
         pages = asyncio.create_task(self.http.end())
         sockets = asyncio.create_task(self._end_sockets())
         ended, late = await asyncio.wait([pages, sockets], timeout=DRAIN_TIMEOUT)
@@ -185,8 +198,9 @@ class Interface:
             text = "Pages under way are not waited for any longer"
             logger.warning(text, extra=fields("pages_cut"))
         if sockets in late:
-            text = "The end of %d sockets is not told: the layer takes too long"
-            logger.error(text, len(self.sockets.known), extra=fields("stop_failed"))
+            text = "The end of %d sockets and requests is not told: the layer takes too long"
+            count = len(self.sockets.known) + len(self.by_workers.known)
+            logger.error(text, count, extra=fields("stop_failed"))
         for task in late:
             task.cancel()
         for task in ended:
@@ -195,10 +209,12 @@ class Interface:
     async def _close_one_by_one(self, drain_time: float) -> None:
         """Refuse the handshakes, then close the open sockets, evenly over *drain_time* seconds.
 
-        During this time pending frames still go to workers, those of clients that have left too.
+        Long polls and event streams end among them. During this time pending frames still go to
+        workers, those of clients that have left too.
         """
         loop = asyncio.get_running_loop()
-        opened = [socket for socket in self.sockets.known if socket.protocol.is_open]
+        opened: list[Socket | Request] = [*self.by_workers.lingering]
+        opened += [socket for socket in self.sockets.known if socket.protocol.is_open]
         for socket in list(self.sockets.known):
             if socket.protocol.is_connecting:
                 socket.stop()
@@ -206,12 +222,12 @@ class Interface:
             return
         reason = f"retry-after: {configuration().RETURN_TIME:g}"
         began = loop.time()
-        for number, socket in enumerate(opened):
-            if socket.protocol.is_open:
+        for number, each in enumerate(opened):
+            if each.is_open:
                 due = began + drain_time * number / len(opened)
                 await asyncio.sleep(max(0.0, due - loop.time()))
-            if socket.protocol.is_open:  # as its client may have left meanwhile
-                socket.dismiss(reason)
+            if each.is_open:  # as its client may have left meanwhile
+                each.dismiss(reason)
         while self._has_frames() and loop.time() < began + drain_time:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_INTERVAL)
 
@@ -232,8 +248,8 @@ class Interface:
             socket.outgoing.cut()
 
     async def drain(self) -> None:
-        """Wait until the layer has the end of every socket; then leave it."""
-        await self.drain_ended()
+        """Wait until the layer has the end of every socket and request; then leave it."""
+        await asyncio.gather(self.drain_ended(), self.by_workers.end(REQUESTS_TIMEOUT))
         await self._leave()
 
     async def drain_ended(self) -> None:
@@ -245,7 +261,7 @@ class Interface:
         waiting = [each for socket in ended for each in socket.unsettled()]
         if waiting:
             await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)
-        if not self.sockets.known:
+        if not (self.sockets.known or self.by_workers.known):
             await self._leave()
 
     async def _leave(self) -> None:

@@ -100,6 +100,11 @@ class Socket:
     def _time_out(self) -> None:
         self._perform(self.protocol.time_out())
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was accepted, and neither side has closed it."""
+        return self.protocol.is_open
+
     # From the client
 
     def receive(self, event: Event) -> None:

@@ -139,6 +139,13 @@ class Body:
         self._is_handed_on = not self._left
         return {"type": "http.request", "body": part, "more_body": bool(self._left)}
 
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to *size* bytes of the collected body from *offset* on; none after `free`."""
+        if self._file is None:
+            return b""
+        self._file.seek(offset)
+        return self._file.read(size)
+
     async def gone(self) -> None:
         """Wait until the client leaves, or sends more than it may."""
         await asyncio.shield(self._coming())
@@ -148,12 +155,17 @@ class Body:
             self._next = asyncio.ensure_future(self._receive())
         return self._next
 
-    def release(self) -> None:
+    def free(self) -> None:
         """Free its memory and its file."""
         self._bodies.release(self.size)
-        self.size = 0
+        self.size = self._left = 0
         if self._file is not None:
             self._file.close()
+            self._file = None
+
+    def release(self) -> None:
+        """Do the same, and wait for its client no more."""
+        self.free()
         if self._next is not None:
             self._next.cancel()
 

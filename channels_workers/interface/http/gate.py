@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from channels_workers.conf import http_by
 from channels_workers.interface.http.bodies import Bodies, Body
 from channels_workers.interface.http.refusals import refuse
 from channels_workers.interface.http.responses import Answer, Answers
 from channels_workers.interface.http.slots import KEY, NoPlace, Place, Places
+from channels_workers.interface.replies import consumers_path
 from channels_workers.interface.types import Application, Receive, Scope, Send
 
 ENDING = b"This server ends. Please ask again.\n"
@@ -16,29 +18,33 @@ ENDING = b"This server ends. Please ask again.\n"
 class HttpGate:
     """The ASGI application *http* with its limits; it can refuse new requests and drain.
 
+    The requests that CHANNEL_WORKERS["HTTP"] leaves to workers go to *by_workers* instead.
+
     Daphne ends the event loop while it still answers requests. A thread of Django that waits for
     that loop would hang, and the process with it.
     """
 
-    def __init__(self, http: Application) -> None:
+    def __init__(self, http: Application, by_workers: Application, answers: Answers) -> None:
         self.http = http
+        self.by_workers = by_workers
         self.ending = False
         self.bodies = Bodies()
         self.places = Places()
-        self.answers = Answers()
+        self.answers = answers
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request: by *http*, or with 503 once the end has begun."""
+        """Answer a request: by *http* or workers, or with 503 once the end has begun."""
         if self.ending:
             await refuse(receive, send, 503, ENDING, b"1")
             return
         self._in_flight += 1
         self._idle.clear()
         try:
-            await self.serve(scope, receive, send, self._ask)
+            is_theirs = http_by(consumers_path(scope)) == "workers"
+            await self.serve(scope, receive, send, self.by_workers if is_theirs else self._ask)
         finally:
             self._in_flight -= 1
             if not self._in_flight:

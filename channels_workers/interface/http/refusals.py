@@ -16,6 +16,9 @@ TEXTS = {
     408: b"The body of the request took too long.\n",
     413: b"The body of the request is too large.\n",
     429: b"Too many requests of one address.\n",
+    431: b"The head of the request is too large.\n",
+    500: b"The server failed to answer this request.\n",
+    502: b"No worker finished this request.\n",
     503: b"Too much to do. Please ask again.\n",
 }
 

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from channels_workers.conf import configuration
-from channels_workers.interface.http.slots import Place
 from channels_workers.interface.outgoing import go_on
 from channels_workers.interface.servers.daphne import answers as daphne
 from channels_workers.interface.servers.uvicorn import answers as uvicorn
@@ -36,6 +35,20 @@ LEAST_READ = 8 * 1024
 
 #: How often the server checks whether clients read (s).
 LOOK_INTERVAL = 1.0
+
+
+class Slot(Protocol):
+    """What a response occupies while it is made; see :class:`.slots.Place`."""
+
+    def stream(self) -> None:
+        """Let others in, as the response streams."""
+
+
+class NoSlot:
+    """The place of a response that workers make: none."""
+
+    def stream(self) -> None:
+        """Do nothing."""
 
 
 class ResponseTransport(Protocol):
@@ -152,10 +165,11 @@ class Answers:
             return False
         slowest = min(readers, key=lambda each: each.since)
         self._unsent -= min(self._unsent, slowest.transport.unsent())
-        self._end(slowest, f"answers of more than {limit} bytes wait, ALL_ANSWER_BYTES_WAITING")
+        self.end(slowest, f"answers of more than {limit} bytes wait, ALL_ANSWER_BYTES_WAITING")
         return True
 
-    def _end(self, reader: Reader, reason: str) -> None:
+    def end(self, reader: Reader, reason: str) -> None:
+        """Cut the connection of *reader*, whose client reads too slowly, and log the *reason*."""
         self._episodes.log(
             logger,
             logging.WARNING,
@@ -163,6 +177,10 @@ class Answers:
             reason,
             extra=fields("answer_cut"),
         )
+        self.cut(reader)
+
+    def cut(self, reader: Reader) -> None:
+        """Cut the connection of *reader*, with all that waits for it."""
         self.queued -= reader.queued
         reader.queued = 0
         reader.is_cut = True
@@ -182,7 +200,7 @@ class Answers:
             if not reader.look(now):
                 del self.readers[key]
             elif now - reader.since > timeout and not reader.is_cut and reader.waiting:
-                self._end(reader, f"it has not read for {timeout:g} s, ANSWER_TIMEOUT")
+                self.end(reader, f"it has not read for {timeout:g} s, ANSWER_TIMEOUT")
             elif not reader.is_cut:
                 self._unsent += reader.transport.unsent()
         self.count(0)
@@ -193,7 +211,7 @@ class Answers:
 class Answer:
     """One answer: what the application gets as `send`, and what goes on to the server's *send*."""
 
-    def __init__(self, send: Send, answers: Answers, place: Place) -> None:
+    def __init__(self, send: Send, answers: Answers, place: Slot) -> None:
         self._send = send
         self._answers = answers
         self._place = place
@@ -207,6 +225,33 @@ class Answer:
         self._taken = asyncio.Event()  # some of what waited
         self._limit = configuration().ANSWER_BYTES_WAITING
         self._yielding: asyncio.Handle | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection was cut."""
+        return self._reader.is_cut
+
+    def hold(self, size: int) -> None:
+        """Count *size* bytes that wait in front of `send`; this may cut slow readers."""
+        if not self.is_cut:
+            self._reader.put += size
+            self._reader.queued += size
+            self._answers.count(size)
+
+    def let_go(self, size: int) -> None:
+        """Count *size* of them no more."""
+        if not self.is_cut:
+            self._reader.put -= size
+            self._reader.queued -= size
+            self._answers.queued -= size
+
+    def cut(self) -> None:
+        """Cut the connection, with all that waits for the client."""
+        self._answers.cut(self._reader)
+
+    def overflow(self, reason: str) -> None:
+        """Cut it because the client reads too slowly."""
+        self._answers.end(self._reader, reason)
 
     async def send(self, event: Event) -> None:
         """Take *event*; wait only if too much waits for the client."""

@@ -293,6 +293,29 @@ def test_an_unusable_routing(routing: Any, settings: Settings) -> None:
     assert message.startswith("The channel routing cannot be used: ")
 
 
+@pytest.mark.parametrize(
+    ("http", "is_idle"),
+    [
+        ("interface", True),
+        ({"/": "interface", "/a": "interface"}, True),
+        ("workers", False),
+        ({"/": "interface", "/poll/": "workers"}, False),
+    ],
+)
+def test_routes_for_requests_that_no_worker_gets(
+    http: Any, is_idle: bool, settings: Settings
+) -> None:
+    settings.CHANNEL_ROUTING = {"http.request": print}
+    settings.CHANNEL_WORKERS = {"HTTP": http}
+    if is_idle:
+        number, message, hint = only_problem()
+        assert number == "channels_workers.W008"
+        assert "never get a message" in message
+        assert '"HTTP": "workers"' in hint
+    else:
+        assert problems() == []
+
+
 def test_an_invalid_regular_expression(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:

@@ -80,6 +80,18 @@ def test_unlimited_requests_need_unlimited_connections(settings: Settings) -> No
     assert problems() == {}
 
 
+def test_servers_that_leave_http_to_workers_need_no_database(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"REQUESTS_AT_ONCE": 0, "HTTP": "workers"}
+    settings.CHANNEL_BUDGET = budget(2, 3, 8, 0, 24)
+    assert problems() == {}
+    settings.CHANNEL_BUDGET = budget(2, 3, 8, 0, 23)
+    found = problems()["W006"]
+    assert "but 24 are needed: 2 interface servers with none" in found.msg
+    assert "REQUESTS_AT_ONCE" not in str(found.hint)
+    settings.CHANNEL_WORKERS = {"HTTP": {"/": "workers", "/admin/": "interface"}}
+    assert "2 interface servers with 10 requests" in problems()["W006"].msg
+
+
 @pytest.mark.parametrize("given", [[], "x", {"threds": 1}, {"threads": "4"}, {"threads": -1}])
 def test_an_invalid_budget_is_an_error(given: Any, settings: Settings) -> None:
     settings.CHANNEL_BUDGET = given

@@ -654,7 +654,10 @@ async def test_a_disconnect_that_the_layer_does_not_accept_is_logged_in_one_line
     await left
     (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert said.event == "stop_failed"  # type: ignore[attr-defined]
-    assert said.getMessage() == "The end of 1 sockets is not told: the layer takes too long"
+    assert (
+        said.getMessage()
+        == "The end of 1 sockets and requests is not told: the layer takes too long"
+    )
     for socket in list(application.sockets.known):
         for task in socket.unsettled():
             task.cancel()

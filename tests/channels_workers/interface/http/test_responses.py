@@ -89,6 +89,37 @@ async def test_a_complete_response_is_taken_over_for_a_slow_reader(place: Place)
     assert answers.queued == 0
 
 
+async def test_what_waits_in_front_of_an_answer_is_counted(place: Place) -> None:
+    client, answers = Client(), Answers()
+    answer, other = Answer(client, answers, place), Answer(Client(), answers, place)
+    [reader, _] = answers.readers.values()
+    answer.hold(5000)
+    other.hold(300)
+    assert (answers.queued, reader.queued, reader.waiting) == (5300, 5000, 5000)
+    assert reader.put - reader.queued == 0  # as nothing of it was read
+    answer.let_go(2000)
+    assert (answers.queued, reader.queued, reader.put) == (3300, 3000, 3000)
+    answer.cut()
+    assert (answers.queued, reader.queued, answer.is_cut, other.is_cut) == (300, 0, True, False)
+    answer.hold(100)
+    answer.let_go(3100)
+    assert (answers.queued, reader.queued) == (300, 0)
+    other.let_go(300)
+    for each in (answer, other):
+        each.close()
+    assert answers.queued == 0
+
+
+async def test_an_answer_that_overflows_is_cut_with_a_line_in_the_log(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = Answer(Client(), Answers(), place)
+    answer.overflow("it waits")
+    assert answer.is_cut
+    assert "reads its answers slowest: it waits" in caplog.text
+    answer.close()
+
+
 async def test_a_stream_waits_for_its_client_and_frees_its_slot(place: Place) -> None:
     client, answers = Client(), Answers()
     answer = Answer(client, answers, place)
