@@ -380,7 +380,8 @@ class WorkerLayer(ChannelLayer):
         """Return those of *reply_channels* whose connection has not ended.
 
         A connection ends when its disconnect is finished, or a dead letter, or when a commit ends
-        it. This costs one look-up for each, with up to 1,000 of a server in one request. Raises
+        it. A request has ended as soon as its client is gone, although its consumer may run on. This
+        costs one look-up for each, with up to 1,000 of a server in one request. Raises
         :class:`LayerUnavailable` while it is unknown, such as after a loss of data.
         """
 

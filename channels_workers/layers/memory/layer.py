@@ -285,7 +285,7 @@ class InMemoryChannelLayer(WorkerLayer):
     def connected(self, reply_channels: Iterable[str]) -> set[str]:
         """Return those of *reply_channels* whose connection has not ended."""
         with self.store.changed:
-            return {reply for reply in reply_channels if reply in self.store.records}
+            return {reply for reply in reply_channels if self.store.is_connected(reply)}
 
     def load_session(self, reply_channel: str) -> bytes | None:
         """Return the saved channel session."""

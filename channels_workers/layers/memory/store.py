@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     Published,
     Session,
     first_channel,
+    is_request,
     last_channel,
     server_of,
 )
@@ -106,6 +107,13 @@ class Store:
         self.dead_letters: list[DeadLetter] = []
         #: Delayed messages by id.
         self.delayed: dict[str, Later] = {}
+
+    def is_connected(self, reply: str) -> bool:
+        """Return whether the connection has not ended; a request ends with its client."""
+        record = self.records.get(reply)
+        if record is None:
+            return False
+        return not (is_request(reply) and record.state in {CLOSING, DISCONNECTING})
 
     def clear(self, own: str = "") -> None:
         """Delete everything except data of living processes; the server *own* leaves its groups."""

@@ -36,6 +36,7 @@ BAD_GATEWAY = 502
 class OfRequests(Fault):
     """A fault of a site whose workers answer HTTP, beside its sockets."""
 
+    servers = ("daphne", "uvicorn")
     calm_timeout = 45.0
 
     def setting(self, folder: Path) -> Setting:

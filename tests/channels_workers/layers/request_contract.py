@@ -138,9 +138,11 @@ class RequestContract:
         first = await pull(process)
         assert await process.layer.close(made.channel, 1006) is Closed.CLOSING
         await pull_nothing(process)
+        assert process.layer.connected([made.channel]) == set(), "its consumer asks for its client"
         await process.commit(first)
         last = await pull(process)
         assert (last.channel, last.code) == (REQUEST_DISCONNECT, 1006)
+        assert process.layer.connected([made.channel]) == set()
 
     async def test_sockets_keep_their_disconnect_beside_requests(self, process: Process) -> None:
         await request(process)

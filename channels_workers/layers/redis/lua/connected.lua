@@ -3,8 +3,8 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     1 server, 2... its reply channels
--- returns  those that have a record
-
+-- returns  those that have a record. The client of a closing request has gone, although its consumer
+--          may still run
 local transient = transient_error("")
 if transient then return transient end
 if redis.call("EXISTS", epoch) == 0 then
@@ -13,6 +13,8 @@ end
 local found = {}
 local records = on_key("HMGET", connections_key(ARGV[1]), unpack(ARGV, 2))
 for at, record in ipairs(records) do
-  if record then found[#found + 1] = ARGV[at + 1] end
+  local reply = ARGV[at + 1]
+  local state = record and request_kind(reply) and (parse_record(record) or {}).state
+  if record and state ~= "c" and state ~= "d" then found[#found + 1] = reply end
 end
 return found
