@@ -260,7 +260,8 @@ else:
 CHANNEL_ROUTING = "chat.routing.channel_routing"
 
 CHANNEL_WORKERS = {
-    "HTTP": "interface",
+    # Who answers pages: the web processes, or workers.
+    "HTTP": environment.choice("HTTP_BY", "interface", ("interface", "workers")),
     "CONNECT": "explicit",
     # Seconds that a handshake waits for a worker. Workers may start after the web process.
     "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from labs.faults.site import Site
 
-#: Keys that contain a server's name, and keys that exist only for sockets.
+#: Keys that contain a server's name, and keys that exist only for connections.
 OF_SERVERS = ("connections", "inbox", "groups")
-OF_SOCKETS = ("connections", "session", "group", "groups")
+OF_SOCKETS = ("connections", "session", "group", "groups", "told")
 
 
 def ghosts(site: Site) -> list[str]:
@@ -27,7 +27,7 @@ def ghosts(site: Site) -> list[str]:
 
 
 def leftovers(site: Site) -> list[str]:
-    """Return keys of sockets. There must be none when all sockets are closed."""
+    """Return keys of sockets and requests. There must be none when all have ended."""
     return list(_found(site, OF_SOCKETS))
 
 

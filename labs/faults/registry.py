@@ -18,6 +18,12 @@ from labs.faults.cases.no_worker import NoWorker
 from labs.faults.cases.other_format import OtherFormat
 from labs.faults.cases.redis_lost import RedisEmptied, RedisOld
 from labs.faults.cases.redis_trouble import RedisCut, RedisFull
+from labs.faults.cases.requests import (
+    DownloadEmptied,
+    RequestKilled,
+    StreamKilled,
+    UploadersGone,
+)
 from labs.faults.cases.rude_clients import Flood, SlowReader
 from labs.faults.cases.server_killed import ServerKilled, ServerKilledBusy
 from labs.faults.cases.server_stopped import ServerStopped
@@ -51,6 +57,10 @@ FAULTS: tuple[Fault, ...] = (
     SlowReader("uvicorn"),
     Flood(),
     OtherFormat(),
+    RequestKilled(),
+    StreamKilled(),
+    UploadersGone(),
+    DownloadEmptied(),
     ChatWorkersKilled(),
     ChatServerKilled(),
     ChatServerStopped("daphne"),

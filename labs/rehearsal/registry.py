@@ -8,6 +8,7 @@ from labs.rehearsal.steps.crowding import Crowded
 from labs.rehearsal.steps.deploying import RollBack, TwoApps, WorkerCode
 from labs.rehearsal.steps.limits import Limits
 from labs.rehearsal.steps.memory import Memory
+from labs.rehearsal.steps.paging import PagesRestart
 from labs.rehearsal.steps.restarting import (
     ConfigVars,
     Daily,
@@ -30,6 +31,7 @@ STEPS: tuple[Step, ...] = (
     Scale(),
     WebRestart(),
     Daily(),
+    PagesRestart(),
     Crowded(),
     RedisMaintenance(),
     DatabaseMaintenance(),

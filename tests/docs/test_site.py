@@ -26,11 +26,14 @@ PUBLIC = (
     "channels_workers.generic",
     "channels_workers.generic.mixins",
     "channels_workers.generic.websockets",
+    "channels_workers.handler",
+    "channels_workers.http.sse",
     "channels_workers.message",
     "channels_workers.places",
     "channels_workers.routing",
     "channels_workers.security.websockets",
     "channels_workers.sessions",
+    "channels_workers.staticfiles",
     "channels_workers.test",
 )
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,8 @@ PAGES = (
     "how-to/test-consumers",
     "how-to/channels-4",
     "how-to/from-channels-4",
+    "how-to/http-by-workers",
+    "how-to/server-sent-events",
 )
 BLOCKS = [block for name in PAGES for block in page(name).blocks if block.file]
 #: The tutorial uses 6379, which may be in use here.
@@ -650,6 +654,96 @@ def test_an_async_view(board: Project) -> None:
         with urllib.request.urlopen(f"{server.url}/announce/", timeout=20) as response:
             assert response.read() == b"said"
         assert socket.recv(20) == "a word to all"
+
+
+def get(server: Server, path: str, **headers: str) -> HTTPResponse:
+    """The response to a request, whose body may not have come yet."""
+    request = urllib.request.Request(server.url + path, headers=headers)
+    response = urllib.request.urlopen(request, timeout=20)
+    assert isinstance(response, HTTPResponse)
+    return response
+
+
+def write_settings_of(project: Project, name: str) -> None:
+    """Add the settings of a page, which are not those of another."""
+    (block,) = [one for one in page(name).blocks if one.file == "mysite/settings.py"]
+    project.write(block)
+
+
+def test_consumers_that_answer_requests(project: Project) -> None:
+    write_settings_of(project, "how-to/http-by-workers")
+    project.write_all("board/answers.py", 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.answers.channel_routing"\n')
+    project.manage("check")
+    project.manage("migrate")
+    server = project.serve()
+    with get(server, "/answers/now/") as response:
+        assert response.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
+        assert response.read() == b"You asked for /answers/now/.\n"
+    with get(server, "/answers/later/") as response:
+        assert (response.status, response.read()) == (202, b"from elsewhere\n")
+    with get(server, "/admin/login/") as response:
+        assert b"Django administration" in response.read()
+
+
+SAY = """
+from board.events import publish
+from board.models import Line
+
+def ws_receive(message):
+    publish(Line.objects.create(text=message["text"], delivery=message.id))
+"""
+
+
+def test_server_sent_events(project: Project) -> None:
+    write_settings_of(project, "how-to/server-sent-events")
+    for file in ("board/models.py", "board/events.py"):
+        project.write_all(file, 0)
+    (project.folder / "board" / "say.py").write_text(SAY)
+    project.route(
+        '[route("http.request", "board.events.follow", path="^/events/$"),'
+        ' route("websocket.receive", "board.say.ws_receive")]'
+    )
+    project.manage("makemigrations", "board")
+    project.manage("migrate")
+    server = project.serve()
+    event = [b"event: line\n", b"id: 1\n", b"data: tea\n", b"\n"]
+    with get(server, "/events/", **{"Last-Event-ID": "0"}) as stream:
+        assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        with opened(server, "/") as socket:
+            socket.send("tea")
+            assert read_event(stream) == event
+    with get(server, "/events/", **{"Last-Event-ID": "0"}) as stream:
+        assert read_event(stream) == event
+
+
+def read_event(stream: HTTPResponse) -> list[bytes]:
+    """The lines of the next event, without comments before it."""
+    while (line := stream.readline()) in {b"\n", b":\n"}:
+        pass
+    return [line, *(stream.readline() for _ in range(3))]
+
+
+def test_a_long_poll(project: Project) -> None:
+    write_settings_of(project, "how-to/server-sent-events")
+    for file in ("board/models.py", "board/events.py", "board/polls.py", "board/waiting.py"):
+        project.write_all(file, 0)
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_ROUTING = "board.waiting.channel_routing"\n')
+    project.manage("makemigrations", "board")
+    project.manage("migrate")
+    server = project.serve()
+    with opened(server, "/") as socket, ThreadPoolExecutor(1) as pool:
+        polled = pool.submit(lambda: get(server, "/poll/").read())
+
+        def is_answered() -> bool:
+            socket.send("tea")  # to nobody, before the request has joined
+            return polled.done()
+
+        wait_for(is_answered, server.process.describe, 20)
+        assert json.loads(polled.result()) == {"line": "tea"}
+    server.process.wait_for_line("/poll/: answered, or gone")
 
 
 def test_the_tests_of_the_board(board: Project) -> None:

@@ -18,7 +18,7 @@ from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
 from upgrade.tests.sample import run, write_project
 
-HANDLER = "from channels.handler import ViewConsumer\n"
+LOGGER = "from channels.log import setup_logger\n"
 
 
 def python(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -68,7 +68,7 @@ def test_following_the_report_satisfies_djangos_checks(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     run(project, "--write", ".")
     consumers = project / "board/consumers.py"
-    consumers.write_text(consumers.read_text().replace(HANDLER, ""))
+    consumers.write_text(consumers.read_text().replace(LOGGER, ""))
     assert run(project, "mysite", "board/consumers.py").returncode == 0
     check = python(project, "manage.py", "check", "--fail-level", "WARNING")
     assert check.returncode == 0, check.stderr

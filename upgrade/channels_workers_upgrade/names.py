@@ -5,9 +5,9 @@ The engine's documentation shows the same tables; a test compares them.
 
 from __future__ import annotations
 
-from channels_workers_upgrade.renames import Rename, Row, changed, gone, not_yet, renames, same
+from channels_workers_upgrade.renames import Rename, Row, changed, gone, renames, same
 
-_BY_DAPHNE = "Django answers HTTP itself, in the interface server"
+_BY_SETTING = '`CHANNEL_WORKERS = {"HTTP": "workers"}` lets workers answer HTTP'
 _BINDING = (
     "frames go out when the transaction commits; import the module of a binding in "
     "`AppConfig.ready()`, for your views"
@@ -41,8 +41,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "routing",
             "Router Route RouteClass Include route route_class include null_consumer "
             "connect_consumer",
-            "your own entries define `match_values` and `channel_names`; a router has no "
-            "`check_default`",
+            "your own entries define `match_values` and `channel_names`",
         ),
     ),
     "Sessions and users": (
@@ -70,8 +69,12 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "ConsumeLater DenyConnection ChannelSocketException WebsocketCloseException "
             "SendNotAvailableOnDemultiplexer",
         ),
-        not_yet("exceptions", "ResponseLater", "workers do not answer HTTP; answer in a view"),
-        gone("exceptions", "RequestTimeout RequestAborted", _BY_DAPHNE),
+        same("exceptions", "ResponseLater", _BY_SETTING),
+        same(
+            "exceptions",
+            "RequestTimeout RequestAborted",
+            "a view that reads the body gets them, as Django's `UnreadablePostError`",
+        ),
         same(
             "signals",
             "consumer_started consumer_finished worker_ready worker_process_ready",
@@ -129,13 +132,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         same("management.commands.runworker", "Command"),
     ),
     "HTTP in workers": (
-        not_yet("handler", "AsgiRequest AsgiHandler ViewConsumer", _BY_DAPHNE),
-        gone("handler", "logger", _BY_DAPHNE),
-        gone(
-            "staticfiles",
-            "StaticFilesHandler StaticFilesConsumer",
-            "`runserver` serves static files; with Daphne use WhiteNoise or a proxy",
-        ),
+        same("handler", "AsgiRequest AsgiHandler ViewConsumer", _BY_SETTING),
+        same("handler", "logger"),
+        same("staticfiles", "StaticFilesHandler StaticFilesConsumer", _BY_SETTING),
     ),
     "Data binding": (
         same("binding", "Binding"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
+from channels_workers_upgrade.bindings import source_module
 from channels_workers_upgrade.dicts import keys_of, value_of
 from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.routing import SETTING, assigned
@@ -23,7 +24,6 @@ ATTRIBUTES = {
     "send_group": "use Group(name).send(content)",
     "group_channels": "it lists only the sockets of its own process; keep your own list: "
     'see the recipe in "Come from Channels 1.x"',
-    "check_default": "remove it: every router has the defaults",
     "__doomed__": "nothing marks the last attempt; ConsumeLater logs an error when it fails",
 }
 
@@ -41,11 +41,13 @@ OF_LAYERS = {
     "extensions": "every layer has groups and flush",
 }
 
-#: Names of channels, as arguments, keys or items.
-CHANNELS = {
-    "http.request": "Django answers HTTP in the interface server, not in workers; write a view",
-    "http.disconnect": "Django answers HTTP in the interface server",
-}
+#: Channels of HTTP, as arguments, keys or items, and modules for it.
+CHANNELS = {"http.request", "http.disconnect"}
+MODULES = {"channels_workers.handler", "channels_workers.staticfiles"}
+_BY_WORKERS = (
+    'works if workers answer HTTP: set CHANNEL_WORKERS = {"HTTP": "workers"}; '
+    "by default Django answers it in the interface server"
+)
 
 #: Strings that exist in Channels 1.x alone.
 TEXTS = {
@@ -98,6 +100,17 @@ def find_patterns(tree: Tree) -> Iterator[Remark]:
                 yield from _in_call(node)
 
 
+def find_http(tree: Tree) -> Iterator[Remark]:
+    """Yield notes about imports for HTTP by workers."""
+    for node in tree.all(cst.ImportFrom):
+        module = source_module(node)
+        names = [] if isinstance(node.names, cst.ImportStar) else node.names
+        if module in MODULES:
+            yield Remark(node, f"`{module}`", _BY_WORKERS, is_note=True)
+        elif any(name.evaluated_name == "ResponseLater" for name in names):
+            yield Remark(node, "`ResponseLater`", _BY_WORKERS, is_note=True)
+
+
 def _in_attribute(node: cst.Attribute, tree: Tree) -> Iterator[Remark]:
     """Check for attributes and methods of 1.x layers."""
     name = node.attr.value
@@ -118,7 +131,7 @@ def _in_string(node: cst.SimpleString, tree: Tree) -> Iterator[Remark]:
         if text.startswith(_OF_INTERFACES):
             yield Remark(node, f'"{text}" in channel_capacity', _NO_CAPACITY)
     elif text in CHANNELS and _is_listed(node, tree):
-        yield Remark(node, f'"{text}"', CHANNELS[text])
+        yield Remark(node, f'"{text}"', _BY_WORKERS, is_note=True)
 
 
 def _in_class(node: cst.ClassDef) -> Iterator[Remark]:

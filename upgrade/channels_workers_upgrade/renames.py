@@ -17,8 +17,6 @@ class Status(Enum):
     SAME = "same"
     #: It exists but is used differently: change it by hand.
     CHANGED = "changed"
-    #: It does not exist yet and may come.
-    NOT_YET = "not yet"
     #: It does not exist and will not come.
     GONE = "gone"
 
@@ -65,11 +63,6 @@ def same(module: str, names: str, remark: str = "", here: str = "", called: str 
 def changed(module: str, names: str, remark: str, here: str = "") -> Row:
     """Return the row of *names* that exist but are used differently."""
     return Row(_old(module), tuple(names.split()), Status.CHANGED, here or _new(module), remark)
-
-
-def not_yet(module: str, names: str, remark: str) -> Row:
-    """Return the row of *names* that may come."""
-    return Row(_old(module), tuple(names.split()), Status.NOT_YET, remark=remark)
 
 
 def gone(module: str, names: str, remark: str) -> Row:

@@ -23,7 +23,7 @@ from channels_workers_upgrade.tree import Tree
 _MARKS = re.compile(
     rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
     rb"asgi_(redis|ipc|rabbitmq|amqp)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
-    rb"reply_channel|[\"']path[\"']\]\.decode|receive_many|send_group|group_channels|check_default"
+    rb"reply_channel|[\"']path[\"']\]\.decode|receive_many|send_group|group_channels"
 )
 
 

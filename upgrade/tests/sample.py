@@ -36,7 +36,7 @@ channel_layer = get_channel_layer()
     "board/__init__.py": "",
     "board/consumers.py": """\
 from channels import Channel, Group, channel_layers
-from channels.handler import ViewConsumer
+from channels.log import setup_logger
 from channels.sessions import channel_session
 
 

@@ -14,7 +14,7 @@ from .sample import COMMAND, ENVIRONMENT, FILES, contents, run, write_project
 REPORT = """\
 Procfile:1: `daphne ...:channel_layer` (note)
 Procfile:2: `runworker` (note)
-board/consumers.py:{handler}: `channels.handler.ViewConsumer`
+board/consumers.py:{logger}: `channels.log.setup_logger`
 board/old.py:1: cannot be parsed
 requirements.txt:1: `Django==1.11.29`
 requirements.txt:2: `channels<2`
@@ -30,9 +30,9 @@ def project(tmp_path: Path) -> Path:
     return write_project(tmp_path)
 
 
-def assert_said(result: subprocess.CompletedProcess[str], handler: int) -> None:
+def assert_said(result: subprocess.CompletedProcess[str], logger: int) -> None:
     lines = result.stderr.splitlines()
-    wanted = REPORT.format(handler=handler).splitlines()
+    wanted = REPORT.format(logger=logger).splitlines()
     assert len(lines) == len(wanted) + 1
     for line, beginning in zip(lines, wanted, strict=False):
         assert line.startswith(f"{beginning}: ")
@@ -43,7 +43,7 @@ def test_without_write_it_prints_a_patch_and_changes_nothing(project: Path) -> N
     result = run(project, ".")
     assert result.returncode == 1
     assert contents(project) == before
-    assert_said(result, handler=2)
+    assert_said(result, logger=2)
     assert result.stderr.endswith(
         "4 files would be changed by --write, 7 changes left to make by hand\n"
     )
@@ -94,7 +94,7 @@ def test_write_changes_only_files_of_the_project(project: Path) -> None:
     ]
     assert result.returncode == 1
     assert result.stdout == ""
-    assert_said(result, handler=3)
+    assert_said(result, logger=3)
     settings = after["mysite/settings.py"].decode()
     assert 'ASGI_APPLICATION = "mysite.asgi.application"' in settings
     assert '"channels_workers", "daphne", "django.contrib.staticfiles"' in settings
@@ -181,7 +181,7 @@ def test_a_file_that_cannot_be_written_is_unchanged(
     assert not found.patches
     assert [(finding.line, finding.what) for _, finding in found.report] == [
         (1, "cannot be written"),
-        (2, "`channels.handler.ViewConsumer`"),
+        (2, "`channels.log.setup_logger`"),
     ]
 
 

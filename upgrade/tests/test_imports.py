@@ -179,7 +179,7 @@ SAME_AS_BEFORE = {
         "import channels.layers as l\nl.get_channel_layer\n"
         "import channels.testing\n"
     ),
-    "what is not here": "from channels.handler import AsgiHandler\nimport channels.staticfiles\n",
+    "what is not here": "from channels.log import handler\nimport channels.hacks\n",
     "a name of its own": "channels = []\nchannels.Group\n\n\ndef f(channels): channels.route\n",
     "a keyword": "f(channels=1)\nx.channels.Group\n",
     "what is moved already": "from channels_workers import Group\nimport channels_workers\n",

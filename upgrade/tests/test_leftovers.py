@@ -6,8 +6,8 @@ from .moving import findings, report
 
 CASES = {
     "names that are not here": (
-        "from channels.handler import AsgiHandler, AsgiRequest\n",
-        ["1: `channels.handler.AsgiHandler`", "1: `channels.handler.AsgiRequest`"],
+        "from channels.log import handler, setup_logger\n",
+        ["1: `channels.log.handler`", "1: `channels.log.setup_logger`"],
     ),
     "names that no Channels has": (
         "from channels import Groups\nfrom channels.sessions import _x, session\n"
@@ -28,13 +28,13 @@ CASES = {
         "@mock.patch('channels.Groups.send')\n@patch('channels.asgi._x')\ndef f(): ...\n"
         "patch.multiple('channels.database', a=1)\nmonkeypatch.setattr('channels.auth.x', 1)\n"
         "x = 'channels.Groups'\npatch('channels.layers.get_channel_layer')\n"
-        "patch.dict(a='channels.b')\npatch('channels.handler.AsgiHandler.y')\n",
+        "patch.dict(a='channels.b')\npatch('channels.worker.Worker.y')\n",
         [
             "1: `channels.Groups.send`",
             "2: `channels.asgi._x`",
             "4: `channels.database`",
             "5: `channels.auth.x`",
-            "9: `channels.handler.AsgiHandler`",
+            "9: `channels.worker.Worker`",
         ],
     ),
     "uses of them": (
@@ -42,8 +42,8 @@ CASES = {
         ["3: `channels.sessions.requeue_messages`"],
     ),
     "modules that are not here": (
-        "from channels.delay.models import *\nfrom channels import staticfiles\n",
-        ["1: `channels.delay.models`", "2: `channels.staticfiles`"],
+        "from channels.delay.models import *\nfrom channels import hacks\n",
+        ["1: `channels.delay.models`", "2: `channels.hacks`"],
     ),
     "the server for tests": (
         "from channels.test.liveserver import DaphneProcess\n",
@@ -78,10 +78,9 @@ CASES = {
         "channel = 1\n",
         [],
     ),
-    "keys and channels": (
-        "route('http.request', f)\nmessage.content['__retries__']\nmessage.__doomed__\n"
-        "channel_routing = {'http.request': f}\n",
-        ['1: "http.request"', '2: "__retries__"', "3: `.__doomed__`", '4: "http.request"'],
+    "keys of messages": (
+        "message.content['__retries__']\nmessage.__doomed__\n",
+        ['1: "__retries__"', "2: `.__doomed__`"],
     ),
     "layers of then": (
         "from asgiref.inmemory import ChannelLayer\nimport asgi_redis.core\n"
@@ -158,6 +157,23 @@ def test_reported_leftovers(case: str) -> None:
     text, said = CASES[case]
     assert report(text) == said
     assert all(finding.cure and not finding.is_note for finding in findings(text))
+
+
+def test_http_by_workers_needs_a_setting() -> None:
+    found = findings(
+        "from channels.handler import AsgiRequest, ViewConsumer\n"
+        "from channels.exceptions import DenyConnection, ResponseLater\n"
+        "from channels.staticfiles import *\n"
+        "route('http.request', f)\nchannel_routing = {'http.disconnect': f}\n"
+    )
+    assert sorted(f"{one.line}: {one.what}" for one in found) == [
+        "1: `channels_workers.handler`",
+        "2: `ResponseLater`",
+        "3: `channels_workers.staticfiles`",
+        '4: "http.request"',
+        '5: "http.disconnect"',
+    ]
+    assert all(one.is_note and '{"HTTP": "workers"}' in one.cure for one in found)
 
 
 def test_the_layer_in_memory_is_a_note() -> None:

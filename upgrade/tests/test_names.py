@@ -54,7 +54,7 @@ def test_a_path_may_continue_after_a_name() -> None:
 def test_names_of_a_star_import() -> None:
     assert names_of("channels")["channel_layers"] == "channels_workers.asgi.channel_layers"
     assert names_of("channels.auth")["http_session"] == "channels_workers.sessions.http_session"
-    assert "ResponseLater" not in names_of("channels.exceptions")
+    assert "Worker" not in names_of("channels.worker")
     assert names_of("channels.binding")["Binding"] == "channels_workers.binding.Binding"
 
 

@@ -11,7 +11,7 @@ from channels_workers_upgrade.settings import Settings
 from channels_workers_upgrade.source import move_source
 from channels_workers_upgrade.tree import Rewriter, Tree
 
-BEGINNING = "import channels\nfrom channels.handler import AsgiHandler\n"
+BEGINNING = "import channels\nfrom channels.log import setup_logger\n"
 ONE = 'def f(request):\n    x = [a.b(1), "channels.Group"]\n    channels.Group("a").send({})\n'
 
 

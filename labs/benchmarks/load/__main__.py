@@ -4,6 +4,7 @@ rtt1, rtt50: clients in a room each, with one message in flight each.
 bc100, bc1000: clients in one room. One of them sends the next message when all have the previous.
 connect: 1,000 handshakes, 50 at a time. With --watch, the memory of an idle socket.
 flood: one client sends 2,000 messages without waiting.
+get1, get50: clients request /page/, one request in flight each; get1 with a pause of 20 ms.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ OPTIONS: dict[str, tuple[type, str]] = {
     "warmup": (float, "seconds of talk before the measurement"),
     "seconds": (float, "seconds of the measurement"),
     "patience": (float, "seconds after which a message is abandoned"),
+    "pause": (float, "seconds between an answer and the next request"),
     "quiet": (float, "seconds of silence after which a flood is over"),
 }
 

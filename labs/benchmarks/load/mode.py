@@ -25,11 +25,18 @@ class Target:
     redis: int | None = None
 
 
+class Leaving(Protocol):
+    """Clients whose connections are still open."""
+
+    async def leave(self) -> None:
+        """Close them."""
+
+
 class Mode(Protocol):
     """A kind of load."""
 
-    async def run(self, target: Target) -> tuple[Report, Crowd]:
-        """Run. Returns the report and the crowd, whose sockets are still open.
+    async def run(self, target: Target) -> tuple[Report, Leaving]:
+        """Run. Returns the report and the clients, whose connections are still open.
 
         RuntimeError if no socket could be opened.
         """

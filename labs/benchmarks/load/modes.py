@@ -7,9 +7,10 @@ from typing import Any
 
 from labs.benchmarks.load.flood import Flood
 from labs.benchmarks.load.opening import Opening
+from labs.benchmarks.load.pages import Pages
 from labs.benchmarks.load.talk import Talk
 
-AnyMode = Talk | Flood | Opening
+AnyMode = Talk | Flood | Opening | Pages
 
 MODES: dict[str, AnyMode] = {
     "rtt1": Talk(clients=1, rooms=1),
@@ -18,6 +19,8 @@ MODES: dict[str, AnyMode] = {
     "bc1000": Talk(clients=1000, rooms=1),
     "connect": Opening(),
     "flood": Flood(),
+    "get1": Pages(clients=1, pause=0.02),
+    "get50": Pages(clients=50),
 }
 
 

@@ -17,15 +17,17 @@ RESULTS = ROOT / "labs" / "benchmarks" / "results"
 QUICK_RESULTS = RESULTS / "quick"
 
 
-def write(folder: Path, name: str, text: str, content: dict[str, Any], plot: str) -> list[Path]:
+def write(
+    folder: Path, name: str, text: str, content: dict[str, Any], plot: str = ""
+) -> list[Path]:
     """Write the files of *name* into *folder*, and return their paths.
 
-    *plot* is the module that draws the JSON. Without matplotlib there is no plot.
+    *plot* is the module that draws the JSON, if any. Without matplotlib there is no plot.
     """
     folder.mkdir(parents=True, exist_ok=True)
     markdown, data = folder / f"{name}.md", folder / f"{name}.json"
     write_json(data, content)
-    if find_spec("matplotlib") is None:
+    if not plot or find_spec("matplotlib") is None:
         markdown.write_text(text)
         return [markdown, data]
     command = [sys.executable, "-m", plot, str(data)]

@@ -68,6 +68,22 @@ ROOMS = (
         daphne_options=(),
     ),
     Room(
+        name="pages",
+        describes="no room: a page of 1 KiB by a sync view, in the interface server",
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.pages.settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
+        name="pages-workers",
+        describes="the same page by workers",
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.pages.workers_settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
         name="chat",
         describes="the chat: function consumers that write each message to SQLite (WAL)",
         application="chat_project.asgi:application",

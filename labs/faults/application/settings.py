@@ -11,6 +11,7 @@ SECRET_KEY = "faults"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["channels_workers", "daphne"]
+MIDDLEWARE: list[str] = []
 ROOT_URLCONF = "labs.faults.application.urls"
 ASGI_APPLICATION = "labs.faults.application.asgi.application"
 USE_TZ = True

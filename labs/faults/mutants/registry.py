@@ -78,4 +78,29 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("server-killed-busy",),
     ),
+    Mutant(
+        "unsafe-again",
+        "the reaper hands on every request, whether it is safe or not",
+        (
+            Patch(
+                f"{LUA}/clean_up.lua",
+                'return channel == "http.request" and request_kind(field_of(fields, "reply") or "")'
+                ' == "once"',
+                "return false",
+            ),
+        ),
+        ("request-killed",),
+    ),
+    Mutant(
+        "any-run",
+        "a server sends parts of a response from any run of its consumer",
+        (
+            Patch(
+                "interface/http/response_protocol.py",
+                "if self._head is not None and run != self._run:",
+                "if False:",
+            ),
+        ),
+        ("stream-killed",),
+    ),
 )

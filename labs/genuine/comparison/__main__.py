@@ -46,6 +46,12 @@ def parse() -> argparse.Namespace:
         metavar="N",
         help=f"random conversations per application (default: {EXAMPLES})",
     )
+    parser.add_argument(
+        "--http",
+        choices=("interface", "workers"),
+        default="interface",
+        help="who answers the pages of ours (default: interface; workers in pages)",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="try other ones than the default run")
     add_files(parser, "json")
     return parser.parse_args()
@@ -108,7 +114,7 @@ def compare(options: argparse.Namespace, folder: Path) -> int:
 
 def compare_all(wanted: set[str], options: argparse.Namespace, folder: Path) -> bool:
     """Compare what is *wanted*. Returns whether all differences are deliberate."""
-    stage = Stage(folder)
+    stage = Stage(folder, options.http)
     stage.prepare()
     chosen = [one.name for one in applications() if one.name in wanted]
     differences = [one for one in DIFFERENCES if one.name in wanted]

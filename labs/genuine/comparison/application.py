@@ -29,3 +29,5 @@ class Application:
     urls: str | None = None
     #: More Django settings, the same for both engines.
     settings: Mapping[str, object] = field(default_factory=dict)
+    #: More of CHANNEL_WORKERS, which Channels 1.1.8 does not have.
+    workers: Mapping[str, object] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from labs.genuine.comparison.pages import Pages
+from labs.genuine.comparison.requests import Asked, Waiting
 from labs.genuine.comparison.times import without_times
 
 #: Time-outs of a pong, and of a socket's end (s).
@@ -33,6 +34,7 @@ class Client:
         self._handshake: Handshake | None = None
         self._socket: ClientConnection | None = None
         self._events: list[str] = []
+        self._waiting: tuple[Waiting, asyncio.Task[str]] | None = None
 
     @property
     def is_connecting(self) -> bool:
@@ -48,8 +50,14 @@ class Client:
     def _is_open(self) -> bool:
         return self._socket is not None and self._socket.state is not State.CLOSED
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request of `begin_to_wait` has no whole answer."""
+        return self._waiting is not None and not self._waiting[1].done()
+
     def take_events(self) -> list[str]:
         """Return the events since the last call."""
+        self._note_waiting()
         events, self._events = self._events, []
         return events
 
@@ -108,6 +116,25 @@ class Client:
         answer = await asyncio.to_thread(self.pages.request, path, form)
         self._events.append(without_times(answer))
 
+    async def ask(self, asked: Asked) -> None:
+        """Send a request, and wait for its answer."""
+        answer = await asyncio.to_thread(self.pages.requests.ask, asked)
+        self._events.append(without_times(answer))
+
+    def begin_to_wait(self, path: str) -> None:
+        """Send a request without waiting for its answer. Nothing if there is one already."""
+        if not self.is_waiting:
+            self._note_waiting()
+            waiting = self.pages.requests.begin_to_wait(Asked("GET", path))
+            self._waiting = waiting, asyncio.create_task(asyncio.to_thread(waiting.read))
+
+    async def leave(self) -> None:
+        """Break off the request that waits."""
+        if self._waiting is not None and self.is_waiting:
+            waiting, task = self._waiting
+            waiting.leave()
+            await asyncio.wait([task], timeout=TIMEOUT)
+
     # Events
 
     async def wait_for_answer(self) -> None:
@@ -134,6 +161,11 @@ class Client:
         except ConnectionClosed:
             self._socket = None
             self._events.append(f"closed {socket.close_code}")
+
+    def _note_waiting(self) -> None:
+        if self._waiting is not None and self._waiting[1].done():
+            self._events.append(self._waiting[1].result())
+            self._waiting = None
 
     def _note_handshake(self) -> None:
         handshake = self._handshake

@@ -10,6 +10,8 @@ from typing import IO
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 
+from labs.genuine.comparison.requests import Requests
+
 #: Time-out of a page (s).
 TIMEOUT = 20.0
 
@@ -35,6 +37,7 @@ class Pages:
     def __init__(self, port: int) -> None:
         self.origin = f"http://127.0.0.1:{port}"
         self._jar = CookieJar()
+        self.requests = Requests(port, self._jar)
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPCookieProcessor(self._jar),

@@ -6,8 +6,10 @@ from typing import Self
 
 from redis.asyncio import Redis
 
+from labs.genuine.comparison.bodies import filler, form_with_file
 from labs.genuine.comparison.client import Client
 from labs.genuine.comparison.quiet import Ear, GenuineEar, OurEar, Traffic, wait_for_quiet
+from labs.genuine.comparison.requests import Asked
 from labs.genuine.comparison.site import Site
 from labs.genuine.comparison.steps import (
     Binary,
@@ -16,9 +18,14 @@ from labs.genuine.comparison.steps import (
     Connect,
     Conversation,
     Get,
+    Leave,
     Post,
+    Put,
+    Request,
     Step,
     Text,
+    Upload,
+    Wait,
 )
 from labs.genuine.comparison.transcript import Moment, Transcript
 
@@ -43,17 +50,20 @@ class Player:
     async def __aexit__(self, *error: object) -> None:
         for client in self.clients.values():
             await client.abandon()
+            await client.leave()
             await client.close()
         await self.redis.aclose()
 
     async def play(self, conversation: Conversation) -> Transcript:
-        """Play *conversation* from an empty state. Closes all sockets at its end."""
+        """Play *conversation* from an empty state. Ends all sockets and requests at its end."""
         transcript = Transcript()
         for step in conversation:
             transcript.moments.append(await self.take(step))
         for name, client in sorted(self.clients.items()):
             if client.is_live:
                 transcript.moments.append(await self.take(Close(name)))
+            if client.is_waiting:
+                transcript.moments.append(await self.take(Leave(name)))
         transcript.rows = self.site.database.rows(self.site.application.tables)
         await self.forget()
         return transcript
@@ -84,6 +94,17 @@ class Player:
         return {name: events for name, events in taken.items() if events}
 
     async def _act(self, client: Client, step: Step) -> None:
+        match step:
+            case Request() | Upload() | Put():
+                await client.ask(asked(step))
+            case Wait(path=path):
+                client.begin_to_wait(path)
+            case Leave():
+                await client.leave()
+            case _:
+                await self._act_as_browser(client, step)
+
+    async def _act_as_browser(self, client: Client, step: Step) -> None:
         match step:
             case Get(path=path):
                 await client.request(path)
@@ -117,6 +138,7 @@ class Player:
             live=len(live),
             connecting=sum(self.clients[name].is_connecting for name in live),
             frames=sum(self.clients[name].frames_sent for name in live),
+            waiting=sum(client.is_waiting for client in self.clients.values()),
         )
 
     async def settle(self) -> Traffic:
@@ -135,3 +157,16 @@ class Player:
     async def _hear(self) -> None:
         for client in self.clients.values():
             await client.hear()
+
+
+def asked(step: Request | Upload | Put) -> Asked:
+    """Return the request of *step*."""
+    match step:
+        case Upload(path=path, size=size, title=title):
+            kind, body = form_with_file(size, title)
+            return Asked("POST", path, (("Content-Type", kind),), body)
+        case Put(path=path, size=size):
+            kind = "application/octet-stream"
+            return Asked("PUT", path, (("Content-Type", kind),), filler(size))
+        case Request(path=path, method=method, headers=headers, body=body):
+            return Asked(method, path, headers, body)

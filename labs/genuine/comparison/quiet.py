@@ -24,6 +24,7 @@ TIMEOUT, PAUSE = 15.0, 0.004
 
 #: Where asgi-redis counts all messages that were ever sent to these channels.
 PUBLISHED = [f"asgi-meta:websocket.{event}:messages_count" for event in ("connect", "disconnect")]
+REQUESTS = [f"asgi-meta:http.{event}:messages_count" for event in ("request", "disconnect")]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Traffic:
     live: int
     connecting: int
     frames: int
+    #: Requests without a whole answer.
+    waiting: int
 
 
 class Ear(Protocol):
@@ -71,14 +74,17 @@ class GenuineEar:
             pipeline.client_list()
             pipeline.keys("asgi:*!")
             pipeline.mget(PUBLISHED)
-            clients, replies, counts = await pipeline.execute()
+            pipeline.mget(REQUESTS)
+            clients, replies, counts, http = await pipeline.execute()
         connects, disconnects = (
             now - before for now, before in zip(_numbers(counts), self._before, strict=True)
         )
+        requests, gone = _numbers(http)  # Daphne 1.4.2 sends http.disconnect after each answer
         _, blocked = count_blocked(clients, GENUINE.waits_in)
         checks = {
             f"{traffic.handshakes - connects} connects": connects >= traffic.handshakes,
             f"{traffic.ended - disconnects} disconnects": disconnects >= traffic.ended,
+            f"{requests} requests, {gone} ended": requests - gone == traffic.waiting,
             f"{self.threads - blocked} workers": blocked >= self.threads,
             f"replies in {replies}": not replies,
         }
@@ -110,14 +116,15 @@ class OurEar:
             clients, *records = await pipeline.execute()
         fields = [record.split(b":", 2) for server in records for record in server]
         orders = sum(int(order) for order, *_ in fields)
+        connections = traffic.live + traffic.waiting
         readers, waiting = count_blocked(clients, "xread")
         _, blocked = count_blocked(clients, OURS.waits_in)
         checks = {
-            f"{len(fields)} connections of {traffic.live}": len(fields) == traffic.live,
+            f"{len(fields)} connections of {connections}": len(fields) == connections,
             f"{traffic.frames - orders} frames": orders == traffic.frames,
             "messages in flight": all(state == b"i" for _, state, _ in fields),
             f"{self.threads - blocked} workers": blocked >= self.threads,
-            "an inbox": readers == waiting and (waiting > 0 or not traffic.live),
+            "an inbox": readers == waiting and (waiting > 0 or not connections),
         }
         return ", ".join(what for what, is_done in checks.items() if not is_done)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labs.genuine.comparison.application import Application
 from labs.genuine.comparison.code import as_code
@@ -51,7 +51,8 @@ class Trouble(BaseException):
 def compare_application(name: str, stage: Stage, examples: int, seed: int | None) -> Result:
     """Compare the application *name*, as `compare` does."""
     found = next(one for one in applications() if one.name == name)
-    return compare(found, stage, examples, seed)
+    adapted = replace(found, workers={"HTTP": stage.http, **found.workers})
+    return compare(adapted, stage, examples, seed)
 
 
 def compare(application: Application, stage: Stage, examples: int, seed: int | None) -> Result:

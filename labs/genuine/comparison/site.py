@@ -53,6 +53,7 @@ class Site(harness.Site):
             "database": str(self.database.path),
             "redis": self.redis.url,
             "layer": self._layer,
+            "workers": dict(application.workers),
         }
         return {
             "COMPARISON": json.dumps(given),

@@ -14,9 +14,13 @@ from labs.genuine.comparison.site import Site
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything is in *folder*, which must exist. The output of processes stays there as logs."""
+    """Everything is in *folder*, which must exist. The output of processes stays there as logs.
+
+    *http* is HTTP in CHANNEL_WORKERS of the compared applications that do not set it themselves.
+    """
 
     folder: Path
+    http: str = "interface"
 
     def prepare(self) -> None:
         """Copy the applications, which all sites share."""

@@ -65,7 +65,56 @@ class Burst:
     texts: tuple[str, ...]
 
 
-Step = Connect | Text | Binary | Close | Get | Post | Burst
+@dataclass(frozen=True)
+class Request:
+    """*client* sends a request, with its cookies, on the connection of its last one.
+
+    The whole answer is compared: status, headers and body. `Get` and `Post` compare what a browser
+    shows.
+    """
+
+    client: str
+    path: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """*client* sends a form with a file of *size* bytes, and compares as `Request` does."""
+
+    client: str
+    path: str
+    size: int
+    title: str = "a file"
+
+
+@dataclass(frozen=True)
+class Put:
+    """*client* sends a body of *size* bytes, and compares as `Request` does."""
+
+    client: str
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Wait:
+    """*client* requests a page whose answer comes in a later step, one at a time."""
+
+    client: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Leave:
+    """*client* breaks off the request that waits."""
+
+    client: str
+
+
+Step = Connect | Text | Binary | Close | Get | Post | Burst | Request | Upload | Put | Wait | Leave
 
 #: Between two steps the engine is idle: each message was consumed, each reply was read.
 Conversation = tuple[Step, ...]

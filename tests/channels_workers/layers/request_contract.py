@@ -143,6 +143,7 @@ class RequestContract:
         await process.commit(first)
         last = await pull(process)
         assert (last.channel, last.code) == (REQUEST_DISCONNECT, 1006)
+        assert process.layer.connected([made.channel]) == set()
 
     async def test_sockets_keep_their_disconnect_beside_requests(self, process: Process) -> None:
         await request(process)

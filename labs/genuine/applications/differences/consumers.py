@@ -76,6 +76,16 @@ def close_badly(message):
         echo(message)
 
 
+def fail_request(message):
+    """Raise an exception instead of an answer."""
+    raise RuntimeError("a mistake in a consumer of http.request")
+
+
+def answer_later(message):
+    """Answer the request of a view that has left this to others."""
+    message.reply_channel.send({"status": 200, "headers": [], "content": b"later"})
+
+
 def look_for_row(message):
     """Tell the members whether the row from a view's message exists."""
     found = User.objects.filter(pk=message["user"]).exists()

@@ -16,4 +16,6 @@ channel_routing = [
     route("websocket.receive", consumers.close_badly, path=r"^/close/$"),
     route("websocket.receive", consumers.echo),
     route("differences.row", consumers.look_for_row),
+    route("differences.later", consumers.answer_later),
+    route("http.request", consumers.fail_request, path=r"^/fails/$"),
 ]

@@ -1,12 +1,14 @@
-"""A page, and a view that stores something."""
+"""A page, and views whose effects the engines differ in."""
 
 import time
 
 from channels import Channel
+from channels.handler import AsgiRequest
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 
 def page(request):
@@ -23,4 +25,35 @@ def store(request):
     return HttpResponse("stored")
 
 
-urlpatterns = [path("page/", page), path("store/", store)]
+def later(request):
+    """Leave the answer to a consumer."""
+    Channel("differences.later").send({"reply_channel": request.reply_channel.name})
+    raise AsgiRequest.ResponseLater
+
+
+def long(request):
+    """Answer with two megabytes."""
+    return HttpResponse(b"long" * 500_000)
+
+
+def slow(request):
+    """Take a while."""
+    User.objects.create(username=f"visitor {User.objects.count()}")
+    time.sleep(1)
+    return HttpResponse("slow")
+
+
+@csrf_exempt
+def measure(request):
+    """Read the whole body."""
+    return HttpResponse(str(len(request.body)))
+
+
+urlpatterns = [
+    path("page/", page),
+    path("store/", store),
+    path("later/", later),
+    path("long/", long),
+    path("slow/", slow),
+    path("measure/", measure),
+]

@@ -97,7 +97,7 @@ def conversations(
     steps = list(before)
     speakers: set[str] = set()
     for step in draw(st.lists(st.one_of(*others, opening, closes), min_size=4, max_size=9)):
-        if not isinstance(step, Get | Post):
+        if isinstance(step, Connect | Text | Binary | Burst | Close):
             speaks = step.client in speakers
             if isinstance(step, Connect) and speaks:
                 steps.append(Close(step.client))

@@ -66,7 +66,7 @@ MISTAKE = OnPurpose(
 )
 PAGE = OnPurpose(
     name="pages-without-workers",
-    reason="Django answers HTTP in the interface server. In 1.1.8 workers do.",
+    reason="Django answers HTTP in the interface server, if not by workers. In 1.1.8 workers do.",
     genuine="lets the client wait",
     ours="answers",
     application=DIFFERENCES,

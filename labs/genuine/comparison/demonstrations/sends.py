@@ -60,8 +60,8 @@ def observe_close(site: Site) -> Seen:
 VIEW = OnPurpose(
     name="views-send-at-once",
     reason="Sends of a view go out at once, so a consumer may run before the transaction ends. "
-    "Use transaction.on_commit. In 1.1.8 a view is a consumer of http.request, and its "
-    "sends wait until it returns.",
+    "Use transaction.on_commit. In 1.1.8, and here with HTTP by workers, a view is a consumer of "
+    "http.request, and its sends wait until it returns.",
     genuine="the row is there",
     ours="there is no row",
     application=DIFFERENCES,

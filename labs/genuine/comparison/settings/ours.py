@@ -14,4 +14,4 @@ CHANNEL_ROUTING = given["routing"]
 ASGI_APPLICATION = "labs.genuine.comparison.asgi.ours.application"
 # The default is 4 s, a second less than Daphne's own: too little if the machine's clock is set
 # forward.
-CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 3.0}
+CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 3.0, **given["workers"]}

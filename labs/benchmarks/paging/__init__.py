@@ -1,0 +1,1 @@
+"""``labs/benchmarks/pages``: what a request costs when workers answer it."""

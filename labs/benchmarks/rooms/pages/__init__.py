@@ -1,0 +1,1 @@
+"""A site with one small page, which the interface server answers, or workers."""

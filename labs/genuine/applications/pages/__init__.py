@@ -1,0 +1,1 @@
+"""Pages answered by workers: consumers of http.request, and Django's views."""
