@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import time
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO
 
 from channels_workers.exceptions import RequestAborted, RequestTimeout
 from channels_workers.flow import WINDOW
 from channels_workers.http.mailbox import Mailbox
 from channels_workers.message import Message
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 
 class BodyStream(io.RawIOBase):
@@ -38,7 +35,7 @@ class BodyStream(io.RawIOBase):
         """Return True."""
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Read up to the size of *buffer*, and return the number of bytes, 0 at the end."""
         target = memoryview(buffer).cast("B")
         if not self._piece and self._at < self._size:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from channels_workers.handler import AsgiRequest
 from django.http import HttpResponse, StreamingHttpResponse
 
+from channels_workers.handler import AsgiRequest
 from labs.faults.application.diary import entered
 from labs.faults.bodies import piece
 
