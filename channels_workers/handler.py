@@ -21,6 +21,7 @@ from django.views.debug import technical_500_response
 from channels_workers.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels_workers.flow import CHUNK
 from channels_workers.http.bodies import body_of
+from channels_workers.http.django_parts import note_handler
 from channels_workers.http.views import asend_response, send_response
 from channels_workers.interface.script_name import mounted
 from channels_workers.interface.types import Scope
@@ -103,7 +104,7 @@ class AsgiHandler(BaseHandler):
             response = self.get_response(request)
             is_answered = not isinstance(request.upload_failure, RequestAborted)
             is_answered = is_answered and not request.is_answered_later
-        response._handler_class = type(self)  # type: ignore[attr-defined]
+        note_handler(response, type(self))
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         if not is_answered:

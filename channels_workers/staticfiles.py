@@ -30,7 +30,7 @@ class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
 
     def get_response(self, request: Any) -> HttpResponseBase:
         """Return the static file at the path of *request*, or the response of the views."""
-        if not self._should_handle(request.path):
+        if self.base_url.netloc or not request.path.startswith(self.base_url.path):
             return AsgiHandler.get_response(self, request)
         try:
             response: HttpResponseBase = self.serve(request)
@@ -38,7 +38,6 @@ class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
             if not settings.DEBUG:
                 return AsgiHandler.get_response(self, request)
             response = technical_404_response(request, error)
-        response._resource_closers.append(request.close)  # type: ignore[attr-defined]
         return response
 
 

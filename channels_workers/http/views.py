@@ -15,6 +15,7 @@ from django.http.response import HttpResponseBase
 
 from channels_workers.exceptions import RequestAborted, ResponseBroken
 from channels_workers.flow import LISTEN_TIMEOUT
+from channels_workers.http.django_parts import close_iterator
 from channels_workers.http.responses import ResponseSender
 from channels_workers.layers.codec import Content
 from channels_workers.message import Message
@@ -105,10 +106,7 @@ async def _next(contents: AsyncIterator[Content]) -> Content | None:
 
 
 async def _aclose(response: HttpResponseBase) -> None:
-    # Django's response closes an iterator that has close(). Generators have aclose().
-    close = getattr(getattr(response, "_iterator", None), "aclose", None)
-    if close is not None:
-        await close()
+    await close_iterator(response)
     await sync_to_async(response.close)()
 
 
