@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from channels_workers.interface.servers.daphne.server import close_after_answer
-from channels_workers.interface.types import Receive, Send
+from channels_workers.interface.types import Receive, Scope, Send
 
 #: For how long the rest of a request is read and dropped after the answer (s). If the server closed
 #: the connection at once, TCP would reset it, and the client might not see the answer.
@@ -26,18 +26,36 @@ TEXTS = {
 RETRY_AFTER = {429: b"5", 503: b"5"}
 
 
+async def call_back(receive: Receive, send: Send, seconds: int) -> None:
+    """Answer with an event stream that is over, so that the browser comes back after *seconds*.
+
+    After an error an ``EventSource`` never does.
+    """
+    body = b"retry: %d\n\n" % (1000 * seconds)
+    await _answer(receive, send, 200, [(b"content-type", b"text/event-stream")], body)
+
+
+def takes_events(scope: Scope) -> bool:
+    """Say whether *scope* is the request of an ``EventSource``."""
+    accepted = (value for name, value in scope.get("headers", ()) if name == b"accept")
+    return any(b"text/event-stream" in value.lower() for value in accepted)
+
+
 async def refuse(
     receive: Receive, send: Send, status: int, text: bytes = b"", retry_after: bytes = b""
 ) -> None:
     """Answer *status*, drop the rest of the request, and have the connection closed."""
     body = text or TEXTS[status]
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
     if retry_after := retry_after or RETRY_AFTER.get(status, b""):
         headers.append((b"retry-after", retry_after))
+    await _answer(receive, send, status, headers, body)
+
+
+async def _answer(
+    receive: Receive, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    headers += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
     close_after_answer(send)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})

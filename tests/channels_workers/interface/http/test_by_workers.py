@@ -53,6 +53,7 @@ class Client:
         body: bytes = b"",
         *,
         is_complete: bool = True,
+        accepts: bytes = b"*/*",
     ) -> None:
         self.incoming: asyncio.Queue[Event] = asyncio.Queue()
         self.events: list[Event] = []
@@ -64,7 +65,7 @@ class Client:
             "type": "http",
             "method": method,
             "path": path,
-            "headers": [(b"host", b"example.com")],
+            "headers": [(b"host", b"example.com"), (b"accept", accepts)],
             "query_string": b"a=1",
             "client": ("10.0.0.1", 5),
         }
@@ -849,6 +850,29 @@ async def test_a_request_that_runs_once_is_not_restored_while_it_is_published(
     request.end_told()
     assert (await client.ended()).status == 502
     await until(lambda: not application.by_workers.known)
+
+
+async def test_an_event_source_that_cannot_be_served_comes_back(
+    application: Interface, workers: Workers, limits: Callable[..., None]
+) -> None:
+    events = b"text/event-stream"
+    limits(REQUESTS_WAITING=1, REQUEST_WAIT_TIMEOUT=0.01)
+    late = await Client(application, accepts=events).ended()
+    limits(REQUESTS_WAITING=1)
+    running = Client(application)
+    delivery = await workers.take()
+    too_many = await Client(application, accepts=events).ended()
+    stop = asyncio.create_task(application.stop())
+    await until(lambda: application.by_workers.is_stopping)
+    stopping = await Client(application, accepts=events).ended()
+    workers.finish(delivery, PAGE, ends=True)
+    await running.ended()
+    await asyncio.wait_for(stop, TIMEOUT)
+    for client in (late, too_many, stopping):
+        assert (client.status, client.headers[b"content-type"]) == (200, events)
+        assert client.is_complete
+    assert (late.data, too_many.data) == (b"retry: 5000\n\n",) * 2
+    assert stopping.data == b"retry: 1000\n\n"
 
 
 # The end of the server
