@@ -7,14 +7,8 @@ import logging
 from collections.abc import Callable
 
 from channels_workers.conf import configuration
-from channels_workers.interface.http.actions import Refuse
 from channels_workers.interface.http.bodies import Body
-from channels_workers.interface.http.refusals import (
-    RETRY_AFTER,
-    call_back,
-    refuse,
-    takes_events,
-)
+from channels_workers.interface.http.refusals import refuse, refuse_for_now
 from channels_workers.interface.http.request import Request
 from channels_workers.interface.http.request_protocol import STOPPING, RequestProtocol
 from channels_workers.interface.http.responses import Answer, Answers, NoSlot
@@ -55,7 +49,7 @@ class ByWorkers:
     async def __call__(self, scope: Scope, body: Body, send: Send) -> None:
         """Let a worker answer a request whose whole *body* has come."""
         if self.is_stopping:  # and perhaps not in the layer any more
-            await _refuse(scope, body, send, STOPPING)
+            await refuse_for_now(scope, body, send, STOPPING.text, STOPPING.retry_after)
             return
         limits = configuration()
         if len(self.in_flight) >= limits.REQUESTS_WAITING:
@@ -63,7 +57,7 @@ class ByWorkers:
             self.episodes.log(
                 logger, logging.WARNING, TOO_MANY, limits.REQUESTS_WAITING, extra=extra
             )
-            await _refuse(scope, body, send, Refuse(503))
+            await refuse_for_now(scope, body, send)
             return
         self._join()
         protocol = RequestProtocol(scope, body.size, limits, self.episodes)
@@ -73,8 +67,12 @@ class ByWorkers:
             await request.serve()
         finally:
             answer.close()
-        if (refusal := request.refusal) is not None:
-            await _refuse(scope, body, send, refusal)
+        if (refusal := request.refusal) is None:
+            return
+        if refusal.status == 503:
+            await refuse_for_now(scope, body, send, refusal.text, refusal.retry_after)
+        else:
+            await refuse(body, send, *refusal)
 
     # Called by requests
 
@@ -123,10 +121,3 @@ class ByWorkers:
             except TimeoutError:
                 return False
         return True
-
-
-async def _refuse(scope: Scope, body: Body, send: Send, refusal: Refuse) -> None:
-    if refusal.status == 503 and takes_events(scope):
-        await call_back(body, send, int(refusal.retry_after or RETRY_AFTER[503]))
-    else:
-        await refuse(body, send, *refusal)

@@ -6,7 +6,7 @@ import asyncio
 
 from channels_workers.conf import http_by
 from channels_workers.interface.http.bodies import Bodies, Body
-from channels_workers.interface.http.refusals import refuse
+from channels_workers.interface.http.refusals import refuse, refuse_for_now
 from channels_workers.interface.http.responses import Answer, Answers
 from channels_workers.interface.http.slots import KEY, NoPlace, Place, Places
 from channels_workers.interface.replies import consumers_path
@@ -38,7 +38,7 @@ class HttpGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: by *http* or workers, or with 503 once the end has begun."""
         if self.ending:
-            await refuse(receive, send, 503, ENDING, b"1")
+            await refuse_for_now(scope, receive, send, ENDING, b"1")
             return
         self._in_flight += 1
         self._idle.clear()
@@ -71,7 +71,7 @@ class HttpGate:
         try:
             place = await self.places.take(body.gone)
         except NoPlace:
-            await refuse(body, send, 503)
+            await refuse_for_now(scope, body, send)
             return
         if place is not None:
             await self._answer({**scope, KEY: place}, body, send, place)

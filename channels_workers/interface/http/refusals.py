@@ -26,21 +26,6 @@ TEXTS = {
 RETRY_AFTER = {429: b"5", 503: b"5"}
 
 
-async def call_back(receive: Receive, send: Send, seconds: int) -> None:
-    """Answer with an event stream that is over, so that the browser comes back after *seconds*.
-
-    After an error an ``EventSource`` never does.
-    """
-    body = b"retry: %d\n\n" % (1000 * seconds)
-    await _answer(receive, send, 200, [(b"content-type", b"text/event-stream")], body)
-
-
-def takes_events(scope: Scope) -> bool:
-    """Say whether *scope* is the request of an ``EventSource``."""
-    accepted = (value for name, value in scope.get("headers", ()) if name == b"accept")
-    return any(b"text/event-stream" in value.lower() for value in accepted)
-
-
 async def refuse(
     receive: Receive, send: Send, status: int, text: bytes = b"", retry_after: bytes = b""
 ) -> None:
@@ -64,3 +49,20 @@ async def _answer(
             while (event := await receive())["type"] == "http.request" and event.get("more_body"):
                 pass
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def refuse_for_now(
+    scope: Scope, receive: Receive, send: Send, text: bytes = b"", retry_after: bytes = b""
+) -> None:
+    """Answer 503; let an ``EventSource``, which gives up after an error, come back by itself."""
+    if not _takes_events(scope):
+        await refuse(receive, send, 503, text, retry_after)
+        return
+    body = b"retry: %d\n\n" % (1000 * int(retry_after or RETRY_AFTER[503]))
+    await _answer(receive, send, 200, [(b"content-type", b"text/event-stream")], body)
+
+
+def _takes_events(scope: Scope) -> bool:
+    accepted = (value for name, value in scope.get("headers", ()) if name == b"accept")
+    is_wanted = any(b"text/event-stream" in value.lower() for value in accepted)
+    return is_wanted and scope["method"] == "GET"

@@ -862,6 +862,7 @@ async def test_an_event_source_that_cannot_be_served_comes_back(
     running = Client(application)
     delivery = await workers.take()
     too_many = await Client(application, accepts=events).ended()
+    assert (await Client(application, method="POST", accepts=events).ended()).status == 503
     stop = asyncio.create_task(application.stop())
     await until(lambda: application.by_workers.is_stopping)
     stopping = await Client(application, accepts=events).ended()
