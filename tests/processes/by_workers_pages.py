@@ -143,7 +143,8 @@ def say(message: Message) -> None:
     message.reply_channel.send({"text": f"told {message['text']}"})
 
 
-note(IMPORTED, str(os.getpid()))
+if settings.REDIS_URL:
+    note(IMPORTED, str(os.getpid()))
 
 channel_routing = [
     route("http.request", poll, path="^/poll/$"),

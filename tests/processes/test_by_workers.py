@@ -17,7 +17,7 @@ from labs.harness.processes import Process
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
-from tests.conftest import StartWeb, StartWorker
+from tests.conftest import StartServer, StartWeb, StartWorker
 from tests.processes.by_workers import CLOSED, GO, IMPORTED, PART, RUN
 
 SERVERS = ("daphne", "uvicorn")
@@ -169,6 +169,24 @@ def test_without_workers_a_request_is_told_when_to_come_again(
     site.start_worker()
     assert site.get("/greet/?name=bob") == (200, b"GET bob")
     assert site.seen(RUN) == []  # the first was withdrawn
+
+
+def test_runserver(start_runserver: StartServer, redis_server: RedisServer, tmp_path: Path) -> None:
+    """Pages, bodies in pieces and static files, with the layer in memory."""
+    data = os.urandom(MIB)
+    (tmp_path / "file").write_bytes(data)
+    given = {"DJANGO_SETTINGS_MODULE": "tests.processes.by_workers", "DOWNLOAD": f"{tmp_path}/file"}
+    server = start_runserver(env={**given, "DEBUG": "1"})
+    site = Site(server, lambda: server.process, redis_server)
+    assert site.get("/greet/?name=ann") == (200, b"GET ann")
+    assert site.get("/digest/", "POST", body=data[1:])[1].decode() == (
+        hashlib.sha256(data[1:]).hexdigest()
+    )
+    assert site.get("/file/") == (200, data)
+    assert site.get("/static/chat/icon.svg")[0] == 200
+    status, page = site.get("/fail/")
+    assert status == 500
+    assert b"as asked for" in page
 
 
 # Large bodies

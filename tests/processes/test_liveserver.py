@@ -38,8 +38,9 @@ def run_cases(database: Path, cases: str = "tests.processes.live.cases", **env: 
     )
 
 
-def test_on_the_layer_in_memory(tmp_path: Path) -> None:
-    run_cases(tmp_path / "live.sqlite3")
+@pytest.mark.parametrize("http", ["interface", "workers"])
+def test_on_the_layer_in_memory(http: str, tmp_path: Path) -> None:
+    run_cases(tmp_path / "live.sqlite3", HTTP=http)
 
 
 def test_on_redis(tmp_path: Path, redis_server: RedisServer) -> None:
