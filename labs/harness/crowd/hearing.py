@@ -48,14 +48,14 @@ def find(
     """Count. Delays start at *since* or later (monotonic s).
 
     The consumers of *finished* messages have completed. Messages of *loose* senders may come in any
-    order.
+    order, also by a later visit.
     """
     accepted = _accepted(transcript, finished)
     said = sum(len(person.said) for person in transcript.people)
     return Found(
         said,
         said - len(accepted),
-        _missed(transcript, accepted),
+        _missed(transcript, accepted, loose),
         [what for person in transcript.people for what in _heard_twice(person)],
         [
             what
@@ -100,11 +100,14 @@ def is_accepted(
     )
 
 
-def _missed(transcript: Transcript, accepted: set[tuple[str, int]]) -> list[str]:
+def _missed(
+    transcript: Transcript, accepted: set[tuple[str, int]], loose: Collection[str]
+) -> list[str]:
     """Describe each accepted message that was lost, and who missed it."""
     lost: dict[tuple[str, int], str] = {}
-    for visit, speaker in _audience(transcript):
-        came = [*visit.heard, *visit.fetched]
+    for hearer, visit, speaker in _audience(transcript):
+        visits = hearer.visits if speaker.name in loose else [visit]
+        came = (heard for each in visits for heard in (*each.heard, *each.fetched))
         numbers = {heard.number for heard in came if heard.sender == speaker.name}
         last = max(numbers, default=-1)
         for message in speaker.said:
@@ -116,8 +119,8 @@ def _missed(transcript: Transcript, accepted: set[tuple[str, int]]) -> list[str]
     return list(lost.values())
 
 
-def _audience(transcript: Transcript) -> Iterator[tuple[Visit, Person]]:
-    """Each visit with each person of its room."""
+def _audience(transcript: Transcript) -> Iterator[tuple[Person, Visit, Person]]:
+    """Each person and visit with each person of the room."""
     rooms: dict[str, list[Person]] = defaultdict(list)
     for person in transcript.people:
         rooms[person.room].append(person)
@@ -125,7 +128,7 @@ def _audience(transcript: Transcript) -> Iterator[tuple[Visit, Person]]:
         for hearer in people:
             for visit in hearer.visits:
                 for speaker in people:
-                    yield visit, speaker
+                    yield hearer, visit, speaker
 
 
 def _heard_twice(person: Person) -> Iterator[str]:

@@ -28,6 +28,19 @@ def test_a_message_that_somebody_missed_is_lost() -> None:
     assert find(talk(0, 2), 0.0).lost == ["ann 1 was not heard by bob.0"]
 
 
+def test_a_loose_message_may_come_to_a_later_visit() -> None:
+    """Ann's second message comes after her third, when Bob has connected again."""
+    transcript = talk(0, 2)
+    bob = transcript.people[1]
+    bob.visits[0].ended = 4.0
+    again = Visit("bob.1", 1, 4.0, joined=4.5)
+    bob.visits.append(again)
+    assert find(transcript, 0.0, loose={"ann"}).lost != []
+    again.fetched = [Heard("ann", 1, 5.0)]
+    assert find(transcript, 0.0, loose={"ann"}).lost == []
+    assert find(transcript, 0.0).lost == ["ann 1 was not heard by bob.0"]
+
+
 def test_a_late_arrival_missed_nothing() -> None:
     transcript = talk(2)
     transcript.people[1].visits[0].joined = 2.5
