@@ -41,12 +41,12 @@ def _command(lines: list[str]) -> str:
 
 
 def _worker(number: int, command: str) -> Finding:
-    """Return the finding for a worker; one for HTTP alone has no channel left."""
+    """Return the finding for a worker; one for HTTP alone has no channel by default."""
     command = command[command.index("runworker") :]
     only = re.findall(r"""--only-channels[\s=,"']+([^\s,"'\]]+)""", command)
     if only and all(pattern.startswith(("http.", "http*")) for pattern in only):
         what = f"`runworker --only-channels={only[0]}`"
-        cure = "remove this worker: the server calls views itself, so no channel is left for it"
+        cure = 'remove it, or let workers answer HTTP: CHANNEL_WORKERS = {"HTTP": "workers"}'
         return Finding(number, what, cure)
     return Finding(number, "`runworker`", "works as before", is_note=True)
 
