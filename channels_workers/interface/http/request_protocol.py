@@ -210,7 +210,7 @@ class RequestProtocol:
             self._is_told = True
         steps = self._fail(FORGOTTEN)
         self._note_finished()
-        return steps
+        return steps + self._close()
 
     def evict(self) -> Steps:
         """End it: the layer does not know its server any more."""

@@ -410,6 +410,13 @@ def test_a_request_that_may_still_be_published_is_closed() -> None:
     assert request("POST").end_told(is_taken=False) == [Refuse(502), CLOSE]
 
 
+def test_a_page_that_ends_while_it_is_published_is_closed() -> None:
+    protocol = request()
+    protocol.reply(ONE_PAGE)
+    assert protocol.end_told(is_taken=False) == [CLOSE]
+    assert protocol.end_told() == []
+
+
 def test_a_lost_response_is_cut() -> None:
     protocol = request()
     protocol.reply(part(b"abc", 0))
