@@ -128,8 +128,11 @@ class RequestProtocol:
 
     @property
     def lingers(self) -> bool:
-        """Whether it waits for news, which its client may as well ask another server for."""
-        waits = self.is_published and not self.is_in_flight
+        """Whether it waits for news, which its client may as well ask another server for.
+
+        A response in parts that has begun does not: nobody must take its beginning for the whole.
+        """
+        waits = self.is_published and not self.is_in_flight and not self.has_begun
         return not self.is_complete and (waits or self._response.is_event_stream)
 
     @property

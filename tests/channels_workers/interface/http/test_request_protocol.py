@@ -478,6 +478,17 @@ def test_a_stream_whose_consumer_runs_hears_of_the_end() -> None:
     assert is_finished(steps[:1])
 
 
+def test_a_half_response_of_a_stopping_server_is_never_a_whole_one() -> None:
+    ends, stays = request(), request()
+    for protocol in (ends, stays):
+        protocol.reply({"status": 200, "content": b"one", "more_content": True})
+        protocol.release(0)
+        assert not protocol.lingers
+        assert protocol.stop() == []
+    assert sent(ends.reply({"content": b"two"})[:-1]) == b"two"
+    assert stays.give_up() == [Cut(), CLOSE]
+
+
 def test_a_download_of_a_stopping_server_is_cut_in_the_end() -> None:
     protocol = request()
     protocol.reply(part(b"abc", 0))
