@@ -165,15 +165,20 @@ def test_a_failed_coroutine_is_answered_500(exchange: Exchange) -> None:
     assert answered(exchange, run(exchange, afail)) == [SERVER_ERROR]
 
 
-@pytest.mark.parametrize("part", [ANSWER, {**ANSWER, "more_content": True}])
-def test_a_consumer_that_fails_after_its_answer_has_answered(
-    exchange: Exchange, part: dict[str, Any]
+@pytest.mark.parametrize(
+    ("part", "refusals"), [(ANSWER, []), ({**ANSWER, "more_content": True}, [SERVER_ERROR])]
+)
+def test_a_consumer_that_fails_after_its_whole_answer_has_answered(
+    exchange: Exchange, part: dict[str, Any], refusals: list[Any]
 ) -> None:
     def answer_and_fail(message: Any) -> None:
         message.reply_channel.send(part)
         raise ZeroDivisionError
 
-    assert answered(exchange, run(exchange, answer_and_fail)) == [part]
+    outcome = run(exchange, answer_and_fail)
+    # To the server, a second status cuts a response that nobody would go on with.
+    assert answered(exchange, outcome) == [part, *refusals]
+    assert outcome.ends
 
 
 def test_a_long_poll_that_fails_is_answered_500(exchange: Exchange) -> None:
