@@ -51,8 +51,8 @@ class AsgiRequest(ASGIRequest):
         self.is_answered_later = False
         body, self._upload = body_of(message, self.body_receive_timeout)
         super().__init__(scope_of(message), body)
-        if "CONTENT_LENGTH" not in self.META and (size := message.get("body_size")):
-            # A body in chunks of HTTP has no such header. Django's limits look at it.
+        if size := message.get("body_size"):
+            # Django's limits look at it. For a body in chunks a client sends none, or a wrong one.
             self.META["CONTENT_LENGTH"] = str(size)
 
     @property
