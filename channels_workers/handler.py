@@ -22,7 +22,7 @@ from channels_workers.exceptions import RequestAborted, RequestTimeout, Response
 from channels_workers.flow import CHUNK
 from channels_workers.http.bodies import body_of
 from channels_workers.http.views import asend_response, send_response
-from channels_workers.interface.script_name import mounted
+from channels_workers.interface.script_name import mounted, script_name
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
 from channels_workers.message import Message
@@ -220,7 +220,10 @@ def scope_of(message: Message) -> Scope:
         "client": message.get("client"),
         "server": message.get("server"),
     }
-    return mounted(scope)
+    if "body_size" not in message:  # it is not of an interface server
+        return mounted(scope)
+    prefix = script_name(scope)
+    return {**scope, "root_path": prefix, "path": prefix + scope["path"]}
 
 
 def _pairs(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> Iterator[tuple[bytes, bytes]]:
