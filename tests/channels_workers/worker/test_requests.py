@@ -1,6 +1,7 @@
 """What becomes of requests when consumers answer them, fail, or leave them open."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from channels_workers.layers.types import (
     Leave,
     ReplyKind,
 )
+from channels_workers.log_limits import flood
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.worker import heartbeat
@@ -378,6 +380,17 @@ def test_workers_listen_to_what_the_routing_names(
     channels = WorkerGroup(memory_layer).channels
     assert REQUEST in channels
     assert REQUEST_DISCONNECT not in channels
+
+
+@pytest.mark.parametrize("http", ["interface", "workers"])
+def test_a_worker_limits_the_lines_that_clients_cause(
+    settings: Settings, start_group: StartGroup, http: str
+) -> None:
+    settings.CHANNEL_WORKERS = {"HTTP": http}
+    loud = logging.getLogger("django.request")
+    loud.removeFilter(flood)
+    start_group([])
+    assert (flood in loud.filters) is (http == "workers")
 
 
 def test_a_worker_serves_views_and_takes_the_ends_of_requests(
