@@ -12,7 +12,7 @@ from django.views import debug
 from pytest_django import Settings
 
 from channels_workers.channel import Channel, Group
-from channels_workers.exceptions import AcceptConnection, ConsumeLater
+from channels_workers.exceptions import AcceptConnection, ConsumeLater, LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import (
     REQUEST,
@@ -274,6 +274,26 @@ def test_a_worker_answers_a_request_that_is_not_safe(
     exchange.until_released()
     assert exchange.contents == [SERVER_ERROR]
     assert memory_layer.length("others") == 1
+
+
+@pytest.mark.parametrize("kind", [ReplyKind.SAFE, ReplyKind.ONCE])
+def test_a_process_that_ends_during_a_join_repeats_only_safe_requests(
+    memory_layer: InMemoryChannelLayer, kind: ReplyKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> Committed:
+        raise LayerUnavailable("away")
+
+    monkeypatch.setattr(memory_layer, "change_groups", fail)
+    exchange = Exchange(memory_layer, kind=kind)
+
+    def join(message: Any) -> None:
+        Group("polls").add(message.reply_channel)
+
+    router = Router([route(REQUEST, join)])
+    outcome = dispatch(exchange.pull(), memory_layer, router, not_called, lambda seconds: True)
+    assert outcome.is_put_off == (kind is ReplyKind.SAFE)
+    if kind is ReplyKind.ONCE:
+        assert answered(exchange, outcome) == [SERVER_ERROR]
 
 
 def test_any_request_may_be_consumed_later(memory_layer: InMemoryChannelLayer) -> None:
