@@ -332,9 +332,12 @@ def test_a_request_that_a_worker_has_is_waited_for(events: Any) -> None:
     assert events() == []
 
 
-def test_a_layer_that_does_not_answer_is_not_waited_for(events: Any) -> None:
+def test_a_layer_that_does_not_answer_is_not_waited_for(
+    events: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     assert request("POST").withdrawn(None) == [Refuse(503), CLOSE]
     assert events() == ["request_timeout"]
+    assert "Does Redis answer?" in caplog.text
 
 
 def test_a_request_that_a_worker_is_known_to_have_is_not_taken_back() -> None:
