@@ -23,7 +23,7 @@ from channels_workers.flow import CHUNK
 from channels_workers.http.bodies import body_of
 from channels_workers.http.django_parts import note_handler
 from channels_workers.http.views import asend_response, send_response
-from channels_workers.interface.script_name import mounted
+from channels_workers.interface.script_name import mounted, script_name
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
 from channels_workers.message import Message
@@ -52,8 +52,8 @@ class AsgiRequest(ASGIRequest):
         self.is_answered_later = False
         body, self._upload = body_of(message, self.body_receive_timeout)
         super().__init__(scope_of(message), body)
-        if "CONTENT_LENGTH" not in self.META and (size := message.get("body_size")):
-            # A body in chunks of HTTP has no such header. Django's limits look at it.
+        if size := message.get("body_size"):
+            # Django's limits look at it. For a body in chunks a client sends none, or a wrong one.
             self.META["CONTENT_LENGTH"] = str(size)
 
     @property
@@ -221,7 +221,10 @@ def scope_of(message: Message) -> Scope:
         "client": message.get("client"),
         "server": message.get("server"),
     }
-    return mounted(scope)
+    if "body_size" not in message:  # it is not of an interface server
+        return mounted(scope)
+    prefix = script_name(scope)
+    return {**scope, "root_path": prefix, "path": prefix + scope["path"]}
 
 
 def _pairs(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> Iterator[tuple[bytes, bytes]]:

@@ -25,6 +25,7 @@ from channels_workers.layers.types import (
     Operation,
     Send,
     SendLater,
+    runs_once,
 )
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ class Outbox:
         """Carry out *change* now; wait while the layer is unavailable.
 
         If another worker has taken over the message, nothing happens, and the commit logs it.
-        Raises :class:`ConsumeLater` if the process ends meanwhile: the message runs again.
+        Raises :class:`ConsumeLater` if the process ends meanwhile: the message runs again. For a
+        request that must not, it raises :class:`LayerUnavailable`.
         """
         backoff = Backoff(logger, f"Changing groups in {self.delivery.id}", 1.0)
         while True:
@@ -87,6 +89,8 @@ class Outbox:
                 self.layer.change_groups(self.delivery, [change])
             except LayerUnavailable as error:
                 if self.rest(backoff.failed(error)):
+                    if runs_once(self.delivery):
+                        raise
                     raise ConsumeLater from error
             else:
                 backoff.succeeded()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
-from contextvars import copy_context
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -45,7 +44,8 @@ async def asend_response(
     sender = ResponseSender(message)
     try:
         with _broken_by_errors(message, sender):
-            async with aclosing(contents), aclosing(_patient(contents, sender)) as parts:
+            made = _patient(response, contents, sender)
+            async with aclosing(contents), aclosing(made) as parts:
                 async for content in parts:
                     await _asend(message, sender, content)
     finally:
@@ -83,26 +83,52 @@ async def _in_thread(step: Callable[..., None], *args: Any) -> None:
 
 
 async def _patient(
-    contents: AsyncIterator[Content], sender: ResponseSender
+    response: HttpResponseBase, contents: AsyncGenerator[Content], sender: ResponseSender
 ) -> AsyncGenerator[Content]:
-    """Yield *contents*; raise RequestAborted if the client goes while none comes."""
-    context = copy_context()
-    while True:
-        step = asyncio.create_task(_next(contents), context=context)
+    """Yield *contents* of *response*; raise RequestAborted if the client goes while none comes.
+
+    One task makes them all, and closes the iterator: its time-outs and task groups need that.
+    """
+    wanted, changed = asyncio.Semaphore(0), asyncio.Event()
+    made: list[Content] = []
+
+    async def make() -> None:
         try:
-            while not (await asyncio.wait({step}, timeout=LISTEN_TIMEOUT))[0]:
+            await wanted.acquire()
+            async for content in contents:
+                made.append(content)
+                changed.set()
+                await wanted.acquire()
+        finally:
+            await contents.aclose()
+            await close_iterator(response)
+            changed.set()
+
+    making = asyncio.create_task(make())
+    making.add_done_callback(lambda _: changed.set())
+    try:
+        while True:
+            changed.clear()
+            wanted.release()
+            while not await _is_set(changed):
                 await _in_thread(sender.look)
-        except BaseException:
-            step.cancel()
-            await asyncio.wait({step})
-            raise
-        if (content := step.result()) is None:
-            return
-        yield content
+            if not made:
+                break
+            yield made.pop()
+        await making
+    finally:
+        making.cancel()
+        await asyncio.wait({making})
+        if not making.cancelled():
+            making.exception()  # which is raised above, or comes too late
 
 
-async def _next(contents: AsyncIterator[Content]) -> Content | None:
-    return await anext(contents, None)
+async def _is_set(event: asyncio.Event) -> bool:
+    """Wait for *event*, for LISTEN_TIMEOUT at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LISTEN_TIMEOUT):
+            await event.wait()
+    return event.is_set()
 
 
 async def _aclose(response: HttpResponseBase) -> None:

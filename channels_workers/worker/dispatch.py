@@ -17,7 +17,7 @@ from channels_workers.exceptions import (
     MessageError,
 )
 from channels_workers.handler import error_content
-from channels_workers.http.responses import is_last_part, is_response
+from channels_workers.http.responses import is_last_part
 from channels_workers.interface.replies import is_answer, shown
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
@@ -199,12 +199,13 @@ def _refusal(
 ) -> list[Operation]:
     """Return the refusal of *message*, unless one of *operations* answers it.
 
-    Handshakes and requests are refused. *error* is shown to the client under ``DEBUG``.
+    Handshakes and requests are refused. The refusal of a request whose response has only begun cuts
+    it. *error* is shown to the client under ``DEBUG``.
     """
     layer, channel, name = message.channel_layer, message.reply_channel, message.channel_name
     if channel is None or not is_answered(name):
         return []
-    answers = is_response if name == REQUEST else is_answer
+    answers = is_last_part if name == REQUEST else is_answer
     if any(map(answers, _replies(message, operations))):
         return []
     if name == REQUEST and settings.DEBUG:

@@ -24,6 +24,7 @@ from channels_workers.layers.types import (
     Delivery,
     runs_once,
 )
+from channels_workers.log_limits import limit_lines
 from channels_workers.logs import fields
 from channels_workers.message import Consumer
 from channels_workers.routing import Router, get_router
@@ -105,6 +106,8 @@ class WorkerGroup:
 
     def start(self) -> None:
         """Start all threads and return."""
+        if http_by_workers():
+            limit_lines()  # as Django writes here what clients cause
         self._heartbeat.start()
         self.relief.start()
         self._reaper.start()

@@ -121,7 +121,7 @@ class Reaper:
 
 def _log_dead_letter(letter: NewDeadLetter, process: str) -> None:
     logger.error(
-        "Message %s on %s is a dead letter now: its worker died again; see `manage.py deadletters`",
+        "Message %s on %s is a dead letter now: its worker died; see `manage.py deadletters`",
         letter.message_id,
         letter.channel,
         extra=fields(

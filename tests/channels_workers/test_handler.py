@@ -106,6 +106,13 @@ def test_the_script_name_is_in_front_of_the_path(
     assert request.META["SCRIPT_NAME"] == "/sub"
 
 
+def test_a_path_may_begin_like_the_script_name() -> None:
+    # Interface servers take the script name off.
+    request = AsgiRequest(message_of(path="/sub/test/", root_path="/sub", body_size=0))
+    assert request.path == "/sub/sub/test/"
+    assert request.path_info == "/sub/test/"
+
+
 def test_cookies_may_come_in_several_headers() -> None:
     headers = [[b"cookie", b"one=1"], [b"accept", b"*/*"], [b"cookie", b"two=2; three=3"]]
     request = AsgiRequest(message_of(headers=headers))

@@ -36,6 +36,10 @@ NO_WORKER = (
     "No worker took the request %s within %g s (REQUEST_WAIT_TIMEOUT); it is answered 503. Is "
     "`manage.py runworker` running, does it listen to http.request, and are its threads free?"
 )
+UNKNOWN_WORKER = (
+    "The request %s is answered 503 after %g s (REQUEST_WAIT_TIMEOUT): the layer does not say "
+    "whether a worker has it. Does Redis answer?"
+)
 NO_RESPONSE = (
     "The response to %s did not begin within %g s (RESPONSE_TIMEOUT); it is answered 503. %s"
 )
@@ -128,8 +132,11 @@ class RequestProtocol:
 
     @property
     def lingers(self) -> bool:
-        """Whether it waits for news, which its client may as well ask another server for."""
-        waits = self.is_published and not self.is_in_flight
+        """Whether it waits for news, which its client may as well ask another server for.
+
+        A response in parts that has begun does not: nobody must take its beginning for the whole.
+        """
+        waits = self.is_published and not self.is_in_flight and not self.has_begun
         return not self.is_complete and (waits or self._response.is_event_stream)
 
     @property
@@ -210,7 +217,7 @@ class RequestProtocol:
             self._is_told = True
         steps = self._fail(FORGOTTEN)
         self._note_finished()
-        return steps
+        return steps + self._close()
 
     def evict(self) -> Steps:
         """End it: the layer does not know its server any more."""
@@ -240,12 +247,8 @@ class RequestProtocol:
             self.forget()
         if taken_back is False or self.is_complete or self.has_begun:
             return []
-        self._log(
-            logging.WARNING,
-            self.fields("request_timeout"),
-            NO_WORKER,
-            self.limits.REQUEST_WAIT_TIMEOUT,
-        )
+        text, limit = NO_WORKER if taken_back else UNKNOWN_WORKER, self.limits.REQUEST_WAIT_TIMEOUT
+        self._log(logging.WARNING, self.fields("request_timeout"), text, limit)
         return [Refuse(503), *self._end()]
 
     def time_out(self) -> Steps:

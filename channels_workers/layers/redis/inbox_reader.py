@@ -26,6 +26,9 @@ INBOX_COUNT, INBOX_BLOCK = 500, 2000
 #: After this time other callbacks of the event loop have their turn (s).
 TURN = 0.01
 
+#: How much is read before the inbox is trimmed, if no heartbeat does it before (bytes).
+UNTRIMMED = 8 * 1024 * 1024
+
 
 #: The longest id of Redis before the year 5138, with 10 digits after the dash.
 LONGEST_ID = 26
@@ -50,6 +53,9 @@ class Listener(Protocol):
     def mend_inbox(self) -> None:
         """Note that the key of the inbox is not a stream, or has no ids left."""
 
+    def trim_inbox(self) -> None:
+        """Note that much of the inbox has been read, and is still in it."""
+
 
 class InboxReader:
     """Reads the inbox of *server*, the stream *key* of the Redis at *host*.
@@ -65,6 +71,7 @@ class InboxReader:
         self.read_at = time.monotonic()
         self.loop = asyncio.get_running_loop()
         self._attempts = Backoff(logger, "Reading the inbox")
+        self._untrimmed = 0  # bytes
         self._pipeline: AsyncPipeline
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
@@ -125,6 +132,10 @@ class InboxReader:
             if self.server.was_flushed:
                 self.server.was_flushed = False
                 self.listener.republish()
+            self._untrimmed += sum(len(operation.value) for operation in entry.operations)
+            if self._untrimmed > UNTRIMMED:
+                self._untrimmed = 0
+                self.listener.trim_inbox()
         except Exception:  # it must not stop those behind it
             extra = fields("inbox_failed", process_id=self.server.id)
             logger.exception("Inbox entry %s failed", entry.id, extra=extra)

@@ -7,6 +7,7 @@ import concurrent.futures
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol
@@ -68,6 +69,7 @@ class ServerSession:
         #: other event loops wait for them.
         self._registered: concurrent.futures.Future[bool] = concurrent.futures.Future()
         self._first_attempt: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._heartbeat_is_due = asyncio.Event()
         self._duties: list[asyncio.Task[None]] = []
         self._task = self.loop.create_task(self._run(), name="channels_workers server session")
         self._task.add_done_callback(self._log_failure)
@@ -122,6 +124,10 @@ class ServerSession:
         """Set the key of the inbox aside, soon, if it is not a stream."""
         request = Request("mend_keys", [f"inbox:{self.server.id}", "stream"], ordered=False)
         self.writer.add(request, ignore)
+
+    def trim_inbox(self) -> None:
+        """Trim the inbox, soon: responses of workers may fill it before the next heartbeat."""
+        self._heartbeat_is_due.set()
 
     def republish(self) -> None:
         """Publish the pending messages of connections again, soon, after a flush."""
@@ -188,7 +194,7 @@ class ServerSession:
 
     async def _heartbeat(self) -> None:
         while hosts.goes_on():
-            await asyncio.sleep(HEARTBEAT_INTERVAL)
+            await self._until_due()
             try:
                 await self._heartbeat_once()
             except LayerUnavailable as error:
@@ -197,6 +203,12 @@ class ServerSession:
                 raise
             except Exception:
                 logger.exception("The heartbeat failed", extra=self._fields("trying_again"))
+
+    async def _until_due(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEARTBEAT_INTERVAL):
+                await self._heartbeat_is_due.wait()
+        self._heartbeat_is_due.clear()
 
     async def _heartbeat_once(self) -> None:
         unsure, ended = set(self.server.unsure), list(islice(self.server.ended, ENDED_AT_ONCE))

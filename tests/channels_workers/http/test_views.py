@@ -298,6 +298,66 @@ def test_an_async_stream_that_waits_for_news_ends_when_its_client_goes(
     exchange.until(lambda: exchange.waits_to_end)
 
 
+def test_an_async_stream_is_made_in_one_task(
+    exchange: Exchange, views: Views, run_next: RunNext
+) -> None:
+    tasks: list[Any] = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            for part in PARTS:
+                tasks.append(asyncio.current_task())
+                yield part
+        finally:
+            tasks.append(asyncio.current_task())
+
+    views(lambda request: StreamingHttpResponse(parts()))
+    answer(exchange, run_next)
+    assert exchange.response == b"".join(PARTS)
+    assert len(tasks) == len(PARTS) + 1
+    assert len(set(tasks)) == 1
+
+
+def test_an_async_stream_that_is_left_is_closed_in_the_task_that_made_it(
+    exchange: Exchange, views: Views, run_worker: RunWorker
+) -> None:
+    exchange.is_slow = True
+    tasks: list[Any] = []
+    closed = threading.Event()
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                tasks.append(asyncio.current_task())
+                yield bytes(CHUNK)
+        finally:
+            tasks.append(asyncio.current_task())
+            closed.set()
+
+    views(lambda request: StreamingHttpResponse(parts()))
+    run_worker()
+    exchange.publish()
+    exchange.until(lambda: exchange.reached == WINDOW + CHUNK)
+    exchange.go()
+    assert closed.wait(TIMEOUT)
+    exchange.until(lambda: exchange.waits_to_end)
+    assert len(set(tasks)) == 1
+
+
+def test_an_async_stream_may_limit_its_time(
+    exchange: Exchange, views: Views, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        async with asyncio.timeout(0.02):
+            yield b"one"
+            await asyncio.sleep(TIMEOUT)
+
+    views(lambda request: StreamingHttpResponse(parts()))
+    answer(exchange, run_next)
+    assert [each.get("status") for each in exchange.contents] == [200, 500]
+    assert "TimeoutError" in caplog.text
+
+
 @both
 def test_a_stream_that_fails_is_cut(
     exchange: Exchange,

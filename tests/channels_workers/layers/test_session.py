@@ -12,8 +12,9 @@ import pytest
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers import base
 from channels_workers.layers.codec import Codec
-from channels_workers.layers.redis import RedisChannelLayer, session
+from channels_workers.layers.redis import RedisChannelLayer, inbox_reader, session
 from channels_workers.layers.server import Server
+from channels_workers.layers.types import Send
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
@@ -165,3 +166,20 @@ async def test_an_end_that_redis_missed_is_remembered_through_an_outage(
     assert server.unsure == {"some!channel"}
     await layer._server_session._heartbeat_once()
     assert server.unsure == set()
+
+
+async def test_an_inbox_with_much_that_is_read_is_trimmed_before_a_heartbeat_is_due(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of workers come faster than heartbeats: Redis would keep all of a second."""
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 1000.0)
+    monkeypatch.setattr(inbox_reader, "UNTRIMMED", 1000)
+    receiver = Recorder()
+    channel = await layer.attach(receiver)
+    await layer.first_attempt()
+    inbox = layer.client.key(f"inbox:{layer.start_server().id}")
+    for count in (1, 2, 3):
+        payload = layer.codec.encode({"content": bytes(600)})
+        await asyncio.to_thread(layer.apply, [Send(channel, payload)])
+        await receiver.until(lambda goal=count: len(receiver.messages) == goal)  # type: ignore[misc]
+    await until(lambda: layer.client.redis.xlen(inbox) == 1, "the trim")

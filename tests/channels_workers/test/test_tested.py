@@ -23,6 +23,7 @@ COMPARISON = {
     "redis": "redis://nowhere",
     "layer": {},
     "settings": {},
+    "workers": {},
 }
 
 

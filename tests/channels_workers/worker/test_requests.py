@@ -1,6 +1,7 @@
 """What becomes of requests when consumers answer them, fail, or leave them open."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from django.views import debug
 from pytest_django import Settings
 
 from channels_workers.channel import Channel, Group
-from channels_workers.exceptions import AcceptConnection, ConsumeLater
+from channels_workers.exceptions import AcceptConnection, ConsumeLater, LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import (
     REQUEST,
@@ -22,6 +23,7 @@ from channels_workers.layers.types import (
     Leave,
     ReplyKind,
 )
+from channels_workers.log_limits import flood
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.worker import heartbeat
@@ -165,15 +167,20 @@ def test_a_failed_coroutine_is_answered_500(exchange: Exchange) -> None:
     assert answered(exchange, run(exchange, afail)) == [SERVER_ERROR]
 
 
-@pytest.mark.parametrize("part", [ANSWER, {**ANSWER, "more_content": True}])
-def test_a_consumer_that_fails_after_its_answer_has_answered(
-    exchange: Exchange, part: dict[str, Any]
+@pytest.mark.parametrize(
+    ("part", "refusals"), [(ANSWER, []), ({**ANSWER, "more_content": True}, [SERVER_ERROR])]
+)
+def test_a_consumer_that_fails_after_its_whole_answer_has_answered(
+    exchange: Exchange, part: dict[str, Any], refusals: list[Any]
 ) -> None:
     def answer_and_fail(message: Any) -> None:
         message.reply_channel.send(part)
         raise ZeroDivisionError
 
-    assert answered(exchange, run(exchange, answer_and_fail)) == [part]
+    outcome = run(exchange, answer_and_fail)
+    # To the server, a second status cuts a response that nobody would go on with.
+    assert answered(exchange, outcome) == [part, *refusals]
+    assert outcome.ends
 
 
 def test_a_long_poll_that_fails_is_answered_500(exchange: Exchange) -> None:
@@ -267,6 +274,26 @@ def test_a_worker_answers_a_request_that_is_not_safe(
     exchange.until_released()
     assert exchange.contents == [SERVER_ERROR]
     assert memory_layer.length("others") == 1
+
+
+@pytest.mark.parametrize("kind", [ReplyKind.SAFE, ReplyKind.ONCE])
+def test_a_process_that_ends_during_a_join_repeats_only_safe_requests(
+    memory_layer: InMemoryChannelLayer, kind: ReplyKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> Committed:
+        raise LayerUnavailable("away")
+
+    monkeypatch.setattr(memory_layer, "change_groups", fail)
+    exchange = Exchange(memory_layer, kind=kind)
+
+    def join(message: Any) -> None:
+        Group("polls").add(message.reply_channel)
+
+    router = Router([route(REQUEST, join)])
+    outcome = dispatch(exchange.pull(), memory_layer, router, not_called, lambda seconds: True)
+    assert outcome.is_put_off == (kind is ReplyKind.SAFE)
+    if kind is ReplyKind.ONCE:
+        assert answered(exchange, outcome) == [SERVER_ERROR]
 
 
 def test_any_request_may_be_consumed_later(memory_layer: InMemoryChannelLayer) -> None:
@@ -373,6 +400,17 @@ def test_workers_listen_to_what_the_routing_names(
     channels = WorkerGroup(memory_layer).channels
     assert REQUEST in channels
     assert REQUEST_DISCONNECT not in channels
+
+
+@pytest.mark.parametrize("http", ["interface", "workers"])
+def test_a_worker_limits_the_lines_that_clients_cause(
+    settings: Settings, start_group: StartGroup, http: str
+) -> None:
+    settings.CHANNEL_WORKERS = {"HTTP": http}
+    loud = logging.getLogger("django.request")
+    loud.removeFilter(flood)
+    start_group([])
+    assert (flood in loud.filters) is (http == "workers")
 
 
 def test_a_worker_serves_views_and_takes_the_ends_of_requests(

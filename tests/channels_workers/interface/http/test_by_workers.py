@@ -242,6 +242,28 @@ async def test_a_page(
     assert records(layer) == []
 
 
+async def test_nothing_remains_of_a_request_that_ends_before_it_counts_as_published(
+    application: Interface,
+    workers: Workers,
+    layer: InMemoryChannelLayer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start_publish, answers = layer.start_publish, []
+
+    def start_late(*message: Any) -> None:  # the answer of the layer comes on another connection
+        *first, done = message
+        start_publish(*first, lambda published: answers.append(lambda: done(published)))
+
+    monkeypatch.setattr(layer, "start_publish", start_late)
+    client = Client(application)
+    workers.finish(await workers.take(), PAGE, ends=True)
+    assert (await client.ended()).status == 200
+    answers[0]()
+    await until(lambda: not application.by_workers.known)
+    assert layer._server
+    assert layer._server.connections == {}
+
+
 async def test_nothing_remains_of_a_request(
     application: Interface, workers: Workers, layer: InMemoryChannelLayer
 ) -> None:

@@ -332,9 +332,12 @@ def test_a_request_that_a_worker_has_is_waited_for(events: Any) -> None:
     assert events() == []
 
 
-def test_a_layer_that_does_not_answer_is_not_waited_for(events: Any) -> None:
+def test_a_layer_that_does_not_answer_is_not_waited_for(
+    events: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     assert request("POST").withdrawn(None) == [Refuse(503), CLOSE]
     assert events() == ["request_timeout"]
+    assert "Does Redis answer?" in caplog.text
 
 
 def test_a_request_that_a_worker_is_known_to_have_is_not_taken_back() -> None:
@@ -410,6 +413,13 @@ def test_a_request_that_may_still_be_published_is_closed() -> None:
     assert request("POST").end_told(is_taken=False) == [Refuse(502), CLOSE]
 
 
+def test_a_page_that_ends_while_it_is_published_is_closed() -> None:
+    protocol = request()
+    protocol.reply(ONE_PAGE)
+    assert protocol.end_told(is_taken=False) == [CLOSE]
+    assert protocol.end_told() == []
+
+
 def test_a_lost_response_is_cut() -> None:
     protocol = request()
     protocol.reply(part(b"abc", 0))
@@ -469,6 +479,17 @@ def test_a_stream_whose_consumer_runs_hears_of_the_end() -> None:
     steps = protocol.stop()
     assert steps[1:] == [GONE, CLOSE]
     assert is_finished(steps[:1])
+
+
+def test_a_half_response_of_a_stopping_server_is_never_a_whole_one() -> None:
+    ends, stays = request(), request()
+    for protocol in (ends, stays):
+        protocol.reply({"status": 200, "content": b"one", "more_content": True})
+        protocol.release(0)
+        assert not protocol.lingers
+        assert protocol.stop() == []
+    assert sent(ends.reply({"content": b"two"})[:-1]) == b"two"
+    assert stays.give_up() == [Cut(), CLOSE]
 
 
 def test_a_download_of_a_stopping_server_is_cut_in_the_end() -> None:
