@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     ReplyKind,
+    Session,
     kind_of,
 )
 from labs.harness.redis_server import RedisServer
@@ -185,6 +186,19 @@ async def test_the_mark_of_an_ended_request_goes_with_its_server(site: Site) -> 
     assert site.redis.hlen(name) == 1
     await site.layer.retire_server()
     assert not site.redis.exists(name)
+
+
+@rare_heartbeats
+async def test_a_session_saved_after_the_death_of_a_server_leaves_no_inbox(site: Site) -> None:
+    made = await site.request()
+    delivery, server = await site.pull(), site.layer.start_server().id
+    counters = await asyncio.to_thread(site.worker.admin.processes)
+    assert await asyncio.to_thread(site.worker.admin.mark_dead, server, counters[server])
+    await asyncio.to_thread(site.worker.admin.clean_up, server)
+    await asyncio.to_thread(site.worker.save_session, Session(made.channel, b"x"))
+    assert not site.redis.exists(site.own_key("inbox"))
+    await asyncio.to_thread(site.worker.commit, Finished(delivery))
+    assert (await site.pull()).session == b"x"
 
 
 # Lost answers
