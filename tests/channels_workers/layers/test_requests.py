@@ -216,6 +216,21 @@ async def test_a_publish_whose_answer_was_lost_runs_nothing_twice(site: Site) ->
 
 
 @rare_heartbeats
+async def test_nor_does_one_whose_client_went_at_once(site: Site) -> None:
+    """Both answers, to publish and close, were lost in the same write."""
+    made = await site.request()
+    delivery = await site.pull()
+    assert await site.layer.close(made.channel, 1006) is Closed.CLOSING
+    for _ in range(2):
+        assert await asyncio.to_thread(site.worker.commit, Finished(delivery)) is Committed.DONE
+        delivery = await site.pull() if delivery.channel == REQUEST else delivery
+    await made.until(lambda: made.ends == 1)
+    assert await made.publish(site.layer) is Published.REPEATED
+    assert await site.layer.close(made.channel, 1006) is Closed.GONE
+    await site.nothing_waits()
+
+
+@rare_heartbeats
 async def test_a_withdrawal_whose_answer_was_lost_is_true(site: Site) -> None:
     made = await site.request()
     assert await site.layer.withdraw(made.channel)
