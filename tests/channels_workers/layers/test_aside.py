@@ -30,12 +30,15 @@ from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    REQUEST,
+    REQUEST_DISCONNECT,
     ConnectionSnapshot,
     Delivery,
     Finished,
     Liveness,
     PendingMessage,
     ProcessInfo,
+    ReplyKind,
     Send,
     Unreadable,
 )
@@ -45,19 +48,20 @@ from tests.channels_workers.layers.recorder import Recorder
 
 TIMEOUT = 20
 
-CHANNELS = (CONNECT, RECEIVE, DISCONNECT, "work")
+CHANNELS = (CONNECT, RECEIVE, DISCONNECT, REQUEST, REQUEST_DISCONNECT, "work")
 BACKEND = "channels_workers.layers.redis.RedisChannelLayer"
 
 
 class Connection(Recorder):
     """A connection that knows its pending message, as in an interface server."""
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, kind: ReplyKind) -> None:
         super().__init__()
         self.payload = payload
+        self.first = REQUEST if kind else CONNECT
 
     def snapshot(self) -> ConnectionSnapshot:
-        pending = None if self.releases else PendingMessage(CONNECT, self.payload)
+        pending = None if self.releases else PendingMessage(self.first, self.payload)
         return ConnectionSnapshot(0, self.payload, pending)
 
 
@@ -104,22 +108,34 @@ class Site:
 
     def talk(self) -> Recorder:
         """Serve a new connection: it joins, and receives what is sent to it and to its group."""
-        recorder: Recorder = self.run(self._connect())
-        until = time.monotonic() + TIMEOUT
-        while not recorder.releases:
-            if recorder.lost:  # with its server, which Redis no longer knew
-                recorder = self.run(self._connect())
-            assert time.monotonic() < until, "nobody serves the connection"
-            self.work(recorder.channel)
+        recorder = self._serve(ReplyKind.SOCKET)
         self.run(recorder.until(lambda: len(recorder.messages) >= 2))
         return recorder
 
-    async def _connect(self) -> Recorder:
+    def ask(self) -> None:
+        """Serve a new request, whose server tells its consumer something."""
+        made = self._serve(ReplyKind.SAFE)
+        assert made.messages[-1:] == [{"status": 200}]
+        self.loop.call_soon_threadsafe(self.layer.detach, made.channel)
+
+    def _serve(self, kind: ReplyKind) -> Recorder:
+        recorder = self.run(self._connect(kind))
+        until = time.monotonic() + TIMEOUT
+        while not (recorder.releases or recorder.ends):
+            if recorder.lost:  # with its server, which Redis no longer knew
+                recorder = self.run(self._connect(kind))
+            assert time.monotonic() < until, "nobody serves the connection"
+            self.work(recorder.channel)
+        return recorder
+
+    async def _connect(self, kind: ReplyKind) -> Connection:
         path = self.layer.encode({"path": "/"})
-        recorder = Connection(path)
-        recorder.channel = await self.layer.attach(recorder)
-        arguments = (CONNECT, recorder.channel, 0, path, path)
+        recorder = Connection(path, kind)
+        recorder.channel = await self.layer.attach(recorder, kind)
+        arguments = (recorder.first, recorder.channel, 0, path, path)
         self.layer.start_publish(*arguments, lambda published: None)
+        if kind:
+            self.layer.tell(recorder.channel, b"told")
         return recorder
 
     def work(self, reply: str) -> None:
@@ -131,14 +147,16 @@ class Site:
 
     def commit(self, delivery: Delivery, is_ours: bool) -> None:
         layer, reply = self.worker, str(delivery.reply_channel)
-        operations = []
-        if is_ours:
+        operations, ends = [], delivery.channel == REQUEST
+        if is_ours and ends:
+            operations.append(Send(reply, layer.encode({"status": 200})))
+        elif is_ours:
             operations = [layer.make_join("group", reply), Send(reply, layer.encode({"n": 1}))]
             operations.append(layer.make_group_send("group", {"n": 2}))
         until = time.monotonic() + TIMEOUT
         while time.monotonic() < until:
             try:
-                layer.commit(Finished(delivery, operations))
+                layer.commit(Finished(delivery, operations, ends=ends))
                 return
             except LayerUnavailable:  # all register again
                 layer.heartbeat(self.name)
@@ -200,7 +218,9 @@ about = st.one_of(
         st.one_of(st.none(), st.integers(), st.text(max_size=3), st.lists(st.integers())),
     ).map(lambda values: json.dumps(values).encode()),
 )
-names = st.one_of(st.sampled_from([b"dead", b"dead.0", b"nobody!1", b"*work", b"*"]), anything)
+names = st.one_of(
+    st.sampled_from([b"dead", b"dead.0", b"nobody!1", b"nobody!once.1", b"*work", b"*"]), anything
+)
 records = st.one_of(
     anything,
     st.tuples(
@@ -215,7 +235,7 @@ delayed = st.one_of(
     anything,
     st.tuples(
         st.sampled_from([b"0", b"5", b"99999999999999999999", b"x"]),
-        st.sampled_from([b"work", b"websocket.connect", b"dead!1", b"\xff", b""]),
+        st.sampled_from([b"work", b"websocket.connect", b"http.request", b"dead!1", b"\xff", b""]),
         anything,
     ).map(b":".join),
 )
@@ -257,6 +277,7 @@ KEYS = {
     "channel:work": "stream",
     f"channel:{CONNECT}": "stream",
     f"channel:{RECEIVE}": "stream",
+    f"channel:{REQUEST}": "stream",
     "inbox:{0}": "stream",
     "connections:{0}": "hash",
     "groups:{0}": "set",
@@ -273,8 +294,7 @@ KEYS = {
 #: Those that are used after a death or a data loss.
 RARE = (
     *("dead", "groups:{0}", "stale_connections:{0}"),
-    *("recovered", "recovering", "aside_logged"),
-    *("told:{1}", "ended:{0}"),
+    *("recovered", "recovering", "aside_logged", "told:{1}"),
 )
 
 
@@ -330,7 +350,7 @@ changes = st.one_of(
     st.tuples(one_of("dead_letters", "aside"), message_fields).map(in_stream),
     st.tuples(one_of("connections:{0}"), st.none() | names, records).map(in_hash),
     st.tuples(one_of("process_info", "processes"), st.none() | names, about).map(in_hash),
-    st.tuples(one_of("group:group", "connections:dead"), names, anything).map(in_hash),
+    st.tuples(one_of("group:group", "connections:dead", "ended:{0}"), names, anything).map(in_hash),
     st.tuples(st.just("delayed_messages"), names, delayed).map(in_hash),
     names.map(in_times),
     st.tuples(one_of("awaiting_cleanup", "groups:dead"), names).map(in_set),
@@ -354,8 +374,10 @@ def test_corrupt_data_in_redis_affects_nobody_else(site: Site, tampering: list[C
         except redis.ResponseError:  # the previous corruption changed its type
             continue
     site.talk()
+    site.ask()
     site.look_after()
     site.talk()
+    site.ask()
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -363,6 +385,7 @@ def test_a_key_of_a_wrong_type_is_set_aside(site: Site, key: str) -> None:
     name = site.name_of(key)
     put(site.redis, name, KEYS[key], b"x")
     site.talk()
+    site.ask()
     site.look_after()
     site.talk()
     if key not in RARE:

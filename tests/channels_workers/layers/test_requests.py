@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Published,
     ReplyKind,
+    Session,
     kind_of,
 )
 from labs.harness.redis_server import RedisServer
@@ -187,6 +188,19 @@ async def test_the_mark_of_an_ended_request_goes_with_its_server(site: Site) -> 
     assert not site.redis.exists(name)
 
 
+@rare_heartbeats
+async def test_a_session_saved_after_the_death_of_a_server_leaves_no_inbox(site: Site) -> None:
+    made = await site.request()
+    delivery, server = await site.pull(), site.layer.start_server().id
+    counters = await asyncio.to_thread(site.worker.admin.processes)
+    assert await asyncio.to_thread(site.worker.admin.mark_dead, server, counters[server])
+    await asyncio.to_thread(site.worker.admin.clean_up, server)
+    await asyncio.to_thread(site.worker.save_session, Session(made.channel, b"x"))
+    assert not site.redis.exists(site.own_key("inbox"))
+    await asyncio.to_thread(site.worker.commit, Finished(delivery))
+    assert (await site.pull()).session == b"x"
+
+
 # Lost answers
 
 
@@ -198,6 +212,21 @@ async def test_a_publish_whose_answer_was_lost_runs_nothing_twice(site: Site) ->
     await site.nothing_waits()
     await made.until(lambda: made.ends == 1)
     assert await made.publish(site.layer) is Published.REPEATED
+    await site.nothing_waits()
+
+
+@rare_heartbeats
+async def test_nor_does_one_whose_client_went_at_once(site: Site) -> None:
+    """Both answers, to publish and close, were lost in the same write."""
+    made = await site.request()
+    delivery = await site.pull()
+    assert await site.layer.close(made.channel, 1006) is Closed.CLOSING
+    for _ in range(2):
+        assert await asyncio.to_thread(site.worker.commit, Finished(delivery)) is Committed.DONE
+        delivery = await site.pull() if delivery.channel == REQUEST else delivery
+    await made.until(lambda: made.ends == 1)
+    assert await made.publish(site.layer) is Published.REPEATED
+    assert await site.layer.close(made.channel, 1006) is Closed.GONE
     await site.nothing_waits()
 
 

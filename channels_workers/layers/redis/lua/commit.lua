@@ -47,8 +47,4 @@ acknowledge(channel, entry)
 if keeps_session then redis.call("SET", session_key(session_of), session) end
 write_outbox(plan)
 if record then finish_order(reply, record, ends) end
--- A publish that was answered, but whose answer was lost, comes again: it must find this.
-if record and ends and is_alive(plan, server_of(reply)) then
-  on_key("HSET", ended_key(server_of(reply)), reply, "ended")
-end
 return "done"

@@ -4,7 +4,8 @@
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4 reason, 5 how many dead letters are kept,
 --          6, 7 payloads that refuse a handshake and a request
--- writes   dead_letters, channel:<name>, connections:<server>, inbox:<server>
+-- writes   dead_letters, channel:<name>, connections:<server>, session:<reply>, told:<reply>,
+--          inbox:<server>, ended:<server>
 -- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done)
 
 local channel, entry, consumer, reason, kept = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]

@@ -27,11 +27,21 @@ local function publish_disconnect(reply, record)
   publish_order(reply, record, last_channel(reply), record.disconnect_payload)
 end
 
+-- A publish that was answered, but whose answer was lost, comes again: it must find that its request
+-- has ended.
+local function note_end(reply)
+  local server = server_of(reply)
+  if request_kind(reply) and on_key("HEXISTS", processes, server) == 1 then
+    on_key("HSET", ended_key(server), reply, "ended")
+  end
+end
+
 -- Go on after the pending message is finished. If the connection *ends*, no disconnect follows.
 local function finish_order(reply, record, ends)
   if request_kind(reply) then redis.call("DEL", told_key(reply)) end
   if ends or record.state == "d" then
     delete_connection(reply)
+    note_end(reply)
   elseif record.state == "c" then
     publish_disconnect(reply, record)
   else
