@@ -6,14 +6,16 @@ The model states the promises, not how they are kept:
 2. order per connection: messages finish in the order of arrival, connect first, disconnect last;
 3. one disconnect for each connection whose connect a worker took;
 4. group membership: a send reaches the members at that time, once, in order, and no one else;
-5. fan-out: a send to a group writes one entry for each server in it.
+5. fan-out: a send to a group writes one entry for each server in it;
+6. no lost work: a commit fails only if its worker was declared dead, or has requeued the message;
+7. no leaks: of a connection that has ended, nothing is left.
 
 The machine drives sockets (`WebSocketProtocol`), servers (`Server`) and a layer step by step in one
-thread, so that hypothesis can shrink failures.
+thread, so that hypothesis can shrink failures. `peers` has the model of one connection;
+`request_machine` adds HTTP requests.
 """
 
 import itertools
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -29,16 +31,16 @@ from hypothesis.stateful import (
     rule,
 )
 
-from channels_workers.conf import Configuration
 from channels_workers.exceptions import ServerEvicted
-from channels_workers.interface.actions import Action, Close, Publish
-from channels_workers.interface.protocol import WebSocketProtocol
+from channels_workers.interface.actions import Close, Publish
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    REQUEST,
+    REQUEST_DISCONNECT,
     Closed,
     Committed,
     Delivery,
@@ -49,16 +51,18 @@ from channels_workers.layers.types import (
     Published,
     Session,
 )
+from tests.channels_workers.layers.peers import Client, Peer, process_of
 
-CHANNELS = [CONNECT, RECEIVE, DISCONNECT, "work"]
+CHANNELS = [CONNECT, RECEIVE, DISCONNECT, REQUEST, REQUEST_DISCONNECT, "work"]
 GROUPS = ["red", "blue"]
-SCOPE: dict[str, Any] = {"type": "websocket", "path": "/", "headers": []}
 
 
 class Bus(Protocol):
     """A layer with a synchronous interface side."""
 
     layer: WorkerLayer
+    #: Whether a server may repeat a request because the reply to it was lost.
+    loses_replies: bool
 
     def publish(self, channel: str, reply: str, order: int, payload: bytes) -> Published: ...
 
@@ -70,44 +74,18 @@ class Bus(Protocol):
     def depart(self, server: Server, channel: str) -> None:
         """Remove a channel from its groups."""
 
+    def withdraw(self, reply: str) -> bool: ...
 
-class Client:
-    """A socket on a server, and what the model expects of it."""
+    def tell(self, server: Server, reply: str, payload: bytes) -> None: ...
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.channel = server.attach(self)
-        self.connection = WebSocketProtocol(SCOPE, Configuration())
-        self.connection.reply({"accept": True})
-        self.steps: deque[Action] = deque()  # pending calls of the layer
-        self.sent = 0
-        self.received: list[int] = []
-        self.expected: list[int] = []
-        self.groups: set[str] = set()
-        self.taken = False  # a worker has its connect, or had it and did not requeue it
-        self.withdrawn = False  # it ended before that
-        self.finished: list[str] = []  # channels of its finished messages, in order
-        self.texts: list[int] = []  # finished frames, in order
+    def heartbeat(self, server: Server) -> None:
+        """Tell the layer which ends the server has learned."""
 
-    @property
-    def is_open(self) -> bool:
-        return not self.connection.has_ended
+    def left_of(self, reply: str) -> list[str]:
+        """Return the names of what the layer keeps of a connection."""
 
-    def deliver(self, content: dict[str, Any], to_group: bool = False) -> None:
-        if self.is_open:
-            self.received.append(content["n"])
-
-    def release(self, order: int) -> None:
-        self.steps += self.connection.release(order)
-
-    def evicted(self) -> None:
-        raise AssertionError("no connection is lost here")
-
-    def end_told(self) -> None:
-        pass
-
-    def snapshot(self) -> None:
-        return None
+    def left(self) -> list[str]:
+        """Return the names of what it keeps of all connections, groups and dead servers."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -124,12 +102,16 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.numbers = itertools.count(1)
-        self.by_channel: dict[str, Client] = {}
+        self.by_channel: dict[str, Peer] = {}
+        self.sockets: list[Client] = []
         self.dead: set[str] = set()
-        self.delayed: list[tuple[Client, int]] = []
+        self.taken_for_dead: set[str] = set()
+        self.delayed: list[tuple[Peer, int]] = []
 
     @initialize()
     def start(self) -> None:
+        if hasattr(self, "bus"):
+            return
         self.bus = type(self).make_bus()
         self.layer = self.bus.layer
         self.servers = [Server(self.layer.codec) for _ in range(2)]
@@ -148,6 +130,7 @@ class Machine(RuleBasedStateMachine):
     def connect(self, number: int) -> Client:
         client = Client(self.servers[number])
         self.by_channel[client.channel] = client
+        self.sockets.append(client)
         client.steps += client.connection.begin(client.channel)
         self._step(client)
         return client
@@ -182,19 +165,13 @@ class Machine(RuleBasedStateMachine):
     def kill_server(self, number: int, comes_back: bool) -> None:
         """Mark a server dead. It may still act."""
         server = self.servers[number]
-        clients = [client for client in self.by_channel.values() if client.server is server]
-        ends = [client for client in clients if not client.connection.is_finished]
         self._mark_dead(server.id)
-        for client in ends:
-            order = client.connection.order
-            client.connection.evict()
-            client.sent = order
-            client.withdrawn = order == 0 and not client.taken
-            client.groups.clear()
+        for peer in self._peers_of(server):
+            channel, order = peer.evict()
             if comes_back:
-                late = self._publish(client, RECEIVE, order + 1, {"text": "late"})
+                late = self._publish(peer, channel, order, {"text": "late"})
                 assert late in (Published.GONE, Published.REPEATED)
-                assert self.bus.close(client.channel, 1000) in (Closed.GONE, Closed.REPEATED)
+                assert self.bus.close(peer.channel, 1000) in (Closed.GONE, Closed.REPEATED)
         self.servers[number] = Server(self.layer.codec)
         self.layer.register(self.servers[number].id, ProcessInfo("server", "host", 1, 0.0))
 
@@ -221,15 +198,16 @@ class Machine(RuleBasedStateMachine):
     def kill_worker_that_pulls_again(self, number: int) -> None:
         """Mark a worker dead, let it pull before it notices, then let it die."""
         process = self.workers[number]
+        self.dead.add(process)
         assert self.layer.admin.mark_dead(process, self.layer.admin.processes()[process])
-        self.layer.admin.clean_up(process)
+        self._clean_up(process)
         held = self.layer.pull(CHANNELS, f"{process}.0", 0)
         for delivery in held:
             self._began(delivery)
         assert self.layer.admin.orphans() == ({process} if held else set())
         if held:
             assert self.layer.admin.mark_dead(process, 0)
-            self.layer.admin.clean_up(process)
+            self._clean_up(process)
         assert all(self.layer.commit(Finished(one)) is Committed.STALE for one in held)
         self.workers[number] = self._new_worker()
 
@@ -237,8 +215,9 @@ class Machine(RuleBasedStateMachine):
     def take_worker_for_dead(self, number: int) -> Any:
         """Mark a worker dead, let it pull before it notices, then let it go on under a new id."""
         process = self.workers[number]
+        self.taken_for_dead.add(process)
         assert self.layer.admin.mark_dead(process, self.layer.admin.processes()[process])
-        self.layer.admin.clean_up(process)
+        self._clean_up(process)
         held = self.layer.pull(CHANNELS, f"{process}.0", 0)
         for delivery in held:
             self._began(delivery)
@@ -250,19 +229,21 @@ class Machine(RuleBasedStateMachine):
     @rule(delivery=consumes(deliveries), counted=st.booleans(), failed=st.booleans())
     def requeue(self, delivery: Delivery, counted: bool, failed: bool) -> None:
         requeued = self.layer.requeue(delivery, counted=counted, failed=failed)
-        never_ran = not (counted or delivery.attempts or delivery.failures or delivery.deaths)
-        if requeued is Committed.DONE and delivery.channel == CONNECT and never_ran:
-            self.by_channel[str(delivery.reply_channel)].taken = False
+        if peer := self._holder(delivery, requeued):
+            peer.requeue(delivery, counted=counted)
 
     @rule(delivery=consumes(deliveries), data=st.data())
     def commit(self, delivery: Delivery, data: st.DataObject) -> None:
+        self._commit(delivery, data, ends=False)
+
+    def _commit(self, delivery: Delivery, data: st.DataObject, *, ends: bool) -> None:
         operations, expectations = self._operations(data)
         session = self._session(delivery)
-        committed = self.layer.commit(Finished(delivery, operations, session))
+        committed = self.layer.commit(Finished(delivery, operations, session, ends))
         if committed is Committed.DONE:
-            self._finished(delivery)
             for expect in expectations:
                 expect()
+        self._finished(delivery, committed, ends=ends)
 
     @rule(delivery=deliveries, kinds=st.text("jl", min_size=1, max_size=3), data=st.data())
     def change_groups(self, delivery: Delivery, kinds: str, data: st.DataObject) -> None:
@@ -272,7 +253,7 @@ class Machine(RuleBasedStateMachine):
         made = [self._for_client(k, data.draw(st.sampled_from(clients)), data) for k in kinds]
         changed = self.layer.change_groups(delivery, [change for change, _ in made])
         if changed is Committed.DONE:
-            assert delivery.consumer.partition(".")[0] not in self.dead
+            assert process_of(delivery) not in self.dead
             for _, expect in made:
                 expect()
 
@@ -291,7 +272,7 @@ class Machine(RuleBasedStateMachine):
         while self.layer.admin.send_due(most).wait is not None:
             pass
         for client, number in self.delayed:
-            if client.is_open:
+            if client.expects:
                 client.expected.append(number)
         self.delayed.clear()
 
@@ -312,35 +293,32 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def in_order(self) -> None:
-        for client in self.by_channel.values():
-            assert client.received == client.expected[: len(client.received)]
-            assert client.texts == list(range(len(client.texts)))
-            assert client.finished[1:-1].count(DISCONNECT) == 0
+        for peer in self.by_channel.values():
+            peer.check_order()
 
     @precondition(lambda self: bool(self.by_channel))
     @rule()
     def all_calm(self) -> None:
-        """Workers finish everything. Every socket has what the model expects."""
+        """Workers finish everything. Every connection has what the model expects."""
         self._finish_all()
-        for client in self.by_channel.values():
-            if client.is_open:
-                assert client.received == client.expected
-                assert client.texts == list(range(client.sent))
-                assert client.connection.in_flight is None
+        for peer in self.by_channel.values():
+            peer.check_calm()
 
     def teardown(self) -> None:
         if not hasattr(self, "bus"):
             return
-        for client in self.by_channel.values():
+        for client in self.sockets:
             self.leave_page(client, 1001)
         self._finish_all()
-        for client in self.by_channel.values():
-            taken = [CONNECT, *[RECEIVE] * client.sent, DISCONNECT]
-            assert client.finished == ([] if client.withdrawn else taken)
-            assert self.layer.load_session(client.channel) is None
+        for peer in self.by_channel.values():
+            peer.check_end()
+            assert self.layer.load_session(peer.channel) is None
+        for server in self.servers:
+            self.bus.heartbeat(server)
+        assert self.bus.left() == []
         for group in GROUPS:
             assert self.layer.members(group) == set()
-        assert [self.layer.length(channel) for channel in CHANNELS] == [0, 0, 0, 0]
+        assert [self.layer.length(channel) for channel in CHANNELS] == [0] * len(CHANNELS)
 
     # How
 
@@ -348,9 +326,34 @@ class Machine(RuleBasedStateMachine):
         self.dead.add(process)
         assert self.layer.admin.mark_dead(process, self.layer.admin.processes()[process])
         assert self.layer.heartbeat(process) is Liveness.EVICTED
-        self.layer.admin.clean_up(process)
+        self._clean_up(process)
 
-    def _step(self, client: Client) -> None:
+    def _clean_up(self, process: str) -> None:
+        letters = self.layer.admin.clean_up(process)
+        given_up = [message_id for _, message_id in letters]
+        for peer in self.by_channel.values():
+            if (held := peer.held) is None:
+                continue
+            if held.id in given_up:
+                assert process_of(held) in self._gone
+                given_up.remove(held.id)
+                self._give_up(peer)
+            elif process_of(held) == process:
+                peer.lose_worker()
+        assert given_up == []
+
+    def _give_up(self, peer: Peer) -> None:
+        peer.give_up()
+
+    @property
+    def _gone(self) -> set[str]:
+        """Workers that were declared dead. Their deliveries may have gone to others."""
+        return self.dead | self.taken_for_dead
+
+    def _peers_of(self, server: Server) -> list[Peer]:
+        return [peer for peer in self.by_channel.values() if peer.server is server]
+
+    def _step(self, client: Peer) -> None:
         while client.steps:
             step = client.steps.popleft()
             if isinstance(step, Publish):
@@ -361,7 +364,7 @@ class Machine(RuleBasedStateMachine):
                 assert not (client.withdrawn and client.taken)
 
     def _publish(
-        self, client: Client, channel: str, order: int, content: dict[str, Any]
+        self, client: Peer, channel: str, order: int, content: dict[str, Any]
     ) -> Published:
         payload = self.layer.encode({"text": content.get("text")})
         try:
@@ -372,33 +375,40 @@ class Machine(RuleBasedStateMachine):
 
     def _drain(self, server: Server) -> int:
         entries = self.bus.drain(server)
-        for client in self.by_channel.values():
-            if client.server is server:
-                self._step(client)
+        for peer in self._peers_of(server):
+            self._step(peer)
         return entries
 
     def _began(self, delivery: Delivery) -> None:
         if delivery.reply_channel is not None:
-            client = self.by_channel[delivery.reply_channel]
-            client.taken = True
-            assert delivery.order == len(client.finished)
-            before = str(delivery.order - 1).encode() if delivery.order else None
-            assert delivery.session == before
+            self.by_channel[delivery.reply_channel].begin(delivery, self._gone)
 
     def _session(self, delivery: Delivery) -> Session | None:
         if delivery.reply_channel is None:
             return None
         return Session(delivery.reply_channel, str(delivery.order).encode())
 
-    def _finished(self, delivery: Delivery) -> None:
-        assert delivery.consumer.partition(".")[0] not in self.dead
+    def _holder(self, delivery: Delivery, result: Committed) -> Peer | None:
+        """Return the connection of a message if its consumer still held it."""
+        if result is Committed.DONE:
+            assert process_of(delivery) not in self.dead
         if delivery.reply_channel is None:
-            return
-        client = self.by_channel[delivery.reply_channel]
-        assert delivery.order == len(client.finished)
-        client.finished.append(delivery.channel)
-        if delivery.channel == RECEIVE:
-            client.texts.append(int(self.layer.content(delivery)["text"]))
+            return None
+        peer = self.by_channel[delivery.reply_channel]
+        if result is Committed.DONE:
+            assert peer.held == delivery
+            return peer
+        assert result is Committed.STALE
+        assert peer.held != delivery or process_of(delivery) in self._gone
+        return None
+
+    def _finished(self, delivery: Delivery, result: Committed, *, ends: bool = False) -> None:
+        if peer := self._holder(delivery, result):
+            peer.finish(delivery, ends=ends)
+            if delivery.channel == RECEIVE:
+                assert isinstance(peer, Client)
+                peer.note_text(self.layer.content(delivery)["text"])
+            assert not peer.is_over or self.bus.left_of(peer.channel) == []
 
     def _operations(self, data: st.DataObject) -> tuple[list[Operation], list[Callable[[], None]]]:
         made = []
@@ -423,12 +433,12 @@ class Machine(RuleBasedStateMachine):
         return self.layer.make_group_send(group, {"n": number}), expect
 
     def _for_client(
-        self, kind: str, client: Client, data: st.DataObject
+        self, kind: str, client: Peer, data: st.DataObject
     ) -> tuple[Operation, Callable[[], None]]:
         if kind == "s":
             number = next(self.numbers)
             send = self.layer.make_send(client.channel, {"n": number})
-            return send, lambda: client.expected.append(number) if client.is_open else None
+            return send, lambda: client.expected.append(number) if client.expects else None
         if kind == "d":
             number = next(self.numbers)
             later = self.layer.make_send_later(client.channel, {"n": number}, 0)
@@ -436,22 +446,19 @@ class Machine(RuleBasedStateMachine):
         group = data.draw(st.sampled_from(GROUPS))
         if kind == "j":
             join = self.layer.make_join(group, client.channel)
-            return join, lambda: client.groups.add(group) if client.is_open else None
+            return join, lambda: client.groups.add(group) if client.expects else None
         return self.layer.make_leave(group, client.channel), lambda: client.groups.discard(group)
 
     def _finish_all(self) -> None:
         for _ in range(10_000):
-            busy = sum(self._drain(server) for server in self.servers)
             for number in range(len(self.workers)):
                 self.kill_worker(number)
+            busy = sum(self._drain(server) for server in self.servers)
             for delivery in self.layer.pull(CHANNELS, f"{self.workers[0]}.0", 0):
                 busy += 1
                 self._began(delivery)
-                if (
-                    self.layer.commit(Finished(delivery, (), self._session(delivery)))
-                    is Committed.DONE
-                ):
-                    self._finished(delivery)
+                committed = self.layer.commit(Finished(delivery, (), self._session(delivery)))
+                self._finished(delivery, committed)
             if not busy:
                 return
         raise AssertionError("it never becomes calm")

@@ -1,6 +1,7 @@
-"""Random interleavings keep the promises on both layers. `machine` has the model."""
+"""Random interleavings keep the promises on both layers. `peers` has the model."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -18,7 +19,11 @@ from channels_workers.layers.types import (
     Published,
 )
 from labs.harness.redis_server import RedisServer
-from tests.channels_workers.layers.machine import Bus, Machine
+from tests.channels_workers.layers.machine import Bus
+from tests.channels_workers.layers.request_machine import RequestMachine
+
+#: The kinds of keys that Redis must not keep once everything has ended.
+CONNECTION_KEYS = ("connections", "session", "told", "ended", "group", "groups")
 
 SETTINGS = hypothesis.settings(
     deadline=None,
@@ -31,6 +36,8 @@ SETTINGS = hypothesis.settings(
 
 class MemoryBus:
     """The memory layer, whose store is synchronous."""
+
+    loses_replies = False
 
     def __init__(self) -> None:
         self.memory = InMemoryChannelLayer()
@@ -55,12 +62,38 @@ class MemoryBus:
         for departure in departures:
             self.memory.store.leave(server.id, departure)
 
+    def withdraw(self, reply: str) -> bool:
+        return self.memory.store.withdraw(reply)
+
+    def tell(self, server: Server, reply: str, payload: bytes) -> None:
+        self.memory.tell(reply, payload)
+
+    def heartbeat(self, server: Server) -> None:
+        server.ended.clear()
+
+    def left_of(self, reply: str) -> list[str]:
+        return [name for name, known in self._kept().items() if reply in known]
+
+    def left(self) -> list[str]:
+        store = self.memory.store
+        kept = {**self._kept(), "groups": store.groups}
+        kept["inboxes"] = store.inboxes.keys() - store.counters.keys()
+        return [name for name, known in kept.items() if known]
+
+    def _kept(self) -> dict[str, Collection[str]]:
+        store = self.memory.store
+        return {"records": store.records, "sessions": store.sessions, "told": store.told}
+
 
 class RedisBus:
     """The Redis layer. Its scripts are called from a thread and its inboxes read one by one."""
 
+    loses_replies = True
+
     def __init__(self, url: str) -> None:
         self.redis = RedisChannelLayer(hosts=[url])
+        self._redis: Any = self.redis.client.redis
+        self._key = self.redis.client.key
         self.redis.client.redis.flushall()
         self.redis.client.redis.set_response_callback("XREAD", wire.as_it_is)
         self.layer: WorkerLayer = self.redis
@@ -89,6 +122,38 @@ class RedisBus:
         for group, entry in departures:
             self.redis.client.call(Request("leave", [server.id, group, entry]))
 
+    def withdraw(self, reply: str) -> bool:
+        return bool(self.redis.client.call(Request("withdraw", [reply, ""])))
+
+    def tell(self, server: Server, reply: str, payload: bytes) -> None:
+        self.redis.client.call(Request("tell", [reply, payload, server.position, self._epoch()]))
+
+    def heartbeat(self, server: Server) -> None:
+        known = [server.id, server.position, self._epoch(), 1, "0", *server.ended]
+        assert self.redis.client.call(Request("heartbeat", known))[0] == b"alive"
+        server.ended.clear()
+
+    def left_of(self, reply: str) -> list[str]:
+        names = [f"session:{reply}", f"told:{reply}"]
+        kept = [name for name in names if self._redis.exists(self._key(name))]
+        record = self._redis.hexists(self._key(f"connections:{reply.partition('!')[0]}"), reply)
+        return [*kept, "record"] if record else kept
+
+    def left(self) -> list[str]:
+        registered = self.redis.admin.processes()
+        names = [key.decode().removeprefix(self._key("")) for key in self._redis.keys("*")]
+        kinds = [(name.partition(":")[0], name) for name in names]
+        return [
+            name
+            for kind, name in kinds
+            if kind in CONNECTION_KEYS
+            or (kind == "inbox" and name.partition(":")[2] not in registered)
+        ]
+
+    def _epoch(self) -> bytes:
+        epoch: bytes = self._redis.get(self._key("epoch"))
+        return epoch
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_dead_lettered(settings: DjangoSettings) -> None:
@@ -96,11 +161,11 @@ def nothing_is_dead_lettered(settings: DjangoSettings) -> None:
 
 
 def test_the_memory_layer_keeps_the_promises() -> None:
-    class MemoryMachine(Machine):
+    class MemoryMachine(RequestMachine):
         make_bus = MemoryBus
 
     run_state_machine_as_test(
-        MemoryMachine, settings=hypothesis.settings(SETTINGS, max_examples=200)
+        MemoryMachine, settings=hypothesis.settings(SETTINGS, max_examples=150)
     )
 
 
@@ -118,10 +183,10 @@ def test_the_redis_layer_keeps_the_promises(redis_url: str) -> None:
         buses[0].redis.client.redis.flushdb()
         return buses[0]
 
-    class RedisMachine(Machine):
+    class RedisMachine(RequestMachine):
         pass
 
     RedisMachine.make_bus = staticmethod(make_bus)  # type: ignore[assignment]
-    limits = hypothesis.settings(SETTINGS, max_examples=60)
+    limits = hypothesis.settings(SETTINGS, max_examples=45)
     run_state_machine_as_test(RedisMachine, settings=limits)
     buses[0].redis.disconnect()
