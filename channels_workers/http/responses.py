@@ -20,11 +20,13 @@ class ResponseSender:
 
     It waits while more than WINDOW bytes are on the way to the client. Methods raise
     :class:`~channels_workers.exceptions.RequestAborted` when the client has gone. The server takes
-    the pieces of one run, each once.
+    the pieces of one run, each once. If the response *is_finished*, as views have made all of it,
+    the server may take pieces before the client does.
     """
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, *, is_finished: bool = False) -> None:
         self._mailbox = Mailbox(message)
+        self._marks: Content = {"is_finished": True} if is_finished else {}
         #: The size of a piece in bytes.
         self.size = chunk_size(message.channel_layer.codec.message_size)
         self.sent = self.taken = 0  # bytes
@@ -55,7 +57,7 @@ class ResponseSender:
     def put(self, piece: Content) -> None:
         """Send a piece now."""
         self.look()
-        self._mailbox.say({**piece, "at": self.sent})
+        self._say(piece)
         self.has_begun = True
         self.sent += len(piece["content"])
 
@@ -68,7 +70,10 @@ class ResponseSender:
             return
         self._mailbox.check_connected()
         # What the server told may be lost. It tells again for a piece that is empty.
-        self._mailbox.say({"content": b"", "more_content": True, "at": self.sent})
+        self._say({"content": b"", "more_content": True})
+
+    def _say(self, piece: Content) -> None:
+        self._mailbox.say({**piece, **self._marks, "at": self.sent})
 
     def numbered(self, piece: Content) -> Content:
         """Return *piece* for the commit, as the one that comes next."""

@@ -26,7 +26,7 @@ def send_response(
     message: Message, response: HttpResponseBase, contents: Iterator[Content]
 ) -> None:
     """Send *response*, encoded as *contents*, as the answer to *message*; then close it."""
-    sender = ResponseSender(message)
+    sender = ResponseSender(message, is_finished=not response.streaming)
     try:
         with _broken_by_errors(message, sender):
             if _is_small_file(response, sender):

@@ -102,6 +102,7 @@ def test_a_large_response_goes_out_in_chunks(
     assert [len(each["content"]) for each in exchange.contents] == [CHUNK, CHUNK, CHUNK, 1]
     assert [each["at"] for each in exchange.contents] == [0, CHUNK, 2 * CHUNK, 3 * CHUNK]
     assert len({each["run"] for each in exchange.contents}) == 1
+    assert [each.get("is_finished") for each in exchange.contents] == [True, True, True, None]
     assert exchange.is_complete
     assert exchange.has_ended
 
@@ -116,6 +117,7 @@ def test_a_stream_goes_out_part_by_part(
     assert [each["content"] for each in exchange.contents] == [*PARTS, b""]
     assert [each["more_content"] for each in exchange.contents] == [True] * 4 + [False]
     assert ["status" in each for each in exchange.contents] == [True] + [False] * 4
+    assert not any("is_finished" in each for each in exchange.contents)  # the view makes it
     assert exchange.has_ended
     assert parts.closed.is_set()
 
