@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
-from channels_workers.flow import LISTEN_TIMEOUT, WINDOW, chunk_size
+from channels_workers.flow import LISTEN_TIMEOUT, WINDOW, chunk_size, inline_response
 from channels_workers.http.mailbox import AT_ONCE, Mailbox
 from channels_workers.layers.codec import Content
 from channels_workers.message import Message
@@ -27,8 +28,9 @@ class ResponseSender:
     def __init__(self, message: Message, *, is_finished: bool = False) -> None:
         self._mailbox = Mailbox(message)
         self._marks: Content = {"is_finished": True} if is_finished else {}
-        #: The size of a piece in bytes.
-        self.size = chunk_size(message.channel_layer.codec.message_size)
+        message_size = message.channel_layer.codec.message_size
+        #: The size of a piece, and of the last one, which goes out with the commit (bytes).
+        self.size, self.last_size = chunk_size(message_size), inline_response(message_size)
         self.sent = self.taken = 0  # bytes
         self.has_begun = False
         self._looked_at = time.monotonic()
@@ -49,8 +51,10 @@ class ResponseSender:
         """Yield *content* in pieces that fit into messages."""
         head: Content = {key: content[key] for key in ("status", "headers") if key in content}
         data, more = content["content"], content["more_content"]
-        for start in range(0, max(1, len(data)), self.size):
-            end = start + self.size
+        cuts = [0, *range(self.size, len(data), self.size)]
+        if not more and len(data) - cuts[-1] > self.last_size:
+            cuts.append(len(data) - self.last_size)
+        for start, end in pairwise([*cuts, len(data)]):
             yield {**head, "content": data[start:end], "more_content": more or end < len(data)}
             head = {}
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 
+from channels_workers.conf import Configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.flow import CHUNK, INLINE_RESPONSE, WINDOW
 from channels_workers.handler import ViewConsumer
@@ -107,6 +108,31 @@ def test_a_large_response_goes_out_in_chunks(
     assert exchange.has_ended
 
 
+@pytest.mark.parametrize(
+    ("size", "sizes"),
+    [
+        (INLINE_RESPONSE + 1, [1, INLINE_RESPONSE]),
+        (CHUNK, [CHUNK - INLINE_RESPONSE, INLINE_RESPONSE]),
+        (2 * CHUNK, [CHUNK, CHUNK - INLINE_RESPONSE, INLINE_RESPONSE]),
+    ],
+)
+def test_a_commit_takes_little_of_a_large_response(
+    exchange: Exchange, views: Views, run_next: RunNext, size: int, sizes: list[int]
+) -> None:
+    body = os.urandom(size)
+    views(lambda request: HttpResponse(body))
+    answer(exchange, run_next)
+    assert exchange.response == body
+    assert [len(each["content"]) for each in exchange.contents] == sizes
+    assert [each["more_content"] for each in exchange.contents] == [True] * len(sizes[1:]) + [False]
+    assert exchange.has_ended
+
+
+def test_commits_that_wait_do_not_fill_an_inbox() -> None:
+    # A server marked as dead for its inbox closes all sockets.
+    assert Configuration().REQUESTS_WAITING * INLINE_RESPONSE <= Configuration().INBOX_BYTES / 2
+
+
 @both
 def test_a_stream_goes_out_part_by_part(
     exchange: Exchange, views: Views, run_next: RunNext, is_async: bool
@@ -155,7 +181,8 @@ def test_the_end_of_a_stream_goes_out_with_the_commit(
 
 
 @pytest.mark.parametrize(
-    ("size", "count"), [(0, 1), (9, 1), (INLINE_RESPONSE, 1), (INLINE_RESPONSE + 1, 3)]
+    ("size", "count"),
+    [(0, 1), (9, 1), (INLINE_RESPONSE, 1), (INLINE_RESPONSE + 1, 2), (CHUNK + 1, 3)],
 )
 def test_a_file_is_read_in_chunks(
     exchange: Exchange, views: Views, run_next: RunNext, size: int, count: int
