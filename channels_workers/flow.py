@@ -15,6 +15,9 @@ CHUNK = 256 * 1024
 #: How much is under way at once in one direction: asked for, or sent and not taken by the client.
 WINDOW = 1024 * 1024
 
+#: How many pieces of a response are under way at once. Small ones cost more than their bytes.
+WINDOW_PIECES = 256
+
 #: After how much silence a consumer asks again (s).
 LISTEN_TIMEOUT = 2.0
 
