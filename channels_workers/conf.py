@@ -79,7 +79,8 @@ class Configuration:
     #: 503.
     REQUEST_WAIT_TIMEOUT: float = 10.0
 
-    #: How long the response of workers may take to begin; 0 for no limit. Then the client gets 503.
+    #: How long the response of workers may take to begin; 0 for no limit. Then the client gets 503,
+    #: or 502 if the method is not safe.
     RESPONSE_TIMEOUT: float = 120.0
 
     #: Streaming responses beside `REQUESTS_AT_ONCE`. One more keeps its place there.

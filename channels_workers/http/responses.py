@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
-from channels_workers.flow import LISTEN_TIMEOUT, WINDOW, chunk_size
+from channels_workers.flow import LISTEN_TIMEOUT, WINDOW, WINDOW_PIECES, chunk_size, inline_response
 from channels_workers.http.mailbox import AT_ONCE, Mailbox
 from channels_workers.layers.codec import Content
 from channels_workers.message import Message
@@ -18,23 +20,27 @@ PARTS = frozenset(("status", "content", "more_content"))
 class ResponseSender:
     """Sends the response to *message* now, in numbered pieces.
 
-    It waits while more than WINDOW bytes are on the way to the client. Methods raise
-    :class:`~channels_workers.exceptions.RequestAborted` when the client has gone. The server takes
-    the pieces of one run, each once.
+    It waits while more than WINDOW bytes or WINDOW_PIECES are on the way to the client. Methods
+    raise :class:`~channels_workers.exceptions.RequestAborted` when the client has gone. The server
+    takes the pieces of one run, each once. If the response *is_finished*, as views have made all of
+    it, the server may take pieces before the client does.
     """
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, *, is_finished: bool = False) -> None:
         self._mailbox = Mailbox(message)
-        #: The size of a piece in bytes.
-        self.size = chunk_size(message.channel_layer.codec.message_size)
+        self._marks: Content = {"is_finished": True} if is_finished else {}
+        message_size = message.channel_layer.codec.message_size
+        #: The size of a piece, and of the last one, which goes out with the commit (bytes).
+        self.size, self.last_size = chunk_size(message_size), inline_response(message_size)
         self.sent = self.taken = 0  # bytes
+        self._under_way: deque[int] = deque()  # offsets where pieces end that are not taken
         self.has_begun = False
         self._looked_at = time.monotonic()
 
     @property
     def is_ahead(self) -> bool:
         """Whether the client has to take something before more is sent."""
-        return self.sent - self.taken > WINDOW
+        return self.sent - self.taken > WINDOW or len(self._under_way) > WINDOW_PIECES
 
     def send(self, content: Content) -> None:
         """Send *content*, in as many pieces as it needs; wait for the client."""
@@ -47,17 +53,22 @@ class ResponseSender:
         """Yield *content* in pieces that fit into messages."""
         head: Content = {key: content[key] for key in ("status", "headers") if key in content}
         data, more = content["content"], content["more_content"]
-        for start in range(0, max(1, len(data)), self.size):
-            end = start + self.size
+        cuts = [0, *range(self.size, len(data), self.size)]
+        if not more and len(data) - cuts[-1] > self.last_size:
+            cuts.append(len(data) - self.last_size)
+        for start, end in pairwise([*cuts, len(data)]):
             yield {**head, "content": data[start:end], "more_content": more or end < len(data)}
             head = {}
 
     def put(self, piece: Content) -> None:
-        """Send a piece now."""
+        """Send a piece now; an empty one only to begin, as it takes nothing further."""
         self.look()
-        self._mailbox.say({**piece, "at": self.sent})
+        if self.has_begun and not piece["content"]:
+            return
+        self._say(piece)
         self.has_begun = True
         self.sent += len(piece["content"])
+        self._under_way.append(self.sent)
 
     def wait(self) -> None:
         """Wait for a while for the client."""
@@ -68,7 +79,10 @@ class ResponseSender:
             return
         self._mailbox.check_connected()
         # What the server told may be lost. It tells again for a piece that is empty.
-        self._mailbox.say({"content": b"", "more_content": True, "at": self.sent})
+        self._say({"content": b"", "more_content": True})
+
+    def _say(self, piece: Content) -> None:
+        self._mailbox.say({**piece, **self._marks, "at": self.sent})
 
     def numbered(self, piece: Content) -> Content:
         """Return *piece* for the commit, as the one that comes next."""
@@ -90,6 +104,8 @@ class ResponseSender:
         taken: Any = told.get("taken")
         if isinstance(taken, int):
             self.taken = max(self.taken, taken)
+            while self._under_way and self._under_way[0] <= self.taken:
+                self._under_way.popleft()
 
 
 def is_response(content: Content) -> bool:

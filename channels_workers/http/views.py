@@ -26,7 +26,7 @@ def send_response(
     message: Message, response: HttpResponseBase, contents: Iterator[Content]
 ) -> None:
     """Send *response*, encoded as *contents*, as the answer to *message*; then close it."""
-    sender = ResponseSender(message)
+    sender = ResponseSender(message, is_finished=not response.streaming)
     try:
         with _broken_by_errors(message, sender):
             if _is_small_file(response, sender):
@@ -75,7 +75,7 @@ async def _asend(message: Message, sender: ResponseSender, content: Content) -> 
 
 
 def _is_whole(content: Content, sender: ResponseSender) -> bool:
-    return not content["more_content"] and len(content["content"]) <= sender.size
+    return not content["more_content"] and len(content["content"]) <= sender.last_size
 
 
 async def _in_thread(step: Callable[..., None], *args: Any) -> None:
@@ -154,7 +154,7 @@ def _broken_by_errors(message: Message, sender: ResponseSender) -> Iterator[None
 
 def _is_small_file(response: HttpResponseBase, sender: ResponseSender) -> bool:
     size = response.headers.get("Content-Length", "")
-    return isinstance(response, FileResponse) and size.isdecimal() and int(size) <= sender.size
+    return isinstance(response, FileResponse) and size.isdecimal() and int(size) <= sender.last_size
 
 
 def _joined(contents: Iterator[Content]) -> Content:

@@ -99,6 +99,10 @@ def held(request: HttpRequest) -> HttpResponse:
     return HttpResponse("done")
 
 
+def large(request: HttpRequest, size: int) -> HttpResponse:
+    return HttpResponse(bytes(size))
+
+
 def held_stream(request: HttpRequest) -> StreamingHttpResponse:
     """A part, then wait until told, then the rest."""
 
@@ -162,6 +166,7 @@ urlpatterns = [
     path("digest/", digest),
     path("form/", form),
     path("file/", file),
+    path("large/<int:size>/", large),
     path("stream/<int:count>/", stream),
     path("astream/", astream),
     path("held/", held),

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Site:
     """A server and the means to start workers, both with these settings."""
 
     def __init__(
-        self, server: Server, start_worker: Callable[[], Process], redis: RedisServer
+        self, server: Server, start_worker: Callable[..., Process], redis: RedisServer
     ) -> None:
         self.server = server
         self.start_worker = start_worker
@@ -100,7 +101,7 @@ def start_site(
             **(env or {}),
         }
         server = start_web(kind, env=given)
-        site = Site(server, lambda: start_worker(env=given), redis_server)
+        site = Site(server, partial(start_worker, env=given), redis_server)
         for _ in range(workers):
             site.start_worker()
         return site
@@ -247,6 +248,16 @@ def test_a_download_takes_little_of_redis(
             hashlib.sha256(large_file.read_bytes()).digest()
         )
     assert growth() < BOUND
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_slow_downloads_of_pages_hold_no_thread(kind: str, start_site: StartSite) -> None:
+    site = start_site(kind, workers=0)
+    site.start_worker(threads=1)
+    path = f"/large/{7 * MIB}/"
+    with site.request(path) as one, site.request(path) as two:  # nobody reads their bodies
+        assert site.get("/greet/") == (200, b"GET nobody")
+        assert [len(each.read()) for each in (one, two)] == [7 * MIB, 7 * MIB]
 
 
 @pytest.mark.parametrize("kind", SERVERS)

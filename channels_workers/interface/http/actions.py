@@ -12,12 +12,14 @@ from channels_workers.layers.codec import Content
 class Respond(NamedTuple):
     """Send *event* to the client; its body has *length* bytes.
 
-    If its consumer waits for it, *taken* is the offset to tell it then.
+    If its consumer waits for it, *taken* is the offset to tell it then; or before, if the whole
+    response *is_finished*.
     """
 
     event: Event
     length: int = 0
     taken: int | None = None
+    is_finished: bool = False
 
 
 class Refuse(NamedTuple):

@@ -85,6 +85,7 @@ class Request:
         self.refusal: Refuse | None = None
         self._waiting: deque[Respond] = deque()
         self._waiting_size = 0
+        self._came = self._told = 0  # offsets in a finished response
         self._changed = asyncio.Event()
         self._is_over = False  # nothing more is written
         self._is_broken = False
@@ -136,7 +137,7 @@ class Request:
                 return
             if step.taken is not None:
                 await asyncio.sleep(0)  # so that the answer counts as a stream, and holds less
-                self._tell({"taken": step.taken})
+                self._tell_written(step, step.taken)
             if is_last(step):
                 with suppress(Exception):  # the client is gone
                     await self.answer.finish()
@@ -169,6 +170,23 @@ class Request:
         self._waiting_size += step.length + STEP_COST
         self.answer.hold(step.length + STEP_COST)
         self._changed.set()
+        if step.is_finished and step.taken is not None:
+            self._came = step.taken
+            self._tell_taken(self._kept)
+
+    @property
+    def _kept(self) -> int:
+        """The offset up to which a finished response is taken: all but what is too much to keep."""
+        excess = self.answer.waiting - self.protocol.limits.ANSWER_BYTES_WAITING
+        return max(0, self._came - max(0, excess))
+
+    def _tell_written(self, step: Respond, taken: int) -> None:
+        if not step.is_finished or (taken := max(taken, self._kept)) > self._told:
+            self._tell_taken(taken)
+
+    def _tell_taken(self, taken: int) -> None:
+        self._told = max(self._told, taken)
+        self._tell({"taken": self._told})
 
     def _forget_waiting(self, step: Respond) -> None:
         self._waiting_size -= step.length + STEP_COST

@@ -33,15 +33,15 @@ logger = logging.getLogger(__name__)
 STOPPING = Refuse(503, b"This server ends. Please ask again.\n", b"1")
 
 NO_WORKER = (
-    "No worker took the request %s within %g s (REQUEST_WAIT_TIMEOUT); it is answered 503. Is "
+    "No worker took the request %s within %g s (REQUEST_WAIT_TIMEOUT); it is answered %d. Is "
     "`manage.py runworker` running, does it listen to http.request, and are its threads free?"
 )
 UNKNOWN_WORKER = (
-    "The request %s is answered 503 after %g s (REQUEST_WAIT_TIMEOUT): the layer does not say "
-    "whether a worker has it. Does Redis answer?"
+    "No worker answered the request %s within %g s (REQUEST_WAIT_TIMEOUT); it is answered %d. The "
+    "layer does not say whether a worker has it. Does Redis answer?"
 )
 NO_RESPONSE = (
-    "The response to %s did not begin within %g s (RESPONSE_TIMEOUT); it is answered 503. %s"
+    "The response to %s did not begin within %g s (RESPONSE_TIMEOUT); it is answered %d. %s"
 )
 STILL_RUNS = "Its consumer still runs, or waits for a free worker."
 HAS_RETURNED = (
@@ -154,6 +154,11 @@ class RequestProtocol:
         return self.is_complete or not self.is_in_flight or self._may_run_again
 
     @property
+    def _late(self) -> Refuse:
+        """The answer if it may have run: a 503 lets clients and proxies ask again."""
+        return Refuse(503 if self.kind is ReplyKind.SAFE else 502)
+
+    @property
     def _may_run_again(self) -> bool:
         return self.kind is ReplyKind.SAFE and not self.has_begun and not self.is_complete
 
@@ -248,17 +253,19 @@ class RequestProtocol:
         if taken_back is False or self.is_complete or self.has_begun:
             return []
         text, limit = NO_WORKER if taken_back else UNKNOWN_WORKER, self.limits.REQUEST_WAIT_TIMEOUT
-        self._log(logging.WARNING, self.fields("request_timeout"), text, limit)
-        return [Refuse(503), *self._end()]
+        refusal = Refuse(503) if taken_back else self._late
+        extra = self.fields("request_timeout")
+        self._log(logging.WARNING, extra, text, limit, refusal.status)
+        return [refusal, *self._end()]
 
     def time_out(self) -> Steps:
-        """Answer 503 if no response has begun: RESPONSE_TIMEOUT is over."""
+        """Refuse it if no response has begun: RESPONSE_TIMEOUT is over."""
         if self.is_complete or self.has_begun:
             return []
         hint = STILL_RUNS if self.is_in_flight else HAS_RETURNED
-        arguments = self.limits.RESPONSE_TIMEOUT, hint
+        arguments = self.limits.RESPONSE_TIMEOUT, self._late.status, hint
         self._log(logging.WARNING, self.fields("request_timeout"), NO_RESPONSE, *arguments)
-        return [Refuse(503), *self._end()]
+        return [self._late, *self._end()]
 
     def keep_alive(self) -> Steps:
         """Send a comment to a client whose event stream is silent."""

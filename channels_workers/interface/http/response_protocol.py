@@ -84,10 +84,16 @@ class ResponseProtocol:
         head = head_of(content) if self._head is None else None
         self._run = run
         self._reached = max(self._reached, at + len(part))
-        return self._send(head, part[skipped:], more, self._reached), more
+        is_finished = more and content.get("is_finished") is True
+        return self._send(head, part[skipped:], more, self._reached, is_finished), more
 
     def _send(
-        self, new_head: Head | None, part: bytes, more: bool, taken: int | None
+        self,
+        new_head: Head | None,
+        part: bytes,
+        more: bool,
+        taken: int | None,
+        is_finished: bool = False,
     ) -> list[Respond]:
         """Return the events for *part*, after *new_head* if the response begins with it."""
         head = new_head or self._head
@@ -99,7 +105,7 @@ class ResponseProtocol:
         body = part if self._has_body(head) else b""
         if body:
             self._is_at_boundary = body.endswith(MESSAGE_ENDS)
-        sends = [Respond(body_event(body, more=more), len(body), taken)]
+        sends = [Respond(body_event(body, more=more), len(body), taken, is_finished)]
         return [Respond(head.event), *sends] if new_head is not None else sends
 
     def keep_alive(self) -> list[Respond]:

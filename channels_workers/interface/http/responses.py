@@ -231,6 +231,11 @@ class Answer:
         """Whether the connection was cut."""
         return self._reader.is_cut
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait for the client, here, in front of `send` and in the server."""
+        return self._reader.waiting
+
     def hold(self, size: int) -> None:
         """Count *size* bytes that wait in front of `send`; this may cut slow readers."""
         if not self.is_cut:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 
+from channels_workers.conf import Configuration
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.flow import CHUNK, INLINE_RESPONSE, WINDOW
+from channels_workers.flow import CHUNK, INLINE_RESPONSE, WINDOW, WINDOW_PIECES
 from channels_workers.handler import ViewConsumer
 from channels_workers.http import mailbox, responses
 from channels_workers.http import views as sending
@@ -102,8 +103,34 @@ def test_a_large_response_goes_out_in_chunks(
     assert [len(each["content"]) for each in exchange.contents] == [CHUNK, CHUNK, CHUNK, 1]
     assert [each["at"] for each in exchange.contents] == [0, CHUNK, 2 * CHUNK, 3 * CHUNK]
     assert len({each["run"] for each in exchange.contents}) == 1
+    assert [each.get("is_finished") for each in exchange.contents] == [True, True, True, None]
     assert exchange.is_complete
     assert exchange.has_ended
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"),
+    [
+        (INLINE_RESPONSE + 1, [1, INLINE_RESPONSE]),
+        (CHUNK, [CHUNK - INLINE_RESPONSE, INLINE_RESPONSE]),
+        (2 * CHUNK, [CHUNK, CHUNK - INLINE_RESPONSE, INLINE_RESPONSE]),
+    ],
+)
+def test_a_commit_takes_little_of_a_large_response(
+    exchange: Exchange, views: Views, run_next: RunNext, size: int, sizes: list[int]
+) -> None:
+    body = os.urandom(size)
+    views(lambda request: HttpResponse(body))
+    answer(exchange, run_next)
+    assert exchange.response == body
+    assert [len(each["content"]) for each in exchange.contents] == sizes
+    assert [each["more_content"] for each in exchange.contents] == [True] * len(sizes[1:]) + [False]
+    assert exchange.has_ended
+
+
+def test_commits_that_wait_do_not_fill_an_inbox() -> None:
+    # A server marked as dead for its inbox closes all sockets.
+    assert Configuration().REQUESTS_WAITING * INLINE_RESPONSE <= Configuration().INBOX_BYTES / 2
 
 
 @both
@@ -113,9 +140,10 @@ def test_a_stream_goes_out_part_by_part(
     parts = Parts(*PARTS)
     views(lambda request: parts.response(is_async))
     answer(exchange, run_next)
-    assert [each["content"] for each in exchange.contents] == [*PARTS, b""]
-    assert [each["more_content"] for each in exchange.contents] == [True] * 4 + [False]
-    assert ["status" in each for each in exchange.contents] == [True] + [False] * 4
+    assert [each["content"] for each in exchange.contents] == [*filter(None, PARTS), b""]
+    assert [each["more_content"] for each in exchange.contents] == [True] * 3 + [False]
+    assert ["status" in each for each in exchange.contents] == [True] + [False] * 3
+    assert not any("is_finished" in each for each in exchange.contents)  # the view makes it
     assert exchange.has_ended
     assert parts.closed.is_set()
 
@@ -153,7 +181,8 @@ def test_the_end_of_a_stream_goes_out_with_the_commit(
 
 
 @pytest.mark.parametrize(
-    ("size", "count"), [(0, 1), (9, 1), (INLINE_RESPONSE, 1), (INLINE_RESPONSE + 1, 3)]
+    ("size", "count"),
+    [(0, 1), (9, 1), (INLINE_RESPONSE, 1), (INLINE_RESPONSE + 1, 2), (CHUNK + 1, 3)],
 )
 def test_a_file_is_read_in_chunks(
     exchange: Exchange, views: Views, run_next: RunNext, size: int, count: int
@@ -186,6 +215,36 @@ def test_a_slow_client_holds_the_consumer_back(
         assert parts.count <= taken // CHUNK + 1
     exchange.until(lambda: exchange.has_ended)
     assert exchange.response == b"".join(each for each in parts.parts if isinstance(each, bytes))
+
+
+@both
+def test_few_pieces_are_on_the_way_however_small(
+    exchange: Exchange, views: Views, run_worker: RunWorker, is_async: bool
+) -> None:
+    exchange.is_slow = True
+    count = 2 * WINDOW_PIECES
+    held_back: list[bool] = []
+    parts = Parts(*[b"x"] * count, lambda: held_back.append(not exchange.is_slow))
+    views(lambda request: parts.response(is_async))
+    run_worker()
+    exchange.publish()
+    exchange.until(lambda: exchange.reached >= WINDOW_PIECES + 1)
+    assert exchange.reached == WINDOW_PIECES + 1
+    exchange.is_slow = False
+    exchange.take()
+    exchange.until(lambda: exchange.has_ended)
+    assert held_back == [True]
+    assert exchange.response == b"x" * count + b"called"
+
+
+@both
+def test_an_empty_part_is_not_sent(
+    exchange: Exchange, views: Views, run_next: RunNext, is_async: bool
+) -> None:
+    views(lambda request: Parts(b"", b"", b"x", b"").response(is_async))
+    answer(exchange, run_next)
+    assert [each["content"] for each in exchange.contents] == [b"", b"x", b""]
+    assert exchange.contents[0]["status"] == 200  # it has begun
 
 
 @both

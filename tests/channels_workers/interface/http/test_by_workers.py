@@ -465,6 +465,32 @@ async def test_a_slow_client_holds_its_consumer_back(
     assert len(client.data) == 8 * CHUNK
 
 
+async def test_a_finished_response_is_taken_from_its_consumer_at_once(
+    application: Interface, workers: Workers, limits: Callable[..., None]
+) -> None:
+    limits(ANSWER_BYTES_WAITING=5 * CHUNK)
+    client = Client(application)
+    client.reads.clear()
+    delivery = await workers.take()
+    heard: list[int] = []
+    for number in range(8):
+        part = {"content": b"x" * CHUNK, "more_content": True, "run": "one", "at": number * CHUNK}
+        part |= {"is_finished": True} if number else {"is_finished": True, "status": 200}
+        workers.send(delivery, part)
+        heard.append((await workers.hear(delivery))["taken"])
+    assert heard[:4] == [CHUNK, 2 * CHUNK, 3 * CHUNK, 4 * CHUNK]
+    assert all(4 * CHUNK < taken <= 5 * CHUNK for taken in heard[4:])  # as much as may wait
+    asking = {"content": b"", "more_content": True, "run": "one", "is_finished": True}
+    workers.send(delivery, {**asking, "at": 8 * CHUNK})
+    assert 4 * CHUNK < (await workers.hear(delivery))["taken"] <= 5 * CHUNK
+    client.reads.set()
+    while heard[-1] != 8 * CHUNK:
+        heard.append((await workers.hear(delivery))["taken"])
+    workers.finish(delivery, {"content": b"y", "run": "one", "at": 8 * CHUNK}, ends=True)
+    await client.ended()
+    assert client.data == b"x" * 8 * CHUNK + b"y"
+
+
 async def test_the_consumer_of_a_client_that_is_cut_hears_of_it(
     application: Interface, workers: Workers
 ) -> None:

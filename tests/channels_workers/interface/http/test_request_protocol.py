@@ -335,8 +335,10 @@ def test_a_request_that_a_worker_has_is_waited_for(events: Any) -> None:
 def test_a_layer_that_does_not_answer_is_not_waited_for(
     events: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert request("POST").withdrawn(None) == [Refuse(503), CLOSE]
-    assert events() == ["request_timeout"]
+    assert request().withdrawn(None) == [Refuse(503), CLOSE]
+    assert request("POST").withdrawn(None) == [Refuse(502), CLOSE]  # it may have run
+    assert request("POST").withdrawn(True) == [Refuse(503)]
+    assert events() == ["request_timeout"] * 3
     assert "Does Redis answer?" in caplog.text
 
 
@@ -354,12 +356,14 @@ def test_a_response_that_does_not_begin_in_time(
     events: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert request().time_out() == [Refuse(503), CLOSE]
+    assert request("POST").time_out() == [Refuse(502), CLOSE]  # a 503 would be asked again
+    assert "it is answered 502. Its consumer still runs" in caplog.text
     assert "still runs" in caplog.text
     protocol = request("POST")
     protocol.release(0)
-    assert protocol.time_out() == [Refuse(503), CLOSE]
+    assert protocol.time_out() == [Refuse(502), CLOSE]
     assert "has returned without one" in caplog.text
-    assert events() == ["request_timeout"] * 2
+    assert events() == ["request_timeout"] * 3
     assert protocol.time_out() == []
 
 
