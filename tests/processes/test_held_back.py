@@ -31,11 +31,11 @@ COMMANDS = {
     },
 }
 
-#: Ends clients without pongs quickly.
+#: Ends clients without pongs soon, and not those of a slow machine.
 PINGS = {
-    name: "--ping-interval 1 --ping-timeout 1"
+    name: "--ping-interval 1 --ping-timeout 2"
     if name == "daphne"
-    else "--ws-ping-interval 0.5 --ws-ping-timeout 0.5"
+    else "--ws-ping-interval 0.5 --ws-ping-timeout 2"
     for name in COMMANDS
 }
 #: `--ws websockets` stops reading while its pongs are not read.
