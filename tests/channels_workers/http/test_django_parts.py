@@ -1,0 +1,55 @@
+"""Private parts of Django: they are there, and responses do without them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from django.http import HttpResponse, StreamingHttpResponse
+
+from channels_workers.http.django_parts import close_iterator, note_handler
+
+
+async def parts() -> AsyncIterator[bytes]:
+    try:
+        yield b"first"
+        yield b"last"
+    finally:
+        closed.append(True)
+
+
+closed: list[bool] = []
+
+
+def test_the_generator_behind_a_stream_is_closed() -> None:
+    async def leave() -> list[bool]:
+        closed.clear()
+        response = StreamingHttpResponse(parts())
+        async for part in response:
+            assert part == b"first"
+            break
+        await close_iterator(response)
+        return closed[:]
+
+    assert asyncio.run(leave()) == [True]
+
+
+def test_a_stream_of_another_django_is_left_to_the_event_loop() -> None:
+    async def leave() -> None:
+        closed.clear()
+        response = StreamingHttpResponse(parts())
+        async for _ in response:
+            break
+        response.__dict__.pop("_iterator")
+        await close_iterator(response)
+
+    asyncio.run(leave())
+    assert closed == [True]  # the loop closes it at its end at the latest
+
+
+def test_responses_without_an_iterator_need_nothing() -> None:
+    asyncio.run(close_iterator(HttpResponse("page")))
+
+
+def test_the_end_of_a_request_names_its_handler() -> None:
+    response = HttpResponse("page")
+    note_handler(response, str)
+    assert response._handler_class is str  # type: ignore[attr-defined]
