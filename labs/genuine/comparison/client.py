@@ -16,10 +16,10 @@ from labs.genuine.comparison.requests import Asked, Waiting
 from labs.genuine.comparison.times import without_times
 
 #: Time-outs of a pong, and of a socket's end (s).
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 #: How long a handshake may stay unanswered once the engine is idle (s).
-ANSWER_TIMEOUT = 0.5
+ANSWER_TIMEOUT = 1.0
 
 Handshake = asyncio.Task[ClientConnection]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from labs.genuine.comparison.times import without_times
 
 #: Time-out of a lock (s).
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 Rows = list[list[str]]
 

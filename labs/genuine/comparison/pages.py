@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from labs.genuine.comparison.requests import Requests
 
 #: Time-out of a page (s).
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -19,7 +19,7 @@ from channels_workers.layers.base import FORMAT_VERSION
 from labs.genuine.comparison.engine import GENUINE, OURS
 
 #: Time-out until everything is idle, and the pause between two checks (s).
-TIMEOUT, PAUSE = 15.0, 0.004
+TIMEOUT, PAUSE = 60.0, 0.004
 
 
 #: Where asgi-redis counts all messages that were ever sent to these channels.

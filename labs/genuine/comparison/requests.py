@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.cookiejar import CookieJar
 
 #: Time-out of an answer (s).
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 #: Headers that are not compared, each with the reason.
 NOT_COMPARED = {

@@ -27,14 +27,14 @@ def connect_wrong(message):
 def echo(message):
     """Send a frame back, a slow one after a while."""
     if message["text"] == "slow":
-        time.sleep(0.5)
+        time.sleep(2)
     message.reply_channel.send({"text": message["text"]})
 
 
 def work(message):
     """Announce the begin and the end of the work."""
     message.reply_channel.send({"text": "begun"}, immediately=True)
-    time.sleep(1)
+    time.sleep(2)
     message.reply_channel.send({"text": "done"})
 
 

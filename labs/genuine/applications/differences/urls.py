@@ -21,7 +21,7 @@ def store(request):
     """Store a row and send a message about it, in a transaction that takes a while."""
     user = User.objects.create(username="somebody")
     Channel("differences.row").send({"user": user.pk})
-    time.sleep(1)
+    time.sleep(3)
     return HttpResponse("stored")
 
 
@@ -39,7 +39,7 @@ def long(request):
 def slow(request):
     """Take a while."""
     User.objects.create(username=f"visitor {User.objects.count()}")
-    time.sleep(1)
+    time.sleep(3)
     return HttpResponse("slow")
 
 

@@ -6,7 +6,7 @@ import time
 
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
-from labs.genuine.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, open_socket, start
+from labs.genuine.comparison.demonstrations.visitor import DIFFERENCES, open_socket, patience, start
 from labs.genuine.comparison.difference import OnPurpose, Seen
 from labs.genuine.comparison.pages import Pages
 from labs.genuine.comparison.site import Site
@@ -41,7 +41,7 @@ def observe_page(site: Site) -> Seen:
     """Request a page while there is no worker."""
     site.start_server()
     try:
-        answer = Pages(site.port).request("/page/", timeout=TIMEOUT)
+        answer = Pages(site.port).request("/page/", timeout=patience(site))
     except TimeoutError:
         return Seen("lets the client wait")
     return Seen("answers", answer)

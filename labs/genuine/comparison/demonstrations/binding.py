@@ -8,7 +8,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection
 
 from labs.genuine.comparison.conversations.shelf import APPLICATIONS, change
-from labs.genuine.comparison.demonstrations.visitor import TIMEOUT, hear, open_socket, start
+from labs.genuine.comparison.demonstrations.visitor import hear, open_socket, start
 from labs.genuine.comparison.difference import OnPurpose, Seen
 from labs.genuine.comparison.pages import Pages
 from labs.genuine.comparison.site import Site
@@ -56,7 +56,7 @@ def observe_fields(site: Site) -> Seen:
 def hear_book(socket: ClientConnection) -> Any:
     """Return the next payload of the stream of books."""
     while True:
-        frame = json.loads(hear(socket, 1, TIMEOUT)[0])
+        frame = json.loads(hear(socket, 1)[0])
         if frame["stream"] == "books":
             return frame["payload"]
 

@@ -7,9 +7,11 @@ from typing import Any
 from channels_workers.layers.base import FORMAT_VERSION
 from labs.genuine.comparison.demonstrations.visitor import (
     DIFFERENCES,
+    SILENCE,
     TIMEOUT,
     hear,
     open_socket,
+    patience,
     start,
 )
 from labs.genuine.comparison.difference import OnPurpose, Seen
@@ -29,7 +31,7 @@ def observe_leave(site: Site) -> Seen:
             return Seen("was never in the group")
         socket.close()
         try:
-            wait_for(lambda: not count_members(site, redis), "an empty group", TIMEOUT)
+            wait_for(lambda: not count_members(site, redis), "an empty group", patience(site))
         except AssertionError:
             return Seen("stays in the group")
     return Seen("is out of the group")
@@ -46,7 +48,7 @@ def observe_expiry(site: Site) -> Seen:
     """Stay in a group for longer than memberships live in 1.1.8, then receive a message."""
     start(site)
     with open_socket(site, "/members/") as socket, site.redis.client() as redis:
-        heard = hear(socket, 1, EXPIRY + 4)  # its Daphne checks every 2 s
+        heard = hear(socket, 1, SILENCE if site.engine.rewritten else TIMEOUT)
         members = count_members(site, redis)
         if not heard:
             socket.send("still here")

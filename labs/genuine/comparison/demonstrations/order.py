@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from labs.genuine.comparison.demonstrations.visitor import (
     DIFFERENCES,
-    TIMEOUT,
     hear,
     open_socket,
     start,
@@ -19,7 +18,7 @@ def observe(site: Site) -> Seen:
     with open_socket(site, "/echo/") as socket:
         socket.send("slow")
         socket.send("quick")
-        heard = hear(socket, 2, TIMEOUT)
+        heard = hear(socket, 2)
     in_order = heard == ["slow", "quick"]
     return Seen("answers in order" if in_order else "answers out of order", ", ".join(heard))
 

@@ -6,7 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from labs.genuine.comparison.bodies import filler
-from labs.genuine.comparison.demonstrations.visitor import DIFFERENCES, TIMEOUT, start, start_worker
+from labs.genuine.comparison.demonstrations.visitor import (
+    DIFFERENCES,
+    TIMEOUT,
+    patience,
+    start,
+    start_worker,
+)
 from labs.genuine.comparison.difference import OnPurpose, Seen
 from labs.genuine.comparison.pages import Pages
 from labs.genuine.comparison.requests import Asked
@@ -32,13 +38,13 @@ def get(site: Site, path: str, timeout: float = TIMEOUT) -> Seen:
 def observe_mistake(site: Site) -> Seen:
     """Request a page whose consumer raises before its answer."""
     start(site)
-    return get(site, "/fails/")
+    return get(site, "/fails/", patience(site))
 
 
 def observe_nobody(site: Site) -> Seen:
     """Request a page while there is no worker."""
     site.start_server()
-    return get(site, "/page/")
+    return get(site, "/page/", patience(site))
 
 
 def observe_later(site: Site) -> Seen:
@@ -55,7 +61,7 @@ def observe_death(site: Site) -> Seen:
 
     worker = start(site)
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(get, site, "/slow/", 3 * TIMEOUT)
+        answer = pool.submit(get, site, "/slow/", 3 * patience(site))
         wait_for(has_begun, site.describe, TIMEOUT)
         worker.kill()
         start_worker(site)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from labs.genuine.comparison.demonstrations.visitor import (
     DIFFERENCES,
-    TIMEOUT,
+    SILENCE,
+    has_ended,
     hear,
     open_socket,
+    patience,
     start,
 )
 from labs.genuine.comparison.difference import OnPurpose, Seen
@@ -19,9 +21,9 @@ def observe_poison(site: Site) -> Seen:
     worker = start(site)
     with open_socket(site, "/poison/") as socket:
         socket.send("now")
-        heard = hear(socket, 3)
+        heard = hear(socket, 3, patience(site))
     what = "raises at the send" if "cannot be sent" in heard else "raises nothing"
-    lives = "its worker lives" if worker.is_running else "its worker dies"
+    lives = "its worker dies" if has_ended(worker, site) else "its worker lives"
     return Seen(f"{what}, {lives}", ", ".join(heard))
 
 
@@ -30,7 +32,8 @@ def observe_later(site: Site) -> Seen:
     start(site)
     with open_socket(site, "/later/") as socket:
         socket.send("now")
-        heard = hear(socket, 3)
+        heard = hear(socket, 2)
+        heard += hear(socket, 1, SILENCE)
     what = f"{heard.count('a run')} of 2 runs are heard"
     return Seen(what, ", ".join(heard))
 
@@ -40,7 +43,7 @@ def observe_view(site: Site) -> Seen:
     start(site)
     with open_socket(site, "/members/") as socket:
         answer = Pages(site.port).request("/store/")
-        (heard,) = hear(socket, 1, TIMEOUT)
+        (heard,) = hear(socket, 1)
     return Seen(heard, answer)
 
 
@@ -49,7 +52,7 @@ def observe_close(site: Site) -> Seen:
     start(site)
     with open_socket(site, "/close/") as socket:
         socket.send("close")
-        heard = hear(socket, 1)
+        heard = hear(socket, 1, patience(site))
         if not heard:
             socket.send("still here")
             heard = hear(socket, 1)

@@ -6,9 +6,9 @@ import signal
 
 from labs.genuine.comparison.demonstrations.visitor import (
     DIFFERENCES,
-    TIMEOUT,
     hear,
     open_socket,
+    patience,
     start,
 )
 from labs.genuine.comparison.difference import OnPurpose, Seen
@@ -20,9 +20,9 @@ def observe(site: Site) -> Seen:
     worker = start(site, threads=2)
     with open_socket(site, "/work/") as socket:
         socket.send("work")
-        begun = hear(socket, 1, TIMEOUT)
+        begun = hear(socket, 1)
         worker.signal(signal.SIGTERM)
-        heard = begun + hear(socket, 1)
+        heard = begun + hear(socket, 1, patience(site))
     is_done = heard == ["begun", "done"]
     return Seen("finishes the message" if is_done else "breaks it off", ", ".join(heard))
 

@@ -6,9 +6,9 @@ import time
 
 from labs.genuine.comparison.demonstrations.visitor import (
     DIFFERENCES,
-    TIMEOUT,
     hear,
     open_socket,
+    patience,
     start,
     start_worker,
 )
@@ -29,7 +29,7 @@ def observe_many(site: Site) -> Seen:
         for frame in FRAMES:
             socket.send(frame)
         site.start_worker()
-        heard = hear(socket, len(FRAMES), TIMEOUT)
+        heard = hear(socket, len(FRAMES))
     if heard == FRAMES:
         return Seen("answers each frame, in order", f"{len(heard)} frames")
     return Seen(
@@ -46,7 +46,7 @@ def observe_long(site: Site) -> Seen:
         time.sleep(EXPIRY + 2)  # the list expires a second after the message
         start_worker(site)
         socket.send("late")
-        heard = hear(socket, 2)
+        heard = hear(socket, 2, patience(site))
     is_lost = "early" not in heard
     return Seen("loses the frame" if is_lost else "answers the frame", ", ".join(heard))
 
