@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
+from channels_workers.binding.base import Binding, BindingMetaclass
 from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.layers.types import REQUEST
@@ -129,7 +132,12 @@ def _unknown_keys(layer: dict[str, Any]) -> str:
 
 @register("channels_workers")
 def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Import the routing, and look for routes that never get a message."""
+    """Import the routing, and look for routes that never get a message.
+
+    Also look for bindings that only the routing imports.
+    """
+    _import_urls()
+    known = len(BindingMetaclass.binding_classes)
     try:
         router = get_router()
     except (ImproperlyConfigured, ValueError) as error:
@@ -141,11 +149,33 @@ def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
                 id="channels_workers.E007",
             )
         ]
+    late = [
+        _late_binding(binding)
+        for binding in BindingMetaclass.binding_classes[known:]
+        if binding.model is not None
+    ]
     try:
         is_idle = REQUEST in router.channels and not http_by_workers()
     except ImproperlyConfigured:  # which another check reports
-        return []
-    return [_idle_route()] if is_idle else []
+        return late
+    return [_idle_route(), *late] if is_idle else late
+
+
+def _import_urls() -> None:
+    """Import the URLconf, as any process with views does."""
+    with suppress(Exception):  # which another check reports
+        _ = get_resolver().url_patterns
+
+
+def _late_binding(binding: type[Binding]) -> CheckMessage:
+    name = f"{binding.__module__}.{binding.__qualname__}"
+    return checks.Warning(
+        f"Only the channel routing imports the data binding {name}. Views and commands that save "
+        "its model send nothing, because their processes do not import the routing.",
+        hint=f"Import {binding.__module__} in the ready() of your AppConfig, or define the binding "
+        "in models.py.",
+        id="channels_workers.W009",
+    )
 
 
 def _idle_route() -> CheckMessage:

@@ -14,6 +14,8 @@ run_next
     `run_next(consumer, *channels)` runs the only queued message with the consumer and commits, as a
     worker does, but requeues it at once after ConsumeLater. By default `channels` are those of
     WebSockets.
+registered
+    Unregisters the data bindings of a test at its end.
 views
     `views(view, *middleware)` makes *view* answer every path, behind this middleware only.
 """
@@ -31,6 +33,7 @@ from django.dispatch import Signal
 from django.urls import re_path
 from pytest_django import Settings
 
+from channels_workers.binding.base import BindingMetaclass
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import (
     Committed,
@@ -161,3 +164,14 @@ def views(settings: Settings) -> Views:
         settings.MIDDLEWARE = list(middleware)
 
     return serve
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    known = len(BindingMetaclass.binding_classes)
+    yield
+    for binding in BindingMetaclass.binding_classes[known:]:
+        if binding.model is not None and not isinstance(binding.model, str):
+            for signal, receiver in binding._receivers():
+                signal.disconnect(receiver, sender=binding.model)
+    del BindingMetaclass.binding_classes[known:]

@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
-from channels_workers.delay import cancel
+from channels_workers.delay import acancel, cancel
 from channels_workers.delay.apps import DelayConfig
 from channels_workers.layers.memory import InMemoryChannelLayer
 from tests.channels_workers.clients import outbox_of
@@ -17,6 +17,13 @@ def test_a_delayed_message_is_cancelled(memory_layer: InMemoryChannelLayer) -> N
     sent = str(Channel("background").send({}, delay=5))
     assert cancel(sent)
     assert not cancel(sent)
+    assert memory_layer.admin.delayed() == []
+
+
+async def test_a_coroutine_cancels(memory_layer: InMemoryChannelLayer) -> None:
+    sent = str(await Channel("background").asend({}, delay=5))
+    assert await acancel(sent)
+    assert not await acancel(sent)
     assert memory_layer.admin.delayed() == []
 
 

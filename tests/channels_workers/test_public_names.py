@@ -28,7 +28,7 @@ PUBLIC = {
     "binding.base": "Binding BindingMetaclass CREATE DELETE UPDATE",
     "binding.websockets": "WebsocketBinding WebsocketBindingWithMembers",
     "channel": "Channel Group",
-    "delay": "cancel",
+    "delay": "acancel cancel",
     "delay.apps": "DelayConfig",
     "decorators": "ConsumerDecorator Finish always never",
     "exceptions": """

@@ -1,5 +1,6 @@
 """`channels.WebSocketBridge` of Channels 1.x in a real browser, beside the page of the docs."""
 
+import socket
 from typing import Any
 
 import pytest
@@ -147,6 +148,16 @@ def test_the_pauses_grow_until_it_gives_up(server: Server, browser: Chrome) -> N
     longest = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
     for pause, most in zip(page.run("return pauses"), longest, strict=True):
         assert most / 2 <= pause <= most
+
+
+def test_a_handshake_without_an_answer_is_tried_again(server: Server, browser: Chrome) -> None:
+    page = Page(browser, server)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        page.connect(
+            f"ws://127.0.0.1:{silent.getsockname()[1]}/", connectionTimeout=300, maxRetries=1
+        )
+        assert page.wait_for("close", 2) == [[1006, ""]] * 2
+    assert page.events("open") == []
 
 
 def test_only_a_socket_closed_for_good_stays_closed(server: Server, browser: Chrome) -> None:

@@ -316,6 +316,57 @@ def test_routes_for_requests_that_no_worker_gets(
         assert problems() == []
 
 
+BINDING = """
+from channels_workers import route_class
+from channels_workers.binding.websockets import WebsocketBinding
+from channels_workers.generic.websockets import WebsocketDemultiplexer
+
+
+class Abstract(WebsocketBinding):
+    model = None
+
+
+class GroupBinding(Abstract):
+    model = "auth.Group"
+    stream = "groups"
+    fields = ["name"]
+
+    @classmethod
+    def group_names(cls, instance):
+        return []
+
+
+class Live(WebsocketDemultiplexer):
+    consumers = {"groups": GroupBinding.consumer}
+
+
+routing = [route_class(Live)]
+urlpatterns = []
+"""
+
+
+@pytest.mark.parametrize("is_in_urls", [True, False])
+def test_a_binding_that_views_do_not_import(
+    is_in_urls: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    registered: None,
+) -> None:
+    name = f"bound_{is_in_urls}".lower()
+    (tmp_path / f"{name}.py").write_text(BINDING)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.CHANNEL_ROUTING = f"{name}.routing"
+    if is_in_urls:
+        settings.ROOT_URLCONF = name
+        assert problems() == []
+    else:
+        number, message, hint = only_problem()
+        assert number == "channels_workers.W009"
+        assert f"{name}.GroupBinding" in message
+        assert f"Import {name} in the ready()" in hint
+
+
 def test_an_invalid_regular_expression(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
