@@ -61,6 +61,9 @@ gc.set_threshold(1000, 10, 10)
 # Shells start background processes with SIGINT ignored, and children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: Processes of tests stop at once, and do not give up a handshake on a slow machine.
+PATIENT = {"DRAIN_TIME": "0", "HANDSHAKE_TIMEOUT": "60"}
+
 failed_key = pytest.StashKey[bool]()
 
 
@@ -154,7 +157,7 @@ def start_runserver(start_process: Processes, database_url: str) -> StartServer:
         port = port or ports.free_port()
         command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
         process = start_process(
-            command, name="runserver", env={"DATABASE_URL": database_url, "DRAIN_TIME": "0", **env}
+            command, name="runserver", env={**PATIENT, "DATABASE_URL": database_url, **env}
         )
         return Server(port, process.wait_until_listening(port))
 
@@ -168,7 +171,7 @@ def chat_environment(redis_server: RedisServer, database_url: str) -> dict[str, 
         "REDIS_URL": redis_server.url,
         "DATABASE_URL": database_url,
         "CHAT_RATE_LIMIT": "0",
-        "DRAIN_TIME": "0",
+        **PATIENT,
     }
 
 

@@ -22,7 +22,7 @@ def send(person: Person, kind: str, **fields: Any) -> None:
 
 def next_of(person: Person, *kinds: str) -> dict[str, Any]:
     """The next frame of one of these types, skipping others."""
-    while (frame := json.loads(person.socket.recv(30))).get("type", "message") not in kinds:
+    while (frame := json.loads(person.socket.recv(60))).get("type", "message") not in kinds:
         pass
     found: dict[str, Any] = frame
     return found
@@ -37,7 +37,7 @@ def names(person: Person, handle: str = "") -> list[str]:
 
 
 def guest_cookie(server: Server) -> dict[str, str]:
-    with urllib.request.urlopen(f"{server.url}/lobby/", timeout=20) as response:
+    with urllib.request.urlopen(f"{server.url}/lobby/", timeout=60) as response:
         return {"Cookie": response.headers["Set-Cookie"].partition(";")[0]}
 
 

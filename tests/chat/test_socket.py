@@ -42,7 +42,7 @@ def label(request: pytest.FixtureRequest) -> str:
 
 def next_frame(person: Person) -> dict[str, Any]:
     """The next frame that is not about presence."""
-    while (frame := json.loads(person.socket.recv(20))).get("type") == "presence":
+    while (frame := json.loads(person.socket.recv(60))).get("type") == "presence":
         pass
     found: dict[str, Any] = frame
     return found
@@ -162,7 +162,7 @@ def test_a_wrong_or_missing_origin_is_refused(
 
 def guest_cookie(server: Server, label: str) -> dict[str, str]:
     """The cookie header of a browser that has visited the page."""
-    with urllib.request.urlopen(f"{server.url}/{label}/", timeout=20) as response:
+    with urllib.request.urlopen(f"{server.url}/{label}/", timeout=60) as response:
         cookie = response.headers["Set-Cookie"].partition(";")[0]
     return {"Cookie": cookie}
 

@@ -26,7 +26,7 @@ async def test_lifespan_is_answered(application: object) -> None:
     server = ApplicationCommunicator(application, {"type": "lifespan"})
     for phase in ("startup", "shutdown"):
         await server.send_input({"type": f"lifespan.{phase}"})
-        assert await server.receive_output(10) == {"type": f"lifespan.{phase}.complete"}
+        assert await server.receive_output(60) == {"type": f"lifespan.{phase}.complete"}
     await server.wait()
 
 

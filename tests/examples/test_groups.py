@@ -17,7 +17,7 @@ def test_echo(kind: str, start_example: StartExample) -> None:
     with open_socket(start_example(kind), "/ws/echo/") as socket:
         for frame in ("hello", "grüß 漢字 🎉", b"\x00\xff"):
             socket.send(frame)
-            assert socket.recv(20) == frame
+            assert socket.recv(60) == frame
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -42,7 +42,7 @@ def test_both_kinds_of_consumers_hear_each_other(
 
 def hear(socket: ClientConnection) -> Any:
     """The next message. Frames with a type, such as presence, are skipped."""
-    while "type" in (frame := json.loads(socket.recv(20))):
+    while "type" in (frame := json.loads(socket.recv(60))):
         pass
     return frame
 
@@ -55,9 +55,9 @@ def test_rooms_are_separate(kind: str, start_example: StartExample) -> None:
         open_socket(server, "/ws/async-chat/other/") as bob,
     ):
         ann.send("in the lobby")
-        assert ann.recv(20) == "in the lobby"
+        assert ann.recv(60) == "in the lobby"
         bob.send("elsewhere")
-        assert bob.recv(20) == "elsewhere"
+        assert bob.recv(60) == "elsewhere"
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -60,4 +60,4 @@ def test_a_group_send_from_a_shell_calls_the_method_of_each_member(
             for chat in ("chat", "async-chat")
         ]
         run_shell(IMPORTS + GROUP_SEND)
-        assert [socket.recv(20) for socket in sockets] == ["hi"] * 4
+        assert [socket.recv(60) for socket in sockets] == ["hi"] * 4

@@ -96,7 +96,7 @@ def start_site(
     ) -> Site:
         given = {
             "DJANGO_SETTINGS_MODULE": "tests.processes.by_workers",
-            "LIMITS": json.dumps(limits),
+            "LIMITS": json.dumps({"REQUEST_WAIT_TIMEOUT": TIMEOUT, **limits}),
             "DEBUG": "1",
             **(env or {}),
         }
@@ -168,7 +168,7 @@ def test_without_workers_a_request_is_told_when_to_come_again(
         assert response.status == 503
         assert int(response.getheader("Retry-After") or 0) > 0
     site.start_worker()
-    assert site.get("/greet/?name=bob") == (200, b"GET bob")
+    wait_for(lambda: site.get("/greet/?name=bob") == (200, b"GET bob"), "a page")
     assert site.seen(RUN) == []  # the first was withdrawn
 
 

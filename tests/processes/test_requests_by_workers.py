@@ -30,7 +30,8 @@ from labs.harness.server import Server
 from tests.conftest import StartWeb
 
 SERVERS = ("daphne", "uvicorn")
-TIMEOUT = 30
+TIMEOUT = 60
+PATIENT = {"HTTP": "workers", "DRAIN_TIME": 0, "REQUEST_WAIT_TIMEOUT": TIMEOUT}
 WORKER, CONSUMER = "test", "test.1"
 EVENTS = {"status": 200, "headers": [["Content-Type", "text/event-stream"]], "more_content": True}
 
@@ -42,7 +43,7 @@ def start(start_web: StartWeb) -> StartByWorkers:
     """Starts a server that leaves all of HTTP to workers."""
 
     def start(kind: str, **limits: Any) -> Server:
-        given = json.dumps({"HTTP": "workers", "DRAIN_TIME": 0, **limits})
+        given = json.dumps({**PATIENT, **limits})
         settings = {"DJANGO_SETTINGS_MODULE": "tests.processes.limits", "LIMITS": given}
         return start_web(kind, env=settings)
 
