@@ -43,7 +43,8 @@ def guest_cookie(server: Server) -> dict[str, str]:
 
 @contextmanager
 def in_the_lobby(server: Server) -> Iterator[Person]:
-    with connect(f"{server.socket_url}/chat/", origin=Origin(server.url)) as socket:
+    address = f"{server.socket_url}/chat/"
+    with connect(address, origin=Origin(server.url), open_timeout=60) as socket:
         yield Person(socket)
 
 

@@ -54,7 +54,7 @@ def message(**fields: Any) -> str:
 
 def status_of_handshake(server: Server, path: str, origin: str | None) -> int:
     with pytest.raises(InvalidStatus) as caught:
-        connect(server.socket_url + path, origin=origin and Origin(origin))
+        connect(server.socket_url + path, origin=origin and Origin(origin), open_timeout=60)
     return caught.value.response.status_code
 
 

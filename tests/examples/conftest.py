@@ -36,6 +36,7 @@ def open_socket(
     origin = server.url if origin == "same" else origin
     return connect(
         server.socket_url + path,
+        open_timeout=60,
         origin=Origin(origin) if origin else None,
         additional_headers={"Cookie": cookie} if cookie else {},
     )

@@ -54,7 +54,7 @@ async def test_it_answers_nothing_else() -> None:
 def test_under_a_server(kind: str, module: str, start_example: StartExample) -> None:
     server = start_example(kind, module)
     for _ in range(2):
-        with connect(f"{server.socket_url}/ws/ping/") as socket:
+        with connect(f"{server.socket_url}/ws/ping/", open_timeout=60) as socket:
             socket.send("hello")
             socket.send(b"ping")
             socket.send("ping")
@@ -67,7 +67,7 @@ def test_under_a_server(kind: str, module: str, start_example: StartExample) -> 
 def test_the_plain_application_refuses_other_paths(kind: str, start_example: StartExample) -> None:
     server = start_example(kind, "examples.plain")
     with pytest.raises(InvalidStatus, match="403"):
-        connect(f"{server.socket_url}/chat/lobby/")
-    with connect(f"{server.socket_url}/ws/ping/") as socket:
+        connect(f"{server.socket_url}/chat/lobby/", open_timeout=60)
+    with connect(f"{server.socket_url}/ws/ping/", open_timeout=60) as socket:
         socket.send("ping")
         assert socket.recv(60) == "pong!"
