@@ -8,7 +8,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from examples.ping import ping
-from tests.examples.conftest import SERVERS, StartExample
+from tests.examples.conftest import SERVERS, SharedExample, StartExample
 
 MODULES = ("examples.asgi", "examples.plain")
 
@@ -64,8 +64,10 @@ def test_under_a_server(kind: str, module: str, start_example: StartExample) -> 
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_the_plain_application_refuses_other_paths(kind: str, start_example: StartExample) -> None:
-    server = start_example(kind, "examples.plain")
+def test_the_plain_application_refuses_other_paths(
+    kind: str, shared_example: SharedExample
+) -> None:
+    server = shared_example(kind, "examples.plain")
     with pytest.raises(InvalidStatus, match="403"):
         connect(f"{server.socket_url}/chat/lobby/", open_timeout=60)
     with connect(f"{server.socket_url}/ws/ping/", open_timeout=60) as socket:
