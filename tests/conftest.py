@@ -25,6 +25,10 @@ start_web
 start_worker
     `start_worker(env={...}, threads=None, wait=True)` starts the `worker` command of the Procfile
     on the same Redis and database and returns its `Process`.
+shared
+    The same for all tests of a module that do not disturb each other: `shared.start_web(...)`,
+    `shared.start_worker(...)`, `shared.redis`. Their Redis and database are those of the module,
+    and nothing is removed between its tests.
 browser
     A headless Chromium with an empty profile, as a Selenium driver. For more windows:
     `browser.switch_to.new_window("tab")`.
@@ -38,6 +42,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -175,25 +180,27 @@ def chat_environment(redis_server: RedisServer, database_url: str) -> dict[str, 
     }
 
 
-@pytest.fixture
-def start_web(start_process: Processes, chat_environment: dict[str, str]) -> StartWeb:
+def web_starter(start_process: Processes, common: Mapping[str, str]) -> StartWeb:
+    """A function that starts the `web` command. All its processes have the *common* variables."""
+
     def start(
         server: str = "daphne", *, env: Mapping[str, str] = {}, port: int | None = None
     ) -> Server:
         port = port or ports.free_port()
-        environment = {**chat_environment, "PORT": str(port), **env}
+        environment = {**common, "PORT": str(port), **env}
         process = start_process(server_command(server), name=server, env=environment)
         return Server(port, process.wait_until_listening(port), server)
 
     return start
 
 
-@pytest.fixture
-def start_worker(start_process: Processes, chat_environment: dict[str, str]) -> StartWorker:
+def worker_starter(start_process: Processes, common: Mapping[str, str]) -> StartWorker:
+    """The same for the `worker` command."""
+
     def start(
         *, env: Mapping[str, str] = {}, threads: int | None = None, wait: bool = True
     ) -> Process:
-        environment = {**chat_environment, **env}
+        environment = {**common, **env}
         if threads is not None:
             environment["WORKER_THREADS"] = str(threads)
         process = start_process(shell_command("worker"), name="worker", env=environment)
@@ -202,6 +209,51 @@ def start_worker(start_process: Processes, chat_environment: dict[str, str]) -> 
         return process
 
     return start
+
+
+@pytest.fixture
+def start_web(start_process: Processes, chat_environment: dict[str, str]) -> StartWeb:
+    return web_starter(start_process, chat_environment)
+
+
+@pytest.fixture
+def start_worker(start_process: Processes, chat_environment: dict[str, str]) -> StartWorker:
+    return worker_starter(start_process, chat_environment)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Starts processes that all tests of a module share."""
+
+    start_process: Processes
+    redis: RedisServer
+    environment: Mapping[str, str]
+    start_web: StartWeb
+    start_worker: StartWorker
+
+
+@pytest.fixture(scope="module")
+def shared(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated_database: Path,
+) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copy(migrated_database, folder / "chat.sqlite3")
+    started, redis = Processes(folder), RedisServer(folder)
+    redis.start()
+    urls = {"REDIS_URL": redis.url, "DATABASE_URL": f"sqlite:///{folder}/chat.sqlite3"}
+    common = urls | {"CHAT_RATE_LIMIT": "0"} | PATIENT
+    starters = web_starter(started, common), worker_starter(started, common)
+    failed = request.session.testsfailed
+    try:
+        yield Shared(started, redis, common, *starters)
+        started.stop()
+    finally:
+        started.kill()
+        redis.stop()
+        if request.session.testsfailed > failed:
+            print(started.describe())
 
 
 @pytest.fixture

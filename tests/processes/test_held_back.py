@@ -117,7 +117,7 @@ def test_frames_sent_while_workers_are_busy_are_delivered_in_order(
     kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     server, _ = start(kind, pings=True), start_worker(env=MIRROR)
-    numbers = [b"%06d" % number + b" " * 16_000 for number in range(1000)]
+    numbers = [b"%06d" % number + b" " * 64_000 for number in range(250)]
     with RawSocket(server.port, "/stuck/") as client:
         assert client.is_open
         before = server.process.memory / 1024

@@ -22,7 +22,7 @@ from labs.harness.waiting import wait_for
 from tests.conftest import StartWeb, StartWorker
 from tests.docs.pages import page
 
-FRAMES = 2000
+FRAMES = 800
 SERVERS = ("daphne", "uvicorn")
 
 

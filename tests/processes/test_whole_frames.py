@@ -9,7 +9,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.conftest import StartWeb, StartWorker
+from labs.harness.processes import Process
+from tests.conftest import Shared
 
 MIRROR = {"DJANGO_SETTINGS_MODULE": "tests.processes.mirror"}
 
@@ -25,11 +26,14 @@ REUSED = settings(
 )
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
-def address(request: pytest.FixtureRequest, start_web: StartWeb, start_worker: StartWorker) -> str:
-    server = start_web(request.param, env=MIRROR)
-    start_worker(env=MIRROR)
-    return server.socket_url
+@pytest.fixture(scope="module")
+def worker(shared: Shared) -> Process:
+    return shared.start_worker(env=MIRROR)
+
+
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def address(request: pytest.FixtureRequest, shared: Shared, worker: Process) -> str:
+    return shared.start_web(request.param, env=MIRROR).socket_url
 
 
 @pytest.fixture(params=["deflate", None])
