@@ -42,11 +42,13 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from django.conf import settings
 from selenium.webdriver import Chrome
 
 from channels_workers.log_limits import flood
@@ -92,6 +94,11 @@ class StartWorker(Protocol):
     def __call__(
         self, *, env: Mapping[str, str] = ..., threads: int | None = ..., wait: bool = ...
     ) -> Process: ...
+
+
+def pytest_configure() -> None:
+    """Let tests in this process create users quickly."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -232,28 +239,34 @@ class Shared:
     start_worker: StartWorker
 
 
-@pytest.fixture(scope="module")
-def shared(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    migrated_database: Path,
-) -> Iterator[Shared]:
-    folder = tmp_path_factory.mktemp("shared")
-    shutil.copy(migrated_database, folder / "chat.sqlite3")
+@contextmanager
+def sharing(folder: Path, migrated: Path, session: pytest.Session) -> Iterator[Shared]:
+    """Processes in this folder. Their output is shown if a test failed meanwhile."""
+    shutil.copy(migrated, folder / "chat.sqlite3")
     started, redis = Processes(folder), RedisServer(folder)
     redis.start()
     urls = {"REDIS_URL": redis.url, "DATABASE_URL": f"sqlite:///{folder}/chat.sqlite3"}
     common = urls | {"CHAT_RATE_LIMIT": "0"} | PATIENT
     starters = web_starter(started, common), worker_starter(started, common)
-    failed = request.session.testsfailed
+    failed = session.testsfailed
     try:
         yield Shared(started, redis, common, *starters)
         started.stop()
     finally:
         started.kill()
         redis.stop()
-        if request.session.testsfailed > failed:
+        if session.testsfailed > failed:
             print(started.describe())
+
+
+@pytest.fixture(scope="module")
+def shared(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated_database: Path,
+) -> Iterator[Shared]:
+    with sharing(tmp_path_factory.mktemp("shared"), migrated_database, request.session) as made:
+        yield made
 
 
 @pytest.fixture
