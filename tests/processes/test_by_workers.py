@@ -337,6 +337,7 @@ def test_a_response_of_a_killed_worker_is_not_taken_for_a_whole_one(
         site.start_worker()
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             response.read()
+    site.let_go()  # of the view that runs again, for which a stop would wait
 
 
 @contextmanager
