@@ -25,6 +25,10 @@ start_web
 start_worker
     `start_worker(env={...}, threads=None, wait=True)` starts the `worker` command of the Procfile
     on the same Redis and database and returns its `Process`.
+shared
+    The same for all tests of a module that do not disturb each other: `shared.start_web(...)`,
+    `shared.start_worker(...)`, `shared.redis`. Their Redis and database are those of the module,
+    and nothing is removed between its tests.
 browser
     A headless Chromium with an empty profile, as a Selenium driver. For more windows:
     `browser.switch_to.new_window("tab")`.
@@ -38,10 +42,13 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from django.conf import settings
 from selenium.webdriver import Chrome
 
 from channels_workers.log_limits import flood
@@ -60,6 +67,9 @@ gc.set_threshold(1000, 10, 10)
 
 # Shells start background processes with SIGINT ignored, and children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: Processes of tests stop at once, and do not give up a handshake on a slow machine.
+PATIENT = {"DRAIN_TIME": "0", "HANDSHAKE_TIMEOUT": "60"}
 
 failed_key = pytest.StashKey[bool]()
 
@@ -84,6 +94,11 @@ class StartWorker(Protocol):
     def __call__(
         self, *, env: Mapping[str, str] = ..., threads: int | None = ..., wait: bool = ...
     ) -> Process: ...
+
+
+def pytest_configure() -> None:
+    """Let tests in this process create users quickly."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -154,7 +169,7 @@ def start_runserver(start_process: Processes, database_url: str) -> StartServer:
         port = port or ports.free_port()
         command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
         process = start_process(
-            command, name="runserver", env={"DATABASE_URL": database_url, "DRAIN_TIME": "0", **env}
+            command, name="runserver", env={**PATIENT, "DATABASE_URL": database_url, **env}
         )
         return Server(port, process.wait_until_listening(port))
 
@@ -168,29 +183,31 @@ def chat_environment(redis_server: RedisServer, database_url: str) -> dict[str, 
         "REDIS_URL": redis_server.url,
         "DATABASE_URL": database_url,
         "CHAT_RATE_LIMIT": "0",
-        "DRAIN_TIME": "0",
+        **PATIENT,
     }
 
 
-@pytest.fixture
-def start_web(start_process: Processes, chat_environment: dict[str, str]) -> StartWeb:
+def web_starter(start_process: Processes, common: Mapping[str, str]) -> StartWeb:
+    """A function that starts the `web` command. All its processes have the *common* variables."""
+
     def start(
         server: str = "daphne", *, env: Mapping[str, str] = {}, port: int | None = None
     ) -> Server:
         port = port or ports.free_port()
-        environment = {**chat_environment, "PORT": str(port), **env}
+        environment = {**common, "PORT": str(port), **env}
         process = start_process(server_command(server), name=server, env=environment)
         return Server(port, process.wait_until_listening(port), server)
 
     return start
 
 
-@pytest.fixture
-def start_worker(start_process: Processes, chat_environment: dict[str, str]) -> StartWorker:
+def worker_starter(start_process: Processes, common: Mapping[str, str]) -> StartWorker:
+    """The same for the `worker` command."""
+
     def start(
         *, env: Mapping[str, str] = {}, threads: int | None = None, wait: bool = True
     ) -> Process:
-        environment = {**chat_environment, **env}
+        environment = {**common, **env}
         if threads is not None:
             environment["WORKER_THREADS"] = str(threads)
         process = start_process(shell_command("worker"), name="worker", env=environment)
@@ -199,6 +216,57 @@ def start_worker(start_process: Processes, chat_environment: dict[str, str]) -> 
         return process
 
     return start
+
+
+@pytest.fixture
+def start_web(start_process: Processes, chat_environment: dict[str, str]) -> StartWeb:
+    return web_starter(start_process, chat_environment)
+
+
+@pytest.fixture
+def start_worker(start_process: Processes, chat_environment: dict[str, str]) -> StartWorker:
+    return worker_starter(start_process, chat_environment)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Starts processes that all tests of a module share."""
+
+    start_process: Processes
+    redis: RedisServer
+    environment: Mapping[str, str]
+    start_web: StartWeb
+    start_worker: StartWorker
+
+
+@contextmanager
+def sharing(folder: Path, migrated: Path, session: pytest.Session) -> Iterator[Shared]:
+    """Processes in this folder. Their output is shown if a test failed meanwhile."""
+    shutil.copy(migrated, folder / "chat.sqlite3")
+    started, redis = Processes(folder), RedisServer(folder)
+    redis.start()
+    urls = {"REDIS_URL": redis.url, "DATABASE_URL": f"sqlite:///{folder}/chat.sqlite3"}
+    common = urls | {"CHAT_RATE_LIMIT": "0"} | PATIENT
+    starters = web_starter(started, common), worker_starter(started, common)
+    failed = session.testsfailed
+    try:
+        yield Shared(started, redis, common, *starters)
+        started.stop()
+    finally:
+        started.kill()
+        redis.stop()
+        if session.testsfailed > failed:
+            print(started.describe())
+
+
+@pytest.fixture(scope="module")
+def shared(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated_database: Path,
+) -> Iterator[Shared]:
+    with sharing(tmp_path_factory.mktemp("shared"), migrated_database, request.session) as made:
+        yield made
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from labs.harness.ports import is_listening
 from labs.harness.project import ROOT
 from labs.harness.waiting import wait_for
 
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 35.0
+START_TIMEOUT = 90.0
+STOP_TIMEOUT = 90.0
 KEPT_VARIABLES = (
     *("HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_FILE"),
     "COVERAGE_PROCESS_CONFIG",  # set by scripts/coverage: measure children too
@@ -160,7 +160,7 @@ class Process:
 
         def listening() -> bool:
             if not self.is_running:
-                self._reader.join(timeout=5)
+                self._reader.join(timeout=60)
                 raise AssertionError(f"No start on port {port}. {self.describe()}")
             return is_listening(port)
 
@@ -204,15 +204,15 @@ class Process:
         except subprocess.TimeoutExpired:
             self._tell_where_it_is()
             raise AssertionError(f"No end within {timeout:g} s. {self.describe()}") from None
-        self._reader.join(timeout=5)
+        self._reader.join(timeout=60)
         return status
 
     def _tell_where_it_is(self) -> None:
         """Abort it, so that Python dumps all stacks."""
         self.signal(signal.SIGABRT)
         with suppress(subprocess.TimeoutExpired):
-            self._popen.wait(5)
-        self._reader.join(timeout=5)
+            self._popen.wait(60)
+        self._reader.join(timeout=60)
 
     def terminate(self, timeout: float = STOP_TIMEOUT) -> int:
         """Send SIGTERM, wait for the exit and return the status."""
@@ -224,7 +224,7 @@ class Process:
         if self.is_running:
             os.killpg(self.pid, signal.SIGKILL)
             self._popen.wait()
-        self._reader.join(timeout=5)
+        self._reader.join(timeout=60)
         if self._popen.stdout is not None and not self._reader.is_alive():
             self._popen.stdout.close()
 

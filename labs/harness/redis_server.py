@@ -71,7 +71,7 @@ class RedisServer:
     def stop(self) -> None:
         """Stop it and lose its data. Does nothing if it does not run."""
         if self._process is not None:
-            self._process.stop(timeout=10)
+            self._process.stop()
 
     def flush(self) -> None:
         """Delete all data."""

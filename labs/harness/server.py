@@ -34,13 +34,13 @@ class Server:
         """The address of its sockets, without a trailing slash."""
         return f"ws://127.0.0.1:{self.port}"
 
-    def get(self, path: str, timeout: float = 20) -> str:
+    def get(self, path: str, timeout: float = 60) -> str:
         """The body of a page. Raises urllib's HTTPError for an error status."""
         response: HTTPResponse
         with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
             return response.read().decode()
 
-    def probe(self, path: str, timeout: float = 20) -> tuple[int, dict[str, str]]:
+    def probe(self, path: str, timeout: float = 60) -> tuple[int, dict[str, str]]:
         """Status and checks of a health endpoint."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
@@ -53,7 +53,7 @@ class Server:
     def join(self, label: str, **options: Any) -> Iterator["Person"]:
         """Visit the room, which creates it, and open its socket as a page does."""
         self.get(f"/{label}/")
-        given: dict[str, Any] = {"origin": Origin(self.url), "open_timeout": 30, "max_size": None}
+        given: dict[str, Any] = {"origin": Origin(self.url), "open_timeout": 60, "max_size": None}
         with connect(f"{self.socket_url}/chat/{label}/", **(given | options)) as socket:
             yield Person(socket)
 
@@ -73,7 +73,7 @@ class Person:
         """Send a message without waiting for its echo."""
         self.socket.send(json.dumps({"handle": handle, "message": message} | more))
 
-    def hear(self, timeout: float = 20) -> dict[str, Any]:
+    def hear(self, timeout: float = 60) -> dict[str, Any]:
         """The next chat message. Frames of other types are only recorded in `seen`."""
         while True:
             frame: dict[str, Any] = json.loads(self.socket.recv(timeout))
@@ -81,7 +81,7 @@ class Person:
             if frame.get("type", "message") == "message":
                 return frame
 
-    def hear_message(self, pattern: str, timeout: float = 20) -> dict[str, Any]:
+    def hear_message(self, pattern: str, timeout: float = 60) -> dict[str, Any]:
         """The next chat message whose text matches the regular expression."""
         while not re.search(pattern, (frame := self.hear(timeout))["message"]):
             pass

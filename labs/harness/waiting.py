@@ -10,7 +10,7 @@ T = TypeVar("T")
 PAUSE = 0.02
 
 
-def wait_for(condition: Callable[[], T], what: str | Callable[[], str], timeout: float = 20.0) -> T:
+def wait_for(condition: Callable[[], T], what: str | Callable[[], str], timeout: float = 60.0) -> T:
     """The first true value of `condition`. AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()

@@ -15,7 +15,7 @@ from channels_workers.sessions import channel_session
 from channels_workers.worker import WorkerGroup
 
 #: Time-out of every step (s).
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 Event = dict[str, Any]
 

@@ -11,7 +11,7 @@ from channels_workers.worker.commit import finish
 from channels_workers.worker.dispatch import dispatch
 from channels_workers.worker.group import WorkerGroup
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 Consumer = Callable[..., Any]
 StartGroup = Callable[..., WorkerGroup]

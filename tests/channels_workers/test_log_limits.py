@@ -110,7 +110,7 @@ async def test_repeated_lines_are_summarised(
         episodes.log(logger, logging.WARNING, "Closing %s", number, extra=fields("closed"))
     episodes.log(logger, logging.ERROR, "Dropped %s", 1, extra=fields("dropped"))
     assert [record.message for record in caplog.records] == ["Closing 0", "Dropped 1"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while episodes._more:  # noqa: ASYNC110  (nobody tells of it)
             await asyncio.sleep(0.01)
     (again,) = caplog.records[2:]

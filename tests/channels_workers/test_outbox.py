@@ -90,7 +90,7 @@ def test_each_thread_has_its_own_outbox(memory_layer: InMemoryChannelLayer) -> N
     other = threading.Thread(target=put, args=(memory_layer, "other thread"))
     with outbox_of(memory_layer) as outbox:
         other.start()
-        other.join(10)
+        other.join(60)
         put(memory_layer, "this thread")
     assert kept(outbox) == ["this thread"]
     assert texts(memory_layer) == ["other thread"]

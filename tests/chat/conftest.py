@@ -34,6 +34,7 @@ from selenium.webdriver import Chrome
 from labs.harness.chat_site import ChatSite
 from labs.harness.server import Server
 from tests.chat.tab import OpenTab, Tab
+from tests.conftest import PATIENT
 from tests.processes.chromium import start_chromium
 
 Store = Callable[..., None]
@@ -116,7 +117,7 @@ def chat_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatSite]:
         "SIGNUP_RATE_LIMIT": "0",
         "LOGIN_ADDRESS_RATE_LIMIT": "0",
         "LOGIN_PACE": "0",
-        "DRAIN_TIME": "0",
+        **PATIENT,
     }
     with ChatSite(tmp_path_factory.mktemp("chat"), settings) as site:
         for _ in range(2):

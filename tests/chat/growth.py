@@ -1,8 +1,8 @@
 """Measures how run time grows with the length of the input.
 
 No time is compared with a clock. The CPU time for a long text is compared with that for a short
-one, each the best of several tries. Four times the text takes four times as long if time is linear,
-and sixteen times if it is quadratic.
+one. Four times the text takes four times as long if time is linear, and sixteen times if it is
+quadratic. If one try leaves doubt, the best of several tries counts.
 """
 
 import time
@@ -14,25 +14,27 @@ SHORT = 15_000
 NOTHING = 0.02
 #: Between the 4 of linear time and the 16 of quadratic time.
 MOST = 9
+#: One try suffices below it.
+CLEAR = 6
+TRIES = 3
 
 
 def assert_linear(test: Callable[[str], object], text: Callable[[int], str]) -> None:
     """Fail if `test(text(4 * n))` takes much more than four times as long as `test(text(n))`."""
     long, short = text(4 * SHORT), text(SHORT)
-    needed = best(test, long, NOTHING)
-    if needed > NOTHING:
-        base = best(test, short, 0)
-        assert needed < MOST * base, (
-            f"{base:.3f} s for {len(short)}, {needed:.3f} s for {len(long)}"
-        )
+    needed = base = float("inf")
+    for _ in range(TRIES):
+        needed = min(needed, seconds(test, long))
+        if needed <= NOTHING:
+            return
+        base = min(base, seconds(test, short))
+        if needed < CLEAR * base:
+            return
+    assert needed < MOST * base, f"{base:.3f} s for {len(short)}, {needed:.3f} s for {len(long)}"
 
 
-def best(test: Callable[[str], object], text: str, enough: float, tries: int = 3) -> float:
-    found = float("inf")
-    for _ in range(tries):
-        began = time.process_time()
-        test(text)
-        found = min(found, time.process_time() - began)
-        if found <= enough:
-            break
-    return found
+def seconds(test: Callable[[str], object], text: str) -> float:
+    """The CPU time that it takes."""
+    began = time.process_time()
+    test(text)
+    return time.process_time() - began

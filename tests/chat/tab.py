@@ -91,7 +91,7 @@ class Tab:
             except StaleElementReferenceException:
                 return False
 
-        wait_for(seen, lambda: f"{messages}; there is {self.messages('')}", timeout=30)
+        wait_for(seen, lambda: f"{messages}; there is {self.messages('')}", timeout=60)
 
 
 OpenTab = Callable[[Server, str], Tab]

@@ -111,4 +111,4 @@ def test_staff_can_delete_any_message(
         tab.find("#menu button")[0].click()
         tab.find("#sure button[value=delete]")[0].click()
         tab.wait_for_messages("This message was deleted")
-        wait_for(lambda: '"deleted"' in str(eve.socket.recv(20)), "the deletion, for all")
+        wait_for(lambda: '"deleted"' in str(eve.socket.recv(60)), "the deletion, for all")

@@ -73,7 +73,7 @@ def test_the_page_catches_up_after_a_server_restart(
             bob.say(message, handle="bob")
         bob.hear_message("meanwhile 219")
     tab.wait_until("open")
-    wait_for(lambda: len(tab.messages()) == 222, lambda: f"222 messages: {tab.messages()}", 30)
+    wait_for(lambda: len(tab.messages()) == 222, lambda: f"222 messages: {tab.messages()}", 60)
     shown = [text for text in tab.messages() if text != "while it was away"]
     assert shown == ["before", *meanwhile]
     assert tab.messages("[data-state]") == []

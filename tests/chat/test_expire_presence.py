@@ -159,7 +159,7 @@ def test_an_outage_is_logged_once_and_expiry_continues(
     site.expiry.start()
     wait_for(lambda: len(checks) > 5, "more checks")
     site.expiry.stopping.set()
-    site.expiry.thread.join(20)
+    site.expiry.thread.join(60)
     assert not site.expiry.thread.is_alive()
     assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.ERROR]
 

@@ -22,7 +22,7 @@ def send(person: Person, kind: str, **fields: Any) -> None:
 
 def next_of(person: Person, *kinds: str) -> dict[str, Any]:
     """The next frame of one of these types, skipping others."""
-    while (frame := json.loads(person.socket.recv(30))).get("type", "message") not in kinds:
+    while (frame := json.loads(person.socket.recv(60))).get("type", "message") not in kinds:
         pass
     found: dict[str, Any] = frame
     return found
@@ -37,13 +37,14 @@ def names(person: Person, handle: str = "") -> list[str]:
 
 
 def guest_cookie(server: Server) -> dict[str, str]:
-    with urllib.request.urlopen(f"{server.url}/lobby/", timeout=20) as response:
+    with urllib.request.urlopen(f"{server.url}/lobby/", timeout=60) as response:
         return {"Cookie": response.headers["Set-Cookie"].partition(";")[0]}
 
 
 @contextmanager
 def in_the_lobby(server: Server) -> Iterator[Person]:
-    with connect(f"{server.socket_url}/chat/", origin=Origin(server.url)) as socket:
+    address = f"{server.socket_url}/chat/"
+    with connect(address, origin=Origin(server.url), open_timeout=60) as socket:
         yield Person(socket)
 
 

@@ -57,7 +57,7 @@ def test_an_edit_is_shown_live_to_all(
 
 def _next(person: Person) -> dict[str, Any]:
 
-    frame: dict[str, Any] = json.loads(person.socket.recv(20))
+    frame: dict[str, Any] = json.loads(person.socket.recv(60))
     return frame
 
 

@@ -80,7 +80,7 @@ def test_concurrent_threads_stay_within_the_limit(transactional_db: None) -> Non
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert (len(waits), waits.count(0)) == (20, 10)
 
 

@@ -38,7 +38,7 @@ def test_people_arrive_type_and_leave(
         tab.wait_for_messages("hi", "done")
         assert not tab.texts("#typing")[0:1] or tab.texts("#typing") == [""]
         tab.press("I am typing")
-        wait_for(lambda: json.loads(bob.socket.recv(20)).get("type") == "typing" or None, "typing")
+        wait_for(lambda: json.loads(bob.socket.recv(60)).get("type") == "typing" or None, "typing")
     tab.wait_for_texts("#people .handle", "ann")
     tab.wait_for_texts("#note", "\u2068bob\u2069 left")
 

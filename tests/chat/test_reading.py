@@ -194,7 +194,7 @@ def test_the_page_holds_a_few_of_five_thousand_messages(
     first = "return document.querySelector('.log .text').textContent"
     up = "const s = document.getElementById('scroll'); s.scrollTop = Math.min(s.scrollTop, 500);"
     up += "s.dispatchEvent(new Event('scroll'));" + first
-    wait_for(lambda: tab.run(up) == "m0", "the first message", 30)
+    wait_for(lambda: tab.run(up) == "m0", "the first message", 60)
     assert tab.run(nodes) < 4_000
     assert tab.run("return document.querySelectorAll('.message').length") == 300
     down = "const s = document.getElementById('scroll'); s.scrollTop = s.scrollHeight;"

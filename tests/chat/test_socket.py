@@ -42,7 +42,7 @@ def label(request: pytest.FixtureRequest) -> str:
 
 def next_frame(person: Person) -> dict[str, Any]:
     """The next frame that is not about presence."""
-    while (frame := json.loads(person.socket.recv(20))).get("type") == "presence":
+    while (frame := json.loads(person.socket.recv(60))).get("type") == "presence":
         pass
     found: dict[str, Any] = frame
     return found
@@ -54,7 +54,7 @@ def message(**fields: Any) -> str:
 
 def status_of_handshake(server: Server, path: str, origin: str | None) -> int:
     with pytest.raises(InvalidStatus) as caught:
-        connect(server.socket_url + path, origin=origin and Origin(origin))
+        connect(server.socket_url + path, origin=origin and Origin(origin), open_timeout=60)
     return caught.value.response.status_code
 
 
@@ -162,7 +162,7 @@ def test_a_wrong_or_missing_origin_is_refused(
 
 def guest_cookie(server: Server, label: str) -> dict[str, str]:
     """The cookie header of a browser that has visited the page."""
-    with urllib.request.urlopen(f"{server.url}/{label}/", timeout=20) as response:
+    with urllib.request.urlopen(f"{server.url}/{label}/", timeout=60) as response:
         cookie = response.headers["Set-Cookie"].partition(";")[0]
     return {"Cookie": cookie}
 

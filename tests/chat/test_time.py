@@ -143,7 +143,6 @@ def visitor(client: Client, settings: Settings) -> Client:
     settings.LOGIN_RATE_LIMIT = settings.LOGIN_ADDRESS_RATE_LIMIT = settings.SIGNUP_RATE_LIMIT = (
         None
     )
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return client
 
 

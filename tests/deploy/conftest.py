@@ -3,8 +3,9 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from configparser import RawConfigParser
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,11 +13,11 @@ from typing import Protocol
 import pytest
 
 from labs.harness.ports import free_port
-from labs.harness.processes import Process, Processes, clean_environment
+from labs.harness.processes import Process, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.server import Server
 from labs.harness.visitor import Visitor
-from tests.conftest import StartWeb, StartWorker
+from tests.conftest import sharing
 from tests.deploy.nginx import HOST, Nginx
 
 SECRET_KEY = "a-secret-key-for-these-tests-alone-that-is-long-enough-0123456789"
@@ -74,50 +75,53 @@ class StartSite(Protocol):
         env: Mapping[str, str] = ...,
         of_gunicorn: Mapping[str, str] | None = ...,
         changes: Mapping[str, str] = ...,
-    ) -> Site: ...
+    ) -> AbstractContextManager[Site]: ...
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start_site(
-    start_process: Processes,
-    start_web: StartWeb,
-    start_worker: StartWorker,
-    chat_environment: dict[str, str],
+    request: pytest.FixtureRequest,
     static_root: Path,
-    tmp_path: Path,
+    migrated_database: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> StartSite:
+    @contextmanager
     def start(
         server: str = "daphne",
         *,
         env: Mapping[str, str] = {},
         of_gunicorn: Mapping[str, str] | None = {},
         changes: Mapping[str, str] = {},
-    ) -> Site:
-        everywhere = {
-            **chat_environment,
-            "DEBUG": "0",
-            "SECRET_KEY": SECRET_KEY,
-            "ALLOWED_HOSTS": HOST,
-            "BIND": "127.0.0.1",
-            "STATIC_ROOT": str(static_root),
-            **env,
-        }
+    ) -> Iterator[Site]:
         port = free_port()
+        folder = tmp_path_factory.mktemp("site")
+        with sharing(folder, migrated_database, request.session) as shared:
+            everywhere = {
+                **shared.environment,
+                "DEBUG": "0",
+                "SECRET_KEY": SECRET_KEY,
+                "ALLOWED_HOSTS": HOST,
+                "BIND": "127.0.0.1",
+                "STATIC_ROOT": str(static_root),
+                **env,
+            }
 
-        def start_gunicorn() -> Process:
-            both = {**everywhere, **(of_gunicorn or {})}
-            process = start_process(gunicorn_command(port), name="gunicorn", env=both)
-            return process.wait_until_listening(port)
+            def start_gunicorn() -> Process:
+                both = {**everywhere, **(of_gunicorn or {})}
+                process = shared.start_process(gunicorn_command(port), name="gunicorn", env=both)
+                return process.wait_until_listening(port)
 
-        start_worker(env=everywhere)
-        web = start_web(server, env=everywhere)
-        gunicorn = web if of_gunicorn is None else Server(port, start_gunicorn())
-        nginx = Nginx(tmp_path / "nginx", start_process, web.port, gunicorn.port, changes)
-        return Site(web, gunicorn, nginx, start_gunicorn)
+            shared.start_worker(env=everywhere)
+            web = shared.start_web(server, env=everywhere)
+            gunicorn = web if of_gunicorn is None else Server(port, start_gunicorn())
+            nginx = Nginx(folder / "nginx", shared.start_process, web.port, gunicorn.port, changes)
+            yield Site(web, gunicorn, nginx, start_gunicorn)
 
     return start
 
 
-@pytest.fixture
-def site(start_site: StartSite) -> Site:
-    return start_site()
+@pytest.fixture(scope="module")
+def site(start_site: StartSite) -> Iterator[Site]:
+    """The site of all tests of a module."""
+    with start_site() as made:
+        yield made

@@ -28,7 +28,7 @@ def assert_they_talk(ann: Person, bob: Person, text: str) -> None:
 
 def next_of(person: Person, kind: str) -> dict[str, Any]:
     """The next frame of this type."""
-    while (frame := json.loads(person.socket.recv(20))).get("type") != kind:
+    while (frame := json.loads(person.socket.recv(60))).get("type") != kind:
         pass
     return dict(frame)
 

@@ -1,6 +1,7 @@
 """The chat below a prefix, behind a real nginx that keeps or strips the prefix."""
 
 import re
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,10 +43,11 @@ WAYS = {
 }
 
 
-@pytest.fixture(params=WAYS)
-def site(request: pytest.FixtureRequest, start_site: StartSite) -> Site:
+@pytest.fixture(scope="module", params=WAYS)
+def site(request: pytest.FixtureRequest, start_site: StartSite) -> Iterator[Site]:
     server, changes, of_gunicorn = WAYS[request.param]
-    return start_site(server, env=ENV, of_gunicorn=of_gunicorn, changes=changes)
+    with start_site(server, env=ENV, of_gunicorn=of_gunicorn, changes=changes) as made:
+        yield made
 
 
 def test_people_chat_below_the_prefix(site: Site) -> None:

@@ -6,7 +6,7 @@ from channels.testing import ApplicationCommunicator
 import chat_project.asgi
 import examples.asgi
 import examples.plain
-from tests.examples.conftest import SERVERS, StartExample
+from tests.examples.conftest import SERVERS, SharedExample, StartExample
 
 APPLICATIONS = [
     pytest.param(module.application, id=module.__name__)
@@ -26,7 +26,7 @@ async def test_lifespan_is_answered(application: object) -> None:
     server = ApplicationCommunicator(application, {"type": "lifespan"})
     for phase in ("startup", "shutdown"):
         await server.send_input({"type": f"lifespan.{phase}"})
-        assert await server.receive_output(10) == {"type": f"lifespan.{phase}.complete"}
+        assert await server.receive_output(60) == {"type": f"lifespan.{phase}.complete"}
     await server.wait()
 
 
@@ -40,5 +40,5 @@ def test_lifespan_under_uvicorn(module: str, start_example: StartExample) -> Non
 
 @pytest.mark.parametrize("module", ["examples.asgi", "examples.plain"])
 @pytest.mark.parametrize("kind", SERVERS)
-def test_http_goes_to_django(kind: str, module: str, start_example: StartExample) -> None:
-    assert "<title>" in start_example(kind, module).get("/")
+def test_http_goes_to_django(kind: str, module: str, shared_example: SharedExample) -> None:
+    assert "<title>" in shared_example(kind, module).get("/")

@@ -11,7 +11,7 @@ from channels_workers import Group
 from channels_workers.layers.memory import InMemoryChannelLayer
 from examples.consumers import AsyncChatConsumer, ChatConsumer, EchoConsumer
 
-TIMEOUT = 10
+TIMEOUT = 60
 CHATS = [ChatConsumer, AsyncChatConsumer]
 
 Chat = type[ChatConsumer] | type[AsyncChatConsumer]

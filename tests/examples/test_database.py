@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from labs.harness.processes import Process
 from labs.harness.server import Server
-from tests.conftest import StartWorker
-from tests.examples.conftest import SERVERS, RunShell, StartExample, open_socket
+from tests.examples.conftest import SERVERS, RunShell, SharedExample, StartExample, open_socket
 
 each_server = pytest.mark.parametrize("kind", SERVERS)
 
@@ -19,7 +19,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 client = Client()
-client.force_login(User.objects.create_user("ann"))
+client.force_login(User.objects.get_or_create(username="ann")[0])
 print(f"{settings.SESSION_COOKIE_NAME}={client.session.session_key}")
 """
 
@@ -34,25 +34,24 @@ def answer(server: Server, path: str, *frames: object, cookie: str = "") -> Any:
 
 @each_server
 def test_the_orm_by_a_call_and_by_a_decorator(
-    kind: str, start_example: StartExample, start_worker: StartWorker
+    kind: str, shared_example: SharedExample, shared_worker: Process
 ) -> None:
-    server = start_example(kind)
-    start_worker()
-    assert answer(server, "/ws/history/lobby/", {}) == {"count": 0, "last": None}
-    with server.join("lobby") as ann:
+    server, room = shared_example(kind), f"orm-{kind}"
+    assert answer(server, f"/ws/history/{room}/", {}) == {"count": 0, "last": None}
+    with server.join(room) as ann:
         for text in ("hello", "again"):
             ann.say(text)
             ann.hear_message(text)
-    assert answer(server, "/ws/history/lobby/", {}) == {"count": 2, "last": "again"}
+    assert answer(server, f"/ws/history/{room}/", {}) == {"count": 2, "last": "again"}
     assert answer(server, "/ws/history/other/", {}) == {"count": 0, "last": None}
 
 
 @each_server
 def test_the_user_of_the_session(
-    kind: str, start_example: StartExample, run_shell: RunShell
+    kind: str, shared_example: SharedExample, run_shell: RunShell
 ) -> None:
     cookie = run_shell(LOG_IN).output
-    server = start_example(kind)
+    server = shared_example(kind)
     assert answer(server, "/ws/user/", cookie=cookie) == {"user": "ann"}
     assert answer(server, "/ws/user/", cookie=cookie + "x") == {"user": None}
     assert answer(server, "/ws/user/") == {"user": None}

@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from tests.examples.conftest import SERVERS, RunShell, StartExample, open_socket
+from tests.examples.conftest import SERVERS, RunShell, SharedExample, open_socket
 
 IMPORTS = """
 from asgiref.sync import async_to_sync
@@ -50,9 +50,9 @@ print(async_to_sync(layer.receive)(name))
 
 
 def test_a_group_send_from_a_shell_calls_the_method_of_each_member(
-    start_example: StartExample, run_shell: RunShell
+    shared_example: SharedExample, run_shell: RunShell
 ) -> None:
-    servers = [start_example(kind) for kind in SERVERS]
+    servers = [shared_example(kind) for kind in SERVERS]
     with ExitStack() as stack:
         sockets = [
             stack.enter_context(open_socket(server, f"/ws/{chat}/lobby/"))
@@ -60,4 +60,4 @@ def test_a_group_send_from_a_shell_calls_the_method_of_each_member(
             for chat in ("chat", "async-chat")
         ]
         run_shell(IMPORTS + GROUP_SEND)
-        assert [socket.recv(20) for socket in sockets] == ["hi"] * 4
+        assert [socket.recv(60) for socket in sockets] == ["hi"] * 4

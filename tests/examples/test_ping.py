@@ -8,7 +8,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from examples.ping import ping
-from tests.examples.conftest import SERVERS, StartExample
+from tests.examples.conftest import SERVERS, SharedExample, StartExample
 
 MODULES = ("examples.asgi", "examples.plain")
 
@@ -23,7 +23,7 @@ async def run_ping(*events: dict[str, Any]) -> list[dict[str, Any]]:
     async def send(event: dict[str, Any]) -> None:
         sent.append(event)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ping({"type": "websocket", "path": "/ws/ping/"}, incoming.get, send)
     assert incoming.empty()
     return sent
@@ -54,20 +54,22 @@ async def test_it_answers_nothing_else() -> None:
 def test_under_a_server(kind: str, module: str, start_example: StartExample) -> None:
     server = start_example(kind, module)
     for _ in range(2):
-        with connect(f"{server.socket_url}/ws/ping/") as socket:
+        with connect(f"{server.socket_url}/ws/ping/", open_timeout=60) as socket:
             socket.send("hello")
             socket.send(b"ping")
             socket.send("ping")
-            assert socket.recv(20) == "pong!"
+            assert socket.recv(60) == "pong!"
     assert server.process.terminate() in (0, -15)
     assert "Traceback" not in server.process.output, server.process.describe()
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_the_plain_application_refuses_other_paths(kind: str, start_example: StartExample) -> None:
-    server = start_example(kind, "examples.plain")
+def test_the_plain_application_refuses_other_paths(
+    kind: str, shared_example: SharedExample
+) -> None:
+    server = shared_example(kind, "examples.plain")
     with pytest.raises(InvalidStatus, match="403"):
-        connect(f"{server.socket_url}/chat/lobby/")
-    with connect(f"{server.socket_url}/ws/ping/") as socket:
+        connect(f"{server.socket_url}/chat/lobby/", open_timeout=60)
+    with connect(f"{server.socket_url}/ws/ping/", open_timeout=60) as socket:
         socket.send("ping")
-        assert socket.recv(20) == "pong!"
+        assert socket.recv(60) == "pong!"

@@ -6,8 +6,8 @@ from inspect import iscoroutinefunction
 import pytest
 
 from chat import views
-from tests.conftest import StartWorker
-from tests.examples.conftest import SERVERS, StartExample
+from labs.harness.processes import Process
+from tests.examples.conftest import SERVERS, SharedExample
 
 
 def test_one_is_sync_and_one_is_async() -> None:
@@ -17,13 +17,12 @@ def test_one_is_sync_and_one_is_async() -> None:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_both_show_the_messages(
-    kind: str, start_example: StartExample, start_worker: StartWorker
+    kind: str, shared_example: SharedExample, shared_worker: Process
 ) -> None:
-    server = start_example(kind)
-    start_worker()
-    with server.join("lobby") as ann:
+    server, room = shared_example(kind), f"views-{kind}"
+    with server.join(room) as ann:
         ann.say("hello")
         said = ann.hear()
-        assert "hello" in server.get("/lobby/")
-        history = json.loads(server.get("/lobby/messages/"))
+        assert "hello" in server.get(f"/{room}/")
+        history = json.loads(server.get(f"/{room}/messages/"))
         assert history == {"messages": [said], "more": False}

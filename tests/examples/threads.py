@@ -44,7 +44,7 @@ def query(meeting: threading.Barrier) -> int:
     """Hold a connection until the others have one, too. Return the thread."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-        meeting.wait(20)
+        meeting.wait(60)
     return threading.get_ident()
 
 

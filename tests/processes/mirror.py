@@ -16,7 +16,7 @@ from chat_project.settings import *  # noqa: F403
 from chat_project.settings import REDIS_URL
 
 CHANNEL_ROUTING = "tests.processes.mirror.channel_routing"
-LIMITS = {"HANDSHAKE_TIMEOUT": 15.0, "DRAIN_TIME": 0}
+LIMITS = {"HANDSHAKE_TIMEOUT": 60.0, "DRAIN_TIME": 0}
 CHANNEL_WORKERS = {**LIMITS, **json.loads(os.environ.get("LIMITS", "{}"))}
 ENDED, RUN, GO = "ended", "run", "go"
 

@@ -2,4 +2,4 @@
 
 from chat_project.settings import *  # noqa: F403
 
-CHANNEL_WORKERS = {"REPLY_BYTES_WAITING": 100_000}
+CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 60, "REPLY_BYTES_WAITING": 100_000}

@@ -18,7 +18,7 @@ from labs.harness.processes import Process
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
-from tests.conftest import StartServer, StartWeb, StartWorker
+from tests.conftest import StartServer, StartWeb, StartWorker, sharing
 from tests.processes.by_workers import CLOSED, GO, IMPORTED, PART, RUN
 
 SERVERS = ("daphne", "uvicorn")
@@ -85,36 +85,76 @@ class Site:
 StartSite = Callable[..., Site]
 
 
+def site_of(
+    kind: str,
+    start_web: StartWeb,
+    start_worker: StartWorker,
+    redis: RedisServer,
+    *,
+    env: dict[str, str] | None = None,
+    **limits: Any,
+) -> Site:
+    """A server of this kind with these limits."""
+    given = {
+        "DJANGO_SETTINGS_MODULE": "tests.processes.by_workers",
+        "LIMITS": json.dumps({"REQUEST_WAIT_TIMEOUT": TIMEOUT, **limits}),
+        "DEBUG": "1",
+        **(env or {}),
+    }
+    server = start_web(kind, env=given)
+    return Site(server, partial(start_worker, env=given), redis)
+
+
 @pytest.fixture
 def start_site(
     start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
 ) -> StartSite:
-    """Starts a server of the given kind with these limits, and so many workers."""
+    """Starts a server of the given kind with these limits."""
 
-    def start(
-        kind: str, *, workers: int = 1, env: dict[str, str] | None = None, **limits: Any
-    ) -> Site:
-        given = {
-            "DJANGO_SETTINGS_MODULE": "tests.processes.by_workers",
-            "LIMITS": json.dumps(limits),
-            "DEBUG": "1",
-            **(env or {}),
-        }
-        server = start_web(kind, env=given)
-        site = Site(server, partial(start_worker, env=given), redis_server)
-        for _ in range(workers):
-            site.start_worker()
-        return site
+    def start(kind: str, **options: Any) -> Site:
+        return site_of(kind, start_web, start_worker, redis_server, **options)
 
     return start
+
+
+@pytest.fixture(scope="module")
+def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("large") / "large"
+    path.write_bytes(os.urandom(MIB) * (SIZE // MIB))
+    return path
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def shared_site(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated_database: Path,
+    large_file: Path,
+) -> Iterator[Site]:
+    """A server and a worker of many tests. It offers the large file."""
+    folder = tmp_path_factory.mktemp("site")
+    limits = {"REQUEST_BODY_SIZE": SIZE, "REQUEST_BYTES_WAITING": 4 * SIZE}
+    env = {"DOWNLOAD": str(large_file)}
+    with sharing(folder, migrated_database, request.session) as shared:
+        starters = shared.start_web, shared.start_worker
+        site = site_of(request.param, *starters, shared.redis, env=env, **limits)
+        site.start_worker()
+        yield site
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Iterator[Site]:
+    """That site, without notes of other tests."""
+    yield shared_site
+    wait_for(lambda: shared_site.kept("connections:*") == [], "no record of a request")
+    with shared_site.redis.client() as client:
+        client.delete(RUN, CLOSED, GO)
 
 
 # Pages
 
 
-@pytest.mark.parametrize("kind", SERVERS)
-def test_pages(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind)
+def test_pages(site: Site) -> None:
     with site.request("/greet/?name=ann") as response:
         assert (response.status, response.read()) == (200, b"GET ann")
         cookies = [value for name, value in response.getheaders() if name.lower() == "set-cookie"]
@@ -144,7 +184,7 @@ def test_pages(kind: str, start_site: StartSite) -> None:
 def test_a_server_imports_no_views_and_keeps_its_health_pages(
     kind: str, start_site: StartSite
 ) -> None:
-    site = start_site(kind, workers=0)
+    site = start_site(kind)
     assert site.server.probe("/healthz")[0] == 200
     worker = site.start_worker()
     assert site.get("/process/") == (200, str(worker.pid).encode())
@@ -153,7 +193,7 @@ def test_a_server_imports_no_views_and_keeps_its_health_pages(
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_prefix_stays_in_the_server(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind, workers=0, HTTP={"/": "workers", "/here/": "interface"})
+    site = start_site(kind, HTTP={"/": "workers", "/here/": "interface"})
     assert site.get("/here/process/") == (200, str(site.server.process.pid).encode())
     worker = site.start_worker()
     assert site.get("/process/") == (200, str(worker.pid).encode())
@@ -163,12 +203,12 @@ def test_a_prefix_stays_in_the_server(kind: str, start_site: StartSite) -> None:
 def test_without_workers_a_request_is_told_when_to_come_again(
     kind: str, start_site: StartSite
 ) -> None:
-    site = start_site(kind, workers=0, REQUEST_WAIT_TIMEOUT=0.5)
+    site = start_site(kind, REQUEST_WAIT_TIMEOUT=0.5)
     with site.request("/greet/") as response:
         assert response.status == 503
         assert int(response.getheader("Retry-After") or 0) > 0
     site.start_worker()
-    assert site.get("/greet/?name=bob") == (200, b"GET bob")
+    wait_for(lambda: site.get("/greet/?name=bob") == (200, b"GET bob"), "a page")
     assert site.seen(RUN) == []  # the first was withdrawn
 
 
@@ -215,18 +255,7 @@ def peak_memory(redis: RedisServer) -> Iterator[Callable[[], int]]:
         watcher.join()
 
 
-@pytest.fixture
-def large_file(tmp_path: Path) -> Path:
-    path = tmp_path / "large"
-    path.write_bytes(os.urandom(MIB) * (SIZE // MIB))
-    return path
-
-
-@pytest.mark.parametrize("kind", SERVERS)
-def test_an_upload_takes_little_of_redis(
-    kind: str, start_site: StartSite, large_file: Path
-) -> None:
-    site = start_site(kind, REQUEST_BODY_SIZE=SIZE, REQUEST_BYTES_WAITING=4 * SIZE)
+def test_an_upload_takes_little_of_redis(site: Site, large_file: Path) -> None:
     assert site.get("/greet/")[0] == 200
     data = large_file.read_bytes()
     with peak_memory(site.redis) as growth:
@@ -236,11 +265,7 @@ def test_an_upload_takes_little_of_redis(
     assert site.get("/digest/", "POST", body=data + b"x")[0] == 413
 
 
-@pytest.mark.parametrize("kind", SERVERS)
-def test_a_download_takes_little_of_redis(
-    kind: str, start_site: StartSite, large_file: Path
-) -> None:
-    site = start_site(kind, env={"DOWNLOAD": str(large_file)})
+def test_a_download_takes_little_of_redis(site: Site, large_file: Path) -> None:
     assert site.get("/greet/")[0] == 200
     with peak_memory(site.redis) as growth, site.request("/file/") as response:
         assert response.status == 200
@@ -252,7 +277,7 @@ def test_a_download_takes_little_of_redis(
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_slow_downloads_of_pages_hold_no_thread(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind, workers=0)
+    site = start_site(kind)
     site.start_worker(threads=1)
     path = f"/large/{7 * MIB}/"
     with site.request(path) as one, site.request(path) as two:  # nobody reads their bodies
@@ -260,11 +285,7 @@ def test_slow_downloads_of_pages_hold_no_thread(kind: str, start_site: StartSite
         assert [len(each.read()) for each in (one, two)] == [7 * MIB, 7 * MIB]
 
 
-@pytest.mark.parametrize("kind", SERVERS)
-def test_a_stream_waits_for_its_client_and_is_closed_when_it_leaves(
-    kind: str, start_site: StartSite
-) -> None:
-    site = start_site(kind)
+def test_a_stream_waits_for_its_client_and_is_closed_when_it_leaves(site: Site) -> None:
     with peak_memory(site.redis) as growth, site.request(f"/stream/{SIZE // PART}/") as response:
         assert response.read(PART) == b"00000000" * (PART // 8)
         assert site.seen(CLOSED) == []  # it waits: nobody reads
@@ -277,7 +298,7 @@ def test_a_stream_waits_for_its_client_and_is_closed_when_it_leaves(
 
 @pytest.mark.parametrize("kind", ["daphne"])
 def test_a_safe_request_of_a_killed_worker_runs_again(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind, workers=0)
+    site = start_site(kind)
     victim = site.start_worker()
     with _later(site, "/held/") as answer:
         site.wait_for(RUN)
@@ -293,7 +314,7 @@ def test_a_safe_request_of_a_killed_worker_runs_again(kind: str, start_site: Sta
 def test_an_unsafe_request_of_a_killed_worker_never_runs_again(
     kind: str, start_site: StartSite
 ) -> None:
-    site = start_site(kind, workers=0)
+    site = start_site(kind)
     victim = site.start_worker()
     with _later(site, "/held/", "POST") as answer:
         site.wait_for(RUN)
@@ -308,7 +329,7 @@ def test_an_unsafe_request_of_a_killed_worker_never_runs_again(
 def test_a_response_of_a_killed_worker_is_not_taken_for_a_whole_one(
     kind: str, start_site: StartSite
 ) -> None:
-    site = start_site(kind, workers=0)
+    site = start_site(kind)
     victim = site.start_worker()
     with site.request("/held/stream/") as response:
         assert response.read(5) == b"first"
@@ -316,6 +337,7 @@ def test_a_response_of_a_killed_worker_is_not_taken_for_a_whole_one(
         site.start_worker()
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             response.read()
+    site.let_go()  # of the view that runs again, for which a stop would wait
 
 
 @contextmanager
@@ -341,9 +363,7 @@ def lines(response: http.client.HTTPResponse, count: int) -> bytes:
     return b"".join(response.readline() for _ in range(count))
 
 
-@pytest.mark.parametrize("kind", SERVERS)
-def test_a_socket_answers_a_long_poll_and_an_event_stream(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind)
+def test_a_socket_answers_a_long_poll_and_an_event_stream(site: Site) -> None:
     with (
         connect(f"{site.server.socket_url}/talk/", open_timeout=TIMEOUT) as socket,
         site.request("/events/", headers={"Last-Event-ID": "41"}) as stream,
@@ -361,7 +381,7 @@ def test_a_socket_answers_a_long_poll_and_an_event_stream(kind: str, start_site:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_deploy_of_pages_drops_no_socket_and_no_request(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind, workers=0)
+    site = start_site(kind)
     old = site.start_worker()
     with connect(f"{site.server.socket_url}/talk/", open_timeout=TIMEOUT) as socket:
         with _later(site, "/held/", "POST") as answer:

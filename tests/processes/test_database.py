@@ -42,14 +42,14 @@ def handles(person: Person) -> list[str]:
     """Who is in the room, according to the server."""
     person.socket.send(json.dumps({"type": "presence"}))
     while True:
-        frame: dict[str, Any] = json.loads(person.socket.recv(20))
+        frame: dict[str, Any] = json.loads(person.socket.recv(60))
         if "here" in frame:
             return [one["handle"] for one in frame["here"]]
 
 
 def hear_of_departure(person: Person) -> None:
     while not any("left" in frame for frame in person.seen):
-        person.seen.append(json.loads(person.socket.recv(30)))
+        person.seen.append(json.loads(person.socket.recv(60)))
 
 
 def test_messages_and_departures_survive_a_database_outage(
@@ -66,7 +66,7 @@ def test_messages_and_departures_survive_a_database_outage(
                 for number in range(3):
                     ann.say(f"{number}")
                 worker.wait_for_line("failed and runs again")
-        heard = [ann.hear(timeout=30)["message"] for _ in range(3)]
+        heard = [ann.hear(timeout=60)["message"] for _ in range(3)]
         assert heard == ["0", "1", "2"], "each once, and in order"
         hear_of_departure(ann)
         assert handles(ann) == ["ann"]

@@ -43,7 +43,7 @@ def test_a_killed_worker_loses_and_repeats_no_delayed_message(
         start_worker(env=LATER, wait=False)
     wait_for(lambda: len(ran(redis_server)) >= 5, "the delayed messages", 60)
     witness = send_now(redis_server)
-    wait_for(lambda: any(text.endswith(witness) for text in ran(redis_server)), "the witness", 30)
+    wait_for(lambda: any(text.endswith(witness) for text in ran(redis_server)), "the witness", 60)
     assert sorted(ran(redis_server)[:5]) == sorted(expected)
     assert len(ran(redis_server)) == 6
 

@@ -105,7 +105,7 @@ def assert_readiness_follows(
 async def test_a_draining_server_closes_its_sockets_one_by_one(
     kind: str, start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
-    server = start_web(kind, env={**ECHO, "DRAIN_TIME": "2", "RETURN_TIME": "2.5"})
+    server = start_web(kind, env={**ECHO, "DRAIN_TIME": "6", "RETURN_TIME": "2.5"})
     start = partial(start_worker, env=ECHO, threads=2)
     worker = start()
     async with asyncio.timeout(2 * TIMEOUT):

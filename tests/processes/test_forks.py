@@ -22,11 +22,11 @@ def web(start_web: StartWeb, worker: Process) -> Server:
 
 def answers(web: Server, text: str, count: int) -> list[str | bytes]:
     """The replies to *text*, and to a second message that shows that all still work."""
-    with connect(f"{web.socket_url}/room/", open_timeout=30) as socket:
+    with connect(f"{web.socket_url}/room/", open_timeout=60) as socket:
         socket.send(text)
-        found = [socket.recv(20) for _ in range(count)]
+        found = [socket.recv(60) for _ in range(count)]
         socket.send("still here?")
-        assert socket.recv(20) == "still here?"
+        assert socket.recv(60) == "still here?"
     return found
 
 

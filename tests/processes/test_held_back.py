@@ -13,12 +13,12 @@ import pytest
 
 from channels_workers.interface.close_codes import SERVER_STOPS
 from labs.harness import ports
-from labs.harness.processes import Processes
+from labs.harness.processes import Process, Processes
 from labs.harness.raw_socket import CLOSE, PING, PONG, TEXT, RawSocket, deflated, frame
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
-from tests.conftest import StartWorker
+from tests.conftest import Shared
 from tests.processes.mirror import ENDED, GO, RUN
 
 MIRROR = {"DJANGO_SETTINGS_MODULE": "tests.processes.mirror"}
@@ -46,13 +46,28 @@ Start = Callable[..., Server]
 OpenMany = Callable[..., list[RawSocket]]
 
 
+@pytest.fixture(scope="module")
+def worker(shared: Shared) -> Process:
+    """The worker of all tests."""
+    return shared.start_worker(env=MIRROR)
+
+
 @pytest.fixture
-def start(start_process: Processes, chat_environment: dict[str, str]) -> Start:
+def redis_server(shared: Shared, worker: Process) -> Iterator[RedisServer]:
+    """The Redis of all tests, with the notes of one. A test ends with its last disconnect."""
+    yield shared.redis
+    with shared.redis.client() as client:
+        wait_for(lambda: not client.keys("*:connections:*"), "the end of all connections")
+        client.delete(RUN, ENDED, GO)
+
+
+@pytest.fixture
+def start(redis_server: RedisServer, shared: Shared, start_process: Processes) -> Start:
     def start(
         kind: str, env: dict[str, str] | None = None, *, pings: bool = False, **limits: Any
     ) -> Server:
         port = ports.free_port()
-        given = {**chat_environment, **MIRROR, "LIMITS": json.dumps(limits), "PORT": str(port)}
+        given = {**shared.environment, **MIRROR, "LIMITS": json.dumps(limits), "PORT": str(port)}
         words = (
             "exec",
             COMMANDS[kind],
@@ -114,10 +129,10 @@ def send_and_answer(client: RawSocket, texts: list[bytes], pings: SimpleQueue[by
 
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_frames_sent_while_workers_are_busy_are_delivered_in_order(
-    kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
+    kind: str, start: Start, redis_server: RedisServer
 ) -> None:
-    server, _ = start(kind, pings=True), start_worker(env=MIRROR)
-    numbers = [b"%06d" % number + b" " * 16_000 for number in range(1000)]
+    server = start(kind, pings=True)
+    numbers = [b"%06d" % number + b" " * 64_000 for number in range(250)]
     with RawSocket(server.port, "/stuck/") as client:
         assert client.is_open
         before = server.process.memory / 1024
@@ -141,9 +156,9 @@ def test_frames_sent_while_workers_are_busy_are_delivered_in_order(
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])  # it takes 20 s
 def test_a_client_that_leaves_while_held_back_is_noticed_and_leaves_few_frames(
-    kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
+    kind: str, start: Start, redis_server: RedisServer
 ) -> None:
-    server, _ = start(kind, LEFT_FRAMES=5), start_worker(env=MIRROR)
+    server = start(kind, LEFT_FRAMES=5)
     with RawSocket(server.port, "/stuck/") as client:
         assert client.send_until_held(frame(b"x" * 2000) * 10, 10_000) < 10_000
     server.process.wait_for_line("Dropped .* whose client has left: LEFT_FRAMES exceeded")
@@ -157,11 +172,10 @@ def test_a_client_that_leaves_while_held_back_is_noticed_and_leaves_few_frames(
 def test_queued_and_orphaned_frames_of_many_clients_use_bounded_memory(
     kind: str,
     start: Start,
-    start_worker: StartWorker,
     open_many: OpenMany,
     redis_server: RedisServer,
 ) -> None:
-    server, _ = start(kind), start_worker(env=MIRROR)
+    server = start(kind)
     clients = open_many(40, server, "/stuck/")
     before = server.process.memory / 1024
     for client in clients:
@@ -179,9 +193,9 @@ def test_queued_and_orphaned_frames_of_many_clients_use_bounded_memory(
 
 @pytest.mark.parametrize("kind", COMPRESSING)
 def test_decompressed_frames_use_bounded_memory(
-    kind: str, start: Start, start_worker: StartWorker, open_many: OpenMany
+    kind: str, start: Start, open_many: OpenMany
 ) -> None:
-    server, _ = start(kind), start_worker(env=MIRROR)
+    server = start(kind)
     bomb = deflated(b" " * 12_000_000)
     assert len(bomb) < 20_000
     clients = open_many(20, server)
@@ -195,9 +209,9 @@ def test_decompressed_frames_use_bounded_memory(
 
 @pytest.mark.parametrize("kind", CUTTING)
 def test_pings_with_unread_pongs_cut_the_connection(
-    kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
+    kind: str, start: Start, redis_server: RedisServer
 ) -> None:
-    server, _ = start(kind, REPLY_BYTES_WAITING=100_000), start_worker(env=MIRROR)
+    server = start(kind, REPLY_BYTES_WAITING=100_000)
     with RawSocket(server.port) as client:
         send_until_cut(client, frame(b"p" * 125, PING) * 500)
         ends = wait_for(lambda: notes(redis_server, ENDED), "the disconnect consumer")
@@ -206,9 +220,9 @@ def test_pings_with_unread_pongs_cut_the_connection(
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
 def test_a_message_of_endless_fragments_cuts_the_connection(
-    kind: str, start: Start, start_worker: StartWorker, redis_server: RedisServer
+    kind: str, start: Start, redis_server: RedisServer
 ) -> None:
-    server, _ = start(kind), start_worker(env=MIRROR)
+    server = start(kind)
     with RawSocket(server.port) as client:
         client.send(frame(b"", fin=False))
         send_until_cut(client, frame(b"", 0, fin=False) * 5_000)
@@ -220,12 +234,10 @@ def test_a_message_of_endless_fragments_cuts_the_connection(
 def test_a_server_without_backpressure_closes_at_the_limit_and_logs_once(
     kind: str,
     start: Start,
-    start_worker: StartWorker,
     open_many: OpenMany,
     redis_server: RedisServer,
 ) -> None:
     server = start(kind, {"SERVER_PARTS_ARE_MISSING": "yes"}, FRAMES_WAITING=50)
-    start_worker(env=MIRROR)
     clients = open_many(2, server, "/stuck/")
     for client in clients:
         client.send(frame(b"x") * 60)
@@ -257,12 +269,10 @@ WITHOUT_PARTS = {
 def test_sockets_and_pages_work_without_any_private_part_of_the_server(
     kind: str,
     start: Start,
-    start_worker: StartWorker,
     redis_server: RedisServer,
 ) -> None:
     """A release without these parts costs speed and bounds, never service."""
     server = start(kind, {"SERVER_PARTS_ARE_MISSING": "yes"})
-    start_worker(env=MIRROR)
     with RawSocket(server.port, "/other/") as refused:
         assert " 403 " in refused.answer.splitlines()[0]
     numbers, large = [b"%d" % number for number in range(200)], b"x" * 200_000
@@ -290,10 +300,8 @@ def test_sockets_and_pages_work_without_any_private_part_of_the_server(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
-def test_repeatable_client_errors_are_logged_once(
-    kind: str, start: Start, start_worker: StartWorker
-) -> None:
-    server, _ = start(kind, FRAME_SIZE=100), start_worker(env=MIRROR)
+def test_repeatable_client_errors_are_logged_once(kind: str, start: Start) -> None:
+    server = start(kind, FRAME_SIZE=100)
     for _ in range(3):
         for data in (frame(b"\xff"), frame(b"x" * 101)):
             with RawSocket(server.port) as client:
@@ -311,10 +319,8 @@ def test_repeatable_client_errors_are_logged_once(
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
-def test_a_held_back_client_without_pongs_is_closed(
-    kind: str, start: Start, start_worker: StartWorker
-) -> None:
-    server, _ = start(kind, pings=True), start_worker(env=MIRROR)
+def test_a_held_back_client_without_pongs_is_closed(kind: str, start: Start) -> None:
+    server = start(kind, pings=True)
     with RawSocket(server.port, "/fast/") as client:
         client.send(frame(b"x") * 300)  # held back, then released
         assert client.until_cut() in ([], [1011])

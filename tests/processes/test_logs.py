@@ -82,7 +82,7 @@ def test_each_event_has_a_line_without_message_texts(
     started = wait_for_event(worker, "worker_starts")
     assert wait_for_event(web.process, "server_starts")["level"] == "INFO"
     url = f"{web.socket_url}/chat/lobby/"
-    with connect(url, open_timeout=30) as socket:
+    with connect(url, open_timeout=60) as socket:
         socket.send(TEXT)
         failed = wait_for_event(worker, "consumer_failed", channel="websocket.receive")
         assert failed["consumer"] == "tests.processes.loud.fail"
@@ -92,7 +92,7 @@ def test_each_event_has_a_line_without_message_texts(
         assert "in fail" in failed["error"]
         with pytest.raises(ConnectionClosed, match="4009"):  # noqa: PT012
             socket.send(TEXT * 20_000)
-            socket.recv(20)
+            socket.recv(60)
     closed = wait_for_event(web.process, "socket_closed", code=4009)
     assert closed["connection"] == failed["connection"]
     if program == "daphne":  # the rest concerns the worker alone

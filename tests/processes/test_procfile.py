@@ -19,10 +19,10 @@ from labs.harness.procfile import shell_command
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Person, Server
 from labs.harness.waiting import wait_for
-from tests.conftest import StartWeb, StartWorker
+from tests.conftest import Shared, StartWeb, StartWorker
 from tests.docs.pages import page
 
-FRAMES = 2000
+FRAMES = 800
 SERVERS = ("daphne", "uvicorn")
 
 
@@ -42,25 +42,26 @@ def hear_many(person: Person, number: int) -> list[dict[str, Any]]:
     return [person.hear(timeout=60) for _ in range(number)]
 
 
+@pytest.fixture(scope="module")
+def servers(shared: Shared) -> dict[str, list[Server]]:
+    """Two servers of each kind, with two workers."""
+    shared.start_worker()
+    shared.start_worker()
+    return {kind: [shared.start_web(kind), shared.start_web(kind)] for kind in SERVERS}
+
+
 @pytest.mark.parametrize("kind", SERVERS)
-def test_people_on_different_servers_talk(
-    kind: str, start_web: StartWeb, start_worker: StartWorker
-) -> None:
-    first, second = start_web(kind), start_web(kind)
-    start_worker()
-    start_worker()
-    with first.join("lobby") as ann, second.join("lobby") as bob, first.join("other") as eve:
+def test_people_on_different_servers_talk(kind: str, servers: dict[str, list[Server]]) -> None:
+    first, second = servers[kind]
+    with first.join(kind) as ann, second.join(kind) as bob, first.join("other") as eve:
         assert_they_talk(ann, bob)
         eve.say("alone", handle="eve")
         assert eve.hear()["message"] == "alone"
 
 
-def test_people_on_servers_of_two_kinds_talk(
-    start_web: StartWeb, start_worker: StartWorker
-) -> None:
-    daphne, uvicorn = start_web("daphne"), start_web("uvicorn")
-    start_worker()
-    with daphne.join("lobby") as ann, uvicorn.join("lobby") as bob:
+def test_people_on_servers_of_two_kinds_talk(servers: dict[str, list[Server]]) -> None:
+    daphne, uvicorn = (servers[kind][0] for kind in SERVERS)
+    with daphne.join("both-kinds") as ann, uvicorn.join("both-kinds") as bob:
         assert_they_talk(ann, bob)
 
 
@@ -100,14 +101,12 @@ def wait_until_some_heard(person: Person, number: int, heard: list[Future[Any]])
 
 
 def test_everybody_hears_all_messages_in_each_speakers_order(
-    start_web: StartWeb, start_worker: StartWorker
+    servers: dict[str, list[Server]],
 ) -> None:
-    servers = [start_web("daphne"), start_web("uvicorn")]
-    start_worker()
-    start_worker()
+    both = [servers[kind][0] for kind in SERVERS]
     number, each = 8, 25
     with ExitStack() as stack, ThreadPoolExecutor(number) as pool:
-        people = [stack.enter_context(servers[n % 2].join("lobby")) for n in range(number)]
+        people = [stack.enter_context(both[n % 2].join("everybody")) for n in range(number)]
         heard = [pool.submit(hear_many, person, number * each) for person in people]
         for count in range(each):
             for n, person in enumerate(people):

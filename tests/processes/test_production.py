@@ -60,7 +60,7 @@ def visit(server: Server, path: str) -> str:
 
 def ask(server: Server, path: str, **headers: str) -> tuple[int, Message, str]:
     """Status, headers and body of a response, without following redirects."""
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", path, headers={**ROUTER, "Host": HOST, **headers})
     with closing(connection), connection.getresponse() as response:
         return response.status, response.headers, response.read().decode()
@@ -107,7 +107,7 @@ def test_a_production_deployment_works(
         sock=socket.create_connection(("127.0.0.1", port)),
         origin=Origin(f"https://{HOST}"),
         additional_headers=ROUTER,
-        open_timeout=30,
+        open_timeout=60,
     ) as connection:
         ann = Person(connection)
         ann.say("hello")
@@ -118,5 +118,5 @@ def test_a_production_deployment_works(
             sock=socket.create_connection(("127.0.0.1", port)),
             origin=Origin("https://elsewhere.example.com"),
             additional_headers=ROUTER,
-            open_timeout=30,
+            open_timeout=60,
         )

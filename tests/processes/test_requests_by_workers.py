@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from typing import Any
 
@@ -25,26 +26,27 @@ from channels_workers.layers.types import (
     Send,
 )
 from chat_project.settings import REDIS_PREFIX
-from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
-from tests.conftest import StartWeb
+from tests.conftest import Shared
 
 SERVERS = ("daphne", "uvicorn")
-TIMEOUT = 30
+TIMEOUT = 60
+PATIENT = {"HTTP": "workers", "DRAIN_TIME": 0, "REQUEST_WAIT_TIMEOUT": TIMEOUT}
 WORKER, CONSUMER = "test", "test.1"
 EVENTS = {"status": 200, "headers": [["Content-Type", "text/event-stream"]], "more_content": True}
 
 StartByWorkers = Callable[..., Server]
 
 
-@pytest.fixture
-def start(start_web: StartWeb) -> StartByWorkers:
-    """Starts a server that leaves all of HTTP to workers."""
+@pytest.fixture(scope="module")
+def start(shared: Shared) -> StartByWorkers:
+    """Returns a server that leaves all of HTTP to workers. Tests may share it."""
 
+    @cache
     def start(kind: str, **limits: Any) -> Server:
-        given = json.dumps({"HTTP": "workers", "DRAIN_TIME": 0, **limits})
+        given = json.dumps({**PATIENT, **limits})
         settings = {"DJANGO_SETTINGS_MODULE": "tests.processes.limits", "LIMITS": given}
-        return start_web(kind, env=settings)
+        return shared.start_web(kind, env=settings)
 
     return start
 
@@ -86,8 +88,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(redis_server: RedisServer) -> Iterator[Worker]:
-    layer = RedisChannelLayer(hosts=[redis_server.url], prefix=REDIS_PREFIX)
+def worker(shared: Shared) -> Iterator[Worker]:
+    layer = RedisChannelLayer(hosts=[shared.redis.url], prefix=REDIS_PREFIX)
     yield Worker(layer)
     layer.disconnect()
 
@@ -198,7 +200,7 @@ def test_a_client_that_leaves_a_long_poll(kind: str, start: StartByWorkers, work
 def test_a_stopping_server_ends_event_streams_and_long_polls(
     kind: str, start: StartByWorkers, worker: Worker
 ) -> None:
-    server = start(kind)
+    server = start(kind, REQUEST_WAIT_TIMEOUT=TIMEOUT + 1)  # another one than that of other tests
     with browser(server) as streams, browser(server) as polls:
         streams.request("GET", "/events/")
         worker.finish(worker.take(), EVENTS, group="news")

@@ -12,7 +12,7 @@ OLD, NEW = (f"the-{age}-key-of-this-test-0123456789-0123456789-0123" for age in 
 
 def next_of(person: Person, kind: str) -> dict[str, Any]:
     """The next frame of this type."""
-    while (frame := json.loads(person.socket.recv(20))).get("type") != kind:
+    while (frame := json.loads(person.socket.recv(60))).get("type") != kind:
         pass
     return dict(frame)
 

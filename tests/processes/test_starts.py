@@ -61,9 +61,9 @@ def test_each_process_registers_one_server_until_it_exits(
     known = servers(redis_server)
     start_worker(env=ECHO)
     for _ in range(4):
-        with connect(f"{web.socket_url}/a/", open_timeout=30) as socket:
+        with connect(f"{web.socket_url}/a/", open_timeout=60) as socket:
             socket.send("hello")
-            assert socket.recv(20) == "hello"
+            assert socket.recv(60) == "hello"
     assert servers(redis_server) == known
     process.terminate()
     assert servers(redis_server) == set()
@@ -99,7 +99,7 @@ def test_a_server_without_redis_logs_it_at_startup_and_recovers(
     assert "does not answer" in told(web.process, "layer_lost")["message"]
     redis_server.start()
     start_worker(env=ECHO)
-    with connect(f"{web.socket_url}/a/", open_timeout=30) as socket:
+    with connect(f"{web.socket_url}/a/", open_timeout=60) as socket:
         socket.send("hello")
-        assert socket.recv(20) == "hello"
+        assert socket.recv(60) == "hello"
     assert len(servers(redis_server)) == 1

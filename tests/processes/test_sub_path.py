@@ -50,12 +50,12 @@ class StartSite:
 def heard(server: Server, path: str, headers: Mapping[str, str] | None = None) -> list[str]:
     """What a socket sends on opening, and after a frame if workers serve it."""
     address = f"{server.socket_url}{path}"
-    with connect(address, open_timeout=30, additional_headers=headers) as socket:
-        first = str(socket.recv(20))
+    with connect(address, open_timeout=60, additional_headers=headers) as socket:
+        first = str(socket.recv(60))
         if "class" in path:
             return [first]
         socket.send("hello")
-        return [first, str(socket.recv(20))]
+        return [first, str(socket.recv(60))]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,6 +1,7 @@
 """`channels.WebSocketBridge` of Channels 1.x in a real browser, beside the page of the docs."""
 
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from selenium.webdriver.common.by import By
 from channels_workers.interface.close_codes import SERVER_STOPS
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
-from tests.conftest import StartServer, StartWeb, StartWorker
+from tests.conftest import Shared, StartServer, StartWeb, StartWorker
+from tests.processes.chromium import start_chromium
 
 BRIDGE = {"DJANGO_SETTINGS_MODULE": "tests.processes.bridge"}
 #: Differs from all pauses.
@@ -42,9 +44,20 @@ RECORD_PAUSES = f"""
 CLOSED = "ws://127.0.0.1:1/"
 
 
-@pytest.fixture
-def server(start_runserver: StartServer) -> Server:
-    return start_runserver(env=BRIDGE)
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """One for all tests, each of which begins with a new page."""
+    folder = tmp_path_factory.mktemp("browser")
+    driver = start_chromium(folder / "profile", folder / "chromedriver.log")
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def server(shared: Shared) -> Server:
+    """A server of all tests that do not stop it."""
+    shared.start_worker(env=BRIDGE)
+    return shared.start_web(env=BRIDGE)
 
 
 class Page:
@@ -83,8 +96,9 @@ class Page:
 
 
 def test_the_page_of_the_docs_survives_a_restart(
-    server: Server, start_runserver: StartServer, browser: Chrome
+    start_runserver: StartServer, browser: Chrome
 ) -> None:
+    server = start_runserver(env=BRIDGE)
     page = Page(browser, server)
     page.wait_for_lines("echo: hello")
     page.run("window.stays = true")

@@ -9,7 +9,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.conftest import StartWeb, StartWorker
+from labs.harness.processes import Process
+from tests.conftest import Shared
 
 MIRROR = {"DJANGO_SETTINGS_MODULE": "tests.processes.mirror"}
 
@@ -25,16 +26,19 @@ REUSED = settings(
 )
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
-def address(request: pytest.FixtureRequest, start_web: StartWeb, start_worker: StartWorker) -> str:
-    server = start_web(request.param, env=MIRROR)
-    start_worker(env=MIRROR)
-    return server.socket_url
+@pytest.fixture(scope="module")
+def worker(shared: Shared) -> Process:
+    return shared.start_worker(env=MIRROR)
+
+
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def address(request: pytest.FixtureRequest, shared: Shared, worker: Process) -> str:
+    return shared.start_web(request.param, env=MIRROR).socket_url
 
 
 @pytest.fixture(params=["deflate", None])
 def mirror(request: pytest.FixtureRequest, address: str) -> Iterator[ClientConnection]:
-    with connect(f"{address}/fast/", compression=request.param, open_timeout=30) as socket:
+    with connect(f"{address}/fast/", compression=request.param, open_timeout=60) as socket:
         yield socket
 
 
@@ -44,7 +48,7 @@ def test_frames_of_every_size_arrive_unchanged(mirror: ClientConnection) -> None
         for size in SIZES:
             sent = letter * (size // width)
             mirror.send(sent)
-            assert mirror.recv(20) == sent
+            assert mirror.recv(60) == sent
 
 
 @REUSED
@@ -52,7 +56,7 @@ def test_frames_of_every_size_arrive_unchanged(mirror: ClientConnection) -> None
 def test_random_frames_arrive_in_order(mirror: ClientConnection, sent: list[str | bytes]) -> None:
     for each in sent:
         mirror.send(each)
-    assert [mirror.recv(20) for _ in sent] == sent
+    assert [mirror.recv(60) for _ in sent] == sent
 
 
 @REUSED
@@ -62,12 +66,12 @@ def test_fragmented_frames_arrive_whole(
 ) -> None:
     mirror.send(iter(fragments))
     kind = type(fragments[0])
-    assert mirror.recv(20) == kind().join(fragments)  # type: ignore[arg-type]
+    assert mirror.recv(60) == kind().join(fragments)  # type: ignore[arg-type]
 
 
 def test_an_empty_text_accepts_and_is_sent(address: str) -> None:
-    with connect(f"{address}/empty/", open_timeout=30) as socket:
-        assert socket.recv(20) == ""
+    with connect(f"{address}/empty/", open_timeout=60) as socket:
+        assert socket.recv(60) == ""
 
 
 @pytest.mark.parametrize("offered", [None, ["chat", "talk"]])
@@ -75,9 +79,9 @@ def test_a_subprotocol_that_was_not_offered_is_refused_at_once(
     offered: list[Subprotocol] | None, address: str
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"{address}/other/", subprotocols=offered, open_timeout=30)
+        connect(f"{address}/other/", subprotocols=offered, open_timeout=60)
     assert refused.value.response.status_code == 403
     with connect(
-        f"{address}/other/", subprotocols=[Subprotocol("other")], open_timeout=30
+        f"{address}/other/", subprotocols=[Subprotocol("other")], open_timeout=60
     ) as socket:
         assert socket.subprotocol == "other"

@@ -101,11 +101,11 @@ def test_the_tutorial_up_to_several_processes(
     worker = start_worker(board)
     with opened(server, "/board/news/") as ann, opened(server, "/board/news/") as bob:
         ann.send("one")
-        assert [ann.recv(20), bob.recv(20)] == ['{"line": "one", "number": 1}'] * 2
+        assert [ann.recv(60), bob.recv(60)] == ['{"line": "one", "number": 1}'] * 2
         assert worker.terminate() == 0
         ann.send("while no worker runs")
         start_worker(board)
-        assert bob.recv(20) == '{"line": "while no worker runs", "number": 2}'
+        assert bob.recv(60) == '{"line": "while no worker runs", "number": 2}'
 
 
 def test_the_package_page_works_from_an_empty_project(
@@ -122,4 +122,4 @@ def test_the_package_page_works_from_an_empty_project(
     server = project.serve()
     with opened(server, "/any/") as ann, opened(server, "/any/") as bob:
         ann.send("hello")
-        assert [ann.recv(20), bob.recv(20)] == ["hello"] * 2
+        assert [ann.recv(60), bob.recv(60)] == ["hello"] * 2

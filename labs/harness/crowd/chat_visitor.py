@@ -34,7 +34,7 @@ SETTLED, STALE, PAUSE = 60.0, 20.0, 2.0
 def fetch(url: str) -> tuple[bytes, str]:
     """The site's response at *url*, and the cookie that it sets."""
     response: HTTPResponse
-    with urllib.request.urlopen(url, timeout=20) as response:
+    with urllib.request.urlopen(url, timeout=60) as response:
         return response.read(), (response.headers["Set-Cookie"] or "").partition(";")[0]
 
 

@@ -20,7 +20,7 @@ WAIT = (0.2, 0.8)
 
 #: Time-outs (s), and features that are switched off.
 OPTIONS: dict[str, Any] = {
-    "open_timeout": 30.0,
+    "open_timeout": 60.0,
     "close_timeout": 2.0,
     "compression": None,
     "ping_interval": None,

@@ -13,7 +13,7 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 # Consumers of Channels clean up database connections.
 pytestmark = pytest.mark.django_db
 
-TIMEOUT = 10
+TIMEOUT = 60
 # What the consumers below send for a message of this type.
 LAST = {"type": "last"}
 

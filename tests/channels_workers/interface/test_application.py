@@ -27,7 +27,7 @@ from channels_workers.sessions import channel_session
 from channels_workers.worker.group import WorkerGroup
 from tests.channels_workers.clients import request_of
 
-TIMEOUT = 10
+TIMEOUT = 60
 CLOSE = "websocket.close"
 
 Event = dict[str, Any]

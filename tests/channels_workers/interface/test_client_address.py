@@ -132,7 +132,7 @@ class Visitors:
             f"{self.server.socket_url}/chat/lobby/",
             origin=Origin(origin or self.server.url),
             additional_headers={"X-Forwarded-For": f"6.6.6.{self.forged}, {self.address}"},
-            open_timeout=30,
+            open_timeout=60,
         )
 
     def status(self, origin: str | None = None) -> int:

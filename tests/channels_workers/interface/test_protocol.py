@@ -304,7 +304,7 @@ def test_servers_in_two_threads_do_not_mix_their_contents() -> None:
 
     def serve(text: str) -> set[str]:
         member, contents = opened(), [{"text": text}, {"text": text}]
-        start.wait(10)
+        start.wait(60)
         actions = [member.reply(contents[n // 2 % 2]) for n in range(20_000)]
         return {action.event["text"] for [action] in actions if isinstance(action, SendFrame)}
 

@@ -12,7 +12,7 @@ import pytest
 from channels_workers.interface.shutdown import Shutdown
 from labs.harness.project import ROOT
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class Server:

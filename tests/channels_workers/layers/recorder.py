@@ -6,7 +6,7 @@ from typing import Any
 
 from channels_workers.layers.types import ConnectionSnapshot
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class Recorder:

@@ -46,7 +46,7 @@ from channels_workers.registry import channel_layers
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import Recorder
 
-TIMEOUT = 20
+TIMEOUT = 60
 
 CHANNELS = (CONNECT, RECEIVE, DISCONNECT, REQUEST, REQUEST_DISCONNECT, "work")
 BACKEND = "channels_workers.layers.redis.RedisChannelLayer"

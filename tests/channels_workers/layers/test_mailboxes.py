@@ -14,7 +14,7 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 # Consumers of Channels clean up database connections.
 pytestmark = pytest.mark.django_db
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class Failing(AsyncWebsocketConsumer):  # type: ignore[misc]

@@ -61,16 +61,16 @@ class SmallProject:
     def hear(self) -> str:
         """The consumer's current reply. Empty while there is no server."""
         try:
-            with connect(f"ws://127.0.0.1:{self.port}/", proxy=None) as socket:
+            with connect(f"ws://127.0.0.1:{self.port}/", proxy=None, open_timeout=60) as socket:
                 socket.send("?")
-                return str(socket.recv(timeout=5))
+                return str(socket.recv(timeout=20))
         except (OSError, WebSocketException):
             return ""
 
     def page(self) -> str:
         """The current page. Empty while there is no server."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as response:
+            with urlopen(f"http://127.0.0.1:{self.port}/", timeout=20) as response:
                 return str(response.read().decode())
         except OSError:
             return ""

@@ -38,11 +38,12 @@ class Running:
     def connect(self, room: str = "lobby") -> ClientConnection:
         """A socket in the room."""
         origin = Origin(f"http://127.0.0.1:{self.port}")
-        return connect(f"ws://127.0.0.1:{self.port}/chat/{room}/", origin=origin, proxy=None)
+        address = f"ws://127.0.0.1:{self.port}/chat/{room}/"
+        return connect(address, origin=origin, proxy=None, open_timeout=60)
 
     def visit(self) -> None:
         """Create the room by visiting its page."""
-        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/lobby/", timeout=20).close()
+        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/lobby/", timeout=60).close()
 
 
 RunServer = Callable[..., Running]
@@ -50,12 +51,12 @@ RunServer = Callable[..., Running]
 
 @pytest.fixture
 def run_server(start_process: Processes, database_url: str) -> RunServer:
-    """`run_server(*options)` starts this project's command without autoreload."""
+    """`run_server(*options, **env)` starts this project's command without autoreload."""
 
-    def run(*options: str) -> Running:
+    def run(*options: str, **env: str) -> Running:
         port = free_port()
         command = [sys.executable, "manage.py", "runserver", "--noreload", *options]
-        environment = {"DATABASE_URL": database_url, "HANDSHAKE_TIMEOUT": "1"}
+        environment = {"DATABASE_URL": database_url, "HANDSHAKE_TIMEOUT": "60", **env}
         process = start_process([*command, f"127.0.0.1:{port}"], name="runserver", env=environment)
         return Running(process.wait_until_listening(port), port)
 
@@ -79,7 +80,7 @@ def test_it_runs_workers_beside_the_server(
 
 
 def test_without_workers_a_handshake_is_refused_with_the_remedy(run_server: RunServer) -> None:
-    running = run_server("--noworker")
+    running = run_server("--noworker", HANDSHAKE_TIMEOUT="1")
     assert running.handshake() == 403
     running.process.wait_for_line(r"No worker answered the handshake of /chat/lobby/ within 1\.0 s")
     assert "manage.py runworker" in running.process.output
@@ -99,7 +100,7 @@ def test_it_outlives_the_time_out_of_dead_processes(run_server: RunServer) -> No
     server = Server(running.port, running.process)
     assert server.probe("/readyz")[0] == 200
     with running.connect() as socket:
-        assert "joined" in json.loads(socket.recv(timeout=20))  # it hears its own arrival
+        assert "joined" in json.loads(socket.recv(timeout=60))  # it hears its own arrival
         with pytest.raises(TimeoutError):  # a process without peers logs nothing
             socket.recv(timeout=DEAD_AFTER + 3 * LOOK_INTERVAL)
     assert running.handshake() == 101

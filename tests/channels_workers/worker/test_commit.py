@@ -166,10 +166,10 @@ def test_a_commit_waits_for_redis(
     redis_server.stop()
     try:
         worker.start()
-        assert tried.wait(20)
+        assert tried.wait(60)
     finally:
         redis_server.start()
-        worker.join(20)
+        worker.join(60)
         logging.getLogger("channels_workers.worker.commit").removeHandler(handler)
     assert found == [Committed.STALE], "it came back empty: the delivery is no longer ours"
     assert f"Committing {delivery.id}: Redis at {redis_server.url} does not answer" in caplog.text

@@ -14,7 +14,7 @@ from channels_workers.worker.retries import wait_before_run
 from channels_workers.worker.retry_queue import RetryQueue
 from labs.harness.waiting import wait_for
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 def delivery(token: str, attempts: int = 0) -> Delivery:

@@ -17,7 +17,7 @@ def test_one_of_many_concurrent_sign_ups_gets_the_name(start_runserver: StartSer
 
     def sign_up(name: str) -> None:
         visitor = Visitor.of(server)
-        barrier.wait(20)
+        barrier.wait(60)
         led_to.append(visitor.sign_up(name).led_to)
 
     threads = [threading.Thread(target=sign_up, args=[name]) for name in names]
@@ -30,7 +30,7 @@ def test_one_of_many_concurrent_sign_ups_gets_the_name(start_runserver: StartSer
 
 def next_of(person: Person, kind: str) -> dict[str, Any]:
     """The next frame of this type."""
-    while (frame := json.loads(person.socket.recv(20))).get("type") != kind:
+    while (frame := json.loads(person.socket.recv(60))).get("type") != kind:
         pass
     return dict(frame)
 

@@ -34,7 +34,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -63,7 +63,9 @@ def wrong(report: dict[str, Any]) -> dict[str, int]:
     return {name: report["counts"][name] for name in RIGHT if report["counts"][name]}
 
 
-FLOOD = ("flood", "--messages=1000", "--quiet=1")
+FLOOD = ("flood", "--messages=1000")
+#: It waits in vain for what a room has lost, but long enough for a slow machine.
+LOST = "--quiet=3"
 
 
 @pytest.mark.parametrize(
@@ -78,13 +80,13 @@ FLOOD = ("flood", "--messages=1000", "--quiet=1")
     ],
 )
 def test_a_flood(load: Load, fault: str, found: dict[str, int]) -> None:
-    report = load(fault, *FLOOD)
+    report = load(fault, *FLOOD, *([LOST] if "lost" in found else ["--quiet=60"]))
     assert wrong(report) == found
     assert report["counts"]["sent"] == report["counts"]["expected"] == 1000
 
 
 def test_a_closed_socket(load: Load) -> None:
-    report = load("cut", *FLOOD)
+    report = load("cut", *FLOOD, LOST)
     assert wrong(report) == {"lost": 991, "given_up": 991, "dropped": 1}
     assert report["trouble"] == {"closed with 4999": 1}
 
@@ -106,9 +108,9 @@ def test_talking_rooms(load: Load) -> None:
 
 
 def test_rooms_take_turns(load: Load) -> None:
-    report = load("none", *talk(20, 20, "--at-once=2"))
+    report = load("none", *talk(6, 6, "--at-once=2"))
     assert wrong(report) == {}
-    assert report["counts"]["sent"] > 20
+    assert report["counts"]["sent"] > 6
 
 
 def test_a_room_continues_after_a_lost_message(load: Load) -> None:
@@ -119,7 +121,7 @@ def test_a_room_continues_after_a_lost_message(load: Load) -> None:
 
 
 def test_messages_in_other_rooms_are_foreign(load: Load) -> None:
-    report = load("leak", *talk(2, 2, "--patience=0.1"))
+    report = load("leak", *talk(2, 2, "--patience=60"))
     assert wrong(report).keys() == {"foreign"}
 
 

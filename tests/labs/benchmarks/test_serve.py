@@ -34,7 +34,7 @@ def refuse(*arguments: str) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode in (1, 2)
     assert not done.stdout
@@ -67,10 +67,10 @@ def test_everything_it_starts_ends_with_it(
 def test_a_room_works_across_both_servers(start_process: Processes) -> None:
     _, said = serve(start_process, "channels_workers", "--servers=2", "--server=uvicorn")
     first, second = (f"{url}/chat/lobby/" for url in said["urls"])
-    with connect(first) as ann, connect(second) as bob:
+    with connect(first, open_timeout=60) as ann, connect(second, open_timeout=60) as bob:
         ann.send('{"handle": "ann", "message": "hi"}')
         for socket in (ann, bob):
-            frame = json.loads(socket.recv(timeout=20))
+            frame = json.loads(socket.recv(timeout=60))
             assert (frame["handle"], frame["message"]) == ("ann", "hi")
             assert frame["timestamp"]
 
@@ -86,7 +86,7 @@ def test_the_other_rooms_work_too(start_process: Processes, name: str) -> None:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     counts = json.loads(done.stdout)["counts"]
     assert counts["received"] == counts["expected"] == 20

@@ -18,7 +18,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("walk") / "page.md"
     path.write_text(f"# Above\n\n{BEGIN}\nold\n{END}\n\nBelow\n")
     command = [sys.executable, "-m", "labs.walk", "--markdown", str(path)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+    subprocess.run(command, cwd=ROOT, check=True, timeout=240)
     return path.read_text()
 
 

@@ -18,7 +18,7 @@ from channels_workers import Group
 from channels_workers.test import ChannelLiveServerTestCase
 from tests.processes.chromium import start_chromium
 
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 class LiveTests(ChannelLiveServerTestCase):

@@ -15,7 +15,7 @@ INSTALLED_APPS = [
 ROOT_URLCONF = "tests.processes.live.urls"
 ASGI_APPLICATION = "tests.processes.live.asgi.application"
 CHANNEL_ROUTING = "tests.processes.live.urls.channel_routing"
-CHANNEL_WORKERS = {"HTTP": os.environ.get("HTTP", "interface")}
+CHANNEL_WORKERS = {"HTTP": os.environ.get("HTTP", "interface"), "HANDSHAKE_TIMEOUT": 60}
 CHANNEL_LAYERS = {
     "default": (
         {

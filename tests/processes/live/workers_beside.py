@@ -7,7 +7,7 @@ from websockets.typing import Origin
 from channels_workers import Group, get_channel_layer
 from channels_workers.worker import WorkerGroup
 
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 class WorkersBesideTests(ChannelsLiveServerTestCase):  # type: ignore[misc]

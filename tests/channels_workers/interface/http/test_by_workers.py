@@ -34,7 +34,7 @@ from channels_workers.layers.types import (
     kind_of,
 )
 
-TIMEOUT = 10
+TIMEOUT = 60
 WORKER = "worker.1"
 EVENTS = {"status": 200, "headers": [["content-type", "text/event-stream"]], "more_content": True}
 PAGE = {"status": 200, "content": b"hi"}

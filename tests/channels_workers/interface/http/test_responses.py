@@ -76,7 +76,7 @@ def test_pieces_add_up_to_the_whole() -> None:
 async def test_a_complete_response_is_taken_over_for_a_slow_reader(place: Place) -> None:
     client, answers = Client(), Answers()
     answer = Answer(client, answers, place)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await answer.send(START)
         for number in range(20):
             await answer.send(body(b"x" * PIECE, more=number < 19))
