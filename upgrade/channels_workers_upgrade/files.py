@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from channels_workers_upgrade.application import entry_folder
 
@@ -83,6 +81,9 @@ def read_text(path: Path) -> str:
 
 def replace_content(path: Path, content: bytes) -> None:
     """Replace the content of an existing file atomically; a failure leaves it unchanged."""
+    import shutil  # noqa: PLC0415  (a run that needs it not starts sooner)
+    from tempfile import NamedTemporaryFile  # noqa: PLC0415  (a run that needs it not starts sooner)
+
     target = path.resolve()
     target.open("r+b").close()  # raises for a read-only file, which a rename would replace
     with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as new:

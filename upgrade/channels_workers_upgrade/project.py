@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from channels_workers_upgrade.application import entry_folder, missing_entry
+from channels_workers_upgrade.application import APPLICATION, entry_folder, missing_entry
 from channels_workers_upgrade.files import (
     is_page,
     is_procfile,
@@ -17,13 +18,14 @@ from channels_workers_upgrade.files import (
     replace_content,
 )
 from channels_workers_upgrade.findings import Finding
+from channels_workers_upgrade.marks import MARKS
 from channels_workers_upgrade.packages import find_installed, find_packages
 from channels_workers_upgrade.pages import find_bridges
 from channels_workers_upgrade.patch import Patch
 from channels_workers_upgrade.processes import find_processes
-from channels_workers_upgrade.routing import APPLICATION
-from channels_workers_upgrade.settings import Settings
-from channels_workers_upgrade.source import move_source
+
+if TYPE_CHECKING:
+    from channels_workers_upgrade.settings import Settings
 
 _SETTING = APPLICATION.encode()
 
@@ -40,10 +42,16 @@ class Project:
 
     def __init__(self, write: bool = False) -> None:
         self.write = write
-        self.settings = Settings()
         self.patches: dict[Path, Patch] = {}
         self._unwritten: dict[Path, Patch] = {}
         self.report: Report = []
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in all files; loaded when a file has one of Channels."""
+        from channels_workers_upgrade.settings import Settings  # noqa: PLC0415  (a run that needs it not starts sooner)
+
+        return Settings()
 
     def take(self, path: Path) -> None:
         """Move a Python file; check any other file."""
@@ -60,8 +68,9 @@ class Project:
 
     def finish(self) -> None:
         """Add findings about settings, which may be spread over several files."""
-        for path, finding in self.settings.findings():
-            self._add(path, [finding])
+        if "settings" in vars(self):
+            for path, finding in self.settings.findings():
+                self._add(path, [finding])
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the report, file by file."""
@@ -70,6 +79,10 @@ class Project:
 
     def _move(self, path: Path) -> None:
         content = path.read_bytes()
+        if not MARKS.search(content):
+            return
+        from channels_workers_upgrade.source import move_source  # noqa: PLC0415  (a run that needs it not starts sooner)
+
         moved = move_source(content, path, self.settings)
         if moved.content != content:
             patch = Patch(path, content, moved.content)
@@ -108,7 +121,7 @@ class Project:
         patch = self._unwritten.get(path)
         for finding in findings:
             number = patch.old_line(finding.line) if patch else finding.line
-            self.report.append((path, replace(finding, line=number)))
+            self.report.append((path, finding._replace(line=number)))
 
 
 def _describe(error: Exception) -> str:

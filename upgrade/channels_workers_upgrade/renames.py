@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 OLD = "channels"
 NEW = "channels_workers"
@@ -21,8 +21,7 @@ class Status(Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """Names of one module of 1.1.8 with the same status: a row of the documentation.
 
     *module* and *here* are full names of the old and the new module. *called* is the new name of
@@ -37,8 +36,7 @@ class Row:
     called: str = ""
 
 
-@dataclass(frozen=True)
-class Rename:
+class Rename(NamedTuple):
     """The status of one name; *target* is its new full name, "" without one."""
 
     status: Status
