@@ -18,7 +18,7 @@ from channels_workers_upgrade.files import (
     replace_content,
 )
 from channels_workers_upgrade.findings import Finding
-from channels_workers_upgrade.marks import MARKS
+from channels_workers_upgrade.marks import may_use_channels
 from channels_workers_upgrade.packages import find_installed, find_packages
 from channels_workers_upgrade.pages import find_bridges
 from channels_workers_upgrade.patch import Patch
@@ -79,7 +79,7 @@ class Project:
 
     def _move(self, path: Path) -> None:
         content = path.read_bytes()
-        if not MARKS.search(content):
+        if not may_use_channels(content):
             return
         from channels_workers_upgrade.source import move_source  # noqa: PLC0415  (a run that needs it not starts sooner)
 
