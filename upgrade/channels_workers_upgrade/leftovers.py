@@ -9,7 +9,7 @@ from channels_workers_upgrade.apps import DAPHNE
 from channels_workers_upgrade.bindings import bindings, has_star, source_module
 from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.lookup import find_beginning, is_known, is_old_module, new_module
-from channels_workers_upgrade.patterns import find_http, find_patterns
+from channels_workers_upgrade.patterns import find_again, find_patterns
 from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_connects, find_sends
 from channels_workers_upgrade.strings import (
@@ -44,7 +44,7 @@ def find_leftovers(tree: Tree) -> Iterator[Remark]:
     yield from _in_uses(tree)
     yield from _in_strings(tree)
     yield from find_patterns(tree)
-    yield from find_http(tree)
+    yield from find_again(tree)
     yield from find_sends(tree)
     yield from find_connects(tree)
 

@@ -81,7 +81,7 @@ def _without_old_alias(name: str) -> str:
 
 
 def _place_of(module: str) -> str:
-    places = {row.here for row in ROWS if row.module == module and row.status is Status.SAME}
+    places = {row.here for row in ROWS if row.module == module and row.is_same}
     places = {place for place in places if place.partition(".")[0] == NEW}
     as_before = NEW + module.removeprefix(OLD)
     return as_before if as_before in places else next(iter(places)) if len(places) == 1 else ""
@@ -98,5 +98,18 @@ def _passed_on() -> dict[str, Rename]:
     return found
 
 
+def _again() -> dict[str, dict[str, str]]:
+    """Return the remarks of the names that are back, by their new module and name."""
+    found: dict[str, dict[str, str]] = {}
+    for rename in NAMES.values():
+        if rename.status is Status.AGAIN:
+            module, _, name = rename.target.rpartition(".")
+            found.setdefault(module, {})[name] = rename.remark
+    return found
+
+
 MODULES = {**{row.module: _place_of(row.module) for row in ROWS}, **_PACKAGES}
 _PASSED_ON = _passed_on()
+
+#: Names of the engine that are back after versions without them.
+AGAIN = _again()

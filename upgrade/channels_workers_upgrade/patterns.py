@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from channels_workers_upgrade.bindings import source_module
 from channels_workers_upgrade.dicts import keys_of, value_of
 from channels_workers_upgrade.findings import Remark
+from channels_workers_upgrade.lookup import AGAIN
 from channels_workers_upgrade.routing import SETTING, assigned
 from channels_workers_upgrade.strings import MEMORY_LAYER, text_of
 from channels_workers_upgrade.tree import Tree, last_name
@@ -40,9 +41,8 @@ OF_LAYERS = {
     "extensions": "every layer has groups and flush",
 }
 
-#: Channels of HTTP, as arguments, keys or items, and modules for it.
+#: Channels of HTTP, as arguments, keys or items.
 CHANNELS = {"http.request", "http.disconnect"}
-MODULES = {"channels_workers.handler", "channels_workers.staticfiles"}
 _BY_WORKERS = (
     'works if workers answer HTTP: set CHANNEL_WORKERS = {"HTTP": "workers"}; '
     "by default Django answers it in the interface server"
@@ -99,14 +99,17 @@ def find_patterns(tree: Tree) -> Iterator[Remark]:
                 yield from _in_call(node)
 
 
-def find_http(tree: Tree) -> Iterator[Remark]:
-    """Yield notes about imports for HTTP by workers."""
+def find_again(tree: Tree) -> Iterator[Remark]:
+    """Yield notes about imports of names that are back and need something, such as a setting."""
     for node in tree.all(ast.ImportFrom):
         module = source_module(node)
-        if module in MODULES:
-            yield Remark(node, f"`{module}`", _BY_WORKERS, is_note=True)
-        elif any(alias.name == "ResponseLater" for alias in node.names):
-            yield Remark(node, "`ResponseLater`", _BY_WORKERS, is_note=True)
+        wanted = {alias.name for alias in node.names}
+        notes: dict[str, list[str]] = {}
+        for name, remark in AGAIN.get(module, {}).items():
+            if remark and wanted & {name, "*"}:
+                notes.setdefault(remark, []).append(f"`{name}`")
+        for remark, names in notes.items():
+            yield Remark(node, ", ".join(names), f"again: {remark}", is_note=True)
 
 
 def _in_attribute(node: ast.Attribute, tree: Tree) -> Iterator[Remark]:

@@ -15,10 +15,15 @@ class Status(Enum):
 
     #: It exists, maybe in another module: the command rewrites imports and uses.
     SAME = "same"
+    #: The same, after versions without it; what is special about it is noted.
+    AGAIN = "again"
     #: It exists but is used differently: change it by hand.
     CHANGED = "changed"
     #: It does not exist and will not come.
     GONE = "gone"
+
+
+_AS_BEFORE = {Status.SAME, Status.AGAIN}
 
 
 class Row(NamedTuple):
@@ -35,6 +40,11 @@ class Row(NamedTuple):
     remark: str = ""
     called: str = ""
 
+    @property
+    def is_same(self) -> bool:
+        """Whether the command rewrites imports and uses of the names."""
+        return self.status in _AS_BEFORE
+
 
 class Rename(NamedTuple):
     """The status of one name; *target* is its new full name, "" without one."""
@@ -46,7 +56,7 @@ class Rename(NamedTuple):
     @property
     def is_same(self) -> bool:
         """Whether the command rewrites imports and uses of the name."""
-        return self.status is Status.SAME
+        return self.status in _AS_BEFORE
 
 
 def same(module: str, names: str, remark: str = "", here: str = "", called: str = "") -> Row:
@@ -56,6 +66,11 @@ def same(module: str, names: str, remark: str = "", here: str = "", called: str 
     """
     here = here or _new(module)
     return Row(_old(module), tuple(names.split()), Status.SAME, here, remark, called)
+
+
+def again(module: str, names: str, remark: str = "", here: str = "") -> Row:
+    """Return the row of *names* that are back and work as before."""
+    return same(module, names, remark, here)._replace(status=Status.AGAIN)
 
 
 def changed(module: str, names: str, remark: str, here: str = "") -> Row:

@@ -159,6 +159,21 @@ def test_reported_leftovers(case: str) -> None:
     assert all(finding.cure and not finding.is_note for finding in findings(text))
 
 
+def test_names_that_are_back_are_noted() -> None:
+    found = findings(
+        "from channels.binding.websockets import WebsocketBinding as B\n"
+        "from channels.test import ChannelLiveServerTestCase\n"
+        "from channels import Group\nfrom channels.exceptions import *\n"
+    )
+    said = [(one.line, one.what, one.is_note) for one in sorted(found)]
+    assert said == [
+        (1, "`WebsocketBinding`", True),
+        (4, "`RequestTimeout`, `RequestAborted`", True),
+        (4, "`ResponseLater`", True),
+    ]
+    assert all(one.cure.startswith("again: ") for one in found)
+
+
 def test_http_by_workers_needs_a_setting() -> None:
     found = findings(
         "from channels.handler import AsgiRequest, ViewConsumer\n"
@@ -167,9 +182,9 @@ def test_http_by_workers_needs_a_setting() -> None:
         "route('http.request', f)\nchannel_routing = {'http.disconnect': f}\n"
     )
     assert sorted(f"{one.line}: {one.what}" for one in found) == [
-        "1: `channels_workers.handler`",
+        "1: `AsgiRequest`, `ViewConsumer`",
         "2: `ResponseLater`",
-        "3: `channels_workers.staticfiles`",
+        "3: `StaticFilesHandler`, `StaticFilesConsumer`",
         '4: "http.request"',
         '5: "http.disconnect"',
     ]

@@ -26,8 +26,8 @@ def test_no_name_is_in_two_rows() -> None:
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_name_has_a_target_or_a_remark(name: str) -> None:
     rename = NAMES[name]
-    assert bool(rename.target) == (rename.status in {Status.SAME, Status.CHANGED})
-    if rename.status is not Status.SAME:
+    assert bool(rename.target) == (rename.status is not Status.GONE)
+    if not rename.is_same:
         assert rename.remark, "what is different, or what to do instead"
 
 
