@@ -12,7 +12,7 @@ from channels_workers_upgrade.application import entry_folder
 #: Folders of tools: nothing in them is the project's own code.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
 
-_REQUIREMENTS = {"Pipfile", "setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "constraints.txt"}
+_DECLARING = {"Pipfile", "setup.cfg", "setup.py", "pyproject.toml", "tox.ini"}
 
 
 #: Files that start processes, beside a Procfile: scripts, Docker, supervisord, systemd.
@@ -105,8 +105,13 @@ def is_python(path: Path) -> bool:
 
 def is_requirements(path: Path) -> bool:
     """Return whether a file lists packages to install."""
-    is_list = path.suffix in {".txt", ".in"} and "requirements" in str(path)
-    return is_list or path.name in _REQUIREMENTS
+    is_list = path.suffix in {".txt", ".in", ".pip"} and "requirements" in str(path)
+    return is_list or fnmatchcase(path.name, "constraints*.txt")
+
+
+def is_declaring(path: Path) -> bool:
+    """Return whether a file declares the packages of a project, among other things."""
+    return path.name in _DECLARING
 
 
 def is_procfile(path: Path) -> bool:

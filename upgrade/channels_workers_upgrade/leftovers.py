@@ -85,7 +85,8 @@ def _in_strings(tree: Tree) -> Iterator[Remark]:
                 yield from _of_nothing(node, text)
     lists: list[ast.List | ast.Tuple] = [*tree.all(ast.List), *tree.all(ast.Tuple)]
     for items in lists:
-        yield from _of_apps(items, channels)
+        if not _is_of_setup(items, tree):
+            yield from _of_apps(items, channels)
 
 
 def _patches(call: ast.Call) -> bool:
@@ -103,6 +104,11 @@ def _texts(tree: Tree) -> Iterator[tuple[ast.expr, str]]:
         texts = [text_of(part) for part in formatted.values]
         if all(texts):
             yield formatted, "".join(texts)
+
+
+def _is_of_setup(items: ast.expr, tree: Tree) -> bool:
+    """Whether it is an argument in setup.py, where the package is required."""
+    return any(called_name(outer) == "setup" for outer in tree.ancestors(items))
 
 
 def _of_apps(items: ast.List | ast.Tuple, channels: set[ast.AST]) -> Iterator[Remark]:

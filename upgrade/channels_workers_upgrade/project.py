@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from channels_workers_upgrade.application import APPLICATION, entry_folder, missing_entry
 from channels_workers_upgrade.files import (
+    is_declaring,
     is_page,
     is_procfile,
     is_python,
@@ -19,7 +20,7 @@ from channels_workers_upgrade.files import (
 )
 from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.marks import may_use_channels
-from channels_workers_upgrade.packages import find_installed, find_packages
+from channels_workers_upgrade.packages import find_declared, find_installed, find_packages
 from channels_workers_upgrade.pages import find_bridges
 from channels_workers_upgrade.patch import Patch
 from channels_workers_upgrade.processes import find_processes
@@ -132,6 +133,7 @@ def _describe(error: Exception) -> str:
 
 _READERS: list[tuple[Callable[[Path], bool], Reader]] = [
     (is_requirements, find_packages),
+    (is_declaring, find_declared),
     (is_procfile, find_processes),
     (is_script, find_processes),
     (is_script, find_installed),

@@ -6,6 +6,7 @@ import pytest
 
 from channels_workers_upgrade.files import (
     find_files,
+    is_declaring,
     is_procfile,
     is_python,
     is_requirements,
@@ -37,7 +38,8 @@ def test_kinds_of_files() -> None:
     assert is_python(Path("a/b.py"))
     assert is_requirements(Path("requirements/base.txt"))
     assert is_requirements(Path("dev-requirements.in"))
-    assert is_requirements(Path("x/Pipfile"))
+    assert is_declaring(Path("x/Pipfile"))
+    assert is_requirements(Path("constraints-dev.txt"))
     assert not is_requirements(Path("notes.txt"))
     assert is_procfile(Path("Procfile.dev"))
 

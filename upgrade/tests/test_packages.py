@@ -1,9 +1,12 @@
 """Requirements files, Procfiles and scripts: the findings in their lines."""
 
+from pathlib import Path
+
 import pytest
 
 from channels_workers_upgrade.packages import FORM, find_installed, find_packages
 from channels_workers_upgrade.processes import find_processes
+from channels_workers_upgrade.project import Project
 
 OLD = [
     "channels<2",
@@ -32,11 +35,30 @@ OLD = [
     "autobahn==17.10.1",
     "channels_redis==2.4.0",
     "msgpack==0.5.6",
+    "channels",
+    "channels>=1",
+    "channels >= 1.1.8  # open",
+    "channels>1",
+    "channels[tests]",
+    "channels @ git+https://github.com/django/channels.git@1.1.8",
+    "-e git+https://github.com/django/channels.git@1.1.8#egg=channels",
+    "channels = '*'",
+    'daphne = {version = "*", extras = ["x"]}',
+    "daphne",
+    "daphne>=1.0",
+    "asgiref",
+    "asgiref>=1,<2",
+    "asgi_ipc",
+    "msgpack-python",
+    "asgi_amqp",
 ]
 
 NEW = [
-    "channels",
     "channels>=4",
+    "channels==4.*",
+    'channels = "^4.3"',
+    "daphne>=4",
+    "asgiref>=3.5",
     "channels>=4.3,<5",
     "channels-workers==0.1",
     "django-channels-x==1.0",
@@ -110,16 +132,60 @@ def test_an_option_of_daphne_may_be_on_its_own_line() -> None:
     assert list(find_processes("git push --force-sync\n")) == []
 
 
+DECLARED = {
+    "setup.py": (
+        'setup(\n    name="channels",\n    keywords=["channels", "daphne"],\n'
+        '    install_requires=[\n        "channels",\n        "requests",\n    ],\n'
+        '    packages=["channels"],\n    extras_require={"x": ["daphne"]},\n)\n'
+    ),
+    "setup.cfg": (
+        "[metadata]\nname = channels\nkeywords =\n    channels\n"
+        "[options]\ninstall_requires =\n    channels\n    daphne>=4.2\n"
+        "[isort]\nknown_third_party =\n    channels\n"
+    ),
+    "pyproject.toml": (
+        '[project]\nname = "daphne"\ndependencies = [\n    "channels>=1",\n]\n'
+        '[tool.poetry.dependencies]\nchannels = "*"\n[tool.x]\nwords = ["channels"]\n'
+    ),
+    "Pipfile": '[packages]\nchannels = "*"\n[requires]\npython_version = "3.6"\n',
+    "tox.ini": "[testenv]\ndeps =\n    channels\ncommands = daphne a.asgi:application\n",
+}
+LINES = {"setup.py": [5, 9], "setup.cfg": [7], "pyproject.toml": [4, 7], "Pipfile": [2]}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_names_without_versions_where_packages_are_declared(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(DECLARED[name])
+    project = Project()
+    project.take(tmp_path / name)
+    assert [finding.line for _, finding in project.report] == LINES.get(name, [3])
+
+
+def test_the_report_names_what_to_write() -> None:
+    cures = {line: next(find_packages(line)).cure for line in ("channels", "daphne", "asgi_redis")}
+    assert FORM in cures["channels"]
+    assert "`daphne>=4.2.2`" in cures["daphne"]
+    assert "includes a layer for Redis" in cures["asgi_redis"]
+
+
 INSTALLED = {
     "RUN pip install 'channels==1.1.8' asgi_redis": ["`channels==1.1.8`", "`asgi_redis`"],
     "    asgi-redis \\": ["`asgi-redis`"],
-    'pip install "Twisted<20" daphne redis': ["`Twisted<20`"],
+    'pip install "Twisted<20" daphne redis': ["`Twisted<20`", "`daphne`"],
+    "RUN pip3 install --no-cache-dir channels \\\n    daphne && daphne a.asgi:x": [
+        "`channels`",
+        "`daphne`",
+    ],
+    "poetry add channels": ["`channels`"],
+    "exec daphne a.asgi:application": [],
+    "pip install requests; daphne channels": [],
+    "pip install channels>=4.3": [],
     "    image: redis:3.2-alpine": ["`redis:3.2`"],
     "FROM library/redis:5": ["`redis:5`"],
     "    image: redis:6": [],
     "    image: 'redis:7.2'": [],
     "# pip install asgi_redis": [],
-    "RUN pip install -r requirements.txt channels daphne": [],
+    "RUN pip install -r requirements.txt channels>=4.3 daphne==4.2.2": [],
 }
 
 
