@@ -12,21 +12,27 @@ from channels_workers_upgrade.application import entry_folder
 #: Folders of tools: nothing in them is the project's own code.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
 
+#: Hidden folders with commands that test or deploy the project.
+_COMMANDS = {".github", ".circleci", ".ebextensions", ".platform", ".buildkite"}
+
 _DECLARING = {"Pipfile", "setup.cfg", "setup.py", "pyproject.toml", "tox.ini"}
 
 
-#: Files that start processes, beside a Procfile: scripts, Docker, supervisord, systemd.
+#: Files that start processes, beside a Procfile: scripts, Docker, supervisord, systemd, tests.
+#: A hidden file such as .travis.yml matches too.
 SCRIPTS = (
-    "docker-compose*.yml",
-    "docker-compose*.yaml",
-    "compose*.yml",
-    "compose*.yaml",
-    "Dockerfile*",
+    "*.yml",
+    "*.yaml",
     "*.sh",
-    "supervisor*.conf",
+    "*.conf",
+    "*.ini",
     "*.service",
-    "Makefile*",
     "*.mk",
+    "*akefile*",
+    "*Dockerfile*",
+    "Jenkinsfile*",
+    "Vagrantfile",
+    "justfile",
 )
 
 
@@ -53,7 +59,8 @@ def _walk(root: Path) -> Iterator[Path]:
 
 def _is_of_tools(folder: Path) -> bool:
     name = folder.name
-    return name.startswith(".") or name in _SKIPPED or (folder / "pyvenv.cfg").exists()
+    is_hidden = name.startswith(".") and name not in _COMMANDS
+    return is_hidden or name in _SKIPPED or (folder / "pyvenv.cfg").exists()
 
 
 def application_beside(settings: Path) -> str:
@@ -122,6 +129,11 @@ def is_procfile(path: Path) -> bool:
 def is_script(path: Path) -> bool:
     """Return whether a file starts processes or describes their image."""
     return any(fnmatchcase(path.name, pattern) for pattern in SCRIPTS)
+
+
+def is_installing(path: Path) -> bool:
+    """Return whether a file may install packages by commands, and declares none."""
+    return is_script(path) and not is_declaring(path)
 
 
 def is_page(path: Path) -> bool:

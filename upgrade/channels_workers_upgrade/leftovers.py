@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from channels_workers_upgrade.apps import DAPHNE
+from channels_workers_upgrade.beside import PACKAGES
 from channels_workers_upgrade.bindings import bindings, has_star, source_module
 from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.lookup import find_beginning, is_known, is_old_module, new_module
+from channels_workers_upgrade.paths import find_decoded_paths
 from channels_workers_upgrade.patterns import find_again, find_patterns
 from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_connects, find_sends
@@ -22,8 +25,10 @@ from channels_workers_upgrade.strings import (
 from channels_workers_upgrade.tree import Placed, Tree, last_name
 
 _MODULE_GONE = 'the engine has nothing of this module; see the names in "Come from Channels 1.x"'
-_UNKNOWN = "not a name of Channels 1.1.8 or 4: import it from where it is defined, or remove it"
+_UNKNOWN = "not a name of {}: import it from where it is defined, or remove it"
 _MAYBE_APP = f'if this is a list of apps, write "{NEW}", "{DAPHNE}"; otherwise leave it'
+
+_PATH = re.compile(r"\w+(\.\w+)+")
 
 #: Modules of other packages of 2017, which cannot be installed beside the engine.
 _LAYERS_OF_THEN = (
@@ -44,6 +49,7 @@ def find_leftovers(tree: Tree) -> Iterator[Remark]:
     yield from _in_uses(tree)
     yield from _in_strings(tree)
     yield from find_patterns(tree)
+    yield from find_decoded_paths(tree)
     yield from find_again(tree)
     yield from find_sends(tree)
     yield from find_connects(tree)
@@ -77,22 +83,26 @@ def _in_uses(tree: Tree) -> Iterator[Remark]:
 def _in_strings(tree: Tree) -> Iterator[Remark]:
     """Yield findings for dotted paths, and for what may be a list of apps."""
     channels = channel_names(tree)
-    patched = {call.args[0] for call in tree.all(ast.Call) if _patches(call)}
+    patched = {node for call in tree.all(ast.Call) for node in _patched(call)}
     for node, text in _texts(tree):
         if DOTTED.fullmatch(text) and node not in channels:
             yield from _of_text(node, text)
-            if node in patched:
-                yield from _of_nothing(node, text)
+        if node in patched and _PATH.fullmatch(text):
+            yield from _of_nothing(node, text)
+            if _is_of_then(text):
+                yield Remark(node, f"`{text}`", _LAYERS_HERE)
     lists: list[ast.List | ast.Tuple] = [*tree.all(ast.List), *tree.all(ast.Tuple)]
     for items in lists:
         if not _is_of_setup(items, tree):
             yield from _of_apps(items, channels)
 
 
-def _patches(call: ast.Call) -> bool:
-    """Whether it is ``mock.patch(...)``, ``patch.multiple(...)`` or pytest's ``setattr(...)``."""
+def _patched(call: ast.Call) -> Iterator[ast.expr]:
+    """Yield the targets of ``mock.patch(...)``, ``patch.multiple(...)`` or pytest's ``setattr``."""
     owner = call.func.value if isinstance(call.func, ast.Attribute) else None
-    return bool(call.args) and bool({called_name(call), last_name(owner)} & {"patch", "setattr"})
+    if {called_name(call), last_name(owner)} & {"patch", "setattr"}:
+        yield from call.args[:1]
+        yield from (item.value for item in call.keywords if item.arg == "target")
 
 
 def _texts(tree: Tree) -> Iterator[tuple[ast.expr, str]]:
@@ -132,13 +142,18 @@ def _of_text(node: ast.expr, text: str) -> Iterator[Remark]:
 def _of_module(node: Placed, module: str) -> Iterator[Remark]:
     if is_old_module(module) and not new_module(module) and module != "channels.utils":
         yield Remark(node, f"`{module}`", _MODULE_GONE)
-    if f"{module}.".startswith(tuple(f"{name}." for name in _LAYERS_OF_THEN)):
+    if _is_of_then(module):
         yield Remark(node, f"`{module}`", _LAYERS_HERE)
 
 
+def _is_of_then(path: str) -> bool:
+    return f"{path}.".startswith(tuple(f"{name}." for name in _LAYERS_OF_THEN))
+
+
 def _of_nothing(node: Placed, path: str) -> Iterator[Remark]:
-    if not is_known(path):
-        yield Remark(node, f"`{path}`", _UNKNOWN)
+    if not is_known(path) and not _is_of_then(path):
+        package = PACKAGES[path.partition(".")[0]]
+        yield Remark(node, f"`{path}`", _UNKNOWN.format(package))
 
 
 def _of_name(node: Placed, path: str) -> Iterator[Remark]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from channels_workers_upgrade.channels_4 import is_of_4
+from channels_workers_upgrade.beside import PACKAGES, is_beside, is_of_4
 from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
 from channels_workers_upgrade.renames import NEW, OLD, Rename, Status
 
@@ -61,12 +61,15 @@ def is_old_module(name: str) -> bool:
 
 
 def is_known(path: str) -> bool:
-    """Return whether a dotted path names something of 1.1.8, of Channels 4 or of neither package.
+    """Return whether a dotted path names something of 1.1.8, of a package of today or of another.
 
     Attributes may follow a name.
     """
-    if path.partition(".")[0] != OLD or path == OLD or find_beginning(path):
+    package = path.partition(".")[0]
+    if package not in PACKAGES or path == package or find_beginning(path):
         return True
+    if package != OLD:
+        return is_beside(path)
     return is_old_module(path) or is_of_4(path)
 
 

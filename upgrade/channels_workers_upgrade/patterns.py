@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from channels_workers_upgrade.bindings import source_module
 from channels_workers_upgrade.dicts import keys_of, value_of
 from channels_workers_upgrade.findings import Remark
-from channels_workers_upgrade.lookup import AGAIN
+from channels_workers_upgrade.lookup import AGAIN, is_known
 from channels_workers_upgrade.routing import SETTING, assigned
-from channels_workers_upgrade.strings import MEMORY_LAYER, text_of
+from channels_workers_upgrade.strings import MEMORY_LAYER, REDIS_LAYER, text_of
 from channels_workers_upgrade.tree import Tree, last_name
 
 _TO_SEND = "now a coroutine; in sync code use Channel(name).send(content)"
@@ -50,6 +50,7 @@ _BY_WORKERS = (
 
 #: Strings that exist in Channels 1.x alone.
 TEXTS = {
+    "rundelay": "remove it: each worker sends delayed messages",
     "__retries__": "messages do not count their attempts; ConsumeLater does",
     "__channels_next_order": "the layer keeps the order, not the session",
 }
@@ -73,6 +74,12 @@ CONFIG = {
     "channels_workers.layers.redis.RedisChannelLayer": _OF_ALL_LAYERS | {"hosts", "prefix"},
     MEMORY_LAYER: _OF_ALL_LAYERS,
 }
+
+#: Keys of layers of 2017, each with the alternative.
+_KEYS = {"url": 'the address of another broker: remove it, and write "hosts": ["redis://..."]'}
+
+#: Backends that no other pattern rewrites.
+_OLD_BACKEND = re.compile(r"(asgi_(redis|ipc|rabbitmq|amqp)|asgiref)\.")
 
 #: Prefixes of channels that `channel_capacity` does not limit, or that no longer exist.
 _OF_INTERFACES = ("http.", "websocket.", "daphne.")
@@ -117,8 +124,6 @@ def _in_attribute(node: ast.Attribute, tree: Tree) -> Iterator[Remark]:
     name = node.attr
     if name in ATTRIBUTES:
         yield Remark(node, f"`.{name}`", ATTRIBUTES[name])
-    elif name == "decode" and _is_path(node.value):
-        yield Remark(node, '`["path"].decode`', "a path is text: remove the call")
     elif name in OF_LAYERS and _is_layer(node.value) and not _is_awaited(node, tree):
         yield Remark(node, f"`.{name}` of a layer", OF_LAYERS[name])
 
@@ -160,15 +165,19 @@ def _in_dict(node: ast.Dict) -> Iterator[Remark]:
     backend = text_of(value_of(node, "BACKEND"))
     if value_of(node, "BACKEND") and "ROUTING" in keys_of(node):
         yield Remark(node, f"ROUTING in {SETTING}", _ROUTING)
+    if _OLD_BACKEND.match(backend) or not is_known(backend):
+        yield Remark(node, f'"{backend}"', f'not a layer here: write "{REDIS_LAYER}"')
     if backend == MEMORY_LAYER:
         cure = "only for `runserver` and tests: `runworker` needs the Redis layer"
         yield Remark(node, "a layer of one process", cure, is_note=True)
     config = value_of(node, "CONFIG")
-    for key in keys_of(config) if config and backend in CONFIG else ():
-        if key not in CONFIG[backend]:
-            known = ", ".join(sorted(CONFIG[backend]))
-            cure = f"unknown to this layer, which takes {known}"
-            yield Remark(node, f'"{key}" in CONFIG', cure)
+    if isinstance(config, ast.Dict) and backend in CONFIG:
+        known = ", ".join(sorted(CONFIG[backend]))
+        for key in filter(None, config.keys):
+            name = text_of(key)
+            if name not in CONFIG[backend]:
+                cure = _KEYS.get(name, f"unknown to this layer, which takes {known}")
+                yield Remark(key, f'"{name}" in CONFIG', cure)
 
 
 def _in_call(node: ast.Call) -> Iterator[Remark]:
@@ -216,13 +225,6 @@ def _is_layer(node: ast.expr) -> bool:
     if isinstance(node, ast.Subscript):
         return last_name(node.value) == "channel_layers"
     return bool(_LAYER.search(last_name(node)))
-
-
-def _is_path(node: ast.expr) -> bool:
-    """Whether it is ``message["path"]`` or ``message.content["path"]``."""
-    if not isinstance(node, ast.Subscript) or _key_of(node) != "path":
-        return False
-    return last_name(node.value) in {"message", "content"}
 
 
 def _key_of(node: ast.Subscript) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from channels_workers_upgrade.application import APPLICATION, entry_folder, missing_entry
 from channels_workers_upgrade.files import (
     is_declaring,
+    is_installing,
     is_page,
     is_procfile,
     is_python,
@@ -136,6 +137,6 @@ _READERS: list[tuple[Callable[[Path], bool], Reader]] = [
     (is_declaring, find_declared),
     (is_procfile, find_processes),
     (is_script, find_processes),
-    (is_script, find_installed),
+    (is_installing, find_installed),
     (is_page, find_bridges),
 ]

@@ -63,7 +63,7 @@ class Names:
         found: dict[Scope, list[Statement]] = {}
         statements: list[Statement] = [*self.tree.all(ast.Import), *self.tree.all(ast.ImportFrom)]
         for node in sorted(statements, key=self.tree.start):
-            found.setdefault(next(self._around(node)), []).append(node)
+            found.setdefault(next(self.around(node)), []).append(node)
         return found
 
     def _find(self, name: str) -> Bound:
@@ -72,7 +72,7 @@ class Names:
         otherwise = {self._home(node) for node in nodes if isinstance(node.ctx, ast.Store)}
         for kind, field in _BINDERS.items():
             binders = (node for node in self.tree.all(kind) if getattr(node, field) == name)
-            otherwise |= {next(self._around(node)) for node in binders}
+            otherwise |= {next(self.around(node)) for node in binders}
         importing = {scope for scope, items in self.imports.items() if name in _names_of(items)}
         otherwise = {moved.get(scope, scope) for scope in otherwise}
         found = Bound(otherwise | {moved.get(scope, scope) for scope in importing}, otherwise)
@@ -92,25 +92,25 @@ class Names:
         ]
         for node in statements:
             if name in node.names:
-                inner, *outer = self._around(node)
+                inner, *outer = self.around(node)
                 moved[inner] = outer[-1 if isinstance(node, ast.Global) else 0] if outer else inner
         return moved
 
     def _home(self, node: ast.Name) -> Scope:
         """Return the scope in which a statement or expression binds *node*."""
         is_walrus = isinstance(self.tree.parents[node], ast.NamedExpr)
-        scopes = self._around(node)
+        scopes = self.around(node)
         return next(
             scope for scope in scopes if not (is_walrus and isinstance(scope, _COMPREHENSIONS))
         )
 
     def _visible(self, node: ast.AST) -> Iterator[Scope]:
         """Yield the scopes in which *node* is looked up: of classes only its own."""
-        for index, scope in enumerate(self._around(node)):
+        for index, scope in enumerate(self.around(node)):
             if not index or not isinstance(scope, ast.ClassDef):
                 yield scope
 
-    def _around(self, node: ast.AST) -> Iterator[Scope]:
+    def around(self, node: ast.AST) -> Iterator[Scope]:
         """Yield the scopes around *node*, from the inside."""
         is_outside = False  # defaults, annotations and the first iterable belong to the next scope
         for parent in self.tree.ancestors(node):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from channels_workers_upgrade.files import find_files
 from channels_workers_upgrade.packages import FORM, find_installed, find_packages
 from channels_workers_upgrade.processes import find_processes
 from channels_workers_upgrade.project import Project
@@ -166,6 +167,45 @@ def test_the_report_names_what_to_write() -> None:
     assert FORM in cures["channels"]
     assert "`daphne>=4.2.2`" in cures["daphne"]
     assert "includes a layer for Redis" in cures["asgi_redis"]
+
+
+COMMANDS = {
+    "Makefile": "worker:\n\t./manage.py runworker --only-channels=http.*\n\tdaphne --force-sync\n",
+    "start.sh": "exec python manage.py rundelay\n",
+    "Procfile": "d: python manage.py rundelay\nweb: daphne --ws-protocol=x a.asgi:channel_layer\n",
+    "Dockerfile": 'FROM python:3\nRUN pip install channels\nCMD ["daphne", "--force-sync", "a"]\n',
+    "docker-compose.yml": "    command: python manage.py rundelay\n    image: redis:3\n",
+    "deploy/delay.service": "[Service]\nExecStart=/srv/manage.py rundelay\n",
+    "deploy/supervisord.conf": "[program:x]\ncommand=daphne --ws-protocol=x a.asgi:application\n",
+    ".travis.yml": "install:\n  - pip install channels==1.1.8\nservices: redis\n",
+    ".github/workflows/test.yml": "      - run: pip install asgi_redis daphne\n",
+    "tox.ini": "[testenv]\ndeps =\n    asgi_redis\ncommands =\n    ./manage.py rundelay\n",
+    "circus.ini": "[watcher:x]\ncmd = ./manage.py rundelay\n",
+}
+SAID = {
+    "Makefile": ["2: `runworker --only-channels=http.*`", "3: `daphne --force-sync`"],
+    "start.sh": ["1: `rundelay`"],
+    "Procfile": ["1: `rundelay`", "2: `daphne --ws-protocol`", "2: `daphne ...:channel_layer`"],
+    "Dockerfile": ["2: `channels`", "3: `daphne --force-sync`"],
+    "docker-compose.yml": ["1: `rundelay`", "2: `redis:3`"],
+    "deploy/delay.service": ["2: `rundelay`"],
+    "deploy/supervisord.conf": ["2: `daphne --ws-protocol`"],
+    ".travis.yml": ["2: `channels==1.1.8`"],
+    ".github/workflows/test.yml": ["1: `asgi_redis`", "1: `daphne`"],
+    "tox.ini": ["3: `asgi_redis`", "5: `rundelay`"],
+    "circus.ini": ["2: `rundelay`"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_files_with_commands(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(COMMANDS[name])
+    project = Project()
+    for path in find_files([tmp_path]):
+        project.take(path)
+    assert [f"{one.line}: {one.what}" for _, one in sorted(project.report)] == SAID[name]
 
 
 INSTALLED = {
