@@ -17,6 +17,7 @@ from channels_workers_upgrade.renames import NEW, OLD, Rename
 from channels_workers_upgrade.sends import find_connects, find_sends
 from channels_workers_upgrade.strings import (
     DOTTED,
+    called,
     called_name,
     channel_names,
     is_docstring,
@@ -93,7 +94,7 @@ def _in_strings(tree: Tree) -> Iterator[Remark]:
                 yield Remark(node, f"`{text}`", _LAYERS_HERE)
     lists: list[ast.List | ast.Tuple] = [*tree.all(ast.List), *tree.all(ast.Tuple)]
     for items in lists:
-        if not _is_of_setup(items, tree):
+        if called(items, tree.parents) != "join" and not _is_of_setup(items, tree):
             yield from _of_apps(items, channels)
 
 

@@ -109,14 +109,24 @@ def find_patterns(tree: Tree) -> Iterator[Remark]:
 def find_again(tree: Tree) -> Iterator[Remark]:
     """Yield notes about imports of names that are back and need something, such as a setting."""
     for node in tree.all(ast.ImportFrom):
-        module = source_module(node)
-        wanted = {alias.name for alias in node.names}
         notes: dict[str, list[str]] = {}
-        for name, remark in AGAIN.get(module, {}).items():
-            if remark and wanted & {name, "*"}:
-                notes.setdefault(remark, []).append(f"`{name}`")
+        for name, remark in _again(node):
+            notes.setdefault(remark, []).append(f"`{name}`")
         for remark, names in notes.items():
             yield Remark(node, ", ".join(names), f"again: {remark}", is_note=True)
+
+
+def _again(node: ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """Yield the names that an import takes and that are back, with what they need."""
+    module = source_module(node)
+    wanted = {alias.name for alias in node.names}
+    for name, remark in AGAIN.get(module, {}).items():
+        if remark and wanted & {name, "*"}:
+            yield name, remark
+    for inner in wanted:
+        for name, remark in AGAIN.get(f"{module}.{inner}", {}).items():
+            if remark:
+                yield f"{inner}.{name}", remark
 
 
 def _in_attribute(node: ast.Attribute, tree: Tree) -> Iterator[Remark]:

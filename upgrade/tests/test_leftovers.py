@@ -191,7 +191,8 @@ CASES = {
     ),
     "lists of apps, and other lists": (
         'INSTALLED_APPS = ["channels"]\nX = ["channels", "channels_workers"]\n'
-        'Channel("channels")\nroute(["channels"], f)\n',
+        'Channel("channels")\nroute(["channels"], f)\n'
+        '".".join(["a", "channels"])\nsetup(a=["channels"], b={"x": ["channels"]})\n',
         [],
     ),
     "nothing of Channels": ("import re\n\nre.match('a', 'b')\nclass A(Route): ...\n", []),
@@ -210,12 +211,14 @@ def test_names_that_are_back_are_noted() -> None:
         "from channels.binding.websockets import WebsocketBinding as B\n"
         "from channels.test import ChannelLiveServerTestCase\n"
         "from channels import Group\nfrom channels.exceptions import *\n"
+        "from channels.binding import websockets\n"
     )
     said = [(one.line, one.what, one.is_note) for one in sorted(found)]
     assert said == [
         (1, "`WebsocketBinding`", True),
         (4, "`RequestTimeout`, `RequestAborted`", True),
         (4, "`ResponseLater`", True),
+        (5, "`websockets.WebsocketBinding`, `websockets.WebsocketBindingWithMembers`", True),
     ]
     assert all(one.cure.startswith("again: ") for one in found)
 
