@@ -6,13 +6,21 @@ import re
 _MARKS = re.compile(
     rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
     rb"asgi_(redis|ipc|rabbitmq|amqp)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
-    rb"reply_channel|[\"']path[\"']\]|rundelay|receive_many|send_group|group_channels"
+    rb"reply_channel|(message|content)\[[\"']path|rundelay|receive_many|send_group|group_channels"
 )
 
 #: Parts of these, which are found ten times faster than a pattern.
 _WORDS = (
     *(b"hannel", b"HANNEL", b"APPS", b"_APPLICATION", b"daphne", b"asgi", b"__retries__"),
-    *(b"__doomed__", b"http.", b"path']", b'path"]', b"receive_many", b"send_group", b"rundelay"),
+    *(
+        b"__doomed__",
+        b"http.",
+        b"message[",
+        b"content[",
+        b"receive_many",
+        b"send_group",
+        b"rundelay",
+    ),
 )
 
 
