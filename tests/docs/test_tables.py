@@ -20,7 +20,13 @@ from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.logs import fields as log_fields
-from channels_workers_upgrade.files import PAGES, SCRIPTS, is_procfile, is_requirements
+from channels_workers_upgrade.files import (
+    PAGES,
+    SCRIPTS,
+    is_declaring,
+    is_procfile,
+    is_requirements,
+)
 from channels_workers_upgrade.names import SECTIONS
 from channels_workers_upgrade.packages import FORM, LEAST
 from channels_workers_upgrade.processes import OLD_OPTIONS
@@ -328,7 +334,8 @@ def test_files_that_the_command_reads() -> None:
     packages, procfiles, scripts, pages = (
         code(row[0]) for row in page("reference/upgrade-command").table("files")
     )
-    assert all(is_requirements(Path(name.replace("*", "-dev"))) for name in packages)
+    named = [Path(name.replace("*", "-dev")) for name in packages]
+    assert all(is_requirements(path) or is_declaring(path) for path in named)
     assert all(is_procfile(Path(name.replace("*", "dev"))) for name in procfiles)
     assert scripts == list(SCRIPTS)
     assert pages == list(PAGES)

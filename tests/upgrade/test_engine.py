@@ -84,9 +84,3 @@ def test_the_stub_in_the_engine_starts_the_command(tmp_path: Path) -> None:
     assert by_old_name.returncode == by_new_name.returncode == 1
     assert by_old_name.stdout == by_new_name.stdout
     assert by_old_name.stderr == by_new_name.stderr
-
-
-def test_the_engine_does_not_need_libcst() -> None:
-    package = ROOT / "channels_workers"
-    using = {file for file in package.rglob("*.py") if "libcst" in file.read_text()}
-    assert using == set()

@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+#: The setting that names it.
+APPLICATION = "ASGI_APPLICATION"
+
 _ENTRY = """\
 import os
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple, cast
-
-import libcst as cst
-from libcst.helpers import get_full_name_for_node_or_raise as dotted_name
+from typing import NamedTuple
 
 from channels_workers_upgrade.lookup import is_old_module
 from channels_workers_upgrade.renames import OLD
 from channels_workers_upgrade.scopes import Names, Scope, Statement
-from channels_workers_upgrade.tree import Tree
+from channels_workers_upgrade.tree import Tree, dotted_name
 
 
 class Use(NamedTuple):
     """An expression such as ``channels.Group.send``, and the dotted path that it resolves to."""
 
-    node: cst.Attribute | cst.Name
+    node: ast.Attribute
     path: str
 
 
@@ -26,35 +23,38 @@ class Imported(NamedTuple):
     """One name in an import statement, and its module."""
 
     statement: Statement
-    alias: cst.ImportAlias
+    alias: ast.alias
     module: str
 
 
-@dataclass
 class Binding:
     """A name that *imports* bind to *module* in one scope.
 
     *is_value*: the name is bound again, or used without an attribute, as in ``f(channels)``.
     """
 
-    name: str
-    module: str
-    imports: list[Imported] = field(default_factory=list)
-    uses: list[Use] = field(default_factory=list)
-    is_value: bool = False
+    def __init__(self, name: str, module: str) -> None:
+        self.name = name
+        self.module = module
+        self.imports: list[Imported] = []
+        self.uses: list[Use] = []
+        self.is_value = False
 
     @property
     def is_plain(self) -> bool:
         """Whether it is ``import channels`` or ``import channels.sessions``, without ``as``."""
         first = self.imports[0]
-        return isinstance(first.statement, cst.Import) and first.alias.asname is None
+        return isinstance(first.statement, ast.Import) and first.alias.asname is None
 
 
-def source_module(statement: cst.ImportFrom) -> str:
+def source_module(statement: ast.ImportFrom) -> str:
     """Return the module of a ``from`` import, "" if it is relative."""
-    if statement.relative or statement.module is None:
-        return ""
-    return dotted_name(statement.module)
+    return "" if statement.level else statement.module or ""
+
+
+def has_star(statement: Statement) -> bool:
+    """Return whether it imports everything."""
+    return statement.names[0].name == "*"
 
 
 def bindings(tree: Tree) -> list[Binding]:
@@ -83,30 +83,29 @@ def _in_scope(scope: Scope, statements: list[Statement], names: Names) -> Iterat
 
 def _imported(statement: Statement) -> Iterator[tuple[str, str, Imported]]:
     """Yield each name that *statement* binds to a module, the module, and the import."""
-    if isinstance(statement.names, cst.ImportStar):
-        return
-    prefix = "" if isinstance(statement, cst.Import) else f"{source_module(statement)}."
+    prefix = "" if isinstance(statement, ast.Import) else f"{source_module(statement)}."
     for alias in statement.names:
-        module = prefix + dotted_name(alias.name)
+        module = prefix + alias.name
         imported = Imported(statement, alias, module)
         if alias.asname is None and not prefix:
             if module.partition(".")[0] == OLD:
                 yield OLD, OLD, imported
         elif is_old_module(module):
-            yield alias.evaluated_alias or alias.evaluated_name, module, imported
+            yield alias.asname or alias.name, module, imported
 
 
-def _add_use(binding: Binding, root: cst.Name, tree: Tree) -> None:
-    whole = _whole_chain(root, tree)
-    if whole is root:
+def _add_use(binding: Binding, root: ast.Name, tree: Tree) -> None:
+    """Add a use; one in an f-string, whose place Python 3.11 may not know, stays as it is."""
+    node: ast.AST = root
+    while isinstance(parent := tree.parents[node], ast.Attribute):
+        node = parent
+    path = dotted_name(node)
+    if not isinstance(node, ast.Attribute) or _spelled(tree.source(node)) != path:
         binding.is_value = True
     else:
-        path = binding.module + dotted_name(whole).removeprefix(binding.name)
-        binding.uses.append(Use(whole, path))
+        binding.uses.append(Use(node, binding.module + path.removeprefix(binding.name)))
 
 
-def _whole_chain(root: cst.Name, tree: Tree) -> cst.Attribute | cst.Name:
-    node: cst.CSTNode = root
-    while isinstance(parent := tree.parents[node], cst.Attribute) and parent.value is node:
-        node = parent
-    return cast("cst.Attribute | cst.Name", node)
+def _spelled(text: str) -> str:
+    """Return a dotted path without the spaces in it."""
+    return "".join(text.replace("\\", "").split())

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from channels_workers_upgrade.application import entry_folder
 
 #: Folders of tools: nothing in them is the project's own code.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
 
-_REQUIREMENTS = {"Pipfile", "setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "constraints.txt"}
+#: Hidden folders with commands that test or deploy the project.
+_COMMANDS = {".github", ".circleci", ".ebextensions", ".platform", ".buildkite"}
+
+_DECLARING = {"Pipfile", "setup.cfg", "setup.py", "pyproject.toml", "tox.ini"}
 
 
-#: Files that start processes, beside a Procfile: scripts, Docker, supervisord, systemd.
+#: Files that start processes, beside a Procfile: scripts, Docker, supervisord, systemd, tests.
+#: A hidden file such as .travis.yml matches too.
 SCRIPTS = (
-    "docker-compose*.yml",
-    "docker-compose*.yaml",
-    "compose*.yml",
-    "compose*.yaml",
-    "Dockerfile*",
+    "*.yml",
+    "*.yaml",
     "*.sh",
-    "supervisor*.conf",
+    "*.conf",
+    "*.ini",
     "*.service",
-    "Makefile*",
     "*.mk",
+    "*akefile*",
+    "*Dockerfile*",
+    "Jenkinsfile*",
+    "Vagrantfile",
+    "justfile",
 )
 
 
@@ -55,7 +59,8 @@ def _walk(root: Path) -> Iterator[Path]:
 
 def _is_of_tools(folder: Path) -> bool:
     name = folder.name
-    return name.startswith(".") or name in _SKIPPED or (folder / "pyvenv.cfg").exists()
+    is_hidden = name.startswith(".") and name not in _COMMANDS
+    return is_hidden or name in _SKIPPED or (folder / "pyvenv.cfg").exists()
 
 
 def application_beside(settings: Path) -> str:
@@ -83,6 +88,9 @@ def read_text(path: Path) -> str:
 
 def replace_content(path: Path, content: bytes) -> None:
     """Replace the content of an existing file atomically; a failure leaves it unchanged."""
+    import shutil  # noqa: PLC0415  (a run that needs it not starts sooner)
+    from tempfile import NamedTemporaryFile  # noqa: PLC0415  (a run that needs it not starts sooner)
+
     target = path.resolve()
     target.open("r+b").close()  # raises for a read-only file, which a rename would replace
     with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as new:
@@ -104,8 +112,13 @@ def is_python(path: Path) -> bool:
 
 def is_requirements(path: Path) -> bool:
     """Return whether a file lists packages to install."""
-    is_list = path.suffix in {".txt", ".in"} and "requirements" in str(path)
-    return is_list or path.name in _REQUIREMENTS
+    is_list = path.suffix in {".txt", ".in", ".pip"} and "requirements" in str(path)
+    return is_list or fnmatchcase(path.name, "constraints*.txt")
+
+
+def is_declaring(path: Path) -> bool:
+    """Return whether a file declares the packages of a project, among other things."""
+    return path.name in _DECLARING
 
 
 def is_procfile(path: Path) -> bool:
@@ -116,6 +129,11 @@ def is_procfile(path: Path) -> bool:
 def is_script(path: Path) -> bool:
     """Return whether a file starts processes or describes their image."""
     return any(fnmatchcase(path.name, pattern) for pattern in SCRIPTS)
+
+
+def is_installing(path: Path) -> bool:
+    """Return whether a file may install packages by commands, and declares none."""
+    return is_script(path) and not is_declaring(path)
 
 
 def is_page(path: Path) -> bool:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import libcst as cst
+if TYPE_CHECKING:
+    from channels_workers_upgrade.tree import Placed
 
-from channels_workers_upgrade.tree import Tree
 
-
-@dataclass(frozen=True, order=True)
-class Finding:
+class Finding(NamedTuple):
     """*what* was found at a line of a file, and its *cure*.
 
     *is_note*: for information, nothing has to be done.
@@ -31,19 +28,20 @@ class Finding:
 
 
 class Remark(NamedTuple):
-    """A finding at a *node* whose line is not known yet."""
+    """A finding at a *node*; None is the beginning of the file."""
 
-    node: cst.CSTNode
+    node: Placed | None
     what: str
     cure: str
     is_note: bool = False
 
 
-def placed(remarks: Iterable[Remark], tree: Tree) -> set[Finding]:
-    """Return the findings of *remarks*, with the lines of their nodes in *tree*."""
-    remarks = list(remarks)
-    lines = tree.lines(remark.node for remark in remarks)
-    return {Finding(lines[node], what, cure, is_note) for node, what, cure, is_note in remarks}
+def placed(remarks: Iterable[Remark]) -> set[Finding]:
+    """Return the findings of *remarks*, with the lines of their nodes."""
+    return {
+        Finding(node.lineno if node else 1, what, cure, is_note)
+        for node, what, cure, is_note in remarks
+    }
 
 
 def is_done(findings: Iterable[Finding]) -> bool:

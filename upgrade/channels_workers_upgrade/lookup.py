@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from channels_workers_upgrade.channels_4 import is_of_4
+from channels_workers_upgrade.beside import PACKAGES, is_beside, is_of_4
 from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
 from channels_workers_upgrade.renames import NEW, OLD, Rename, Status
 
@@ -61,12 +61,15 @@ def is_old_module(name: str) -> bool:
 
 
 def is_known(path: str) -> bool:
-    """Return whether a dotted path names something of 1.1.8, of Channels 4 or of neither package.
+    """Return whether a dotted path names something of 1.1.8, of a package of today or of another.
 
     Attributes may follow a name.
     """
-    if path.partition(".")[0] != OLD or path == OLD or find_beginning(path):
+    package = path.partition(".")[0]
+    if package not in PACKAGES or path == package or find_beginning(path):
         return True
+    if package != OLD:
+        return is_beside(path)
     return is_old_module(path) or is_of_4(path)
 
 
@@ -81,7 +84,7 @@ def _without_old_alias(name: str) -> str:
 
 
 def _place_of(module: str) -> str:
-    places = {row.here for row in ROWS if row.module == module and row.status is Status.SAME}
+    places = {row.here for row in ROWS if row.module == module and row.is_same}
     places = {place for place in places if place.partition(".")[0] == NEW}
     as_before = NEW + module.removeprefix(OLD)
     return as_before if as_before in places else next(iter(places)) if len(places) == 1 else ""
@@ -98,5 +101,18 @@ def _passed_on() -> dict[str, Rename]:
     return found
 
 
+def _again() -> dict[str, dict[str, str]]:
+    """Return the remarks of the names that are back, by their new module and name."""
+    found: dict[str, dict[str, str]] = {}
+    for rename in NAMES.values():
+        if rename.status is Status.AGAIN:
+            module, _, name = rename.target.rpartition(".")
+            found.setdefault(module, {})[name] = rename.remark
+    return found
+
+
 MODULES = {**{row.module: _place_of(row.module) for row in ROWS}, **_PACKAGES}
 _PASSED_ON = _passed_on()
+
+#: Names of the engine that are back after versions without them.
+AGAIN = _again()

@@ -5,7 +5,7 @@ The engine's documentation shows the same tables; a test compares them.
 
 from __future__ import annotations
 
-from channels_workers_upgrade.renames import Rename, Row, changed, gone, renames, same
+from channels_workers_upgrade.renames import Rename, Row, again, changed, gone, renames, same
 
 _BY_SETTING = '`CHANNEL_WORKERS = {"HTTP": "workers"}` lets workers answer HTTP'
 _BINDING = (
@@ -69,8 +69,8 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "ConsumeLater DenyConnection ChannelSocketException WebsocketCloseException "
             "SendNotAvailableOnDemultiplexer",
         ),
-        same("exceptions", "ResponseLater", _BY_SETTING),
-        same(
+        again("exceptions", "ResponseLater", _BY_SETTING),
+        again(
             "exceptions",
             "RequestTimeout RequestAborted",
             "a view that reads the body gets them, as Django's `UnreadablePostError`",
@@ -92,17 +92,17 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     "Tests": (
         same(
             "test",
-            "ChannelTestCase TransactionChannelTestCase ChannelLiveServerTestCase Client "
-            "HttpClient WSClient apply_routes",
+            "ChannelTestCase TransactionChannelTestCase Client HttpClient WSClient apply_routes",
             "also under its older name, `channels.tests`",
         ),
+        again("test", "ChannelLiveServerTestCase"),
         same(
             "test.base",
             "ChannelTestCaseMixin ChannelTestCase TransactionChannelTestCase Client apply_routes",
         ),
         same("test.http", "HttpClient"),
         same("test.websocket", "WSClient json_module"),
-        same("test.liveserver", "ChannelLiveServerTestCase"),
+        again("test.liveserver", "ChannelLiveServerTestCase"),
         gone(
             "test.liveserver",
             "ProcessSetup WorkerProcess DaphneProcess",
@@ -132,18 +132,18 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         same("management.commands.runworker", "Command"),
     ),
     "HTTP in workers": (
-        same("handler", "AsgiRequest AsgiHandler ViewConsumer", _BY_SETTING),
-        same("handler", "logger"),
-        same("staticfiles", "StaticFilesHandler StaticFilesConsumer", _BY_SETTING),
+        again("handler", "AsgiRequest AsgiHandler ViewConsumer", _BY_SETTING),
+        again("handler", "logger"),
+        again("staticfiles", "StaticFilesHandler StaticFilesConsumer", _BY_SETTING),
     ),
     "Data binding": (
-        same("binding", "Binding"),
-        same("binding.base", "Binding BindingMetaclass CREATE UPDATE DELETE"),
-        same("binding.websockets", "WebsocketBinding WebsocketBindingWithMembers", _BINDING),
+        again("binding", "Binding"),
+        again("binding.base", "Binding BindingMetaclass CREATE UPDATE DELETE"),
+        again("binding.websockets", "WebsocketBinding WebsocketBindingWithMembers", _BINDING),
     ),
     "Delayed messages": (
         gone("delay", "default_app_config", "Django finds the app configuration itself"),
-        same("delay.apps", "DelayConfig", "you may remove it: delayed messages need no app"),
+        again("delay.apps", "DelayConfig", "you may remove it: delayed messages need no app"),
         gone(
             "delay.models",
             "DelayedMessage DelayedMessageQuerySet",
@@ -151,7 +151,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "and `layer.admin.delayed()` lists them",
         ),
         gone("delay.worker", "Worker logger", _BY_WORKERS),
-        same(
+        again(
             "delay.management.commands.rundelay",
             "Command",
             _BY_WORKERS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TextIO
 
 #: Back to the beginning of the line, and erase it.
@@ -28,6 +27,8 @@ class Progress:
         """Count a file, and show it if it is time for that."""
         self.files += 1
         if time.monotonic() >= self._next:
+            from shutil import get_terminal_size  # noqa: PLC0415  (a run that needs it not starts sooner)
+
             line = f"{self.files} files, now {path}"[: get_terminal_size().columns - 1]
             self._write(f"{_ERASE}{line}")
             self._next, self._is_shown = time.monotonic() + self.interval, True

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from channels_workers_upgrade.application import entry_folder, missing_entry
+from channels_workers_upgrade.application import APPLICATION, entry_folder, missing_entry
 from channels_workers_upgrade.files import (
+    is_declaring,
+    is_installing,
     is_page,
     is_procfile,
     is_python,
@@ -17,13 +20,14 @@ from channels_workers_upgrade.files import (
     replace_content,
 )
 from channels_workers_upgrade.findings import Finding
-from channels_workers_upgrade.packages import find_installed, find_packages
+from channels_workers_upgrade.marks import may_use_channels
+from channels_workers_upgrade.packages import find_declared, find_installed, find_packages
 from channels_workers_upgrade.pages import find_bridges
 from channels_workers_upgrade.patch import Patch
 from channels_workers_upgrade.processes import find_processes
-from channels_workers_upgrade.routing import APPLICATION
-from channels_workers_upgrade.settings import Settings
-from channels_workers_upgrade.source import move_source
+
+if TYPE_CHECKING:
+    from channels_workers_upgrade.settings import Settings
 
 _SETTING = APPLICATION.encode()
 
@@ -40,10 +44,16 @@ class Project:
 
     def __init__(self, write: bool = False) -> None:
         self.write = write
-        self.settings = Settings()
         self.patches: dict[Path, Patch] = {}
         self._unwritten: dict[Path, Patch] = {}
         self.report: Report = []
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in all files; loaded when a file has one of Channels."""
+        from channels_workers_upgrade.settings import Settings  # noqa: PLC0415  (a run that needs it not starts sooner)
+
+        return Settings()
 
     def take(self, path: Path) -> None:
         """Move a Python file; check any other file."""
@@ -60,8 +70,9 @@ class Project:
 
     def finish(self) -> None:
         """Add findings about settings, which may be spread over several files."""
-        for path, finding in self.settings.findings():
-            self._add(path, [finding])
+        if "settings" in vars(self):
+            for path, finding in self.settings.findings():
+                self._add(path, [finding])
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the report, file by file."""
@@ -70,6 +81,10 @@ class Project:
 
     def _move(self, path: Path) -> None:
         content = path.read_bytes()
+        if not may_use_channels(content):
+            return
+        from channels_workers_upgrade.source import move_source  # noqa: PLC0415  (a run that needs it not starts sooner)
+
         moved = move_source(content, path, self.settings)
         if moved.content != content:
             patch = Patch(path, content, moved.content)
@@ -108,7 +123,7 @@ class Project:
         patch = self._unwritten.get(path)
         for finding in findings:
             number = patch.old_line(finding.line) if patch else finding.line
-            self.report.append((path, replace(finding, line=number)))
+            self.report.append((path, finding._replace(line=number)))
 
 
 def _describe(error: Exception) -> str:
@@ -119,8 +134,9 @@ def _describe(error: Exception) -> str:
 
 _READERS: list[tuple[Callable[[Path], bool], Reader]] = [
     (is_requirements, find_packages),
+    (is_declaring, find_declared),
     (is_procfile, find_processes),
     (is_script, find_processes),
-    (is_script, find_installed),
+    (is_installing, find_installed),
     (is_page, find_bridges),
 ]

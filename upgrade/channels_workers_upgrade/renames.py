@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 OLD = "channels"
 NEW = "channels_workers"
@@ -15,14 +15,18 @@ class Status(Enum):
 
     #: It exists, maybe in another module: the command rewrites imports and uses.
     SAME = "same"
+    #: The same, after versions without it; what is special about it is noted.
+    AGAIN = "again"
     #: It exists but is used differently: change it by hand.
     CHANGED = "changed"
     #: It does not exist and will not come.
     GONE = "gone"
 
 
-@dataclass(frozen=True)
-class Row:
+_AS_BEFORE = {Status.SAME, Status.AGAIN}
+
+
+class Row(NamedTuple):
     """Names of one module of 1.1.8 with the same status: a row of the documentation.
 
     *module* and *here* are full names of the old and the new module. *called* is the new name of
@@ -36,9 +40,13 @@ class Row:
     remark: str = ""
     called: str = ""
 
+    @property
+    def is_same(self) -> bool:
+        """Whether the command rewrites imports and uses of the names."""
+        return self.status in _AS_BEFORE
 
-@dataclass(frozen=True)
-class Rename:
+
+class Rename(NamedTuple):
     """The status of one name; *target* is its new full name, "" without one."""
 
     status: Status
@@ -48,7 +56,7 @@ class Rename:
     @property
     def is_same(self) -> bool:
         """Whether the command rewrites imports and uses of the name."""
-        return self.status is Status.SAME
+        return self.status in _AS_BEFORE
 
 
 def same(module: str, names: str, remark: str = "", here: str = "", called: str = "") -> Row:
@@ -58,6 +66,11 @@ def same(module: str, names: str, remark: str = "", here: str = "", called: str 
     """
     here = here or _new(module)
     return Row(_old(module), tuple(names.split()), Status.SAME, here, remark, called)
+
+
+def again(module: str, names: str, remark: str = "", here: str = "") -> Row:
+    """Return the row of *names* that are back and work as before."""
+    return same(module, names, remark, here)._replace(status=Status.AGAIN)
 
 
 def changed(module: str, names: str, remark: str, here: str = "") -> Row:

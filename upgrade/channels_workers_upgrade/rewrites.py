@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-import libcst as cst
+import ast
 
 from channels_workers_upgrade.bindings import Binding, Use
 from channels_workers_upgrade.lookup import Found, find_beginning, new_module
 from channels_workers_upgrade.renames import NEW, OLD
 
 
-@dataclass
 class Rewrite:
     """The new imports and uses of a binding.
 
@@ -20,10 +17,11 @@ class Rewrite:
     *expressions*: the new expression of each use.
     """
 
-    modules: dict[cst.ImportAlias, str] = field(default_factory=dict)
-    keeps_name: set[cst.ImportAlias] = field(default_factory=set)
-    added: list[str] = field(default_factory=list)
-    expressions: dict[cst.CSTNode, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.modules: dict[ast.alias, str] = {}
+        self.keeps_name: set[ast.alias] = set()
+        self.added: list[str] = []
+        self.expressions: dict[ast.Attribute, str] = {}
 
 
 def plan(binding: Binding) -> Rewrite:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import libcst as cst
-
+from channels_workers_upgrade.application import APPLICATION
 from channels_workers_upgrade.apps import DAPHNE, STATIC
 from channels_workers_upgrade.findings import Finding
 from channels_workers_upgrade.renames import NEW
-from channels_workers_upgrade.routing import APPLICATION, SETTING, assigned
+from channels_workers_upgrade.routing import SETTING, assigned, assignments
 from channels_workers_upgrade.strings import text_of
 from channels_workers_upgrade.tree import Tree
 
 _ORDER = f'in INSTALLED_APPS the order must be "{NEW}", "{DAPHNE}", "{STATIC}"'
-_ASSIGNMENTS: tuple[type[cst.Assign | cst.AnnAssign], ...] = (cst.Assign, cst.AnnAssign)
+_LISTS: tuple[type[ast.List | ast.Tuple], ...] = (ast.List, ast.Tuple)
 _MADE = "the path of the application in asgi.py"
 
 
@@ -28,33 +27,32 @@ class Place(NamedTuple):
     line: int
 
 
-@dataclass
 class Settings:
     """What was found so far: the lines that configure layers and list the app."""
 
-    layers: list[Place] = field(default_factory=list)
-    app: list[Place] = field(default_factory=list)
-    has_application: bool = False
-    wsgi_application: str = ""
-    has_daphne: bool = False
-    wrong_order: list[Place] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.layers: list[Place] = []
+        self.app: list[Place] = []
+        self.has_application = False
+        self.wsgi_application = ""
+        self.has_daphne = False
+        self.wrong_order: list[Place] = []
 
     def read(self, tree: Tree, file: Path) -> None:
         """Read the settings in *tree*, the syntax tree of *file*."""
-        nodes = [node for kind in _ASSIGNMENTS for node in tree.all(kind)]
+        nodes = assignments(tree)
         values = dict(map(assigned, nodes))
         self.has_application |= APPLICATION in values
         self.wsgi_application = text_of(values.get("WSGI_APPLICATION")) or self.wsgi_application
-        self.has_daphne |= any(text_of(node) == DAPHNE for node in tree.all(cst.SimpleString))
-        layers = [node for node in nodes if _has_layers(*assigned(node))]
-        apps: list[cst.List | cst.Tuple] = [*tree.all(cst.List), *tree.all(cst.Tuple)]
-        app = {node: _app_in(node) for node in apps if NEW in _texts(node)}
-        lines = tree.lines([*layers, *app.values()])
-        self.layers += [Place(file, lines[node]) for node in layers]
-        self.app += [Place(file, lines[node]) for node in app.values()]
-        self.wrong_order += [
-            Place(file, lines[element]) for node, element in app.items() if _is_wrong(node)
-        ]
+        self.has_daphne |= any(text_of(node) == DAPHNE for node in tree.all(ast.Constant))
+        self.layers += [Place(file, node.lineno) for node in nodes if _has_layers(*assigned(node))]
+        for apps in tree.all(*_LISTS):
+            texts = [text_of(element) for element in apps.elts]
+            if NEW in texts:
+                place = Place(file, apps.elts[texts.index(NEW)].lineno)
+                self.app.append(place)
+                if _is_wrong(texts):
+                    self.wrong_order.append(place)
 
     def findings(self) -> Iterable[tuple[Path, Finding]]:
         """Yield a finding for each missing setting, with the file to put it into."""
@@ -70,21 +68,11 @@ class Settings:
             yield file, Finding(line, "the order of apps", _ORDER)
 
 
-def _has_layers(name: str, value: cst.BaseExpression | None) -> bool:
-    return name == SETTING and isinstance(value, cst.Dict) and bool(value.elements)
+def _has_layers(name: str, value: ast.expr | None) -> bool:
+    return name == SETTING and isinstance(value, ast.Dict) and bool(value.keys)
 
 
-def _texts(apps: cst.List | cst.Tuple) -> list[str]:
-    return [text_of(element.value) for element in apps.elements]
-
-
-def _app_in(apps: cst.List | cst.Tuple) -> cst.BaseElement:
-    """Return the element that is the engine's app."""
-    return apps.elements[_texts(apps).index(NEW)]
-
-
-def _is_wrong(apps: cst.List | cst.Tuple) -> bool:
-    """Whether the apps are not in the order that the system checks require."""
-    texts = _texts(apps)
+def _is_wrong(texts: list[str]) -> bool:
+    """Whether apps are not in the order that the system checks require."""
     order = [app for app in texts if app in {NEW, DAPHNE, STATIC}]
     return order != [app for app in (NEW, DAPHNE, STATIC) if app in order]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
-
-import libcst as cst
 
 from channels_workers_upgrade.apps import rewrite_apps, taken_out
 from channels_workers_upgrade.entry import FILE, rewrite_entry
@@ -18,14 +15,6 @@ from channels_workers_upgrade.routing import move_routing
 from channels_workers_upgrade.settings import Settings
 from channels_workers_upgrade.strings import rewrite_strings
 from channels_workers_upgrade.tree import Tree
-
-#: Every file that uses Channels matches; the others are not parsed.
-_MARKS = re.compile(
-    rb"\bchannels|channel_(layer|names)|CHANNEL|APPS\b|_APPLICATION|daphne|"
-    rb"asgi_(redis|ipc|rabbitmq|amqp)|asgiref|__(retries|doomed)__|http\.(request|disconnect)|"
-    rb"reply_channel|[\"']path[\"']\]\.decode|receive_many|send_group|group_channels"
-)
-
 
 #: What an entry point has, under whatever name.
 _SETS_UP_DJANGO = b"DJANGO_SETTINGS_MODULE"
@@ -43,28 +32,25 @@ def move_source(content: bytes, path: Path, settings: Settings) -> Moved:
 
     *settings* collects the settings in it.
     """
-    if not _MARKS.search(content):
-        return Moved(content, [])
     try:
-        module = cst.parse_module(content)
-    except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError, LookupError) as error:
+        tree = Tree.of(content)
+    except (SyntaxError, ValueError) as error:
         return Moved(content, [_unparsed(error)])
-    tree = Tree(module)
+    before = tree
     if path.name == FILE or _SETS_UP_DJANGO in content:
-        tree = tree.of(rewrite_entry(tree))
-    tree = tree.of(rewrite_imports(tree))
-    with_apps, gone = rewrite_apps(tree)
-    tree = tree.of(with_apps)
-    tree = tree.of(rewrite_strings(tree))
-    tree = tree.of(move_routing(tree, application_beside(path)))
+        tree = tree.edited(rewrite_entry(tree))
+    edits, gone = rewrite_apps(tree)
+    tree = tree.edited(edits)
+    tree = tree.edited([*rewrite_imports(tree), *rewrite_strings(tree)])
+    tree = tree.edited(move_routing(tree, application_beside(path)))
     settings.read(tree, path)
-    findings = sorted(placed([*find_leftovers(tree), *taken_out(tree, gone)], tree))
-    return Moved(content if tree.module is module else tree.content, findings)
+    findings = sorted(placed([*find_leftovers(tree), *taken_out(tree, gone)]))
+    return Moved(content if tree is before else tree.content, findings)
 
 
-def _unparsed(error: Exception) -> Finding:
+def _unparsed(error: SyntaxError | ValueError) -> Finding:
     line, message = 1, str(error)
-    if isinstance(error, cst.ParserSyntaxError):
-        line, message = error.raw_line, error.message
-    cure = f"{message} Convert it to Python 3 (with 2to3 of Python 3.12), then repeat the command"
+    if isinstance(error, SyntaxError):
+        line, message = error.lineno or 1, error.msg
+    cure = f"{message}. Convert it to Python 3 (with 2to3 of Python 3.12), then repeat the command"
     return Finding(line, "cannot be parsed", cure)

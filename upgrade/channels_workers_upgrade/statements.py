@@ -1,16 +1,20 @@
-"""Creates import statements, and splits them with their comments."""
+"""Writes import statements, and splits them with their comments."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple
 
-import libcst as cst
+from channels_workers_upgrade.gaps import comment_beside, comments_above
+from channels_workers_upgrade.tree import Edit, Tree
 
 #: A comment for a tool: each of the new lines gets it.
-_DIRECTIVE = re.compile(r"#\s*(noqa|type:|isort|pylint|pragma)", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"\s*#\s*(noqa|type:|isort|pylint|pragma)", re.IGNORECASE)
+
+#: The module of a ``from`` import.
+_MODULE = re.compile(r"(from[\s\\]+)\w+(?:[\s\\]*\.[\s\\]*\w+)*")
 
 #: Longer imports span several lines if they did before.
 _WIDTH = 79
@@ -18,122 +22,100 @@ _WIDTH = 79
 _INDENT = "    "
 
 
-def dotted(path: str) -> cst.Attribute | cst.Name:
-    """Return the expression of a dotted path."""
-    return cast("cst.Attribute | cst.Name", cst.parse_expression(path))
+class Alias(NamedTuple):
+    """A name in the *old* import, and how the new one writes it."""
+
+    old: ast.alias
+    text: str
 
 
-def import_module(path: str) -> cst.Import:
-    """Return ``import path``; *path* may end with ``as name``."""
-    line = cst.ensure_type(cst.parse_statement(f"import {path}"), cst.SimpleStatementLine)
-    return cst.ensure_type(line.body[0], cst.Import)
+def write_alias(name: str, asname: str | None) -> str:
+    """Return ``name as asname``, or the name alone."""
+    return f"{name} as {asname}" if asname else name
 
 
-def import_names(module: str, names: Iterable[str]) -> cst.ImportFrom:
+def import_names(module: str, names: Iterable[str]) -> str:
     """Return ``from module import names``."""
-    aliases = [cst.ImportAlias(cst.Name(name)) for name in names]
-    return cst.ImportFrom(dotted(module), aliases)
+    return f"from {module} import {', '.join(names)}"
 
 
-def divide(
-    node: cst.ImportFrom, groups: Mapping[str, Sequence[tuple[cst.ImportAlias, cst.ImportAlias]]]
-) -> list[cst.ImportFrom]:
-    """Return one import for each module in *groups*, with its new aliases."""
+def replaced(tree: Tree, statement: ast.stmt, texts: Sequence[str]) -> Edit:
+    """Return the edit that writes *texts* in place of a statement, each on its own line.
+
+    The first keeps the comment of the line, and the others have it too, if it is for a tool. Beside
+    other statements on the line they stay on it.
+    """
+    start, end = tree.start(statement), tree.end(statement)
+    if len(texts) == 1 or not tree.is_alone(statement):
+        return Edit(start, end, "; ".join(texts))
+    remark = tree.remark(statement)
+    repeated = remark if _DIRECTIVE.match(remark) else ""
+    first, *others = texts
+    lines = [f"{first}{remark}", *(f"{text}{repeated}" for text in others)]
+    text = f"{tree.newline}{tree.indent(statement)}".join(lines)
+    return Edit(start, end + len(remark.encode()), text)
+
+
+def removed(tree: Tree, statement: ast.stmt) -> Edit:
+    """Return the edit that removes a statement that is alone, with its lines."""
+    start = tree.start(statement) - len(tree.indent(statement))
+    end = tree.end(statement) + len(tree.remark(statement).encode())
+    following = tree.data[end : end + 2]
+    return Edit(start, end + (2 if following == b"\r\n" else len(following[:1])), "")
+
+
+def divide(tree: Tree, node: ast.ImportFrom, groups: Mapping[str, Sequence[Alias]]) -> list[str]:
+    """Return one import for each module in *groups*, with its new names."""
     if len(groups) == 1:
-        ((module, pairs),) = groups.items()
-        return [node.with_changes(module=dotted(module), names=[new for _, new in pairs])]
-    remarks = _remarks(node)
-    return [_one_of_several(node, module, pairs, remarks) for module, pairs in groups.items()]
+        ((module, aliases),) = groups.items()
+        return [_moved(tree, node, module, aliases)]
+    remarks = _remarks(tree, node)
+    end = f"{tree.newline}{tree.indent(node)}"
+    return [_one_of_several(module, names, remarks, end) for module, names in groups.items()]
 
 
-def lines(
-    line: cst.SimpleStatementLine, statements: Sequence[cst.BaseSmallStatement]
-) -> list[cst.SimpleStatementLine]:
-    """Return one line for each of *statements*; the first keeps the comments of *line*."""
-    remark = line.trailing_whitespace.comment
-    end = line.trailing_whitespace
-    if remark is None or not _DIRECTIVE.match(remark.value):
-        end = cst.TrailingWhitespace()
-    first, *others = statements
-    return [
-        line.with_changes(body=[first]),
-        *(cst.SimpleStatementLine([item], trailing_whitespace=end) for item in others),
-    ]
+def _moved(tree: Tree, node: ast.ImportFrom, module: str, aliases: Iterable[Alias]) -> str:
+    """Return the import with another module, and otherwise as it is written."""
+    text, begin = tree.source(node).encode(), tree.start(node)
+    for old, new in sorted(aliases, key=lambda alias: -tree.start(alias.old)):
+        if new != write_alias(old.name, old.asname):
+            text = text[: tree.start(old) - begin] + new.encode() + text[tree.end(old) - begin :]
+    return _MODULE.sub(rf"\g<1>{module}", text.decode(), count=1)
 
 
-@dataclass(frozen=True)
-class _Remarks:
-    """The comments of an import in parentheses."""
+class _Remarks(NamedTuple):
+    """The comments of an import, and whether it has parentheses."""
 
-    top: cst.Comment | None
-    before: dict[cst.ImportAlias, list[cst.EmptyLine]]
-    after: dict[cst.ImportAlias, cst.Comment]
+    is_in_parentheses: bool
+    top: str
+    before: dict[ast.alias, list[str]]
+    after: dict[ast.alias, str]
 
-    def has_any(self, aliases: Iterable[cst.ImportAlias]) -> bool:
-        found = (self.top or self.before.get(alias) or self.after.get(alias) for alias in aliases)
-        return any(found)
-
-
-def _remarks(node: cst.ImportFrom) -> _Remarks:
-    top, lines_before = _comments(node.lpar.whitespace_after if node.lpar else None)
-    before, after = {}, {}
-    for alias in cast("Sequence[cst.ImportAlias]", node.names):
-        before[alias] = lines_before
-        space = alias.comma.whitespace_after if isinstance(alias.comma, cst.Comma) else None
-        if space is None and node.rpar:
-            space = node.rpar.whitespace_before
-        remark, lines_before = _comments(space)
-        if remark:
-            after[alias] = remark
-    return _Remarks(top, before, after)
+    def has_any(self, aliases: Iterable[Alias]) -> bool:
+        found = (self.before.get(old) or self.after.get(old) for old, _ in aliases)
+        return bool(self.top) or any(found)
 
 
-def _comments(
-    space: cst.BaseParenthesizableWhitespace | None,
-) -> tuple[cst.Comment | None, list[cst.EmptyLine]]:
-    """Return the comment at the end of the line, and the lines with comments below it."""
-    if not isinstance(space, cst.ParenthesizedWhitespace):
-        return None, []
-    return space.first_line.comment, [line for line in space.empty_lines if line.comment]
+def _remarks(tree: Tree, node: ast.ImportFrom) -> _Remarks:
+    starts = [tree.start(node), *map(tree.end, node.names)]
+    ends = [*map(tree.start, node.names), tree.end(node)]
+    gaps = [tree.data[start:end].decode() for start, end in zip(starts, ends, strict=True)]
+    before = dict(zip(node.names, map(comments_above, gaps), strict=False))
+    after = dict(zip(node.names, map(comment_beside, gaps[1:]), strict=True))
+    return _Remarks("(" in gaps[0], comment_beside(gaps[0]), before, after)
 
 
-def _one_of_several(
-    node: cst.ImportFrom,
-    module: str,
-    pairs: Sequence[tuple[cst.ImportAlias, cst.ImportAlias]],
-    remarks: _Remarks,
-) -> cst.ImportFrom:
-    aliases = [new.with_changes(comma=cst.MaybeSentinel.DEFAULT) for _, new in pairs]
-    short = cst.ImportFrom(dotted(module), aliases, whitespace_after_import=_space(" "))
-    width = len(cst.Module([]).code_for_node(short))
-    is_over_lines = node.lpar is not None and width > _WIDTH
-    if not is_over_lines and not remarks.has_any(old for old, _ in pairs):
+def _one_of_several(module: str, aliases: Sequence[Alias], remarks: _Remarks, line_end: str) -> str:
+    short = import_names(module, [text for _, text in aliases])
+    is_long = remarks.is_in_parentheses and len(short) > _WIDTH
+    if not is_long and not remarks.has_any(aliases):
         return short
-    return _over_lines(short, pairs, remarks)
+    lines = [_with(f"from {module} import (", remarks.top)]
+    for old, text in aliases:
+        lines += [f"{_INDENT}{comment}" for comment in remarks.before.get(old, ())]
+        lines.append(_INDENT + _with(f"{text},", remarks.after.get(old, "")))
+    return line_end.join([*lines, ")"])
 
 
-def _over_lines(
-    node: cst.ImportFrom,
-    pairs: Sequence[tuple[cst.ImportAlias, cst.ImportAlias]],
-    remarks: _Remarks,
-) -> cst.ImportFrom:
-    following = [remarks.before.get(old, []) for old, _ in pairs][1:]
-    names = []
-    for (old, new), lines_before in zip(pairs, [*following, None], strict=True):
-        space = _line_end(remarks.after.get(old), lines_before)
-        names.append(new.with_changes(comma=cst.Comma(whitespace_after=space)))
-    first = _line_end(remarks.top, remarks.before.get(pairs[0][0], []))
-    return node.with_changes(names=names, lpar=cst.LeftParen(first), rpar=cst.RightParen())
-
-
-def _line_end(
-    remark: cst.Comment | None, lines_before: Sequence[cst.EmptyLine] | None
-) -> cst.ParenthesizedWhitespace:
-    """Return the end of a line in parentheses; *lines_before* is None for the last line."""
-    end = cst.TrailingWhitespace(_space("  " if remark else ""), remark)
-    indent = _INDENT if lines_before is not None else ""
-    return cst.ParenthesizedWhitespace(end, lines_before or [], True, _space(indent))
-
-
-def _space(value: str) -> cst.SimpleWhitespace:
-    return cst.SimpleWhitespace(value)
+def _with(text: str, comment: str) -> str:
+    return f"{text}  {comment}" if comment else text

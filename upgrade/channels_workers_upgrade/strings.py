@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
-import warnings
 from collections.abc import Iterator, Mapping
-
-import libcst as cst
 
 from channels_workers_upgrade.lookup import find_beginning, is_old_module, new_module
 from channels_workers_upgrade.renames import NEW, OLD
-from channels_workers_upgrade.tree import Rewriter, Tree, children
+from channels_workers_upgrade.tree import Edit, Tree, last_name
 
 REDIS_LAYER = "channels_workers.layers.redis.RedisChannelLayer"
 MEMORY_LAYER = "channels_workers.layers.memory.InMemoryChannelLayer"
@@ -48,81 +46,51 @@ _TAKES_CHANNEL = {
 }
 _TAKES_APP = {"is_installed", "get_app_config"}
 
-Parents = Mapping[cst.CSTNode, cst.CSTNode]
+#: A string in one piece, without escapes.
+_PLAIN = re.compile(r"(\w*)(\"\"\"|'''|\"|')(.*)\2", re.DOTALL)
+
+Parents = Mapping[ast.AST, ast.AST]
 
 
-def text_of(node: cst.CSTNode | None) -> str:
+def text_of(node: ast.AST | None) -> str:
     """Return the value of a string literal, "" for anything else."""
-    if not isinstance(node, cst.SimpleString) or "b" in node.prefix.lower():
-        return ""
-    return _value(node) if "\\" in node.raw_value else node.raw_value
+    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return str(node.value) if isinstance(node, ast.Constant) and is_text else ""
 
 
-def _value(node: cst.SimpleString | cst.ConcatenatedString) -> str:
-    """Return the value of a string, "" if it is none, without a warning for a wrong escape."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        value = node.evaluated_value
-    return value if isinstance(value, str) else ""
-
-
-def value_of_parts(node: cst.ConcatenatedString) -> str | None:
-    """Return the value of adjacent strings, None if they have fields; "" for bytes."""
-    has_fields = any(isinstance(part, cst.FormattedString) for part in (node.left, node.right))
-    return None if has_fields else _value(node)
-
-
-def is_docstring(node: cst.BaseString, tree: Tree) -> bool:
+def is_docstring(node: ast.expr, tree: Tree) -> bool:
     """Whether it is a statement of its own."""
-    return isinstance(tree.parents[node], cst.Expr)
+    return isinstance(tree.parents[node], ast.Expr)
 
 
-def rewrite_strings(tree: Tree) -> cst.Module:
-    """Return the module with the new names in its strings."""
+def rewrite_strings(tree: Tree) -> Iterator[Edit]:
+    """Yield the edits that write the new names into strings."""
     channels = channel_names(tree)
-    new = {
-        node: text
-        for node in tree.all(cst.SimpleString)
-        if (text := _new_text(node, tree, channels)) and not _is_part(node, tree)
-    }
-    return tree.rewrite(new, _Rewriter(new))
+    for node in tree.all(ast.Constant):
+        text = text_of(node)
+        if _may_change(text) and not is_docstring(node, tree):
+            new = _new_text(node, tree, channels)
+            found = _PLAIN.fullmatch(tree.source(node)) if new else None
+            if found and found[3] == text:
+                yield Edit(tree.start(node), tree.end(node), f"{found[1]}{found[2]}{new}{found[2]}")
 
 
-def channel_names(tree: Tree) -> set[cst.CSTNode]:
+def _may_change(text: str) -> bool:
+    return text == OLD or text in PATHS or bool(DOTTED.fullmatch(text))
+
+
+def channel_names(tree: Tree) -> set[ast.AST]:
     """Return the strings that name channels."""
-    return {node for call in tree.all(cst.Call) for node in channels_of(call)}
+    return {node for call in tree.all(ast.Call) for node in channels_of(call)}
 
 
-def _is_part(node: cst.SimpleString, tree: Tree) -> bool:
-    """Whether it is a docstring, or one of several adjacent strings."""
-    outer = tree.ancestors(node)
-    return is_docstring(node, tree) or any(
-        isinstance(parent, cst.ConcatenatedString) for parent in outer
-    )
-
-
-class _Rewriter(Rewriter):
-    def __init__(self, new: dict[cst.SimpleString, str]) -> None:
-        super().__init__()
-        self.new = new
-
-    def leave_SimpleString(
-        self, original_node: cst.SimpleString, updated_node: cst.SimpleString
-    ) -> cst.SimpleString:
-        new = self.new.get(original_node)
-        if not new or original_node.raw_value != text_of(original_node):
-            return updated_node
-        quote = original_node.quote
-        return updated_node.with_changes(value=f"{original_node.prefix}{quote}{new}{quote}")
-
-
-def _new_text(node: cst.SimpleString, tree: Tree, channels: set[cst.CSTNode]) -> str:
+def _new_text(node: ast.Constant, tree: Tree, channels: set[ast.AST]) -> str:
     text = text_of(node)
     if text == OLD:
         return NEW if names_app(node, tree.parents) else ""
     if text in PATHS:
         return PATHS[text]
-    if not DOTTED.fullmatch(text) or node in channels:
+    if node in channels:
         return ""
     found = find_beginning(text)
     if found is None:
@@ -132,61 +100,62 @@ def _new_text(node: cst.SimpleString, tree: Tree, channels: set[cst.CSTNode]) ->
     return ".".join(filter(None, (found.rename.target, found.rest)))
 
 
-def called(node: cst.CSTNode, parents: Parents) -> str:
+def called(node: ast.AST, parents: Parents) -> str:
     """Return the last name of the function whose argument *node* is."""
-    argument = parents[node]
-    return called_name(parents[argument]) if isinstance(argument, cst.Arg) else ""
+    parent = parents[node]
+    call = parents[parent] if isinstance(parent, ast.keyword) else parent
+    return called_name(call) if _is_argument(node, parent) else ""
 
 
-def called_name(call: cst.CSTNode) -> str:
+def _is_argument(node: ast.AST, parent: ast.AST) -> bool:
+    is_positional = isinstance(parent, ast.Call) and parent.func is not node
+    return isinstance(parent, ast.keyword) or is_positional
+
+
+def called_name(call: ast.AST) -> str:
     """Return the last name of the called function, "" if *call* is no call."""
-    if not isinstance(call, cst.Call):
-        return ""
-    function = call.func.attr if isinstance(call.func, cst.Attribute) else call.func
-    return function.value if isinstance(function, cst.Name) else ""
+    return last_name(call.func) if isinstance(call, ast.Call) else ""
 
 
-def channels_of(call: cst.Call) -> Iterator[cst.BaseExpression]:
+def channels_of(call: ast.Call) -> Iterator[ast.expr]:
     """Yield the arguments of *call* that name channels, also in lists."""
     keyword = _TAKES_CHANNEL.get(called_name(call))
     if keyword is None:
         return
-    for index, argument in enumerate(call.args):
-        is_first = not index and not argument.keyword and not argument.star
-        if is_first or (argument.keyword and argument.keyword.value == keyword):
-            value = argument.value
-            yield value
-            if isinstance(value, cst.List | cst.Tuple):
-                yield from (element.value for element in value.elements)
+    values = [*call.args[:1], *(item.value for item in call.keywords if item.arg == keyword)]
+    for value in values:
+        yield value
+        if isinstance(value, ast.List | ast.Tuple):
+            yield from value.elts
 
 
-def names_app(node: cst.CSTNode, parents: Parents) -> bool:
+def names_app(node: ast.AST, parents: Parents) -> bool:
     """Return whether *node* is an entry of INSTALLED_APPS, and the new one is missing."""
     if called(node, parents) in _TAKES_APP:
         return True
     parent = parents[node]
-    if not isinstance(parent, cst.Element | cst.Arg | cst.Comparison | cst.ComparisonTarget):
+    is_item = isinstance(parent, ast.List | ast.Tuple | ast.Set)
+    if not is_item and not isinstance(parent, ast.Compare) and not _is_argument(node, parent):
         return False
-    if isinstance(parent, cst.Element) and _has_new_app(parents[parent]):
+    if is_item and any(text_of(item) == NEW for item in getattr(parent, "elts", ())):
         return False
     return _is_about_apps(node, parents)
 
 
-def _has_new_app(items: cst.CSTNode) -> bool:
-    elements = (child for child in children(items) if isinstance(child, cst.Element))
-    return any(text_of(element.value) == NEW for element in elements)
-
-
-def _is_about_apps(node: cst.CSTNode, parents: Parents) -> bool:
+def _is_about_apps(node: ast.AST, parents: Parents) -> bool:
     """Whether *node* is part of an assignment, a call or a comparison of a list of apps."""
-    while not isinstance(node, cst.BaseStatement):
-        if isinstance(node, cst.Arg) and node.keyword and _is_apps(node.keyword.value):
+    while not isinstance(node, ast.stmt):
+        outer = parents[node]
+        if isinstance(outer, ast.keyword) and outer.arg and _is_apps(outer.arg):
             return True
-        if isinstance(node, cst.DictElement):
-            return _is_apps(text_of(node.key))
-        if any(_is_apps(name) for name in _subjects(node)):
+        if isinstance(outer, ast.Dict):
+            return any(
+                value is node and _is_apps(text_of(key))
+                for key, value in zip(outer.keys, outer.values, strict=True)
+            )
+        if any(_is_apps(name) for name in _subjects(outer)):
             return True
-        node = parents[node]
+        node = outer
     return False
 
 
@@ -194,17 +163,16 @@ def _is_apps(name: str) -> bool:
     return name.upper().endswith("APPS")
 
 
-def _subjects(node: cst.CSTNode) -> list[str]:
+def _subjects(node: ast.AST) -> list[str]:
     """Return the names that *node* assigns to, compares with, or calls methods of."""
-    parts: list[cst.CSTNode] = []
+    parts: list[ast.expr] = []
     match node:
-        case cst.Assign():
-            parts = [target.target for target in node.targets]
-        case cst.AnnAssign() | cst.AugAssign():
+        case ast.Assign():
+            parts = node.targets
+        case ast.AnnAssign() | ast.AugAssign():
             parts = [node.target]
-        case cst.Comparison():
-            parts = [target.comparator for target in node.comparisons]
-        case cst.Call(func=cst.Attribute(value=owner)):
+        case ast.Compare():
+            parts = node.comparators
+        case ast.Call(func=ast.Attribute(value=owner)):
             parts = [owner]
-    names = [part.attr if isinstance(part, cst.Attribute) else part for part in parts]
-    return [name.value for name in names if isinstance(name, cst.Name)]
+    return [last_name(part) for part in parts]

@@ -1,82 +1,129 @@
-"""The syntax tree of a file: its nodes by class, their parents, and the lines of some of them.
+"""The syntax tree of a file: its nodes by class, their parents, and their places in the text.
 
-LibCST offers the same as metadata, but computes it for every node of a file, and by a visit of
-the file for each kind. That takes seconds for a thousand lines.
+It is that of Python's own parser, which is much faster than one that keeps spaces and comments.
+The text stays beside it, and a rewrite replaces parts of the text.
 """
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Container, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+import warnings
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TypeVar
+from io import BytesIO
+from tokenize import detect_encoding
+from typing import NamedTuple, TypeVar
 
-import libcst as cst
-from libcst._nodes.internal import CodegenState
+#: Nodes without a place in the text, and parts of strings, which Python 3.11 places wrongly.
+_SKIPPED = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
-#: Fields of whitespace and punctuation: no expression or statement is in them.
-_OF_FORMAT = {
-    *("comma", "dot", "colon", "equal", "semicolon", "operator", "lpar", "rpar"),
-    *("lbracket", "rbracket", "lbrace", "rbrace", "leading_lines", "lines_after_decorators"),
-    *("trailing_whitespace", "header", "footer", "indent"),
-}
+_LINE_END = re.compile(rb"\r\n?|\n")
 
-_LINE_END = re.compile(r"\r\n?|\n")
-_NOTHING = nullcontext()
+#: What may follow a statement that is the last one of its line.
+_END = re.compile(rb"[ \t\f]*(#[^\r\n]*)?(?=\r|\n|\Z)")
 
-Node = TypeVar("Node", bound=cst.CSTNode)
+#: Nodes with a place in the text.
+Placed = ast.expr | ast.stmt | ast.alias | ast.arg | ast.keyword | ast.excepthandler | ast.pattern
+
+Node = TypeVar("Node", bound=ast.AST)
+
+
+class Edit(NamedTuple):
+    """A *text* in place of the bytes from *start* to *end* of a file in UTF-8."""
+
+    start: int
+    end: int
+    text: str
 
 
 class Tree:
-    """The nodes of *module* in the order of the file, without whitespace and punctuation."""
+    """The nodes of a file, those around others first.
 
-    def __init__(self, module: cst.Module) -> None:
-        self.module = module
-        self.parents: dict[cst.CSTNode, cst.CSTNode] = {}
-        self.nodes: list[cst.CSTNode] = []
-        self._by_kind: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
-        self._code: str | None = None
+    *text*: the file. *encoding*: that of its bytes.
+    """
+
+    def __init__(self, text: str, encoding: str = "utf-8") -> None:
+        self.encoding = encoding
+        self.data = text.encode()
+        self.module = _parsed(text)
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.nodes: list[ast.AST] = []
+        self._by_kind: dict[type[ast.AST], list[ast.AST]] = {}
+        self._lines = [0, *(end.end() for end in _LINE_END.finditer(self.data))]
         self._walk()
 
-    def of(self, module: cst.Module) -> Tree:
-        """Return the tree of *module*: itself, unless that is another one."""
-        return self if module is self.module else Tree(module)
+    @classmethod
+    def of(cls, content: bytes) -> Tree:
+        """Return the tree of the *content* of a file; raise SyntaxError or ValueError."""
+        encoding, _ = detect_encoding(BytesIO(content).readline)
+        return cls(content.decode(encoding), encoding)
 
-    def all(self, kind: type[Node]) -> list[Node]:
-        """Return the nodes of exactly the class *kind*."""
-        return self._by_kind.get(kind, [])  # type: ignore[return-value]  # keyed by their class
+    @property
+    def content(self) -> bytes:
+        """The file as bytes."""
+        return self.data.decode().encode(self.encoding)
 
-    def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    @property
+    def newline(self) -> str:
+        """The end of a line in this file: that of its first one."""
+        end = _LINE_END.search(self.data)
+        return end[0].decode() if end else "\n"
+
+    def edited(self, edits: Iterable[Edit]) -> Tree:
+        """Return the tree of the file with *edits*: itself, if there are none."""
+        parts: list[bytes] = []
+        done = 0
+        for start, end, text in sorted(edits):
+            parts += [self.data[done:start], text.encode()]
+            done = end
+        if not parts:
+            return self
+        return Tree(b"".join([*parts, self.data[done:]]).decode(), self.encoding)
+
+    def all(self, *kinds: type[Node]) -> list[Node]:
+        """Return the nodes of exactly the classes *kinds*."""
+        return [
+            node  # type: ignore[misc]  # keyed by their class
+            for kind in kinds
+            for node in self._by_kind.get(kind, ())
+        ]
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield the parent of *node*, its parent and so on, up to the module."""
         while node is not self.module:
             node = self.parents[node]
             yield node
 
-    def rewrite(self, nodes: Iterable[cst.CSTNode], rewriter: Rewriter) -> cst.Module:
-        """Return the module, with what *rewriter* makes of *nodes* and of their ancestors."""
-        rewriter.visited = {part for node in nodes for part in (node, *self.ancestors(node))}
-        return self.module.visit(rewriter) if rewriter.visited else self.module
+    def start(self, node: Placed) -> int:
+        """Return the place of the first byte of *node*."""
+        return self._lines[node.lineno - 1] + node.col_offset
 
-    def lines(self, nodes: Iterable[cst.CSTNode]) -> dict[cst.CSTNode, int]:
-        """Return the line of each of *nodes*, counted from 1."""
-        wanted = set(nodes)
-        if not wanted:
-            return {}
-        state = _Positions(self.module, wanted)
-        self.module._codegen(state)
-        self._code = "".join(state.tokens)
-        return state.lines()
+    def end(self, node: Placed) -> int:
+        """Return the place behind the last byte of *node*."""
+        line, column = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
+        return self._lines[line - 1] + column
 
-    @property
-    def content(self) -> bytes:
-        """The file as bytes; after :meth:`lines` it is known already."""
-        code = self.module.code if self._code is None else self._code
-        return code.encode(self.module.encoding)
+    def source(self, node: Placed) -> str:
+        """Return the text of *node*."""
+        return self.data[self.start(node) : self.end(node)].decode(errors="replace")
+
+    def indent(self, node: Placed) -> str:
+        """Return the text before *node* on its line."""
+        return self.data[self._lines[node.lineno - 1] : self.start(node)].decode()
+
+    def is_alone(self, statement: ast.stmt) -> bool:
+        """Return whether *statement* is the only one on its lines."""
+        is_last = _END.match(self.data, self.end(statement))
+        return bool(is_last) and not self.indent(statement).strip()
+
+    def remark(self, statement: ast.stmt) -> str:
+        """Return the spaces and the comment behind a *statement* that is alone."""
+        end = _END.match(self.data, self.end(statement))
+        return end[0].decode() if end else ""
 
     def _walk(self) -> None:
-        waiting: list[cst.CSTNode] = [self.module]
+        waiting: list[ast.AST] = [self.module]
         while waiting:
             node = waiting.pop()
             self.nodes.append(node)
@@ -84,74 +131,54 @@ class Tree:
             inner = children(node)
             for child in inner:
                 self.parents[child] = node
-            waiting += reversed(inner)
+            inner.reverse()
+            waiting += inner
 
 
-class Rewriter(cst.CSTTransformer):
-    """Rewrites some nodes: :meth:`Tree.rewrite` visits them and their ancestors alone."""
-
-    visited: Container[cst.CSTNode] = ()
-
-    def on_visit(self, node: cst.CSTNode) -> bool:
-        """Skip the parts of the file without a node to rewrite."""
-        return node in self.visited
+def _parsed(text: str) -> ast.Module:
+    """Return the nodes of a file, without a warning of its old escapes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
-def children(node: cst.CSTNode) -> list[cst.CSTNode]:
-    """Return the children of *node* that are neither whitespace nor punctuation."""
-    found: list[cst.CSTNode] = []
-    for name in _fields(type(node)):
-        value = getattr(node, name)
-        kind: type[object] = type(value)
-        if kind is tuple or kind is list:
-            found += [item for item in value if _IS_NODE[type(item)]]
-        elif _IS_NODE[kind]:
+def children(node: ast.AST) -> list[ast.AST]:
+    """Return the children of *node*; those of an f-string are its fields."""
+    found: list[ast.AST] = []
+    for name in _fields(type(node)):  # type: ignore[arg-type]  # a class is hashable
+        value = getattr(node, name, None)
+        if type(value) is list:
+            found += [item for item in value if isinstance(item, ast.AST)]
+        elif isinstance(value, ast.AST):
             found.append(value)
-    return found
+    if isinstance(node, ast.JoinedStr):
+        return [item for item in found if isinstance(item, ast.FormattedValue)]
+    return [item for item in found if not isinstance(item, _SKIPPED)] if _has_signs(node) else found
 
 
-class _Kinds(dict[type[object], bool]):
-    """Whether a class is one of nodes: CSTNode is abstract, so that isinstance is slow."""
-
-    def __missing__(self, kind: type[object]) -> bool:
-        self[kind] = issubclass(kind, cst.CSTNode)
-        return self[kind]
-
-
-_IS_NODE = _Kinds()
+def _has_signs(node: ast.AST) -> bool:
+    return isinstance(node, ast.BoolOp | ast.Compare)
 
 
 @cache
-def _fields(kind: type[cst.CSTNode]) -> list[str]:
-    names = [field.name for field in fields(kind)]
-    return [name for name in names if name not in _OF_FORMAT and "whitespace" not in name]
+def _fields(kind: type[ast.AST]) -> list[str]:
+    """Return the names of the fields that may hold nodes."""
+    without = {"ctx", "op", "kind", "type_comment", "type_ignores"}
+    if issubclass(kind, ast.Constant | ast.Name | ast.alias):
+        return []
+    return [name for name in kind._fields if name not in without]
 
 
-class _Positions(CodegenState):
-    """Writes a module, and remembers where *wanted* nodes begin."""
+def last_name(node: ast.AST | None) -> str:
+    """Return the last name of a dotted expression, "" for anything else."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
-    def __init__(self, module: cst.Module, wanted: Container[cst.CSTNode]) -> None:
-        super().__init__(module.default_indent, module.default_newline)
-        self.wanted = wanted
-        self.begins: dict[cst.CSTNode, int] = {}
 
-    def before_codegen(self, node: cst.CSTNode) -> None:
-        """Remember the number of tokens before *node*."""
-        if node in self.wanted:
-            self.begins[node] = len(self.tokens)
-
-    def record_syntactic_position(  # type: ignore[override]  # that is a generator
-        self, node: cst.CSTNode, **_: object
-    ) -> AbstractContextManager[None]:
-        """Remember that *node* begins here, behind the empty lines and comments above it."""
-        self.before_codegen(node)
-        return _NOTHING
-
-    def lines(self) -> dict[cst.CSTNode, int]:
-        """Return the line of each wanted node."""
-        found: dict[cst.CSTNode, int] = {}
-        line, done = 1, 0
-        for node, begin in sorted(self.begins.items(), key=lambda item: item[1]):
-            line += sum(len(_LINE_END.findall(token)) for token in self.tokens[done:begin])
-            found[node], done = line, begin
-        return found
+def dotted_name(node: ast.AST) -> str:
+    """Return the dotted path of an expression, "" for anything else."""
+    if isinstance(node, ast.Attribute):
+        owner = dotted_name(node.value)
+        return f"{owner}.{node.attr}" if owner else ""
+    return node.id if isinstance(node, ast.Name) else ""

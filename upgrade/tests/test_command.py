@@ -151,18 +151,15 @@ def test_an_unreadable_file_is_reported(project: Path) -> None:
     assert not is_done(finding for _, finding in found.report)
 
 
-@pytest.mark.parametrize(
-    "expression",
-    ["(\n" + "'text'\n" * 500 + ")", " + ".join(["1"] * 3000)],
-    ids=["a text of many parts", "a long sum"],
-)
-def test_a_file_that_cannot_be_moved_is_reported(tmp_path: Path, expression: str) -> None:
+def test_a_file_that_cannot_be_moved_is_reported(tmp_path: Path) -> None:
     old = "from channels import Group\n"
-    (tmp_path / "a.py").write_text(f"{old}x = {expression}\n")
+    (tmp_path / "a.py").write_text(f"{old}x = {' + '.join(['1'] * 100_000)}\n")
     (tmp_path / "b.py").write_text(old)
     result = run(tmp_path, "--write", ".")
     assert result.returncode == 1
-    assert result.stderr.startswith("a.py:1: cannot be moved: ")
+    assert result.stderr.startswith(
+        "a.py:1: cannot be moved: one of its expressions is nested too deeply"
+    )
     assert (tmp_path / "a.py").read_text().startswith(old)
     assert (tmp_path / "b.py").read_text() == "from channels_workers import Group\n"
 

@@ -6,6 +6,7 @@ import pytest
 
 from channels_workers_upgrade.files import (
     find_files,
+    is_declaring,
     is_procfile,
     is_python,
     is_requirements,
@@ -33,11 +34,20 @@ def test_links_and_folders_of_tools_are_skipped(tmp_path: Path) -> None:
     assert list(find_files([tmp_path / "link.py"])) == [tmp_path / "link.py"]
 
 
+def test_hidden_folders_with_commands_are_read(tmp_path: Path) -> None:
+    for name in (".github/workflows", ".circleci", ".idea"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.yml").write_text("")
+    found = [str(path.relative_to(tmp_path)) for path in find_files([tmp_path])]
+    assert found == [".circleci/a.yml", ".github/workflows/a.yml"]
+
+
 def test_kinds_of_files() -> None:
     assert is_python(Path("a/b.py"))
     assert is_requirements(Path("requirements/base.txt"))
     assert is_requirements(Path("dev-requirements.in"))
-    assert is_requirements(Path("x/Pipfile"))
+    assert is_declaring(Path("x/Pipfile"))
+    assert is_requirements(Path("constraints-dev.txt"))
     assert not is_requirements(Path("notes.txt"))
     assert is_procfile(Path("Procfile.dev"))
 
@@ -53,8 +63,16 @@ def test_kinds_of_files() -> None:
         ("worker.service", True),
         ("Makefile", True),
         ("rules.mk", True),
-        ("nginx.conf", False),
-        ("settings.yml", False),
+        (".travis.yml", True),
+        (".gitlab-ci.yml", True),
+        (".github/workflows/test.yaml", True),
+        ("circus.ini", True),
+        ("init/daphne.conf", True),
+        ("GNUmakefile", True),
+        ("web.Dockerfile", True),
+        ("Jenkinsfile", True),
+        ("data.json", False),
+        ("notes.md", False),
     ],
 )
 def test_files_that_start_processes(name: str, reads: bool) -> None:

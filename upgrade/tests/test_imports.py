@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels_workers_upgrade.names import NAMES
-from channels_workers_upgrade.renames import Status
 
 from .moving import move
 
@@ -210,7 +209,7 @@ def test_format_line_endings_and_encoding_are_kept() -> None:
 
 # Imports in any combination
 
-SAME_NAMES = sorted(name for name, rename in NAMES.items() if rename.status is Status.SAME)
+SAME_NAMES = sorted(name for name, rename in NAMES.items() if rename.is_same)
 MODULES_OF_NAMES = sorted({name.rpartition(".")[0] for name in SAME_NAMES} - {"channels.utils"})
 LEFT = re.compile(r"^\s*(from|import) channels(?!_workers)\b", re.MULTILINE)
 

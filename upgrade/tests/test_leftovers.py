@@ -91,6 +91,35 @@ CASES = {
             "3: `asgiref.conformance`",
         ],
     ),
+    "names of other packages that are gone": (
+        "from asgiref.wsgi import WsgiToAsgiAdapter, WsgiToAsgi\nimport asgiref.utils\n"
+        "from daphne.server import Server, build_endpoint_description_strings\n"
+        "from daphne.tests import test_http\nfrom asgiref.typing import Scope\n"
+        "from daphne.cli import *\nimport daphne.http_protocol\nfrom asgiref import sync\n"
+        "import daphne, asgiref.sync as s\nfrom daphne.utils import *\n"
+        "@mock.patch('daphne.server.Endpoint')\n@patch(target='asgi_redis.core.RedisChannelLayer.x')\n"
+        "@patch('asgiref.base_layer.BaseChannelLayer')\n@patch('daphne.server.Server.run')\n"
+        "@patch('other.Thing')\ndef f(): ...\n",
+        [
+            "1: `asgiref.wsgi.WsgiToAsgiAdapter`",
+            "2: `asgiref.utils`",
+            "3: `daphne.server.build_endpoint_description_strings`",
+            "4: `daphne.tests.test_http`",
+            "11: `daphne.server.Endpoint`",
+            "12: `asgi_redis.core.RedisChannelLayer.x`",
+            "13: `asgiref.base_layer.BaseChannelLayer`",
+        ],
+    ),
+    "backends that no engine has": (
+        'CHANNEL_LAYERS = {"a": {"BACKEND": "channels.database_layer.DatabaseChannelLayer"},\n'
+        '    "b": {"BACKEND": "asgi_redis.Other"}, "c": {"BACKEND": "our.layers.Layer"},\n'
+        '    "d": {"BACKEND": "channels_redis.core.RedisChannelLayer"}}\n',
+        [
+            '1: "channels.database_layer.DatabaseChannelLayer"',
+            '2: "asgi_redis.Other"',
+        ],
+    ),
+    "the process for delayed messages": ("call_command('rundelay')\n", ['1: "rundelay"']),
     "types of events": (
         "if event['type'] == 'http.request': ...\nawait_(type='a', x={'type': 'http.request'})\n",
         [],
@@ -99,6 +128,17 @@ CASES = {
         "message['path'].decode('ascii').strip('/')\nmessage.content[\"path\"].decode()\n"
         "message['query_string'].decode()\nrow['path'].decode()\n",
         ['1: `["path"].decode`', '2: `["path"].decode`'],
+    ),
+    "paths as bytes in variables": (
+        "def f(message):\n    path = message.content['path'].strip('/')\n"
+        "    return path.decode('ascii'), str(message.content.get('path'), 'utf-8')\n"
+        "def g(path): path.decode()\n"
+        "def h(message):\n    path = message['path']\n    path = path.encode()\n"
+        "    return path.decode(), str(path)\n"
+        "def i(request):\n    path = request['path']\n    return path.decode()\n"
+        "def j(message):\n    for path in message['path']: path.decode()\n"
+        "def k(message):\n    label = raw = message['path']\n    return lambda: raw.decode()\n",
+        ["3: `path.decode`", '3: `str(["path"], ...)`', "16: `raw.decode`"],
     ),
     "a full channel": (
         "try: f()\nexcept message.channel_layer.ChannelFull: ...\n",
@@ -118,12 +158,18 @@ CASES = {
     "keys of CONFIG": (
         'CHANNEL_LAYERS = {"default": {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {\n'
         '    "hosts": [], "stats_prefix": "x", "capacity": 5}}}\n',
-        ['1: "stats_prefix" in CONFIG'],
+        ['2: "stats_prefix" in CONFIG'],
     ),
     "keys of another broker": (
         'CHANNEL_LAYERS = {"default": {"BACKEND": "asgi_amqp.AMQPChannelLayer", "CONFIG": {\n'
         '    "url": "amqp://"}}}\n',
-        ['1: "url" in CONFIG'],
+        ['2: "url" in CONFIG'],
+    ),
+    "keys of other brokers": (
+        'CHANNEL_LAYERS = {"a": {"BACKEND": "asgi_rabbitmq.RabbitmqChannelLayer", "CONFIG": {\n'
+        '    "url": "amqp://", "expiry": 5}}, "b": {"BACKEND": "asgi_ipc.IPCChannelLayer",\n'
+        '    "CONFIG": {"prefix": "x", "channel_memory": 5}}}\n',
+        ['2: "url" in CONFIG', '3: "channel_memory" in CONFIG'],
     ),
     "keys of channel_capacity": (
         'CONFIG = {"channel_capacity": {"http.request": 5, "websocket.send*": 1, "a.b": 5}}\n'
@@ -145,7 +191,8 @@ CASES = {
     ),
     "lists of apps, and other lists": (
         'INSTALLED_APPS = ["channels"]\nX = ["channels", "channels_workers"]\n'
-        'Channel("channels")\nroute(["channels"], f)\n',
+        'Channel("channels")\nroute(["channels"], f)\n'
+        '".".join(["a", "channels"])\nsetup(a=["channels"], b={"x": ["channels"]})\n',
         [],
     ),
     "nothing of Channels": ("import re\n\nre.match('a', 'b')\nclass A(Route): ...\n", []),
@@ -159,6 +206,23 @@ def test_reported_leftovers(case: str) -> None:
     assert all(finding.cure and not finding.is_note for finding in findings(text))
 
 
+def test_names_that_are_back_are_noted() -> None:
+    found = findings(
+        "from channels.binding.websockets import WebsocketBinding as B\n"
+        "from channels.test import ChannelLiveServerTestCase\n"
+        "from channels import Group\nfrom channels.exceptions import *\n"
+        "from channels.binding import websockets\n"
+    )
+    said = [(one.line, one.what, one.is_note) for one in sorted(found)]
+    assert said == [
+        (1, "`WebsocketBinding`", True),
+        (4, "`RequestTimeout`, `RequestAborted`", True),
+        (4, "`ResponseLater`", True),
+        (5, "`websockets.WebsocketBinding`, `websockets.WebsocketBindingWithMembers`", True),
+    ]
+    assert all(one.cure.startswith("again: ") for one in found)
+
+
 def test_http_by_workers_needs_a_setting() -> None:
     found = findings(
         "from channels.handler import AsgiRequest, ViewConsumer\n"
@@ -167,9 +231,9 @@ def test_http_by_workers_needs_a_setting() -> None:
         "route('http.request', f)\nchannel_routing = {'http.disconnect': f}\n"
     )
     assert sorted(f"{one.line}: {one.what}" for one in found) == [
-        "1: `channels_workers.handler`",
+        "1: `AsgiRequest`, `ViewConsumer`",
         "2: `ResponseLater`",
-        "3: `channels_workers.staticfiles`",
+        "3: `StaticFilesHandler`, `StaticFilesConsumer`",
         '4: "http.request"',
         '5: "http.disconnect"',
     ]

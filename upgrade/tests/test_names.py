@@ -1,12 +1,13 @@
 """Each public name of Channels 1.1.8 has a correct status."""
 
 import ast
+import importlib
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from channels_workers_upgrade.channels_4 import is_of_4
+from channels_workers_upgrade.beside import OF_PACKAGES, PACKAGES, is_of_4
 from channels_workers_upgrade.lookup import find, find_beginning, is_known, names_of, new_module
 from channels_workers_upgrade.names import NAMES, PASSED_ON, ROWS
 from channels_workers_upgrade.renames import Status
@@ -26,8 +27,8 @@ def test_no_name_is_in_two_rows() -> None:
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_name_has_a_target_or_a_remark(name: str) -> None:
     rename = NAMES[name]
-    assert bool(rename.target) == (rename.status in {Status.SAME, Status.CHANGED})
-    if rename.status is not Status.SAME:
+    assert bool(rename.target) == (rename.status is not Status.GONE)
+    if not rename.is_same:
         assert rename.remark, "what is different, or what to do instead"
 
 
@@ -70,6 +71,26 @@ def test_the_names_of_channels_4_are_known() -> None:
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.name.startswith("_") or is_known(f"{module}.{node.name}"), module
+
+
+def test_the_names_of_packages_of_today_are_known() -> None:
+    for package in set(PACKAGES) - {"channels"}:
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None, "it is installed with the tests' requirements"
+        root = Path(spec.origin).parent
+        for file in root.rglob("*.py"):
+            parts = (package, *file.relative_to(root).with_suffix("").parts)
+            module = ".".join(parts).removesuffix(".__init__")
+            if not module.startswith("daphne.twisted"):
+                assert is_known(module)
+                for node in ast.parse(file.read_text()).body:
+                    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                        assert is_known(f"{module}.{node.name}"), module
+    for module, names in OF_PACKAGES.items():
+        imported = importlib.import_module(module) if "__main__" not in module else None
+        for name in names.replace("*", "").split() if imported else ():
+            assert hasattr(imported, name) or name == "twisted_loop", f"{module}.{name}"
 
 
 def test_a_name_of_both_is_not_one_of_channels_4() -> None:

@@ -68,6 +68,10 @@ CHANNEL_ROUTING = "chat.routing.channel_routing"  # all of it
         'CHANNEL_LAYERS = {"default": {"BACKEND": "x"}, "other": {"BACKEND": "y"}}\n'
         'CHANNEL_ROUTING = "a.b"\n',
     ),
+    "beside unpacked keys": (
+        'CHANNEL_LAYERS = {"default": {**a, "ROUTING": ("a" ".b"), "CONFIG": {}}, **b}\n',
+        'CHANNEL_LAYERS = {"default": {**a, "CONFIG": {}}, **b}\nCHANNEL_ROUTING = ("a" ".b")\n',
+    ),
     "by a variable of that name": (
         'CHANNEL_ROUTING = "a.b"\n'
         'CHANNEL_LAYERS = {"default": {"BACKEND": "x", "ROUTING": CHANNEL_ROUTING}}\n',
