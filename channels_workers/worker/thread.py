@@ -7,11 +7,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.threads import Duty
+from channels_workers.http.places import Places, current_places
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import Delivery, Finished
 from channels_workers.logs import fields
@@ -37,7 +38,7 @@ class Job:
     """What the threads of a process do: run the messages of *channels* by *router*.
 
     *callback* gets each delivery before its run. A job that *keeps_order* pulls one message at a
-    time.
+    time. Responses that wait hold *places*.
     """
 
     channels: Sequence[str]
@@ -45,6 +46,7 @@ class Job:
     run_coroutine: RunCoroutine
     callback: Callback | None = None
     keeps_order: bool = False
+    places: Places = field(default_factory=Places)
 
 
 class Worker:
@@ -86,6 +88,7 @@ class Worker:
     def run(self) -> None:
         """Pull and run messages until the process stops."""
         open_caches()
+        current_places.set(self._job.places)
         self._announce()
         # All threads meet the same outage; the first one logs it.
         level = logging.DEBUG if self.number else logging.ERROR

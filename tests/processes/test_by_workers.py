@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -258,6 +258,22 @@ def test_slow_downloads_of_pages_hold_no_thread(kind: str, start_site: StartSite
     with site.request(path) as one, site.request(path) as two:  # nobody reads their bodies
         assert site.get("/greet/") == (200, b"GET nobody")
         assert [len(each.read()) for each in (one, two)] == [7 * MIB, 7 * MIB]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_slow_readers_of_streams_leave_threads_for_pages(kind: str, start_site: StartSite) -> None:
+    site = start_site(kind, workers=0, ANSWER_TIMEOUT=300)
+    worker = site.start_worker(threads=2)
+    path = f"/stream/{SIZE // PART}/"
+    with ExitStack() as slow:
+        for _ in range(6):  # nobody reads
+            slow.enter_context(site.request(path))
+            assert site.get("/greet/") == (200, b"GET nobody")
+        worker.wait_for_line("as STREAM_THREADS allows")
+        assert site.get(path)[0] == 503
+        events = {"Accept": "text/event-stream"}
+        assert site.get(path, headers=events) == (200, b"retry: 5000\n\n")
+    wait_for(lambda: site.get(path)[0] == 200, "a thread for a stream", TIMEOUT)
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -55,6 +55,7 @@ FORGOTTEN = (
     "the layer does not know it any more. It may have run, so it runs again only if its method is "
     "safe, and its client may ask again"
 )
+BUSY = "too many responses wait in its worker, STREAM_THREADS"
 STOPS = "the server stops, and does not wait for it any longer"
 TOO_MANY_HELD = (
     "The request %s is answered 503: its groups got more than %d bytes (ANSWER_BYTES_WAITING) or "
@@ -319,6 +320,8 @@ class RequestProtocol:
 
     def _respond(self, content: Content) -> Steps:
         self._is_heard = self._is_heard or "run" in content
+        if "run" in content and "is_busy" in content:
+            return self._fail(BUSY) if self.has_begun else [self._late, *self._answered()]
         try:
             responds, more = self._response.take(content)
         except BadReply as error:
