@@ -80,7 +80,8 @@ class Configuration:
     REQUEST_WAIT_TIMEOUT: float = 10.0
 
     #: How long the response of workers may take to begin; 0 for no limit. Then the client gets 503,
-    #: or 502 if the method is not safe.
+    #: or 502 if the method is not safe. A response that has begun is cut if no further part comes
+    #: for so long after its consumer has returned, unless it is in a group or an event stream.
     RESPONSE_TIMEOUT: float = 120.0
 
     #: Streaming responses beside `REQUESTS_AT_ONCE`. One more keeps its place there.

@@ -27,6 +27,7 @@ from channels_workers.interface.close_codes import (
     GOING_AWAY,
     SERVER_STOPS,
 )
+from channels_workers.interface.ends import tell_end
 from channels_workers.interface.incoming import Intake, gate_for
 from channels_workers.interface.outgoing import Unread, outgoing_for
 from channels_workers.interface.protocol import WebSocketProtocol
@@ -269,15 +270,8 @@ class Socket:
             self._perform(protocol.abort(CONNECTION_LOST))
 
     async def _close(self, step: Close) -> None:
-        protocol = self.protocol
         try:
-            await self.layer.close(self.reply_channel, step.code)
-        except LayerUnavailable as error:  # the link ended: the server stops, or is lost
-            text, extra = "The end of %s is not told: %s", protocol.fields("end_not_told")
-            logger.info(text, shown(protocol.path), error, extra=extra)
-        except Exception:
-            text, extra = "Telling the end of %s failed", protocol.fields("end_not_told")
-            logger.exception(text, shown(protocol.path), extra=extra)
+            await tell_end(self.layer, self.reply_channel, step.code, self.protocol)
         finally:
             self._forget()
 

@@ -55,6 +55,10 @@ FORGOTTEN = (
     "the layer does not know it any more. It may have run, so it runs again only if its method is "
     "safe, and its client may ask again"
 )
+SILENT = (
+    "its consumer has returned, and no further part came within %g s (RESPONSE_TIMEOUT). Let the "
+    "last part have no more_content"
+)
 BUSY = "too many responses wait in its worker, STREAM_THREADS"
 STOPS = "the server stops, and does not wait for it any longer"
 TOO_MANY_HELD = (
@@ -267,6 +271,16 @@ class RequestProtocol:
         arguments = self.limits.RESPONSE_TIMEOUT, self._late.status, hint
         self._log(logging.WARNING, self.fields("request_timeout"), NO_RESPONSE, *arguments)
         return [self._late, *self._end()]
+
+    def fall_silent(self) -> Steps:
+        """Cut a response that nobody goes on with: no part came for RESPONSE_TIMEOUT.
+
+        A consumer that runs may still send one. An event stream waits for events as long as its
+        client does.
+        """
+        if not self.has_begun or self.is_in_flight or self.is_event_stream:
+            return []
+        return self._fail(SILENT % self.limits.RESPONSE_TIMEOUT)
 
     def keep_alive(self) -> Steps:
         """Send a comment to a client whose event stream is silent."""

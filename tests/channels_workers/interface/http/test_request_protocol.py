@@ -368,6 +368,21 @@ def test_a_response_that_does_not_begin_in_time(
     assert protocol.time_out() == []
 
 
+def test_a_response_that_nobody_goes_on_with(events: Any) -> None:
+    protocol = request()
+    assert protocol.fall_silent() == []  # time_out() is for its beginning
+    protocol.reply({**ONE_PAGE, "more_content": True})
+    assert protocol.fall_silent() == []  # its consumer runs
+    protocol.release(0)
+    assert protocol.fall_silent() == [Cut(), CLOSE]
+    assert events() == ["response_cut"]
+    assert protocol.fall_silent() == []
+    stream = request()
+    stream.reply(EVENTS)
+    stream.release(0)
+    assert stream.fall_silent() == []
+
+
 def test_a_response_that_has_begun_may_take_longer() -> None:
     protocol = request()
     protocol.reply(EVENTS)
