@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerEvicted
-from channels_workers.flow import chunk_size, inline_body
+from channels_workers.flow import STEP_COST, chunk_size, inline_body
 from channels_workers.interface.actions import Close, Publish
 from channels_workers.interface.ends import tell_end
 from channels_workers.interface.http.actions import (
@@ -41,9 +41,6 @@ WITHDRAW_TIMEOUT = 2.0
 
 #: How long a server program may take to note that a connection was cut (s).
 CUT_TIMEOUT = 2.0
-
-#: What Python needs for a part of a response that waits, beside its bytes (bytes).
-STEP_COST = 512
 
 TOO_SLOW = "more than %d bytes of groups wait for it, ANSWER_BYTES_WAITING"
 
