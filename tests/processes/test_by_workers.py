@@ -76,6 +76,19 @@ class Site:
         with self.redis.client() as client:
             client.rpush(GO, "on")
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait or run."""
+        with self.redis.client() as client:
+            return sum(map(client.xlen, client.keys("*:channel:http.request")))
+
+    @property
+    def taken(self) -> int:
+        """How many of them a worker has."""
+        with self.redis.client() as client:
+            [key] = client.keys("*:channel:http.request")
+            return int(client.xpending(key, "workers")["pending"])
+
     def kept(self, pattern: str) -> list[bytes]:
         """The keys of the layer that match."""
         with self.redis.client() as client:
@@ -318,6 +331,32 @@ def test_an_unsafe_request_of_a_killed_worker_never_runs_again(
         status, body = answer()
     assert (status, len(site.seen(RUN))) == (502, 1)
     assert b"worker" in body
+
+
+@pytest.mark.parametrize("kind", ["daphne"])
+def test_an_unsafe_request_of_a_frozen_worker_does_not_run_after_its_502(
+    kind: str, start_site: StartSite
+) -> None:
+    site = start_site(kind, workers=0, REQUEST_WAIT_TIMEOUT=TIMEOUT)
+    worker = site.start_worker()
+    assert site.get("/greet/") == (200, b"GET nobody")
+    with ExitStack() as asking:
+        for _ in range(20):  # until it is frozen while it waits for a message
+            worker.freeze()
+            answer = asking.enter_context(_later(site, "/held/", "POST"))
+            wait_for(lambda: site.waiting, "the request", TIMEOUT)
+            if site.taken:
+                break
+            worker.resume()
+            site.let_go()
+            assert answer() == (200, b"done")
+        before = site.seen(RUN)
+        site.start_worker()
+        assert answer()[0] == 502
+        worker.resume()
+        worker.wait_for_line("does not run: its worker was frozen")
+        assert site.get("/greet/") == (200, b"GET nobody")
+        assert site.seen(RUN) == before
 
 
 @pytest.mark.parametrize("kind", SERVERS)
