@@ -82,8 +82,9 @@ class Socket:
         self.outgoing = outgoing_for(send, limits, self._overflow, sockets.unread)
         gate = gate_for(send, limits, self.outgoing.look, self._refuse_fragments)
         self.intake = Intake(gate, protocol, sockets.stalls, sockets.backlog)
-        self._is_publishing = False
-        self._published_next: asyncio.Future[None] | None = None  # while somebody waits for it
+        # Two, if the inbox tells that a message is finished before the answer to its publish comes.
+        self._publishing = 0
+        self._published_all: asyncio.Future[None] | None = None  # while somebody waits for it
         self._closing: asyncio.Task[None] | None = None
         self._handshake_timer: asyncio.TimerHandle | None = None
         self._left_timer: asyncio.TimerHandle | None = None
@@ -239,17 +240,17 @@ class Socket:
             self.protocol.withdraw()
             self._fail(step, error)
             return
-        self._is_publishing = True
+        self._publishing += 1
         try:
             self.layer.start_publish(*message, partial(self._published, step))
         except LayerUnavailable as error:
             self._published(step, error)
 
     def _published(self, step: Publish, published: Published | Exception) -> None:
-        self._is_publishing = False
-        if self._published_next is not None:
-            settle(self._published_next, None)
-            self._published_next = None
+        self._publishing -= 1
+        if self._published_all is not None and not self._publishing:
+            settle(self._published_all, None)
+            self._published_all = None
         if isinstance(published, Exception):
             self._fail(step, published)
         elif published is Published.GONE:
@@ -278,10 +279,10 @@ class Socket:
     def unsettled(self) -> list[asyncio.Future[None]]:
         """Return what to wait for until the layer has all that goes to it."""
         waits: list[asyncio.Future[None]] = [self._closing] if self._closing else []
-        if self._is_publishing:
-            if self._published_next is None:
-                self._published_next = asyncio.get_running_loop().create_future()
-            waits.append(self._published_next)
+        if self._publishing:
+            if self._published_all is None:
+                self._published_all = asyncio.get_running_loop().create_future()
+            waits.append(self._published_all)
         return waits
 
     def _forget(self) -> None:
