@@ -80,11 +80,17 @@ class Configuration:
     REQUEST_WAIT_TIMEOUT: float = 10.0
 
     #: How long the response of workers may take to begin; 0 for no limit. Then the client gets 503,
-    #: or 502 if the method is not safe.
+    #: or 502 if the method is not safe. A response that has begun is cut if no further part comes
+    #: for so long after its consumer has returned, unless it is in a group or an event stream.
     RESPONSE_TIMEOUT: float = 120.0
 
     #: Streaming responses beside `REQUESTS_AT_ONCE`. One more keeps its place there.
     STREAMS_AT_ONCE: int = 100
+
+    #: The share of the threads of a worker process, and at least one, that responses may hold while
+    #: they wait for slow clients, or for the next part of an async stream. The next streams get
+    #: 503, or 502 if the method is not safe. 1 for no limit.
+    STREAM_THREADS: float = 0.5
 
     #: Bytes of responses that one client has not read yet. At the limit a streaming view waits.
     #: What groups send to a request by workers does not wait: its connection is cut.
@@ -215,6 +221,9 @@ MAY_BE_ZERO = (
     "RESPONSE_TIMEOUT",
 )
 
+#: Shares: numbers up to 1.
+SHARES = ("STREAM_THREADS",)
+
 #: A limit for one client, and the limit for all, which must not be lower.
 ONE_AND_ALL = (
     ("REQUEST_BODY_SIZE", "REQUEST_BYTES_WAITING"),
@@ -343,6 +352,10 @@ def _check_number(name: str, given: Any, *, is_whole: bool) -> None:
         least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be {kind} {least}, not {given!r}."
+        )
+    if name in SHARES and given > 1:
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] is a share and must be at most 1, not {given!r}."
         )
 
 

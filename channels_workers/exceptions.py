@@ -79,7 +79,8 @@ class OutboxFull(ChannelError):
     """One consumer sends, joins or leaves too much.
 
     The send, ``add`` or ``discard`` beyond a limit raises it. The limits are ``OUTBOX_OPERATIONS``
-    (a number) and ``OUTBOX_BYTES`` in ``CHANNEL_WORKERS``.
+    (a number) and ``OUTBOX_BYTES`` in ``CHANNEL_WORKERS``, and ``ANSWER_BYTES_WAITING`` for what
+    goes to the client of a request.
     """
 
 

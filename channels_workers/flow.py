@@ -18,6 +18,9 @@ WINDOW = 1024 * 1024
 #: How many pieces of a response are under way at once. Small ones cost more than their bytes.
 WINDOW_PIECES = 256
 
+#: What a server needs for a part of a response that waits, beside its bytes (bytes).
+STEP_COST = 512
+
 #: After how much silence a consumer asks again (s).
 LISTEN_TIMEOUT = 2.0
 

@@ -128,11 +128,23 @@ class AsgiHandler(BaseHandler):
             return super().process_exception_by_middleware(exception, request)
         return HttpResponse(status=204)  # it goes through the middleware, and to nobody
 
-    def contents(self, message: Message, response: HttpResponseBase) -> Iterator[Content]:
+    @classmethod
+    def contents(cls, message: Message, response: HttpResponseBase) -> Iterator[Content]:
         """Yield *response* as contents, without its body where HTTP has none."""
         if has_body(message, response):
-            return self.encode_response(response)
+            return cls.encode_response(response)
         return iter([{**head_of(response), "content": b"", "more_content": False}])
+
+    @classmethod
+    def send_response(cls, message: Message, response: HttpResponseBase) -> None:
+        """Send *response*, of any size, as the answer to *message*; then close it.
+
+        A small one goes out with the commit, others now, in pieces as the client takes them. It
+        blocks, so coroutines call it in a thread.
+        """
+        if isinstance(response, FileResponse):
+            response.block_size = cls.chunk_size
+        send_response(message, response, cls.contents(message, response))
 
     @classmethod
     def encode_response(cls, response: HttpResponseBase) -> Iterator[Content]:

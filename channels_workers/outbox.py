@@ -14,9 +14,11 @@ from channels_workers.concurrency import forks
 from channels_workers.concurrency.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OutboxFull
+from channels_workers.flow import STEP_COST
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     DISCONNECT,
+    REQUEST,
     REQUEST_DISCONNECT,
     Delivery,
     GroupSend,
@@ -61,6 +63,8 @@ class Outbox:
         self.rest = rest
         self.operations: list[Operation] = []
         self.size = 0  # bytes of all payloads
+        self._answer_size = 0  # bytes that its server has to hold of the answer to a request
+        self._answered = delivery.reply_channel if delivery.channel == REQUEST else None
         self.closed = False
         self.process = forks.current
 
@@ -116,9 +120,25 @@ class Outbox:
                 f"and {size} bytes. Split the work into messages to a channel of your own, or "
                 "raise OUTBOX_OPERATIONS or OUTBOX_BYTES in CHANNEL_WORKERS."
             )
+        if self._answered is not None and isinstance(operation, Send):
+            self._count_answer(operation)
         self.operations.append(operation)
         self.size = size
         return True
+
+    def _count_answer(self, sent: Send) -> None:
+        """Bound what goes out with the commit to the client of a request: its server cuts more."""
+        if sent.channel != self._answered:
+            return
+        size, limit = len(sent.payload) + STEP_COST, configuration().ANSWER_BYTES_WAITING
+        if self._answer_size + size > limit:
+            raise OutboxFull(
+                f"A consumer may answer a request with {limit} bytes at its end, "
+                "ANSWER_BYTES_WAITING, and this would be more. Send a response of Django in "
+                "pieces, as its client takes them: AsgiHandler.send_response(message, response) of "
+                "channels_workers.handler."
+            )
+        self._answer_size += size
 
     def _is_of_closed_socket(self, change: Join | Leave) -> bool:
         delivery = self.delivery

@@ -22,6 +22,7 @@ from django.utils.module_loading import import_string
 from channels_workers.binding.base import Binding, BindingMetaclass
 from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
+from channels_workers.flow import INLINE_RESPONSE
 from channels_workers.layers.types import REQUEST
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import get_router
@@ -186,6 +187,28 @@ def _idle_route() -> CheckMessage:
         '{"HTTP": {"/": "interface", "/poll/": "workers"}}. Or remove the routes.',
         id="channels_workers.W008",
     )
+
+
+@register("channels_workers")
+def check_inbox(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Compare what workers may answer at once with what an inbox may hold."""
+    try:
+        limits, by_workers = configuration(), http_by_workers()
+    except ImproperlyConfigured:  # which another check reports
+        return []
+    size, bound = limits.REQUESTS_WAITING * INLINE_RESPONSE, limits.INBOX_BYTES // 2
+    if not by_workers or size <= bound:
+        return []
+    return [
+        checks.Warning(
+            f"Workers may answer REQUESTS_WAITING requests of a server with {size:,} bytes at "
+            "once. This is more than half of INBOX_BYTES: if the server hesitates, it is marked "
+            "dead, and all its sockets are closed.",
+            hint=f"Lower REQUESTS_WAITING to {bound // INLINE_RESPONSE:,}, or raise INBOX_BYTES "
+            f"to {2 * size:,}.",
+            id="channels_workers.W010",
+        )
+    ]
 
 
 @register("channels_workers")

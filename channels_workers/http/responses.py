@@ -8,10 +8,21 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from channels_workers.exceptions import RequestAborted
 from channels_workers.flow import LISTEN_TIMEOUT, WINDOW, WINDOW_PIECES, chunk_size, inline_response
 from channels_workers.http.mailbox import AT_ONCE, Mailbox
+from channels_workers.http.places import PATIENCE, current_places, unlimited
 from channels_workers.layers.codec import Content
 from channels_workers.message import Message
+
+#: What goes out in place of a response that would hold a thread too many. The server answers it as
+#: it answers what it refuses for now.
+BUSY: Content = {
+    "status": 503,
+    "headers": [[b"Content-Type", b"text/plain; charset=utf-8"], [b"Retry-After", b"5"]],
+    "content": b"Too much to do. Please ask again.\n",
+    "is_busy": True,
+}
 
 #: The keys of contents that are part of a response.
 PARTS = frozenset(("status", "content", "more_content"))
@@ -20,13 +31,17 @@ PARTS = frozenset(("status", "content", "more_content"))
 class ResponseSender:
     """Sends the response to *message* now, in numbered pieces.
 
-    It waits while more than WINDOW bytes or WINDOW_PIECES are on the way to the client. Methods
-    raise :class:`~channels_workers.exceptions.RequestAborted` when the client has gone. The server
-    takes the pieces of one run, each once. If the response *is_finished*, as views have made all of
-    it, the server may take pieces before the client does.
+    It waits while more than WINDOW bytes or WINDOW_PIECES are on the way to the client. Once it has
+    waited for longer than PATIENCE it takes a place, which `leave` gives back; if none is left, the
+    response is cut. Methods raise :class:`~channels_workers.exceptions.RequestAborted` then, and
+    when the client has gone. The server takes the pieces of one run, each once. If the response
+    *is_finished*, as views have made all of it, the server may take pieces before the client does.
+    One that *is_quick*, as it never waits for a slow client, needs no place.
     """
 
-    def __init__(self, message: Message, *, is_finished: bool = False) -> None:
+    def __init__(
+        self, message: Message, *, is_finished: bool = False, is_quick: bool = False
+    ) -> None:
         self._mailbox = Mailbox(message)
         self._marks: Content = {"is_finished": True} if is_finished else {}
         message_size = message.channel_layer.codec.message_size
@@ -35,6 +50,10 @@ class ResponseSender:
         self.sent = self.taken = 0  # bytes
         self._under_way: deque[int] = deque()  # offsets where pieces end that are not taken
         self.has_begun = False
+        #: How long it has waited, for its client or its next part (s).
+        self.waited = 0.0
+        self._places = unlimited if is_quick else current_places.get()
+        self._has_place = False
         self._looked_at = time.monotonic()
 
     @property
@@ -72,8 +91,11 @@ class ResponseSender:
 
     def wait(self) -> None:
         """Wait for a while for the client."""
+        began = time.monotonic()
         told = self._mailbox.listen()
         self._looked_at = time.monotonic()
+        self.waited += self._looked_at - began
+        self._hold_place()
         if told is not None:
             self._note(told)
             return
@@ -90,6 +112,7 @@ class ResponseSender:
 
     def look(self) -> None:
         """Read what the server has told, if that was not done for a while."""
+        self._hold_place()
         if time.monotonic() - self._looked_at < LISTEN_TIMEOUT:
             return
         is_silent = True
@@ -99,6 +122,30 @@ class ResponseSender:
         if is_silent:
             self._mailbox.check_connected()
         self._looked_at = time.monotonic()
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether a place is left for a response that waits."""
+        return not self._places.are_full
+
+    @property
+    def refusal(self) -> Content:
+        """What goes out with the commit in place of the response, if it must not wait."""
+        return {**BUSY, "run": self._mailbox.run}
+
+    def _hold_place(self) -> None:
+        if self._has_place or self.waited <= PATIENCE:
+            return
+        if not self._places.take():
+            self._say({"content": b"", "more_content": True, "is_busy": True})
+            raise RequestAborted("Too many responses wait.")
+        self._has_place = True
+
+    def leave(self) -> None:
+        """Hold a thread no longer."""
+        if self._has_place:
+            self._has_place = False
+            self._places.leave()
 
     def _note(self, told: Content) -> None:
         taken: Any = told.get("taken")

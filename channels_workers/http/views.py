@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from typing import Any
@@ -12,8 +13,9 @@ from asgiref.sync import sync_to_async
 from django.http import FileResponse
 from django.http.response import HttpResponseBase
 
+from channels_workers.conf import configuration
 from channels_workers.exceptions import RequestAborted, ResponseBroken
-from channels_workers.flow import LISTEN_TIMEOUT
+from channels_workers.flow import LISTEN_TIMEOUT, WINDOW
 from channels_workers.http.django_parts import close_iterator
 from channels_workers.http.responses import ResponseSender
 from channels_workers.layers.codec import Content
@@ -26,14 +28,20 @@ def send_response(
     message: Message, response: HttpResponseBase, contents: Iterator[Content]
 ) -> None:
     """Send *response*, encoded as *contents*, as the answer to *message*; then close it."""
-    sender = ResponseSender(message, is_finished=not response.streaming)
+    sender = ResponseSender(
+        message, is_finished=not response.streaming, is_quick=_is_quick(response)
+    )
     try:
         with _broken_by_errors(message, sender):
             if _is_small_file(response, sender):
                 contents = iter([_joined(contents)])
             for content in contents:
+                if _is_refused(content, sender):
+                    message.reply_channel.send(sender.refusal)
+                    break
                 _send(message, sender, content)
     finally:
+        sender.leave()
         response.close()
 
 
@@ -44,11 +52,15 @@ async def asend_response(
     sender = ResponseSender(message)
     try:
         with _broken_by_errors(message, sender):
+            if not sender.may_wait:
+                await message.reply_channel.asend(sender.refusal)
+                return
             made = _patient(response, contents, sender)
             async with aclosing(contents), aclosing(made) as parts:
                 async for content in parts:
                     await _asend(message, sender, content)
     finally:
+        sender.leave()
         await _aclose(response)
 
 
@@ -110,7 +122,7 @@ async def _patient(
         while True:
             changed.clear()
             wanted.release()
-            while not await _is_set(changed):
+            while not await _is_set(changed, sender):
                 await _in_thread(sender.look)
             if not made:
                 break
@@ -123,11 +135,13 @@ async def _patient(
             making.exception()  # which is raised above, or comes too late
 
 
-async def _is_set(event: asyncio.Event) -> bool:
-    """Wait for *event*, for LISTEN_TIMEOUT at most."""
+async def _is_set(event: asyncio.Event, sender: ResponseSender) -> bool:
+    """Wait for *event*, for LISTEN_TIMEOUT at most; let *sender* count the time."""
+    began = time.monotonic()
     with suppress(TimeoutError):
         async with asyncio.timeout(LISTEN_TIMEOUT):
             await event.wait()
+    sender.waited += time.monotonic() - began
     return event.is_set()
 
 
@@ -152,9 +166,25 @@ def _broken_by_errors(message: Message, sender: ResponseSender) -> Iterator[None
         raise ResponseBroken(f"The response broke off after {sender.sent:,} bytes.") from error
 
 
-def _is_small_file(response: HttpResponseBase, sender: ResponseSender) -> bool:
+def _is_refused(content: Content, sender: ResponseSender) -> bool:
+    """Say whether no response must begin with *content*: its client might hold a thread."""
+    return not (sender.has_begun or _is_whole(content, sender) or sender.may_wait)
+
+
+def _is_quick(response: HttpResponseBase) -> bool:
+    """Say whether *response* waits for no client, however slow that is."""
+    if response.streaming:
+        return 0 <= _length_of(response) <= WINDOW
+    return len(getattr(response, "content", b"")) <= configuration().ANSWER_BYTES_WAITING
+
+
+def _length_of(response: HttpResponseBase) -> int:
     size = response.headers.get("Content-Length", "")
-    return isinstance(response, FileResponse) and size.isdecimal() and int(size) <= sender.last_size
+    return int(size) if size.isdecimal() else -1
+
+
+def _is_small_file(response: HttpResponseBase, sender: ResponseSender) -> bool:
+    return isinstance(response, FileResponse) and 0 <= _length_of(response) <= sender.last_size
 
 
 def _joined(contents: Iterator[Content]) -> Content:

@@ -27,6 +27,7 @@ from channels_workers.interface.close_codes import (
     GOING_AWAY,
     SERVER_STOPS,
 )
+from channels_workers.interface.ends import tell_end
 from channels_workers.interface.incoming import Intake, gate_for
 from channels_workers.interface.outgoing import Unread, outgoing_for
 from channels_workers.interface.protocol import WebSocketProtocol
@@ -81,8 +82,9 @@ class Socket:
         self.outgoing = outgoing_for(send, limits, self._overflow, sockets.unread)
         gate = gate_for(send, limits, self.outgoing.look, self._refuse_fragments)
         self.intake = Intake(gate, protocol, sockets.stalls, sockets.backlog)
-        self._is_publishing = False
-        self._published_next: asyncio.Future[None] | None = None  # while somebody waits for it
+        # Two, if the inbox tells that a message is finished before the answer to its publish comes.
+        self._publishing = 0
+        self._published_all: asyncio.Future[None] | None = None  # while somebody waits for it
         self._closing: asyncio.Task[None] | None = None
         self._handshake_timer: asyncio.TimerHandle | None = None
         self._left_timer: asyncio.TimerHandle | None = None
@@ -238,17 +240,17 @@ class Socket:
             self.protocol.withdraw()
             self._fail(step, error)
             return
-        self._is_publishing = True
+        self._publishing += 1
         try:
             self.layer.start_publish(*message, partial(self._published, step))
         except LayerUnavailable as error:
             self._published(step, error)
 
     def _published(self, step: Publish, published: Published | Exception) -> None:
-        self._is_publishing = False
-        if self._published_next is not None:
-            settle(self._published_next, None)
-            self._published_next = None
+        self._publishing -= 1
+        if self._published_all is not None and not self._publishing:
+            settle(self._published_all, None)
+            self._published_all = None
         if isinstance(published, Exception):
             self._fail(step, published)
         elif published is Published.GONE:
@@ -269,25 +271,18 @@ class Socket:
             self._perform(protocol.abort(CONNECTION_LOST))
 
     async def _close(self, step: Close) -> None:
-        protocol = self.protocol
         try:
-            await self.layer.close(self.reply_channel, step.code)
-        except LayerUnavailable as error:  # the link ended: the server stops, or is lost
-            text, extra = "The end of %s is not told: %s", protocol.fields("end_not_told")
-            logger.info(text, shown(protocol.path), error, extra=extra)
-        except Exception:
-            text, extra = "Telling the end of %s failed", protocol.fields("end_not_told")
-            logger.exception(text, shown(protocol.path), extra=extra)
+            await tell_end(self.layer, self.reply_channel, step.code, self.protocol)
         finally:
             self._forget()
 
     def unsettled(self) -> list[asyncio.Future[None]]:
         """Return what to wait for until the layer has all that goes to it."""
         waits: list[asyncio.Future[None]] = [self._closing] if self._closing else []
-        if self._is_publishing:
-            if self._published_next is None:
-                self._published_next = asyncio.get_running_loop().create_future()
-            waits.append(self._published_next)
+        if self._publishing:
+            if self._published_all is None:
+                self._published_all = asyncio.get_running_loop().create_future()
+            waits.append(self._published_all)
         return waits
 
     def _forget(self) -> None:

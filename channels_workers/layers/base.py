@@ -127,6 +127,10 @@ class WorkerLayer(ChannelLayer):
         """
         return self.start_server().attach(connection, kind)
 
+    def is_in_group(self, reply_channel: str) -> bool:
+        """Say whether a channel of this process is in any group, as far as its server knows."""
+        return self._server is not None and bool(self._server.groups_of.get(reply_channel))
+
     def leave_groups(self, reply_channel: str) -> None:
         """Take a channel of this process out of all groups; it cannot join one again."""
         if self._server is not None:

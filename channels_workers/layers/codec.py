@@ -56,7 +56,8 @@ class Codec:
             raise MessageTooLarge(
                 f"The message has {len(payload):,} bytes when encoded; the limit is "
                 f"{self.message_size:,}. Send a reference to the data instead, or raise "
-                "`message_size` in the CONFIG of CHANNEL_LAYERS."
+                "`message_size` in the CONFIG of CHANNEL_LAYERS. A response to a request may have "
+                "any size by AsgiHandler.send_response() of channels_workers.handler."
             )
         return payload
 

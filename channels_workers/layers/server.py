@@ -75,7 +75,7 @@ class Server:
         self.ending_unrestored: set[str] = set()
         #: Ending connections that the layer did not know.
         self.unsure: set[str] = set()
-        #: Requests whose end the layer remembers until the next heartbeat names them.
+        #: Connections whose end the layer remembers until the next heartbeat names them.
         self.ended: set[str] = set()
         self.position = ""  # id of the last inbox entry that was processed
         #: Whether an entry announced a flush; for the reader of the inbox, which resets it.
@@ -287,8 +287,7 @@ class Server:
     def _end(self, operation: InboxOperation, entry: str) -> None:
         channel = operation.target
         self.forget_end(channel)
-        if is_request(channel):
-            self.ended.add(channel)
+        self.ended.add(channel)
         connection = self.connections.get(channel)
         if connection is not None:
             connection.end_told()

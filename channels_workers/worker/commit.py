@@ -32,6 +32,12 @@ from channels_workers.worker.retries import (
 
 logger = logging.getLogger(__name__)
 
+NOT_HELD = "Message %s does not run: its worker was frozen, and another one has answered its client"
+
+
+class NotHeld(Exception):
+    """The worker counted as dead meanwhile, and the message was finished without it."""
+
 
 class Ended(Exception):
     """The process ended before a commit was possible: its message runs again elsewhere."""
@@ -92,6 +98,26 @@ def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
 def _wait(seconds: float, rest: Rest, delivery: Delivery, error: Exception) -> None:
     if rest(seconds):
         raise Ended(f"Message {delivery.id} is not committed: {error}") from error
+
+
+def check_held(delivery: Delivery, layer: WorkerLayer, rest: Rest = never_ended.wait) -> None:
+    """Raise :class:`NotHeld`, and log it, if the consumer of *delivery* does not hold it any more.
+
+    This asks the layer, and waits while it is unavailable. *rest* and other errors are those of
+    :func:`finish`.
+    """
+    unavailable = Backoff(logger, f"Looking who has {delivery.id}", 1.0)
+    while True:
+        try:
+            held = layer.change_groups(delivery, [])
+        except LayerUnavailable as error:
+            _wait(unavailable.failed(error), rest, delivery, error)
+        else:
+            unavailable.succeeded()
+            break
+    if held is not Committed.DONE:
+        logger.warning(NOT_HELD, delivery.id, extra=delivery_fields("finished_elsewhere", delivery))
+        raise NotHeld(delivery.id)
 
 
 def log_stale(delivery: Delivery) -> None:

@@ -13,6 +13,7 @@ from channels_workers.backoff import BackoffEach
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.http.places import Places
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     CONNECT,
@@ -95,7 +96,8 @@ class WorkerGroup:
         # One thread alone runs the messages of a channel in order. Messages of a connection need no
         # care: one at a time is in flight.
         keeps_order = n_threads == 1 and not CONNECTION_CHANNELS.issuperset(self.channels)
-        return Job(self.channels, self.router, self.loop.run, callback, keeps_order)
+        places = Places(n_threads)
+        return Job(self.channels, self.router, self.loop.run, callback, keeps_order, places)
 
     @property
     def process(self) -> str:

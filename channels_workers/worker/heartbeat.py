@@ -77,6 +77,7 @@ class Heartbeat:
                 self._ended.wait(HEARTBEAT_INTERVAL)
 
     def _beat(self) -> None:
+        sent = time.monotonic()
         if self._is_registered:
             liveness = self._layer.heartbeat(self._identity.process)
             if liveness is not Liveness.ALIVE:
@@ -84,6 +85,7 @@ class Heartbeat:
         if not self._is_registered:
             self._register()
             self._is_registered = True
+        self._identity.note_heartbeat(sent)
         self._identity.known.set()
         self._in_flight.finish_uncommitted(self._layer)
         if time.monotonic() > self._search_at:

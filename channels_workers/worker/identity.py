@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 
 from channels_workers.layers.types import new_id
 
 #: How many previous names of a process may still hold deliveries.
 NAMES = 100
+
+#: For how long after a heartbeat nobody can have declared the process dead (s). Others wait for
+#: DEAD_AFTER, which is longer.
+CERTAIN = 3.0
 
 
 class Identity:
@@ -27,6 +33,7 @@ class Identity:
         #: Set while the layer knows the process by its name. A process that pulls before that is
         #: declared dead, and its messages run again elsewhere. Set too when the process stops.
         self.known = threading.Event()
+        self._alive_at = -math.inf  # monotonic seconds
         self._take(new_id())
 
     def renew(self) -> str:
@@ -34,6 +41,17 @@ class Identity:
         previous = self.process
         self._take(new_id())
         return previous
+
+    def note_heartbeat(self, sent: float) -> None:
+        """Note that a heartbeat, *sent* then (monotonic seconds), has found the process alive."""
+        self._alive_at = sent
+
+    def surely_holds(self, consumer: str) -> bool:
+        """Say whether the deliveries of *consumer* are those of this process without doubt.
+
+        Otherwise they may have gone to others: it has another name, or was frozen.
+        """
+        return consumer in self.consumers and time.monotonic() - self._alive_at < CERTAIN
 
     def all_consumers(self) -> list[str]:
         """Return the names of all threads, under the previous names of the process too."""

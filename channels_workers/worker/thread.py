@@ -7,19 +7,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.threads import Duty
+from channels_workers.http.places import Places, current_places
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.types import Delivery, Finished
+from channels_workers.layers.types import REQUEST, Delivery, Finished, runs_once
 from channels_workers.logs import fields
 from channels_workers.routing import Router
 from channels_workers.signals import worker_ready
 from channels_workers.transient import is_retried
 from channels_workers.worker.batch import PULL_TIMEOUT, Batch, Pace
-from channels_workers.worker.commit import dead_letter
+from channels_workers.worker.commit import NotHeld, check_held, dead_letter
 from channels_workers.worker.dispatch import Outcome, RunCoroutine, dispatch
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
@@ -37,7 +39,7 @@ class Job:
     """What the threads of a process do: run the messages of *channels* by *router*.
 
     *callback* gets each delivery before its run. A job that *keeps_order* pulls one message at a
-    time.
+    time. Responses that wait hold *places*.
     """
 
     channels: Sequence[str]
@@ -45,6 +47,7 @@ class Job:
     run_coroutine: RunCoroutine
     callback: Callback | None = None
     keeps_order: bool = False
+    places: Places = field(default_factory=Places)
 
 
 class Worker:
@@ -86,6 +89,7 @@ class Worker:
     def run(self) -> None:
         """Pull and run messages until the process stops."""
         open_caches()
+        current_places.set(self._job.places)
         self._announce()
         # All threads meet the same outage; the first one logs it.
         level = logging.DEBUG if self.number else logging.ERROR
@@ -154,7 +158,8 @@ class Worker:
         began = time.monotonic()
         try:
             layer, rest = self.channel_layer, self._rest
-            outcome = dispatch(delivery, layer, job.router, job.run_coroutine, rest)
+            run = self._dispatch_request if delivery.channel == REQUEST else dispatch
+            outcome = run(delivery, layer, job.router, job.run_coroutine, rest)
             if self._process is not forks.current:
                 self._end_stray_child(delivery)
             if outcome.error is None or not self._put_aside(outcome, delivery):
@@ -171,8 +176,17 @@ class Worker:
             if delivery.deaths:
                 in_flight.end_quarantine()
 
+    def _dispatch_request(self, delivery: Delivery, *arguments: Any) -> Outcome:
+        """Do as :func:`dispatch`, unless *delivery* runs once and is not held any more."""
+        if runs_once(delivery) and not self._identity.surely_holds(delivery.consumer):
+            try:
+                check_held(delivery, self.channel_layer, self._rest)
+            except NotHeld as error:
+                return Outcome([], error=error)
+        return dispatch(delivery, *arguments)
+
     def _put_aside(self, outcome: Outcome, delivery: Delivery) -> bool:
-        """Dead-letter an unreadable message, or let one that is put off wait; return whether."""
+        """Dead-letter an unreadable message, let one that is put off wait; say if this is done."""
         if outcome.unreadable is not None:
             dead_letter(delivery, self.channel_layer, str(outcome.unreadable))
         elif outcome.is_put_off:
@@ -180,7 +194,7 @@ class Worker:
                 self._in_flight.failures.failed(delivery, outcome.error)
             self._in_flight.retry_queue.add(delivery, without_frames(outcome.error))
         else:
-            return False
+            return isinstance(outcome.error, NotHeld)
         return True
 
     def _end_stray_child(self, delivery: Delivery) -> None:

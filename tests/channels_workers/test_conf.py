@@ -136,6 +136,14 @@ def test_limits_and_times_are_positive_numbers(name: str, value: Any, settings: 
         configuration()
 
 
+def test_a_share_is_at_most_one(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"STREAM_THREADS": 1}
+    assert configuration().STREAM_THREADS == 1
+    settings.CHANNEL_WORKERS = {"STREAM_THREADS": 1.1}
+    with pytest.raises(ImproperlyConfigured, match="is a share and must be at most 1, not 1.1"):
+        configuration()
+
+
 @pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"])
 def test_some_values_may_be_none(name: str, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {name: 0}

@@ -8,6 +8,8 @@ from channels_workers.channel import Channel
 from channels_workers.exceptions import OutboxFull
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import (
+    REQUEST,
+    Delivery,
     Send,
 )
 from channels_workers.outbox import Outbox, carry_out
@@ -134,3 +136,19 @@ def test_its_size_is_bounded(
         with pytest.raises(OutboxFull, match="this would be number 3"):
             put(memory_layer, "three")
     assert kept(outbox) == ["one", "two"]
+
+
+def test_the_answer_to_a_request_is_bounded(
+    memory_layer: InMemoryChannelLayer, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"ANSWER_BYTES_WAITING": 2000}
+    part = {"content": bytes(400), "more_content": True}
+    delivery = Delivery(REQUEST, "token", "consumer", "id", b"", "server!safe.1")
+    with Outbox(memory_layer, delivery) as outbox:
+        for _ in range(2):
+            carry_out(memory_layer, memory_layer.make_send("server!safe.1", part))
+            carry_out(memory_layer, memory_layer.make_send("server!safe.2", part))  # of another
+        with pytest.raises(OutboxFull, match=r"ANSWER_BYTES_WAITING.*AsgiHandler.send_response"):
+            carry_out(memory_layer, memory_layer.make_send("server!safe.1", part))
+        carry_out(memory_layer, memory_layer.make_send("server!safe.2", part))
+    assert len(outbox.operations) == 5

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,19 @@ class Site:
     def let_go(self) -> None:
         with self.redis.client() as client:
             client.rpush(GO, "on")
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait or run."""
+        with self.redis.client() as client:
+            return sum(map(client.xlen, client.keys("*:channel:http.request")))
+
+    @property
+    def taken(self) -> int:
+        """How many of them a worker has."""
+        with self.redis.client() as client:
+            [key] = client.keys("*:channel:http.request")
+            return int(client.xpending(key, "workers")["pending"])
 
     def kept(self, pattern: str) -> list[bytes]:
         """The keys of the layer that match."""
@@ -285,6 +298,22 @@ def test_slow_downloads_of_pages_hold_no_thread(kind: str, start_site: StartSite
         assert [len(each.read()) for each in (one, two)] == [7 * MIB, 7 * MIB]
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+def test_slow_readers_of_streams_leave_threads_for_pages(kind: str, start_site: StartSite) -> None:
+    site = start_site(kind, workers=0, ANSWER_TIMEOUT=300)
+    worker = site.start_worker(threads=2)
+    path = f"/stream/{SIZE // PART}/"
+    with ExitStack() as slow:
+        for _ in range(6):  # nobody reads
+            slow.enter_context(site.request(path))
+            assert site.get("/greet/") == (200, b"GET nobody")
+        worker.wait_for_line("as STREAM_THREADS allows")
+        assert site.get(path)[0] == 503
+        events = {"Accept": "text/event-stream"}
+        assert site.get(path, headers=events) == (200, b"retry: 5000\n\n")
+    wait_for(lambda: site.get(path)[0] == 200, "a thread for a stream", TIMEOUT)
+
+
 def test_a_stream_waits_for_its_client_and_is_closed_when_it_leaves(site: Site) -> None:
     with peak_memory(site.redis) as growth, site.request(f"/stream/{SIZE // PART}/") as response:
         assert response.read(PART) == b"00000000" * (PART // 8)
@@ -323,6 +352,32 @@ def test_an_unsafe_request_of_a_killed_worker_never_runs_again(
         status, body = answer()
     assert (status, len(site.seen(RUN))) == (502, 1)
     assert b"worker" in body
+
+
+@pytest.mark.parametrize("kind", ["daphne"])
+def test_an_unsafe_request_of_a_frozen_worker_does_not_run_after_its_502(
+    kind: str, start_site: StartSite
+) -> None:
+    site = start_site(kind, workers=0, REQUEST_WAIT_TIMEOUT=TIMEOUT)
+    worker = site.start_worker()
+    assert site.get("/greet/") == (200, b"GET nobody")
+    with ExitStack() as asking:
+        for _ in range(20):  # until it is frozen while it waits for a message
+            worker.freeze()
+            answer = asking.enter_context(_later(site, "/held/", "POST"))
+            wait_for(lambda: site.waiting, "the request", TIMEOUT)
+            if site.taken:
+                break
+            worker.resume()
+            site.let_go()
+            assert answer() == (200, b"done")
+        before = site.seen(RUN)
+        site.start_worker()
+        assert answer()[0] == 502
+        worker.resume()
+        worker.wait_for_line("does not run: its worker was frozen")
+        assert site.get("/greet/") == (200, b"GET nobody")
+        assert site.seen(RUN) == before
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -186,6 +186,30 @@ def test_a_client_sees_that_its_response_is_not_complete(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
+def test_a_response_that_nobody_goes_on_with_is_cut(
+    kind: str, start: StartByWorkers, worker: Worker
+) -> None:
+    server = start(kind, RESPONSE_TIMEOUT=5)
+    with browser(server) as connection, browser(server) as streams:
+        streams.request("GET", "/events/")
+        worker.finish(worker.take(), EVENTS)
+        stream = streams.getresponse()
+        connection.request("GET", "/")
+        worker.finish(worker.take(), {"status": 200, "content": b"abc", "more_content": True})
+        response = connection.getresponse()
+        with pytest.raises((IncompleteRead, ConnectionError)):
+            response.read()
+        server.process.wait_for_line("no further part came within 5 s")
+        last = worker.take(REQUEST_DISCONNECT)
+        assert worker.content(last)["path"] == "/"
+        worker.finish(last)
+        server.process.signal(signal.SIGTERM)
+        stream.read()  # which fails unless the last chunk comes
+        worker.finish(worker.take(REQUEST_DISCONNECT))
+    assert "Traceback" not in server.process.output
+
+
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_client_that_leaves_a_long_poll(kind: str, start: StartByWorkers, worker: Worker) -> None:
     server = start(kind)
     with browser(server) as connection:

@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerEvicted
-from channels_workers.flow import chunk_size, inline_body
+from channels_workers.flow import STEP_COST, chunk_size, inline_body
 from channels_workers.interface.actions import Close, Publish
+from channels_workers.interface.ends import tell_end
 from channels_workers.interface.http.actions import (
     Cut,
     Refuse,
@@ -40,9 +41,6 @@ WITHDRAW_TIMEOUT = 2.0
 
 #: How long a server program may take to note that a connection was cut (s).
 CUT_TIMEOUT = 2.0
-
-#: What Python needs for a part of a response that waits, beside its bytes (bytes).
-STEP_COST = 512
 
 TOO_SLOW = "more than %d bytes of groups wait for it, ANSWER_BYTES_WAITING"
 
@@ -92,6 +90,7 @@ class Request:
         self._is_publishing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
+        self._heard_at = 0.0  # when a consumer last said something, by the clock of the loop
 
     async def serve(self) -> None:
         """Publish the request, and write its response until it is complete or the client leaves."""
@@ -115,13 +114,24 @@ class Request:
         loop, limits = asyncio.get_running_loop(), self.protocol.limits
         self._timers.append(loop.call_later(limits.REQUEST_WAIT_TIMEOUT, self._wait_too_long))
         if limits.RESPONSE_TIMEOUT:
-            self._timers.append(loop.call_later(limits.RESPONSE_TIMEOUT, self._time_out))
+            self._heard_at = loop.time()
+            self._timers.append(loop.call_later(limits.RESPONSE_TIMEOUT, self._look_for_response))
 
     def _wait_too_long(self) -> None:
         self._perform(self.protocol.wait_too_long())
 
-    def _time_out(self) -> None:
-        self._perform(self.protocol.time_out())
+    def _look_for_response(self) -> None:
+        """See whether it has not begun in time, or whether nobody goes on with it."""
+        protocol, loop = self.protocol, asyncio.get_running_loop()
+        limit = protocol.limits.RESPONSE_TIMEOUT
+        left = self._heard_at + limit - loop.time()
+        if not protocol.has_begun:
+            self._perform(protocol.time_out())
+        elif left <= 0 and not self.layer.is_in_group(self.reply_channel):
+            self._perform(protocol.fall_silent())
+        if not protocol.is_complete:
+            again = left if left > 0 else limit
+            self._timers[-1] = loop.call_later(again, self._look_for_response)
 
     # To the client
 
@@ -228,10 +238,12 @@ class Request:
 
     def deliver(self, content: Content, to_group: bool = False) -> None:
         """Take a message to the reply channel or, if *to_group*, to a group that it is in."""
+        self._heard_at = asyncio.get_running_loop().time()
         self._perform(self.protocol.reply(content, to_group))
 
     def release(self, order: int) -> None:
         """Note that a worker has finished the message *order*."""
+        self._heard_at = asyncio.get_running_loop().time()
         self._perform(self.protocol.release(order))
 
     def end_told(self) -> None:
@@ -369,15 +381,8 @@ class Request:
             self._forget()
 
     async def _close(self, step: Close) -> None:
-        protocol = self.protocol
         try:
-            await self.layer.close(self.reply_channel, step.code)
-        except LayerUnavailable as error:  # the link ended: the server stops, or is lost
-            text, extra = "The end of %s is not told: %s", protocol.fields("end_not_told")
-            logger.info(text, shown(protocol.path), error, extra=extra)
-        except Exception:
-            text, extra = "Telling the end of %s failed", protocol.fields("end_not_told")
-            logger.exception(text, shown(protocol.path), extra=extra)
+            await tell_end(self.layer, self.reply_channel, step.code, self.protocol)
         finally:
             self._forget()
 

@@ -55,6 +55,11 @@ FORGOTTEN = (
     "the layer does not know it any more. It may have run, so it runs again only if its method is "
     "safe, and its client may ask again"
 )
+SILENT = (
+    "its consumer has returned, and no further part came within %g s (RESPONSE_TIMEOUT). Let the "
+    "last part have no more_content"
+)
+BUSY = "too many responses wait in its worker, STREAM_THREADS"
 STOPS = "the server stops, and does not wait for it any longer"
 TOO_MANY_HELD = (
     "The request %s is answered 503: its groups got more than %d bytes (ANSWER_BYTES_WAITING) or "
@@ -267,6 +272,16 @@ class RequestProtocol:
         self._log(logging.WARNING, self.fields("request_timeout"), NO_RESPONSE, *arguments)
         return [self._late, *self._end()]
 
+    def fall_silent(self) -> Steps:
+        """Cut a response that nobody goes on with: no part came for RESPONSE_TIMEOUT.
+
+        A consumer that runs may still send one. An event stream waits for events as long as its
+        client does.
+        """
+        if not self.has_begun or self.is_in_flight or self.is_event_stream:
+            return []
+        return self._fail(SILENT % self.limits.RESPONSE_TIMEOUT)
+
     def keep_alive(self) -> Steps:
         """Send a comment to a client whose event stream is silent."""
         return [] if self.is_complete else [*self._response.keep_alive()]
@@ -319,6 +334,8 @@ class RequestProtocol:
 
     def _respond(self, content: Content) -> Steps:
         self._is_heard = self._is_heard or "run" in content
+        if "run" in content and "is_busy" in content:
+            return self._fail(BUSY) if self.has_begun else [self._late, *self._answered()]
         try:
             responds, more = self._response.take(content)
         except BadReply as error:

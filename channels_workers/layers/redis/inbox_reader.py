@@ -20,8 +20,12 @@ from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 
-#: Entries read from the inbox at once, and how long a read waits (ms).
+#: The most entries read from the inbox at once, and how long a read waits (ms).
 INBOX_COUNT, INBOX_BLOCK = 500, 2000
+
+#: About how much is read at once, while entries are as large as those read before (bytes). Redis
+#: bounds a read by entries only, and one may have hundreds of KiB: a piece of a response.
+READ_SIZE = 16 * 1024 * 1024
 
 #: After this time other callbacks of the event loop have their turn (s).
 TURN = 0.01
@@ -72,6 +76,8 @@ class InboxReader:
         self.loop = asyncio.get_running_loop()
         self._attempts = Backoff(logger, "Reading the inbox")
         self._untrimmed = 0  # bytes
+        self._count = INBOX_COUNT  # entries to read next
+        self._largest = 0  # bytes of an entry of this read
         self._pipeline: AsyncPipeline
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
 
@@ -92,9 +98,16 @@ class InboxReader:
             await asyncio.sleep(self._attempts.failed(outage))
 
     def _ask(self) -> None:
-        read = ("XREAD", "COUNT", INBOX_COUNT, "BLOCK", INBOX_BLOCK)
+        if self._count < INBOX_COUNT or self._largest * INBOX_COUNT > READ_SIZE:
+            self._adapt_count()
+        read = ("XREAD", "COUNT", self._count, "BLOCK", INBOX_BLOCK)
         command = (*read, "STREAMS", self.key, self.server.position or "0")
         self._pipeline.start(pack(command), 1, self._take)
+
+    def _adapt_count(self) -> None:
+        fitting = READ_SIZE // max(1, self._largest)
+        self._count = max(1, min(INBOX_COUNT, 2 * self._count, fitting))
+        self._largest = 0
 
     def _take(self, replies: list[Any] | Exception) -> None:
         reply = replies if isinstance(replies, Exception) else replies[0]
@@ -132,7 +145,9 @@ class InboxReader:
             if self.server.was_flushed:
                 self.server.was_flushed = False
                 self.listener.republish()
-            self._untrimmed += sum(len(operation.value) for operation in entry.operations)
+            size = sum(len(operation.value) for operation in entry.operations)
+            self._largest = max(self._largest, size)
+            self._untrimmed += size
             if self._untrimmed > UNTRIMMED:
                 self._untrimmed = 0
                 self.listener.trim_inbox()

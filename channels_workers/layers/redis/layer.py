@@ -165,6 +165,7 @@ class RedisChannelLayer(WorkerLayer):
         closed = Closed(reply.decode())
         if closed is Closed.WITHDRAWN:
             server.forget_end(reply_channel)
+            server.ended.add(reply_channel)
         elif closed is Closed.GONE:  # it has ended, unless the next heartbeat reports a loss
             server.unsure.add(reply_channel)
         return closed

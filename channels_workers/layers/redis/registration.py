@@ -40,7 +40,7 @@ class Registration:
     def heartbeat(self, position: str = "", ended: Sequence[str] = ()) -> Request:
         """Return the request of a heartbeat.
 
-        *position* is the last entry read from the inbox, *ended* are requests that have ended.
+        *position* is the last entry read from the inbox, *ended* are connections that have ended.
         """
         known: Arguments = [self.process, position, self.epoch, self.counter, new_id(), *ended]
         return Request("heartbeat", known, ordered=False)

@@ -34,7 +34,7 @@ HEARTBEAT_INTERVAL = 1.0
 #: Connections registered again in one request.
 RESTORED_AT_ONCE = 100
 
-#: Ended requests that one heartbeat names; see ``heartbeat.lua``.
+#: Ended connections that one heartbeat names; see ``heartbeat.lua``.
 ENDED_AT_ONCE = 5_000
 
 

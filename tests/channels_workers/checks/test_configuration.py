@@ -367,6 +367,22 @@ def test_a_binding_that_views_do_not_import(
         assert f"Import {name} in the ready()" in hint
 
 
+def test_more_responses_than_an_inbox_may_hold(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"HTTP": "workers", "REQUESTS_WAITING": 1025}
+    number, message, hint = only_problem()
+    assert number == "channels_workers.W010"
+    assert "with 67,174,400 bytes at once" in message
+    assert hint == "Lower REQUESTS_WAITING to 1,024, or raise INBOX_BYTES to 134,348,800."
+    for change in (
+        {"HTTP": "interface"},
+        {"REQUESTS_WAITING": 1024},
+        {"INBOX_BYTES": 134_348_800},
+    ):
+        settings.CHANNEL_WORKERS = {**settings.CHANNEL_WORKERS, **change}
+        assert problems() == []
+        settings.CHANNEL_WORKERS = {"HTTP": "workers", "REQUESTS_WAITING": 1025}
+
+
 def test_an_invalid_regular_expression(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:

@@ -1,8 +1,8 @@
 """Shared by the tests of HTTP by workers.
 
 run_worker
-    `run_worker(consumer=ViewConsumer(), **routes)` starts a worker for `http.request` that ends
-    with the test. Other routes have names such as `http_disconnect`.
+    `run_worker(consumer=ViewConsumer(), n_threads=1, **routes)` starts a worker for `http.request`
+    that ends with the test. Other routes have names such as `http_disconnect`.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,9 @@ from tests.channels_workers.consumers import StartGroup
 
 
 class RunWorker(Protocol):
-    def __call__(self, consumer: Callable[..., Any] = ..., **routes: Any) -> Any: ...
+    def __call__(
+        self, consumer: Callable[..., Any] = ..., n_threads: int = ..., **routes: Any
+    ) -> Any: ...
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +29,9 @@ def _any_size(settings: Settings) -> None:
 
 @pytest.fixture
 def run_worker(start_group: StartGroup) -> RunWorker:
-    def run(consumer: Callable[..., Any] | None = None, **routes: Any) -> Any:
+    def run(consumer: Callable[..., Any] | None = None, n_threads: int = 1, **routes: Any) -> Any:
         others = [route(name.replace("_", "."), other) for name, other in routes.items()]
-        return start_group([route("http.request", consumer or ViewConsumer()), *others])
+        routing = [route("http.request", consumer or ViewConsumer()), *others]
+        return start_group(routing, n_threads=n_threads)
 
     return run

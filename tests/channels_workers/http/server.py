@@ -122,7 +122,7 @@ class Exchange:
     def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition()` is true."""
         with self.changed:
-            assert self.changed.wait_for(condition, TIMEOUT), self.contents
+            assert self.changed.wait_for(condition, TIMEOUT), str(self.contents)[:1000]
 
     def until_released(self) -> None:
         self.until(lambda: self.released or self.has_ended)

@@ -13,7 +13,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from channels_workers.conf import Configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.flow import CHUNK, INLINE_RESPONSE, WINDOW, WINDOW_PIECES
-from channels_workers.handler import ViewConsumer
+from channels_workers.handler import AsgiHandler, ViewConsumer
 from channels_workers.http import mailbox, responses
 from channels_workers.http import views as sending
 from channels_workers.layers.memory import InMemoryChannelLayer
@@ -522,6 +522,60 @@ def test_pieces_fit_into_messages(memory_layer: InMemoryChannelLayer, run_next: 
     exchange.until_released()
     assert exchange.response == body
     assert [len(each["content"]) for each in exchange.contents] == [1000] * 5
+
+
+# Consumers that answer with a response of Django
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("size", [9, 9 * WINDOW])
+def test_a_consumer_sends_a_response_of_any_size(
+    exchange: Exchange, run_next: RunNext, size: int, method: str
+) -> None:
+    file = io.BytesIO(bytes(size))
+
+    def consumer(message: Any) -> None:
+        AsgiHandler.send_response(message, FileResponse(file, filename="film.bin"))
+
+    exchange.publish(method=method)
+    assert run_next(consumer, REQUEST) is Committed.DONE
+    exchange.until_released()
+    assert exchange.response == (bytes(size) if method == "GET" else b"")
+    assert [b"Content-Length", b"%d" % size] in exchange.contents[0]["headers"]
+    assert exchange.is_complete
+    assert exchange.has_ended
+    assert file.closed
+
+
+def test_a_consumer_whose_contents_are_too_many_fails_clearly(
+    exchange: Exchange, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def consumer(message: Any) -> None:
+        for content in AsgiHandler.encode_response(HttpResponse(bytes(9 * WINDOW))):
+            message.reply_channel.send(content)
+
+    exchange.publish()
+    assert run_next(consumer, REQUEST) is Committed.DONE
+    exchange.until_released()
+    assert exchange.contents[-1]["status"] == 500  # which cuts what has begun
+    assert "AsgiHandler.send_response(message, response)" in caplog.text
+    assert len(exchange.response) < 8 * WINDOW + 1000
+
+
+def test_a_content_that_is_too_large_names_the_helper(
+    exchange: Exchange, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange.publish()
+    assert (
+        run_next(
+            lambda message: message.reply_channel.send({"status": 200, "content": bytes(WINDOW)}),
+            REQUEST,
+        )
+        is Committed.DONE
+    )
+    exchange.until_released()
+    assert exchange.status == 500
+    assert "AsgiHandler.send_response()" in caplog.text
 
 
 def reply(message: Any, body: bytes) -> None:

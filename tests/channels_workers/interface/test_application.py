@@ -615,6 +615,37 @@ async def test_a_drain_waits_for_pending_publishes(
     await asyncio.wait_for(drain, TIMEOUT)
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Let the event loop go on until the condition holds."""
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def test_a_drain_waits_for_each_of_two_publishes(
+    application: Interface, layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inbox may tell that a frame is finished before the answer to its publish comes."""
+    client = await Client(application).accepted()
+    [socket] = application.sockets.known
+    await until(lambda: socket.protocol.in_flight is None)
+    publishing: list[Callable[[Published], object]] = []
+    monkeypatch.setattr(layer, "start_publish", lambda *message: publishing.append(message[-1]))
+    for text in ("one", "two", "three"):
+        client.send(text)
+    await until(lambda: len(socket.protocol.pending.frames) == 2)
+    socket.release(1)
+    assert len(publishing) == 2
+    client.leave()
+    await client.ended()
+    publishing[0](Published.PUBLISHED)
+    drain = asyncio.create_task(application.drain_ended())
+    done, _ = await asyncio.wait([drain], timeout=0.1)
+    assert not done
+    publishing[1](Published.PUBLISHED)
+    await asyncio.wait_for(drain, TIMEOUT)
+
+
 async def test_an_unfinished_page_is_logged_as_a_warning(
     application: Interface, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

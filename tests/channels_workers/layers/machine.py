@@ -146,8 +146,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(client=clients)
     def publish_again(self, client: Client) -> None:
-        """A server repeats its request after a lost reply."""
-        if client.connection.is_finished:
+        """A server repeats its request after a lost reply, perhaps that of an ended socket."""
+        is_open = not client.connection.is_finished
+        loses_replies = self.bus.loses_replies and client.server in self.servers
+        if not (is_open or (loses_replies and client.is_remembered)):
             return
         order = client.connection.order
         reply = self._publish(client, CONNECT if order == 0 else RECEIVE, order, {"text": "again"})
@@ -360,7 +362,8 @@ class Machine(RuleBasedStateMachine):
                 reply = self._publish(client, step.channel, step.order, step.content)
                 assert reply is Published.PUBLISHED
             elif isinstance(step, Close):
-                client.withdrawn = self.bus.close(client.channel, step.code) is Closed.WITHDRAWN
+                if self.bus.close(client.channel, step.code) is Closed.WITHDRAWN:
+                    client.withdraw()
                 assert not (client.withdrawn and client.taken)
 
     def _publish(

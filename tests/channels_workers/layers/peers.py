@@ -42,6 +42,7 @@ class Peer:
         self.steps: deque[Action] = deque()  # pending calls of the layer
         self.session: bytes | None = None
         self.finished: list[str] = []  # channels of its finished messages, in order
+        self.ends = 0  # how often it was told that it has ended
 
     @property
     def is_open(self) -> bool:
@@ -52,6 +53,13 @@ class Peer:
     def is_over(self) -> bool:
         """Whether the layer has forgotten it."""
         return self.withdrawn or self.finished[-1:] in ([DISCONNECT], [REQUEST_DISCONNECT])
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether Redis knows it, or still knows that it has ended."""
+        if not self.is_over or self.channel in self.server.ended:
+            return True
+        return not self.withdrawn and not self.ends
 
     @property
     def expects(self) -> bool:
@@ -106,7 +114,12 @@ class Peer:
         raise NotImplementedError
 
     def end_told(self) -> None:
-        raise NotImplementedError
+        self.ends += 1
+
+    def withdraw(self) -> None:
+        """It has ended before a worker took it, and its server knows that."""
+        self.withdrawn = True
+        self.server.ended.add(self.channel)
 
     def evict(self) -> tuple[str, int]:
         """Its server was declared dead. Return channel and order of what it may publish then."""
@@ -146,9 +159,6 @@ class Client(Peer):
         """One of its frames is finished."""
         self.texts.append(int(text))
 
-    def end_told(self) -> None:
-        pass
-
     def evict(self) -> tuple[str, int]:
         order = self.connection.order
         if not self.connection.is_finished:
@@ -183,7 +193,6 @@ class Page(Peer):
         self.reads = True  # its client is there, and its server has not told that it is over
         self.closed = False  # it was closed after a worker took it, or its server died
         self.complete = False  # it ended with a commit
-        self.ends = 0  # how often its server told that
         self.owed_ends = 0
         self.told: deque[bytes] = deque()  # what its consumer has not heard
 
@@ -205,7 +214,7 @@ class Page(Peer):
             self.received.append(RELEASED)
 
     def end_told(self) -> None:
-        self.ends += 1
+        super().end_told()
         assert self.ends <= self.owed_ends
         if self.reads:
             self.received.append(ENDED)
@@ -222,7 +231,7 @@ class Page(Peer):
         self.groups.clear()
 
     def withdraw(self) -> None:
-        self.withdrawn = True
+        super().withdraw()
         self.leave()
         self.told.clear()
 

@@ -306,6 +306,16 @@ class RequestContract:
         assert await process.layer.close(made.channel, 1000) is Closed.PUBLISHED
         assert (await pull(process)).channel == REQUEST_DISCONNECT
 
+    async def test_a_worker_learns_whether_it_still_holds_a_request(
+        self, process: Process, other: Process
+    ) -> None:
+        await request(process, ReplyKind.ONCE)
+        delivery = await pull(other)
+        change_groups = other.layer.change_groups
+        assert await asyncio.to_thread(change_groups, delivery, []) is Committed.DONE
+        await process.mark_dead(other.name)
+        assert await asyncio.to_thread(change_groups, delivery, []) is Committed.STALE
+
     async def test_the_disconnect_of_such_a_request_runs_again(
         self, process: Process, other: Process
     ) -> None:

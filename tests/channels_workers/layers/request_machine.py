@@ -85,8 +85,7 @@ class RequestMachine(Machine):
 
     def _request_again(self, page: Page, data: st.DataObject) -> None:
         """A server repeats its request after a lost reply, perhaps that of an ended request."""
-        is_told = page.ends == 1 and page.channel not in page.server.ended
-        if not page.is_over or (self.bus.loses_replies and not page.withdrawn and not is_told):
+        if not page.is_over or (self.bus.loses_replies and page.is_remembered):
             reply = self._publish(page, REQUEST, 0, {"text": "again"})
             assert reply in (Published.REPEATED, Published.GONE)
 
@@ -112,7 +111,6 @@ class RequestMachine(Machine):
         assert self.bus.withdraw(page.channel) is expected
         if expected:
             page.withdraw()
-            page.server.ended.add(page.channel)
             self.bus.depart(page.server, page.channel)
             assert self.bus.left_of(page.channel) == []
 

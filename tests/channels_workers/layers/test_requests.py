@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,6 +11,9 @@ import redis
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer, registration, requests, session, told
 from channels_workers.layers.types import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
     REQUEST,
     REQUEST_DISCONNECT,
     REQUEST_REFUSAL,
@@ -29,7 +32,7 @@ from channels_workers.layers.types import (
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
 
-CHANNELS = (REQUEST, REQUEST_DISCONNECT)
+CHANNELS = (REQUEST, REQUEST_DISCONNECT, CONNECT, RECEIVE, DISCONNECT)
 WORKER = "worker.0"
 PAYLOAD = b"\x80"
 
@@ -201,6 +204,28 @@ async def test_a_session_saved_after_the_death_of_a_server_leaves_no_inbox(site:
     assert (await site.pull()).session == b"x"
 
 
+# Older releases
+
+
+@pytest.mark.parametrize("kind", [ReplyKind.SAFE, ReplyKind.ONCE])
+async def test_older_releases_hand_on_no_request_that_runs_once(
+    kind: ReplyKind, site: Site
+) -> None:
+    """Their clean-up looks at the number of deaths alone. A dead letter does not run again."""
+    made = await site.request(kind)
+    [(_, fields)] = site.redis.xrange(site.key(f"channel:{REQUEST}"))
+    assert (float(fields.get(b"deaths", 0)) >= 1e9) == (kind is ReplyKind.ONCE)
+    assert await site.layer.withdraw(made.channel)  # no worker of this release has died
+    made = await site.request(kind)
+    delivery = await site.pull()
+    assert delivery.deaths == 0
+    await asyncio.to_thread(site.worker.commit, Finished(delivery))
+    await site.layer.close(made.channel, 1006)
+    assert (await site.pull()).deaths == 0
+    [(_, fields)] = site.redis.xrange(site.key(f"channel:{REQUEST_DISCONNECT}"))
+    assert b"deaths" not in fields
+
+
 # Lost answers
 
 
@@ -246,6 +271,86 @@ async def test_a_withdrawn_request_is_not_published_again(site: Site) -> None:
     assert await site.layer.withdraw(made.channel)
     assert await made.publish(site.layer) is Published.REPEATED
     await site.nothing_waits()
+
+
+class Socket(Recorder):
+    """A socket whose connect is published."""
+
+    async def publish(self, layer: RedisChannelLayer, order: int = 0) -> Published:
+        channel = RECEIVE if order else CONNECT
+        return await layer.publish(channel, self.channel, order, PAYLOAD, PAYLOAD)
+
+    def snapshot(self) -> ConnectionSnapshot | None:
+        return ConnectionSnapshot(0, PAYLOAD, None)
+
+
+async def connect(site: Site) -> Socket:
+    made = Socket()
+    made.channel = await site.layer.attach(made)
+    assert await made.publish(site.layer) is Published.PUBLISHED
+    return made
+
+
+async def run_all(site: Site, delivery: Delivery) -> None:
+    """Run *delivery* and the disconnect after it."""
+    assert await asyncio.to_thread(site.worker.commit, Finished(delivery)) is Committed.DONE
+    if delivery.channel != DISCONNECT:
+        await run_all(site, await site.pull())
+
+
+@rare_heartbeats
+@pytest.mark.parametrize(("order", "again"), [(0, Published.REPEATED), (1, Published.GONE)])
+async def test_the_messages_of_a_socket_that_ended_at_once_run_once(
+    order: int, again: Published, site: Site
+) -> None:
+    """The answers to the publish and the close after it were lost, and both come again."""
+    made = await connect(site)
+    delivery = await site.pull()
+    if order:
+        await asyncio.to_thread(site.worker.commit, Finished(delivery))
+        assert await made.publish(site.layer, order) is Published.PUBLISHED
+        delivery = await site.pull()
+    assert await site.layer.close(made.channel, 1006) is Closed.CLOSING
+    await run_all(site, delivery)
+    await made.until(lambda: made.ends == 1)
+    assert await made.publish(site.layer, order) is again
+    assert await site.layer.close(made.channel, 1006) is Closed.GONE
+    await site.nothing_waits()
+
+
+@rare_heartbeats
+@pytest.mark.parametrize("attach", [connect, Site.request])
+async def test_what_was_withdrawn_by_its_close_is_not_published_again(
+    attach: Callable[[Site], Awaitable[Any]], site: Site
+) -> None:
+    made = await attach(site)
+    assert await site.layer.close(made.channel, 1006) is Closed.WITHDRAWN
+    assert await made.publish(site.layer) is Published.REPEATED
+    assert await site.layer.close(made.channel, 1006) is Closed.GONE
+    await site.nothing_waits()
+
+
+async def test_the_ends_of_sockets_are_soon_forgotten(site: Site) -> None:
+    ended, withdrawn = await connect(site), await connect(site)
+    assert await site.layer.close(withdrawn.channel, 1006) is Closed.WITHDRAWN
+    delivery = await site.pull()
+    await site.layer.close(ended.channel, 1006)
+    await run_all(site, delivery)
+    await site.until(lambda: not site.redis.exists(site.own_key("ended")))
+    server = site.layer.start_server()
+    await site.until(lambda: not server.ended)
+
+
+@rare_heartbeats
+async def test_nobody_has_to_forget_ends(site: Site) -> None:
+    """Servers of older releases do not know them."""
+    made = await connect(site)
+    await site.layer.close(made.channel, 1006)
+    assert site.redis.pttl(site.own_key("ended")) > 0
+    request = await site.request()
+    await site.end(await site.pull())
+    await request.until(lambda: request.ends == 1)
+    assert site.redis.pttl(site.own_key("ended")) > 0
 
 
 # Listening

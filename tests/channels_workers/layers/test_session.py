@@ -168,6 +168,44 @@ async def test_an_end_that_redis_missed_is_remembered_through_an_outage(
     assert server.unsure == set()
 
 
+async def test_few_large_entries_of_an_inbox_are_read_at_once(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis bounds a read by entries only; 500 of 256 KiB are 128 MiB."""
+    monkeypatch.setattr(inbox_reader, "READ_SIZE", 400_000)
+    counts: list[int] = []
+    ask = inbox_reader.InboxReader._ask
+
+    def note(self: inbox_reader.InboxReader) -> None:
+        ask(self)
+        counts.append(self._count)
+
+    monkeypatch.setattr(inbox_reader.InboxReader, "_ask", note)
+    receiver = Recorder()
+    channel = await layer.attach(receiver)
+    await layer.first_attempt()
+    sent = 0
+
+    async def send(size: int) -> int:
+        nonlocal sent
+        sent += 1
+        asked = len(counts)
+        payload = layer.codec.encode({"content": bytes(size)})
+        await asyncio.to_thread(layer.apply, [Send(channel, payload)])
+        await receiver.until(lambda: len(receiver.messages) == sent)
+        await until(lambda: len(counts) > asked, "the next read")
+        return counts[-1]
+
+    assert await send(700) == 500
+    assert await send(79_000) == 5
+    assert await send(1) == 10
+    assert await send(79_000) == 5
+    assert await send(399_000) == 1
+    assert await send(500_000) == 1  # an entry is read, however large
+    found = [await send(1) for _ in range(10)]
+    assert found == [2, 4, 8, 16, 32, 64, 128, 256, 500, 500]
+
+
 async def test_an_inbox_with_much_that_is_read_is_trimmed_before_a_heartbeat_is_due(
     layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from channels_workers.layers.types import (
 from channels_workers.log_limits import flood
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
-from channels_workers.worker import heartbeat
+from channels_workers.worker import heartbeat, identity
 from channels_workers.worker.dispatch import Outcome, dispatch
 from channels_workers.worker.group import WorkerGroup
 from channels_workers.worker.retries import SERVER_ERROR, Failures, is_last
@@ -485,3 +485,75 @@ def test_a_stopping_worker_keeps_no_message_behind_a_slow_consumer(
     assert group.stopping.wait(TIMEOUT)
     wait_for(lambda: memory_layer.store.stream("quick").waiting, "the message to be handed back")
     held.let_go.set()
+
+
+# A worker that was frozen
+
+
+def die(layer: InMemoryChannelLayer, group: WorkerGroup) -> None:
+    """Let the others count the process of *group* as dead."""
+    process = group.process
+    wait_for(
+        lambda: layer.admin.mark_dead(process, layer.admin.processes().get(process, 0)), "the death"
+    )
+    layer.admin.clean_up(process)
+
+
+@pytest.mark.parametrize("is_certain", [True, False])
+def test_an_unsafe_request_of_an_evicted_worker_does_not_run(
+    memory_layer: InMemoryChannelLayer,
+    start_group: StartGroup,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_certain: bool,
+) -> None:
+    monkeypatch.setattr(identity, "CERTAIN", TIMEOUT if is_certain else -1.0)
+    ran: list[str] = []
+    groups: list[WorkerGroup] = []
+
+    def freeze(delivery: Delivery) -> None:
+        if delivery.channel == REQUEST and not caplog.records:
+            die(memory_layer, groups[0])
+            if is_certain:  # it has noticed: a heartbeat has told it
+                groups[0].identity.renew()
+
+    routes = [route(REQUEST, lambda message: ran.append(message["path"]))]
+    groups.append(start_group(routes, callback=freeze))
+    exchange = Exchange(memory_layer, kind=ReplyKind.ONCE)
+    exchange.publish(path="/frozen/")
+    wait_for(lambda: "another one has answered its client" in caplog.text, "the log line")
+    assert exchange.status == 502
+    after = Exchange(memory_layer, kind=ReplyKind.ONCE)
+    after.publish(path="/after/")
+    wait_for(lambda: ran, "the next request")
+    assert ran == ["/after/"]
+
+
+def test_only_an_unsafe_request_of_a_silent_worker_is_asked_for(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    change_groups = memory_layer.change_groups
+    failures = [LayerUnavailable("away")]
+
+    def ask(delivery: Delivery, changes: Any) -> Committed:
+        asked.append(memory_layer.content(delivery)["path"])
+        if failures:
+            raise failures.pop()
+        return change_groups(delivery, changes)
+
+    monkeypatch.setattr(memory_layer, "change_groups", ask)
+    start_group([route(REQUEST, answer)])
+
+    def answers(kind: ReplyKind, path: str) -> None:
+        exchange = Exchange(memory_layer, kind=kind)
+        exchange.publish(path=path)
+        exchange.until(lambda: exchange.has_ended)
+        assert exchange.status == 200
+
+    monkeypatch.setattr(identity, "CERTAIN", TIMEOUT)
+    answers(ReplyKind.ONCE, "/certain/")
+    monkeypatch.setattr(identity, "CERTAIN", -1.0)
+    answers(ReplyKind.SAFE, "/safe/")
+    answers(ReplyKind.ONCE, "/once/")
+    assert asked == ["/once/"] * 2  # until the layer answers

@@ -4,7 +4,8 @@
 -- KEYS[1]  prefix
 -- ARGV     1 reply channel, 2 close code, 3 the epoch that the server knows, or ""
 -- reads    session:<reply>
--- writes   connections:<server>, told:<reply>, channel:<those of the first and the last message>
+-- writes   connections:<server>, told:<reply>, channel:<those of the first and the last message>,
+--          ended:<server>
 -- returns  "published" (the connection was idle); "closing" (the commit of the pending message will
 --          publish it); "withdrawn" (no worker had taken its first message: nothing is left);
 --          "repeated"; "gone" (no record)

@@ -4,7 +4,7 @@
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 id of the last inbox entry that it processed, or "", 3 the epoch that it
 --          knows, 4 its counter as it knows it, 5 a new epoch, used if this one has ended,
---          6... requests whose end the server has learned, up to 5,000
+--          6... connections whose end the server has learned, up to 5,000
 -- writes   processes, inbox:<server>, ended:<server>, epoch, run, recovering
 -- returns  {"alive", counter, the epoch of a recovery, or "", 1 if process_info has it, else 0};
 --          {"evicted"}: it was declared dead; {"lost", epoch}: Redis has lost data, or came back

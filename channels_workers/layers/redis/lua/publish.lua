@@ -26,10 +26,10 @@ if not record then
     local is_dead = on_key("LPOS", dead, server_of(reply))
     return is_dead and "evicted" or lost_or("evicted")
   end
-  if order ~= 0 then return lost_or("gone") end
-  if request_kind(reply) and on_key("HEXISTS", ended_key(server_of(reply)), reply) == 1 then
-    return "repeated"  -- it has ended meanwhile
+  if on_key("HEXISTS", ended_key(server_of(reply)), reply) == 1 then  -- it has ended meanwhile
+    return order == 0 and "repeated" or "gone"
   end
+  if order ~= 0 then return lost_or("gone") end
   record = {order = -1, state = "i", code = "", entry = "", disconnect_payload = ARGV[5]}
 end
 if order <= record.order and record.state ~= "d" then return "repeated" end

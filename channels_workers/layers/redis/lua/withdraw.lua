@@ -8,11 +8,8 @@
 --          without a record
 
 local reply = ARGV[1]
-local ended = ended_key(server_of(reply))
 local transient = transient_error(ARGV[2])
 if transient then return transient end
 local record = read_record(reply)
-if not record then return on_key("HGET", ended, reply) == "withdrawn" and 1 or 0 end
-if record.state ~= "b" or not withdraw(reply, record) then return 0 end
-on_key("HSET", ended, reply, "withdrawn")
-return 1
+if not record then return on_key("HGET", ended_key(server_of(reply)), reply) == "withdrawn" and 1 or 0 end
+return record.state == "b" and withdraw(reply, record) and 1 or 0

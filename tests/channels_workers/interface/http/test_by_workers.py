@@ -727,9 +727,84 @@ async def test_a_response_that_does_not_begin(
     await until(lambda: application.by_workers.lingering)
     [request] = application.by_workers.known
     assert len(request._timers) == 1  # that of REQUEST_WAIT_TIMEOUT
-    request._time_out()
+    request._perform(request.protocol.time_out())
     assert (await client.ended()).status == 503
     workers.finish(await workers.take(REQUEST_DISCONNECT))
+
+
+BEGUN = {"status": 200, "content": b"begun", "more_content": True}
+
+
+def let_time_pass(request: Any, seconds: float) -> None:
+    """Let nothing have come for so long, and the timer be due."""
+    request._heard_at -= seconds
+    request._timers[-1].cancel()
+    request._look_for_response()
+
+
+async def test_a_response_that_nobody_goes_on_with_is_cut(
+    application: Interface,
+    workers: Workers,
+    limits: Callable[..., None],
+    log: Callable[[], list[Any]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    limits(RESPONSE_TIMEOUT=1000)
+    client = Client(application)
+    delivery = await workers.take()
+    workers.finish(delivery, BEGUN)
+    await client.until(lambda: client.data)
+    [request] = application.by_workers.known
+    await until(lambda: not request.protocol.is_in_flight)
+    for _ in range(2):  # each part begins the time again
+        let_time_pass(request, 999)
+        assert request._timers[-1].when() - asyncio.get_running_loop().time() < 2
+        heard_at = request._heard_at
+        workers.send(delivery, {"content": b"+", "more_content": True})
+        await until(lambda before=heard_at: request._heard_at > before + 900)  # type: ignore[misc]
+    assert log() == []
+    let_time_pass(request, 1001)
+    client.leave()  # as its server notices that it is cut
+    await client.ended()
+    assert client.data == b"begun++"
+    assert not client.is_complete
+    assert log() == ["response_cut"]
+    assert "Let the last part have no more_content" in caplog.text
+    workers.finish(await workers.take(REQUEST_DISCONNECT))
+    await until(lambda: not application.by_workers.known)
+
+
+async def test_who_may_still_go_on_with_a_response_is_waited_for(
+    application: Interface,
+    workers: Workers,
+    limits: Callable[..., None],
+    log: Callable[[], list[Any]],
+) -> None:
+    limits(RESPONSE_TIMEOUT=1000)
+    running = Client(application, "/running/")
+    first = await workers.take()
+    workers.send(first, BEGUN)
+    member = Client(application, "/member/")
+    workers.finish(await workers.take(), BEGUN, group="news")
+    events = Client(application, "/events/")
+    workers.finish(await workers.take(), EVENTS)
+    for client in (running, member, events):
+        await client.until(lambda client=client: client.status)  # type: ignore[misc]
+    await until(lambda: len(application.by_workers.in_flight) == 1)
+    for request in application.by_workers.known:
+        let_time_pass(request, 1001)
+        assert request._timers[-1].when() - asyncio.get_running_loop().time() > 900
+    assert log() == []
+    workers.finish(first, {"content": b"!"})
+    workers.send_to("news", {"content": b"!"})
+    for client in (running, member):
+        await client.ended()
+        assert (client.data, client.is_complete) == (b"begun!", True)
+    assert not events.is_complete
+    events.leave()
+    await events.ended()
+    for _ in range(3):
+        workers.finish(await workers.take(REQUEST_DISCONNECT))
 
 
 async def test_requests_that_workers_have_to_finish_are_bounded(

@@ -6,6 +6,7 @@ import pytest
 
 from channels_workers.conf import Configuration
 from channels_workers.flow import WINDOW
+from channels_workers.http.responses import BUSY
 from channels_workers.interface.actions import Close, Publish
 from channels_workers.interface.close_codes import ABNORMAL
 from channels_workers.interface.http.actions import (
@@ -367,10 +368,47 @@ def test_a_response_that_does_not_begin_in_time(
     assert protocol.time_out() == []
 
 
+def test_a_response_that_nobody_goes_on_with(events: Any) -> None:
+    protocol = request()
+    assert protocol.fall_silent() == []  # time_out() is for its beginning
+    protocol.reply({**ONE_PAGE, "more_content": True})
+    assert protocol.fall_silent() == []  # its consumer runs
+    protocol.release(0)
+    assert protocol.fall_silent() == [Cut(), CLOSE]
+    assert events() == ["response_cut"]
+    assert protocol.fall_silent() == []
+    stream = request()
+    stream.reply(EVENTS)
+    stream.release(0)
+    assert stream.fall_silent() == []
+
+
 def test_a_response_that_has_begun_may_take_longer() -> None:
     protocol = request()
     protocol.reply(EVENTS)
     assert protocol.time_out() == []
+
+
+# Busy workers
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 503), ("POST", 502)])
+def test_a_worker_refuses_a_stream(method: str, status: int) -> None:
+    protocol = request(method)
+    assert protocol.reply({**BUSY, "run": "one"}) == [Refuse(status)]
+    assert protocol.is_complete
+    assert protocol.end_told() == []  # it ends with the commit
+    protocol = request(method)
+    protocol.reply({**BUSY, "run": "one"})
+    assert protocol.release(0) == [CLOSE]
+
+
+def test_a_worker_gives_up_a_stream(events: Any, caplog: pytest.LogCaptureFixture) -> None:
+    protocol = request()
+    protocol.reply(part(b"begun", 0))
+    assert protocol.reply(part(b"", 5, is_busy=True)) == [Cut(), GONE, CLOSE]
+    assert events() == ["response_cut"]
+    assert "STREAM_THREADS" in caplog.text
 
 
 # Losses

@@ -16,6 +16,10 @@ local function publish_order(reply, record, channel, payload)
     fields[#fields + 1] = "session"
     fields[#fields + 1] = session
   end
+  if record.order == 0 and request_kind(reply) == "once" then
+    fields[#fields + 1] = "deaths"
+    fields[#fields + 1] = used_up
+  end
   record.entry = on_key("XADD", stream_key(channel), "*", unpack(fields))
   write_record(reply, record)
 end
@@ -27,12 +31,13 @@ local function publish_disconnect(reply, record)
   publish_order(reply, record, last_channel(reply), record.disconnect_payload)
 end
 
--- A publish that was answered, but whose answer was lost, comes again: it must find that its request
--- has ended.
-local function note_end(reply)
+-- A publish whose answer was lost comes again: it must find that its connection has ended. A server of
+-- an older release never forgets the notes, so they expire.
+local function note_end(reply, how)
   local server = server_of(reply)
-  if request_kind(reply) and on_key("HEXISTS", processes, server) == 1 then
-    on_key("HSET", ended_key(server), reply, "ended")
+  if on_key("HEXISTS", processes, server) == 1 then
+    on_key("HSET", ended_key(server), reply, how)
+    on_key("PEXPIRE", ended_key(server), 3600000)
   end
 end
 
@@ -41,7 +46,7 @@ local function finish_order(reply, record, ends)
   if request_kind(reply) then redis.call("DEL", told_key(reply)) end
   if ends or record.state == "d" then
     delete_connection(reply)
-    note_end(reply)
+    note_end(reply, "ended")
   elseif record.state == "c" then
     publish_disconnect(reply, record)
   else
@@ -59,15 +64,17 @@ local function is_taken(channel, entry)
   if #found == 0 then return true end
   local fields = found[1][2]
   local runs = (tonumber(field_of(fields, "attempts")) or 0) + (tonumber(field_of(fields, "failures")) or 0)
-  return runs > 0 or field_of(fields, "deaths") ~= nil
+  local deaths = field_of(fields, "deaths")
+  return runs > 0 or not (deaths == nil or deaths == used_up)
 end
 
--- Delete a connection whose first message no worker has taken. Returns whether.
+-- Delete a connection whose first message no worker has taken, and note it. Returns whether.
 local function withdraw(reply, record)
   local channel = first_channel(reply)
   if record.order ~= 0 or is_taken(channel, record.entry) then return false end
   on_key("XDEL", stream_key(channel), record.entry)
   delete_connection(reply)
+  note_end(reply, "withdrawn")
   return true
 end
 
