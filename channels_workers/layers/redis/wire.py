@@ -39,10 +39,6 @@ UNREADABLE = "it is unreadable"
 #: The fields of a message that hold numbers, and where a delivery has them.
 NUMBERS = {name.encode(): name for name in ("order", "code", "attempts", "deaths", "failures")}
 
-#: The deaths of a request that must not run twice, which count for older releases only;
-#: ``lib/keys.lua`` has the same number.
-USED_UP = b"1e9"
-
 #: Matches a number in a field. No counter of ours gets longer.
 is_number = re.compile(rb"-?[0-9]{1,15}").fullmatch
 
@@ -141,7 +137,7 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
     numbers, reply = {}, values.get(b"reply")
     try:
         for name in NUMBERS.keys() & values.keys():
-            if (value := values[name]) and value != USED_UP:
+            if value := values[name]:
                 if not is_number(value):
                     raise ValueError("no number")
                 numbers[NUMBERS[name]] = int(value)

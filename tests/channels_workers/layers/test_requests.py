@@ -204,28 +204,6 @@ async def test_a_session_saved_after_the_death_of_a_server_leaves_no_inbox(site:
     assert (await site.pull()).session == b"x"
 
 
-# Older releases
-
-
-@pytest.mark.parametrize("kind", [ReplyKind.SAFE, ReplyKind.ONCE])
-async def test_older_releases_hand_on_no_request_that_runs_once(
-    kind: ReplyKind, site: Site
-) -> None:
-    """Their clean-up looks at the number of deaths alone. A dead letter does not run again."""
-    made = await site.request(kind)
-    [(_, fields)] = site.redis.xrange(site.key(f"channel:{REQUEST}"))
-    assert (float(fields.get(b"deaths", 0)) >= 1e9) == (kind is ReplyKind.ONCE)
-    assert await site.layer.withdraw(made.channel)  # no worker of this release has died
-    made = await site.request(kind)
-    delivery = await site.pull()
-    assert delivery.deaths == 0
-    await asyncio.to_thread(site.worker.commit, Finished(delivery))
-    await site.layer.close(made.channel, 1006)
-    assert (await site.pull()).deaths == 0
-    [(_, fields)] = site.redis.xrange(site.key(f"channel:{REQUEST_DISCONNECT}"))
-    assert b"deaths" not in fields
-
-
 # Lost answers
 
 

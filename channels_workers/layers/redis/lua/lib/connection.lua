@@ -16,10 +16,6 @@ local function publish_order(reply, record, channel, payload)
     fields[#fields + 1] = "session"
     fields[#fields + 1] = session
   end
-  if record.order == 0 and request_kind(reply) == "once" then
-    fields[#fields + 1] = "deaths"
-    fields[#fields + 1] = used_up
-  end
   record.entry = on_key("XADD", stream_key(channel), "*", unpack(fields))
   write_record(reply, record)
 end
@@ -64,8 +60,7 @@ local function is_taken(channel, entry)
   if #found == 0 then return true end
   local fields = found[1][2]
   local runs = (tonumber(field_of(fields, "attempts")) or 0) + (tonumber(field_of(fields, "failures")) or 0)
-  local deaths = field_of(fields, "deaths")
-  return runs > 0 or not (deaths == nil or deaths == used_up)
+  return runs > 0 or field_of(fields, "deaths") ~= nil
 end
 
 -- Delete a connection whose first message no worker has taken, and note it. Returns whether.

@@ -23,10 +23,6 @@ local notes_kept = 100
 -- An entry with more field names and values than this is foreign.
 local most_fields = 64
 
--- The deaths of a request that must not run twice, from the start. Processes of older releases, which know
--- no requests, then make it a dead letter when its worker dies. To others it has none.
-local used_up = "1e9"
-
 -- Keep a note of unreadable data: where they stood, and how they begin. *by* is the process that has
 -- logged them, or "".
 local function note_aside(what, value, by)
