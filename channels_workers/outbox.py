@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Self
@@ -61,6 +62,7 @@ class Outbox:
         self.rest = rest
         self.operations: list[Operation] = []
         self.size = 0  # bytes of all payloads
+        self.waited = 0.0  # for changes of groups (s)
         self.closed = False
         self.process = forks.current
 
@@ -83,15 +85,25 @@ class Outbox:
         Raises :class:`ConsumeLater` if the process ends meanwhile: the message runs again. For a
         request that must not, it raises :class:`LayerUnavailable`.
         """
+        began = time.monotonic()
+        try:
+            self.layer.change_groups(self.delivery, [change])
+        except LayerUnavailable as error:
+            self._change_groups_later(change, error)
+        finally:
+            self.waited += time.monotonic() - began
+
+    def _change_groups_later(self, change: Join | Leave, error: LayerUnavailable) -> None:
         backoff = Backoff(logger, f"Changing groups in {self.delivery.id}", 1.0)
         while True:
+            if self.rest(backoff.failed(error)):
+                if runs_once(self.delivery):
+                    raise error
+                raise ConsumeLater from error
             try:
                 self.layer.change_groups(self.delivery, [change])
-            except LayerUnavailable as error:
-                if self.rest(backoff.failed(error)):
-                    if runs_once(self.delivery):
-                        raise
-                    raise ConsumeLater from error
+            except LayerUnavailable as again:
+                error = again
             else:
                 backoff.succeeded()
                 return

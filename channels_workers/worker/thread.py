@@ -151,10 +151,11 @@ class Worker:
             in_flight.crowded.set()
         if job.callback is not None:
             self._call_back(job.callback, delivery)
-        began = time.monotonic()
+        began, waited = time.monotonic(), 0.0
         try:
             layer, rest = self.channel_layer, self._rest
             outcome = dispatch(delivery, layer, job.router, job.run_coroutine, rest)
+            waited = outcome.waited
             if self._process is not forks.current:
                 self._end_stray_child(delivery)
             if outcome.error is None or not self._put_aside(outcome, delivery):
@@ -166,7 +167,7 @@ class Worker:
             logger.exception(text, delivery.id, delivery.channel, extra=extra)
             in_flight.uncommitted.add([delivery])
         finally:
-            self._pace.note(time.monotonic() - began)
+            self._pace.note(time.monotonic() - began, waited)
             self.slot.running = None
             if delivery.deaths:
                 in_flight.end_quarantine()
