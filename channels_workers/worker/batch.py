@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 #: most messages in one request.
 BATCH_WINDOW, BATCH_SIZE = 0.002, 32
 
-#: The weight of a run that was quicker than the pace of its thread; a slower run weighs 1.
+#: The least weight of a run that was quicker than the pace of its thread; a slower run weighs 1.
+#: Run *n* weighs 1/n, as the first runs of a process are slow by imports and new connections.
 PACE_DECAY = 0.01
 
 #: The weight of a run among the waits for the layer. A late answer counts as at most twice the
@@ -42,6 +43,7 @@ class Pace:
     def __init__(self) -> None:
         self._seconds = BATCH_WINDOW  # that a run takes, by experience, without its waits
         self._waits = 0.0  # that a run usually waits for the layer (s)
+        self._runs = 1
         self.count = 1
 
     def note(self, seconds: float, waited: float = 0.0) -> None:
@@ -51,7 +53,8 @@ class Pace:
         next one.
         """
         own = seconds - waited
-        weight = 1.0 if own > self._seconds else PACE_DECAY
+        self._runs += 1
+        weight = 1.0 if own > self._seconds else max(PACE_DECAY, 1 / self._runs)
         self._seconds += (own - self._seconds) * weight
         waited = min(waited, 2 * self._waits + WAIT_STEP)
         self._waits += (waited - self._waits) * WAIT_WEIGHT

@@ -37,6 +37,25 @@ def test_after_a_slow_run_one_message_is_pulled() -> None:
     assert pace.count == 1
 
 
+def test_a_slow_first_run_is_soon_forgotten() -> None:
+    """A consumer imports and connects in its first run."""
+    pace = Pace()
+    pace.note(0.05)
+    for _ in range(150):
+        pace.note(0.0001)
+    assert pace.count > 1
+
+
+def test_a_later_slow_run_is_remembered() -> None:
+    pace = Pace()
+    for _ in range(1_000):
+        pace.note(0.0001)
+    pace.note(0.05)
+    for _ in range(150):
+        pace.note(0.0001)
+    assert pace.count == 1
+
+
 def test_a_wait_for_the_layer_counts_as_a_part_of_a_run() -> None:
     pace = Pace()
     for _ in range(1_000):
