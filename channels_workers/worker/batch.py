@@ -52,7 +52,7 @@ class Pace:
         A slow consumer may well be slow again. A late answer of the layer says little about the
         next one.
         """
-        own = seconds - waited
+        own = max(seconds - waited, 1e-6)  # as coroutines of one consumer may wait at once
         self._runs += 1
         weight = 1.0 if own > self._seconds else max(PACE_DECAY, 1 / self._runs)
         self._seconds += (own - self._seconds) * weight

@@ -75,6 +75,14 @@ def test_a_late_answer_of_the_layer_leaves_batches_as_they_are() -> None:
     assert pace.count == count
 
 
+def test_joins_that_wait_at_once_count_no_time_twice() -> None:
+    """Coroutines of one consumer may wait together for longer than it runs."""
+    pace = Pace()
+    for _ in range(1_000):
+        pace.note(0.0001, waited=0.0002)
+    assert pace.count == 9
+
+
 def test_a_layer_that_becomes_slow_ends_batches() -> None:
     pace = Pace()
     for _ in range(1_000):
