@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Self
@@ -65,6 +66,7 @@ class Outbox:
         self.size = 0  # bytes of all payloads
         self._answer_size = 0  # bytes that its server has to hold of the answer to a request
         self._answered = delivery.reply_channel if delivery.channel == REQUEST else None
+        self.waited = 0.0  # for changes of groups (s)
         self.closed = False
         self.process = forks.current
 
@@ -87,15 +89,25 @@ class Outbox:
         Raises :class:`ConsumeLater` if the process ends meanwhile: the message runs again. For a
         request that must not, it raises :class:`LayerUnavailable`.
         """
+        began = time.monotonic()
+        try:
+            self.layer.change_groups(self.delivery, [change])
+        except LayerUnavailable as error:
+            self._change_groups_later(change, error)
+        finally:
+            self.waited += time.monotonic() - began
+
+    def _change_groups_later(self, change: Join | Leave, error: LayerUnavailable) -> None:
         backoff = Backoff(logger, f"Changing groups in {self.delivery.id}", 1.0)
         while True:
+            if self.rest(backoff.failed(error)):
+                if runs_once(self.delivery):
+                    raise error
+                raise ConsumeLater from error
             try:
                 self.layer.change_groups(self.delivery, [change])
-            except LayerUnavailable as error:
-                if self.rest(backoff.failed(error)):
-                    if runs_once(self.delivery):
-                        raise
-                    raise ConsumeLater from error
+            except LayerUnavailable as again:
+                error = again
             else:
                 backoff.succeeded()
                 return

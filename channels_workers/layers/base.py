@@ -324,8 +324,15 @@ class WorkerLayer(ChannelLayer):
         Return the result or error of each commit, and the new deliveries. Raises
         :class:`LayerUnavailable` if it is unknown which commits were done.
         """
-        done = [self._try_commit(each) for each in finished]
+        done = self.commit_all(finished)
         return done, self.pull(channels, finished[0].delivery.consumer, timeout, count)
+
+    def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
+        """Do :meth:`commit` for each of *finished*; return the result or error of each.
+
+        Raises :class:`LayerUnavailable` if it is unknown which commits were done.
+        """
+        return [self._try_commit(each) for each in finished]
 
     def _try_commit(self, finished: Finished) -> Committed | Exception:
         try:

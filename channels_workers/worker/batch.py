@@ -25,8 +25,13 @@ logger = logging.getLogger(__name__)
 #: most messages in one request.
 BATCH_WINDOW, BATCH_SIZE = 0.002, 32
 
-#: The weight of a run that was quicker than the pace of its thread; a slower run weighs 1.
+#: The least weight of a run that was quicker than the pace of its thread; a slower run weighs 1.
+#: Run *n* weighs 1/n, as the first runs of a process are slow by imports and new connections.
 PACE_DECAY = 0.01
+
+#: The weight of a run among the waits for the layer. A late answer counts as at most twice the
+#: usual wait and this (s).
+WAIT_WEIGHT, WAIT_STEP = 0.05, 0.0001
 
 #: How long a pull waits, which bounds the time that an idle worker takes to stop (s).
 PULL_TIMEOUT = 1.0
@@ -36,14 +41,24 @@ class Pace:
     """How many messages a thread pulls at once: as many as it is likely to run in a batch."""
 
     def __init__(self) -> None:
-        self._seconds = BATCH_WINDOW  # that a run takes, by experience
+        self._seconds = BATCH_WINDOW  # that a run takes, by experience, without its waits
+        self._waits = 0.0  # that a run usually waits for the layer (s)
+        self._runs = 1
         self.count = 1
 
-    def note(self, seconds: float) -> None:
-        """Note how long a run took."""
-        weight = 1.0 if seconds > self._seconds else PACE_DECAY
-        self._seconds += (seconds - self._seconds) * weight
-        self.count = max(1, min(BATCH_SIZE, int(BATCH_WINDOW / self._seconds)))
+    def note(self, seconds: float, waited: float = 0.0) -> None:
+        """Note how long a run took, of which it *waited* for the layer (both in s).
+
+        A slow consumer may well be slow again. A late answer of the layer says little about the
+        next one.
+        """
+        own = max(seconds - waited, 1e-6)  # as coroutines of one consumer may wait at once
+        self._runs += 1
+        weight = 1.0 if own > self._seconds else max(PACE_DECAY, 1 / self._runs)
+        self._seconds += (own - self._seconds) * weight
+        waited = min(waited, 2 * self._waits + WAIT_STEP)
+        self._waits += (waited - self._waits) * WAIT_WEIGHT
+        self.count = max(1, min(BATCH_SIZE, int(BATCH_WINDOW / (self._seconds + self._waits))))
 
 
 class Batch:
@@ -81,9 +96,21 @@ class Batch:
             self._in_flight.failures.succeeded(delivery)
 
     def commit(self) -> None:
-        """Commit one by one; return when each is done."""
+        """Commit, and return when each is done."""
         with self.lock:
+            if len(self.finished) > 1:
+                self._commit_all()
             self._commit_each()
+
+    def _commit_all(self) -> None:
+        """Commit in one request, and keep those that failed."""
+        try:
+            done = self._layer.commit_all(self.finished)
+        except Exception as error:  # noqa: BLE001  (each commit is tried again)
+            done = [error] * len(self.finished)
+        for finished in self.finished:
+            self._layer.announce_delayed(finished.operations)
+        self.finished[:] = self._failed(done)
 
     def _commit_each(self) -> None:
         while self.finished:

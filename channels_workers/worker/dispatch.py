@@ -59,7 +59,8 @@ class Outcome(NamedTuple):
 
     *error* may also be the reason why the channel session cannot be saved, or why the message is
     *unreadable*: no consumer runs for it. It *is_final* if the message does not run again, whatever
-    the error. The request *ends* with the commit, as its response is complete.
+    the error. The request *ends* with the commit, as its response is complete. For changes of
+    groups it *waited* so many seconds.
     """
 
     operations: list[Operation]
@@ -69,6 +70,7 @@ class Outcome(NamedTuple):
     unreadable: MessageError | None = None
     is_final: bool = False
     ends: bool = False
+    waited: float = 0.0
 
     @property
     def is_put_off(self) -> bool:
@@ -169,7 +171,7 @@ def _consume(
     is_final = False
     if error is not None and is_put_off(error):
         if not (is_final := _runs_once(message, error)):
-            return Outcome(outbox.operations, None, result, error)
+            return Outcome(outbox.operations, None, result, error, waited=outbox.waited)
         _log_failure(error, message, match)
     session = getattr(message, "channel_session", None)
     if isinstance(session, ChannelSession) and session.modified:
@@ -177,7 +179,7 @@ def _consume(
         error = error or refused
     if error is not None:
         outbox.operations += _refusal(message, outbox.operations, error)
-    return Outcome(outbox.operations, saved, result, error, is_final=is_final)
+    return Outcome(outbox.operations, saved, result, error, is_final=is_final, waited=outbox.waited)
 
 
 def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Outcome:

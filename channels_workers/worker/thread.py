@@ -155,11 +155,12 @@ class Worker:
             in_flight.crowded.set()
         if job.callback is not None:
             self._call_back(job.callback, delivery)
-        began = time.monotonic()
+        began, waited = time.monotonic(), 0.0
         try:
             layer, rest = self.channel_layer, self._rest
             run = self._dispatch_request if delivery.channel == REQUEST else dispatch
             outcome = run(delivery, layer, job.router, job.run_coroutine, rest)
+            waited = outcome.waited
             if self._process is not forks.current:
                 self._end_stray_child(delivery)
             if outcome.error is None or not self._put_aside(outcome, delivery):
@@ -171,7 +172,7 @@ class Worker:
             logger.exception(text, delivery.id, delivery.channel, extra=extra)
             in_flight.uncommitted.add([delivery])
         finally:
-            self._pace.note(time.monotonic() - began)
+            self._pace.note(time.monotonic() - began, waited)
             self.slot.running = None
             if delivery.deaths:
                 in_flight.end_quarantine()

@@ -16,10 +16,12 @@ from channels_workers.interface.application import Interface
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.blocking_pipeline import BlockingPipeline
 from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.types import Committed
 from channels_workers.routing import Router, route
 from channels_workers.worker.group import WorkerGroup
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.interface.test_application import TIMEOUT, Client, Consumers
+from tests.channels_workers.layers.contract import Process
 
 # Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
@@ -84,16 +86,16 @@ async def sites(redis_server: RedisServer) -> AsyncIterator[Any]:
 
 
 @contextmanager
-def requests(redis_server: RedisServer) -> Iterator[Counter[str]]:
-    """Count requests to Redis in the block by script or command, without calls inside scripts."""
-    names = {script(name).sha: name for name in ("publish", "commit")}
+def requests(redis_server: RedisServer, inside: bool = False) -> Iterator[Counter[str]]:
+    """Count requests to Redis in the block, by script or command, or commands *inside* scripts."""
+    names = {script(name).sha: name for name in ("publish", "change_groups", "commit")}
     found: Counter[str] = Counter()
 
     def listen() -> None:
         with redis_server.client() as client, client.monitor() as monitor:
             ready.set()
             for seen in monitor.listen():
-                if seen["client_type"] != "lua":
+                if (seen["client_type"] == "lua") is inside or "the end" in seen["command"]:
                     words = seen["command"].split()
                     if words[0] == "ECHO":
                         return
@@ -156,6 +158,36 @@ async def test_worker_round_trips_per_message(sites: Any, monkeypatch: pytest.Mo
     commits = [trip for trip in trips if trip == [b"EVALSHA", b"XREADGROUP"]]
     assert MESSAGES - 1 <= len(commits) <= MESSAGES
     assert len(trips) - len(commits) <= 3  # blocking reads that timed out
+
+
+async def test_requests_per_connect_that_joins_a_room(
+    sites: Any, redis_server: RedisServer
+) -> None:
+    site = sites(1)
+    await site.enter(1)
+    with requests(redis_server) as found:
+        await site.enter(MESSAGES)
+    # The join is one request more than a message costs, and the server reads it by itself.
+    spare = 3
+    assert found["publish"] == found["change_groups"] == found["commit"] == MESSAGES
+    assert found["XREADGROUP"] <= MESSAGES + spare
+    assert found["XREAD"] <= 2 * MESSAGES + spare
+
+
+async def test_commands_of_a_join(redis_server: RedisServer) -> None:
+    """A consumer waits for its join, so the script looks up nothing more than it must."""
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    process = Process(layer)
+    recorder = await process.connect()
+    delivery = await process.pull()
+    join = layer.make_join("room", recorder.channel)
+    await process.change_groups(delivery, join)  # loads the script
+    with requests(redis_server, inside=True) as found:
+        assert await process.change_groups(delivery, join) is Committed.DONE
+    names = ("XPENDING", "XADD", "HSET", "SADD", "HKEYS", "HGETALL")
+    assert [found[name] for name in names] == [1, 1, 1, 1, 0, 0]
+    await layer.retire_server()
+    layer.disconnect()
 
 
 async def test_an_idle_socket_has_no_task_and_little_memory(sites: Any) -> None:

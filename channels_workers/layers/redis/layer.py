@@ -260,6 +260,11 @@ class RedisChannelLayer(WorkerLayer):
         replies, found = self.streams.call_and_pull(commits, pull)
         return [self._committed(reply) for reply in replies], found
 
+    def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
+        """Commit in one write."""
+        commits = [requests.commit(each, self.get_capacity) for each in finished]
+        return [self._committed(reply) for reply in self.streams.call_all(commits)]
+
     def _committed(self, reply: Any) -> Committed | Exception:
         try:
             if isinstance(reply, Exception):

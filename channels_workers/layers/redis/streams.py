@@ -24,7 +24,7 @@ from channels_workers.layers.redis.blocking_pipeline import (
 )
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request, load_scripts
-from channels_workers.layers.redis.resp import Arguments, Command, pack, raised
+from channels_workers.layers.redis.resp import Arguments, Command, pack
 from channels_workers.layers.redis.wire import GROUP
 from channels_workers.layers.types import Delivery, Refusals, Unreadable
 from channels_workers.logs import described, fields
@@ -168,13 +168,35 @@ class Streams:
         pipeline = self._pipelines.get(threading.get_ident())
         if pipeline is None:
             return self.client.call(request)
-        with self.client.explained():
+        (reply,) = self._call_by(pipeline, [request])
+        if isinstance(reply, Exception):
+            self.client.explain(reply)
+            raise reply
+        return reply
+
+    def call_all(self, requests: Sequence[Request]) -> list[Any]:
+        """Run scripts in one write; return the replies, each of which may be an error.
+
+        Without an own connection of the thread, each is called alone.
+        """
+        pipeline = self._pipelines.get(threading.get_ident())
+        if pipeline is None:
+            return [self._try_call(request) for request in requests]
+        return self._call_by(pipeline, requests)
+
+    def _call_by(self, pipeline: BlockingPipeline, requests: Sequence[Request]) -> list[Any]:
+        try:
             pipeline.open()
-            pipeline.write(pack(request.command(self.client.prefix, pipeline.run)))
-            (reply,) = pipeline.read(1)
-            if isinstance(reply, redis.exceptions.NoScriptError):
-                reply = self._load_and_call(pipeline, request)
-            return raised(reply)
+            prefix, run = self.client.prefix, pipeline.run
+            pipeline.write(b"".join([pack(each.command(prefix, run)) for each in requests]))
+            replies = pipeline.read(len(requests))
+            for at, reply in enumerate(replies):
+                if isinstance(reply, redis.exceptions.NoScriptError):
+                    replies[at] = self._load_and_call(pipeline, requests[at])
+        except Exception as error:
+            self.client.explain(error)
+            raise
+        return replies
 
     def call_and_pull(
         self, requests: Sequence[Request], pull: Pull

@@ -632,6 +632,26 @@ class LayerContract:
         ]
         assert process.layer.content(await process.pull("work")) == {"n": 3}
 
+    async def test_several_commits_in_one_request(self, make_layer: MakeLayer) -> None:
+        process = Process(make_layer(channel_capacity={"full": 0}))
+        recorders = [await process.connect() for _ in range(4)]
+        first, stale, full, last = [await process.pull() for _ in recorders]
+        await process.commit(stale)
+        finished = [
+            Finished(first, [process.send(recorders[0].channel, text="hi")]),
+            Finished(stale, [process.send(recorders[1].channel, text="hi")]),
+            Finished(full, [process.send("full")]),
+            Finished(last),
+        ]
+        done = await asyncio.to_thread(process.layer.commit_all, finished)
+        refused = done.pop(2)
+        assert isinstance(refused, ChannelFull)
+        assert done == [Committed.DONE, Committed.STALE, Committed.DONE]
+        for recorder in (recorders[0], recorders[1], recorders[3]):
+            await recorder.until(lambda recorder=recorder: recorder.releases == [0])
+        assert [recorder.messages for recorder in recorders] == [[{"text": "hi"}], [], [], []]
+        assert recorders[2].releases == []
+
     async def test_a_refused_commit_does_not_block_others(self, make_layer: MakeLayer) -> None:
         process = Process(make_layer(channel_capacity={"full": 0}))
         recorders = [await process.connect() for _ in range(2)]

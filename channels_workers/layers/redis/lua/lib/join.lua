@@ -1,5 +1,5 @@
--- join.lua: make a server or an ordinary channel a member of a group (a part of outbox.lua).
--- Needs keys.lua.
+-- join.lua: make a server or an ordinary channel a member of a group, and let a channel leave (a part
+-- of the other scripts). Needs keys.lua.
 --
 -- group:<name> maps a server to the id of the inbox entry of its last join, and "*<channel>" to ""
 -- for an ordinary channel. groups:<server> is the reverse index.
@@ -11,4 +11,8 @@ end
 
 local function join_channel(group, channel)
   on_key("HSET", group_key(group), "*" .. channel, "")
+end
+
+local function leave_channel(group, channel)
+  on_key("HDEL", group_key(group), "*" .. channel)
 end

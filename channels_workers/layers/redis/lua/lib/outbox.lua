@@ -149,8 +149,7 @@ local function write_outbox(plan)
   end
   for _, change in ipairs(plan.channel_joins) do
     local group, channel, leaves = unpack(change)
-    if leaves then on_key("HDEL", group_key(group), "*" .. channel)
-    else join_channel(group, channel) end
+    if leaves then leave_channel(group, channel) else join_channel(group, channel) end
   end
   for _, message in ipairs(plan.streams) do
     local channel, id, payload = unpack(message)
