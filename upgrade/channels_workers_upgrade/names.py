@@ -9,8 +9,8 @@ from channels_workers_upgrade.renames import Rename, Row, again, changed, gone, 
 
 _BY_SETTING = '`CHANNEL_WORKERS = {"HTTP": "workers"}` lets workers answer HTTP'
 _BINDING = (
-    "frames go out when the transaction commits; import the module of a binding in "
-    "`AppConfig.ready()`, for your views"
+    "frames go out when the transaction commits, so use `TransactionChannelTestCase` in tests; "
+    "import the module of a binding in `AppConfig.ready()`, for your views"
 )
 _BY_WORKERS = "not needed: each worker sends delayed messages when they are due"
 _INSIDE = "internal to 1.1.8"

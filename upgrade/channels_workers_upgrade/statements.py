@@ -90,9 +90,11 @@ class _Remarks(NamedTuple):
     top: str
     before: dict[ast.alias, list[str]]
     after: dict[ast.alias, str]
+    below: dict[ast.alias, list[str]]
 
     def has_any(self, aliases: Iterable[Alias]) -> bool:
-        found = (self.before.get(old) or self.after.get(old) for old, _ in aliases)
+        parts = (self.before, self.after, self.below)
+        found = (part.get(old) for old, _ in aliases for part in parts)
         return bool(self.top) or any(found)
 
 
@@ -102,7 +104,8 @@ def _remarks(tree: Tree, node: ast.ImportFrom) -> _Remarks:
     gaps = [tree.data[start:end].decode() for start, end in zip(starts, ends, strict=True)]
     before = dict(zip(node.names, map(comments_above, gaps), strict=False))
     after = dict(zip(node.names, map(comment_beside, gaps[1:]), strict=True))
-    return _Remarks("(" in gaps[0], comment_beside(gaps[0]), before, after)
+    below = {node.names[-1]: comments_above(gaps[-1])}
+    return _Remarks("(" in gaps[0], comment_beside(gaps[0]), before, after, below)
 
 
 def _one_of_several(module: str, aliases: Sequence[Alias], remarks: _Remarks, line_end: str) -> str:
@@ -114,6 +117,7 @@ def _one_of_several(module: str, aliases: Sequence[Alias], remarks: _Remarks, li
     for old, text in aliases:
         lines += [f"{_INDENT}{comment}" for comment in remarks.before.get(old, ())]
         lines.append(_INDENT + _with(f"{text},", remarks.after.get(old, "")))
+        lines += [f"{_INDENT}{comment}" for comment in remarks.below.get(old, ())]
     return line_end.join([*lines, ")"])
 
 

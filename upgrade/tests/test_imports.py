@@ -61,6 +61,11 @@ CASES = {
         "from channels_workers.asgi import (  # all\n    # then\n"
         "    channel_layers,  # layers\n)\n",
     ),
+    "a comment below the names": (
+        "from channels import (\n    Channel,\n    channel_layers,\n    # route,\n)\n",
+        "from channels_workers import Channel\nfrom channels_workers.asgi import (\n"
+        "    channel_layers,\n    # route,\n)\n",
+    ),
     "parentheses without comments": (
         "from channels import (\n    Channel,\n    channel_layers,\n)\n",
         "from channels_workers import Channel\nfrom channels_workers.asgi import channel_layers\n",
