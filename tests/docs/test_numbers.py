@@ -107,14 +107,17 @@ def test_a_quoted_number_is_that_of_the_code(name: str, pattern: str, number: fl
         assert float(WORDS.get(one, one.replace(",", ""))) == number
 
 
-def test_only_what_consumers_are_told_has_a_time_to_live() -> None:
+def test_only_what_consumers_are_told_and_ends_have_a_time_to_live() -> None:
     """As the pages say about Redis and groups."""
     pattern = re.compile(r'"(?:P?EXPIRE(?:AT)?|P?SETEX|EX|PX)", .*')
     texts = {file.name: file.read_text() for file in LUA.rglob("*.lua")}
     del texts["permissions.lua"]
     found = {name: pattern.findall(text) for name, text in texts.items() if pattern.search(text)}
-    assert found == {"tell.lua": ['"PEXPIRE", told_key(reply), 60000)']}
-    assert "Only `told:` has a time to live." in page("reference/redis").text
+    assert found == {
+        "tell.lua": ['"PEXPIRE", told_key(reply), 60000)'],
+        "connection.lua": ['"PEXPIRE", ended_key(server), 3600000)'],
+    }
+    assert "Only `told:` and `ended:` have a time to live." in page("reference/redis").text
 
 
 def test_most_modules_have_a_test_file_of_their_name() -> None:
