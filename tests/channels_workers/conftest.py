@@ -40,6 +40,7 @@ from channels_workers.layers.types import (
     Finished,
 )
 from channels_workers.routing import Router
+from channels_workers.worker import batch, thread
 from channels_workers.worker.commit import dead_letter, finish, put_back
 from channels_workers.worker.dispatch import dispatch
 from channels_workers.worker.event_loop import EventLoop
@@ -139,7 +140,11 @@ def run_next(memory_layer: InMemoryChannelLayer) -> Iterator[RunNext]:
 
 
 @pytest.fixture
-def start_group(memory_layer: InMemoryChannelLayer) -> Iterator[StartGroup]:
+def start_group(
+    memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StartGroup]:
+    for module in (batch, thread):  # an idle worker stops at its next pull
+        monkeypatch.setattr(module, "PULL_TIMEOUT", 0.1)
     groups: list[WorkerGroup] = []
 
     def start(routing: Any, layer: Any = None, **options: Any) -> WorkerGroup:

@@ -142,16 +142,22 @@ class Project:
         lines = "from channels_workers import route", f"channel_routing = {routing}", ""
         (self.folder / "board" / "routing.py").write_text("\n".join(lines))
 
-    def log_in(self, name: str) -> str:
-        """Create a user, log it in and return the session key."""
+    def log_in_ann(self) -> None:
+        """Create the user ann, and log her in."""
         lines = (
             "from django.contrib.auth.models import User",
             "from django.test import Client",
             "client = Client()",
-            f"client.force_login(User.objects.create_user({name!r}))",
+            "client.force_login(User.objects.create_user('ann'))",
             "print(client.session.session_key)",
         )
-        return self.manage("shell", "--no-imports", "-c", "\n".join(lines)).strip()
+        key = self.manage("shell", "--no-imports", "-c", "\n".join(lines)).strip()
+        (self.folder / "key of ann").write_text(key)
+
+    @property
+    def key(self) -> str:
+        """The session key of ann."""
+        return (self.folder / "key of ann").read_text()
 
     def serve(self) -> Server:
         """Start `manage.py runserver`."""
@@ -163,11 +169,15 @@ class Project:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory, redis_of_session: RedisServer) -> Path:
-    """The folder of a project after the first two blocks: settings and asgi.py. Has tables."""
+    """The folder of a project after the first two blocks: settings and asgi.py.
+
+    It has tables, and ann is logged in.
+    """
     folder = tmp_path_factory.mktemp("tutorial")
     project = Project(folder / "project", Processes(folder), redis_of_session)
     project.start()
     project.manage("migrate", "--skip-checks")  # the routing does not exist yet
+    project.log_in_ann()
     return project.folder
 
 
@@ -275,7 +285,7 @@ def test_several_processes_and_background_tasks(board: Project) -> None:
         assert ann.recv(60) == "bob is here"
         board.manage("announce", "news", "from a command")
         assert ann.recv(60) == "from a command"
-        send = 'from channels_workers import Channel; Channel("board.welcome").send({"user": 1})'
+        send = 'from channels_workers import Channel; Channel("board.welcome").send({"user": 2})'
         board.manage("shell", "-c", send)
         assert ann.recv(60) == "bob is here"
         assert worker.terminate() == 0
@@ -465,7 +475,7 @@ def test_the_room_that_comes_from_channels_4(project: Project) -> None:
     project.write_all("board/room.py", 0)
     with (project.folder / "mysite" / "settings.py").open("a") as file:
         file.write('CHANNEL_ROUTING = "board.room.channel_routing"\n')
-    key = project.log_in("ann")
+    key = project.key
     server = project.serve()
     with (
         opened(server, "/room/lobby/", session_key=key) as ann,
@@ -483,7 +493,7 @@ def test_the_list_of_connected_people(project: Project) -> None:
     for block in page("how-to/presence").blocks:
         project.write(block)
     project.make_tables()
-    key = project.log_in("ann")
+    key = project.key
     server = start_daphne(project)
     start_worker(project)
 
@@ -509,7 +519,7 @@ def test_the_members(project: Project) -> None:
         ' "websocket.receive": "board.members.ws_receive",'
         ' "websocket.disconnect": "board.members.ws_disconnect"}'
     )
-    key = project.log_in("ann")
+    key = project.key
     server = project.serve()
     with pytest.raises(InvalidStatus, match="403"), opened(server, "/"):
         pass
@@ -525,7 +535,7 @@ def test_a_log_out_closes_the_sockets(project: Project) -> None:
     with (project.folder / "board" / "apps.py").open("a") as file:
         file.write("\n    def ready(self):\n        from board import signals\n")
     project.route('{"websocket.connect": "board.members.ws_connect"}')
-    key = project.log_in("ann")
+    key = project.key
     start_worker(project)
     with opened(start_daphne(project), "/", session_key=key) as socket:
         lines = (
@@ -589,7 +599,7 @@ def test_a_binding_of_a_model(project: Project) -> None:
     with (project.folder / "mysite" / "settings.py").open("a") as file:
         file.write('CHANNEL_ROUTING = "board.live.channel_routing"\n')
     project.make_tables()
-    key = project.log_in("ann")
+    key = project.key
     staff = "from django.contrib.auth.models import User; User.objects.update(is_staff=True)"
     project.manage("shell", "--no-imports", "-c", staff)
     created, update = [json.loads(block.text) for block in page("how-to/binding").blocks[2:]]
@@ -612,7 +622,7 @@ def test_the_consumers_as_a_class(project: Project) -> None:
     project.write_all("board/generics.py", 0)
     with (project.folder / "mysite" / "settings.py").open("a") as file:
         file.write('CHANNEL_ROUTING = "board.generics.channel_routing"\n')
-    key = project.log_in("ann")
+    key = project.key
     server = project.serve()
     with (
         opened(server, "/board/news/", session_key=key) as ann,

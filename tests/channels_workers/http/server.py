@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -120,9 +121,12 @@ class Exchange:
         return pull_one(self.layer, REQUEST)
 
     def until(self, condition: Callable[[], object]) -> None:
-        """Wait until `condition()` is true."""
+        """Wait until `condition()` is true, of which not always somebody tells."""
+        deadline = time.monotonic() + TIMEOUT
         with self.changed:
-            assert self.changed.wait_for(condition, TIMEOUT), str(self.contents)[:1000]
+            while not condition():
+                assert time.monotonic() < deadline, str(self.contents)[:1000]
+                self.changed.wait(0.02)
 
     def until_released(self) -> None:
         self.until(lambda: self.released or self.has_ended)
