@@ -167,7 +167,7 @@ def show_status(chat: Chat, stack: ExitStack) -> str:
     chat.start_worker()
     chat.wait_for_workers()
     people = [
-        stack.enter_context(server.join("book-club", ping_interval=None, close_timeout=1))
+        stack.enter_context(server.join("book-club", close_timeout=1))
         for server in (chat.server, chat.start_server())
         for _ in range(8)
     ]

@@ -53,7 +53,12 @@ class Server:
     def join(self, label: str, **options: Any) -> Iterator["Person"]:
         """Visit the room, which creates it, and open its socket as a page does."""
         self.get(f"/{label}/")
-        given: dict[str, Any] = {"origin": Origin(self.url), "open_timeout": 60, "max_size": None}
+        given: dict[str, Any] = {
+            "origin": Origin(self.url),
+            "open_timeout": 60,
+            "ping_interval": None,  # a slow server is not a dead one
+            "max_size": None,
+        }
         with connect(f"{self.socket_url}/chat/{label}/", **(given | options)) as socket:
             yield Person(socket)
 

@@ -38,7 +38,9 @@ def address(request: pytest.FixtureRequest, shared: Shared, worker: Process) -> 
 
 @pytest.fixture(params=["deflate", None])
 def mirror(request: pytest.FixtureRequest, address: str) -> Iterator[ClientConnection]:
-    with connect(f"{address}/fast/", compression=request.param, open_timeout=60) as socket:
+    with connect(
+        f"{address}/fast/", compression=request.param, open_timeout=60, ping_interval=None
+    ) as socket:
         yield socket
 
 
@@ -70,7 +72,7 @@ def test_fragmented_frames_arrive_whole(
 
 
 def test_an_empty_text_accepts_and_is_sent(address: str) -> None:
-    with connect(f"{address}/empty/", open_timeout=60) as socket:
+    with connect(f"{address}/empty/", open_timeout=60, ping_interval=None) as socket:
         assert socket.recv(60) == ""
 
 

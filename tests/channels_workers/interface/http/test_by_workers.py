@@ -276,7 +276,7 @@ async def test_nothing_remains_of_a_request(
     del client
     await asyncio.sleep(0)
     gc.collect()
-    assert not [each for each in gc.get_objects() if isinstance(each, Request)]
+    assert not [each for each in gc.get_objects() if type(each) is Request]
 
 
 @pytest.mark.parametrize(
