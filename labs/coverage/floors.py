@@ -5,8 +5,8 @@ from __future__ import annotations
 #: Percent of lines and branches together, by path. A file belongs to the longest matching path.
 #: Each floor is a measured figure, rounded down. Raise it when the figure grows.
 FLOORS = {
-    "channels_workers/interface/": 96,
-    "channels_workers/layers/": 96,
+    "channels_workers/interface/": 97,
+    "channels_workers/layers/": 97,
     "channels_workers/worker/": 96,
     "channels_workers/checks/": 98,
     "channels_workers/": 98,

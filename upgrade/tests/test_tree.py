@@ -55,7 +55,7 @@ def test_a_run_without_channels_loads_no_parser(tmp_path: Path) -> None:
         "print({'ast', 'tokenize', 'dataclasses', 'tempfile', 'libcst'} & set(sys.modules))"
     )
     command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {PATH!r}); {code}"]
-    run = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    run = subprocess.run(command, cwd=tmp_path, env={}, check=True, capture_output=True, text=True)
     assert run.stdout == "set()\n"
 
 

@@ -316,6 +316,14 @@ def test_routes_for_requests_that_no_worker_gets(
         assert problems() == []
 
 
+def test_routes_for_requests_beside_a_wrong_setting(settings: Settings) -> None:
+    settings.CHANNEL_ROUTING = {"http.request": print}
+    settings.CHANNEL_WORKERS = {"HTTP": "nobody"}
+    number, message, _ = only_problem()
+    assert number == "channels_workers.E008"
+    assert "HTTP" in message
+
+
 BINDING = """
 from channels_workers import route_class
 from channels_workers.binding.websockets import WebsocketBinding
