@@ -1,0 +1,93 @@
+"""The rows that say which messages are committed, in the database of their consumer."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, IntegrityError, OperationalError, connections
+from django.db.models import Model, QuerySet
+
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+#: The databases whose missing table is logged.
+_missing: set[str] = set()
+
+
+class Taken(Exception):
+    """Another run of the message is committed, or under way."""
+
+
+def model() -> type[Model]:
+    """Return the model; ImproperlyConfigured if its app is not installed."""
+    try:
+        return apps.get_model("channels_workers", "CommittedMessage")
+    except LookupError as error:
+        raise ImproperlyConfigured(
+            "@once stores rows in a table of the app channels_workers. Add it to INSTALLED_APPS."
+        ) from error
+
+
+def rows(using: str) -> QuerySet[Any]:
+    """Return the rows in the database *using*."""
+    return model()._base_manager.using(using)
+
+
+def key_of(message_id: str, number: int) -> UUID:
+    """Return the key of call *number* (from 1) of ``@once`` in a run of the message."""
+    text = message_id if number == 1 else f"{message_id} {number}"
+    return UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
+
+
+def find(using: str, key: UUID) -> bytes | None:
+    """Return the effects of the row *key*, None if there is none.
+
+    Raises OperationalError if there is no table yet, so that the message runs again later.
+    """
+    try:
+        found = rows(using).filter(key=key).values_list("effects", flat=True).first()
+    except DatabaseError as error:
+        if not has_table(using):
+            raise _no_table(using) from error
+        raise
+    if _missing:
+        _missing.discard(using)
+    return None if found is None else bytes(found)
+
+
+def has_table(using: str) -> bool:
+    """Say whether the database *using* has the table; True if it does not tell."""
+    try:
+        return model()._meta.db_table in connections[using].introspection.table_names()
+    except (DatabaseError, ImproperlyConfigured):
+        return True
+
+
+def _no_table(using: str) -> OperationalError:
+    text = (
+        f"The database {using!r} has no table for @once. Run `{migrate_command(using)}`; messages "
+        "of consumers with @once wait for it, as for a database that is away."
+    )
+    if using not in _missing:
+        _missing.add(using)
+        logger.error(text, extra=fields("table_missing"))
+    return OperationalError(text)
+
+
+def migrate_command(using: str) -> str:
+    """Return the command that makes the table."""
+    return "manage.py migrate" + (f" --database={using}" if using != "default" else "")
+
+
+def store(using: str, key: UUID, effects: bytes) -> None:
+    """Write a row; raise :class:`Taken` if there is one with that key. It sends no signals."""
+    try:
+        rows(using).bulk_create([model()(key=key, effects=effects)])
+    except IntegrityError as error:
+        raise Taken from error
