@@ -16,7 +16,7 @@ from channels_workers.layers.types import (
     Session,
 )
 
-#: The version of the encoding. A worker refuses rows of another one.
+#: The version of the encoding. A worker leaves rows of another one to others.
 FORMAT = 1
 
 KINDS: dict[str, type[Operation]] = {

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from channels_workers.exceptions import (
     AcceptConnection,
@@ -271,7 +271,10 @@ class Run:
     def _repeat(self, payload: bytes) -> None:
         """Let the worker commit the stored effects. Joins and leaves may be carried out twice."""
         outbox = self._outbox
-        effects = decode(payload)
+        try:
+            effects = decode(payload)
+        except ValueError as error:  # a worker of the other release may be next
+            raise OperationalError(str(error)) from error
         logger.warning(
             "Message %s ran before, and its transaction is committed: %s does not run again, and "
             "what it sent goes out now, if it has not",
