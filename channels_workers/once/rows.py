@@ -1,4 +1,8 @@
-"""The rows that say which messages are committed, in the database of their consumer."""
+"""The rows that say which messages are committed, in the database of their consumer.
+
+Each message reads and writes one. Plain SQL does that in a third of the ORM's time, and it sends
+no signals.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from uuid import UUID
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, IntegrityError, OperationalError, connections
-from django.db.models import Model, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, Model, QuerySet
 
 from channels_workers.logs import fields
 
@@ -50,15 +55,20 @@ def find(using: str, key: UUID) -> bytes | None:
 
     Raises OperationalError if there is no table yet, so that the message runs again later.
     """
+    connection, table = connections[using], model()._meta.db_table
+    name = connection.ops.quote_name
+    sql = f"SELECT {name('effects')} FROM {name(table)} WHERE {name('key')} = %s"  # noqa: S608
     try:
-        found = rows(using).filter(key=key).values_list("effects", flat=True).first()
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [_prepared("key", key, connection)])
+            found = cursor.fetchone()
     except DatabaseError as error:
         if not has_table(using):
             raise _no_table(using) from error
         raise
     if _missing:
         _missing.discard(using)
-    return None if found is None else bytes(found)
+    return None if found is None else bytes(found[0])
 
 
 def has_table(using: str) -> bool:
@@ -86,8 +96,21 @@ def migrate_command(using: str) -> str:
 
 
 def store(using: str, key: UUID, effects: bytes) -> None:
-    """Write a row; raise :class:`Taken` if there is one with that key. It sends no signals."""
+    """Write a row; raise :class:`Taken` if there is one with that key."""
+    connection, table = connections[using], model()._meta.db_table
+    name = connection.ops.quote_name
+    names = f"{name('key')}, {name('effects')}"
+    sql = f"INSERT INTO {name(table)} ({names}) VALUES (%s, %s)"  # noqa: S608
+    values = [_prepared("key", key, connection), _prepared("effects", effects, connection)]
     try:
-        rows(using).bulk_create([model()(key=key, effects=effects)])
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
     except IntegrityError as error:
         raise Taken from error
+
+
+def _prepared(name: str, value: UUID | bytes, connection: BaseDatabaseWrapper) -> Any:
+    """Return *value* as a parameter for the column *name*."""
+    field = model()._meta.get_field(name)
+    assert isinstance(field, Field)  # noqa: S101  (for the type checker)
+    return field.get_db_prep_value(value, connection)

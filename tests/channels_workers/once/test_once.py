@@ -341,3 +341,13 @@ def test_a_test_client_runs_it(memory_layer: Any) -> None:
             assert message is not None
             assert message["text"] == make.__name__
     assert (rooms(), CommittedMessage.objects.count()) == (["plain", "asynchronous"], 2)
+
+
+@pytest.mark.django_db
+@KINDS
+def test_a_test_case_runs_it_in_its_transaction(make: Make, memory_layer: Any) -> None:
+    with apply_routes([route("work", make([]))]):
+        client = HttpClient()
+        client.send_and_consume("work", {"text": "one"})
+        assert client.get_next_message(OUT) is not None
+    assert (rooms(), rows(), connection.in_atomic_block) == (["one"], 1, True)
