@@ -47,7 +47,8 @@ def rows(using: str) -> QuerySet[Any]:
 def key_of(message_id: str, number: int) -> UUID:
     """Return the key of call *number* (from 1) of ``@once`` in a run of the message."""
     text = message_id if number == 1 else f"{message_id} {number}"
-    return UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
+    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return UUID(bytes=digest, version=4)  # MariaDB refuses other bits
 
 
 def find(using: str, key: UUID) -> bytes | None:
