@@ -13,8 +13,10 @@ from pytest_django import Settings
 from channels_workers.channel import Channel, Group
 from channels_workers.exceptions import (
     AcceptConnection,
+    ChannelSocketException,
     ConsumeLater,
     DenyConnection,
+    LayerUnavailable,
     OnceRefused,
     WebsocketCloseException,
 )
@@ -354,3 +356,81 @@ def test_a_row_of_another_release_is_not_guessed(
     outcome = trial.run(again, once(lambda message: write("two")))
     assert outcome.is_put_off
     assert rooms() == ["one"]
+
+
+# Troubles in troubles
+
+
+def test_the_database_goes_away_as_a_failure_is_stored(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any) -> None:
+        raise OperationalError("away")
+
+    trial.publish()
+    delivery = trial.pull()
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "store", away)
+        outcome = trial.run(delivery, raising(ValueError("wrong")))
+    assert outcome.is_put_off
+    assert isinstance(outcome.error, OperationalError)
+    assert (rooms(), conftest.rows()) == ([], 0)
+
+
+def test_the_layer_is_away_as_a_long_run_asks_it(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any) -> Committed:
+        raise LayerUnavailable("away")
+
+    monkeypatch.setattr(run, "FENCE_AFTER", 0.0)
+    monkeypatch.setattr(trial.layer, "change_groups", away)
+    trial.publish()
+    assert isinstance(
+        trial.run(trial.pull(), once(lambda message: write("one"))).error, ConsumeLater
+    )
+    assert rooms() == []
+
+
+@pytest.mark.parametrize(("error", "left"), [(ValueError(), 1), (ConsumeLater(), 0)], ids=repr)
+def test_an_action_on_the_socket_fails(error: Exception, left: int, trial: Trial) -> None:
+    class Failing(ChannelSocketException):
+        def run(self, message: Any) -> None:
+            raise error
+
+    trial.publish()
+    outcome = trial.run(trial.pull(), raising(Failing()))
+    assert outcome.error is error
+    assert (rooms(), conftest.rows()) == ([], left)
+
+
+def test_a_failure_with_a_session_that_cannot_be_saved(connected: Client) -> None:
+    @once
+    @channel_session
+    def consumer(message: Any) -> None:
+        message.channel_session["bad"] = object()
+        raise ZeroDivisionError
+
+    outcome = Trial(connected.layer, EventLoop()).run(pull_one(connected.layer), consumer)
+    assert isinstance(outcome.error, ZeroDivisionError)
+    assert (outcome.session, conftest.rows()) == (None, 1)
+
+
+def test_a_failure_outside_of_a_worker_rolls_back() -> None:
+    @once
+    def consumer(message: Any) -> None:
+        write("one")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        consumer(None)
+    assert rooms() == []
+
+
+def test_the_app_is_not_installed(trial: Trial, settings: Settings) -> None:
+    settings.INSTALLED_APPS = [
+        each for each in settings.INSTALLED_APPS if each != "channels_workers"
+    ]
+    trial.publish()
+    outcome = trial.run(trial.pull(), once(lambda message: None))
+    assert "Add it to INSTALLED_APPS" in str(outcome.error)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -133,3 +134,21 @@ def test_a_worker_sweeps_from_its_first_row_to_its_end(
 def alive() -> list[str]:
     threads = sweeper._sweepers.threads
     return [using for using, thread in threads.items() if thread.is_alive()]
+
+
+def test_a_failing_sweeper_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[Any] = [OperationalError("away"), OperationalError("away"), None]
+    waits: list[float] = []
+
+    def look(now: float) -> None:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+
+    def rest(seconds: float) -> bool:
+        waits.append(seconds)
+        return not answers
+
+    sweeper._run(look, "default", rest)
+    assert [one.__dict__["event"] for one in caplog.records] == ["trying_again", "works_again"]
+    assert waits[0] == 0
+    assert max(waits[1:3]) < 1 < waits[3]
