@@ -7,11 +7,12 @@ from collections.abc import Callable
 from inspect import isclass, iscoroutine, iscoroutinefunction
 from typing import Any, Protocol, overload
 
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from asgiref.sync import sync_to_async
+from django.db import DEFAULT_DB_ALIAS, transaction
 
 from channels_workers.exceptions import OnceRefused
 from channels_workers.message import Consumer
+from channels_workers.once.database_thread import database_thread
 from channels_workers.once.run import Run
 from channels_workers.outbox import running
 from channels_workers.routing import name_of
@@ -149,12 +150,8 @@ def _async(func: Consumer, using: str, name: str) -> Consumer:
     @functools.wraps(func)
     async def inner(*args: Any, **kwargs: Any) -> Any:
         run = _new_run(using, name)
-        # On the thread that coroutines share, others would join the transaction.
-        async with ThreadSensitiveContext():
-            try:
-                return await _run_async(run, func, args, kwargs)
-            finally:
-                await sync_to_async(_close_connections)()
+        async with database_thread():
+            return await _run_async(run, func, args, kwargs)
 
     return inner
 
@@ -173,10 +170,3 @@ async def _run_async(
         return None
     await sync_to_async(run.end)()
     return result
-
-
-def _close_connections() -> None:
-    """Close the connections of a thread that ends; one in a transaction belongs to a test."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()
