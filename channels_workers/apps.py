@@ -12,10 +12,16 @@ class ChannelsWorkersConfig(AppConfig):
 
     name = "channels_workers"
     verbose_name = "Channels workers"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         """Register the system checks and the data bindings."""
         # Apps must be ready.
-        from channels_workers.checks import apps, configuration, deployment  # noqa: F401, PLC0415
+        from channels_workers.checks import (  # noqa: PLC0415
+            apps,  # noqa: F401
+            configuration,  # noqa: F401
+            deployment,  # noqa: F401
+            once,  # noqa: F401
+        )
 
         BindingMetaclass.register_all()

@@ -193,6 +193,14 @@ class Configuration:
     #: long. With both defaults the message is a dead letter after 52 s.
     RETRY_PAUSE: float = 2.0
 
+    #: How long the rows of `@once` are kept in the database. Keep it longer than a message may
+    #: wait for its second run after its worker died.
+    ONCE_KEPT: float = 3600.0
+
+    #: How many rows of `@once` are kept in each database. Of more, the oldest are deleted earlier,
+    #: but none that is younger than a minute.
+    ONCE_ROWS: int = 1_000_000
+
     #: How many dead letters are kept, the newest, for ``manage.py deadletters``.
     DEAD_LETTERS: int = 1_000
 

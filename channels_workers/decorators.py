@@ -33,7 +33,8 @@ class ConsumerDecorator:
     the message and the error of the consumer, or None. The decorator takes functions and methods
     (``self, message``), ``def`` and ``async def``. If a ``def`` returns a coroutine, *finish* runs
     after the coroutine. Both steps may block, on the database for example: for an ``async def``
-    consumer they run in a thread, unless *blocks* returns False.
+    consumer they run in a thread, unless *blocks* returns False. Below it there must be no
+    ``@once``, or else ``TypeError``.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class ConsumerDecorator:
 
     def __call__(self, func: Consumer) -> Consumer:
         """Return *func*, decorated."""
+        if getattr(func, "is_once", False):
+            raise TypeError(f"Write @once above @{self.name}, which must run in its transaction.")
         return self._async(func) if iscoroutinefunction(func) else self._sync(func)
 
     def message_of(self, args: tuple[Any, ...]) -> Message:

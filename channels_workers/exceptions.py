@@ -5,6 +5,7 @@
     ChannelError
     ├── ChannelFull              a channel's capacity is reached (also Channels 4's ChannelFull)
     ├── OutboxFull               a consumer exceeds the limit of its outbox
+    ├── OnceRefused              a consumer with @once does what its transaction cannot hold
     ├── MessageError             content that cannot be encoded (also ValueError)
     │   └── MessageTooLarge
     ├── ServerEvicted            the layer has evicted this interface server
@@ -43,6 +44,7 @@ __all__ = [
     "LayerUnfit",
     "MessageError",
     "MessageTooLarge",
+    "OnceRefused",
     "OutboxFull",
     "RequestAborted",
     "RequestTimeout",
@@ -81,6 +83,14 @@ class OutboxFull(ChannelError):
     The send, ``add`` or ``discard`` beyond a limit raises it. The limits are ``OUTBOX_OPERATIONS``
     (a number) and ``OUTBOX_BYTES`` in ``CHANNEL_WORKERS``, and ``ANSWER_BYTES_WAITING`` for what
     goes to the client of a request.
+    """
+
+
+class OnceRefused(ChannelError):
+    """A consumer with ``@once`` does what cannot be a part of its transaction.
+
+    Examples are a send with ``immediately=True`` and a send to another layer. The text has the
+    cure. Like other exceptions, it rolls the transaction back.
     """
 
 

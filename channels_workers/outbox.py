@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Self
+from typing import Any, Protocol, Self
 
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
-from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OutboxFull
+from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OnceRefused, OutboxFull
 from channels_workers.flow import STEP_COST
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
@@ -43,6 +43,12 @@ SENDS = (Send, GroupSend, SendLater)
 _current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", default=None)
 
 
+class Transaction(Protocol):
+    """The transaction of ``@once`` in the database *using*."""
+
+    using: str
+
+
 class Outbox:
     """The operations of the consumer of *delivery* on *layer*, in order.
 
@@ -55,6 +61,18 @@ class Outbox:
     """
 
     _token: Token[Outbox | None]
+
+    #: The message of the consumer, a ``Message``.
+    message: Any = None
+
+    #: The transaction that stores what the consumer does.
+    transaction: Transaction | None = None
+
+    #: The joins and leaves that were carried out in a transaction.
+    changes: list[Join | Leave] | None = None
+
+    #: How many calls with ``@once`` have begun.
+    runs = 0
 
     def __init__(
         self, layer: WorkerLayer, delivery: Delivery, rest: Rest = never_ended.wait
@@ -96,6 +114,8 @@ class Outbox:
             self._change_groups_later(change, error)
         finally:
             self.waited += time.monotonic() - began
+        if self.changes is not None:
+            self.changes.append(change)
 
     def _change_groups_later(self, change: Join | Leave, error: LayerUnavailable) -> None:
         backoff = Backoff(logger, f"Changing groups in {self.delivery.id}", 1.0)
@@ -152,10 +172,27 @@ class Outbox:
             )
         self._answer_size += size
 
+    def refuse_at_once(self, operation: Operation, call: str) -> None:
+        """Raise :class:`OnceRefused` for a send, by *call*, that cannot wait for a transaction."""
+        if self.transaction is not None and isinstance(operation, SENDS):
+            raise OnceRefused(
+                f"{call} in a consumer with @once must wait for its transaction: without "
+                "immediately=True, and on the layer of its message. For what may go out twice or "
+                "never, use transaction.on_commit(..., robust=True) with immediately=True."
+            )
+
     def _is_of_closed_socket(self, change: Join | Leave) -> bool:
         delivery = self.delivery
         is_closed = delivery.channel in (DISCONNECT, REQUEST_DISCONNECT)
         return is_closed and change.channel == delivery.reply_channel
+
+
+def running() -> Outbox | None:
+    """Return the outbox of the running consumer; None outside one, and in a fork of one."""
+    outbox = _current.get()
+    if outbox is None or outbox.closed or outbox.process is not forks.current:
+        return None
+    return outbox
 
 
 def rest_of_consumer() -> Rest:
@@ -179,6 +216,8 @@ def carry_out(
     kind, _, method = call.rpartition(".")
     warn_in_event_loop(call, f"Await {kind}.a{method} there.")
     if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
+        if outbox is not None:
+            outbox.refuse_at_once(operation, call)
         layer.apply([operation])
         layer.announce_delayed([operation])
     else:
@@ -191,6 +230,8 @@ async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool
     if outbox is not None and not immediately and outbox.keep(operation, layer):
         return
     if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
+        if outbox is not None:
+            outbox.refuse_at_once(operation, "asend()")
         await layer.aapply([operation])
         layer.announce_delayed([operation])
     else:

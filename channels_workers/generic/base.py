@@ -7,8 +7,11 @@ from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from typing import Any, ClassVar
 
+from django.db import DEFAULT_DB_ALIAS
+
 from channels_workers.auth import channel_session_user
 from channels_workers.message import Consumer, Message
+from channels_workers.once.decorator import databases, with_once
 from channels_workers.routing import RouteClass, name_of
 from channels_workers.sessions import channel_session
 
@@ -41,6 +44,10 @@ class BaseConsumer:
     #: Gives the methods ``self.message.user``, and the channel session that keeps it.
     channel_session_user = False
 
+    #: Runs the methods with :func:`~channels_workers.once.once`. True for the default database, or
+    #: the alias of another one.
+    once: bool | str = False
+
     def __init__(self, message: Message, **kwargs: Any) -> None:
         self.message = message
         self.kwargs = kwargs
@@ -52,6 +59,8 @@ class BaseConsumer:
         for name in sorted(cls._called_methods.union(cls.method_mapping.values())):
             if iscoroutinefunction(getattr(cls, name, None)):
                 raise _not_awaited(f"{cls.__qualname__}.{name} is `async def`")
+        if cls.once:
+            databases.add(database_of(cls.once))
 
     @classmethod
     def channel_names(cls) -> set[str]:
@@ -81,7 +90,16 @@ class BaseConsumer:
 
     def dispatch(self, message: Message, **kwargs: Any) -> Any:
         """Call the method for the message's channel, and return what it returns."""
-        return call(self.get_handler(message, **kwargs), message, **kwargs)
+        handler = self.get_handler(message, **kwargs)
+        if self.once:
+            using, name = database_of(self.once), name_of(type(self))
+            return with_once(partial(call, handler), using, name)(message, **kwargs)
+        return call(handler, message, **kwargs)
+
+
+def database_of(once: bool | str) -> str:
+    """Return the alias of the database that the attribute ``once`` means."""
+    return once if isinstance(once, str) else DEFAULT_DB_ALIAS
 
 
 def call(method: Consumer, *args: Any, **kwargs: Any) -> Any:

@@ -145,7 +145,9 @@ def _run(
             extra=delivery_fields("not_routed", delivery),
         )
         return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
-    outcome = _consume(message, match, run_coroutine, Outbox(layer, delivery, rest))
+    outbox = Outbox(layer, delivery, rest)
+    outbox.message = message
+    outcome = _consume(message, match, run_coroutine, outbox)
     if delivery.channel == REQUEST and not router.hears_ends:
         return outcome._replace(ends=_completes(message, outcome.operations))
     return outcome

@@ -30,7 +30,7 @@ ROWS = [
     ["worker.event_loop", "worker.identity", "worker.isolation", "worker.log_fields"],
     ["binding"],
     ["generic", "interface", "security"],
-    ["auth"],
+    ["auth", "once"],
     ["sessions"],
     ["decorators", "routing", "session_stores"],
     ["staticfiles"],
@@ -47,12 +47,14 @@ ROWS = [
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
-    ["interface.types", "logs"],
+    ["interface.types", "logs", "migrations", "models"],
     ["upgrade"],  # independent: delegates to another distribution
 ]
 
 #: Django registers system checks when the apps are ready.
-INSIDE_FUNCTIONS = {("apps", f"checks.{name}") for name in ("apps", "configuration", "deployment")}
+INSIDE_FUNCTIONS = {
+    ("apps", f"checks.{name}") for name in ("apps", "configuration", "deployment", "once")
+}
 
 
 class Import(NamedTuple):

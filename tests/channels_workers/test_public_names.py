@@ -33,7 +33,7 @@ PUBLIC = {
     "decorators": "ConsumerDecorator Finish always never",
     "exceptions": """
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection
-        LayerRefused LayerUnavailable LayerUnfit MessageError MessageTooLarge OutboxFull
+        LayerRefused LayerUnavailable LayerUnfit MessageError MessageTooLarge OnceRefused OutboxFull
         RequestAborted RequestTimeout ResponseBroken ResponseLater SendNotAvailableOnDemultiplexer
         ServerEvicted WebsocketCloseException
     """,
@@ -49,6 +49,7 @@ PUBLIC = {
     "layers.memory": "InMemoryChannelLayer Store",
     "layers.redis": "RedisChannelLayer",
     "message": "Message",
+    "once": "once",
     "places": "leave_place",
     "registry": "DEFAULT_CHANNEL_LAYER channel_layers get_channel_layer",
     "routing": """

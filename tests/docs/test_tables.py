@@ -101,7 +101,7 @@ def test_close_codes() -> None:
 def test_system_checks() -> None:
     files = [
         ROOT / "channels_workers" / "checks" / f"{name}.py"
-        for name in ("apps", "configuration", "deployment")
+        for name in ("apps", "configuration", "deployment", "once")
     ]
     source = "".join(file.read_text() for file in files)
     ids = re.findall(r'"(channels_workers\.[EWC]\d+)"', source)

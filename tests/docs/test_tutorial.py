@@ -339,7 +339,7 @@ CASES = {
     "board/slow.py": ("ws_receive_slowly", ["hi"], ["after a while: hi"]),
     "board/progress.py": ("ws_receive", ["hi"], ["working", "done"]),
     "board/record.py": ("ws_receive", ["hi"], ["line 1 is stored"]),
-    "board/order.py": ("ws_receive", ["hi", "ho"], ["2 lines", "4 lines"]),
+    "board/once.py": ("ws_receive", ["hi", "ho"], ["1: hi", "2: ho"]),
 }
 
 

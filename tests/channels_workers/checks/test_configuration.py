@@ -13,6 +13,7 @@ from django.test import override_settings
 from pytest_django import Settings
 
 from channels_workers.apps import ChannelsWorkersConfig
+from channels_workers.checks import once
 from channels_workers.checks.configuration import OTHER_BACKENDS
 from labs.harness.ports import free_port
 from labs.harness.project import ROOT
@@ -46,7 +47,8 @@ def only_problem(**options: Any) -> tuple[str, str, str]:
 
 
 @pytest.fixture(autouse=True)
-def good_settings() -> Iterator[None]:
+def good_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(once, "databases", set())  # of consumers that other tests have imported
     with override_settings(
         CHANNEL_LAYERS={"default": {"BACKEND": MEMORY}},
         CHANNEL_ROUTING={"background": "channels_workers.routing.null_consumer"},

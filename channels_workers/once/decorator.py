@@ -1,0 +1,172 @@
+"""The decorator ``@once``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from inspect import isclass, iscoroutine, iscoroutinefunction
+from typing import Any, Protocol, overload
+
+from asgiref.sync import sync_to_async
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from channels_workers.exceptions import OnceRefused
+from channels_workers.message import Consumer
+from channels_workers.once.database_thread import database_thread
+from channels_workers.once.run import Run
+from channels_workers.outbox import running
+from channels_workers.routing import name_of
+
+#: The databases that consumers with @once of this process use, for the system checks.
+databases: set[str] = set()
+
+
+class _Run(Protocol):
+    def begin(self) -> bool:
+        """Begin; return whether the consumer is to run."""
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End after the consumer has returned or raised *error*; raise that error."""
+
+
+class _Bare:
+    """A call outside a worker: a transaction, without a row, as there is no message."""
+
+    def __init__(self, using: str) -> None:
+        self._atomic = transaction.atomic(using)
+
+    def begin(self) -> bool:
+        self._atomic.__enter__()
+        return True
+
+    def end(self, error: BaseException | None = None) -> None:
+        if error is None:
+            self._atomic.__exit__(None, None, None)
+            return
+        self._atomic.__exit__(type(error), error, error.__traceback__)
+        raise error
+
+
+class _Nested:
+    """A call in the transaction of another one with @once, which it is a part of."""
+
+    def begin(self) -> bool:
+        return True
+
+    def end(self, error: BaseException | None = None) -> None:
+        if error is not None:
+            raise error
+
+
+def _new_run(using: str, consumer: str) -> _Run:
+    outbox = running()
+    if outbox is None:
+        return _Bare(using)
+    if outbox.transaction is None:
+        return Run(outbox, using, consumer)
+    if outbox.transaction.using == using:
+        return _Nested()
+    raise OnceRefused(
+        f"{consumer} has @once(using={using!r}) and is called in a consumer with "
+        f"@once(using={outbox.transaction.using!r}), but no transaction spans two databases. Give "
+        "the second database a message of its own: send to a channel whose consumer writes there."
+    )
+
+
+@overload
+def once(func: Consumer) -> Consumer: ...
+
+
+@overload
+def once(*, using: str = ...) -> Callable[[Consumer], Consumer]: ...
+
+
+def once(
+    func: Consumer | None = None, *, using: str = DEFAULT_DB_ALIAS
+) -> Consumer | Callable[[Consumer], Consumer]:
+    """Let what the consumer does in a database and in the layer happen exactly once.
+
+    The consumer runs in a transaction of the database *using*. The same transaction stores a row
+    with the id of the message, and with what the consumer sent and saved in its channel session.
+    That goes out when the transaction is committed. If the message runs again, as after the death
+    of a worker, the row is found: the consumer does not run, and what it sent goes out if it has
+    not.
+
+    Write it with or without brackets, above all other decorators of the consumer, for ``def`` and
+    ``async def``. A class-based consumer has ``once = True``, or ``once = "alias"``. If the
+    consumer raises, the transaction rolls back, and what it sent before goes out. After
+    :class:`~channels_workers.exceptions.ConsumeLater` and the errors of ``RETRY_ON`` nothing does.
+
+    In the consumer, :class:`~channels_workers.exceptions.OnceRefused` is raised by what cannot wait
+    for the transaction, such as ``immediately=True``. A call outside a worker runs in a
+    transaction, and stores no row. Raises ``TypeError`` for a class.
+    """
+    if func is None:
+        return functools.partial(_decorated, using=using)
+    return _decorated(func, using)
+
+
+def _decorated(func: Consumer, using: str) -> Consumer:
+    if isclass(func) or not callable(func):
+        raise TypeError(
+            f"@once decorates a function or a method, not {func!r}. A class-based consumer has "
+            '`once = True`; another database is @once(using="alias") or `once = "alias"`.'
+        )
+    return with_once(func, using, name_of(func))
+
+
+def with_once(func: Consumer, using: str, name: str) -> Consumer:
+    """Return *func*, decorated; *name* is that of the consumer, for logs."""
+    databases.add(using)
+    inner = _async(func, using, name) if iscoroutinefunction(func) else _sync(func, using, name)
+    inner.is_once = True  # type: ignore[attr-defined]
+    return inner
+
+
+def _sync(func: Consumer, using: str, name: str) -> Consumer:
+    @functools.wraps(func)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        run = _new_run(using, name)
+        if not run.begin():
+            return None
+        try:
+            result = func(*args, **kwargs)
+            if iscoroutine(result):
+                result.close()
+                raise TypeError(
+                    f"{name} has @once and returned a coroutine, which would run after the "
+                    "transaction. Write it as `async def`."
+                )
+        except BaseException as error:  # noqa: BLE001  (it is raised again where it must be)
+            run.end(error)
+            return None
+        run.end()
+        return result
+
+    return inner
+
+
+def _async(func: Consumer, using: str, name: str) -> Consumer:
+    @functools.wraps(func)
+    async def inner(*args: Any, **kwargs: Any) -> Any:
+        run = _new_run(using, name)
+        async with database_thread():
+            return await _run_async(run, func, args, kwargs)
+
+    return inner
+
+
+async def _run_async(
+    run: _Run, func: Consumer, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    if not await sync_to_async(run.begin)():
+        return None
+    try:
+        result = await func(*args, **kwargs)
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001  (it is raised again where it must be)
+        await sync_to_async(run.end)(error)
+        return None
+    await sync_to_async(run.end)()
+    return result

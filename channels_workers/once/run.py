@@ -1,0 +1,311 @@
+"""One run of a consumer with ``@once``: its transaction, its row, and what a second run does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from types import TracebackType
+from typing import Any
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import OperationalError, connections, transaction
+
+from channels_workers.exceptions import (
+    AcceptConnection,
+    ChannelSocketException,
+    ConsumeLater,
+    DenyConnection,
+    LayerUnavailable,
+    MessageError,
+    OnceRefused,
+)
+from channels_workers.layers.types import CONNECT, REFUSAL, REQUEST, Committed, Session
+from channels_workers.logs import fields
+from channels_workers.once import sweeper
+from channels_workers.once.effects import Effects, decode
+from channels_workers.once.rows import Taken, find, key_of, store
+from channels_workers.outbox import Outbox
+from channels_workers.session_stores import ChannelSession
+from channels_workers.transient import is_put_off
+
+logger = logging.getLogger(__name__)
+
+#: How long a run may take until it asks the layer, before its commit, whether it still holds the
+#: message (s). Rows are kept for much longer.
+FENCE_AFTER = 30.0
+
+#: The consumers whose sends after their commit are logged.
+_late: set[str] = set()
+
+_Info = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+
+
+class Run:
+    """One run, in the transaction of the database *using*; *consumer* is its name.
+
+    Call :meth:`begin` and :meth:`end` on one thread, that of the consumer's ORM. *outbox* is that
+    of the message.
+    """
+
+    def __init__(self, outbox: Outbox, using: str, consumer: str) -> None:
+        outbox.runs += 1
+        self.using = using
+        self._consumer = consumer
+        self._outbox = outbox
+        self._message = outbox.message
+        self._key = key_of(outbox.delivery.id, outbox.runs)
+        self._atomic = transaction.atomic(using, durable=True)
+        self._committed = False
+        self._stored = 0  # how many operations of the outbox are in the row
+        self._outer = (_session_of(self._message), _http_session_of(self._message))
+
+    # Begin
+
+    def begin(self) -> bool:
+        """Begin the transaction; return False if the message is committed: it does not run again.
+
+        Raises :class:`OnceRefused` for a request.
+        """
+        if self._outbox.delivery.channel == REQUEST:
+            raise OnceRefused(
+                f"{self._consumer} has @once and got an http.request. An unsafe request runs at "
+                "most once, and a response may go out before the commit. Use "
+                "transaction.atomic() for what the request writes, and remove @once."
+            )
+        if (effects := find(self.using, self._key)) is not None:
+            self._repeat(effects)
+            return False
+        self._began = (time.monotonic(), time.time())
+        self._atomic.__enter__()
+        self._depth = self._depths()
+        transaction.on_commit(self._note_commit, using=self.using)  # before those of the consumer
+        self._outbox.transaction = self
+        self._outbox.changes = []
+        return True
+
+    def _note_commit(self) -> None:
+        self._committed = True
+        self._outbox.transaction = None  # callbacks of on_commit may send at once
+
+    # End
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Commit after the consumer has returned or raised *error*, or roll back.
+
+        Raises what the worker must know: the error, unless it only asks for an action on the
+        socket, or one of the commit.
+        """
+        failure = self._failure(error)
+        try:
+            self._exit(failure)
+        except BaseException as raised:  # COMMIT failed, or a callback of on_commit
+            if self._committed:
+                raise
+            failure = raised
+        finally:
+            self._outbox.transaction = None
+        if failure is not None:
+            self._undo(failure)
+            return
+        self._note_late_sends()
+        sweeper.watch(self.using, self._outbox)
+        if error is not None and isinstance(error, DenyConnection):
+            raise error
+
+    def _failure(self, error: BaseException | None) -> BaseException | None:
+        """Write the row; return why the transaction must roll back, None if it is to commit."""
+        failure = self._answer(error)
+        if (left_open := self._left_open()) is not None:
+            return left_open
+        return self._try_to_store(error) if failure is None else failure
+
+    def _answer(self, error: BaseException | None) -> BaseException | None:
+        """Act on an exception that answers a socket; return any other one."""
+        if error is None or is_put_off(error):
+            return error
+        is_handshake = self._outbox.delivery.channel == CONNECT and self._message.reply_channel
+        match error:
+            case AcceptConnection() if is_handshake:
+                self._message.reply_channel.send({"accept": True})
+                return None
+            case DenyConnection() if is_handshake:
+                return None  # the worker sends the refusal; see _effects()
+            case ChannelSocketException():
+                try:
+                    error.run(self._message)
+                except BaseException as raised:  # noqa: BLE001  (it is the failure of the run)
+                    return raised
+                return None
+        return error
+
+    def _try_to_store(self, error: BaseException | None) -> BaseException | None:
+        try:
+            self._refuse_outer_sessions()
+            self._ask_layer()
+            refusal = {"close": True} if error is not None and _denies(error) else None
+            effects = self._effects(refusal)
+            self._stored = len(self._outbox.operations)
+            store(self.using, self._key, effects.encode())
+        except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)
+            return raised
+        return None
+
+    def _effects(self, refusal: dict[str, Any] | None) -> Effects:
+        outbox, session = self._outbox, _session_of(self._message)
+        saved: Session | None = None
+        if isinstance(session, ChannelSession) and session.modified:
+            try:
+                saved = session.encoded()
+            except MessageError:
+                session.modified = False  # it is reported once
+                raise
+        operations = list(outbox.operations)
+        if refusal is not None:
+            reply_channel = outbox.delivery.reply_channel
+            assert reply_channel is not None  # noqa: S101  (a handshake has one)
+            operations.append(outbox.layer.make_send(reply_channel, refusal))
+        return Effects(operations, outbox.changes or [], saved)
+
+    def _refuse_outer_sessions(self) -> None:
+        session, http_session = self._outer
+        is_stored = session is not None and not isinstance(session, ChannelSession)
+        for outer, is_saved_later in ((session, is_stored), (http_session, True)):
+            if outer is not None and is_saved_later and outer.modified:
+                raise OnceRefused(
+                    f"{self._consumer} has @once and changed a session that is saved after its "
+                    "transaction. Write @once above all decorators of the consumer, or set "
+                    "`once = True` on its class."
+                )
+
+    def _ask_layer(self) -> None:
+        """After a long run, stop if another worker has taken over the message meanwhile."""
+        now = (time.monotonic(), time.time())
+        if max(now[0] - self._began[0], now[1] - self._began[1]) < FENCE_AFTER:
+            return
+        outbox = self._outbox
+        try:
+            held = outbox.layer.change_groups(outbox.delivery, [])
+        except LayerUnavailable as error:
+            raise ConsumeLater from error
+        if held is Committed.STALE:
+            raise Taken
+
+    def _depths(self) -> tuple[int, int]:
+        connection = connections[self.using]
+        return len(connection.savepoint_ids), len(connection.atomic_blocks)
+
+    def _left_open(self) -> BaseException | None:
+        """Return an error if the consumer left a block open, and end that block."""
+        if self._depths() == self._depth:
+            return None
+        connection = connections[self.using]
+        del connection.savepoint_ids[self._depth[0] :]
+        del connection.atomic_blocks[self._depth[1] :]
+        return OnceRefused(
+            f"{self._consumer} left a transaction open, so all that it wrote is rolled back. Begin "
+            "and end it in one call, with `with transaction.atomic():`."
+        )
+
+    def _exit(self, failure: BaseException | None) -> None:
+        info: _Info = (None, None, None)
+        if failure is not None:
+            info = (type(failure), failure, failure.__traceback__)
+        self._atomic.__exit__(*info)
+
+    def _note_late_sends(self) -> None:
+        if len(self._outbox.operations) > self._stored and self._consumer not in _late:
+            _late.add(self._consumer)
+            logger.warning(
+                "%s sent in a callback of on_commit. That is lost if the worker dies before the "
+                "commit of the layer. Send in the consumer itself: it goes out after the "
+                "transaction, and only if that commits.",
+                self._consumer,
+                extra=fields("sent_late", consumer=self._consumer),
+            )
+
+    # Failures, and second runs
+
+    def _undo(self, failure: BaseException) -> None:
+        if isinstance(failure, Taken):
+            self._yield(failure)
+            return
+        if is_put_off(failure) or isinstance(failure, asyncio.CancelledError):
+            raise failure
+        # What it sent before goes out. A frozen run of the same message must not commit later.
+        try:
+            store(self.using, self._key, self._effects_of_failure().encode())
+        except Taken:
+            logger.error(
+                "%s failed in a second run of message %s, which changes nothing",
+                self._consumer,
+                self._outbox.delivery.id,
+                exc_info=failure,
+                extra=fields("consumer_failed", consumer=self._consumer),
+            )
+            self._yield(failure)
+            return
+        except Exception as error:
+            raise error from failure
+        sweeper.watch(self.using, self._outbox)
+        raise failure
+
+    def _effects_of_failure(self) -> Effects:
+        delivery = self._outbox.delivery
+        # An open socket ignores the refusal of a handshake.
+        is_handshake = delivery.channel == CONNECT and delivery.reply_channel
+        refusal = REFUSAL if is_handshake else None
+        try:
+            return self._effects(refusal)
+        except MessageError:  # the session of a failed run, which is not saved
+            return self._effects(refusal)
+
+    def _yield(self, failure: BaseException) -> None:
+        """Leave the effects to the run that was committed first."""
+        if (effects := find(self.using, self._key)) is not None:
+            self._repeat(effects)
+            return
+        self._outbox.operations.clear()
+        raise ConsumeLater from failure  # that run is under way, and holds the message
+
+    def _repeat(self, payload: bytes) -> None:
+        """Let the worker commit the stored effects. Joins and leaves may be carried out twice."""
+        outbox = self._outbox
+        try:
+            effects = decode(payload)
+        except ValueError as error:  # a worker of the other release may be next
+            raise OperationalError(str(error)) from error
+        logger.warning(
+            "Message %s ran before, and its transaction is committed: %s does not run again, and "
+            "what it sent goes out now, if it has not",
+            outbox.delivery.id,
+            self._consumer,
+            extra=fields(
+                "ran_before",
+                channel=outbox.delivery.channel,
+                consumer=self._consumer,
+                message_id=outbox.delivery.id,
+            ),
+        )
+        for change in effects.changes:
+            outbox.change_groups(change)
+        outbox.operations[:] = effects.operations
+        session = _session_of(self._message)
+        if effects.session is not None:
+            session = ChannelSession(outbox.layer, *effects.session)
+            session.modified = True
+            self._message.channel_session = session
+        elif isinstance(session, ChannelSession) and self._outer[0] is None:
+            session.modified = False  # of the run that is rolled back
+
+
+def _session_of(message: Any) -> SessionBase | None:
+    return getattr(message, "channel_session", None)
+
+
+def _http_session_of(message: Any) -> SessionBase | None:
+    return getattr(message, "http_session", None)
+
+
+def _denies(error: BaseException) -> bool:
+    return isinstance(error, DenyConnection)
