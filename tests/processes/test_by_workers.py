@@ -300,7 +300,7 @@ def test_slow_downloads_of_pages_hold_no_thread(kind: str, start_site: StartSite
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_slow_readers_of_streams_leave_threads_for_pages(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind, workers=0, ANSWER_TIMEOUT=300)
+    site = start_site(kind, ANSWER_TIMEOUT=300)
     worker = site.start_worker(threads=2)
     path = f"/stream/{SIZE // PART}/"
     with ExitStack() as slow:
@@ -358,7 +358,7 @@ def test_an_unsafe_request_of_a_killed_worker_never_runs_again(
 def test_an_unsafe_request_of_a_frozen_worker_does_not_run_after_its_502(
     kind: str, start_site: StartSite
 ) -> None:
-    site = start_site(kind, workers=0, REQUEST_WAIT_TIMEOUT=TIMEOUT)
+    site = start_site(kind, REQUEST_WAIT_TIMEOUT=TIMEOUT)
     worker = site.start_worker()
     assert site.get("/greet/") == (200, b"GET nobody")
     with ExitStack() as asking:
