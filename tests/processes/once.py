@@ -5,6 +5,7 @@ The text of a frame is `<trouble> <label>`. Each run is appended to the Redis li
 
 import os
 import signal
+import threading
 
 import redis
 from django.db import transaction
@@ -28,12 +29,15 @@ def empty() -> None:
         client.flushall()
 
 
+# os.kill() may stop another thread first, and this one would go on for a moment.
+
+
 def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    signal.pthread_kill(threading.get_ident(), signal.SIGKILL)
 
 
 def freeze() -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 AFTER_THE_COMMIT = {"killed": kill, "emptied": empty, "frozen-between": freeze}
