@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Programs that the tests need beside Python: a Redis server, git, nginx, a bundler, a browser and
-# its driver. Source this file after environment.sh.
+# Programs that the tests need beside Python: a Redis server, PostgreSQL, git, nginx, a bundler, a
+# browser and its driver. Source this file after environment.sh.
 #
 # The system's package manager installs missing ones. For a user without that right on Debian, the
 # packages are unpacked into .tools instead.
@@ -12,6 +12,16 @@ export PATH
 
 has_redis() {
   command -v redis-server >/dev/null
+}
+
+# Debian installs the server's programs outside of the PATH.
+has_postgres() {
+  local folder
+  command -v initdb >/dev/null && command -v postgres >/dev/null && return
+  for folder in /usr/lib/postgresql/*/bin; do
+    [ -x "$folder/initdb" ] && [ -x "$folder/postgres" ] && return
+  done
+  return 1
 }
 
 has_git() {
@@ -110,6 +120,26 @@ install_redis() {
   install_program redis-server redis usr/bin/redis-server
 }
 
+unpack_postgres() {
+  local folder
+  unpack_packages postgresql || return
+  for folder in "$tools"/debian/usr/lib/postgresql/*/bin; do
+    write_launcher initdb "${folder#"$tools/debian/"}/initdb" &&
+      write_launcher postgres "${folder#"$tools/debian/"}/postgres"
+  done
+}
+
+install_postgres() {
+  if can_install_packages; then
+    install_packages postgresql
+  elif command -v apt-get >/dev/null; then
+    unpack_postgres
+  elif command -v brew >/dev/null; then
+    say "Installing postgresql by brew ..."
+    brew install --quiet postgresql >&2
+  fi
+}
+
 install_git() {
   install_program git git usr/bin/git
 }
@@ -139,7 +169,7 @@ require_bundler() {
   has_bundler || fail "The bundle needs esbuild on the PATH (Debian: esbuild, brew: esbuild)."
 }
 
-# Put redis-server, git, nginx, a Chromium and chromedriver on the PATH.
+# Put redis-server, PostgreSQL, git, nginx, a Chromium and chromedriver on the PATH.
 require_tools() {
   has_redis || install_redis || true
   has_redis || fail "The tests need redis-server on the PATH (Debian: redis-server, brew: redis)."
@@ -147,6 +177,8 @@ require_tools() {
   has_git || fail "The tests need git on the PATH (Debian: git, brew: git)."
   has_nginx || install_nginx || true
   has_nginx || fail "The tests need nginx on the PATH (Debian: nginx, brew: nginx)."
+  has_postgres || install_postgres || true
+  has_postgres || fail "The tests need PostgreSQL (Debian: postgresql, brew: postgresql)."
   require_bundler
   has_browser || install_browser || true
   has_browser || fail "The tests need Chromium or Google Chrome, and chromedriver on the PATH" \

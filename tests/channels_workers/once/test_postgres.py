@@ -1,6 +1,5 @@
 """@once on a real PostgreSQL: two runs at once, deadlocks, lost connections."""
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,21 +17,11 @@ from channels_workers.models import CommittedMessage
 from channels_workers.once import once
 from channels_workers.worker.dispatch import Outcome
 from chat.models import Room
-from labs.rehearsal.postgres import Postgres, program
+from labs.rehearsal.postgres import Postgres
 from tests.channels_workers.consumers import TIMEOUT
 from tests.channels_workers.once.conftest import OUT, Trial
 
 DB = "postgres"
-
-
-def has_postgres() -> bool:
-    try:
-        return bool(shutil.which(program("initdb")))
-    except FileNotFoundError:
-        return False
-
-
-pytestmark = pytest.mark.skipif(not has_postgres(), reason="needs a PostgreSQL server")
 
 
 @pytest.fixture(scope="module")
