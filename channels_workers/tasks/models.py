@@ -1,0 +1,56 @@
+"""The rows of tasks: what they are called with, and what became of them."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from django.db import models
+from django.utils import timezone
+
+from channels_workers.tasks.api import TaskResultStatus
+from channels_workers.tasks.channels import LONGEST_QUEUE
+
+
+class StoredTask(models.Model):
+    """A task that was enqueued, with its result; see ``TaskResult`` of Django.
+
+    ``attempts`` counts its runs, and grows with each change of hands: a worker that was overtaken
+    finds another number than its own. ``failures`` counts the runs that raised and are repeated.
+    ``message_id`` is the id of the message whose worker runs it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    backend = models.CharField(max_length=100)
+    path = models.TextField()
+    queue = models.CharField(max_length=LONGEST_QUEUE)
+    priority = models.SmallIntegerField(default=0)
+    run_after = models.DateTimeField(null=True, blank=True)
+    takes_context = models.BooleanField(default=False)
+    args = models.JSONField(default=list)
+    kwargs = models.JSONField(default=dict)
+    status = models.CharField(
+        max_length=10, choices=TaskResultStatus.choices, default=TaskResultStatus.READY
+    )
+    enqueued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    last_attempted_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    return_value = models.JSONField(null=True)
+    errors = models.JSONField(default=list)
+    worker_ids = models.JSONField(default=list)
+    attempts = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    message_id = models.TextField(default="")
+
+    class Meta:
+        verbose_name = "task"
+        indexes = [models.Index(fields=["finished_at"], name="channels_workers_task_finished")]
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.id} ({self.status})"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it never runs again."""
+        return self.status in (TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED)
