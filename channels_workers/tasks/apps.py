@@ -9,8 +9,7 @@ from django.apps import AppConfig
 from channels_workers import routing
 from channels_workers.routing import Route
 from channels_workers.signals import worker_ready
-from channels_workers.tasks.api import task_backends
-from channels_workers.tasks.backend import TaskBackend
+from channels_workers.tasks.backend import our_backends
 from channels_workers.tasks.channels import channels_of
 
 __all__ = ["TasksConfig"]
@@ -31,16 +30,11 @@ class TasksConfig(AppConfig):
         worker_ready.connect(start_keeper)
 
 
-def backends() -> list[TaskBackend]:
-    """Return our backends in ``TASKS``."""
-    return [found for found in task_backends.all() if isinstance(found, TaskBackend)]
-
-
 def routes() -> list[Route]:
     """Return the route of all channels of tasks; none without a backend of ours."""
     from channels_workers.tasks.run import run_task  # noqa: PLC0415  (models are loaded by then)
 
-    queues = sorted({queue for backend in backends() for queue in backend.queues})
+    queues = sorted({queue for backend in our_backends() for queue in backend.queues})
     channels = [channel for queue in queues for channel in channels_of(queue)]
     return [Route(channels, run_task)] if channels else []
 
@@ -49,5 +43,5 @@ def start_keeper(sender: Any, **kwargs: object) -> None:
     """Start the thread that keeps the rows, in each worker process."""
     from channels_workers.tasks.keeper import Keeper  # noqa: PLC0415  (as above)
 
-    if sender.number == 0 and backends():
+    if sender.number == 0 and our_backends():
         Keeper(sender.channel_layer, sender.stopping).thread.start()

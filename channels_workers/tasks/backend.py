@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Iterable
-from datetime import datetime
 from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
@@ -13,11 +12,12 @@ from uuid import uuid4
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import DatabaseError, router, transaction
 from django.utils import timezone
 
-from channels_workers.channel import Channel
+from channels_workers.exceptions import ChannelError
 from channels_workers.layers.types import LONGEST_DELAY
+from channels_workers.logs import fields
 from channels_workers.tasks.api import (
     AnyResult,
     AnyTask,
@@ -26,12 +26,16 @@ from channels_workers.tasks.api import (
     TaskResult,
     TaskResultDoesNotExist,
     TaskResultStatus,
+    task_backends,
     task_enqueued,
 )
-from channels_workers.tasks.channels import LONGEST_QUEUE, channel_of, is_queue_name
-from channels_workers.tasks.options import Options, read_options
+from channels_workers.tasks.channels import LONGEST_QUEUE, is_queue_name, seconds_until
+from channels_workers.tasks.options import SCHEDULE, Options, read_options
+from channels_workers.tasks.schedules import Schedule, read_schedules
 
 __all__ = ["TaskBackend"]
+
+logger = logging.getLogger(__name__)
 
 APP = "channels_workers.tasks"
 
@@ -53,10 +57,15 @@ class TaskBackend(BaseTaskBackend):
         """The ``OPTIONS``; ``ImproperlyConfigured`` for an invalid one."""
         return read_options(self.alias, self.options)
 
+    @cached_property
+    def schedules(self) -> list[Schedule]:
+        """The schedules in ``OPTIONS``; ``ImproperlyConfigured`` for an invalid one."""
+        return read_schedules(self.alias, self.options.get(SCHEDULE, {}))
+
     def validate_task(self, task: AnyTask) -> None:
         """Raise ``InvalidTask`` for a task that cannot run here, also beyond a year from now."""
         super().validate_task(task)
-        if task.run_after is not None and seconds_until(task.run_after) > LONGEST_DELAY:
+        if seconds_until(task.run_after) > LONGEST_DELAY:
             raise InvalidTask(
                 f"run_after must be within a year ({LONGEST_DELAY:,} s), the longest time that a "
                 f"message can wait, not {task.run_after}. Let a scheduled task enqueue it later."
@@ -65,14 +74,19 @@ class TaskBackend(BaseTaskBackend):
     def enqueue(self, task: AnyTask, args: Any, kwargs: Any) -> Any:
         """Store *task*, and send it to the workers after the transaction; return its result.
 
-        Outside a transaction it is sent at once. If that fails nothing is stored, and the error of
-        :meth:`Channel.send() <channels_workers.channel.Channel.send>` is raised. In a consumer it
-        goes out with the consumer's commit.
+        If it cannot be sent then, that is logged, and a worker sends it. Outside a transaction it
+        is sent at once. If that fails nothing is stored, and the error of :meth:`Channel.send()
+        <channels_workers.channel.Channel.send>` is raised. In a consumer it goes out with the
+        consumer's commit.
         """
         self.validate_task(task)
+        return self.enqueue_as(str(uuid4()), task, args, kwargs)
+
+    def enqueue_as(self, task_id: str, task: AnyTask, args: Any, kwargs: Any) -> AnyResult:
+        """Do what :meth:`enqueue` does, for a result with this id."""
         result = TaskResult(
             task=task,
-            id=str(uuid4()),
+            id=task_id,
             status=TaskResultStatus.READY,
             enqueued_at=timezone.now(),
             started_at=None,
@@ -84,22 +98,27 @@ class TaskBackend(BaseTaskBackend):
             errors=[],
             worker_ids=[],
         )
-        row = _rows().store(result)
-        if transaction.get_connection(row._state.db).in_atomic_block:
-            transaction.on_commit(partial(self._send, result), using=row._state.db)
+        rows, using = _rows(), _database()
+        if transaction.get_connection(using).in_atomic_block:
+            row = rows.store(result, is_sent=False)
+            transaction.on_commit(partial(self._send_committed, row, result), using=using)
             return result
+        row = rows.store(result, is_sent=True)
         try:
-            self._send(result)
+            rows.send(row)
         except BaseException:
             row.delete()
             raise
+        task_enqueued.send(sender=type(self), task_result=result)
         return result
 
-    def _send(self, result: AnyResult) -> None:
-        task = result.task
-        wait = 0.0 if task.run_after is None else seconds_until(task.run_after)
-        channel = Channel(channel_of(task.queue_name, task.priority))
-        channel.send({"task": result.id, "failures": 0}, delay=wait if wait > 0 else None)
+    def _send_committed(self, row: Any, result: AnyResult) -> None:
+        try:
+            _rows().send(row)
+            _rows().note_sent(row)
+        except (ChannelError, DatabaseError) as error:
+            text = "Task %s is stored, and a worker will send it, which failed here: %s"
+            logger.warning(text, result.id, error, extra=fields("task_unsent"))
         task_enqueued.send(sender=type(self), task_result=result)
 
     def get_result(self, result_id: str) -> AnyResult:
@@ -145,14 +164,20 @@ class TaskBackend(BaseTaskBackend):
     def _check_options(self) -> Iterable[CheckMessage]:
         try:
             read_options(self.alias, self.options)
+            for schedule in read_schedules(self.alias, self.options.get(SCHEDULE, {})):
+                schedule.load()
         except ImproperlyConfigured as error:
             hint = "Correct OPTIONS in TASKS."
             yield Error(str(error), hint=hint, id="channels_workers.E021")
 
 
-def seconds_until(moment: datetime) -> float:
-    """Return how far *moment* is ahead (s). A naive one is in local time."""
-    return moment.timestamp() - time.time()
+def our_backends() -> list[TaskBackend]:
+    """Return our backends in ``TASKS``."""
+    return [found for found in task_backends.all() if isinstance(found, TaskBackend)]
+
+
+def _database() -> str:
+    return router.db_for_write(_rows().StoredTask)
 
 
 def _rows() -> ModuleType:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from datetime import timedelta
 
 from django.db import connections
@@ -11,20 +13,23 @@ from django.utils import timezone
 
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency.threads import Duty
-from channels_workers.exceptions import MessageError, TaskLost
+from channels_workers.exceptions import ChannelFull, MessageError, TaskLost
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import DeadLetter
 from channels_workers.logs import fields
 from channels_workers.tasks import rows
-from channels_workers.tasks.api import task_backends
-from channels_workers.tasks.backend import TaskBackend
+from channels_workers.tasks.backend import TaskBackend, our_backends
 from channels_workers.tasks.channels import PREFIX
+from channels_workers.tasks.firing import fire_due
 from channels_workers.tasks.models import StoredTask
 
 logger = logging.getLogger(__name__)
 
-#: The pause between two looks (s).
-PAUSE = 60.0
+#: The pause between two looks (s), and between two that also sweep.
+PAUSE, SWEEP_PAUSE = 10.0, 60.0
+
+#: For how long a task is left to its sender (s).
+UNSENT_AFTER = 10.0
 
 #: Rows that one statement deletes.
 BATCH = 1_000
@@ -33,21 +38,22 @@ BATCH = 1_000
 class Keeper:
     """A thread that looks after the rows until *stopping* is set.
 
-    It deletes the rows of tasks that finished longer ago than ``RESULTS_KEPT``, and ends tasks
-    whose message is a dead letter of *layer*. Several processes do so side by side.
+    It enqueues scheduled tasks, and sends tasks that were committed and not sent. It deletes the
+    rows of tasks that finished longer ago than ``RESULTS_KEPT``, and ends tasks whose message is a
+    dead letter of *layer*. Several processes do so side by side.
     """
 
     def __init__(self, layer: WorkerLayer, stopping: threading.Event) -> None:
         self._layer = layer
         self._stopping = stopping
+        self._swept_at = -math.inf  # monotonic seconds
         self.thread = Duty("tasks", self._run)
 
     def _run(self) -> None:
         attempts = Backoff(logger, "Looking after the rows of tasks", PAUSE)
         while not self._stopping.is_set():
-            wait = PAUSE
             try:
-                self.look()
+                wait = self.look(time.time())
             except Exception as error:  # noqa: BLE001  (logged; the thread must go on)
                 wait = attempts.failed(error)
             else:
@@ -56,16 +62,23 @@ class Keeper:
                 connections.close_all()
             self._stopping.wait(wait)
 
-    def look(self) -> None:
+    def look(self, now: float) -> float:
+        """Do what is due at *now*, in seconds since 1970; return how long to wait for more (s)."""
+        send_unsent()
+        if time.monotonic() - self._swept_at >= SWEEP_PAUSE:
+            self.sweep()
+            self._swept_at = time.monotonic()
+        due = min((fire_due(backend, now) for backend in our_backends()), default=math.inf)
+        return min(PAUSE, max(0.0, due - time.time()))
+
+    def sweep(self) -> None:
         """End lost tasks, and delete old rows."""
         for letter in self._layer.admin.dead_letters():
             if letter.message.channel.startswith(PREFIX) and not letter.is_unreadable:
                 self._end(letter)
-        for alias in task_backends:
-            backend = task_backends[alias]
-            while isinstance(backend, TaskBackend) and not self._stopping.is_set():
-                if delete_old(backend) < BATCH:
-                    break
+        for backend in our_backends():
+            while delete_old(backend) == BATCH and not self._stopping.is_set():
+                pass
 
     def _end(self, letter: DeadLetter) -> None:
         message = letter.message
@@ -80,6 +93,20 @@ class Keeper:
             text = "Task %s, %s, has failed: its message is a dead letter, %s"
             extra = fields("task_lost", channel=message.channel, message_id=message.id)
             logger.error(text, row.id, row.path, letter.reason, extra=extra)
+
+
+def send_unsent() -> None:
+    """Send tasks whose sender was killed between its commit and the message, or could not send."""
+    full: ChannelFull | None = None
+    for row in rows.take_unsent(timezone.now() - timedelta(seconds=UNSENT_AFTER), BATCH):
+        try:
+            rows.send(row)
+        except ChannelFull as error:  # of this queue; it is tried again later
+            full = error
+        else:
+            rows.note_sent(row)
+    if full is not None:
+        raise full
 
 
 def delete_old(backend: TaskBackend) -> int:

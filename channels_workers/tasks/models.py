@@ -16,7 +16,8 @@ class StoredTask(models.Model):
 
     ``attempts`` counts its runs, and grows with each change of hands: a worker that was overtaken
     finds another number than its own. ``failures`` counts the runs that raised and are repeated.
-    ``message_id`` is the id of the message whose worker runs it.
+    ``message_id`` is the id of the message whose worker runs it. ``unsent_since`` is set from the
+    transaction that enqueues it until its message is sent.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -42,6 +43,7 @@ class StoredTask(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     message_id = models.TextField(default="")
+    unsent_since = models.DateTimeField(null=True, blank=True, db_index=True)
 
     class Meta:
         verbose_name = "task"
@@ -54,3 +56,23 @@ class StoredTask(models.Model):
     def is_finished(self) -> bool:
         """Whether it never runs again."""
         return self.status in (TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED)
+
+
+class StoredSchedule(models.Model):
+    """When a schedule of ``SCHEDULE`` fires next, and the due time that fired last."""
+
+    backend = models.CharField(max_length=100)
+    name = models.CharField(max_length=100)
+    next_at = models.DateTimeField()
+    last_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "schedule"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["backend", "name"], name="channels_workers_schedule_name"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}, next at {self.next_at}"

@@ -9,6 +9,9 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+#: The key that :mod:`channels_workers.tasks.schedules` reads.
+SCHEDULE = "SCHEDULE"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -29,16 +32,17 @@ class Options:
 
 
 def read_options(alias: str, given: Mapping[str, Any]) -> Options:
-    """Return ``TASKS[alias]["OPTIONS"]`` with the defaults.
+    """Return ``TASKS[alias]["OPTIONS"]`` with the defaults, without its schedules.
 
     Raises :class:`~django.core.exceptions.ImproperlyConfigured` for an unknown key or an invalid
     value.
     """
+    given = {name: value for name, value in given.items() if name != SCHEDULE}
     known = {field.name for field in fields(Options)}
     if unknown := sorted(set(given) - known):
         raise ImproperlyConfigured(
             f"TASKS[{alias!r}]['OPTIONS'] has the unknown key {unknown[0]!r}. "
-            f"Known keys: {', '.join(sorted(known))}."
+            f"Known keys: {', '.join(sorted({*known, SCHEDULE}))}."
         )
     for name, value in given.items():
         _check(alias, name, value)

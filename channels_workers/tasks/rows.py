@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from channels_workers.channel import Channel
 from channels_workers.tasks.api import (
     AnyResult,
     AnyTask,
@@ -18,11 +21,15 @@ from channels_workers.tasks.api import (
     TaskResultStatus,
     task_backends,
 )
+from channels_workers.tasks.channels import channel_of, seconds_until
 from channels_workers.tasks.models import StoredTask
 
 
-def store(result: AnyResult) -> StoredTask:
-    """Insert the row of *result*, which has not run, and return it."""
+def store(result: AnyResult, *, is_sent: bool) -> StoredTask:
+    """Insert the row of *result*, which has not run, and return it.
+
+    Unless it *is_sent* soon, workers will send its message; see :func:`take_unsent`.
+    """
     task = result.task
     return StoredTask.objects.create(
         id=UUID(result.id),
@@ -35,7 +42,29 @@ def store(result: AnyResult) -> StoredTask:
         args=result.args,
         kwargs=result.kwargs,
         enqueued_at=result.enqueued_at or timezone.now(),
+        unsent_since=None if is_sent else timezone.now(),
     )
+
+
+def send(row: StoredTask) -> None:
+    """Send the message of *row*, which arrives when it is due; in a consumer with its commit."""
+    wait = seconds_until(row.next_attempt_at or row.run_after)
+    content = {"task": str(row.id), "failures": row.failures}
+    Channel(channel_of(row.queue, row.priority)).send(content, delay=wait or None)
+
+
+def note_sent(row: StoredTask) -> None:
+    """Note that the message of *row* is sent."""
+    StoredTask.objects.filter(pk=row.pk).update(unsent_since=None)
+
+
+def take_unsent(before: datetime, most: int) -> Iterator[StoredTask]:
+    """Yield up to *most* rows that are unsent since *before*, for this caller alone."""
+    found = StoredTask.objects.filter(unsent_since__lt=before).order_by("unsent_since")
+    for row in found[:most]:
+        same = StoredTask.objects.filter(pk=row.pk, unsent_since=row.unsent_since)
+        if same.update(unsent_since=timezone.now()):
+            yield row
 
 
 def find(task_id: object) -> StoredTask | None:

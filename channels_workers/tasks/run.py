@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Coroutine
-from datetime import datetime, timedelta
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from traceback import format_exception
 from typing import Any, NamedTuple
@@ -125,7 +124,7 @@ def _skip(message: Message, row: StoredTask | None) -> None:
         _log_skipped(message, f"it is {row.status} already")
     elif row.status == TaskResultStatus.READY and message.id == row.message_id:
         # The worker died after it had put the task off, and before it sent the next message.
-        _send_again(message, row)
+        rows.send(row)
 
 
 def _log_skipped(message: Message, why: str) -> None:
@@ -160,7 +159,7 @@ def _end_failed(
     if pause is None:
         _finish(message, row, result, rows.fail(row, stored))
     elif rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause)):
-        _send_again(message, row)
+        rows.send(row)
         _log_put_off(message, row, error, pause)
     else:
         _log_overtaken(message)
@@ -172,17 +171,6 @@ def _options(row: StoredTask) -> Options:
     except ImproperlyConfigured:  # it was removed from TASKS
         return Options()
     return backend.settings if isinstance(backend, TaskBackend) else Options()
-
-
-def _send_again(message: Message, row: StoredTask) -> None:
-    """Send the next message of *row* with the commit of this one."""
-    wait = max(0.0, _timestamp(row.next_attempt_at) - time.time())
-    content = {"task": str(row.id), "failures": row.failures}
-    message.channel.send(content, delay=wait)
-
-
-def _timestamp(moment: datetime | None) -> float:
-    return moment.timestamp() if moment else 0.0
 
 
 def _finish(message: Message, row: StoredTask, result: AnyResult | None, is_ours: bool) -> None:

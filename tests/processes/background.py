@@ -7,5 +7,12 @@ from chat_project.settings import CHANNEL_WORKERS as CHAT
 from tests.settings import INSTALLED_APPS as WITH_TASKS
 
 INSTALLED_APPS = WITH_TASKS
-TASKS = {"default": {"BACKEND": "channels_workers.tasks.TaskBackend"}}
+EVERY = {"task": "tests.processes.background_tasks.note", "every": 2, "args": ["tick"]}
+SCHEDULE = {"ticks": EVERY} if "TICKS" in os.environ else {}
+TASKS = {
+    "default": {
+        "BACKEND": "channels_workers.tasks.TaskBackend",
+        "OPTIONS": {"SCHEDULE": SCHEDULE},
+    }
+}
 CHANNEL_WORKERS = {**CHAT, "STOP_TIMEOUT": float(os.environ.get("STOP_TIMEOUT", "25"))}

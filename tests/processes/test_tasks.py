@@ -124,3 +124,29 @@ def test_a_delayed_task_outlives_the_workers(site: Site) -> None:
     site.worker()
     site.wait_for("ran", ["a"])
     wait_for(lambda: site.result(task)["status"] == "SUCCESSFUL", "the result", 60)
+
+
+def test_a_schedule_fires_once_for_all_workers_and_over_restarts(site: Site) -> None:
+    victim, _ = site.worker(TICKS="1"), site.worker(TICKS="1")
+    wait_for(lambda: len(site.listed("ran")) >= 2, "two firings", 60)
+    victim.signal(signal.SIGKILL)
+    victim.wait()
+    seen = len(site.listed("ran"))
+    site.worker(TICKS="1")
+    wait_for(lambda: len(site.listed("ran")) >= seen + 3, "more firings", 90)
+    stored, of_due_times = json.loads(site.shell(FIRINGS))
+    assert stored >= seen
+    assert of_due_times == stored
+
+
+#: How many tasks there are, and how many of them have the id of a due time of the schedule.
+FIRINGS = """
+from channels_workers.tasks.models import StoredTask
+from tests.processes.background import EVERY
+from channels_workers.tasks.schedules import Schedule
+schedule, found = Schedule("ticks", **EVERY), {str(row.pk) for row in StoredTask.objects.all()}
+moment, ids = timezone.now().timestamp() + 60, set()
+for step in range(1_000):
+    ids.add(schedule.id_of("default", schedule.following(moment - step * schedule.every)))
+print(json.dumps([len(found), len(found & ids)]))
+"""

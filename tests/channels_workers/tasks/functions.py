@@ -78,3 +78,7 @@ def unstorable() -> object:
 
 def clock() -> float:
     return time.time()
+
+
+#: The task of schedules. Tests make it for their settings.
+scheduled_add: Any = None

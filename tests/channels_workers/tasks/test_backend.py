@@ -23,6 +23,7 @@ from channels_workers.tasks.api import (
     task_finished,
     task_started,
 )
+from channels_workers.tasks.keeper import send_unsent
 from channels_workers.tasks.models import StoredTask
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.tasks import functions
@@ -235,6 +236,62 @@ def test_a_task_that_cannot_be_sent_is_not_stored(tasks: InMemoryChannelLayer) -
     with pytest.raises(ChannelFull):
         task(functions.add).enqueue(2)
     assert StoredTask.objects.count() == 1
+
+
+def test_a_committed_task_that_cannot_be_sent_is_sent_by_a_worker(
+    tasks: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks.capacity = 1
+    task(functions.add).enqueue(1)
+    with heard(task_enqueued) as enqueued, transaction.atomic():
+        late = task(functions.add).enqueue(2)
+    assert len(enqueued) == 1
+    (line,) = [each for each in caplog.records if each.__dict__.get("event") == "task_unsent"]
+    assert line.levelname == "WARNING"
+    tasks.capacity = 10
+    assert (late.status, waiting(tasks)) == (TaskResultStatus.READY, ["tasks.default"])
+    send_unsent()
+    assert waiting(tasks) == ["tasks.default"]  # it is left to its sender for a while
+    StoredTask.objects.filter(pk=late.id).update(unsent_since=long_ago())
+    send_unsent()
+    send_unsent()
+    assert waiting(tasks) == ["tasks.default"] * 2
+
+
+def test_a_full_queue_does_not_hold_up_another(tasks: InMemoryChannelLayer) -> None:
+    tasks.capacity = 1
+    task(functions.add).enqueue(1)
+    with transaction.atomic():
+        task(functions.add).enqueue(2)
+        task(functions.add, queue_name="mail").enqueue(3)
+    tasks.store.streams["tasks.mail"].waiting.clear()
+    StoredTask.objects.exclude(status="SUCCESSFUL").update(unsent_since=long_ago())
+    with pytest.raises(ChannelFull):
+        send_unsent()
+    assert sorted(waiting(tasks)) == ["tasks.default", "tasks.mail"]
+
+
+def long_ago() -> datetime:
+    return timezone.now() - timedelta(minutes=1)
+
+
+def test_lost_messages_can_be_sent_again(tasks: InMemoryChannelLayer, run: Run) -> None:
+    """After Redis has lost its data: a row decides, so a message too many does no harm."""
+    due = timezone.now() + timedelta(hours=1)
+    results = [task(functions.add).enqueue(1), task(functions.fail_thrice).enqueue("broken")]
+    task(functions.add).using(run_after=due).enqueue(2)
+    run()
+    run()
+    StoredTask.objects.filter(status="READY").update(unsent_since=long_ago())
+    send_unsent()
+    assert [each.channel for each in tasks.admin.delayed()] == ["tasks.default"] * 4
+    tasks.store.clock = lambda: due.timestamp() + 1
+    tasks.admin.send_due()
+    for _ in range(4):
+        run()
+    assert done == [1, "broken", "broken", 2]
+    results[1].refresh()
+    assert results[1].attempts == 2
 
 
 # Signals

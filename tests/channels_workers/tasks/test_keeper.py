@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def look(layer: InMemoryChannelLayer) -> None:
-    Keeper(layer, threading.Event()).look()
+    Keeper(layer, threading.Event()).sweep()
 
 
 def test_rows_are_kept_for_their_time(

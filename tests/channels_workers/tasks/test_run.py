@@ -93,7 +93,7 @@ def test_options_are_for_tasks_without_a_policy(
     run()
     (line,) = [each for each in caplog.records if each.__dict__.get("event")]
     assert (line.levelname, line.__dict__["event"]) == ("WARNING", "task_failed_for_now")
-    assert pass_time(tasks, 0) == 1
+    assert tasks.admin.delayed() == []
     run()
     result.refresh()
     assert (result.status, result.attempts) == (TaskResultStatus.FAILED, 2)
