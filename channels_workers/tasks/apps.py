@@ -16,7 +16,7 @@ __all__ = ["TasksConfig"]
 
 
 class TasksConfig(AppConfig):
-    """Lets workers run the tasks of each :class:`TaskBackend` in ``TASKS``."""
+    """Lets workers run the tasks of :class:`~channels_workers.tasks.TaskBackend`."""
 
     name = "channels_workers.tasks"
     label = "channels_workers_tasks"

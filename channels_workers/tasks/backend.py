@@ -12,7 +12,7 @@ from uuid import uuid4
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, router, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from channels_workers.exceptions import ChannelError
@@ -98,7 +98,8 @@ class TaskBackend(BaseTaskBackend):
             errors=[],
             worker_ids=[],
         )
-        rows, using = _rows(), _database()
+        rows = _rows()
+        using = rows.primary(rows.StoredTask)
         if transaction.get_connection(using).in_atomic_block:
             row = rows.store(result, is_sent=False)
             transaction.on_commit(partial(self._send_committed, row, result), using=using)
@@ -174,10 +175,6 @@ class TaskBackend(BaseTaskBackend):
 def our_backends() -> list[TaskBackend]:
     """Return our backends in ``TASKS``."""
     return [found for found in task_backends.all() if isinstance(found, TaskBackend)]
-
-
-def _database() -> str:
-    return router.db_for_write(_rows().StoredTask)
 
 
 def _rows() -> ModuleType:

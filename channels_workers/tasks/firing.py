@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.db import router, transaction
+from django.db import transaction
+from django.db.models import QuerySet
 
 from channels_workers.logs import fields
 from channels_workers.tasks import rows
 from channels_workers.tasks.backend import TaskBackend
-from channels_workers.tasks.models import StoredSchedule
+from channels_workers.tasks.models import StoredSchedule, primary
 from channels_workers.tasks.schedules import Schedule
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def fire_due(backend: TaskBackend, now: float) -> float:
     own. The row of a schedule has its next due time, and one process moves it on.
     """
     schedules = {schedule.name: schedule for schedule in backend.schedules}
-    stored = StoredSchedule.objects.filter(backend=backend.alias, name__in=schedules)
+    stored = _all().filter(backend=backend.alias, name__in=schedules)
     found = {row.name: row for row in stored} if schedules else {}
     errors: list[Exception] = []
     for name, schedule in schedules.items():
@@ -44,6 +45,10 @@ def fire_due(backend: TaskBackend, now: float) -> float:
     return min(_due_times(schedules.values(), now), default=float("inf"))
 
 
+def _all() -> QuerySet[StoredSchedule]:
+    return StoredSchedule.objects.using(primary(StoredSchedule))
+
+
 def _due_times(schedules: Iterable[Schedule], now: float) -> list[float]:
     return [schedule.following(now) for schedule in schedules]
 
@@ -51,9 +56,7 @@ def _due_times(schedules: Iterable[Schedule], now: float) -> list[float]:
 def _begin(alias: str, schedule: Schedule, now: float) -> None:
     """Store the first due time of a new schedule."""
     following = _moment(schedule.following(now))
-    StoredSchedule.objects.get_or_create(
-        backend=alias, name=schedule.name, defaults={"next_at": following}
-    )
+    _all().get_or_create(backend=alias, name=schedule.name, defaults={"next_at": following})
 
 
 def _look(backend: TaskBackend, schedule: Schedule, row: StoredSchedule, now: float) -> None:
@@ -61,8 +64,8 @@ def _look(backend: TaskBackend, schedule: Schedule, row: StoredSchedule, now: fl
     is_changed = due > following or not schedule.includes(due)  # or a clock was set back
     if due > now and not is_changed:
         return
-    with transaction.atomic(using=router.db_for_write(StoredSchedule)):
-        same = StoredSchedule.objects.filter(pk=row.pk, next_at=row.next_at)
+    with transaction.atomic(using=primary(StoredSchedule)):
+        same = _all().filter(pk=row.pk, next_at=row.next_at)
         if not same.update(next_at=_moment(following)) or is_changed:
             return
         if schedule.missed == "skip" and now - due > LATE:
@@ -70,7 +73,7 @@ def _look(backend: TaskBackend, schedule: Schedule, row: StoredSchedule, now: fl
         elif rows.find(task_id := schedule.id_of(backend.alias, due)) is None:
             arguments = (list(schedule.args), dict(schedule.kwargs or {}))
             backend.enqueue_as(task_id, schedule.load(), *arguments)
-            StoredSchedule.objects.filter(pk=row.pk).update(last_at=_moment(due))
+            _all().filter(pk=row.pk).update(last_at=_moment(due))
 
 
 def _log_missed(schedule: Schedule, due: float, now: float) -> None:

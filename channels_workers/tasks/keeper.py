@@ -21,7 +21,6 @@ from channels_workers.tasks import rows
 from channels_workers.tasks.backend import TaskBackend, our_backends
 from channels_workers.tasks.channels import PREFIX
 from channels_workers.tasks.firing import fire_due
-from channels_workers.tasks.models import StoredTask
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +111,8 @@ def send_unsent() -> None:
 def delete_old(backend: TaskBackend) -> int:
     """Delete up to BATCH rows of *backend* older than ``RESULTS_KEPT``; return how many."""
     limit = timezone.now() - timedelta(seconds=backend.settings.RESULTS_KEPT)
-    old = StoredTask.objects.filter(backend=backend.alias, finished_at__lt=limit)
+    old = rows.all_tasks().filter(backend=backend.alias, finished_at__lt=limit)
     keys = list(old.order_by("finished_at").values_list("pk", flat=True)[:BATCH])
     if keys:
-        StoredTask.objects.filter(pk__in=keys).delete()
+        rows.all_tasks().filter(pk__in=keys).delete()
     return len(keys)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from django.db import models
+from django.db import models, router
 from django.utils import timezone
 
 from channels_workers.tasks.api import TaskResultStatus
 from channels_workers.tasks.channels import LONGEST_QUEUE
+
+
+def primary(model: type[models.Model]) -> str:
+    """Return the database that *model* is written to. A replica may lag behind a message."""
+    return router.db_for_write(model)
 
 
 class StoredTask(models.Model):

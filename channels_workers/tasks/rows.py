@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -22,7 +23,12 @@ from channels_workers.tasks.api import (
     task_backends,
 )
 from channels_workers.tasks.channels import channel_of, seconds_until
-from channels_workers.tasks.models import StoredTask
+from channels_workers.tasks.models import StoredTask, primary
+
+
+def all_tasks() -> QuerySet[StoredTask]:
+    """Return all rows, as they are in the database that is written to."""
+    return StoredTask.objects.using(primary(StoredTask))
 
 
 def store(result: AnyResult, *, is_sent: bool) -> StoredTask:
@@ -55,14 +61,14 @@ def send(row: StoredTask) -> None:
 
 def note_sent(row: StoredTask) -> None:
     """Note that the message of *row* is sent."""
-    StoredTask.objects.filter(pk=row.pk).update(unsent_since=None)
+    all_tasks().filter(pk=row.pk).update(unsent_since=None)
 
 
 def take_unsent(before: datetime, most: int) -> Iterator[StoredTask]:
     """Yield up to *most* rows that are unsent since *before*, for this caller alone."""
-    found = StoredTask.objects.filter(unsent_since__lt=before).order_by("unsent_since")
+    found = all_tasks().filter(unsent_since__lt=before).order_by("unsent_since")
     for row in found[:most]:
-        same = StoredTask.objects.filter(pk=row.pk, unsent_since=row.unsent_since)
+        same = all_tasks().filter(pk=row.pk, unsent_since=row.unsent_since)
         if same.update(unsent_since=timezone.now()):
             yield row
 
@@ -73,7 +79,7 @@ def find(task_id: object) -> StoredTask | None:
         key = UUID(str(task_id))
     except ValueError:
         return None
-    return StoredTask.objects.filter(pk=key).first()
+    return all_tasks().filter(pk=key).first()
 
 
 def task_of(row: StoredTask) -> AnyTask:
@@ -133,7 +139,7 @@ def error_of(error: BaseException, trace: str) -> dict[str, str]:
 
 def change(row: StoredTask, **values: Any) -> bool:
     """Write *values* if the row is as *row* says; return whether it was, and then change *row*."""
-    same = StoredTask.objects.filter(pk=row.pk, attempts=row.attempts, status=row.status)
+    same = all_tasks().filter(pk=row.pk, attempts=row.attempts, status=row.status)
     if not same.filter(failures=row.failures).update(**values):
         return False
     for name, value in values.items():

@@ -15,4 +15,5 @@ TASKS = {
         "OPTIONS": {"SCHEDULE": SCHEDULE},
     }
 }
-CHANNEL_WORKERS = {**CHAT, "STOP_TIMEOUT": float(os.environ.get("STOP_TIMEOUT", "25"))}
+CHANNEL_WORKERS = {**CHAT, "DELIVERIES": int(os.environ.get("DELIVERIES", "3"))}
+CHANNEL_WORKERS |= {"STOP_TIMEOUT": float(os.environ.get("STOP_TIMEOUT", "25"))}

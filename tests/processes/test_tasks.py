@@ -126,6 +126,20 @@ def test_a_delayed_task_outlives_the_workers(site: Site) -> None:
     wait_for(lambda: site.result(task)["status"] == "SUCCESSFUL", "the result", 60)
 
 
+def test_a_task_that_kills_its_workers_has_failed(site: Site) -> None:
+    site.env["DELIVERIES"] = "1"
+    victim = site.worker()
+    task = site.enqueue("hold.enqueue('a')")
+    site.wait_for("begun", ["a 1"])
+    victim.signal(signal.SIGKILL)
+    victim.wait()
+    reaper = site.worker()
+    reaper.wait_for_line("dead letter", 60)
+    site.worker()  # it looks when it starts, and every minute
+    wait_for(lambda: site.result(task)["status"] == "FAILED", "the result", 60)
+    assert site.listed("begun") == ["a 1"]
+
+
 def test_a_schedule_fires_once_for_all_workers_and_over_restarts(site: Site) -> None:
     victim, _ = site.worker(TICKS="1"), site.worker(TICKS="1")
     wait_for(lambda: len(site.listed("ran")) >= 2, "two firings", 60)

@@ -1,6 +1,7 @@
 """Runs of tasks: again after an error, after a death, and never after the end."""
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from channels_workers.layers.types import Committed, Delivery, Finished
 from channels_workers.routing import get_router
 from channels_workers.tasks import retry
 from channels_workers.tasks.api import TaskResultStatus, task_started
+from channels_workers.tasks.keeper import Keeper, send_unsent
 from channels_workers.tasks.models import StoredTask
 from channels_workers.worker.dispatch import Outcome, dispatch
 from tests.channels_workers.clients import pull_one
@@ -236,6 +238,28 @@ def test_a_task_without_a_row_is_logged(
         begin(pull_one(tasks, QUEUE), tasks)
     assert "its row does not exist" in caplog.text
     assert done == []
+
+
+class Replicas:
+    """Reads from a database that is not there: a replica may not have the row yet."""
+
+    def db_for_read(self, model: object, **hints: object) -> str:
+        return "replica"
+
+    def db_for_write(self, model: object, **hints: object) -> str:
+        return "default"
+
+
+def test_rows_are_read_where_they_are_written(
+    tasks: InMemoryChannelLayer, run: Run, settings: Settings
+) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.Replicas"]
+    result = task(functions.add).enqueue(1)
+    run()
+    result.refresh()
+    assert result.status == TaskResultStatus.SUCCESSFUL
+    send_unsent()
+    Keeper(tasks, threading.Event()).sweep()
 
 
 # Tasks that cannot start
