@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -78,7 +79,10 @@ def _run(run: Run) -> None:
 async def _arun(run: Run) -> None:
     try:
         value = await acall_task(run)
-    except BaseException as error:  # noqa: BLE001  (as above)
+    except BaseException as error:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise  # the worker stops, and the message goes to another one
         await sync_to_async(_end_failed)(run.message, run.row, run.result, error)
     else:
         await sync_to_async(_end)(run, value)

@@ -76,6 +76,15 @@ def unstorable() -> object:
     return object()
 
 
+async def wait() -> None:
+    done.append("waits")
+    await asyncio.sleep(3600)
+
+
+async def cancel_itself() -> None:
+    raise asyncio.CancelledError
+
+
 #: What the next tasks do, given their ids.
 act: Any = None
 

@@ -1,20 +1,24 @@
 """Runs of tasks: again after an error, after a death, and never after the end."""
 
+import asyncio
 import logging
 import threading
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from pytest_django import Settings
 
 from channels_workers.exceptions import ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import Committed, Delivery, Finished
+from channels_workers.message import Message
 from channels_workers.routing import get_router
 from channels_workers.tasks import retry
 from channels_workers.tasks.api import TaskResultStatus, task_started
 from channels_workers.tasks.keeper import Keeper, send_unsent
 from channels_workers.tasks.models import StoredTask
+from channels_workers.tasks.run import run_task
 from channels_workers.worker.dispatch import Outcome, dispatch
 from tests.channels_workers.clients import pull_one
 from tests.channels_workers.conftest import heard
@@ -238,6 +242,29 @@ def test_a_task_without_a_row_is_logged(
         begin(pull_one(tasks, QUEUE), tasks)
     assert "its row does not exist" in caplog.text
     assert done == []
+
+
+async def test_a_coroutine_that_a_stop_cancels_has_not_failed(tasks: InMemoryChannelLayer) -> None:
+    result = await task(functions.wait).aenqueue()
+    delivery = pull_one(tasks, QUEUE)
+    message = Message(tasks.content(delivery), QUEUE, tasks, delivery)
+    coroutine = await sync_to_async(run_task)(message)
+    assert coroutine is not None
+    running = asyncio.create_task(coroutine)
+    await asyncio.sleep(0)
+    assert done == ["waits"]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await result.arefresh()
+    assert (result.status, result.errors) == (TaskResultStatus.RUNNING, [])
+
+
+def test_a_coroutine_that_cancels_itself_has_failed(run: Run) -> None:
+    result = task(functions.cancel_itself).enqueue()
+    run()
+    result.refresh()
+    assert result.status == TaskResultStatus.FAILED
 
 
 class Replicas:
