@@ -34,9 +34,8 @@ class StoredTask(models.Model):
     takes_context = models.BooleanField(default=False)
     args = models.JSONField(default=list)
     kwargs = models.JSONField(default=dict)
-    status = models.CharField(
-        max_length=10, choices=TaskResultStatus.choices, default=TaskResultStatus.READY
-    )
+    # Without choices: those of another version of Django would need another migration.
+    status = models.CharField(max_length=10, default="READY")
     enqueued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     last_attempted_at = models.DateTimeField(null=True, blank=True)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from channels_workers.layers.memory import InMemoryChannelLayer
@@ -50,3 +51,8 @@ def test_unsent_rows_are_taken_once(row: StoredTask) -> None:
     found = [next(one), next(other)]
     assert [*one, *other] == []
     assert {each.pk for each in found} == {each.pk for each in StoredTask.objects.all()}
+
+
+def test_no_migration_is_missing() -> None:
+    """With Django 6 and with django-tasks alike."""
+    call_command("makemigrations", "channels_workers_tasks", check=True, dry_run=True, verbosity=0)
