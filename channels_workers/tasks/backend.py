@@ -115,7 +115,7 @@ class TaskBackend(BaseTaskBackend):
 
     def _send_committed(self, row: Any, result: AnyResult) -> None:
         try:
-            _rows().send(row)
+            _rows().send_now(row)
             _rows().note_sent(row)
         except (ChannelError, DatabaseError) as error:
             text = "Task %s is stored, and a worker will send it, which failed here: %s"

@@ -99,7 +99,7 @@ def send_unsent() -> None:
     full: ChannelFull | None = None
     for row in rows.take_unsent(timezone.now() - timedelta(seconds=UNSENT_AFTER), BATCH):
         try:
-            rows.send(row)
+            rows.send_now(row)
         except ChannelFull as error:  # of this queue; it is tried again later
             full = error
         else:

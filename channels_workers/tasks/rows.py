@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from channels_workers.channel import Channel
+from channels_workers.layers.codec import Content
+from channels_workers.registry import get_channel_layer
 from channels_workers.tasks.api import (
     AnyResult,
     AnyTask,
@@ -54,9 +56,27 @@ def store(result: AnyResult, *, is_sent: bool) -> StoredTask:
 
 def send(row: StoredTask) -> None:
     """Send the message of *row*, which arrives when it is due; in a consumer with its commit."""
+    channel, content, wait = _message_of(row)
+    Channel(channel).send(content, delay=wait)
+
+
+def send_now(row: StoredTask) -> None:
+    """Do the same at once, also in a consumer: its transaction has been committed already."""
+    channel, content, wait = _message_of(row)
+    layer = get_channel_layer()
+    if wait is None:
+        layer.apply([layer.make_send(channel, content)])
+    else:
+        later = [layer.make_send_later(channel, content, wait)]
+        layer.apply(later)
+        layer.announce_delayed(later)
+
+
+def _message_of(row: StoredTask) -> tuple[str, Content, float | None]:
+    """Return the channel of *row*, the content of its message, and how long it waits (s)."""
     wait = seconds_until(row.next_attempt_at or row.run_after)
     content = {"task": str(row.id), "failures": row.failures}
-    Channel(channel_of(row.queue, row.priority)).send(content, delay=wait or None)
+    return channel_of(row.queue, row.priority), content, wait or None
 
 
 def note_sent(row: StoredTask) -> None:

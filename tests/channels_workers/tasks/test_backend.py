@@ -25,6 +25,7 @@ from channels_workers.tasks.api import (
 )
 from channels_workers.tasks.keeper import send_unsent
 from channels_workers.tasks.models import StoredTask
+from tests.channels_workers.clients import outbox_of
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.tasks import functions
 from tests.channels_workers.tasks.conftest import BACKEND, Run
@@ -236,6 +237,19 @@ def test_a_task_that_cannot_be_sent_is_not_stored(tasks: InMemoryChannelLayer) -
     with pytest.raises(ChannelFull):
         task(functions.add).enqueue(2)
     assert StoredTask.objects.count() == 1
+
+
+def test_a_transaction_of_a_consumer_sends_before_its_commit(tasks: InMemoryChannelLayer) -> None:
+    due = timezone.now() + timedelta(hours=1)
+    with outbox_of(tasks) as outbox:
+        task(functions.add, queue_name="mail").enqueue(1)
+        assert (waiting(tasks), len(outbox.operations)) == ([], 1)
+        with transaction.atomic():
+            task(functions.add).enqueue(2)
+            task(functions.add).using(run_after=due).enqueue(3)
+        assert (waiting(tasks), len(outbox.operations)) == (["tasks.default"], 1)
+    assert len(tasks.admin.delayed()) == 1
+    assert not StoredTask.objects.exclude(unsent_since=None).exists()
 
 
 def test_a_committed_task_that_cannot_be_sent_is_sent_by_a_worker(
