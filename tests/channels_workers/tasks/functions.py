@@ -26,6 +26,11 @@ def add(first: int, second: int = 0) -> int:
     return first + second
 
 
+@task
+def decorated() -> str:
+    return "decorated"
+
+
 async def aadd(first: int, second: int = 0) -> int:
     await asyncio.sleep(0)
     done.append(first)

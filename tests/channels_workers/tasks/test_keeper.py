@@ -85,6 +85,21 @@ def test_each_worker_process_has_one(tasks: InMemoryChannelLayer, start_group: S
     wait_for(lambda: keepers() == 0, "its end")
 
 
+def test_its_thread_outlives_errors(
+    tasks: InMemoryChannelLayer,
+    start_group: StartGroup,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    schedule = {"bad": {"task": "missing.task", "every": 1}}
+    settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": {"SCHEDULE": schedule}}}
+    group = start_group({})
+    wait_for(lambda: "Looking after the rows of tasks: " in caplog.text, "the line")
+    assert keepers() == 1
+    stop(group)
+    wait_for(lambda: keepers() == 0, "its end")
+
+
 def test_a_process_without_our_backend_has_none(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup
 ) -> None:

@@ -15,7 +15,7 @@ from channels_workers.layers.types import Committed, Delivery, Finished
 from channels_workers.message import Message
 from channels_workers.routing import get_router
 from channels_workers.tasks import retry
-from channels_workers.tasks.api import TaskResultStatus, task_started
+from channels_workers.tasks.api import TaskResultStatus, task_finished, task_started
 from channels_workers.tasks.keeper import Keeper, send_unsent
 from channels_workers.tasks.models import StoredTask
 from channels_workers.tasks.run import run_task
@@ -242,6 +242,32 @@ def test_a_task_without_a_row_is_logged(
         begin(pull_one(tasks, QUEUE), tasks)
     assert "its row does not exist" in caplog.text
     assert done == []
+
+
+def test_a_decorated_function_is_found_by_its_name(tasks: InMemoryChannelLayer, run: Run) -> None:
+    result = functions.decorated.using(queue_name="mail", priority=-5).enqueue()
+    run("mail", -5)
+    result.refresh()
+    assert result.return_value == "decorated"
+    found = functions.decorated.get_result(result.id).task
+    assert (found.queue_name, found.priority) == ("mail", -5)
+
+
+def test_a_receiver_that_raises_harms_no_task(
+    tasks: InMemoryChannelLayer, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**arguments: Any) -> None:
+        raise RuntimeError("of a receiver")
+
+    result = task(functions.add).enqueue(1)
+    task_finished.connect(fail)
+    try:
+        run()
+    finally:
+        task_finished.disconnect(fail)
+    result.refresh()
+    assert result.status == TaskResultStatus.SUCCESSFUL
+    assert "receiver_failed" in {each.__dict__.get("event") for each in caplog.records}
 
 
 async def test_a_coroutine_that_a_stop_cancels_has_not_failed(tasks: InMemoryChannelLayer) -> None:
