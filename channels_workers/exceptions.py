@@ -10,6 +10,7 @@
     │   └── MessageTooLarge
     ├── ServerEvicted            the layer has evicted this interface server
     ├── ResponseBroken           a response failed after a part of it was sent
+    ├── TaskLost                 the message of a task is a dead letter
     └── LayerUnavailable         the server behind the layer does not answer now
         └── LayerUnfit           it answers, but its version or kind is not usable
             └── LayerRefused     it refuses our user, or a permission that we need
@@ -52,6 +53,7 @@ __all__ = [
     "ResponseLater",
     "SendNotAvailableOnDemultiplexer",
     "ServerEvicted",
+    "TaskLost",
     "WebsocketCloseException",
 ]
 
@@ -178,6 +180,14 @@ class ResponseBroken(ChannelError):
     """A response failed after a part of it was sent; the client's connection is cut.
 
     The log has it. Its cause is what the response raised.
+    """
+
+
+class TaskLost(ChannelError):
+    """The message of a task has become a dead letter, so the task has failed.
+
+    Its worker died ``DELIVERIES`` times, or the database stayed away. No code raises it: it is in
+    the ``errors`` of the result.
     """
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -174,13 +174,16 @@ class Include:
 class Router:
     """A whole routing.
 
-    Workers also listen to the channels of WebSockets, and of HTTP after :meth:`check_default`: see
-    :meth:`match_or_default`.
+    Workers also listen to the channels of WebSockets, of tasks if ``TASKS`` has our backend, and of
+    HTTP after :meth:`check_default`: see :meth:`match_or_default`.
     """
 
     def __init__(self, routing: Any) -> None:
         self.root = Include(routing)
-        self._defaults = [*DEFAULTS]
+        of_apps = [route for routes in routes_of_apps for route in routes()]
+        #: The channels that apps of the engine listen to, beside the routing.
+        self.channels_of_apps = set(by_channel(of_apps))
+        self._defaults = [*DEFAULTS, *of_apps]
         self._has_http = False
         self._renew()
 
@@ -358,6 +361,9 @@ def _import(path: str, what: str) -> Any:
 def _as_text(value: str | bytes) -> str:
     return value.decode("ascii") if isinstance(value, bytes) else value
 
+
+#: Each returns the routes that an app of the engine needs beside ``CHANNEL_ROUTING``.
+routes_of_apps: list[Callable[[], list[Route]]] = []
 
 #: What workers do with the messages of WebSockets that no route matches.
 DEFAULTS = [Route(CONNECT, connect_consumer), Route([RECEIVE, DISCONNECT], null_consumer)]

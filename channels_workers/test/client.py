@@ -155,6 +155,8 @@ def _is_meant(router: Router, message: Message) -> bool:
     if message.channel_name == REQUEST:
         router.check_default()
         return True
+    if message.channel_name in router.channels_of_apps:
+        return True
     # The defaults for WebSockets are no consumers that a test could mean.
     return router.root.match(message) is not None
 

@@ -18,6 +18,7 @@ ROOT = Path(channels_workers.__file__).parent
 ROWS = [
     [""],  # the package itself, which projects import
     ["apps", "checks", "management"],
+    ["tasks"],
     ["asgi", "interface.application", "places", "test"],
     ["worker"],
     ["worker.group"],
@@ -54,6 +55,12 @@ ROWS = [
 #: Django registers system checks when the apps are ready.
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}") for name in ("apps", "configuration", "deployment", "once")
+}
+#: Models are loaded after the packages of apps.
+INSIDE_FUNCTIONS |= {
+    ("tasks.apps", "tasks.keeper"),
+    ("tasks.apps", "tasks.run"),
+    ("tasks.backend", "tasks.rows"),
 }
 
 

@@ -35,7 +35,7 @@ PUBLIC = {
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection
         LayerRefused LayerUnavailable LayerUnfit MessageError MessageTooLarge OnceRefused OutboxFull
         RequestAborted RequestTimeout ResponseBroken ResponseLater SendNotAvailableOnDemultiplexer
-        ServerEvicted WebsocketCloseException
+        ServerEvicted TaskLost WebsocketCloseException
     """,
     "generic": "BaseConsumer",
     "generic.base": "BaseConsumer",
@@ -67,6 +67,10 @@ PUBLIC = {
     """,
     "signals": "consumer_finished consumer_started worker_process_ready worker_ready",
     "staticfiles": "StaticFilesConsumer StaticFilesHandler default_http_consumer",
+    "tasks": "TaskBackend retry",
+    "tasks.apps": "TasksConfig",
+    "tasks.backend": "TaskBackend",
+    "tasks.retries": "retry",
     "test": """
         ChannelLiveServerTestCase ChannelTestCase ChannelTestCaseMixin Client HttpClient
         TransactionChannelTestCase WSClient apply_routes

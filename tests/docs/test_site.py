@@ -34,6 +34,7 @@ PUBLIC = (
     "channels_workers.security.websockets",
     "channels_workers.sessions",
     "channels_workers.staticfiles",
+    "channels_workers.tasks",
     "channels_workers.test",
 )
 

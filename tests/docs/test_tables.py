@@ -20,6 +20,7 @@ from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.logs import fields as log_fields
+from channels_workers.tasks.options import Options
 from channels_workers_upgrade.files import (
     PAGES,
     SCRIPTS,
@@ -59,6 +60,11 @@ def test_channel_workers() -> None:
     written = defaults_in(rows)
     assert len(written) == len(rows)
     assert written == {field.name: field.default for field in fields(Configuration)}
+
+
+def test_options_of_tasks() -> None:
+    written = defaults_in(page("reference/settings").table("tasks"))
+    assert written == {field.name: field.default for field in fields(Options)}
 
 
 def test_config_of_the_layers() -> None:
@@ -103,6 +109,7 @@ def test_system_checks() -> None:
         ROOT / "channels_workers" / "checks" / f"{name}.py"
         for name in ("apps", "configuration", "deployment", "once")
     ]
+    files.append(ROOT / "channels_workers" / "tasks" / "backend.py")
     source = "".join(file.read_text() for file in files)
     ids = re.findall(r'"(channels_workers\.[EWC]\d+)"', source)
     assert first_codes(page("reference/checks").table("checks")) == sorted(set(ids))

@@ -39,6 +39,7 @@ PAGES = (
     "how-to/classes",
     "how-to/guard",
     "how-to/tasks",
+    "how-to/django-tasks",
     "how-to/pass-on",
     "how-to/exactly-once-sql",
     "how-to/push",
@@ -298,6 +299,65 @@ def test_several_processes_and_background_tasks(board: Project) -> None:
         board.manage("shell", "-c", found[1])
         ann.send("and after it")
         assert ann.recv(60) == '{"line": "and after it", "number": 2}'
+
+
+SHOUT = """
+from django.urls import path
+
+from board.shouting import look, start
+
+urlpatterns = [path("shout/<str:text>/", start), path("shouted/<str:result_id>/", look)]
+"""
+
+RETRIED = """
+from channels_workers import Channel, Group
+from channels_workers.test import Client, TransactionChannelTestCase
+from board.background import fetch
+
+class Test(TransactionChannelTestCase):
+    def test(self):
+        result = fetch.enqueue("there")
+        client = Client()
+        client.join_group("board-news")
+        client.consume("tasks.default")
+        for seconds in (3, 8):
+            now = client.channel_layer.store.clock()
+            client.channel_layer.store.clock = lambda: now + seconds
+            client.channel_layer.admin.send_due()
+            client.consume("tasks.default")
+        result.refresh()
+        self.assertEqual((result.status, result.attempts), ("SUCCESSFUL", 3))
+        self.assertEqual(client.receive(), {"text": "there at attempt 3"})
+"""
+
+
+def test_tasks_of_django(board: Project) -> None:
+    setting = [block for block in blocks_of("mysite/settings.py") if "TASKS" in block.text]
+    assert len(setting) == 2
+    for block in setting:
+        board.write(block)
+    board.write_all("board/background.py", 0)
+    board.write_all("board/shouting.py", 0)
+    (board.folder / "mysite" / "urls.py").write_text(SHOUT)
+    (board.folder / "board" / "tests.py").write_text(RETRIED)
+    board.manage("check")
+    board.manage("migrate")
+    board.manage("test", "board")
+    server = board.serve()
+    with opened(server, "/board/news/") as ann:
+        with urllib.request.urlopen(f"{server.url}/shout/hello/", timeout=20) as response:
+            result = json.load(response)["id"]
+        heard = {ann.recv(20)}
+        wait_for(lambda: heard.add(ann.recv(20)) or heard >= {"HELLO", "TICK"}, "both", 60)
+
+        def shown() -> dict[str, object]:
+            found: dict[str, object]
+            with urllib.request.urlopen(f"{server.url}/shouted/{result}/", timeout=20) as page:
+                found = json.load(page)
+            return found
+
+        expected = {"status": "SUCCESSFUL", "value": 5}
+        wait_for(lambda: shown() == expected, "the result", 20)
 
 
 def test_the_deployed_board(board: Project) -> None:

@@ -1,4 +1,4 @@
-"""The wheel with only its dependencies, in a separate environment."""
+"""The wheel with only its dependencies, in a separate environment; and with its extra."""
 
 import os
 import subprocess
@@ -18,16 +18,20 @@ from tests.project.distributions import build
 UV = Path(sys.executable).with_name("uv")
 
 IMPORT_ALL = """
-import importlib, pkgutil
+import importlib, pkgutil, sys
 import django
 from django.conf import settings
 settings.configure(
-    INSTALLED_APPS=["channels_workers", "django.contrib.auth", "django.contrib.contenttypes"],
+    INSTALLED_APPS=[
+        "channels_workers", "django.contrib.auth", "django.contrib.contenttypes", *sys.argv[1:]
+    ],
     CHANNEL_ROUTING=[],
 )
 django.setup()
 import channels_workers
 for module in pkgutil.walk_packages(channels_workers.__path__, "channels_workers."):
+    if module.name.startswith("channels_workers.tasks") and not sys.argv[1:]:
+        continue
     importlib.import_module(module.name)
     print(module.name)
 """
@@ -43,16 +47,24 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return next(build(tmp_path_factory.mktemp("build")).glob("channels_workers-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
     """The interpreter of the environment. It has the versions of requirements.txt."""
     folder = tmp_path_factory.mktemp("install")
-    wheel = next(build(folder).glob("channels_workers-*.whl"))
     run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
     python = folder / "venv" / "bin" / "python"
-    options = ["--no-verify-hashes", "--constraint", ROOT / "requirements.txt"]
-    # The machine's configuration selects the package index.
-    run(UV, "pip", "install", "--quiet", "--python", python, *options, wheel, env=os.environ)
+    install(python, wheel)
     return python
+
+
+def install(python: Path, what: str | Path) -> None:
+    options = ["--no-verify-hashes", "--constraint", ROOT / "tests" / "requirements.txt"]
+    # The machine's configuration selects the package index.
+    run(UV, "pip", "install", "--quiet", "--python", python, *options, what, env=os.environ)
 
 
 def test_requirements_are_complete_and_compatible(python: Path) -> None:
@@ -64,13 +76,34 @@ def test_requirements_are_complete_and_compatible(python: Path) -> None:
 
 def test_each_module_can_be_imported(python: Path, tmp_path: Path) -> None:
     imported = set(run(python, "-c", IMPORT_ALL, cwd=tmp_path).split())
+    assert {each for each in modules() if ".tasks." not in each} <= imported
+
+
+def modules() -> set[str]:
     folder = ROOT / "channels_workers"
-    wanted = {
+    return {
         ".".join((folder.name, *file.relative_to(folder).with_suffix("").parts))
         for file in folder.rglob("*.py")
         if file.name != "__init__.py"
     }
-    assert wanted <= imported
+
+
+def test_tasks_without_their_package_say_what_to_install(python: Path, tmp_path: Path) -> None:
+    command = [python, "-c", "import channels_workers.tasks"]
+    result = subprocess.run(
+        command, env=clean_environment(), cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert "pip install 'channels-workers[tasks]'" in result.stderr
+
+
+def test_the_extra_brings_the_package_of_tasks(wheel: Path, tmp_path: Path) -> None:
+    run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    install(python, f"{wheel}[tasks]")
+    run(UV, "pip", "check", "--quiet", "--python", python)
+    imported = run(python, "-c", IMPORT_ALL, "channels_workers.tasks", cwd=tmp_path)
+    assert modules() <= set(imported.split())
 
 
 def test_the_upgrade_stub_says_what_to_install(python: Path, tmp_path: Path) -> None:

@@ -1,0 +1,216 @@
+"""The consumer of tasks: runs one, and stores what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from datetime import timedelta
+from inspect import iscoroutinefunction
+from traceback import format_exception
+from typing import Any, NamedTuple
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from channels_workers.logs import fields
+from channels_workers.message import Message
+from channels_workers.tasks import rows
+from channels_workers.tasks.api import (
+    AnyResult,
+    AnyTask,
+    TaskContext,
+    TaskResultStatus,
+    normalize_json,
+    task_backends,
+    task_finished,
+    task_started,
+)
+from channels_workers.tasks.backend import TaskBackend
+from channels_workers.tasks.models import StoredTask
+from channels_workers.tasks.options import Options
+from channels_workers.tasks.retries import policy_of
+from channels_workers.transient import is_put_off
+from channels_workers.worker.retries import is_last
+
+logger = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """One run of a task: its *row* says RUNNING, and *message* is what the worker holds."""
+
+    message: Message
+    row: StoredTask
+    task: AnyTask
+    result: AnyResult
+
+
+def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
+    """Run the task of *message*. That of a coroutine function is left to the worker's event loop.
+
+    At least one run of each task ends. One that has ended does not run again.
+    """
+    row = _claim(message)
+    if row is None:
+        return None
+    try:
+        task = rows.task_of(row)
+        run = Run(message, row, task, rows.result_of(row, task))
+        task_started.send(sender=_sender(row), task_result=run.result)
+    except Exception as error:  # noqa: BLE001  (stored in the row)
+        _end_failed(message, row, None, error)
+        return None
+    if iscoroutinefunction(task.func):
+        return _arun(run)
+    _run(run)
+    return None
+
+
+def _run(run: Run) -> None:
+    try:
+        value = call_task(run)
+    except BaseException as error:  # noqa: BLE001  (sys.exit() ends one task only)
+        _end_failed(run.message, run.row, run.result, error)
+    else:
+        _end(run, value)
+
+
+async def _arun(run: Run) -> None:
+    try:
+        value = await acall_task(run)
+    except BaseException as error:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise  # the worker stops, and the message goes to another one
+        await sync_to_async(_end_failed)(run.message, run.row, run.result, error)
+    else:
+        await sync_to_async(_end)(run, value)
+
+
+def call_task(run: Run) -> Any:
+    """Call the function of the task; the one place that does so for ``def``."""
+    return run.task.func(*_arguments(run), **run.result.kwargs)
+
+
+async def acall_task(run: Run) -> Any:
+    """Call the function of the task; the one place that does so for ``async def``."""
+    return await run.task.func(*_arguments(run), **run.result.kwargs)
+
+
+def _arguments(run: Run) -> list[Any]:
+    context = [TaskContext(task_result=run.result)] if run.task.takes_context else []
+    return [*context, *run.result.args]
+
+
+# Before the run
+
+
+def _claim(message: Message) -> StoredTask | None:
+    """Return the row of *message*, running now; None if there is nothing to run."""
+    worker_id = message.delivery.consumer if message.delivery else ""
+    while True:
+        row = rows.find(message["task"])
+        if row is None or row.is_finished or message["failures"] < row.failures:
+            _skip(message, row)
+            return None
+        if row.status == TaskResultStatus.RUNNING and row.message_id != message.id:
+            _log_skipped(message, "another message runs it")
+            return None
+        if rows.begin(row, message.id, worker_id):
+            return row
+
+
+def _skip(message: Message, row: StoredTask | None) -> None:
+    if row is None:
+        _log_skipped(message, "its row does not exist, or is not committed yet")
+    elif row.is_finished:
+        _log_skipped(message, f"it is {row.status} already")
+    elif row.status == TaskResultStatus.READY and message.id == row.message_id:
+        # The worker died after it had put the task off, and before it sent the next message.
+        rows.send(row)
+
+
+def _log_skipped(message: Message, why: str) -> None:
+    text, extra = "Task %s does not run for message %s: %s", _fields("task_skipped", message)
+    logger.info(text, message["task"], message.id, why, extra=extra)
+
+
+# After the run
+
+
+def _end(run: Run, value: Any) -> None:
+    try:
+        is_ours = rows.succeed(run.row, normalize_json(value))
+    except Exception as error:  # noqa: BLE001  (a value that cannot be stored fails the task)
+        _end_failed(run.message, run.row, run.result, error)
+        return
+    _finish(run.message, run.row, run.result, is_ours)
+
+
+def _end_failed(
+    message: Message,
+    row: StoredTask,
+    result: AnyResult | None,
+    error: BaseException,
+) -> None:
+    """Store *error*, and let the task run again or end. It is raised if the worker repeats it."""
+    if is_put_off(error) and message.delivery and not is_last(message.delivery, error):
+        raise error
+    stored = rows.error_of(error, "".join(format_exception(error)))
+    policy = policy_of(result and result.task.func, _options(row))
+    pause = policy.pause_after(row.failures, error)
+    if pause is None:
+        _finish(message, row, result, rows.fail(row, stored))
+    elif rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause)):
+        rows.send(row)
+        _log_put_off(message, row, error, pause)
+    else:
+        _log_overtaken(message)
+
+
+def _options(row: StoredTask) -> Options:
+    try:
+        backend = task_backends[row.backend]
+    except ImproperlyConfigured:  # it was removed from TASKS
+        return Options()
+    return backend.settings if isinstance(backend, TaskBackend) else Options()
+
+
+def _finish(message: Message, row: StoredTask, result: AnyResult | None, is_ours: bool) -> None:
+    if not is_ours:
+        _log_overtaken(message)
+        return
+    if result is None:
+        _log_not_started(message, row)
+        return
+    rows.refresh(result, row)
+    for receiver, error in task_finished.send_robust(sender=_sender(row), task_result=result):
+        if error is not None:
+            text, extra = "%r of task_finished failed", fields("receiver_failed")
+            logger.error(text, receiver, exc_info=error, extra=extra)
+
+
+def _sender(row: StoredTask) -> type:
+    return type(task_backends[row.backend])
+
+
+def _log_overtaken(message: Message) -> None:
+    text = "Task %s was taken over by another worker; this result is dropped"
+    logger.warning(text, message["task"], extra=_fields("task_overtaken", message))
+
+
+def _log_put_off(message: Message, row: StoredTask, error: BaseException, pause: float) -> None:
+    text = "Task %s, %s, raised and runs again in %g s"
+    extra = _fields("task_failed_for_now", message)
+    logger.warning(text, row.id, row.path, pause, exc_info=error, extra=extra)
+
+
+def _log_not_started(message: Message, row: StoredTask) -> None:
+    text = "Task %s, %s, could not start and has failed: %s"
+    last = row.errors[-1]["traceback"].strip().splitlines()[-1]
+    logger.error(text, row.id, row.path, last, extra=_fields("task_not_started", message))
+
+
+def _fields(event: str, message: Message) -> dict[str, str | int]:
+    return fields(event, channel=message.channel_name, message_id=message.id)

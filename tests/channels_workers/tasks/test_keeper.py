@@ -1,0 +1,109 @@
+"""Old rows are deleted, and tasks whose message is a dead letter have failed."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from channels_workers.channel import Channel
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.tasks import keeper
+from channels_workers.tasks.api import TaskResultStatus
+from channels_workers.tasks.keeper import Keeper
+from channels_workers.tasks.models import StoredTask
+from labs.harness.waiting import wait_for
+from tests.channels_workers.clients import pull_one
+from tests.channels_workers.consumers import StartGroup, stop
+from tests.channels_workers.tasks import functions
+from tests.channels_workers.tasks.conftest import BACKEND, Run
+from tests.channels_workers.tasks.functions import task
+from tests.channels_workers.tasks.test_run import QUEUE, begin
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def look(layer: InMemoryChannelLayer) -> None:
+    Keeper(layer, threading.Event()).sweep()
+
+
+def test_rows_are_kept_for_their_time(
+    tasks: InMemoryChannelLayer, run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "BATCH", 2)
+    options = {"RESULTS_KEPT": 60}
+    settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": options}}
+    results = [task(functions.add).enqueue(number) for number in range(5)]
+    for _ in range(4):
+        run()
+    StoredTask.objects.update(enqueued_at=timezone.now() - timedelta(days=1))
+    look(tasks)
+    assert StoredTask.objects.count() == 5
+    finished = StoredTask.objects.filter(pk__in=[result.id for result in results[:3]])
+    finished.update(finished_at=timezone.now() - timedelta(seconds=61))
+    look(tasks)
+    assert {str(row.pk) for row in StoredTask.objects.all()} == {each.id for each in results[3:]}
+
+
+def test_a_task_whose_message_is_a_dead_letter_has_failed(
+    tasks: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, not_begun = task(functions.later).enqueue(), task(functions.add).enqueue(1)
+    deadly = pull_one(tasks, QUEUE)
+    begin(deadly, tasks)
+    for each in (deadly, pull_one(tasks, QUEUE)):
+        tasks.dead_letter(each, "its worker died 3 times")
+    look(tasks)
+    look(tasks)
+    for result in (begun, not_begun):
+        result.refresh()
+        assert result.status == TaskResultStatus.FAILED
+        (error,) = result.errors
+        assert error.exception_class.__name__ == "TaskLost"
+        assert "its worker died 3 times" in error.traceback
+    lines = [each for each in caplog.records if each.__dict__.get("event") == "task_lost"]
+    assert len(lines) == 2
+
+
+def test_other_dead_letters_are_left_alone(tasks: InMemoryChannelLayer) -> None:
+    for name, content in ((QUEUE, {}), (QUEUE, {"task": 1}), (QUEUE, {"task": "x"}), ("other", {})):
+        Channel(name).send(content)
+        tasks.dead_letter(pull_one(tasks, name), "for a test")
+    look(tasks)
+    assert len(tasks.admin.dead_letters()) == 4
+
+
+def keepers() -> int:
+    return [each.name for each in threading.enumerate()].count("tasks")
+
+
+def test_each_worker_process_has_one(tasks: InMemoryChannelLayer, start_group: StartGroup) -> None:
+    group = start_group({}, n_threads=2)
+    wait_for(lambda: keepers() == 1, "the thread")
+    stop(group)
+    wait_for(lambda: keepers() == 0, "its end")
+
+
+def test_its_thread_outlives_errors(
+    tasks: InMemoryChannelLayer,
+    start_group: StartGroup,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    schedule = {"bad": {"task": "missing.task", "every": 1}}
+    settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": {"SCHEDULE": schedule}}}
+    group = start_group({})
+    wait_for(lambda: "Looking after the rows of tasks: " in caplog.text, "the line")
+    assert keepers() == 1
+    stop(group)
+    wait_for(lambda: keepers() == 0, "its end")
+
+
+def test_a_process_without_our_backend_has_none(
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+) -> None:
+    group = start_group({"other": functions.add})
+    stop(group)
+    assert not any(channel.startswith("tasks.") for channel in group.channels)
+    assert keepers() == 0
