@@ -19,7 +19,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 client = Client()
-client.force_login(User.objects.get_or_create(username="ann")[0])
+client.force_login(User.objects.get_or_create(username="account")[0])
 print(f"{settings.SESSION_COOKIE_NAME}={client.session.session_key}")
 """
 
@@ -52,7 +52,7 @@ def test_the_user_of_the_session(
 ) -> None:
     cookie = run_shell(LOG_IN).output
     server = shared_example(kind)
-    assert answer(server, "/ws/user/", cookie=cookie) == {"user": "ann"}
+    assert answer(server, "/ws/user/", cookie=cookie) == {"user": "account"}
     assert answer(server, "/ws/user/", cookie=cookie + "x") == {"user": None}
     assert answer(server, "/ws/user/") == {"user": None}
 
