@@ -18,7 +18,7 @@ from channels_workers.models import CommittedMessage
 from channels_workers.once import once
 from channels_workers.worker.dispatch import Outcome
 from chat.models import Room
-from labs.rehearsal.postgres import Postgres, program
+from labs.harness.postgres import Postgres, program
 from tests.channels_workers.consumers import TIMEOUT
 from tests.channels_workers.once.conftest import OUT, Trial
 
