@@ -45,6 +45,8 @@ class OnceSite(Site):
         self.postgres.create()
         self.run(sys.executable, "-m", "django", "migrate", "--verbosity", "0", "--skip-checks")
         with self.postgres.owner() as owner:
+            # A thread and a coroutine have a connection each.
+            owner.execute("ALTER ROLE chat CONNECTION LIMIT 60")
             owner.execute("SET ROLE chat")
             for statement in TABLES.split(";"):
                 owner.execute(statement)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from asgiref.sync import sync_to_async
 from django.db import connection
 
 from channels_workers import Group
@@ -24,6 +25,17 @@ disconnect = once(consumers.disconnect)
 @channel_session
 def receive(message: Message) -> None:
     """Store the message, send it to the room, and tell its sender the id of the row."""
+    _receive(message)
+
+
+@once
+@channel_session
+async def receive_in_loop(message: Message) -> None:
+    """Do the same as a coroutine."""
+    await sync_to_async(_receive)(message)
+
+
+def _receive(message: Message) -> None:
     said = json.loads(message["text"])
     session, order = message.channel_session, said.get("order")
     clash(order)
