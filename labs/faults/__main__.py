@@ -88,7 +88,8 @@ def report(options: argparse.Namespace, folder: Path) -> int:
 def main() -> int:
     """Run, report, return the exit status."""
     options = parse()
-    return run_command("faults", partial(prove if options.mutants else report, options))
+    run = partial(prove if options.mutants else report, options)
+    return run_command("faults", run, mode=0o711)  # PostgreSQL runs as another user than root
 
 
 if __name__ == "__main__":

@@ -8,15 +8,12 @@ from typing import Any
 
 from labs.faults.chat_site import ChatSite
 from labs.faults.fault import Fault
-from labs.faults.presence import check_presence
+from labs.faults.presence import check_rest
 from labs.faults.size import Size
 from labs.faults.stage import Stage
 from labs.harness.crowd import chat_rows, hearing
 from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
-
-#: Time-outs (s): for all messages to be consumed, and for frames to arrive.
-DRAIN_TIME, ARRIVAL = 20.0, 1.0
 
 
 class ChatFault(Fault):
@@ -31,16 +28,8 @@ class ChatFault(Fault):
         return Plan(servers, int(size.choose(8, 4)), size.each, size.choose(0.4, 0.5), chat=True)
 
     def check(self, stage: Stage) -> None:
-        """Wait for the cleanup after dead processes, and check that people who left are gone."""
-
-        def left() -> int:
-            return sum(one.waiting + one.in_flight for one in stage.site.status().channels)
-
-        stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", DRAIN_TIME)
-        dead = stage.site.status().dead_letters
-        stage.expect(not dead, f"{dead} messages became dead letters")
-        check_presence(stage)
-        stage.hold(ARRIVAL)
+        """Check what is left in Redis."""
+        check_rest(stage)
 
     def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
         """Compare the sent, stored and displayed messages.

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from labs.faults.stage import Stage
 
-#: Time-out until they agree (s).
-KNOWN = 10.0
+#: Time-outs (s): until they agree, for all messages to be consumed, and for frames to arrive.
+KNOWN, DRAIN_TIME, ARRIVAL = 10.0, 20.0, 1.0
+
+
+def check_rest(stage: Stage) -> None:
+    """Wait for the cleanup after dead processes, and check that people who left are gone."""
+
+    def left() -> int:
+        return sum(one.waiting + one.in_flight for one in stage.site.status().channels)
+
+    stage.expect_soon(lambda: not left(), lambda: f"the end of {left()} messages", DRAIN_TIME)
+    dead = stage.site.status().dead_letters
+    stage.expect(not dead, f"{dead} messages became dead letters")
+    check_presence(stage)
+    stage.hold(ARRIVAL)
 
 
 def check_presence(stage: Stage) -> None:

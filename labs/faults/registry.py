@@ -15,6 +15,13 @@ from labs.faults.cases.clock_jump import ClockJump
 from labs.faults.cases.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
 from labs.faults.cases.lost_replies import LostReplies
 from labs.faults.cases.no_worker import NoWorker
+from labs.faults.cases.once import (
+    OnceDatabaseAway,
+    OnceDeadlock,
+    OnceFrozen,
+    OnceKilled,
+    OnceRedisEmptied,
+)
 from labs.faults.cases.other_format import OtherFormat
 from labs.faults.cases.redis_lost import RedisEmptied, RedisOld
 from labs.faults.cases.redis_trouble import RedisCut, RedisFull
@@ -67,6 +74,11 @@ FAULTS: tuple[Fault, ...] = (
     ChatServerStopped("uvicorn"),
     ChatBothKilled(),
     ChatRedisEmptied(),
+    OnceKilled(),
+    OnceFrozen(),
+    OnceDatabaseAway(),
+    OnceRedisEmptied(),
+    OnceDeadlock(),
 )
 
 #: Long faults, which run only by name.

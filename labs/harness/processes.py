@@ -122,6 +122,11 @@ class Process:
         return self.returncode is None
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether a signal has stopped all of its threads."""
+        return self.is_running and self._thread_states() <= {"T"}
+
+    @property
     def memory(self) -> int:
         """Its resident memory (KiB)."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
@@ -183,7 +188,7 @@ class Process:
     def freeze(self) -> None:
         """Send SIGSTOP and wait until all threads have stopped, which takes a while under load."""
         self.signal(signal.SIGSTOP)
-        wait_for(lambda: self._thread_states() <= {"T"}, f"all threads of {self.name} to stop")
+        wait_for(lambda: self.is_frozen, f"all threads of {self.name} to stop")
 
     def resume(self) -> None:
         """Resume a frozen process."""

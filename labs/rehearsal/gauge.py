@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import psycopg
 import redis
 
+from labs.harness.postgres import Postgres
 from labs.rehearsal.key_value import KeyValue
-from labs.rehearsal.postgres import Postgres
 
 #: The sampling interval (s).
 PAUSE = 0.05

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from labs.harness.crowd.chat_rows import Stored
+from labs.harness.postgres import Postgres
 from labs.harness.processes import Processes
 from labs.rehearsal.app import App
 from labs.rehearsal.gauge import Gauge
 from labs.rehearsal.key_value import KeyValue
-from labs.rehearsal.postgres import Postgres
 from labs.rehearsal.router import Router
 from labs.rehearsal.slug import Slug
 

@@ -103,4 +103,47 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("stream-killed",),
     ),
+    Mutant(
+        "row-apart",
+        "@once stores its row after the transaction of the consumer, in one of its own",
+        (
+            Patch(
+                "once/run.py",
+                """            store(self.using, self._key, effects.encode())
+        except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
+                """            self._late = effects.encode()
+        except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
+            ),
+            Patch(
+                "once/run.py",
+                "        self._note_late_sends()\n        sweeper",
+                "        store(self.using, self._key, self._late)\n        sweeper",
+            ),
+        ),
+        ("once-killed", "once-frozen"),
+    ),
+    Mutant(
+        "no-unique-row",
+        "two runs of a message can both store a row of @once",
+        (
+            Patch(
+                "migrations/0001_initial.py", "models.UUIDField(unique=True)", "models.UUIDField()"
+            ),
+        ),
+        ("once-frozen",),
+    ),
+    Mutant(
+        "empty-row",
+        "the row of @once does not have what the consumer sent",
+        (
+            Patch(
+                "once/run.py",
+                """            store(self.using, self._key, effects.encode())
+        except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
+                """            store(self.using, self._key, Effects([], []).encode())
+        except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
+            ),
+        ),
+        ("once-killed", "once-redis-emptied"),
+    ),
 )

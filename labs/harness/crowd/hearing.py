@@ -50,7 +50,7 @@ def find(
     The consumers of *finished* messages have completed. Messages of *loose* senders may come in any
     order, also by a later visit.
     """
-    accepted = _accepted(transcript, finished)
+    accepted = find_accepted(transcript, finished)
     said = sum(len(person.said) for person in transcript.people)
     return Found(
         said,
@@ -68,7 +68,8 @@ def find(
     )
 
 
-def _accepted(transcript: Transcript, finished: Finished) -> set[tuple[str, int]]:
+def find_accepted(transcript: Transcript, finished: Finished) -> set[tuple[str, int]]:
+    """Return the sender and the number of each accepted message."""
     heard = _heard_by_anybody(transcript)
     return {
         (person.name, message.number)

@@ -44,7 +44,8 @@ class Visit:
     *key* names it in diaries, *server* is the index of its interface server. *ended* is None for
     sockets that stay open until the load itself closes them. *code* is the close code, None without
     a close frame. *status* is the HTTP status of a refused handshake. *fetched* has the messages of
-    the chat's history.
+    the chat's history. *answers* has those to this socket alone: the number of a message, and the
+    id of its row in a database.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Visit:
     status: int | None = None
     heard: list[Heard] = field(default_factory=list)
     fetched: list[Heard] = field(default_factory=list)
+    answers: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -101,4 +103,5 @@ def _person(fields: dict[str, Any]) -> Person:
 def _visit(fields: dict[str, Any]) -> Visit:
     heard = [Heard(**one) for one in fields.pop("heard")]
     fetched = [Heard(**one) for one in fields.pop("fetched")]
-    return Visit(**fields, heard=heard, fetched=fetched)
+    answers = [(number, row) for number, row in fields.pop("answers")]
+    return Visit(**fields, heard=heard, fetched=fetched, answers=answers)

@@ -152,6 +152,9 @@ class Visitor:
             visit.joined = now
             self.joined.set()
             return
+        if "row" in frame:
+            visit.answers.append((frame["number"], frame["row"]))
+            return
         if frame["sender"] == self.person.name:
             if "lost" in frame:
                 self.person.sessions_lost += 1

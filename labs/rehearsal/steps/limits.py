@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from labs.rehearsal import key_value, postgres
+from labs.harness import postgres
+from labs.rehearsal import key_value
 from labs.rehearsal.stage import Stage
 from labs.rehearsal.step import Step
 from labs.rehearsal.steps.crowding import Crowded

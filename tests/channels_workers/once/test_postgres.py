@@ -17,7 +17,7 @@ from channels_workers.models import CommittedMessage
 from channels_workers.once import once
 from channels_workers.worker.dispatch import Outcome
 from chat.models import Room
-from labs.rehearsal.postgres import Postgres
+from labs.harness.postgres import Postgres
 from tests.channels_workers.consumers import TIMEOUT
 from tests.channels_workers.once.conftest import OUT, Trial
 

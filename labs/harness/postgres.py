@@ -122,7 +122,7 @@ def program(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(folders))
     if found is None:
         raise FileNotFoundError(
-            f"The rehearsal needs {name} of a PostgreSQL server, and found none on the PATH or in "
-            "/usr/lib/postgresql. scripts/rehearse installs one."
+            f"No {name} of a PostgreSQL server is on the PATH or in /usr/lib/postgresql. Install "
+            "one (Debian: postgresql, brew: postgresql)."
         )
     return found
