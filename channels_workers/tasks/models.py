@@ -22,7 +22,8 @@ class StoredTask(models.Model):
     ``attempts`` counts its runs, and grows with each change of hands: a worker that was overtaken
     finds another number than its own. ``failures`` counts the runs that raised and are repeated.
     ``message_id`` is the id of the message whose worker runs it. ``unsent_since`` is set from the
-    transaction that enqueues it until its message is sent.
+    transaction that enqueues it until its message is sent. ``effects`` is what the last run sent,
+    for a worker that takes over between the end of that run and the commit of its message.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -47,6 +48,7 @@ class StoredTask(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     message_id = models.TextField(default="")
+    effects = models.BinaryField(null=True)
     unsent_since = models.DateTimeField(null=True, blank=True, db_index=True)
 
     class Meta:

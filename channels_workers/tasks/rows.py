@@ -176,25 +176,41 @@ def begin(row: StoredTask, message_id: str, worker_id: str) -> bool:
         started_at=row.started_at or now,
         last_attempted_at=now,
         next_attempt_at=None,
+        effects=None,
         worker_ids=[*row.worker_ids, worker_id],
         attempts=row.attempts + 1,
         message_id=message_id,
     )
 
 
-def succeed(row: StoredTask, value: Any) -> bool:
-    """Store what the task returned; return False if another worker has taken it over."""
-    done = TaskResultStatus.SUCCESSFUL
-    return change(row, status=done, return_value=value, finished_at=timezone.now())
+def succeed(row: StoredTask, value: Any, effects: bytes | None = None) -> bool:
+    """Store what the task returned; return False if another worker has taken it over.
+
+    *effects* is what the run sent, here and below.
+    """
+    return change(
+        row,
+        status=TaskResultStatus.SUCCESSFUL,
+        return_value=value,
+        finished_at=timezone.now(),
+        effects=effects,
+    )
 
 
-def fail(row: StoredTask, error: dict[str, str]) -> bool:
+def fail(row: StoredTask, error: dict[str, str], effects: bytes | None = None) -> bool:
     """Store the last *error* of the task; return False if another worker has taken it over."""
-    errors, failed = [*row.errors, error], TaskResultStatus.FAILED
-    return change(row, status=failed, errors=errors, finished_at=timezone.now())
+    return change(
+        row,
+        status=TaskResultStatus.FAILED,
+        errors=[*row.errors, error],
+        finished_at=timezone.now(),
+        effects=effects or row.effects,
+    )
 
 
-def put_off(row: StoredTask, error: dict[str, str], until: Any) -> bool:
+def put_off(
+    row: StoredTask, error: dict[str, str], until: Any, effects: bytes | None = None
+) -> bool:
     """Let the task run again *until* then; return False if another worker has taken it over."""
     return change(
         row,
@@ -202,4 +218,5 @@ def put_off(row: StoredTask, error: dict[str, str], until: Any) -> bool:
         errors=[*row.errors, error],
         failures=row.failures + 1,
         next_attempt_at=until,
+        effects=effects,
     )

@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
 from django.utils import timezone
 
 from channels_workers.logs import fields
 from channels_workers.message import Message
+from channels_workers.once.effects import Effects, decode
+from channels_workers.outbox import running
 from channels_workers.tasks import rows
 from channels_workers.tasks.api import (
     AnyResult,
@@ -124,11 +127,25 @@ def _claim(message: Message) -> StoredTask | None:
 def _skip(message: Message, row: StoredTask | None) -> None:
     if row is None:
         _log_skipped(message, "its row does not exist, or is not committed yet")
-    elif row.is_finished:
+        return
+    if row.is_finished:
         _log_skipped(message, f"it is {row.status} already")
-    elif row.status == TaskResultStatus.READY and message.id == row.message_id:
-        # The worker died after it had put the task off, and before it sent the next message.
-        rows.send(row)
+    if row.status != TaskResultStatus.RUNNING and message.id == row.message_id:
+        # The worker died after the end of the run, and before the commit of its message.
+        _send_effects(row)
+        if not row.is_finished:
+            rows.send(row)
+
+
+def _send_effects(row: StoredTask) -> None:
+    """Let what the last run sent go out with the commit of this message."""
+    outbox = running()
+    if outbox is None or row.effects is None:
+        return
+    try:
+        outbox.operations[:] = decode(bytes(row.effects)).operations
+    except ValueError as error:  # a worker of the other release may be next
+        raise OperationalError(str(error)) from error
 
 
 def _log_skipped(message: Message, why: str) -> None:
@@ -141,7 +158,7 @@ def _log_skipped(message: Message, why: str) -> None:
 
 def _end(run: Run, value: Any) -> None:
     try:
-        is_ours = rows.succeed(run.row, normalize_json(value))
+        is_ours = rows.succeed(run.row, normalize_json(value), _effects())
     except Exception as error:  # noqa: BLE001  (a value that cannot be stored fails the task)
         _end_failed(run.message, run.row, run.result, error)
         return
@@ -161,12 +178,20 @@ def _end_failed(
     policy = policy_of(result and result.task.func, _options(row))
     pause = policy.pause_after(row.failures, error)
     if pause is None:
-        _finish(message, row, result, rows.fail(row, stored))
-    elif rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause)):
+        _finish(message, row, result, rows.fail(row, stored, _effects()))
+    elif rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause), _effects()):
         rows.send(row)
         _log_put_off(message, row, error, pause)
     else:
         _log_overtaken(message)
+
+
+def _effects() -> bytes | None:
+    """Return what the task has sent, as its row stores it."""
+    outbox = running()
+    if outbox is None or not outbox.operations:
+        return None
+    return Effects(outbox.operations, []).encode()
 
 
 def _options(row: StoredTask) -> Options:

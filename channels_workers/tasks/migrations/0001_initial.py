@@ -64,6 +64,7 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("failures", models.PositiveIntegerField(default=0)),
                 ("message_id", models.TextField(default="")),
+                ("effects", models.BinaryField(null=True)),
                 ("unsent_since", models.DateTimeField(blank=True, db_index=True, null=True)),
             ],
             options={

@@ -42,6 +42,11 @@ def state(context: Any, text: str) -> dict[str, Any]:
     return {"attempt": context.attempt, "id": result.id, "status": result.status, "text": text}
 
 
+def tell(text: str) -> None:
+    done.append(text)
+    Group("room").send({"text": text})
+
+
 def fail(text: str) -> None:
     done.append(text)
     Group("room").send({"text": text})

@@ -5,6 +5,7 @@ import logging
 import threading
 from typing import Any
 
+import msgpack
 import pytest
 from asgiref.sync import sync_to_async
 from pytest_django import Settings
@@ -187,6 +188,36 @@ def test_a_task_that_has_ended_does_not_run_again(
     result.refresh()
     assert (result.status, result.attempts) == (TaskResultStatus.SUCCESSFUL, 1)
     assert "it is SUCCESSFUL already" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (functions.tell, ["GroupSend"]),
+        (functions.fail, ["GroupSend"]),
+        (functions.fail_thrice, ["GroupSend", "SendLater"]),
+    ],
+)
+def test_what_a_task_sent_goes_out_if_its_worker_dies_at_its_end(
+    tasks: InMemoryChannelLayer, function: Any, kinds: list[str]
+) -> None:
+    task(function).enqueue("hello")
+    dead = pull_one(tasks, QUEUE)
+    sent = begin(dead, tasks).operations
+    again = begin(hand_over(dead, tasks), tasks)
+    assert [type(each).__name__ for each in again.operations] == kinds
+    assert again.operations[0] == sent[0]
+    assert done == ["hello"]
+
+
+def test_effects_of_another_release_wait_for_a_worker_of_it(tasks: InMemoryChannelLayer) -> None:
+    task(functions.tell).enqueue("hello")
+    dead = pull_one(tasks, QUEUE)
+    begin(dead, tasks)
+    StoredTask.objects.update(effects=msgpack.packb([99, [], [], None]))
+    outcome = begin(hand_over(dead, tasks), tasks)
+    assert outcome.is_put_off
+    assert "the format 99" in str(outcome.error)
 
 
 def test_a_worker_that_was_overtaken_changes_nothing(
