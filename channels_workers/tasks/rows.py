@@ -13,7 +13,10 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from channels_workers.channel import Channel
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.types import Operation
+from channels_workers.outbox import running
 from channels_workers.registry import get_channel_layer
 from channels_workers.tasks.api import (
     AnyResult,
@@ -62,14 +65,27 @@ def send(row: StoredTask) -> None:
 
 def send_now(row: StoredTask) -> None:
     """Do the same at once, also in a consumer: its transaction has been committed already."""
-    channel, content, wait = _message_of(row)
     layer = get_channel_layer()
+    sent = [operation_of(row, layer)]
+    layer.apply(sent)
+    layer.announce_delayed(sent)
+
+
+def operation_of(row: StoredTask, layer: WorkerLayer) -> Operation:
+    """Return the operation on *layer* that sends the message of *row*."""
+    channel, content, wait = _message_of(row)
     if wait is None:
-        layer.apply([layer.make_send(channel, content)])
+        return layer.make_send(channel, content)
+    return layer.make_send_later(channel, content, wait)
+
+
+def send_past_limits(row: StoredTask) -> None:
+    """Do what :func:`send` does, also in an outbox that the task has filled."""
+    outbox = running()
+    if outbox is None:
+        send(row)
     else:
-        later = [layer.make_send_later(channel, content, wait)]
-        layer.apply(later)
-        layer.announce_delayed(later)
+        outbox.operations.append(operation_of(row, outbox.layer))
 
 
 def _message_of(row: StoredTask) -> tuple[str, Content, float | None]:
@@ -149,8 +165,9 @@ def refresh(result: AnyResult, row: StoredTask) -> None:
 
 
 def error_of(error: BaseException, trace: str) -> dict[str, str]:
-    """Return *error* as a row stores it. PostgreSQL stores no NUL in JSON."""
+    """Return *error* as a row stores it. PostgreSQL stores no NUL and no surrogate in JSON."""
     kind = type(error)
+    trace = trace.encode(errors="backslashreplace").decode()
     return {
         "exception_class_path": f"{kind.__module__}.{kind.__qualname__}",
         "traceback": trace.replace("\0", "\N{REPLACEMENT CHARACTER}"),

@@ -134,7 +134,7 @@ def _skip(message: Message, row: StoredTask | None) -> None:
         # The worker died after the end of the run, and before the commit of its message.
         _send_effects(row)
         if not row.is_finished:
-            rows.send(row)
+            rows.send_past_limits(row)
 
 
 def _send_effects(row: StoredTask) -> None:
@@ -180,7 +180,7 @@ def _end_failed(
     if pause is None:
         _finish(message, row, result, rows.fail(row, stored, _effects()))
     elif rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause), _effects()):
-        rows.send(row)
+        rows.send_past_limits(row)
         _log_put_off(message, row, error, pause)
     else:
         _log_overtaken(message)

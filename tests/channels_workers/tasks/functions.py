@@ -53,6 +53,10 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
+def raise_odd_text() -> None:
+    raise ValueError("a\0b\ud800c")
+
+
 async def afail(text: str) -> None:
     done.append(text)
     raise ValueError(text)

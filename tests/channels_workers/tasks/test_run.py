@@ -114,6 +114,27 @@ def test_the_retry_of_a_queue_and_priority_goes_there(
     assert [each.channel for each in tasks.admin.delayed()] == ["tasks.mail.high"]
 
 
+def test_a_task_that_filled_its_outbox_runs_again(
+    tasks: InMemoryChannelLayer, run: Run, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"OUTBOX_OPERATIONS": 1}
+    result = task(functions.fail_thrice).enqueue("broken")
+    run()
+    assert [each.channel for each in tasks.admin.delayed()] == [QUEUE]
+    assert pass_time(tasks, 11) == 1
+    run()
+    result.refresh()
+    assert result.attempts == 2
+
+
+def test_an_error_with_text_that_no_database_stores(tasks: InMemoryChannelLayer, run: Run) -> None:
+    result = task(functions.raise_odd_text).enqueue()
+    run()
+    result.refresh()
+    (error,) = result.errors
+    assert "a\N{REPLACEMENT CHARACTER}b\\ud800c" in error.traceback
+
+
 def test_wrong_policies() -> None:
     with pytest.raises(ValueError, match="from 0 on"):
         retry(-1)
