@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import math
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -22,8 +22,13 @@ logger = logging.getLogger(__name__)
 LATE = 60.0
 
 
-def fire_due(backend: TaskBackend, now: float) -> float:
-    """Enqueue what is due at *now*; return when to look again. Both are seconds since 1970.
+def next_due(backend: TaskBackend, now: float) -> float:
+    """Return when the next schedule is due after *now*, both in seconds since 1970."""
+    return min((schedule.following(now) for schedule in backend.schedules), default=math.inf)
+
+
+def fire_due(backend: TaskBackend, now: float) -> None:
+    """Enqueue what is due at *now*, in seconds since 1970.
 
     Each due time fires once, whoever looks, and however clocks jump: its task has an id of its
     own. The row of a schedule has its next due time, and one process moves it on.
@@ -42,15 +47,10 @@ def fire_due(backend: TaskBackend, now: float) -> float:
             errors.append(error)
     if errors:
         raise errors[0]
-    return min(_due_times(schedules.values(), now), default=float("inf"))
 
 
 def _all() -> QuerySet[StoredSchedule]:
     return StoredSchedule.objects.using(primary(StoredSchedule))
-
-
-def _due_times(schedules: Iterable[Schedule], now: float) -> list[float]:
-    return [schedule.following(now) for schedule in schedules]
 
 
 def _begin(alias: str, schedule: Schedule, now: float) -> None:
