@@ -8,7 +8,7 @@ from inspect import isclass, iscoroutine, iscoroutinefunction
 from typing import Any, Protocol, overload
 
 from asgiref.sync import sync_to_async
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, transaction
 
 from channels_workers.exceptions import OnceRefused
 from channels_workers.message import Consumer
@@ -156,10 +156,16 @@ def _async(func: Consumer, using: str, name: str) -> Consumer:
     return inner
 
 
+def _begin(run: _Run) -> bool:
+    """Begin *run* on a connection that is not too old: no signal arrives on its thread."""
+    close_old_connections()
+    return run.begin()
+
+
 async def _run_async(
     run: _Run, func: Consumer, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    if not await sync_to_async(run.begin)():
+    if not await sync_to_async(_begin)(run):
         return None
     try:
         result = await func(*args, **kwargs)
