@@ -74,6 +74,9 @@ class Outbox:
     #: How many calls with ``@once`` have begun.
     runs = 0
 
+    #: Why no call may have ``@once``.
+    once_refused: str | None = None
+
     def __init__(
         self, layer: WorkerLayer, delivery: Delivery, rest: Rest = never_ended.wait
     ) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from channels_workers.logs import fields
@@ -35,9 +36,18 @@ from channels_workers.tasks.models import StoredTask
 from channels_workers.tasks.options import Options
 from channels_workers.tasks.retries import policy_of
 from channels_workers.transient import is_put_off
+from channels_workers.worker.isolation import end_transactions, open_transactions
 from channels_workers.worker.retries import is_last
 
 logger = logging.getLogger(__name__)
+
+
+#: Why a task may not have ``@once``.
+ONCE_REFUSED = (
+    "It ran in a task, and a second run would not know what the first one returned or raised. Key "
+    "rows by the id of the task, in transaction.atomic(), or send to a channel whose consumer has "
+    "@once."
+)
 
 
 class Run(NamedTuple):
@@ -57,6 +67,8 @@ def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
     row = _claim(message)
     if row is None:
         return None
+    if (outbox := running()) is not None:
+        outbox.once_refused = ONCE_REFUSED
     try:
         task = rows.task_of(row)
         run = Run(message, row, task, rows.result_of(row, task))
@@ -71,9 +83,14 @@ def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
 
 
 def _run(run: Run) -> None:
+    began_in = open_transactions()
     try:
         value = call_task(run)
+        if open_transactions() != began_in:
+            raise TransactionManagementError("The task left a transaction open.")
     except BaseException as error:  # noqa: BLE001  (sys.exit() ends one task only)
+        if open_transactions() != began_in:  # what becomes of the row must not be part of it
+            end_transactions(began_in, run.row.path)
         _end_failed(run.message, run.row, run.result, error)
     else:
         _end(run, value)

@@ -10,10 +10,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from pytest_django import Settings
 
-from channels_workers.exceptions import ConsumeLater
+from channels_workers.exceptions import ConsumeLater, OnceRefused
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import Committed, Delivery, Finished
 from channels_workers.message import Message
+from channels_workers.once import decorator
 from channels_workers.routing import get_router
 from channels_workers.tasks import retry
 from channels_workers.tasks.api import TaskResultStatus, task_finished, task_started
@@ -239,6 +240,33 @@ def test_effects_of_another_release_wait_for_a_worker_of_it(tasks: InMemoryChann
     outcome = begin(hand_over(dead, tasks), tasks)
     assert outcome.is_put_off
     assert "the format 99" in str(outcome.error)
+
+
+@pytest.mark.parametrize("error", ["", "broken"])
+def test_a_transaction_that_a_task_leaves_open_does_not_undo_its_end(
+    tasks: InMemoryChannelLayer, error: str
+) -> None:
+    result = task(functions.leave_a_transaction).enqueue(error)
+    begin(pull_one(tasks, QUEUE), tasks)
+    result.refresh()
+    assert result.status == TaskResultStatus.FAILED
+    (stored,) = result.errors
+    assert (error or "The task left a transaction open") in stored.traceback
+
+
+def test_once_is_refused_in_a_task(
+    tasks: InMemoryChannelLayer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its second run would end as if it had returned None, also if the first one had raised."""
+    monkeypatch.setattr(decorator, "databases", set())
+    monkeypatch.setattr(functions, "act", decorator.once(done.append))
+    result = task(functions.acted, takes_context=True).enqueue()
+    run()
+    result.refresh()
+    (error,) = result.errors
+    assert error.exception_class is OnceRefused
+    assert "Key rows by the id of the task" in error.traceback
+    assert done == []
 
 
 def test_a_worker_that_was_overtaken_changes_nothing(
