@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import InterfaceError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
 from channels_workers.exceptions import ChannelFull
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.tasks import TaskBackend
+from channels_workers.tasks import TaskBackend, rows
 from channels_workers.tasks.api import (
     InvalidTask,
     TaskResultDoesNotExist,
@@ -272,6 +272,23 @@ def test_a_committed_task_that_cannot_be_sent_is_sent_by_a_worker(
     assert waiting(tasks) == ["tasks.default"] * 2
 
 
+def test_a_connection_that_breaks_after_the_send_harms_no_sender(
+    tasks: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction is committed, and its other callbacks must run."""
+
+    def fail(row: StoredTask) -> None:
+        raise InterfaceError("connection already closed")  # no DatabaseError
+
+    monkeypatch.setattr(rows, "note_sent", fail)
+    committed: list[str] = []
+    with transaction.atomic():
+        task(functions.add).enqueue(1)
+        transaction.on_commit(lambda: committed.append("next"))
+    assert (committed, waiting(tasks)) == (["next"], ["tasks.default"])
+    assert "connection already closed" in caplog.text
+
+
 def test_a_full_queue_does_not_hold_up_another(tasks: InMemoryChannelLayer) -> None:
     tasks.capacity = 1
     task(functions.add).enqueue(1)
@@ -348,6 +365,9 @@ def checked(settings: Settings, **given: Any) -> list[CheckMessage]:
     ("given", "number", "text"),
     [
         ({"QUEUES": []}, "E020", "is empty"),
+        ({"QUEUES": "mail"}, "E020", "is the string 'mail'"),
+        ({"OPTIONS": []}, "E021", "must be a dict, not []"),
+        ({"OPTIONS": {"RESULTS_KEPT": 1e12}}, "E021", "to 3,162,240,000, which is a century"),
         ({"QUEUES": ["a.high"]}, "E020", "has 'a.high'"),
         ({"QUEUES": ["x" * 89]}, "E020", "has 'xxx"),
         ({"OPTIONS": {"RETRY": 1}}, "E021", "unknown key 'RETRY'"),

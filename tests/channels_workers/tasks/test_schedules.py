@@ -94,6 +94,9 @@ def test_due_times_are_known_when_clocks_change(settings: Settings, cron: str, d
         ({"task": ADD, "cron": "0 0 31 2 *"}, "a cron expression"),
         ({"task": ADD, "every": 1, "missed": "all"}, "'once' or 'skip'"),
         ({"task": ADD, "every": 1, "when": 1}, "unknown key 'when'"),
+        ({"task": ADD, "every": 1, "args": "text"}, "must be a list, not 'text'"),
+        ({"task": ADD, "every": 1, "kwargs": ["x"]}, "must be a dict of names"),
+        ({"task": ADD, "every": 1, "kwargs": {1: 2}}, "must be a dict of names"),
     ],
 )
 def test_wrong_schedules(entry: Any, text: str) -> None:
