@@ -22,7 +22,8 @@ class StoredTask(models.Model):
     ``attempts`` counts its runs, and grows with each change of hands: a worker that was overtaken
     finds another number than its own. ``failures`` counts the runs that raised and are repeated.
     ``message_id`` is the id of the message whose worker runs it. ``unsent_since`` is set from the
-    transaction that enqueues it until its message is sent. ``effects`` is what the last run sent,
+    transaction that enqueues it until its message is sent, and from a failure until the next run,
+    when it is the time of that run. ``effects`` is what the last run sent,
     for a worker that takes over between the end of that run and the commit of its message.
     """
 

@@ -194,6 +194,7 @@ def begin(row: StoredTask, message_id: str, worker_id: str) -> bool:
         last_attempted_at=now,
         next_attempt_at=None,
         effects=None,
+        unsent_since=None,
         worker_ids=[*row.worker_ids, worker_id],
         attempts=row.attempts + 1,
         message_id=message_id,
@@ -228,12 +229,16 @@ def fail(row: StoredTask, error: dict[str, str], effects: bytes | None = None) -
 def put_off(
     row: StoredTask, error: dict[str, str], until: Any, effects: bytes | None = None
 ) -> bool:
-    """Let the task run again *until* then; return False if another worker has taken it over."""
+    """Let the task run again *until* then; return False if another worker has taken it over.
+
+    If its message is dropped, as beyond the capacity of delayed messages, workers send another.
+    """
     return change(
         row,
         status=TaskResultStatus.READY,
         errors=[*row.errors, error],
         failures=row.failures + 1,
         next_attempt_at=until,
+        unsent_since=until,
         effects=effects,
     )

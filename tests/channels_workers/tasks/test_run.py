@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import threading
+from datetime import timedelta
 from typing import Any
 
 import msgpack
 import pytest
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 from pytest_django import Settings
 
 from channels_workers.exceptions import ConsumeLater, OnceRefused
@@ -126,6 +128,28 @@ def test_a_task_that_filled_its_outbox_runs_again(
     run()
     result.refresh()
     assert result.attempts == 2
+
+
+def test_a_retry_whose_message_is_dropped_is_sent_again(
+    tasks: InMemoryChannelLayer, run: Run
+) -> None:
+    """As by a commit that finds the channel of delayed messages full for too long."""
+    result = task(functions.fail_thrice).enqueue("broken")
+    delivery = pull_one(tasks, QUEUE)
+    begin(delivery, tasks)
+    tasks.commit(Finished(delivery))
+    send_unsent()
+    assert tasks.admin.delayed() == []  # it is not due
+    long_ago = timezone.now() - timedelta(seconds=11)
+    StoredTask.objects.exclude(unsent_since=None).update(
+        unsent_since=long_ago, next_attempt_at=long_ago
+    )
+    for _ in range(2):
+        send_unsent()
+    run()
+    result.refresh()
+    assert result.attempts == 2
+    assert tasks.pull([QUEUE], "other", 0) == []
 
 
 def test_an_error_with_text_that_no_database_stores(tasks: InMemoryChannelLayer, run: Run) -> None:
