@@ -105,9 +105,13 @@ class TaskBackend(BaseTaskBackend):
         )
         rows = _rows()
         using = rows.primary(rows.StoredTask)
-        if transaction.get_connection(using).in_atomic_block:
+        connection = transaction.get_connection(using)
+        if connection.in_atomic_block:
             row = rows.store(result, is_sent=False)
             transaction.on_commit(partial(self._send_committed, row, result), using=using)
+            return result
+        if not connection.get_autocommit():  # nobody knows when the commit is; a worker sends it
+            rows.store(result, is_sent=False)
             return result
         row = rows.store(result, is_sent=True)
         try:

@@ -30,6 +30,9 @@ from channels_workers.tasks.api import (
 from channels_workers.tasks.channels import channel_of, seconds_until
 from channels_workers.tasks.models import StoredTask, primary
 
+#: The last errors that a row keeps, and the most characters of a traceback.
+ERRORS, LONGEST_TRACE = 100, 100_000
+
 
 def all_tasks() -> QuerySet[StoredTask]:
     """Return all rows, as they are in the database that is written to."""
@@ -168,6 +171,9 @@ def error_of(error: BaseException, trace: str) -> dict[str, str]:
     """Return *error* as a row stores it. PostgreSQL stores no NUL and no surrogate in JSON."""
     kind = type(error)
     trace = trace.encode(errors="backslashreplace").decode()
+    if len(trace) > LONGEST_TRACE:
+        half = LONGEST_TRACE // 2
+        trace = f"{trace[:half]}\n...\n{trace[-half:]}"
     return {
         "exception_class_path": f"{kind.__module__}.{kind.__qualname__}",
         "traceback": trace.replace("\0", "\N{REPLACEMENT CHARACTER}"),
@@ -220,7 +226,7 @@ def fail(row: StoredTask, error: dict[str, str], effects: bytes | None = None) -
     return change(
         row,
         status=TaskResultStatus.FAILED,
-        errors=[*row.errors, error],
+        errors=[*row.errors, error][-ERRORS:],
         finished_at=timezone.now(),
         effects=effects or row.effects,
     )
@@ -236,7 +242,7 @@ def put_off(
     return change(
         row,
         status=TaskResultStatus.READY,
-        errors=[*row.errors, error],
+        errors=[*row.errors, error][-ERRORS:],
         failures=row.failures + 1,
         next_attempt_at=until,
         unsent_since=until,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from inspect import iscoroutinefunction
 from traceback import format_exception
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseTrouble
 from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
@@ -57,6 +59,20 @@ class Run(NamedTuple):
     row: StoredTask
     task: AnyTask
     result: AnyResult
+
+
+@contextmanager
+def keeping_the_message() -> Iterator[None]:
+    """Let the message run again after any error of the database, such as a missing column.
+
+    Else it would be gone, and its row would never end.
+    """
+    try:
+        yield
+    except DatabaseTrouble as error:
+        if is_put_off(error):
+            raise
+        raise OperationalError(f"The row of a task: {error}") from error
 
 
 def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
@@ -126,6 +142,7 @@ def _arguments(run: Run) -> list[Any]:
 # Before the run
 
 
+@keeping_the_message()
 def _claim(message: Message) -> StoredTask | None:
     """Return the row of *message*, running now; None if there is nothing to run."""
     worker_id = message.delivery.consumer if message.delivery else ""
@@ -182,6 +199,7 @@ def _end(run: Run, value: Any) -> None:
     _finish(run.message, run.row, run.result, is_ours)
 
 
+@keeping_the_message()
 def _end_failed(
     message: Message,
     row: StoredTask,

@@ -272,6 +272,21 @@ def test_a_committed_task_that_cannot_be_sent_is_sent_by_a_worker(
     assert waiting(tasks) == ["tasks.default"] * 2
 
 
+def test_without_autocommit_a_worker_sends_what_was_committed(
+    tasks: InMemoryChannelLayer,
+) -> None:
+    transaction.set_autocommit(False)
+    try:
+        task(functions.add).enqueue(1)
+        transaction.rollback()
+        task(functions.add).enqueue(2)
+        transaction.commit()
+    finally:
+        transaction.set_autocommit(True)
+    assert waiting(tasks) == []
+    assert StoredTask.objects.exclude(unsent_since=None).count() == 1
+
+
 def test_a_connection_that_breaks_after_the_send_harms_no_sender(
     tasks: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import ProgrammingError
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -18,7 +19,7 @@ from channels_workers.layers.types import Committed, Delivery, Finished
 from channels_workers.message import Message
 from channels_workers.once import decorator
 from channels_workers.routing import get_router
-from channels_workers.tasks import retry
+from channels_workers.tasks import retry, rows
 from channels_workers.tasks.api import TaskResultStatus, task_finished, task_started
 from channels_workers.tasks.keeper import Keeper, send_unsent
 from channels_workers.tasks.models import StoredTask
@@ -158,6 +159,35 @@ def test_an_error_with_text_that_no_database_stores(tasks: InMemoryChannelLayer,
     result.refresh()
     (error,) = result.errors
     assert "a\N{REPLACEMENT CHARACTER}b\\ud800c" in error.traceback
+
+
+@pytest.mark.parametrize("name", ["find", "fail"])
+@pytest.mark.parametrize("function", [functions.fail, functions.afail])
+def test_no_error_of_the_database_ends_the_message(
+    tasks: InMemoryChannelLayer, name: str, function: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a worker that starts before `migrate`: the row would never end."""
+
+    def raise_it(*args: Any) -> None:
+        raise ProgrammingError('column "effects" does not exist')
+
+    task(function).enqueue("broken")
+    monkeypatch.setattr(rows, name, raise_it)
+    outcome = dispatch(pull_one(tasks, QUEUE), tasks, get_router(), asyncio.run)
+    assert outcome.is_put_off
+    assert "does not exist" in str(outcome.error)
+
+
+def test_a_row_does_not_grow_without_end() -> None:
+    row = StoredTask(backend="default", errors=[{"number": number} for number in range(100)])
+    row.save()
+    trace = rows.error_of(ValueError(), "a" * 100_000 + "b" * 100_000)
+    assert rows.put_off(row, trace, timezone.now())
+    assert len(row.errors) == 100
+    assert row.errors[0] == {"number": 1}
+    stored = row.errors[-1]["traceback"]
+    assert len(stored) == 100_005
+    assert (stored[0], stored[-1]) == ("a", "b")
 
 
 def test_wrong_policies() -> None:
