@@ -55,18 +55,18 @@ def _all() -> QuerySet[StoredSchedule]:
 
 def _begin(alias: str, schedule: Schedule, now: float) -> None:
     """Store the first due time of a new schedule."""
-    following = _moment(schedule.following(now))
-    _all().get_or_create(backend=alias, name=schedule.name, defaults={"next_at": following})
+    following = _microseconds(schedule.following(now))
+    _all().get_or_create(backend=alias, name=schedule.name, defaults={"next_due": following})
 
 
 def _look(backend: TaskBackend, schedule: Schedule, row: StoredSchedule, now: float) -> None:
-    due, following = row.next_at.timestamp(), schedule.following(now)
-    is_changed = due > following or not schedule.includes(due)  # or a clock was set back
+    due, following = row.next_due / 1e6, schedule.following(now)
+    is_changed = due - following > 1e-3 or not schedule.includes(due)  # or a clock was set back
     if due > now and not is_changed:
         return
     with transaction.atomic(using=primary(StoredSchedule)):
-        same = _all().filter(pk=row.pk, next_at=row.next_at)
-        if not same.update(next_at=_moment(following)) or is_changed:
+        same = _all().filter(pk=row.pk, next_due=row.next_due)
+        if not same.update(next_due=_microseconds(following)) or is_changed:
             return
         if schedule.missed == "skip" and now - due > LATE:
             _log_missed(schedule, due, now)
@@ -79,6 +79,10 @@ def _look(backend: TaskBackend, schedule: Schedule, row: StoredSchedule, now: fl
 def _log_missed(schedule: Schedule, due: float, now: float) -> None:
     text = "The schedule %s skips a firing that is %d s late: no worker ran when it was due"
     logger.warning(text, schedule.name, now - due, extra=fields("schedule_missed"))
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)
 
 
 def _moment(seconds: float) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from django.db import models, router
@@ -70,7 +71,8 @@ class StoredSchedule(models.Model):
 
     backend = models.CharField(max_length=100)
     name = models.CharField(max_length=100)
-    next_at = models.DateTimeField()
+    #: Microseconds since 1970: with USE_TZ = False a date is ambiguous when summer time ends.
+    next_due = models.BigIntegerField()
     last_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -83,3 +85,8 @@ class StoredSchedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}, next at {self.next_at}"
+
+    @property
+    def next_at(self) -> datetime:
+        """When it fires next."""
+        return datetime.fromtimestamp(self.next_due / 1e6, UTC)

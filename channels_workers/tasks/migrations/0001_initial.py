@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ),
                 ("backend", models.CharField(max_length=100)),
                 ("name", models.CharField(max_length=100)),
-                ("next_at", models.DateTimeField()),
+                ("next_due", models.BigIntegerField()),
                 ("last_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={

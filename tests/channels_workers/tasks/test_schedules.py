@@ -187,6 +187,19 @@ class TestFiring:
         look(NOON + 180)
         assert StoredTask.objects.count() == 3
 
+    @pytest.mark.parametrize("use_tz", [False, True])
+    @pytest.mark.parametrize("missed", ["once", "skip"])
+    def test_no_firing_is_lost_when_summer_time_ends(
+        self, tasks: InMemoryChannelLayer, settings: Settings, use_tz: bool, missed: str
+    ) -> None:
+        settings.USE_TZ = use_tz
+        settings.TIME_ZONE = "Europe/Berlin"  # Django sets the zone of the process
+        backend = scheduled(settings, every=600, missed=missed)
+        midnight = at("2026-10-25 00:00:00")
+        for minute in range(-10, 180):
+            fire_due(backend, midnight + 60 * minute)
+        assert StoredTask.objects.count() == 18
+
     def test_a_changed_schedule_counts_from_now(
         self, tasks: InMemoryChannelLayer, settings: Settings
     ) -> None:
