@@ -340,6 +340,20 @@ def test_lost_messages_can_be_sent_again(tasks: InMemoryChannelLayer, run: Run) 
     assert results[1].attempts == 2
 
 
+def test_a_task_that_ran_as_redis_lost_its_data_can_be_sent_again(
+    tasks: InMemoryChannelLayer, run: Run
+) -> None:
+    result = task(functions.add).enqueue(1)
+    tasks.store.streams["tasks.default"].waiting.clear()
+    StoredTask.objects.update(status="RUNNING", attempts=1, message_id="lost", worker_ids=["dead"])
+    StoredTask.objects.filter(status="RUNNING").update(status="READY")  # as in the docs
+    StoredTask.objects.filter(status="READY").update(unsent_since=long_ago())
+    send_unsent()
+    run()
+    result.refresh()
+    assert (result.status, result.attempts) == (TaskResultStatus.SUCCESSFUL, 2)
+
+
 # Signals
 
 
