@@ -34,6 +34,10 @@ from channels_workers.tasks.models import StoredTask, primary
 ERRORS, LONGEST_TRACE = 100, 100_000
 
 
+#: The fields of a row that have no greatest size.
+LARGE = ("args", "kwargs", "return_value", "errors", "worker_ids", "effects")
+
+
 def all_tasks() -> QuerySet[StoredTask]:
     """Return all rows, as they are in the database that is written to."""
     return StoredTask.objects.using(primary(StoredTask))
@@ -104,9 +108,12 @@ def note_sent(row: StoredTask) -> None:
 
 
 def take_unsent(before: datetime, most: int) -> Iterator[StoredTask]:
-    """Yield up to *most* rows that are unsent since *before*, for this caller alone."""
+    """Yield up to *most* rows that are unsent since *before*, for this caller alone.
+
+    They are without what may be large: a thousand at a time would fill the memory.
+    """
     found = all_tasks().filter(unsent_since__lt=before).order_by("unsent_since")
-    for row in found[:most]:
+    for row in found.defer(*LARGE)[:most]:
         same = all_tasks().filter(pk=row.pk, unsent_since=row.unsent_since)
         if same.update(unsent_since=timezone.now()):
             yield row

@@ -304,6 +304,16 @@ def test_a_connection_that_breaks_after_the_send_harms_no_sender(
     assert "connection already closed" in caplog.text
 
 
+def test_unsent_tasks_are_read_without_their_arguments(tasks: InMemoryChannelLayer) -> None:
+    with transaction.atomic():
+        task(functions.add).enqueue(1)
+    StoredTask.objects.update(unsent_since=long_ago())
+    (row,) = rows.take_unsent(timezone.now(), 10)
+    rows.send_now(row)
+    assert row.get_deferred_fields() == set(rows.LARGE)
+    assert waiting(tasks) == ["tasks.default"] * 2
+
+
 def test_a_full_queue_does_not_hold_up_another(tasks: InMemoryChannelLayer) -> None:
     tasks.capacity = 1
     task(functions.add).enqueue(1)
