@@ -193,6 +193,8 @@ def test_a_row_does_not_grow_without_end() -> None:
 def test_wrong_policies() -> None:
     with pytest.raises(ValueError, match="from 0 on"):
         retry(-1)
+    with pytest.raises(ValueError, match="from 0 on"):
+        retry(1, pause=float("nan"))
     with pytest.raises(TypeError, match="below @task"):
         retry(1)(object())  # type: ignore[type-var]
 
