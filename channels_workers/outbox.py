@@ -74,6 +74,12 @@ class Outbox:
     #: How many calls with ``@once`` have begun.
     runs = 0
 
+    #: The call with ``@once`` that is under way.
+    once_run: object = None
+
+    #: Why no call may have ``@once``.
+    once_refused: str | None = None
+
     def __init__(
         self, layer: WorkerLayer, delivery: Delivery, rest: Rest = never_ended.wait
     ) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from inspect import isclass, iscoroutine, iscoroutinefunction
 from typing import Any, Protocol, overload
 
 from asgiref.sync import sync_to_async
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, transaction
 
 from channels_workers.exceptions import OnceRefused
 from channels_workers.message import Consumer
@@ -19,6 +20,10 @@ from channels_workers.routing import name_of
 
 #: The databases that consumers with @once of this process use, for the system checks.
 databases: set[str] = set()
+
+
+#: The call that this context is a part of. Tasks that began before it are not.
+_within: ContextVar[object] = ContextVar("channels_workers_once", default=None)
 
 
 class _Run(Protocol):
@@ -62,8 +67,15 @@ def _new_run(using: str, consumer: str) -> _Run:
     outbox = running()
     if outbox is None:
         return _Bare(using)
+    if outbox.once_run is not None and outbox.once_run is not _within.get():
+        raise OnceRefused(
+            f"{consumer} has @once and runs beside another call with @once in the same consumer, "
+            "as in asyncio.gather(). Await one after the other, or decorate the consumer."
+        )
     if outbox.transaction is None:
-        return Run(outbox, using, consumer)
+        run = outbox.once_run = Run(outbox, using, consumer)
+        _within.set(run)
+        return run
     if outbox.transaction.using == using:
         return _Nested()
     raise OnceRefused(
@@ -71,6 +83,13 @@ def _new_run(using: str, consumer: str) -> _Run:
         f"@once(using={outbox.transaction.using!r}), but no transaction spans two databases. Give "
         "the second database a message of its own: send to a channel whose consumer writes there."
     )
+
+
+def _release(run: _Run) -> None:
+    """Let the next call with @once begin."""
+    outbox = running()
+    if outbox is not None and outbox.once_run is run:
+        outbox.once_run = None
 
 
 @overload
@@ -127,39 +146,59 @@ def _sync(func: Consumer, using: str, name: str) -> Consumer:
     @functools.wraps(func)
     def inner(*args: Any, **kwargs: Any) -> Any:
         run = _new_run(using, name)
-        if not run.begin():
-            return None
         try:
-            result = func(*args, **kwargs)
-            if iscoroutine(result):
-                result.close()
-                raise TypeError(
-                    f"{name} has @once and returned a coroutine, which would run after the "
-                    "transaction. Write it as `async def`."
-                )
-        except BaseException as error:  # noqa: BLE001  (it is raised again where it must be)
-            run.end(error)
-            return None
-        run.end()
-        return result
+            return _run(run, name, func, args, kwargs)
+        finally:
+            _release(run)
 
     return inner
+
+
+def _run(
+    run: _Run, name: str, func: Consumer, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    if not run.begin():
+        return None
+    try:
+        result = func(*args, **kwargs)
+        if iscoroutine(result):
+            result.close()
+            raise TypeError(
+                f"{name} has @once and returned a coroutine, which would run after the "
+                "transaction. Write it as `async def`."
+            )
+    except BaseException as error:  # noqa: BLE001  (it is raised again where it must be)
+        run.end(error)
+        return None
+    run.end()
+    return result
 
 
 def _async(func: Consumer, using: str, name: str) -> Consumer:
     @functools.wraps(func)
     async def inner(*args: Any, **kwargs: Any) -> Any:
         run = _new_run(using, name)
-        async with database_thread():
-            return await _run_async(run, func, args, kwargs)
+        if isinstance(run, _Nested):  # on the thread of the outer one, which cleans it up
+            return await func(*args, **kwargs)
+        try:
+            async with database_thread():
+                return await _run_async(run, func, args, kwargs)
+        finally:
+            _release(run)
 
     return inner
+
+
+def _begin(run: _Run) -> bool:
+    """Begin *run* on a connection that is not too old: no signal arrives on its thread."""
+    close_old_connections()
+    return run.begin()
 
 
 async def _run_async(
     run: _Run, func: Consumer, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    if not await sync_to_async(run.begin)():
+    if not await sync_to_async(_begin)(run):
         return None
     try:
         result = await func(*args, **kwargs)

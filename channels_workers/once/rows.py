@@ -64,7 +64,8 @@ def find(using: str, key: UUID) -> bytes | None:
             cursor.execute(sql, [_prepared("key", key, connection)])
             found = cursor.fetchone()
     except DatabaseError as error:
-        if not has_table(using):
+        # Without a connection, a second attempt would double the wait of this thread.
+        if connection.connection is not None and not has_table(using):
             raise _no_table(using) from error
         raise
     if _missing:

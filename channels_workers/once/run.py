@@ -65,7 +65,7 @@ class Run:
     def begin(self) -> bool:
         """Begin the transaction; return False if the message is committed: it does not run again.
 
-        Raises :class:`OnceRefused` for a request.
+        Raises :class:`OnceRefused` for a request and in a task.
         """
         if self._outbox.delivery.channel == REQUEST:
             raise OnceRefused(
@@ -73,6 +73,8 @@ class Run:
                 "most once, and a response may go out before the commit. Use "
                 "transaction.atomic() for what the request writes, and remove @once."
             )
+        if self._outbox.once_refused is not None:
+            raise OnceRefused(f"{self._consumer} has @once. {self._outbox.once_refused}")
         if (effects := find(self.using, self._key)) is not None:
             self._repeat(effects)
             return False
@@ -262,6 +264,8 @@ class Run:
 
     def _yield(self, failure: BaseException) -> None:
         """Leave the effects to the run that was committed first."""
+        if self._outbox.once_refused is not None:
+            raise OnceRefused(f"{self._consumer} has @once. {self._outbox.once_refused}")
         if (effects := find(self.using, self._key)) is not None:
             self._repeat(effects)
             return

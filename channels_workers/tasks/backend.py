@@ -12,7 +12,8 @@ from uuid import uuid4
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, transaction
+from django.db import Error as DatabaseTrouble
+from django.db import transaction
 from django.utils import timezone
 
 from channels_workers.exceptions import ChannelError
@@ -51,6 +52,10 @@ class TaskBackend(BaseTaskBackend):
     supports_async_task = True
     supports_get_result = True
     supports_priority = True
+
+    def __init__(self, alias: str, params: dict[str, Any]) -> None:
+        super().__init__(alias, params)
+        self._given_queues = params.get("QUEUES")
 
     @cached_property
     def settings(self) -> Options:
@@ -100,9 +105,13 @@ class TaskBackend(BaseTaskBackend):
         )
         rows = _rows()
         using = rows.primary(rows.StoredTask)
-        if transaction.get_connection(using).in_atomic_block:
+        connection = transaction.get_connection(using)
+        if connection.in_atomic_block:
             row = rows.store(result, is_sent=False)
             transaction.on_commit(partial(self._send_committed, row, result), using=using)
+            return result
+        if not connection.get_autocommit():  # nobody knows when the commit is; a worker sends it
+            rows.store(result, is_sent=False)
             return result
         row = rows.store(result, is_sent=True)
         try:
@@ -117,7 +126,7 @@ class TaskBackend(BaseTaskBackend):
         try:
             _rows().send_now(row)
             _rows().note_sent(row)
-        except (ChannelError, DatabaseError) as error:
+        except (ChannelError, DatabaseTrouble) as error:
             text = "Task %s is stored, and a worker will send it, which failed here: %s"
             logger.warning(text, result.id, error, extra=fields("task_unsent"))
         task_enqueued.send(sender=type(self), task_result=result)
@@ -153,8 +162,11 @@ class TaskBackend(BaseTaskBackend):
 
     def _check_queues(self) -> Iterable[CheckMessage]:
         wrong = sorted(name for name in self.queues if not is_queue_name(str(name)))
-        if wrong or not self.queues:
+        is_text = isinstance(self._given_queues, str)  # each letter would be a queue
+        if wrong or is_text or not self.queues:
             found = f"has {wrong[0]!r}" if wrong else "is empty"
+            if is_text:
+                found = f"is the string {self._given_queues!r}, and must be a list"
             yield Error(
                 f"QUEUES of TASKS[{self.alias!r}] {found}. Each queue is a channel of workers.",
                 hint="Name each queue, with ASCII letters, digits, hyphens and underscores, up to "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import math
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -22,8 +22,13 @@ logger = logging.getLogger(__name__)
 LATE = 60.0
 
 
-def fire_due(backend: TaskBackend, now: float) -> float:
-    """Enqueue what is due at *now*; return when to look again. Both are seconds since 1970.
+def next_due(backend: TaskBackend, now: float) -> float:
+    """Return when the next schedule is due after *now*, both in seconds since 1970."""
+    return min((schedule.following(now) for schedule in backend.schedules), default=math.inf)
+
+
+def fire_due(backend: TaskBackend, now: float) -> None:
+    """Enqueue what is due at *now*, in seconds since 1970.
 
     Each due time fires once, whoever looks, and however clocks jump: its task has an id of its
     own. The row of a schedule has its next due time, and one process moves it on.
@@ -42,31 +47,26 @@ def fire_due(backend: TaskBackend, now: float) -> float:
             errors.append(error)
     if errors:
         raise errors[0]
-    return min(_due_times(schedules.values(), now), default=float("inf"))
 
 
 def _all() -> QuerySet[StoredSchedule]:
     return StoredSchedule.objects.using(primary(StoredSchedule))
 
 
-def _due_times(schedules: Iterable[Schedule], now: float) -> list[float]:
-    return [schedule.following(now) for schedule in schedules]
-
-
 def _begin(alias: str, schedule: Schedule, now: float) -> None:
     """Store the first due time of a new schedule."""
-    following = _moment(schedule.following(now))
-    _all().get_or_create(backend=alias, name=schedule.name, defaults={"next_at": following})
+    following = _microseconds(schedule.following(now))
+    _all().get_or_create(backend=alias, name=schedule.name, defaults={"next_due": following})
 
 
 def _look(backend: TaskBackend, schedule: Schedule, row: StoredSchedule, now: float) -> None:
-    due, following = row.next_at.timestamp(), schedule.following(now)
-    is_changed = due > following or not schedule.includes(due)  # or a clock was set back
+    due, following = row.next_due / 1e6, schedule.following(now)
+    is_changed = due - following > 1e-3 or not schedule.includes(due)  # or a clock was set back
     if due > now and not is_changed:
         return
     with transaction.atomic(using=primary(StoredSchedule)):
-        same = _all().filter(pk=row.pk, next_at=row.next_at)
-        if not same.update(next_at=_moment(following)) or is_changed:
+        same = _all().filter(pk=row.pk, next_due=row.next_due)
+        if not same.update(next_due=_microseconds(following)) or is_changed:
             return
         if schedule.missed == "skip" and now - due > LATE:
             _log_missed(schedule, due, now)
@@ -79,6 +79,10 @@ def _look(backend: TaskBackend, schedule: Schedule, row: StoredSchedule, now: fl
 def _log_missed(schedule: Schedule, due: float, now: float) -> None:
     text = "The schedule %s skips a firing that is %d s late: no worker ran when it was due"
     logger.warning(text, schedule.name, now - due, extra=fields("schedule_missed"))
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)
 
 
 def _moment(seconds: float) -> datetime:

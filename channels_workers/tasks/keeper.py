@@ -6,21 +6,24 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from django.db import connections
 from django.utils import timezone
 
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency.threads import Duty
-from channels_workers.exceptions import ChannelFull, MessageError, TaskLost
+from channels_workers.exceptions import LayerUnavailable, MessageError, TaskLost
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import DeadLetter
 from channels_workers.logs import fields
 from channels_workers.tasks import rows
+from channels_workers.tasks.api import TaskResultStatus
 from channels_workers.tasks.backend import TaskBackend, our_backends
 from channels_workers.tasks.channels import PREFIX
-from channels_workers.tasks.firing import fire_due
+from channels_workers.tasks.firing import fire_due, next_due
 
 logger = logging.getLogger(__name__)
 
@@ -46,29 +49,51 @@ class Keeper:
         self._layer = layer
         self._stopping = stopping
         self._swept_at = -math.inf  # monotonic seconds
+        self._due = math.inf  # of the next schedule, in seconds since 1970
         self.thread = Duty("tasks", self._run)
 
     def _run(self) -> None:
         attempts = Backoff(logger, "Looking after the rows of tasks", PAUSE)
         while not self._stopping.is_set():
             try:
-                wait = self.look(time.time())
+                self.look(time.time())
             except Exception as error:  # noqa: BLE001  (logged; the thread must go on)
                 wait = attempts.failed(error)
             else:
                 attempts.succeeded()
+                wait = PAUSE
             finally:
                 connections.close_all()
-            self._stopping.wait(wait)
+            self._stopping.wait(min(wait, max(0.0, self._due - time.time())))
 
-    def look(self, now: float) -> float:
-        """Do what is due at *now*, in seconds since 1970; return how long to wait for more (s)."""
-        send_unsent()
+    def look(self, now: float) -> None:
+        """Do what is due at *now*, in seconds since 1970.
+
+        Raises the first error when all has had its turn: a full queue must not stop schedules.
+        """
+        self._due = math.inf
+        steps: list[Callable[[], None]] = [
+            *(partial(self._fire, backend, now) for backend in our_backends()),
+            send_unsent,
+            self._sweep_at_times,
+        ]
+        errors: list[Exception] = []
+        for step in steps:
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001  (raised below)
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _fire(self, backend: TaskBackend, now: float) -> None:
+        self._due = min(self._due, next_due(backend, now))
+        fire_due(backend, now)
+
+    def _sweep_at_times(self) -> None:
         if time.monotonic() - self._swept_at >= SWEEP_PAUSE:
             self.sweep()
             self._swept_at = time.monotonic()
-        due = min((fire_due(backend, now) for backend in our_backends()), default=math.inf)
-        return min(PAUSE, max(0.0, due - time.time()))
 
     def sweep(self) -> None:
         """End lost tasks, and delete old rows."""
@@ -82,11 +107,15 @@ class Keeper:
     def _end(self, letter: DeadLetter) -> None:
         message = letter.message
         try:
-            row = rows.find(self._layer.content(message)["task"])
+            content = self._layer.content(message)
+            row, failures = rows.find(content["task"]), content["failures"]
         except (MessageError, KeyError, TypeError):
             return  # no message of ours
+        if row is None or row.is_finished:
+            return
         # A message that was never begun has no id in the row yet.
-        if row is None or row.is_finished or row.message_id not in ("", message.id):
+        is_next = row.status == TaskResultStatus.READY and row.failures == failures
+        if not is_next and row.message_id != message.id:
             return
         if rows.fail(row, rows.error_of(TaskLost(letter.reason), letter.reason)):
             text = "Task %s, %s, has failed: its message is a dead letter, %s"
@@ -96,16 +125,18 @@ class Keeper:
 
 def send_unsent() -> None:
     """Send tasks whose sender was killed between its commit and the message, or could not send."""
-    full: ChannelFull | None = None
+    failed: Exception | None = None
     for row in rows.take_unsent(timezone.now() - timedelta(seconds=UNSENT_AFTER), BATCH):
         try:
             rows.send_now(row)
-        except ChannelFull as error:  # of this queue; it is tried again later
-            full = error
+        except LayerUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  (of this queue; it is tried again later)
+            failed = failed or error
         else:
             rows.note_sent(row)
-    if full is not None:
-        raise full
+    if failed is not None:
+        raise failed
 
 
 def delete_old(backend: TaskBackend) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from django.db import models, router
@@ -22,7 +23,9 @@ class StoredTask(models.Model):
     ``attempts`` counts its runs, and grows with each change of hands: a worker that was overtaken
     finds another number than its own. ``failures`` counts the runs that raised and are repeated.
     ``message_id`` is the id of the message whose worker runs it. ``unsent_since`` is set from the
-    transaction that enqueues it until its message is sent.
+    transaction that enqueues it until its message is sent, and from a failure until the next run,
+    when it is the time of that run. ``effects`` is what the last run sent,
+    for a worker that takes over between the end of that run and the commit of its message.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -47,6 +50,7 @@ class StoredTask(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     message_id = models.TextField(default="")
+    effects = models.BinaryField(null=True)
     unsent_since = models.DateTimeField(null=True, blank=True, db_index=True)
 
     class Meta:
@@ -67,7 +71,8 @@ class StoredSchedule(models.Model):
 
     backend = models.CharField(max_length=100)
     name = models.CharField(max_length=100)
-    next_at = models.DateTimeField()
+    #: Microseconds since 1970: with USE_TZ = False a date is ambiguous when summer time ends.
+    next_due = models.BigIntegerField()
     last_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -80,3 +85,8 @@ class StoredSchedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}, next at {self.next_at}"
+
+    @property
+    def next_at(self) -> datetime:
+        """When it fires next."""
+        return datetime.fromtimestamp(self.next_due / 1e6, UTC)

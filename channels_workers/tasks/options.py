@@ -9,6 +9,9 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+#: The longest time (s): a hundred years. Some dates that lie further back cannot be computed.
+LONGEST = 100 * 366 * 24 * 3600
+
 #: The key that :mod:`channels_workers.tasks.schedules` reads.
 SCHEDULE = "SCHEDULE"
 
@@ -37,6 +40,8 @@ def read_options(alias: str, given: Mapping[str, Any]) -> Options:
     Raises :class:`~django.core.exceptions.ImproperlyConfigured` for an unknown key or an invalid
     value.
     """
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(f"TASKS[{alias!r}]['OPTIONS'] must be a dict, not {given!r}.")
     given = {name: value for name, value in given.items() if name != SCHEDULE}
     known = {field.name for field in fields(Options)}
     if unknown := sorted(set(given) - known):
@@ -52,8 +57,10 @@ def read_options(alias: str, given: Mapping[str, Any]) -> Options:
 def _check(alias: str, name: str, value: Any) -> None:
     is_whole = name == "RETRIES"
     fits = isinstance(value, int if is_whole else int | float) and not isinstance(value, bool)
-    if not fits or not 0 <= value < math.inf:
-        kind = "a whole number" if is_whole else "a number of seconds"
+    if not fits or not 0 <= value <= (math.inf if is_whole else LONGEST):
+        kind = "a whole number of at least 0"
+        if not is_whole:
+            kind = f"a number of seconds from 0 to {LONGEST:,}, which is a century"
         raise ImproperlyConfigured(
-            f"TASKS[{alias!r}]['OPTIONS'][{name!r}] must be {kind} of at least 0, not {value!r}."
+            f"TASKS[{alias!r}]['OPTIONS'][{name!r}] must be {kind}, not {value!r}."
         )

@@ -54,7 +54,7 @@ def retry(
 
     Raises ``ValueError`` for a negative number, and ``TypeError`` if it decorates no function.
     """
-    if min(times, pause, longest) < 0:
+    if not all(number >= 0 for number in (times, pause, longest)):  # NaN is not, either
         raise ValueError(f"retry() takes numbers from 0 on, not {(times, pause, longest)}.")
     policy = Policy(times, pause, longest, on if isinstance(on, tuple) else (on,))
 

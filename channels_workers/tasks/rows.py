@@ -13,7 +13,10 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from channels_workers.channel import Channel
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.types import Operation
+from channels_workers.outbox import running
 from channels_workers.registry import get_channel_layer
 from channels_workers.tasks.api import (
     AnyResult,
@@ -26,6 +29,13 @@ from channels_workers.tasks.api import (
 )
 from channels_workers.tasks.channels import channel_of, seconds_until
 from channels_workers.tasks.models import StoredTask, primary
+
+#: The last errors that a row keeps, and the most characters of a traceback.
+ERRORS, LONGEST_TRACE = 100, 100_000
+
+
+#: The fields of a row that have no greatest size.
+LARGE = ("args", "kwargs", "return_value", "errors", "worker_ids", "effects")
 
 
 def all_tasks() -> QuerySet[StoredTask]:
@@ -62,14 +72,27 @@ def send(row: StoredTask) -> None:
 
 def send_now(row: StoredTask) -> None:
     """Do the same at once, also in a consumer: its transaction has been committed already."""
-    channel, content, wait = _message_of(row)
     layer = get_channel_layer()
+    sent = [operation_of(row, layer)]
+    layer.apply(sent)
+    layer.announce_delayed(sent)
+
+
+def operation_of(row: StoredTask, layer: WorkerLayer) -> Operation:
+    """Return the operation on *layer* that sends the message of *row*."""
+    channel, content, wait = _message_of(row)
     if wait is None:
-        layer.apply([layer.make_send(channel, content)])
+        return layer.make_send(channel, content)
+    return layer.make_send_later(channel, content, wait)
+
+
+def send_past_limits(row: StoredTask) -> None:
+    """Do what :func:`send` does, also in an outbox that the task has filled."""
+    outbox = running()
+    if outbox is None:
+        send(row)
     else:
-        later = [layer.make_send_later(channel, content, wait)]
-        layer.apply(later)
-        layer.announce_delayed(later)
+        outbox.operations.append(operation_of(row, outbox.layer))
 
 
 def _message_of(row: StoredTask) -> tuple[str, Content, float | None]:
@@ -85,9 +108,12 @@ def note_sent(row: StoredTask) -> None:
 
 
 def take_unsent(before: datetime, most: int) -> Iterator[StoredTask]:
-    """Yield up to *most* rows that are unsent since *before*, for this caller alone."""
+    """Yield up to *most* rows that are unsent since *before*, for this caller alone.
+
+    They are without what may be large: a thousand at a time would fill the memory.
+    """
     found = all_tasks().filter(unsent_since__lt=before).order_by("unsent_since")
-    for row in found[:most]:
+    for row in found.defer(*LARGE)[:most]:
         same = all_tasks().filter(pk=row.pk, unsent_since=row.unsent_since)
         if same.update(unsent_since=timezone.now()):
             yield row
@@ -149,8 +175,12 @@ def refresh(result: AnyResult, row: StoredTask) -> None:
 
 
 def error_of(error: BaseException, trace: str) -> dict[str, str]:
-    """Return *error* as a row stores it. PostgreSQL stores no NUL in JSON."""
+    """Return *error* as a row stores it. PostgreSQL stores no NUL and no surrogate in JSON."""
     kind = type(error)
+    trace = trace.encode(errors="backslashreplace").decode()
+    if len(trace) > LONGEST_TRACE:
+        half = LONGEST_TRACE // 2
+        trace = f"{trace[:half]}\n...\n{trace[-half:]}"
     return {
         "exception_class_path": f"{kind.__module__}.{kind.__qualname__}",
         "traceback": trace.replace("\0", "\N{REPLACEMENT CHARACTER}"),
@@ -176,30 +206,52 @@ def begin(row: StoredTask, message_id: str, worker_id: str) -> bool:
         started_at=row.started_at or now,
         last_attempted_at=now,
         next_attempt_at=None,
+        effects=None,
+        unsent_since=None,
         worker_ids=[*row.worker_ids, worker_id],
         attempts=row.attempts + 1,
         message_id=message_id,
     )
 
 
-def succeed(row: StoredTask, value: Any) -> bool:
-    """Store what the task returned; return False if another worker has taken it over."""
-    done = TaskResultStatus.SUCCESSFUL
-    return change(row, status=done, return_value=value, finished_at=timezone.now())
+def succeed(row: StoredTask, value: Any, effects: bytes | None = None) -> bool:
+    """Store what the task returned; return False if another worker has taken it over.
+
+    *effects* is what the run sent, here and below.
+    """
+    return change(
+        row,
+        status=TaskResultStatus.SUCCESSFUL,
+        return_value=value,
+        finished_at=timezone.now(),
+        effects=effects,
+    )
 
 
-def fail(row: StoredTask, error: dict[str, str]) -> bool:
+def fail(row: StoredTask, error: dict[str, str], effects: bytes | None = None) -> bool:
     """Store the last *error* of the task; return False if another worker has taken it over."""
-    errors, failed = [*row.errors, error], TaskResultStatus.FAILED
-    return change(row, status=failed, errors=errors, finished_at=timezone.now())
+    return change(
+        row,
+        status=TaskResultStatus.FAILED,
+        errors=[*row.errors, error][-ERRORS:],
+        finished_at=timezone.now(),
+        effects=effects or row.effects,
+    )
 
 
-def put_off(row: StoredTask, error: dict[str, str], until: Any) -> bool:
-    """Let the task run again *until* then; return False if another worker has taken it over."""
+def put_off(
+    row: StoredTask, error: dict[str, str], until: Any, effects: bytes | None = None
+) -> bool:
+    """Let the task run again *until* then; return False if another worker has taken it over.
+
+    If its message is dropped, as beyond the capacity of delayed messages, workers send another.
+    """
     return change(
         row,
         status=TaskResultStatus.READY,
-        errors=[*row.errors, error],
+        errors=[*row.errors, error][-ERRORS:],
         failures=row.failures + 1,
         next_attempt_at=until,
+        unsent_since=until,
+        effects=effects,
     )

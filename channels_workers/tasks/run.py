@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from inspect import iscoroutinefunction
 from traceback import format_exception
@@ -12,10 +13,15 @@ from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseTrouble
+from django.db import OperationalError
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from channels_workers.logs import fields
 from channels_workers.message import Message
+from channels_workers.once.effects import Effects, decode
+from channels_workers.outbox import running
 from channels_workers.tasks import rows
 from channels_workers.tasks.api import (
     AnyResult,
@@ -32,9 +38,18 @@ from channels_workers.tasks.models import StoredTask
 from channels_workers.tasks.options import Options
 from channels_workers.tasks.retries import policy_of
 from channels_workers.transient import is_put_off
+from channels_workers.worker.isolation import end_transactions, open_transactions
 from channels_workers.worker.retries import is_last
 
 logger = logging.getLogger(__name__)
+
+
+#: Why a task may not have ``@once``.
+ONCE_REFUSED = (
+    "It ran in a task, and a second run would not know what the first one returned or raised. Key "
+    "rows by the id of the task, in transaction.atomic(), or send to a channel whose consumer has "
+    "@once."
+)
 
 
 class Run(NamedTuple):
@@ -46,6 +61,20 @@ class Run(NamedTuple):
     result: AnyResult
 
 
+@contextmanager
+def keeping_the_message() -> Iterator[None]:
+    """Let the message run again after any error of the database, such as a missing column.
+
+    Else it would be gone, and its row would never end.
+    """
+    try:
+        yield
+    except DatabaseTrouble as error:
+        if is_put_off(error):
+            raise
+        raise OperationalError(f"The row of a task: {error}") from error
+
+
 def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
     """Run the task of *message*. That of a coroutine function is left to the worker's event loop.
 
@@ -54,6 +83,8 @@ def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
     row = _claim(message)
     if row is None:
         return None
+    if (outbox := running()) is not None:
+        outbox.once_refused = ONCE_REFUSED
     try:
         task = rows.task_of(row)
         run = Run(message, row, task, rows.result_of(row, task))
@@ -68,9 +99,14 @@ def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
 
 
 def _run(run: Run) -> None:
+    began_in = open_transactions()
     try:
         value = call_task(run)
+        if open_transactions() != began_in:
+            raise TransactionManagementError("The task left a transaction open.")
     except BaseException as error:  # noqa: BLE001  (sys.exit() ends one task only)
+        if open_transactions() != began_in:  # what becomes of the row must not be part of it
+            end_transactions(began_in, run.row.path)
         _end_failed(run.message, run.row, run.result, error)
     else:
         _end(run, value)
@@ -106,6 +142,7 @@ def _arguments(run: Run) -> list[Any]:
 # Before the run
 
 
+@keeping_the_message()
 def _claim(message: Message) -> StoredTask | None:
     """Return the row of *message*, running now; None if there is nothing to run."""
     worker_id = message.delivery.consumer if message.delivery else ""
@@ -124,11 +161,25 @@ def _claim(message: Message) -> StoredTask | None:
 def _skip(message: Message, row: StoredTask | None) -> None:
     if row is None:
         _log_skipped(message, "its row does not exist, or is not committed yet")
-    elif row.is_finished:
+        return
+    if row.is_finished:
         _log_skipped(message, f"it is {row.status} already")
-    elif row.status == TaskResultStatus.READY and message.id == row.message_id:
-        # The worker died after it had put the task off, and before it sent the next message.
-        rows.send(row)
+    if row.status != TaskResultStatus.RUNNING and message.id == row.message_id:
+        # The worker died after the end of the run, and before the commit of its message.
+        _send_effects(row)
+        if not row.is_finished:
+            rows.send_past_limits(row)
+
+
+def _send_effects(row: StoredTask) -> None:
+    """Let what the last run sent go out with the commit of this message."""
+    outbox = running()
+    if outbox is None or row.effects is None:
+        return
+    try:
+        outbox.operations[:] = decode(bytes(row.effects)).operations
+    except ValueError as error:  # a worker of the other release may be next
+        raise OperationalError(str(error)) from error
 
 
 def _log_skipped(message: Message, why: str) -> None:
@@ -141,13 +192,14 @@ def _log_skipped(message: Message, why: str) -> None:
 
 def _end(run: Run, value: Any) -> None:
     try:
-        is_ours = rows.succeed(run.row, normalize_json(value))
+        is_ours = rows.succeed(run.row, normalize_json(value), _effects())
     except Exception as error:  # noqa: BLE001  (a value that cannot be stored fails the task)
         _end_failed(run.message, run.row, run.result, error)
         return
     _finish(run.message, run.row, run.result, is_ours)
 
 
+@keeping_the_message()
 def _end_failed(
     message: Message,
     row: StoredTask,
@@ -161,12 +213,20 @@ def _end_failed(
     policy = policy_of(result and result.task.func, _options(row))
     pause = policy.pause_after(row.failures, error)
     if pause is None:
-        _finish(message, row, result, rows.fail(row, stored))
-    elif rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause)):
-        rows.send(row)
+        _finish(message, row, result, rows.fail(row, stored, _effects()))
+    elif rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause), _effects()):
+        rows.send_past_limits(row)
         _log_put_off(message, row, error, pause)
     else:
         _log_overtaken(message)
+
+
+def _effects() -> bytes | None:
+    """Return what the task has sent, as its row stores it."""
+    outbox = running()
+    if outbox is None or not outbox.operations:
+        return None
+    return Effects(outbox.operations, []).encode()
 
 
 def _options(row: StoredTask) -> Options:

@@ -99,10 +99,19 @@ def _read(place: str, name: Any, entry: Any) -> Schedule:
         raise ImproperlyConfigured(
             f"{place}['missed'] must be 'once' or 'skip', not {entry['missed']!r}."
         )
+    _check_arguments(place, entry)
     _check_when(place, entry)
     if not isinstance(name, str) or not 0 < len(name) <= 100:
         raise ImproperlyConfigured(f"{place} must have a name of 1 to 100 characters.")
     return Schedule(name, **entry)
+
+
+def _check_arguments(place: str, entry: Mapping[str, Any]) -> None:
+    args, kwargs = entry.get("args", ()), entry.get("kwargs") or {}
+    if not isinstance(args, list | tuple):  # the letters of a string would be arguments
+        raise ImproperlyConfigured(f"{place}['args'] must be a list, not {args!r}.")
+    if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
+        raise ImproperlyConfigured(f"{place}['kwargs'] must be a dict of names, not {kwargs!r}.")
 
 
 def _check_when(place: str, entry: Mapping[str, Any]) -> None:

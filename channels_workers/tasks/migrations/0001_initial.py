@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ),
                 ("backend", models.CharField(max_length=100)),
                 ("name", models.CharField(max_length=100)),
-                ("next_at", models.DateTimeField()),
+                ("next_due", models.BigIntegerField()),
                 ("last_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
@@ -64,6 +64,7 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("failures", models.PositiveIntegerField(default=0)),
                 ("message_id", models.TextField(default="")),
+                ("effects", models.BinaryField(null=True)),
                 ("unsent_since", models.DateTimeField(blank=True, db_index=True, null=True)),
             ],
             options={

@@ -434,3 +434,43 @@ def test_the_app_is_not_installed(trial: Trial, settings: Settings) -> None:
     trial.publish()
     outcome = trial.run(trial.pull(), once(lambda message: None))
     assert "Add it to INSTALLED_APPS" in str(outcome.error)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_calls_side_by_side_are_refused(trial: Trial, first: int) -> None:
+    """The second one would be part of the first, or its key that of the first in another run."""
+
+    @once
+    async def inner(label: str) -> None:
+        for _ in range(first):
+            await asyncio.sleep(0)
+        await sync_to_async(write)(label)
+
+    async def consumer(message: Any) -> list[Any]:
+        return await asyncio.gather(inner("a"), inner("b"), return_exceptions=True)
+
+    trial.publish()
+    outcome = trial.run(trial.pull(), consumer)
+    assert [type(each) for each in outcome.result] == [type(None), OnceRefused]
+    assert rooms() == ["a"]
+
+
+def test_calls_one_after_the_other_and_in_callbacks_are_not(trial: Trial) -> None:
+    @once
+    async def inner(label: str) -> None:
+        await sync_to_async(write)(label)
+        await sync_to_async(transaction.on_commit)(lambda: once(write)(f"after {label}"))
+        await nested(f"in {label}")
+
+    @once
+    async def nested(label: str) -> None:
+        await sync_to_async(write)(label)
+
+    async def consumer(message: Any) -> None:
+        await inner("a")
+        await asyncio.gather(inner("b"))
+
+    trial.publish()
+    assert trial.run(trial.pull(), consumer).error is None
+    assert rooms() == ["a", "in a", "after a", "b", "in b", "after b"]
+    assert conftest.rows() == 4

@@ -1,5 +1,6 @@
 """@once on a real PostgreSQL: two runs at once, deadlocks, lost connections."""
 
+import math
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -136,6 +137,24 @@ def test_async_runs_side_by_side_have_transactions_of_their_own(
     errors = [type(each.outcome().error).__name__ for each in runs]
     assert errors == ["ValueError", "NoneType"]
     assert rooms() == ["one"]
+
+
+def test_an_async_run_begins_with_no_old_connection(postgres: Postgres, trial: Trial) -> None:
+    used: list[Any] = []
+
+    @once(using=DB)
+    async def consumer(message: Any) -> None:
+        used.append(await sync_to_async(lambda: connections[DB])())
+        pids.append(used[0].connection.info.backend_pid)
+        used[0].close_at = math.inf  # as with CONN_MAX_AGE
+
+    pids: list[int] = []
+    for _ in range(3):
+        trial.publish()
+        trial.finish(consumer)
+        if len(pids) == 2:
+            used[0].close_at = 0.0  # as after a long time without messages
+    assert pids[0] == pids[1] != pids[2]
 
 
 def test_a_deadlock_is_put_off(postgres: Postgres, trial: Trial) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
 from channels_workers import ConsumeLater, Group
 from channels_workers.tasks import retry
@@ -42,10 +42,25 @@ def state(context: Any, text: str) -> dict[str, Any]:
     return {"attempt": context.attempt, "id": result.id, "status": result.status, "text": text}
 
 
+def tell(text: str) -> None:
+    done.append(text)
+    Group("room").send({"text": text})
+
+
 def fail(text: str) -> None:
     done.append(text)
     Group("room").send({"text": text})
     raise ValueError(text)
+
+
+def raise_odd_text() -> None:
+    raise ValueError("a\0b\ud800c")
+
+
+def leave_a_transaction(error: str) -> None:
+    transaction.atomic().__enter__()
+    if error:
+        raise ValueError(error)
 
 
 async def afail(text: str) -> None:

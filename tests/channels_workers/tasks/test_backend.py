@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import InterfaceError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
 from channels_workers.exceptions import ChannelFull
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.tasks import TaskBackend
+from channels_workers.tasks import TaskBackend, rows
 from channels_workers.tasks.api import (
     InvalidTask,
     TaskResultDoesNotExist,
@@ -272,6 +272,48 @@ def test_a_committed_task_that_cannot_be_sent_is_sent_by_a_worker(
     assert waiting(tasks) == ["tasks.default"] * 2
 
 
+def test_without_autocommit_a_worker_sends_what_was_committed(
+    tasks: InMemoryChannelLayer,
+) -> None:
+    transaction.set_autocommit(False)
+    try:
+        task(functions.add).enqueue(1)
+        transaction.rollback()
+        task(functions.add).enqueue(2)
+        transaction.commit()
+    finally:
+        transaction.set_autocommit(True)
+    assert waiting(tasks) == []
+    assert StoredTask.objects.exclude(unsent_since=None).count() == 1
+
+
+def test_a_connection_that_breaks_after_the_send_harms_no_sender(
+    tasks: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction is committed, and its other callbacks must run."""
+
+    def fail(row: StoredTask) -> None:
+        raise InterfaceError("connection already closed")  # no DatabaseError
+
+    monkeypatch.setattr(rows, "note_sent", fail)
+    committed: list[str] = []
+    with transaction.atomic():
+        task(functions.add).enqueue(1)
+        transaction.on_commit(lambda: committed.append("next"))
+    assert (committed, waiting(tasks)) == (["next"], ["tasks.default"])
+    assert "connection already closed" in caplog.text
+
+
+def test_unsent_tasks_are_read_without_their_arguments(tasks: InMemoryChannelLayer) -> None:
+    with transaction.atomic():
+        task(functions.add).enqueue(1)
+    StoredTask.objects.update(unsent_since=long_ago())
+    (row,) = rows.take_unsent(timezone.now(), 10)
+    rows.send_now(row)
+    assert row.get_deferred_fields() == set(rows.LARGE)
+    assert waiting(tasks) == ["tasks.default"] * 2
+
+
 def test_a_full_queue_does_not_hold_up_another(tasks: InMemoryChannelLayer) -> None:
     tasks.capacity = 1
     task(functions.add).enqueue(1)
@@ -306,6 +348,20 @@ def test_lost_messages_can_be_sent_again(tasks: InMemoryChannelLayer, run: Run) 
     assert done == [1, "broken", "broken", 2]
     results[1].refresh()
     assert results[1].attempts == 2
+
+
+def test_a_task_that_ran_as_redis_lost_its_data_can_be_sent_again(
+    tasks: InMemoryChannelLayer, run: Run
+) -> None:
+    result = task(functions.add).enqueue(1)
+    tasks.store.streams["tasks.default"].waiting.clear()
+    StoredTask.objects.update(status="RUNNING", attempts=1, message_id="lost", worker_ids=["dead"])
+    StoredTask.objects.filter(status="RUNNING").update(status="READY")  # as in the docs
+    StoredTask.objects.filter(status="READY").update(unsent_since=long_ago())
+    send_unsent()
+    run()
+    result.refresh()
+    assert (result.status, result.attempts) == (TaskResultStatus.SUCCESSFUL, 2)
 
 
 # Signals
@@ -348,6 +404,9 @@ def checked(settings: Settings, **given: Any) -> list[CheckMessage]:
     ("given", "number", "text"),
     [
         ({"QUEUES": []}, "E020", "is empty"),
+        ({"QUEUES": "mail"}, "E020", "is the string 'mail'"),
+        ({"OPTIONS": []}, "E021", "must be a dict, not []"),
+        ({"OPTIONS": {"RESULTS_KEPT": 1e12}}, "E021", "to 3,162,240,000, which is a century"),
         ({"QUEUES": ["a.high"]}, "E020", "has 'a.high'"),
         ({"QUEUES": ["x" * 89]}, "E020", "has 'xxx"),
         ({"OPTIONS": {"RETRY": 1}}, "E021", "unknown key 'RETRY'"),

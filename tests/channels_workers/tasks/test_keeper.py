@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -19,7 +20,7 @@ from tests.channels_workers.consumers import StartGroup, stop
 from tests.channels_workers.tasks import functions
 from tests.channels_workers.tasks.conftest import BACKEND, Run
 from tests.channels_workers.tasks.functions import task
-from tests.channels_workers.tasks.test_run import QUEUE, begin
+from tests.channels_workers.tasks.test_run import QUEUE, begin, pass_time
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +65,69 @@ def test_a_task_whose_message_is_a_dead_letter_has_failed(
         assert "its worker died 3 times" in error.traceback
     lines = [each for each in caplog.records if each.__dict__.get("event") == "task_lost"]
     assert len(lines) == 2
+
+
+def test_a_retry_whose_message_is_a_dead_letter_has_failed(
+    tasks: InMemoryChannelLayer, run: Run
+) -> None:
+    result = task(functions.fail_thrice).enqueue("broken")
+    run()
+    pass_time(tasks, 11)
+    tasks.dead_letter(pull_one(tasks, QUEUE), "the database was away")  # before its run
+    look(tasks)
+    result.refresh()
+    assert result.status == TaskResultStatus.FAILED
+    assert [each.exception_class.__name__ for each in result.errors] == ["ValueError", "TaskLost"]
+
+
+def test_a_dead_letter_that_a_retry_followed_is_left_alone(
+    tasks: InMemoryChannelLayer, run: Run
+) -> None:
+    result = task(functions.fail_thrice).enqueue("broken")
+    tasks.apply([tasks.make_send(QUEUE, {"task": result.id, "failures": 0})])
+    run()
+    tasks.dead_letter(pull_one(tasks, QUEUE), "for a test")
+    look(tasks)
+    result.refresh()
+    assert result.status == TaskResultStatus.READY
+
+
+def test_a_task_that_cannot_be_sent_stops_nothing_else(
+    tasks: InMemoryChannelLayer, settings: Settings
+) -> None:
+    schedules = {
+        "bad": {"task": "missing.task", "every": 60},
+        "one": {
+            "task": "tests.channels_workers.tasks.functions.scheduled_add",
+            "args": [1],
+            "every": 60,
+        },
+    }
+    settings.TASKS = {
+        name: {
+            "BACKEND": BACKEND,
+            "QUEUES": ["default", "mail"],
+            "OPTIONS": {"SCHEDULE": {name: schedule}},
+        }
+        for name, schedule in schedules.items()
+    }
+    settings.TASKS["default"] = {"BACKEND": BACKEND, "QUEUES": ["default", "mail"]}
+    functions.scheduled_add = task(functions.add, backend="one")
+    old, unsent = timezone.now() - timedelta(days=8), timezone.now() - timedelta(minutes=1)
+    finished = task(functions.add).enqueue(1)
+    StoredTask.objects.update(status="SUCCESSFUL", finished_at=old)
+    for queue in ("no queue", "mail"):
+        unsent += timedelta(seconds=1)
+        row = StoredTask.objects.create(backend="default", queue=queue, unsent_since=unsent)
+    keeper = Keeper(tasks, threading.Event())
+    with pytest.raises(TypeError, match="no queue"):
+        keeper.look(0.0)
+    with pytest.raises(ImproperlyConfigured, match="missing"):
+        keeper.look(60.0)
+    row.refresh_from_db()
+    assert row.unsent_since is None
+    assert [each.backend for each in StoredTask.objects.exclude(args=[])] == ["one"]
+    assert not StoredTask.objects.filter(pk=finished.id).exists()
 
 
 def test_other_dead_letters_are_left_alone(tasks: InMemoryChannelLayer) -> None:

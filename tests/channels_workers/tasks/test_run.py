@@ -3,18 +3,23 @@
 import asyncio
 import logging
 import threading
+from datetime import timedelta
 from typing import Any
 
+import msgpack
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import ProgrammingError
+from django.utils import timezone
 from pytest_django import Settings
 
-from channels_workers.exceptions import ConsumeLater
+from channels_workers.exceptions import ConsumeLater, OnceRefused
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import Committed, Delivery, Finished
 from channels_workers.message import Message
+from channels_workers.once import decorator
 from channels_workers.routing import get_router
-from channels_workers.tasks import retry
+from channels_workers.tasks import retry, rows
 from channels_workers.tasks.api import TaskResultStatus, task_finished, task_started
 from channels_workers.tasks.keeper import Keeper, send_unsent
 from channels_workers.tasks.models import StoredTask
@@ -113,9 +118,83 @@ def test_the_retry_of_a_queue_and_priority_goes_there(
     assert [each.channel for each in tasks.admin.delayed()] == ["tasks.mail.high"]
 
 
+def test_a_task_that_filled_its_outbox_runs_again(
+    tasks: InMemoryChannelLayer, run: Run, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"OUTBOX_OPERATIONS": 1}
+    result = task(functions.fail_thrice).enqueue("broken")
+    run()
+    assert [each.channel for each in tasks.admin.delayed()] == [QUEUE]
+    assert pass_time(tasks, 11) == 1
+    run()
+    result.refresh()
+    assert result.attempts == 2
+
+
+def test_a_retry_whose_message_is_dropped_is_sent_again(
+    tasks: InMemoryChannelLayer, run: Run
+) -> None:
+    """As by a commit that finds the channel of delayed messages full for too long."""
+    result = task(functions.fail_thrice).enqueue("broken")
+    delivery = pull_one(tasks, QUEUE)
+    begin(delivery, tasks)
+    tasks.commit(Finished(delivery))
+    send_unsent()
+    assert tasks.admin.delayed() == []  # it is not due
+    long_ago = timezone.now() - timedelta(seconds=11)
+    StoredTask.objects.exclude(unsent_since=None).update(
+        unsent_since=long_ago, next_attempt_at=long_ago
+    )
+    for _ in range(2):
+        send_unsent()
+    run()
+    result.refresh()
+    assert result.attempts == 2
+    assert tasks.pull([QUEUE], "other", 0) == []
+
+
+def test_an_error_with_text_that_no_database_stores(tasks: InMemoryChannelLayer, run: Run) -> None:
+    result = task(functions.raise_odd_text).enqueue()
+    run()
+    result.refresh()
+    (error,) = result.errors
+    assert "a\N{REPLACEMENT CHARACTER}b\\ud800c" in error.traceback
+
+
+@pytest.mark.parametrize("name", ["find", "fail"])
+@pytest.mark.parametrize("function", [functions.fail, functions.afail])
+def test_no_error_of_the_database_ends_the_message(
+    tasks: InMemoryChannelLayer, name: str, function: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a worker that starts before `migrate`: the row would never end."""
+
+    def raise_it(*args: Any) -> None:
+        raise ProgrammingError('column "effects" does not exist')
+
+    task(function).enqueue("broken")
+    monkeypatch.setattr(rows, name, raise_it)
+    outcome = dispatch(pull_one(tasks, QUEUE), tasks, get_router(), asyncio.run)
+    assert outcome.is_put_off
+    assert "does not exist" in str(outcome.error)
+
+
+def test_a_row_does_not_grow_without_end() -> None:
+    row = StoredTask(backend="default", errors=[{"number": number} for number in range(100)])
+    row.save()
+    trace = rows.error_of(ValueError(), "a" * 100_000 + "b" * 100_000)
+    assert rows.put_off(row, trace, timezone.now())
+    assert len(row.errors) == 100
+    assert row.errors[0] == {"number": 1}
+    stored = row.errors[-1]["traceback"]
+    assert len(stored) == 100_005
+    assert (stored[0], stored[-1]) == ("a", "b")
+
+
 def test_wrong_policies() -> None:
     with pytest.raises(ValueError, match="from 0 on"):
         retry(-1)
+    with pytest.raises(ValueError, match="from 0 on"):
+        retry(1, pause=float("nan"))
     with pytest.raises(TypeError, match="below @task"):
         retry(1)(object())  # type: ignore[type-var]
 
@@ -187,6 +266,63 @@ def test_a_task_that_has_ended_does_not_run_again(
     result.refresh()
     assert (result.status, result.attempts) == (TaskResultStatus.SUCCESSFUL, 1)
     assert "it is SUCCESSFUL already" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (functions.tell, ["GroupSend"]),
+        (functions.fail, ["GroupSend"]),
+        (functions.fail_thrice, ["GroupSend", "SendLater"]),
+    ],
+)
+def test_what_a_task_sent_goes_out_if_its_worker_dies_at_its_end(
+    tasks: InMemoryChannelLayer, function: Any, kinds: list[str]
+) -> None:
+    task(function).enqueue("hello")
+    dead = pull_one(tasks, QUEUE)
+    sent = begin(dead, tasks).operations
+    again = begin(hand_over(dead, tasks), tasks)
+    assert [type(each).__name__ for each in again.operations] == kinds
+    assert again.operations[0] == sent[0]
+    assert done == ["hello"]
+
+
+def test_effects_of_another_release_wait_for_a_worker_of_it(tasks: InMemoryChannelLayer) -> None:
+    task(functions.tell).enqueue("hello")
+    dead = pull_one(tasks, QUEUE)
+    begin(dead, tasks)
+    StoredTask.objects.update(effects=msgpack.packb([99, [], [], None]))
+    outcome = begin(hand_over(dead, tasks), tasks)
+    assert outcome.is_put_off
+    assert "the format 99" in str(outcome.error)
+
+
+@pytest.mark.parametrize("error", ["", "broken"])
+def test_a_transaction_that_a_task_leaves_open_does_not_undo_its_end(
+    tasks: InMemoryChannelLayer, error: str
+) -> None:
+    result = task(functions.leave_a_transaction).enqueue(error)
+    begin(pull_one(tasks, QUEUE), tasks)
+    result.refresh()
+    assert result.status == TaskResultStatus.FAILED
+    (stored,) = result.errors
+    assert (error or "The task left a transaction open") in stored.traceback
+
+
+def test_once_is_refused_in_a_task(
+    tasks: InMemoryChannelLayer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its second run would end as if it had returned None, also if the first one had raised."""
+    monkeypatch.setattr(decorator, "databases", set())
+    monkeypatch.setattr(functions, "act", decorator.once(done.append))
+    result = task(functions.acted, takes_context=True).enqueue()
+    run()
+    result.refresh()
+    (error,) = result.errors
+    assert error.exception_class is OnceRefused
+    assert "Key rows by the id of the task" in error.traceback
+    assert done == []
 
 
 def test_a_worker_that_was_overtaken_changes_nothing(
