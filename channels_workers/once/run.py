@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import OperationalError, connections, transaction
+from django.db import DatabaseError, OperationalError, connections, transaction
 
 from channels_workers.exceptions import (
     AcceptConnection,
@@ -81,6 +81,7 @@ class Run:
         self._began = (time.monotonic(), time.time())
         self._atomic.__enter__()
         self._depth = self._depths()
+        self._database = connections[self.using].connection
         transaction.on_commit(self._note_commit, using=self.using)  # before those of the consumer
         self._outbox.transaction = self
         self._outbox.changes = []
@@ -234,6 +235,13 @@ class Run:
             return
         if is_put_off(failure) or isinstance(failure, asyncio.CancelledError):
             raise failure
+        if (
+            isinstance(failure, DatabaseError)
+            and self._database is not connections[self.using].connection
+        ):
+            # PostgreSQL says "internal error" when it ends an idle transaction. The connection is
+            # lost, so the message runs again.
+            raise OperationalError(str(failure)) from failure
         # What it sent before goes out. A frozen run of the same message must not commit later.
         try:
             store(self.using, self._key, self._effects_of_failure().encode())

@@ -19,6 +19,7 @@ from channels_workers.once import once
 from channels_workers.worker.dispatch import Outcome
 from chat.models import Room
 from labs.harness.postgres import Postgres
+from labs.harness.waiting import wait_for
 from tests.channels_workers.consumers import TIMEOUT
 from tests.channels_workers.once.conftest import OUT, Trial
 
@@ -282,3 +283,32 @@ def test_a_transaction_around_it_is_refused(postgres: Postgres, trial: Trial) ->
     trial.publish()
     assert isinstance(trial.run(trial.pull(), consumer).error, RuntimeError)
     assert rooms() == []
+
+
+def test_the_server_ends_an_idle_transaction(postgres: Postgres, trial: Trial) -> None:
+    ran: list[str] = []
+
+    @once(using=DB)
+    def consumer(message: Any) -> None:
+        ran.append(message.id)
+        write("one")
+        Channel(OUT, channel_layer=trial.layer).send({"text": "one"})
+        if len(ran) == 1:
+            with connections[DB].cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                process = cursor.fetchone()[0]
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            wait_for(lambda: not is_there(postgres, process), "the end of the connection")
+
+    trial.publish()
+    delivery = trial.pull()
+    assert trial.run(delivery, consumer).is_put_off
+    again = trial.again(delivery)
+    assert trial.commit(again, trial.run(again, consumer)) is Committed.DONE
+    assert (rooms(), trial.out) == (["one"], [{"text": "one"}])
+
+
+def is_there(postgres: Postgres, process: int) -> bool:
+    with postgres.owner() as owner:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+        return owner.execute(query, [process]).fetchall() == [(1,)]
