@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,12 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
-from channels_workers.binding.base import Binding, BindingMetaclass
 from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.flow import INLINE_RESPONSE
-from channels_workers.layers.types import REQUEST
 from channels_workers.registry import get_channel_layer
-from channels_workers.routing import get_router
 from channels_workers.security.websockets import check_entry
 from channels_workers.session_stores import channel_session_store
 
@@ -129,64 +124,6 @@ def _unknown_keys(layer: dict[str, Any]) -> str:
     unknown = [key for key in layer.get("CONFIG", {}) if key not in known]
     names = ", ".join(map(repr, unknown))
     return names and f"its CONFIG has {names}. Known keys: {', '.join(sorted(known))}."
-
-
-@register("channels_workers")
-def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Import the routing, and look for routes that never get a message.
-
-    Also look for bindings that only the routing imports.
-    """
-    _import_urls()
-    known = len(BindingMetaclass.binding_classes)
-    try:
-        router = get_router()
-    except (ImproperlyConfigured, ValueError) as error:
-        return [
-            Error(
-                f"The channel routing cannot be used: {error}",
-                hint="CHANNEL_ROUTING is the dotted path of a list or dict. "
-                "See docs/reference/routing.md.",
-                id="channels_workers.E007",
-            )
-        ]
-    late = [
-        _late_binding(binding)
-        for binding in BindingMetaclass.binding_classes[known:]
-        if binding.model is not None
-    ]
-    try:
-        is_idle = REQUEST in router.channels and not http_by_workers()
-    except ImproperlyConfigured:  # which another check reports
-        return late
-    return [_idle_route(), *late] if is_idle else late
-
-
-def _import_urls() -> None:
-    """Import the URLconf, as any process with views does."""
-    with suppress(Exception):  # which another check reports
-        _ = get_resolver().url_patterns
-
-
-def _late_binding(binding: type[Binding]) -> CheckMessage:
-    name = f"{binding.__module__}.{binding.__qualname__}"
-    return checks.Warning(
-        f"Only the channel routing imports the data binding {name}. Views and commands that save "
-        "its model send nothing, because their processes do not import the routing.",
-        hint=f"Import {binding.__module__} in the ready() of your AppConfig, or define the binding "
-        "in models.py.",
-        id="channels_workers.W009",
-    )
-
-
-def _idle_route() -> CheckMessage:
-    return checks.Warning(
-        "The channel routing has routes for http.request, but CHANNEL_WORKERS leaves HTTP to "
-        "Django in the interface server, so they never get a message.",
-        hint='CHANNEL_WORKERS = {"HTTP": "workers"}. Or leave only some paths to workers: '
-        '{"HTTP": {"/": "interface", "/poll/": "workers"}}. Or remove the routes.',
-        id="channels_workers.W008",
-    )
 
 
 @register("channels_workers")

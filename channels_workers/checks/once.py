@@ -11,11 +11,12 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections
 
+from channels_workers.checks.routing import load_router
 from channels_workers.layers.types import REQUEST
 from channels_workers.message import Consumer
 from channels_workers.once.decorator import databases
 from channels_workers.once.rows import has_table, migrate_command
-from channels_workers.routing import Include, Route, get_router, name_of
+from channels_workers.routing import Include, Route, name_of
 from channels_workers.transient import is_retried
 
 
@@ -23,7 +24,7 @@ from channels_workers.transient import is_retried
 def check_once(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check the consumers with @once that the routing imports."""
     try:
-        routing = get_router().root.routing
+        routing = load_router().root.routing
     except (ImproperlyConfigured, ValueError):  # which another check reports
         return []
     if not databases:

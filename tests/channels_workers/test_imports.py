@@ -54,7 +54,8 @@ ROWS = [
 
 #: Django registers system checks when the apps are ready.
 INSIDE_FUNCTIONS = {
-    ("apps", f"checks.{name}") for name in ("apps", "configuration", "deployment", "once")
+    ("apps", f"checks.{name}")
+    for name in ("apps", "configuration", "deployment", "once", "routing")
 }
 #: Models are loaded after the packages of apps.
 INSIDE_FUNCTIONS |= {

@@ -107,7 +107,7 @@ def test_close_codes() -> None:
 def test_system_checks() -> None:
     files = [
         ROOT / "channels_workers" / "checks" / f"{name}.py"
-        for name in ("apps", "configuration", "deployment", "once")
+        for name in ("apps", "configuration", "deployment", "once", "routing")
     ]
     files.append(ROOT / "channels_workers" / "tasks" / "backend.py")
     source = "".join(file.read_text() for file in files)
