@@ -5,16 +5,25 @@ Coroutines share one thread for the database by default, so they would share a t
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.db import close_old_connections, connections
 
 from channels_workers.concurrency import forks
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+#: Whether asgiref keeps the threads of contexts where it did, which it does not document.
+HAS_THREADS = isinstance(getattr(SyncToAsync, "context_to_thread_executor", None), MutableMapping)
+
+_is_logged = threading.Event()
 
 
 class _OfThread(threading.local):
@@ -58,22 +67,51 @@ async def database_thread() -> AsyncIterator[None]:
     """Have a thread for ``sync_to_async`` and the ORM's coroutines in the block.
 
     In ``async_to_sync()``, as in tests, it is the thread of the caller. Tasks that are left over
-    have another thread after the block.
+    have another thread after the block. Without that part of asgiref each block has a new thread,
+    and so a new connection to the database.
     """
-    thread = _threads.take()
-    # asgiref makes a thread for each context, which would cost a connection for each run. It looks
-    # here first; a context of its own ends what left-over tasks may use.
-    known = SyncToAsync.context_to_thread_executor
+    if not HAS_THREADS:
+        _log_missing_part()
     async with ThreadSensitiveContext() as context:
-        known[context] = thread
-        try:
-            yield
-        finally:
+        with _known_thread(context) if HAS_THREADS else nullcontext():
             try:
-                await sync_to_async(_clean_up)()
+                yield
             finally:
-                known.pop(context, None)
-                _threads.give_back(thread)
+                await sync_to_async(_clean_up if HAS_THREADS else _close_connections)()
+
+
+@contextmanager
+def _known_thread(context: ThreadSensitiveContext) -> Iterator[None]:
+    """Let the coroutines of *context* use an idle thread.
+
+    asgiref makes a thread for each context, which would cost a connection for each run. It looks
+    here first; a context of its own ends what left-over tasks may use.
+    """
+    thread, known = _threads.take(), SyncToAsync.context_to_thread_executor
+    known[context] = thread
+    try:
+        yield
+    finally:
+        known.pop(context, None)
+        _threads.give_back(thread)
+
+
+def _log_missing_part() -> None:
+    if not _is_logged.is_set():
+        _is_logged.set()
+        logger.warning(
+            "This release of asgiref lacks a part that @once knows: each run of an `async def` "
+            "consumer opens a connection to the database. Use a release that "
+            "channels_workers was tested with, or write the consumer as `def`",
+            extra=fields("asgiref_unknown"),
+        )
+
+
+def _close_connections() -> None:
+    """Close the connections of a thread that ends; one in a transaction belongs to a test."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
 
 
 def _clean_up() -> None:

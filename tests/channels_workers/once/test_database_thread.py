@@ -6,6 +6,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connection, connections, transaction
 
+from channels_workers.once import database_thread as module
 from channels_workers.once.database_thread import database_thread
 from channels_workers.worker.event_loop import EventLoop
 from tests.channels_workers.consumers import TIMEOUT
@@ -89,5 +90,49 @@ def test_a_transaction_left_open_does_not_reach_the_next_run(loop: EventLoop) ->
 
 @pytest.mark.django_db
 def test_in_a_test_it_is_the_thread_of_the_test() -> None:
+    assert async_to_sync(in_a_block)() is threading.current_thread()
+    assert connection.in_atomic_block
+
+
+@pytest.fixture
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with an asgiref that keeps its threads elsewhere."""
+    monkeypatch.setattr(module, "HAS_THREADS", False)
+    monkeypatch.setattr(module, "_is_logged", threading.Event())
+
+
+def test_this_asgiref_has_the_part() -> None:
+    assert module.HAS_THREADS
+
+
+def test_without_the_part_each_run_has_a_new_thread(
+    without_threads: None, loop: EventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = loop.run(in_a_block()), loop.run(in_a_block())
+    assert first is not second
+    assert loop.run(thread()) not in (first, second)
+    assert [record.__dict__["event"] for record in caplog.records] == ["asgiref_unknown"]
+
+
+def test_without_the_part_a_run_leaves_no_connection(
+    without_threads: None, loop: EventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[threading.Thread] = []
+    kind = type(connections["default"])  # in memory, so that its close() does nothing
+    monkeypatch.setattr(kind, "close", lambda wrapper: closed.append(threading.current_thread()))
+
+    def open_connection() -> None:
+        connections["default"].ensure_connection()
+
+    async def query() -> threading.Thread:
+        async with database_thread():
+            await sync_to_async(open_connection)()
+            return await thread()
+
+    assert loop.run(query()) in closed
+
+
+@pytest.mark.django_db
+def test_without_the_part_a_test_keeps_its_transaction(without_threads: None) -> None:
     assert async_to_sync(in_a_block)() is threading.current_thread()
     assert connection.in_atomic_block
