@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 #: message (s). Rows are kept for much longer.
 FENCE_AFTER = 30.0
 
+#: The lists of open blocks of a connection.
+BLOCKS = ("savepoint_ids", "atomic_blocks")
+
 #: The consumers whose sends after their commit are logged.
 _late: set[str] = set()
 
@@ -80,7 +83,7 @@ class Run:
             return False
         self._began = (time.monotonic(), time.time())
         self._atomic.__enter__()
-        self._depth = self._depths()
+        self._depth = [len(each) for each in self._blocks()]
         self._database = connections[self.using].connection
         transaction.on_commit(self._note_commit, using=self.using)  # before those of the consumer
         self._outbox.transaction = self
@@ -194,17 +197,21 @@ class Run:
         if held is Committed.STALE:
             raise Taken
 
-    def _depths(self) -> tuple[int, int]:
-        connection = connections[self.using]
-        return len(connection.savepoint_ids), len(connection.atomic_blocks)
+    def _blocks(self) -> list[list[Any]]:
+        """Return the open blocks of the transaction, as Django keeps them.
+
+        It does not document these lists. Without them, blocks that are left open are not noticed
+        here.
+        """
+        return [getattr(connections[self.using], name, []) for name in BLOCKS]
 
     def _left_open(self) -> BaseException | None:
         """Return an error if the consumer left a block open, and end that block."""
-        if self._depths() == self._depth:
+        blocks = self._blocks()
+        if [len(each) for each in blocks] == self._depth:
             return None
-        connection = connections[self.using]
-        del connection.savepoint_ids[self._depth[0] :]
-        del connection.atomic_blocks[self._depth[1] :]
+        for each, depth in zip(blocks, self._depth, strict=True):
+            del each[depth:]
         return OnceRefused(
             f"{self._consumer} left a transaction open, so all that it wrote is rolled back. Begin "
             "and end it in one call, with `with transaction.atomic():`."

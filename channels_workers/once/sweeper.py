@@ -77,7 +77,7 @@ class Sweeper:
             if pk <= surplus or (pk <= old and (now - at).total_seconds() > kept)
         ]
         if due:
-            rows(self._using).filter(pk__in=due)._raw_delete(self._using)
+            rows(self._using).filter(pk__in=due).delete()
         return len(due)
 
 
