@@ -134,5 +134,7 @@ def refuse(host: Host, error: Exception) -> ImproperlyConfigured:
     if found:
         return _wrong(host, f"sets {found[1]!r}, which redis-py does not know")
     if isinstance(error, redis.exceptions.RedisError):
-        return _wrong(host, "has an option that redis-py refuses; look at those of TLS")
+        return _wrong(
+            host, "has options that redis-py refuses; look at those of TLS and of the user"
+        )
     return _wrong(host, f"has an option that redis-py cannot use ({type(error).__name__})")

@@ -190,9 +190,7 @@ class Streams:
             prefix, run = self.client.prefix, pipeline.run
             pipeline.write(b"".join([pack(each.command(prefix, run)) for each in requests]))
             replies = pipeline.read(len(requests))
-            for at, reply in enumerate(replies):
-                if isinstance(reply, redis.exceptions.NoScriptError):
-                    replies[at] = self._load_and_call(pipeline, requests[at])
+            self._load_missing(pipeline, requests, replies)
         except Exception as error:
             self.client.explain(error)
             raise
@@ -216,9 +214,7 @@ class Streams:
             pipeline.write(b"".join((*scripts, as_written(pull, self._prefix))))
             replies = pipeline.read(len(requests))
             found = self._read_pulled(pipeline, pull.consumer)
-            for at, reply in enumerate(replies):
-                if isinstance(reply, redis.exceptions.NoScriptError):
-                    replies[at] = self._load_and_call(pipeline, requests[at])
+            self._load_missing(pipeline, requests, replies)
         except Exception as error:
             self.recover(pull.consumer)
             self.client.explain(error)
@@ -238,6 +234,14 @@ class Streams:
             return self.call(request)
         except Exception as error:  # noqa: BLE001  (the caller handles it)
             return error
+
+    def _load_missing(
+        self, pipeline: BlockingPipeline, requests: Sequence[Request], replies: list[Any]
+    ) -> None:
+        """Repeat each of *requests* whose script Redis did not know."""
+        for at, reply in enumerate(replies):
+            if isinstance(reply, redis.exceptions.NoScriptError):
+                replies[at] = self._load_and_call(pipeline, requests[at])
 
     def _load_and_call(self, pipeline: BlockingPipeline, request: Request) -> Any:
         load = load_scripts([request.script])

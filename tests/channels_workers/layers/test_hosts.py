@@ -7,6 +7,7 @@ import pytest
 import redis.exceptions
 import redis.sentinel
 from django.core.exceptions import ImproperlyConfigured
+from redis.credentials import UsernamePasswordCredentialProvider
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
@@ -182,6 +183,23 @@ def test_an_unsupported_option_is_refused_by_name(option: str, name: str) -> Non
         host = {"address": "rediss://example.com:6379/0", name: option.partition("=")[2]}
         with pytest.raises(ImproperlyConfigured, match=f"'{name}'"):
             read_hosts([host])
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"credential_provider": UsernamePasswordCredentialProvider()},
+            "redis-py refuses; look at those of TLS and of the user",
+        ),
+        ({"retry_on_error": 5}, r"redis-py cannot use \(TypeError\)"),
+    ],
+)
+def test_options_that_redis_py_refuses_show_no_value(options: dict[str, Any], text: str) -> None:
+    host = {"address": "redis://ann:secret@example.com:6379/0", **options}
+    with pytest.raises(ImproperlyConfigured, match=text) as caught:
+        read_hosts([host])
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import Due
+from channels_workers.layers.types import Committed, Due, Finished
 from labs.harness.redis_server import RedisServer
-from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
+from tests.channels_workers.layers.contract import (
+    LayerContract,
+    MakeLayer,
+    Process,
+    other,
+    process,
+)
 from tests.channels_workers.layers.request_contract import RequestContract
 
 __all__ = ["other", "process"]
@@ -90,3 +98,51 @@ def test_keys_of_delayed_messages_of_a_foreign_type(
         assert [each.id for each in layer.admin.delayed()] == [later.id]
         assert layer.admin.send_due() == Due(1, None)
         assert client.exists(layer.client.key(f"aside:{key}")) == 1
+
+
+# Several commits in one write. A thread that has pulled has a connection of its own.
+
+
+def finished_work(process: Process, count: int) -> list[Finished]:
+    """Pull *count* messages; return them, the second with a send that is refused."""
+    layer = process.layer
+    layer.apply([layer.make_send("work", {"n": n}) for n in range(count)])
+    pulled = layer.pull(["work"], process.consumer, 1, count)
+    assert len(pulled) == count
+    return [
+        Finished(each, [layer.make_send("full", {})] if n == 1 else [])
+        for n, each in enumerate(pulled)
+    ]
+
+
+@pytest.mark.parametrize("by", ["its own connection", "another thread"])
+def test_commits_of_which_one_is_refused(by: str, make_layer: MakeLayer) -> None:
+    process = Process(make_layer(channel_capacity={"full": 0}))
+    with ThreadPoolExecutor(1) as puller, ThreadPoolExecutor(1) as another:
+        finished = puller.submit(finished_work, process, 3).result()
+        thread = puller if by == "its own connection" else another
+        done = thread.submit(process.layer.commit_all, finished).result()
+        assert isinstance(done[1], ChannelFull)
+        assert [done[0], done[2]] == [Committed.DONE] * 2
+
+
+def test_commits_load_a_script_that_redis_has_forgotten(
+    make_layer: MakeLayer, redis_server: RedisServer
+) -> None:
+    process = Process(make_layer())
+    with ThreadPoolExecutor(1) as thread:
+        finished = thread.submit(finished_work, process, 1).result()
+        redis_server.client().script_flush()
+        assert thread.submit(process.layer.commit_all, finished).result() == [Committed.DONE]
+
+
+def test_commits_raise_while_redis_is_away(
+    make_layer: MakeLayer, redis_server: RedisServer
+) -> None:
+    process = Process(make_layer())
+    with ThreadPoolExecutor(1) as thread:
+        finished = thread.submit(finished_work, process, 1).result()
+        redis_server.stop()
+        with pytest.raises(LayerUnavailable):
+            thread.submit(process.layer.commit_all, finished).result()
+        redis_server.start()
