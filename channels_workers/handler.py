@@ -18,10 +18,10 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from django.views.debug import technical_500_response
 
+from channels_workers.django_parts import note_handler
 from channels_workers.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels_workers.flow import CHUNK
 from channels_workers.http.bodies import body_of
-from channels_workers.http.django_parts import note_handler
 from channels_workers.http.views import asend_response, send_response
 from channels_workers.interface.script_name import mounted, script_name
 from channels_workers.interface.types import Scope

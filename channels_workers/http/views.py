@@ -14,9 +14,9 @@ from django.http import FileResponse
 from django.http.response import HttpResponseBase
 
 from channels_workers.conf import configuration
+from channels_workers.django_parts import close_iterator
 from channels_workers.exceptions import RequestAborted, ResponseBroken
 from channels_workers.flow import LISTEN_TIMEOUT, WINDOW
-from channels_workers.http.django_parts import close_iterator
 from channels_workers.http.responses import ResponseSender
 from channels_workers.layers.codec import Content
 from channels_workers.message import Message

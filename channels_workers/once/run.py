@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import DatabaseError, OperationalError, connections, transaction
 
+from channels_workers.django_parts import open_blocks
 from channels_workers.exceptions import (
     AcceptConnection,
     ChannelSocketException,
@@ -34,9 +35,6 @@ logger = logging.getLogger(__name__)
 #: How long a run may take until it asks the layer, before its commit, whether it still holds the
 #: message (s). Rows are kept for much longer.
 FENCE_AFTER = 30.0
-
-#: The lists of open blocks of a connection.
-BLOCKS = ("savepoint_ids", "atomic_blocks")
 
 #: The consumers whose sends after their commit are logged.
 _late: set[str] = set()
@@ -83,7 +81,7 @@ class Run:
             return False
         self._began = (time.monotonic(), time.time())
         self._atomic.__enter__()
-        self._depth = [len(each) for each in self._blocks()]
+        self._depth = [len(each) for each in open_blocks(connections[self.using])]
         self._database = connections[self.using].connection
         transaction.on_commit(self._note_commit, using=self.using)  # before those of the consumer
         self._outbox.transaction = self
@@ -197,17 +195,9 @@ class Run:
         if held is Committed.STALE:
             raise Taken
 
-    def _blocks(self) -> list[list[Any]]:
-        """Return the open blocks of the transaction, as Django keeps them.
-
-        It does not document these lists. Without them, blocks that are left open are not noticed
-        here.
-        """
-        return [getattr(connections[self.using], name, []) for name in BLOCKS]
-
     def _left_open(self) -> BaseException | None:
         """Return an error if the consumer left a block open, and end that block."""
-        blocks = self._blocks()
+        blocks = open_blocks(connections[self.using])
         if [len(each) for each in blocks] == self._depth:
             return None
         for each, depth in zip(blocks, self._depth, strict=True):

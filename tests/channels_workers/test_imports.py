@@ -48,7 +48,7 @@ ROWS = [
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
-    ["interface.types", "logs", "migrations", "models"],
+    ["django_parts", "interface.types", "logs", "migrations", "models"],
     ["upgrade"],  # independent: delegates to another distribution
 ]
 

@@ -474,7 +474,3 @@ def test_calls_one_after_the_other_and_in_callbacks_are_not(trial: Trial) -> Non
     assert trial.run(trial.pull(), consumer).error is None
     assert rooms() == ["a", "in a", "after a", "b", "in b", "after b"]
     assert conftest.rows() == 4
-
-
-def test_django_has_the_lists_of_open_blocks(db: None) -> None:
-    assert all(isinstance(getattr(connection, name), list) for name in run.BLOCKS)

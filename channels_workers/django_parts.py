@@ -1,10 +1,14 @@
-"""Private parts of Django that responses need, and what is lost without them."""
+"""Private parts of Django that the engine uses, and what is lost without them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http.response import HttpResponseBase
+
+#: The lists of open blocks of a connection.
+BLOCKS = ("savepoint_ids", "atomic_blocks")
 
 
 def note_handler(response: HttpResponseBase, handler: type) -> None:
@@ -24,3 +28,11 @@ async def close_iterator(response: HttpResponseBase) -> None:
     close: Any = getattr(getattr(response, "_iterator", None), "aclose", None)
     if close is not None:
         await close()
+
+
+def open_blocks(connection: BaseDatabaseWrapper) -> list[list[Any]]:
+    """Return the lists of the open blocks of the transaction of *connection*, to read and to cut.
+
+    In a Django without these lists, blocks that somebody leaves open are not noticed.
+    """
+    return [getattr(connection, name, []) for name in BLOCKS]

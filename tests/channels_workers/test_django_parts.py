@@ -1,11 +1,12 @@
-"""Private parts of Django: they are there, and responses do without them."""
+"""Private parts of Django: they are there, and the engine does without them."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
+from django.db import connection, transaction
 from django.http import HttpResponse, StreamingHttpResponse
 
-from channels_workers.http.django_parts import close_iterator, note_handler
+from channels_workers.django_parts import BLOCKS, close_iterator, note_handler, open_blocks
 
 
 async def parts() -> AsyncIterator[bytes]:
@@ -53,3 +54,17 @@ def test_the_end_of_a_request_names_its_handler() -> None:
     response = HttpResponse("page")
     note_handler(response, str)
     assert response._handler_class is str  # type: ignore[attr-defined]
+
+
+def test_open_blocks_are_those_of_the_transaction(db: None) -> None:
+    assert all(isinstance(getattr(connection, name), list) for name in BLOCKS)
+    before = [len(blocks) for blocks in open_blocks(connection)]
+    with transaction.atomic():
+        assert [len(blocks) for blocks in open_blocks(connection)] > before
+
+
+def test_a_connection_of_another_django_has_no_open_blocks() -> None:
+    class Other:
+        """Has none of the lists."""
+
+    assert open_blocks(Other()) == [[], []]  # type: ignore[arg-type]
