@@ -201,6 +201,11 @@ def running() -> Outbox | None:
     return outbox
 
 
+def of_context() -> Outbox | None:
+    """Return the outbox of the consumer that runs, or that has started this context and ended."""
+    return _current.get()
+
+
 def rest_of_consumer() -> Rest:
     """Return what waits between two attempts of the running consumer."""
     outbox = _current.get()

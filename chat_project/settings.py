@@ -350,12 +350,26 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"()": "chat_project.logs.TextFormatter", "error_texts": LOG_ERROR_TEXTS},
-        "json": {"()": "chat_project.logs.LineOfJsonFormatter", "error_texts": LOG_ERROR_TEXTS},
+        "text": {
+            "()": "channels_workers.logs.text.TextFormatter",
+            "error_texts": LOG_ERROR_TEXTS,
+        },
+        "json": {
+            "()": "channels_workers.logs.json.JsonFormatter",
+            "error_texts": LOG_ERROR_TEXTS,
+        },
     },
-    "filters": {"no_sockets": {"()": "chat_project.logs.NoSockets"}},
+    "filters": {
+        "current_message": {"()": "channels_workers.logs.filters.CurrentMessage"},
+        "no_sockets": {"()": "channels_workers.logs.filters.NoSockets"},
+    },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "level": LOG_LEVEL},
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": LOG_FORMAT,
+            "level": LOG_LEVEL,
+            "filters": ["current_message"],
+        },
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {

@@ -1,7 +1,8 @@
-"""System checks for production: connections, origins, proxies."""
+"""System checks for production: connections, origins, proxies, logs."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -150,6 +151,37 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
             id="channels_workers.W007",
         )
     ]
+
+
+@register("channels_workers", deploy=True)
+def check_logging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn if no handler gets the warnings of the engine."""
+    logger = logging.getLogger("channels_workers")
+    if _is_heard(logger, logging.WARNING):
+        return []
+    return [
+        checks.Warning(
+            f"No handler in LOGGING gets the events of the logger {logger.name}. Python prints "
+            "their warnings and errors to stderr without level, logger and fields, if at all, and "
+            "drops the rest.",
+            hint='Give the root logger, or "channels_workers", a handler in LOGGING. '
+            "docs/how-to/logs.md has one to copy.",
+            id="channels_workers.W029",
+        )
+    ]
+
+
+def _is_heard(logger: logging.Logger, level: int) -> bool:
+    """Return whether a handler gets the lines of *level* of *logger*."""
+    if logger.disabled or not logger.isEnabledFor(level):
+        return False
+    above: logging.Logger | None = logger
+    while above is not None:
+        for handler in above.handlers:
+            if handler.level <= level and not isinstance(handler, logging.NullHandler):
+                return True
+        above = above.parent if above.propagate else None
+    return False
 
 
 def _configured(name: str) -> Any:

@@ -29,7 +29,7 @@ ROWS = [
     ["worker.commit", "worker.delays", "worker.dispatch", "worker.reaper"],
     ["worker.retries"],
     ["worker.event_loop", "worker.identity", "worker.isolation", "worker.log_fields"],
-    ["binding"],
+    ["binding", "logs.filters"],
     ["generic", "interface", "security"],
     ["auth", "once"],
     ["sessions"],

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import logging.config
 import re
 from collections.abc import Iterator
@@ -58,14 +59,18 @@ def run(block: Block, **given: Any) -> dict[str, Any]:
     return names
 
 
-def test_the_format_of_logs_shows_the_event() -> None:
-    config = run(the_python_of(page("reference/log-events"))[0])["LOGGING"]
+def test_the_logging_of_the_page_shows_the_event() -> None:
+    config = run(the_python_of(page("how-to/logs"))[0])["LOGGING"]
     configurator = logging.config.DictConfigurator(config)
-    formatter = configurator.configure_formatter(config["formatters"]["events"])
-    record = logging.makeLogRecord(
-        {"name": "channels_workers", "levelname": "INFO", "msg": "hello", **fields("ready")}
-    )
-    assert formatter.format(record) == "INFO channels_workers ready: hello"
+    found = {}
+    for name in ("text", "json"):
+        formatter = configurator.configure_formatter(config["formatters"][name])
+        record = logging.makeLogRecord(
+            {"name": "channels_workers", "levelname": "INFO", "msg": "hello", **fields("ready")}
+        )
+        found[name] = formatter.format(record)
+    assert found["text"] == "INFO channels_workers: hello"
+    assert json.loads(found["json"])["event"] == "ready"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)

@@ -1,5 +1,6 @@
 """The chat's settings for `loud_chat`: its consumers put message texts into exceptions."""
 
+import logging
 from typing import Any
 
 from channels_workers import Group, route
@@ -10,6 +11,7 @@ CHANNEL_ROUTING = "tests.processes.loud.routing"
 
 def connect(message: Any) -> None:
     Group("all").add(message.reply_channel)
+    logging.getLogger("a.project").info("Somebody comes")
     message.reply_channel.send({"accept": True})
 
 

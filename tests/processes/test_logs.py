@@ -90,6 +90,9 @@ def test_each_event_has_a_line_without_message_texts(
         assert failed["path"] == "/chat/lobby/"
         assert "builtins.RuntimeError (its text is not logged)" in failed["error"]
         assert "in fail" in failed["error"]
+        of_project = next(each for each in records(worker) if each["logger"] == "a.project")
+        assert of_project["connection"] == failed["connection"]
+        assert of_project["message_id"] == f"{failed['connection']}:0"
         with pytest.raises(ConnectionClosed, match="4009"):  # noqa: PT012
             socket.send(TEXT * 20_000)
             socket.recv(60)
@@ -103,7 +106,7 @@ def test_each_event_has_a_line_without_message_texts(
         process.stop()
     assert wait_for_event(worker, "worker_stopped")["process_id"] == started["process_id"]
     assert all(each["message"] and each["time"] for each in records(worker))
-    records(web.process)
+    assert not any("HTTP/2" in each["message"] for each in records(web.process))
 
 
 def test_a_password_that_redis_refuses_is_not_logged(

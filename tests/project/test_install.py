@@ -1,4 +1,4 @@
-"""The wheel with only its dependencies, in a separate environment; and with its extra."""
+"""The wheel with only its dependencies, in a separate environment; and with its extras."""
 
 import os
 import subprocess
@@ -17,20 +17,24 @@ from tests.project.distributions import build
 
 UV = Path(sys.executable).with_name("uv")
 
+#: The modules that need an extra.
+OPTIONAL = ("channels_workers.tasks", "channels_workers.logs.json")
+
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import django
 from django.conf import settings
 settings.configure(
     INSTALLED_APPS=[
-        "channels_workers", "django.contrib.auth", "django.contrib.contenttypes", *sys.argv[1:]
+        "channels_workers", "django.contrib.auth", "django.contrib.contenttypes",
+        *([] if sys.argv[1:] else ["channels_workers.tasks"]),
     ],
     CHANNEL_ROUTING=[],
 )
 django.setup()
 import channels_workers
 for module in pkgutil.walk_packages(channels_workers.__path__, "channels_workers."):
-    if module.name.startswith("channels_workers.tasks") and not sys.argv[1:]:
+    if sys.argv[1:] and module.name.startswith(tuple(sys.argv[1:])):
         continue
     importlib.import_module(module.name)
     print(module.name)
@@ -75,8 +79,8 @@ def test_requirements_are_complete_and_compatible(python: Path) -> None:
 
 
 def test_each_module_can_be_imported(python: Path, tmp_path: Path) -> None:
-    imported = set(run(python, "-c", IMPORT_ALL, cwd=tmp_path).split())
-    assert {each for each in modules() if ".tasks." not in each} <= imported
+    imported = set(run(python, "-c", IMPORT_ALL, *OPTIONAL, cwd=tmp_path).split())
+    assert {each for each in modules() if not each.startswith(OPTIONAL)} <= imported
 
 
 def modules() -> set[str]:
@@ -88,21 +92,24 @@ def modules() -> set[str]:
     }
 
 
-def test_tasks_without_their_package_say_what_to_install(python: Path, tmp_path: Path) -> None:
-    command = [python, "-c", "import channels_workers.tasks"]
+@pytest.mark.parametrize(("module", "extra"), [*zip(OPTIONAL, ("tasks", "logs"), strict=True)])
+def test_what_needs_an_extra_says_what_to_install(
+    module: str, extra: str, python: Path, tmp_path: Path
+) -> None:
+    command = [python, "-c", f"import {module}"]
     result = subprocess.run(
         command, env=clean_environment(), cwd=tmp_path, check=False, capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert "pip install 'channels-workers[tasks]'" in result.stderr
+    assert f"pip install 'channels-workers[{extra}]'" in result.stderr
 
 
-def test_the_extra_brings_the_package_of_tasks(wheel: Path, tmp_path: Path) -> None:
+def test_the_extras_bring_their_packages(wheel: Path, tmp_path: Path) -> None:
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    install(python, f"{wheel}[tasks]")
+    install(python, f"{wheel}[logs,tasks]")
     run(UV, "pip", "check", "--quiet", "--python", python)
-    imported = run(python, "-c", IMPORT_ALL, "channels_workers.tasks", cwd=tmp_path)
+    imported = run(python, "-c", IMPORT_ALL, cwd=tmp_path)
     assert modules() <= set(imported.split())
 
 

@@ -1,5 +1,8 @@
 """Checks for problems that appear only in production."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ from pytest_django import Settings
 from channels_workers.checks.deployment import Budget
 
 KEYS = ["servers", "workers", "threads", "redis", "database"]
-OWN = ("W004", "W005", "W006", "W007", "E014")
+OWN = ("W004", "W005", "W006", "W007", "W029", "E014")
 
 
 def problems(deploy: bool = False) -> dict[str, CheckMessage]:
@@ -134,3 +137,62 @@ def test_errors_in_channel_workers_are_left_to_another_check(settings: Settings)
     settings.ALLOWED_HOSTS = ["chat.example.com"]
     settings.CHANNEL_WORKERS = {"CONNECTIONS_PER_ADDRESS": "many"}
     assert problems(deploy=True) == {}
+
+
+# LOGGING
+
+
+@contextmanager
+def quiet_logger() -> Iterator[logging.Logger]:
+    """The engine's logger without a handler. pytest adds its own at the begin of each test."""
+    logger = logging.getLogger("channels_workers")
+    before = logger.handlers[:], logger.level, logger.propagate, logger.disabled
+    logger.handlers[:], logger.propagate, logger.disabled = [], False, False
+    try:
+        yield logger
+    finally:
+        logger.handlers[:], level, logger.propagate, logger.disabled = before
+        logger.setLevel(level)
+
+
+def test_events_that_no_handler_gets() -> None:
+    with quiet_logger():
+        assert "docs/how-to/logs.md" in str(problems(deploy=True)["W029"].hint)
+        assert "W029" not in problems(deploy=False)
+
+
+def test_a_handler_that_drops_all() -> None:
+    with quiet_logger() as logger:
+        logger.addHandler(logging.NullHandler())
+        assert "W029" in problems(deploy=True)
+
+
+def test_events_that_a_handler_gets() -> None:
+    with quiet_logger() as logger:
+        logger.addHandler(logging.StreamHandler())
+        assert "W029" not in problems(deploy=True)
+
+
+def test_a_handler_of_the_root_logger_gets_events() -> None:
+    with quiet_logger() as logger:
+        logger.propagate = True
+        assert "W029" not in problems(deploy=True)
+
+
+def test_a_handler_or_logger_that_leaves_out_warnings() -> None:
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.ERROR)
+    with quiet_logger() as logger:
+        logger.addHandler(handler)
+        assert "W029" in problems(deploy=True)
+        logger.addHandler(logging.StreamHandler())
+        assert "W029" not in problems(deploy=True)
+        logger.setLevel(logging.ERROR)
+        assert "W029" in problems(deploy=True)
+
+
+def test_a_disabled_logger() -> None:
+    with quiet_logger() as logger:
+        logger.addHandler(logging.StreamHandler())
+        logger.disabled = True
+        assert "W029" in problems(deploy=True)

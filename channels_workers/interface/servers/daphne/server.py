@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from channels_workers.log_limits import fold_client_lines
 
+#: A line at each start about packages that sites behind a proxy do not need.
+HINT = "HTTP/2 support not enabled"
+
 
 def fold_lines() -> None:
-    """Fold log lines that clients cause: a stack trace for each invalid handshake."""
+    """Fold log lines that clients cause: a stack trace for each invalid handshake.
+
+    Drop :data:`HINT`.
+    """
     fold_client_lines("daphne.ws_protocol", ("Traceback (most recent call last)",))
+    logging.getLogger("daphne.server").addFilter(is_no_hint)
+
+
+def is_no_hint(record: logging.LogRecord) -> bool:
+    """Return whether *record* is worth a line."""
+    return not str(record.msg).startswith(HINT)
 
 
 def is_of_daphne(send: Any) -> bool:
