@@ -19,8 +19,8 @@ except ImportError as error:
 
 __all__ = ["JsonFormatter"]
 
-#: What Django and asyncio add to records, and no line needs. A request is an object.
-LEFT_OUT = frozenset({"request", "server_time", "taskName"})
+#: What Django, asyncio and uvicorn add to records, and no line needs. A request is an object.
+LEFT_OUT = frozenset({"request", "server_time", "taskName", "color_message"})
 
 
 class JsonFormatter(ShortErrors, Formatter):

@@ -111,7 +111,8 @@ def test_the_texts_of_exceptions_are_logged_if_asked_for(formatter: str, configu
 def test_a_line_of_json(configure: Config) -> None:
     stream = configure("json.JsonFormatter")
     request = RequestFactory().get("/")
-    log.warning("Ähm %s", 1, extra={**fields("ready", process_id="x"), "request": request})
+    extra = {**fields("ready", process_id="x"), "request": request, "color_message": "Ähm"}
+    log.warning("Ähm %s", 1, extra=extra)
     line = json.loads(stream.getvalue())
     assert line.pop("time")
     assert line == {
