@@ -178,6 +178,9 @@ class Configuration:
     #: fit then is dropped and logged, and the rest is sent.
     FULL_TIMEOUT: float = 2.0
 
+    #: Functions, as dotted names, around each run of a consumer; the first is the outermost.
+    MIDDLEWARE: Sequence[str] = ()
+
     #: How often a message runs if its worker dies each time. Then it is a dead letter.
     DELIVERIES: int = 3
 
@@ -228,6 +231,9 @@ MAY_BE_ZERO = (
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
     "RESPONSE_TIMEOUT",
 )
+
+#: What lists of strings hold.
+EXAMPLES = {"ALLOWED_ORIGINS": "https://chat.example.com", "MIDDLEWARE": "mysite.middleware.timing"}
 
 #: Shares: numbers up to 1.
 SHARES = ("STREAM_THREADS",)
@@ -312,7 +318,7 @@ def _check_texts(name: str, given: Any) -> None:
     if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be a list of strings, such as "
-            f'["https://chat.example.com"], not {given!r}.'
+            f"[{EXAMPLES[name]!r}], not {given!r}."
         )
 
 

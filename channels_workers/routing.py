@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_workers.conf import configuration
 from channels_workers.handler import ViewConsumer
 from channels_workers.layers.types import (
     CONNECT,
@@ -23,6 +25,7 @@ from channels_workers.layers.types import (
     REQUEST_DISCONNECT,
 )
 from channels_workers.message import Consumer, Message
+from channels_workers.middleware import Chain
 
 __all__ = [
     "Include",
@@ -191,6 +194,15 @@ class Router:
         self._entries = by_channel([*self.root.routing, *self._defaults])
         #: Whether the routing names ``http.disconnect``.
         self.hears_ends = REQUEST_DISCONNECT in self.channels
+
+    @cached_property
+    def middleware(self) -> Chain | None:
+        """The middleware around consumers, None without any.
+
+        Raises :class:`~django.core.exceptions.ImproperlyConfigured`.
+        """
+        paths = configuration().MIDDLEWARE
+        return Chain(paths) if paths else None
 
     @property
     def channels(self) -> set[str]:

@@ -5,12 +5,13 @@ from django.dispatch import Signal
 
 __all__ = ["consumer_finished", "consumer_started", "worker_process_ready", "worker_ready"]
 
-#: Sent in the worker thread before a consumer runs. Argument: ``environ``, an empty dict. If a
-#: receiver raises, the consumer does not run, and the message fails as if the consumer had raised.
+#: Sent in the worker thread before a consumer runs. Arguments: ``message``, ``consumer``, and
+#: ``environ``, an empty dict. If a receiver raises, the consumer does not run, and the message
+#: fails as if the consumer had raised.
 consumer_started = Signal()
 
-#: Sent in the worker thread after a consumer ran, whether it raised or not; no arguments. What
-#: a receiver raises is logged.
+#: Sent in the worker thread after a consumer ran. Arguments: ``message``, ``consumer``, and
+#: ``error``, the exception, or None. What a receiver raises is logged.
 consumer_finished = Signal()
 
 #: Sent by each worker thread before its first message. ``sender`` is the

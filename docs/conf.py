@@ -32,11 +32,12 @@ exclude_patterns = ["_build", "_ext"]
 nitpicky = True
 nitpick_ignore_regex = [
     # Names of other packages. Resolving them would need a network.
-    ("py:.*", r"(collections|django|django_tasks|json|re|unittest)\..*"),
+    ("py:.*", r"(collections|django|django_tasks|json|logging|re|unittest)\..*"),
     # Inner types that stand in signatures. Their values come from the engine and go back to it.
     ("py:class", r"channels_workers\.layers\..*\.(WorkerLayer|Delivery|Store)"),
     ("py:class", r"channels_workers\.interface\.application\.Interface"),
     ("py:class", r"channels_workers\.tasks\.retries\.Function"),
+    ("py:class", r"channels_workers\.middleware\.Chain"),
     ("py:class", "Consumer"),
 ]
 

@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.flow import INLINE_RESPONSE
+from channels_workers.middleware import Chain
 from channels_workers.registry import get_channel_layer
 from channels_workers.security.websockets import check_entry
 from channels_workers.session_stores import channel_session_store
@@ -154,7 +155,7 @@ def check_configuration(
 ) -> list[CheckMessage]:
     """Check CHANNEL_WORKERS."""
     try:
-        configuration()
+        Chain(configuration().MIDDLEWARE)
     except ImproperlyConfigured as error:
         return [Error(str(error), hint="Correct CHANNEL_WORKERS.", id="channels_workers.E008")]
     return []

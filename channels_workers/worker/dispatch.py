@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextvars import copy_context
 from inspect import iscoroutine
 from typing import Any, NamedTuple
@@ -32,7 +32,8 @@ from channels_workers.layers.types import (
     kind_of,
 )
 from channels_workers.logs import fields
-from channels_workers.message import Message
+from channels_workers.message import Consumer, Message
+from channels_workers.middleware import RunCoroutine
 from channels_workers.outbox import Outbox, Rest, never_ended
 from channels_workers.routing import Match, Router, name_of
 from channels_workers.session_stores import ChannelSession
@@ -49,9 +50,6 @@ from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import is_answered, refusal
 
 logger = logging.getLogger(__name__)
-
-#: Runs a coroutine to its end and returns its result.
-RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Outcome(NamedTuple):
@@ -147,21 +145,26 @@ def _run(
         return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
     outbox = Outbox(layer, delivery, rest)
     outbox.message = message
-    outcome = _consume(message, match, run_coroutine, outbox)
+    run = match.consumer
+    if router.middleware is not None:
+        run = router.middleware.around(run, name_of(run), run_coroutine)
+    outcome = _consume(message, match, run, run_coroutine, outbox)
     if delivery.channel == REQUEST and not router.hears_ends:
         return outcome._replace(ends=_completes(message, outcome.operations))
     return outcome
 
 
 def _consume(
-    message: Message, match: Match, run_coroutine: RunCoroutine, outbox: Outbox
+    message: Message, match: Match, run: Consumer, run_coroutine: RunCoroutine, outbox: Outbox
 ) -> Outcome:
     result, error, saved = None, None, None
     began_in = open_transactions()
     with outbox:
         try:
-            consumer_started.send(sender=dispatch, environ={})
-            result = match.consumer(message, **match.kwargs)
+            consumer_started.send(
+                sender=dispatch, environ={}, message=message, consumer=match.consumer
+            )
+            result = run(message, **match.kwargs)
             if iscoroutine(result):
                 result = run_coroutine(result)
         except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
@@ -169,7 +172,7 @@ def _consume(
         finally:
             if open_transactions() != began_in:
                 end_transactions(began_in, name_of(match.consumer))
-            _send_finished()
+            _send_finished(message, match, error)
     is_final = False
     if error is not None and is_put_off(error):
         if not (is_final := _runs_once(message, error)):
@@ -240,11 +243,14 @@ def _runs_once(message: Message, error: BaseException) -> bool:
     return kind_of(message.reply_channel.name) is ReplyKind.ONCE and is_retried(error)
 
 
-def _send_finished() -> None:
-    for receiver, error in consumer_finished.send_robust(sender=dispatch):
-        if error is not None:
+def _send_finished(message: Message, match: Match, error: BaseException | None) -> None:
+    answers = consumer_finished.send_robust(
+        sender=dispatch, message=message, consumer=match.consumer, error=error
+    )
+    for receiver, failure in answers:
+        if failure is not None:
             text = "%r of consumer_finished failed"
-            logger.error(text, receiver, exc_info=error, extra=fields("receiver_failed"))
+            logger.error(text, receiver, exc_info=failure, extra=fields("receiver_failed"))
 
 
 def _answer(raised: BaseException, message: Message, match: Match) -> BaseException | None:

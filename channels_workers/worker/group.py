@@ -71,6 +71,7 @@ class WorkerGroup:
             raise ValueError(f"A worker needs 1 thread or more, not {n_threads!r}.")
         self.channel_layer = layer = channel_layer
         self.router = router or worker_router()
+        _ = self.router.middleware  # an error in it ends the process now, not each message
         self.channels = filter_channels(
             self.router.channels_and_defaults, only_channels, exclude_channels
         )

@@ -17,12 +17,13 @@ from channels_workers.http.places import Places, current_places
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import REQUEST, Delivery, Finished, runs_once
 from channels_workers.logs import fields
+from channels_workers.middleware import RunCoroutine
 from channels_workers.routing import Router
 from channels_workers.signals import worker_ready
 from channels_workers.transient import is_retried
 from channels_workers.worker.batch import PULL_TIMEOUT, Batch, Pace
 from channels_workers.worker.commit import NotHeld, check_held, dead_letter
-from channels_workers.worker.dispatch import Outcome, RunCoroutine, dispatch
+from channels_workers.worker.dispatch import Outcome, dispatch
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
 from channels_workers.worker.isolation import open_caches

@@ -37,6 +37,7 @@ ROWS = [
     ["staticfiles"],
     ["handler"],
     ["http"],
+    ["middleware"],
     ["message"],
     ["channel", "delay"],
     ["outbox", "registry"],

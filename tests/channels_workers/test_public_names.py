@@ -52,6 +52,7 @@ PUBLIC = {
     "logs.json": "JsonFormatter",
     "logs.text": "TextFormatter",
     "message": "Message",
+    "middleware": "Call",
     "once": "once",
     "places": "leave_place",
     "registry": "DEFAULT_CHANNEL_LAYER channel_layers get_channel_layer",

@@ -49,6 +49,7 @@ PAGES = (
     "how-to/from-channels-4",
     "how-to/http-by-workers",
     "how-to/server-sent-events",
+    "how-to/middleware",
 )
 BLOCKS = [block for name in PAGES for block in page(name).blocks if block.file]
 #: The tutorial uses 6379, which may be in use here.
@@ -518,6 +519,23 @@ def test_the_routing_with_an_include(board: Project) -> None:
     with opened(server, "/board/news/") as ann:
         ann.send("one")
         assert ann.recv(60) == '{"line": "one", "number": 1}'
+
+
+def test_middleware_around_consumers(board: Project) -> None:
+    for block in page("how-to/middleware").blocks:
+        if block.file:
+            board.write(block)
+    with (board.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_WORKERS["MIDDLEWARE"].append("board.task_names.task_names")\n')
+        file.write(page("how-to/logs").blocks[0].text)
+    server = board.serve()
+    with opened(server, "/board/news/") as ann:
+        ann.send("one")
+        ann.recv(60)
+    wait_for(
+        lambda: "board.consumers.ws_receive took 0." in server.process.output,
+        server.process.describe,
+    )
 
 
 def test_the_class_in_a_group_of_functions(board: Project) -> None:

@@ -304,10 +304,13 @@ def test_signals_are_sent_before_and_after_a_consumer(
             if error:
                 raise error
 
-        run_next(consumer_that(act, is_async))
+        run_next(consumer := consumer_that(act, is_async))
     assert seen == [(1, 0)]
-    assert started == [{"signal": consumer_started, "sender": dispatch, "environ": {}}]
-    assert finished == [{"signal": consumer_finished, "sender": dispatch}]
+    message = started[0]["message"]
+    assert message.channel_name == "websocket.connect"
+    both = {"sender": dispatch, "message": message, "consumer": consumer}
+    assert started == [{"signal": consumer_started, "environ": {}, **both}]
+    assert finished == [{"signal": consumer_finished, "error": error, **both}]
 
 
 def test_a_message_without_a_consumer_sends_no_signal(memory_layer: InMemoryChannelLayer) -> None:
