@@ -201,6 +201,10 @@ class Configuration:
     #: but none that is younger than a minute.
     ONCE_ROWS: int = 1_000_000
 
+    #: The databases, by alias, whose stored sends workers relay: those of
+    #: ``send(in_transaction=alias)``, which raises for a database that is not in this list.
+    RELAY: Sequence[str] = ()
+
     #: How many dead letters are kept, the newest, for ``manage.py deadletters``.
     DEAD_LETTERS: int = 1_000
 
@@ -228,6 +232,9 @@ MAY_BE_ZERO = (
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
     "RESPONSE_TIMEOUT",
 )
+
+#: An entry of each list of strings.
+EXAMPLES = {"ALLOWED_ORIGINS": "https://chat.example.com", "RELAY": "default"}
 
 #: Shares: numbers up to 1.
 SHARES = ("STREAM_THREADS",)
@@ -273,7 +280,7 @@ def _check(name: str, given: Any) -> None:
     elif name == "RETRY_ON":
         _check_exceptions(name, given)
     elif isinstance(default, tuple):
-        _check_texts(name, given)
+        _check_texts(name, given, EXAMPLES[name])
     else:
         _check_number(name, given, is_whole=isinstance(default, int))
 
@@ -308,11 +315,11 @@ def _check_http(given: Any) -> None:
         )
 
 
-def _check_texts(name: str, given: Any) -> None:
+def _check_texts(name: str, given: Any, example: str) -> None:
     if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be a list of strings, such as "
-            f'["https://chat.example.com"], not {given!r}.'
+            f'["{example}"], not {given!r}.'
         )
 
 

@@ -39,23 +39,25 @@ ROWS = [
     ["http"],
     ["message"],
     ["channel", "delay"],
+    ["relay"],
     ["outbox", "registry"],
+    ["effects"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
-    ["layers.channel_layer", "layers.admin"],
+    ["layers.channel_layer", "layers.admin", "layers.relays"],
     ["layers.server", "layers.status"],
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
-    ["interface.types", "logs", "migrations", "models"],
+    ["interface.types", "logs", "migrations", "models", "tables"],
     ["upgrade"],  # independent: delegates to another distribution
 ]
 
 #: Django registers system checks when the apps are ready.
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
-    for name in ("apps", "configuration", "deployment", "once", "routing")
+    for name in ("apps", "configuration", "deployment", "once", "relay", "routing")
 }
 #: Models are loaded after the packages of apps.
 INSIDE_FUNCTIONS |= {
