@@ -17,7 +17,7 @@ from channels_workers.conf import (
 )
 
 PATHS = ["HEALTH_PATH", "READY_PATH"]
-OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "RETRY_ON", *PATHS, *MAY_BE_ZERO]
+OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "RELAY", "RETRY_ON", *PATHS, *MAY_BE_ZERO]
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 
