@@ -22,6 +22,7 @@ class ChannelsWorkersConfig(AppConfig):
             configuration,  # noqa: F401
             deployment,  # noqa: F401
             once,  # noqa: F401
+            relay,  # noqa: F401
             routing,  # noqa: F401
         )
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import DELAY, LONGEST_DELAY, Send, SendLater
+from channels_workers.layers.types import DELAY, LONGEST_DELAY, GroupSend, Send, SendLater
 from channels_workers.outbox import acarry_out, carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
+from channels_workers.relay.rows import astore, store
 
 __all__ = ["Channel", "Group"]
 
@@ -45,7 +46,12 @@ class Channel(_Named):
     """
 
     def send(
-        self, content: Content, immediately: bool = False, *, delay: float | None = None
+        self,
+        content: Content,
+        immediately: bool = False,
+        *,
+        delay: float | None = None,
+        in_transaction: str | None = None,
     ) -> str | None:
         """Send *content*, a dict, to the channel.
 
@@ -57,19 +63,34 @@ class Channel(_Named):
         went out. The result is then its id, the ``message.id`` of its consumer, for
         :func:`channels_workers.delay.cancel`. Without a delay it is None.
 
+        *in_transaction* is the alias of a database in ``RELAY``. The message is stored there, in
+        the current transaction, and a worker sends it after the commit, in order and once. Then
+        there is no delay.
+
         Raises :class:`~channels_workers.exceptions.MessageError` for content that cannot be
         encoded or is too large, and ``ValueError`` for another *delay*. A send that goes out now
         also raises :class:`~channels_workers.exceptions.ChannelFull`.
         """
         operation = self._operation(content, delay)
+        if in_transaction is not None:
+            store(self.channel_layer, _storable(operation, immediately), in_transaction)
+            return None
         carry_out(self.channel_layer, operation, immediately, "Channel.send")
         return _id_of(operation)
 
     async def asend(
-        self, content: Content, immediately: bool = False, *, delay: float | None = None
+        self,
+        content: Content,
+        immediately: bool = False,
+        *,
+        delay: float | None = None,
+        in_transaction: str | None = None,
     ) -> str | None:
         """Do the same as :meth:`send` in a coroutine. A consumer may mix both."""
         operation = self._operation(content, delay)
+        if in_transaction is not None:
+            await astore(self.channel_layer, _storable(operation, immediately), in_transaction)
+            return None
         await acarry_out(self.channel_layer, operation, immediately)
         return _id_of(operation)
 
@@ -116,7 +137,9 @@ class Group(_Named):
         layer = self.channel_layer
         await acarry_out(layer, layer.make_leave(self.name, _name_of(channel)))
 
-    def send(self, content: Content, immediately: bool = False) -> None:
+    def send(
+        self, content: Content, immediately: bool = False, *, in_transaction: str | None = None
+    ) -> None:
         """Send *content*, a dict, to each member. It goes out as with :meth:`Channel.send`.
 
         Members that are ordinary channels at their capacity are skipped, as in 1.x.
@@ -124,14 +147,38 @@ class Group(_Named):
         if not isinstance(content, dict):
             raise ValueError(_no_dict(content))
         operation = self.channel_layer.make_group_send(self.name, content)
+        if in_transaction is not None:
+            store(self.channel_layer, _storable(operation, immediately), in_transaction)
+            return
         carry_out(self.channel_layer, operation, immediately, "Group.send")
 
-    async def asend(self, content: Content, immediately: bool = False) -> None:
+    async def asend(
+        self, content: Content, immediately: bool = False, *, in_transaction: str | None = None
+    ) -> None:
         """Do the same as :meth:`send` in a coroutine. A consumer may mix both."""
         if not isinstance(content, dict):
             raise ValueError(_no_dict(content))
         operation = self.channel_layer.make_group_send(self.name, content)
+        if in_transaction is not None:
+            await astore(self.channel_layer, _storable(operation, immediately), in_transaction)
+            return
         await acarry_out(self.channel_layer, operation, immediately)
+
+
+def _storable(operation: Send | GroupSend | SendLater, immediately: bool) -> Send | GroupSend:
+    """Return *operation* if it can be a part of a transaction; ValueError if not."""
+    if immediately:
+        raise ValueError(
+            "A send cannot be both immediately=True and in_transaction=...: it goes out after the "
+            "transaction. Leave one of them out."
+        )
+    if isinstance(operation, SendLater):
+        raise ValueError(
+            "A delayed send cannot be in_transaction=...: its time would begin when a worker sends "
+            "it. Send to a channel in the transaction, and let its consumer send with a delay; or "
+            "use a task with run_after, which is part of a transaction by itself."
+        )
+    return operation
 
 
 def _name_of(channel: Channel | str) -> str:

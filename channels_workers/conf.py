@@ -204,6 +204,10 @@ class Configuration:
     #: but none that is younger than a minute.
     ONCE_ROWS: int = 1_000_000
 
+    #: The databases, by alias, whose stored sends workers relay: those of
+    #: ``send(in_transaction=alias)``, which raises for a database that is not in this list.
+    RELAY: Sequence[str] = ()
+
     #: How many dead letters are kept, the newest, for ``manage.py deadletters``.
     DEAD_LETTERS: int = 1_000
 
@@ -232,8 +236,12 @@ MAY_BE_ZERO = (
     "RESPONSE_TIMEOUT",
 )
 
-#: What lists of strings hold.
-EXAMPLES = {"ALLOWED_ORIGINS": "https://chat.example.com", "MIDDLEWARE": "mysite.middleware.timing"}
+#: An entry of each list of strings.
+EXAMPLES = {
+    "ALLOWED_ORIGINS": "https://chat.example.com",
+    "MIDDLEWARE": "mysite.middleware.timing",
+    "RELAY": "default",
+}
 
 #: Shares: numbers up to 1.
 SHARES = ("STREAM_THREADS",)
@@ -279,7 +287,7 @@ def _check(name: str, given: Any) -> None:
     elif name == "RETRY_ON":
         _check_exceptions(name, given)
     elif isinstance(default, tuple):
-        _check_texts(name, given)
+        _check_texts(name, given, EXAMPLES[name])
     else:
         _check_number(name, given, is_whole=isinstance(default, int))
 
@@ -314,11 +322,11 @@ def _check_http(given: Any) -> None:
         )
 
 
-def _check_texts(name: str, given: Any) -> None:
+def _check_texts(name: str, given: Any, example: str) -> None:
     if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be a list of strings, such as "
-            f"[{EXAMPLES[name]!r}], not {given!r}."
+            f'["{example}"], not {given!r}.'
         )
 
 

@@ -60,3 +60,14 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> WorkerLayer:
             "channels_workers.layers.memory.InMemoryChannelLayer."
         )
     return layer
+
+
+def alias_of(layer: WorkerLayer) -> str:
+    """Return the alias of *layer*; ValueError if ``CHANNEL_LAYERS`` did not make it."""
+    for alias, known in list(channel_layers.backends.items()):
+        if known is layer:
+            return str(alias)
+    raise ValueError(
+        f"{layer} is no layer of CHANNEL_LAYERS, so no worker knows it, and none can relay a "
+        "stored send to it. Give the alias of a layer instead."
+    )

@@ -15,8 +15,9 @@ from channels_workers.checks.routing import load_router
 from channels_workers.layers.types import REQUEST
 from channels_workers.message import Consumer
 from channels_workers.once.decorator import databases
-from channels_workers.once.rows import has_table, migrate_command
+from channels_workers.once.rows import has_table
 from channels_workers.routing import Include, Route, name_of
+from channels_workers.tables import migrate_command
 from channels_workers.transient import is_retried
 
 

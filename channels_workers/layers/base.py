@@ -1,6 +1,6 @@
 """The contract of a channel layer that feeds workers.
 
-A layer has four sides:
+A layer has five sides:
 
 * the methods of Channels 4's layer specification (coroutines), for class-based consumers and
   libraries: :class:`~channels_workers.layers.channel_layer.ChannelLayer`;
@@ -11,7 +11,9 @@ A layer has four sides:
   :meth:`~WorkerLayer.requeue`, :meth:`~WorkerLayer.listen`, and :meth:`~WorkerLayer.apply` for code
   outside consumers;
 * the admin side (threads, blocking): ``layer.admin``, a
-  :class:`~channels_workers.layers.admin.LayerAdmin`.
+  :class:`~channels_workers.layers.admin.LayerAdmin`;
+* the relay side (threads, blocking): ``layer.relays``, a
+  :class:`~channels_workers.layers.relays.LayerRelays`.
 
 ``tests/channels_workers/layers/contract.py`` tests this contract; each implementation passes it.
 """
@@ -32,6 +34,7 @@ from channels_workers.concurrency import forks
 from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.channel_layer import ChannelLayer
+from channels_workers.layers.relays import LayerRelays
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     REFUSAL,
@@ -79,6 +82,9 @@ class WorkerLayer(ChannelLayer):
 
     #: The admin side.
     admin: LayerAdmin
+
+    #: The relay side.
+    relays: LayerRelays
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)

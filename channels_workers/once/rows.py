@@ -11,13 +11,13 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, IntegrityError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model, QuerySet
 
+from channels_workers import tables
 from channels_workers.logs import fields
+from channels_workers.tables import migrate_command
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +31,7 @@ class Taken(Exception):
 
 def model() -> type[Model]:
     """Return the model; ImproperlyConfigured if its app is not installed."""
-    try:
-        return apps.get_model("channels_workers", "CommittedMessage")
-    except LookupError as error:
-        raise ImproperlyConfigured(
-            "@once stores rows in a table of the app channels_workers. Add it to INSTALLED_APPS."
-        ) from error
+    return tables.model("CommittedMessage")
 
 
 def rows(using: str) -> QuerySet[Any]:
@@ -75,10 +70,7 @@ def find(using: str, key: UUID) -> bytes | None:
 
 def has_table(using: str) -> bool:
     """Say whether the database *using* has the table; True if it does not tell."""
-    try:
-        return model()._meta.db_table in connections[using].introspection.table_names()
-    except (DatabaseError, ImproperlyConfigured):
-        return True
+    return tables.has_table(using, model())
 
 
 def _no_table(using: str) -> OperationalError:
@@ -90,11 +82,6 @@ def _no_table(using: str) -> OperationalError:
         _missing.add(using)
         logger.error(text, extra=fields("table_missing"))
     return OperationalError(text)
-
-
-def migrate_command(using: str) -> str:
-    """Return the command that makes the table."""
-    return "manage.py migrate" + (f" --database={using}" if using != "default" else "")
 
 
 def store(using: str, key: UUID, effects: bytes) -> None:

@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.db import DatabaseError, OperationalError, connections, transaction
 
 from channels_workers.django_parts import open_blocks
+from channels_workers.effects import Effects, decode
 from channels_workers.exceptions import (
     AcceptConnection,
     ChannelSocketException,
@@ -24,7 +25,6 @@ from channels_workers.exceptions import (
 from channels_workers.layers.types import CONNECT, REFUSAL, REQUEST, Committed, Session
 from channels_workers.logs import fields
 from channels_workers.once import sweeper
-from channels_workers.once.effects import Effects, decode
 from channels_workers.once.rows import Taken, find, key_of, store
 from channels_workers.outbox import Outbox
 from channels_workers.session_stores import ChannelSession

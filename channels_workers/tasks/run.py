@@ -18,9 +18,9 @@ from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
+from channels_workers.effects import Effects, decode
 from channels_workers.logs import fields
 from channels_workers.message import Message
-from channels_workers.once.effects import Effects, decode
 from channels_workers.outbox import running
 from channels_workers.tasks import rows
 from channels_workers.tasks.api import (

@@ -8,6 +8,7 @@ from channels_workers.test.cases import (
 from channels_workers.test.client import Client
 from channels_workers.test.http import HttpClient
 from channels_workers.test.liveserver import ChannelLiveServerTestCase
+from channels_workers.test.relays import relay_sends
 from channels_workers.test.routes import apply_routes
 from channels_workers.test.websocket import WSClient
 
@@ -20,4 +21,5 @@ __all__ = [
     "TransactionChannelTestCase",
     "WSClient",
     "apply_routes",
+    "relay_sends",
 ]

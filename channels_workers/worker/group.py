@@ -28,6 +28,7 @@ from channels_workers.layers.types import (
 from channels_workers.log_limits import limit_lines
 from channels_workers.logs import fields
 from channels_workers.message import Consumer
+from channels_workers.relay.relays import Relays
 from channels_workers.routing import Router, get_router
 from channels_workers.staticfiles import default_http_consumer
 from channels_workers.worker.commit import dead_letter, put_back
@@ -92,6 +93,7 @@ class WorkerGroup:
         self.relief = Relief(layer, in_flight, batches, ended)
         self._reaper = Reaper(layer.admin, lambda: self.process)
         self._delays = Delays(layer)
+        self._relays = Relays()
 
     def _job(self, n_threads: int, callback: Callback | None) -> Job:
         # One thread alone runs the messages of a channel in order. Messages of a connection need no
@@ -115,6 +117,7 @@ class WorkerGroup:
         self.relief.start()
         self._reaper.start()
         self._delays.start()
+        self._relays.start()
         for worker in self.workers:
             worker.thread.start()
 
@@ -170,6 +173,7 @@ class WorkerGroup:
                 self.relief.thread.ends_by,
                 self._reaper.stop,
                 self._delays.stop,
+                self._relays.stop,
             )
             if all(has_ended(deadline) for has_ended in duties):  # else one may register again
                 consumers = [worker.consumer for worker in self.workers]
@@ -185,7 +189,7 @@ class WorkerGroup:
         """Log which threads still run: other workers get their messages when the process ends."""
         retries = self.in_flight.retry_queue.thread
         duties = [leaving, self._heartbeat.thread, self.relief.thread, self._reaper.thread]
-        duties.append(self._delays.thread)
+        duties += [self._delays.thread, *self._relays.threads]
         duties += [retries] if late else [retries, self.loop.thread]
         names = [worker.thread.name for worker in late if worker.thread.is_alive()]
         names += [duty.name for duty in duties if not duty.ends_by(deadline)]
@@ -198,6 +202,7 @@ class WorkerGroup:
         self._heartbeat.end()
         self._reaper.end()
         self._delays.end()
+        self._relays.end()
         self.in_flight.retry_queue.end()
         self.in_flight.crowded.set()
 

@@ -41,7 +41,7 @@ def before_save(instance: Any, update_fields: frozenset[str] | None, **_: Any) -
     if stored is None or stored["username"] != instance.username:
         Name.objects.check_free(instance.username, instance.pk)
     if stored and _ends_log_ins(stored, instance):
-        transaction.on_commit(partial(tell, person=guests.person_of_user(instance)))
+        transaction.on_commit(partial(tell, person=guests.person_of_user(instance)), robust=True)
 
 
 def after_save(
@@ -54,7 +54,7 @@ def after_save(
 
 def after_delete(instance: Any, **_: Any) -> None:
     """End the log-ins of a deleted user."""
-    transaction.on_commit(partial(tell, person=guests.person_of_user(instance)))
+    transaction.on_commit(partial(tell, person=guests.person_of_user(instance)), robust=True)
 
 
 def logged_out(request: HttpRequest, **_: Any) -> None:

@@ -69,6 +69,11 @@ class OnceSite(Site):
         [(count,)] = self._ask("SELECT count(*) FROM channels_workers_committedmessage")
         return int(count)
 
+    def stored(self) -> int:
+        """Return how many sends are stored that no worker has relayed."""
+        [(count,)] = self._ask("SELECT count(*) FROM channels_workers_storedsend")
+        return int(count)
+
     def counters(self) -> list[int]:
         """Return the values of the counters."""
         return [value for (value,) in self._ask("SELECT value FROM counter ORDER BY id")]

@@ -23,6 +23,7 @@ from labs.faults.cases.once import (
     OnceRedisEmptied,
 )
 from labs.faults.cases.other_format import OtherFormat
+from labs.faults.cases.outbox import OutboxFrozen, OutboxKilled
 from labs.faults.cases.redis_lost import RedisEmptied, RedisOld
 from labs.faults.cases.redis_trouble import RedisCut, RedisFull
 from labs.faults.cases.requests import (
@@ -79,6 +80,8 @@ FAULTS: tuple[Fault, ...] = (
     OnceDatabaseAway(),
     OnceRedisEmptied(),
     OnceDeadlock(),
+    OutboxKilled(),
+    OutboxFrozen(),
 )
 
 #: Long faults, which run only by name.

@@ -17,7 +17,8 @@ from channels_workers.conf import (
 )
 
 PATHS = ["HEALTH_PATH", "READY_PATH"]
-OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "MIDDLEWARE", "RETRY_ON", *PATHS, *MAY_BE_ZERO]
+OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "MIDDLEWARE", "RELAY", "RETRY_ON"]
+OTHERS += [*PATHS, *MAY_BE_ZERO]
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 

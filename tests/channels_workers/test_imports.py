@@ -40,23 +40,25 @@ ROWS = [
     ["middleware"],
     ["message"],
     ["channel", "delay"],
+    ["relay"],
     ["outbox", "registry"],
+    ["effects"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
-    ["layers.channel_layer", "layers.admin"],
+    ["layers.channel_layer", "layers.admin", "layers.relays"],
     ["layers.server", "layers.status"],
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
-    ["django_parts", "interface.types", "logs", "migrations", "models"],
+    ["django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["upgrade"],  # independent: delegates to another distribution
 ]
 
 #: Django registers system checks when the apps are ready.
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
-    for name in ("apps", "configuration", "deployment", "once", "routing")
+    for name in ("apps", "configuration", "deployment", "once", "relay", "routing")
 }
 #: Models are loaded after the packages of apps.
 INSIDE_FUNCTIONS |= {

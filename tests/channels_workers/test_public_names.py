@@ -77,7 +77,7 @@ PUBLIC = {
     "tasks.retries": "retry",
     "test": """
         ChannelLiveServerTestCase ChannelTestCase ChannelTestCaseMixin Client HttpClient
-        TransactionChannelTestCase WSClient apply_routes
+        TransactionChannelTestCase WSClient apply_routes relay_sends
     """,
     "test.base": """
         ChannelTestCase ChannelTestCaseMixin Client TransactionChannelTestCase apply_routes

@@ -116,8 +116,11 @@ def test_only_what_consumers_are_told_and_ends_have_a_time_to_live() -> None:
     assert found == {
         "tell.lua": ['"PEXPIRE", told_key(reply), 60000)'],
         "connection.lua": ['"PEXPIRE", ended_key(server), 3600000)'],
+        "nudge_relay.lua": ['"PEXPIRE", key, 60000)'],
     }
-    assert "Only `told:` and `ended:` have a time to live." in page("reference/redis").text
+    assert (
+        "Only `told:`, `ended:` and `nudge:` have a time to live." in page("reference/redis").text
+    )
 
 
 def test_most_modules_have_a_test_file_of_their_name() -> None:

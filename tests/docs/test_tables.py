@@ -19,6 +19,7 @@ from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.relays import LayerRelays
 from channels_workers.logs import fields as log_fields
 from channels_workers.tasks.options import Options
 from channels_workers_upgrade.files import (
@@ -107,7 +108,7 @@ def test_close_codes() -> None:
 def test_system_checks() -> None:
     files = [
         ROOT / "channels_workers" / "checks" / f"{name}.py"
-        for name in ("apps", "configuration", "deployment", "once", "routing")
+        for name in ("apps", "configuration", "deployment", "once", "relay", "routing")
     ]
     files.append(ROOT / "channels_workers" / "tasks" / "backend.py")
     source = "".join(file.read_text() for file in files)
@@ -167,13 +168,16 @@ def test_order_of_modules() -> None:
     assert written == [", ".join(name or "channels_workers" for name in row) for row in ROWS]
 
 
+SIDES = (WorkerLayer, LayerAdmin, LayerRelays)
+
+
 def test_methods_of_the_contract_exist() -> None:
     section = (
         page("explanation/architecture").text.partition("| face | for |")[2].partition("\n\n")[0]
     )
     for row in section.splitlines()[2:]:
         for name in code(row.split("|")[3]):
-            assert callable(getattr(WorkerLayer, name, None) or getattr(LayerAdmin, name)), name
+            assert any(callable(getattr(side, name, None)) for side in SIDES), name
 
 
 # how-to/deploy-server.md, chat/running.md, reference/limits.md and reference/log-events.md

@@ -49,6 +49,7 @@ PAGES = (
     "how-to/from-channels-4",
     "how-to/http-by-workers",
     "how-to/server-sent-events",
+    "how-to/send-in-a-transaction",
     "how-to/middleware",
 )
 BLOCKS = [block for name in PAGES for block in page(name).blocks if block.file]
@@ -667,6 +668,21 @@ def test_a_signal_that_announces_a_row(board: Project) -> None:
         create = "from board.models import Line; Line.objects.create(text='tea', delivery='1')"
         board.manage("shell", "--no-imports", "-c", create)
         assert socket.recv(60) == "line 1: tea"
+
+
+def test_sends_in_a_transaction(board: Project) -> None:
+    board.write_all("board/models.py", 0)
+    for block in page("how-to/send-in-a-transaction").blocks:
+        if block.file:
+            board.write(block)
+    board.make_tables()
+    board.manage("check", "--database", "default")
+    board.manage("test", "board")
+    server = board.serve()
+    with opened(server, "/board/news/") as socket:
+        with urllib.request.urlopen(f"{server.url}/order/tea/", timeout=60) as response:
+            assert response.status == 201
+        assert socket.recv(60) == "ordered: tea"
 
 
 def test_a_binding_of_a_model(project: Project) -> None:

@@ -12,6 +12,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.plan import Plan, dead_letter
+from channels_workers.layers.memory.relays import MemoryRelays
 from channels_workers.layers.memory.store import DISCONNECTING, IDLE, Record, Store, Stream
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -45,6 +46,7 @@ class InMemoryChannelLayer(WorkerLayer):
         super().__init__(**config)
         self.store = store or Store()
         self.admin = MemoryAdmin(self.store, self.refusals)
+        self.relays = MemoryRelays(self.store, self.get_capacity)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_cut_off = False  # in a forked child: the receivers are in its parent
 
@@ -54,6 +56,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self._is_cut_off = self._is_cut_off or bool(self.store.counters)
         self._loop, self.store = None, Store()
         self.admin = MemoryAdmin(self.store, self.refusals)
+        self.relays = MemoryRelays(self.store, self.get_capacity)
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer"

@@ -107,6 +107,12 @@ class Store:
         self.dead_letters: list[DeadLetter] = []
         #: Delayed messages by id.
         self.delayed: dict[str, Later] = {}
+        #: The claim of each database: fencing token, holder, since when and for how long.
+        self.claims: dict[str, tuple[str, str, float, float]] = {}
+        #: The keys of the stored sends of each database that were carried out.
+        self.relayed: dict[str, set[str]] = {}
+        #: The aliases of databases whose relay is not to wait.
+        self.nudged: set[str] = set()
 
     def clear(self, own: str = "") -> None:
         """Delete everything except data of living processes; the server *own* leaves its groups."""

@@ -49,7 +49,7 @@ KEPT = (
         "dead",
         "awaiting_cleanup",
     ),
-    "aside_logged",
+    *("aside_logged", "relays", "relayed"),
 )
 
 #: Keys named by a living process, which a flush keeps, too.

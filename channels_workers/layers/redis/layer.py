@@ -16,6 +16,7 @@ from channels_workers.layers.redis import requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.registration import Registration, Registrations
+from channels_workers.layers.redis.relays import RedisRelays
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
@@ -54,6 +55,7 @@ class RedisChannelLayer(WorkerLayer):
         self.client = Client(hosts, prefix)
         self.streams = Streams(self.client, self.refusals)
         self.admin = RedisAdmin(self.client, self.refusals)
+        self.relays = RedisRelays(self.client, self.get_capacity)
         self._registrations = Registrations(self.client)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []

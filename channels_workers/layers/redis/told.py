@@ -1,4 +1,4 @@
-"""Reads what servers tell the consumers of their requests; see ``tell.lua``."""
+"""Waits for elements of lists: what servers tell the consumers of requests; see ``tell.lua``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def listen(client: Client, reply_channel: str, timeout: float) -> bytes | None:
         payload: bytes | None = client.read("LPOP", name, "list")
         return payload
     while (left := until - time.monotonic()) > 0:
-        if found := _wait(client, name, min(left, LONGEST_BLOCK)):
+        if found := pop(client, name, min(left, LONGEST_BLOCK)):
             return found[1]
     return None
 
 
-def _wait(client: Client, name: str, timeout: float) -> tuple[bytes, bytes] | None:
+def pop(client: Client, name: str, timeout: float) -> tuple[bytes, bytes] | None:
+    """Wait in one command for an element of a list; return key and element, None without one."""
     try:
         found: tuple[bytes, bytes] | None = client.read(
             "BLPOP", name, "list", f"{max(timeout, 0.001):.3f}"

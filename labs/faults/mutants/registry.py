@@ -146,4 +146,28 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("once-killed", "once-redis-emptied"),
     ),
+    Mutant(
+        "no-memory",
+        "Redis does not remember which stored sends went out",
+        (
+            Patch(
+                f"{LUA}/send_once.lua",
+                'for _, field in ipairs(done) do on_key("HSET", relayed, field, "") end\n',
+                "",
+            ),
+        ),
+        ("outbox-killed",),
+    ),
+    Mutant(
+        "no-fence",
+        "a relay that has lost its claim can still send",
+        (
+            Patch(
+                f"{LUA}/send_once.lua",
+                "if claim_of(database) ~= ARGV[2] then return {0} end\n",
+                "",
+            ),
+        ),
+        ("outbox-frozen",),
+    ),
 )

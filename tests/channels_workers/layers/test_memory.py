@@ -6,8 +6,10 @@ import threading
 import pytest
 
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
+from channels_workers.layers.relays import Claim
 from channels_workers.layers.types import FULL_PAUSE, Due
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
+from tests.channels_workers.layers.relay_contract import RelayContract
 from tests.channels_workers.layers.request_contract import RequestContract
 
 __all__ = ["other", "process"]
@@ -25,6 +27,10 @@ class TestMemoryLayer(LayerContract):
 
 class TestRequests(RequestContract):
     """The contract about requests."""
+
+
+class TestRelays(RelayContract):
+    """The contract about stored sends."""
 
 
 def test_it_counts_refused_messages() -> None:
@@ -83,3 +89,12 @@ def test_async_to_sync_calls_may_have_separate_event_loops() -> None:
     channel = asyncio.run(layer.new_channel())
     asyncio.run(layer.send(channel, {"n": 1}))
     assert asyncio.run(layer.receive(channel))["n"] == 1
+
+
+def test_a_claim_from_before_the_clock_was_set_back_does_not_count() -> None:
+    now = [1_000_000.0]
+    layer = InMemoryChannelLayer(store=Store(clock=lambda: now[0]))
+    for holder in ("one", "two"):
+        assert layer.relays.claim(Claim("db", holder, 5)) is not None
+        assert layer.relays.claim(Claim("db", "other", 5)) is None
+        now[0] -= 1

@@ -22,6 +22,7 @@ from tests.channels_workers.layers.contract import (
     process,
 )
 from tests.channels_workers.layers.recorder import TIMEOUT
+from tests.channels_workers.layers.relay_contract import RelayContract
 from tests.channels_workers.layers.request_contract import RequestContract
 from tests.docs.pages import page
 
@@ -60,7 +61,7 @@ def refusal(address: str) -> str:
     return str(caught.value)
 
 
-class TestLeastRights(LayerContract, RequestContract):
+class TestLeastRights(LayerContract, RequestContract, RelayContract):
     """A user with only the documented rights passes the contract."""
 
     @pytest.fixture

@@ -1,6 +1,7 @@
 """The Redis layer meets the contract on a real server."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +9,8 @@ import pytest
 
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import Committed, Due, Finished
+from channels_workers.layers.relays import Claim, Relayed, StoredOperation
+from channels_workers.layers.types import Committed, Due, Finished, new_id
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import (
     LayerContract,
@@ -17,6 +19,7 @@ from tests.channels_workers.layers.contract import (
     other,
     process,
 )
+from tests.channels_workers.layers.relay_contract import RelayContract
 from tests.channels_workers.layers.request_contract import RequestContract
 
 __all__ = ["other", "process"]
@@ -43,6 +46,10 @@ class TestRedisLayer(LayerContract):
 
 class TestRequests(RequestContract):
     """The contract about requests."""
+
+
+class TestRelays(RelayContract):
+    """The contract about stored sends."""
 
 
 async def test_the_age_of_the_oldest_message(make_layer: MakeLayer) -> None:
@@ -146,3 +153,24 @@ def test_commits_raise_while_redis_is_away(
         with pytest.raises(LayerUnavailable):
             thread.submit(process.layer.commit_all, finished).result()
         redis_server.start()
+
+
+async def test_a_claim_from_before_the_clock_was_set_back_does_not_count(
+    make_layer: MakeLayer,
+) -> None:
+    layer = make_layer()
+    far = f"1:0123456789abcdef:{round((time.time() + 3600) * 1e6)}:5000000"
+    layer.client.redis.hset(layer.client.key("relays"), "db", far)
+    assert layer.relays.claim(Claim("db", new_id(), 5)) is not None
+
+
+async def test_foreign_data_of_relays(make_layer: MakeLayer) -> None:
+    layer = make_layer()
+    layer.client.redis.hset(layer.client.key("relays"), "db", "what")
+    layer.client.redis.set(layer.client.key("relayed"), "what")
+    claimed = layer.relays.claim(Claim("db", new_id(), 5))
+    assert claimed is not None
+    assert claimed.kept == []
+    send = StoredOperation("a1", layer.make_send("work", {}))
+    results = [layer.relays.send_once("db", claimed.fence, [send]) for _ in range(2)]
+    assert results == [[Relayed.DONE], [Relayed.REPEATED]]

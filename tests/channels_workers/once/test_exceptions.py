@@ -347,7 +347,7 @@ def test_without_the_table_the_message_waits(
 def test_a_row_of_another_release_is_not_guessed(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("channels_workers.once.effects.FORMAT", 2)
+    monkeypatch.setattr("channels_workers.effects.FORMAT", 2)
     trial.publish()
     delivery = trial.pull()
     trial.run(delivery, once(lambda message: write("one")))

@@ -5,7 +5,8 @@ import pytest
 from django.db import OperationalError, connections
 from pytest_django import DjangoDbBlocker
 
-from channels_workers.once.rows import find, key_of, migrate_command
+from channels_workers.once.rows import find, key_of
+from channels_workers.tables import migrate_command
 from labs.harness.ports import free_port
 
 

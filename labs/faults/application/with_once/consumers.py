@@ -8,6 +8,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 
 from channels_workers import Group
+from channels_workers.conf import configuration
 from channels_workers.message import Message
 from channels_workers.once import once
 from channels_workers.sessions import channel_session
@@ -16,6 +17,9 @@ from labs.faults.application.consumers import frame_of
 from labs.faults.application.ledger import is_news
 from labs.faults.application.with_once.conflicts import clash
 from labs.faults.application.with_once.trouble import get_into
+
+#: The database in which frames and answers are stored for a relay, if there is one.
+STORED_IN = next(iter(configuration().RELAY), None)
 
 connect = once(consumers.connect)
 disconnect = once(consumers.disconnect)
@@ -45,8 +49,10 @@ def _receive(message: Message) -> None:
         message.reply_channel.send({"text": json.dumps({**frame, "lost": "session"})})
     elif is_news(said.get("nonce"), message.id):
         row = _store(session["key"], said["number"])
-        message.reply_channel.send({"text": json.dumps({"number": said["number"], "row": row})})
-        Group(f"room-{session['room']}").send({"text": json.dumps(frame)})
+        answer = {"number": said["number"], "row": row}
+        message.reply_channel.send({"text": json.dumps(answer)}, in_transaction=STORED_IN)
+        group = Group(f"room-{session['room']}")
+        group.send({"text": json.dumps(frame)}, in_transaction=STORED_IN)
     else:
         message.reply_channel.send({"text": json.dumps({**frame, "known": True})})
     get_into(order, message.id)

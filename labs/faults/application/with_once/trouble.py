@@ -16,6 +16,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from labs.faults.application.ledger import count_run
 from labs.faults.application.settings import given
+from labs.faults.application.with_once import relaying
 
 #: The beginning of the statement that stores the row of ``@once``.
 STORES = 'INSERT INTO "channels_workers_committedmessage"'
@@ -82,5 +83,9 @@ WHEN: dict[str, Callable[[Callable[[], None]], None]] = {
 
 def get_into(order: dict[str, Any] | None, message: str) -> None:
     """Do what *order* says when it says, in the first run of *message*."""
-    if order is not None and "when" in order and count_run(message) == 1:
+    if order is None or "when" not in order or count_run(message) > 1:
+        return
+    if order["when"] in relaying.MOMENTS:
+        relaying.wait_for_relay(order)
+    else:
         WHEN[order["when"]](DO[order["do"]])

@@ -1,4 +1,4 @@
-"""What a run did to the layer, as bytes in a row of the database."""
+"""What is to be done to a layer, as bytes in a row of a database."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def decode(payload: bytes) -> Effects:
     version, *parts = msgpack.unpackb(payload)
     if version != FORMAT:
         raise ValueError(
-            f"A row of @once has the format {version!r}, and this release reads {FORMAT}. Finish "
+            f"A stored row has the format {version!r}, and this release reads {FORMAT}. Finish "
             "the upgrade of the workers, or go back to the newer release."
         )
     operations, changes, session = parts

@@ -1,8 +1,8 @@
 import msgpack
 import pytest
 
+from channels_workers.effects import Effects, decode
 from channels_workers.layers.types import GroupSend, Join, Leave, Send, SendLater, Session
-from channels_workers.once.effects import Effects, decode
 
 
 def test_effects_come_back_from_their_bytes() -> None:
