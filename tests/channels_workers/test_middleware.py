@@ -213,7 +213,7 @@ def test_middleware_sees_a_message_that_is_put_off(settings: Settings) -> None:
     [
         ([f"{HERE}.unknown"], f"names '{HERE}.unknown', which cannot be imported"),
         ([f"{HERE}.no_function"], "must return a function that runs a call, not None"),
-        ("a.b", r"must be a list of strings, such as \["mysite.middleware.timing"\]"),
+        ("a.b", r"""must be a list of strings, such as \["mysite.middleware.timing"\]"""),
         ([1], "must be a list of strings"),
     ],
 )
