@@ -1,8 +1,7 @@
 """Edits and deletions of messages. Each gets the next change number of its room.
 
-A deleted message stays as a row without text, so that clients that come back later learn of it. A
-redelivered change goes to the whole room again: its worker may have died before it sent anything.
-An edit that changes nothing is answered to its sender only.
+A deleted message stays as a row without text, so that clients that come back later learn of it. An
+edit that changes nothing, and a second deletion, are answered to their sender only.
 """
 
 import datetime as dt
@@ -25,49 +24,41 @@ from chat.paces import SAY, Pace
 AT_ONCE = 200
 
 
-def edit(
-    label: str, wanted: Edit, speaker: Speaker, delivery: str, address: str = ""
-) -> tuple[Message, bool]:
-    """Edit a message. Returns it, and whether to notify the whole room.
+def edit(label: str, wanted: Edit, speaker: Speaker, address: str = "") -> tuple[Message, bool]:
+    """Edit a message. Returns it, and whether it changed. Call it in a transaction.
 
     Raises ``FrameError``: not_found, too_fast, or forbidden for messages of other people and for
     messages that are too old.
     """
-    with transaction.atomic():
-        room, message = _find(label, wanted.id)
-        if _is_done(message, delivery):
-            return message, True
-        if message.deleted:
-            raise FrameError("not_found", gettext("This message was deleted."))
-        now = timezone.now()
-        _check_own(message, speaker, now)
-        if message.message == wanted.message:
-            return message, False
-        _check_rate(speaker, now, address)
-        message.message, message.edited_at = wanted.message, now
-        _save(room, message)
-        _note(message, speaker.person, now, delivery)
+    room, message = _find(label, wanted.id)
+    if message.deleted:
+        raise FrameError("not_found", gettext("This message was deleted."))
+    now = timezone.now()
+    _check_own(message, speaker, now)
+    if message.message == wanted.message:
+        return message, False
+    _check_rate(speaker, now, address)
+    message.message, message.edited_at = wanted.message, now
+    _save(room, message)
+    message.changes.create(person=speaker.person, timestamp=now)
     return message, True
 
 
-def delete(
-    label: str, wanted: Delete, speaker: Speaker, delivery: str, address: str = ""
-) -> tuple[Message, bool]:
-    """Delete a message. Returns it, and whether to notify the whole room. Staff may delete any.
+def delete(label: str, wanted: Delete, speaker: Speaker, address: str = "") -> tuple[Message, bool]:
+    """Delete a message. Returns it, and whether it changed. Staff may delete any.
 
-    Raises ``FrameError`` as ``edit`` does.
+    Call it in a transaction. Raises ``FrameError`` as ``edit`` does.
     """
-    with transaction.atomic():
-        room, message = _find(label, wanted.id)
-        if message.deleted:
-            return message, _is_done(message, delivery)
-        now = timezone.now()
-        if not speaker.is_staff:
-            _check_own(message, speaker, now)
-            _check_rate(speaker, now, address)
-        _empty(message)
-        _save(room, message)
-        _note(message, speaker.person, now, delivery)
+    room, message = _find(label, wanted.id)
+    if message.deleted:
+        return message, False
+    now = timezone.now()
+    if not speaker.is_staff:
+        _check_own(message, speaker, now)
+        _check_rate(speaker, now, address)
+    _empty(message)
+    _save(room, message)
+    message.changes.create(person=speaker.person, timestamp=now)
     return message, True
 
 
@@ -109,11 +100,6 @@ def _find(label: str, pk: int) -> tuple[Room, Message]:
     return room, message
 
 
-def _is_done(message: Message, delivery: str) -> bool:
-    """Whether this delivery has already changed the message."""
-    return bool(delivery) and message.changes.filter(delivery=delivery).exists()
-
-
 def _check_own(message: Message, speaker: Speaker, now: dt.datetime) -> None:
     if message.person != speaker.person:
         detail = gettext("Somebody else said this; only own messages can be changed.")
@@ -143,7 +129,3 @@ def _save(room: Room, message: Message) -> None:
     room.save(update_fields=["change"])
     message.change = room.change
     message.save(update_fields=["handle", "message", "edited_at", "deleted", "change"])
-
-
-def _note(message: Message, person: str, now: dt.datetime, delivery: str) -> None:
-    message.changes.create(person=person, timestamp=now, delivery=delivery or None)

@@ -3,6 +3,11 @@
 A consumer takes one message from a channel. It answers by sending to the message's reply channel or
 to a group. The engine delivers what it sent once it has returned. The channel session keeps its
 state between the messages of one connection.
+
+A message whose worker dies runs again. ``@once`` keeps what is said, edited and deleted from being
+stored twice. The other consumers do without, as a second run does no harm: ``chat.presence`` finds
+its row and tells the room again, a departure deletes a row that is gone, and the rest writes
+nothing but the rates of addresses.
 """
 
 import time
@@ -16,9 +21,10 @@ from channels_workers import Group
 from channels_workers.auth import channel_session_user, channel_session_user_from_http
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
+from channels_workers.once import once
 from channels_workers.security.websockets import configured_origins_only
 from chat import changes, guests, lobby, names, presence
-from chat.frames import Delete, Edit, FrameError, Said, Typing, WhoIsHere, as_text, parse
+from chat.frames import Delete, Edit, Frame, FrameError, Said, Typing, WhoIsHere, as_text, parse
 from chat.languages import in_language_of_socket
 from chat.models import Message, Room
 from chat.paces import ARRIVE, Pace
@@ -53,10 +59,22 @@ def ws_receive(message: ChannelMessage) -> None:
     except FrameError as error:
         message.reply_channel.send({"text": error.frame()})
         return
+    if isinstance(frame, Said | Edit | Delete):
+        answer_once(message, frame)
+    else:
+        answer(message, frame)
+
+
+def answer(message: ChannelMessage, frame: Frame) -> None:
+    """Run the command in a frame. An error is an answer too: it does not roll back."""
     try:
         ANSWERS[type(frame)](message, frame)
     except FrameError as error:
         message.reply_channel.send({"text": error.about(frame).frame()})
+
+
+#: Stores a message, or a change of one, in the transaction that also stores what it sends.
+answer_once = once(answer)
 
 
 @channel_session_user
@@ -80,9 +98,9 @@ def say(message: ChannelMessage, said: Said) -> None:
     """Store a message and send it to the room."""
     visitor = presence.visitor_of(message, said.handle)
     signed = replace(said, handle=visitor.handle)
+    address = guests.address_of(message.channel_session)
     stored, is_news = Message.objects.record(
-        *(room_of(message), signed, visitor.person, message.id, visitor.account),
-        address=guests.address_of(message.channel_session),
+        room_of(message), signed, visitor.person, visitor.account, address
     )
     hearers(message, is_news).send({"text": stored.frame()})
     if is_news:
@@ -92,21 +110,15 @@ def say(message: ChannelMessage, said: Said) -> None:
 
 def edit(message: ChannelMessage, wanted: Edit) -> None:
     """Edit a message of the sender."""
-    speaker = guests.speaker(message)
-    changed, is_news = changes.edit(
-        *(room_of(message), wanted, speaker, message.id),
-        address=guests.address_of(message.channel_session),
-    )
+    speaker, address = guests.speaker(message), guests.address_of(message.channel_session)
+    changed, is_news = changes.edit(room_of(message), wanted, speaker, address)
     hearers(message, is_news).send({"text": changed.change_frame()})
 
 
 def delete(message: ChannelMessage, wanted: Delete) -> None:
     """Delete a message of the sender, or any message for the staff."""
-    speaker = guests.speaker(message)
-    changed, is_news = changes.delete(
-        *(room_of(message), wanted, speaker, message.id),
-        address=guests.address_of(message.channel_session),
-    )
+    speaker, address = guests.speaker(message), guests.address_of(message.channel_session)
+    changed, is_news = changes.delete(room_of(message), wanted, speaker, address)
     hearers(message, is_news).send({"text": changed.change_frame()})
 
 

@@ -6,13 +6,13 @@ import datetime as dt
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, models, transaction
+from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
 from chat import guests, limits, names
-from chat.frames import FrameError, Said, as_text
+from chat.frames import Said, as_text
 from chat.paces import SAY, Pace
 from chat.rooms import RoomManager
 
@@ -47,53 +47,38 @@ class Room(models.Model):
 
 
 class MessageManager(models.Manager["Message"]):
-    """Stores each message once, and reads messages in order."""
+    """Stores messages, and reads them in order."""
 
     def record(
-        self,
-        label: str,
-        said: Said,
-        person: str,
-        delivery: str | None,
-        account: bool = False,
-        address: str = "",
+        self, label: str, said: Said, person: str, account: bool = False, address: str = ""
     ) -> tuple[Message, bool]:
-        """Store a message once. Returns it, and whether to notify the whole room.
+        """Store a message. Returns it, and whether it is new. Call it in a transaction.
 
-        A new message goes to the room. So does one that this delivery stored before: its worker may
-        have died before it notified anybody. A known nonce in another delivery is a retry and is
-        only confirmed to its sender. The database's unique constraints decide, because a query
-        before the insert would not see the concurrent insert of another worker.
+        A nonce that the person has used in this room is a retry, and its message is stored already.
+
+        The room stays locked until the transaction ends. So nobody else stores this nonce after the
+        look-up, and the ids of one room become visible in ascending order. A client that asks for
+        messages after an id cannot miss a lower one that is stored later.
 
         Raises ``FrameError``: forbidden if the room is gone, or too_fast.
         """
-        try:
-            with transaction.atomic():
-                room, now = self._enter(label, person, address)
-                fields = {"handle": said.handle, "message": said.message, "nonce": said.nonce}
-                of = {"room": room, "person": person, "account": account, "delivery": delivery}
-                return self.create(timestamp=now, **of, **fields), True
-        except (IntegrityError, FrameError):
-            known = self.filter(room__label=label)
-            if delivery and (stored := known.filter(delivery=delivery).first()):
-                return stored, True
-            if said.nonce and (stored := known.filter(person=person, nonce=said.nonce).first()):
-                return stored, False
-            raise
-
-    def _enter(self, label: str, person: str, address: str) -> tuple[Room, dt.datetime]:
-        """Lock the room, mark it as active, and return it with the time.
-
-        With the lock, the ids of one room become visible in ascending order. A client that asks for
-        messages after an id cannot miss a lower one that is stored later.
-        """
         room, now = Room.objects.hold(label), timezone.now()
+        if said.nonce and (stored := self._said(room, person, said.nonce)):
+            return stored, False
+        self._admit(person, address, now)
+        room.active = now
+        Room.objects.filter(pk=room.pk).update(active=now)
+        fields = {"handle": said.handle, "message": said.message, "nonce": said.nonce}
+        return self.create(room=room, person=person, account=account, timestamp=now, **fields), True
+
+    def _said(self, room: Room, person: str, nonce: str) -> Message | None:
+        return self.filter(room=room, person=person, nonce=nonce).first()
+
+    def _admit(self, person: str, address: str, now: dt.datetime) -> None:
+        """Count a message, or raise ``FrameError`` (too_fast)."""
         if (rate := settings.CHAT_RATE_LIMIT) is not None:
             limits.admit(self._times(person, limits.since(now, rate), rate[0]), now, rate)
         Pace.objects.admit(SAY, address)
-        room.active = now
-        Room.objects.filter(pk=room.pk).update(active=now)
-        return room, now
 
     def _times(self, person: str, since: dt.datetime, count: int) -> list[dt.datetime]:
         """The times of the person's last messages, in any room."""
@@ -122,9 +107,9 @@ class Message(models.Model):
     """A message of a person in a room, under the name ``handle``.
 
     ``person`` is the author: ``user:<pk>`` of an ``account``, or ``guest:<id>``. ``nonce`` is the
-    sender's own id for the message, ``delivery`` the id of the channel message that brought it.
-    ``change`` is the room's number of its last edit or its deletion. A deleted message keeps only
-    its place.
+    sender's own id for the message. ``change`` is the room's number of its last edit or its
+    deletion. A deleted message keeps only its place. Only releases before ``@once`` use
+    ``delivery``, which is kept for their workers, as they run during an upgrade.
     """
 
     room = models.ForeignKey(
@@ -193,7 +178,10 @@ class Message(models.Model):
 
 
 class Change(models.Model):
-    """An edit or a deletion of a message by a person. Each delivery makes at most one."""
+    """An edit or a deletion of a message by a person, for the rate limit.
+
+    ``delivery`` is kept for workers of releases before ``@once``.
+    """
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="changes")
     person = models.CharField(max_length=80)

@@ -275,6 +275,8 @@ CHANNEL_WORKERS = {
     "REQUESTS_AT_ONCE": environment.integer("REQUESTS_AT_ONCE", 4, least=1),
     # Log lines of one kind that clients can cause per minute. Developers see all.
     "LOG_LINES_PER_MINUTE": 0 if DEBUG else 20,
+    # Rows of @once. Refused messages write one too, so a flood must not fill a small database.
+    "ONCE_ROWS": 100_000,
     # Seconds over which a web process closes its sockets after SIGTERM, and after which their
     # clients reconnect.
     "DRAIN_TIME": environment.seconds("DRAIN_TIME", 10.0, may_be_zero=True),

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, IntegrityError, OperationalError, connections
+from django.db import DatabaseError, IntegrityError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model, QuerySet
+from django.db.models import BinaryField, Model, QuerySet
 
 from channels_workers import tables
 from channels_workers.logs import fields
+from channels_workers.once import postgres
 from channels_workers.tables import migrate_command
 
 logger = logging.getLogger(__name__)
 
 #: The databases whose missing table is logged.
 _missing: set[str] = set()
+
+_binary = BinaryField()
+
+#: The statements by the vendor of a database and the name of the table.
+_statements: dict[tuple[str, str], _Statements] = {}
 
 
 class Taken(Exception):
@@ -46,25 +52,35 @@ def key_of(message_id: str, number: int) -> UUID:
     return UUID(bytes=digest, version=4)  # MariaDB refuses other bits
 
 
-def find(using: str, key: UUID) -> bytes | None:
+class _Statements(NamedTuple):
+    find: str
+    store: str
+
+
+def find(connection: BaseDatabaseWrapper, key: UUID) -> bytes | None:
     """Return the effects of the row *key*, None if there is none.
 
     Raises OperationalError if there is no table yet, so that the message runs again later.
     """
-    connection, table = connections[using], model()._meta.db_table
-    name = connection.ops.quote_name
-    sql = f"SELECT {name('effects')} FROM {name(table)} WHERE {name('key')} = %s"  # noqa: S608
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [_prepared("key", key, connection)])
-            found = cursor.fetchone()
+        found = _look_up(connection, key)
     except DatabaseError as error:
         # Without a connection, a second attempt would double the wait of this thread.
-        if connection.connection is not None and not has_table(using):
-            raise _no_table(using) from error
+        if connection.connection is not None and not has_table(connection.alias):
+            raise _no_table(connection.alias) from error
         raise
     if _missing:
-        _missing.discard(using)
+        _missing.discard(connection.alias)
+    return found
+
+
+def _look_up(connection: BaseDatabaseWrapper, key: UUID) -> bytes | None:
+    sql = _statements_of(connection).find
+    if postgres.is_direct(connection) and not postgres.is_there(connection, sql, key):
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [_prepared(key, connection)])
+        found = cursor.fetchone()
     return None if found is None else bytes(found[0])
 
 
@@ -84,13 +100,27 @@ def _no_table(using: str) -> OperationalError:
     return OperationalError(text)
 
 
-def store(using: str, key: UUID, effects: bytes) -> None:
+def store_and_commit(connection: BaseDatabaseWrapper, key: UUID, effects: bytes) -> None:
+    """Do as :func:`store` at the end of a transaction, and commit it where that saves a round trip.
+
+    Raises the errors of a COMMIT, too.
+    """
+    if not postgres.is_direct(connection):
+        store(connection, key, effects)
+        return
+    try:
+        sql = _statements_of(connection).store
+        postgres.store_and_commit(connection, sql, key, effects)
+    except IntegrityError as error:
+        if postgres.is_of(error, model()._meta.db_table):
+            raise Taken from error
+        raise
+
+
+def store(connection: BaseDatabaseWrapper, key: UUID, effects: bytes) -> None:
     """Write a row; raise :class:`Taken` if there is one with that key."""
-    connection, table = connections[using], model()._meta.db_table
-    name = connection.ops.quote_name
-    names = f"{name('key')}, {name('effects')}"
-    sql = f"INSERT INTO {name(table)} ({names}) VALUES (%s, %s)"  # noqa: S608
-    values = [_prepared("key", key, connection), _prepared("effects", effects, connection)]
+    sql = _statements_of(connection).store
+    values = [_prepared(key, connection), _binary.get_db_prep_value(effects, connection)]
     try:
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
@@ -98,8 +128,17 @@ def store(using: str, key: UUID, effects: bytes) -> None:
         raise Taken from error
 
 
-def _prepared(name: str, value: UUID | bytes, connection: BaseDatabaseWrapper) -> Any:
-    """Return *value* as a parameter for the column *name*."""
-    field = model()._meta.get_field(name)
-    assert isinstance(field, Field)  # noqa: S101  (for the type checker)
-    return field.get_db_prep_value(value, connection)
+def _statements_of(connection: BaseDatabaseWrapper) -> _Statements:
+    place = connection.vendor, model()._meta.db_table
+    if (known := _statements.get(place)) is None:
+        table, key, effects = map(connection.ops.quote_name, (place[1], "key", "effects"))
+        known = _statements[place] = _Statements(
+            f"SELECT {effects} FROM {table} WHERE {key} = %s",  # noqa: S608
+            f"INSERT INTO {table} ({key}, {effects}) VALUES (%s, %s)",  # noqa: S608
+        )
+    return known
+
+
+def _prepared(key: UUID, connection: BaseDatabaseWrapper) -> UUID | str:
+    """Return *key* as a parameter, as ``UUIDField`` does."""
+    return key if connection.features.has_native_uuid_field else key.hex

@@ -25,7 +25,8 @@ from channels_workers.exceptions import (
 from channels_workers.layers.types import CONNECT, REFUSAL, REQUEST, Committed, Session
 from channels_workers.logs import fields
 from channels_workers.once import sweeper
-from channels_workers.once.rows import Taken, find, key_of, store
+from channels_workers.once.postgres import commits
+from channels_workers.once.rows import Taken, find, key_of, store, store_and_commit
 from channels_workers.outbox import Outbox
 from channels_workers.session_stores import ChannelSession
 from channels_workers.transient import is_put_off
@@ -76,14 +77,17 @@ class Run:
             )
         if self._outbox.once_refused is not None:
             raise OnceRefused(f"{self._consumer} has @once. {self._outbox.once_refused}")
-        if (effects := find(self.using, self._key)) is not None:
+        # A look-up by alias in each step would cost more than the step.
+        self._connection = connection = connections[self.using]
+        if (effects := find(connection, self._key)) is not None:
             self._repeat(effects)
             return False
+        self._store = store_and_commit if commits(connection) else store
         self._began = (time.monotonic(), time.time())
         self._atomic.__enter__()
-        self._depth = [len(each) for each in open_blocks(connections[self.using])]
-        self._database = connections[self.using].connection
-        transaction.on_commit(self._note_commit, using=self.using)  # before those of the consumer
+        self._depth = [len(each) for each in open_blocks(connection)]
+        self._database = connection.connection
+        connection.on_commit(self._note_commit)  # before those of the consumer
         self._outbox.transaction = self
         self._outbox.changes = []
         return True
@@ -150,7 +154,7 @@ class Run:
             refusal = {"close": True} if error is not None and _denies(error) else None
             effects = self._effects(refusal)
             self._stored = len(self._outbox.operations)
-            store(self.using, self._key, effects.encode())
+            self._store(self._connection, self._key, effects.encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)
             return raised
         return None
@@ -197,7 +201,7 @@ class Run:
 
     def _left_open(self) -> BaseException | None:
         """Return an error if the consumer left a block open, and end that block."""
-        blocks = open_blocks(connections[self.using])
+        blocks = open_blocks(self._connection)
         if [len(each) for each in blocks] == self._depth:
             return None
         for each, depth in zip(blocks, self._depth, strict=True):
@@ -232,16 +236,13 @@ class Run:
             return
         if is_put_off(failure) or isinstance(failure, asyncio.CancelledError):
             raise failure
-        if (
-            isinstance(failure, DatabaseError)
-            and self._database is not connections[self.using].connection
-        ):
+        if isinstance(failure, DatabaseError) and self._database is not self._connection.connection:
             # PostgreSQL says "internal error" when it ends an idle transaction. The connection is
             # lost, so the message runs again.
             raise OperationalError(str(failure)) from failure
         # What it sent before goes out. A frozen run of the same message must not commit later.
         try:
-            store(self.using, self._key, self._effects_of_failure().encode())
+            store(self._connection, self._key, self._effects_of_failure().encode())
         except Taken:
             logger.error(
                 "%s failed in a second run of message %s, which changes nothing",
@@ -271,7 +272,7 @@ class Run:
         """Leave the effects to the run that was committed first."""
         if self._outbox.once_refused is not None:
             raise OnceRefused(f"{self._consumer} has @once. {self._outbox.once_refused}")
-        if (effects := find(self.using, self._key)) is not None:
+        if (effects := find(self._connection, self._key)) is not None:
             self._repeat(effects)
             return
         self._outbox.operations.clear()

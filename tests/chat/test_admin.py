@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def said() -> Message:
     room = Room.objects.named("Café am Eck")
-    return Message.objects.record(room.label, Said("ann", "a needle"), "guest:a", None)[0]
+    return Message.objects.record(room.label, Said("ann", "a needle"), "guest:a")[0]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_messages_are_found_by_their_text(admin_client: Client, said: Message) -> None:
-    Message.objects.record(said.room.label, Said("bob", "hay"), "guest:b", None)
+    Message.objects.record(said.room.label, Said("bob", "hay"), "guest:b")
     page = admin_client.get("/admin/chat/message/?q=needle").content.decode()
     assert "a needle" in page
     assert "hay" not in page
@@ -52,7 +52,7 @@ def test_a_deletion_is_announced_in_its_room(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     form: str,
 ) -> None:
-    other, _ = Message.objects.record(said.room.label, Said("bob", "stays"), "guest:b", None)
+    other, _ = Message.objects.record(said.room.label, Said("bob", "stays"), "guest:b")
     end, fields = FORMS[form]
     path = f"/admin/chat/message/{f'{said.pk}/delete/' if end else ''}"
     with django_capture_on_commit_callbacks(execute=True):

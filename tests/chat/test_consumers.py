@@ -10,6 +10,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from channels_workers.layers.types import DISCONNECT, RECEIVE, GroupSend, Join, Leave, Send
+from channels_workers.models import CommittedMessage
 from chat import consumers
 from chat.models import Change, Message, Presence, Room
 from tests.chat.connection import ORIGIN, Connection, cookie_of, login_of
@@ -90,7 +91,6 @@ def test_a_message_is_stored_and_sent_to_the_room(connection: Connection) -> Non
     stored = Message.objects.get()
     assert is_for_the_room(told)
     assert connection.decode(told) == {"text": stored.frame()}
-    assert stored.delivery == "server!socket:1"
     assert stored.person == "guest:ann"
 
 
@@ -103,6 +103,41 @@ def test_a_repeated_delivery_after_a_crash_notifies_the_room_again(
     again = connection.run(delivery._replace(token="another", consumer="another"))
     assert again[0] == lost[0]
     assert Message.objects.count() == 1
+
+
+def test_a_repeated_delivery_without_a_nonce_is_stored_once(connection: Connection) -> None:
+    connection.connect()
+    delivery = connection.say()
+    lost = connection.run(delivery, is_committed=False)
+    assert connection.run(delivery) == lost
+    assert Message.objects.count() == 1
+
+
+def test_a_repeated_error_is_answered_again(connection: Connection, settings: Settings) -> None:
+    settings.CHAT_RATE_LIMIT = (1, 60.0)
+    connection.connect()
+    connection.run(connection.say())
+    delivery = connection.say(nonce="n1")
+    lost = connection.run(delivery, is_committed=False)
+    settings.CHAT_RATE_LIMIT = None
+    assert connection.run(delivery) == lost
+    (error,) = connection.frames(lost)
+    assert (error["code"], error["nonce"]) == ("too_fast", "n1")
+    assert Message.objects.count() == 1
+
+
+def test_only_what_is_stored_costs_a_row_of_once(connection: Connection) -> None:
+    connection.connect()
+    for fields in ({"type": "typing"}, {"type": "presence"}):
+        connection.send(handle="ann", **fields)
+    assert not CommittedMessage.objects.exists()
+    connection.run(connection.say())
+    pk = Message.objects.get().pk
+    connection.send(type="edit", id=pk, message="better")
+    connection.send(type="delete", id=pk)
+    assert CommittedMessage.objects.count() == 3
+    connection.disconnect()
+    assert CommittedMessage.objects.count() == 3
 
 
 def test_a_retry_in_another_delivery_is_confirmed_to_its_sender(connection: Connection) -> None:
@@ -323,7 +358,9 @@ def test_a_late_repeated_edit_does_not_undo_a_newer_one(connection: Connection) 
     connection.run(delivery, is_committed=False)
     tab.send(type="edit", id=pk, message="second")
     (again,) = connection.frames(connection.run(delivery))
-    assert (again["message"], again["change"]) == ("second", 2)
+    assert (again["message"], again["change"]) == ("first", 1)  # clients have the higher change
+    stored = Message.objects.get()
+    assert (stored.message, stored.change) == ("second", 2)
 
 
 def test_a_change_without_effect_is_confirmed_to_the_sender(connection: Connection) -> None:

@@ -27,7 +27,7 @@ def fill(db: None, settings: Settings) -> Any:
 
     def fill(count: int, text: str = EMOJI) -> list[int]:
         said = [Said("ann", f"{text[:-4]}{number:04}") for number in range(count)]
-        stored = [Message.objects.record("lobby", one, "guest:a", None)[0] for one in said]
+        stored = [Message.objects.record("lobby", one, "guest:a")[0] for one in said]
         return [message.pk for message in stored]
 
     return fill
@@ -85,7 +85,7 @@ def test_paging_backward_returns_all_older_messages_in_order(client: Client, fil
 def test_messages_and_changes_share_an_answer(client: Client, fill: Any) -> None:
     ids = fill(40)
     for pk in ids[:20]:
-        changes.edit("lobby", Edit(pk, EMOJI), guests.Speaker("guest:a"), "")
+        changes.edit("lobby", Edit(pk, EMOJI), guests.Speaker("guest:a"))
     newer: list[int] = []
     changed: list[int] = []
     after, change, more, asked = ids[19], 0, True, []

@@ -20,9 +20,9 @@ def room() -> Room:
 
 
 def record(
-    message: str = "hi", nonce: str | None = None, person: str = "guest:a", delivery: str = "d1"
+    message: str = "hi", nonce: str | None = None, person: str = "guest:a"
 ) -> tuple[Message, bool]:
-    return Message.objects.record("lobby", Said("ann", message, nonce), person, delivery)
+    return Message.objects.record("lobby", Said("ann", message, nonce), person)
 
 
 def test_a_room_is_created_on_the_first_visit_and_found_on_the_second() -> None:
@@ -57,20 +57,20 @@ def test_a_random_room_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_recent_rooms_have_messages_and_the_latest_come_first(room: Room) -> None:
-    for label, delivery in (("one", "d1"), ("two", "d2"), ("one", "d3")):
+    for label in ("one", "two", "one"):
         Room.objects.at(label)
-        Message.objects.record(label, Said("ann", "hi"), "guest:a", delivery)
+        Message.objects.record(label, Said("ann", "hi"), "guest:a")
     assert [found.label for found in Room.objects.recent(5)] == ["one", "two"]
     assert [found.label for found in Room.objects.recent(1)] == ["one"]
 
 
-def test_a_message_is_stored_with_its_person_and_delivery(room: Room) -> None:
+def test_a_message_is_stored_with_its_person_and_nonce(room: Room) -> None:
     message, is_news = record("hi", "n1")
     assert is_news
     stored = Message.objects.get()
     assert stored == message
     assert (stored.room, stored.handle, stored.message) == (room, "ann", "hi")
-    assert (stored.person, stored.nonce, stored.delivery) == ("guest:a", "n1", "d1")
+    assert (stored.person, stored.nonce) == ("guest:a", "n1")
     assert abs(timezone.now() - stored.timestamp) < dt.timedelta(minutes=1)
 
 
@@ -125,53 +125,28 @@ def test_a_room_created_by_an_older_release_is_complete() -> None:
 def test_the_public_id_does_not_reveal_the_person(room: Room) -> None:
     who = record(person="guest:a")[0].who
     assert (len(who), who) == (12, guests.who_is("guest:a"))
-    assert who != record(person="guest:b", delivery="d2")[0].who
+    assert who != record(person="guest:b")[0].who
     int(who, 16)
 
 
-def test_a_repeated_delivery_is_stored_once_and_announced_again(room: Room) -> None:
+def test_a_message_with_a_known_nonce_is_not_stored_again(room: Room) -> None:
     first, _ = record("hi", "n1")
-    assert record("hi", "n1") == (first, True)
-    assert Message.objects.count() == 1
-
-
-def test_a_repeated_delivery_without_a_nonce_is_stored_once_and_announced_again(room: Room) -> None:
-    first, _ = record()
-    assert record() == (first, True)
-
-
-def test_a_known_nonce_in_another_delivery_is_only_confirmed_to_the_sender(room: Room) -> None:
-    first, _ = record("hi", "n1")
-    assert record("changed", "n1", delivery="d2") == (first, False)
+    assert record("changed", "n1") == (first, False)
     assert Message.objects.get().message == "hi"
-
-
-def test_the_delivery_that_stored_it_still_announces_after_a_confirmed_retry(room: Room) -> None:
-    first, _ = record("hi", "n1")
-    record("hi", "n1", delivery="d2")
-    assert record("hi", "n1", delivery="d1") == (first, True)
 
 
 def test_a_nonce_belongs_to_one_person_in_one_room(room: Room) -> None:
     Room.objects.at("other")
     record(nonce="n1")
-    assert record(nonce="n1", person="guest:b", delivery="d2")[1]
-    said = Said("ann", "hi", "n1")
-    assert Message.objects.record("other", said, "guest:a", "d3")[1]
+    assert record(nonce="n1", person="guest:b")[1]
+    assert Message.objects.record("other", Said("ann", "hi", "n1"), "guest:a")[1]
     assert Message.objects.count() == 3
 
 
 def test_messages_without_a_nonce_are_all_stored(room: Room) -> None:
-    assert record(delivery="d1")[1]
-    assert record(delivery="d2")[1]
+    assert record()[1]
+    assert record()[1]
     assert Message.objects.count() == 2
-
-
-def test_other_integrity_errors_propagate(room: Room) -> None:
-    Room.objects.at("other")
-    record(delivery="d1")
-    with pytest.raises(IntegrityError):
-        Message.objects.record("other", Said("ann", "hi"), "guest:a", "d1")
 
 
 def test_a_deleted_room_is_forbidden(room: Room) -> None:
@@ -184,12 +159,12 @@ def test_a_deleted_room_is_forbidden(room: Room) -> None:
 def test_the_rate_limit_costs_one_more_query(
     room: Room, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         record(nonce="n1")
 
 
 def test_changes_of_messages_in_order(room: Room) -> None:
-    messages = [record(delivery=f"d{number}")[0] for number in range(4)]
+    messages = [record()[0] for _ in range(4)]
     for change, message in enumerate((messages[2], messages[0], messages[3]), 1):
         Message.objects.filter(pk=message.pk).update(change=change)
     assert list(Message.objects.changed("lobby", 0, messages[2].pk, 9)) == [
@@ -205,16 +180,15 @@ def test_changes_of_messages_in_order(room: Room) -> None:
 
 def test_newest_older_and_newer_messages(room: Room) -> None:
     Room.objects.at("other")
-    Message.objects.record("other", Said("bob", "elsewhere"), "guest:b", "other")
-    ids = [record(delivery=f"d{number}")[0].pk for number in range(5)]
+    Message.objects.record("other", Said("bob", "elsewhere"), "guest:b")
+    ids = [record()[0].pk for _ in range(5)]
     assert [message.pk for message in Message.objects.newest("lobby", 2)] == ids[:2:-1]
     assert [message.pk for message in Message.objects.older("lobby", ids[3], 2)] == ids[2:0:-1]
     assert [message.pk for message in Message.objects.newer("lobby", ids[1], 2)] == ids[2:4]
 
 
-@pytest.mark.parametrize("repeated", [{"delivery": "d1"}, {"nonce": "n1"}])
-def test_the_database_refuses_a_second_row(room: Room, repeated: dict[str, str]) -> None:
-    fields = {"room": room, "person": "guest:a", **repeated}
+def test_the_database_refuses_a_second_row(room: Room) -> None:
+    fields = {"room": room, "person": "guest:a", "nonce": "n1"}
     Message.objects.create(**fields)
     with pytest.raises(IntegrityError):
         Message.objects.create(**fields)
@@ -225,11 +199,12 @@ def test_a_database_without_partial_indexes_works_as_well(monkeypatch: pytest.Mo
     assert Message.check(databases=["default"]) == []
 
 
-def test_storing_a_message_needs_no_lookup_before(
+def test_only_a_nonce_is_looked_up(
     room: Room, settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     settings.CHAT_RATE_LIMIT = None
-    with django_assert_num_queries(5) as queries:  # two of them for the savepoint
-        record(nonce="n1")
-    of_messages = [one["sql"] for one in queries.captured_queries if "chat_message" in one["sql"]]
-    assert [sql.split()[0] for sql in of_messages] == ["INSERT"]
+    for nonce, expected in ((None, ["INSERT"]), ("n1", ["SELECT", "INSERT"])):
+        with django_assert_num_queries(2 + len(expected)) as queries:
+            record(nonce=nonce)
+        found = [one["sql"] for one in queries.captured_queries if "chat_message" in one["sql"]]
+        assert [sql.split()[0] for sql in found] == expected

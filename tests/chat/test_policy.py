@@ -65,7 +65,7 @@ def test_no_page_has_inline_code_or_style(client: Client, path: str) -> None:
     if "password" in path:
         client.force_login(User.objects.create_user("ann"))
     Room.objects.at("lobby")
-    Message.objects.record("lobby", Said("ann", "hi"), "guest:a", None)
+    Message.objects.record("lobby", Said("ann", "hi"), "guest:a")
     response = client.get(path)
     assert response.status_code in {200, 404}
     assert inline_in(response.content.decode()) == []

@@ -194,10 +194,19 @@ def test_a_repeated_disconnect_is_silent_once_the_person_is_back() -> None:
 
 def test_a_repeated_name_change_after_a_crash_is_announced_again() -> None:
     connection = connected()
-    delivery = connection.say()
+    delivery = connection.frame(type="presence", handle="ann")
     connection.run(delivery, is_committed=False)
-    told = deltas(connection, connection.run(delivery))[1]
+    (told,) = deltas(connection, connection.run(delivery))
     assert (told["revision"], told["joined"]["handle"]) == (3, "ann")
+
+
+def test_a_repeated_message_under_a_new_name_is_announced_as_before() -> None:
+    connection = connected()
+    delivery = connection.say()
+    lost = connection.run(delivery, is_committed=False)
+    assert connection.run(delivery) == lost
+    told = deltas(connection, lost)[1]
+    assert (told["revision"], told["renamed"]["handle"]) == (2, "ann")
 
 
 def test_a_frozen_worker_does_not_readmit_people_who_have_left() -> None:

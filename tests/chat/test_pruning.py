@@ -38,7 +38,7 @@ def labels() -> list[str]:
 
 
 def say(label: str) -> Message:
-    return Message.objects.record(label, Said("ann", "hi"), "guest:a", None)[0]
+    return Message.objects.record(label, Said("ann", "hi"), "guest:a")[0]
 
 
 def test_unused_rooms_are_deleted_after_a_day() -> None:

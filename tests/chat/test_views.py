@@ -44,7 +44,7 @@ def test_the_lobby_asks_for_a_room(client: Client) -> None:
 
 def test_the_lobby_shows_recent_rooms_by_name(client: Client) -> None:
     room = Room.objects.named("Café <b>")
-    Message.objects.record(room.label, Said("ann", "hi"), "guest:a", None)
+    Message.objects.record(room.label, Said("ann", "hi"), "guest:a")
     page = client.get("/").content.decode()
     assert f'href="/{room.label}/"' in page
     assert "Café &lt;b&gt;" in page
@@ -109,7 +109,7 @@ def test_a_room_of_50_messages_has_no_earlier_ones(client: Client) -> None:
 def test_user_input_is_shown_as_text(client: Client) -> None:
     Room.objects.at("lobby")
     evil = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-    Message.objects.record("lobby", Said(evil[:40], evil), "guest:a", None)
+    Message.objects.record("lobby", Said(evil[:40], evil), "guest:a")
     page = client.get("/lobby/").content.decode()
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -192,7 +192,7 @@ def test_the_history_without_a_query_is_the_last_50(client: Client) -> None:
 
 def test_the_history_has_the_format_of_the_socket(client: Client) -> None:
     Room.objects.at("lobby")
-    message, _ = Message.objects.record("lobby", Said("ann", "hi", "n1"), "guest:a", None)
+    message, _ = Message.objects.record("lobby", Said("ann", "hi", "n1"), "guest:a")
     assert get_json(client, "/lobby/messages/")["messages"] == [message.fields()]
 
 
@@ -206,7 +206,7 @@ def change_all(room: Room, ids: list[int]) -> None:
     """Edit these messages, one after the other."""
     for pk in ids:
         speaker = guests.Speaker("")
-        changes.edit(room.label, Edit(pk, f"edited {pk}"), speaker, "")
+        changes.edit(room.label, Edit(pk, f"edited {pk}"), speaker)
 
 
 @pytest.fixture

@@ -12,13 +12,22 @@ Roles = Mapping[str, Sequence[int]]
 
 
 def cpu_seconds(roles: Roles) -> dict[str, float]:
-    """Return the CPU time of the processes of each role so far (s)."""
-    return {role: sum(map(_cpu, pids)) for role, pids in roles.items()}
+    """Return the CPU time of the processes of each role, and of their children, so far (s)."""
+    return {role: sum(map(_cpu_with_children, pids)) for role, pids in roles.items()}
 
 
 def memory(roles: Roles) -> dict[str, int]:
     """Return the resident memory of the processes of each role (KiB)."""
     return {role: sum(map(_memory, pids)) for role, pids in roles.items()}
+
+
+def _cpu_with_children(pid: int) -> float:
+    """Return the CPU time of a process and of its live descendants, such as those of PostgreSQL."""
+    found = _cpu(pid)
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            found += _cpu_with_children(int(child))
+    return found
 
 
 def _cpu(pid: int) -> float:

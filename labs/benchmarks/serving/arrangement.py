@@ -9,10 +9,14 @@ from labs.benchmarks.serving.cores import ANY, Cores
 
 @dataclass(frozen=True)
 class Arrangement:
-    """*server* is the kind of the interface servers. Each worker has *threads* threads."""
+    """*server* is the kind of the interface servers. Each worker has *threads* threads.
+
+    Without *has_postgres* the database is SQLite.
+    """
 
     server: str = "daphne"
     servers: int = 1
     workers: int = 1
     threads: int = 1
     cores: Cores = ANY
+    has_postgres: bool = False

@@ -16,7 +16,8 @@ class Room:
     """*application* is what interface servers serve, *settings* a Django settings module.
 
     *layer* is BACKEND and CONFIG of the channel layer, without its address. None without a layer.
-    *has_pages*: visits to pages create its rooms, which are stored in a database.
+    *has_pages*: visits to pages create its rooms, which are stored in a database. So are the
+    messages of a room that *has_rows*. *variables* extend the environment of its processes.
     """
 
     name: str
@@ -26,6 +27,8 @@ class Room:
     layer: Mapping[str, Any] | None = None
     has_workers: bool = False
     has_pages: bool = False
+    has_rows: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
     python: Path = field(default_factory=lambda: Path(sys.executable))
     servers: tuple[str, ...] = SERVERS
     daphne_options: tuple[str, ...] = ("--websocket_timeout", "-1")

@@ -12,6 +12,21 @@ PUBSUB = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": 
 #: With the default capacity of 100, a room of 1,000 loses a part of each broadcast.
 OF_2017 = {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {"capacity": 100_000}}
 
+
+def _with_rows(name: str, way: str, describes: str) -> Room:
+    """Return a room that stores each message in this *way* of ``rooms.rows.routing``."""
+    return Room(
+        name=name,
+        describes=describes,
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.rows.settings",
+        layer=OURS,
+        has_workers=True,
+        has_rows=True,
+        variables={"ROWS": way},
+    )
+
+
 ROOMS = (
     Room(
         name="bare",
@@ -83,6 +98,11 @@ ROOMS = (
         layer=OURS,
         has_workers=True,
     ),
+    _with_rows("rows", "plain", "channels_workers with an INSERT of each message"),
+    _with_rows("rows-atomic", "atomic", "the same in transaction.atomic()"),
+    _with_rows("rows-once", "exactly_once", "the same with @once"),
+    _with_rows("rows-async", "plain_async", "the same as rows in a coroutine"),
+    _with_rows("rows-async-once", "exactly_once_async", "the same in a coroutine with @once"),
     Room(
         name="chat",
         describes="the chat: function consumers that write each message to SQLite (WAL)",

@@ -12,6 +12,7 @@ from labs.benchmarks.serving.cores import pinned
 from labs.benchmarks.serving.room import Room
 from labs.harness import site as harness
 from labs.harness.ports import free_port
+from labs.harness.postgres import Postgres
 from labs.harness.processes import Process
 from labs.harness.project import ROOT
 from labs.harness.server import Server
@@ -25,6 +26,7 @@ class Site(harness.Site):
         super().__init__(folder)
         self.room = room
         self.arrangement = arrangement
+        self.postgres = Postgres(folder) if arrangement.has_postgres else None
 
     @property
     def urls(self) -> list[str]:
@@ -34,11 +36,14 @@ class Site(harness.Site):
     @property
     def pids(self) -> dict[str, list[int]]:
         """The process ids by role."""
-        return {
+        pids = {
             "server": [server.process.pid for server in self.servers],
             "worker": [worker.pid for worker in self.workers],
             "redis": [self.redis.process.pid] if self.room.layer else [],
         }
+        if self.postgres is not None and self.postgres.process is not None:
+            pids["database"] = [self.postgres.process.pid]
+        return pids
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a load needs to know about it."""
@@ -66,14 +71,21 @@ class Site(harness.Site):
             "CHAT_ARRIVAL_RATE_LIMIT": "0",
             "CHAT_ROOM_RATE_LIMIT": "0",
             "CONNECTIONS_PER_ADDRESS": "0",
-            "DATABASE_URL": f"sqlite:///{self.folder / 'chat.sqlite3'}",
+            "DATABASE_URL": self._database,
             "DEBUG": "0",
             "HTTPS": "0",
             "LOG_LEVEL": "WARNING",
             "REDIS_URL": self.redis.url,
             "SECRET_KEY": "benchmark" * 6,
             "STATIC_ROOT": str(self.folder / "static"),
+            **self.room.variables,
         }
+
+    @property
+    def _database(self) -> str:
+        if self.postgres is not None:
+            return f"{self.postgres.url}?sslmode=require"
+        return f"sqlite:///{self.folder / 'chat.sqlite3'}"
 
     def start(self) -> None:
         """Start everything. Returns when servers accept connections and workers listen."""
@@ -98,8 +110,8 @@ class Site(harness.Site):
     def _start(self) -> None:
         if self.room.layer:
             self.redis.start()
+        self._create_database()
         if self.room.has_pages:
-            self.run(*self.room.django("migrate", "--verbosity", "0"))
             self.run(*self.room.django("collectstatic", "--no-input", "--verbosity", "0"))
         for _ in range(self.arrangement.servers):
             self._start_server(self.arrangement.server)
@@ -110,6 +122,13 @@ class Site(harness.Site):
         for worker in self.workers:
             worker.wait_for_line(WORKER_READY)
 
+    def _create_database(self) -> None:
+        if self.postgres is not None:
+            self.folder.chmod(0o755)  # the server may run as another user
+            self.postgres.create()
+        if self.room.has_pages or self.room.has_rows:
+            self.run(*self.room.django("migrate", "--run-syncdb", "--verbosity", "0"))
+
     def _start_server(self, kind: str) -> None:
         port = free_port()
         self.servers.append(Server(port, self.launch(self.room.server(kind, port), kind), kind))
@@ -119,6 +138,14 @@ class Site(harness.Site):
         command = self.room.worker(self.arrangement.threads)
         self.workers.append(self.launch(command, "worker"))
         return self.workers[-1]
+
+    def kill(self) -> None:
+        """Kill all, youngest first. PostgreSQL stops gracefully, with its children."""
+        super().kill()
+        if self.postgres is not None:
+            self.postgres.stop()
+            if self.postgres.process is not None:
+                self.postgres.process.kill()  # which closes its output
 
     def ended(self) -> list[Process]:
         """Return those of its processes that have exited."""

@@ -109,7 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 "once/run.py",
-                """            store(self.using, self._key, effects.encode())
+                """            self._store(self._connection, self._key, effects.encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
                 """            self._late = effects.encode()
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
@@ -117,7 +117,7 @@ MUTANTS: tuple[Mutant, ...] = (
             Patch(
                 "once/run.py",
                 "        self._note_late_sends()\n        sweeper",
-                "        store(self.using, self._key, self._late)\n        sweeper",
+                "        store(self._connection, self._key, self._late)\n        sweeper",
             ),
         ),
         ("once-killed", "once-frozen"),
@@ -138,9 +138,9 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 "once/run.py",
-                """            store(self.using, self._key, effects.encode())
+                """            self._store(self._connection, self._key, effects.encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
-                """            store(self.using, self._key, Effects([], []).encode())
+                """            self._store(self._connection, self._key, Effects([], []).encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
             ),
         ),

@@ -16,6 +16,7 @@ from channels_workers.channel import Channel
 from channels_workers.layers.types import Committed, Delivery
 from channels_workers.models import CommittedMessage
 from channels_workers.once import once
+from channels_workers.once import postgres as direct
 from channels_workers.worker.dispatch import Outcome
 from chat.models import Room
 from labs.harness.postgres import Postgres
@@ -206,6 +207,118 @@ def test_a_serialization_failure_is_put_off(postgres: Postgres, trial: Trial) ->
     assert CommittedMessage.objects.using(DB).count() == 0
 
 
+def hook(execute: Any, *arguments: Any) -> Any:
+    """A hook of Django around statements, which changes nothing."""
+    return execute(*arguments)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that go to libpq without Django."""
+    found: list[str] = []
+    execute = direct._execute
+
+    def note(connection: Any, sql: str) -> Any:
+        found.append(sql)
+        return execute(connection, sql)
+
+    monkeypatch.setattr(direct, "_execute", note)
+    return found
+
+
+def test_the_row_and_the_commit_share_a_round_trip(
+    postgres: Postgres, trial: Trial, sent: list[str]
+) -> None:
+    @once(using=DB)
+    def consumer(message: Any) -> None:
+        write("one")
+
+    trial.publish()
+    trial.finish(consumer)
+    find, store = sent
+    assert find.startswith("SELECT ")
+    assert store.startswith("INSERT INTO ")
+    assert store.endswith("; COMMIT")
+    assert rooms() == ["one"]
+
+
+def test_a_consumer_that_writes_nothing_has_nothing_to_commit(
+    postgres: Postgres, trial: Trial, sent: list[str]
+) -> None:
+    @once(using=DB)
+    def consumer(message: Any) -> None:
+        Channel(OUT, channel_layer=trial.layer).send({"text": "one"})
+
+    trial.publish()
+    delivery = trial.pull()
+    trial.run(delivery, consumer)
+    assert not sent[-1].endswith("; COMMIT")  # of which PostgreSQL would warn
+    again = trial.again(delivery)
+    assert trial.commit(again, trial.run(again, consumer)) is Committed.DONE
+    assert (trial.out, CommittedMessage.objects.using(DB).count()) == ([{"text": "one"}], 1)
+
+
+def test_hooks_of_django_see_each_statement(
+    postgres: Postgres, trial: Trial, sent: list[str]
+) -> None:
+    seen: list[str] = []
+
+    def see(execute: Any, sql: str, *arguments: Any) -> Any:
+        seen.append(sql.split(maxsplit=1)[0])
+        return execute(sql, *arguments)
+
+    @once(using=DB)
+    def consumer(message: Any) -> None:
+        write("one")
+
+    trial.publish()
+    with connections[DB].execute_wrapper(see):
+        trial.finish(consumer)
+    assert (seen, sent) == (["SELECT", "INSERT", "INSERT"], [])
+    assert CommittedMessage.objects.using(DB).count() == 1
+
+
+def test_a_transaction_that_is_marked_is_not_committed(
+    postgres: Postgres, trial: Trial, sent: list[str]
+) -> None:
+    @once(using=DB)
+    def consumer(message: Any) -> None:
+        write("one")
+        transaction.set_rollback(True, using=DB)
+
+    trial.publish()
+    delivery = trial.pull()
+    assert trial.run(delivery, consumer).error is not None
+    assert (rooms(), len(sent)) == ([], 1)
+
+
+def test_only_the_outermost_transaction_commits(postgres: Postgres) -> None:
+    connection = connections[DB]
+    connection.ensure_connection()
+    assert direct.commits(connection)
+    with transaction.atomic(using=DB):
+        assert not direct.commits(connection)
+    connection.set_autocommit(False)
+    assert not direct.commits(connection)
+    connection.set_autocommit(True)
+
+
+def test_effects_of_any_bytes_are_stored(postgres: Postgres, trial: Trial) -> None:
+    text = "'\\ %s \0" + "".join(map(chr, range(1, 300)))
+
+    @once(using=DB)
+    def consumer(message: Any) -> None:
+        write("one")
+        Channel(OUT, channel_layer=trial.layer).send({"text": text})
+
+    trial.publish()
+    delivery = trial.pull()
+    trial.run(delivery, consumer)
+    again = trial.again(delivery)
+    assert trial.commit(again, trial.run(again, consumer)) is Committed.DONE
+    assert trial.out == [{"text": text}]
+
+
 def cut(postgres: Postgres) -> None:
     """End all connections but the own one, as a server that restarts."""
     with postgres.owner() as owner:
@@ -241,6 +354,8 @@ def test_the_server_cuts_the_connection(
             cut(postgres)
         else:
             monkeypatch.setattr(database, "commit", commit_in_trouble)
+            if when == "before the commit":  # which then does not go with the row
+                monkeypatch.setattr(database, "execute_wrappers", [hook])
 
     trial.publish()
     delivery = trial.pull()

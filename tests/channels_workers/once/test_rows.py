@@ -49,6 +49,6 @@ def test_a_database_that_is_away_is_asked_once(
 
     monkeypatch.setattr(away, "get_new_connection", count)
     with django_db_blocker.unblock(), pytest.raises(OperationalError):
-        find("away", key_of("id", 1))
+        find(away, key_of("id", 1))
     del connections["away"]
     assert len(attempts) == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import transaction
 
 from chat import guests
 from chat.frames import Said, parse
@@ -40,7 +41,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         said = parse(text)
         if not isinstance(said, Said):
             raise TypeError(f"Expected something said, got {said}.")
-        message, _ = Message.objects.record(self.label, said, self.person, None)
+        with transaction.atomic():
+            message, _ = Message.objects.record(self.label, said, self.person)
         return message.frame()
 
     async def chat_message(self, event: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""``labs/benchmarks/once``: what ``@once`` costs."""

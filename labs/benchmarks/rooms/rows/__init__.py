@@ -1,0 +1,1 @@
+"""The room on channels_workers that stores each message in a row: with and without ``@once``."""
