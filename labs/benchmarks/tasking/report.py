@@ -11,10 +11,10 @@ from labs.benchmarks.tasking.subjects import KILLED, LATENCY, RATE, SUBJECTS, su
 from labs.harness.report import number, table
 
 INTRODUCTION = """\
-The same tasks on this package, on Celery and on dramatiq, all with one worker and an own Redis
-without persistence. Nothing is pinned. Each task writes a line to a file. Rows that store results
-write each task to a database, those of channels_workers in four statements, those of Celery when it
-has ended; the others store nothing. SQLite is in WAL mode with `synchronous` NORMAL, as this
+The same tasks on this package, on Celery and on dramatiq, each with one worker and its own Redis
+without persistence. Nothing is pinned. Each task writes a line to a file. channels_workers stores
+each task in a database, in four statements, of which three write. Celery writes once, in the rows
+with results. The others store nothing. SQLite is in WAL mode with `synchronous` NORMAL, as this
 package recommends, and PostgreSQL has its defaults: each commit waits for the disk."""
 
 NOTES: Mapping[str, str] = {
@@ -27,9 +27,9 @@ Of a full queue; the first fifth does not count. Enqueued per second: by one pro
     KILLED: """\
 `kill -9` of the worker with all of its processes, or of one process of its pool, when four in ten
 tasks had ended; then a new worker starts, unless the old one lives. Waiting tasks are in Redis, and
-had not run when the measurement ended. They run after an hour (Celery), or after a minute and then
-with one in a thousand requests to Redis (dramatiq). Seconds: from the kill until the last task that
-ran had ended.""",
+had not run when the measurement ended. They run after an hour (Celery, which looks for them every
+100 s), or after a minute, with one in a thousand requests to Redis (dramatiq). Seconds: from the
+kill until the last task that ran had ended.""",
 }
 
 

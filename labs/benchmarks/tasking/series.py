@@ -33,7 +33,7 @@ class Size:
     killed: Extent
 
 
-FULL = Size(100, 2, 1_000, Extent(tasks=60, seconds=0.5, longest=90, after=12))
+FULL = Size(100, 3, 1_500, Extent(tasks=60, seconds=0.5, longest=120, after=12))
 QUICK = Size(10, 1, 400, Extent(tasks=32, seconds=0.25, longest=40, after=3))
 
 #: Measures subjects in a folder.

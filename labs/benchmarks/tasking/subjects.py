@@ -17,6 +17,9 @@ OTHER_PYTHON = ROOT / "labs" / "benchmarks" / "runners" / ".venv" / "bin" / "pyt
 LATENCY, RATE, KILLED = "latency", "rate", "killed"
 MEASUREMENTS = (LATENCY, RATE, KILLED)
 
+#: How many tasks of Celery use a connection to the database. By default each opens its own.
+REUSED = 100_000
+
 #: What is killed: the worker with all of its processes, or a process of its pool.
 WORKER, CHILD = "worker", "child"
 
@@ -61,7 +64,7 @@ def celery(
     command = ("-m", "celery", "-A", app, "worker", "--pool", pool, "--concurrency", "4")
     database = settings.pop("database", "")
     if database:
-        settings["result_backend"] = "django-db"
+        settings |= {"result_backend": "django-db", "CELERY_DB_REUSE_MAX": REUSED}
     about = f"`worker --pool {pool} --concurrency 4`, {about}"
     name = f"celery, {name}"
     return Subject(name, "with_celery", command, about, measured, settings, database, kills)
@@ -86,6 +89,8 @@ SAFE_IN_WORDS = f"{LATE_IN_WORDS}, `worker_prefetch_multiplier` 1"
 #: When Celery gives tasks of a lost worker again (s). No task of the run takes as long. Real ones
 #: may, and would run twice.
 VISIBLE_AFTER = 10
+
+STORED = "django-celery-results, `CELERY_DB_REUSE_MAX`, so that threads keep their connection"
 
 SUBJECTS = (
     ours("sqlite", "SQLite"),
@@ -112,16 +117,8 @@ SUBJECTS = (
         kills=CHILD,
         **SAFE,
     ),
-    celery(
-        "threads, results in SQLite", "threads", "django-celery-results", RATE, database="sqlite"
-    ),
-    celery(
-        "threads, results in PostgreSQL",
-        "threads",
-        "django-celery-results",
-        *(LATENCY, RATE),
-        database="postgres",
-    ),
+    celery("threads, results in SQLite", "threads", STORED, RATE, database="sqlite"),
+    celery("threads, results in PostgreSQL", "threads", STORED, LATENCY, RATE, database="postgres"),
     dramatiq("1 process", 1, "the defaults of its broker", *MEASUREMENTS),
     dramatiq("2 processes", 2, "the defaults of its broker", RATE),
     dramatiq(
