@@ -125,7 +125,7 @@ def find(task_id: object) -> StoredTask | None:
         key = UUID(str(task_id))
     except ValueError:
         return None
-    return all_tasks().filter(pk=key).first()
+    return next(iter(all_tasks().filter(pk=key)), None)  # first() would sort, a third of its time
 
 
 def task_of(row: StoredTask) -> AnyTask:
@@ -189,8 +189,8 @@ def error_of(error: BaseException, trace: str) -> dict[str, str]:
 
 def change(row: StoredTask, **values: Any) -> bool:
     """Write *values* if the row is as *row* says; return whether it was, and then change *row*."""
-    same = all_tasks().filter(pk=row.pk, attempts=row.attempts, status=row.status)
-    if not same.filter(failures=row.failures).update(**values):
+    known = {"attempts": row.attempts, "failures": row.failures, "status": row.status}
+    if not all_tasks().filter(pk=row.pk, **known).update(**values):
         return False
     for name, value in values.items():
         setattr(row, name, value)

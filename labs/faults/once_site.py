@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from labs.faults.site import ENGINE, Setting, Site
 from labs.harness.postgres import Postgres
@@ -26,6 +26,9 @@ class Line(NamedTuple):
 class OnceSite(Site):
     """Runs ``application.with_once`` on PostgreSQL."""
 
+    application: ClassVar[str] = "with_once"
+    tables: ClassVar[str] = TABLES
+
     def __init__(self, folder: Path, setting: Setting, engine: Path = ENGINE) -> None:
         super().__init__(folder, setting, engine)
         self.postgres = Postgres(folder)
@@ -35,7 +38,7 @@ class OnceSite(Site):
         """The variables of the processes."""
         return {
             **super().environment,
-            "DJANGO_SETTINGS_MODULE": "labs.faults.application.with_once.settings",
+            "DJANGO_SETTINGS_MODULE": f"labs.faults.application.{self.application}.settings",
             "PGHOST": str(self.postgres.folder),
             "PGPORT": str(self.postgres.port),
         }
@@ -48,7 +51,7 @@ class OnceSite(Site):
             # A thread and a coroutine have a connection each.
             owner.execute("ALTER ROLE chat CONNECTION LIMIT 60")
             owner.execute("SET ROLE chat")
-            for statement in TABLES.split(";"):
+            for statement in self.tables.split(";"):
                 owner.execute(statement)
         super().start()
 
@@ -62,11 +65,11 @@ class OnceSite(Site):
     def lines(self) -> list[Line]:
         """Return what the consumers have stored, in its order."""
         query = "SELECT id, key, number FROM line ORDER BY id"
-        return [Line(*row) for row in self._ask(query)]
+        return [Line(*row) for row in self.ask(query)]
 
     def committed(self) -> int:
         """Return how many rows ``@once`` has stored."""
-        [(count,)] = self._ask("SELECT count(*) FROM channels_workers_committedmessage")
+        [(count,)] = self.ask("SELECT count(*) FROM channels_workers_committedmessage")
         return int(count)
 
     def stored(self) -> int:
@@ -76,13 +79,14 @@ class OnceSite(Site):
 
     def counters(self) -> list[int]:
         """Return the values of the counters."""
-        return [value for (value,) in self._ask("SELECT value FROM counter ORDER BY id")]
+        return [value for (value,) in self.ask("SELECT value FROM counter ORDER BY id")]
 
     def logged(self, text: str) -> int:
         """Return how many lines with *text* the workers have logged, those that ended included."""
         workers = [process for process in self.processes if process.name == "worker"]
         return sum(text in line for worker in workers for line in worker.lines)
 
-    def _ask(self, query: str) -> list[tuple[Any, ...]]:
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
         with self.postgres.owner() as owner:
             return owner.execute(query).fetchall()

@@ -35,6 +35,7 @@ from labs.faults.cases.requests import (
 from labs.faults.cases.rude_clients import Flood, SlowReader
 from labs.faults.cases.server_killed import ServerKilled, ServerKilledBusy
 from labs.faults.cases.server_stopped import ServerStopped
+from labs.faults.cases.tasks import TasksFrozen, TasksKilled, TasksRedisEmptied, TasksUnsent
 from labs.faults.cases.vanishing_handshakes import VanishingHandshakes
 from labs.faults.cases.worker_killed import WorkerKilled
 from labs.faults.cases.worker_stopped import RollingRestart, WorkerStopped
@@ -82,6 +83,10 @@ FAULTS: tuple[Fault, ...] = (
     OnceDeadlock(),
     OutboxKilled(),
     OutboxFrozen(),
+    TasksKilled(),
+    TasksFrozen(),
+    TasksUnsent(),
+    TasksRedisEmptied(),
 )
 
 #: Long faults, which run only by name.

@@ -30,10 +30,14 @@ hostssl all all 127.0.0.1/32 scram-sha-256
 
 
 class Postgres:
-    """Listens on *port*. *url* is for the app, :meth:`owner` for observers."""
+    """Listens on *port*. *url* is for the app, :meth:`owner` for observers.
 
-    def __init__(self, folder: Path) -> None:
+    Without *fsync* a commit does not wait for the disk, which is enough for tests.
+    """
+
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         self.folder = folder / "postgres"
+        self.fsync = fsync
         self.data = self.folder / "data"
         self.port = free_port()
         self.process: Process | None = None
@@ -70,7 +74,7 @@ class Postgres:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
-            "fsync": "off",
+            "fsync": "on" if self.fsync else "off",
         }
         command = [*self._as_user(), program("postgres"), "-D", str(self.data)]
         for name, value in options.items():

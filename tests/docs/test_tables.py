@@ -33,6 +33,7 @@ from channels_workers_upgrade.names import SECTIONS
 from channels_workers_upgrade.packages import FORM, LEAST
 from channels_workers_upgrade.processes import OLD_OPTIONS
 from chat.frames import Frame, parse
+from labs.faults.cases.tasks import GIVE_UP, SEND_AGAIN
 from labs.faults.registry import FAULTS, LONG
 from labs.faults.table import COLUMNS
 from labs.genuine.comparison.differences import DIFFERENCES
@@ -273,9 +274,15 @@ def test_each_fault_demonstrates_a_promise() -> None:
 
 def test_the_table_of_a_fault_run() -> None:
     runs = page("project/fault-runs")
-    rows = [*runs.table("faults"), *runs.table("faults-once")]
+    names = ("faults", "faults-once", "faults-tasks")
+    rows = [row for name in names for row in runs.table(name)]
     assert [code(row[0])[0] for row in rows] == [fault.name for fault in FAULTS]
     assert {row[-1] for row in rows} == {"ok"}
+
+
+def test_the_fault_run_sends_tasks_again_as_documented() -> None:
+    text = page("reference/tasks").text
+    assert all(command in text for command in (GIVE_UP, SEND_AGAIN))
 
 
 def test_the_columns_of_a_fault_run() -> None:

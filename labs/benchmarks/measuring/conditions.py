@@ -42,7 +42,7 @@ def conditions(command: str, arguments: Sequence[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "redis-server": _output([redis_command(), "--version"]).partition("v=")[2].split(" ")[0],
         "packages": {name: version(name) for name in PACKAGES},
-        "packages of 2017": _of_2017(),
+        "packages of 2017": versions_in(GENUINE.python, PACKAGES_OF_2017),
     }
 
 
@@ -61,13 +61,13 @@ def _memory() -> int:
     return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30)
 
 
-def _of_2017() -> dict[str, str]:
-    """Return the versions in the environment of 2017, or nothing without it."""
-    if not GENUINE.python.exists():
+def versions_in(python: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the versions of packages in the environment of *python*, or nothing without it."""
+    if not python.exists():
         return {}
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
-    found = _output([str(GENUINE.python), "-c", code, *PACKAGES_OF_2017]).split()
-    return dict(zip(PACKAGES_OF_2017, found, strict=False))
+    found = _output([str(python), "-c", code, *names]).split()
+    return dict(zip(names, found, strict=False))
 
 
 def as_markdown(given: dict[str, Any]) -> list[str]:

@@ -170,4 +170,34 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("outbox-frozen",),
     ),
+    Mutant(
+        "anybodys-task",
+        "a worker ends a task without asking whether it is still its own",
+        (
+            Patch(
+                "tasks/rows.py",
+                "filter(pk=row.pk, **known)",
+                "filter(pk=row.pk)",
+            ),
+        ),
+        ("tasks-frozen",),
+    ),
+    Mutant(
+        "task-without-effects",
+        "the row of a task that has ended does not have what the task sent",
+        (
+            Patch(
+                "tasks/run.py",
+                "    return Effects(outbox.operations, []).encode()\n",
+                "    return None\n",
+            ),
+        ),
+        ("tasks-killed",),
+    ),
+    Mutant(
+        "unsent-for-ever",
+        "workers do not send tasks whose process was killed before it could",
+        (Patch("tasks/keeper.py", "            send_unsent,\n", ""),),
+        ("tasks-unsent",),
+    ),
 )

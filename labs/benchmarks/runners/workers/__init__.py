@@ -1,0 +1,1 @@
+"""The tasks on this package, as docs/how-to/django-tasks.md teaches."""

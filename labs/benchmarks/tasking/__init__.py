@@ -1,0 +1,1 @@
+"""``labs/benchmarks/tasks``: tasks on this package, Celery and dramatiq."""
