@@ -8,6 +8,12 @@
 # shellcheck source=labs/genuine/environment.sh
 . "$project/labs/genuine/environment.sh"
 
+# Make PostgreSQL stand where the tools look for it.
+require_postgres() {
+  has_postgres || install_postgres || true
+  has_postgres || fail "This benchmark needs PostgreSQL (Debian: postgresql, brew: postgresql)."
+}
+
 # Make .venv hold what the load generator and the rooms need, and Redis stand on the PATH.
 require_benchmark_environment() {
   require_test_environment

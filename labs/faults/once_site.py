@@ -74,7 +74,7 @@ class OnceSite(Site):
 
     def stored(self) -> int:
         """Return how many sends are stored that no worker has relayed."""
-        [(count,)] = self._ask("SELECT count(*) FROM channels_workers_storedsend")
+        [(count,)] = self.ask("SELECT count(*) FROM channels_workers_storedsend")
         return int(count)
 
     def counters(self) -> list[int]:
