@@ -21,6 +21,8 @@ from channels_workers.routing import name_of
 #: The databases that consumers with @once of this process use, for the system checks.
 databases: set[str] = set()
 
+#: The attribute of a decorated function with its database.
+USING = "once_using"
 
 #: The call that this context is a part of. Tasks that began before it are not.
 _within: ContextVar[object] = ContextVar("channels_workers_once", default=None)
@@ -112,7 +114,8 @@ def once(
     not.
 
     Write it with or without brackets, above all other decorators of the consumer, for ``def`` and
-    ``async def``. A class-based consumer has ``once = True``, or ``once = "alias"``. If the
+    ``async def``. A class-based consumer has ``once = True``, or ``once = "alias"``. On a task it
+    stands below ``@task``, and the row of the task is the one that is stored. If the
     consumer raises, the transaction rolls back, and what it sent before goes out. After
     :class:`~channels_workers.exceptions.ConsumeLater` and the errors of ``RETRY_ON`` nothing does.
 
@@ -129,7 +132,8 @@ def _decorated(func: Consumer, using: str) -> Consumer:
     if isclass(func) or not callable(func):
         raise TypeError(
             f"@once decorates a function or a method, not {func!r}. A class-based consumer has "
-            '`once = True`; another database is @once(using="alias") or `once = "alias"`.'
+            '`once = True`; another database is @once(using="alias") or `once = "alias"`. Write it '
+            "below @task."
         )
     return with_once(func, using, name_of(func))
 
@@ -139,7 +143,13 @@ def with_once(func: Consumer, using: str, name: str) -> Consumer:
     databases.add(using)
     inner = _async(func, using, name) if iscoroutinefunction(func) else _sync(func, using, name)
     inner.is_once = True  # type: ignore[attr-defined]
+    setattr(inner, USING, using)
     return inner
+
+
+def database_of(func: object) -> str | None:
+    """Return the database of *func*, a function with ``@once``; None without it."""
+    return getattr(func, USING, None)
 
 
 def _sync(func: Consumer, using: str, name: str) -> Consumer:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from types import TracebackType
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import DatabaseError, OperationalError, connections, transaction
+from django.db import DatabaseError, OperationalError
 
 from channels_workers.exceptions import (
     AcceptConnection,
@@ -25,6 +24,7 @@ from channels_workers.logs import fields
 from channels_workers.once import sweeper
 from channels_workers.once.effects import Effects, decode
 from channels_workers.once.rows import Taken, find, key_of, store
+from channels_workers.once.transaction import OnceTransaction
 from channels_workers.outbox import Outbox
 from channels_workers.session_stores import ChannelSession
 from channels_workers.transient import is_put_off
@@ -34,14 +34,6 @@ logger = logging.getLogger(__name__)
 #: How long a run may take until it asks the layer, before its commit, whether it still holds the
 #: message (s). Rows are kept for much longer.
 FENCE_AFTER = 30.0
-
-#: The lists of open blocks of a connection.
-BLOCKS = ("savepoint_ids", "atomic_blocks")
-
-#: The consumers whose sends after their commit are logged.
-_late: set[str] = set()
-
-_Info = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
 class Run:
@@ -58,9 +50,7 @@ class Run:
         self._outbox = outbox
         self._message = outbox.message
         self._key = key_of(outbox.delivery.id, outbox.runs)
-        self._atomic = transaction.atomic(using, durable=True)
-        self._committed = False
-        self._stored = 0  # how many operations of the outbox are in the row
+        self._transaction = OnceTransaction(outbox, using, consumer)
         self._outer = (_session_of(self._message), _http_session_of(self._message))
 
     # Begin
@@ -82,17 +72,9 @@ class Run:
             self._repeat(effects)
             return False
         self._began = (time.monotonic(), time.time())
-        self._atomic.__enter__()
-        self._depth = [len(each) for each in self._blocks()]
-        self._database = connections[self.using].connection
-        transaction.on_commit(self._note_commit, using=self.using)  # before those of the consumer
-        self._outbox.transaction = self
+        self._transaction.begin()
         self._outbox.changes = []
         return True
-
-    def _note_commit(self) -> None:
-        self._committed = True
-        self._outbox.transaction = None  # callbacks of on_commit may send at once
 
     # End
 
@@ -102,19 +84,10 @@ class Run:
         Raises what the worker must know: the error, unless it only asks for an action on the
         socket, or one of the commit.
         """
-        failure = self._failure(error)
-        try:
-            self._exit(failure)
-        except BaseException as raised:  # COMMIT failed, or a callback of on_commit
-            if self._committed:
-                raise
-            failure = raised
-        finally:
-            self._outbox.transaction = None
+        failure = self._transaction.end(self._failure(error))
         if failure is not None:
             self._undo(failure)
             return
-        self._note_late_sends()
         sweeper.watch(self.using, self._outbox)
         if error is not None and isinstance(error, DenyConnection):
             raise error
@@ -122,7 +95,7 @@ class Run:
     def _failure(self, error: BaseException | None) -> BaseException | None:
         """Write the row; return why the transaction must roll back, None if it is to commit."""
         failure = self._answer(error)
-        if (left_open := self._left_open()) is not None:
+        if (left_open := self._transaction.left_open()) is not None:
             return left_open
         return self._try_to_store(error) if failure is None else failure
 
@@ -151,7 +124,6 @@ class Run:
             self._ask_layer()
             refusal = {"close": True} if error is not None and _denies(error) else None
             effects = self._effects(refusal)
-            self._stored = len(self._outbox.operations)
             store(self.using, self._key, effects.encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)
             return raised
@@ -197,43 +169,6 @@ class Run:
         if held is Committed.STALE:
             raise Taken
 
-    def _blocks(self) -> list[list[Any]]:
-        """Return the open blocks of the transaction, as Django keeps them.
-
-        It does not document these lists. Without them, blocks that are left open are not noticed
-        here.
-        """
-        return [getattr(connections[self.using], name, []) for name in BLOCKS]
-
-    def _left_open(self) -> BaseException | None:
-        """Return an error if the consumer left a block open, and end that block."""
-        blocks = self._blocks()
-        if [len(each) for each in blocks] == self._depth:
-            return None
-        for each, depth in zip(blocks, self._depth, strict=True):
-            del each[depth:]
-        return OnceRefused(
-            f"{self._consumer} left a transaction open, so all that it wrote is rolled back. Begin "
-            "and end it in one call, with `with transaction.atomic():`."
-        )
-
-    def _exit(self, failure: BaseException | None) -> None:
-        info: _Info = (None, None, None)
-        if failure is not None:
-            info = (type(failure), failure, failure.__traceback__)
-        self._atomic.__exit__(*info)
-
-    def _note_late_sends(self) -> None:
-        if len(self._outbox.operations) > self._stored and self._consumer not in _late:
-            _late.add(self._consumer)
-            logger.warning(
-                "%s sent in a callback of on_commit. That is lost if the worker dies before the "
-                "commit of the layer. Send in the consumer itself: it goes out after the "
-                "transaction, and only if that commits.",
-                self._consumer,
-                extra=fields("sent_late", consumer=self._consumer),
-            )
-
     # Failures, and second runs
 
     def _undo(self, failure: BaseException) -> None:
@@ -242,10 +177,7 @@ class Run:
             return
         if is_put_off(failure) or isinstance(failure, asyncio.CancelledError):
             raise failure
-        if (
-            isinstance(failure, DatabaseError)
-            and self._database is not connections[self.using].connection
-        ):
+        if isinstance(failure, DatabaseError) and self._transaction.has_lost_connection:
             # PostgreSQL says "internal error" when it ends an idle transaction. The connection is
             # lost, so the message runs again.
             raise OperationalError(str(failure)) from failure

@@ -19,6 +19,7 @@ from django.utils import timezone
 from channels_workers.exceptions import ChannelError
 from channels_workers.layers.types import LONGEST_DELAY
 from channels_workers.logs import fields
+from channels_workers.once.decorator import database_of
 from channels_workers.tasks.api import (
     AnyResult,
     AnyTask,
@@ -39,6 +40,9 @@ __all__ = ["TaskBackend"]
 logger = logging.getLogger(__name__)
 
 APP = "channels_workers.tasks"
+
+#: The tasks with ``@once`` of this process, by backend and dotted name, for the system checks.
+once_tasks: dict[tuple[str, str], AnyTask] = {}
 
 
 class TaskBackend(BaseTaskBackend):
@@ -75,6 +79,8 @@ class TaskBackend(BaseTaskBackend):
                 f"run_after must be within a year ({LONGEST_DELAY:,} s), the longest time that a "
                 f"message can wait, not {task.run_after}. Let a scheduled task enqueue it later."
             )
+        if database_of(task.func) is not None:
+            once_tasks[self.alias, task.module_path] = task
 
     def enqueue(self, task: AnyTask, args: Any, kwargs: Any) -> Any:
         """Store *task*, and send it to the workers after the transaction; return its result.
@@ -89,6 +95,8 @@ class TaskBackend(BaseTaskBackend):
 
     def enqueue_as(self, task_id: str, task: AnyTask, args: Any, kwargs: Any) -> AnyResult:
         """Do what :meth:`enqueue` does, for a result with this id."""
+        if (refusal := _transactions().refusal(task)) is not None:
+            raise InvalidTask(refusal)
         result = TaskResult(
             task=task,
             id=task_id,
@@ -150,6 +158,7 @@ class TaskBackend(BaseTaskBackend):
             *self._check_app(),
             *self._check_queues(),
             *self._check_options(),
+            *self._check_once(),
         ]
 
     def _check_app(self) -> Iterable[CheckMessage]:
@@ -183,6 +192,14 @@ class TaskBackend(BaseTaskBackend):
             hint = "Correct OPTIONS in TASKS."
             yield Error(str(error), hint=hint, id="channels_workers.E021")
 
+    def _check_once(self) -> Iterable[CheckMessage]:
+        if not apps.is_installed(APP):
+            return
+        for (alias, _), task in once_tasks.items():
+            if alias == self.alias and (refusal := _transactions().refusal(task)) is not None:
+                hint = "Let the task write to the database of its row, or remove @once."
+                yield Error(refusal, hint=hint, id="channels_workers.E023")
+
 
 def our_backends() -> list[TaskBackend]:
     """Return our backends in ``TASKS``."""
@@ -196,3 +213,11 @@ def _rows() -> ModuleType:
     from channels_workers.tasks import rows  # noqa: PLC0415
 
     return rows
+
+
+def _transactions() -> ModuleType:
+    """Return the module with the transactions of tasks, which needs the model too."""
+    _rows()
+    from channels_workers.tasks import transactions  # noqa: PLC0415
+
+    return transactions

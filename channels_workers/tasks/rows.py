@@ -255,3 +255,22 @@ def put_off(
         unsent_since=until,
         effects=effects,
     )
+
+
+def reset(row: StoredTask) -> bool:
+    """Let a task that failed or was lost run again; return False if it changed meanwhile.
+
+    Workers send its message, unless the caller does. After a failure no message of before, as in a
+    dead letter, stands for it: it counts one failure more.
+    """
+    if row.status == TaskResultStatus.READY:
+        return change(row, unsent_since=timezone.now())
+    return change(
+        row,
+        status=TaskResultStatus.READY,
+        finished_at=None,
+        effects=None,
+        message_id="",
+        failures=row.failures + row.is_finished,
+        unsent_since=timezone.now(),
+    )

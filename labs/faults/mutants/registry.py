@@ -116,8 +116,8 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
             Patch(
                 "once/run.py",
-                "        self._note_late_sends()\n        sweeper",
-                "        store(self.using, self._key, self._late)\n        sweeper",
+                "sweeper.watch(self.using, self._outbox)\n        if error",
+                "store(self.using, self._key, self._late)\n        if error",
             ),
         ),
         ("once-killed", "once-frozen"),

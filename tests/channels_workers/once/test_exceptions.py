@@ -24,6 +24,7 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import REQUEST, Committed, Finished
 from channels_workers.once import once, rows, run
 from channels_workers.once.decorator import with_once
+from channels_workers.once.transaction import BLOCKS
 from channels_workers.sessions import channel_session, enforce_ordering, http_session
 from channels_workers.worker.event_loop import EventLoop
 from tests.channels_workers.clients import Client, pull_one
@@ -477,4 +478,4 @@ def test_calls_one_after_the_other_and_in_callbacks_are_not(trial: Trial) -> Non
 
 
 def test_django_has_the_lists_of_open_blocks(db: None) -> None:
-    assert all(isinstance(getattr(connection, name), list) for name in run.BLOCKS)
+    assert all(isinstance(getattr(connection, name), list) for name in BLOCKS)
