@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.checks import run_checks
-from django.db import InternalError, OperationalError, connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
@@ -267,24 +267,6 @@ def test_a_lost_reply_of_the_commit_changes_nothing(
     result.refresh()
     assert (result.status, result.attempts) == (TaskResultStatus.SUCCESSFUL, 1)
     assert (rooms(), sent(outcome)) == (["a"], ["GroupSend"])
-
-
-@real
-def test_a_lost_connection_puts_the_message_off(tasks: InMemoryChannelLayer, act: Act) -> None:
-    """PostgreSQL says "internal error" when it ends an idle transaction."""
-
-    def lose_connection() -> None:
-        connection.connection = None
-        raise InternalError("terminating connection")
-
-    database = connection.connection
-    act(lose_connection)
-    task(once_functions.record).enqueue("a")
-    outcome = begin(pull_one(tasks, QUEUE), tasks)
-    connection.connection = database
-    connection.rollback()
-    assert outcome.is_put_off
-    assert isinstance(outcome.error, OperationalError)
 
 
 @real
