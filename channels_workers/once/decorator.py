@@ -9,11 +9,11 @@ from inspect import isclass, iscoroutine, iscoroutinefunction
 from typing import Any, Protocol, overload
 
 from asgiref.sync import sync_to_async
-from django.db import DEFAULT_DB_ALIAS, close_old_connections, transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 
 from channels_workers.exceptions import OnceRefused
 from channels_workers.message import Consumer
-from channels_workers.once.database_thread import database_thread
+from channels_workers.once.database_thread import close_old, database_thread
 from channels_workers.once.run import Run
 from channels_workers.outbox import running
 from channels_workers.routing import name_of
@@ -200,8 +200,8 @@ def _async(func: Consumer, using: str, name: str) -> Consumer:
 
 
 def _begin(run: _Run) -> bool:
-    """Begin *run* on a connection that is not too old: no signal arrives on its thread."""
-    close_old_connections()
+    """Begin *run* on a connection that is not too old."""
+    close_old()
     return run.begin()
 
 

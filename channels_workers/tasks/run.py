@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseTrouble
-from django.db import OperationalError, close_old_connections
+from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from channels_workers.logs import fields
 from channels_workers.message import Message
-from channels_workers.once.database_thread import database_thread
+from channels_workers.once.database_thread import close_old, database_thread
 from channels_workers.once.decorator import database_of
 from channels_workers.once.effects import decode
 from channels_workers.outbox import running
@@ -159,7 +159,7 @@ async def _acall_once(run: Run, once: TaskTransaction) -> BaseException | None:
 
 
 def _begin(once: TaskTransaction) -> None:
-    close_old_connections()  # no signal arrives on this thread
+    close_old()
     once.begin()
 
 
