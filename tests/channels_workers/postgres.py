@@ -8,6 +8,7 @@ from pathlib import Path
 from django.db import connections
 from django.db.models import Model
 
+from channels_workers.once import database_thread
 from labs.harness.postgres import Postgres
 
 #: The alias of the database.
@@ -40,6 +41,7 @@ def tables(server: Postgres, models: Sequence[type[Model]]) -> Iterator[None]:
         "PORT": server.port,
         "CONN_HEALTH_CHECKS": True,
     }
+    database_thread._threads.begin_in_child()  # those of before have connections to another server
     connections.settings[DB] = connections.configure_settings({"default": {}, DB: options})[DB]
     with connections[DB].schema_editor() as editor:
         for model in models:
