@@ -41,7 +41,6 @@ def tables(server: Postgres, models: Sequence[type[Model]]) -> Iterator[None]:
         "PORT": server.port,
         "CONN_HEALTH_CHECKS": True,
     }
-    database_thread._threads.begin_in_child()  # those of before have connections to another server
     connections.settings[DB] = connections.configure_settings({"default": {}, DB: options})[DB]
     with connections[DB].schema_editor() as editor:
         for model in models:
@@ -50,5 +49,15 @@ def tables(server: Postgres, models: Sequence[type[Model]]) -> Iterator[None]:
     with connections[DB].schema_editor() as editor:
         for model in models:
             editor.delete_model(model)
-    connections[DB].close()
-    del connections.settings[DB], connections[DB]
+    for thread in list(database_thread._threads._idle):
+        thread.submit(_forget).result()
+    _forget()
+    del connections.settings[DB]
+
+
+def _forget() -> None:
+    """Close the connection of this thread: the next server has another address."""
+    for connection in connections.all(initialized_only=True):
+        if connection.alias == DB:
+            connection.close()
+            del connections[DB]
